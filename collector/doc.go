@@ -1,0 +1,14 @@
+// Package collector is NGINX seen by Prometheus: its status page, its logs and its configuration, turned into
+// metrics. It is the only package here that knows client_golang.
+//
+// How a byte of a log becomes a sample. A follower (internal/tail) lends blocks of whole lines and knows the
+// cursor after each. A book counts them: for access logs a compiled log_format (internal/logformat) reads each
+// line into a Record, and a ledger (internal/ledger) adds the record to plain integers; for error logs
+// internal/errlog names the event. One goroutine a log, the pipeline, owns follower and book. A scrape asks that
+// goroutine to read to the end of the file, to commit cursor and counts as one record (internal/statefile), and
+// to publish what it committed; only then is it turned into metrics.
+//
+// Who may import whom: this package imports nginxconf and internal/*; those import the standard library, except
+// that ledger knows logformat's Record and statefile knows tail's Cursor. Nothing under internal/ imports
+// client_golang, and neither this package nor probe imports the other: cmd hands values across.
+package collector

@@ -1,0 +1,57 @@
+package collector
+
+import (
+	"strings"
+
+	"github.com/fremisn/fremisn-exporter/collector/nginxconf"
+)
+
+// A Node is a name that operators give to an upstream server.
+type Node struct {
+	Name    string `yaml:"name"`
+	Address string `yaml:"address"` // host:port, or unix:/path
+}
+
+// A topology says what nginx.conf and the nodes section know of a server's address. It is immutable, so every
+// log's goroutine and every scrape may read it; a reload makes a new one. The zero topology knows nothing.
+type topology struct {
+	groupOf map[string]string // server address → first upstream that holds it
+	groups  map[string]bool   // names of upstreams
+	nodeOf  map[string]string // server address → node name
+}
+
+func newTopology(upstreams []nginxconf.Upstream, nodes []Node) *topology {
+	t := &topology{groupOf: map[string]string{}, groups: map[string]bool{}, nodeOf: map[string]string{}}
+	for _, u := range upstreams {
+		t.groups[u.Name] = true
+		for _, s := range u.Servers {
+			if _, taken := t.groupOf[s.Address]; !taken {
+				t.groupOf[s.Address] = u.Name
+			}
+		}
+	}
+	for _, n := range nodes {
+		t.nodeOf[n.Address] = n.Name
+	}
+	return t
+}
+
+// upstream returns the group that holds the server, "" where none does.
+func (t *topology) upstream(server string) string { return t.groupOf[withPort(server)] }
+
+// node returns the server's name, "" where it has none.
+func (t *topology) node(server string) string { return t.nodeOf[withPort(server)] }
+
+// isGroup tells whether nginx.conf has an upstream of this name.
+func (t *topology) isGroup(name string) bool { return t.groups[name] }
+
+// withPort gives a server the port that NGINX takes where none is written.
+func withPort(server string) string {
+	if server == "" || strings.HasPrefix(server, "unix:") {
+		return server
+	}
+	if i := strings.LastIndexByte(server, ':'); i < 0 || strings.HasSuffix(server, "]") {
+		return server + ":80"
+	}
+	return server
+}
