@@ -1,0 +1,163 @@
+package strictyaml
+
+import (
+	"errors"
+	"fmt"
+	"reflect"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/prometheus/common/model"
+	"go.yaml.in/yaml/v3"
+)
+
+func isDuration(t reflect.Type) bool {
+	return t == reflect.TypeFor[time.Duration]() || t == reflect.TypeFor[model.Duration]()
+}
+
+// duration reads what Prometheus takes for a duration (5s, 1m30s, 1d), and what Go does (1.5s).
+func (d *Document) duration(node *yaml.Node, v reflect.Value, path string) {
+	text := node.Value
+	if node.Kind != yaml.ScalarNode {
+		d.fail(node.Line, path, "%s stands where a duration such as 5s should", describe(node))
+		return
+	}
+	if number, err := strconv.ParseFloat(text, 64); err == nil {
+		switch {
+		case number < 0:
+			d.fail(node.Line, path, "%q is negative and has no unit; write a time above zero such as 5s", text)
+		case number == 0:
+			v.SetInt(0)
+		default:
+			d.fail(node.Line, path, "%q has no unit; write %ss", text, text)
+		}
+		return
+	}
+	parsed, err := time.ParseDuration(text)
+	if err != nil {
+		var days model.Duration
+		if days, err = model.ParseDuration(text); err != nil {
+			d.fail(node.Line, path, "%q is not a duration; write for example 500ms, 5s or 1m", text)
+			return
+		}
+		parsed = time.Duration(days)
+	}
+	if parsed < 0 {
+		d.fail(node.Line, path, "%q is negative; write a time above zero such as %s", text, strings.TrimPrefix(text, "-"))
+		return
+	}
+	v.SetInt(int64(parsed))
+}
+
+func hasUnmarshaler(v reflect.Value) bool {
+	if isDuration(v.Type()) {
+		return false
+	}
+	switch v.Addr().Interface().(type) {
+	case yaml.Unmarshaler, interface{ UnmarshalYAML(func(any) error) error }:
+		return true
+	}
+	return false
+}
+
+func kindName(v reflect.Value) string {
+	switch v.Kind() {
+	case reflect.Bool:
+		return "true or false"
+	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
+		return "a whole number"
+	case reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
+		return "a whole number, 0 or more"
+	case reflect.Float32, reflect.Float64:
+		return "a number"
+	case reflect.String:
+		return "a text"
+	}
+	return ""
+}
+
+func describe(node *yaml.Node) string {
+	switch node.Kind {
+	case yaml.MappingNode:
+		return "a mapping"
+	case yaml.SequenceNode:
+		return "a list"
+	}
+	return strconv.Quote(node.Value)
+}
+
+func short(node *yaml.Node) string {
+	if node.Kind == yaml.ScalarNode && len(node.Value) < 60 {
+		return node.Value
+	}
+	return "…"
+}
+
+func isNull(node *yaml.Node) bool { return node.Kind == yaml.ScalarNode && node.Tag == "!!null" }
+
+func resolve(node *yaml.Node) *yaml.Node {
+	for node.Kind == yaml.AliasNode {
+		node = node.Alias
+	}
+	return node
+}
+
+func join(path, field string) string {
+	switch {
+	case path == "" || field == "":
+		return path + field
+	case field[0] == '[':
+		return path + field
+	}
+	return path + "." + field
+}
+
+var lineInYAMLError = regexp.MustCompile(`^(?:yaml: )?(?:unmarshal errors:\s*)?line (\d+): `)
+
+// plain is a YAML library's error without its own preamble.
+func plain(err error) string {
+	var typed *yaml.TypeError
+	if errors.As(err, &typed) && len(typed.Errors) > 0 {
+		return lineInYAMLError.ReplaceAllString(typed.Errors[0], "")
+	}
+	return strings.TrimPrefix(lineInYAMLError.ReplaceAllString(err.Error(), ""), "yaml: ")
+}
+
+// parse reads the one document that the file must hold.
+func (d *Document) parse(data []byte) (*yaml.Node, *Error) {
+	var document yaml.Node
+	decoder := yaml.NewDecoder(strings.NewReader(string(data)))
+	err := decoder.Decode(&document)
+	switch {
+	case err != nil && err.Error() == "EOF", err == nil && isEmpty(&document):
+		return nil, &Error{File: d.file, Msg: "the file is empty; it needs at least one of the sections nginx, nodes, modules, probes"}
+	case err != nil:
+		return nil, d.syntax(data, err)
+	}
+	if err := decoder.Decode(new(yaml.Node)); err == nil {
+		return nil, &Error{File: d.file, Msg: "the file holds several documents; remove the line --- between them and all but one"}
+	}
+	return document.Content[0], nil
+}
+
+func isEmpty(document *yaml.Node) bool {
+	return len(document.Content) == 0 || isNull(document.Content[0])
+}
+
+// syntax makes a YAML syntax error point at the line a person must change. The library names the line before a
+// forbidden tab, or none.
+func (d *Document) syntax(data []byte, err error) *Error {
+	lines := strings.Split(string(data), "\n")
+	for i, line := range lines {
+		if indent := line[:len(line)-len(strings.TrimLeft(line, " \t"))]; strings.Contains(indent, "\t") && strings.TrimSpace(line) != "" {
+			return &Error{File: d.file, Line: i + 1, Msg: "a tab in the indentation; YAML takes spaces alone"}
+		}
+	}
+	line := 0
+	if m := lineInYAMLError.FindStringSubmatch(err.Error()); m != nil {
+		line, _ = strconv.Atoi(m[1])
+	}
+	return &Error{File: d.file, Line: line, Msg: fmt.Sprintf("not YAML: %s", plain(err))}
+}

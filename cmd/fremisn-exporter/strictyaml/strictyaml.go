@@ -1,0 +1,345 @@
+// Package strictyaml reads YAML into Go types and takes nothing on trust: a key that is unknown or stands twice, a
+// value of the wrong kind or a duration without its unit is an error that names file, line and key, and says what
+// would be right. All errors of a file are told at once.
+//
+// Types may have SetDefaults(), called before their keys are read, and Validate() error, called after them, inner
+// values first. A Validate error with a method YAMLField() string names the field below the value that it is about,
+// such as "targets[2]".
+package strictyaml
+
+import (
+	"errors"
+	"fmt"
+	"reflect"
+	"sort"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// An Error is one fault in a file.
+type Error struct {
+	File string
+	Line int    // 0: the file as a whole
+	Path string // "probes[0].interval"; "" for the file as a whole
+	Msg  string
+}
+
+func (e *Error) Error() string {
+	where := e.File
+	if e.Line > 0 {
+		where = fmt.Sprintf("%s:%d", e.File, e.Line)
+	}
+	if e.Path != "" {
+		where += ": " + e.Path
+	}
+	return where + ": " + e.Msg
+}
+
+// Errors are all faults of a file, in the order of their lines.
+type Errors []*Error
+
+func (e Errors) Error() string {
+	lines := make([]string, len(e))
+	for i, err := range e {
+		lines[i] = err.Error()
+	}
+	return strings.Join(lines, "\n")
+}
+
+// maxNodes bounds the work that aliases of aliases can cause, maxDepth what an alias of itself can.
+const (
+	maxNodes = 1 << 20
+	maxDepth = 100
+)
+
+// A Document is a file that has been read: it knows where each key stands.
+type Document struct {
+	file  string
+	lines map[string]int // path → line
+	errs  Errors
+	nodes int
+	depth int
+}
+
+// Decode reads data, the content of the named file, into the struct that into points to.
+// Its error is of type Errors. The document tells the lines of keys to later checks.
+func Decode(file string, data []byte, into any) (*Document, error) {
+	d := &Document{file: file, lines: map[string]int{}}
+	root, err := d.parse(data)
+	if err != nil {
+		return d, Errors{err}
+	}
+	d.value(root, reflect.ValueOf(into).Elem(), "")
+	sort.SliceStable(d.errs, func(i, j int) bool { return d.errs[i].Line < d.errs[j].Line })
+	if len(d.errs) > 0 {
+		return d, d.errs
+	}
+	return d, nil
+}
+
+// Fault is an error about the key at path, with the line of the key or of the nearest one around it.
+func (d *Document) Fault(path, msg string) *Error {
+	return &Error{File: d.file, Line: d.line(path), Path: path, Msg: msg}
+}
+
+// Line is the line of the key at path, or of the nearest one around it; 0 where there is none.
+func (d *Document) Line(path string) int { return d.line(path) }
+
+func (d *Document) line(path string) int {
+	for path != "" {
+		if line, ok := d.lines[path]; ok {
+			return line
+		}
+		cut := strings.LastIndexAny(path, ".[")
+		if cut < 0 {
+			break
+		}
+		path = path[:cut]
+	}
+	return d.lines[""]
+}
+
+func (d *Document) fail(line int, path, format string, args ...any) {
+	d.errs = append(d.errs, &Error{File: d.file, Line: line, Path: path, Msg: fmt.Sprintf(format, args...)})
+}
+
+// value reads node into v. It is the one place that calls SetDefaults and Validate.
+func (d *Document) value(node *yaml.Node, v reflect.Value, path string) {
+	if d.nodes++; d.nodes > maxNodes {
+		if d.nodes == maxNodes+1 {
+			d.fail(node.Line, path, "the file unfolds to more than a million values; use fewer aliases")
+		}
+		return
+	}
+	if d.depth++; d.depth > maxDepth {
+		d.depth--
+		d.fail(node.Line, path, "values nest more than %d deep", maxDepth)
+		return
+	}
+	defer func() { d.depth-- }()
+	node = resolve(node)
+	if _, known := d.lines[path]; !known {
+		d.lines[path] = node.Line
+	}
+	if v.Kind() == reflect.Pointer && !isNull(node) {
+		if v.IsNil() {
+			v.Set(reflect.New(v.Type().Elem()))
+		}
+		d.value(node, v.Elem(), path)
+		return
+	}
+	if defaulter, ok := v.Addr().Interface().(interface{ SetDefaults() }); ok {
+		defaulter.SetDefaults()
+	}
+	before := len(d.errs)
+	d.fill(node, v, path)
+	if len(d.errs) == before {
+		d.validate(v, path)
+	}
+}
+
+func (d *Document) fill(node *yaml.Node, v reflect.Value, path string) {
+	switch {
+	case isNull(node):
+		// A key without a value is as if it did not stand there.
+	case hasUnmarshaler(v):
+		if node.Kind == yaml.MappingNode && v.Kind() == reflect.Struct {
+			d.checkKeys(node, v.Type(), path, 0)
+		}
+		d.decode(node, v, path)
+	case isDuration(v.Type()):
+		d.duration(node, v, path)
+	case v.Kind() == reflect.Struct:
+		d.structure(node, v, path)
+	case v.Kind() == reflect.Slice:
+		d.list(node, v, path)
+	case v.Kind() == reflect.Map:
+		d.mapping(node, v, path)
+	default:
+		d.decode(node, v, path)
+	}
+}
+
+func (d *Document) validate(v reflect.Value, path string) {
+	validator, ok := v.Addr().Interface().(interface{ Validate() error })
+	if !ok {
+		return
+	}
+	err := validator.Validate()
+	if err == nil {
+		return
+	}
+	for _, err := range unjoin(err) {
+		var about interface{ YAMLField() string }
+		at := path
+		if errors.As(err, &about) {
+			at = join(path, about.YAMLField())
+		}
+		d.fail(d.line(at), at, "%s", err)
+	}
+}
+
+func unjoin(err error) []error {
+	if several, ok := err.(interface{ Unwrap() []error }); ok {
+		return several.Unwrap()
+	}
+	return []error{err}
+}
+
+func (d *Document) structure(node *yaml.Node, v reflect.Value, path string) {
+	if !d.wants(node, yaml.MappingNode, path) {
+		return
+	}
+	fields := fieldsOf(v.Type())
+	d.eachKey(node, path, func(key, value *yaml.Node) {
+		at := join(path, key.Value)
+		if f, known := fields.byName[key.Value]; known {
+			d.lines[at] = key.Line
+			d.value(value, v.FieldByIndex(f), at)
+			return
+		}
+		if fields.rest != nil {
+			d.mapEntry(key, value, v.FieldByIndex(fields.rest), at)
+			return
+		}
+		d.unknown(key, at, fields)
+	})
+	for _, inline := range fields.inlined {
+		d.validate(v.FieldByIndex(inline), path)
+	}
+}
+
+// checkKeys reports unknown and repeated keys of a struct that reads itself.
+func (d *Document) checkKeys(node *yaml.Node, t reflect.Type, path string, depth int) {
+	if depth > maxDepth {
+		d.fail(node.Line, path, "values nest more than %d deep", maxDepth)
+		return
+	}
+	fields := fieldsOf(t)
+	d.eachKey(node, path, func(key, value *yaml.Node) {
+		at := join(path, key.Value)
+		d.lines[at] = key.Line
+		f, known := fields.byName[key.Value]
+		switch {
+		case !known && fields.rest == nil:
+			d.unknown(key, at, fields)
+		case known:
+			inner := t.FieldByIndex(f).Type
+			if inner.Kind() == reflect.Pointer {
+				inner = inner.Elem()
+			}
+			if value = resolve(value); value.Kind == yaml.MappingNode && inner.Kind() == reflect.Struct {
+				d.checkKeys(value, inner, at, depth+1)
+			}
+		}
+	})
+}
+
+func (d *Document) unknown(key *yaml.Node, path string, fields fieldSet) {
+	if near := nearest(key.Value, fields.names); near != "" {
+		d.fail(key.Line, path, "there is no such key; did you mean %s?", near)
+		return
+	}
+	d.fail(key.Line, path, "there is no such key; known here: %s", strings.Join(fields.names, ", "))
+}
+
+// eachKey calls do for every key of a mapping, those that come by "<<" after its own.
+func (d *Document) eachKey(node *yaml.Node, path string, do func(key, value *yaml.Node)) {
+	seen := map[string]int{}
+	var merged []*yaml.Node
+	for i := 0; i+1 < len(node.Content); i += 2 {
+		key, value := node.Content[i], node.Content[i+1]
+		if key.Tag == "!!merge" {
+			merged = append(merged, value)
+			continue
+		}
+		if first, twice := seen[key.Value]; twice {
+			d.fail(key.Line, join(path, key.Value), "this key stands twice, first in line %d; keep one", first)
+			continue
+		}
+		seen[key.Value] = key.Line
+		do(key, value)
+	}
+	for len(merged) > 0 && d.nodes <= maxNodes {
+		from := resolve(merged[0])
+		merged = merged[1:]
+		if from.Kind == yaml.SequenceNode {
+			merged = append(merged, from.Content...)
+			continue
+		}
+		for i := 0; i+1 < len(from.Content); i += 2 {
+			d.nodes++
+			key, value := from.Content[i], from.Content[i+1]
+			if key.Tag == "!!merge" {
+				merged = append(merged, value)
+				continue
+			}
+			if _, own := seen[key.Value]; !own {
+				seen[key.Value] = key.Line
+				do(key, value)
+			}
+		}
+	}
+}
+
+func (d *Document) list(node *yaml.Node, v reflect.Value, path string) {
+	if !d.wants(node, yaml.SequenceNode, path) {
+		return
+	}
+	v.Set(reflect.MakeSlice(v.Type(), len(node.Content), len(node.Content)))
+	for i, element := range node.Content {
+		d.value(element, v.Index(i), fmt.Sprintf("%s[%d]", path, i))
+	}
+}
+
+func (d *Document) mapping(node *yaml.Node, v reflect.Value, path string) {
+	if !d.wants(node, yaml.MappingNode, path) {
+		return
+	}
+	v.Set(reflect.MakeMap(v.Type()))
+	d.eachKey(node, path, func(key, value *yaml.Node) {
+		d.mapEntry(key, value, v, join(path, key.Value))
+	})
+}
+
+func (d *Document) mapEntry(key, value *yaml.Node, into reflect.Value, path string) {
+	if into.IsNil() {
+		into.Set(reflect.MakeMap(into.Type()))
+	}
+	d.lines[path] = key.Line
+	k := reflect.New(into.Type().Key()).Elem()
+	if err := key.Decode(k.Addr().Interface()); err != nil {
+		d.fail(key.Line, path, "%s", plain(err))
+		return
+	}
+	element := reflect.New(into.Type().Elem()).Elem()
+	d.value(value, element, path)
+	into.SetMapIndex(k, element)
+}
+
+func (d *Document) wants(node *yaml.Node, kind yaml.Kind, path string) bool {
+	if node.Kind == kind {
+		return true
+	}
+	if kind == yaml.MappingNode {
+		d.fail(node.Line, path, "%s stands where keys with values should", describe(node))
+	} else {
+		d.fail(node.Line, path, "%s stands where a list should; write [%s]", describe(node), short(node))
+	}
+	return false
+}
+
+func (d *Document) decode(node *yaml.Node, v reflect.Value, path string) {
+	if want := kindName(v); node.Kind != yaml.ScalarNode && want != "" && !hasUnmarshaler(v) {
+		d.fail(node.Line, path, "%s stands where %s should", describe(node), want)
+		return
+	}
+	if err := node.Decode(v.Addr().Interface()); err != nil {
+		if want := kindName(v); want != "" && node.Kind == yaml.ScalarNode && !hasUnmarshaler(v) {
+			d.fail(node.Line, path, "%q is not %s", node.Value, want)
+			return
+		}
+		d.fail(node.Line, path, "%s", plain(err))
+	}
+}
