@@ -1,0 +1,92 @@
+package collector
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/fremisn/fremisn-exporter/collector/nginxconf"
+)
+
+func TestPlanFromNginxConf(t *testing.T) {
+	at := func(line int) nginxconf.Pos { return nginxconf.Pos{File: "nginx.conf", Line: line} }
+	conf := &nginxconf.Config{
+		Path:       "nginx.conf",
+		LogFormats: map[string]nginxconf.LogFormat{"main": {Format: "$status", Escape: "json"}, "combined": {Format: combinedFormat}},
+		StatusPages: []nginxconf.StatusPage{
+			{Pos: at(1), URL: "http://127.0.0.1:81/s"}, {Pos: at(2), URL: "http://127.0.0.1:8080/s", Allowed: true}, {Pos: at(3), URL: "http://127.0.0.1:8080/t", Allowed: true},
+		},
+		AccessLogs: []nginxconf.AccessLog{
+			{Pos: at(4), Path: "/var/log/nginx/access.log", Format: "main"},
+			{Pos: at(5), Path: "/var/log/nginx/access.log", Format: "main"},
+			{Pos: at(6), Path: "/srv/site/access.log", Format: "combined"},
+			{Pos: at(7), Path: "/var/log/$host.log", Format: "main"},
+			{Pos: at(8), Syslog: "server=127.0.0.1:514", Format: "main"},
+		},
+		ErrorLogs: []nginxconf.ErrorLog{{Pos: at(9), Path: "/var/log/nginx/error.log"}, {Pos: at(10), Path: "stderr"}, {Pos: at(11), Path: "/dev/null"}},
+	}
+	p, err := NewPlan("probes.yml", Config{}, nil, conf)
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantAccess := []LogPlan{
+		{Name: "access", Path: "/var/log/nginx/access.log", FormatName: "main", Format: "$status", Escape: "json", From: "nginx.conf:4"},
+		{Name: "site-access", Path: "/srv/site/access.log", FormatName: "combined", Format: combinedFormat, From: "nginx.conf:6"},
+	}
+	if diff := cmp.Diff(wantAccess, p.AccessLogs); diff != "" {
+		t.Error(diff)
+	}
+	if diff := cmp.Diff([]LogPlan{{Name: "error", Path: "/var/log/nginx/error.log", From: "nginx.conf:9"}}, p.ErrorLogs); diff != "" {
+		t.Error(diff)
+	}
+	if len(p.Status) != 1 || p.Status[0].URL != "http://127.0.0.1:8080/s" {
+		t.Errorf("status pages %+v, want the first that lets us in", p.Status)
+	}
+	if len(p.Ignored) != 5 || !strings.HasPrefix(p.Ignored[0], "nginx.conf:1: the stub_status page http://127.0.0.1:81/s does not let") {
+		t.Errorf("ignored:\n%s", strings.Join(p.Ignored, "\n"))
+	}
+}
+
+func TestPlanConfigWins(t *testing.T) {
+	conf := &nginxconf.Config{
+		Path:       "nginx.conf",
+		LogFormats: map[string]nginxconf.LogFormat{"main": {Format: "$status $request"}},
+		AccessLogs: []nginxconf.AccessLog{{Path: "/a/access.log", Format: "main"}},
+		ErrorLogs:  []nginxconf.ErrorLog{{Path: "/a/error.log"}},
+	}
+	p, err := NewPlan("/etc/fremisn/probes.yml", Config{
+		Status:     []StatusConfig{},
+		AccessLogs: []AccessLogConfig{{Path: "/a/access.log", Name: "mine"}, {Path: "logs/b.log", Name: "b", Format: "$status", Start: "beginning"}},
+		ErrorLogs:  []ErrorLogConfig{},
+	}, nil, conf)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []LogPlan{
+		{Name: "mine", Path: "/a/access.log", FormatName: "main", Format: "$status $request", From: "/etc/fremisn/probes.yml"},
+		{Name: "b", Path: "/etc/fremisn/logs/b.log", Format: "$status", Escape: "default", FromStart: true, From: "/etc/fremisn/probes.yml"},
+	}
+	if diff := cmp.Diff(want, p.AccessLogs); diff != "" {
+		t.Error(diff)
+	}
+	if len(p.ErrorLogs)+len(p.Status) != 0 {
+		t.Error("an empty list in the config does not replace what nginx.conf has")
+	}
+}
+
+func TestLogName(t *testing.T) {
+	for path, want := range map[string]string{
+		"/var/log/nginx/access.log":        "access",
+		"/var/log/nginx/access-*.log":      "access",
+		"/var/log/nginx/site.access.log":   "site.access",
+		"/var/log/nginx/access_[0-9]*.log": "access",
+		"/var/log/nginx/access":            "access",
+		"/var/log/nginx/*.log":             "log",
+		"":                                 "syslog",
+	} {
+		if got := logName(path); got != want {
+			t.Errorf("logName(%q) = %q, want %q", path, got, want)
+		}
+	}
+}

@@ -1,0 +1,226 @@
+package collector
+
+import (
+	"fmt"
+	"path/filepath"
+	"sort"
+	"strings"
+
+	"github.com/fremisn/fremisn-exporter/collector/nginxconf"
+)
+
+// A Plan is what to observe: the config file where it speaks, nginx.conf where it is silent.
+type Plan struct {
+	Status         []StatusPlan
+	AccessLogs     []LogPlan
+	ErrorLogs      []LogPlan
+	Routes         []RouteConfig
+	LatencyBuckets []float64
+	MaxSeries      int
+	Nodes          []Node
+	Conf           *nginxconf.Config // nil without an nginx.conf
+	Ignored        []string          // what nginx.conf has and cannot be followed, each with file:line and why
+}
+
+// StatusPlan is a stub_status page to ask.
+type StatusPlan struct {
+	StatusConfig
+	From string // where it is said: "nginx.conf:12", "probes.yml"
+}
+
+// LogPlan is a log to follow.
+type LogPlan struct {
+	Name       string
+	Path       string // "" with Syslog
+	Syslog     string
+	FormatName string // "" for a literal; empty for error logs
+	Format     string // the log_format itself
+	Escape     string
+	FromStart  bool
+	From       string
+}
+
+const combinedFormat = `$remote_addr - $remote_user [$time_local] "$request" $status $body_bytes_sent "$http_referer" "$http_user_agent"`
+
+// NewPlan lays the config over what nginx.conf says; conf is nil without an nginx.conf. file is the config file's
+// name, its folder is where relative paths begin. The errors have YAMLField, from the top of the file.
+func NewPlan(file string, c Config, nodes []Node, conf *nginxconf.Config) (*Plan, error) {
+	p := &Plan{
+		Routes: c.Routes, LatencyBuckets: c.LatencyBuckets, MaxSeries: c.MaxSeries, Nodes: nodes, Conf: conf,
+	}
+	if p.MaxSeries == 0 {
+		p.MaxSeries = defaultMaxSeries
+	}
+	if p.LatencyBuckets == nil {
+		p.LatencyBuckets = DefaultLatencyBuckets()
+	}
+	for _, page := range c.Status {
+		p.Status = append(p.Status, StatusPlan{page, file})
+	}
+	for i, log := range c.AccessLogs {
+		planned, err := planAccessLog(file, log, conf)
+		if err != nil {
+			return nil, faultf(fmt.Sprintf("nginx.access_logs[%d].format", i), "%s", err)
+		}
+		p.AccessLogs = append(p.AccessLogs, planned)
+	}
+	for _, log := range c.ErrorLogs {
+		p.ErrorLogs = append(p.ErrorLogs, LogPlan{
+			Name: log.Name, Path: fromFolder(file, log.Path), Syslog: log.Syslog, FromStart: log.Start == "beginning", From: file,
+		})
+	}
+	if conf != nil {
+		p.fill(c)
+	}
+	return p, nil
+}
+
+// fill takes from nginx.conf what the config file does not say.
+func (p *Plan) fill(c Config) {
+	names := map[string]bool{}
+	for _, log := range append(append([]LogPlan{}, p.AccessLogs...), p.ErrorLogs...) {
+		names[log.Name] = true
+	}
+	if c.Status == nil {
+		p.fillStatus()
+	}
+	if c.AccessLogs == nil {
+		p.fillAccessLogs(names)
+	}
+	if c.ErrorLogs == nil {
+		p.fillErrorLogs(names)
+	}
+}
+
+// fillStatus takes the first page that lets this host in: all pages of one NGINX say the same.
+func (p *Plan) fillStatus() {
+	for _, page := range p.Conf.StatusPages {
+		switch {
+		case len(p.Status) > 0:
+		case page.Allowed:
+			p.Status = append(p.Status, StatusPlan{StatusConfig{URL: page.URL, Timeout: defaultStatusTimeout}, page.Pos.String()})
+		default:
+			p.ignore(page.Pos, "the stub_status page %s does not let this host in; add allow 127.0.0.1", page.URL)
+		}
+	}
+}
+
+func (p *Plan) fillAccessLogs(names map[string]bool) {
+	paths := map[string]bool{}
+	for _, log := range p.Conf.AccessLogs {
+		format, known := p.Conf.LogFormats[log.Format]
+		switch {
+		case log.Path == "":
+			p.ignore(log.Pos, "access_log sends to syslog (%s); to read it, name that address in nginx.access_logs as syslog:", log.Syslog)
+		case log.Path == "/dev/null":
+			p.ignore(log.Pos, "access_log goes to /dev/null")
+		case strings.Contains(log.Path, "$"):
+			p.ignore(log.Pos, "access_log %s has variables in its path; name the files in nginx.access_logs, a glob will do", log.Path)
+		case log.Gzip:
+			p.ignore(log.Pos, "access_log %s is written compressed; it can be read only once rotated", log.Path)
+		case !known:
+			p.ignore(log.Pos, "access_log %s has the unknown format %q", log.Path, log.Format)
+		case paths[log.Path]:
+			// Several servers write it, which is one log.
+		default:
+			paths[log.Path] = true
+			p.AccessLogs = append(p.AccessLogs, LogPlan{
+				Name: freeName(names, log.Path), Path: log.Path,
+				FormatName: log.Format, Format: format.Format, Escape: format.Escape, From: log.Pos.String(),
+			})
+		}
+	}
+}
+
+func (p *Plan) fillErrorLogs(names map[string]bool) {
+	paths := map[string]bool{}
+	for _, log := range p.Conf.ErrorLogs {
+		switch {
+		case log.Path == "":
+			p.ignore(log.Pos, "error_log sends to syslog (%s); to read it, name that address in nginx.error_logs as syslog:", log.Syslog)
+		case log.Path == "stderr" || strings.HasPrefix(log.Path, "memory:") || log.Path == "/dev/null":
+			p.ignore(log.Pos, "error_log %s is no file that can be followed", log.Path)
+		case paths[log.Path]:
+		default:
+			paths[log.Path] = true
+			p.ErrorLogs = append(p.ErrorLogs, LogPlan{Name: freeName(names, log.Path), Path: log.Path, From: log.Pos.String()})
+		}
+	}
+}
+
+func (p *Plan) ignore(at nginxconf.Pos, format string, args ...any) {
+	p.Ignored = append(p.Ignored, at.String()+": "+fmt.Sprintf(format, args...))
+}
+
+// freeName is the log's base name, with its folder before it or a number after it where the name is taken.
+func freeName(taken map[string]bool, path string) string {
+	name := logName(path)
+	if taken[name] {
+		name = filepath.Base(filepath.Dir(path)) + "-" + name
+	}
+	base := name
+	for i := 2; taken[name]; i++ {
+		name = fmt.Sprintf("%s-%d", base, i)
+	}
+	taken[name] = true
+	return name
+}
+
+func planAccessLog(file string, c AccessLogConfig, conf *nginxconf.Config) (LogPlan, error) {
+	log := LogPlan{
+		Name: c.Name, Path: fromFolder(file, c.Path), Syslog: c.Syslog, FromStart: c.Start == "beginning", From: file,
+	}
+	if strings.Contains(c.Format, "$") {
+		log.Format, log.Escape = c.Format, c.Escape
+		if log.Escape == "" {
+			log.Escape = "default"
+		}
+		return log, nil
+	}
+	log.FormatName = c.Format
+	if c.Format == "" {
+		log.FormatName = formatInUse(conf, log.Path)
+	}
+	if conf == nil {
+		if log.FormatName != "combined" {
+			return log, fmt.Errorf("%q is the name of a log_format, and there is no nginx.config to find it in; give nginx.config, or the log_format itself", c.Format)
+		}
+		log.Format, log.Escape = combinedFormat, "default"
+		return log, nil
+	}
+	format, known := conf.LogFormats[log.FormatName]
+	if !known {
+		return log, fmt.Errorf("%s has no log_format %q; it has %s", conf.Path, log.FormatName, strings.Join(formatNames(conf), ", "))
+	}
+	log.Format, log.Escape = format.Format, format.Escape
+	return log, nil
+}
+
+// formatInUse is the format that nginx.conf writes the log in, or NGINX's default.
+func formatInUse(conf *nginxconf.Config, path string) string {
+	if conf != nil {
+		for _, log := range conf.AccessLogs {
+			if log.Path == path {
+				return log.Format
+			}
+		}
+	}
+	return "combined"
+}
+
+func formatNames(conf *nginxconf.Config) []string {
+	var names []string
+	for name := range conf.LogFormats {
+		names = append(names, name)
+	}
+	sort.Strings(names)
+	return names
+}
+
+// fromFolder makes a relative path begin at the config file's folder.
+func fromFolder(file, path string) string {
+	if path == "" || filepath.IsAbs(path) {
+		return path
+	}
+	return filepath.Join(filepath.Dir(file), path)
+}
