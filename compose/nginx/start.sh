@@ -1,0 +1,42 @@
+#!/bin/sh
+# Starts NGINX and, beside it in the same container, the rotation of its logs: by size, rename first, then USR1,
+# as logrotate does it. POSIX sh and busybox are enough, so any official nginx image will do.
+set -eu
+
+dir=${LOG_DIR:-/var/log/nginx}
+max=${LOG_MAX_BYTES:-104857600}
+keep=${LOG_KEEP:-5}
+every=${LOG_CHECK_SECONDS:-30}
+master=$$ # exec below keeps the process id: this shell becomes NGINX's master
+
+# access.log → access.log.1 → access.log.2.gz → …; the newest is not compressed before the next turn, because
+# workers write to it until each has reopened.
+rotate() {
+  log=$1
+  n=$keep
+  rm -f "$log.$n.gz"
+  while [ "$n" -gt 2 ]; do
+    [ ! -e "$log.$((n - 1)).gz" ] || mv "$log.$((n - 1)).gz" "$log.$n.gz"
+    n=$((n - 1))
+  done
+  if [ -e "$log.1" ]; then
+    gzip -c "$log.1" >"$log.2.gz.part" && mv "$log.2.gz.part" "$log.2.gz" && rm -f "$log.1"
+  fi
+  mv "$log" "$log.1"
+}
+
+watch_logs() {
+  while sleep "$every"; do
+    turned=
+    for log in "$dir"/*.log; do
+      [ -f "$log" ] && [ "$(stat -c %s "$log")" -ge "$max" ] || continue
+      if rotate "$log"; then turned=yes; else echo "cannot rotate $log" >&2; fi
+    done
+    [ -z "$turned" ] || kill -USR1 "$master" || exit 0
+  done
+}
+
+mkdir -p "$dir"
+# A failure in one turn is reported and tried again in the next one; the loop ends with the container.
+(set +e; watch_logs) &
+exec nginx -g 'daemon off;' "$@"
