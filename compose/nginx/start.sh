@@ -26,13 +26,13 @@ rotate() {
 }
 
 watch_logs() {
-  while sleep "$every"; do
+  while sleep "$every" && kill -0 "$master"; do
     turned=
     for log in "$dir"/*.log; do
       [ -f "$log" ] && [ "$(stat -c %s "$log")" -ge "$max" ] || continue
       if rotate "$log"; then turned=yes; else echo "cannot rotate $log" >&2; fi
     done
-    [ -z "$turned" ] || kill -USR1 "$master" || exit 0
+    [ -z "$turned" ] || kill -USR1 "$master"
   done
 }
 
