@@ -29,7 +29,8 @@ watch_logs() {
   while sleep "$every" && kill -0 "$master"; do
     turned=
     for log in "$dir"/*.log; do
-      [ -f "$log" ] && [ "$(stat -c %s "$log")" -ge "$max" ] || continue
+      [ -f "$log" ] || continue
+      [ "$(stat -c %s "$log")" -ge "$max" ] || continue
       if rotate "$log"; then turned=yes; else echo "cannot rotate $log" >&2; fi
     done
     [ -z "$turned" ] || kill -USR1 "$master"

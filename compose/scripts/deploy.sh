@@ -1,0 +1,90 @@
+#!/usr/bin/env bash
+# deploy.sh: brings the stack to what the files say, and waits until all of it is healthy. For the first time and for upgrades.
+#
+#   --pull       fetch the images again first
+#   --no-build   use the exporter's image as it is
+#   --timeout N  seconds to wait for healthy containers (180)
+#   --dry-run    check the files and say what would be done, change nothing
+# 0 all healthy, 1 something is not (its last log lines are shown), 2 a file or setting is wrong.
+set -euo pipefail
+# shellcheck source=lib.sh
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+pull='' build=yes timeout=180 dry_run=''
+while [ $# -gt 0 ]; do
+  case $1 in
+    --pull) pull=yes ;;
+    --no-build) build='' ;;
+    --timeout)
+      need_value "$@"
+      timeout=$2
+      shift
+      ;;
+    --dry-run) dry_run=yes ;;
+    -h | --help) usage && exit 0 ;;
+    *) wrong_use "unknown option $1" ;;
+  esac
+  shift
+done
+need_number --timeout "$timeout"
+load_env
+need docker curl awk
+
+compose config -q || die 2 'docker-compose.yml and .env do not fit together; setup.sh makes a first .env'
+[ -z "$pull" ] || step compose pull --ignore-pull-failures
+if [ -n "$build" ]; then
+  EXPORTER_VERSION=${EXPORTER_VERSION:-$(git -C "$root_dir" describe --tags --always --dirty 2>/dev/null || echo local)}
+  export EXPORTER_VERSION
+  step compose build fremisn-exporter
+fi
+# NGINX is asked about its file before anything running is touched: a fault in it must not take the service down.
+step compose run --rm --no-deps -T nginx-lb nginx -t || die 2 'nginx/nginx.conf is not valid; nothing was changed'
+step compose up -d --remove-orphans
+
+# A file mounted into a container does not make Compose replace it. What started before its file changed is started again;
+# for NGINX that means: requests under way are finished first.
+changed_since_start() { # CONTAINER FILE...
+  local container=$1 started file
+  shift
+  started=$(date -d "$(docker inspect -f '{{.State.StartedAt}}' "$container")" +%s)
+  for file in "$@"; do
+    [ "$(stat -c %Y "$file")" -le "$started" ] || return 0
+  done
+  return 1
+}
+restart_if_changed() { # SERVICE CONTAINER FILE...
+  local service=$1
+  shift
+  if changed_since_start "$@"; then
+    say "$service: its files have changed, starting it again"
+    compose restart "$service"
+  fi
+}
+if [ -z "$dry_run" ]; then
+  restart_if_changed nginx-lb fremisn-loadbalancer "$compose_dir"/nginx/nginx.conf "$compose_dir"/nginx/start.sh
+  restart_if_changed fremisn-exporter fremisn-exporter "$compose_dir"/probes.yml "$compose_dir"/nginx/nginx.conf
+  restart_if_changed prometheus fremisn-prometheus "$compose_dir"/prometheus/*.yml "$root_dir"/alerts/*.yml
+fi
+
+# waiting prints the containers that run without being healthy yet, or do not run.
+waiting() {
+  local id
+  for id in $(compose ps -q); do
+    docker inspect -f '{{.Name}} {{.State.Status}} {{if .State.Health}}{{.State.Health.Status}}{{else}}healthy{{end}}' "$id" |
+      grep -v ' running healthy$' || true
+  done
+}
+[ -z "$dry_run" ] || { say 'dry run: nothing was changed'; exit 0; }
+until=$((SECONDS + timeout))
+while [ -n "$(waiting)" ]; do
+  if [ "$SECONDS" -ge "$until" ]; then
+    warn "not healthy after $timeout s:"
+    waiting >&2
+    for name in $(waiting | cut -d ' ' -f 1); do docker logs --tail 20 "${name#/}" >&2 || true; done
+    exit 1
+  fi
+  sleep 1
+done
+say 'all containers are healthy'
+# The nodes may be down for reasons of their own; that is worth a word, and no reason to call this deployment failed.
+"$compose_dir/scripts/health-check.sh" || warn 'the stack runs; what health-check.sh found is above'

@@ -1,0 +1,260 @@
+# shellcheck shell=bash disable=SC2034 # what is set here is used by the scripts
+# What the scripts share: settings from .env, messages, Compose in either form, and questions to the exporter.
+# Sourced after `set -euo pipefail`. Exit codes everywhere: 0 good, 1 the thing looked at is not good, 2 wrong use or
+# a tool or setting is missing, 3 what must be asked cannot be reached.
+
+compose_dir=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+root_dir=$(dirname "$compose_dir")
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+
+say() { printf '%s\n' "$*"; }
+warn() { printf '%s: %s\n' "${0##*/}" "$*" >&2; }
+die() { # CODE MESSAGE
+  local code=$1
+  shift
+  warn "$*"
+  exit "$code"
+}
+
+# usage prints the comment at the head of the script; --help is nothing else.
+usage() { sed -n '2,/^[^#]/{/^#/s/^# \{0,1\}//p}' "$0"; }
+wrong_use() { die 2 "$*; --help tells what there is"; }
+
+# need_value OPTION [VALUE] fails for an option at the end of the line.
+need_value() { [ $# -ge 2 ] || wrong_use "$1 needs a value"; }
+need_number() { # NAME VALUE
+  [[ $2 =~ ^[1-9][0-9]*$ ]] || wrong_use "$1 must be a whole number above 0, not \"$2\""
+}
+need() { # COMMAND...
+  local command
+  for command in "$@"; do
+    command -v "$command" >/dev/null 2>&1 || die 2 "$command is not installed"
+  done
+}
+
+# load_env reads KEY=VALUE lines as Compose does; what is in the environment already wins.
+load_env() {
+  local file=${ENV_FILE:-$compose_dir/.env} line key value
+  if [ -f "$file" ]; then
+    while IFS= read -r line || [ -n "$line" ]; do
+      [[ $line =~ ^[[:space:]]*([A-Za-z_][A-Za-z0-9_]*)=(.*)$ ]] || continue
+      key=${BASH_REMATCH[1]} value=${BASH_REMATCH[2]%$'\r'}
+      case $value in
+        \"*\") value=${value#\"} value=${value%\"} ;;
+        \'*\') value=${value#\'} value=${value%\'} ;;
+        *) value=${value%%[[:space:]]#*} ;;
+      esac
+      [ -n "${!key+set}" ] || export "$key=$value"
+    done <"$file"
+  fi
+  lb_url=${LB_URL-http://localhost:${LB_PORT:-8081}}
+  exporter_url=${EXPORTER_URL-http://localhost:${EXPORTER_PORT:-9113}}
+  prometheus_url=${PROMETHEUS_URL-http://localhost:${PROMETHEUS_PORT:-9090}}
+  grafana_url=${GRAFANA_URL-http://localhost:${GRAFANA_PORT:-3000}}
+  lb_url=${lb_url%/} exporter_url=${exporter_url%/} prometheus_url=${prometheus_url%/} grafana_url=${grafana_url%/}
+}
+
+# compose runs Compose v2 where there is one, else docker-compose 1.29, on the stack's file.
+compose() {
+  local file=$compose_dir/docker-compose.yml
+  if docker compose version >/dev/null 2>&1; then
+    docker compose --project-directory "$compose_dir" -f "$file" "$@"
+  else
+    (cd "$compose_dir" && docker-compose -f "$file" "$@")
+  fi
+}
+
+# step runs a command, or only shows it with dry_run=yes.
+step() {
+  if [ "${dry_run:-}" = yes ]; then say "would run: $*"; else "$@"; fi
+}
+
+get() { curl -fsS --max-time "${GET_TIMEOUT:-10}" "$@"; }
+status_of() { curl -s -o /dev/null --max-time "${GET_TIMEOUT:-10}" -w '%{http_code}' "$@" || true; }
+
+# metrics FILE saves what the exporter counts now. A scrape shows every line that was logged before it.
+metrics() {
+  get "$exporter_url/metrics" >"$1" 2>"$scratch/curl.err" ||
+    die 3 "the exporter at $exporter_url does not answer: $(tail -n 1 "$scratch/curl.err")"
+}
+
+# sum FILE NAME [LABEL=REGEXP]... adds up the series of a metric whose labels match as a whole; 0 where there is none.
+sum() {
+  local file=$1 name=$2
+  shift 2
+  NAME=$name WANT=$(printf '%s\n' "$@") awk '
+    BEGIN { name = ENVIRON["NAME"]; n = split(ENVIRON["WANT"], want, "\n") }
+    index($0, name "{") == 1 || index($0, name " ") == 1 {
+      for (i = 1; i <= n; i++) {
+        if (want[i] == "") continue
+        cut = index(want[i], "=")
+        if ($0 !~ "[{,]" substr(want[i], 1, cut - 1) "=\"(" substr(want[i], cut + 1) ")\"[,}]") next
+      }
+      total += $NF
+    }
+    END { printf "%.6f\n", total }' "$file" | sed 's/\.\{0,1\}0*$//'
+}
+
+# moved BEFORE AFTER NAME [LABEL=REGEXP]... is how far a counter went.
+moved() {
+  local before=$1 after=$2
+  shift 2
+  awk -v a="$(sum "$before" "$@")" -v b="$(sum "$after" "$@")" 'BEGIN { printf "%.0f\n", b - a }'
+}
+
+# nodes FILE prints "NAME ADDRESS" of every server of nginx.conf that is not down.
+nodes() {
+  sed -n 's/^nginx_upstream_server_info{\(.*\)} 1$/\1/p' "$1" | grep -v 'state="down"' |
+    sed 's/.*node="\([^"]*\)".*server="\([^"]*\)".*/\1 \2/; s/^ /- /' | sort -u
+}
+
+# regexp quotes what must match literally in sum.
+regexp() { printf '%s' "$1" | sed 's/[][\\.*^$+?(){}|]/[&]/g'; }
+
+# per_node BEFORE AFTER prints what each node did in between, and keeps the sums in node_attempts, node_2xx and node_retries.
+per_node() {
+  local before=$1 after=$2 name address server attempts good failed timeouts retries seconds
+  node_attempts=0 node_2xx=0 node_retries=0
+  printf '%-10s %-24s %9s %8s %8s %9s %8s %10s\n' node address attempts 2xx errors timeouts retried 'mean (s)'
+  while read -r name address; do
+    server="server=$(regexp "$address")"
+    attempts=$(moved "$before" "$after" nginx_upstream_attempts_total "$server")
+    good=$(moved "$before" "$after" nginx_upstream_attempts_total "$server" 'code=2[0-9][0-9]')
+    failed=$(moved "$before" "$after" nginx_upstream_attempts_total "$server" outcome=error)
+    timeouts=$(moved "$before" "$after" nginx_upstream_attempts_total "$server" outcome=timeout)
+    retries=$(moved "$before" "$after" nginx_upstream_retries_total "$server")
+    seconds=$(mean "$before" "$after" nginx_upstream_response_duration_seconds "$server")
+    printf '%-10s %-24s %9s %8s %8s %9s %8s %10s\n' "$name" "$address" "$attempts" "$good" "$failed" "$timeouts" "$retries" "$seconds"
+    node_attempts=$((node_attempts + attempts)) node_2xx=$((node_2xx + good)) node_retries=$((node_retries + retries))
+  done < <(nodes "$after")
+}
+
+# mean BEFORE AFTER HISTOGRAM [LABEL=REGEXP]... is the mean of what was observed in between, or "-".
+mean() {
+  local before=$1 after=$2 name=$3
+  shift 3
+  awk -v s="$(sum "$before" "${name}_sum" "$@")" -v t="$(sum "$after" "${name}_sum" "$@")" \
+    -v c="$(sum "$before" "${name}_count" "$@")" -v d="$(sum "$after" "${name}_count" "$@")" \
+    'BEGIN { if (d > c) printf "%.3f\n", (t - s) / (d - c); else print "-" }'
+}
+
+# settle BEFORE AFTER WANTED scrapes into AFTER until so many more requests are counted, or 15 s are over: NGINX logs a
+# request after its last byte is sent, so the client can be a moment ahead.
+settle() {
+  local before=$1 after=$2 wanted=$3 until=$((SECONDS + 15))
+  while :; do
+    metrics "$after"
+    [ "$(moved "$before" "$after" nginx_access_requests_total)" -lt "$wanted" ] && [ "$SECONDS" -lt "$until" ] || return 0
+    sleep 0.2
+  done
+}
+
+# The three stress tests are one test with different numbers: ab sends, the exporter counts, and both must agree. A script sets
+# users, per_user, seconds ("" without a limit), path and payload ("" for GET), then calls stress "$@".
+
+stress_options() {
+  others='' dry_run=''
+  while [ $# -gt 0 ]; do
+    case $1 in
+      --url | --exporter | --path | --users | --requests | --seconds)
+        need_value "$@"
+        case $1 in
+          --url) lb_url=${2%/} ;;
+          --exporter) exporter_url=${2%/} ;;
+          --path) path=$2 ;;
+          --users) users=$2 ;;
+          --requests) per_user=$2 ;;
+          --seconds) seconds=$2 ;;
+        esac
+        shift 2
+        ;;
+      --others) others=yes && shift ;;
+      --dry-run) dry_run=yes && shift ;;
+      -h | --help) usage && exit 0 ;;
+      *) wrong_use "unknown option $1" ;;
+    esac
+  done
+  need_number --users "$users"
+  need_number --requests "$per_user"
+  [ -z "$seconds" ] || need_number --seconds "$seconds"
+}
+
+# ab_says LABEL prints the number behind a label of ab's report, 0 where the line is missing.
+ab_says() { awk -v label="$1:" 'index($0, label) == 1 { n = $0; sub(/^[^:]*: */, "", n); print n + 0; found = 1; exit } END { if (!found) print 0 }' "$scratch/ab.txt"; }
+
+# ab_failed KIND prints one of the kinds in ab's "(Connect: 0, Receive: 0, Length: 0, Exceptions: 0)".
+ab_failed() { sed -n "s/^ *(.*$1: \([0-9]*\).*/\1/p" "$scratch/ab.txt" | grep . || echo 0; }
+
+run_ab() {
+  local total=$((users * per_user)) ab_args=(-q -l -r -s 90)
+  # -n after -t: a limit in seconds would set the number to 50,000.
+  [ -z "$seconds" ] || ab_args+=(-t "$seconds")
+  ab_args+=(-n "$total" -c "$users")
+  if [ -n "$payload" ]; then
+    printf '%s' "$payload" >"$scratch/payload.json"
+    ab_args+=(-p "$scratch/payload.json" -T application/json)
+  fi
+  say "ab: $users users, $total requests${seconds:+, at most $seconds s}, ${payload:+POST }$lb_url$path"
+  step ab "${ab_args[@]}" "$lb_url$path" >"$scratch/ab.txt" 2>"$scratch/ab.err" ||
+    die 3 "ab could not reach $lb_url$path: $(tail -n 1 "$scratch/ab.err")"
+  [ -z "$dry_run" ] || cat "$scratch/ab.txt"
+}
+
+# line WHAT CLIENT EXPORTER SLACK compares two counts; the exporter may be ahead by SLACK.
+line() {
+  local verdict=same
+  if [ "$3" -lt "$2" ] || [ "$3" -gt $(($2 + $4)) ]; then
+    verdict='DIFFERENT' agreed=no
+  elif [ "$3" != "$2" ]; then
+    verdict="+$(($3 - $2)), explained below"
+  fi
+  printf '%-22s %12s %12s   %s\n' "$1" "$2" "$3" "$verdict"
+}
+
+stress() {
+  stress_options "$@"
+  need ab awk curl
+  local before=$scratch/before after=$scratch/after
+  [ -n "$dry_run" ] || metrics "$before"
+  run_ab
+  [ -z "$dry_run" ] || exit 0
+
+  local sent dead good other
+  sent=$(ab_says 'Complete requests')
+  dead=$(($(ab_failed Connect) + $(ab_failed Receive) + $(ab_failed Exceptions)))
+  other=$(ab_says 'Non-2xx responses')
+  good=$((sent - other - dead))
+  settle "$before" "$after" "$((sent - dead))"
+
+  local counted counted_2xx counted_other aborted slack=0 agreed=yes
+  counted=$(moved "$before" "$after" nginx_access_requests_total)
+  counted_2xx=$(moved "$before" "$after" nginx_access_requests_total 'code=2[0-9][0-9]')
+  aborted=$(moved "$before" "$after" nginx_access_requests_total outcome=aborted)
+  counted_other=$((counted - counted_2xx - aborted))
+  # A user who stops at the time limit leaves at most one request behind that NGINX has seen and ab does not count.
+  if [ -n "$seconds" ] && [ "$sent" -lt $((users * per_user)) ]; then slack=$users; fi
+  slack=$((slack + dead))
+  [ -z "$others" ] || slack=$((slack + counted))
+
+  say
+  printf '%-22s %12s %12s\n' '' 'client (ab)' exporter
+  line 'answered requests' "$((sent - dead))" "$counted" "$slack"
+  line 'answered 2xx' "$good" "$counted_2xx" "$slack"
+  line 'answered otherwise' "$other" "$counted_other" "$slack"
+  say
+  per_node "$before" "$after"
+  local through=$((node_attempts - node_retries))
+  say "all nodes: $node_attempts attempts for $through requests, $node_2xx answered 2xx; NGINX answered $((counted - through)) itself"
+  if [ "$node_attempts" -gt 0 ]; then line 'nodes 2xx = client 2xx' "$good" "$node_2xx" "$slack"; fi
+  say "refused by the rate limit: $(moved "$before" "$after" nginx_access_requests_total outcome=limited), no node free: $(
+    moved "$before" "$after" nginx_access_requests_total outcome=no_live), given up by the client: $aborted"
+  say "$(awk '/^Requests per second/ {printf "client: %s requests/s", $4} / 50%/ {printf ", p50 %s ms", $2} / 95%/ {printf ", p95 %s ms", $2} / 99%/ {printf ", p99 %s ms", $2}' "$scratch/ab.txt")"
+  [ "$slack" = 0 ] || say "allowed difference $slack: requests cut off (by the time limit or an error)${others:+ and those of other clients} are counted by NGINX alone"
+
+  if [ "$counted" = 0 ] && [ "$sent" -gt 0 ]; then
+    die 1 "no request reached the access log: is access_log off for $path, or is this exporter another load balancer's?"
+  fi
+  [ "$agreed" = yes ] || die 1 "client and exporter disagree. Other clients at the same time? --others allows for them"
+  say 'client and exporter agree'
+}

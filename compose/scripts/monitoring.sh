@@ -1,0 +1,68 @@
+#!/usr/bin/env bash
+# monitoring.sh: the nodes in a terminal, as the exporter sees them, until Ctrl-C.
+#
+# busy is the mean number of a node's slots in use (seconds of service in each second), of max_conns.
+#   --interval N  seconds between two looks (5)
+#   --once        one look (it takes one interval), then exit
+set -euo pipefail
+# shellcheck source=lib.sh
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+interval=5 once=''
+while [ $# -gt 0 ]; do
+  case $1 in
+    --interval)
+      need_value "$@"
+      interval=$2
+      shift
+      ;;
+    --once) once=yes ;;
+    -h | --help) usage && exit 0 ;;
+    *) wrong_use "unknown option $1" ;;
+  esac
+  shift
+done
+need_number --interval "$interval"
+load_env
+need awk curl
+
+per_second() { awk -v n="$1" -v t="$interval" 'BEGIN { printf "%.1f", n / t }'; }
+
+probe_of() { # FILE ADDRESS: "up", "DOWN (N times)" or "-" where nothing probes it
+  awk -v address="$2" '
+    /^probe_success\{/ && index($0, "//" address) { seen = 1; if ($NF == 0) bad = 1 }
+    /^probe_consecutive_failures\{/ && index($0, "//" address) && $NF > times { times = $NF }
+    END { print !seen ? "-" : bad ? "DOWN (" times " times)" : "up" }' "$1"
+}
+
+show() { # BEFORE AFTER
+  local before=$1 after=$2 name address server busy slots
+  printf '%s   %s\n\n' "$(date -u '+%Y-%m-%d %H:%M:%S UTC')" "$exporter_url"
+  printf '%-10s %-24s %-16s %8s %8s %10s %9s\n' node address probe 'req/s' 'err/s' 'mean (s)' busy
+  while read -r name address; do
+    server="server=$(regexp "$address")"
+    busy=$(awk -v a="$(sum "$before" nginx_upstream_response_duration_seconds_sum "$server")" \
+      -v b="$(sum "$after" nginx_upstream_response_duration_seconds_sum "$server")" -v t="$interval" 'BEGIN { printf "%.2f", (b - a) / t }')
+    slots=$(sum "$after" nginx_upstream_server_max_conns "$server")
+    printf '%-10s %-24s %-16s %8s %8s %10s %9s\n' "$name" "$address" "$(probe_of "$after" "$address")" \
+      "$(per_second "$(moved "$before" "$after" nginx_upstream_attempts_total "$server")")" \
+      "$(per_second "$(moved "$before" "$after" nginx_upstream_attempts_total "$server" 'outcome=error|timeout')")" \
+      "$(mean "$before" "$after" nginx_upstream_response_duration_seconds "$server")" "$busy/$slots"
+  done < <(nodes "$after")
+  printf '\nrequests/s'
+  for outcome in ok client_error error timeout no_live limited aborted; do
+    printf '  %s %s' "$outcome" "$(per_second "$(moved "$before" "$after" nginx_access_requests_total "outcome=$outcome")")"
+  done
+  printf '\nNGINX up %s, connections %s, log lines not understood %s\n' "$(sum "$after" nginx_up)" "$(sum "$after" nginx_connections_active)" \
+    "$(moved "$before" "$after" fremisn_exporter_log_lines_total 'result=malformed|too_long')"
+}
+
+metrics "$scratch/before"
+while :; do
+  sleep "$interval"
+  metrics "$scratch/after"
+  if [ -z "$once" ] && [ -t 1 ]; then printf '\033[H\033[2J'; fi
+  show "$scratch/before" "$scratch/after"
+  [ -z "$once" ] || exit 0
+  mv "$scratch/after" "$scratch/before"
+done

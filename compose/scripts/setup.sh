@@ -1,0 +1,59 @@
+#!/usr/bin/env bash
+# setup.sh: what must be there before the first deploy.sh: tools, the network nf-visionaire, .env. Runs as often as you like.
+#
+#   --generate-password  put a random Grafana password into .env, if there is none yet, and show it
+#   --dry-run            say what would be done, change nothing
+set -euo pipefail
+# shellcheck source=lib.sh
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+generate='' dry_run=''
+while [ $# -gt 0 ]; do
+  case $1 in
+    --generate-password) generate=yes ;;
+    --dry-run) dry_run=yes ;;
+    -h | --help) usage && exit 0 ;;
+    *) wrong_use "unknown option $1" ;;
+  esac
+  shift
+done
+
+need docker curl awk
+docker compose version >/dev/null 2>&1 || command -v docker-compose >/dev/null 2>&1 ||
+  die 2 'neither "docker compose" nor docker-compose is installed'
+if ! docker info >/dev/null 2>&1; then
+  [ -n "$dry_run" ] || die 3 'the Docker daemon does not answer: is it running, and may you use it (group docker)?'
+  warn 'the Docker daemon does not answer'
+fi
+
+env_file=${ENV_FILE:-$compose_dir/.env}
+if [ ! -e "$env_file" ]; then
+  say "making $env_file from .env.example"
+  step install -m 600 "$compose_dir/.env.example" "$env_file"
+fi
+load_env
+if [ -z "${GRAFANA_ADMIN_PASSWORD:-}" ]; then
+  if [ -n "$generate" ] && [ -z "$dry_run" ]; then
+    password=$(od -An -N 18 -tx1 /dev/urandom | tr -d ' \n')
+    if grep -q '^GRAFANA_ADMIN_PASSWORD=' "$env_file"; then
+      sed "s/^GRAFANA_ADMIN_PASSWORD=.*/GRAFANA_ADMIN_PASSWORD=$password/" "$env_file" >"$scratch/env"
+      cat "$scratch/env" >"$env_file"
+    else
+      printf 'GRAFANA_ADMIN_PASSWORD=%s\n' "$password" >>"$env_file"
+    fi
+    export GRAFANA_ADMIN_PASSWORD=$password
+    say "Grafana's password for ${GRAFANA_ADMIN_USER:-admin}: $password"
+  elif [ -n "$dry_run" ]; then
+    warn "GRAFANA_ADMIN_PASSWORD is not set in $env_file"
+    export GRAFANA_ADMIN_PASSWORD=unset
+  else
+    die 2 "set GRAFANA_ADMIN_PASSWORD in $env_file, or let --generate-password do it"
+  fi
+fi
+
+compose config -q || die 2 'docker-compose.yml and .env do not fit together'
+if ! docker network inspect nf-visionaire >/dev/null 2>&1; then
+  say 'making the network nf-visionaire'
+  step docker network create --driver bridge nf-visionaire >/dev/null
+fi
+say "ready${dry_run:+ (dry run: nothing was changed)}; next: scripts/deploy.sh"

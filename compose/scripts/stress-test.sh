@@ -1,0 +1,18 @@
+#!/usr/bin/env bash
+# stress-test.sh: 10 users × 100 POSTs of JSON to /v1/face/enrollment, for 60 seconds at most, by ab.
+#
+# This enrolls on real nodes: use a keyspace for tests (FREMISN_TEST_KEYSPACE). FREMISN_TEST_IMAGE names a photograph to send.
+# Prints what the client saw beside what the exporter saw, per node; 0 if both agree, 1 if not.
+#   --users N  --requests N (each user)  --seconds N  --path PATH  --url URL  --exporter URL
+#   --others   other clients use the load balancer meanwhile: the exporter may have counted more
+#   --dry-run  show ab's command, send nothing
+set -euo pipefail
+# shellcheck source=lib.sh
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+load_env
+image=${FREMISN_TEST_IMAGE:+$(base64 -w 0 "$FREMISN_TEST_IMAGE")}
+payload=$(printf '{"keyspace":"%s","image":"%s","additional_params":{"face_id":"stress-test"}}' \
+  "${FREMISN_TEST_KEYSPACE:-stress-test}" "${image:-bm8gcGhvdG9ncmFwaA==}")
+users=10 per_user=100 seconds=60 path=/v1/face/enrollment
+stress "$@"
