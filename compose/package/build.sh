@@ -15,9 +15,9 @@ start=$OLDPWD
 BINARY=$(cd "$start" && realpath -e "$1")
 out=$(cd "$start" && realpath -m "${2:-$(cd "$OLDPWD" && git rev-parse --show-toplevel)/dist}")
 
-# Debian versions begin with a digit: v1.2.0-3-gabcdef is 1.2.0-3-gabcdef, a bare commit is 0.0.0~abcdef.
+# As Debian sorts them: v1.2.0-3-gabcdef, three commits after 1.2.0, is 1.2.0+3.gabcdef, v1.2.0-rc.1 is 1.2.0~rc.1, a bare commit is 0.0.0~abcdef.
 VERSION=${VERSION:-$(git describe --tags --always 2>/dev/null || echo unknown)}
-VERSION=${VERSION#v}
+VERSION=$(printf '%s' "${VERSION#v}" | sed -E 's/-([0-9]+)-g([0-9a-f]+)/+\1.g\2/; s/-dirty$/+dirty/; s/-/~/g')
 case $VERSION in [0-9]*.*) ;; *) VERSION=0.0.0~$VERSION ;; esac
 ARCH=$(go env GOARCH)
 export BINARY VERSION ARCH

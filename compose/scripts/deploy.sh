@@ -28,7 +28,8 @@ while [ $# -gt 0 ]; do
 done
 need_number --timeout "$timeout"
 load_env
-need docker curl awk
+need curl awk
+[ -n "$dry_run" ] || need docker
 
 compose config -q || die 2 'docker-compose.yml and .env do not fit together; setup.sh makes a first .env'
 [ -z "$pull" ] || step compose pull --ignore-pull-failures

@@ -18,7 +18,8 @@ while [ $# -gt 0 ]; do
   shift
 done
 
-need docker curl awk
+need curl awk
+[ -n "$dry_run" ] || need docker
 docker compose version >/dev/null 2>&1 || command -v docker-compose >/dev/null 2>&1 ||
   die 2 'neither "docker compose" nor docker-compose is installed'
 if ! docker info >/dev/null 2>&1; then
