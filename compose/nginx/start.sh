@@ -40,4 +40,5 @@ watch_logs() {
 mkdir -p "$dir"
 # A failure in one turn is reported and tried again in the next one; the loop ends with the container.
 (set +e; watch_logs) &
+# Arguments are further options of NGINX, but no -g: it takes one alone.
 exec nginx -g 'daemon off;' "$@"

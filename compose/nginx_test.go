@@ -1,0 +1,213 @@
+package compose
+
+import (
+	"compress/gzip"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// The topology is a promise: what stands here was read from the operators' list, not from nginx.conf.
+func TestNginxConfIsTheTopologyToTheLetter(t *testing.T) {
+	conf := regexp.MustCompile(`(?m)#.*$`).ReplaceAllString(read(t, "nginx/nginx.conf"), "")
+	conf = regexp.MustCompile(`\s+`).ReplaceAllString(conf, " ")
+	for _, want := range []string{
+		"upstream fremisn_backend { server 192.168.100.231:4005 max_conns=1; server 192.168.100.18:4008 max_conns=1; " +
+			"server 192.168.100.17:4009 max_conns=1; keepalive 32; }",
+		"limit_req_zone $binary_remote_addr zone=api:10m rate=10r/s;",
+		"limit_req zone=api burst=20 nodelay;",
+		"proxy_connect_timeout 5s;", "proxy_send_timeout 60s;", "proxy_read_timeout 60s;",
+		"proxy_buffering on;", "proxy_buffers 8 4k;",
+		"error_log /var/log/nginx/error.log warn;",
+		"error_page 502 /502.html; error_page 500 501 502 503 504 /50x.html;",
+		"listen 8080;", "location /nginx_status { stub_status;",
+	} {
+		if !strings.Contains(conf, want) {
+			t.Errorf("nginx.conf does not say %q", want)
+		}
+	}
+	for _, variable := range []string{"request_id", "request_time", "request_length", "bytes_sent", "limit_req_status", "limit_conn_status",
+		"upstream_addr", "upstream_status", "upstream_connect_time", "upstream_header_time", "upstream_response_time",
+		"upstream_response_length", "upstream_bytes_sent", "upstream_bytes_received", "upstream_cache_status"} {
+		if !regexp.MustCompile(`\$` + variable + `\b`).MatchString(conf[strings.Index(conf, "log_format"):strings.Index(conf, "access_log")]) {
+			t.Errorf("the log_format has no $%s", variable)
+		}
+	}
+}
+
+func TestErrorPages(t *testing.T) {
+	// One request in a minute: once the burst is used up, every answer is a 503, for as long as the test takes.
+	s := startStack(t, nil, "rate=10r/s", "rate=1r/m")
+	for _, n := range s.nodes {
+		n.server.Close()
+	}
+	browse := func(code string) {
+		t.Helper()
+		before := strings.Count(read(t, s.dir+"/access.log"), "HeadlessChrome")
+		dom := run(t, nil, "chromium", "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
+			"--disable-component-update", "--disable-sync", "--user-data-dir="+t.TempDir(), "--dump-dom", s.lb+"/v1/face/match")
+		var lines []string
+		for _, line := range strings.Split(read(t, s.dir+"/access.log"), "\n") {
+			if strings.Contains(line, "HeadlessChrome") {
+				lines = append(lines, line)
+			}
+		}
+		if len(lines) != before+1 {
+			t.Fatalf("the browser sent %d requests for one page", len(lines)-before)
+		}
+		logged := regexp.MustCompile(`" (\d+) .* id=(\S+) `).FindStringSubmatch(lines[len(lines)-1])
+		if logged[1] != code {
+			t.Fatalf("NGINX answered %s, want %s", logged[1], code)
+		}
+		for _, want := range []string{
+			`<p class="code">` + code + `</p>`,
+			`<dd id="request-id">` + logged[2] + `</dd>`,
+			"Apa yang terjadi", "Yang dapat dicoba", "What happened", "What to try",
+		} {
+			if !strings.Contains(dom, want) {
+				t.Errorf("%s: the page has no %s\n%s", code, want, dom)
+			}
+		}
+		if !regexp.MustCompile(`<dd id="time">\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[+-]\d\d:\d\d</dd>`).MatchString(dom) {
+			t.Errorf("%s: no time in the page\n%s", code, dom)
+		}
+	}
+	browse("502")
+	for range 40 {
+		if status, _, err := get(s.lb + "/"); err != nil || status < 500 {
+			t.Fatal(status, err)
+		}
+	}
+	browse("503")
+}
+
+// What a page asks for elsewhere fails when the network does, which is when it is shown.
+func TestErrorPagesAskForNothing(t *testing.T) {
+	for _, page := range []string{"502.html", "50x.html"} {
+		text := read(t, "nginx/html/"+page)
+		if found := regexp.MustCompile(`(?i)https?:|//[a-z]|\bsrc\s*=|url\(|@import|<script|href="[^d]`).FindString(text); found != "" {
+			t.Errorf("%s has %q", page, found)
+		}
+		for _, want := range []string{`name="viewport"`, "linear-gradient", "prefers-color-scheme: dark", "prefers-reduced-motion", `lang="id"`, `lang="en"`} {
+			if !strings.Contains(text, want) {
+				t.Errorf("%s has no %s", page, want)
+			}
+		}
+	}
+}
+
+func TestErrorPagesFitAPhone(t *testing.T) {
+	for _, page := range []string{"502.html", "50x.html"} {
+		text := strings.ReplaceAll(read(t, "nginx/html/"+page), `<!--# echo var="request_id" -->`, strings.Repeat("0123456789abcdef", 2))
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Content-Type", "text/html")
+			if r.URL.Path == "/page" {
+				fmt.Fprint(w, text)
+				return
+			}
+			// A window has a least width, above that of a phone; a frame has none.
+			fmt.Fprint(w, `<iframe src="/page" width="390" height="844" style="border: 0" onload="
+				document.title = contentWindow.innerWidth + ' wide, needs ' + contentDocument.documentElement.scrollWidth"></iframe>`)
+		}))
+		defer server.Close()
+		dom := run(t, nil, "chromium", "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
+			"--disable-component-update", "--disable-sync", "--user-data-dir="+t.TempDir(), "--hide-scrollbars", "--dump-dom", server.URL)
+		if !strings.Contains(dom, "<title>390 wide, needs 390</title>") {
+			t.Errorf("%s: %s, want 390 wide, needs 390", page, regexp.MustCompile(`<title>.*</title>`).FindString(dom))
+		}
+	}
+}
+
+// The logs are rotated by size while NGINX goes on writing; not a line is lost, and so many files are kept.
+func TestLogsAreRotated(t *testing.T) {
+	s := startStack(t, map[string]string{"LOG_MAX_BYTES": "4000", "LOG_CHECK_SECONDS": "0.1", "LOG_KEEP": "100"})
+	log := filepath.Join(s.dir, "access.log")
+	sent := 0
+	rotated := func() int {
+		files, err := filepath.Glob(log + ".*")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(files)
+	}
+	for rotated() < 4 {
+		if status, _, err := get(fmt.Sprintf("%s/health?n=%d", s.lb, sent)); err != nil || status != http.StatusOK {
+			t.Fatal(status, err)
+		}
+		sent++
+		if sent > 20000 {
+			t.Fatalf("no rotation after %d requests", sent)
+		}
+	}
+	count := func() int {
+		lines := 0
+		files, err := filepath.Glob(log + "*")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, file := range files {
+			lines += strings.Count(content(t, file), "GET /health?n=")
+		}
+		return lines
+	}
+	last := -1
+	eventually(t, func() bool { last = count(); return last == sent }, func() string {
+		return fmt.Sprintf("%d lines in all files, %d requests sent", last, sent)
+	})
+	// Compressed from the second on, and the newest is not: workers may still write to it.
+	for _, want := range []string{".1", ".2.gz", ".3.gz", ".4.gz"} {
+		if _, err := os.Stat(log + want); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// content reads a file, compressed or not; one that was just renamed away is empty.
+func content(t *testing.T, path string) string {
+	t.Helper()
+	file, err := os.Open(path)
+	if os.IsNotExist(err) {
+		return ""
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	var reader io.Reader = file
+	if strings.HasSuffix(path, ".gz") {
+		if reader, err = gzip.NewReader(file); err != nil {
+			t.Fatal(err)
+		}
+	}
+	text, err := io.ReadAll(reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+func TestRotationKeepsNoMoreThanItWasTold(t *testing.T) {
+	s := startStack(t, map[string]string{"LOG_MAX_BYTES": "500", "LOG_CHECK_SECONDS": "0.1", "LOG_KEEP": "3"})
+	log := filepath.Join(s.dir, "access.log")
+	turns, last := 0, ""
+	for turns < 6 {
+		if _, _, err := get(s.lb + "/health"); err != nil {
+			t.Fatal(err)
+		}
+		if info, err := os.Stat(log + ".1"); err == nil {
+			if id := fmt.Sprint(info.ModTime(), info.Size()); id != last {
+				turns, last = turns+1, id
+			}
+		}
+	}
+	files, err := filepath.Glob(log + ".*[0-9z]")
+	if err != nil || len(files) > 3 {
+		t.Errorf("%d rotated files (%v, %v), want at most 3", len(files), files, err)
+	}
+}
