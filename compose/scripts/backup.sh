@@ -112,11 +112,11 @@ verify() {
   fi
 }
 
-archives() { find "$dir" -maxdepth 1 -name 'fremisn-backup-*.tar.gz' 2>/dev/null | sort; }
+archives() { [ ! -d "$dir" ] || find "$dir" -maxdepth 1 -name 'fremisn-backup-*.tar.gz' | sort; }
 
 make_backup() {
   local name file part partial
-  file=$dir/fremisn-backup-$(date -u +%Y%m%dT%H%M%SZ).tar.gz
+  file=$dir/fremisn-backup-$(date -u +%Y%m%dT%H%M%S.%3NZ).tar.gz
   if [ -n "$dry_run" ]; then
     for name in "${services[@]}"; do say "would save $name from ${store[$name]:-nowhere: left out}"; done
     say "would save the configs, write $file, verify it, and keep the newest $keep"

@@ -1,0 +1,322 @@
+package compose
+
+import (
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// row finds what a script printed about a node: its name, its address, and numbers.
+func row(t *testing.T, out string, n *node) []int {
+	t.Helper()
+	match := regexp.MustCompile(`(?m)^` + n.name + ` +` + regexp.QuoteMeta(n.addr) + `((?: +\d+)+)`).FindStringSubmatch(out)
+	if match == nil {
+		t.Fatalf("nothing about %s in\n%s", n.name, out)
+	}
+	var numbers []int
+	for _, field := range strings.Fields(match[1]) {
+		number, err := strconv.Atoi(field)
+		if err != nil {
+			t.Fatal(err)
+		}
+		numbers = append(numbers, number)
+	}
+	return numbers
+}
+
+// What the stress scripts say of each node is what the node itself counted.
+func TestStressScriptsAgreeWithClientAndNodes(t *testing.T) {
+	s := startStack(t, nil)
+	s.startExporter(t)
+
+	out, exit := s.script(t, "stress-test.sh", "--users", "3", "--requests", "12")
+	if exit != 0 || !strings.Contains(out, "client and exporter agree") {
+		t.Errorf("stress-test.sh: exit %d, want 0 and agreement", exit)
+	}
+	if !regexp.MustCompile(`answered requests +36 +36 +same`).MatchString(out) {
+		t.Error("stress-test.sh does not count 36 requests on both sides")
+	}
+	var posts int64
+	for _, n := range s.nodes {
+		numbers := row(t, out, n)
+		if attempts, good := int64(numbers[0]), int64(numbers[1]); attempts != n.posts.Load() || good != n.posts.Load() {
+			t.Errorf("%s: the script says %d attempts, %d good; the node served %d", n.name, attempts, good, n.posts.Load())
+		}
+		posts += n.posts.Load()
+	}
+	if posts == 0 {
+		t.Error("no POST reached a node")
+	}
+
+	// /health is NGINX's own: no node is asked, every user is answered, and the log still has each one.
+	for script, args := range map[string][]string{
+		"simple-stress-test.sh": {"--users", "5", "--requests", "40"},
+		"final-stress-test.sh":  {"--users", "10", "--requests", "20", "--seconds", "30"},
+	} {
+		out, exit := s.script(t, script, args...)
+		if exit != 0 || !regexp.MustCompile(`answered 2xx +200 +200 +same`).MatchString(out) {
+			t.Errorf("%s: exit %d, want 0 and 200 answers on both sides", script, exit)
+		}
+	}
+
+	// Requests that never pass the load balancer's log are found out.
+	elsewhere := http.Server{Addr: freeAddress(t), Handler: http.NotFoundHandler(), ReadHeaderTimeout: patience}
+	go elsewhere.ListenAndServe()
+	defer elsewhere.Close()
+	waitForAny(t, "http://"+elsewhere.Addr)
+	if out, exit := s.script(t, "simple-stress-test.sh", "--users", "2", "--requests", "5", "--url", "http://"+elsewhere.Addr); exit != 1 || !strings.Contains(out, "DIFFERENT") {
+		t.Errorf("ten requests past the load balancer: exit %d, want 1 and DIFFERENT", exit)
+	}
+	// So are requests of others, unless they are expected.
+	others := func(args ...string) (string, int) {
+		stop := make(chan struct{})
+		ended := make(chan struct{})
+		started := make(chan struct{})
+		go func() {
+			defer close(ended)
+			for first := true; ; first = false {
+				if _, _, err := get(s.lb + "/health?other"); err != nil {
+					t.Error(err)
+				}
+				if first {
+					close(started)
+				}
+				select {
+				case <-stop:
+					return
+				default:
+				}
+			}
+		}()
+		<-started
+		defer func() { close(stop); <-ended }()
+		return s.script(t, "simple-stress-test.sh", append(args, "--users", "2", "--requests", "500")...)
+	}
+	if _, exit := others(); exit != 1 {
+		t.Errorf("with other clients: exit %d, want 1", exit)
+	}
+	if _, exit := others("--others"); exit != 0 {
+		t.Errorf("with other clients and --others: exit %d, want 0", exit)
+	}
+}
+
+func waitForAny(t *testing.T, url string) {
+	t.Helper()
+	eventually(t, func() bool { _, _, err := get(url); return err == nil }, func() string { return url + " does not answer" })
+}
+
+func TestStressScriptsTellWhatIsMissing(t *testing.T) {
+	nowhere := "http://" + freeAddress(t)
+	for _, script := range []string{"final-stress-test.sh", "simple-stress-test.sh", "stress-test.sh", "monitoring.sh", "test-loadbalancer.sh", "test-request-logging.sh"} {
+		cmd := exec.Command("scripts/" + script)
+		cmd.Env = environ(map[string]string{"EXPORTER_URL": nowhere, "LB_URL": nowhere, "ENV_FILE": "/nonexistent"})
+		out, err := cmd.CombinedOutput()
+		if exitCode(err) != 3 || !strings.Contains(string(out), "does not answer") {
+			t.Errorf("%s without an exporter: exit %d, want 3\n%s", script, exitCode(err), out)
+		}
+	}
+	cmd := exec.Command("scripts/stress-test.sh", "--users", "0")
+	if out, err := cmd.CombinedOutput(); exitCode(err) != 2 {
+		t.Errorf("--users 0: %v, want exit 2\n%s", err, out)
+	}
+}
+
+func TestLoadBalancerAndLoggingScripts(t *testing.T) {
+	s := startStack(t, nil)
+	s.startExporter(t)
+	before := map[string]int64{}
+	for _, n := range s.nodes {
+		before[n.name] = n.served.Load()
+	}
+	out, exit := s.script(t, "test-loadbalancer.sh", "--requests", "9", "--pause", "0.11")
+	if exit != 0 || !strings.Contains(out, "9 answered, 0 failed") || !strings.Contains(out, "balanced: every node") {
+		t.Errorf("test-loadbalancer.sh: exit %d", exit)
+	}
+	for _, n := range s.nodes {
+		if got := row(t, out, n)[0]; got != 3 {
+			t.Errorf("%s: %d of 9 requests, want 3", n.name, got)
+		}
+	}
+
+	out, exit = s.script(t, "test-request-logging.sh", "--log", filepath.Join(s.dir, "access.log"))
+	if exit != 0 || !regexp.MustCompile(`requests +6 +6 +same`).MatchString(out) || !regexp.MustCompile(`lines in access.log +6 +6 +same`).MatchString(out) {
+		t.Errorf("test-request-logging.sh: exit %d, want 0 and 6 requests everywhere", exit)
+	}
+	// A log that is written elsewhere is noticed.
+	if out, exit := s.script(t, "test-request-logging.sh", "--log", filepath.Join(s.dir, "error.log")); exit != 1 || !strings.Contains(out, "DIFFERENT") {
+		t.Errorf("with the wrong log: exit %d, want 1", exit)
+	}
+
+	out, exit = s.script(t, "monitoring.sh", "--once", "--interval", "1")
+	if exit != 0 {
+		t.Errorf("monitoring.sh: exit %d", exit)
+	}
+	for _, n := range s.nodes {
+		if !regexp.MustCompile(n.name + ` +` + regexp.QuoteMeta(n.addr) + ` +up .* \d+\.\d\d/1\n`).MatchString(out) {
+			t.Errorf("monitoring.sh does not show %s as up with one slot", n.name)
+		}
+	}
+
+	// A node that fails every request is named; the client's view alone would not tell which one it was.
+	s.nodes[1].server.Close()
+	eventually(t, func() bool {
+		_, text, err := get(s.exporter + "/metrics")
+		return err == nil && regexp.MustCompile(`(?m)^probe_success\{.*`+regexp.QuoteMeta(s.nodes[1].addr)+`.* 0$`).MatchString(text)
+	}, func() string { return "the exporter does not see that slave-1 is down" })
+	if out, exit := s.script(t, "test-loadbalancer.sh", "--requests", "6", "--pause", "0.11"); exit != 0 {
+		t.Errorf("one node down, the others serve: exit %d, want 0\n%s", exit, out)
+	}
+}
+
+func TestHealthCheckGivesOneVerdict(t *testing.T) {
+	s := startStack(t, nil)
+	s.startExporter(t)
+	verdict := func(word string, code int, parts ...string) {
+		t.Helper()
+		var out string
+		var exit int
+		// Probes run every five seconds: the verdict follows them.
+		eventually(t, func() bool {
+			out, exit = s.script(t, "health-check.sh")
+			return exit == code
+		}, func() string { return fmt.Sprintf("health-check.sh: exit %d, want %d\n%s", exit, code, out) })
+		if strings.Count(out, "\n") != 1 || !strings.HasPrefix(out, word+": ") {
+			t.Errorf("the verdict is %q, want one line of %s", out, word)
+		}
+		for _, part := range parts {
+			if !strings.Contains(out, part) {
+				t.Errorf("the verdict %q does not mention %s", out, part)
+			}
+		}
+	}
+	verdict("OK", 0, "3 of 3 nodes up")
+	if out, exit := s.script(t, "health-check.sh", "--quiet"); exit != 0 || out != "" {
+		t.Errorf("--quiet: exit %d, %q", exit, out)
+	}
+	s.env["PROMETHEUS_URL"] = "http://" + freeAddress(t)
+	verdict("WARNING", 1, "Prometheus does not answer")
+	s.env["PROMETHEUS_URL"] = ""
+	s.nodes[2].server.Close()
+	verdict("WARNING", 1, "slave-2 ("+s.nodes[2].addr+") is down")
+	s.nodes[0].server.Close()
+	s.nodes[1].server.Close()
+	verdict("CRITICAL", 2, "no node is up")
+	s.env["LB_URL"] = "http://" + freeAddress(t)
+	verdict("CRITICAL", 2, "load balancer does not answer")
+}
+
+func TestBackupIsVerifiedKeptAndRestored(t *testing.T) {
+	dir := t.TempDir()
+	data, addr := filepath.Join(dir, "prometheus"), freeAddress(t)
+	config := filepath.Join(dir, "prometheus.yml")
+	write(t, config, "global: {scrape_interval: 100ms}\nscrape_configs: [{job_name: self, static_configs: [{targets: ['"+addr+"']}]}]\n")
+	start := func(t *testing.T, addr string) {
+		startProcess(t, exec.Command("prometheus", "--config.file="+config, "--storage.tsdb.path="+data, "--web.listen-address="+addr,
+			"--web.enable-admin-api"), syscall.SIGTERM)
+		waitFor(t, "http://"+addr+"/-/ready")
+	}
+	grafana, state, backups := filepath.Join(dir, "grafana"), filepath.Join(dir, "state"), filepath.Join(dir, "backups")
+	for _, made := range []string{grafana, state} {
+		if err := os.Mkdir(made, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(t, filepath.Join(grafana, "grafana.db"), "a database")
+	write(t, filepath.Join(state, "state"), "positions")
+	s := &stack{dir: dir, env: map[string]string{"ENV_FILE": "/nonexistent", "BACKUP_DIR": backups, "BACKUP_KEEP": "2",
+		"PROMETHEUS_URL": "http://" + addr, "PROMETHEUS_STORE": data, "GRAFANA_STORE": grafana, "EXPORTER_STORE": state}}
+	must := func(args ...string) string {
+		t.Helper()
+		out, exit := s.script(t, "backup.sh", args...)
+		if exit != 0 {
+			t.Fatalf("backup.sh %v: exit %d", args, exit)
+		}
+		return out
+	}
+	archives := func() []string {
+		t.Helper()
+		return strings.Fields(must("list"))
+	}
+
+	t.Run("made", func(t *testing.T) {
+		start(t, addr)
+		eventually(t, func() bool {
+			_, text, err := get("http://" + addr + "/api/v1/query?query=count_over_time(up[1m])>5")
+			return err == nil && strings.Contains(text, `"value"`)
+		}, func() string { return "Prometheus scrapes nothing" })
+		must("--dry-run")
+		if _, err := os.Stat(backups); !os.IsNotExist(err) {
+			t.Error("--dry-run made the directory")
+		}
+		var made []string
+		for range 3 {
+			must()
+			made = append(made, archives()[len(archives())-1])
+		}
+		left, err := os.ReadDir(filepath.Join(data, "snapshots"))
+		if err == nil && len(left) > 0 {
+			t.Errorf("%d snapshots are left in Prometheus' directory", len(left))
+		}
+		if got := archives(); !slices.Equal(got, made[1:]) {
+			t.Errorf("archives %v, want the newest two of %v", got, made)
+		}
+	})
+	archive := archives()[1]
+	if info, err := os.Stat(archive); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("the archive may be read by others: %v %v", info.Mode(), err)
+	}
+	must("verify", archive)
+
+	whole, err := os.ReadFile(archive)
+	if err != nil {
+		t.Fatal(err)
+	}
+	damaged := filepath.Join(dir, "damaged.tar.gz")
+	write(t, damaged, string(whole[:len(whole)/2]))
+	if out, exit := s.script(t, "backup.sh", "verify", damaged); exit != 1 {
+		t.Errorf("half an archive: exit %d, want 1\n%s", exit, out)
+	}
+
+	// Everything is lost, and comes back.
+	write(t, filepath.Join(grafana, "grafana.db"), "garbage")
+	write(t, filepath.Join(state, "state"), "garbage")
+	if err := os.RemoveAll(data); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Mkdir(data, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if _, exit := s.script(t, "backup.sh", "restore", archive); exit != 2 {
+		t.Errorf("restore without --yes: exit %d, want 2", exit)
+	}
+	must("restore", archive, "--dry-run")
+	if read(t, filepath.Join(grafana, "grafana.db")) != "garbage" {
+		t.Error("a restore without --yes changed something")
+	}
+	must("restore", archive, "--yes")
+	if read(t, filepath.Join(grafana, "grafana.db")) != "a database" || read(t, filepath.Join(state, "state")) != "positions" {
+		t.Error("Grafana or the state did not come back")
+	}
+	write(t, config, "")
+	addr = freeAddress(t)
+	start(t, addr)
+	_, text, err := get("http://" + addr + "/api/v1/query?query=count_over_time(up[1h])>5")
+	if err != nil || !strings.Contains(text, `"job":"self"`) {
+		t.Errorf("Prometheus does not know its past: %s %v", text, err)
+	}
+}
+
+func write(t *testing.T, path, text string) {
+	t.Helper()
+	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
