@@ -1,0 +1,158 @@
+// Package ledger counts: counters and histograms in plain integers, owned by one goroutine, bounded in number,
+// written to and read from a compact state.
+//
+// Who counts asks for a series once and keeps the pointer: adding to it is then an addition. A series stays where it is for
+// as long as its ledger.
+package ledger
+
+import (
+	"math"
+	"strings"
+)
+
+// A Family is a metric that a ledger keeps.
+type Family struct {
+	Name      string
+	Labels    int // how many each of its series has
+	Histogram bool
+	Unused    bool // nothing is counted in it: it only keeps what a state has
+}
+
+// Meta is what counters and histograms have in common.
+type Meta struct {
+	Labels  []string // values, valid UTF-8
+	Created int64    // Unix milliseconds
+}
+
+// A Counter counts. Nothing in it is locked.
+type Counter struct {
+	Meta
+	Value uint64
+}
+
+// Add adds n, and stays at the greatest value that there is.
+func (c *Counter) Add(n uint64) {
+	if c.Value += n; c.Value < n {
+		c.Value = math.MaxUint64
+	}
+}
+
+// Other is the value of all labels of the series that counts what came after a ledger was full.
+const Other = "other"
+
+// maxDropped is how many label sets are remembered as dropped. What is new after that is not counted as another one.
+const maxDropped = 1 << 15
+
+// A Ledger holds the series of one log.
+type Ledger struct {
+	// Now is the time that new series are created at, Unix milliseconds.
+	Now int64
+
+	layout    *Layout
+	maxSeries int
+	series    int // as Prometheus counts, and room for each family's series of other label values
+	families  []family
+	dropped   map[uint64]struct{}
+	kept      []keptFamily // of a state: families that this ledger does not have
+}
+
+type family struct {
+	Family
+	weight     int // how many series one is for Prometheus
+	counters   []*Counter
+	histograms []*Histogram
+	index      map[string]int // of the list above
+}
+
+// New makes an empty ledger of at most maxSeries series. A family that cannot hold one more series counts it, with all of
+// its labels, as Other; the place for that series is set aside from the beginning.
+func New(families []Family, layout *Layout, maxSeries int) *Ledger {
+	l := &Ledger{layout: layout, maxSeries: maxSeries, dropped: map[uint64]struct{}{}}
+	for _, f := range families {
+		weight := 1
+		if f.Histogram {
+			weight = len(layout.Classic) + 3 // +Inf, _sum and _count
+		}
+		l.families = append(l.families, family{Family: f, weight: weight, index: map[string]int{}})
+		if !f.Unused {
+			l.series += weight
+		}
+	}
+	return l
+}
+
+// Dropped is how many label sets came when there was no place for another series.
+func (l *Ledger) Dropped() int { return len(l.dropped) }
+
+// Counters are the series of a family, in the order in which they came. The caller changes nothing.
+func (l *Ledger) Counters(family int) []*Counter { return l.families[family].counters }
+
+// Histograms are the series of a family, in the order in which they came. The caller changes nothing.
+func (l *Ledger) Histograms(family int) []*Histogram { return l.families[family].histograms }
+
+// Counter returns the series with these label values, or that of Other if there is no place for it.
+func (l *Ledger) Counter(family int, labels ...string) *Counter {
+	f := &l.families[family]
+	return f.counters[l.find(family, labels)]
+}
+
+// Histogram returns the series with these label values, or that of Other if there is no place for it.
+func (l *Ledger) Histogram(family int, labels ...string) *Histogram {
+	f := &l.families[family]
+	return f.histograms[l.find(family, labels)]
+}
+
+// separator cannot be part of valid UTF-8.
+const separator = "\xff"
+
+func (l *Ledger) find(family int, labels []string) int {
+	f := &l.families[family]
+	key := strings.Join(labels, separator)
+	if i, ok := f.index[key]; ok {
+		return i
+	}
+	other := strings.TrimSuffix(strings.Repeat(Other+separator, f.Family.Labels), separator)
+	if key != other {
+		if l.series+f.weight > l.maxSeries {
+			l.drop(f.Name, key)
+			labels = make([]string, f.Family.Labels)
+			for i := range labels {
+				labels[i] = Other
+			}
+			return l.find(family, labels)
+		}
+		l.series += f.weight
+	}
+	return l.create(f, key, labels)
+}
+
+func (l *Ledger) create(f *family, key string, labels []string) int {
+	meta := Meta{Labels: append([]string(nil), labels...), Created: l.Now}
+	i := len(f.counters)
+	if f.Histogram {
+		i = len(f.histograms)
+		f.histograms = append(f.histograms, &Histogram{Meta: meta, layout: l.layout})
+	} else {
+		f.counters = append(f.counters, &Counter{Meta: meta})
+	}
+	f.index[key] = i
+	return i
+}
+
+func (l *Ledger) drop(name, key string) {
+	if len(l.dropped) < maxDropped {
+		l.dropped[hash(name, key)] = struct{}{}
+	}
+}
+
+// hash is FNV-1a: it is part of the state, so it must be the same in every process.
+func hash(parts ...string) uint64 {
+	h := uint64(0xcbf29ce484222325)
+	for _, part := range parts {
+		for i := range len(part) {
+			h = (h ^ uint64(part[i])) * 0x100000001b3
+		}
+		h = (h ^ 0xff) * 0x100000001b3
+	}
+	return h
+}

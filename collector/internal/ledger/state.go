@@ -1,0 +1,322 @@
+package ledger
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"unicode/utf8"
+)
+
+// The state of a ledger: a version, then families by name, so that one may come or go between two versions of the program
+// or of a log_format. All numbers are uvarints; a label is an index into a table of strings. A histogram's buckets are
+// (greatest milliseconds, count): buckets of another layout are thus read by their upper edge. Exemplars are left
+// out: after a restart the next request gives a new one.
+//
+//	version, strings{length, bytes}, families{name, labels, kind, series{labels…, created, …}}, dropped{8 bytes}
+//
+// where {} is preceded by how many there are.
+const stateVersion = 1
+
+// A keptFamily is one that a state has and the ledger does not: it is written as it was read.
+type keptFamily struct {
+	Family
+	counters   []*Counter
+	histograms []keptHistogram
+}
+
+type keptHistogram struct {
+	Meta
+	sum     uint64
+	buckets []keptBucket
+}
+
+type keptBucket struct{ upper, count uint64 }
+
+// AppendState appends the state of the ledger to dst.
+func (l *Ledger) AppendState(dst []byte) []byte {
+	w := stateWriter{index: map[string]uint64{}}
+	w.number(uint64(len(l.families) + len(l.kept)))
+	for i := range l.families {
+		f := &l.families[i]
+		w.family(f.Family)
+		w.number(uint64(len(f.counters) + len(f.histograms)))
+		for _, c := range f.counters {
+			w.meta(&c.Meta)
+			w.number(c.Value)
+		}
+		for _, h := range f.histograms {
+			w.meta(&h.Meta)
+			w.number(h.SumMillis)
+			w.joint(h)
+		}
+	}
+	for i := range l.kept {
+		w.kept(&l.kept[i])
+	}
+	w.number(uint64(len(l.dropped)))
+	for _, h := range slices.Sorted(maps.Keys(l.dropped)) {
+		w.body = binary.LittleEndian.AppendUint64(w.body, h)
+	}
+	dst = binary.AppendUvarint(dst, stateVersion)
+	dst = binary.AppendUvarint(dst, uint64(len(w.strings)))
+	for _, s := range w.strings {
+		dst = binary.AppendUvarint(dst, uint64(len(s)))
+		dst = append(dst, s...)
+	}
+	return append(dst, w.body...)
+}
+
+type stateWriter struct {
+	strings []string
+	index   map[string]uint64
+	body    []byte
+}
+
+func (w *stateWriter) number(n uint64) { w.body = binary.AppendUvarint(w.body, n) }
+
+func (w *stateWriter) string(s string) {
+	i, ok := w.index[s]
+	if !ok {
+		i = uint64(len(w.strings))
+		w.strings = append(w.strings, s)
+		w.index[s] = i
+	}
+	w.number(i)
+}
+
+func (w *stateWriter) family(f Family) {
+	w.string(f.Name)
+	w.number(uint64(f.Labels))
+	kind := uint64(0)
+	if f.Histogram {
+		kind = 1
+	}
+	w.number(kind)
+}
+
+func (w *stateWriter) meta(m *Meta) {
+	for _, label := range m.Labels {
+		w.string(label)
+	}
+	w.number(uint64(max(m.Created, 0)))
+}
+
+func (w *stateWriter) joint(h *Histogram) {
+	filled := 0
+	for _, n := range h.counts {
+		if n > 0 {
+			filled++
+		}
+	}
+	w.number(uint64(filled))
+	for i, n := range h.counts {
+		if n > 0 {
+			w.number(h.layout.upper[i])
+			w.number(n)
+		}
+	}
+}
+
+func (w *stateWriter) kept(f *keptFamily) {
+	w.family(f.Family)
+	w.number(uint64(len(f.counters) + len(f.histograms)))
+	for _, c := range f.counters {
+		w.meta(&c.Meta)
+		w.number(c.Value)
+	}
+	for _, h := range f.histograms {
+		w.meta(&h.Meta)
+		w.number(h.sum)
+		w.number(uint64(len(h.buckets)))
+		for _, b := range h.buckets {
+			w.number(b.upper)
+			w.number(b.count)
+		}
+	}
+}
+
+// Restore sets a ledger that was just made to the counts of a state. After an error the ledger is of no use. States may
+// hold anything: no more is allocated than a small multiple of their length.
+func (l *Ledger) Restore(state []byte) error {
+	r := &stateReader{rest: state}
+	if version := r.number(); r.err == nil && version != stateVersion {
+		return fmt.Errorf("the state has version %d, this program reads %d", version, stateVersion)
+	}
+	for range r.count(1) {
+		r.table = append(r.table, r.bytes())
+	}
+	for range r.count(3) {
+		l.restoreFamily(r)
+	}
+	for range r.count(8) {
+		if len(r.rest) < 8 {
+			r.fail("cut short")
+			break
+		}
+		if len(l.dropped) < maxDropped {
+			l.dropped[binary.LittleEndian.Uint64(r.rest)] = struct{}{}
+		}
+		r.rest = r.rest[8:]
+	}
+	if len(r.rest) > 0 {
+		r.fail("longer than it says")
+	}
+	return r.err
+}
+
+func (l *Ledger) restoreFamily(r *stateReader) {
+	f := Family{Name: r.string(), Labels: int(r.number())}
+	f.Histogram = r.number() == 1
+	if f.Labels > 16 {
+		r.fail("too many labels")
+	}
+	own := slices.IndexFunc(l.families, func(have family) bool {
+		return have.Name == f.Name && have.Family.Labels == f.Labels && have.Family.Histogram == f.Histogram
+	})
+	kept := keptFamily{Family: f}
+	for range r.count(f.Labels + 2) {
+		meta := r.meta(f.Labels)
+		switch {
+		case r.err != nil:
+			return
+		case f.Histogram:
+			h := r.histogram(meta)
+			if own < 0 {
+				kept.histograms = append(kept.histograms, h)
+				continue
+			}
+			l.restoreHistogram(own, h, r)
+		default:
+			c := &Counter{Meta: meta, Value: r.number()}
+			if own < 0 {
+				kept.counters = append(kept.counters, c)
+				continue
+			}
+			if i, ok := l.place(own, meta, r); ok {
+				l.families[own].counters[i].Value = c.Value
+			}
+		}
+	}
+	if own < 0 {
+		l.kept = append(l.kept, kept)
+	}
+}
+
+func (l *Ledger) restoreHistogram(family int, kept keptHistogram, r *stateReader) {
+	i, ok := l.place(family, kept.Meta, r)
+	if !ok {
+		return
+	}
+	h := l.families[family].histograms[i]
+	h.SumMillis = kept.sum
+	for _, b := range kept.buckets {
+		j := l.layout.bucket(b.upper)
+		if j >= len(h.counts) {
+			h.grow(j)
+		}
+		h.counts[j] += b.count
+	}
+}
+
+// place makes the series that a state tells of. It takes them all, even if maxSeries is smaller than it was: what a
+// scrape has shown must not go away.
+func (l *Ledger) place(family int, meta Meta, r *stateReader) (int, bool) {
+	f := &l.families[family]
+	key := strings.Join(meta.Labels, separator)
+	if _, twice := f.index[key]; twice {
+		r.fail("a series stands twice")
+		return 0, false
+	}
+	if !f.Unused && !isOther(meta.Labels) {
+		l.series += f.weight
+	}
+	i := l.create(f, key, meta.Labels)
+	if f.Histogram {
+		f.histograms[i].Created = meta.Created
+	} else {
+		f.counters[i].Created = meta.Created
+	}
+	return i, true
+}
+
+func isOther(labels []string) bool {
+	return !slices.ContainsFunc(labels, func(label string) bool { return label != Other })
+}
+
+var errState = errors.New("the state is damaged")
+
+type stateReader struct {
+	rest  []byte
+	table []string
+	err   error
+}
+
+func (r *stateReader) fail(why string) {
+	if r.err == nil {
+		r.err = fmt.Errorf("%w: %s", errState, why)
+	}
+	r.rest = nil
+}
+
+func (r *stateReader) number() uint64 {
+	n, length := binary.Uvarint(r.rest)
+	if length <= 0 {
+		r.fail("cut short")
+		return 0
+	}
+	r.rest = r.rest[length:]
+	return n
+}
+
+// count reads how many there are of something that takes at least size bytes each.
+func (r *stateReader) count(size int) int {
+	n := r.number()
+	if n > uint64(len(r.rest)/max(size, 1)) {
+		r.fail("shorter than it says")
+		return 0
+	}
+	return int(n)
+}
+
+func (r *stateReader) bytes() string {
+	n := r.count(1)
+	s := string(r.rest[:min(n, len(r.rest))])
+	r.rest = r.rest[len(s):]
+	if !utf8.ValidString(s) {
+		r.fail("a label is not UTF-8")
+	}
+	return s
+}
+
+func (r *stateReader) string() string {
+	i := r.number()
+	if i >= uint64(len(r.table)) {
+		r.fail("a label that is not there")
+		return ""
+	}
+	return r.table[i]
+}
+
+func (r *stateReader) meta(labels int) Meta {
+	m := Meta{Labels: make([]string, 0, labels)}
+	for range labels {
+		m.Labels = append(m.Labels, r.string())
+	}
+	created := r.number()
+	if created > 1<<53 {
+		r.fail("a time that cannot be")
+	}
+	m.Created = int64(created)
+	return m
+}
+
+func (r *stateReader) histogram(meta Meta) keptHistogram {
+	h := keptHistogram{Meta: meta, sum: r.number()}
+	for range r.count(2) {
+		h.buckets = append(h.buckets, keptBucket{upper: r.number(), count: r.number()})
+	}
+	return h
+}

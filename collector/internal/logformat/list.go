@@ -1,0 +1,146 @@
+package logformat
+
+// A shape is how a list looks; a line has the shapes of all its lists together.
+type shape uint8
+
+const (
+	oneElement   shape = 1 << iota
+	dash               // "-", which is one element without a number, or no list
+	noList             // empty, or the "-" of $upstream_addr: no upstream was tried
+	manyElements       // with separators, even if only one element is left of a trailing " : "
+)
+
+// agree checks that the lists have as many elements as each other, and sets how many.
+func (p *Parser) agree(r *Record, shapes shape) bool {
+	switch shapes {
+	case oneElement, oneElement | dash:
+		r.Elements = 1
+		return true
+	case 0, dash, noList, dash | noList:
+		r.Elements = 0
+		return true
+	case manyElements:
+		r.Elements = -1
+		if r.Upstreams != nil {
+			r.Elements = len(r.Upstreams.Elements)
+		}
+		agreed := true
+		for k := range r.lists {
+			if !p.Has(firstNumberList + Field(k)) {
+				continue
+			}
+			n := len(r.lists[k].many)
+			if r.Elements < 0 {
+				r.Elements = n
+			}
+			agreed = agreed && n == r.Elements
+		}
+		if agreed {
+			return true
+		}
+	}
+	p.failure = failure{lists: true}
+	return false
+}
+
+// addresses reads the value b[i:j] of $upstream_addr.
+func (p *Parser) addresses(b []byte, i, j int, r *Record) (shape, bool) {
+	if isNothing(b[i:j]) {
+		r.Upstreams = nil
+		return noList, true
+	}
+	if r.Upstreams = p.known.get(b, i, j); r.Upstreams == nil {
+		return 0, false
+	}
+	if r.Upstreams.many {
+		return manyElements, true
+	}
+	return oneElement, true
+}
+
+// read reads a list of numbers that is not one plain number.
+func (l *list) read(k kind, value []byte) (shape, bool) {
+	l.isMany = false
+	l.one = Absent
+	if len(value) == 0 {
+		return noList, true
+	}
+	if len(value) == 1 && value[0] == '-' {
+		return dash, true
+	}
+	if cap(l.many) > maxElements {
+		*l = list{}
+	}
+	l.many, l.separators = l.many[:0], l.separators[:0]
+	for rest := value; ; {
+		element, follow, after := nextElement(rest)
+		n, ok := readElement(k, element)
+		if !ok {
+			return 0, false
+		}
+		l.many = append(l.many, n)
+		if follow == 0 {
+			break
+		}
+		l.separators = append(l.separators, follow)
+		rest = after
+	}
+	l.one = l.many[0]
+	if len(l.many) == 1 && value[len(value)-1] != ' ' {
+		return oneElement, true
+	}
+	l.isMany = true
+	return manyElements, true
+}
+
+// readElement reads one element of a list of numbers.
+func readElement(k kind, element []byte) (int64, bool) {
+	if isNothing(element) {
+		return Absent, true
+	}
+	switch k {
+	case kindListTime:
+		return millis(element)
+	case kindListSize:
+		return size(element)
+	}
+	if len(element) != 3 {
+		return 0, false
+	}
+	code := status(uint64(element[0]) | uint64(element[1])<<8 | uint64(element[2])<<16)
+	return code, code >= 0
+}
+
+// isSeparator tells whether w begins with what stands between the elements of a list.
+func isSeparator(w uint64) bool {
+	return w&0xffff == ','|' '<<8 || w&0xffffff == ' '|':'<<8|' '<<16
+}
+
+// skipList is skip for a list. One that stands unquoted before a space or a comma is read by its grammar: an element, a
+// separator, the next element, until no separator follows.
+func (s *step) skipList(b []byte, pos, end int) int {
+	if !s.overlap {
+		return s.skip(b, pos, end)
+	}
+	for i := pos; i < end; {
+		switch {
+		case b[i] != ' ' && b[i] != ',':
+			i++
+		case isSeparator(load(b, i)) && !(s.beyondSeparator() && s.at(b, i)):
+			i += 2
+			if b[i-2] == ' ' {
+				i++
+			}
+		case s.at(b, i):
+			return i + s.length
+		default:
+			return -1
+		}
+	}
+	return -1
+}
+
+// beyondSeparator tells whether the literal begins like a separator and goes on: then it is the literal that is meant.
+func (s *step) beyondSeparator() bool {
+	return isSeparator(s.head) && (s.first == ',' && s.length > 2 || s.first == ' ' && s.length > 3)
+}

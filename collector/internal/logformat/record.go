@@ -1,0 +1,217 @@
+package logformat
+
+// A Field names a value of a line that metrics are made of.
+type Field uint8
+
+const (
+	Request Field = iota
+	RequestMethod
+	RequestURI
+	RequestID
+	Status
+	RequestTime
+	BytesSent
+	BodyBytesSent
+	RequestLength
+	LimitReqStatus
+	LimitConnStatus
+	CacheStatus
+	UpstreamAddr
+	UpstreamStatus // from here on: lists, one element for each of UpstreamAddr
+	UpstreamResponseTime
+	UpstreamHeaderTime
+	UpstreamConnectTime
+	UpstreamBytesSent
+	UpstreamBytesReceived
+	UpstreamResponseLength
+	noField
+
+	firstNumberList = UpstreamStatus
+	numberLists     = int(noField - firstNumberList)
+)
+
+// A Method is a method of HTTP that has a label of its own.
+type Method uint8
+
+const (
+	MethodOther Method = iota
+	MethodGet
+	MethodHead
+	MethodPost
+	MethodPut
+	MethodDelete
+	MethodConnect
+	MethodOptions
+	MethodTrace
+	MethodPatch
+	methodCount
+)
+
+func (m Method) String() string {
+	return [methodCount]string{"OTHER", "GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"}[m]
+}
+
+func methodOf(word []byte) Method {
+	switch string(word) {
+	case "GET":
+		return MethodGet
+	case "HEAD":
+		return MethodHead
+	case "POST":
+		return MethodPost
+	case "PUT":
+		return MethodPut
+	case "DELETE":
+		return MethodDelete
+	case "CONNECT":
+		return MethodConnect
+	case "OPTIONS":
+		return MethodOptions
+	case "TRACE":
+		return MethodTrace
+	case "PATCH":
+		return MethodPatch
+	}
+	return MethodOther
+}
+
+// A Word is a verdict of a cache or a limit.
+type Word uint8
+
+const (
+	NoWord    Word = iota // "-" or empty: there was no verdict
+	OtherWord             // one that this package does not know
+	Passed
+	Delayed
+	Rejected
+	DelayedDryRun
+	RejectedDryRun
+	Miss
+	Bypass
+	Expired
+	Stale
+	Updating
+	Revalidated
+	Hit
+	Scarce
+	WordCount // how many there are
+)
+
+var words = [WordCount]string{
+	"", "other", "passed", "delayed", "rejected", "delayed_dry_run", "rejected_dry_run",
+	"miss", "bypass", "expired", "stale", "updating", "revalidated", "hit", "scarce",
+}
+
+func (w Word) String() string { return words[w] }
+
+func wordOf(value []byte) Word {
+	switch string(value) {
+	case "", "-":
+		return NoWord
+	case "PASSED":
+		return Passed
+	case "DELAYED":
+		return Delayed
+	case "REJECTED":
+		return Rejected
+	case "DELAYED_DRY_RUN":
+		return DelayedDryRun
+	case "REJECTED_DRY_RUN":
+		return RejectedDryRun
+	case "MISS":
+		return Miss
+	case "BYPASS":
+		return Bypass
+	case "EXPIRED":
+		return Expired
+	case "STALE":
+		return Stale
+	case "UPDATING":
+		return Updating
+	case "REVALIDATED":
+		return Revalidated
+	case "HIT":
+		return Hit
+	case "SCARCE":
+		return Scarce
+	}
+	return OtherWord
+}
+
+// Absent stands for a number that a line does not give ("-", or empty).
+const Absent int64 = -1
+
+// A Record is one line. Its slices point into the line; what the format lacks is zero, nil or Absent.
+type Record struct {
+	Code      int64  // $status
+	Millis    int64  // $request_time, milliseconds
+	Sent      int64  // $bytes_sent
+	BodySent  int64  // $body_bytes_sent
+	Received  int64  // $request_length
+	Path      []byte // the second word of $request (else $request_uri) up to "?", raw; only after Compile with paths
+	ID        []byte // $request_id
+	Method    Method // of $request, else $request_method
+	LimitReq  Word
+	LimitConn Word
+	Cache     Word
+
+	Elements  int        // attempts and group names: elements that each of the lists has
+	Upstreams *Upstreams // $upstream_addr, taken apart; nil where there is none
+	lists     [numberLists]list
+}
+
+// A list holds the numbers of a list variable; Absent where an element is "-".
+type list struct {
+	one        int64   // of a list of one element without separators
+	many       []int64 // of any other
+	separators []byte  // ',' or ':' after each but the last of many
+	isMany     bool
+}
+
+// One is the number of a list variable for a line with one element.
+func (r *Record) One(f Field) int64 {
+	l := &r.lists[f-firstNumberList]
+	if l.isMany {
+		return l.many[0]
+	}
+	return l.one
+}
+
+// At is the number of a list variable for element i of Elements.
+func (r *Record) At(f Field, i int) int64 {
+	l := &r.lists[f-firstNumberList]
+	if l.isMany {
+		return l.many[i]
+	}
+	return l.one
+}
+
+// Separator is what follows element i, ',' or ':', 0 after the last. It is for formats without $upstream_addr,
+// where it comes from whatever list there is.
+func (r *Record) Separator(i int) byte {
+	for k := range r.lists {
+		if l := &r.lists[k]; l.isMany {
+			if i < len(l.separators) {
+				return l.separators[i]
+			}
+			return 0
+		}
+	}
+	return 0
+}
+
+// clear makes a record that holds nothing.
+func (r *Record) clear() {
+	*r = Record{Code: Absent, Millis: Absent, Sent: Absent, BodySent: Absent, Received: Absent}
+	for k := range r.lists {
+		r.lists[k].one = Absent
+	}
+}
+
+// SentBytes is $bytes_sent, else $body_bytes_sent.
+func (r *Record) SentBytes() int64 {
+	if r.Sent >= 0 {
+		return r.Sent
+	}
+	return r.BodySent
+}

@@ -1,0 +1,169 @@
+package logformat
+
+import (
+	"bytes"
+	"math/bits"
+	"strings"
+)
+
+// Upstreams is a value of $upstream_addr, taken apart.
+type Upstreams struct {
+	// ID numbers the values that a Parser knows, from 0, until its Generation changes; -1 for one that it
+	// does not keep.
+	ID       int
+	Elements []Element
+
+	many bool // there are separators, even if only one element is left of a trailing " : "
+	raw  []byte
+	hash uint64
+}
+
+// An Element is one element of $upstream_addr.
+type Element struct {
+	Kind   ElementKind
+	Name   string // address or group name, valid UTF-8
+	Retry  bool   // an attempt that NGINX followed with another in the same group
+	follow byte   // ',' or ':', 0 after the last
+}
+
+// ElementKind says what an element stands for.
+type ElementKind uint8
+
+const (
+	Nothing ElementKind = iota // an empty element: an internal redirect that came to no attempt
+	Attempt                    // host:port or unix:/path
+	Group                      // the name of a group of which no server could be picked
+)
+
+const (
+	// maxName is the longest element in bytes: addresses and names of hosts and groups are shorter.
+	maxName = 255
+	// maxRaw is the longest value that is remembered, maxKnown and maxElements how many values and elements.
+	maxRaw      = 512
+	maxKnown    = 4096
+	maxElements = 8192
+	tableSize   = 2 * maxKnown
+)
+
+// known remembers values of $upstream_addr: a log has a few of them, over and over.
+type known struct {
+	table      [tableSize]*Upstreams
+	count      int
+	elements   int
+	generation int
+	scratch    Upstreams
+}
+
+// get returns the value b[start:end] taken apart, nil if it is no list of addresses. b is readable for eight bytes
+// after end.
+func (k *known) get(b []byte, start, end int) *Upstreams {
+	i, n := start, end-start
+	hash := uint64(n) * golden
+	for ; n >= 8; n -= 8 {
+		hash = mix(hash ^ load(b, i))
+		i += 8
+	}
+	if n > 0 {
+		hash = mix(hash ^ load(b, i)<<(64-8*n))
+	}
+	value := b[start:end]
+	for slot := hash % tableSize; ; slot = (slot + 1) % tableSize {
+		u := k.table[slot]
+		if u == nil {
+			return k.learn(value, hash, slot)
+		}
+		if u.hash == hash && string(u.raw) == string(value) {
+			return u
+		}
+	}
+}
+
+const golden = 0x9e3779b97f4a7c15
+
+func mix(x uint64) uint64 {
+	high, low := bits.Mul64(x, golden)
+	return high ^ low
+}
+
+// learn takes a new value apart, and keeps it unless it is unusually long.
+func (k *known) learn(value []byte, hash, slot uint64) *Upstreams {
+	u := &k.scratch
+	keep := len(value) <= maxRaw
+	if keep {
+		u = &Upstreams{raw: bytes.Clone(value), hash: hash}
+	}
+	u.ID = -1
+	if u.Elements = takeApart(u.Elements[:0], value); u.Elements == nil {
+		return nil
+	}
+	u.many = len(u.Elements) > 1 || value[len(value)-1] == ' '
+	if !keep {
+		return u
+	}
+	if k.count == maxKnown || k.elements+len(u.Elements) > maxElements {
+		*k = known{generation: k.generation + 1}
+		slot = hash % tableSize
+	}
+	u.ID = k.count
+	k.table[slot] = u
+	k.count++
+	k.elements += len(u.Elements)
+	return u
+}
+
+// takeApart appends the elements of value to dst. It is nil if one is too long to be a name.
+func takeApart(dst []Element, value []byte) []Element {
+	for rest := value; ; {
+		name, follow, after := nextElement(rest)
+		if len(name) > maxName {
+			return nil
+		}
+		kind := kindOf(name)
+		dst = append(dst, Element{Kind: kind, Name: strings.ToValidUTF8(string(name), "\uFFFD"), follow: follow})
+		if follow == 0 {
+			break
+		}
+		rest = after
+	}
+	for i := range dst[:len(dst)-1] {
+		dst[i].Retry = dst[i].follow == ',' && dst[i].Kind == Attempt && dst[i+1].Kind == Attempt
+	}
+	return dst
+}
+
+// nextElement cuts the first element off a list: up to ", " or " : ". A " : " that ends the list is dropped: NGINX
+// writes it when a redirect came to no further attempt.
+func nextElement(list []byte) (element []byte, follow byte, rest []byte) {
+	for i := 0; i < len(list); i++ {
+		switch {
+		case list[i] == ',' && i+1 < len(list) && list[i+1] == ' ':
+			return list[:i], ',', list[i+2:]
+		case list[i] == ' ' && i+2 < len(list) && list[i+1] == ':' && list[i+2] == ' ':
+			if i+3 == len(list) {
+				return list[:i], 0, nil
+			}
+			return list[:i], ':', list[i+3:]
+		}
+	}
+	return list, 0, nil
+}
+
+// kindOf tells addresses from names: an address has a port, or begins with unix:.
+func kindOf(name []byte) ElementKind {
+	if isNothing(name) {
+		return Nothing
+	}
+	if bytes.HasPrefix(name, []byte("unix:")) {
+		return Attempt
+	}
+	colon := bytes.LastIndexByte(name, ':')
+	if colon <= 0 || colon == len(name)-1 {
+		return Group
+	}
+	for _, c := range name[colon+1:] {
+		if c < '0' || c > '9' {
+			return Group
+		}
+	}
+	return Attempt
+}
