@@ -3,6 +3,7 @@ package collector
 import (
 	"fmt"
 	"path/filepath"
+	"regexp"
 	"sort"
 	"strings"
 
@@ -175,7 +176,8 @@ func planAccessLog(file string, c AccessLogConfig, conf *nginxconf.Config) (LogP
 		if log.Escape == "" {
 			log.Escape = "default"
 		}
-		return log, nil
+		_, err := NewFormatCheck(log.Format, log.Escape)
+		return log, err
 	}
 	log.FormatName = c.Format
 	if c.Format == "" {
@@ -223,4 +225,13 @@ func fromFolder(file, path string) string {
 		return path
 	}
 	return filepath.Join(filepath.Dir(file), path)
+}
+
+// routes compiles what Validate has checked.
+func (p *Plan) routes() []route {
+	compiled := make([]route, len(p.Routes))
+	for i, r := range p.Routes {
+		compiled[i] = route{Name: r.Name, Match: regexp.MustCompile(r.Match)}
+	}
+	return compiled
 }

@@ -49,7 +49,9 @@ func TestStatusPages(t *testing.T) {
 	gone := httptest.NewServer(nil)
 	gone.Close()
 
-	page := func(url string) StatusPlan { return StatusPlan{StatusConfig: StatusConfig{URL: url, Timeout: time.Minute}} }
+	page := func(url string) StatusPlan {
+		return StatusPlan{StatusConfig: StatusConfig{URL: url, Timeout: time.Minute}}
+	}
 	one, err := newStatusPages([]StatusPlan{page(server.URL)}, same)
 	if err != nil {
 		t.Fatal(err)

@@ -5,10 +5,40 @@ import (
 	"context"
 	"io"
 	"os"
+	"os/signal"
+	"syscall"
 )
 
 func main() {
-	os.Exit(run(context.Background(), os.Args[1:], os.Stdout, os.Stderr))
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
+	defer stop()
+	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
 }
 
-func run(context.Context, []string, io.Writer, io.Writer) int { return 2 }
+// Exit codes.
+const (
+	exitOK     = 0
+	exitFailed = 1 // at run time
+	exitUsage  = 2 // the command line or the config
+)
+
+// run is the whole program: main, and the tests, give it its arguments. It ends when ctx does.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	cli, code, done := parseCommandLine(args, stdout, stderr)
+	if done {
+		return code
+	}
+	logger, err := newLogger(stderr, cli.logLevel, cli.logFormat)
+	if err != nil {
+		return cli.usage(stderr, err)
+	}
+	switch cli.command {
+	case "check":
+		return check(ctx, cli, stdout, stderr)
+	case "probe":
+		return probeOnce(ctx, cli, stdout, stderr)
+	case "healthcheck":
+		return healthcheck(ctx, cli, stdout, stderr)
+	}
+	return serve(ctx, cli, logger, stderr)
+}

@@ -44,6 +44,9 @@ type Config struct {
 
 	LimitReqStatus  int // of the http level, 503 where unset
 	LimitConnStatus int
+
+	globs []string // the patterns of includes
+	stamp string   // names, sizes and times of all files, when they were read
 }
 
 // A LogFormat is one log_format directive.

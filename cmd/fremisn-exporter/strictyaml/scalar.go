@@ -51,13 +51,24 @@ func (d *Document) duration(node *yaml.Node, v reflect.Value, path string) {
 	v.SetInt(int64(parsed))
 }
 
+// hasUnmarshaler tells types that read themselves. A struct that has the method only from a struct inlined in it
+// would read nothing but that one.
 func hasUnmarshaler(v reflect.Value) bool {
-	if isDuration(v.Type()) {
+	if isDuration(v.Type()) || v.Kind() == reflect.Struct && inlinesUnmarshaler(v) {
 		return false
 	}
 	switch v.Addr().Interface().(type) {
 	case yaml.Unmarshaler, interface{ UnmarshalYAML(func(any) error) error }:
 		return true
+	}
+	return false
+}
+
+func inlinesUnmarshaler(v reflect.Value) bool {
+	for _, inlined := range fieldsOf(v.Type()).inlined {
+		if hasUnmarshaler(v.FieldByIndex(inlined)) {
+			return true
+		}
 	}
 	return false
 }

@@ -35,15 +35,17 @@ func (i *inner) Validate() error {
 	return nil
 }
 
+type embedding struct {
+	Method                  string `yaml:"method"`
+	config.HTTPClientConfig `yaml:",inline"`
+}
+
 type outer struct {
 	Name   string                  `yaml:"name"`
 	List   []inner                 `yaml:"list"`
 	ByName map[string]inner        `yaml:"by_name"`
 	HTTP   config.HTTPClientConfig `yaml:"http"`
-	Both   struct {
-		Method                  string `yaml:"method"`
-		config.HTTPClientConfig `yaml:",inline"`
-	} `yaml:"both"`
+	Both   embedding               `yaml:"both"`
 }
 
 func TestDecode(t *testing.T) {
@@ -72,7 +74,7 @@ both: {method: GET, bearer_token: t}
 	if got.ByName["n"].Interval != model.Duration(90*time.Second) || got.ByName["n"].Count != 7 {
 		t.Errorf("by_name: %+v", got.ByName)
 	}
-	if got.HTTP.BasicAuth == nil || got.HTTP.BasicAuth.Password != "p" || got.Both.Authorization == nil || got.Both.Authorization.Credentials != "t" {
+	if got.HTTP.BasicAuth == nil || got.HTTP.BasicAuth.Password != "p" || got.Both.Authorization == nil || got.Both.Authorization.Credentials != "t" || got.Both.Method != "GET" {
 		t.Errorf("http: %+v both: %+v", got.HTTP, got.Both)
 	}
 }

@@ -1,0 +1,241 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// A server is a process that is scraped.
+type server struct {
+	command *exec.Cmd
+	url     string // of /metrics
+	client  http.Client
+	stderr  bytes.Buffer
+}
+
+func freePort() (int, error) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return 0, err
+	}
+	defer listener.Close()
+	return listener.Addr().(*net.TCPAddr).Port, nil
+}
+
+// launch starts a command whose arguments name the address as "%s", and waits until it answers.
+func launch(path, name string, args ...string) (*server, error) {
+	port, err := freePort()
+	if err != nil {
+		return nil, err
+	}
+	address := fmt.Sprintf("127.0.0.1:%d", port)
+	for i, arg := range args {
+		args[i] = strings.ReplaceAll(arg, "%s", address)
+	}
+	s := &server{command: exec.Command(name, args...), url: "http://" + address + path}
+	s.command.Stderr = &s.stderr
+	s.command.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	if err := s.command.Start(); err != nil {
+		return nil, err
+	}
+	for deadline := time.Now().Add(30 * time.Second); ; {
+		conn, err := net.Dial("tcp", address)
+		if err == nil {
+			conn.Close()
+			return s, nil
+		}
+		if time.Now().After(deadline) {
+			s.kill()
+			return nil, fmt.Errorf("%s does not listen: %s", name, s.stderr.String())
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+}
+
+// start runs the exporter with a config.
+func (b *bench) start(config string) (*server, error) {
+	path := filepath.Join(b.dir, "probes.yml")
+	if err := os.WriteFile(path, []byte(config), 0o644); err != nil {
+		return nil, err
+	}
+	return launch("/metrics", b.exporter, "--config", path, "--storage.path", filepath.Join(b.dir, "data-"+strconv.FormatInt(time.Now().UnixNano(), 36)), "--web.listen-address", "%s", "--log.level", "error")
+}
+
+// scrape reads /metrics as Prometheus does.
+func (s *server) scrape() (string, error) {
+	request, err := http.NewRequest(http.MethodGet, s.url, nil)
+	if err != nil {
+		return "", err
+	}
+	request.Header.Set("Accept", "text/plain;version=0.0.4")
+	request.Header.Set("X-Prometheus-Scrape-Timeout-Seconds", "100")
+	response, err := s.client.Do(request)
+	if err != nil {
+		return "", err
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	if response.StatusCode != http.StatusOK {
+		return "", fmt.Errorf("%s answered %s", s.url, response.Status)
+	}
+	return string(body), err
+}
+
+// value is the sample whose line begins with prefix.
+func (s *server) value(prefix string) (float64, error) {
+	body, err := s.scrape()
+	if err != nil {
+		return 0, err
+	}
+	_, rest, found := strings.Cut(body, "\n"+prefix)
+	if !found {
+		return 0, nil
+	}
+	text, _, _ := strings.Cut(rest, "\n")
+	return strconv.ParseFloat(text, 64)
+}
+
+func (s *server) kill() {
+	s.command.Process.Kill()
+	s.command.Wait()
+}
+
+// end stops the process in good order; its CPU time in all is the answer.
+func (s *server) end() (time.Duration, error) {
+	if err := s.command.Process.Signal(syscall.SIGTERM); err != nil {
+		return 0, err
+	}
+	if err := s.command.Wait(); err != nil {
+		return 0, fmt.Errorf("%s: %w\n%s", s.command.Path, err, s.stderr.String())
+	}
+	return s.command.ProcessState.UserTime() + s.command.ProcessState.SystemTime(), nil
+}
+
+// cpu is the process' CPU time until now, to a tick of the kernel's (10 ms), or finer where schedstat tells.
+func (s *server) cpu() time.Duration {
+	var sum time.Duration
+	tasks, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", s.command.Process.Pid))
+	for _, task := range tasks {
+		text, err := os.ReadFile(task)
+		if err != nil {
+			continue
+		}
+		ns, _ := strconv.ParseInt(strings.Fields(string(text))[0], 10, 64)
+		sum += time.Duration(ns)
+	}
+	return sum
+}
+
+// resident is the process' resident memory, bytes.
+func (s *server) resident() int {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", s.command.Process.Pid))
+	if err != nil {
+		return 0
+	}
+	_, rest, _ := strings.Cut(string(text), "VmRSS:")
+	kib, _ := strconv.Atoi(strings.Fields(rest)[0])
+	return kib << 10
+}
+
+// rest watches the exporter, and Debian's two old ones beside it, with nothing but scrapes and probes to do.
+func (b *bench) rest() error {
+	node := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "{}") }))
+	defer node.Close()
+	status := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		fmt.Fprint(w, "Active connections: 3 \nserver accepts handled requests\n 10 10 20 \nReading: 0 Writing: 1 Waiting: 2 \n")
+	}))
+	defer status.Close()
+	log := filepath.Join(b.dir, "rest.log")
+	if _, _, err := writeLog(log, formats[0], 50_000); err != nil {
+		return err
+	}
+	ours, err := b.start(fmt.Sprintf(`
+nginx:
+  status: [{url: %q}]
+  access_logs: [{path: %q, name: bench, start: beginning, format: %q}]
+modules: {alive: {prober: http}}
+probes: [{name: health, module: alive, interval: 15s, targets: [%q, %q, %q]}]
+`, status.URL, log, formats[0].format, node.URL+"/1", node.URL+"/2", node.URL+"/3"))
+	if err != nil {
+		return err
+	}
+	defer ours.kill()
+	blackboxConfig := filepath.Join(b.dir, "blackbox.yml")
+	if err := os.WriteFile(blackboxConfig, []byte("modules: {alive: {prober: http}}\n"), 0o644); err != nil {
+		return err
+	}
+	old, err := launch("/metrics", "prometheus-nginx-exporter", "-web.listen-address=%s", "-nginx.scrape-uri="+status.URL)
+	if err != nil {
+		return err
+	}
+	defer old.kill()
+	blackbox, err := launch("/probe?module=alive&target="+node.URL, "prometheus-blackbox-exporter", "--web.listen-address=%s", "--config.file="+blackboxConfig)
+	if err != nil {
+		return err
+	}
+	defer blackbox.kill()
+	all := func() error {
+		for _, s := range []*server{ours, old, blackbox, blackbox, blackbox} {
+			if _, err := s.scrape(); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	if err := all(); err != nil {
+		return err
+	}
+	oursBefore, oldBefore := ours.cpu(), old.cpu()+blackbox.cpu()
+	tick := time.NewTicker(15 * time.Second)
+	defer tick.Stop()
+	for range max(1, int(b.watch/(15*time.Second))) {
+		<-tick.C
+		if err := all(); err != nil {
+			return err
+		}
+	}
+	spent, oldSpent := ours.cpu()-oursBefore, old.cpu()+blackbox.cpu()-oldBefore
+	b.row("resident memory", "%.1f MiB (the two old exporters, which read no log: %.1f MiB)", float64(ours.resident())/(1<<20), float64(old.resident()+blackbox.resident())/(1<<20))
+	b.row(fmt.Sprintf("CPU in %s", b.watch), "%d ms (the two old exporters: %d ms)", spent.Milliseconds(), oldSpent.Milliseconds())
+	return nil
+}
+
+// scrape asks for /metrics again and again on one connection.
+func (b *bench) scrape() error {
+	const scrapes = 400
+	log := filepath.Join(b.dir, "series.log")
+	if err := series(log); err != nil {
+		return err
+	}
+	s, err := b.start(fmt.Sprintf("nginx:\n  access_logs: [{path: %q, name: bench, start: beginning, format: %q}]\n", log, formats[0].format))
+	if err != nil {
+		return err
+	}
+	defer s.kill()
+	var body string
+	for range scrapes / 4 {
+		if body, err = s.scrape(); err != nil {
+			return err
+		}
+	}
+	before := s.cpu()
+	for range scrapes {
+		if body, err = s.scrape(); err != nil {
+			return err
+		}
+	}
+	each := (s.cpu() - before) / scrapes
+	b.row("CPU", "%.2f ms for %d series, commit of the state included", float64(each.Microseconds())/1000, strings.Count("\n"+body, "\n")-strings.Count(body, "# ")-1)
+	return nil
+}

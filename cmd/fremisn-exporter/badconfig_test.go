@@ -1,0 +1,116 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// badConfigs are one file for every rule, each with the exact message that a user must get. DIR is their folder.
+var badConfigs = map[string]string{
+	"unknown_key":            "DIR/unknown_key.yml:2: nginx.access_log: there is no such key; did you mean access_logs?",
+	"key_twice":              "DIR/key_twice.yml:3: nodes: this key stands twice, first in line 1; keep one",
+	"missing_unit":           `DIR/missing_unit.yml:6: probes[0].interval: "5" has no unit; write 5s`,
+	"negative_interval":      `DIR/negative_interval.yml:6: probes[0].interval: "-5s" is negative; write a time above zero such as 5s`,
+	"zero_interval":          "DIR/zero_interval.yml:6: probes[0].interval: a probe needs an interval above zero; write for example 5s",
+	"bad_route_regexp":       "DIR/bad_route_regexp.yml:3: nginx.routes[0].match: missing closing ): `^/v1/(face`",
+	"bad_module_regexp":      "DIR/bad_module_regexp.yml:5: modules.alive.http.fail_if_body_matches_regexp[0]: missing closing ): `(down`",
+	"bad_status_url":         `DIR/bad_status_url.yml:3: nginx.status[0].url: "127.0.0.1:8080/nginx_status" is not a URL: first path segment in URL cannot contain colon`,
+	"bad_status_scheme":      `DIR/bad_status_scheme.yml:3: nginx.status[0].url: "ftp://127.0.0.1/nginx_status" has the scheme "ftp"; write http://…, https://… or unix:/run/nginx.sock:/nginx_status`,
+	"unknown_module":         `DIR/unknown_module.yml:5: probes[0].module: there is no module "aliv"; known are alive`,
+	"unknown_prober":         `DIR/unknown_prober.yml:2: modules.alive.prober: "htpp" is no prober; known are http, tcp`,
+	"duplicate_node":         `DIR/duplicate_node.yml:3: nodes[1].name: two nodes have the name "master"; give each its own`,
+	"duplicate_node_address": `DIR/duplicate_node_address.yml:3: nodes[1].address: "127.0.0.231:4005" is the address of node "master" already`,
+	"duplicate_probe":        `DIR/duplicate_probe.yml:5: probes[1].name: two probes have the name "health"; give each its own`,
+	"node_without_port":      `DIR/node_without_port.yml:2: nodes[0].address: "127.0.0.231" has no port; write 127.0.0.231:80, or the port it listens on`,
+	"empty_targets":          "DIR/empty_targets.yml:4: probes[0].targets: there is nothing to probe; name at least one target",
+	"unknown_format":         `DIR/unknown_format.yml:5: nginx.access_logs[0].format: DIR/nginx.conf has no log_format "mian"; it has combined, main`,
+	"unknown_format_no_conf": `DIR/unknown_format_no_conf.yml:4: nginx.access_logs[0].format: "main" is the name of a log_format, and there is no nginx.config to find it in; give nginx.config, or the log_format itself`,
+	"unclosed_variable":      `DIR/unclosed_variable.yml:4: nginx.access_logs[0].format: at byte 24 of the log_format: the variable "${status" is not closed; write ${status}`,
+	"missing_nginx_conf":     "DIR/missing_nginx_conf.yml:2: nginx.config: DIR/no-such-nginx.conf: there is no such file; correct the path, or remove the key to read no nginx.conf",
+	"broken_nginx_conf":      `DIR/broken_nginx_conf.yml:2: nginx.config: DIR/broken.conf:5: unexpected "}"`,
+	"tab":                    "DIR/tab.yml:2: a tab in the indentation; YAML takes spaces alone",
+	"empty":                  "DIR/empty.yml: the file is empty; it needs at least one of the sections nginx, nodes, modules, probes",
+	"two_logs_of_one_name":   `DIR/two_logs_of_one_name.yml:4: nginx.access_logs[1]: the log "access" has its name from nginx.access_logs[0] already; give one of the two another name: (the label log)`,
+	"bad_escape":             `DIR/bad_escape.yml:5: nginx.access_logs[0].escape: "xml" is no escaping; write default, json or none`,
+	"bad_start":              `DIR/bad_start.yml:4: nginx.access_logs[0].start: "middle" is no place to start; write end or beginning`,
+	"bad_allow":              `DIR/bad_allow.yml:2: on_demand.allow: "everybody" is neither configured nor any; write one of these, or a list of expressions such as ["http://10\\.0\\.0\\..*"]`,
+	"buckets_do_not_rise":    "DIR/buckets_do_not_rise.yml:2: nginx.latency_buckets[2]: 0.5 does not rise above 0.5 before it; sort the bounds",
+	"no_yaml":                "DIR/no_yaml.yml:1: not YAML: did not find expected node content",
+}
+
+func TestBadConfigs(t *testing.T) {
+	const dir = "testdata/badconfig"
+	files, err := filepath.Glob(filepath.Join(dir, "*.yml"))
+	if err != nil || len(files) != len(badConfigs) {
+		t.Fatalf("%d files and %d messages (%v)", len(files), len(badConfigs), err)
+	}
+	for name, want := range badConfigs {
+		t.Run(name, func(t *testing.T) {
+			// A config that is taken by mistake would be served until the end of time.
+			ctx, cancel := context.WithTimeout(context.Background(), patience)
+			defer cancel()
+			var stdout, stderr bytes.Buffer
+			code := run(ctx, []string{"--web.listen-address", "127.0.0.1:0", "--config", filepath.Join(dir, name+".yml"), "--storage.path", "", "--log.level", "error"}, &stdout, &stderr)
+			if code != exitUsage {
+				t.Errorf("exit code %d, want %d", code, exitUsage)
+			}
+			want = strings.ReplaceAll(want, "DIR", dir) + "\n"
+			if got := stderr.String(); got != want {
+				t.Errorf("got  %swant %s", got, want)
+			}
+		})
+	}
+}
+
+func TestNoConfigFile(t *testing.T) {
+	var stdout, stderr bytes.Buffer
+	code := run(context.Background(), []string{"--config", "no-such.yml", "--log.level", "error"}, &stdout, &stderr)
+	if want := "no-such.yml: there is no such file; correct --config\n"; code != exitUsage || stderr.String() != want {
+		t.Errorf("exit code %d, %s", code, stderr.String())
+	}
+}
+
+func TestCommandLine(t *testing.T) {
+	for _, c := range []struct {
+		args           []string
+		code           int
+		stdout, stderr string
+	}{
+		{[]string{"--help"}, exitOK, "--storage.path=DIR", ""},
+		{[]string{"--version"}, exitOK, "fremisn-exporter, version", ""},
+		{[]string{"--no-such-flag"}, exitUsage, "", "unknown long flag '--no-such-flag'; try fremisn-exporter --help"},
+		{[]string{"no-such-command"}, exitUsage, "", `unexpected no-such-command; try fremisn-exporter --help`},
+		{[]string{"--log.level", "loud"}, exitUsage, "", "enum value must be one of debug,info,warn,error, got 'loud'"},
+		{[]string{"probe", "only-a-module"}, exitUsage, "", "required argument 'target' not provided"},
+	} {
+		t.Run(strings.Join(c.args, " "), func(t *testing.T) {
+			var stdout, stderr bytes.Buffer
+			if code := run(context.Background(), c.args, &stdout, &stderr); code != c.code {
+				t.Errorf("exit code %d, want %d", code, c.code)
+			}
+			if !strings.Contains(stdout.String(), c.stdout) || !strings.Contains(stderr.String(), c.stderr) {
+				t.Errorf("stdout %s\nstderr %s", stdout.String(), stderr.String())
+			}
+		})
+	}
+}
+
+func TestMaskConfig(t *testing.T) {
+	text, err := os.ReadFile("testdata/secrets.yml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	shown := maskConfig(text)
+	if strings.Contains(shown, "hunter2") {
+		t.Errorf("a secret is shown:\n%s", shown)
+	}
+	for _, kept := range []string{"username: operator", "password_file: /etc/fremisn/password", "Accept: application/json", "http://127.0.0.231:4005"} {
+		if !strings.Contains(shown, kept) {
+			t.Errorf("%q is not shown:\n%s", kept, shown)
+		}
+	}
+}

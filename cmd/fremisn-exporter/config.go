@@ -1,0 +1,161 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/fremisn/fremisn-exporter/cmd/fremisn-exporter/strictyaml"
+	"github.com/fremisn/fremisn-exporter/collector"
+	"github.com/fremisn/fremisn-exporter/collector/nginxconf"
+	"github.com/fremisn/fremisn-exporter/probe"
+)
+
+// defaultNginxConf is read where no config file is given.
+const defaultNginxConf = "/etc/nginx/nginx.conf"
+
+// maxConfig bounds a config file, bytes.
+const maxConfig = 4 << 20
+
+// A fileConfig is the config file; each section belongs to the package that acts on it.
+type fileConfig struct {
+	Nginx collector.Config `yaml:"nginx"`
+	Nodes []collector.Node `yaml:"nodes"`
+	Probe probe.Config     `yaml:",inline"`
+}
+
+// Validate checks the sections against each other.
+func (c *fileConfig) Validate() error { return collector.ValidateNodes(c.Nodes) }
+
+// A loaded is a config file with the nginx.conf that it names, both read and checked.
+type loaded struct {
+	file  string // "" where there is none
+	text  []byte
+	conf  *nginxconf.Config // nil where none is read
+	plan  *collector.Plan
+	probe probe.Config
+	nodes []collector.Node
+}
+
+// load reads the config file, or without one what nginx.conf says. Its errors are for the user: they name file,
+// line, key and remedy.
+func load(file string) (*loaded, error) {
+	if file == "" {
+		return interpret("", nil)
+	}
+	info, err := os.Stat(file)
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		return nil, fmt.Errorf("%s: there is no such file; correct --config", file)
+	case err == nil && info.IsDir():
+		return nil, fmt.Errorf("%s: this is a folder; --config takes a file", file)
+	case err == nil && info.Size() > maxConfig:
+		return nil, fmt.Errorf("%s: the file has more than %d MiB; is it the right one?", file, maxConfig>>20)
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return nil, fmt.Errorf("%s: cannot be read: %w", file, errors.Unwrap(err))
+	}
+	return interpret(file, text)
+}
+
+// interpret is load for a text that has been read: nginx.conf may have changed when the config file has not.
+func interpret(file string, text []byte) (*loaded, error) {
+	if file == "" {
+		return interpretNginxConf()
+	}
+	var c fileConfig
+	document, err := strictyaml.Decode(file, text, &c)
+	if err != nil {
+		return nil, err
+	}
+	l := &loaded{file: file, text: text, probe: c.Probe, nodes: c.Nodes}
+	if path := c.Nginx.NginxConf; path != "" {
+		if !filepath.IsAbs(path) {
+			path = filepath.Join(filepath.Dir(file), path)
+		}
+		if l.conf, err = nginxconf.Load(path); err != nil {
+			return nil, document.Fault("nginx.config", nginxConfFault(path, err))
+		}
+	}
+	if l.plan, err = collector.NewPlan(file, c.Nginx, c.Nodes, l.conf); err != nil {
+		return nil, fault(document, err)
+	}
+	if l.probe.Probes == nil && l.conf != nil {
+		l.probeUpstreams()
+	}
+	return l, nil
+}
+
+// interpretNginxConf is the config of a host with NGINX and nothing else said.
+func interpretNginxConf() (*loaded, error) {
+	conf, err := nginxconf.Load(defaultNginxConf)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, fmt.Errorf("there is no %s, and no config file is given; name one with --config", defaultNginxConf)
+	}
+	if err != nil {
+		return nil, err
+	}
+	plan, err := collector.NewPlan("", collector.Config{}, nil, conf)
+	if err != nil {
+		return nil, err
+	}
+	l := &loaded{conf: conf, plan: plan}
+	l.probeUpstreams()
+	return l, nil
+}
+
+func nginxConfFault(path string, err error) string {
+	if errors.Is(err, os.ErrNotExist) {
+		return fmt.Sprintf("%s: there is no such file; correct the path, or remove the key to read no nginx.conf", path)
+	}
+	return err.Error()
+}
+
+// fault gives an error that knows its key the line of that key.
+func fault(document *strictyaml.Document, err error) error {
+	var about interface{ YAMLField() string }
+	if errors.As(err, &about) {
+		return document.Fault(about.YAMLField(), err.Error())
+	}
+	return err
+}
+
+// upstreamModule is the module that probes what nginx.conf names.
+const upstreamModule = "alive"
+
+// probeUpstreams probes every upstream server that nginx.conf does not call down, once each.
+func (l *loaded) probeUpstreams() {
+	var targets []string
+	seen := map[string]bool{}
+	for _, upstream := range l.conf.Upstreams {
+		for _, server := range upstream.Servers {
+			if server.Down || seen[server.Address] || strings.HasPrefix(server.Address, "unix:") {
+				continue
+			}
+			seen[server.Address] = true
+			targets = append(targets, "http://"+server.Address+"/")
+		}
+	}
+	if len(targets) == 0 {
+		return
+	}
+	modules := map[string]probe.Module{upstreamModule: probe.DefaultModule()}
+	for name, module := range l.probe.Modules {
+		modules[name] = module
+	}
+	l.probe.Modules = modules
+	l.probe.Probes = []probe.Schedule{{Name: "upstream", Module: upstreamModule, Interval: 15 * time.Second, Targets: targets}}
+}
+
+// nodeNames is address → name.
+func (l *loaded) nodeNames() map[string]string {
+	names := map[string]string{}
+	for _, n := range l.nodes {
+		names[n.Address] = n.Name
+	}
+	return names
+}

@@ -1,0 +1,226 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/signal"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/go-kit/log"
+	"github.com/go-kit/log/level"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	versioncollector "github.com/prometheus/client_golang/prometheus/collectors/version"
+	toolkit "github.com/prometheus/exporter-toolkit/web"
+	slogkit "github.com/tjhop/slog-gokit"
+
+	"log/slog"
+
+	"github.com/fremisn/fremisn-exporter/cmd/fremisn-exporter/web"
+	"github.com/fremisn/fremisn-exporter/collector"
+	"github.com/fremisn/fremisn-exporter/probe"
+)
+
+// shutdownPatience is how long scrapes under way may take after SIGTERM.
+const shutdownPatience = 5 * time.Second
+
+// watchInterval is how often nginx.conf is looked at for a change.
+const watchInterval = 15 * time.Second
+
+// An exporter is the serve command while it runs.
+type exporter struct {
+	cli       *commandLine
+	logger    log.Logger
+	collector *collector.Collector
+	probes    *probe.Service
+	reloads   *reloads
+	hangup    chan os.Signal
+	ready     atomic.Bool
+
+	mu     sync.Mutex // one reload at a time
+	loaded *loaded
+}
+
+func serve(ctx context.Context, cli *commandLine, logger log.Logger, stderr io.Writer) int {
+	// Registered before anything else: a SIGHUP that nobody waits for ends the process.
+	hangup := make(chan os.Signal, 1)
+	signal.Notify(hangup, syscall.SIGHUP)
+	defer signal.Stop(hangup)
+	level.Info(logger).Log(append([]any{"msg", "starting " + programName}, runtimeInfo()...)...)
+	l, err := load(cli.configFile)
+	if err != nil {
+		fmt.Fprintln(stderr, err)
+		return exitUsage
+	}
+	e, err := newExporter(cli, l, logger)
+	if err != nil {
+		fmt.Fprintf(stderr, "%s: %s\n", programName, err)
+		var usage usageError
+		if errors.As(err, &usage) {
+			return exitUsage
+		}
+		return exitFailed
+	}
+	e.hangup = hangup
+	if err := e.run(ctx); err != nil {
+		level.Error(logger).Log("msg", "ended", "err", err)
+		return exitFailed
+	}
+	level.Info(logger).Log("msg", "ended in good order")
+	return exitOK
+}
+
+// A usageError is a fault in the config that only the part that acts on it could tell.
+type usageError struct{ error }
+
+func (e usageError) Unwrap() error { return e.error }
+
+func newExporter(cli *commandLine, l *loaded, logger log.Logger) (*exporter, error) {
+	e := &exporter{cli: cli, logger: logger, loaded: l, reloads: newReloads()}
+	var err error
+	if e.probes, err = probe.New(e.probeOptions(l)); err != nil {
+		return nil, usageError{err}
+	}
+	e.collector, err = collector.New(collector.Options{
+		Plan: l.plan, StoragePath: cli.storagePath, Mask: probe.MaskURL, Logger: logger,
+		Others: []collector.Other{{Name: "probe", Collect: e.probes.CollectTo}},
+	})
+	return e, err
+}
+
+func (e *exporter) probeOptions(l *loaded) probe.Options {
+	return probe.Options{Config: l.probe, Nodes: l.nodeNames(), Logger: e.logger, TimeoutOffset: e.cli.timeoutOffset}
+}
+
+// run serves until ctx ends or a listener fails, then lets scrapes end, reads what is there and commits.
+func (e *exporter) run(ctx context.Context) error {
+	server, err := e.server()
+	if err != nil {
+		return err
+	}
+	background, stop := context.WithCancel(context.Background())
+	defer stop()
+	var running sync.WaitGroup
+	var collectorErr error
+	running.Go(func() { collectorErr = e.collector.Run(background) })
+	running.Go(func() { e.probes.Run(background) })
+	running.Go(func() { e.watch(background) })
+
+	failed := make(chan error, 1)
+	go func() {
+		failed <- toolkit.ListenAndServe(server, e.cli.web, slog.New(slogkit.NewGoKitHandler(e.logger, nil)))
+	}()
+	e.ready.Store(true)
+	select {
+	case <-ctx.Done():
+	case err = <-failed:
+	}
+	e.ready.Store(false)
+	patience, cancel := context.WithTimeout(context.Background(), shutdownPatience)
+	defer cancel()
+	if server.Shutdown(patience) != nil {
+		server.Close()
+	}
+	stop()
+	running.Wait()
+	return errors.Join(err, collectorErr)
+}
+
+func (e *exporter) server() (*http.Server, error) {
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(
+		collectors.NewGoCollector(),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+		versioncollector.NewCollector("fremisn_exporter"),
+		e.reloads,
+	)
+	options := web.Options{
+		MetricsPath: e.cli.telemetryPath,
+		Metrics: web.Metrics(web.MetricsOptions{
+			Registry: registry, Gatherer: e.collector.Gatherer, Offset: e.cli.timeoutOffset, CreatedLines: e.cli.createdLines,
+		}),
+		Probe:    e.probes,
+		Overview: e.overview,
+		Targets:  e.targets,
+		Config:   e.runningConfig,
+		Ready:    e.ready.Load,
+		Logger:   e.logger,
+	}
+	if e.cli.lifecycle {
+		options.Reload = e.reload
+	}
+	handler, err := web.New(options)
+	if err != nil {
+		return nil, err
+	}
+	return &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute}, nil
+}
+
+// watch reloads on SIGHUP, and when nginx.conf has changed.
+func (e *exporter) watch(ctx context.Context) {
+	tick := time.NewTicker(watchInterval)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-e.hangup:
+			e.reload()
+		case <-tick.C:
+			e.rereadNginxConf()
+		}
+	}
+}
+
+// reload reads the config anew. A bad one is refused whole: what ran runs on.
+func (e *exporter) reload() error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	l, err := load(e.cli.configFile)
+	if err == nil {
+		err = e.change(l)
+	}
+	e.reloads.done(err)
+	if err != nil {
+		level.Error(e.logger).Log("msg", "the config was not reloaded, the old one runs on", "err", err)
+		return err
+	}
+	level.Info(e.logger).Log("msg", "config reloaded")
+	return nil
+}
+
+// change makes l the running config.
+func (e *exporter) change(l *loaded) error {
+	if err := e.probes.Reload(e.probeOptions(l)); err != nil {
+		return err
+	}
+	if err := e.collector.Reload(context.Background(), l.plan); err != nil {
+		return errors.Join(err, e.probes.Reload(e.probeOptions(e.loaded)))
+	}
+	e.loaded = l
+	return nil
+}
+
+// rereadNginxConf takes over a change of nginx.conf. A broken one keeps the last good reading. The config file is
+// not read again: somebody may be in the middle of changing it.
+func (e *exporter) rereadNginxConf() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.loaded.conf == nil || !e.loaded.conf.Changed() {
+		return
+	}
+	l, err := interpret(e.loaded.file, e.loaded.text)
+	if err == nil {
+		err = e.change(l)
+	}
+	if e.collector.ConfigError(err); err == nil {
+		level.Info(e.logger).Log("msg", "nginx.conf has changed and was read again", "file", l.conf.Path)
+	}
+}

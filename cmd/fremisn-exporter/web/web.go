@@ -1,0 +1,220 @@
+// Package web is what the exporter answers over HTTP: /metrics, /probe, and pages that a person can read.
+package web
+
+import (
+	"bytes"
+	"context"
+	"embed"
+	"fmt"
+	"html/template"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/go-kit/log"
+	"github.com/go-kit/log/level"
+	"github.com/prometheus/common/version"
+)
+
+// Options are the parts that the pages show and the actions that they offer.
+type Options struct {
+	MetricsPath string
+	Metrics     http.Handler
+	Probe       http.Handler
+	Overview    func(context.Context) Overview
+	Targets     func() []Target
+	Config      func() string // the running config, secrets masked
+	Ready       func() bool
+	Reload      func() error // nil: the lifecycle is not enabled
+	Logger      log.Logger
+}
+
+// An Overview is the landing page: nodes first, logs after them.
+type Overview struct {
+	Nodes []NodeRow
+	Logs  []LogRow
+}
+
+// A NodeRow is a server as its probes and as real traffic see it.
+type NodeRow struct {
+	Name, Address string
+	Probes        []ProbeState
+	Attempts      float64 // by the access logs
+	Errors        float64
+	Retries       float64
+	P50, P95      time.Duration // response times of real traffic, since counting began; 0 without any
+}
+
+// A ProbeState is the last result of one probe of a node.
+type ProbeState struct {
+	Name, Target, Link string
+	Done               bool // it has run
+	Success            bool
+	Duration           time.Duration
+	When               time.Time
+	Sentence           string // why it failed
+}
+
+// A LogRow is one log that is followed.
+type LogRow struct {
+	Name, Path, From string
+	Lines, Malformed float64
+	LagBytes         float64
+	Problem          string
+}
+
+// A Target is what a probe has asked, with its history, latest first.
+type Target struct {
+	Probe, Target, Node string
+	Results             []Result
+}
+
+// A Result is one probe that has ended.
+type Result struct {
+	ID       string
+	When     time.Time
+	Success  bool
+	Reason   string
+	Sentence string
+	Duration time.Duration
+	Phases   []Phase
+	Log      string
+}
+
+// A Phase is a part of a probe's time.
+type Phase struct {
+	Name     string
+	Duration time.Duration
+	Start    float64 // share of the probe's whole time before it, percent
+	Width    float64 // share of the probe's whole time, percent
+}
+
+//go:embed pages
+var pages embed.FS
+
+// New is the handler of everything that the exporter serves.
+func New(o Options) (http.Handler, error) {
+	s := &site{Options: o, began: time.Now()}
+	var err error
+	s.templates, err = template.New("").Funcs(template.FuncMap{
+		"ms": milliseconds, "ago": ago, "count": count, "bytes": bytesText, "share": share,
+	}).ParseFS(pages, "pages/*.html")
+	if err != nil {
+		return nil, fmt.Errorf("pages: %w", err)
+	}
+	mux := http.NewServeMux()
+	mux.Handle("GET "+o.MetricsPath, o.Metrics)
+	mux.Handle("GET /probe", o.Probe)
+	mux.HandleFunc("GET /{$}", s.landing)
+	mux.HandleFunc("GET /probes", s.probes)
+	mux.HandleFunc("GET /config", s.config)
+	mux.HandleFunc("GET /-/healthy", func(w http.ResponseWriter, _ *http.Request) { text(w, http.StatusOK, "healthy\n") })
+	mux.HandleFunc("GET /-/ready", s.ready)
+	mux.HandleFunc("/-/reload", s.reload)
+	return secured(mux), nil
+}
+
+type site struct {
+	Options
+	templates *template.Template
+	began     time.Time
+}
+
+// secured sets what keeps a browser from doing more with these pages than showing them.
+func secured(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		header := w.Header()
+		header.Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; img-src data:; form-action 'none'; frame-ancestors 'none'")
+		header.Set("X-Content-Type-Options", "nosniff")
+		header.Set("Referrer-Policy", "no-referrer")
+		next.ServeHTTP(w, r)
+	})
+}
+
+func text(w http.ResponseWriter, status int, body string) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.WriteHeader(status)
+	fmt.Fprint(w, body)
+}
+
+func (s *site) ready(w http.ResponseWriter, _ *http.Request) {
+	if !s.Ready() {
+		text(w, http.StatusServiceUnavailable, "not ready\n")
+		return
+	}
+	text(w, http.StatusOK, "ready\n")
+}
+
+func (s *site) reload(w http.ResponseWriter, r *http.Request) {
+	switch {
+	case r.Method != http.MethodPost && r.Method != http.MethodPut:
+		w.Header().Set("Allow", "POST, PUT")
+		text(w, http.StatusMethodNotAllowed, "reload with POST\n")
+	case s.Reload == nil:
+		text(w, http.StatusForbidden, "reloading over HTTP is off; start with --web.enable-lifecycle, or send SIGHUP\n")
+	default:
+		if err := s.Reload(); err != nil {
+			text(w, http.StatusInternalServerError, err.Error()+"\n")
+			return
+		}
+		text(w, http.StatusOK, "reloaded\n")
+	}
+}
+
+// A page is what every template gets.
+type page struct {
+	Title       string
+	Path        string
+	MetricsPath string
+	Version     string
+	Now         time.Time
+	Began       time.Time
+	Data        any
+}
+
+func (s *site) show(w http.ResponseWriter, name, title, path string, data any) {
+	var body bytes.Buffer
+	err := s.templates.ExecuteTemplate(&body, name, page{
+		Title: title, Path: path, MetricsPath: s.MetricsPath, Version: version.Version, Now: time.Now(), Began: s.began, Data: data,
+	})
+	if err != nil {
+		level.Error(s.Logger).Log("msg", "page", "page", name, "err", err)
+		text(w, http.StatusInternalServerError, "this page cannot be shown; the log says why\n")
+		return
+	}
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.Header().Set("Cache-Control", "no-store")
+	w.Write(body.Bytes())
+}
+
+func (s *site) landing(w http.ResponseWriter, r *http.Request) {
+	ctx, cancel := context.WithTimeout(r.Context(), 3*time.Second)
+	defer cancel()
+	s.show(w, "landing.html", "Overview", "/", s.Overview(ctx))
+}
+
+func (s *site) probes(w http.ResponseWriter, _ *http.Request) {
+	s.show(w, "probes.html", "Probes", "/probes", s.Targets())
+}
+
+func (s *site) config(w http.ResponseWriter, r *http.Request) {
+	if strings.Contains(r.Header.Get("Accept"), "text/html") {
+		s.show(w, "config.html", "Config", "/config", s.Config())
+		return
+	}
+	text(w, http.StatusOK, s.Config())
+}
+
+// Class is the colour of a node's card: bad when any probe of it failed last.
+func (n NodeRow) Class() string {
+	class := "wait"
+	for _, p := range n.Probes {
+		switch {
+		case p.Done && !p.Success:
+			return "bad"
+		case p.Done:
+			class = "good"
+		}
+	}
+	return class
+}

@@ -1,0 +1,228 @@
+// Package statefile keeps one record for each log: a position and the counts that go with it, written as one.
+//
+// A record is replaced by writing another beside it and renaming that over it, with both the file and the folder
+// synced: after a crash at any moment either the old one or the new one is there, whole. What is read back is
+// checked; what cannot be read is moved aside, never deleted.
+package statefile
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"io/fs"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// A record's file is magic, version, the lengths of its two parts, the parts, and a CRC-32C of all that.
+const (
+	magic   = "FREMISN"
+	version = 1
+
+	headerLen   = len(magic) + 1 + 4 + 4
+	checksumLen = 4
+	maxRecord   = 256 << 20
+)
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// A Record is what is kept of one log.
+type Record struct {
+	Position []byte
+	Counts   []byte
+}
+
+// ErrNone says that there is no record.
+var ErrNone = errors.New("there is no saved state")
+
+// A CorruptError says that a record could not be read, and where it lies now.
+type CorruptError struct {
+	Aside string
+	Err   error
+}
+
+func (e *CorruptError) Error() string {
+	return fmt.Sprintf("the saved state cannot be used: %s; it was moved to %s", e.Err, e.Aside)
+}
+
+func (e *CorruptError) Unwrap() error { return e.Err }
+
+// A disk is what a commit does to the file system; tests make each step fail.
+type disk interface {
+	create(path string) (file, error)
+	rename(from, to string) error
+	syncDir(path string) error
+}
+
+type file interface {
+	io.Writer
+	Sync() error
+	Close() error
+}
+
+// A Dir is a folder of records. It is locked: two exporters that count the same log into one folder would destroy
+// each other's counts.
+type Dir struct {
+	path string
+	lock *os.File
+	disk disk
+}
+
+// Open makes the folder if it is missing, and locks it.
+func Open(path string) (*Dir, error) {
+	if err := os.MkdirAll(path, 0o750); err != nil {
+		return nil, fmt.Errorf("storage path: %w; choose another with --storage.path, or \"\" to keep nothing", err)
+	}
+	lock, err := os.OpenFile(filepath.Join(path, "lock"), os.O_RDWR|os.O_CREATE|syscall.O_CLOEXEC, 0o640)
+	if err != nil {
+		return nil, fmt.Errorf("storage path: %w; choose another with --storage.path, or \"\" to keep nothing", err)
+	}
+	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		holder, _ := io.ReadAll(io.LimitReader(lock, 32))
+		lock.Close()
+		return nil, fmt.Errorf("storage path %s is in use by another exporter (process %s); end that one, or choose another folder with --storage.path", path, strings.TrimSpace(string(holder)))
+	}
+	d := &Dir{path: path, lock: lock, disk: realDisk{}}
+	if err := d.sign(); err != nil {
+		lock.Close()
+		return nil, err
+	}
+	return d, nil
+}
+
+// sign writes this process' id into the lock, for the message to whoever comes second.
+func (d *Dir) sign() error {
+	if err := d.lock.Truncate(0); err != nil {
+		return fmt.Errorf("storage path: %w", err)
+	}
+	if _, err := fmt.Fprintf(d.lock, "%d\n", os.Getpid()); err != nil {
+		return fmt.Errorf("storage path: %w", err)
+	}
+	return nil
+}
+
+// Close unlocks the folder.
+func (d *Dir) Close() error { return d.lock.Close() }
+
+// file is where a log's record lies. Names are the user's: what cannot stand in a file's name is escaped.
+func (d *Dir) file(log string) string {
+	return filepath.Join(d.path, strings.ReplaceAll(url.QueryEscape(log), ".", "%2E")+".state")
+}
+
+// Load reads a log's record: ErrNone where there is none, a *CorruptError where it could not be used.
+func (d *Dir) Load(log string) (Record, error) {
+	path := d.file(log)
+	info, err := os.Stat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return Record{}, ErrNone
+	case err != nil:
+		return Record{}, fmt.Errorf("saved state: %w", err)
+	case info.Size() > maxRecord:
+		return Record{}, d.Aside(log, fmt.Errorf("%d bytes are too many", info.Size()))
+	}
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		return Record{}, fmt.Errorf("saved state: %w", err)
+	}
+	record, err := decode(raw)
+	if err != nil {
+		return Record{}, d.Aside(log, err)
+	}
+	return record, nil
+}
+
+// Aside moves a record that cannot be used out of the way; its answer is a *CorruptError.
+func (d *Dir) Aside(log string, because error) error {
+	path := d.file(log)
+	aside := fmt.Sprintf("%s.unusable-%s", path, time.Now().UTC().Format("20060102T150405.000000000"))
+	if err := os.Rename(path, aside); err != nil {
+		return fmt.Errorf("saved state: %w", errors.Join(because, err))
+	}
+	return &CorruptError{aside, because}
+}
+
+// Commit replaces a log's record.
+func (d *Dir) Commit(log string, r Record) error {
+	path := d.file(log)
+	temporary := path + ".new"
+	f, err := d.disk.create(temporary)
+	if err != nil {
+		return fmt.Errorf("saving state: %w", err)
+	}
+	_, err = f.Write(encode(r))
+	if err == nil {
+		err = f.Sync()
+	}
+	if closed := f.Close(); err == nil {
+		err = closed
+	}
+	if err != nil {
+		return fmt.Errorf("saving state: %w", err)
+	}
+	if err := d.disk.rename(temporary, path); err != nil {
+		return fmt.Errorf("saving state: %w", err)
+	}
+	if err := d.disk.syncDir(d.path); err != nil {
+		return fmt.Errorf("saving state: %w", err)
+	}
+	return nil
+}
+
+func encode(r Record) []byte {
+	raw := make([]byte, 0, headerLen+len(r.Position)+len(r.Counts)+checksumLen)
+	raw = append(raw, magic...)
+	raw = append(raw, version)
+	raw = binary.BigEndian.AppendUint32(raw, uint32(len(r.Position)))
+	raw = binary.BigEndian.AppendUint32(raw, uint32(len(r.Counts)))
+	raw = append(raw, r.Position...)
+	raw = append(raw, r.Counts...)
+	return binary.BigEndian.AppendUint32(raw, crc32.Checksum(raw, castagnoli))
+}
+
+func decode(raw []byte) (Record, error) {
+	if len(raw) < headerLen+checksumLen || string(raw[:len(magic)]) != magic {
+		return Record{}, errors.New("it is no record of this program, or is cut short")
+	}
+	body, checksum := raw[:len(raw)-checksumLen], raw[len(raw)-checksumLen:]
+	if crc32.Checksum(body, castagnoli) != binary.BigEndian.Uint32(checksum) {
+		return Record{}, errors.New("its checksum is wrong")
+	}
+	if v := raw[len(magic)]; v != version {
+		return Record{}, fmt.Errorf("it has version %d, and this program knows version %d; a newer program has written it", v, version)
+	}
+	position := uint64(binary.BigEndian.Uint32(body[len(magic)+1:]))
+	counts := uint64(binary.BigEndian.Uint32(body[len(magic)+5:]))
+	parts := body[headerLen:]
+	if position+counts != uint64(len(parts)) {
+		return Record{}, errors.New("its lengths are wrong")
+	}
+	return Record{Position: parts[:position], Counts: parts[position:]}, nil
+}
+
+type realDisk struct{}
+
+func (realDisk) create(path string) (file, error) {
+	return os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC|syscall.O_CLOEXEC, 0o640)
+}
+
+func (realDisk) rename(from, to string) error { return os.Rename(from, to) }
+
+// syncDir makes a rename last: it is the folder that holds the name.
+func (realDisk) syncDir(path string) error {
+	dir, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	err = dir.Sync()
+	if closed := dir.Close(); err == nil {
+		err = closed
+	}
+	return err
+}

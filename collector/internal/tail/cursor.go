@@ -1,0 +1,71 @@
+package tail
+
+import (
+	"hash/crc64"
+	"io"
+	"os"
+	"syscall"
+)
+
+// A Cursor is how far one generation of a log has been read. Inode numbers are used again, and files are copied,
+// compressed and rewritten in place: it is the fingerprints that tell whether a file is the one that was read.
+type Cursor struct {
+	Path     string      `json:"path"` // the name under which it was last seen
+	Dev      uint64      `json:"dev"`
+	Ino      uint64      `json:"ino"`
+	Offset   int64       `json:"offset"`         // bytes of whole lines that have been handed out
+	Head     Fingerprint `json:"head"`           // of the file's first bytes
+	Last     Fingerprint `json:"last"`           // of the bytes that end at Offset
+	Skipping bool        `json:"skip,omitempty"` // Offset is within a line that is too long
+}
+
+// A Fingerprint is a checksum of so many bytes.
+type Fingerprint struct {
+	Len int    `json:"len"`
+	Sum uint64 `json:"sum"`
+}
+
+const (
+	headLen = 1024
+	lastLen = 256
+)
+
+var checksums = crc64.MakeTable(crc64.ECMA)
+
+func fingerprint(b []byte) Fingerprint { return Fingerprint{len(b), crc64.Checksum(b, checksums)} }
+
+// headOf is the fingerprint of a file's first bytes, no more than limit of them.
+func headOf(file io.ReaderAt, limit int) (Fingerprint, error) {
+	head := make([]byte, limit)
+	n, err := file.ReadAt(head, 0)
+	if err == io.EOF {
+		err = nil
+	}
+	return fingerprint(head[:n]), err
+}
+
+// lastBefore is the fingerprint of the bytes that end at offset.
+func lastBefore(file io.ReaderAt, offset int64) (Fingerprint, error) {
+	last := make([]byte, min(offset, lastLen))
+	_, err := file.ReadAt(last, offset-int64(len(last)))
+	return fingerprint(last), err
+}
+
+// fits tells whether file is the one that the cursor was read from: it begins as that did, and what stands before
+// the offset is what was read last.
+func (c *Cursor) fits(file io.ReaderAt) bool {
+	head, err := headOf(file, c.Head.Len)
+	if err != nil || head != c.Head {
+		return false
+	}
+	last, err := lastBefore(file, c.Offset)
+	return err == nil && last == c.Last
+}
+
+// identity is the device and the inode of a file.
+func identity(info os.FileInfo) (dev, ino uint64) {
+	if stat, ok := info.Sys().(*syscall.Stat_t); ok {
+		return uint64(stat.Dev), stat.Ino
+	}
+	return 0, 0
+}

@@ -1,0 +1,362 @@
+package tail
+
+import (
+	"bufio"
+	"bytes"
+	"compress/gzip"
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sort"
+	"strings"
+	"time"
+)
+
+// maxSiblings bounds how many files beside the log are looked at.
+const maxSiblings = 1024
+
+// clockSlack is how far a file's time of change may lag behind the clock: kernels stamp files by the tick.
+const clockSlack = 50 * time.Millisecond
+
+// A sibling is a file beside the log that may be a generation of it: access.log.1, access.log-20261124.gz.
+type sibling struct {
+	path    string
+	info    fs.FileInfo
+	changed time.Time
+}
+
+func isGzip(path string) bool { return strings.HasSuffix(path, ".gz") }
+
+// siblings are the files whose names begin as the log's does, the oldest first.
+func (f *Follower) siblings() []sibling {
+	stem := filepath.Base(f.path)
+	if i := strings.IndexAny(stem, "*?["); i >= 0 {
+		stem = stem[:i]
+	} else {
+		stem = strings.TrimSuffix(stem, filepath.Ext(stem))
+	}
+	dir := filepath.Dir(f.path)
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil
+	}
+	var found []sibling
+	for _, entry := range entries {
+		if !strings.HasPrefix(entry.Name(), stem) || len(found) == maxSiblings {
+			continue
+		}
+		path := filepath.Join(dir, entry.Name())
+		if info, err := os.Lstat(path); err == nil && info.Mode().IsRegular() {
+			found = append(found, sibling{path, info, info.ModTime()})
+		}
+	}
+	sort.Slice(found, func(i, j int) bool { return found[i].changed.Before(found[j].changed) })
+	return found
+}
+
+// Resume goes on from a saved position. seen is when the log was last looked at: a file that has changed since and
+// is none of the saved ones came and went meanwhile.
+func (f *Follower) Resume(p Position, seen time.Time) {
+	f.started = true
+	for _, c := range p.Done {
+		f.done[fileID{c.Dev, c.Ino}] = true
+	}
+	siblings := f.siblings()
+	for _, c := range p.Cursors {
+		f.resume(c, siblings)
+	}
+	f.takeUnseen(siblings, seen, p.Cursors)
+}
+
+// resume finds a saved generation under whatever name it has now, and opens it, or reads the rest of it.
+func (f *Follower) resume(c Cursor, siblings []sibling) {
+	for _, path := range candidates(c, f.path, siblings) {
+		if isGzip(path) {
+			if f.restOfGzip(c, path) {
+				return
+			}
+			continue
+		}
+		file, err := openLog(path)
+		if err != nil {
+			continue
+		}
+		info, err := file.Stat()
+		if err != nil || !info.Mode().IsRegular() || info.Size() < c.Offset || f.isOpen(info) || !c.fits(file) {
+			file.Close()
+			continue
+		}
+		c.Path = path
+		c.Dev, c.Ino = identity(info)
+		f.generations = append(f.generations, &generation{Cursor: c, file: file, grown: f.now(), size: c.Offset})
+		return
+	}
+	f.sink.Gap(GapDeleted, c.Path, c.Offset, -1,
+		"the file was deleted, or truncated, while the exporter was down, and no copy of it stands beside the log")
+}
+
+func (f *Follower) isOpen(info fs.FileInfo) bool {
+	for _, g := range f.generations {
+		if (fileID{g.Dev, g.Ino}) == idOf(info) {
+			return true
+		}
+	}
+	return false
+}
+
+// candidates are the files that may be the saved generation, the likeliest first: by inode, then by name, plain ones
+// before compressed ones, which may be only half written.
+func candidates(c Cursor, path string, siblings []sibling) []string {
+	var byInode, plain, compressed []string
+	if info, err := os.Stat(path); err == nil && info.Mode().IsRegular() {
+		plain = append(plain, path)
+	}
+	for _, s := range siblings {
+		switch id := idOf(s.info); {
+		case isGzip(s.path):
+			compressed = append(compressed, s.path)
+		case id == (fileID{c.Dev, c.Ino}):
+			byInode = append(byInode, s.path)
+		default:
+			plain = append(plain, s.path)
+		}
+	}
+	return append(append(byInode, plain...), compressed...)
+}
+
+// takeUnseen adds generations that have come and gone since the log was last looked at. A file that was finished
+// before has not changed since; a copy of a known one begins as that does.
+func (f *Follower) takeUnseen(siblings []sibling, seen time.Time, known []Cursor) {
+	heads := map[Fingerprint]bool{}
+	current, _ := os.Stat(f.path)
+	for _, s := range siblings {
+		if s.changed.Before(seen.Add(-clockSlack)) || s.info.Size() == 0 || current != nil && os.SameFile(current, s.info) {
+			continue
+		}
+		if f.isGlob && !isGzip(s.path) || f.done[idOf(s.info)] || f.isKnown(s, known) {
+			continue
+		}
+		head, err := headOfAny(s.path)
+		if err != nil || heads[head] {
+			continue
+		}
+		heads[head] = true
+		f.sink.Rotated("renamed")
+		f.takeWhole(s)
+	}
+}
+
+// takeWhole reads or opens a generation from its beginning.
+func (f *Follower) takeWhole(s sibling) {
+	if isGzip(s.path) {
+		f.restOfGzip(Cursor{Path: s.path}, s.path)
+		return
+	}
+	file, err := openLog(s.path)
+	if err != nil {
+		f.sink.Gap(GapUnreadable, s.path, 0, s.info.Size(), err.Error())
+		return
+	}
+	id := idOf(s.info)
+	f.generations = append(f.generations, &generation{Cursor: Cursor{Path: s.path, Dev: id.dev, Ino: id.ino}, file: file, grown: f.now()})
+}
+
+// isKnown tells whether a file is a generation that is followed, or was, or a copy of one.
+func (f *Follower) isKnown(s sibling, known []Cursor) bool {
+	for _, g := range f.generations {
+		if (fileID{g.Dev, g.Ino}) == idOf(s.info) || g.Head.Len > 0 && beginsAs(s.path, g.Head) {
+			return true
+		}
+	}
+	for _, c := range known {
+		if c.Head.Len > 0 && beginsAs(s.path, c.Head) {
+			return true
+		}
+	}
+	return false
+}
+
+func beginsAs(path string, head Fingerprint) bool {
+	start, err := firstBytes(path, head.Len)
+	return err == nil && fingerprint(start) == head
+}
+
+func headOfAny(path string) (Fingerprint, error) {
+	start, err := firstBytes(path, headLen)
+	return fingerprint(start), err
+}
+
+// firstBytes are up to n bytes of a file's content, compressed or not.
+func firstBytes(path string, n int) ([]byte, error) {
+	content, closeAll, err := openContent(path)
+	if err != nil {
+		return nil, err
+	}
+	defer closeAll()
+	start := make([]byte, n)
+	n, err = io.ReadFull(content, start)
+	if err == io.EOF || errors.Is(err, io.ErrUnexpectedEOF) {
+		err = nil
+	}
+	return start[:n], err
+}
+
+func openContent(path string) (io.Reader, func(), error) {
+	file, err := openLog(path)
+	if err != nil {
+		return nil, nil, err
+	}
+	if !isGzip(path) {
+		return file, func() { file.Close() }, nil
+	}
+	z, err := gzip.NewReader(bufio.NewReader(file))
+	if err != nil {
+		file.Close()
+		return nil, nil, err
+	}
+	return z, func() { z.Close(); file.Close() }, nil
+}
+
+// restOfGzip hands out what a compressed generation holds behind the cursor, if it is that generation. A compressed
+// file is never written again: one that can be read to its end is whole.
+func (f *Follower) restOfGzip(c Cursor, path string) bool {
+	if !f.isWholeGzip(c, path) {
+		return false
+	}
+	content, closeAll, err := openContent(path)
+	if err != nil {
+		return false
+	}
+	defer closeAll()
+	if _, err := io.CopyN(io.Discard, content, c.Offset); err != nil {
+		return false
+	}
+	g := &generation{Cursor: c}
+	if err := f.reader.stream(g, content, f.sink); err != nil {
+		f.sink.Gap(GapUnreadable, path, g.Offset, -1, err.Error())
+	}
+	return true
+}
+
+// isWholeGzip reads the file once to its end before anything of it is counted.
+func (f *Follower) isWholeGzip(c Cursor, path string) bool {
+	content, closeAll, err := openContent(path)
+	if err != nil {
+		return false
+	}
+	defer closeAll()
+	head := make([]byte, c.Head.Len)
+	if _, err := io.ReadFull(content, head); err != nil || fingerprint(head) != c.Head {
+		return false
+	}
+	// The bytes before the offset are the cursor's last ones; they may reach into the head.
+	last := head[:min(int64(len(head)), c.Offset)]
+	if skip := c.Offset - int64(len(head)); skip > 0 {
+		ring := newRing(lastLen)
+		ring.write(last)
+		if _, err := io.CopyN(ring, content, skip); err != nil {
+			return false
+		}
+		last = ring.bytes()
+	}
+	if fingerprint(last[len(last)-min(len(last), c.Last.Len):]) != c.Last {
+		return false
+	}
+	_, err = io.Copy(io.Discard, content)
+	return err == nil
+}
+
+// A ring keeps the last bytes that are written to it.
+type ring struct {
+	kept []byte
+	size int
+}
+
+func newRing(size int) *ring { return &ring{size: size} }
+
+func (r *ring) write(p []byte) {
+	r.kept = append(r.kept, p...)
+	if over := len(r.kept) - r.size; over > 0 {
+		r.kept = append(r.kept[:0], r.kept[over:]...)
+	}
+}
+
+func (r *ring) Write(p []byte) (int, error) {
+	if len(p) > r.size {
+		r.write(p[len(p)-r.size:])
+	} else {
+		r.write(p)
+	}
+	return len(p), nil
+}
+
+func (r *ring) bytes() []byte { return r.kept }
+
+// readCopy hands out what a truncated generation held behind its cursor, if a copy of it stands beside the log.
+func (f *Follower) readCopy(g *generation) bool {
+	siblings := f.siblings()
+	for i := len(siblings) - 1; i >= 0; i-- {
+		s := siblings[i]
+		if idOf(s.info) == (fileID{g.Dev, g.Ino}) || s.info.Size() == 0 {
+			continue
+		}
+		if isGzip(s.path) {
+			if f.restOfGzip(g.Cursor, s.path) {
+				return true
+			}
+			continue
+		}
+		file, err := openLog(s.path)
+		if err != nil {
+			continue
+		}
+		whole := s.info.Size() >= g.Offset && g.fits(file)
+		if whole {
+			copied := &generation{Cursor: g.Cursor, file: file}
+			err = f.reader.read(copied, s.info.Size(), f.sink)
+		}
+		file.Close()
+		if whole && err == nil {
+			return true
+		}
+	}
+	return false
+}
+
+// stream hands out what is left of a stream; g tells where it begins.
+func (r *reader) stream(g *generation, content io.Reader, sink Sink) error {
+	lines := bufio.NewReaderSize(content, blockSize)
+	var block []byte
+	for {
+		line, err := lines.ReadSlice('\n')
+		block = append(block, line...)
+		switch {
+		case err == nil && g.Skipping:
+			g.Skipping, block = false, block[:0]
+		case err == nil && len(block) >= blockSize/2:
+			sink.Lines(block)
+			block = block[:0]
+		case errors.Is(err, bufio.ErrBufferFull):
+			if last := bytes.LastIndexByte(block, '\n'); last >= 0 && !g.Skipping {
+				sink.Lines(block[:last+1])
+				block = append(block[:0], block[last+1:]...)
+			}
+			if len(block) >= MaxLine && !g.Skipping {
+				sink.TooLong()
+				g.Skipping = true
+			}
+			if g.Skipping {
+				block = block[:0]
+			}
+		case err == io.EOF:
+			if last := bytes.LastIndexByte(block, '\n'); last >= 0 && !g.Skipping {
+				sink.Lines(block[:last+1])
+			}
+			return nil
+		case err != nil:
+			return err
+		}
+	}
+}

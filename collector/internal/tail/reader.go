@@ -1,0 +1,81 @@
+package tail
+
+import (
+	"bytes"
+	"io"
+)
+
+const (
+	blockSize = 256 << 10
+	// checkpointBytes is how much is read between two checkpoints.
+	checkpointBytes = 256 << 20
+)
+
+// A reader cuts files into blocks of whole lines. Its buffer serves all generations.
+type reader struct {
+	buffer []byte
+}
+
+// read hands out g's whole lines from its offset up to end.
+func (r *reader) read(g *generation, end int64, sink Sink) error {
+	if r.buffer == nil {
+		r.buffer = make([]byte, blockSize)
+	}
+	kept := 0 // bytes of a line begun, at the buffer's start
+	at := g.Offset
+	checkpoint := at + checkpointBytes
+	for at < end {
+		if kept == len(r.buffer) {
+			if kept >= MaxLine {
+				sink.TooLong()
+				g.Skipping, g.Offset, kept = true, at, 0
+			} else {
+				r.buffer = append(r.buffer, make([]byte, len(r.buffer))...)
+			}
+		}
+		space := r.buffer[kept:min(int64(len(r.buffer)), int64(kept)+end-at)]
+		n, err := g.file.ReadAt(space, at)
+		at += int64(n)
+		if n > 0 {
+			kept = r.handOut(g, kept+n, sink)
+		}
+		if g.Offset >= checkpoint {
+			if err := g.remember(); err != nil {
+				return err
+			}
+			sink.Checkpoint()
+			checkpoint = g.Offset + checkpointBytes
+		}
+		if err == io.EOF || n == 0 {
+			break
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if len(r.buffer) > blockSize {
+		r.buffer = nil // a long line is over; its memory too
+	}
+	return nil
+}
+
+// handOut gives the whole lines among the buffer's first n bytes to sink, and moves the rest to its start.
+func (r *reader) handOut(g *generation, n int, sink Sink) (kept int) {
+	block := r.buffer[:n]
+	if g.Skipping {
+		end := bytes.IndexByte(block, '\n')
+		if end < 0 {
+			g.Offset += int64(n)
+			return 0
+		}
+		g.Skipping = false
+		g.Offset += int64(end + 1)
+		block = block[end+1:]
+	}
+	if last := bytes.LastIndexByte(block, '\n'); last >= 0 {
+		sink.Lines(block[:last+1])
+		g.Offset += int64(last + 1)
+		block = block[last+1:]
+	}
+	return copy(r.buffer, block)
+}

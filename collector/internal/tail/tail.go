@@ -1,0 +1,387 @@
+// Package tail follows a log through everything that is done to logs, and hands out its bytes in blocks of whole
+// lines, each once.
+//
+// A log is a row of generations: files that stood, one after the other, at the log's path. Rotation by rename makes
+// a new one, and NGINX's workers go on writing the old one until each has reopened; so an old generation is read
+// until it has been quiet for a while and the new one is in use. Truncation (logrotate's copytruncate) empties a
+// generation in place: what was not read by then is in the copy, if that can be found, or lost. Which of these has
+// happened is told by device, inode and fingerprints, never by names. While nobody follows, generations are
+// renamed, compressed and joined by new ones; they are found again among the files beside the log.
+package tail
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sort"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// A Sink takes what a Follower reads.
+type Sink interface {
+	// Lines takes a block of whole lines. It must not keep it.
+	Lines(block []byte)
+	// TooLong tells of a line of more than MaxLine bytes, once.
+	TooLong()
+	// Checkpoint is called now and then within a long read, when Position is true.
+	Checkpoint()
+	// Rotated tells of a rotation: "renamed" or "truncated".
+	Rotated(kind string)
+	// Gap tells that lines are lost, or may be.
+	Gap(reason, file string, from, to int64, cause string)
+}
+
+// MaxLine is the longest line that is handed out, bytes.
+const MaxLine = 1 << 20
+
+// Reasons of gaps.
+const (
+	GapDeleted    = "deleted"
+	GapTruncated  = "truncated"
+	GapUnreadable = "unreadable"
+)
+
+// quiet is how long an old generation must not grow before it is let go.
+const quiet = 10 * time.Second
+
+// maxGenerations bounds the files that are open at once.
+const maxGenerations = 32
+
+// A Follower follows one log. It belongs to one goroutine.
+type Follower struct {
+	path      string
+	isGlob    bool
+	fromStart bool
+	sink      Sink
+	now       func() time.Time
+
+	started     bool
+	generations []*generation   // oldest first
+	done        map[fileID]bool // of a glob: files that match and have been finished
+	reader      reader
+	lag         int64
+	seen        time.Time // when the log was last looked at
+}
+
+type fileID struct{ dev, ino uint64 }
+
+// A generation is one file of the log.
+type generation struct {
+	Cursor
+	file  *os.File
+	grown time.Time // when it was last seen to grow
+	size  int64     // when last looked at
+}
+
+// New makes a Follower of path, which may be a glob. Where there is no saved position it begins at the end of what
+// is there, or at its beginning.
+func New(path string, fromStart bool, sink Sink, now func() time.Time) *Follower {
+	return &Follower{
+		path: path, isGlob: strings.ContainsAny(path, "*?["), fromStart: fromStart, sink: sink, now: now, done: map[fileID]bool{},
+	}
+}
+
+// Position is where reading has come to.
+type Position struct {
+	Cursors []Cursor `json:"cursors"`
+	Done    []Cursor `json:"done,omitempty"` // of a glob: finished files that still match
+}
+
+// Position tells where reading has come to.
+func (f *Follower) Position() Position {
+	var p Position
+	for _, g := range f.generations {
+		p.Cursors = append(p.Cursors, g.Cursor)
+	}
+	for id := range f.done {
+		p.Done = append(p.Done, Cursor{Dev: id.dev, Ino: id.ino})
+	}
+	return p
+}
+
+// Seen is when the log was last looked at for new generations.
+func (f *Follower) Seen() time.Time { return f.seen }
+
+// Lag is how many bytes were not read when last looked at.
+func (f *Follower) Lag() int64 { return f.lag }
+
+// Close closes all files.
+func (f *Follower) Close() {
+	for _, g := range f.generations {
+		g.file.Close()
+	}
+}
+
+// Read hands out what has been written until now. Its error says why the log cannot be read, or not all of it; what
+// can be read has been handed out.
+func (f *Follower) Read() error {
+	err := f.discover()
+	var errs []error
+	if err != nil {
+		errs = append(errs, err)
+	}
+	f.lag = 0
+	for i, g := range f.generations {
+		if err := f.readOn(g, i == len(f.generations)-1); err != nil {
+			errs = append(errs, err)
+		}
+		f.lag += max(0, g.size-g.Offset)
+	}
+	f.letGo()
+	return errors.Join(errs...)
+}
+
+// discover looks for new generations.
+func (f *Follower) discover() error {
+	begin := f.now()
+	paths, err := f.current()
+	if err != nil {
+		return err
+	}
+	for _, path := range paths {
+		if err := f.look(path); err != nil {
+			return err
+		}
+	}
+	f.started, f.seen = true, begin
+	return nil
+}
+
+// current is the files that stand at the log's path, the newest last: one, or for a glob any number.
+func (f *Follower) current() ([]string, error) {
+	if !f.isGlob {
+		return []string{f.path}, nil
+	}
+	matches, err := filepath.Glob(f.path)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", f.path, err)
+	}
+	type dated struct {
+		path string
+		time time.Time
+	}
+	var files []dated
+	for _, path := range matches {
+		if info, err := os.Stat(path); err == nil && info.Mode().IsRegular() && !isGzip(path) {
+			files = append(files, dated{path, info.ModTime()})
+		}
+	}
+	sort.Slice(files, func(i, j int) bool {
+		if files[i].time.Equal(files[j].time) {
+			return files[i].path < files[j].path
+		}
+		return files[i].time.Before(files[j].time)
+	})
+	f.forgetGone(matches)
+	paths := make([]string, len(files))
+	for i, file := range files {
+		paths[i] = file.path
+	}
+	if !f.started && len(f.generations) == 0 && !f.fromStart && len(paths) > 1 {
+		for _, path := range paths[:len(paths)-1] {
+			if info, err := os.Stat(path); err == nil {
+				f.done[idOf(info)] = true
+			}
+		}
+	}
+	return paths, nil
+}
+
+func idOf(info fs.FileInfo) fileID {
+	dev, ino := identity(info)
+	return fileID{dev, ino}
+}
+
+// forgetGone drops finished files that are there no more: their inodes will be used again.
+func (f *Follower) forgetGone(matches []string) {
+	if len(f.done) == 0 {
+		return
+	}
+	there := map[fileID]bool{}
+	for _, path := range matches {
+		if info, err := os.Stat(path); err == nil {
+			there[idOf(info)] = true
+		}
+	}
+	for id := range f.done {
+		if !there[id] {
+			delete(f.done, id)
+		}
+	}
+}
+
+// look opens the file at path if it is a new generation.
+func (f *Follower) look(path string) error {
+	info, err := os.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil // it will come
+	}
+	if err != nil {
+		return fmt.Errorf("cannot be looked at: %w", err)
+	}
+	if err := regular(path, info); err != nil {
+		return err
+	}
+	id := idOf(info)
+	if f.done[id] {
+		return nil
+	}
+	for _, g := range f.generations {
+		if (fileID{g.Dev, g.Ino}) == id {
+			g.Path = path
+			return nil
+		}
+	}
+	file, err := openLog(path)
+	if err != nil {
+		return err
+	}
+	g := &generation{Cursor: Cursor{Path: path, Dev: id.dev, Ino: id.ino}, file: file, grown: f.now()}
+	if !f.started && !f.fromStart && len(f.generations) == 0 {
+		if err := g.skipToEnd(); err != nil {
+			file.Close()
+			return err
+		}
+	}
+	f.add(g)
+	return nil
+}
+
+// add makes g the newest generation. Others may have come and gone since the log was last looked at.
+func (f *Follower) add(g *generation) {
+	known := len(f.generations)
+	f.generations = append(f.generations, g)
+	if known == 0 {
+		return
+	}
+	f.sink.Rotated("renamed")
+	if f.isGlob {
+		return
+	}
+	f.takeUnseen(f.siblings(), f.seen, nil)
+	f.generations = append(append(f.generations[:known:known], f.generations[known+1:]...), g)
+}
+
+// skipToEnd goes behind the last whole line.
+func (g *generation) skipToEnd() error {
+	info, err := g.file.Stat()
+	if err != nil {
+		return err
+	}
+	end := info.Size()
+	tail := make([]byte, min(end, MaxLine))
+	if _, err := g.file.ReadAt(tail, end-int64(len(tail))); err != nil {
+		return fmt.Errorf("%s: %w", g.Path, err)
+	}
+	last := strings.LastIndexByte(string(tail), '\n')
+	if last < 0 && int64(len(tail)) < end {
+		g.Skipping = true
+		last = len(tail) - 1
+	}
+	g.Offset = end - int64(len(tail)) + int64(last+1)
+	g.size = end
+	return g.remember()
+}
+
+// remember takes the fingerprints that go with the offset.
+func (g *generation) remember() error {
+	var err error
+	if g.Head.Len < headLen {
+		if g.Head, err = headOf(g.file, int(min(g.Offset, headLen))); err != nil {
+			return fmt.Errorf("%s: %w", g.Path, err)
+		}
+	}
+	g.Last, err = lastBefore(g.file, g.Offset)
+	if err != nil {
+		return fmt.Errorf("%s: %w", g.Path, err)
+	}
+	return nil
+}
+
+// readOn reads a generation to its end. Only the newest can have been truncated in a way that matters: it is the
+// one that is written.
+func (f *Follower) readOn(g *generation, newest bool) error {
+	info, err := g.file.Stat()
+	if err != nil {
+		return fmt.Errorf("%s: %w", g.Path, err)
+	}
+	before := g.size
+	g.size = info.Size()
+	if g.size != before {
+		g.grown = f.now()
+	}
+	if g.size < g.Offset || g.size != before && !g.fits(g.file) {
+		f.truncated(g, before)
+	}
+	if g.size == g.Offset {
+		return nil
+	}
+	if err := f.reader.read(g, g.size, f.sink); err != nil {
+		return fmt.Errorf("%s: %w", g.Path, err)
+	}
+	return g.remember()
+}
+
+// truncated begins a generation anew that was emptied or rewritten in place. logrotate's copytruncate has left a
+// copy of what stood there: what was not read is read from it.
+func (f *Follower) truncated(g *generation, seen int64) {
+	f.sink.Rotated("truncated")
+	if !f.readCopy(g) {
+		f.sink.Gap(GapTruncated, g.Path, g.Offset, max(seen, g.Offset),
+			"the file was truncated or rewritten in place, and no copy of it was found; rotate by rename and USR1 instead of copytruncate")
+	}
+	g.Offset, g.Head, g.Last, g.Skipping = 0, Fingerprint{}, Fingerprint{}, false
+}
+
+// letGo closes old generations that are quiet while the newest is in use.
+func (f *Follower) letGo() {
+	if len(f.generations) < 2 {
+		return
+	}
+	newest := f.generations[len(f.generations)-1]
+	kept := f.generations[:0]
+	for i, g := range f.generations {
+		old := g != newest && g.Offset >= g.size && f.now().Sub(g.grown) >= quiet && newest.size > 0
+		if old || len(f.generations)-i > maxGenerations {
+			if f.isGlob {
+				f.done[fileID{g.Dev, g.Ino}] = true
+			}
+			g.file.Close()
+			continue
+		}
+		kept = append(kept, g)
+	}
+	f.generations = kept
+}
+
+// regular refuses what cannot be followed.
+func regular(path string, info fs.FileInfo) error {
+	mode := info.Mode()
+	switch {
+	case mode.IsRegular():
+		return nil
+	case mode.IsDir():
+		return fmt.Errorf("%s is a folder; name the file in it, or a glob such as %s", path, filepath.Join(path, "*.log"))
+	case mode&fs.ModeNamedPipe != 0:
+		return fmt.Errorf("%s is a pipe (FIFO), which has no position to come back to; let NGINX send syslog instead (access_log syslog:server=…), or write a file", path)
+	case mode&fs.ModeCharDevice != 0:
+		return fmt.Errorf("%s is a character device, not a file; a container image that links its log to stdout is the usual cause: give NGINX a volume for the log's folder, or let it send syslog", path)
+	}
+	return fmt.Errorf("%s is no regular file (%s)", path, mode.Type())
+}
+
+func openLog(path string) (*os.File, error) {
+	// Not blocking: between Stat and Open the path may have become a pipe.
+	file, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK|syscall.O_CLOEXEC, 0)
+	if errors.Is(err, fs.ErrPermission) {
+		return nil, fmt.Errorf("%s may not be read by this user (uid %d); let it be in the file's group, on Debian: adduser USER adm", path, os.Getuid())
+	}
+	if err != nil {
+		return nil, fmt.Errorf("cannot be opened: %w", err)
+	}
+	return file, nil
+}

@@ -1,0 +1,100 @@
+package nginxconf
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sort"
+	"strings"
+	"time"
+)
+
+// combinedFormat is NGINX's own; see https://nginx.org/en/docs/http/ngx_http_log_module.html.
+const combinedFormat = `$remote_addr - $remote_user [$time_local] "$request" $status $body_bytes_sent "$http_referer" "$http_user_agent"`
+
+// Load reads the file at path with all that it includes. A fault in it is an *Error; a file that is not there, or
+// may not be read, is the system's error.
+func Load(path string) (*Config, error) {
+	absolute, err := filepath.Abs(path)
+	if err != nil {
+		return nil, err
+	}
+	p := &parser{prefix: filepath.Dir(absolute)}
+	directives, err := p.parseFile(absolute)
+	if err != nil {
+		var pathError *fs.PathError
+		if errors.As(err, &pathError) && pathError.Path == absolute {
+			return nil, fmt.Errorf("%s: %w", path, pathError.Err)
+		}
+		return nil, shorten(err, absolute, path)
+	}
+	r := &reading{config: &Config{
+		Path: path, Files: p.files,
+		LogFormats:     map[string]LogFormat{"combined": {Name: "combined", Format: combinedFormat, Escape: "default"}},
+		LimitReqStatus: defaultLimitStatus, LimitConnStatus: defaultLimitStatus,
+	}, prefix: p.prefix, paths: pathsFor(absolute)}
+	if err := r.main(directives); err != nil {
+		return nil, shorten(err, absolute, path)
+	}
+	r.config.globs = p.globs
+	r.config.stamp = r.config.stampNow()
+	return r.config, nil
+}
+
+// shorten names the main file in an error as the user did.
+func shorten(err error, absolute, path string) error {
+	var own *Error
+	if errors.As(err, &own) && own.File == absolute {
+		return &Error{Pos{path, own.Line}, own.Msg}
+	}
+	return err
+}
+
+// paths is where a build of NGINX puts what its configuration does not name. A configuration does not tell which
+// build reads it; the folder it lies in does.
+type paths struct{ prefix, accessLog, errorLog string }
+
+// pathsFor knows the packages of Debian and nginx.org, and the official image, which have their configuration in
+// /etc/nginx and their logs in /var/log/nginx; any other is taken for a build with the prefix above conf/.
+func pathsFor(conf string) paths {
+	dir := filepath.Dir(conf)
+	if dir == "/etc/nginx" {
+		return paths{"/etc/nginx", "/var/log/nginx/access.log", "/var/log/nginx/error.log"}
+	}
+	prefix := dir
+	if filepath.Base(dir) == "conf" {
+		prefix = filepath.Dir(dir)
+	}
+	return paths{prefix, filepath.Join(prefix, "logs/access.log"), filepath.Join(prefix, "logs/error.log")}
+}
+
+func (p paths) absolute(path string) string {
+	if filepath.IsAbs(path) {
+		return path
+	}
+	return filepath.Join(p.prefix, path)
+}
+
+// Changed tells whether any file that was read, or the set of files that a pattern matches, is another than it was.
+func (c *Config) Changed() bool { return c.stampNow() != c.stamp }
+
+// stampNow is the names, sizes and times of all that the configuration is made of.
+func (c *Config) stampNow() string {
+	var b strings.Builder
+	for _, file := range c.Files {
+		info, err := os.Stat(file)
+		if err != nil {
+			fmt.Fprintf(&b, "%s gone\n", file)
+			continue
+		}
+		fmt.Fprintf(&b, "%s %d %s\n", file, info.Size(), info.ModTime().Format(time.RFC3339Nano))
+	}
+	for _, pattern := range c.globs {
+		matches, _ := filepath.Glob(pattern)
+		sort.Strings(matches)
+		fmt.Fprintf(&b, "%s %q\n", pattern, matches)
+	}
+	return b.String()
+}

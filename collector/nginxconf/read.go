@@ -1,0 +1,483 @@
+package nginxconf
+
+import (
+	"fmt"
+	"net"
+	"strconv"
+	"strings"
+	"time"
+)
+
+const defaultLimitStatus = 503
+
+// A reading makes a Config of directives.
+type reading struct {
+	config *Config
+	prefix string
+	paths  paths
+	zones  map[string]float64 // of limit_req: requests a second
+	errors map[string]bool    // error logs that have been seen, by where they go
+	access map[string]bool
+	status []pendingStatus
+}
+
+// A scope is what an inner block of http inherits from the ones around it.
+type scope struct {
+	hasAccessLog    bool
+	limitReqStatus  int
+	limitConnStatus int
+	listens         []listen
+	rules           []rule // allow and deny in force
+	location        string
+}
+
+// A rule is one allow or deny.
+type rule struct {
+	allow bool
+	who   string
+}
+
+type pendingStatus struct {
+	Pos
+	scope scope
+}
+
+func errorAt(d *directive, format string, args ...any) error {
+	return &Error{d.Pos, fmt.Sprintf(format, args...)}
+}
+
+func (d *directive) wants(least, most int) error {
+	if len(d.args) < least || most >= 0 && len(d.args) > most {
+		return errorAt(d, "invalid number of arguments in %q directive", d.name)
+	}
+	return nil
+}
+
+func (r *reading) main(directives []*directive) error {
+	r.zones, r.errors, r.access = map[string]float64{}, map[string]bool{}, map[string]bool{}
+	hasErrorLog := false
+	for _, d := range directives {
+		switch d.name {
+		case "error_log":
+			hasErrorLog = true
+			if err := r.errorLog(d); err != nil {
+				return err
+			}
+		case "http":
+			if err := r.http(d); err != nil {
+				return err
+			}
+		}
+	}
+	if !hasErrorLog {
+		at := Pos{File: r.config.Path}
+		r.addErrorLog(ErrorLog{Pos: at, Path: r.paths.errorLog, Level: "error"})
+	}
+	return nil
+}
+
+// http reads formats, zones and upstreams before what refers to them: NGINX takes them in any order too.
+func (r *reading) http(http *directive) error {
+	for _, d := range http.block {
+		var err error
+		switch d.name {
+		case "log_format":
+			err = r.logFormat(d)
+		case "limit_req_zone":
+			err = r.limitReqZone(d)
+		case "upstream":
+			err = r.upstream(d)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	outer := scope{limitReqStatus: defaultLimitStatus, limitConnStatus: defaultLimitStatus}
+	if err := r.block(http.block, outer, true); err != nil {
+		return err
+	}
+	return r.statusPages()
+}
+
+// block reads http, a server or a location. What inner blocks inherit is known only when the whole block has been
+// read.
+func (r *reading) block(directives []*directive, s scope, isHTTP bool) error {
+	own := s
+	own.rules = nil
+	for _, d := range directives {
+		if err := r.setting(d, &own); err != nil {
+			return err
+		}
+	}
+	if own.rules == nil {
+		own.rules = s.rules
+	}
+	if isHTTP {
+		r.config.LimitReqStatus, r.config.LimitConnStatus = own.limitReqStatus, own.limitConnStatus
+		if !own.hasAccessLog && r.anyServerWithoutLog(directives) {
+			r.addAccessLog(AccessLog{Pos: Pos{File: r.config.Path}, Path: r.paths.accessLog, Format: "combined"})
+		}
+	}
+	for _, d := range directives {
+		if err := r.use(d, own); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// setting reads what holds for the whole block.
+func (r *reading) setting(d *directive, s *scope) error {
+	switch d.name {
+	case "limit_req_status", "limit_conn_status":
+		if err := d.wants(1, 1); err != nil {
+			return err
+		}
+		code, err := strconv.Atoi(d.args[0])
+		if err != nil || code < 400 || code > 599 {
+			return errorAt(d, "value %q must be between 400 and 599", d.args[0])
+		}
+		if d.name == "limit_req_status" {
+			s.limitReqStatus = code
+		} else {
+			s.limitConnStatus = code
+		}
+	case "access_log":
+		s.hasAccessLog = true
+	case "listen":
+		if err := d.wants(1, -1); err != nil {
+			return err
+		}
+		s.listens = append(s.listens, newListen(d))
+	case "allow", "deny":
+		if err := d.wants(1, 1); err != nil {
+			return err
+		}
+		s.rules = append(s.rules, rule{d.name == "allow", d.args[0]})
+	}
+	return nil
+}
+
+// use reads what the block does.
+func (r *reading) use(d *directive, s scope) error {
+	switch d.name {
+	case "access_log":
+		return r.accessLog(d)
+	case "error_log":
+		return r.errorLog(d)
+	case "limit_req":
+		return r.limitReq(d, s)
+	case "limit_conn":
+		return r.limitConn(d, s)
+	case "stub_status":
+		r.status = append(r.status, pendingStatus{d.Pos, s})
+	case "server":
+		inner := s
+		inner.listens = nil
+		return r.block(d.block, inner, false)
+	case "location":
+		inner := s
+		inner.location = locationPath(d.args)
+		return r.block(d.block, inner, false)
+	case "if", "limit_except":
+		return r.block(d.block, s, false)
+	}
+	return nil
+}
+
+// anyServerWithoutLog tells whether NGINX' default log is written: where neither http nor a server names one.
+func (r *reading) anyServerWithoutLog(http []*directive) bool {
+	for _, d := range http {
+		if d.name != "server" {
+			continue
+		}
+		has := false
+		for _, inner := range d.block {
+			has = has || inner.name == "access_log"
+		}
+		if !has {
+			return true
+		}
+	}
+	return false
+}
+
+// locationPath is the path that a request must have to reach the location; "" where that cannot be told.
+func locationPath(args []string) string {
+	switch {
+	case len(args) == 1:
+		return args[0]
+	case len(args) == 2 && (args[0] == "=" || args[0] == "^~"):
+		return args[1]
+	}
+	return ""
+}
+
+func (r *reading) logFormat(d *directive) error {
+	if err := d.wants(2, -1); err != nil {
+		return err
+	}
+	f := LogFormat{Pos: d.Pos, Name: d.args[0], Escape: "default"}
+	parts := d.args[1:]
+	if escape, ok := strings.CutPrefix(parts[0], "escape="); ok {
+		if escape != "default" && escape != "json" && escape != "none" {
+			return errorAt(d, "unknown log format escaping %q", escape)
+		}
+		f.Escape, parts = escape, parts[1:]
+	}
+	f.Format = strings.Join(parts, "")
+	if _, twice := r.config.LogFormats[f.Name]; twice && f.Name != "combined" {
+		return errorAt(d, "duplicate \"log_format\" name %q", f.Name)
+	}
+	r.config.LogFormats[f.Name] = f
+	return nil
+}
+
+func (r *reading) accessLog(d *directive) error {
+	if err := d.wants(1, -1); err != nil {
+		return err
+	}
+	if d.args[0] == "off" {
+		return nil
+	}
+	log := AccessLog{Pos: d.Pos, Format: "combined"}
+	if to, ok := strings.CutPrefix(d.args[0], "syslog:"); ok {
+		log.Syslog = to
+	} else {
+		log.Path = r.paths.absolute(d.args[0])
+	}
+	for i, arg := range d.args[1:] {
+		name, value, isParameter := strings.Cut(arg, "=")
+		switch {
+		case isParameter && name == "if":
+			log.Condition = value
+		case isParameter && name == "gzip", arg == "gzip":
+			log.Gzip, log.Buffered = true, true
+		case isParameter && (name == "buffer" || name == "flush"):
+			log.Buffered = true
+		case i == 0:
+			log.Format = arg
+		}
+	}
+	if _, known := r.config.LogFormats[log.Format]; !known {
+		return errorAt(d, "unknown log format %q", log.Format)
+	}
+	r.addAccessLog(log)
+	return nil
+}
+
+func (r *reading) addAccessLog(log AccessLog) {
+	key := log.Path + "\n" + log.Syslog + "\n" + log.Format
+	if !r.access[key] {
+		r.access[key] = true
+		r.config.AccessLogs = append(r.config.AccessLogs, log)
+	}
+}
+
+func (r *reading) errorLog(d *directive) error {
+	if err := d.wants(1, 2); err != nil {
+		return err
+	}
+	log := ErrorLog{Pos: d.Pos, Level: "error"}
+	if len(d.args) == 2 {
+		log.Level = d.args[1]
+	}
+	switch to := d.args[0]; {
+	case strings.HasPrefix(to, "syslog:"):
+		log.Syslog = strings.TrimPrefix(to, "syslog:")
+	case to == "stderr", strings.HasPrefix(to, "memory:"):
+		log.Path = to
+	default:
+		log.Path = r.paths.absolute(to)
+	}
+	r.addErrorLog(log)
+	return nil
+}
+
+func (r *reading) addErrorLog(log ErrorLog) {
+	key := log.Path + "\n" + log.Syslog
+	if !r.errors[key] {
+		r.errors[key] = true
+		r.config.ErrorLogs = append(r.config.ErrorLogs, log)
+	}
+}
+
+// parameter is the value of name=value among the arguments, "" without it.
+func (d *directive) parameter(name string) string {
+	for _, arg := range d.args {
+		if value, ok := strings.CutPrefix(arg, name+"="); ok {
+			return value
+		}
+	}
+	return ""
+}
+
+func (d *directive) hasFlag(name string) bool {
+	for _, arg := range d.args {
+		if arg == name {
+			return true
+		}
+	}
+	return false
+}
+
+func (r *reading) limitReqZone(d *directive) error {
+	name, _, _ := strings.Cut(d.parameter("zone"), ":")
+	if name == "" {
+		return errorAt(d, `"limit_req_zone" must have "zone" parameter`)
+	}
+	rate := d.parameter("rate")
+	text, unit := rate, 1.0
+	if cut, ok := strings.CutSuffix(rate, "r/s"); ok {
+		text = cut
+	} else if cut, ok := strings.CutSuffix(rate, "r/m"); ok {
+		text, unit = cut, 60
+	}
+	n, err := strconv.Atoi(text)
+	if rate != "" && (err != nil || n <= 0) {
+		return errorAt(d, "invalid rate %q", "rate="+rate)
+	}
+	if rate == "" {
+		n = 1
+	}
+	r.zones[name] = float64(n) / unit
+	return nil
+}
+
+func (r *reading) limitReq(d *directive, s scope) error {
+	zone := d.parameter("zone")
+	rate, known := r.zones[zone]
+	if !known {
+		return errorAt(d, "zero size shared memory zone %q", zone)
+	}
+	l := LimitReq{Pos: d.Pos, Zone: zone, Rate: rate, Status: s.limitReqStatus}
+	var err error
+	if l.Burst, err = d.number("burst"); err != nil {
+		return err
+	}
+	if l.Delay, err = d.number("delay"); err != nil {
+		return err
+	}
+	if d.hasFlag("nodelay") {
+		l.Delay = -1
+	}
+	r.config.LimitReqs = append(r.config.LimitReqs, l)
+	return nil
+}
+
+// number is the value of name=value, 0 without it.
+func (d *directive) number(name string) (int, error) {
+	text := d.parameter(name)
+	if text == "" {
+		return 0, nil
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 0 {
+		return 0, errorAt(d, "invalid parameter %q", name+"="+text)
+	}
+	return n, nil
+}
+
+func (r *reading) limitConn(d *directive, s scope) error {
+	if err := d.wants(2, 2); err != nil {
+		return err
+	}
+	n, err := strconv.Atoi(d.args[1])
+	if err != nil || n <= 0 {
+		return errorAt(d, "invalid number of connections %q", d.args[1])
+	}
+	r.config.LimitConns = append(r.config.LimitConns, LimitConn{Pos: d.Pos, Zone: d.args[0], Limit: n, Status: s.limitConnStatus})
+	return nil
+}
+
+func (r *reading) upstream(d *directive) error {
+	if err := d.wants(1, 1); err != nil {
+		return err
+	}
+	u := Upstream{Pos: d.Pos, Name: d.args[0]}
+	for _, inner := range d.block {
+		var err error
+		switch inner.name {
+		case "server":
+			var server Server
+			if server, err = readServer(inner); err == nil {
+				u.Servers = append(u.Servers, server)
+			}
+		case "zone":
+			if err = inner.wants(1, 2); err == nil {
+				u.Zone = inner.args[0]
+			}
+		case "keepalive":
+			if err = inner.wants(1, 1); err == nil {
+				if u.Keepalive, err = strconv.Atoi(inner.args[0]); err != nil || u.Keepalive <= 0 {
+					err = errorAt(inner, "invalid value %q in \"keepalive\" directive", inner.args[0])
+				}
+			}
+		case "least_conn", "ip_hash", "hash", "random":
+			u.Method = inner.name
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if len(u.Servers) == 0 {
+		return errorAt(d, "no servers are inside upstream")
+	}
+	r.config.Upstreams = append(r.config.Upstreams, u)
+	return nil
+}
+
+func readServer(d *directive) (Server, error) {
+	if len(d.args) == 0 {
+		return Server{}, errorAt(d, `invalid number of arguments in "server" directive`)
+	}
+	s := Server{Pos: d.Pos, Address: withPort(d.args[0]), Weight: 1, MaxFails: 1, FailTimeout: 10 * time.Second}
+	for _, arg := range d.args[1:] {
+		name, value, _ := strings.Cut(arg, "=")
+		var err error
+		switch name {
+		case "weight":
+			if s.Weight, err = strconv.Atoi(value); s.Weight <= 0 {
+				err = strconv.ErrRange
+			}
+		case "max_conns":
+			s.MaxConns, err = strconv.Atoi(value)
+		case "max_fails":
+			s.MaxFails, err = strconv.Atoi(value)
+		case "fail_timeout":
+			s.FailTimeout, err = parseTime(value)
+		case "backup":
+			s.Backup = true
+		case "down":
+			s.Down = true
+		}
+		if err != nil {
+			return Server{}, errorAt(d, "invalid parameter %q", arg)
+		}
+	}
+	return s, nil
+}
+
+// parseTime reads NGINX's times: 10, 10s, 1m30s, 500ms; see https://nginx.org/en/docs/syntax.html.
+func parseTime(text string) (time.Duration, error) {
+	if n, err := strconv.Atoi(text); err == nil && n >= 0 {
+		return time.Duration(n) * time.Second, nil
+	}
+	text = strings.ReplaceAll(text, " ", "")
+	if days, ok := strings.CutSuffix(text, "d"); ok {
+		n, err := strconv.Atoi(days)
+		return time.Duration(n) * 24 * time.Hour, err
+	}
+	return time.ParseDuration(text)
+}
+
+// withPort is an address as $upstream_addr shows it.
+func withPort(address string) string {
+	if strings.HasPrefix(address, "unix:") {
+		return address
+	}
+	if _, _, err := net.SplitHostPort(address); err == nil {
+		return address
+	}
+	return address + ":80"
+}
