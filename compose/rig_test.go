@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"sync"
@@ -129,6 +130,14 @@ func (s *stack) startExporter(t *testing.T) {
 	startProcess(t, exporter, syscall.SIGTERM)
 	waitFor(t, s.exporter+"/-/healthy")
 	waitFor(t, s.exporter+"/-/ready")
+	// Each node has been probed once: until then nobody can know whether it is up.
+	for _, n := range s.nodes {
+		probed := regexp.MustCompile(`(?m)^probe_success\{.*probe="health".*` + regexp.QuoteMeta(n.addr) + `.* 1$`)
+		eventually(t, func() bool {
+			_, text, err := get(s.exporter + "/metrics")
+			return err == nil && probed.MatchString(text)
+		}, func() string { return "the exporter has not seen " + n.name + " up" })
+	}
 	s.env["EXPORTER_URL"] = s.exporter
 }
 

@@ -7,7 +7,8 @@
 #   --keep-base DIR   keep the Debian base there, or take it from there
 # shellcheck disable=SC2016 # what stands in single quotes is for another shell
 set -euo pipefail
-cd "$(dirname "${BASH_SOURCE[0]}")"
+self=$(realpath "${BASH_SOURCE[0]}")
+cd "$(dirname "$self")"
 root=$(cd .. && pwd)
 
 say() { printf '\n=== %s\n' "$*"; }
@@ -40,7 +41,7 @@ outside() {
   while [ $# -gt 0 ]; do
     case $1 in
       --keep-base) base=$2 && shift ;;
-      *) sed -n '2,/^# shellcheck/{/^# shellcheck/d;s/^# \{0,1\}//p}' "$0" && exit 2 ;;
+      *) sed -n '2,/^# shellcheck/{/^# shellcheck/d;s/^# \{0,1\}//p}' "$self" && exit 2 ;;
     esac
     shift
   done
@@ -62,7 +63,7 @@ outside() {
     rm -rf "$base"/usr/share/{doc,man,locale,info} "$base"/var/cache/apt "$base"/var/lib/apt/lists
   fi
   (cd "$root" && go mod download)
-  unshare --net --mount --pid --fork --mount-proc --kill-child "$0" --inside "$work" "$base"
+  unshare --net --mount --pid --fork --mount-proc --kill-child "$self" --inside "$work" "$base"
   say 'all of it holds; the daemon and all it ran are gone'
 }
 
@@ -91,7 +92,7 @@ stand_ins() {
 
   mkdir -p "$extra/prometheus"/{usr/bin,prometheus} && cp -L "$(command -v prometheus)" "$extra/prometheus/usr/bin/" && chown 65534:65534 "$extra/prometheus/prometheus"
   image prom/prometheus:v3.13.5 "$base" "$extra/prometheus" 'USER 65534' 'ENTRYPOINT ["/usr/bin/prometheus"]'
-  mkdir -p "$extra/alertmanager"/{usr/bin,alertmanager} && cp -L "$(command -v prometheus-alertmanager)" "$extra/alertmanager/usr/bin/alertmanager" && chown 65534:65534 "$extra/alertmanager/alertmanager"
+  mkdir -p "$extra/alertmanager"/{usr/bin,usr/share/prometheus,alertmanager} && cp -a /usr/share/prometheus/alertmanager "$extra/alertmanager/usr/share/prometheus/" && cp -L "$(command -v prometheus-alertmanager)" "$extra/alertmanager/usr/bin/alertmanager" && chown 65534:65534 "$extra/alertmanager/alertmanager"
   image prom/alertmanager:v0.34.2 "$base" "$extra/alertmanager" 'USER 65534' 'ENTRYPOINT ["/usr/bin/alertmanager"]'
 
   # Debian has no Grafana: this one only says whether it was given what Grafana needs, and keeps a file like its database.
@@ -195,7 +196,7 @@ the_stack() {
   holds 'setup.sh' "$scripts/setup.sh" --generate-password
   is '.env belongs to its owner alone' "$(stat -c %a .env)" 600
   printf '%s\n' COMPOSE_PROFILES=alerting LOG_MAX_BYTES=200000 LOG_CHECK_SECONDS=1 BACKUP_DIR="$work/backups" >>.env
-  "$scripts/deploy.sh" --no-build
+  "$scripts/deploy.sh" --no-build --timeout 90
   is 'containers' "$(docker ps --format '{{.Names}}' | grep -v ^node- | sort | tr '\n' ' ')" \
     'fremisn-alertmanager fremisn-exporter fremisn-grafana fremisn-loadbalancer fremisn-prometheus '
 

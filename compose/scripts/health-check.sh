@@ -46,10 +46,16 @@ if get "$exporter_url/metrics" >"$scratch/now" 2>/dev/null; then
   [ "$(sum "$scratch/now" nginx_up)" != 0 ] || critical+=('the status page of NGINX does not answer')
   while read -r name address; do
     all=$((all + 1))
-    # A node is up when none of its probes failed last; target= holds its address.
-    failing=$(awk -v address="$address" '/^probe_success\{/ && index($0, "//" address) && $NF == 0' "$scratch/now" | wc -l)
-    note "node $name ($address): $failing probes failing"
-    if [ "$failing" = 0 ]; then up=$((up + 1)); else warning+=("$name ($address) is down"); fi
+    state=$(probe_state "$scratch/now" "$address")
+    note "node $name ($address): $state"
+    if [ "$state" = up ]; then
+      up=$((up + 1))
+      for probe in $(failing_probes "$scratch/now" "$address"); do warning+=("probe $probe of $name ($address) fails"); done
+    elif [ "$state" = - ]; then
+      warning+=("$name ($address) has not been probed")
+    else
+      warning+=("$name ($address) is down")
+    fi
   done < <(nodes "$scratch/now")
   if [ "$all" -gt 0 ] && [ "$up" = 0 ]; then critical+=('no node is up'); fi
   [ "$all" -gt 0 ] || warning+=('the exporter knows no node')

@@ -109,6 +109,25 @@ nodes() {
     sed 's/.*node="\([^"]*\)".*server="\([^"]*\)".*/\1 \2/; s/^ /- /' | sort -u
 }
 
+# probe_state FILE ADDRESS prints "up", "down TIMES" or "-" for a node that nothing has probed yet. The probe named health decides;
+# where there is none of that name, all of them do. A failing licence probe alone does not make a node down.
+probe_state() {
+  awk -v at="//$2" '
+    function about(metric) { return index($0, metric "{") == 1 && index($0, at) }
+    about("probe_success") { n++; if ($NF == 0) bad++; if (/probe="health"/) { health = 1; well = $NF } }
+    about("probe_consecutive_failures") { if ($NF > times) times = $NF; if (/probe="health"/) health_times = $NF }
+    END {
+      if (!n) print "-"
+      else if (health) print well ? "up" : "down " health_times
+      else print !bad ? "up" : "down " times
+    }' "$1"
+}
+
+# failing_probes FILE ADDRESS prints the names of the probes of a node that failed last.
+failing_probes() {
+  awk -v at="//$2" 'index($0, "probe_success{") == 1 && index($0, at) && $NF == 0' "$1" | sed 's/.*[{,]probe="\([^"]*\)".*/\1/' | sort -u
+}
+
 # regexp quotes what must match literally in sum.
 regexp() { printf '%s' "$1" | sed 's/[][\\.*^$+?(){}|]/[&]/g'; }
 

@@ -28,13 +28,6 @@ need awk curl
 
 per_second() { awk -v n="$1" -v t="$interval" 'BEGIN { printf "%.1f", n / t }'; }
 
-probe_of() { # FILE ADDRESS: "up", "DOWN (N times)" or "-" where nothing probes it
-  awk -v address="$2" '
-    /^probe_success\{/ && index($0, "//" address) { seen = 1; if ($NF == 0) bad = 1 }
-    /^probe_consecutive_failures\{/ && index($0, "//" address) && $NF > times { times = $NF }
-    END { print !seen ? "-" : bad ? "DOWN (" times " times)" : "up" }' "$1"
-}
-
 show() { # BEFORE AFTER
   local before=$1 after=$2 name address server busy slots
   printf '%s   %s\n\n' "$(date -u '+%Y-%m-%d %H:%M:%S UTC')" "$exporter_url"
@@ -44,7 +37,7 @@ show() { # BEFORE AFTER
     busy=$(awk -v a="$(sum "$before" nginx_upstream_response_duration_seconds_sum "$server")" \
       -v b="$(sum "$after" nginx_upstream_response_duration_seconds_sum "$server")" -v t="$interval" 'BEGIN { printf "%.2f", (b - a) / t }')
     slots=$(sum "$after" nginx_upstream_server_max_conns "$server")
-    printf '%-10s %-24s %-16s %8s %8s %10s %9s\n' "$name" "$address" "$(probe_of "$after" "$address")" \
+    printf '%-10s %-24s %-16s %8s %8s %10s %9s\n' "$name" "$address" "$(probe_state "$after" "$address")" \
       "$(per_second "$(moved "$before" "$after" nginx_upstream_attempts_total "$server")")" \
       "$(per_second "$(moved "$before" "$after" nginx_upstream_attempts_total "$server" 'outcome=error|timeout')")" \
       "$(mean "$before" "$after" nginx_upstream_response_duration_seconds "$server")" "$busy/$slots"

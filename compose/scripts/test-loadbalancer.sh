@@ -53,8 +53,7 @@ per_node "$scratch/before" "$scratch/after"
 idle=()
 while read -r name address; do
   attempts=$(moved "$scratch/before" "$scratch/after" nginx_upstream_attempts_total "server=$(regexp "$address")")
-  down=$(awk -v address="$address" '/^probe_success\{/ && index($0, "//" address) && $NF == 0' "$scratch/after")
-  if [ "$attempts" = 0 ] && [ -z "$down" ]; then idle+=("$name ($address)"); fi
+  if [ "$attempts" = 0 ] && [[ $(probe_state "$scratch/after" "$address") != down* ]]; then idle+=("$name ($address)"); fi
 done < <(nodes "$scratch/after")
 say
 [ "$failed" = 0 ] || die 1 "$failed of $requests requests failed"
