@@ -19,28 +19,45 @@ func (p *Parser) agree(r *Record, shapes shape) bool {
 	case 0, dash, noList, dash | noList:
 		r.Elements = 0
 		return true
-	case manyElements:
-		r.Elements = -1
-		if r.Upstreams != nil {
-			r.Elements = len(r.Upstreams.Elements)
-		}
-		agreed := true
-		for k := range r.lists {
-			if !p.Has(firstNumberList + Field(k)) {
-				continue
-			}
-			n := len(r.lists[k].many)
-			if r.Elements < 0 {
-				r.Elements = n
-			}
-			agreed = agreed && n == r.Elements
-		}
-		if agreed {
-			return true
-		}
+	}
+	if shapes&manyElements != 0 && p.compare(r) {
+		return true
 	}
 	p.failure = failure{lists: true}
 	return false
+}
+
+// compare is agree for a line with a list of more than one element, or with one that ends in " : ".
+func (p *Parser) compare(r *Record) bool {
+	r.Elements = -1
+	if p.Has(UpstreamAddr) {
+		r.Elements = 0
+		if r.Upstreams != nil {
+			r.Elements = len(r.Upstreams.Elements)
+		}
+	}
+	for k := range r.lists {
+		l := &r.lists[k]
+		if !p.Has(firstNumberList + Field(k)) {
+			continue
+		}
+		n := 1
+		switch {
+		case l.isMany:
+			n = len(l.many)
+		case l.one == Absent && l.shape == noList:
+			n = 0
+		case l.one == Absent && r.Elements <= 1:
+			continue // a dash is one element or no list
+		}
+		if r.Elements < 0 {
+			r.Elements = n
+		}
+		if n != r.Elements {
+			return false
+		}
+	}
+	return true
 }
 
 // addresses reads the value b[i:j] of $upstream_addr.
@@ -62,10 +79,12 @@ func (p *Parser) addresses(b []byte, i, j int, r *Record) (shape, bool) {
 func (l *list) read(k kind, value []byte) (shape, bool) {
 	l.isMany = false
 	l.one = Absent
-	if len(value) == 0 {
+	switch {
+	case len(value) == 0:
+		l.shape = noList
 		return noList, true
-	}
-	if len(value) == 1 && value[0] == '-' {
+	case len(value) == 1 && value[0] == '-':
+		l.shape = dash
 		return dash, true
 	}
 	if cap(l.many) > maxElements {

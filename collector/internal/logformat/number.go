@@ -79,7 +79,7 @@ func digits(value []byte) (number int64, n int) {
 		if d > 9 {
 			break
 		}
-		if number > (1<<63-1-9)/10 {
+		if number > (1<<63-1-int64(d))/10 {
 			return 0, 0
 		}
 		number = number*10 + int64(d)

@@ -166,6 +166,7 @@ type list struct {
 	many       []int64 // of any other
 	separators []byte  // ',' or ':' after each but the last of many
 	isMany     bool
+	shape      shape // dash or noList, where there is no number
 }
 
 // One is the number of a list variable for a line with one element.
