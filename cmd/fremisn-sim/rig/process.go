@@ -1,0 +1,143 @@
+// Package rig runs the real parts that tests and the demonstration need, each in a scratch folder and on loopback:
+// NGINX, Prometheus, the exporter. What it starts dies with the process that started it, and is ended by its id.
+package rig
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// patience is how long a part may take to answer; CI machines are slow.
+const patience = 30 * time.Second
+
+// A Process is a part that runs.
+type Process struct {
+	name    string
+	command *exec.Cmd
+	output  *output
+	exited  chan struct{}
+	err     error // once exited
+}
+
+// output keeps the end of what a process says.
+type output struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+const maxOutput = 1 << 20
+
+func (o *output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.b.Len() > maxOutput {
+		o.b.Next(o.b.Len() / 2)
+	}
+	return o.b.Write(p)
+}
+
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.b.String()
+}
+
+func start(name, binary string, args ...string) (*Process, error) {
+	p := &Process{name: name, command: exec.Command(binary, args...), output: &output{}, exited: make(chan struct{})}
+	p.command.Stdout, p.command.Stderr = p.output, p.output
+	p.command.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
+	if err := p.command.Start(); err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	go func() {
+		p.err = p.command.Wait()
+		close(p.exited)
+	}()
+	return p, nil
+}
+
+// PID is the process' id.
+func (p *Process) PID() int { return p.command.Process.Pid }
+
+// Output is what it has said.
+func (p *Process) Output() string { return p.output.String() }
+
+// Signal sends a signal.
+func (p *Process) Signal(s os.Signal) error { return p.command.Process.Signal(s) }
+
+// Exited is closed when the process has ended.
+func (p *Process) Exited() <-chan struct{} { return p.exited }
+
+// Stop ends the process in good order, or after a while without. It gives the exit code.
+func (p *Process) Stop() int {
+	p.Signal(syscall.SIGTERM)
+	select {
+	case <-p.exited:
+	case <-time.After(patience):
+		p.Kill()
+	}
+	return p.command.ProcessState.ExitCode()
+}
+
+// Kill ends it at once.
+func (p *Process) Kill() {
+	p.command.Process.Kill()
+	<-p.exited
+}
+
+// answers waits until something listens on address.
+func (p *Process) answers(ctx context.Context, address string) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	for {
+		conn, err := net.Dial("tcp", address)
+		if err == nil {
+			conn.Close()
+			return nil
+		}
+		select {
+		case <-p.exited:
+			return fmt.Errorf("%s has ended: %s\n%s", p.name, p.command.ProcessState, p.Output())
+		case <-ctx.Done():
+			p.Kill()
+			return fmt.Errorf("%s does not listen on %s:\n%s", p.name, address, p.Output())
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
+}
+
+// FreeAddress is an address on ip that nobody listens on.
+func FreeAddress(ip string) (string, error) {
+	listener, err := net.Listen("tcp", net.JoinHostPort(ip, "0"))
+	if err != nil {
+		return "", err
+	}
+	defer listener.Close()
+	return listener.Addr().String(), nil
+}
+
+// ErrMissing says that a program is not installed.
+var ErrMissing = errors.New("is not installed")
+
+// Find is the path of a program; Debian keeps some where only root looks.
+func Find(name string) (string, error) {
+	if path, err := exec.LookPath(name); err == nil {
+		return path, nil
+	}
+	for _, dir := range []string{"/usr/sbin", "/sbin", "/usr/local/sbin"} {
+		path := filepath.Join(dir, name)
+		if info, err := os.Stat(path); err == nil && info.Mode()&0o111 != 0 {
+			return path, nil
+		}
+	}
+	return "", fmt.Errorf("%s %w", name, ErrMissing)
+}
