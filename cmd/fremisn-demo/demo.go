@@ -1,0 +1,195 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/fremisn/fremisn-exporter/cmd/fremisn-sim/rig"
+	"github.com/fremisn/fremisn-exporter/cmd/fremisn-sim/sim"
+)
+
+// A demo is the parts while they run.
+type demo struct {
+	dir        string
+	out        io.Writer
+	nodes      []*sim.Node
+	nginx      *rig.Nginx
+	exporter   *rig.Exporter
+	prometheus *rig.Prometheus
+	balancer   string // address
+	status     string
+}
+
+// The addresses of the mission, on loopback.
+var places = []struct{ name, ip, port string }{
+	{"master", "127.0.0.231", "4005"},
+	{"slave-1", "127.0.0.18", "4008"},
+	{"slave-2", "127.0.0.17", "4009"},
+}
+
+func (d *demo) start(ctx context.Context, exporter, rules string) error {
+	for _, place := range places {
+		address, err := d.address(place.ip, place.port, "node "+place.name)
+		if err != nil {
+			return err
+		}
+		node, err := sim.Start(place.name, address, sim.Latency{Base: 40 * time.Millisecond, Spread: 400 * time.Millisecond})
+		if err != nil {
+			return err
+		}
+		d.nodes = append(d.nodes, node)
+	}
+	d.progress("nodes", "%d simulated", len(d.nodes))
+	if err := d.startNginx(ctx); err != nil {
+		return err
+	}
+	if err := d.startExporter(ctx, exporter); err != nil {
+		return err
+	}
+	return d.startPrometheus(ctx, rules)
+}
+
+// address is the usual port on ip, or a free one where that is taken.
+func (d *demo) address(ip, port, what string) (string, error) {
+	usual := net.JoinHostPort(ip, port)
+	listener, err := net.Listen("tcp", usual)
+	if err == nil {
+		listener.Close()
+		return usual, nil
+	}
+	free, freeErr := rig.FreeAddress(ip)
+	if freeErr != nil {
+		return "", fmt.Errorf("%s cannot listen on %s (%w); the demo needs Linux, where all of 127.0.0.0/8 is this host", what, ip, freeErr)
+	}
+	fmt.Fprintf(d.out, "  %-12s %s is taken (%s), so %s takes %s\n", "", usual, reason(err), what, free)
+	return free, nil
+}
+
+func reason(err error) string {
+	text := err.Error()
+	return text[strings.LastIndex(text, ": ")+2:]
+}
+
+func (d *demo) progress(part, format string, args ...any) {
+	fmt.Fprintf(d.out, "  %-12s %s\n", part, fmt.Sprintf(format, args...))
+}
+
+func (d *demo) startNginx(ctx context.Context) error {
+	var err error
+	if d.balancer, err = d.address("127.0.0.1", "8081", "the load balancer"); err != nil {
+		return err
+	}
+	if d.status, err = d.address("127.0.0.1", "8080", "the status page"); err != nil {
+		return err
+	}
+	if err := rig.WritePages(d.dir); err != nil {
+		return err
+	}
+	mission := rig.Mission{Listen: d.balancer, Status: d.status, Formats: []rig.Format{{Name: "access", Format: rig.FullFormat}}}
+	for _, node := range d.nodes {
+		mission.Nodes = append(mission.Nodes, node.Address)
+	}
+	if d.nginx, err = rig.StartNginx(ctx, d.dir, mission.Conf(), d.balancer, d.status); err != nil {
+		return err
+	}
+	d.progress("NGINX", "round robin, max_conns=1, 10 requests a second with a burst of 20")
+	return nil
+}
+
+func (d *demo) startExporter(ctx context.Context, binary string) error {
+	address, err := d.address("127.0.0.1", "9113", "the exporter")
+	if err != nil {
+		return err
+	}
+	if d.exporter, err = rig.StartExporter(ctx, absolute(binary), d.dir, d.config(), address); err != nil {
+		return err
+	}
+	d.progress("exporter", "reads nginx.conf, the logs and the status page; probes every node each second")
+	return nil
+}
+
+func (d *demo) config() string {
+	var targets, quota, nodes []string
+	for _, node := range d.nodes {
+		targets = append(targets, "http://"+node.Address+"/v1/healthcheck")
+		quota = append(quota, "http://"+node.Address+"/v1/get-limit-usage")
+		nodes = append(nodes, fmt.Sprintf("  - {name: %s, address: \"%s\"}", node.Name, node.Address))
+	}
+	return fmt.Sprintf(`nginx:
+  config: %s
+  routes:
+    - {name: enrollment, match: "^/v1/face/enrollment"}
+    - {name: recognition, match: "^/v1/face/recognition"}
+    - {name: health, match: "^/v1/healthcheck"}
+nodes:
+%s
+modules:
+  healthcheck: {prober: http, timeout: 2s, http: {preferred_ip_protocol: ip4}}
+  licence:
+    prober: http
+    timeout: 2s
+    http:
+      preferred_ip_protocol: ip4
+      metrics:
+        - {name: fremisn_license_used, path: current_enrollment, labels: {quota: enrollment}, help: Enrollments used.}
+        - {name: fremisn_license_limit, path: maximum_enrollment, labels: {quota: enrollment}, help: Enrollments allowed.}
+probes:
+  - {name: health, module: healthcheck, interval: 1s, targets: ["%s"]}
+  - {name: licence, module: licence, interval: 5s, targets: ["%s"]}
+`, d.nginx.Conf, strings.Join(nodes, "\n"), strings.Join(targets, `", "`), strings.Join(quota, `", "`))
+}
+
+func (d *demo) startPrometheus(ctx context.Context, rules string) error {
+	address, err := d.address("127.0.0.1", "9090", "Prometheus")
+	if err != nil {
+		return err
+	}
+	ruleFiles := ""
+	if found, _ := filepath.Glob(filepath.Join(rules, "*.rules.yml")); len(found) > 0 {
+		ruleFiles = fmt.Sprintf("rule_files: [%q]\n", filepath.Join(absolute(rules), "*.rules.yml"))
+	}
+	config := fmt.Sprintf("global: {scrape_interval: 1s, evaluation_interval: 5s}\n%sscrape_configs:\n  - job_name: fremisn-exporter\n    static_configs: [{targets: [%q]}]\n", ruleFiles, d.exporter.Address)
+	if d.prometheus, err = rig.StartPrometheus(ctx, d.dir, config, address); err != nil {
+		return err
+	}
+	d.progress("Prometheus", "scrapes the exporter each second")
+	return nil
+}
+
+func (d *demo) tellWhatToOpen(seconds string) {
+	end := "Ctrl-C ends all of it."
+	if seconds != "" {
+		end = "It ends by itself after " + seconds + " s."
+	}
+	fmt.Fprintf(d.out, `
+Open
+  http://%-22s the exporter: nodes, probes, logs
+  http://%-22s its metrics
+  %-29s Prometheus; try  histogram_quantile(0.95, sum by (le, node) (rate(nginx_upstream_response_duration_seconds_bucket[1m])))
+  http://%-22s the load balancer
+
+%s
+
+`, d.exporter.Address, d.exporter.Address+"/metrics", d.prometheus.URL, d.balancer+"/v1/healthcheck", end)
+}
+
+// stop ends what was started, the last first.
+func (d *demo) stop() {
+	if d.prometheus != nil {
+		d.prometheus.Stop()
+	}
+	if d.exporter != nil {
+		d.exporter.Stop()
+	}
+	if d.nginx != nil {
+		d.nginx.Stop()
+	}
+	for _, node := range d.nodes {
+		node.Close()
+	}
+}
