@@ -90,7 +90,17 @@ func Compile(format, escape string, paths bool) (*Program, error) {
 		}
 		p.steps = append(p.steps, newStep(part, v, escape))
 	}
+	p.preferBytesSent()
 	return p, nil
+}
+
+// preferBytesSent has $body_bytes_sent only validated where there is $bytes_sent.
+func (p *Program) preferBytesSent() {
+	for i := range p.steps {
+		if p.steps[i].field == BodyBytesSent && p.Has(BytesSent) {
+			p.steps[i].field = noField
+		}
+	}
 }
 
 // demote makes text of what the program does not need.
