@@ -8,20 +8,20 @@ import (
 // Pad is how many bytes after a line's newline a Parser may read (it loads eight bytes at a time).
 const Pad = 64
 
-// A step reads one value and the literal after it.
+// A step reads one value and the literal after it. It fits a cache line.
 type step struct {
 	kind    kind
 	field   Field
 	search  search
-	overlap bool   // a list's separator may look like the literal: read by grammar
-	first   byte   // of literal
-	length  int    // bytes of literal, as many as are passed over
+	overlap bool // a list's separator may look like the literal: read by grammar
+	first   byte // of literal
+	width   uint8
+	length  uint16 // bytes of literal that are passed over
 	head    uint64 // the first eight bytes of literal
 	mask    uint64 // of head: as many bytes as there are
 	spread  uint64 // first, eight times
 	literal string
-	width   int
-	name    string
+	name    *string
 }
 
 // A search is how the end of a value is found.
@@ -113,8 +113,8 @@ func (p *Program) demote(v variable) variable {
 
 func newStep(part part, v variable, escape string) step {
 	s := step{
-		kind: v.kind, field: v.field, width: v.width, name: part.name,
-		literal: part.literal, length: len(part.literal),
+		kind: v.kind, field: v.field, width: uint8(v.width), name: &part.name,
+		literal: part.literal, length: uint16(len(part.literal)),
 	}
 	for i := 0; i < len(part.literal) && i < 8; i++ {
 		s.head |= uint64(part.literal[i]) << (8 * i)
@@ -148,20 +148,20 @@ func (s *step) want() string {
 	var value string
 	switch s.kind {
 	case kindStatus:
-		value = "three digits for $" + s.name
+		value = "three digits for $" + *s.name
 	case kindTime:
-		value = "seconds such as 0.125 for $" + s.name
+		value = "seconds such as 0.125 for $" + *s.name
 	case kindSize:
-		value = "a number of bytes for $" + s.name
+		value = "a number of bytes for $" + *s.name
 	case kindListTime, kindListSize, kindListStatus, kindAddresses, kindListUnknown:
-		value = "the list of $" + s.name
+		value = "the list of $" + *s.name
 	case kindFixed:
-		if s.name == "" {
+		if *s.name == "" {
 			return fmt.Sprintf("%q", strings.TrimSuffix(s.literal, "\n"))
 		}
-		value = "$" + s.name
+		value = "$" + *s.name
 	default:
-		value = "$" + s.name
+		value = "$" + *s.name
 	}
 	switch literal := strings.TrimSuffix(s.literal, "\n"); {
 	case literal != "":

@@ -103,6 +103,9 @@ type part struct {
 	literal string
 }
 
+// maxFormat bounds a log_format; NGINX does not take a parameter of more than 4096 bytes.
+const maxFormat = 1 << 15
+
 func (p part) followedBy(literal string) part { return part{p.name, literal} }
 
 // split takes a log_format apart.
@@ -112,6 +115,9 @@ func split(format string) ([]part, error) {
 	}
 	if i := strings.IndexAny(format, "\n\x00"); i >= 0 {
 		return nil, fmt.Errorf("the log_format has a line break or NUL at byte %d; a request would be more than one line", i)
+	}
+	if len(format) > maxFormat {
+		return nil, fmt.Errorf("the log_format has %d bytes, more than %d", len(format), maxFormat)
 	}
 	parts := []part{{}}
 	for rest := format; rest != ""; {

@@ -137,21 +137,21 @@ func isSeparator(w uint64) bool {
 
 // skipList is skip for a list. One that stands unquoted before a space or a comma is read by its grammar: an element, a
 // separator, the next element, until no separator follows.
-func (s *step) skipList(b []byte, pos, end int) int {
+func (s *step) skipList(b []byte, t text, pos, end int) int {
 	if !s.overlap {
-		return s.skip(b, pos, end)
+		return s.skip(b, t, pos, end)
 	}
 	for i := pos; i < end; {
 		switch {
 		case b[i] != ' ' && b[i] != ',':
 			i++
-		case isSeparator(load(b, i)) && !(s.beyondSeparator() && s.at(b, i)):
+		case isSeparator(t.load(i)) && !(s.beyondSeparator() && s.at(t, i, end)):
 			i += 2
 			if b[i-2] == ' ' {
 				i++
 			}
-		case s.at(b, i):
-			return i + s.length
+		case s.at(t, i, end):
+			return i + int(s.length)
 		default:
 			return -1
 		}

@@ -3,6 +3,7 @@ package logformat
 import (
 	"encoding/binary"
 	"math/bits"
+	"unsafe"
 )
 
 const (
@@ -10,19 +11,66 @@ const (
 	highs = 0x8080808080808080
 )
 
+// A text is where a Parser reads: the block that the line is in. Parse has checked that the line and Pad bytes after it
+// are part of it, and no step begins to read after the newline, so that loads need no check each.
+type text struct{ first unsafe.Pointer }
+
+// load returns the eight bytes at i, the first in the lowest bits.
+func (t text) load(i int) uint64 {
+	return binary.LittleEndian.Uint64((*[8]byte)(unsafe.Add(t.first, i))[:])
+}
+
+func (t text) byte(i int) byte { return *(*byte)(unsafe.Add(t.first, i)) }
+
+// load is text.load for what is checked.
 func load(b []byte, i int) uint64 { return binary.LittleEndian.Uint64(b[i:]) }
 
-// find is the first byte at or after i that equals the byte that spread repeats, or some index past the newline that
-// ends the line, or of it. It looks at eight bytes at a time for a short value.
-func find(b []byte, i int, spread uint64) int {
-	for range 4 {
-		w := load(b, i) ^ spread
-		if m := (w - ones) &^ w & highs; m != 0 {
-			return i + bits.TrailingZeros64(m)>>3
+// matches has the top bit set of the lowest byte of w that equals the byte which spread repeats, and zero bits below.
+func matches(w, spread uint64) uint64 {
+	w ^= spread
+	return (w - ones) &^ w & highs
+}
+
+// find is the first place at or after i of the byte that spread repeats, if it is within 32 bytes; else found is
+// false and it is not before at. It may look beyond the line.
+func (t text) find(i int, spread uint64) (at int, found bool) {
+	m := matches(t.load(i), spread)
+	n := matches(t.load(i+8), spread)
+	if m|n != 0 {
+		at = i + 8 + bits.TrailingZeros64(n)>>3
+		if m != 0 {
+			at = i + bits.TrailingZeros64(m)>>3
 		}
-		i += 8
+		return at, true
 	}
-	return -i
+	m = matches(t.load(i+16), spread)
+	n = matches(t.load(i+24), spread)
+	if m|n != 0 {
+		at = i + 24 + bits.TrailingZeros64(n)>>3
+		if m != 0 {
+			at = i + 16 + bits.TrailingZeros64(m)>>3
+		}
+		return at, true
+	}
+	return i + 32, false
+}
+
+// has tells whether the byte which spread repeats is among the 32 bytes at i.
+func (t text) has(i int, spread uint64) bool {
+	return matches(t.load(i), spread)|matches(t.load(i+8), spread)|matches(t.load(i+16), spread)|matches(t.load(i+24), spread) != 0
+}
+
+// quickSize reads the digits at the low end of w, up to seven, and says how many there are: none or eight if there are
+// more or it is not known.
+func quickSize(w uint64) (number int64, n int) {
+	x := w ^ '0'*ones
+	// The top bit of each byte that is no digit.
+	no := (x + 0x76*ones | x) & highs
+	n = bits.TrailingZeros64(no) >> 3
+	x <<= 64 - 8*uint(n) // the digits at the high end, zeros before them
+	x = x*10 + x>>8
+	number = int64((x&0x000000ff000000ff*0x000f424000000064 + x>>16&0x000000ff000000ff*0x0000271000000001) >> 32)
+	return number, n
 }
 
 // status reads three digits from the low bytes of w, Absent if they are none.

@@ -3,6 +3,7 @@ package logformat
 import (
 	"bytes"
 	"fmt"
+	"unsafe"
 )
 
 // A Parser reads the lines of one log. It remembers the upstream servers it has seen; it is not for several goroutines.
@@ -86,6 +87,8 @@ func (p *Parser) ParseLast(line []byte, r *Record) bool {
 // No step looks where the line ends. It cannot run past the newline: no literal but the last has one, no value takes
 // one in, and a search that jumps over it is caught when the literal it found lies behind.
 func (p *Parser) Parse(b []byte, start, end int, r *Record) bool {
+	_ = b[end+Pad]
+	t := text{unsafe.Pointer(unsafe.SliceData(b))}
 	pos := start
 	var shapes shape
 	for i := range p.steps {
@@ -93,131 +96,137 @@ func (p *Parser) Parse(b []byte, start, end int, r *Record) bool {
 		value := pos
 		switch s.kind {
 		case kindText:
-			pos = s.skip(b, pos, end)
-			goto literalFound
+			if t.byte(pos) == '-' && s.first != '-' && s.at(t, pos+1, end) {
+				pos += 1 + int(s.length)
+				continue
+			}
+			if pos = s.skip(b, t, pos, end); pos < 0 {
+				return p.fail(value-start, s)
+			}
+			continue
 		case kindFixed:
-			pos += s.width
+			pos += int(s.width)
 			if pos > end {
 				return p.fail(value-start, s)
 			}
 		case kindStatus:
-			if r.Code = status(load(b, pos)); r.Code < 0 {
+			if r.Code = status(t.load(pos)); r.Code < 0 {
 				return p.fail(value-start, s)
 			}
 			pos += 3
 		case kindTime:
-			if r.Millis = quickMillis(load(b, pos)); r.Millis < 0 || !s.at(b, pos+5) {
-				pos = s.skip(b, pos, end)
+			if r.Millis = quickMillis(t.load(pos)); r.Millis < 0 || !s.at(t, pos+5, end) {
+				pos = s.skip(b, t, pos, end)
 				var ok bool
-				if r.Millis, ok = number(b, value, pos-s.length, millis); !ok {
+				if r.Millis, ok = number(b, value, pos-int(s.length), millis); !ok {
 					return p.fail(value-start, s)
 				}
-				goto literalFound
+				continue
 			}
-			pos += 5
+			pos += 5 + int(s.length)
+			continue
 		case kindSize:
-			n := int64(0)
-			for d := b[pos] - '0'; d < 10 && pos < value+18; d = b[pos] - '0' {
-				n = n*10 + int64(d)
-				pos++
-			}
-			if pos == value || !s.at(b, pos) {
-				pos = s.skip(b, value, end)
+			n, digits := quickSize(t.load(pos))
+			if uint(digits-1) > 6 || !s.at(t, pos+digits, end) {
+				pos = s.skip(b, t, pos, end)
 				var ok bool
-				if n, ok = number(b, value, pos-s.length, size); !ok {
+				if n, ok = number(b, value, pos-int(s.length), size); !ok {
 					return p.fail(value-start, s)
 				}
-				r.setSize(s.field, n)
-				goto literalFound
+			} else {
+				pos += digits + int(s.length)
 			}
 			r.setSize(s.field, n)
-		case kindRequest:
-			pos = s.skip(b, pos, end)
-			if pos < 0 {
-				return p.fail(value-start, s)
-			}
-			p.request(b, value, pos-s.length, r)
 			continue
-		case kindMethod, kindURI, kindID, kindWord:
-			pos = s.skip(b, pos, end)
-			if pos < 0 {
+		case kindRequest:
+			if pos = s.skip(b, t, pos, end); pos < 0 {
 				return p.fail(value-start, s)
 			}
-			r.setText(s, b[value:pos-s.length])
+			p.request(b, t, value, pos-int(s.length), r)
+			continue
+		case kindID:
+			if !t.has(pos, s.spread) && s.at(t, pos+32, end) {
+				pos += 32 + int(s.length)
+			} else if pos = s.skip(b, t, pos, end); pos < 0 {
+				return p.fail(value-start, s)
+			}
+			r.ID = b[value : pos-int(s.length)]
+			continue
+		case kindMethod, kindURI:
+			if pos = s.skip(b, t, pos, end); pos < 0 {
+				return p.fail(value-start, s)
+			}
+			r.setText(s, b[value:pos-int(s.length)])
+			continue
+		case kindWord:
+			if t.load(pos)&(1<<48-1) == wordPassed && s.at(t, pos+6, end) {
+				pos += 6 + int(s.length)
+				r.setWord(s.field, Passed)
+				continue
+			}
+			if pos = s.skip(b, t, pos, end); pos < 0 {
+				return p.fail(value-start, s)
+			}
+			r.setWord(s.field, wordOf(b[value:pos-int(s.length)]))
 			continue
 		case kindAddresses:
-			pos = s.skipList(b, pos, end)
-			if pos < 0 {
+			if pos = s.skipList(b, t, pos, end); pos < 0 {
 				return p.fail(value-start, s)
 			}
-			seen, ok := p.addresses(b, value, pos-s.length, r)
+			seen, ok := p.addresses(b, value, pos-int(s.length), r)
 			if !ok {
 				return p.fail(value-start, s)
 			}
 			shapes |= seen
 			continue
 		case kindListTime:
-			w := load(b, pos)
-			if ms := quickMillis(w); ms >= 0 && s.at(b, pos+5) && !(s.overlap && isSeparator(load(b, pos+5))) {
+			w := t.load(pos)
+			if ms := quickMillis(w); ms >= 0 && s.at(t, pos+5, end) && !(s.overlap && isSeparator(t.load(pos+5))) {
 				l := &r.lists[s.field-firstNumberList]
 				l.one, l.isMany = ms, false
 				shapes |= oneElement
-				pos += 5 + s.length
+				pos += 5 + int(s.length)
 				continue
 			}
-			goto slowList
 		case kindListStatus:
-			w := load(b, pos)
-			if code := status(w); code >= 0 && s.at(b, pos+3) && !(s.overlap && isSeparator(w>>24)) {
+			w := t.load(pos)
+			if code := status(w); code >= 0 && s.at(t, pos+3, end) && !(s.overlap && isSeparator(w>>24)) {
 				l := &r.lists[s.field-firstNumberList]
 				l.one, l.isMany = code, false
 				shapes |= oneElement
-				pos += 3 + s.length
+				pos += 3 + int(s.length)
 				continue
 			}
-			goto slowList
 		case kindListSize:
-			n := int64(0)
-			for d := b[pos] - '0'; d < 10 && pos < value+18; d = b[pos] - '0' {
-				n = n*10 + int64(d)
-				pos++
-			}
-			if pos > value && s.at(b, pos) && !(s.overlap && isSeparator(load(b, pos))) {
+			n, digits := quickSize(t.load(pos))
+			if uint(digits-1) <= 6 && s.at(t, pos+digits, end) && !(s.overlap && isSeparator(t.load(pos+digits))) {
 				l := &r.lists[s.field-firstNumberList]
 				l.one, l.isMany = n, false
 				shapes |= oneElement
-				pos += s.length
+				pos += digits + int(s.length)
 				continue
 			}
-			goto slowList
 		case kindListUnknown:
-			pos = s.skipList(b, pos, end)
-			goto literalFound
-		}
-		if !s.at(b, pos) {
-			return p.fail(pos-start, s)
-		}
-		pos += s.length
-		continue
-
-	slowList:
-		{
-			pos = s.skipList(b, value, end)
-			if pos < 0 {
+			if pos = s.skipList(b, t, pos, end); pos < 0 {
 				return p.fail(value-start, s)
 			}
-			seen, ok := r.lists[s.field-firstNumberList].read(s.kind, b[value:pos-s.length])
+			continue
+		}
+		if s.kind >= kindListTime { // a list that is more than one plain number
+			if pos = s.skipList(b, t, value, end); pos < 0 {
+				return p.fail(value-start, s)
+			}
+			seen, ok := r.lists[s.field-firstNumberList].read(s.kind, b[value:pos-int(s.length)])
 			if !ok {
 				return p.fail(value-start, s)
 			}
 			shapes |= seen
 			continue
 		}
-
-	literalFound:
-		if pos < 0 {
-			return p.fail(value-start, s)
+		if !s.at(t, pos, end) {
+			return p.fail(pos-start, s)
 		}
+		pos += int(s.length)
 	}
 	if pos != end+1 {
 		return p.fail(pos-start, &p.steps[len(p.steps)-1])
@@ -225,25 +234,29 @@ func (p *Parser) Parse(b []byte, start, end int, r *Record) bool {
 	return p.agree(r, shapes)
 }
 
+// wordPassed is PASSED as the low six bytes of a load.
+const wordPassed = 'P' | 'A'<<8 | 'S'<<16 | 'S'<<24 | 'E'<<32 | 'D'<<40
+
 func (p *Parser) fail(offset int, s *step) bool {
 	p.failure = failure{offset: offset, step: s}
 	return false
 }
 
-// at tells whether the step's literal stands at i.
-func (s *step) at(b []byte, i int) bool {
-	if (load(b, i)^s.head)&s.mask != 0 {
-		return false
-	}
-	return len(s.literal) <= 8 || string(b[i+8:min(i+len(s.literal), len(b))]) == s.literal[8:]
+// at tells whether the step's literal stands at i, which is at most a few bytes after end.
+func (s *step) at(t text, i, end int) bool {
+	return (t.load(i)^s.head)&s.mask == 0 && (len(s.literal) <= 8 || s.tailAt(t, i, end))
+}
+
+// tailAt is at for what follows the first eight bytes of the literal.
+func (s *step) tailAt(t text, i, end int) bool {
+	return i+len(s.literal) <= end+1 && unsafe.String((*byte)(unsafe.Add(t.first, i+8)), len(s.literal)-8) == s.literal[8:]
 }
 
 // skip is the position after the literal that ends the value at pos, negative if there is none in the line.
-func (s *step) skip(b []byte, pos, end int) int {
+func (s *step) skip(b []byte, t text, pos, end int) int {
 	for i := pos; ; i++ {
-		j := find(b, i, s.spread)
-		if j < 0 {
-			j = -j
+		j, found := t.find(i, s.spread)
+		if !found {
 			if j > end {
 				return -1
 			}
@@ -260,8 +273,8 @@ func (s *step) skip(b []byte, pos, end int) int {
 		if s.search == toBareQuote && escaped(b, pos, i) {
 			continue
 		}
-		if s.at(b, i) {
-			return i + s.length
+		if s.at(t, i, end) {
+			return i + int(s.length)
 		}
 		if s.search != toLiteral {
 			return -1
@@ -301,29 +314,28 @@ func (r *Record) setSize(f Field, n int64) {
 }
 
 func (r *Record) setText(s *step, value []byte) {
-	switch s.kind {
-	case kindID:
-		r.ID = value
-	case kindMethod:
+	if s.kind == kindMethod {
 		r.Method = methodOf(value)
-	case kindURI:
-		r.Path = untilQuery(value)
-	case kindWord:
-		switch s.field {
-		case LimitReqStatus:
-			r.LimitReq = wordOf(value)
-		case LimitConnStatus:
-			r.LimitConn = wordOf(value)
-		case CacheStatus:
-			r.Cache = wordOf(value)
-		}
+		return
+	}
+	r.Path = untilQuery(value)
+}
+
+func (r *Record) setWord(f Field, w Word) {
+	switch f {
+	case LimitReqStatus:
+		r.LimitReq = w
+	case LimitConnStatus:
+		r.LimitConn = w
+	case CacheStatus:
+		r.Cache = w
 	}
 }
 
 // request reads the method and, if paths are asked for, the path of the request line b[i:j].
-func (p *Parser) request(b []byte, i, j int, r *Record) {
+func (p *Parser) request(b []byte, t text, i, j int, r *Record) {
 	var rest []byte
-	switch w := load(b, i); {
+	switch w := t.load(i); {
 	case uint32(w) == 'G'|'E'<<8|'T'<<16|' '<<24:
 		r.Method = MethodGet
 		rest = b[min(i+4, j):j]
