@@ -7,6 +7,7 @@ import (
 	"net"
 	"path/filepath"
 	"strings"
+	"text/tabwriter"
 	"time"
 
 	"github.com/fremisn/fremisn-exporter/cmd/fremisn-sim/rig"
@@ -166,16 +167,18 @@ func (d *demo) tellWhatToOpen(seconds string) {
 	if seconds != "" {
 		end = "It ends by itself after " + seconds + " s."
 	}
-	fmt.Fprintf(d.out, `
-Open
-  http://%-22s the exporter: nodes, probes, logs
-  http://%-22s its metrics
-  %-29s Prometheus; try  histogram_quantile(0.95, sum by (le, node) (rate(nginx_upstream_response_duration_seconds_bucket[1m])))
-  http://%-22s the load balancer
-
-%s
-
-`, d.exporter.Address, d.exporter.Address+"/metrics", d.prometheus.URL, d.balancer+"/v1/healthcheck", end)
+	fmt.Fprintln(d.out, "\nOpen")
+	w := tabwriter.NewWriter(d.out, 0, 8, 2, ' ', 0)
+	for _, line := range []struct{ url, what string }{
+		{d.exporter.URL, "the exporter: nodes, probes, logs"},
+		{d.exporter.URL + "/metrics", "its metrics"},
+		{d.prometheus.URL, "Prometheus; try the expression below"},
+		{"http://" + d.balancer + "/v1/healthcheck", "the load balancer"},
+	} {
+		fmt.Fprintf(w, "  %s\t%s\n", line.url, line.what)
+	}
+	w.Flush()
+	fmt.Fprintf(d.out, "\n  histogram_quantile(0.95, sum by (le, node)\n    (rate(nginx_upstream_response_duration_seconds_bucket[1m])))\n\n%s\n\n", end)
 }
 
 // stop ends what was started, the last first.

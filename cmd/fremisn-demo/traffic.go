@@ -24,7 +24,7 @@ type incident struct {
 
 // incidents come in turn, each for a few seconds.
 var incidents = []incident{
-	{"slave-2 drops every connection: NGINX tries another node", func(d *demo, _ context.Context) { d.nodes[2].Set(sim.Fault{Kind: "reset", Path: "/v1/face"}) }, func(d *demo) { d.nodes[2].Clear() }},
+	{"slave-2 refuses connections: NGINX tries another node", func(d *demo, _ context.Context) { d.nodes[2].Refuse() }, (*demo).restart},
 	{"a burst of requests: the limiter turns some away, and more at once than the nodes have slots", func(d *demo, ctx context.Context) { d.burst(ctx, 45) }, func(*demo) {}},
 	{"slave-1 is slow", func(d *demo, _ context.Context) {
 		d.nodes[1].Set(sim.Fault{Kind: "slow", Delay: 900 * time.Millisecond, Path: "/v1/face"})
@@ -35,6 +35,13 @@ var incidents = []incident{
 	{"slave-2 has a licence fault: its health check says so", func(d *demo, _ context.Context) {
 		d.nodes[2].Set(sim.Fault{Kind: "license", Path: "/v1/healthcheck"})
 	}, func(d *demo) { d.nodes[2].Clear() }},
+}
+
+// restart lets slave-2 listen again.
+func (d *demo) restart() {
+	if err := d.nodes[2].Listen(); err != nil {
+		fmt.Fprintf(d.out, "  %s cannot come back: %s\n", d.nodes[2].Name, err)
+	}
 }
 
 // How long an incident lasts, and how long all is well before it.
