@@ -161,11 +161,14 @@ func TestLogsAreRotated(t *testing.T) {
 		return fmt.Sprintf("%d lines in all files, %d requests sent", last, sent)
 	})
 	// Compressed from the second on, and the newest is not: workers may still write to it.
-	for _, want := range []string{".1", ".2.gz", ".3.gz", ".4.gz"} {
-		if _, err := os.Stat(log + want); err != nil {
-			t.Error(err)
+	eventually(t, func() bool {
+		for _, want := range []string{".1", ".2.gz", ".3.gz", ".4.gz"} {
+			if _, err := os.Stat(log + want); err != nil {
+				return false
+			}
 		}
-	}
+		return true
+	}, func() string { return fmt.Sprintf("%d rotated files, and not .1, .2.gz, .3.gz and .4.gz among them", rotated()) })
 }
 
 // content reads a file, compressed or not; one that was just renamed away is empty.
