@@ -168,7 +168,9 @@ func TestLogsAreRotated(t *testing.T) {
 			}
 		}
 		return true
-	}, func() string { return fmt.Sprintf("%d rotated files, and not .1, .2.gz, .3.gz and .4.gz among them", rotated()) })
+	}, func() string {
+		return fmt.Sprintf("%d rotated files, and not .1, .2.gz, .3.gz and .4.gz among them", rotated())
+	})
 }
 
 // content reads a file, compressed or not; one that was just renamed away is empty.
