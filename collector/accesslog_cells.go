@@ -19,7 +19,7 @@ type requestCell struct {
 	sent, received *ledger.Counter
 }
 
-// requestCells is a hash table of cells with open addressing.
+// requestCells is a hash table of cells with open addressing; its length is a power of two.
 type requestCells struct {
 	last  *requestCell
 	table []*requestCell
@@ -37,7 +37,7 @@ func (c *requestCells) get(b *accessBook, route int, method logformat.Method, co
 	if c.last.key == key {
 		return c.last
 	}
-	for slot := c.slot(key); ; slot = (slot + 1) % uint64(len(c.table)) {
+	for slot := c.slot(key); ; slot = (slot + 1) & uint64(len(c.table)-1) {
 		cell := c.table[slot]
 		if cell == nil {
 			break
@@ -58,7 +58,7 @@ func (c *requestCells) get(b *accessBook, route int, method logformat.Method, co
 }
 
 func (c *requestCells) slot(key uint64) uint64 {
-	return (key * 0x9e3779b97f4a7c15 >> 32) % uint64(len(c.table))
+	return key * 0x9e3779b97f4a7c15 >> 32 & uint64(len(c.table)-1)
 }
 
 func (c *requestCells) add(cell *requestCell) {
@@ -81,7 +81,7 @@ func (c *requestCells) add(cell *requestCell) {
 func (c *requestCells) insert(cell *requestCell) {
 	slot := c.slot(cell.key)
 	for c.table[slot] != nil {
-		slot = (slot + 1) % uint64(len(c.table))
+		slot = (slot + 1) & uint64(len(c.table)-1)
 	}
 	c.table[slot] = cell
 }

@@ -55,7 +55,7 @@ func (b *accessBook) count(r *logformat.Record) {
 		}
 		b.observe(cell.duration, r.Millis)
 	}
-	if sent := r.SentBytes(); sent >= 0 {
+	if sent := r.Sent; sent >= 0 {
 		if cell.sent == nil {
 			cell.sent = b.ledger.Counter(familySentBytes, cell.route)
 		}

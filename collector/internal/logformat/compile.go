@@ -13,6 +13,7 @@ type step struct {
 	kind    kind
 	field   Field
 	search  search
+	long    bool // the value is often longer than what find looks at
 	overlap bool // a list's separator may look like the literal: read by grammar
 	first   byte // of literal
 	width   uint8
@@ -94,11 +95,14 @@ func Compile(format, escape string, paths bool) (*Program, error) {
 	return p, nil
 }
 
-// preferBytesSent has $body_bytes_sent only validated where there is $bytes_sent.
+// preferBytesSent has $body_bytes_sent stand for $bytes_sent, or only be validated where the format has both.
 func (p *Program) preferBytesSent() {
 	for i := range p.steps {
-		if p.steps[i].field == BodyBytesSent && p.Has(BytesSent) {
-			p.steps[i].field = noField
+		if s := &p.steps[i]; s.field == BodyBytesSent {
+			s.field = noField
+			if !p.Has(BytesSent) {
+				s.field = BytesSent
+			}
 		}
 	}
 }
@@ -133,6 +137,7 @@ func newStep(part part, v variable, escape string) step {
 			s.search = toQuote
 		}
 	}
+	s.long = v.kind == kindRequest || strings.HasPrefix(part.name, "http_")
 	s.overlap = v.kind.isList() && (s.first == ' ' || s.first == ',')
 	return s
 }

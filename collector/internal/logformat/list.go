@@ -92,6 +92,9 @@ func (l *list) read(k kind, value []byte) (shape, bool) {
 	}
 	l.many, l.separators = l.many[:0], l.separators[:0]
 	for rest := value; ; {
+		if l.quick(k, &rest) {
+			continue
+		}
 		element, follow, after := nextElement(rest)
 		n, ok := readElement(k, element)
 		if !ok {
@@ -110,6 +113,30 @@ func (l *list) read(k kind, value []byte) (shape, bool) {
 	}
 	l.isMany = true
 	return manyElements, true
+}
+
+// quick reads one element that looks as NGINX writes almost all of them, with ", " after it.
+func (l *list) quick(k kind, rest *[]byte) bool {
+	v := *rest
+	n, width := Absent, 5
+	switch {
+	case len(v) < 8:
+		return false
+	case v[0] == '-':
+		width = 1
+	case k == kindListTime:
+		n = quickMillis(load(v, 0))
+	case k == kindListStatus:
+		n, width = status(load(v, 0)), 3
+	default:
+		return false
+	}
+	if n < 0 && width != 1 || v[width] != ',' || v[width+1] != ' ' {
+		return false
+	}
+	l.many, l.separators = append(l.many, n), append(l.separators, ',')
+	*rest = v[width+2:]
+	return true
 }
 
 // readElement reads one element of a list of numbers.

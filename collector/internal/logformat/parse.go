@@ -3,6 +3,7 @@ package logformat
 import (
 	"bytes"
 	"fmt"
+	"math/bits"
 	"unsafe"
 )
 
@@ -136,7 +137,12 @@ func (p *Parser) Parse(b []byte, start, end int, r *Record) bool {
 			} else {
 				pos += digits + int(s.length)
 			}
-			r.setSize(s.field, n)
+			switch s.field {
+			case RequestLength:
+				r.Received = n
+			case BytesSent:
+				r.Sent = n
+			}
 			continue
 		case kindRequest:
 			if pos = s.skip(b, t, pos, end); pos < 0 {
@@ -255,7 +261,10 @@ func (s *step) tailAt(t text, i, end int) bool {
 // skip is the position after the literal that ends the value at pos, negative if there is none in the line.
 func (s *step) skip(b []byte, t text, pos, end int) int {
 	for i := pos; ; i++ {
-		j, found := t.find(i, s.spread)
+		j, found := i, false
+		if !s.long {
+			j, found = t.find(i, s.spread)
+		}
 		if !found {
 			if j > end {
 				return -1
@@ -302,17 +311,6 @@ func number(b []byte, i, j int, read func([]byte) (int64, bool)) (int64, bool) {
 	return read(b[i:j])
 }
 
-func (r *Record) setSize(f Field, n int64) {
-	switch f {
-	case BytesSent:
-		r.Sent = n
-	case BodyBytesSent:
-		r.BodySent = n
-	case RequestLength:
-		r.Received = n
-	}
-}
-
 func (r *Record) setText(s *step, value []byte) {
 	if s.kind == kindMethod {
 		r.Method = methodOf(value)
@@ -334,21 +332,19 @@ func (r *Record) setWord(f Field, w Word) {
 
 // request reads the method and, if paths are asked for, the path of the request line b[i:j].
 func (p *Parser) request(b []byte, t text, i, j int, r *Record) {
-	var rest []byte
-	switch w := t.load(i); {
-	case uint32(w) == 'G'|'E'<<8|'T'<<16|' '<<24:
-		r.Method = MethodGet
-		rest = b[min(i+4, j):j]
-	case w&0xffffffffff == 'P'|'O'<<8|'S'<<16|'T'<<24|' '<<32:
-		r.Method = MethodPost
-		rest = b[min(i+5, j):j]
-	default:
-		word := b[i:j]
-		if k := bytes.IndexByte(word, ' '); k >= 0 {
-			word, rest = word[:k], word[k+1:]
+	w := t.load(i)
+	n := bits.TrailingZeros64(matches(w, ' '*ones)) >> 3
+	w &= 1<<(8*uint(n)) - 1
+	known := &methodTable[w*methodHash>>60]
+	if known.word == w && int(known.length) == n && i+n < j {
+		r.Method = known.method
+		if p.paths {
+			r.Path = untilQuery(b[i+n+1 : j])
 		}
-		r.Method = methodOf(word)
+		return
 	}
+	word, rest, _ := bytes.Cut(b[i:j], []byte{' '})
+	r.Method = methodOf(word)
 	if p.paths {
 		r.Path = untilQuery(rest)
 	}
