@@ -12,6 +12,7 @@ LDFLAGS  := -s -w -X $(BUILDINFO).Version=$(VERSION) -X $(BUILDINFO).Revision=$(
 TEST_PACKAGES := gcc libc6-dev=/usr/include/stdio.h nginx prometheus prometheus-alertmanager=amtool prometheus-nginx-exporter \
                  prometheus-blackbox-exporter apache2-utils=ab shellcheck chromium logrotate curl jq openssl iproute2=ip \
                  procps=ps docker-compose
+FUZZTIME ?= 1m
 
 .DEFAULT_GOAL := build
 
@@ -19,10 +20,40 @@ TEST_PACKAGES := gcc libc6-dev=/usr/include/stdio.h nginx prometheus prometheus-
 build: ## build ./fremisn-exporter: static, stripped, version stamped
 	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o fremisn-exporter ./cmd/fremisn-exporter
 
+.PHONY: demo
+demo: ## real NGINX and Prometheus, simulated nodes, traffic with faults; DEMO_SECONDS=N ends it by itself
+	@.ci/deps nginx prometheus
+	@$(MAKE) --no-print-directory build
+	@go build -o "$${TMPDIR:-/tmp}/fremisn-demo.$$$$" ./cmd/fremisn-demo && trap 'rm -f "$${TMPDIR:-/tmp}/fremisn-demo.$$$$"' EXIT INT TERM && \
+	  "$${TMPDIR:-/tmp}/fremisn-demo.$$$$"
+
 .PHONY: test
 test: ## install what the tests need and run all of them
 	@.ci/deps $(TEST_PACKAGES)
 	go test -race -shuffle=on -timeout 30m ./...
+
+.PHONY: lint
+lint: ## formatting, vet, staticcheck, shell scripts, rules
+	@.ci/deps shellcheck prometheus=promtool prometheus-alertmanager=amtool
+	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo "gofmt would change these files"; exit 1; }
+	go vet ./...
+	go run honnef.co/go/tools/cmd/staticcheck@v0.6.1 ./...
+	shellcheck .ci/run .ci/deps $(wildcard compose/*.sh compose/scripts/*.sh compose/package/*.sh compose/nginx/*.sh)
+	$(if $(wildcard alerts/*.rules.yml),promtool check rules $(wildcard alerts/*.rules.yml))
+
+.PHONY: bench
+bench: build ## ratios: the binary against a bare loop, mtail and the old exporters; then Go's benchmarks
+	@.ci/deps mtail prometheus-nginx-exporter prometheus-blackbox-exporter
+	go run ./cmd/fremisn-bench --exporter ./fremisn-exporter
+	go test -run '^$$' -bench . -benchmem ./collector/... ./probe/...
+
+.PHONY: fuzz
+fuzz: ## every fuzz target for FUZZTIME (1m)
+	@for package in $$(go list ./...); do \
+	  for target in $$(go test -list '^Fuzz' $$package | grep '^Fuzz'); do \
+	    echo "$$package $$target"; go test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) $$package || exit 1; \
+	  done; \
+	done
 
 .PHONY: help
 help: ## list the targets

@@ -18,14 +18,14 @@ type format struct {
 
 // A request is what a line tells: one or, every twentieth time, two attempts.
 type request struct {
-	id                         uint64
-	path                       string
-	method, status             string
-	addresses, statuses        string
-	connect, header, response  string
-	upstreamSent, upstreamRead string
-	time                       float64
-	length, sent               int
+	id                        uint64
+	path                      string
+	method, status            string
+	addresses, statuses       string
+	connect, header, response string
+	upstreamRead              string
+	time                      float64
+	length, sent              int
 }
 
 var formats = []format{

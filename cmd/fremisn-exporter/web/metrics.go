@@ -27,7 +27,7 @@ func Metrics(o MetricsOptions) http.Handler {
 	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		ctx, cancel := context.WithTimeout(r.Context(), scrapeTimeout(r, o.Offset))
 		defer cancel()
-		openMetrics := expfmt.NegotiateIncludingOpenMetrics(r.Header).FormatType() == expfmt.TypeOpenMetrics
+		openMetrics := expfmt.NegotiateAccept(r.Header, expfmt.DefaultOpenMetricsAcceptedFormats()...).FormatType() == expfmt.TypeOpenMetrics
 		promhttp.HandlerFor(
 			prometheus.Gatherers{o.Registry, o.Gatherer(ctx, openMetrics)},
 			promhttp.HandlerOpts{

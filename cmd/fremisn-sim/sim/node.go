@@ -41,6 +41,7 @@ type Node struct {
 	usage   Usage
 	served  map[string]int // "POST /v1/face/enrollment 200" → how often
 	release chan struct{}  // closed to let hanging requests go
+	waiting int            // requests that a fault holds
 }
 
 // Usage is what get-limit-usage answers; see FREMIS-N's public documentation.
@@ -124,6 +125,19 @@ func (n *Node) Served() map[string]int {
 	return copied
 }
 
+func (n *Node) hold(change int) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.waiting += change
+}
+
+// Waiting is how many requests a fault holds now.
+func (n *Node) Waiting() int {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.waiting
+}
+
 // take is the fault that this request meets.
 func (n *Node) take(path string) (Fault, chan struct{}) {
 	n.mu.Lock()
@@ -150,9 +164,17 @@ func (n *Node) count(r *http.Request, code int) {
 func (n *Node) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	io.Copy(io.Discard, r.Body)
 	fault, release := n.take(r.URL.Path)
+	if fault.Kind == "slow" || fault.Kind == "hang" {
+		n.hold(1)
+		defer n.hold(-1)
+	}
 	switch fault.Kind {
 	case "slow":
 		wait(r, release, fault.Delay)
+		if r.Context().Err() != nil {
+			n.count(r, 0) // whoever asked is gone
+			return
+		}
 	case "hang":
 		select {
 		case <-release:

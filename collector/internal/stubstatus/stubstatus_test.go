@@ -95,7 +95,7 @@ func TestFetchRefuses(t *testing.T) {
 		want   string
 	}{
 		"forbidden": {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(403) }, "answered 403 Forbidden; is it the location with stub_status, and does its allow let this host in?"},
-		"redirect":  {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/else", 302) }, "answered 302 Found; is it the location with stub_status, and does its allow let this host in?"},
+		"redirect":  {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/else", http.StatusFound) }, "answered 302 Found; is it the location with stub_status, and does its allow let this host in?"},
 		"endless": {func(w http.ResponseWriter, _ *http.Request) {
 			for {
 				if _, err := w.Write(make([]byte, 4096)); err != nil {
