@@ -2,14 +2,14 @@ package probe
 
 import (
 	"fmt"
-	"net/url"
-	"regexp"
+	"net/textproto"
+	"slices"
 	"sort"
 	"strings"
 	"time"
 
+	"github.com/miekg/dns"
 	"github.com/prometheus/common/config"
-	"go.yaml.in/yaml/v3"
 )
 
 // Config is the sections modules:, probes: and on_demand: of the config file.
@@ -19,127 +19,151 @@ type Config struct {
 	OnDemand OnDemand          `yaml:"on_demand"`
 }
 
-// A Module says how to probe, in blackbox_exporter's schema.
+// A Module says how to probe, in the schema of blackbox_exporter v0.28.
 type Module struct {
-	Prober  string        `yaml:"prober"`
-	Timeout time.Duration `yaml:"timeout"` // 0: as long as the scraper, or the schedule, gives
-	HTTP    HTTPProbe     `yaml:"http"`
-	TCP     TCPProbe      `yaml:"tcp"`
+	Prober  string        `yaml:"prober,omitempty"`
+	Timeout time.Duration `yaml:"timeout,omitempty"` // 0: as long as the scraper, or the schedule, gives
+	HTTP    HTTPProbe     `yaml:"http,omitempty"`
+	TCP     TCPProbe      `yaml:"tcp,omitempty"`
+	ICMP    ICMPProbe     `yaml:"icmp,omitempty"`
+	DNS     DNSProbe      `yaml:"dns,omitempty"`
+	GRPC    GRPCProbe     `yaml:"grpc,omitempty"`
+	Unix    UnixProbe     `yaml:"unix,omitempty"`
 }
 
 // HTTPProbe is the section http: of a module.
 type HTTPProbe struct {
-	ValidStatusCodes             []int             `yaml:"valid_status_codes"` // empty: 2xx
-	ValidHTTPVersions            []string          `yaml:"valid_http_versions"`
-	IPProtocol                   string            `yaml:"preferred_ip_protocol"`
-	IPProtocolFallback           bool              `yaml:"ip_protocol_fallback"`
-	NoFollowRedirects            *bool             `yaml:"no_follow_redirects"`
-	FailIfSSL                    bool              `yaml:"fail_if_ssl"`
-	FailIfNotSSL                 bool              `yaml:"fail_if_not_ssl"`
-	Method                       string            `yaml:"method"`
-	Headers                      map[string]string `yaml:"headers"`
-	FailIfBodyMatchesRegexp      []Regexp          `yaml:"fail_if_body_matches_regexp"`
-	FailIfBodyNotMatchesRegexp   []Regexp          `yaml:"fail_if_body_not_matches_regexp"`
-	FailIfHeaderMatchesRegexp    []HeaderMatch     `yaml:"fail_if_header_matches"`
-	FailIfHeaderNotMatchesRegexp []HeaderMatch     `yaml:"fail_if_header_not_matches"`
-	Body                         string            `yaml:"body"`
-	Metrics                      []BodyMetric      `yaml:"metrics"`
+	ValidStatusCodes           []int             `yaml:"valid_status_codes,omitempty"` // empty: 2xx
+	ValidHTTPVersions          []string          `yaml:"valid_http_versions,omitempty"`
+	IPProtocol                 string            `yaml:"preferred_ip_protocol,omitempty"` // empty: ip6
+	IPProtocolFallback         bool              `yaml:"ip_protocol_fallback"`
+	SkipResolvePhaseWithProxy  bool              `yaml:"skip_resolve_phase_with_proxy,omitempty"`
+	NoFollowRedirects          *bool             `yaml:"no_follow_redirects,omitempty"` // the old name of follow_redirects: false
+	FailIfSSL                  bool              `yaml:"fail_if_ssl,omitempty"`
+	FailIfNotSSL               bool              `yaml:"fail_if_not_ssl,omitempty"`
+	Method                     string            `yaml:"method,omitempty"`
+	Headers                    map[string]string `yaml:"headers,omitempty"`
+	FailIfBodyMatchesRegexp    []Regexp          `yaml:"fail_if_body_matches_regexp,omitempty"`
+	FailIfBodyNotMatchesRegexp []Regexp          `yaml:"fail_if_body_not_matches_regexp,omitempty"`
+	FailIfBodyMatchesCEL       *CEL              `yaml:"fail_if_body_json_matches_cel,omitempty"`
+	FailIfBodyNotMatchesCEL    *CEL              `yaml:"fail_if_body_json_not_matches_cel,omitempty"`
+	FailIfHeaderMatches        []HeaderMatch     `yaml:"fail_if_header_matches,omitempty"`
+	FailIfHeaderNotMatches     []HeaderMatch     `yaml:"fail_if_header_not_matches,omitempty"`
+	Body                       string            `yaml:"body,omitempty"`
+	BodyFile                   string            `yaml:"body_file,omitempty"`
+	Compression                string            `yaml:"compression,omitempty"`
+	BodySizeLimit              Bytes             `yaml:"body_size_limit,omitempty"` // of the unpacked body; 0: none
+	EnableHTTP3                bool              `yaml:"enable_http3,omitempty"`
+	Metrics                    []BodyMetric      `yaml:"metrics,omitempty"` // ours alone
 
-	config.HTTPClientConfig `yaml:",inline"`
+	// A named field: embedded, its UnmarshalYAML would become that of HTTPProbe.
+	Client config.HTTPClientConfig `yaml:",inline"`
 }
 
 // TCPProbe is the section tcp: of a module.
 type TCPProbe struct {
-	IPProtocol         string           `yaml:"preferred_ip_protocol"`
+	IPProtocol         string           `yaml:"preferred_ip_protocol,omitempty"`
 	IPProtocolFallback bool             `yaml:"ip_protocol_fallback"`
-	SourceIPAddress    string           `yaml:"source_ip_address"`
-	QueryResponse      []QueryResponse  `yaml:"query_response"`
-	TLS                bool             `yaml:"tls"`
-	TLSConfig          config.TLSConfig `yaml:"tls_config"`
+	SourceIPAddress    string           `yaml:"source_ip_address,omitempty"`
+	QueryResponse      []QueryResponse  `yaml:"query_response,omitempty"`
+	TLS                bool             `yaml:"tls,omitempty"`
+	TLSConfig          config.TLSConfig `yaml:"tls_config,omitempty"`
+}
+
+// UnixProbe is the section unix: of a module: tcp's conversation over a stream socket of the host.
+type UnixProbe struct {
+	QueryResponse []QueryResponse  `yaml:"query_response,omitempty"`
+	TLS           bool             `yaml:"tls,omitempty"`
+	TLSConfig     config.TLSConfig `yaml:"tls_config,omitempty"`
 }
 
 // QueryResponse is one step of a conversation.
 type QueryResponse struct {
-	Expect   Regexp `yaml:"expect"`
-	Send     string `yaml:"send"`
-	StartTLS bool   `yaml:"starttls"`
+	Expect      Regexp        `yaml:"expect,omitempty"`
+	ExpectBytes string        `yaml:"expect_bytes,omitempty"`
+	Labels      []ExpectLabel `yaml:"labels,omitempty"` // of probe_expect_info; ${1} in a value is what the expression caught
+	Send        string        `yaml:"send,omitempty"`
+	StartTLS    bool          `yaml:"starttls,omitempty"`
+}
+
+// ExpectLabel is a label of probe_expect_info.
+type ExpectLabel struct {
+	Name  string `yaml:"name,omitempty"`
+	Value string `yaml:"value,omitempty"`
+}
+
+// ICMPProbe is the section icmp: of a module.
+type ICMPProbe struct {
+	IPProtocol         string `yaml:"preferred_ip_protocol,omitempty"`
+	IPProtocolFallback bool   `yaml:"ip_protocol_fallback"`
+	SourceIPAddress    string `yaml:"source_ip_address,omitempty"`
+	PayloadSize        int    `yaml:"payload_size,omitempty"`
+	DontFragment       bool   `yaml:"dont_fragment,omitempty"` // takes a raw socket
+	TTL                int    `yaml:"ttl,omitempty"`
+}
+
+// DNSProbe is the section dns: of a module.
+type DNSProbe struct {
+	IPProtocol         string           `yaml:"preferred_ip_protocol,omitempty"`
+	IPProtocolFallback bool             `yaml:"ip_protocol_fallback"`
+	DNSOverTLS         bool             `yaml:"dns_over_tls,omitempty"`
+	TLSConfig          config.TLSConfig `yaml:"tls_config,omitempty"`
+	SourceIPAddress    string           `yaml:"source_ip_address,omitempty"`
+	TransportProtocol  string           `yaml:"transport_protocol,omitempty"` // udp (default) or tcp
+	QueryClass         string           `yaml:"query_class,omitempty"`        // default IN
+	QueryName          string           `yaml:"query_name,omitempty"`
+	QueryType          string           `yaml:"query_type,omitempty"` // default ANY
+	Recursion          bool             `yaml:"recursion_desired"`
+	ValidRcodes        []string         `yaml:"valid_rcodes,omitempty"` // default NOERROR
+	ValidateAnswer     RRValidator      `yaml:"validate_answer_rrs,omitempty"`
+	ValidateAuthority  RRValidator      `yaml:"validate_authority_rrs,omitempty"`
+	ValidateAdditional RRValidator      `yaml:"validate_additional_rrs,omitempty"`
+}
+
+// RRValidator is what the records of one section of an answer must and must not look like.
+type RRValidator struct {
+	FailIfMatches     []Regexp `yaml:"fail_if_matches_regexp,omitempty"`
+	FailIfAllMatch    []Regexp `yaml:"fail_if_all_match_regexp,omitempty"`
+	FailIfNotMatches  []Regexp `yaml:"fail_if_not_matches_regexp,omitempty"`
+	FailIfNoneMatches []Regexp `yaml:"fail_if_none_matches_regexp,omitempty"`
+}
+
+// GRPCProbe is the section grpc: of a module.
+type GRPCProbe struct {
+	Service            string              `yaml:"service,omitempty"`
+	TLS                bool                `yaml:"tls,omitempty"`
+	TLSConfig          config.TLSConfig    `yaml:"tls_config,omitempty"`
+	IPProtocol         string              `yaml:"preferred_ip_protocol,omitempty"`
+	IPProtocolFallback bool                `yaml:"ip_protocol_fallback"`
+	Metadata           map[string][]string `yaml:"metadata,omitempty"`
 }
 
 // HeaderMatch is an expression on a header.
 type HeaderMatch struct {
-	Header       string `yaml:"header"`
-	Regexp       Regexp `yaml:"regexp"`
-	AllowMissing bool   `yaml:"allow_missing"`
+	Header       string `yaml:"header,omitempty"`
+	Regexp       Regexp `yaml:"regexp,omitempty"`
+	AllowMissing bool   `yaml:"allow_missing,omitempty"`
 }
 
 // BodyMetric turns a number of a JSON body into a metric.
 type BodyMetric struct {
 	Name   string            `yaml:"name"`
 	Path   string            `yaml:"path"` // as gjson reads it
-	Labels map[string]string `yaml:"labels"`
-	Help   string            `yaml:"help"`
+	Labels map[string]string `yaml:"labels,omitempty"`
+	Help   string            `yaml:"help,omitempty"`
 }
 
 // A Schedule probes targets on a clock.
 type Schedule struct {
 	Name     string        `yaml:"name"`
 	Module   string        `yaml:"module"`
-	Interval time.Duration `yaml:"interval"`
+	Interval time.Duration `yaml:"interval"` // 100 ms or more
 	Targets  []string      `yaml:"targets"`
 }
 
 // OnDemand says who may be asked for through /probe.
 type OnDemand struct {
 	Allow Allow `yaml:"allow"`
-}
-
-// Allow is configured, any, or a list of expressions.
-type Allow struct {
-	Any      bool
-	Patterns []Regexp
-}
-
-// A Regexp is an expression that reads itself from YAML.
-type Regexp struct{ *regexp.Regexp }
-
-// UnmarshalYAML compiles the expression.
-func (r *Regexp) UnmarshalYAML(node *yaml.Node) error {
-	var text string
-	if err := node.Decode(&text); err != nil {
-		return err
-	}
-	compiled, err := regexp.Compile(text)
-	if err != nil {
-		return fmt.Errorf("%s", strings.TrimPrefix(err.Error(), "error parsing regexp: "))
-	}
-	r.Regexp = compiled
-	return nil
-}
-
-// UnmarshalYAML takes a word or a list.
-func (a *Allow) UnmarshalYAML(node *yaml.Node) error {
-	if node.Kind == yaml.SequenceNode {
-		var texts []string
-		if err := node.Decode(&texts); err != nil {
-			return err
-		}
-		for _, text := range texts {
-			compiled, err := regexp.Compile("^(?:" + text + ")$")
-			if err != nil {
-				return fmt.Errorf("%s", strings.TrimPrefix(err.Error(), "error parsing regexp: "))
-			}
-			a.Patterns = append(a.Patterns, Regexp{compiled})
-		}
-		return nil
-	}
-	switch node.Value {
-	case "configured":
-	case "any":
-		a.Any = true
-	default:
-		return fmt.Errorf("%q is neither configured nor any; write one of these, or a list of expressions such as [\"http://10\\\\.0\\\\.0\\\\..*\"]", node.Value)
-	}
-	return nil
 }
 
 type fieldError struct{ field, msg string }
@@ -151,95 +175,151 @@ func faultf(field, format string, args ...any) error {
 	return &fieldError{field, fmt.Sprintf(format, args...)}
 }
 
+// defaultTTL of ICMP requests, as blackbox_exporter has it.
+const defaultTTL = 64
+
 // SetDefaults sets what blackbox_exporter has for defaults.
 func (m *Module) SetDefaults() {
 	m.HTTP.SetDefaults()
 	m.TCP.SetDefaults()
+	m.ICMP.SetDefaults()
+	m.DNS.SetDefaults()
+	m.GRPC.SetDefaults()
 }
 
 func (p *HTTPProbe) SetDefaults() {
 	p.IPProtocolFallback = true
-	p.HTTPClientConfig = config.DefaultHTTPClientConfig
+	p.Client = config.DefaultHTTPClientConfig
 }
 
-func (p *TCPProbe) SetDefaults() { p.IPProtocolFallback = true }
+func (p *TCPProbe) SetDefaults()  { p.IPProtocolFallback = true }
+func (p *ICMPProbe) SetDefaults() { p.IPProtocolFallback, p.TTL = true, defaultTTL }
+func (p *DNSProbe) SetDefaults()  { p.IPProtocolFallback, p.Recursion = true, true }
+func (p *GRPCProbe) SetDefaults() { p.IPProtocolFallback = true }
 
 // Validate checks a module.
 func (m *Module) Validate() error {
 	if _, known := probers[m.Prober]; !known {
 		return faultf("prober", "%q is no prober; known are %s", m.Prober, strings.Join(proberNames(), ", "))
 	}
+	if m.Timeout < 0 {
+		return faultf("timeout", "%s is negative; write a time above zero such as 5s", m.Timeout)
+	}
+	if m.Prober == "dns" && m.DNS.QueryName == "" {
+		return faultf("dns.query_name", "a dns module needs the name to ask for")
+	}
 	return nil
 }
 
 // Validate checks an http probe.
 func (p *HTTPProbe) Validate() error {
-	if err := validateIPProtocol(p.IPProtocol); err != nil {
-		return err
+	switch {
+	case p.EnableHTTP3:
+		return faultf("enable_http3", "HTTP/3 is not supported; remove the key to probe by HTTP/2 or HTTP/1.1")
+	case slices.Contains(p.ValidHTTPVersions, "HTTP/3.0"):
+		return faultf("valid_http_versions", "HTTP/3 is not supported; remove HTTP/3.0")
+	case p.Body != "" && p.BodyFile != "":
+		return faultf("body_file", "body stands as well; keep one of the two")
+	case !slices.Contains([]string{"", "gzip", "br", "deflate", "identity"}, strings.ToLower(p.Compression)):
+		return faultf("compression", "%q is no compression; write gzip, br, deflate or identity", p.Compression)
+	}
+	for name, value := range p.Headers {
+		if textproto.CanonicalMIMEHeaderKey(name) == "Accept-Encoding" && !accepts(value, p.Compression) {
+			return faultf("compression", "the header Accept-Encoding: %s does not ask for %s; let the two agree", value, p.Compression)
+		}
 	}
 	for i, metric := range p.Metrics {
-		if metric.Name == "" || metric.Path == "" {
-			return faultf(fmt.Sprintf("metrics[%d]", i), "a metric needs name: and path:")
+		if err := metric.check(fmt.Sprintf("metrics[%d]", i)); err != nil {
+			return err
 		}
 	}
 	if p.NoFollowRedirects != nil {
-		p.HTTPClientConfig.FollowRedirects = !*p.NoFollowRedirects
+		p.Client.FollowRedirects = !*p.NoFollowRedirects
 	}
-	return p.HTTPClientConfig.Validate()
+	return validateIPProtocol(p.IPProtocol)
+}
+
+// Validate checks a header match.
+func (h *HeaderMatch) Validate() error {
+	switch {
+	case h.Header == "":
+		return faultf("header", "there is no header to match; name one")
+	case h.Regexp.Regexp == nil || h.Regexp.String() == "":
+		return faultf("regexp", "there is no expression; write one, such as \".+\"")
+	}
+	return nil
 }
 
 // Validate checks a tcp probe.
-func (p *TCPProbe) Validate() error { return validateIPProtocol(p.IPProtocol) }
-
-func validateIPProtocol(protocol string) error {
-	switch protocol {
-	case "", "ip4", "ip6":
-		return nil
+func (p *TCPProbe) Validate() error {
+	if err := validateSource(p.SourceIPAddress); err != nil {
+		return err
 	}
-	return faultf("preferred_ip_protocol", "%q is no IP protocol; write ip4 or ip6", protocol)
+	return validateIPProtocol(p.IPProtocol)
 }
 
-// Validate checks a schedule on its own.
-func (s *Schedule) Validate() error {
+// Validate checks a step of a conversation.
+func (q *QueryResponse) Validate() error {
+	if q.Expect.Regexp != nil && q.ExpectBytes != "" {
+		return faultf("expect_bytes", "expect stands as well; keep one of the two")
+	}
+	seen := map[string]bool{}
+	for i, label := range q.Labels {
+		if field := fmt.Sprintf("labels[%d].name", i); !isLabelName(label.Name) {
+			return faultf(field, "%q is no label name", label.Name)
+		} else if seen[label.Name] {
+			return faultf(field, "the label %q stands twice; keep one", label.Name)
+		}
+		seen[label.Name] = true
+	}
+	return nil
+}
+
+// Validate checks an icmp probe.
+func (p *ICMPProbe) Validate() error {
 	switch {
-	case s.Name == "":
-		return faultf("name", "a probe needs a name, the label probe=")
-	case s.Interval <= 0:
-		return faultf("interval", "a probe needs an interval above zero; write for example 5s")
-	case s.Interval < 100*time.Millisecond:
-		return faultf("interval", "%s is too short; the shortest is 100ms", s.Interval)
-	case len(s.Targets) == 0:
-		return faultf("targets", "there is nothing to probe; name at least one target")
+	case p.TTL < 0 || p.TTL > 255:
+		return faultf("ttl", "%d is no TTL; write 1 to 255", p.TTL)
+	case p.PayloadSize < 0 || p.PayloadSize > 65507:
+		return faultf("payload_size", "%d bytes do not fit a packet; write 0 to 65507", p.PayloadSize)
 	}
-	return nil
+	if err := validateSource(p.SourceIPAddress); err != nil {
+		return err
+	}
+	return validateIPProtocol(p.IPProtocol)
 }
 
-// Validate checks the sections against each other.
-func (c *Config) Validate() error {
-	names := map[string]bool{}
-	for i, s := range c.Probes {
-		if names[s.Name] {
-			return faultf(fmt.Sprintf("probes[%d].name", i), "two probes have the name %q; give each its own", s.Name)
-		}
-		names[s.Name] = true
-		if _, known := c.Modules[s.Module]; !known {
-			return faultf(fmt.Sprintf("probes[%d].module", i), "there is no module %q; known are %s", s.Module, strings.Join(sortedModules(c.Modules), ", "))
-		}
-		if c.Modules[s.Module].Prober != "http" {
-			continue
-		}
-		for j, target := range s.Targets {
-			if u, err := url.Parse(withScheme(target)); err != nil || u.Hostname() == "" {
-				return faultf(fmt.Sprintf("probes[%d].targets[%d]", i, j), "%q is no URL; write http://HOST:PORT/", target)
-			}
+// Validate checks a dns probe.
+func (p *DNSProbe) Validate() error {
+	if _, known := dns.StringToClass[p.QueryClass]; p.QueryClass != "" && !known {
+		return faultf("query_class", "%q is no class of DNS; write for example IN", p.QueryClass)
+	}
+	if _, known := dns.StringToType[p.QueryType]; p.QueryType != "" && !known {
+		return faultf("query_type", "%q is no type of DNS records; write for example A", p.QueryType)
+	}
+	for i, rcode := range p.ValidRcodes {
+		if _, known := dns.StringToRcode[rcode]; !known {
+			return faultf(fmt.Sprintf("valid_rcodes[%d]", i), "%q is no answer code of DNS; write for example NOERROR", rcode)
 		}
 	}
-	return nil
+	switch {
+	case !slices.Contains([]string{"", "udp", "tcp"}, p.TransportProtocol):
+		return faultf("transport_protocol", "%q is no transport of DNS; write udp or tcp", p.TransportProtocol)
+	case p.DNSOverTLS && p.TransportProtocol != "tcp":
+		return faultf("dns_over_tls", "DNS over TLS takes transport_protocol: tcp")
+	}
+	if err := validateSource(p.SourceIPAddress); err != nil {
+		return err
+	}
+	return validateIPProtocol(p.IPProtocol)
 }
 
-func sortedModules(modules map[string]Module) []string {
-	names := make([]string, 0, len(modules))
-	for name := range modules {
+// Validate checks a grpc probe.
+func (p *GRPCProbe) Validate() error { return validateIPProtocol(p.IPProtocol) }
+
+func sortedKeys[V any](m map[string]V) []string {
+	names := make([]string, 0, len(m))
+	for name := range m {
 		names = append(names, name)
 	}
 	sort.Strings(names)
@@ -248,17 +328,20 @@ func sortedModules(modules map[string]Module) []string {
 
 // withScheme is a target as an http probe asks it: blackbox_exporter takes http where none stands.
 func withScheme(target string) string {
-	if !strings.HasPrefix(target, "http://") && !strings.HasPrefix(target, "https://") {
-		return "http://" + target
+	for _, scheme := range []string{"http://", "https://"} {
+		if len(target) >= len(scheme) && strings.EqualFold(target[:len(scheme)], scheme) {
+			return scheme + target[len(scheme):]
+		}
 	}
-	return target
+	return "http://" + target
 }
 
-// DefaultModule finds a server alive that answers anything below 500.
+// DefaultModule finds a server alive that answers anything below 500. A redirect is an answer.
 func DefaultModule() Module {
 	m := Module{Prober: "http", Timeout: 5 * time.Second}
 	m.SetDefaults()
-	m.HTTP.FollowRedirects = false
+	m.HTTP.IPProtocol = "ip4"
+	m.HTTP.Client.FollowRedirects = false
 	for code := 100; code < 500; code++ {
 		m.HTTP.ValidStatusCodes = append(m.HTTP.ValidStatusCodes, code)
 	}

@@ -11,33 +11,36 @@ import (
 )
 
 // lookup resolves a host as blackbox_exporter does: the preferred protocol, else the other where that is allowed.
-// It gives the metrics of the lookup.
-func lookup(ctx context.Context, host, preferred string, fallback bool, t *trace) (*net.IPAddr, *failure) {
+// It gives the metrics of the lookup and how long it took.
+func lookup(ctx context.Context, host, preferred string, fallback bool, t *trace) (*net.IPAddr, time.Duration, *failure) {
 	if preferred == "" {
 		preferred = "ip6"
 	}
-	t.phase = "resolve"
+	t.enter("resolve")
 	begin := time.Now()
 	ip, failed := resolve(ctx, host, preferred, fallback)
 	took := time.Since(begin)
-	t.took("resolve", took)
 	t.gauge("probe_dns_lookup_time_seconds", "Returns the time taken for probe dns lookup in seconds", took.Seconds())
 	protocol, hash := 0.0, 0.0
 	if ip != nil {
-		protocol = 6
-		if ip.IP.To4() != nil {
-			protocol = 4
+		protocol, hash = 6, ipHash(ip.IP.To16())
+		if ip4 := ip.IP.To4(); ip4 != nil {
+			protocol, hash = 4, ipHash(ip4)
 		}
-		sum := fnv.New32a()
-		sum.Write(ip.IP)
-		hash = float64(sum.Sum32())
 		t.logf("%s is %s", host, ip)
 	}
 	t.gauge("probe_ip_protocol", "Specifies whether probe ip protocol is IP4 or IP6", protocol)
 	t.gauge("probe_ip_addr_hash", "Specifies the hash of IP address. It's useful to detect if the IP address changes.", hash)
-	return ip, failed
+	return ip, took, failed
 }
 
+func ipHash(ip net.IP) float64 {
+	sum := fnv.New32a()
+	sum.Write(ip)
+	return float64(sum.Sum32())
+}
+
+// resolve gives the first address of the preferred protocol, else the last of the other.
 func resolve(ctx context.Context, host, preferred string, fallback bool) (*net.IPAddr, *failure) {
 	ips, err := net.DefaultResolver.LookupIPAddr(ctx, host)
 	if err != nil {
@@ -45,16 +48,13 @@ func resolve(ctx context.Context, host, preferred string, fallback bool) (*net.I
 	}
 	var other *net.IPAddr
 	for i := range ips {
-		is4 := ips[i].IP.To4() != nil
-		if is4 == (preferred == "ip4") {
+		if is4 := ips[i].IP.To4() != nil; is4 == (preferred == "ip4") {
 			return &ips[i], nil
 		}
-		if other == nil {
-			other = &ips[i]
-		}
+		other = &ips[i]
 	}
 	if other == nil || !fallback {
-		return nil, failf("dns", "%s has no %s address", host, preferred)
+		return nil, failf("dns", "%s has no %s address, and ip_protocol_fallback is off", host, preferred)
 	}
 	return other, nil
 }
@@ -70,38 +70,60 @@ func lookupFailure(ctx context.Context, host string, err error) *failure {
 	return failf("dns", "%s could not be looked up: %s", host, err)
 }
 
-// classify says why a connection, or a request over it, failed.
+// network is "tcp" or "udp" with the digit that the address asks for.
+func network(base string, ip *net.IPAddr) string {
+	if ip.IP.To4() == nil {
+		return base + "6"
+	}
+	return base + "4"
+}
+
+// classify says why a connection, or what went over it, failed.
 func classify(ctx context.Context, err error, phase string) *failure {
-	var timeout interface{ Timeout() bool }
+	var known *failure
+	var timeout net.Error
 	var op *net.OpError
-	var tlsError interface{ isTLS() }
 	switch {
-	case errors.Is(ctx.Err(), context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
+	case errors.As(err, &known):
+		return known
+	case ctx.Err() != nil, errors.Is(err, os.ErrDeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
 		return failf("timeout", "time ran out %s", during(phase))
-	case errors.As(err, &tlsError), isTLSError(err):
+	case isTLSError(err):
 		return failf("tls", "TLS: %s", err)
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return failf("connect", "the connection was refused")
-	case errors.Is(err, os.ErrDeadlineExceeded):
-		return failf("timeout", "time ran out %s", during(phase))
 	case errors.As(err, &op) && op.Op == "dial", phase == "connect":
 		return failf("connect", "no connection: %s", err)
+	case errors.Is(err, syscall.ECONNRESET):
+		return failf(afterConnect(phase), "the connection was reset %s", during(phase))
+	case phase == "tls":
+		return failf("tls", "the TLS handshake failed: %s", err)
 	}
-	return failf("other", "%s", err)
+	return failf("other", "it broke off %s: %s", during(phase), err)
+}
+
+// afterConnect is the reason for a connection that ended in a phase.
+func afterConnect(phase string) string {
+	if phase == "tls" {
+		return "tls"
+	}
+	return "other"
 }
 
 func during(phase string) string {
 	switch phase {
+	case "resolve":
+		return "while the host was looked up"
 	case "connect":
 		return "while connecting"
 	case "tls":
 		return "in the TLS handshake"
-	case "processing":
+	case "processing", "request", "check", "rtt":
 		return "while waiting for the answer"
 	case "transfer":
 		return "while the body was read"
-	case "resolve":
-		return "while the host was looked up"
+	case "conversation":
+		return "in the conversation"
 	}
-	return "while " + phase
+	return "before anything was sent"
 }

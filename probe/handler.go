@@ -1,80 +1,125 @@
 package probe
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"io"
+	"math"
 	"net/http"
+	"net/textproto"
 	"strconv"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"github.com/prometheus/common/expfmt"
 )
 
-type hostnameKey struct{}
-
-func hostnameOf(ctx context.Context) string {
-	hostname, _ := ctx.Value(hostnameKey{}).(string)
-	return hostname
-}
-
-// defaultScrapeTimeout is for askers that do not tell theirs, as in blackbox_exporter.
-const defaultScrapeTimeout = 120 * time.Second
+const (
+	// defaultScrapeTimeout is for askers that do not tell theirs, as in blackbox_exporter.
+	defaultScrapeTimeout = 120 * time.Second
+	// maxScrapeTimeout bounds what they may tell.
+	maxScrapeTimeout = time.Hour
+)
 
 // ServeHTTP is /probe?module=&target=&hostname=&debug=true, as blackbox_exporter answers it.
 func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	query := r.URL.Query()
-	name, target := query.Get("module"), query.Get("target")
+	name, target, hostname := query.Get("module"), query.Get("target"), query.Get("hostname")
 	if name == "" {
 		name = "http_2xx"
 	}
 	s.mu.Lock()
-	m, demand := s.modules[name], s.demand
+	m, guard := s.modules[name], s.guard
 	s.mu.Unlock()
-	if m == nil {
+	timeout, err := s.demandTimeout(r)
+	switch {
+	case m == nil:
 		http.Error(w, fmt.Sprintf("Unknown module %q", name), http.StatusBadRequest)
 		return
-	}
-	if target == "" {
+	case target == "":
 		http.Error(w, "Target parameter is missing", http.StatusBadRequest)
 		return
-	}
-	allowed, mayFollow := demand.check(m.Prober, target)
-	if !allowed {
-		http.Error(w, "on_demand.allow does not let this target be probed; name it under probes:, or widen allow", http.StatusForbidden)
+	case err != nil:
+		http.Error(w, fmt.Sprintf("X-Prometheus-Scrape-Timeout-Seconds is no time: %s", err), http.StatusBadRequest)
 		return
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), s.demandTimeout(r))
-	defer cancel()
-	if hostname := query.Get("hostname"); hostname != "" {
-		ctx = context.WithValue(ctx, hostnameKey{}, hostname)
+	allowed, ok := guard.check(m.Prober, target, hostname)
+	if !ok {
+		http.Error(w, "on_demand.allow does not let this target be probed; name it under probes:, or widen on_demand.allow", http.StatusForbidden)
+		return
 	}
 	own := *m
-	own.mayFollow = mayFollow
-	result := once(ctx, &own, target)
-	if query.Get("debug") == "true" {
-		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-		fmt.Fprintf(w, "Logs for the probe:\n%s\n\nMetrics that would have been returned:\n", result.Log)
-		for _, sample := range result.Samples {
-			fmt.Fprintf(w, "%s\n", sample)
-		}
+	own.permit = allowed
+	if err := own.setHostname(hostname); err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
 	}
+	select {
+	case s.demand <- struct{}{}:
+		defer func() { <-s.demand }()
+	default:
+		http.Error(w, "too many probes are under way", http.StatusServiceUnavailable)
+		return
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), timeout)
+	defer cancel()
+	result := once(ctx, &own, target)
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(result)
-	promhttp.HandlerFor(registry, promhttp.HandlerOpts{}).ServeHTTP(w, r)
+	if query.Get("debug") == "true" {
+		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+		result.withLog().debug(w, registry, m)
+		return
+	}
+	promhttp.HandlerFor(registry, promhttp.HandlerOpts{ErrorHandling: promhttp.ContinueOnError}).ServeHTTP(w, r)
+}
+
+// setHostname takes the parameter hostname: an http module that has a Host header of its own must agree.
+func (m *prepared) setHostname(hostname string) error {
+	if hostname == "" {
+		return nil
+	}
+	for name, value := range m.HTTP.Headers {
+		if m.Prober == "http" && textproto.CanonicalMIMEHeaderKey(name) == "Host" && value != hostname {
+			return fmt.Errorf("host header defined both in module configuration (%s) and with URL-parameter 'hostname' (%s)", value, hostname)
+		}
+	}
+	m.hostname = hostname
+	return nil
 }
 
 // demandTimeout is what the scraper gives, less the offset.
-func (s *Service) demandTimeout(r *http.Request) time.Duration {
+func (s *Service) demandTimeout(r *http.Request) (time.Duration, error) {
 	timeout := defaultScrapeTimeout
-	if seconds, err := strconv.ParseFloat(r.Header.Get("X-Prometheus-Scrape-Timeout-Seconds"), 64); err == nil && seconds > 0 {
-		timeout = time.Duration(seconds * float64(time.Second))
+	if text := r.Header.Get("X-Prometheus-Scrape-Timeout-Seconds"); text != "" {
+		seconds, err := strconv.ParseFloat(text, 64)
+		if err != nil || math.IsNaN(seconds) || seconds < 0 {
+			return 0, fmt.Errorf("%q", text)
+		}
+		if seconds > 0 {
+			timeout = time.Duration(min(seconds, maxScrapeTimeout.Seconds()) * float64(time.Second))
+		}
 	}
 	if timeout > s.offset {
 		timeout -= s.offset
 	}
-	return timeout
+	return timeout, nil
+}
+
+// debug tells a person all about a probe, without secrets.
+func (r Result) debug(w io.Writer, registry *prometheus.Registry, m *prepared) {
+	fmt.Fprintf(w, "Logs for the probe:\n%s\n\n\nMetrics that would have been returned:\n", r.Log)
+	families, err := registry.Gather()
+	if err != nil {
+		fmt.Fprintf(w, "not all metrics can be shown: %s\n", m.mask.mask(err.Error()))
+	}
+	var text bytes.Buffer
+	for _, family := range families {
+		expfmt.MetricFamilyToText(&text, family) // a buffer takes all
+	}
+	fmt.Fprintf(w, "%s\n\n\nModule configuration:\n%s", m.mask.mask(text.String()), m.maskedYAML())
 }
 
 // Describe tells nothing: what a probe gives depends on how it goes.
@@ -87,21 +132,11 @@ func (r Result) Collect(metrics chan<- prometheus.Metric) {
 		for _, l := range s.Labels {
 			names, values = append(names, l.Name), append(values, l.Value)
 		}
-		metrics <- prometheus.MustNewConstMetric(prometheus.NewDesc(s.Name, s.Help, names, nil), prometheus.GaugeValue, s.Value, values...)
-	}
-}
-
-func (s Sample) String() string {
-	text := s.Name
-	for i, l := range s.Labels {
-		open := ","
-		if i == 0 {
-			open = "{"
+		desc := prometheus.NewDesc(s.Name, s.Help, names, nil)
+		metric, err := prometheus.NewConstMetric(desc, prometheus.GaugeValue, s.Value, values...)
+		if err != nil {
+			metric = prometheus.NewInvalidMetric(desc, err)
 		}
-		text += open + l.Name + "=" + strconv.Quote(l.Value)
+		metrics <- metric
 	}
-	if len(s.Labels) > 0 {
-		text += "}"
-	}
-	return text + " " + strconv.FormatFloat(s.Value, 'g', -1, 64)
 }

@@ -3,27 +3,34 @@ package probe
 import (
 	"context"
 	"fmt"
-	"sort"
+	"slices"
+	"strconv"
 	"strings"
+	"sync"
 	"time"
 )
 
 // A Result is one probe that has ended.
 type Result struct {
-	ID       uint64
+	ID       uint64 // of a scheduled probe: unique and rising while the program runs
 	Module   string
-	Target   string // masked
+	Target   string // without userinfo
 	When     time.Time
 	Duration time.Duration
+	Timeout  time.Duration
 	Success  bool
 	Reason   string // why it failed: dns, connect, tls, timeout, status, body, header, license, other; "" for success
-	Sentence string
+	Sentence string // the same in words; "" for success
 	Phases   []Phase
-	Samples  []Sample
-	Log      string
+	Samples  []Sample // what it exports; History leaves them out
+	Log      string   // without secrets
+
+	lines   []line // what Log is made of: most logs are never read
+	mask    masker
+	missing []string // metrics of the module that the body did not hold
 }
 
-// A Phase is a part of a probe's time.
+// A Phase is a part of a probe's time, in the order in which they were gone through.
 type Phase struct {
 	Name     string
 	Duration time.Duration
@@ -39,6 +46,19 @@ type Sample struct {
 // A Label is a name with its value.
 type Label struct{ Name, Value string }
 
+func (s Sample) String() string {
+	var text strings.Builder
+	text.WriteString(s.Name)
+	for i, l := range s.Labels {
+		text.WriteByte("{,"[min(i, 1)])
+		text.WriteString(l.Name + "=" + strconv.Quote(l.Value))
+	}
+	if len(s.Labels) > 0 {
+		text.WriteByte('}')
+	}
+	return text.String() + " " + strconv.FormatFloat(s.Value, 'g', -1, 64)
+}
+
 // A failure is why a probe did not succeed.
 type failure struct{ reason, sentence string }
 
@@ -48,38 +68,151 @@ func failf(reason, format string, args ...any) *failure {
 	return &failure{reason, fmt.Sprintf(format, args...)}
 }
 
-// A trace collects what a probe finds while it runs. It belongs to one goroutine.
-type trace struct {
-	began   time.Time
-	phase   string // what it is about, to tell where time ran out
-	phases  []Phase
-	samples []Sample
-	log     strings.Builder
-	mask    func(string) string
+// A line is one of a probe's log, put into words when somebody reads it.
+type line struct {
+	after  time.Duration
+	format string
+	args   []any
 }
 
-const maxTraceLog = 16 << 10
+// A trace collects what a probe finds while it runs. Callbacks of a connection may reach it after the probe has ended.
+type trace struct {
+	began time.Time
+	mask  masker
 
-func newTrace() *trace { return &trace{began: time.Now(), phase: "connect"} }
+	mu      sync.Mutex
+	ended   bool
+	phases  []phaseMark
+	samples []Sample
+	lines   []line
+	missed  []string
+}
 
-func (t *trace) gauge(name, help string, value float64, labels ...Label) {
-	t.samples = append(t.samples, Sample{name, help, labels, value})
+type phaseMark struct {
+	name  string
+	start time.Time
+}
+
+// Bounds of a probe's log and of its samples.
+const (
+	maxLines   = 100
+	maxQuote   = 200 // bytes of what a server sent, in a log line
+	maxSamples = 1000
+)
+
+func newTrace(mask masker) *trace {
+	return &trace{began: time.Now(), mask: mask, samples: make([]Sample, 0, 32)}
+}
+
+// enter begins a phase and ends the one before.
+func (t *trace) enter(phase string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if !t.ended {
+		t.phases = append(t.phases, phaseMark{phase, time.Now()})
+	}
+}
+
+// phase is the one that the probe is in.
+func (t *trace) phase() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if len(t.phases) == 0 {
+		return ""
+	}
+	return t.phases[len(t.phases)-1].name
 }
 
 func (t *trace) logf(format string, args ...any) {
-	if t.log.Len() < maxTraceLog {
-		fmt.Fprintf(&t.log, "%8.1f ms  %s\n", float64(time.Since(t.began).Microseconds())/1000, Mask(fmt.Sprintf(format, args...)))
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if !t.ended && len(t.lines) < maxLines {
+		t.lines = append(t.lines, line{time.Since(t.began), format, args})
 	}
 }
 
-func (t *trace) took(phase string, d time.Duration) {
-	for i := range t.phases {
-		if t.phases[i].Name == phase {
-			t.phases[i].Duration += d
+// gauge adds a sample. A server's own words may stand in labels: they are made valid, and a second sample with the
+// labels of an earlier one replaces it.
+func (t *trace) gauge(name, help string, value float64, labels ...Label) {
+	for i := range labels {
+		labels[i].Value = strings.ToValidUTF8(labels[i].Value, "\uFFFD")
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.ended {
+		return
+	}
+	for i := range t.samples {
+		if s := &t.samples[i]; s.Name == name && slices.Equal(s.Labels, labels) {
+			s.Value = value
 			return
 		}
 	}
-	t.phases = append(t.phases, Phase{phase, d})
+	if len(t.samples) < maxSamples {
+		t.samples = append(t.samples, Sample{name, help, labels, value})
+	}
+}
+
+// missing notes a metric that the body did not hold.
+func (t *trace) missing(metric string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.missed = append(t.missed, metric)
+}
+
+// finish closes the trace and makes it a result.
+func (t *trace) finish(r Result, failed *failure) Result {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	end := time.Now()
+	t.ended = true
+	r.When, r.Duration, r.Success, r.mask = t.began, end.Sub(t.began), failed == nil, t.mask
+	r.Phases = t.durations(end)
+	success := 1.0
+	last := line{r.Duration, "success", nil}
+	if failed != nil {
+		success = 0
+		r.Reason, r.Sentence = failed.reason, t.mask.mask(failed.sentence)
+		last = line{r.Duration, "failed (%s): %s", []any{failed.reason, failed.sentence}}
+	}
+	r.lines, r.missing = append(t.lines, last), t.missed
+	r.Samples = append(t.samples,
+		Sample{"probe_duration_seconds", "Returns how long the probe took to complete in seconds", nil, r.Duration.Seconds()},
+		Sample{"probe_success", "Displays whether or not the probe was a success", nil, success})
+	return r
+}
+
+// durations sums the phases by name: redirects go through them again.
+func (t *trace) durations(end time.Time) []Phase {
+	var phases []Phase
+	for i, mark := range t.phases {
+		until := end
+		if i+1 < len(t.phases) {
+			until = t.phases[i+1].start
+		}
+		at := slices.IndexFunc(phases, func(p Phase) bool { return p.Name == mark.name })
+		if at < 0 {
+			at = len(phases)
+			phases = append(phases, Phase{Name: mark.name})
+		}
+		phases[at].Duration += until.Sub(mark.start)
+	}
+	return phases
+}
+
+// withLog puts the log into words.
+func (r Result) withLog() Result {
+	var log strings.Builder
+	for _, l := range r.lines {
+		fmt.Fprintf(&log, "%8.1f ms  %s\n", float64(l.after.Microseconds())/1000, r.mask.mask(fmt.Sprintf(l.format, l.args...)))
+	}
+	r.Log = log.String()
+	return r
+}
+
+// quote is the beginning of what a server sent, as it can be shown.
+func quote(text []byte) string {
+	return strconv.Quote(strings.ToValidUTF8(string(text[:min(len(text), maxQuote)]), "\uFFFD"))
 }
 
 // A prober asks a target as a module says.
@@ -87,41 +220,28 @@ type prober func(ctx context.Context, target string, m *prepared, t *trace) *fai
 
 // probers are all there are.
 var probers = map[string]prober{
+	"dns":  probeDNS,
+	"grpc": probeGRPC,
 	"http": probeHTTP,
+	"icmp": probeICMP,
 	"tcp":  probeTCP,
+	"unix": probeUnix,
 }
 
-func proberNames() []string {
-	names := make([]string, 0, len(probers))
-	for name := range probers {
-		names = append(names, name)
-	}
-	sort.Strings(names)
-	return names
-}
+func proberNames() []string { return sortedKeys(probers) }
 
-// once runs one probe.
+// once runs one probe. The module's time limit holds where ctx has a later one.
 func once(ctx context.Context, m *prepared, target string) Result {
 	if m.Timeout > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, m.Timeout)
 		defer cancel()
 	}
-	t := newTrace()
-	t.logf("probing %s with module %s", target, m.name)
-	failed := m.prober(ctx, target, m, t)
-	r := Result{Module: m.name, Target: MaskURL(target), When: t.began, Duration: time.Since(t.began), Success: failed == nil, Phases: t.phases, Samples: t.samples}
-	success := 1.0
-	if failed != nil {
-		success = 0
-		r.Reason, r.Sentence = failed.reason, Mask(failed.sentence)
-		t.logf("failed (%s): %s", failed.reason, failed.sentence)
-	} else {
-		t.logf("success")
+	t := newTrace(m.mask)
+	r := Result{Module: m.name, Target: MaskURL(target)}
+	if deadline, ok := ctx.Deadline(); ok {
+		r.Timeout = deadline.Sub(t.began)
 	}
-	r.Log = t.log.String()
-	r.Samples = append(r.Samples,
-		Sample{"probe_duration_seconds", "Returns how long the probe took to complete in seconds", nil, r.Duration.Seconds()},
-		Sample{"probe_success", "Displays whether or not the probe was a success", nil, success})
-	return r
+	t.logf("probing %s with module %s, prober %s, in %s at most", r.Target, m.name, m.Prober, r.Timeout.Round(time.Millisecond))
+	return t.finish(r, m.prober(ctx, target, m, t))
 }

@@ -2,13 +2,12 @@ package probe
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
-	"net/http"
 	"net/url"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/go-kit/log"
@@ -28,49 +27,56 @@ type Options struct {
 type Service struct {
 	logger log.Logger
 	offset time.Duration
+	demand chan struct{} // a place for each probe of /probe under way
+	lastID atomic.Uint64
 
 	mu      sync.Mutex
 	ctx     context.Context // of Run; nil before
 	modules map[string]*prepared
-	demand  guard
+	guard   guard
 	targets []*target // in the order of the config
-	lastID  uint64
 	running sync.WaitGroup
 }
 
-// A prepared module has what probes need and what is the same for all of them.
+// A prepared module has what probes need and what is the same for all of them. It is never changed: what a single
+// probe wants otherwise is set in a copy.
 type prepared struct {
 	Module
-	name      string
-	prober    prober
-	tls       *tls.Config
-	authorize func(http.RoundTripper) http.RoundTripper
-	mayFollow func(*url.URL) bool // nil: redirects may go anywhere
-
-	metricError func(name string) // counts a metric of the body that is missing
+	permit
+	name       string
+	hostname   string // of /probe: the Host header, and the name for certificates; "" without
+	prober     prober
+	mask       masker
+	tls        *tlsSource
+	transports *transports
 }
 
 func prepare(name string, m Module) (*prepared, error) {
-	p := &prepared{Module: m, name: name, prober: probers[m.Prober], metricError: func(string) {}}
-	settings := &m.HTTP.TLSConfig
-	if m.Prober == "tcp" {
-		settings = &m.TCP.TLSConfig
+	p := &prepared{Module: m, name: name, prober: probers[m.Prober], mask: newMasker(&m)}
+	settings := map[string]*config.TLSConfig{
+		"http": &p.HTTP.Client.TLSConfig, "tcp": &p.TCP.TLSConfig, "dns": &p.DNS.TLSConfig, "grpc": &p.GRPC.TLSConfig, "unix": &p.Unix.TLSConfig,
+	}[m.Prober]
+	p.transports = &transports{settings: p.HTTP.Client}
+	if settings != nil {
+		p.tls = &tlsSource{settings: settings}
 	}
-	var err error
-	if p.tls, err = config.NewTLSConfig(settings); err != nil {
-		return nil, &fieldError{"modules." + name, err.Error()}
+	if p.prober == nil {
+		return nil, &fieldError{"modules." + name + ".prober", fmt.Sprintf("%q is no prober; known are %s", m.Prober, strings.Join(proberNames(), ", "))}
 	}
-	p.authorize = func(next http.RoundTripper) http.RoundTripper { return credentials(&p.HTTP, next) }
 	return p, nil
 }
 
+// maxOnDemand bounds the probes of /probe that run at one time.
+const maxOnDemand = 200
+
 // New prepares everything and probes nothing.
 func New(o Options) (*Service, error) {
-	s := &Service{logger: o.Logger, offset: o.TimeoutOffset}
+	s := &Service{logger: o.Logger, offset: o.TimeoutOffset, demand: make(chan struct{}, maxOnDemand)}
 	return s, s.Reload(o)
 }
 
-// Reload changes to other options, all or nothing. Targets that stay keep their counts and their clock.
+// Reload changes to other options, all or nothing. A pair of probe and target that stays keeps its counters, its
+// history and its clock; a probe of it that is under way ends as it began.
 func (s *Service) Reload(o Options) error {
 	modules := map[string]*prepared{}
 	for name, m := range o.Modules {
@@ -80,80 +86,73 @@ func (s *Service) Reload(o Options) error {
 		}
 		modules[name] = p
 	}
+	for i, schedule := range o.Probes {
+		if modules[schedule.Module] == nil {
+			return faultf(fmt.Sprintf("probes[%d].module", i), "there is no module %q; known are %s", schedule.Module, strings.Join(sortedKeys(modules), ", "))
+		}
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	old := map[string]*target{}
 	for _, t := range s.targets {
 		old[t.key()] = t
 	}
-	var targets []*target
+	s.targets = nil
 	for _, schedule := range o.Probes {
 		for _, address := range schedule.Targets {
-			t := newTarget(schedule, address, modules[schedule.Module], nodeOf(address, o.Nodes), s)
+			t := newTarget(schedule, address, s)
 			if before := old[t.key()]; before != nil {
-				t.takeOver(before)
+				delete(old, t.key())
+				t = before
 			}
-			targets = append(targets, t)
+			t.update(schedule, modules[schedule.Module], nodeOf(address, o.Nodes))
+			s.targets = append(s.targets, t)
+			s.start(t)
 		}
 	}
-	for _, t := range s.targets {
-		t.stop()
+	for _, gone := range old {
+		gone.stop()
 	}
-	s.modules, s.targets, s.demand = modules, targets, newGuard(o)
-	if s.ctx != nil {
-		s.startAll()
-	}
+	s.modules, s.guard = modules, newGuard(&o.Config)
 	if o.OnDemand.Allow.Any {
-		level.Warn(s.logger).Log("msg", "on_demand.allow is any: whoever reaches /probe can make this host connect to anything it reaches")
+		level.Warn(s.logger).Log("msg", "on_demand.allow is any: whoever reaches /probe can make this host connect to whatever it can reach")
 	}
 	return nil
 }
 
-func (s *Service) startAll() {
-	for _, t := range s.targets {
-		ctx, stop := context.WithCancel(s.ctx)
-		t.stop = stop
-		s.running.Go(func() { t.run(ctx) })
+// start is called with s locked. It starts a target that does not run yet.
+func (s *Service) start(t *target) {
+	if s.ctx == nil || t.started {
+		return
 	}
+	t.started = true
+	ctx, stop := context.WithCancel(s.ctx)
+	t.stop = stop
+	s.running.Go(func() { t.run(ctx) })
 }
 
 // Run probes on the clock until ctx ends.
 func (s *Service) Run(ctx context.Context) error {
 	s.mu.Lock()
 	s.ctx = ctx
-	s.startAll()
+	for _, t := range s.targets {
+		s.start(t)
+	}
 	s.mu.Unlock()
 	<-ctx.Done()
 	s.running.Wait()
 	return nil
 }
 
-// Once probes a target now.
+// Once probes a target now. Its error says that there is no such module; a probe that fails is a result.
 func (s *Service) Once(ctx context.Context, module, target string) (Result, error) {
 	s.mu.Lock()
-	m := s.modules[module]
+	m, known := s.modules[module], sortedKeys(s.modules)
 	s.mu.Unlock()
 	if m == nil {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		return Result{}, fmt.Errorf("there is no module %q; known are %s", module, strings.Join(preparedNames(s.modules), ", "))
+		return Result{}, fmt.Errorf("there is no module %q; known are %s", module, strings.Join(known, ", "))
 	}
-	return once(ctx, m, target), nil
-}
-
-func preparedNames(modules map[string]*prepared) []string {
-	plain := map[string]Module{}
-	for name := range modules {
-		plain[name] = Module{}
-	}
-	return sortedModules(plain)
-}
-
-func (s *Service) nextID() uint64 {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.lastID++
-	return s.lastID
+	return once(ctx, m, target).withLog(), nil
 }
 
 // nodeOf is the name of the node that a target is at, "" where it is none.
@@ -163,7 +162,7 @@ var errStuck = errors.New("a probe has not ended in twice its time")
 
 // Address is the host:port that a target is at, as a node's address is written.
 func Address(target string) string {
-	if !strings.Contains(target, "://") && strings.Contains(target, ":") {
+	if !strings.Contains(target, "://") && !strings.ContainsAny(target, "/@") && strings.Contains(target, ":") {
 		return target
 	}
 	u, err := url.Parse(withScheme(target))
@@ -171,7 +170,7 @@ func Address(target string) string {
 		return target
 	}
 	if u.Port() == "" {
-		return u.Host + map[string]string{"http": ":80", "https": ":443"}[u.Scheme]
+		return u.Host + ":" + defaultPorts[u.Scheme]
 	}
 	return u.Host
 }

@@ -6,81 +6,124 @@ import (
 	"crypto/x509"
 	"encoding/hex"
 	"errors"
+	"fmt"
+	"os"
 	"strings"
+	"sync"
 	"time"
+
+	"github.com/prometheus/common/config"
 )
 
 func isTLSError(err error) bool {
 	var record tls.RecordHeaderError
 	var alert tls.AlertError
 	var verify *tls.CertificateVerificationError
-	var host x509.HostnameError
-	var unknown x509.UnknownAuthorityError
-	var invalid x509.CertificateInvalidError
-	return errors.As(err, &record) || errors.As(err, &alert) || errors.As(err, &verify) || errors.As(err, &host) ||
-		errors.As(err, &unknown) || errors.As(err, &invalid) || strings.Contains(err.Error(), "tls: ") ||
+	return errors.As(err, &record) || errors.As(err, &alert) || errors.As(err, &verify) ||
+		strings.Contains(err.Error(), "tls: ") || strings.Contains(err.Error(), "x509: ") ||
 		strings.Contains(err.Error(), "server gave HTTP response to HTTPS client")
 }
 
-// tlsMetrics gives what is known of a connection's certificates.
-func (t *trace) tlsMetrics(state *tls.ConnectionState) {
-	t.gauge("probe_ssl_earliest_cert_expiry", "Returns last SSL chain expiry in unixtime", float64(earliestExpiry(state).Unix()))
-	t.gauge("probe_tls_version_info", "Returns the TLS version used or NaN when unknown", 1, Label{"version", tls.VersionName(state.Version)})
-	t.gauge("probe_tls_cipher_info", "Returns the TLS cipher negotiated during handshake", 1, Label{"cipher", tls.CipherSuiteName(state.CipherSuite)})
-	t.gauge("probe_ssl_last_chain_expiry_timestamp_seconds", "Returns last SSL chain expiry in timestamp", float64(lastChainExpiry(state).Unix()))
+// A tlsSource is the TLS settings of a module. They are built once, and again when the file of authorities has
+// changed; certificate and key are read at each handshake.
+type tlsSource struct {
+	settings *config.TLSConfig
+
+	mu       sync.Mutex
+	built    *tls.Config
+	modified time.Time
+	size     int64
+}
+
+// get gives a copy for one connection to host.
+func (s *tlsSource) get(host string) (*tls.Config, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.built == nil || s.changed() {
+		built, err := config.NewTLSConfig(s.settings)
+		if err != nil {
+			return nil, err
+		}
+		s.built = built
+	}
+	own := s.built.Clone()
+	if own.ServerName == "" {
+		own.ServerName = host
+	}
+	return own, nil
+}
+
+func (s *tlsSource) changed() bool {
+	if s.settings.CAFile == "" {
+		return false
+	}
+	info, err := os.Stat(s.settings.CAFile)
+	if err != nil {
+		return true
+	}
+	before, size := s.modified, s.size
+	s.modified, s.size = info.ModTime(), info.Size()
+	return !before.Equal(s.modified) || size != s.size
+}
+
+const (
+	helpEarliestExpiry = "Returns last SSL chain expiry in unixtime"
+	helpChainExpiry    = "Returns last SSL chain expiry in timestamp"
+	helpChainInfo      = "Contains SSL leaf certificate information"
+	helpTLSVersion     = "Returns the TLS version used or NaN when unknown"
+	helpTLSCipher      = "Returns the TLS cipher negotiated during handshake"
+)
+
+// leafMetrics gives what every prober tells of a TLS connection.
+func (t *trace) leafMetrics(state *tls.ConnectionState) {
+	t.gauge("probe_ssl_earliest_cert_expiry", helpEarliestExpiry, float64(earliestExpiry(state).Unix()))
+	t.gauge("probe_tls_version_info", helpTLSVersion, 1, Label{"version", tlsVersion(state.Version)})
+	if len(state.PeerCertificates) == 0 {
+		return
+	}
 	leaf := state.PeerCertificates[0]
 	sum := sha256.Sum256(leaf.Raw)
-	t.gauge("probe_ssl_last_chain_info", "Contains SSL leaf certificate information", 1,
+	t.gauge("probe_ssl_last_chain_info", helpChainInfo, 1,
 		Label{"fingerprint_sha256", hex.EncodeToString(sum[:])},
 		Label{"subject", leaf.Subject.String()},
 		Label{"issuer", leaf.Issuer.String()},
-		Label{"subjectalternative", alternatives(leaf)},
-		Label{"serialnumber", serial(leaf)})
+		Label{"subjectalternative", strings.Join(leaf.DNSNames, ",")},
+		Label{"serialnumber", fmt.Sprintf("%x", leaf.SerialNumber.Bytes())})
 }
 
-func earliestExpiry(state *tls.ConnectionState) time.Time {
-	var earliest time.Time
-	for _, cert := range state.PeerCertificates {
-		if earliest.IsZero() || cert.NotAfter.Before(earliest) {
-			earliest = cert.NotAfter
+func (t *trace) chainMetrics(state *tls.ConnectionState) {
+	t.leafMetrics(state)
+	t.gauge("probe_ssl_last_chain_expiry_timestamp_seconds", helpChainExpiry, float64(lastChainExpiry(state).Unix()))
+}
+
+func tlsVersion(version uint16) string {
+	if version < tls.VersionTLS10 || version > tls.VersionTLS13 {
+		return "unknown"
+	}
+	return tls.VersionName(version)
+}
+
+func earliestExpiry(state *tls.ConnectionState) time.Time { return earliest(state.PeerCertificates) }
+
+func earliest(certificates []*x509.Certificate) time.Time {
+	var first time.Time
+	for _, c := range certificates {
+		if first.IsZero() || c.NotAfter.Before(first) {
+			first = c.NotAfter
 		}
 	}
-	return earliest
+	return first
 }
 
 // lastChainExpiry is the expiry of the chain that lasts longest: each lasts as long as its shortest certificate.
 func lastChainExpiry(state *tls.ConnectionState) time.Time {
 	var last time.Time
 	for _, chain := range state.VerifiedChains {
-		var earliest time.Time
-		for _, cert := range chain {
-			if earliest.IsZero() || cert.NotAfter.Before(earliest) {
-				earliest = cert.NotAfter
-			}
-		}
-		if earliest.After(last) {
-			last = earliest
+		if end := earliest(chain); end.After(last) {
+			last = end
 		}
 	}
 	return last
 }
 
-func alternatives(cert *x509.Certificate) string {
-	names := append([]string{}, cert.DNSNames...)
-	names = append(names, cert.EmailAddresses...)
-	for _, ip := range cert.IPAddresses {
-		names = append(names, ip.String())
-	}
-	for _, uri := range cert.URIs {
-		names = append(names, uri.String())
-	}
-	return strings.Join(names, ",")
-}
-
-func serial(cert *x509.Certificate) string {
-	text := cert.SerialNumber.Text(16)
-	if len(text)%2 == 1 {
-		text = "0" + text
-	}
-	return strings.ToLower(text)
-}
+func tlsCipher(state *tls.ConnectionState) string { return tls.CipherSuiteName(state.CipherSuite) }

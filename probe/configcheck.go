@@ -1,0 +1,186 @@
+package probe
+
+import (
+	"fmt"
+	"net"
+	"net/url"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Validate checks a schedule on its own.
+func (s *Schedule) Validate() error {
+	switch {
+	case s.Name == "":
+		return faultf("name", "a probe needs a name, the label probe=")
+	case s.Interval <= 0:
+		return faultf("interval", "a probe needs an interval above zero; write for example 5s")
+	case s.Interval < 100*time.Millisecond:
+		return faultf("interval", "%s is too short; the shortest is 100ms", s.Interval)
+	case len(s.Targets) == 0:
+		return faultf("targets", "there is nothing to probe; name at least one target")
+	}
+	seen := map[string]int{}
+	for i, target := range s.Targets {
+		// The label target= has no userinfo: two targets that differ in it alone would be one series.
+		if first, twice := seen[MaskURL(target)]; twice {
+			return faultf(fmt.Sprintf("targets[%d]", i), "%s is targets[%d] already; remove one, or give it to a probe of another name", MaskURL(target), first)
+		}
+		seen[MaskURL(target)] = i
+	}
+	return nil
+}
+
+// Validate checks the sections against each other.
+func (c *Config) Validate() error {
+	names := map[string]bool{}
+	for i, s := range c.Probes {
+		if names[s.Name] {
+			return faultf(fmt.Sprintf("probes[%d].name", i), "two probes have the name %q; give each its own", s.Name)
+		}
+		names[s.Name] = true
+		m, known := c.Modules[s.Module]
+		if !known {
+			return faultf(fmt.Sprintf("probes[%d].module", i), "there is no module %q; known are %s", s.Module, strings.Join(sortedKeys(c.Modules), ", "))
+		}
+		for j, target := range s.Targets {
+			if err := checkTarget(m.Prober, target); err != nil {
+				return faultf(fmt.Sprintf("probes[%d].targets[%d]", i, j), "%s", err)
+			}
+		}
+	}
+	return c.checkMetrics()
+}
+
+// checkTarget tells what a prober could never probe.
+func checkTarget(prober, target string) error {
+	switch prober {
+	case "http", "grpc":
+		u, err := url.Parse(withScheme(target))
+		if err != nil || u.Hostname() == "" || strings.Contains(u.Host, ":") && u.Port() != "" && !isPort(u.Port()) {
+			return fmt.Errorf("%q is no URL; write http://HOST:PORT/", MaskURL(target))
+		}
+	case "tcp":
+		if host, port, err := net.SplitHostPort(target); err != nil || host == "" || port == "" {
+			return fmt.Errorf("%q is not HOST:PORT", MaskURL(target))
+		}
+	default:
+		if target == "" {
+			return fmt.Errorf("an empty target cannot be probed")
+		}
+	}
+	return nil
+}
+
+func isPort(text string) bool {
+	n, err := strconv.ParseUint(text, 10, 16)
+	return err == nil && n > 0
+}
+
+// checkMetrics keeps the families of body metrics consistent: one name has one help and one set of label names, and
+// no series comes from two places of a module.
+func (c *Config) checkMetrics() error {
+	type family struct{ module, help, labels string }
+	families := map[string]family{}
+	for _, name := range sortedKeys(c.Modules) {
+		series := map[string]bool{}
+		for i, metric := range c.Modules[name].HTTP.Metrics {
+			field := fmt.Sprintf("modules.%s.http.metrics[%d]", name, i)
+			own := family{name, metric.help(), strings.Join(sortedKeys(metric.Labels), ", ")}
+			if other, known := families[metric.Name]; !known {
+				families[metric.Name] = own
+			} else if other.labels != own.labels {
+				return faultf(field+".labels", "the metric %s has the labels %q here and %q in module %s; let them agree", metric.Name, own.labels, other.labels, other.module)
+			} else if other.help != own.help {
+				return faultf(field+".help", "the metric %s has another help in module %s; let them agree", metric.Name, other.module)
+			}
+			if key := metric.Name + fmt.Sprint(metric.Labels); series[key] {
+				return faultf(field, "the metric %s stands twice with the same labels; give one another label", metric.Name)
+			} else {
+				series[key] = true
+			}
+		}
+	}
+	return nil
+}
+
+var (
+	metricName = regexp.MustCompile(`^[a-zA-Z_:][a-zA-Z0-9_:]*$`)
+	labelName  = regexp.MustCompile(`^[a-zA-Z_][a-zA-Z0-9_]*$`)
+)
+
+func isLabelName(name string) bool {
+	return labelName.MatchString(name) && !strings.HasPrefix(name, "__")
+}
+
+// reservedPrefixes begin the names that the exporter gives itself.
+var reservedPrefixes = []string{"probe_", "nginx_", "fremisn_exporter_", "go_", "process_", "promhttp_", "scrape_"}
+
+func (b *BodyMetric) check(field string) error {
+	switch {
+	case b.Name == "":
+		return faultf(field+".name", "a metric needs a name")
+	case b.Path == "":
+		return faultf(field+".path", "a metric needs the path of its number in the answer")
+	case !metricName.MatchString(b.Name):
+		return faultf(field+".name", "%q is no metric name; take letters, digits and _", b.Name)
+	case slices.ContainsFunc(reservedPrefixes, func(prefix string) bool { return strings.HasPrefix(b.Name, prefix) }), b.Name == "up":
+		return faultf(field+".name", "%q clashes with the exporter's own metrics; take a name that does not begin with %s", b.Name, strings.Join(reservedPrefixes, ", "))
+	}
+	for name := range b.Labels {
+		if !isLabelName(name) {
+			return faultf(field+".labels", "%q is no label name", name)
+		}
+		if slices.Contains(ownLabels, name) {
+			return faultf(field+".labels", "the label %q is set by the exporter; take another name", name)
+		}
+	}
+	return nil
+}
+
+func (b *BodyMetric) help() string {
+	if b.Help != "" {
+		return b.Help
+	}
+	return "A number of the answer, found at the path that the module names."
+}
+
+func validateIPProtocol(protocol string) error {
+	switch protocol {
+	case "", "ip4", "ip6":
+		return nil
+	}
+	return faultf("preferred_ip_protocol", "%q is no IP protocol; write ip4 or ip6", protocol)
+}
+
+func validateSource(address string) error {
+	if address != "" && net.ParseIP(address) == nil {
+		return faultf("source_ip_address", "%q is no IP address", address)
+	}
+	return nil
+}
+
+// accepts tells whether an Accept-Encoding header asks for a compression.
+func accepts(header, compression string) bool {
+	if compression == "" || header == "" {
+		return true
+	}
+	star := false
+	for part := range strings.SplitSeq(header, ",") {
+		encoding, quality, weighted := strings.Cut(part, ";")
+		q := 1.0
+		if weighted {
+			q, _ = strconv.ParseFloat(strings.TrimPrefix(strings.TrimSpace(quality), "q="), 64)
+		}
+		switch strings.TrimSpace(encoding) {
+		case compression:
+			return q > 0
+		case "*":
+			star = q > 0
+		}
+	}
+	return star
+}

@@ -1,0 +1,146 @@
+package probe
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/tls"
+	"io"
+	"net"
+	"time"
+)
+
+// A conversation is steps of lines expected and sent over one connection.
+type conversation struct {
+	conn  net.Conn
+	lines *bufio.Scanner
+	host  string // for certificates
+	m     *prepared
+	t     *trace
+	steps []QueryResponse
+
+	regexFailed, bytesFailed float64
+}
+
+func converse(ctx context.Context, c conversation, secure bool) *failure {
+	// A probe that is cancelled ends at once, not at its deadline.
+	raw := c.conn
+	stop := context.AfterFunc(ctx, func() { raw.SetDeadline(time.Unix(1, 0)) })
+	defer stop()
+	if secure {
+		if failed := c.secure(ctx); failed != nil {
+			return failed
+		}
+	}
+	defer func() {
+		c.t.gauge("probe_failed_due_to_regex", "Indicates if probe failed due to regex", c.regexFailed)
+		c.t.gauge("probe_failed_due_to_bytes", "Indicates if probe failed due to bytes", c.bytesFailed)
+	}()
+	c.lines = bufio.NewScanner(c.conn)
+	if len(c.steps) > 0 {
+		c.t.enter("conversation")
+	}
+	for i := range c.steps {
+		if failed := c.step(ctx, i); failed != nil {
+			return failed
+		}
+	}
+	return nil
+}
+
+// secure goes over to TLS on the connection.
+func (c *conversation) secure(ctx context.Context) *failure {
+	c.t.enter("tls")
+	settings, err := c.m.tls.get(c.host)
+	if err != nil {
+		return failf("tls", "the settings of TLS cannot be used: %s", err)
+	}
+	if settings.ServerName == "" && !settings.InsecureSkipVerify {
+		return failf("tls", "a certificate cannot be held against a path; give tls_config.server_name")
+	}
+	conn := tls.Client(c.conn, settings)
+	if err := conn.HandshakeContext(ctx); err != nil {
+		return classify(ctx, err, "tls")
+	}
+	state := conn.ConnectionState()
+	c.t.chainMetrics(&state)
+	c.t.logf("TLS handshake done: %s, %s", tlsVersion(state.Version), tls.CipherSuiteName(state.CipherSuite))
+	c.conn, c.lines = conn, bufio.NewScanner(conn)
+	return nil
+}
+
+func (c *conversation) step(ctx context.Context, i int) *failure {
+	step := &c.steps[i]
+	send := []byte(step.Send)
+	if step.Expect.Regexp != nil {
+		match, failed := c.expect(ctx, step.Expect)
+		if failed != nil {
+			return failed
+		}
+		send = step.Expect.Expand(nil, send, c.lines.Bytes(), match)
+		c.info(step, match)
+	}
+	if step.ExpectBytes != "" {
+		if failed := c.expectBytes(ctx, []byte(step.ExpectBytes)); failed != nil {
+			return failed
+		}
+	}
+	if len(send) > 0 {
+		// What is sent may be a password: the log tells its length alone.
+		c.t.logf("step %d sends %d bytes", i+1, len(send)+1)
+		if _, err := c.conn.Write(append(send, '\n')); err != nil {
+			return classify(ctx, err, "conversation")
+		}
+	}
+	if step.StartTLS {
+		if failed := c.secure(ctx); failed != nil {
+			return failed
+		}
+		c.t.enter("conversation")
+	}
+	return nil
+}
+
+// expect reads lines until one matches.
+func (c *conversation) expect(ctx context.Context, expression Regexp) ([]int, *failure) {
+	for c.lines.Scan() {
+		line := c.lines.Bytes()
+		c.t.logf("read %s", quote(line))
+		if match := expression.FindSubmatchIndex(line); match != nil {
+			c.regexFailed = 0
+			return match, nil
+		}
+	}
+	if err := c.lines.Err(); err != nil {
+		return nil, classify(ctx, err, "conversation")
+	}
+	c.regexFailed = 1
+	return nil, failf("body", "the connection ended before a line matched %q", expression)
+}
+
+func (c *conversation) expectBytes(ctx context.Context, want []byte) *failure {
+	got := make([]byte, len(want))
+	if n, err := io.ReadFull(c.conn, got); err == io.ErrUnexpectedEOF {
+		return failf("body", "%d bytes came where %d are expected", n, len(want))
+	} else if err != nil {
+		return classify(ctx, err, "conversation")
+	}
+	if c.bytesFailed = 0; !bytes.Equal(got, want) {
+		c.bytesFailed = 1
+		return failf("body", "the bytes that came are not those expected: %s", quote(got))
+	}
+	return nil
+}
+
+// info gives what an expression caught as labels.
+func (c *conversation) info(step *QueryResponse, match []int) {
+	if step.Labels == nil {
+		return
+	}
+	var labels []Label
+	for _, l := range step.Labels {
+		value := step.Expect.Expand(nil, []byte(l.Value), c.lines.Bytes(), match)
+		labels = append(labels, Label{l.Name, string(value[:min(len(value), maxQuote)])})
+	}
+	c.t.gauge("probe_expect_info", "Explicit content matched", 1, labels...)
+}

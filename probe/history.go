@@ -1,0 +1,70 @@
+package probe
+
+import "time"
+
+// How many results are kept of each target. Failures are kept for longer: the latest ones stay, however many
+// successes came since.
+const (
+	keepRecent = 20
+	keepFailed = 20
+)
+
+type history struct {
+	recent, failed []Result // latest last
+}
+
+func (h *history) add(r Result) {
+	r.Samples = nil // the bulk of a result
+	h.recent = keep(h.recent, r, keepRecent)
+	if !r.Success {
+		h.failed = keep(h.failed, r, keepFailed)
+	}
+}
+
+func keep(results []Result, r Result, most int) []Result {
+	if len(results) == most {
+		copy(results, results[1:])
+		results[most-1] = r
+		return results
+	}
+	return append(results, r)
+}
+
+// latestFirst gives all that is kept; failures go further back.
+func (h *history) latestFirst() []Result {
+	var all []Result
+	for i := len(h.recent) - 1; i >= 0; i-- {
+		all = append(all, h.recent[i])
+	}
+	for i := len(h.failed) - 1; i >= 0; i-- {
+		if h.failed[i].ID < h.recent[0].ID {
+			all = append(all, h.failed[i])
+		}
+	}
+	return all
+}
+
+// History is what is kept of a target's results.
+type History struct {
+	Probe, Target, Node, Module string
+	Interval                    time.Duration
+	Results                     []Result // latest first; failures go further back than successes
+}
+
+// History gives every target with its results, their logs in words, without secrets.
+func (s *Service) History() []History {
+	s.mu.Lock()
+	targets := s.targets
+	s.mu.Unlock()
+	all := make([]History, 0, len(targets))
+	for _, t := range targets {
+		t.mu.Lock()
+		h := History{Probe: t.probe, Target: t.masked, Node: t.node, Module: t.module.name, Interval: t.every, Results: t.history.latestFirst()}
+		t.mu.Unlock()
+		for i := range h.Results {
+			h.Results[i] = h.Results[i].withLog()
+		}
+		all = append(all, h)
+	}
+	return all
+}

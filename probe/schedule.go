@@ -1,0 +1,184 @@
+package probe
+
+import (
+	"context"
+	"hash/fnv"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/go-kit/log"
+	"github.com/go-kit/log/level"
+)
+
+// defaultTimeout is for modules that have none, where the interval is not shorter.
+const defaultTimeout = 10 * time.Second
+
+// firstWithin is how soon a target of a long interval is probed for the first time.
+const firstWithin = 5 * time.Second
+
+// A target is probed on its own clock.
+type target struct {
+	probe   string // the name of the schedule
+	address string
+	masked  string
+	service *Service
+	started bool // guarded by the service's lock
+	stop    context.CancelFunc
+	changed chan struct{} // tells run of another interval
+	logger  log.Logger
+
+	mu      sync.Mutex // guards what follows
+	module  *prepared
+	node    string
+	every   time.Duration
+	counts  counts
+	last    *Result
+	history history
+	begun   time.Time     // of the probe under way; zero without
+	limit   time.Duration // of the probe under way
+	silent  map[string]bool
+}
+
+func newTarget(schedule Schedule, address string, s *Service) *target {
+	t := &target{
+		probe: schedule.Name, address: address, masked: MaskURL(address), service: s, stop: func() {},
+		changed: make(chan struct{}, 1), counts: newCounts(), silent: map[string]bool{},
+	}
+	t.logger = log.With(s.logger, "probe", schedule.Name, "target", t.masked)
+	return t
+}
+
+// key tells targets apart. The series of a target have no userinfo: one whose password has changed stays the same.
+func (t *target) key() string { return t.probe + "\x00" + t.masked }
+
+// update gives the target what a config says of it.
+func (t *target) update(schedule Schedule, module *prepared, node string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.every != 0 && t.every != schedule.Interval {
+		select {
+		case t.changed <- struct{}{}:
+		default:
+		}
+	}
+	t.every, t.module, t.node = schedule.Interval, module, node
+	for _, metric := range module.HTTP.Metrics {
+		if _, known := t.counts.metricErrors[metric.Name]; !known {
+			t.counts.metricErrors[metric.Name] = 0
+		}
+	}
+}
+
+func (t *target) interval() time.Duration {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.every
+}
+
+// run probes until ctx ends. Probes of a target never overlap: one that takes longer than the interval lets the next
+// ones fall out. The first comes soon; from the second on they keep to the target's own place in the interval.
+func (t *target) run(ctx context.Context) {
+	interval := t.interval()
+	next := time.Now().Add(t.share(min(interval, firstWithin)))
+	first := true
+	timer := time.NewTimer(time.Until(next))
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.changed:
+			interval = t.interval()
+			next = t.place(time.Now(), interval)
+		case <-timer.C:
+			t.probeOnce(ctx)
+			now := time.Now()
+			if first {
+				// Half an interval at least, for the first may have come just before the target's place.
+				next, first = t.place(now.Add(interval/2), interval), false
+			}
+			for !next.After(now) {
+				next = next.Add(interval)
+			}
+		}
+		timer.Reset(time.Until(next))
+	}
+}
+
+// share is a part of a time: always the same for one target, another for each.
+func (t *target) share(of time.Duration) time.Duration {
+	sum := fnv.New64a()
+	sum.Write([]byte(t.key()))
+	return time.Duration(sum.Sum64() % uint64(of))
+}
+
+// place is the first time after the given one at which the target is due. It does not depend on when the program
+// started: restarts do not bunch the targets of a fleet.
+func (t *target) place(after time.Time, interval time.Duration) time.Time {
+	since := (after.UnixNano() - int64(t.share(interval))) % int64(interval)
+	if since < 0 {
+		since += int64(interval)
+	}
+	return after.Add(interval - time.Duration(since))
+}
+
+func (t *target) probeOnce(ctx context.Context) {
+	t.mu.Lock()
+	module := t.module
+	limit := module.Timeout
+	if limit <= 0 {
+		limit = min(defaultTimeout, t.every)
+	}
+	t.begun, t.limit = time.Now(), limit
+	t.mu.Unlock()
+	limited, cancel := context.WithTimeout(ctx, limit)
+	r := once(limited, module, t.address)
+	cancel()
+	if ctx.Err() != nil {
+		return // cut short by a reload or the end; says nothing about the target
+	}
+	r.ID = t.service.lastID.Add(1)
+	t.record(r)
+}
+
+func (t *target) record(r Result) {
+	t.mu.Lock()
+	before := t.last
+	t.begun = time.Time{}
+	t.counts.add(r)
+	t.history.add(r)
+	t.last = &r
+	missing := t.newlyMissing(r)
+	t.mu.Unlock()
+	switch {
+	case !r.Success && (before == nil || before.Success || before.Reason != r.Reason):
+		level.Warn(t.logger).Log("msg", "probe failed", "reason", r.Reason, "why", r.Sentence)
+	case r.Success && before != nil && !before.Success:
+		level.Info(t.logger).Log("msg", "probe succeeds again")
+	}
+	for _, metric := range missing {
+		level.Warn(t.logger).Log("msg", "a metric is missing in the answer, or is no number", "metric", metric)
+	}
+}
+
+// newlyMissing gives the metrics that were there, or not yet asked for, and are missing now: each is logged once.
+func (t *target) newlyMissing(r Result) []string {
+	if !r.Success {
+		return nil
+	}
+	var fresh []string
+	for name := range t.counts.metricErrors {
+		missing := slices.Contains(r.missing, name)
+		if missing && !t.silent[name] {
+			fresh = append(fresh, name)
+		}
+		t.silent[name] = missing
+	}
+	return fresh
+}
+
+// stuck tells whether a probe has not ended in twice its time.
+func (t *target) stuck() bool {
+	return !t.begun.IsZero() && time.Since(t.begun) > 2*t.limit+time.Second
+}
