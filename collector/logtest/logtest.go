@@ -148,7 +148,7 @@ func (w *Writer) next() map[string]string {
 		"request_length":      strconv.Itoa(200 + r.IntN(200000)),
 		"limit_req_status":    "PASSED",
 	}
-	request["request"] = choose(r, "POST", "POST", "POST", "GET", "PUT", "HEAD") + " " +
+	request["request"] = choose(r, "POST", "POST", "POST", "POST", "POST", "POST", "GET", "GET", "PUT", "HEAD") + " " +
 		choose(r, "/v1/face/recognition", "/v1/face/enrollment", "/v1/face/match?k=1", "/v1/healthcheck", "/", "/v1/get-limit-usage") + " HTTP/1.1"
 	body := 50 + r.IntN(5000)
 	request["body_bytes_sent"], request["bytes_sent"] = strconv.Itoa(body), strconv.Itoa(body+180)
@@ -158,7 +158,11 @@ func (w *Writer) next() map[string]string {
 	case odd < w.Odd+w.Retries:
 		w.attempts(request, 2+r.IntN(2), choose(r, "200", "200", "502"))
 	default:
-		w.attempts(request, 1, choose(r, "200", "200", "200", "200", "200", "200", "404", "400", "500"))
+		status := "200"
+		if r.IntN(25) == 0 {
+			status = choose(r, "404", "400", "500")
+		}
+		w.attempts(request, 1, status)
 	}
 	return request
 }

@@ -1,5 +1,7 @@
 package ledger
 
+import "encoding/binary"
+
 // A Histogram counts observations of whole milliseconds. Nothing in it is locked.
 type Histogram struct {
 	Meta
@@ -27,35 +29,41 @@ func (e *Exemplar) ID() string { return string(e.id[:e.length]) }
 
 // Observe adds one observation.
 func (h *Histogram) Observe(ms int64) {
-	i := h.layout.bucket(uint64(ms))
+	h.add(uint64(ms))
+}
+
+// add counts an observation and returns its classic bucket.
+func (h *Histogram) add(ms uint64) int {
+	i, classic := h.layout.bucket(ms)
 	if i >= len(h.counts) {
 		h.grow(i)
 	}
 	h.counts[i]++
-	h.SumMillis += uint64(ms)
+	h.SumMillis += ms
+	return classic
 }
 
 // ObserveWithID adds one observation and keeps the id with it, unless it is longer than MaxExemplarID.
 func (h *Histogram) ObserveWithID(ms int64, id []byte, now int64) {
-	i := h.layout.bucket(uint64(ms))
-	if i >= len(h.counts) {
-		h.grow(i)
-	}
-	h.counts[i]++
-	h.SumMillis += uint64(ms)
+	classic := h.add(uint64(ms))
 	if len(id) == 0 || len(id) > MaxExemplarID {
 		return
 	}
 	if h.Exemplars == nil {
 		h.Exemplars = make([]Exemplar, len(h.layout.Classic)+1)
 	}
-	e := &h.Exemplars[h.layout.classic[i]]
+	e := &h.Exemplars[classic]
 	e.Millis, e.Time, e.length = uint64(ms), now, uint8(len(id))
-	if len(id) == 32 { // what NGINX writes
-		*(*[32]byte)(e.id[:32]) = [32]byte(id)
+	if len(id) != 32 {
+		copy(e.id[:], id)
 		return
 	}
-	copy(e.id[:], id)
+	// What NGINX writes, in four moves.
+	order := binary.LittleEndian
+	order.PutUint64(e.id[0:], order.Uint64(id[0:]))
+	order.PutUint64(e.id[8:], order.Uint64(id[8:]))
+	order.PutUint64(e.id[16:], order.Uint64(id[16:]))
+	order.PutUint64(e.id[24:], order.Uint64(id[24:]))
 }
 
 func (h *Histogram) grow(i int) {

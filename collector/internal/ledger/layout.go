@@ -16,10 +16,10 @@ const NativeSchema = 3
 type Layout struct {
 	Classic []float64 // upper bounds in seconds, without +Inf
 
-	upper   []uint64 // of each joint bucket: the greatest milliseconds in it; the last takes everything
-	classic []uint16 // of each joint bucket: the classic bucket it is part of, len(Classic) for +Inf
-	native  []int16  // of each joint bucket: the index of the native bucket; zeroBucket for the first
-	table   [tableMillis]uint16
+	upper   []uint64            // of each joint bucket: the greatest milliseconds in it; the last takes everything
+	classic []uint16            // of each joint bucket: the classic bucket it is part of, len(Classic) for +Inf
+	native  []int16             // of each joint bucket: the index of the native bucket; zeroBucket for the first
+	table   [tableMillis]uint32 // the joint bucket, and the classic one in the upper half
 }
 
 const (
@@ -57,17 +57,20 @@ func NewLayout(classic []float64) *Layout {
 		l.native = append(l.native, int16(index))
 	}
 	for ms := range l.table {
-		l.table[ms] = uint16(l.search(uint64(ms)))
+		i := l.search(uint64(ms))
+		l.table[ms] = uint32(i) | uint32(l.classic[i])<<16
 	}
 	return l
 }
 
-// bucket is the joint bucket of an observation.
-func (l *Layout) bucket(ms uint64) int {
+// bucket is the joint bucket of an observation, and the classic one.
+func (l *Layout) bucket(ms uint64) (joint, classic int) {
 	if ms < tableMillis {
-		return int(l.table[ms])
+		both := l.table[ms]
+		return int(both & 0xffff), int(both >> 16)
 	}
-	return l.search(ms)
+	joint = l.search(ms)
+	return joint, int(l.classic[joint])
 }
 
 func (l *Layout) search(ms uint64) int {

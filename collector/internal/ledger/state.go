@@ -213,7 +213,7 @@ func (l *Ledger) restoreHistogram(family int, kept keptHistogram, r *stateReader
 	h := l.families[family].histograms[i]
 	h.SumMillis = kept.sum
 	for _, b := range kept.buckets {
-		j := l.layout.bucket(b.upper)
+		j, _ := l.layout.bucket(b.upper)
 		if j >= len(h.counts) {
 			h.grow(j)
 		}

@@ -76,7 +76,7 @@ func quickSize(w uint64) (number int64, n int) {
 // status reads three digits from the low bytes of w, Absent if they are none.
 func status(w uint64) int64 {
 	x := w ^ 0x303030
-	if x&0xf0f0f0 != 0 || (x+0x060606)&0xf0f0f0 != 0 {
+	if (x|x+0x060606)&0xf0f0f0 != 0 {
 		return Absent
 	}
 	return int64(x&0xff)*100 + int64(x>>8&0xff)*10 + int64(x>>16&0xff)
@@ -85,7 +85,7 @@ func status(w uint64) int64 {
 // quickMillis reads "s.mmm" with one digit of seconds from the low five bytes of w, Absent if it is not that.
 func quickMillis(w uint64) int64 {
 	x := w ^ 0x3030302e30
-	if x&0xf0f0f0fff0 != 0 || (x+0x0606060006)&0xf0f0f0fff0 != 0 {
+	if (x|x+0x0606060006)&0xf0f0f0fff0 != 0 {
 		return Absent
 	}
 	return int64(x&0xff)*1000 + int64(x>>16&0xff)*100 + int64(x>>24&0xff)*10 + int64(x>>32&0xff)

@@ -151,7 +151,7 @@ func (p *Parser) Parse(b []byte, start, end int, r *Record) bool {
 			p.request(b, t, value, pos-int(s.length), r)
 			continue
 		case kindID:
-			if !t.has(pos, s.spread) && s.at(t, pos+32, end) {
+			if !t.has(pos, s.spread) && s.at(t, pos+32, end) && t.byte(pos+31) != '\\' {
 				pos += 32 + int(s.length)
 			} else if pos = s.skip(b, t, pos, end); pos < 0 {
 				return p.fail(value-start, s)
