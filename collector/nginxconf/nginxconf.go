@@ -41,6 +41,7 @@ type Config struct {
 	LimitReqs   []LimitReq
 	LimitConns  []LimitConn
 	StatusPages []StatusPage
+	Proxies     []Proxy
 
 	LimitReqStatus  int // of the http level, 503 where unset
 	LimitConnStatus int
@@ -121,4 +122,15 @@ type StatusPage struct {
 	Pos
 	URL     string // http://127.0.0.1:8080/nginx_status or unix:/run/nginx.sock:/nginx_status
 	Allowed bool   // allow and deny let 127.0.0.1 (or the socket) in
+}
+
+// A Proxy is one proxy_pass of http, with what is in force there.
+type Proxy struct {
+	Pos
+	Upstream     string     // the group that it names, "" where it names a host
+	HTTPVersion  string     // proxy_http_version, "" where unset
+	Connection   string     // what proxy_set_header gives Connection; "close" where unset
+	NextUpstream []string   // proxy_next_upstream, nil where unset
+	LimitReqs    []LimitReq // in force there
+	LogOff       Pos        // of the access_log off in force; its Line is 0 where requests are logged
 }

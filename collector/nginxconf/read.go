@@ -2,10 +2,8 @@ package nginxconf
 
 import (
 	"fmt"
-	"net"
 	"strconv"
 	"strings"
-	"time"
 )
 
 const defaultLimitStatus = 503
@@ -29,6 +27,7 @@ type scope struct {
 	listens         []listen
 	rules           []rule // allow and deny in force
 	location        string
+	proxy           proxyScope
 }
 
 // A rule is one allow or deny.
@@ -103,7 +102,7 @@ func (r *reading) http(http *directive) error {
 // read.
 func (r *reading) block(directives []*directive, s scope, isHTTP bool) error {
 	own := s
-	own.rules = nil
+	own.rules, own.proxy.headers, own.proxy.limits = nil, nil, nil
 	for _, d := range directives {
 		if err := r.setting(d, &own); err != nil {
 			return err
@@ -112,6 +111,7 @@ func (r *reading) block(directives []*directive, s scope, isHTTP bool) error {
 	if own.rules == nil {
 		own.rules = s.rules
 	}
+	own.proxy.inherit(s.proxy)
 	if isHTTP {
 		r.config.LimitReqStatus, r.config.LimitConnStatus = own.limitReqStatus, own.limitConnStatus
 		if !own.hasAccessLog && r.anyServerWithoutLog(directives) {
@@ -144,6 +144,9 @@ func (r *reading) setting(d *directive, s *scope) error {
 		}
 	case "access_log":
 		s.hasAccessLog = true
+		s.proxy.accessLog(d)
+	case "proxy_http_version", "proxy_next_upstream", "proxy_set_header", "limit_req":
+		s.proxy.setting(d)
 	case "listen":
 		if err := d.wants(1, -1); err != nil {
 			return err
@@ -166,9 +169,13 @@ func (r *reading) use(d *directive, s scope) error {
 	case "error_log":
 		return r.errorLog(d)
 	case "limit_req":
-		return r.limitReq(d, s)
+		l, err := r.limitReq(d, s)
+		r.config.LimitReqs = append(r.config.LimitReqs, l)
+		return err
 	case "limit_conn":
 		return r.limitConn(d, s)
+	case "proxy_pass":
+		return r.proxyPass(d, s)
 	case "stub_status":
 		r.status = append(r.status, pendingStatus{d.Pos, s})
 	case "server":
@@ -300,184 +307,4 @@ func (r *reading) addErrorLog(log ErrorLog) {
 		r.errors[key] = true
 		r.config.ErrorLogs = append(r.config.ErrorLogs, log)
 	}
-}
-
-// parameter is the value of name=value among the arguments, "" without it.
-func (d *directive) parameter(name string) string {
-	for _, arg := range d.args {
-		if value, ok := strings.CutPrefix(arg, name+"="); ok {
-			return value
-		}
-	}
-	return ""
-}
-
-func (d *directive) hasFlag(name string) bool {
-	for _, arg := range d.args {
-		if arg == name {
-			return true
-		}
-	}
-	return false
-}
-
-func (r *reading) limitReqZone(d *directive) error {
-	name, _, _ := strings.Cut(d.parameter("zone"), ":")
-	if name == "" {
-		return errorAt(d, `"limit_req_zone" must have "zone" parameter`)
-	}
-	rate := d.parameter("rate")
-	text, unit := rate, 1.0
-	if cut, ok := strings.CutSuffix(rate, "r/s"); ok {
-		text = cut
-	} else if cut, ok := strings.CutSuffix(rate, "r/m"); ok {
-		text, unit = cut, 60
-	}
-	n, err := strconv.Atoi(text)
-	if rate != "" && (err != nil || n <= 0) {
-		return errorAt(d, "invalid rate %q", "rate="+rate)
-	}
-	if rate == "" {
-		n = 1
-	}
-	r.zones[name] = float64(n) / unit
-	return nil
-}
-
-func (r *reading) limitReq(d *directive, s scope) error {
-	zone := d.parameter("zone")
-	rate, known := r.zones[zone]
-	if !known {
-		return errorAt(d, "zero size shared memory zone %q", zone)
-	}
-	l := LimitReq{Pos: d.Pos, Zone: zone, Rate: rate, Status: s.limitReqStatus}
-	var err error
-	if l.Burst, err = d.number("burst"); err != nil {
-		return err
-	}
-	if l.Delay, err = d.number("delay"); err != nil {
-		return err
-	}
-	if d.hasFlag("nodelay") {
-		l.Delay = -1
-	}
-	r.config.LimitReqs = append(r.config.LimitReqs, l)
-	return nil
-}
-
-// number is the value of name=value, 0 without it.
-func (d *directive) number(name string) (int, error) {
-	text := d.parameter(name)
-	if text == "" {
-		return 0, nil
-	}
-	n, err := strconv.Atoi(text)
-	if err != nil || n < 0 {
-		return 0, errorAt(d, "invalid parameter %q", name+"="+text)
-	}
-	return n, nil
-}
-
-func (r *reading) limitConn(d *directive, s scope) error {
-	if err := d.wants(2, 2); err != nil {
-		return err
-	}
-	n, err := strconv.Atoi(d.args[1])
-	if err != nil || n <= 0 {
-		return errorAt(d, "invalid number of connections %q", d.args[1])
-	}
-	r.config.LimitConns = append(r.config.LimitConns, LimitConn{Pos: d.Pos, Zone: d.args[0], Limit: n, Status: s.limitConnStatus})
-	return nil
-}
-
-func (r *reading) upstream(d *directive) error {
-	if err := d.wants(1, 1); err != nil {
-		return err
-	}
-	u := Upstream{Pos: d.Pos, Name: d.args[0]}
-	for _, inner := range d.block {
-		var err error
-		switch inner.name {
-		case "server":
-			var server Server
-			if server, err = readServer(inner); err == nil {
-				u.Servers = append(u.Servers, server)
-			}
-		case "zone":
-			if err = inner.wants(1, 2); err == nil {
-				u.Zone = inner.args[0]
-			}
-		case "keepalive":
-			if err = inner.wants(1, 1); err == nil {
-				if u.Keepalive, err = strconv.Atoi(inner.args[0]); err != nil || u.Keepalive <= 0 {
-					err = errorAt(inner, "invalid value %q in \"keepalive\" directive", inner.args[0])
-				}
-			}
-		case "least_conn", "ip_hash", "hash", "random":
-			u.Method = inner.name
-		}
-		if err != nil {
-			return err
-		}
-	}
-	if len(u.Servers) == 0 {
-		return errorAt(d, "no servers are inside upstream")
-	}
-	r.config.Upstreams = append(r.config.Upstreams, u)
-	return nil
-}
-
-func readServer(d *directive) (Server, error) {
-	if len(d.args) == 0 {
-		return Server{}, errorAt(d, `invalid number of arguments in "server" directive`)
-	}
-	s := Server{Pos: d.Pos, Address: withPort(d.args[0]), Weight: 1, MaxFails: 1, FailTimeout: 10 * time.Second}
-	for _, arg := range d.args[1:] {
-		name, value, _ := strings.Cut(arg, "=")
-		var err error
-		switch name {
-		case "weight":
-			if s.Weight, err = strconv.Atoi(value); s.Weight <= 0 {
-				err = strconv.ErrRange
-			}
-		case "max_conns":
-			s.MaxConns, err = strconv.Atoi(value)
-		case "max_fails":
-			s.MaxFails, err = strconv.Atoi(value)
-		case "fail_timeout":
-			s.FailTimeout, err = parseTime(value)
-		case "backup":
-			s.Backup = true
-		case "down":
-			s.Down = true
-		}
-		if err != nil {
-			return Server{}, errorAt(d, "invalid parameter %q", arg)
-		}
-	}
-	return s, nil
-}
-
-// parseTime reads NGINX's times: 10, 10s, 1m30s, 500ms; see https://nginx.org/en/docs/syntax.html.
-func parseTime(text string) (time.Duration, error) {
-	if n, err := strconv.Atoi(text); err == nil && n >= 0 {
-		return time.Duration(n) * time.Second, nil
-	}
-	text = strings.ReplaceAll(text, " ", "")
-	if days, ok := strings.CutSuffix(text, "d"); ok {
-		n, err := strconv.Atoi(days)
-		return time.Duration(n) * 24 * time.Hour, err
-	}
-	return time.ParseDuration(text)
-}
-
-// withPort is an address as $upstream_addr shows it.
-func withPort(address string) string {
-	if strings.HasPrefix(address, "unix:") {
-		return address
-	}
-	if _, _, err := net.SplitHostPort(address); err == nil {
-		return address
-	}
-	return address + ":80"
 }

@@ -1,0 +1,117 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/user"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// unreadable says why this user cannot follow the file, and the command or mount that would change it; "" where it
+// can, or where the file is only missing.
+func unreadable(path string) (trouble, remedy string) {
+	for _, dir := range folders(path) {
+		info, err := os.Stat(dir)
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			return fmt.Sprintf("cannot be: there is no folder %s", dir),
+				"correct the path; in a container, mount the folder that NGINX writes to: volumes: [nginx-logs:" + dir + ":ro]"
+		case err != nil:
+			return "cannot be reached: " + err.Error(), "look at " + dir
+		case unix.Faccessat(unix.AT_FDCWD, dir, unix.X_OK, unix.AT_EACCESS) != nil:
+			return fmt.Sprintf("cannot be reached: %s may not enter the folder %s (%s)", userName(), dir, describe(info)), grant(dir, info, "x")
+		}
+	}
+	if target, err := filepath.EvalSymlinks(path); err == nil && isStream(target) {
+		return "is " + target + ", not a file: lines go where they cannot be read again", streamRemedy(path)
+	}
+	if target, err := os.Readlink(path); err == nil && strings.HasPrefix(target, "/dev/std") {
+		return "links to " + target + ", so there is no file to read", streamRemedy(path)
+	}
+	info, err := os.Stat(path)
+	switch {
+	case err != nil:
+		return "", ""
+	case info.IsDir():
+		return "is a folder", "name the file in it, or a glob such as " + filepath.Join(path, "access-*.log")
+	case !info.Mode().IsRegular():
+		return "is no regular file (" + info.Mode().String() + ")", streamRemedy(path)
+	case unix.Faccessat(unix.AT_FDCWD, path, unix.R_OK, unix.AT_EACCESS) != nil:
+		return fmt.Sprintf("cannot be read by %s (%s)", userName(), describe(info)), grant(path, info, "r")
+	}
+	return "", ""
+}
+
+func isStream(path string) bool {
+	return strings.HasPrefix(path, "/dev/") || strings.HasPrefix(path, "/proc/")
+}
+
+func streamRemedy(path string) string {
+	return "mount a volume on " + filepath.Dir(path) + " in NGINX's container, where the official image links its logs to stdout, and the same volume here read-only; or delete the link"
+}
+
+// folders are those on the way to path, from the root on.
+func folders(path string) []string {
+	var all []string
+	for dir := filepath.Dir(path); ; dir = filepath.Dir(dir) {
+		all = append([]string{dir}, all...)
+		if dir == filepath.Dir(dir) {
+			return all
+		}
+	}
+}
+
+func userName() string {
+	uid := strconv.Itoa(os.Geteuid())
+	if u, err := user.LookupId(uid); err == nil {
+		return u.Username
+	}
+	return "user " + uid
+}
+
+// describe is mode, owner and group, as ls -l shows them.
+func describe(info fs.FileInfo) string {
+	owner, group := ownerOf(info)
+	return fmt.Sprintf("%s %s:%s", info.Mode(), owner, group)
+}
+
+func ownerOf(info fs.FileInfo) (owner, group string) {
+	stat, ok := info.Sys().(*syscall.Stat_t)
+	if !ok {
+		return "?", "?"
+	}
+	owner, group = strconv.Itoa(int(stat.Uid)), strconv.Itoa(int(stat.Gid))
+	if u, err := user.LookupId(owner); err == nil {
+		owner = u.Username
+	}
+	if g, err := user.LookupGroupId(group); err == nil {
+		group = g.Name
+	}
+	return owner, group
+}
+
+// grant is the least command that lets this user have a permission, r or x: to join the group, where it has the
+// permission and is not root's; else to give the group or, in root's, everybody the permission.
+func grant(path string, info fs.FileInfo, permission string) string {
+	_, group := ownerOf(info)
+	bit := fs.FileMode(0o040)
+	if permission == "x" {
+		bit = 0o010
+	}
+	join := fmt.Sprintf("sudo usermod -aG %s %s", group, userName())
+	switch has := info.Mode()&bit != 0; {
+	case group == "root":
+		return fmt.Sprintf("sudo chmod o+%s %s", permission, path)
+	case has:
+		return join + ", then start the exporter again"
+	default:
+		return fmt.Sprintf("sudo chmod g+%s %s && %s, then start the exporter again; have logrotate create the file so too", permission, path, join)
+	}
+}

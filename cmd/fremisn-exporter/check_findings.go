@@ -1,0 +1,224 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/fremisn/fremisn-exporter/collector/nginxconf"
+)
+
+const nginxDocs = "https://nginx.org/en/docs/http/"
+
+// A finding looks for one thing that experience with a load balancer in front of few, slow nodes suggests to look for.
+// Each is a fact with its source; whether to change it is for the operator.
+type finding func(*nginxconf.Config) []line
+
+// findings are all of them, in the order of the report.
+func findings(conf *nginxconf.Config) []line {
+	var found []line
+	for _, look := range []finding{
+		maxConnsWithoutZone, fewServersFailTogether, burstAboveSlots, limitStatusOfOutage, errorLogAboveWarn,
+		postsNotRetried, accessLogBuffered, accessLogOff, keepaliveUnused, logIsStdout,
+	} {
+		found = append(found, look(conf)...)
+	}
+	return found
+}
+
+func fact(subject string, at nginxconf.Pos, source, remedy, format string, args ...any) line {
+	return line{Section: sectionFindings, Verdict: look, Subject: subject, From: at.String(), Source: source, Remedy: remedy, Text: fmt.Sprintf(format, args...)}
+}
+
+func maxConnsWithoutZone(conf *nginxconf.Config) []line {
+	var found []line
+	for _, u := range conf.Upstreams {
+		if i := slices.IndexFunc(u.Servers, func(s nginxconf.Server) bool { return s.MaxConns > 0 }); i >= 0 && u.Zone == "" {
+			found = append(found, fact("max_conns", u.Servers[i].Pos, nginxDocs+"ngx_http_upstream_module.html#max_conns",
+				fmt.Sprintf("zone %s 64k; in the group shares the count; worker_processes 1; has the same effect", u.Name),
+				"upstream %s has max_conns and no zone: every worker process counts for itself, so a server can get max_conns times the number of workers", u.Name))
+		}
+	}
+	return found
+}
+
+// fewServers is how many servers one request can disable within its tries without anybody noticing.
+const fewServers = 3
+
+func fewServersFailTogether(conf *nginxconf.Config) []line {
+	var found []line
+	for _, u := range conf.Upstreams {
+		var live []nginxconf.Server
+		for _, s := range u.Servers {
+			if !s.Down {
+				live = append(live, s)
+			}
+		}
+		allDefault := !slices.ContainsFunc(live, func(s nginxconf.Server) bool { return s.MaxFails != 1 })
+		// A group's only server is never disabled.
+		if len(live) < 2 || len(live) > fewServers || !allDefault {
+			continue
+		}
+		found = append(found, fact("max_fails", u.Pos, nginxDocs+"ngx_http_upstream_module.html#max_fails",
+			"max_fails=0 never disables a server, a higher one bears more; proxy_next_upstream_tries bounds what one request can do",
+			"upstream %s disables a server after one failure (max_fails=1) for %s: one request that each of its %d servers fails on leaves none for anybody", u.Name, live[0].FailTimeout, len(live)))
+	}
+	return found
+}
+
+func burstAboveSlots(conf *nginxconf.Config) []line {
+	var found []line
+	for _, p := range conf.Proxies {
+		slots := slotsOf(conf, p.Upstream)
+		for _, l := range p.LimitReqs {
+			// Only nodelay, or a delay above the slots, lets the burst through at once.
+			atOnce := l.Delay
+			if l.Delay == -1 {
+				atOnce = l.Burst
+			}
+			if slots > 0 && min(atOnce, l.Burst) > slots {
+				found = append(found, fact("limit_req burst", l.Pos, nginxDocs+"ngx_http_limit_req_module.html#limit_req",
+					fmt.Sprintf("burst=%d, or delay=%d in place of nodelay, lets through what can be served", slots, slots),
+					"a burst of %d goes through at once to upstream %s, whose max_conns add up to %d: there is no queue, the rest gets 502", l.Burst, p.Upstream, slots))
+			}
+		}
+	}
+	return found
+}
+
+// slotsOf is the sum of max_conns of a group's servers; 0 where any has no limit.
+func slotsOf(conf *nginxconf.Config, group string) int {
+	for _, u := range conf.Upstreams {
+		if u.Name != group || group == "" {
+			continue
+		}
+		sum := 0
+		for _, s := range u.Servers {
+			switch {
+			case s.Down || s.Backup:
+			case s.MaxConns == 0:
+				return 0
+			default:
+				sum += s.MaxConns
+			}
+		}
+		return sum
+	}
+	return 0
+}
+
+func limitStatusOfOutage(conf *nginxconf.Config) []line {
+	const remedy = " 429; tells clients to slow down"
+	var found []line
+	for _, l := range conf.LimitReqs {
+		if l.Status == 503 {
+			found = append(found, fact("limit_req_status", l.Pos, nginxDocs+"ngx_http_limit_req_module.html#limit_req_status", "limit_req_status"+remedy,
+				"requests over the limit of zone %s get 503, as in an outage: clients cannot tell the two apart", l.Zone))
+		}
+	}
+	for _, l := range conf.LimitConns {
+		if l.Status == 503 {
+			found = append(found, fact("limit_conn_status", l.Pos, nginxDocs+"ngx_http_limit_conn_module.html#limit_conn_status", "limit_conn_status"+remedy,
+				"requests over the limit of zone %s get 503, as in an outage: clients cannot tell the two apart", l.Zone))
+		}
+	}
+	return found
+}
+
+func errorLogAboveWarn(conf *nginxconf.Config) []line {
+	var found []line
+	for _, log := range conf.ErrorLogs {
+		if slices.Contains([]string{"error", "crit", "alert", "emerg"}, log.Level) && len(conf.Upstreams) > 0 {
+			found = append(found, fact("error_log level", log.Pos, "https://nginx.org/en/docs/ngx_core_module.html#error_log",
+				strings.TrimSpace("error_log "+log.Path)+" warn;",
+				"the level %s leaves out warnings, and that a server was disabled is one (\"upstream server temporarily disabled\"): nginx_error_log_events_total{event=\"server_disabled\"} stays 0", log.Level))
+		}
+	}
+	return found
+}
+
+func postsNotRetried(conf *nginxconf.Config) []line {
+	return once(conf, func(p nginxconf.Proxy) (line, bool) {
+		if slices.Contains(p.NextUpstream, "non_idempotent") || slices.Contains(p.NextUpstream, "off") {
+			return line{}, false
+		}
+		return fact("retries", p.Pos, nginxDocs+"ngx_http_proxy_module.html#proxy_next_upstream",
+			"good to know; non_idempotent retries them, and may have a request done twice",
+			"upstream %s: a POST that was sent to a server that then fails is not tried on another, for proxy_next_upstream has no non_idempotent", p.Upstream), true
+	})
+}
+
+// once is a finding about proxies, said for the first of each group alone.
+func once(conf *nginxconf.Config, judge func(nginxconf.Proxy) (line, bool)) []line {
+	var found []line
+	said := map[string]bool{"": true}
+	for _, p := range conf.Proxies {
+		if said[p.Upstream] {
+			continue
+		}
+		if l, ok := judge(p); ok {
+			said[p.Upstream] = true
+			found = append(found, l)
+		}
+	}
+	return found
+}
+
+func accessLogBuffered(conf *nginxconf.Config) []line {
+	var found []line
+	for _, log := range conf.AccessLogs {
+		if log.Buffered {
+			found = append(found, fact("access_log", log.Pos, nginxDocs+"ngx_http_log_module.html#access_log",
+				"without buffer= and gzip every line is written at once; flush=1s bounds the wait",
+				"access_log %s is buffered: lines come in bursts, late by up to flush=, so a scrape sees less than was served", log.Path))
+		}
+	}
+	return found
+}
+
+func accessLogOff(conf *nginxconf.Config) []line {
+	return once(conf, func(p nginxconf.Proxy) (line, bool) {
+		return fact("access_log", p.LogOff, nginxDocs+"ngx_http_log_module.html#access_log",
+			"remove access_log off where requests are proxied",
+			"access_log is off where requests go to upstream %s (%s): they are in no metric of the log", p.Upstream, p.Pos), p.LogOff.Line > 0
+	})
+}
+
+func keepaliveUnused(conf *nginxconf.Config) []line {
+	keepalive := map[string]nginxconf.Pos{}
+	for _, u := range conf.Upstreams {
+		if u.Keepalive > 0 {
+			keepalive[u.Name] = u.Pos
+		}
+	}
+	return once(conf, func(p nginxconf.Proxy) (line, bool) {
+		if _, set := keepalive[p.Upstream]; !set || p.HTTPVersion == "1.1" && p.Connection == "" {
+			return line{}, false
+		}
+		return fact("keepalive", p.Pos, nginxDocs+"ngx_http_upstream_module.html#keepalive",
+			`proxy_http_version 1.1; proxy_set_header Connection "";`,
+			"upstream %s has keepalive, but this proxy_pass closes every connection after a request: before NGINX 1.29.7 that needs proxy_http_version 1.1 and an empty Connection header", p.Upstream), true
+	})
+}
+
+func logIsStdout(conf *nginxconf.Config) []line {
+	var found []line
+	say := func(path string, at nginxconf.Pos) {
+		target, err := os.Readlink(path)
+		if err != nil {
+			target = path
+		}
+		if strings.HasPrefix(target, "/dev/std") || strings.HasPrefix(target, "/proc/self/fd/") {
+			found = append(found, fact("log to stdout", at, "https://github.com/nginx/docker-nginx (Dockerfile: ln -sf /dev/stdout /var/log/nginx/access.log)",
+				"a volume on /var/log/nginx makes it a file", "%s is %s, as the official image has it: it goes to the container's output and cannot be followed", path, target))
+		}
+	}
+	for _, log := range conf.AccessLogs {
+		say(log.Path, log.Pos)
+	}
+	for _, log := range conf.ErrorLogs {
+		say(log.Path, log.Pos)
+	}
+	return found
+}

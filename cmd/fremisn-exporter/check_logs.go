@@ -1,0 +1,218 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+
+	"github.com/fremisn/fremisn-exporter/collector"
+)
+
+const (
+	sampleLines = 1000
+	sampleBytes = 4 << 20 // the most that is read of a log
+)
+
+func (r *report) checkLogs(l *loaded) {
+	for _, log := range l.plan.AccessLogs {
+		r.checkLog(log, "access log", func(sample [][]byte, found *line) { judgeAccess(log, sample, found) })
+		r.checkFormat(log)
+	}
+	for _, log := range l.plan.ErrorLogs {
+		r.checkLog(log, "error log", judgeErrors)
+	}
+	for _, ignored := range l.plan.Ignored {
+		r.add(line{Section: sectionLogs, Verdict: look, Subject: "not followed", Text: ignored})
+	}
+	if len(l.plan.AccessLogs) == 0 {
+		r.add(line{Section: sectionLogs, Verdict: look, Subject: "access log", Text: "none is followed: nginx_access_… and nginx_upstream_… will be absent",
+			Remedy: "write access_log /var/log/nginx/access.log; in nginx.conf, or name the log in nginx.access_logs"})
+	}
+}
+
+// checkLog looks whether a log can be read and lets judge say what its last lines are worth.
+func (r *report) checkLog(log collector.LogPlan, kind string, judge func([][]byte, *line)) {
+	found := line{Section: sectionLogs, Verdict: good, Subject: log.Name, From: log.From}
+	defer func() { r.add(found) }()
+	if log.Syslog != "" {
+		found.Text = fmt.Sprintf("%s, received at %s; what NGINX sends is seen when the exporter runs", kind, log.Syslog)
+		return
+	}
+	path := newest(log.Path)
+	found.Text = kind + " " + path
+	trouble, remedy := unreadable(path)
+	if trouble != "" {
+		found.Verdict, found.Text, found.Remedy = wrong, found.Text+" "+trouble, remedy
+		return
+	}
+	sample, err := lastLines(path)
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		found.Verdict = look
+		found.Text += " is not there yet; it is waited for and will be read from its beginning"
+		found.Remedy = "nothing, if NGINX has not run yet; else correct the path"
+	case err != nil:
+		found.Verdict, found.Text = wrong, found.Text+" cannot be read: "+err.Error()
+	case len(sample) == 0:
+		found.Text += " is readable and empty"
+	default:
+		judge(sample, &found)
+	}
+}
+
+// newest is the last, in the order of names, of the files that a glob matches.
+func newest(path string) string {
+	matches, err := filepath.Glob(path)
+	if err != nil || len(matches) == 0 {
+		return path
+	}
+	return matches[len(matches)-1]
+}
+
+// lastLines is the last whole lines of a file, without their newlines.
+func lastLines(path string) ([][]byte, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	info, err := file.Stat()
+	if err != nil {
+		return nil, err
+	}
+	from := max(0, info.Size()-sampleBytes)
+	text, err := io.ReadAll(io.NewSectionReader(file, from, sampleBytes))
+	if err != nil {
+		return nil, err
+	}
+	if from > 0 { // the first line is cut
+		text = text[bytes.IndexByte(text, '\n')+1:]
+	}
+	text = text[:bytes.LastIndexByte(text, '\n')+1]
+	if len(text) == 0 {
+		return nil, nil
+	}
+	lines := bytes.Split(text[:len(text)-1], []byte{'\n'})
+	return lines[max(0, len(lines)-sampleLines):], nil
+}
+
+// judgeAccess tells how many of the lines fit the format, and where the first that does not goes wrong.
+func judgeAccess(log collector.LogPlan, sample [][]byte, found *line) {
+	format, err := collector.NewFormatCheck(log.Format, log.Escape)
+	if err != nil {
+		found.Verdict, found.Text = wrong, fmt.Sprintf("%s: %s", formatName(log), err)
+		return
+	}
+	fit := 0
+	var first error
+	var firstLine []byte
+	for _, text := range sample {
+		if err := format.Line(text); err == nil {
+			fit++
+		} else if first == nil {
+			first, firstLine = err, text
+		}
+	}
+	found.Text += fmt.Sprintf(": %d of the last %s fit %s", fit, count(len(sample), "line"), formatName(log))
+	var at *collector.LineError
+	if !errors.As(first, &at) {
+		return
+	}
+	found.Verdict = look
+	if fit == 0 {
+		found.Verdict = wrong
+	}
+	found.Verse = caret(firstLine, at.Offset) + " expected " + printable(at.Expected)
+	found.Remedy = "such a line is counted as malformed and nothing else; lines from before a change of the log_format are one harmless cause, else name the log's true format"
+}
+
+func formatName(log collector.LogPlan) string {
+	if log.FormatName != "" {
+		return "log_format " + log.FormatName
+	}
+	return "the format given"
+}
+
+const caretWidth = 68
+
+// caret is the part of a line around an offset, and below it a caret that points there.
+func caret(text []byte, offset int) string {
+	offset = max(0, min(offset, len(text)))
+	from := max(0, offset-caretWidth*3/4)
+	part := text[from:min(len(text), from+caretWidth)]
+	shown := make([]rune, 0, len(part)+2)
+	if from > 0 {
+		shown = append(shown, '…')
+	}
+	for _, c := range part {
+		if c < ' ' || c > '~' { // a byte, a column
+			c = '.'
+		}
+		shown = append(shown, rune(c))
+	}
+	column := offset - from
+	if from > 0 {
+		column++
+	}
+	if from+len(part) < len(text) {
+		shown = append(shown, '…')
+	}
+	return string(shown) + "\n" + strings.Repeat(" ", column) + "^"
+}
+
+var errorLine = regexp.MustCompile(`^\d{4}/\d\d/\d\d \d\d:\d\d:\d\d \[[a-z]+\] \d+#\d+:`)
+
+// judgeErrors tells how many lines begin as NGINX begins entries: a few may not, for messages can hold newlines.
+func judgeErrors(sample [][]byte, found *line) {
+	entries := 0
+	for _, text := range sample {
+		if errorLine.Match(text) {
+			entries++
+		}
+	}
+	found.Text += fmt.Sprintf(": %d of the last %s are entries", entries, count(len(sample), "line"))
+	if entries == 0 {
+		found.Verdict = wrong
+		found.Remedy = "is this an error_log of NGINX? an entry begins with 2026/01/31 23:59:59 [error] 123#123:"
+	}
+}
+
+// checkFormat tells which metrics a log_format cannot give.
+func (r *report) checkFormat(log collector.LogPlan) {
+	format, err := collector.NewFormatCheck(log.Format, log.Escape)
+	if err != nil {
+		return // said of the log
+	}
+	missing := format.Missing()
+	if len(missing) == 0 {
+		r.add(line{Section: sectionLogs, Verdict: good, Subject: log.Name, Text: formatName(log) + " gives every metric"})
+		return
+	}
+	var names []string
+	for _, m := range missing {
+		names = append(names, fmt.Sprintf("%s (%s)", m.Metric, m.Variable))
+	}
+	r.add(line{Section: sectionLogs, Verdict: look, Subject: log.Name,
+		Text:   fmt.Sprintf("%s lacks what %s needs: %s", formatName(log), count(len(missing), "metric"), strings.Join(names, ", ")),
+		Remedy: "this log_format gives all; use it as access_log " + log.Path + " fremisn;", Verse: readyFormat()})
+}
+
+// readyFormat is the log_format that gives every metric, ready to be pasted into nginx.conf.
+func readyFormat() string {
+	const begin = "log_format fremisn "
+	var rows []string
+	row := ""
+	for _, word := range strings.SplitAfter(collector.FullLogFormat, " ") {
+		if len(row)+len(word) > 50 {
+			rows, row = append(rows, "'"+row+"'"), ""
+		}
+		row += word
+	}
+	rows = append(rows, "'"+row+"';")
+	return begin + strings.Join(rows, "\n"+strings.Repeat(" ", len(begin)))
+}

@@ -1,0 +1,166 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// checkSystem looks at what serve would take of this host: its state directory and its ports.
+func (r *report) checkSystem(ctx context.Context, cli *commandLine) {
+	r.add(checkStorage(cli.storagePath))
+	if cli.web == nil || cli.web.WebListenAddresses == nil {
+		return
+	}
+	for _, address := range *cli.web.WebListenAddresses {
+		r.add(checkPort(ctx, address, listeners()))
+	}
+}
+
+// checkStorage looks whether the state directory, or the one it would be made in, can be written. It makes nothing.
+func checkStorage(path string) line {
+	found := line{Section: sectionSystem, Verdict: good, Subject: "state directory"}
+	if path == "" {
+		found.Verdict, found.Text = look, "none: counters begin at zero at every start"
+		found.Remedy = "give --storage.path a folder"
+		return found
+	}
+	absolute, err := filepath.Abs(path)
+	if err != nil {
+		found.Verdict, found.Text = wrong, err.Error()
+		return found
+	}
+	existing, info := nearest(absolute)
+	switch {
+	case info == nil:
+		found.Verdict, found.Text = wrong, absolute+" cannot be looked at"
+	case !info.IsDir():
+		found.Verdict, found.Text, found.Remedy = wrong, existing+" is no folder", "choose another with --storage.path"
+	case unix.Faccessat(unix.AT_FDCWD, existing, unix.W_OK|unix.X_OK, unix.AT_EACCESS) != nil:
+		found.Verdict = wrong
+		found.Text = fmt.Sprintf("%s cannot be written by %s (%s)", existing, userName(), describe(info))
+		found.Remedy = fmt.Sprintf("sudo install -d -o %s -m 750 %s", userName(), absolute)
+	case existing != absolute:
+		found.Text = absolute + " will be made"
+	default:
+		found.Text = absolute + " can be written"
+	}
+	return found
+}
+
+// nearest is path, or the lowest folder above it that is there.
+func nearest(path string) (string, os.FileInfo) {
+	for {
+		info, err := os.Stat(path)
+		if err == nil {
+			return path, info
+		}
+		if path == filepath.Dir(path) {
+			return path, nil
+		}
+		path = filepath.Dir(path)
+	}
+}
+
+// checkPort tells whether somebody listens where serve would. Nothing is opened: the kernel's tables tell.
+func checkPort(ctx context.Context, address string, taken []netip.AddrPort) line {
+	found := line{Section: sectionSystem, Verdict: good, Subject: "port " + address}
+	host, portText, err := net.SplitHostPort(address)
+	port, portErr := strconv.ParseUint(portText, 10, 16)
+	if err != nil || portErr != nil {
+		found.Verdict, found.Text = wrong, fmt.Sprintf("%q is not HOST:PORT", address)
+		found.Remedy = "write --web.listen-address=:9113"
+		return found
+	}
+	wanted, err := netip.ParseAddr(host)
+	if err != nil {
+		wanted = netip.IPv6Unspecified() // every address, or a name that is taken for one
+	}
+	i := slices.IndexFunc(taken, func(t netip.AddrPort) bool { return port != 0 && collide(netip.AddrPortFrom(wanted, uint16(port)), t) })
+	switch {
+	case i < 0:
+		found.Text = "free"
+	case isExporter(ctx, taken[i]):
+		found.Text = "held by a fremisn-exporter that runs already"
+	default:
+		found.Verdict, found.Text = wrong, "another program listens on "+taken[i].String()
+		found.Remedy = fmt.Sprintf("sudo ss -ltnp 'sport = :%d' tells which; end it, or choose another with --web.listen-address", port)
+	}
+	return found
+}
+
+func collide(a, b netip.AddrPort) bool {
+	return a.Port() == b.Port() && (a.Addr().IsUnspecified() || b.Addr().IsUnspecified() || a.Addr().Unmap() == b.Addr().Unmap())
+}
+
+// isExporter asks whoever listens for the page by which an exporter can be told.
+func isExporter(ctx context.Context, at netip.AddrPort) bool {
+	if at.Addr().IsUnspecified() {
+		at = netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), at.Port())
+	}
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+at.String()+"/-/healthy", nil)
+	if err != nil {
+		return false
+	}
+	response, err := http.DefaultTransport.RoundTrip(request)
+	if err != nil {
+		return false
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(response.Body, 64))
+	return err == nil && string(body) == "healthy\n"
+}
+
+// listeners are the TCP addresses that are listened on, by /proc/net/tcp and tcp6; see proc_net_tcp in the kernel's
+// documentation. Where they cannot be read there are none.
+func listeners() []netip.AddrPort {
+	var all []netip.AddrPort
+	for _, name := range []string{"/proc/net/tcp", "/proc/net/tcp6"} {
+		file, err := os.Open(name)
+		if err != nil {
+			continue
+		}
+		all = append(all, parseListeners(file)...)
+		file.Close()
+	}
+	return all
+}
+
+func parseListeners(table io.Reader) []netip.AddrPort {
+	const stateListen = "0A"
+	var all []netip.AddrPort
+	for rows := bufio.NewScanner(table); rows.Scan(); {
+		columns := strings.Fields(rows.Text())
+		if len(columns) < 4 || columns[3] != stateListen {
+			continue
+		}
+		host, portText, _ := strings.Cut(columns[1], ":")
+		raw, err := hex.DecodeString(host)
+		port, portErr := strconv.ParseUint(portText, 16, 16)
+		if err != nil || portErr != nil {
+			continue
+		}
+		for i := 0; i+4 <= len(raw); i += 4 { // words in the byte order of the machine, which is little-endian where this runs
+			slices.Reverse(raw[i : i+4])
+		}
+		if address, ok := netip.AddrFromSlice(raw); ok {
+			all = append(all, netip.AddrPortFrom(address, uint16(port)))
+		}
+	}
+	return all
+}

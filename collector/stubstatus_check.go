@@ -1,0 +1,22 @@
+package collector
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/fremisn/fremisn-exporter/collector/internal/stubstatus"
+)
+
+// CheckStatus asks a stub_status page once and tells what it said, in words.
+func CheckStatus(ctx context.Context, c StatusConfig) (string, error) {
+	page, err := stubstatus.New(c.URL, c.Timeout)
+	if err != nil {
+		return "", err
+	}
+	defer page.Close()
+	stats, err := page.Fetch(ctx)
+	if err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("stub_status answers: %d connections active, %d requests so far", stats.Active, stats.Requests), nil
+}
