@@ -64,6 +64,7 @@ outside() {
   fi
   # What go.mod names and no more, from what is on this machine already where it can.
   (cd "$root" && GOPROXY="file://$(go env GOMODCACHE)/cache/download,$(go env GOPROXY)" GOMODCACHE=$work/modules GOFLAGS=-modcacherw go mod download)
+  trap 'rm -rf --one-file-system "$work"; find /sys/fs/cgroup -depth -type d -path "*/fremisn-test-compose*" -exec rmdir {} + 2>/dev/null || true' EXIT
   unshare --net --mount --pid --fork --mount-proc --kill-child "$self" --inside "$work" "$base"
   say 'all of it holds; the daemon and all it ran are gone'
 }
@@ -157,7 +158,7 @@ start_daemon() {
   ip link set lo up
   mount --make-rprivate /
   export DOCKER_HOST=unix://$work/docker.sock DOCKER_BUILDKIT=0 COMPOSE_DOCKER_CLI_BUILD=0
-  dockerd --storage-driver=vfs --bridge=none --data-root "$work/docker" --exec-root "$work/exec" --pidfile "$work/docker.pid" \
+  dockerd --storage-driver=vfs --bridge=none --cgroup-parent=/fremisn-test-compose --data-root "$work/docker" --exec-root "$work/exec" --pidfile "$work/docker.pid" \
     --host "$DOCKER_HOST" >"$work/dockerd.log" 2>&1 &
   daemon=$!
   within 60 'the Docker daemon answers' docker info
