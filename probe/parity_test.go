@@ -1,0 +1,211 @@
+package probe
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"log"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sort"
+	"strings"
+	"testing"
+	"time"
+
+	gokit "github.com/go-kit/log"
+	"github.com/google/go-cmp/cmp"
+	dto "github.com/prometheus/client_model/go"
+	"github.com/prometheus/common/expfmt"
+	"github.com/prometheus/common/model"
+
+	"github.com/fremisn/fremisn-exporter/cmd/fremisn-exporter/strictyaml"
+)
+
+var quiet = log.New(io.Discard, "", 0)
+
+// parse reads a config as the program does.
+func parse(t testing.TB, text string) Config {
+	t.Helper()
+	var c Config
+	if _, err := strictyaml.Decode("test.yml", []byte(text), &c); err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func newService(t testing.TB, text string) *Service {
+	t.Helper()
+	s, err := New(Options{Config: parse(t, text), Logger: gokit.NewNopLogger(), TimeoutOffset: 500 * time.Millisecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// blackboxExporter starts Debian's on a free port.
+func blackboxExporter(t testing.TB, config string) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "blackbox.yml")
+	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	address := refused(t)
+	var output bytes.Buffer
+	command := exec.Command("prometheus-blackbox-exporter", "--config.file="+file, "--web.listen-address="+address)
+	command.Stdout, command.Stderr = &output, &output
+	if err := command.Start(); err != nil {
+		t.Fatalf("%s; Debian's package prometheus-blackbox-exporter has it", err)
+	}
+	ended := make(chan struct{})
+	go func() { command.Wait(); close(ended) }()
+	t.Cleanup(func() { command.Process.Kill(); <-ended })
+	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		if response, err := http.Get("http://" + address + "/-/healthy"); err == nil {
+			response.Body.Close()
+			return "http://" + address
+		}
+		select {
+		case <-ended:
+			t.Fatalf("blackbox_exporter ended: %s", output.String())
+		default:
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("blackbox_exporter does not answer")
+		}
+	}
+}
+
+// parityCases are module and target; {name} is a server of the world.
+var parityCases = []struct{ module, target string }{
+	{"plain", "{web}"}, {"plain", "{address}/"}, {"plain", "{named}/"}, {"ip4", "{named}/"}, {"ip6_only", "{web}"}, {"ip4_only", "{named}"},
+	{"plain", "http://no-such-host.invalid/"}, {"plain", "http://[::1"}, {"plain", "http://%zz/"},
+	{"plain", "{web}/modified"}, {"plain", "{web}/chunked"}, {"plain", "{web}/status/503"}, {"plain", "{web}/status/204"},
+	{"status", "{web}/status/404"}, {"status", "{web}/status/201"},
+	{"plain", "{web}/redirect?to=/modified"}, {"plain", "{web}/redirect?to={escaped}/down"}, {"plain", "{named}/redirect?to={escaped}"},
+	{"plain", "{web}/redirect?to=http://{refused}/"}, {"plain", "{web}/redirect?to=http://no-such-host.invalid/"},
+	{"plain", "{web}/redirects/9"}, {"plain", "{web}/redirects/30"}, {"plain", "{web}/cookie"}, {"found", "{web}/redirects/30"},
+	{"found", "{web}/redirect?to=/"}, {"old_no_follow", "{web}/redirect?to=/"}, {"found", "{web}/"}, {"no_follow_body", "{web}/redirect?to=/"},
+	{"http10", "{web}"}, {"http10", "http://{old}"}, {"http11", "{web}"},
+	{"post", "{web}/request"}, {"headers", "{web}/request"},
+	{"body_matches", "{web}"}, {"body_matches", "{web}/down"}, {"body_not_matches", "{web}"}, {"body_not_matches", "{web}/down"},
+	{"body_matches", "{web}/status/500"}, {"body_matches", "http://{truncated}"},
+	{"header_matches", "{web}"}, {"header_matches", "{web}/bad"}, {"header_matches_strict", "{web}"}, {"header_not_matches", "{web}/good"},
+	{"header_not_matches", "{web}/bad"}, {"header_not_matches", "{web}"}, {"header_not_matches_missing", "{web}"},
+	{"gzip", "{web}/packed/gzip"}, {"gzip", "{web}"}, {"gzip_plain", "http://{bad_gzip}"}, {"br", "{web}/packed/br"}, {"br", "{web}"}, {"deflate", "{web}/packed/deflate"},
+	{"limit", "{web}/large"}, {"limit", "{web}"}, {"limit_regexp", "{web}/large"}, {"limit_large", "{web}/large"}, {"plain", "{web}/large"},
+	{"basic", "{web}/auth"}, {"basic_file", "{web}/auth"}, {"bearer", "{web}/auth"}, {"bearer_file", "{web}/auth"}, {"bearer_file_missing", "{web}/auth"},
+	{"bearer_old", "{web}/auth"}, {"oauth2", "{web}/auth"}, {"plain", "{web}/auth"},
+	{"proxy", "{web}/down"}, {"proxy_skip", "{web}/down"}, {"proxy", "http://{refused}/"}, {"proxy_tls", "{tls}"},
+	{"tls", "{tls}/modified"}, {"tls", "{tls_old}"}, {"tls", "{tls_expired}"}, {"tls", "{tls_wrong}"}, {"tls", "{tls_client}"}, {"plain", "{tls}"},
+	{"tls", "https://{address}/"}, {"tls", "{tls}/redirect?to={escaped}/"}, {"tls", "{web}/redirect?to={tls}/modified"},
+	{"tls_name", "{tls_named}"}, {"tls_host", "{tls_named}"}, {"tls_skip", "{tls_expired}"}, {"tls_max", "{tls}"}, {"tls_client", "{tls_client}"}, {"tls_no_ca", "{tls}"},
+	{"http1_tls", "{tls}"}, {"fail_if_ssl", "{tls}"}, {"fail_if_ssl", "{web}"}, {"fail_if_not_ssl", "{web}"}, {"fail_if_not_ssl", "{tls}"}, {"tls_short", "https://{tls_hangs}"},
+	{"plain", "http://{refused}"}, {"plain", "http://{resets}"}, {"plain", "http://{resets_late}"}, {"plain", "http://{closes}"}, {"plain", "http://{truncated}"},
+	{"plain", "http://{garbage}"}, {"short", "http://{hangs}"}, {"short", "http://{hangs_header}"}, {"short", "http://{hangs_body}"},
+	{"tcp", "{greeter}"}, {"tcp", "{refused}"}, {"tcp", "no-port"}, {"tcp_source", "{greeter}"}, {"tcp_banner", "{greeter}"}, {"tcp_no_match", "{closes}"}, {"tcp_hang", "{greeter}"},
+	{"tcp_tls", "{tls_greeter}"}, {"tcp_tls", "{greeter}"}, {"tcp_tls_name", "{tls_named_tcp}"}, {"tcp_tls", "{tls_named_tcp}"}, {"tcp_starttls", "{greeter}"},
+	{"dns", "{dns}"}, {"dns_any", "{dns}"}, {"dns_tcp", "{dns}"}, {"dns_tls", "{dns_tls}"}, {"dns_tls", "{dns}"}, {"dns_soa", "{dns}"}, {"dns_nxdomain", "{dns}"},
+	{"dns_nxdomain_valid", "{dns}"}, {"dns_short", "{dns}"}, {"dns_matches", "{dns}"}, {"dns_not_matches", "{dns}"}, {"dns_all_match", "{dns}"},
+	{"dns_none_match", "{dns}"}, {"dns_authority", "{dns}"}, {"dns_additional", "{dns}"}, {"dns", "{refused}"}, {"dns", "no-such-host.invalid"},
+	{"icmp", "127.0.0.1"}, {"icmp_size", "127.0.0.18"}, {"icmp_raw", "127.0.0.1"}, {"icmp", "no-such-host.invalid"}, {"icmp_short", "240.0.0.1"},
+	{"grpc", "{grpc}"}, {"grpc_service", "{grpc}"}, {"grpc_unknown", "{grpc}"}, {"grpc_tls", "{grpc_tls}"}, {"grpc", "{refused}"}, {"grpc_tls", "{grpc}"},
+}
+
+// TestParity holds every metric that /probe gives against those of the real blackbox_exporter.
+func TestParity(t *testing.T) {
+	a := newAuthority(t)
+	w := world(t, a)
+	config, err := os.ReadFile("testdata/parity.yml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(a.path("password"), []byte("hunter2\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	text := strings.NewReplacer("DIR", a.dir, "CA", a.path("ca.pem"), "CERT", a.path("good.pem"), "KEY", a.path("good.key"),
+		"PROXY", forwarder(t), "TOKEN", tokens(t)).Replace(strings.SplitN(string(config), "modules:", 2)[1])
+	theirs := blackboxExporter(t, "modules:"+text)
+	ours := httptest.NewServer(newService(t, "on_demand: {allow: any}\nmodules:"+text))
+	t.Cleanup(ours.Close)
+	for _, c := range parityCases {
+		t.Run(c.module+" "+c.target, func(t *testing.T) {
+			t.Parallel()
+			query := "/probe?module=" + c.module + "&target=" + url.QueryEscape(fill(c.target, w))
+			want, got := families(t, theirs+query), families(t, ours.URL+query)
+			concede(want, got, strings.HasPrefix(c.module, "grpc"))
+			if d := cmp.Diff(lines(want), lines(got)); d != "" {
+				t.Errorf("- blackbox_exporter's, + ours:\n%s\n%s", d, get(t, ours.URL+query+"&debug=true"))
+			}
+		})
+	}
+}
+
+// concede is all in which v0.28, whose metrics we give, differs from Debian's v0.23.
+func concede(old, ours map[string]*dto.MetricFamily, grpc bool) {
+	delete(ours, "probe_tls_cipher_info")     // since v0.25
+	delete(ours, "probe_failed_due_to_bytes") // since v0.28
+	if chain := ours["probe_ssl_last_chain_info"]; chain != nil {
+		for _, m := range chain.Metric { // since v0.25
+			for i, l := range m.Label {
+				if l.GetName() == "serialnumber" {
+					m.Label = append(m.Label[:i:i], m.Label[i+1:]...)
+					break
+				}
+			}
+		}
+	}
+	if expiry := old["probe_ssl_earliest_cert_expiry"]; grpc && expiry != nil && expiry.Metric[0].Gauge.GetValue() == 0 {
+		delete(old, "probe_ssl_earliest_cert_expiry") // until v0.26 without TLS too
+	}
+}
+
+func get(t testing.TB, url string) string {
+	t.Helper()
+	response, err := http.Get(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(body)
+}
+
+func families(t testing.TB, url string) map[string]*dto.MetricFamily {
+	t.Helper()
+	text := get(t, url)
+	parser := expfmt.NewTextParser(model.UTF8Validation)
+	families, err := parser.TextToMetricFamilies(strings.NewReader(text))
+	if err != nil || len(families) == 0 {
+		t.Fatalf("%v in %s", err, text)
+	}
+	return families
+}
+
+// lines are help, type, labels and values; the values of durations are left out.
+func lines(families map[string]*dto.MetricFamily) []string {
+	var all []string
+	for name, family := range families {
+		all = append(all, fmt.Sprintf("%s %s %s", name, family.GetType(), family.GetHelp()))
+		for _, m := range family.Metric {
+			value := fmt.Sprint(m.GetGauge().GetValue())
+			if strings.HasSuffix(name, "_duration_seconds") || name == "probe_dns_lookup_time_seconds" {
+				value = "(time)"
+			}
+			var labels []string
+			for _, l := range m.Label {
+				labels = append(labels, fmt.Sprintf("%s=%q", l.GetName(), l.GetValue()))
+			}
+			sort.Strings(labels)
+			all = append(all, fmt.Sprintf("%s{%s} %s", name, strings.Join(labels, ","), value))
+		}
+	}
+	sort.Strings(all)
+	return all
+}
