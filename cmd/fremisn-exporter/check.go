@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"path/filepath"
 	"strings"
 	"sync"
 	"time"
@@ -50,6 +51,7 @@ func runCheck(ctx context.Context, cli *commandLine) *report {
 	r.checkNodes(ctx, cli, l)
 	r.checkSystem(ctx, cli)
 	if l.conf != nil {
+		r.Folder = filepath.Dir(l.conf.Files[0]) + "/"
 		for _, f := range findings(l.conf) {
 			r.add(f)
 		}

@@ -36,8 +36,8 @@ func maxConnsWithoutZone(conf *nginxconf.Config) []line {
 	for _, u := range conf.Upstreams {
 		if i := slices.IndexFunc(u.Servers, func(s nginxconf.Server) bool { return s.MaxConns > 0 }); i >= 0 && u.Zone == "" {
 			found = append(found, fact("max_conns", u.Servers[i].Pos, nginxDocs+"ngx_http_upstream_module.html#max_conns",
-				fmt.Sprintf("zone %s 64k; in the group shares the count; worker_processes 1; has the same effect", u.Name),
-				"upstream %s has max_conns and no zone: every worker process counts for itself, so a server can get max_conns times the number of workers", u.Name))
+				fmt.Sprintf("zone %s 64k; in the group makes the workers count together", u.Name),
+				"upstream %s has no zone, so each worker counts max_conns for itself", u.Name))
 		}
 	}
 	return found
@@ -61,8 +61,8 @@ func fewServersFailTogether(conf *nginxconf.Config) []line {
 			continue
 		}
 		found = append(found, fact("max_fails", u.Pos, nginxDocs+"ngx_http_upstream_module.html#max_fails",
-			"max_fails=0 never disables a server, a higher one bears more; proxy_next_upstream_tries bounds what one request can do",
-			"upstream %s disables a server after one failure (max_fails=1) for %s: one request that each of its %d servers fails on leaves none for anybody", u.Name, live[0].FailTimeout, len(live)))
+			"raise max_fails, or bound a request by proxy_next_upstream_tries",
+			"upstream %s has max_fails=1: one request that fails on all %[3]d servers disables them all for %[2]s", u.Name, live[0].FailTimeout, len(live)))
 	}
 	return found
 }
@@ -79,8 +79,8 @@ func burstAboveSlots(conf *nginxconf.Config) []line {
 			}
 			if slots > 0 && min(atOnce, l.Burst) > slots {
 				found = append(found, fact("limit_req burst", l.Pos, nginxDocs+"ngx_http_limit_req_module.html#limit_req",
-					fmt.Sprintf("burst=%d, or delay=%d in place of nodelay, lets through what can be served", slots, slots),
-					"a burst of %d goes through at once to upstream %s, whose max_conns add up to %d: there is no queue, the rest gets 502", l.Burst, p.Upstream, slots))
+					fmt.Sprintf("burst=%d, or delay=%d in place of nodelay, is what fits at once", slots, slots),
+					"a burst of %d reaches %s at once, whose max_conns add up to %d: the rest gets 502", l.Burst, p.Upstream, slots))
 			}
 		}
 	}
@@ -114,13 +114,13 @@ func limitStatusOfOutage(conf *nginxconf.Config) []line {
 	for _, l := range conf.LimitReqs {
 		if l.Status == 503 {
 			found = append(found, fact("limit_req_status", l.Pos, nginxDocs+"ngx_http_limit_req_module.html#limit_req_status", "limit_req_status"+remedy,
-				"requests over the limit of zone %s get 503, as in an outage: clients cannot tell the two apart", l.Zone))
+				"what zone %s rejects gets 503: clients cannot tell it from an outage", l.Zone))
 		}
 	}
 	for _, l := range conf.LimitConns {
 		if l.Status == 503 {
 			found = append(found, fact("limit_conn_status", l.Pos, nginxDocs+"ngx_http_limit_conn_module.html#limit_conn_status", "limit_conn_status"+remedy,
-				"requests over the limit of zone %s get 503, as in an outage: clients cannot tell the two apart", l.Zone))
+				"what zone %s rejects gets 503: clients cannot tell it from an outage", l.Zone))
 		}
 	}
 	return found
@@ -132,7 +132,7 @@ func errorLogAboveWarn(conf *nginxconf.Config) []line {
 		if slices.Contains([]string{"error", "crit", "alert", "emerg"}, log.Level) && len(conf.Upstreams) > 0 {
 			found = append(found, fact("error_log level", log.Pos, "https://nginx.org/en/docs/ngx_core_module.html#error_log",
 				strings.TrimSpace("error_log "+log.Path)+" warn;",
-				"the level %s leaves out warnings, and that a server was disabled is one (\"upstream server temporarily disabled\"): nginx_error_log_events_total{event=\"server_disabled\"} stays 0", log.Level))
+				"at level %s it does not tell when a server is disabled, which is a warning", log.Level))
 		}
 	}
 	return found
@@ -144,8 +144,8 @@ func postsNotRetried(conf *nginxconf.Config) []line {
 			return line{}, false
 		}
 		return fact("retries", p.Pos, nginxDocs+"ngx_http_proxy_module.html#proxy_next_upstream",
-			"good to know; non_idempotent retries them, and may have a request done twice",
-			"upstream %s: a POST that was sent to a server that then fails is not tried on another, for proxy_next_upstream has no non_idempotent", p.Upstream), true
+			"good to know; non_idempotent would retry it, and may have it done twice",
+			"a POST that was sent to a server of %s is not tried on another when that fails", p.Upstream), true
 	})
 }
 
@@ -170,8 +170,8 @@ func accessLogBuffered(conf *nginxconf.Config) []line {
 	for _, log := range conf.AccessLogs {
 		if log.Buffered {
 			found = append(found, fact("access_log", log.Pos, nginxDocs+"ngx_http_log_module.html#access_log",
-				"without buffer= and gzip every line is written at once; flush=1s bounds the wait",
-				"access_log %s is buffered: lines come in bursts, late by up to flush=, so a scrape sees less than was served", log.Path))
+				"flush=1s bounds the wait; without buffer= and gzip there is none",
+				"%s is buffered: lines come late and in bursts", log.Path))
 		}
 	}
 	return found
@@ -181,7 +181,7 @@ func accessLogOff(conf *nginxconf.Config) []line {
 	return once(conf, func(p nginxconf.Proxy) (line, bool) {
 		return fact("access_log", p.LogOff, nginxDocs+"ngx_http_log_module.html#access_log",
 			"remove access_log off where requests are proxied",
-			"access_log is off where requests go to upstream %s (%s): they are in no metric of the log", p.Upstream, p.Pos), p.LogOff.Line > 0
+			"it is off where requests go to %s (line %d): no metric counts them", p.Upstream, p.Line), p.LogOff.Line > 0
 	})
 }
 
@@ -198,7 +198,7 @@ func keepaliveUnused(conf *nginxconf.Config) []line {
 		}
 		return fact("keepalive", p.Pos, nginxDocs+"ngx_http_upstream_module.html#keepalive",
 			`proxy_http_version 1.1; proxy_set_header Connection "";`,
-			"upstream %s has keepalive, but this proxy_pass closes every connection after a request: before NGINX 1.29.7 that needs proxy_http_version 1.1 and an empty Connection header", p.Upstream), true
+			"%s has keepalive, and this proxy_pass closes each connection (before 1.29.7)", p.Upstream), true
 	})
 }
 
@@ -210,8 +210,8 @@ func logIsStdout(conf *nginxconf.Config) []line {
 			target = path
 		}
 		if strings.HasPrefix(target, "/dev/std") || strings.HasPrefix(target, "/proc/self/fd/") {
-			found = append(found, fact("log to stdout", at, "https://github.com/nginx/docker-nginx (Dockerfile: ln -sf /dev/stdout /var/log/nginx/access.log)",
-				"a volume on /var/log/nginx makes it a file", "%s is %s, as the official image has it: it goes to the container's output and cannot be followed", path, target))
+			found = append(found, fact("log to stdout", at, "https://github.com/nginx/docker-nginx#dockerfile",
+				"a volume on /var/log/nginx makes it a file", "%s is %s, as in the official image: it cannot be followed", path, target))
 		}
 	}
 	for _, log := range conf.AccessLogs {

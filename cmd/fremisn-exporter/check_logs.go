@@ -128,7 +128,7 @@ func judgeAccess(log collector.LogPlan, sample [][]byte, found *line) {
 		found.Verdict = wrong
 	}
 	found.Verse = caret(firstLine, at.Offset) + " expected " + printable(at.Expected)
-	found.Remedy = "such a line is counted as malformed and nothing else; lines from before a change of the log_format are one harmless cause, else name the log's true format"
+	found.Remedy = "it counts as malformed; is it from before a change of the log_format? else name the true one"
 }
 
 func formatName(log collector.LogPlan) string {
@@ -175,7 +175,7 @@ func judgeErrors(sample [][]byte, found *line) {
 			entries++
 		}
 	}
-	found.Text += fmt.Sprintf(": %d of the last %s are entries", entries, count(len(sample), "line"))
+	found.Text += fmt.Sprintf(": entries among the last %[2]s: %[1]d", entries, count(len(sample), "line"))
 	if entries == 0 {
 		found.Verdict = wrong
 		found.Remedy = "is this an error_log of NGINX? an entry begins with 2026/01/31 23:59:59 [error] 123#123:"
@@ -198,7 +198,7 @@ func (r *report) checkFormat(log collector.LogPlan) {
 		names = append(names, fmt.Sprintf("%s (%s)", m.Metric, m.Variable))
 	}
 	r.add(line{Section: sectionLogs, Verdict: look, Subject: log.Name,
-		Text:   fmt.Sprintf("%s lacks what %s needs: %s", formatName(log), count(len(missing), "metric"), strings.Join(names, ", ")),
+		Text:   fmt.Sprintf("%s cannot give %s: %s", formatName(log), count(len(missing), "metric"), strings.Join(names, ", ")),
 		Remedy: "this log_format gives all; use it as access_log " + log.Path + " fremisn;", Verse: readyFormat()})
 }
 

@@ -43,7 +43,10 @@ type line struct {
 }
 
 // A report is what check found.
-type report struct{ Lines []line }
+type report struct {
+	Lines  []line
+	Folder string // of nginx.conf: Text leaves it out of places
+}
 
 func (r *report) add(l line) { r.Lines = append(r.Lines, l) }
 
@@ -100,13 +103,14 @@ type page struct {
 	width  int
 	indent int // where the text begins
 	colour bool
+	folder string
 }
 
 var marks = map[verdict]struct{ sign, colour string }{good: {"✔", "32"}, look: {"!", "33"}, wrong: {"✖", "31"}}
 
 // Text writes the report for people, aligned, in so many columns.
 func (r *report) Text(w io.Writer, width int, colour bool) {
-	p := page{w: w, width: width, indent: r.indent(), colour: colour}
+	p := page{w: w, width: width, indent: r.indent(), colour: colour, folder: r.Folder}
 	section := ""
 	for _, l := range r.Lines {
 		if l.Section != section {
@@ -147,7 +151,7 @@ func (p page) line(l line) {
 	}
 	text := printable(l.Text)
 	if l.From != "" {
-		text += " [" + printable(l.From) + "]"
+		text += " [" + printable(strings.TrimPrefix(l.From, p.folder)) + "]"
 	}
 	for i, row := range wrap(text, p.width-p.indent) {
 		if i == 0 {
@@ -162,7 +166,7 @@ func (p page) line(l line) {
 		}
 	}
 	if l.Remedy != "" {
-		for i, row := range wrap(printable(l.Remedy), p.width-p.indent-2) {
+		for i, row := range wrap(printable(l.Remedy)+shortSource(l.Source), p.width-p.indent-2) {
 			arrow := "→ "
 			if i > 0 {
 				arrow = "  "
@@ -170,9 +174,15 @@ func (p page) line(l line) {
 			p.row(arrow + row)
 		}
 	}
-	if l.Source != "" {
-		p.row(p.paint("2", l.Source))
+}
+
+// shortSource is what is left of a URL of NGINX's documentation when what all of them share is left out.
+func shortSource(url string) string {
+	if url == "" {
+		return ""
 	}
+	short := strings.TrimPrefix(strings.TrimPrefix(url, nginxDocs), "https://")
+	return " (" + strings.Replace(short, ".html", "", 1) + ")"
 }
 
 func (p page) row(text string) { fmt.Fprintf(p.w, "%*s%s\n", p.indent, "", text) }

@@ -61,6 +61,9 @@ type paths struct{ prefix, accessLog, errorLog string }
 func pathsFor(conf string) paths {
 	dir := filepath.Dir(conf)
 	if dir == "/etc/nginx" {
+		if _, err := os.Stat(filepath.Join(dir, "sites-enabled")); err == nil { // Debian's prefix is not where its configuration is
+			return paths{"/usr/share/nginx", "/var/log/nginx/access.log", "/var/log/nginx/error.log"}
+		}
 		return paths{"/etc/nginx", "/var/log/nginx/access.log", "/var/log/nginx/error.log"}
 	}
 	prefix := dir

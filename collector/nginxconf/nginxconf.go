@@ -8,13 +8,18 @@ import (
 	"time"
 )
 
-// A Pos is where a directive stands.
+// A Pos is where a directive stands. Line is 0 for what is said nowhere: NGINX's own default.
 type Pos struct {
 	File string
 	Line int
 }
 
-func (p Pos) String() string { return fmt.Sprintf("%s:%d", p.File, p.Line) }
+func (p Pos) String() string {
+	if p.Line == 0 {
+		return p.File
+	}
+	return fmt.Sprintf("%s:%d", p.File, p.Line)
+}
 
 // An Error is a fault in an nginx.conf, told the way nginx -t does: what, and in which file and line.
 type Error struct {
@@ -22,12 +27,7 @@ type Error struct {
 	Msg string
 }
 
-func (e *Error) Error() string {
-	if e.Line == 0 {
-		return fmt.Sprintf("%s: %s", e.File, e.Msg)
-	}
-	return fmt.Sprintf("%s: %s", e.Pos, e.Msg)
-}
+func (e *Error) Error() string { return fmt.Sprintf("%s: %s", e.Pos, e.Msg) }
 
 // A Config is what an nginx.conf says.
 type Config struct {

@@ -52,6 +52,16 @@ func (d *directive) wants(least, most int) error {
 	return nil
 }
 
+// has tells whether a directive of that name stands in the block itself.
+func (d *directive) has(name string) bool {
+	for _, inner := range d.block {
+		if inner.name == name {
+			return true
+		}
+	}
+	return false
+}
+
 func (r *reading) main(directives []*directive) error {
 	r.zones, r.errors, r.access = map[string]float64{}, map[string]bool{}, map[string]bool{}
 	hasErrorLog := false
@@ -63,6 +73,8 @@ func (r *reading) main(directives []*directive) error {
 				return err
 			}
 		case "http":
+			// What follows requests is written where http says; the default then has NGINX's own start and stop alone.
+			hasErrorLog = hasErrorLog || d.has("error_log")
 			if err := r.http(d); err != nil {
 				return err
 			}
@@ -198,11 +210,7 @@ func (r *reading) anyServerWithoutLog(http []*directive) bool {
 		if d.name != "server" {
 			continue
 		}
-		has := false
-		for _, inner := range d.block {
-			has = has || inner.name == "access_log"
-		}
-		if !has {
+		if !d.has("access_log") {
 			return true
 		}
 	}
