@@ -24,7 +24,7 @@ func run(t *testing.T, env map[string]string, name string, args ...string) strin
 	return string(out)
 }
 
-// The rules of hadolint that matter here, and what issue and README promise of the image.
+// The rules of hadolint that matter here, and what the README promises of the image.
 func TestDockerfile(t *testing.T) {
 	text := read(t, "Dockerfile")
 	instructions := dockerfile(text)
