@@ -88,6 +88,9 @@ func (h *httpRun) prepare(ctx context.Context, target string) (*http.Request, *f
 	}
 	request.Host = byName.Host
 	h.setHeaders(request)
+	if _, err := h.m.transports.get(h.sni); err != nil {
+		return nil, failf("tls", "the settings of the client cannot be used: %s", err)
+	}
 	h.times.begun = true
 	return request, nil
 }

@@ -411,6 +411,7 @@ func world(t testing.TB, a *authority) map[string]string {
 		"garbage":      raw(t, says("what is this\r\n\r\n")),
 		"old":          raw(t, says("HTTP/1.0 200 OK\r\n\r\nup")),
 		"bad_gzip":     raw(t, says("HTTP/1.1 200 OK\r\nContent-Length: 12\r\n\r\nnot packed..")),
+		"says_bye":     serveConns(t, listen(t), says("221 bye\n")),
 		"greeter":      greeter(t, good),
 		"tls_greeter":  serveConns(t, tls.NewListener(listen(t), &tls.Config{Certificates: []tls.Certificate{good}}), hangs("220 hello\n")),
 		"tls_named_tcp": serveConns(t, tls.NewListener(listen(t), &tls.Config{Certificates: []tls.Certificate{named}}),
