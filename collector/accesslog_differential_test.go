@@ -3,7 +3,10 @@ package collector
 import (
 	"bytes"
 	"math/rand/v2"
+	"os"
+	"path/filepath"
 	"regexp"
+	"strings"
 	"testing"
 
 	"github.com/fremisn/fremisn-exporter/collector/logtest"
@@ -91,4 +94,41 @@ func differential(t *testing.T, f logtest.Format, seed uint64, lines int, routes
 	}
 	book.Lines(block)
 	slow.compare(t, book)
+}
+
+// TestRealNginx reads what NGINX 1.22 wrote in each format for the same requests: retries, redirects to another group,
+// groups without a server, timeouts, clients that go away, garbage. The slow reading agrees, every line fits.
+func TestRealNginx(t *testing.T) {
+	for _, f := range logtest.Formats() {
+		t.Run(f.Name, func(t *testing.T) {
+			log, err := os.ReadFile(filepath.Join("testdata", "nginx", f.Name+".log"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			book, slow := testBook(t, f), newSlowReader(f, nil)
+			book.Lines(log)
+			for line := range strings.Lines(string(log)) {
+				slow.line(strings.TrimSuffix(line, "\n"))
+			}
+			slow.compare(t, book)
+			if book.malformed > 0 || book.parsed != 57 {
+				t.Errorf("%d lines parsed, %d malformed; want all 57 parsed", book.parsed, book.malformed)
+			}
+		})
+	}
+}
+
+// TestRealNginxByCount is what the requests behind testdata/nginx/full.log were, counted by hand.
+func TestRealNginxByCount(t *testing.T) {
+	log, err := os.ReadFile(filepath.Join("testdata", "nginx", "full.log"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	book := testBook(t, logtest.Formats()[0])
+	book.Lines(log)
+	has(t, book,
+		`nginx_upstream_no_live_total{log="access",upstream="disabled"} 3`,
+		`nginx_access_requests_total{code="504",log="access",method="GET",outcome="timeout",route=""} 1`,
+		`nginx_access_requests_total{code="499",log="access",method="GET",outcome="aborted",route=""} 1`,
+		`nginx_access_requests_total{code="505",log="access",method="GET",outcome="error",route=""} 1`)
 }

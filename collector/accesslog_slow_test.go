@@ -98,7 +98,9 @@ func (s *slowReader) list(value string) (elements []string, ends []bool) {
 func absent(value string) bool { return value == "" || value == "-" }
 
 // key names a series, in the order of the labels that the caller has.
-func slowKey(name string, labels []string) string { return name + "\xff" + strings.Join(labels, "\xff") }
+func slowKey(name string, labels []string) string {
+	return name + "\xff" + strings.Join(labels, "\xff")
+}
 
 func (s *slowReader) add(n float64, name string, labels ...string) {
 	s.counts[slowKey(name, labels)] += n
