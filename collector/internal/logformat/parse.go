@@ -85,8 +85,8 @@ func (p *Parser) ParseLast(line []byte, r *Record) bool {
 // Parse reads the line b[start:end] into r. b[end] is its newline, the first after start, and b goes on for at
 // least Pad bytes after it. It is false, and r is of no use, if the line does not fit as a whole.
 //
-// No step looks where the line ends. It cannot run past the newline: no literal but the last has one, no value takes
-// one in, and a search that jumps over it is caught when the literal it found lies behind.
+// Few steps look where the line ends. None begins after the newline: no literal but the last has one, no number takes
+// one in, and where a search or a fixed width may jump over it, that is checked.
 func (p *Parser) Parse(b []byte, start, end int, r *Record) bool {
 	_ = b[end+Pad]
 	t := text{unsafe.Pointer(unsafe.SliceData(b))}
@@ -151,7 +151,7 @@ func (p *Parser) Parse(b []byte, start, end int, r *Record) bool {
 			p.request(b, t, value, pos-int(s.length), r)
 			continue
 		case kindID:
-			if !t.has(pos, s.spread) && s.at(t, pos+32, end) && t.byte(pos+31) != '\\' {
+			if pos+32 <= end && !t.has(pos, s.spread) && s.at(t, pos+32, end) && t.byte(pos+31) != '\\' {
 				pos += 32 + int(s.length)
 			} else if pos = s.skip(b, t, pos, end); pos < 0 {
 				return p.fail(value-start, s)

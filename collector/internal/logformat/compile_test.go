@@ -1,0 +1,191 @@
+package logformat
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestCompileErrors(t *testing.T) {
+	tests := []struct{ name, format, escape, want string }{
+		{"empty", "", "default", "the log_format is empty"},
+		{"blank", "  ", "default", "the log_format is empty"},
+		{"no variable", "hello", "default", `"hello" has no variable`},
+		{"unclosed brace", "$status ${request_time", "default", `at byte 8 of the log_format: the variable "${request_time" is not closed; write ${request_time}`},
+		{"brace closed too late", "${request time}", "default", `"${request" is not closed`},
+		{"lonely dollar", "$status $ x", "default", "at byte 8 of the log_format: a $ without a variable's name"},
+		{"empty braces", "${}", "default", "a $ without a variable's name"},
+		{"side by side", "$request_time$upstream_addr", "default", "$request_time and $upstream_addr stand side by side"},
+		{"text beside a value", "$host$request_time", "default", "$host and $request_time stand side by side"},
+		{"a list's separator after a list", "$upstream_addr, $status", "default", `", " after $upstream_addr`},
+		{"the other separator", "$upstream_addr : $status", "default", `" : " after $upstream_addr`},
+		{"line break", "$status\n$host", "default", "has a line break"},
+		{"escape", "$status", "xml", `"xml" is no escaping`},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			_, err := Compile(test.format, test.escape, true)
+			if err == nil || !strings.Contains(err.Error(), test.want) {
+				t.Errorf("got %v, want %q", err, test.want)
+			}
+		})
+	}
+}
+
+// parse compiles and reads one line.
+func parse(t *testing.T, format, escape, line string) (*Record, error) {
+	t.Helper()
+	p, err := Compile(format, escape, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := NewRecord()
+	return r, p.NewParser().ParseLine([]byte(line), r)
+}
+
+func TestParse(t *testing.T) {
+	tests := []struct {
+		name, format, escape, line string
+		want                       func(*Record) bool
+	}{
+		{"status beside a variable", "$status$request_time", "", "2000.125", func(r *Record) bool { return r.Code == 200 && r.Millis == 125 }},
+		{"braces", "a${status}b", "", "a404b", func(r *Record) bool { return r.Code == 404 }},
+		{"words beside each other", "$host$scheme $status", "", "a.bhttp 200", func(r *Record) bool { return r.Code == 200 }},
+		{"long times", "$request_time $status", "", "123456789.001 200", func(r *Record) bool { return r.Millis == 123456789001 }},
+		{"a time in tenths", "$request_time", "", "1.5", func(r *Record) bool { return r.Millis == 1500 }},
+		{"nothing", "$request_time $bytes_sent", "", "- -", func(r *Record) bool { return r.Millis == Absent && r.Sent == Absent }},
+		{"nothing in JSON", `{"t":"$request_time","b":$bytes_sent}`, "json", `{"t":"","b":}`, func(r *Record) bool { return r.Millis == Absent && r.Sent == Absent }},
+		{"greatest size", "$bytes_sent", "", "9223372036854775807", func(r *Record) bool { return r.Sent == 1<<63-1 }},
+		{"size of seven digits", "$bytes_sent", "", "1234567", func(r *Record) bool { return r.Sent == 1234567 }},
+		{"size of eight digits", "$bytes_sent", "", "12345678", func(r *Record) bool { return r.Sent == 12345678 }},
+		{"escaped quote", `"$http_user_agent" $status`, "", `"a\x22 b" 200`, func(r *Record) bool { return r.Code == 200 }},
+		{"quote in JSON", `{"ua":"$http_user_agent","s":"$status"}`, "json", `{"ua":"a\",\"s\":\"\\","s":"201"}`, func(r *Record) bool { return r.Code == 201 }},
+		{"quote with escape=none", `"$http_user_agent" $status`, "none", `"a"b" 202`, func(r *Record) bool { return r.Code == 202 }},
+		{"empty request", `"$request" $status`, "", `"" 400`, func(r *Record) bool { return r.Method == MethodOther && len(r.Path) == 0 }},
+		{"a method alone", `"$request" $status`, "", `"GET" 400`, func(r *Record) bool { return r.Method == MethodGet && len(r.Path) == 0 }},
+		{"lower case is another method", `"$request" $status`, "", `"get / HTTP/1.1" 400`, func(r *Record) bool { return r.Method == MethodOther && string(r.Path) == "/" }},
+		{"a NUL after the method", `"$request" $status`, "none", "\"GET\x00 / HTTP/1.1\" 400", func(r *Record) bool { return r.Method == MethodOther }},
+		{"path without its query", `"$request" $status`, "", `"DELETE /a/b?c=/d HTTP/1.1" 200`, func(r *Record) bool { return r.Method == MethodDelete && string(r.Path) == "/a/b" }},
+		{"unquoted list, last", "$status $upstream_addr", "", "200 1.2.3.4:5, [::1]:80 : unix:/run/x", func(r *Record) bool {
+			e := r.Upstreams.Elements
+			return r.Elements == 3 && e[0].Retry && !e[1].Retry && e[1].Name == "[::1]:80" && e[2].Name == "unix:/run/x" && e[2].Kind == Attempt
+		}},
+		{"unquoted list, trailing separator", "$upstream_addr $upstream_status $status", "", "1.2.3.4:5 :  200 :  302", func(r *Record) bool {
+			return r.Elements == 1 && r.Code == 302 && r.One(UpstreamStatus) == 200
+		}},
+		{"unquoted list, empty element", "$upstream_addr $upstream_status $status", "", "1.2.3.4:5 :  : b:1 200 : - : 201 302", func(r *Record) bool {
+			return r.Elements == 3 && r.Upstreams.Elements[1].Kind == Nothing && r.At(UpstreamStatus, 1) == Absent && r.At(UpstreamStatus, 2) == 201
+		}},
+		{"list in bare JSON", `{"a":$upstream_response_time,"s":$status}`, "json", `{"a":0.001, 0.002,"s":200}`, func(r *Record) bool {
+			return r.Elements == 2 && r.At(UpstreamResponseTime, 1) == 2 && r.Separator(0) == ',' && r.Separator(1) == 0
+		}},
+		{"list before a comma and more", `"a": $upstream_response_time, "s": $status`, "json", `"a": 0.001 : 0.002, "s": 200`, func(r *Record) bool {
+			return r.Elements == 2 && r.Separator(0) == ':' && r.Code == 200
+		}},
+		{"IPv6 after a list", "$upstream_addr $remote_addr", "", "1.2.3.4:5 ::1", func(r *Record) bool { return r.Elements == 1 }},
+		{"a dash against one attempt", "$upstream_addr $upstream_header_time", "", "1.2.3.4:5 -", func(r *Record) bool { return r.Elements == 1 && r.One(UpstreamHeaderTime) == Absent }},
+		{"no upstream", "$upstream_addr $upstream_header_time", "", "- -", func(r *Record) bool { return r.Elements == 0 && r.Upstreams == nil }},
+		{"invalid UTF-8 in an address", "$upstream_addr", "none", "a\xffb:80", func(r *Record) bool { return r.Upstreams.Elements[0].Name == "a\uFFFDb:80" }},
+		{"all verdicts", "$limit_req_status $limit_conn_status $upstream_cache_status", "", "DELAYED_DRY_RUN PASSED STALE", func(r *Record) bool {
+			return r.LimitReq == DelayedDryRun && r.LimitConn == Passed && r.Cache == Stale
+		}},
+		{"a verdict of the future", "$limit_req_status $status", "", "PONDERED 200", func(r *Record) bool { return r.LimitReq == OtherWord }},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			r, err := parse(t, test.format, test.escape, test.line)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !test.want(r) {
+				t.Errorf("%+v", r)
+			}
+		})
+	}
+}
+
+func TestLineErrors(t *testing.T) {
+	format := `$remote_addr "$request" $status rt=$request_time "$upstream_addr" "$upstream_status"`
+	tests := []struct{ line, want string }{
+		{`1.2.3.4 "GET / HTTP/1.1" 2x0 rt=0.001 "-" "-"`, `at byte 25: expected three digits for $status and then " rt="`},
+		{`1.2.3.4 "GET / HTTP/1.1" 200 rt=0,001 "-" "-"`, `at byte 32: expected seconds such as 0.125 for $request_time and then " \""`},
+		{`1.2.3.4 "GET / HTTP/1.1" 200 rt=0.001 "a:1, b:2" "200"`, "with as many elements as each other"},
+		{`1.2.3.4 "GET / HTTP/1.1" 200 rt=0.001 "-" "-" more`, `expected the list of $upstream_status and then "\""`},
+		{`1.2.3.4`, `at byte 0: expected $remote_addr and then " \""`},
+		{``, "a line that is not empty"},
+		{"a\nb", "at byte 1: expected one line"},
+	}
+	for _, test := range tests {
+		_, err := parse(t, format, "default", test.line)
+		if err == nil || !strings.Contains(err.Error(), test.want) {
+			t.Errorf("%q: got %v, want %q", test.line, err, test.want)
+		}
+	}
+}
+
+// FuzzCompile compiles anything, and reads a line with what compiles.
+func FuzzCompile(f *testing.F) {
+	for _, format := range []string{"$status", "${a}$b", `{"a":"$request","b":$upstream_addr}`, "$upstream_addr, $status", "$", "${"} {
+		f.Add(format, "default", `{"a":"GET / HTTP/1.1","b":1.2.3.4:5, 6.7.8.9:0}`)
+		f.Add(format, "json", "200")
+	}
+	f.Fuzz(func(t *testing.T, format, escape, line string) {
+		p, err := Compile(format, escape, true)
+		if err != nil {
+			return
+		}
+		q := p.NewParser()
+		_ = q.ParseLine([]byte(line), NewRecord())
+		_ = p.HasUpstream()
+	})
+}
+
+// FuzzParse reads any line with each kind of format: alone, and in a block between others, where the answer must be the
+// same and nothing behind the line's end may matter.
+func FuzzParse(f *testing.F) {
+	formats := []struct{ text, escape string }{
+		{`$remote_addr - $remote_user [$time_local] "$request" $status $body_bytes_sent "$http_user_agent" rt=$request_time id=$request_id lr="$limit_req_status" ua="$upstream_addr" us="$upstream_status" urt="$upstream_response_time"`, "default"},
+		{`$remote_addr "$request" $status $request_length $upstream_addr $upstream_response_length $upstream_response_time $upstream_status $req_id`, "default"},
+		{`{"r":"$request","s":$status,"b":$bytes_sent,"ua":"$upstream_addr","urt":$upstream_response_time, "id":"$request_id"}`, "json"},
+		{`"$request" $status "$upstream_addr" $upstream_cache_status`, "none"},
+	}
+	f.Add([]byte(`127.0.0.1 - - [24/Nov/2026:12:27:30 +0000] "GET /v1/face?x HTTP/1.1" 200 12 "curl" rt=0.125 id=x lr="PASSED" ua="1.2.3.4:5, 6.7.8.9:10" us="502, 200" urt="0.000, 10.125"`))
+	f.Add([]byte(`1.2.3.4 "GET / HTTP/1.1" 200 12 1.2.3.4:5 :  12 :  0.001 :  200 :  x`))
+	f.Add([]byte(`{"r":"G\"ET","s":200,"b":,"ua":"a:1","urt":0.001, "id":"\\"}`))
+	f.Add([]byte(`"" 400 "unix:/a b" HIT`))
+	f.Fuzz(func(t *testing.T, line []byte) {
+		if strings.ContainsRune(string(line), '\n') {
+			return
+		}
+		for _, format := range formats {
+			p, err := Compile(format.text, format.escape, true)
+			if err != nil {
+				t.Fatal(err)
+			}
+			q, r := p.NewParser(), NewRecord()
+			alone := q.ParseLine(line, r) == nil
+			elements := r.Elements
+			block := append([]byte("before\n"), line...)
+			end := len(block)
+			block = append(block, '\n')
+			for len(block) < end+Pad+1 {
+				block = append(block, `0" : 0.001, 200 `...)
+			}
+			if between := q.Parse(block, len("before\n"), end, r); between != alone && len(line) > 0 {
+				t.Fatalf("%q alone: %v, in a block: %v", line, alone, between)
+			}
+			if !alone {
+				continue
+			}
+			if r.Elements != elements || elements < 0 {
+				t.Fatalf("%q: %d elements alone, %d in a block", line, elements, r.Elements)
+			}
+			for i := range elements {
+				for _, list := range []Field{UpstreamStatus, UpstreamResponseTime, UpstreamResponseLength} {
+					if n := r.At(list, i); n < Absent {
+						t.Fatalf("%q: element %d is %d", line, i, n)
+					}
+				}
+			}
+		}
+	})
+}
