@@ -181,6 +181,20 @@ func TestLoadBalancerAndLoggingScripts(t *testing.T) {
 	}
 }
 
+// The exporter's own check finds nothing wrong with this stack: formats, logs, status page and nodes fit together.
+func TestCheckFindsTheStackGood(t *testing.T) {
+	s := startStack(t, nil)
+	s.place(t, "probes.yml", "probes.yml")
+	if status, _, err := get(s.lb + "/v1/healthcheck"); err != nil || status != http.StatusOK {
+		t.Fatal(status, err)
+	}
+	out := run(t, nil, binary(t), "check", "--config", filepath.Join(s.dir, "probes.yml"), "--storage.path", filepath.Join(s.dir, "data"),
+		"--web.listen-address", freeAddress(t))
+	if strings.Contains(out, "✖") || !strings.Contains(out, s.nodes[2].addr) {
+		t.Errorf("check says\n%s", out)
+	}
+}
+
 func TestHealthCheckGivesOneVerdict(t *testing.T) {
 	s := startStack(t, nil)
 	s.startExporter(t)
