@@ -50,6 +50,12 @@ func newService(t testing.TB, text string) *Service {
 // blackboxExporter starts Debian's on a free port.
 func blackboxExporter(t testing.TB, config string) string {
 	t.Helper()
+	url, _ := blackboxProcess(t, config)
+	return url
+}
+
+func blackboxProcess(t testing.TB, config string) (url string, pid int) {
+	t.Helper()
 	file := filepath.Join(t.TempDir(), "blackbox.yml")
 	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
 		t.Fatal(err)
@@ -67,7 +73,7 @@ func blackboxExporter(t testing.TB, config string) string {
 	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(20 * time.Millisecond) {
 		if response, err := http.Get("http://" + address + "/-/healthy"); err == nil {
 			response.Body.Close()
-			return "http://" + address
+			return "http://" + address, command.Process.Pid
 		}
 		select {
 		case <-ended:

@@ -119,10 +119,10 @@ func serveConns(t testing.TB, listener net.Listener, serve func(net.Conn)) strin
 	return listener.Addr().String()
 }
 
-func listen(t testing.TB) net.Listener {
+func listen(testing.TB) net.Listener {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
-		t.Fatal(err)
+		panic(err)
 	}
 	return listener
 }
