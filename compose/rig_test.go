@@ -76,9 +76,12 @@ func startStack(t *testing.T, env map[string]string, edits ...string) *stack {
 	if err := os.Chmod(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	html, err := filepath.Abs("nginx/html")
-	if err != nil {
+	html := filepath.Join(dir, "html")
+	if err := os.Mkdir(html, 0o755); err != nil {
 		t.Fatal(err)
+	}
+	for _, page := range []string{"502.html", "50x.html"} {
+		write(t, filepath.Join(html, page), read(t, "nginx/html/"+page))
 	}
 	s := &stack{dir: dir, nodes: []*node{
 		{name: "master", planned: "192.168.100.231:4005"},
