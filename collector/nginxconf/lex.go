@@ -90,7 +90,7 @@ func (l *lexer) afterQuote() error {
 	case ' ', '\t', '\r', '\n', ';', '{', ')':
 		return nil
 	default:
-		return l.errorf(l.line, "unexpected %q", string(c))
+		return l.errorf(l.line, `unexpected "%s"`, string(c))
 	}
 }
 

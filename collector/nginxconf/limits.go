@@ -25,6 +25,9 @@ func (d *directive) hasFlag(name string) bool {
 }
 
 func (r *reading) limitReqZone(d *directive) error {
+	if err := d.wants(3, 4); err != nil {
+		return err
+	}
 	name, _, _ := strings.Cut(d.parameter("zone"), ":")
 	if name == "" {
 		return errorAt(d, `"limit_req_zone" must have "zone" parameter`)
@@ -74,8 +77,8 @@ func (d *directive) number(name string) (int, error) {
 		return 0, nil
 	}
 	n, err := strconv.Atoi(text)
-	if err != nil || n < 0 {
-		return 0, errorAt(d, "invalid parameter %q", name+"="+text)
+	if err != nil || n <= 0 {
+		return 0, errorAt(d, "invalid %s value %q", name, name+"="+text)
 	}
 	return n, nil
 }

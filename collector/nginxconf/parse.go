@@ -8,11 +8,13 @@ import (
 	"path/filepath"
 	"sort"
 	"strings"
+	"syscall"
 )
 
 // A directive is a name with its arguments, and its block where it has one.
 type directive struct {
 	Pos
+	end      int // the line on which it ends, where NGINX finds fault with it
 	name     string
 	args     []string
 	block    []*directive
@@ -106,8 +108,9 @@ func (p *parser) directive(l *lexer, within bool, depth int) (d *directive, end 
 		case t.is("}") && d == nil && within:
 			return nil, true, nil
 		case t.is("}"), t.is(";") && d == nil, t.is("{") && d == nil:
-			return nil, false, l.errorf(t.line, "unexpected %q", t.text)
+			return nil, false, l.errorf(t.line, `unexpected "%s"`, t.text)
 		case t.is(";"):
+			d.end = t.line
 			return d, false, nil
 		case t.is("{"):
 			d.hasBlock = true
@@ -115,6 +118,7 @@ func (p *parser) directive(l *lexer, within bool, depth int) (d *directive, end 
 				return d, false, l.skipLua()
 			}
 			d.block, err = p.block(l, true, depth+1)
+			d.end = l.line
 			return d, false, err
 		case d == nil:
 			d = &directive{Pos: Pos{l.file, t.line}, name: t.text}
@@ -152,7 +156,7 @@ func (l *lexer) skipLua() error {
 // include reads the files that a directive names. A pattern may match none; a plain name must be there.
 func (p *parser) include(d *directive) ([]*directive, error) {
 	if len(d.args) != 1 {
-		return nil, &Error{d.Pos, `invalid number of arguments in "include" directive`}
+		return nil, errorAt(d, `invalid number of arguments in "include" directive`)
 	}
 	path := d.args[0]
 	if !filepath.IsAbs(path) {
@@ -162,7 +166,7 @@ func (p *parser) include(d *directive) ([]*directive, error) {
 	if strings.ContainsAny(path, "*?[") {
 		var err error
 		if paths, err = filepath.Glob(path); err != nil {
-			return nil, &Error{d.Pos, fmt.Sprintf("include %q: %s", d.args[0], err)}
+			return nil, errorAt(d, "include %q: %s", d.args[0], err)
 		}
 		sort.Strings(paths)
 		p.globs = append(p.globs, path)
@@ -187,5 +191,15 @@ func includeError(d *directive, path string, err error) error {
 	if errors.As(err, &pathError) {
 		err = pathError.Err
 	}
-	return &Error{d.Pos, fmt.Sprintf("open() %q failed (%s)", path, err)}
+	return errorAt(d, `open() "%s" failed (%s)`, path, inWords(err))
+}
+
+// inWords is a system's error as NGINX gives it, such as "2: No such file or directory".
+func inWords(err error) string {
+	var number syscall.Errno
+	if !errors.As(err, &number) {
+		return err.Error()
+	}
+	text := number.Error()
+	return fmt.Sprintf("%d: %s", int(number), strings.ToUpper(text[:1])+text[1:])
 }

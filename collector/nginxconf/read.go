@@ -2,6 +2,7 @@ package nginxconf
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -42,7 +43,7 @@ type pendingStatus struct {
 }
 
 func errorAt(d *directive, format string, args ...any) error {
-	return &Error{d.Pos, fmt.Sprintf(format, args...)}
+	return &Error{Pos{d.File, d.end}, fmt.Sprintf(format, args...)}
 }
 
 func (d *directive) wants(least, most int) error {
@@ -147,7 +148,7 @@ func (r *reading) setting(d *directive, s *scope) error {
 		}
 		code, err := strconv.Atoi(d.args[0])
 		if err != nil || code < 400 || code > 599 {
-			return errorAt(d, "value %q must be between 400 and 599", d.args[0])
+			return errorAt(d, "value must be between 400 and 599")
 		}
 		if d.name == "limit_req_status" {
 			s.limitReqStatus = code
@@ -240,6 +241,11 @@ func (r *reading) logFormat(d *directive) error {
 		}
 		f.Escape, parts = escape, parts[1:]
 	}
+	for _, part := range parts {
+		if err := checkVariables(d, part); err != nil {
+			return err
+		}
+	}
 	f.Format = strings.Join(parts, "")
 	if _, twice := r.config.LogFormats[f.Name]; twice && f.Name != "combined" {
 		return errorAt(d, "duplicate \"log_format\" name %q", f.Name)
@@ -248,11 +254,40 @@ func (r *reading) logFormat(d *directive) error {
 	return nil
 }
 
+// checkVariables refuses what NGINX cannot read as variables.
+func checkVariables(d *directive, text string) error {
+	for {
+		_, rest, found := strings.Cut(text, "$")
+		if !found {
+			return nil
+		}
+		text = rest
+		inner, bracket := strings.CutPrefix(rest, "{")
+		name := inner[:len(inner)-len(strings.TrimLeft(inner, wordCharacters))]
+		switch {
+		case bracket && !strings.HasPrefix(inner[len(name):], "}"):
+			return errorAt(d, "the closing bracket in %q variable is missing", name)
+		case name == "":
+			return errorAt(d, "invalid parameter %q", "$"+rest)
+		}
+	}
+}
+
+const wordCharacters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_"
+
+// levels are those of error_log.
+func levels() []string {
+	return []string{"debug", "info", "notice", "warn", "error", "crit", "alert", "emerg"}
+}
+
 func (r *reading) accessLog(d *directive) error {
 	if err := d.wants(1, -1); err != nil {
 		return err
 	}
 	if d.args[0] == "off" {
+		if len(d.args) > 1 {
+			return errorAt(d, "invalid parameter %q", d.args[1])
+		}
 		return nil
 	}
 	log := AccessLog{Pos: d.Pos, Format: "combined"}
@@ -272,6 +307,8 @@ func (r *reading) accessLog(d *directive) error {
 			log.Buffered = true
 		case i == 0:
 			log.Format = arg
+		default:
+			return errorAt(d, "invalid parameter %q", arg) // most often the next directive, for want of a ";"
 		}
 	}
 	if _, known := r.config.LogFormats[log.Format]; !known {
@@ -296,6 +333,9 @@ func (r *reading) errorLog(d *directive) error {
 	log := ErrorLog{Pos: d.Pos, Level: "error"}
 	if len(d.args) == 2 {
 		log.Level = d.args[1]
+		if !slices.Contains(levels(), log.Level) && !strings.HasPrefix(log.Level, "debug_") {
+			return errorAt(d, "invalid log level %q", log.Level)
+		}
 	}
 	switch to := d.args[0]; {
 	case strings.HasPrefix(to, "syslog:"):

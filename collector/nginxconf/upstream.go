@@ -1,6 +1,7 @@
 package nginxconf
 
 import (
+	"fmt"
 	"net"
 	"strconv"
 	"strings"
@@ -12,6 +13,11 @@ func (r *reading) upstream(d *directive) error {
 		return err
 	}
 	u := Upstream{Pos: d.Pos, Name: d.args[0]}
+	for _, other := range r.config.Upstreams {
+		if strings.EqualFold(other.Name, u.Name) {
+			return &Error{d.Pos, fmt.Sprintf("duplicate upstream %q", u.Name)}
+		}
+	}
 	for _, inner := range d.block {
 		var err error
 		switch inner.name {
@@ -67,6 +73,9 @@ func readServer(d *directive) (Server, error) {
 			s.Backup = true
 		case "down":
 			s.Down = true
+		case "slow_start", "resolve", "service", "route", "drain": // of newer versions and NGINX Plus
+		default:
+			err = strconv.ErrSyntax
 		}
 		if err != nil {
 			return Server{}, errorAt(d, "invalid parameter %q", arg)
