@@ -22,6 +22,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -428,4 +429,12 @@ func fill(text string, w map[string]string) string {
 		text = strings.ReplaceAll(text, "{"+name+"}", value)
 	}
 	return text
+}
+
+// shrinkBacklog leaves room for one connection that nobody has accepted.
+func shrinkBacklog(t *testing.T, raw syscall.RawConn) {
+	var listenErr error
+	if err := raw.Control(func(fd uintptr) { listenErr = syscall.Listen(int(fd), 0) }); err != nil || listenErr != nil {
+		t.Fatal(err, listenErr)
+	}
 }

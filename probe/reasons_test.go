@@ -1,0 +1,225 @@
+package probe
+
+import (
+	"context"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+const reasonModules = `
+modules:
+  http: {prober: http, timeout: 30s, http: {preferred_ip_protocol: ip4}}
+  http_short: {prober: http, timeout: 300ms}
+  https_short: {prober: http, timeout: 300ms, http: {tls_config: {insecure_skip_verify: true}}}
+  body: {prober: http, timeout: 30s, http: {fail_if_body_matches_regexp: [DOWN]}}
+  header: {prober: http, timeout: 30s, http: {fail_if_header_matches: [{header: X-State, regexp: bad}]}}
+  version: {prober: http, timeout: 30s, http: {valid_http_versions: [HTTP/2.0]}}
+  not_ssl: {prober: http, timeout: 30s, http: {fail_if_not_ssl: true}}
+  limit: {prober: http, timeout: 30s, http: {body_size_limit: 1KiB}}
+  keep: {prober: http, timeout: 30s, http: {fail_if_body_matches_regexp: [zzz]}}
+  cel: {prober: http, timeout: 30s, http: {fail_if_body_json_not_matches_cel: 'body.state == "red"'}}
+  tcp: {prober: tcp, timeout: 30s}
+  tcp_short: {prober: tcp, timeout: 300ms, tcp: {query_response: [{expect: never}]}}
+  tcp_tls: {prober: tcp, timeout: 30s, tcp: {tls: true}}
+  tcp_tls_short: {prober: tcp, timeout: 300ms, tcp: {tls: true}}
+  tcp_line: {prober: tcp, timeout: 30s, tcp: {query_response: [{expect: "^220"}]}}
+  tcp_bytes: {prober: tcp, timeout: 30s, tcp: {query_response: [{expect_bytes: "220 hellO"}]}}
+  dns: {prober: dns, timeout: 30s, dns: {query_name: gone.example, query_type: A}}
+  dns_short: {prober: dns, timeout: 300ms, dns: {query_name: silent.example, query_type: A}}
+  dns_rr: {prober: dns, timeout: 30s, dns: {query_name: node.example, query_type: A, validate_answer_rrs: {fail_if_matches_regexp: ["231"]}}}
+  icmp_short: {prober: icmp, timeout: 300ms, icmp: {preferred_ip_protocol: ip4}}
+  grpc: {prober: grpc, timeout: 30s, grpc: {service: down}}
+  grpc_unknown: {prober: grpc, timeout: 30s, grpc: {service: unknown}}
+  grpc_tls: {prober: grpc, timeout: 30s, grpc: {tls: true}}
+  grpc_short: {prober: grpc, timeout: 300ms}
+  unix: {prober: unix, timeout: 30s}
+`
+
+// TestReasons has a real server misbehave in every way that has a reason of its own.
+func TestReasons(t *testing.T) {
+	w := world(t, newAuthority(t))
+	w["black_hole"] = blackHole(t)
+	s := newService(t, reasonModules)
+	for _, c := range []struct{ module, target, reason, sentence string }{
+		{"http", "http://no-such-host.invalid/", "dns", "no-such-host.invalid"},
+		{"http", "http://[::1]:1/", "connect", "refused"},
+		{"http", "http://{refused}/", "connect", "the connection was refused"},
+		{"http", "{web}/redirect?to=http://{refused}/", "connect", "refused"},
+		{"http_short", "http://{black_hole}/", "timeout", "time ran out while connecting"},
+		{"http", "{tls}", "tls", "certificate signed by unknown authority"},
+		{"http", "https://{address}", "tls", "HTTP"},
+		{"https_short", "https://{tls_hangs}", "timeout", "in the TLS handshake"},
+		{"http_short", "http://{hangs}", "timeout", "while waiting for the answer"},
+		{"http_short", "http://{hangs_body}", "timeout", "while the body was read"},
+		{"http", "{web}/status/503", "status", "answered 503, not 2xx"},
+		{"http", "{web}/redirects/30", "status", "more than 10 redirects"},
+		{"http", "{web}/status/403?body=License+has+not+been+initialized", "license", "License has not been initialized"},
+		{"http", "{web}/status/500?body=Analytic+NFFS-FR+is+not+available+in+deployment+key", "license", "with status 500"},
+		{"body", "{web}/status/200?body=DOWN+License+has+not+been+initialized", "license", "License"},
+		{"http", "{web}/status/429?body=Too+many+requests", "status", "429"},
+		{"body", "{web}/down", "body", `the body matches "DOWN"`},
+		{"header", "{web}/bad", "header", "the header X-State matches"},
+		{"header", "{web}/", "header", "the header X-State is missing"},
+		{"version", "{web}", "other", "HTTP/1.1"},
+		{"not_ssl", "{web}", "tls", "fail_if_not_ssl"},
+		{"limit", "{web}/large", "body", "body_size_limit"},
+		{"cel", "{web}/json", "body", "does not fit"},
+		{"cel", "{web}", "body", "no JSON"},
+		{"http", "http://{truncated}", "body", "broke off"},
+		{"http", "http://{resets}", "other", "reset while waiting for the answer"},
+		{"http", "http://{garbage}", "other", "malformed"},
+		{"http", "http://%zz/", "other", "no URL"},
+		{"tcp", "{refused}", "connect", "refused"},
+		{"tcp", "no-such-host.invalid:80", "dns", "no-such-host.invalid"},
+		{"tcp", "nonsense", "other", "HOST:PORT"},
+		{"tcp_short", "{greeter}", "timeout", "in the conversation"},
+		{"tcp_tls", "{greeter}", "tls", "TLS"},
+		{"tcp_tls_short", "{tls_hangs}", "timeout", "in the TLS handshake"},
+		{"tcp_line", "{says_bye}", "body", "before a line matched"},
+		{"tcp_bytes", "{greeter}", "body", "the bytes that came"},
+		{"tcp_bytes", "{says_bye}", "body", "8 bytes came where 9 are expected"},
+		{"dns", "{dns}", "status", "NXDOMAIN"},
+		{"dns", "{refused}", "connect", "refused"},
+		{"dns_short", "{dns}", "timeout", "while waiting for the answer"},
+		{"dns_rr", "{dns}", "body", "a record of the answer section matches"},
+		{"icmp_short", "240.0.0.1", "", ""},
+		{"grpc", "{grpc}", "status", "NOT_SERVING"},
+		{"grpc_unknown", "{grpc}", "status", "NotFound"},
+		{"grpc", "{refused}", "connect", "refused"},
+		{"grpc_tls", "{grpc_tls}", "tls", "unknown authority"},
+		{"grpc_short", "{hangs}", "timeout", "time ran out"},
+		{"unix", "/no/such/socket", "connect", "no such file"},
+	} {
+		t.Run(c.module+" "+c.target, func(t *testing.T) {
+			r, err := s.Once(context.Background(), c.module, fill(c.target, w))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if c.reason == "" {
+				if r.Success || r.Reason != "timeout" && r.Reason != "connect" && r.Reason != "other" {
+					t.Errorf("%v %q: %s", r.Success, r.Reason, r.Sentence)
+				}
+				return
+			}
+			if r.Success || r.Reason != c.reason || !strings.Contains(r.Sentence, c.sentence) {
+				t.Errorf("reason %q, sentence %q\nwant   %q,          %q\n%s", r.Reason, r.Sentence, c.reason, c.sentence, r.Log)
+			}
+		})
+	}
+}
+
+// blackHole is an address whose queue of connections is full: the kernel answers nobody any more.
+func blackHole(t *testing.T) string {
+	listener := listen(t)
+	t.Cleanup(func() { listener.Close() })
+	address := listener.Addr().String()
+	raw, err := listener.(*net.TCPListener).SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	shrinkBacklog(t, raw)
+	for range 16 {
+		conn, err := net.DialTimeout("tcp", address, 200*time.Millisecond)
+		if err != nil {
+			return address
+		}
+		t.Cleanup(func() { conn.Close() })
+	}
+	t.Fatal("the queue does not fill")
+	return ""
+}
+
+func TestBeyondTheOldBlackbox(t *testing.T) {
+	a := newAuthority(t)
+	w := world(t, a)
+	dir := t.TempDir()
+	socket := filepath.Join(dir, "s")
+	listener, err := net.Listen("unix", socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	serveConns(t, listener, hangs("220 hello there\n"))
+	if err := os.WriteFile(filepath.Join(dir, "body"), []byte("from a file"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "asked"), []byte("yes\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s := newService(t, strings.NewReplacer("DIR", dir, "CA", a.path("ca.pem")).Replace(`
+modules:
+  cel: {prober: http, timeout: 30s, http: {fail_if_body_json_not_matches_cel: 'body.state == "green"', fail_if_body_json_matches_cel: 'body.list.size() > 5'}}
+  body_file: {prober: http, timeout: 30s, http: {method: POST, body_file: DIR/body, fail_if_body_not_matches_regexp: ["from a file$"]}}
+  http_headers: {prober: http, timeout: 30s, http: {http_headers: {X-Asked: {files: [DIR/asked]}}, fail_if_header_not_matches: [{header: X-Host, regexp: "/yes$"}]}}
+  secret_header: {prober: http, timeout: 30s, http: {http_headers: {X-Asked: {secrets: ["yes"]}}, fail_if_header_not_matches: [{header: X-Host, regexp: "/yes$"}]}}
+  unix: {prober: unix, timeout: 30s, unix: {query_response: [{expect: "^220 (.*)", labels: [{name: greeting, value: "${1}"}, {name: target, value: x}]}]}}
+  bytes: {prober: tcp, timeout: 30s, tcp: {query_response: [{expect_bytes: "220 hello"}]}}
+  tls: {prober: http, timeout: 30s, http: {tls_config: {ca_file: CA}}}
+  metadata: {prober: grpc, timeout: 30s, grpc: {metadata: {Authorization: [Bearer hunter2]}}}
+`))
+	for _, c := range []struct{ module, target, sample string }{
+		{"cel", "{web}/json", "probe_failed_due_to_cel 0"},
+		{"body_file", "{web}/request", "probe_success 1"},
+		{"http_headers", "{web}/request", "probe_success 1"},
+		{"secret_header", "{web}/request", "probe_success 1"},
+		{"unix", socket, `probe_expect_info{greeting="hello there",target="x"} 1`},
+		{"bytes", "{greeter}", "probe_failed_due_to_bytes 0"},
+		{"tls", "{tls}", `probe_tls_cipher_info{cipher="TLS_AES_128_GCM_SHA256"} 1`},
+		{"tls", "{tls}", `serialnumber="0a0b0c"`},
+		{"metadata", "{grpc}", "probe_success 1"},
+	} {
+		t.Run(c.module, func(t *testing.T) {
+			r, err := s.Once(context.Background(), c.module, fill(c.target, w))
+			if err != nil || !r.Success {
+				t.Fatal(err, r.Sentence, r.Log)
+			}
+			var all []string
+			for _, sample := range r.Samples {
+				all = append(all, sample.String())
+			}
+			if text := strings.Join(all, "\n"); !strings.Contains(text, c.sample) {
+				t.Errorf("no %s in\n%s", c.sample, text)
+			}
+		})
+	}
+}
+
+// TestOneConnection counts what a probe does to a server, which answers once and then no more.
+func TestOneConnection(t *testing.T) {
+	s := newService(t, reasonModules)
+	for _, module := range []string{"http", "http_short", "tcp", "grpc_short"} {
+		t.Run(module, func(t *testing.T) {
+			connections := make(chan struct{}, 100)
+			address := serveConns(t, listen(t), func(conn net.Conn) {
+				connections <- struct{}{}
+				conn.Read(make([]byte, 1000))
+			})
+			if _, err := s.Once(context.Background(), module, address); err != nil {
+				t.Fatal(err)
+			}
+			if n := len(connections); n != 1 {
+				t.Errorf("%d connections", n)
+			}
+		})
+	}
+}
+
+func TestCredentialsAreReadAnew(t *testing.T) {
+	w := world(t, newAuthority(t))
+	file := filepath.Join(t.TempDir(), "token")
+	s := newService(t, "modules: {m: {prober: http, timeout: 30s, http: {authorization: {credentials_file: "+file+"}}}}")
+	for _, c := range []struct {
+		token   string
+		success bool
+	}{{"wrong", false}, {"hunter2", true}, {"wrong again", false}} {
+		if err := os.WriteFile(file, []byte(c.token), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if r, err := s.Once(context.Background(), "m", w["web"]+"/auth"); err != nil || r.Success != c.success {
+			t.Errorf("%s: %v %v %s", c.token, err, r.Success, r.Sentence)
+		}
+	}
+}
