@@ -66,6 +66,9 @@ func newMasker(m *Module) masker {
 	return masker{strings.NewReplacer(pairs...)}
 }
 
+// passwordCommands are the words after which protocols of lines take a password.
+var passwordCommands = []string{"PASS", "PASSWORD", "AUTH", "LOGIN"}
+
 // secrets are the values of a module that nobody may see.
 func (m *Module) secrets() []string {
 	var secrets []string
@@ -101,6 +104,11 @@ func (m *Module) secrets() []string {
 	for name, values := range m.GRPC.Metadata {
 		if IsSecretHeader(name) {
 			secrets = append(secrets, values...)
+		}
+	}
+	for _, step := range slices.Concat(m.TCP.QueryResponse, m.Unix.QueryResponse) {
+		if word, rest, two := strings.Cut(step.Send, " "); two && slices.Contains(passwordCommands, strings.ToUpper(word)) {
+			secrets = append(secrets, rest)
 		}
 	}
 	// The longest first: a secret that begins another must not leave the other's rest behind.
