@@ -54,12 +54,21 @@ func lastBefore(file io.ReaderAt, offset int64) (Fingerprint, error) {
 // fits tells whether file is the one that the cursor was read from: it begins as that did, and what stands before
 // the offset is what was read last.
 func (c *Cursor) fits(file io.ReaderAt) bool {
+	if !c.isSane() {
+		return false
+	}
 	head, err := headOf(file, c.Head.Len)
 	if err != nil || head != c.Head {
 		return false
 	}
 	last, err := lastBefore(file, c.Offset)
 	return err == nil && last == c.Last
+}
+
+// isSane refuses a cursor that no reading can have made.
+func (c *Cursor) isSane() bool {
+	return c.Offset >= 0 && c.Head.Len >= 0 && c.Head.Len <= headLen && int64(c.Head.Len) <= c.Offset &&
+		c.Last.Len >= 0 && c.Last.Len <= lastLen
 }
 
 // identity is the device and the inode of a file.

@@ -18,7 +18,7 @@ import (
 const maxSiblings = 1024
 
 // clockSlack is how far a file's time of change may lag behind the clock: kernels stamp files by the tick.
-const clockSlack = 50 * time.Millisecond
+const clockSlack = 20 * time.Millisecond
 
 // A sibling is a file beside the log that may be a generation of it: access.log.1, access.log-20261124.gz.
 type sibling struct {
@@ -59,7 +59,7 @@ func (f *Follower) siblings() []sibling {
 // Resume goes on from a saved position. seen is when the log was last looked at: a file that has changed since and
 // is none of the saved ones came and went meanwhile.
 func (f *Follower) Resume(p Position, seen time.Time) {
-	f.started = true
+	f.started, f.seen, f.finished = true, f.now(), p.Finished
 	for _, c := range p.Done {
 		f.done[fileID{c.Dev, c.Ino}] = true
 	}
@@ -67,7 +67,7 @@ func (f *Follower) Resume(p Position, seen time.Time) {
 	for _, c := range p.Cursors {
 		f.resume(c, siblings)
 	}
-	f.takeUnseen(siblings, seen, p.Cursors)
+	f.takeUnseen(siblings, seen)
 }
 
 // resume finds a saved generation under whatever name it has now, and opens it, or reads the rest of it.
@@ -128,14 +128,14 @@ func candidates(c Cursor, path string, siblings []sibling) []string {
 
 // takeUnseen adds generations that have come and gone since the log was last looked at. A file that was finished
 // before has not changed since; a copy of a known one begins as that does.
-func (f *Follower) takeUnseen(siblings []sibling, seen time.Time, known []Cursor) {
+func (f *Follower) takeUnseen(siblings []sibling, seen time.Time) {
 	heads := map[Fingerprint]bool{}
 	current, _ := os.Stat(f.path)
 	for _, s := range siblings {
 		if s.changed.Before(seen.Add(-clockSlack)) || s.info.Size() == 0 || current != nil && os.SameFile(current, s.info) {
 			continue
 		}
-		if f.isGlob && !isGzip(s.path) || f.done[idOf(s.info)] || f.isKnown(s, known) {
+		if f.isGlob && !isGzip(s.path) || f.done[idOf(s.info)] || f.isKnown(s) {
 			continue
 		}
 		head, err := headOfAny(s.path)
@@ -164,23 +164,33 @@ func (f *Follower) takeWhole(s sibling) {
 }
 
 // isKnown tells whether a file is a generation that is followed, or was, or a copy of one.
-func (f *Follower) isKnown(s sibling, known []Cursor) bool {
+func (f *Follower) isKnown(s sibling) bool {
 	for _, g := range f.generations {
-		if (fileID{g.Dev, g.Ino}) == idOf(s.info) || g.Head.Len > 0 && beginsAs(s.path, g.Head) {
+		if (fileID{g.Dev, g.Ino}) == idOf(s.info) || g.Head.Len > 0 && f.holds(s.path, g.Cursor, false) {
 			return true
 		}
 	}
-	for _, c := range known {
-		if c.Head.Len > 0 && beginsAs(s.path, c.Head) {
+	for _, c := range f.finished {
+		if f.holds(s.path, c, true) {
 			return true
 		}
 	}
 	return false
 }
 
-func beginsAs(path string, head Fingerprint) bool {
-	start, err := firstBytes(path, head.Len)
-	return err == nil && fingerprint(start) == head
+// holds tells whether a file holds what was read up to a cursor; whole asks that there is nothing behind it.
+func (f *Follower) holds(path string, c Cursor, whole bool) bool {
+	if isGzip(path) {
+		size, fits := gzipFits(c, path)
+		return fits && (!whole || size == c.Offset)
+	}
+	file, err := openLog(path)
+	if err != nil {
+		return false
+	}
+	defer file.Close()
+	info, err := file.Stat()
+	return err == nil && info.Size() >= c.Offset && (!whole || info.Size() == c.Offset) && c.fits(file)
 }
 
 func headOfAny(path string) (Fingerprint, error) {
@@ -222,7 +232,8 @@ func openContent(path string) (io.Reader, func(), error) {
 // restOfGzip hands out what a compressed generation holds behind the cursor, if it is that generation. A compressed
 // file is never written again: one that can be read to its end is whole.
 func (f *Follower) restOfGzip(c Cursor, path string) bool {
-	if !f.isWholeGzip(c, path) {
+	size, fits := gzipFits(c, path)
+	if !fits {
 		return false
 	}
 	content, closeAll, err := openContent(path)
@@ -235,37 +246,59 @@ func (f *Follower) restOfGzip(c Cursor, path string) bool {
 	}
 	g := &generation{Cursor: c}
 	if err := f.reader.stream(g, content, f.sink); err != nil {
-		f.sink.Gap(GapUnreadable, path, g.Offset, -1, err.Error())
+		f.sink.Gap(GapUnreadable, path, c.Offset, size, err.Error())
+	}
+	if end, err := endOfGzip(path, size); err == nil {
+		f.finish(end)
 	}
 	return true
 }
 
-// isWholeGzip reads the file once to its end before anything of it is counted.
-func (f *Follower) isWholeGzip(c Cursor, path string) bool {
+// endOfGzip is the cursor at the end of a compressed generation of so many bytes.
+func endOfGzip(path string, size int64) (Cursor, error) {
 	content, closeAll, err := openContent(path)
 	if err != nil {
-		return false
+		return Cursor{}, err
+	}
+	defer closeAll()
+	head := make([]byte, min(size, headLen))
+	if _, err := io.ReadFull(content, head); err != nil {
+		return Cursor{}, err
+	}
+	last := newRing(lastLen)
+	last.write(head)
+	if _, err := io.Copy(last, content); err != nil {
+		return Cursor{}, err
+	}
+	return Cursor{Path: path, Offset: size, Head: fingerprint(head), Last: fingerprint(last.bytes())}, nil
+}
+
+// gzipFits tells whether a compressed file is the generation that the cursor was read from, and how many bytes it
+// holds. The file is read to its end: one that is still being written does not fit.
+func gzipFits(c Cursor, path string) (size int64, fits bool) {
+	if !c.isSane() {
+		return 0, false
+	}
+	content, closeAll, err := openContent(path)
+	if err != nil {
+		return 0, false
 	}
 	defer closeAll()
 	head := make([]byte, c.Head.Len)
 	if _, err := io.ReadFull(content, head); err != nil || fingerprint(head) != c.Head {
-		return false
+		return 0, false
 	}
 	// The bytes before the offset are the cursor's last ones; they may reach into the head.
-	last := head[:min(int64(len(head)), c.Offset)]
-	if skip := c.Offset - int64(len(head)); skip > 0 {
-		ring := newRing(lastLen)
-		ring.write(last)
-		if _, err := io.CopyN(ring, content, skip); err != nil {
-			return false
-		}
-		last = ring.bytes()
+	last := newRing(lastLen)
+	last.write(head)
+	if _, err := io.CopyN(last, content, max(0, c.Offset-int64(len(head)))); err != nil {
+		return 0, false
 	}
-	if fingerprint(last[len(last)-min(len(last), c.Last.Len):]) != c.Last {
-		return false
+	if kept := last.bytes(); fingerprint(kept[len(kept)-min(len(kept), c.Last.Len):]) != c.Last {
+		return 0, false
 	}
-	_, err = io.Copy(io.Discard, content)
-	return err == nil
+	rest, err := io.Copy(io.Discard, content)
+	return max(c.Offset, int64(len(head))) + rest, err == nil
 }
 
 // A ring keeps the last bytes that are written to it.

@@ -62,6 +62,7 @@ type Follower struct {
 	started     bool
 	generations []*generation   // oldest first
 	done        map[fileID]bool // of a glob: files that match and have been finished
+	finished    []Cursor        // the last generations that were let go, at their ends
 	reader      reader
 	lag         int64
 	seen        time.Time // when the log was last looked at
@@ -72,9 +73,10 @@ type fileID struct{ dev, ino uint64 }
 // A generation is one file of the log.
 type generation struct {
 	Cursor
-	file  *os.File
-	grown time.Time // when it was last seen to grow
-	size  int64     // when last looked at
+	file    *os.File
+	grown   time.Time // when it was last seen to grow
+	size    int64     // when last looked at
+	changed time.Time // its time of change then
 }
 
 // New makes a Follower of path, which may be a glob. Where there is no saved position it begins at the end of what
@@ -87,8 +89,9 @@ func New(path string, fromStart bool, sink Sink, now func() time.Time) *Follower
 
 // Position is where reading has come to.
 type Position struct {
-	Cursors []Cursor `json:"cursors"`
-	Done    []Cursor `json:"done,omitempty"` // of a glob: finished files that still match
+	Cursors  []Cursor `json:"cursors"`
+	Done     []Cursor `json:"done,omitempty"`     // of a glob: finished files that still match
+	Finished []Cursor `json:"finished,omitempty"` // the last generations that were let go, at their ends
 }
 
 // Position tells where reading has come to.
@@ -97,6 +100,7 @@ func (f *Follower) Position() Position {
 	for _, g := range f.generations {
 		p.Cursors = append(p.Cursors, g.Cursor)
 	}
+	p.Finished = append(p.Finished, f.finished...)
 	for id := range f.done {
 		p.Done = append(p.Done, Cursor{Dev: id.dev, Ino: id.ino})
 	}
@@ -262,7 +266,7 @@ func (f *Follower) add(g *generation) {
 	if f.isGlob {
 		return
 	}
-	f.takeUnseen(f.siblings(), f.seen, nil)
+	f.takeUnseen(f.siblings(), f.seen)
 	f.generations = append(append(f.generations[:known:known], f.generations[known+1:]...), g)
 }
 
@@ -310,11 +314,12 @@ func (f *Follower) readOn(g *generation, newest bool) error {
 		return fmt.Errorf("%s: %w", g.Path, err)
 	}
 	before := g.size
-	g.size = info.Size()
-	if g.size != before {
+	touched := info.Size() != before || !info.ModTime().Equal(g.changed)
+	g.size, g.changed = info.Size(), info.ModTime()
+	if touched {
 		g.grown = f.now()
 	}
-	if g.size < g.Offset || g.size != before && !g.fits(g.file) {
+	if g.size < g.Offset || touched && !g.fits(g.file) {
 		f.truncated(g, before)
 	}
 	if g.size == g.Offset {
@@ -350,12 +355,23 @@ func (f *Follower) letGo() {
 			if f.isGlob {
 				f.done[fileID{g.Dev, g.Ino}] = true
 			}
+			f.finish(g.Cursor)
 			g.file.Close()
 			continue
 		}
 		kept = append(kept, g)
 	}
 	f.generations = kept
+}
+
+// keepFinished is how many generations that were let go are remembered, so that none is taken for a new one.
+const keepFinished = 16
+
+func (f *Follower) finish(c Cursor) {
+	f.finished = append(f.finished, c)
+	if over := len(f.finished) - keepFinished; over > 0 {
+		f.finished = append(f.finished[:0], f.finished[over:]...)
+	}
 }
 
 // regular refuses what cannot be followed.
