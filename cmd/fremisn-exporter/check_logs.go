@@ -127,7 +127,7 @@ func judgeAccess(log collector.LogPlan, sample [][]byte, found *line) {
 	if fit == 0 {
 		found.Verdict = wrong
 	}
-	found.Verse = caret(firstLine, at.Offset) + " expected " + printable(at.Expected)
+	found.Verse = pointAt(firstLine, at)
 	found.Remedy = "it counts as malformed; is it from before a change of the log_format? else name the true one"
 }
 
@@ -136,6 +136,16 @@ func formatName(log collector.LogPlan) string {
 		return "log_format " + log.FormatName
 	}
 	return "the format given"
+}
+
+// pointAt shows where a line goes wrong and what should stand there.
+func pointAt(text []byte, at *collector.LineError) string {
+	pointed := caret(text, at.Offset)
+	expected := "expected " + printable(at.Expected)
+	if column := len(pointed) - strings.LastIndexByte(pointed, '\n'); column+len(expected) > caretWidth+6 {
+		return pointed + "\n" + expected
+	}
+	return pointed + " " + expected
 }
 
 const caretWidth = 68

@@ -1,0 +1,105 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/fremisn/fremisn-exporter/collector/nginxconf"
+)
+
+// nothingToFind is a configuration that no finding has a word on.
+const nothingToFind = `events {}
+error_log LOGS/error.log warn;
+http {
+  log_format main '$status $request_time';
+  access_log LOGS/access.log main;
+  limit_req_zone $host zone=api:1m rate=10r/s;
+  limit_conn_zone $host zone=conns:1m;
+  limit_req_status 429;
+  limit_conn_status 429;
+  upstream nodes {
+    zone nodes 64k;
+    server 127.0.0.231:4005 max_conns=10 max_fails=3;
+    server 127.0.0.18:4008 max_conns=10 max_fails=3;
+    keepalive 8;
+  }
+  server {
+    listen 8080;
+    location / {
+      limit_req zone=api burst=20 nodelay;
+      limit_conn conns 10;
+      proxy_http_version 1.1;
+      proxy_set_header Connection "";
+      proxy_next_upstream error timeout non_idempotent;
+      proxy_pass http://nodes;
+    }
+    location = /nginx_status { stub_status; access_log off; }
+  }
+}
+`
+
+func findingsIn(t *testing.T, text string) []line {
+	t.Helper()
+	dir := t.TempDir()
+	if err := os.Symlink("/dev/stdout", filepath.Join(dir, "linked.log")); err != nil {
+		t.Fatal(err)
+	}
+	conf := filepath.Join(dir, "nginx.conf")
+	if err := os.WriteFile(conf, []byte(strings.ReplaceAll(text, "LOGS", dir)), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	c, err := nginxconf.Load(conf)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return findings(c)
+}
+
+func TestFindingsAreSilent(t *testing.T) {
+	for _, l := range findingsIn(t, nothingToFind) {
+		t.Errorf("finds %s: %s", l.Subject, l.Text)
+	}
+}
+
+func TestFindings(t *testing.T) {
+	for name, test := range map[string]struct {
+		replace, by string
+		subject     string
+		at          string // file:line without the folder
+		says        string
+	}{
+		"max_conns without zone":      {"zone nodes 64k;", "", "max_conns", "nginx.conf:12", "each worker counts max_conns for itself"},
+		"max_fails":                   {" max_fails=3", "", "max_fails", "nginx.conf:10", "fails on all 2 servers disables them all for 10s"},
+		"burst":                       {"burst=20 nodelay", "burst=21 nodelay", "limit_req burst", "nginx.conf:19", "a burst of 21 reaches nodes at once, whose max_conns add up to 20"},
+		"burst with delay":            {"burst=20 nodelay", "burst=30 delay=25", "limit_req burst", "nginx.conf:19", "burst of 30"},
+		"limit_req_status":            {"limit_req_status 429;", "", "limit_req_status", "nginx.conf:19", "clients cannot tell it from an outage"},
+		"limit_conn_status":           {"limit_conn_status 429;", "", "limit_conn_status", "nginx.conf:20", "clients cannot tell it from an outage"},
+		"error_log":                   {"error.log warn", "error.log error", "error_log level", "nginx.conf:2", "at level error it does not tell when a server is disabled"},
+		"error_log without level":     {"error.log warn", "error.log", "error_log level", "nginx.conf:2", "at level error"},
+		"POSTs":                       {" non_idempotent", "", "retries", "nginx.conf:24", "a POST that was sent to a server of nodes is not tried on another"},
+		"buffered":                    {"access.log main", "access.log main buffer=32k flush=5s", "access_log", "nginx.conf:5", "is buffered"},
+		"off":                         {"limit_conn conns 10;", "limit_conn conns 10; access_log off;", "access_log", "nginx.conf:20", "it is off where requests go to nodes (line 24)"},
+		"keepalive on HTTP/1.0":       {"proxy_http_version 1.1;", "", "keepalive", "nginx.conf:24", "closes each connection"},
+		"keepalive with the header":   {`proxy_set_header Connection "";`, "", "keepalive", "nginx.conf:24", "closes each connection"},
+		"keepalive, headers set anew": {`proxy_set_header Connection "";`, "proxy_set_header Host x;", "keepalive", "nginx.conf:24", "closes each connection"},
+		"access log to stdout":        {"access.log main", "linked.log main", "log to stdout", "nginx.conf:5", "is /dev/stdout"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			found := findingsIn(t, strings.ReplaceAll(nothingToFind, test.replace, test.by))
+			if len(found) != 1 {
+				t.Fatalf("%d findings, want 1: %v", len(found), found)
+			}
+			l := found[0]
+			if l.Subject != test.subject || !strings.HasSuffix(l.From, "/"+test.at) || !strings.Contains(l.Text, test.says) {
+				t.Errorf("%s at %s: %s", l.Subject, l.From, l.Text)
+			}
+			if l.Verdict != look || l.Section != sectionFindings || l.Remedy == "" || !strings.HasPrefix(l.Source, "https://") {
+				t.Errorf("without remedy, source or verdict: %+v", l)
+			}
+		})
+	}
+}
+
+func r12() nginxconf.Pos { return nginxconf.Pos{File: "/etc/nginx/nginx.conf", Line: 12} }
