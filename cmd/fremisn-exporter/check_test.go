@@ -301,6 +301,13 @@ func TestUnreadable(t *testing.T) {
 			if err := errorsOf(os.Mkdir(dir, 0o755), os.WriteFile(file, nil, 0o644)); err != nil {
 				t.Fatal(err)
 			}
+			if os.Geteuid() != 0 && test.trouble != "" { // the files are this user's own: for an owner, its own bits alone count
+				test.file &^= 0o700
+				test.trouble, _, _ = strings.Cut(test.trouble, " (")
+				if test.dir == 0o700 {
+					test.dir = 0
+				}
+			}
 			if os.Geteuid() == 0 {
 				if err := errorsOf(os.Chown(file, 0, test.gid), os.Chown(dir, 0, test.gid)); err != nil {
 					t.Fatal(err)

@@ -11,6 +11,9 @@ import (
 	"testing"
 )
 
+// portOfRoot is a listen that NGINX, which binds even to test, may do for root alone.
+var portOfRoot = regexp.MustCompile(`(listen\s+(?:\[::\]:)?)80\b`)
+
 // copyTree copies a fixture to where NGINX, which opens the logs even to test, may write them.
 func copyTree(t *testing.T, tree string) (conf string) {
 	t.Helper()
@@ -35,7 +38,8 @@ func copyTree(t *testing.T, tree string) (conf string) {
 		if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
 			return err
 		}
-		return os.WriteFile(to, []byte(strings.ReplaceAll(string(text), "/var/log/nginx", logs)), 0o644)
+		changed := strings.ReplaceAll(string(text), "/var/log/nginx", logs)
+		return os.WriteFile(to, []byte(portOfRoot.ReplaceAllString(changed, "${1}8080")), 0o644)
 	})
 	if err != nil {
 		t.Fatal(err)

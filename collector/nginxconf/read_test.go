@@ -132,7 +132,6 @@ limit_req minute 0.5 burst 0 delay 0 status 444 line 12
 limit_req second 10 burst 12 delay 8 status 444 line 12
 limit_conn conns 10 status 503
 limit_conn conns 2 status 430
-access_log DIR/logs/access.log combined buffered false gzip false if "" line 0
 error_log DIR/logs/error.log error line 0
 `,
 		"good/access-logs": `access_log DIR/logs/plain.log combined buffered false gzip false if "" line 4
@@ -142,8 +141,7 @@ access_log DIR/logs/on.log main buffered false gzip false if "$host" line 7
 access_log DIR/logs/gz.log main buffered true gzip true if "" line 8
 error_log DIR/logs/error.log error line 0
 `,
-		"good/error-logs": `access_log DIR/logs/access.log combined buffered false gzip false if "" line 0
-error_log stderr error line 1
+		"good/error-logs": `error_log stderr error line 1
 error_log DIR/logs/debug.log debug line 2
 error_log DIR/logs/http.log warn line 5
 error_log server=127.0.0.1:5515 crit line 6
