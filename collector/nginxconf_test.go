@@ -1,0 +1,69 @@
+package collector
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+
+	"github.com/fremisn/fremisn-exporter/collector/nginxconf"
+)
+
+// emitted is metrics that are given once.
+type emitted []prometheus.Metric
+
+func (e emitted) Describe(chan<- *prometheus.Desc) {}
+func (e emitted) Collect(metrics chan<- prometheus.Metric) {
+	for _, m := range e {
+		metrics <- m
+	}
+}
+
+// A server that stands twice in a group, and a zone that several limits use, are one series each.
+func TestEmitNginxConf(t *testing.T) {
+	conf := &nginxconf.Config{
+		Upstreams: []nginxconf.Upstream{{Name: "nodes", Keepalive: 32, Servers: []nginxconf.Server{
+			{Address: "127.0.0.231:4005", Weight: 5, MaxConns: 1},
+			{Address: "127.0.0.231:4005", Weight: 1},
+			{Address: "127.0.0.18:4008", Weight: 1, Backup: true},
+			{Address: "127.0.0.17:4009", Weight: 1, Backup: true, Down: true},
+		}}},
+		LimitReqs: []nginxconf.LimitReq{{Zone: "api", Rate: 0.5, Burst: 5}, {Zone: "api", Rate: 0.5, Burst: 20}, {Zone: "api", Rate: 0.5}},
+	}
+	topo := newTopology(conf.Upstreams, []Node{{Name: "master", Address: "127.0.0.231:4005"}})
+	var metrics emitted
+	emitNginxConf(conf, topo, func(m prometheus.Metric) { metrics = append(metrics, m) })
+	const want = `# HELP nginx_limit_req_burst Largest burst of the limit_req directives that use the zone.
+# TYPE nginx_limit_req_burst gauge
+nginx_limit_req_burst{zone="api"} 20
+# HELP nginx_limit_req_rate Rate of a limit_req zone in requests a second.
+# TYPE nginx_limit_req_rate gauge
+nginx_limit_req_rate{zone="api"} 0.5
+# HELP nginx_upstream_keepalive Idle connections that each worker keeps to the group's servers.
+# TYPE nginx_upstream_keepalive gauge
+nginx_upstream_keepalive{upstream="nodes"} 32
+# HELP nginx_upstream_server_info A server of an upstream group in nginx.conf, always 1; state is active, backup or down.
+# TYPE nginx_upstream_server_info gauge
+nginx_upstream_server_info{node="",server="127.0.0.17:4009",state="down",upstream="nodes"} 1
+nginx_upstream_server_info{node="",server="127.0.0.18:4008",state="backup",upstream="nodes"} 1
+nginx_upstream_server_info{node="master",server="127.0.0.231:4005",state="active",upstream="nodes"} 1
+# HELP nginx_upstream_server_max_conns Most simultaneous connections to the server (max_conns), 0 for no limit; per worker where the group has no zone.
+# TYPE nginx_upstream_server_max_conns gauge
+nginx_upstream_server_max_conns{node="",server="127.0.0.17:4009",upstream="nodes"} 0
+nginx_upstream_server_max_conns{node="",server="127.0.0.18:4008",upstream="nodes"} 0
+nginx_upstream_server_max_conns{node="master",server="127.0.0.231:4005",upstream="nodes"} 1
+# HELP nginx_upstream_server_weight Weight of the server in its group.
+# TYPE nginx_upstream_server_weight gauge
+nginx_upstream_server_weight{node="",server="127.0.0.17:4009",upstream="nodes"} 1
+nginx_upstream_server_weight{node="",server="127.0.0.18:4008",upstream="nodes"} 1
+nginx_upstream_server_weight{node="master",server="127.0.0.231:4005",upstream="nodes"} 5
+`
+	if err := testutil.CollectAndCompare(metrics, strings.NewReader(want)); err != nil {
+		t.Error(err)
+	}
+	problems, err := testutil.CollectAndLint(metrics)
+	if err != nil || len(problems) > 0 {
+		t.Errorf("%v %v", problems, err)
+	}
+}
