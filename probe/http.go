@@ -44,6 +44,8 @@ type httpRun struct {
 func probeHTTP(ctx context.Context, target string, m *prepared, t *trace) *failure {
 	h := &httpRun{m: m, t: t}
 	defer h.metrics()
+	ctx, opened := withConnections(ctx)
+	defer opened.close()
 	request, failed := h.prepare(ctx, target)
 	if failed != nil {
 		return failed

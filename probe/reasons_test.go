@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"go.uber.org/goleak"
 )
 
 const reasonModules = `
@@ -222,4 +224,22 @@ func TestCredentialsAreReadAnew(t *testing.T) {
 			t.Errorf("%s: %v %v %s", c.token, err, r.Success, r.Sentence)
 		}
 	}
+}
+
+// TestNothingIsLeftBehind sees to it that probes which break off leave no goroutine and no connection: the servers'
+// ends of those would still wait.
+func TestNothingIsLeftBehind(t *testing.T) {
+	w := world(t, newAuthority(t))
+	s := newService(t, reasonModules)
+	before := goleak.IgnoreCurrent()
+	for _, c := range []struct{ module, target string }{
+		{"http_short", "http://{hangs}"}, {"http_short", "http://{hangs_header}"}, {"http_short", "http://{hangs_body}"}, {"https_short", "https://{tls_hangs}"},
+		{"tcp_short", "{greeter}"}, {"tcp_tls_short", "{tls_hangs}"}, {"dns_short", "{dns}"}, {"grpc_short", "{hangs}"}, {"grpc_tls", "{grpc}"},
+		{"http", "{tls}"}, {"https_short", "{tls}"}, {"http", "{web}/redirects/3"}, {"grpc", "{grpc}"}, {"icmp_short", "127.0.0.1"},
+	} {
+		if _, err := s.Once(context.Background(), c.module, fill(c.target, w)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	goleak.VerifyNone(t, before)
 }

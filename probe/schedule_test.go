@@ -105,7 +105,7 @@ func run(s *Service, during ...func()) {
 func sleep(d time.Duration) func() { return func() { time.Sleep(d) } }
 
 func TestEachTargetKeepsItsClock(t *testing.T) {
-	defer goleak.VerifyNone(t)
+	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
 	synctest.Test(t, func(t *testing.T) {
 		c := &clock{}
 		s := scheduled(t, c, withTargets(options(t, "1s", "x:1"), 200))
@@ -280,7 +280,7 @@ func TestShortOutageIsSeen(t *testing.T) {
 }
 
 func TestReloadKeepsWhatStays(t *testing.T) {
-	defer goleak.VerifyNone(t)
+	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
 	synctest.Test(t, func(t *testing.T) {
 		c := &clock{}
 		o := withTargets(options(t, "1s", "x:1"), 3)
@@ -303,8 +303,8 @@ func TestReloadKeepsWhatStays(t *testing.T) {
 					t.Errorf("the reload moved the clock: %s", calls[i].Sub(calls[i-1]))
 				}
 			}
-			if n := s.targets[0].counts.attempts; int(n) != len(calls) {
-				t.Errorf("%d attempts counted, %d made", n, len(calls))
+			if n := samples(t, s)["probe_attempts_total node= probe=p target=node-0:1"].Counter.GetValue(); int(n) != len(calls) {
+				t.Errorf("%v attempts counted, %d made", n, len(calls))
 			}
 			if n := len(c.of("node-2:1")); n > 11 {
 				t.Errorf("what was taken out was probed %d times", n)

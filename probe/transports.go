@@ -31,7 +31,7 @@ func (s *transports) get(name string) (http.RoundTripper, error) {
 	if name == "" || settings.TLSConfig.ServerName == "" {
 		settings.TLSConfig.ServerName = name
 	}
-	transport, err := config.NewRoundTripperFromConfig(settings, "probe", config.WithKeepAlivesDisabled())
+	transport, err := config.NewRoundTripperFromConfig(settings, "probe", config.WithKeepAlivesDisabled(), config.WithDialContextFunc(dial))
 	if err != nil {
 		return nil, err
 	}
