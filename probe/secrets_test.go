@@ -144,3 +144,5 @@ func TestMask(t *testing.T) {
 		}
 	}
 }
+
+func logfmt(w io.Writer) gokit.Logger { return gokit.NewLogfmtLogger(gokit.NewSyncWriter(w)) }
