@@ -49,7 +49,10 @@ func isTerminal(w io.Writer) bool {
 }
 
 // barWidth is the width of the waterfall in characters; the whole fits a terminal of 80.
-const barWidth = 44
+const barWidth = 48
+
+// eighths are the parts of a block, so that short phases differ too.
+var eighths = []rune("▏▎▍▌▋▊▉█")
 
 // printProbe shows a probe's phases as a waterfall, the verdict with its reason, and what it would export.
 func printProbe(w io.Writer, r probe.Result, colour bool) {
@@ -59,31 +62,43 @@ func printProbe(w io.Writer, r probe.Result, colour bool) {
 		}
 		return "\x1b[" + code + "m" + text + "\x1b[0m"
 	}
-	fmt.Fprintf(w, "%s with %s\n\n", r.Target, r.Module)
+	fmt.Fprintf(w, "%s with module %s\n\n", r.Target, r.Module)
 	var before time.Duration
-	for _, p := range r.Phases {
-		start, width := scale(before, r.Duration), max(1, scale(p.Duration, r.Duration))
-		start = min(start, barWidth-width)
-		bar := strings.Repeat(" ", start) + strings.Repeat("█", width) + strings.Repeat(" ", barWidth-start-width)
-		fmt.Fprintf(w, "  %-11s %s %10s\n", p.Name, paint("36", bar), inMilliseconds(p.Duration))
+	for i, p := range r.Phases {
+		code := "36"
+		if !r.Success && i == len(r.Phases)-1 {
+			code = "31"
+		}
+		lead, bar := waterfall(before, p.Duration, r.Duration)
+		rest := strings.Repeat(" ", max(0, barWidth-len([]rune(lead+bar))))
+		fmt.Fprintf(w, "  %-12s %s%s%s %12s\n", p.Name, lead, paint(code, bar), rest, inMilliseconds(p.Duration))
 		before += p.Duration
 	}
-	fmt.Fprintf(w, "  %-11s %s %10s\n\n", "in all", strings.Repeat(" ", barWidth), inMilliseconds(r.Duration))
+	fmt.Fprintf(w, "  %-12s %s %12s\n\n", "total", strings.Repeat(" ", barWidth), inMilliseconds(r.Duration))
 	if r.Success {
-		fmt.Fprintf(w, "%s\n\n", paint("32;1", "success"))
+		fmt.Fprintf(w, "%s\n", paint("32;1", "success"))
 	} else {
-		fmt.Fprintf(w, "%s: %s\n\n", paint("31;1", "failed ("+r.Reason+")"), r.Sentence)
+		fmt.Fprintf(w, "%s: %s\n", paint("31;1", "failed ("+r.Reason+")"), r.Sentence)
 	}
+	fmt.Fprintf(w, "\nMetrics:\n")
 	for _, s := range r.Samples {
 		fmt.Fprintf(w, "  %s\n", s)
 	}
 }
 
-func scale(d, whole time.Duration) int {
-	if whole <= 0 {
-		return 0
+// waterfall is the bar of a phase, and the room before it. A phase that took any time at all is seen.
+func waterfall(before, took, whole time.Duration) (lead, bar string) {
+	if whole <= 0 || took <= 0 {
+		return "", ""
 	}
-	return min(barWidth, int(float64(barWidth)*float64(d)/float64(whole)))
+	start := min(int(before*barWidth/whole), barWidth-1)
+	parts := max(1, int(took*barWidth*8/whole))
+	parts = min(parts, 8*(barWidth-start))
+	bar = strings.Repeat("█", parts/8)
+	if part := parts % 8; part > 0 {
+		bar += string(eighths[part-1])
+	}
+	return strings.Repeat(" ", start), bar
 }
 
 func inMilliseconds(d time.Duration) string {
