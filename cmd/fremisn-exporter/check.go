@@ -152,7 +152,7 @@ func (r *report) checkNodes(ctx context.Context, cli *commandLine, l *loaded) {
 		}
 	}
 	if len(lines) == 0 && len(l.nodes) == 0 {
-		r.add(line{Section: sectionNodes, Verdict: look, Subject: "probes", Text: "nothing is probed", Remedy: "give probes:, or nginx.config to have every upstream server probed"})
+		r.add(line{Section: sectionNodes, Verdict: look, Subject: "probes", Text: "nothing is probed: there are no probes: and no upstream in nginx.conf", Remedy: "give probes: in the config file, as in compose/probes.yml"})
 	}
 }
 

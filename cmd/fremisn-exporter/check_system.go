@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -24,6 +25,9 @@ func (r *report) checkSystem(ctx context.Context, cli *commandLine) {
 	r.add(checkStorage(cli.storagePath))
 	if cli.web == nil || cli.web.WebListenAddresses == nil {
 		return
+	}
+	if cli.web.WebSystemdSocket != nil && *cli.web.WebSystemdSocket {
+		return // systemd has opened the port already
 	}
 	for _, address := range *cli.web.WebListenAddresses {
 		r.add(checkPort(ctx, address, listeners()))
@@ -55,10 +59,36 @@ func checkStorage(path string) line {
 		found.Remedy = fmt.Sprintf("sudo install -d -o %s -m 750 %s", userName(), absolute)
 	case existing != absolute:
 		found.Text = absolute + " will be made"
+	case locked(filepath.Join(absolute, "lock")):
+		found.Text = absolute + " is in use by an exporter that runs"
 	default:
 		found.Text = absolute + " can be written"
 	}
 	return found
+}
+
+// locked tells, by the kernel's table, whether a process holds the lock on a file: to try it would be to take it from
+// an exporter that is about to start.
+func locked(path string) bool {
+	info, err := os.Stat(path)
+	if err != nil {
+		return false
+	}
+	stat, ok := info.Sys().(*syscall.Stat_t)
+	if !ok {
+		return false
+	}
+	held, err := os.ReadFile("/proc/locks") // 1: FLOCK  ADVISORY  WRITE 2178 00:2d:4711 0 EOF
+	if err != nil {
+		return false
+	}
+	for _, row := range strings.Split(string(held), "\n") {
+		columns := strings.Fields(row)
+		if len(columns) > 5 && columns[1] == "FLOCK" && strings.HasSuffix(columns[5], fmt.Sprintf(":%d", stat.Ino)) {
+			return true
+		}
+	}
+	return false
 }
 
 // nearest is path, or the lowest folder above it that is there.

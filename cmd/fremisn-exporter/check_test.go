@@ -350,8 +350,20 @@ func TestStorageOfAnother(t *testing.T) {
 	if l := checkStorage(""); l.Verdict != look {
 		t.Errorf("no storage: %+v", l)
 	}
-	if l := checkStorage(t.TempDir()); l.Verdict != good || !strings.Contains(l.Text, "can be written") {
+	dir := t.TempDir()
+	if l := checkStorage(dir); l.Verdict != good || !strings.Contains(l.Text, "can be written") {
 		t.Errorf("a good one: %+v", l)
+	}
+	lock, err := os.Create(filepath.Join(dir, "lock"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer lock.Close()
+	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX); err != nil {
+		t.Fatal(err)
+	}
+	if l := checkStorage(dir); l.Verdict != good || !strings.Contains(l.Text, "is in use by an exporter that runs") {
+		t.Errorf("one that an exporter holds: %+v", l)
 	}
 }
 
