@@ -61,7 +61,7 @@ func TestDifferential(t *testing.T) {
 				if withRoutes {
 					use = routes
 				}
-				differential(t, f, uint64(i+1), 100_000, use)
+				differential(t, f, uint64(i+1), slowLines, use)
 			})
 		}
 	}
