@@ -107,6 +107,7 @@ func TestRestoreRefuses(t *testing.T) {
 		"a later version":  append([]byte{2}, state[1:]...),
 		"more behind it":   append(slices.Clone(state), 0),
 		"endless strings":  {1, 0xff, 0xff, 0xff, 0xff, 0x0f},
+		"labels below 0":   {1, 1, 1, 'a', 1, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01, 0, 1, 0, 0, 0, 0},
 		"a string too far": {1, 0, 1, 9, 0, 0, 0, 0},
 	} {
 		err := New(testFamilies(), layout, 1000).Restore(damaged)

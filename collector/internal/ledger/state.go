@@ -168,11 +168,14 @@ func (l *Ledger) Restore(state []byte) error {
 }
 
 func (l *Ledger) restoreFamily(r *stateReader) {
-	f := Family{Name: r.string(), Labels: int(r.number())}
+	f := Family{Name: r.string()}
+	labels := r.number()
 	f.Histogram = r.number() == 1
-	if f.Labels > 16 {
+	if labels > maxLabels {
 		r.fail("too many labels")
+		return
 	}
+	f.Labels = int(labels)
 	own := slices.IndexFunc(l.families, func(have family) bool {
 		return have.Name == f.Name && have.Family.Labels == f.Labels && have.Family.Histogram == f.Histogram
 	})
@@ -245,6 +248,9 @@ func (l *Ledger) place(family int, meta Meta, r *stateReader) (int, bool) {
 func isOther(labels []string) bool {
 	return !slices.ContainsFunc(labels, func(label string) bool { return label != Other })
 }
+
+// maxLabels is more than any family has.
+const maxLabels = 16
 
 var errState = errors.New("the state is damaged")
 
