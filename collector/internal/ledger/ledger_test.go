@@ -128,3 +128,22 @@ func BenchmarkObserve(b *testing.B) {
 		h.ObserveWithID(ms, id, 1)
 	}
 }
+
+// FuzzRestore reads any bytes as a state: they are refused, or what comes of them is written and read again.
+func FuzzRestore(f *testing.F) {
+	layout := NewLayout([]float64{0.1, 1})
+	l := New(testFamilies(), layout, 1000)
+	l.Counter(0, "a", "b").Add(7)
+	l.Histogram(1, "a").Observe(5)
+	f.Add(l.AppendState(nil))
+	f.Add([]byte{1, 0, 0, 0})
+	f.Fuzz(func(t *testing.T, state []byte) {
+		l := New(testFamilies(), layout, 1000)
+		if l.Restore(state) != nil {
+			return
+		}
+		if err := New(testFamilies(), layout, 1000).Restore(l.AppendState(nil)); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
