@@ -21,7 +21,7 @@ var badConfigs = map[string]string{
 	"bad_status_url":         `DIR/bad_status_url.yml:3: nginx.status[0].url: "127.0.0.1:8080/nginx_status" is not a URL: first path segment in URL cannot contain colon`,
 	"bad_status_scheme":      `DIR/bad_status_scheme.yml:3: nginx.status[0].url: "ftp://127.0.0.1/nginx_status" has the scheme "ftp"; write http://…, https://… or unix:/run/nginx.sock:/nginx_status`,
 	"unknown_module":         `DIR/unknown_module.yml:5: probes[0].module: there is no module "aliv"; known are alive`,
-	"unknown_prober":         `DIR/unknown_prober.yml:2: modules.alive.prober: "htpp" is no prober; known are http, tcp`,
+	"unknown_prober":         `DIR/unknown_prober.yml:2: modules.alive.prober: "htpp" is no prober; known are dns, grpc, http, icmp, tcp, unix`,
 	"duplicate_node":         `DIR/duplicate_node.yml:3: nodes[1].name: two nodes have the name "master"; give each its own`,
 	"duplicate_node_address": `DIR/duplicate_node_address.yml:3: nodes[1].address: "127.0.0.231:4005" is the address of node "master" already`,
 	"duplicate_probe":        `DIR/duplicate_probe.yml:5: probes[1].name: two probes have the name "health"; give each its own`,

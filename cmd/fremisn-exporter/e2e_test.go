@@ -307,6 +307,9 @@ func (s *stack) leave(t *testing.T) {
 	})
 	cancel()
 	<-gone
+	until(t, "the node sees it go", func() bool {
+		return s.nodes[0].Waiting()+s.nodes[1].Waiting()+s.nodes[2].Waiting() == 0
+	})
 	for _, node := range s.nodes {
 		node.Clear()
 	}

@@ -64,14 +64,26 @@ func (f *Follower) Resume(p Position, seen time.Time) {
 		f.done[fileID{c.Dev, c.Ino}] = true
 	}
 	siblings := f.siblings()
-	for _, c := range p.Cursors {
-		f.resume(c, siblings)
+	// Those of which something was read first: an inode alone may belong to a copy of one of them by now.
+	for _, unread := range []bool{false, true} {
+		for _, c := range p.Cursors {
+			if unread == (c.Head.Len == 0) {
+				f.resume(c, siblings)
+			}
+		}
 	}
 	f.takeUnseen(siblings, seen)
+	// What stands at the path now is opened at once: it may be renamed before the first Read, which tells what is
+	// wrong with it.
+	_ = f.discover()
 }
 
 // resume finds a saved generation under whatever name it has now, and opens it, or reads the rest of it.
 func (f *Follower) resume(c Cursor, siblings []sibling) {
+	if c.Head.Len == 0 {
+		f.resumeUnread(c, siblings)
+		return
+	}
 	for _, path := range candidates(c, f.path, siblings) {
 		if isGzip(path) {
 			if f.restOfGzip(c, path) {
@@ -95,6 +107,20 @@ func (f *Follower) resume(c Cursor, siblings []sibling) {
 	}
 	f.sink.Gap(GapDeleted, c.Path, c.Offset, -1,
 		"the file was deleted, or truncated, while the exporter was down, and no copy of it stands beside the log")
+}
+
+// resumeUnread opens a saved generation of which nothing has been read: any file would fit, so it is the inode that
+// tells. Where it is gone nothing is: what it held by then is among the files that have not been seen.
+func (f *Follower) resumeUnread(c Cursor, siblings []sibling) {
+	for _, s := range siblings {
+		if idOf(s.info) != (fileID{c.Dev, c.Ino}) || isGzip(s.path) || f.isKnown(s) {
+			continue
+		}
+		if file, err := openLog(s.path); err == nil {
+			f.generations = append(f.generations, &generation{Cursor: Cursor{Path: s.path, Dev: c.Dev, Ino: c.Ino}, file: file, grown: f.now()})
+		}
+		return
+	}
 }
 
 func (f *Follower) isOpen(info fs.FileInfo) bool {
@@ -132,35 +158,51 @@ func (f *Follower) takeUnseen(siblings []sibling, seen time.Time) {
 	heads := map[Fingerprint]bool{}
 	current, _ := os.Stat(f.path)
 	for _, s := range siblings {
-		if s.changed.Before(seen.Add(-clockSlack)) || s.info.Size() == 0 || current != nil && os.SameFile(current, s.info) {
+		if s.changed.Before(seen.Add(-clockSlack)) || current != nil && os.SameFile(current, s.info) {
 			continue
 		}
 		if f.isGlob && !isGzip(s.path) || f.done[idOf(s.info)] || f.isKnown(s) {
 			continue
 		}
 		head, err := headOfAny(s.path)
-		if err != nil || heads[head] {
+		if err != nil || head.Len > 0 && heads[head] {
 			continue
 		}
 		heads[head] = true
+		if c, grown := f.grownSince(s); grown {
+			f.takeFrom(c, s)
+			continue
+		}
 		f.sink.Rotated("renamed")
-		f.takeWhole(s)
+		f.takeFrom(Cursor{}, s)
 	}
 }
 
-// takeWhole reads or opens a generation from its beginning.
-func (f *Follower) takeWhole(s sibling) {
+// grownSince is the end of a generation that was let go and has been written since, by a worker that is very late.
+func (f *Follower) grownSince(s sibling) (Cursor, bool) {
+	for i, c := range f.finished {
+		if c.Offset > 0 && f.holds(s.path, c, false) {
+			f.finished = append(f.finished[:i:i], f.finished[i+1:]...)
+			return c, true
+		}
+	}
+	return Cursor{}, false
+}
+
+// takeFrom reads or opens a generation from a cursor on; the zero Cursor is its beginning.
+func (f *Follower) takeFrom(c Cursor, s sibling) {
+	c.Path = s.path
 	if isGzip(s.path) {
-		f.restOfGzip(Cursor{Path: s.path}, s.path)
+		f.restOfGzip(c, s.path)
 		return
 	}
 	file, err := openLog(s.path)
 	if err != nil {
-		f.sink.Gap(GapUnreadable, s.path, 0, s.info.Size(), err.Error())
+		f.sink.Gap(GapUnreadable, s.path, c.Offset, s.info.Size(), err.Error())
 		return
 	}
-	id := idOf(s.info)
-	f.generations = append(f.generations, &generation{Cursor: Cursor{Path: s.path, Dev: id.dev, Ino: id.ino}, file: file, grown: f.now()})
+	c.Dev, c.Ino = identity(s.info)
+	f.insert(&generation{Cursor: c, file: file, grown: f.now(), size: c.Offset})
 }
 
 // isKnown tells whether a file is a generation that is followed, or was, or a copy of one.
@@ -171,7 +213,7 @@ func (f *Follower) isKnown(s sibling) bool {
 		}
 	}
 	for _, c := range f.finished {
-		if f.holds(s.path, c, true) {
+		if c.Offset > 0 && f.holds(s.path, c, true) {
 			return true
 		}
 	}
@@ -348,7 +390,10 @@ func (f *Follower) readCopy(g *generation) bool {
 		whole := s.info.Size() >= g.Offset && g.fits(file)
 		if whole {
 			copied := &generation{Cursor: g.Cursor, file: file}
-			err = f.reader.read(copied, s.info.Size(), f.sink)
+			if err = f.reader.read(copied, s.info.Size(), f.sink); err == nil {
+				err = copied.remember()
+			}
+			f.finish(copied.Cursor)
 		}
 		file.Close()
 		if whole && err == nil {

@@ -65,6 +65,7 @@ type Follower struct {
 	finished    []Cursor        // the last generations that were let go, at their ends
 	reader      reader
 	lag         int64
+	unsure      bool      // there may be copies that have not been seen
 	seen        time.Time // when the log was last looked at
 }
 
@@ -122,26 +123,46 @@ func (f *Follower) Close() {
 
 // Read hands out what has been written until now. Its error says why the log cannot be read, or not all of it; what
 // can be read has been handed out.
+//
+// What is open is read first: a file that is found beside the log is told from known ones by how these begin.
 func (f *Follower) Read() error {
+	begin := f.now()
+	f.readOpen()
 	err := f.discover()
-	var errs []error
-	if err != nil {
-		errs = append(errs, err)
+	if err == nil {
+		f.seen = begin
 	}
+	errs := append(f.readOpen(), err)
 	f.lag = 0
-	for i, g := range f.generations {
-		if err := f.readOn(g, i == len(f.generations)-1); err != nil {
-			errs = append(errs, err)
-		}
+	for _, g := range f.generations {
 		f.lag += max(0, g.size-g.Offset)
 	}
 	f.letGo()
 	return errors.Join(errs...)
 }
 
+// readOpen reads every generation to its end. Where one was truncated, others may have come and gone as copies.
+func (f *Follower) readOpen() []error {
+	var errs []error
+	f.unsure = false
+	for _, g := range f.generations {
+		if err := f.readOn(g); err != nil {
+			errs = append(errs, err)
+		}
+	}
+	if f.unsure {
+		f.takeUnseen(f.siblings(), f.seen)
+		for _, g := range f.generations {
+			if err := f.readOn(g); err != nil {
+				errs = append(errs, err)
+			}
+		}
+	}
+	return errs
+}
+
 // discover looks for new generations.
 func (f *Follower) discover() error {
-	begin := f.now()
 	paths, err := f.current()
 	if err != nil {
 		return err
@@ -151,7 +172,7 @@ func (f *Follower) discover() error {
 			return err
 		}
 	}
-	f.started, f.seen = true, begin
+	f.started = true
 	return nil
 }
 
@@ -257,17 +278,24 @@ func (f *Follower) look(path string) error {
 
 // add makes g the newest generation. Others may have come and gone since the log was last looked at.
 func (f *Follower) add(g *generation) {
-	known := len(f.generations)
 	f.generations = append(f.generations, g)
-	if known == 0 {
+	if len(f.generations) > 1 {
+		f.sink.Rotated("renamed")
+	}
+	if f.started && !f.isGlob {
+		f.takeUnseen(f.siblings(), f.seen)
+	}
+}
+
+// insert adds a generation that is older than the one at the log's path, if that is open.
+func (f *Follower) insert(g *generation) {
+	last := len(f.generations) - 1
+	info, err := os.Stat(f.path)
+	if last < 0 || err != nil || idOf(info) != (fileID{f.generations[last].Dev, f.generations[last].Ino}) {
+		f.generations = append(f.generations, g)
 		return
 	}
-	f.sink.Rotated("renamed")
-	if f.isGlob {
-		return
-	}
-	f.takeUnseen(f.siblings(), f.seen)
-	f.generations = append(append(f.generations[:known:known], f.generations[known+1:]...), g)
+	f.generations = append(f.generations[:last:last], g, f.generations[last])
 }
 
 // skipToEnd goes behind the last whole line.
@@ -306,9 +334,8 @@ func (g *generation) remember() error {
 	return nil
 }
 
-// readOn reads a generation to its end. Only the newest can have been truncated in a way that matters: it is the
-// one that is written.
-func (f *Follower) readOn(g *generation, newest bool) error {
+// readOn reads a generation to its end.
+func (f *Follower) readOn(g *generation) error {
 	info, err := g.file.Stat()
 	if err != nil {
 		return fmt.Errorf("%s: %w", g.Path, err)
@@ -319,8 +346,12 @@ func (f *Follower) readOn(g *generation, newest bool) error {
 	if touched {
 		g.grown = f.now()
 	}
-	if g.size < g.Offset || touched && !g.fits(g.file) {
+	switch {
+	case g.size < g.Offset, touched && !g.fits(g.file):
 		f.truncated(g, before)
+		f.unsure = true
+	case touched && g.Offset == 0:
+		f.unsure = true // nothing of it was read: it may have been filled, copied and truncated
 	}
 	if g.size == g.Offset {
 		return nil

@@ -18,6 +18,7 @@ type record struct {
 	tooLong int
 	rotated map[string]int
 	gaps    []string
+	told    []string // gaps with file and offset
 }
 
 func newRecord() *record { return &record{rotated: map[string]int{}} }
@@ -31,8 +32,9 @@ func (r *record) Lines(block []byte) {
 func (r *record) TooLong()            { r.tooLong++ }
 func (r *record) Checkpoint()         {}
 func (r *record) Rotated(kind string) { r.rotated[kind]++ }
-func (r *record) Gap(reason, _ string, _, _ int64, _ string) {
+func (r *record) Gap(reason, file string, from, _ int64, _ string) {
 	r.gaps = append(r.gaps, reason)
+	r.told = append(r.told, fmt.Sprintf("%s %s %d", reason, filepath.Base(file), from))
 }
 
 // A log is a folder with a log in it, a clock, and who follows.
