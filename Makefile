@@ -13,6 +13,7 @@ TEST_PACKAGES := gcc libc6-dev=/usr/include/stdio.h nginx prometheus prometheus-
                  prometheus-blackbox-exporter apache2-utils=ab shellcheck chromium logrotate curl jq openssl iproute2=ip \
                  procps=ps docker-compose
 FUZZTIME ?= 1m
+TORTURE_KILLS ?= 1000
 
 .DEFAULT_GOAL := build
 
@@ -46,6 +47,10 @@ bench: build ## ratios: the binary against a bare loop, mtail and the old export
 	@.ci/deps mtail prometheus-nginx-exporter prometheus-blackbox-exporter
 	go run ./cmd/fremisn-bench --exporter ./fremisn-exporter
 	go test -run '^$$' -bench . -benchmem ./collector/... ./probe/...
+
+.PHONY: torture
+torture: ## the crash harness in its long form: TORTURE_KILLS (1000) times kill -9, while the log is written and rotated
+	TORTURE_KILLS=$(TORTURE_KILLS) go test -race -count=1 -v -timeout 60m -run '^TestTorture$$' ./cmd/fremisn-exporter
 
 .PHONY: fuzz
 fuzz: ## every fuzz target for FUZZTIME (1m)

@@ -1,7 +1,9 @@
 package tail
 
 import (
+	"bufio"
 	"bytes"
+	"errors"
 	"io"
 )
 
@@ -78,4 +80,40 @@ func (r *reader) handOut(g *generation, n int, sink Sink) (kept int) {
 		block = block[last+1:]
 	}
 	return copy(r.buffer, block)
+}
+
+// stream hands out what is left of a stream; g tells where it begins.
+func (r *reader) stream(g *generation, content io.Reader, sink Sink) error {
+	lines := bufio.NewReaderSize(content, blockSize)
+	var block []byte
+	for {
+		line, err := lines.ReadSlice('\n')
+		block = append(block, line...)
+		switch {
+		case err == nil && g.Skipping:
+			g.Skipping, block = false, block[:0]
+		case err == nil && len(block) >= blockSize/2:
+			sink.Lines(block)
+			block = block[:0]
+		case errors.Is(err, bufio.ErrBufferFull):
+			if last := bytes.LastIndexByte(block, '\n'); last >= 0 && !g.Skipping {
+				sink.Lines(block[:last+1])
+				block = append(block[:0], block[last+1:]...)
+			}
+			if len(block) >= MaxLine && !g.Skipping {
+				sink.TooLong()
+				g.Skipping = true
+			}
+			if g.Skipping {
+				block = block[:0]
+			}
+		case err == io.EOF:
+			if last := bytes.LastIndexByte(block, '\n'); last >= 0 && !g.Skipping {
+				sink.Lines(block[:last+1])
+			}
+			return nil
+		case err != nil:
+			return err
+		}
+	}
 }

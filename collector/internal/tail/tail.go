@@ -65,8 +65,10 @@ type Follower struct {
 	finished    []Cursor        // the last generations that were let go, at their ends
 	reader      reader
 	lag         int64
-	unsure      bool      // there may be copies that have not been seen
-	seen        time.Time // when the log was last looked at
+	unsure      bool                    // there may be copies that have not been seen
+	waiting     map[fileState]time.Time // files that cannot be taken yet, since when
+	givenUp     map[fileState]bool      // those that are waited for no longer
+	seen        time.Time               // when the log was last looked at
 }
 
 type fileID struct{ dev, ino uint64 }
@@ -85,6 +87,7 @@ type generation struct {
 func New(path string, fromStart bool, sink Sink, now func() time.Time) *Follower {
 	return &Follower{
 		path: path, isGlob: strings.ContainsAny(path, "*?["), fromStart: fromStart, sink: sink, now: now, done: map[fileID]bool{},
+		givenUp: map[fileState]bool{},
 	}
 }
 
@@ -127,9 +130,10 @@ func (f *Follower) Close() {
 // What is open is read first: a file that is found beside the log is told from known ones by how these begin.
 func (f *Follower) Read() error {
 	begin := f.now()
+	f.unsure = f.isWaiting()
 	f.readOpen()
 	err := f.discover()
-	if err == nil {
+	if f.giveUp(); err == nil && !f.isWaiting() {
 		f.seen = begin
 	}
 	errs := append(f.readOpen(), err)
@@ -144,13 +148,13 @@ func (f *Follower) Read() error {
 // readOpen reads every generation to its end. Where one was truncated, others may have come and gone as copies.
 func (f *Follower) readOpen() []error {
 	var errs []error
-	f.unsure = false
 	for _, g := range f.generations {
 		if err := f.readOn(g); err != nil {
 			errs = append(errs, err)
 		}
 	}
 	if f.unsure {
+		f.unsure = false
 		f.takeUnseen(f.siblings(), f.seen)
 		for _, g := range f.generations {
 			if err := f.readOn(g); err != nil {
@@ -254,6 +258,10 @@ func (f *Follower) look(path string) error {
 	id := idOf(info)
 	if f.done[id] {
 		return nil
+	}
+	// The name behind a symbolic link: the link may point elsewhere by the time that the file is looked for.
+	if real, err := filepath.EvalSymlinks(path); err == nil {
+		path = real
 	}
 	for _, g := range f.generations {
 		if (fileID{g.Dev, g.Ino}) == id {

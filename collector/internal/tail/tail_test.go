@@ -19,6 +19,7 @@ type record struct {
 	rotated map[string]int
 	gaps    []string
 	told    []string // gaps with file and offset
+	causes  []string
 }
 
 func newRecord() *record { return &record{rotated: map[string]int{}} }
@@ -32,7 +33,8 @@ func (r *record) Lines(block []byte) {
 func (r *record) TooLong()            { r.tooLong++ }
 func (r *record) Checkpoint()         {}
 func (r *record) Rotated(kind string) { r.rotated[kind]++ }
-func (r *record) Gap(reason, file string, from, _ int64, _ string) {
+func (r *record) Gap(reason, file string, from, _ int64, cause string) {
+	r.causes = append(r.causes, cause)
 	r.gaps = append(r.gaps, reason)
 	r.told = append(r.told, fmt.Sprintf("%s %s %d", reason, filepath.Base(file), from))
 }

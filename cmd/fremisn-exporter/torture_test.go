@@ -1,0 +1,250 @@
+package main
+
+import (
+	"compress/gzip"
+	"context"
+	"fmt"
+	"io"
+	"math/rand"
+	"os"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/fremisn/fremisn-exporter/cmd/fremisn-sim/rig"
+)
+
+// shortTorture is how often the exporter is killed where TORTURE_KILLS does not say; `make torture` says 1000.
+const shortTorture = 30
+
+// A torturer writes a log, as workers of NGINX do, and rotates it in every way. Each line has its own number, so
+// that the sum tells a line that is lost together with one that is counted twice.
+type torturer struct {
+	t      *testing.T
+	dir    string
+	random *rand.Rand
+
+	mu     sync.Mutex // held while a rotation needs the writers to be still
+	file   *os.File
+	late   *os.File // the old file of a worker that has not yet reopened
+	serial int
+	turns  int
+
+	lines, sum atomic.Int64
+}
+
+func (w *torturer) path(name string) string { return filepath.Join(w.dir, name) }
+
+func (w *torturer) must(err error) {
+	if err != nil {
+		w.t.Error(err)
+	}
+}
+
+func (w *torturer) open() *os.File {
+	file, err := os.OpenFile(w.path("access.log"), os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o644)
+	w.must(err)
+	return file
+}
+
+// write appends lines at about 20,000 a second until done.
+func (w *torturer) write(done <-chan struct{}) {
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		select {
+		case <-done:
+			return
+		case <-tick.C:
+		}
+		w.mu.Lock()
+		for i := range 100 {
+			to := w.file
+			if w.late != nil && i%3 == 0 {
+				to = w.late
+			}
+			w.line(to)
+		}
+		w.mu.Unlock()
+	}
+}
+
+func (w *torturer) line(to *os.File) {
+	w.serial++
+	if _, err := fmt.Fprintf(to, "%d 200\n", w.serial); err != nil {
+		w.t.Error(err)
+		return
+	}
+	w.lines.Add(1)
+	w.sum.Add(int64(w.serial))
+}
+
+// rotate turns the log over in one of the ways that logs are turned over.
+func (w *torturer) rotate() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.late != nil {
+		w.must(w.late.Close())
+		w.late = nil
+	}
+	w.turns++
+	switch w.random.Intn(4) {
+	case 0: // renamed; a worker goes on writing the old file until the next turn
+		w.shift()
+		w.late, w.file = w.file, w.open()
+	case 1: // renamed to a dated name
+		w.must(os.Rename(w.path("access.log"), w.path(fmt.Sprintf("access.log-%06d", w.turns))))
+		w.must(w.file.Close())
+		w.file = w.open()
+	case 2: // renamed and compressed at once
+		w.shift()
+		w.must(w.file.Close())
+		w.file = w.open()
+		w.compress("access.log.1")
+	case 3: // copied and truncated, with the writers still
+		w.shiftOld()
+		text, err := os.ReadFile(w.path("access.log"))
+		w.must(err)
+		w.must(os.WriteFile(w.path("access.log.1"), text, 0o644))
+		w.must(os.Truncate(w.path("access.log"), 0))
+	}
+}
+
+func (w *torturer) shift() {
+	w.shiftOld()
+	w.must(os.Rename(w.path("access.log"), w.path("access.log.1")))
+}
+
+// shiftOld makes room for access.log.1.
+func (w *torturer) shiftOld() {
+	const keep = 100 // longer than a generation is followed
+	for i := keep; i >= 1; i-- {
+		for _, suffix := range []string{"", ".gz"} {
+			from := w.path("access.log." + strconv.Itoa(i) + suffix)
+			if _, err := os.Stat(from); err == nil {
+				w.must(os.Rename(from, w.path("access.log."+strconv.Itoa(i+1)+suffix)))
+			}
+		}
+	}
+}
+
+func (w *torturer) compress(name string) {
+	info, err := os.Stat(w.path(name))
+	w.must(err)
+	from, err := os.Open(w.path(name))
+	w.must(err)
+	to, err := os.Create(w.path(name + ".gz"))
+	w.must(err)
+	z := gzip.NewWriter(to)
+	_, err = io.Copy(z, from)
+	w.must(err)
+	w.must(z.Close())
+	w.must(to.Close())
+	w.must(from.Close())
+	w.must(os.Chtimes(w.path(name+".gz"), info.ModTime(), info.ModTime()))
+	w.must(os.Remove(w.path(name)))
+}
+
+// TestTorture kills the exporter at random moments while the log is written and rotated, and scrapes it all the
+// time. No counter may ever go down, and at the end every line has been counted once.
+func TestTorture(t *testing.T) {
+	kills := shortTorture
+	if text := os.Getenv("TORTURE_KILLS"); text != "" {
+		var err error
+		if kills, err = strconv.Atoi(text); err != nil {
+			t.Fatal(err)
+		}
+	}
+	seed := time.Now().UnixNano()
+	t.Logf("seed %d", seed)
+	random := rand.New(rand.NewSource(seed))
+	w := &torturer{t: t, dir: t.TempDir(), random: rand.New(rand.NewSource(seed + 1))}
+	w.file = w.open()
+	binary, home := buildExporter(t), t.TempDir()
+	config := fmt.Sprintf("nginx:\n  access_logs: [{path: %s, format: '$request_length $status', start: beginning}]\n", w.path("access.log"))
+	last := map[string]float64{}
+	// What was rotated before the exporter ever ran is not its own.
+	first, err := rig.StartExporter(context.Background(), binary, home, config, "", "--log.level", "warn")
+	if err != nil {
+		t.Fatal(err)
+	}
+	watch(t, first, last)
+	first.Kill()
+
+	done := make(chan struct{})
+	var writing sync.WaitGroup
+	writing.Go(func() { w.write(done) })
+	writing.Go(func() {
+		for {
+			select {
+			case <-done:
+				return
+			case <-time.After(time.Duration(100+w.random.Intn(400)) * time.Millisecond):
+				w.rotate()
+			}
+		}
+	})
+	for range kills {
+		e, err := rig.StartExporter(context.Background(), binary, home, config, "", "--log.level", "warn")
+		if err != nil {
+			t.Fatal(err)
+		}
+		end := time.After(time.Duration(20+random.Intn(400)) * time.Millisecond)
+		for alive := true; alive; {
+			select {
+			case <-end:
+				alive = false
+			default:
+				watch(t, e, last)
+			}
+		}
+		e.Kill()
+		if last["gaps"] > 0 {
+			t.Errorf("a gap was told, and there was none:\n%s", e.Output())
+		}
+		if t.Failed() {
+			break
+		}
+	}
+	close(done)
+	writing.Wait()
+	e, err := rig.StartExporter(context.Background(), binary, home, config, "", "--log.level", "warn")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Stop()
+	watch(t, e, last)
+	if got, want := last["nginx_access_requests_total"], float64(w.lines.Load()); got != want {
+		t.Errorf("%.0f lines were counted of %.0f (%+.0f)", got, want, got-want)
+	}
+	if got, want := last["nginx_access_received_bytes_total"], float64(w.sum.Load()); got != want {
+		t.Errorf("the sum of the lines' numbers is %.0f, want %.0f", got, want)
+	}
+	t.Logf("%d kills, %d rotations, %d lines", kills, w.turns, w.lines.Load())
+}
+
+// watch scrapes once and holds every counter against the last scrape.
+func watch(t *testing.T, e *rig.Exporter, last map[string]float64) {
+	t.Helper()
+	families := scrapeFamilies(t, e)
+	now := map[string]float64{}
+	for _, name := range []string{"nginx_access_requests_total", "nginx_access_received_bytes_total", "fremisn_exporter_log_read_bytes_total"} {
+		for _, m := range families[name].GetMetric() {
+			now[name] += m.GetCounter().GetValue()
+		}
+	}
+	for _, m := range families["fremisn_exporter_log_gaps_total"].GetMetric() {
+		now["gaps"] += m.GetCounter().GetValue()
+	}
+	for name, before := range last {
+		if now[name] < before {
+			t.Errorf("%s went down from %.0f to %.0f", name, before, now[name])
+		}
+	}
+	for name, v := range now {
+		last[name] = v
+	}
+}

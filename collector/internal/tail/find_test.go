@@ -1,0 +1,180 @@
+package tail
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestSiblingNames(t *testing.T) {
+	for _, c := range []struct {
+		path, name   string
+		may, rotated bool
+	}{
+		{"access.log", "access.log", true, true},
+		{"access.log", "access.log.1", true, true},
+		{"access.log", "access.log.12.gz", true, true},
+		{"access.log", "access.log-20261124", true, true},
+		{"access.log", "access.log-20261124-13.gz", true, true},
+		{"access.log", "access.log.2026-11-24T13:00", true, true},
+		{"access.log", "access.log_1790000000", true, true},
+		{"access.log", "access.log.old", true, true},
+		{"access.log", "access.1.log", true, true},
+		{"access.log", "access.1.log.gz", true, true},
+		{"access.log", "access-20261124.log", true, true},
+		{"access.log", "access-2026-11-24_13.log.gz", true, true},
+		{"access.log", "access.log.before-upgrade", true, false},
+		{"access.log", "access.log.json", true, false},
+		{"access.log", "access.logs", false, false},
+		{"access.log", "access.log2", false, false},
+		{"access.log", "access-2.log", false, false},
+		{"access.log", "access-api.log", false, false},
+		{"access.log", "access-api.log.1", false, false},
+		{"access.log", "access_ssl.log", false, false},
+		{"access.log", "access2.log", false, false},
+		{"access.log", "error.log.1", false, false},
+		{"access", "access.1", true, true},
+		{"access", "access.1.gz", true, true},
+		{"access-*.log", "access-20261124.log", true, true},
+		{"access-*.log", "access-20261124.log.gz", true, true},
+		{"access-*.log", "access.log", false, false},
+	} {
+		f := New(filepath.Join("/logs", c.path), false, newRecord(), time.Now)
+		if may, rotated := f.isSibling(c.name); may != c.may || rotated != c.rotated {
+			t.Errorf("%s beside %s: may %v, rotated %v", c.name, c.path, may, rotated)
+		}
+	}
+}
+
+// TestAnotherLogBesideIsNotTaken: only names that rotation gives are looked at for generations that were not seen.
+func TestAnotherLogBesideIsNotTaken(t *testing.T) {
+	l := newLog(t)
+	l.write("", "1\n")
+	l.follow(true)
+	l.read()
+	l.rename("", "access.log.1")
+	l.write("", "2\n")
+	for _, other := range []string{"access-api.log", "access-api.log.1", "access-2.log", "access.log.json", "access.log.1.xz"} {
+		l.write(other, "of another log\n")
+	}
+	l.read()
+	l.restart()
+	l.read()
+	l.want("1\n2\n")
+	l.wantGaps()
+}
+
+func TestHalfCompressedFileIsWaitedFor(t *testing.T) {
+	l := newLog(t)
+	l.write("", "1\n")
+	l.follow(true)
+	l.read()
+	// Two rotations between two reads: what stood in the middle is seen only as it is being compressed.
+	l.rename("", "access.log.2")
+	l.write("access.log.1", strings.Repeat("2\n", 1000))
+	l.gzip("access.log.1")
+	whole, err := os.ReadFile(l.at("access.log.1.gz"))
+	l.must(err)
+	l.must(os.WriteFile(l.at("access.log.1.gz"), whole[:len(whole)/2], 0o644))
+	l.write("", "3\n")
+	l.read()
+	l.read()
+	l.restart()
+	l.read()
+	l.want("1\n3\n")
+	l.must(os.WriteFile(l.at("access.log.1.gz"), whole, 0o644))
+	l.read()
+	l.read()
+	l.want("1\n3\n" + strings.Repeat("2\n", 1000))
+	l.now = l.now.Add(time.Hour)
+	l.read()
+	l.wantGaps()
+}
+
+func TestDamagedFileIsGivenUp(t *testing.T) {
+	l := newLog(t)
+	l.write("", "1\n")
+	l.follow(true)
+	l.read()
+	l.rename("", "access.log.2")
+	l.write("access.log.1.gz", "\x1f\x8b no more")
+	future := time.Now().Add(24 * time.Hour) // a wrong clock has stamped it: it never becomes old
+	l.must(os.Chtimes(l.at("access.log.1.gz"), future, future))
+	l.write("", "2\n")
+	for range 20 {
+		l.read()
+		l.now = l.now.Add(10 * time.Second)
+	}
+	l.want("1\n2\n")
+	l.wantGaps(GapUnreadable)
+	if l.f.isWaiting() {
+		t.Error("it is still waited for")
+	}
+}
+
+func TestOtherwiseCompressedIsSaid(t *testing.T) {
+	l := newLog(t)
+	l.write("", "1\n")
+	l.follow(true)
+	l.read()
+	l.must(os.Remove(l.path))
+	l.write("access.log.1.zst", "cannot be read")
+	l.restart()
+	l.wantGaps(GapDeleted)
+	if !slices.ContainsFunc(l.got.causes, func(cause string) bool { return strings.Contains(cause, "access.log.1.zst may be it") }) {
+		t.Errorf("%q", l.got.causes)
+	}
+}
+
+// TestSymlinkSwitchedWhileDown: the file that was read has another name altogether.
+func TestSymlinkSwitchedWhileDown(t *testing.T) {
+	l := newLog(t)
+	l.write("one.log", "1\n")
+	l.must(os.Symlink(l.at("one.log"), l.path))
+	l.follow(true)
+	l.read()
+	l.write("one.log", "2\n")
+	l.write("two.log", "3\n")
+	l.must(os.Remove(l.path))
+	l.must(os.Symlink(l.at("two.log"), l.path))
+	l.restart()
+	l.read()
+	l.want("1\n2\n3\n")
+	l.wantGaps()
+}
+
+// TestGrownAfterItWasLetGo: a worker that is very late writes a file that is followed no longer; what it wrote is
+// read at the next rotation, and nothing before it again.
+func TestGrownAfterItWasLetGo(t *testing.T) {
+	for _, compressed := range []bool{false, true} {
+		l := newLog(t)
+		l.write("", "1\n")
+		l.follow(true)
+		l.read()
+		l.rename("", "access.log.1")
+		l.write("", "2\n")
+		l.read()
+		l.now = l.now.Add(quiet + time.Second)
+		l.read()
+		l.write("access.log.1", "very late\n")
+		if compressed {
+			l.gzip("access.log.1")
+		}
+		l.f.seen = time.Now().Add(-time.Second) // the test's clock runs ahead of that of the files
+		l.rename("", "access.log.2")
+		l.write("", "3\n")
+		l.read()
+		l.read()
+		l.restart()
+		l.read()
+		got := strings.Split(strings.TrimSpace(l.got.lines.String()), "\n")
+		slices.Sort(got)
+		if want := []string{"1", "2", "3", "very late"}; !slices.Equal(got, want) {
+			t.Errorf("compressed %v: %q", compressed, got)
+		}
+		l.wantGaps()
+	}
+}
