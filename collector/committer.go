@@ -46,8 +46,8 @@ func (c *committer) run() {
 	for w := range c.work {
 		err := c.dir.Commit(c.log, w.record)
 		c.count(err)
+		c.free <- struct{}{} // before the answer: who gets that may commit again at once
 		w.done <- err
-		c.free <- struct{}{}
 	}
 }
 

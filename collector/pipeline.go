@@ -82,11 +82,12 @@ type savedPosition struct {
 // Reasons of gaps that are not the follower's.
 const (
 	gapCorrupt = "state_corrupt"
+	gapLost    = "state_lost"
 	gapDropped = "dropped"
 )
 
 // gapReasons are given from zero on, so that the first gap is a rise.
-var gapReasons = []string{gapCorrupt, tail.GapDeleted, tail.GapTruncated, tail.GapUnreadable, gapDropped}
+var gapReasons = []string{gapCorrupt, gapLost, tail.GapDeleted, tail.GapTruncated, tail.GapUnreadable, gapDropped}
 
 const (
 	// tickInterval is how often a log is read while nobody scrapes, so that no rotation is missed.
@@ -267,16 +268,14 @@ func (p *pipeline) restore() {
 		return
 	}
 	record, err := p.State.Load(p.Log)
-	var corrupt *statefile.CorruptError
 	switch {
 	case errors.Is(err, statefile.ErrNone):
 		return
-	case errors.As(err, &corrupt):
-		p.lostState(err)
+	case errors.Is(err, statefile.ErrLost):
+		p.lostState(gapLost, err)
 		return
 	case err != nil:
-		level.Error(p.Logger).Log("msg", "the saved state cannot be read; counting begins at zero", "err", err)
-		p.totals.Gaps[gapCorrupt]++
+		p.lostState(gapCorrupt, err)
 		return
 	}
 	var saved savedPosition
@@ -285,7 +284,7 @@ func (p *pipeline) restore() {
 		err = p.Book.RestoreState(record.Counts)
 	}
 	if err != nil {
-		p.lostState(p.State.Aside(p.Log, err))
+		p.lostState(gapCorrupt, p.State.Aside(p.Log, err))
 		return
 	}
 	if saved.Totals.Gaps == nil {
@@ -297,8 +296,8 @@ func (p *pipeline) restore() {
 	}
 }
 
-func (p *pipeline) lostState(err error) {
-	p.Gap(gapCorrupt, p.Path, 0, -1, err.Error()+"; counting begins at zero, and at the place that start: says")
+func (p *pipeline) lostState(reason string, err error) {
+	p.Gap(reason, p.Path, 0, -1, err.Error()+"; counting begins at zero, and at the place that start: says")
 }
 
 // commitAndPublish commits what is counted, waits for that no longer than ctx, and publishes it either way: when

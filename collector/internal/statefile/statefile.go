@@ -2,7 +2,8 @@
 //
 // A record is replaced by writing another beside it and renaming that over it, with both the file and the folder
 // synced: after a crash at any moment either the old one or the new one is there, whole. What is read back is
-// checked; what cannot be read is moved aside, never deleted.
+// checked; what cannot be read is moved aside, never deleted. Libraries for atomic writes stop at the rename: without
+// the folder's sync a power failure can bring the old record back after a scrape has shown the new one.
 package statefile
 
 import (
@@ -12,12 +13,17 @@ import (
 	"hash/crc32"
 	"io"
 	"io/fs"
+	"maps"
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
+
+	"github.com/google/renameio/v2"
 )
 
 // A record's file is magic, version, the lengths of its two parts, the parts, and a CRC-32C of all that.
@@ -38,8 +44,12 @@ type Record struct {
 	Counts   []byte
 }
 
-// ErrNone says that there is no record.
-var ErrNone = errors.New("there is no saved state")
+var (
+	// ErrNone says that there is no record, and never was one.
+	ErrNone = errors.New("there is no saved state")
+	// ErrLost says that there was a record, and that somebody has removed it.
+	ErrLost = errors.New("the saved state was removed")
+)
 
 // A CorruptError says that a record could not be read, and where it lies now.
 type CorruptError struct {
@@ -53,14 +63,16 @@ func (e *CorruptError) Error() string {
 
 func (e *CorruptError) Unwrap() error { return e.Err }
 
-// A disk is what a commit does to the file system; tests make each step fail.
-type disk interface {
-	create(path string) (file, error)
-	rename(from, to string) error
-	syncDir(path string) error
+// A Disk is what a commit does to the file system. Tests make each step fail, or be the last one.
+type Disk interface {
+	Create(path string) (File, error)
+	Rename(from, to string) error
+	// SyncDir makes what was renamed in a folder last.
+	SyncDir(path string) error
 }
 
-type file interface {
+// A File is a record that is being written.
+type File interface {
 	io.Writer
 	Sync() error
 	Close() error
@@ -71,11 +83,17 @@ type file interface {
 type Dir struct {
 	path string
 	lock *os.File
-	disk disk
+	disk Disk
+
+	mu    sync.Mutex
+	known map[string]bool // logs that have, or had, a record
 }
 
 // Open makes the folder if it is missing, and locks it.
-func Open(path string) (*Dir, error) {
+func Open(path string) (*Dir, error) { return OpenOn(realDisk{}, path) }
+
+// OpenOn is Open with another way to write.
+func OpenOn(disk Disk, path string) (*Dir, error) {
 	if err := os.MkdirAll(path, 0o750); err != nil {
 		return nil, fmt.Errorf("storage path: %w; choose another with --storage.path, or \"\" to keep nothing", err)
 	}
@@ -88,8 +106,8 @@ func Open(path string) (*Dir, error) {
 		lock.Close()
 		return nil, fmt.Errorf("storage path %s is in use by another exporter (process %s); end that one, or choose another folder with --storage.path", path, strings.TrimSpace(string(holder)))
 	}
-	d := &Dir{path: path, lock: lock, disk: realDisk{}}
-	if err := d.sign(); err != nil {
+	d := &Dir{path: path, lock: lock, disk: disk}
+	if err := errors.Join(d.sign(), d.readKnown()); err != nil {
 		lock.Close()
 		return nil, err
 	}
@@ -110,16 +128,58 @@ func (d *Dir) sign() error {
 // Close unlocks the folder.
 func (d *Dir) Close() error { return d.lock.Close() }
 
-// file is where a log's record lies. Names are the user's: what cannot stand in a file's name is escaped.
-func (d *Dir) file(log string) string {
-	return filepath.Join(d.path, strings.ReplaceAll(url.QueryEscape(log), ".", "%2E")+".state")
+// fileName is a log's name as it stands in that of a file. Names are the user's: what cannot stand there is escaped.
+func fileName(log string) string { return strings.ReplaceAll(url.QueryEscape(log), ".", "%2E") }
+
+// file is where a log's record lies.
+func (d *Dir) file(log string) string { return filepath.Join(d.path, fileName(log)+".state") }
+
+// knownFile lists the logs that have a record, one a line: a record that is not there was removed if it stands here.
+func (d *Dir) knownFile() string { return filepath.Join(d.path, "logs") }
+
+func (d *Dir) readKnown() error {
+	d.known = map[string]bool{}
+	text, err := os.ReadFile(d.knownFile())
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("storage path: %w", err)
+	}
+	for name := range strings.Lines(string(text)) {
+		d.known[strings.TrimSuffix(name, "\n")] = true
+	}
+	return nil
 }
 
-// Load reads a log's record: ErrNone where there is none, a *CorruptError where it could not be used.
+// know adds a log to the list.
+func (d *Dir) know(log string) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	name := fileName(log)
+	if d.known[name] {
+		return nil
+	}
+	names := append(slices.Collect(maps.Keys(d.known)), name)
+	slices.Sort(names)
+	if err := renameio.WriteFile(d.knownFile(), []byte(strings.Join(names, "\n")+"\n"), 0o640); err != nil {
+		return err
+	}
+	d.known[name] = true
+	return nil
+}
+
+func (d *Dir) isKnown(log string) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.known[fileName(log)]
+}
+
+// Load reads a log's record: ErrNone where there is none, ErrLost where there was one, a *CorruptError where it could
+// not be used.
 func (d *Dir) Load(log string) (Record, error) {
 	path := d.file(log)
 	info, err := os.Stat(path)
 	switch {
+	case errors.Is(err, fs.ErrNotExist) && d.isKnown(log):
+		return Record{}, ErrLost
 	case errors.Is(err, fs.ErrNotExist):
 		return Record{}, ErrNone
 	case err != nil:
@@ -129,7 +189,7 @@ func (d *Dir) Load(log string) (Record, error) {
 	}
 	raw, err := os.ReadFile(path)
 	if err != nil {
-		return Record{}, fmt.Errorf("saved state: %w", err)
+		return Record{}, d.Aside(log, err) // the next commit would replace it
 	}
 	record, err := decode(raw)
 	if err != nil {
@@ -152,7 +212,7 @@ func (d *Dir) Aside(log string, because error) error {
 func (d *Dir) Commit(log string, r Record) error {
 	path := d.file(log)
 	temporary := path + ".new"
-	f, err := d.disk.create(temporary)
+	f, err := d.disk.Create(temporary)
 	if err != nil {
 		return fmt.Errorf("saving state: %w", err)
 	}
@@ -166,10 +226,13 @@ func (d *Dir) Commit(log string, r Record) error {
 	if err != nil {
 		return fmt.Errorf("saving state: %w", err)
 	}
-	if err := d.disk.rename(temporary, path); err != nil {
+	if err := d.disk.Rename(temporary, path); err != nil {
 		return fmt.Errorf("saving state: %w", err)
 	}
-	if err := d.disk.syncDir(d.path); err != nil {
+	if err := d.disk.SyncDir(d.path); err != nil {
+		return fmt.Errorf("saving state: %w", err)
+	}
+	if err := d.know(log); err != nil {
 		return fmt.Errorf("saving state: %w", err)
 	}
 	return nil
@@ -183,6 +246,10 @@ func encode(r Record) []byte {
 	raw = binary.BigEndian.AppendUint32(raw, uint32(len(r.Counts)))
 	raw = append(raw, r.Position...)
 	raw = append(raw, r.Counts...)
+	return appendChecksum(raw)
+}
+
+func appendChecksum(raw []byte) []byte {
 	return binary.BigEndian.AppendUint32(raw, crc32.Checksum(raw, castagnoli))
 }
 
@@ -208,14 +275,14 @@ func decode(raw []byte) (Record, error) {
 
 type realDisk struct{}
 
-func (realDisk) create(path string) (file, error) {
+func (realDisk) Create(path string) (File, error) {
 	return os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC|syscall.O_CLOEXEC, 0o640)
 }
 
-func (realDisk) rename(from, to string) error { return os.Rename(from, to) }
+func (realDisk) Rename(from, to string) error { return os.Rename(from, to) }
 
-// syncDir makes a rename last: it is the folder that holds the name.
-func (realDisk) syncDir(path string) error {
+// SyncDir syncs the folder, which holds the name.
+func (realDisk) SyncDir(path string) error {
 	dir, err := os.Open(path)
 	if err != nil {
 		return err

@@ -1,0 +1,470 @@
+package collector
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/go-kit/log"
+	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
+
+	"github.com/fremisn/fremisn-exporter/collector/internal/statefile"
+)
+
+// A logHost is a folder with a log in it and a folder with the state of who reads it.
+type logHost struct {
+	t          *testing.T
+	path, data string
+	said       bytes.Buffer // what the exporter's log says
+}
+
+func newLogHost(t *testing.T) *logHost {
+	return &logHost{t: t, path: filepath.Join(t.TempDir(), "access.log"), data: t.TempDir()}
+}
+
+func (h *logHost) write(lines int) {
+	h.t.Helper()
+	file, err := os.OpenFile(h.path, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o644)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	if _, err := file.WriteString(strings.Repeat("200 0.010\n", lines)); err != nil {
+		h.t.Fatal(err)
+	}
+	if err := file.Close(); err != nil {
+		h.t.Fatal(err)
+	}
+}
+
+// reading is a pipeline that has begun; end leaves it as a crash does: without another commit.
+func (h *logHost) reading(disk statefile.Disk) (p *pipeline, end func()) {
+	h.t.Helper()
+	var dir *statefile.Dir
+	var err error
+	if disk == nil {
+		dir, err = statefile.Open(h.data)
+	} else {
+		dir, err = statefile.OpenOn(disk, h.data)
+	}
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	p, err = newPipeline(pipelineConfig{
+		Log: "access", Path: h.path, FromStart: true, State: dir, Logger: log.NewLogfmtLogger(&h.said),
+		Book: bookOf(h.t, "$status $request_time", "default", nil),
+	})
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	committing := make(chan struct{})
+	go func() { defer close(committing); p.commits.run() }()
+	p.restore()
+	return p, func() {
+		p.source.Close()
+		p.commits.stop()
+		<-committing
+		if err := dir.Close(); err != nil {
+			h.t.Error(err)
+		}
+	}
+}
+
+// scrape is what a scrape does to a pipeline; it gives how many lines are shown.
+func scrapeOf(p *pipeline) (lines float64, err error) {
+	p.read()
+	err = p.commitAndPublish(context.Background())
+	return shown(p.last(), "fremisn_exporter_log_lines_total", "parsed"), errors.Join(p.readErr, err)
+}
+
+// shown is the value of a metric with a label's value.
+func shown(v *logView, name, label string) (sum float64) {
+	v.Emit(func(m prometheus.Metric) {
+		var out dto.Metric
+		if !strings.Contains(m.Desc().String(), `"`+name+`"`) || m.Write(&out) != nil {
+			return
+		}
+		for _, l := range out.Label {
+			if l.GetValue() == label {
+				sum += out.GetCounter().GetValue()
+			}
+		}
+	})
+	return sum
+}
+
+var errCrashed = errors.New("crashed")
+
+// A crashingDisk is one whose machine dies at its n-th step. What was not synced by then is lost where it is a power
+// failure: files keep a random part of what was written to them, and a rename whose folder was not synced is undone.
+type crashingDisk struct {
+	dies    int
+	power   bool
+	step    int
+	crashed bool
+	renamed [2]string // not yet synced: the path, and where the file before it is kept
+	files   []*crashingFile
+}
+
+// dead counts a step, and tells whether the machine is dead.
+func (d *crashingDisk) dead() bool {
+	if !d.crashed && d.step == d.dies {
+		d.crash()
+	}
+	d.step++
+	return d.crashed
+}
+
+func (d *crashingDisk) crash() {
+	d.crashed = true
+	if !d.power {
+		return
+	}
+	for _, f := range d.files {
+		if !f.synced {
+			if err := os.Truncate(f.path, rand.Int64N(f.written+1)); err != nil {
+				panic(err)
+			}
+		}
+	}
+	if path := d.renamed[0]; path != "" {
+		if err := os.Rename(d.renamed[1], path); err != nil {
+			panic(err)
+		}
+	}
+}
+
+func (d *crashingDisk) Create(path string) (statefile.File, error) {
+	if d.dead() {
+		return nil, errCrashed
+	}
+	file, err := os.Create(path)
+	f := &crashingFile{File: file, disk: d, path: path}
+	d.files = append(d.files, f)
+	return f, err
+}
+
+func (d *crashingDisk) Rename(from, to string) error {
+	if d.dead() {
+		return errCrashed
+	}
+	before := to + ".before"
+	if err := os.Link(to, before); err != nil {
+		return err
+	}
+	d.renamed = [2]string{to, before}
+	for _, f := range d.files {
+		if f.path == from {
+			f.path = to
+		}
+	}
+	return os.Rename(from, to)
+}
+
+func (d *crashingDisk) SyncDir(string) error {
+	if d.dead() {
+		return errCrashed
+	}
+	before := d.renamed[1]
+	d.renamed = [2]string{}
+	return os.Remove(before)
+}
+
+type crashingFile struct {
+	*os.File
+	disk    *crashingDisk
+	path    string
+	written int64
+	synced  bool
+}
+
+func (f *crashingFile) Write(p []byte) (int, error) {
+	if f.disk.dead() {
+		n, _ := f.File.Write(p[:rand.IntN(len(p))])
+		f.written += int64(n)
+		return n, errCrashed
+	}
+	n, err := f.File.Write(p)
+	f.written += int64(n)
+	return n, err
+}
+
+func (f *crashingFile) Sync() error {
+	if f.disk.dead() {
+		return errCrashed
+	}
+	f.synced = true
+	return f.File.Sync()
+}
+
+func (f *crashingFile) Close() error {
+	if f.disk.dead() {
+		return errors.Join(errCrashed, f.File.Close())
+	}
+	return f.File.Close()
+}
+
+// TestCrashAtEveryStepOfACommit kills the exporter, or the whole machine, before every step of a commit: what comes
+// after has every line once, and shows no less than any scrape before it.
+func TestCrashAtEveryStepOfACommit(t *testing.T) {
+	for _, power := range []bool{false, true} {
+		survived := false
+		for step := 0; !survived; step++ {
+			t.Run(fmt.Sprintf("power %v, step %d", power, step), func(t *testing.T) {
+				h := newLogHost(t)
+				h.write(100)
+				p, end := h.reading(nil)
+				if n, err := scrapeOf(p); n != 100 || err != nil {
+					t.Fatal(n, err)
+				}
+				end()
+
+				h.write(50)
+				disk := &crashingDisk{dies: step, power: power}
+				p, end = h.reading(disk)
+				committed := 100.0
+				_, err := scrapeOf(p)
+				end()
+				switch {
+				case !disk.crashed:
+					survived, committed = true, 150
+					disk.crash() // right behind the commit: what a scrape has shown must last
+				case err == nil:
+					t.Error("the crashed commit was given out as one")
+				}
+
+				h.write(25)
+				p, end = h.reading(nil)
+				if n := shown(p.view(), "fremisn_exporter_log_lines_total", "parsed"); n < committed {
+					t.Errorf("%v lines came back of %v that were committed", n, committed)
+				}
+				if n, err := scrapeOf(p); n != 175 || err != nil {
+					t.Errorf("%v lines (%v) of 175", n, err)
+				}
+				if v := p.last(); shown(v, "fremisn_exporter_log_gaps_total", gapCorrupt)+shown(v, "fremisn_exporter_log_gaps_total", gapLost) > 0 {
+					t.Errorf("state is said to be lost: %s", &h.said)
+				}
+				end()
+			})
+		}
+	}
+}
+
+// A fullDisk fails as long as it is full, at a step of its own.
+type fullDisk struct {
+	full string // the step that fails; "" for none
+}
+
+var errFull = errors.New("no space left on device")
+
+func (d *fullDisk) Create(path string) (statefile.File, error) {
+	if d.full == "create" {
+		return nil, errFull
+	}
+	file, err := os.Create(path)
+	return &fullFile{file, d}, err
+}
+
+func (d *fullDisk) Rename(from, to string) error {
+	if d.full == "rename" {
+		return errFull
+	}
+	return os.Rename(from, to)
+}
+
+func (d *fullDisk) SyncDir(string) error {
+	if d.full == "sync of the folder" {
+		return errFull
+	}
+	return nil
+}
+
+type fullFile struct {
+	*os.File
+	disk *fullDisk
+}
+
+func (f *fullFile) Write(p []byte) (int, error) {
+	if f.disk.full == "write" {
+		n, _ := f.File.Write(p[:len(p)/2])
+		return n, errFull
+	}
+	return f.File.Write(p)
+}
+
+func (f *fullFile) Sync() error {
+	if f.disk.full == "sync" {
+		return errFull
+	}
+	return nil
+}
+
+// TestFullDisk: scrapes go on with fresh numbers, failed commits are counted, told once, and heal by themselves; what
+// is restored after a crash meanwhile is the last that was committed, and nothing is counted twice.
+func TestFullDisk(t *testing.T) {
+	for _, step := range []string{"create", "write", "sync", "rename", "sync of the folder"} {
+		t.Run(step, func(t *testing.T) {
+			h := newLogHost(t)
+			disk := &fullDisk{}
+			p, end := h.reading(disk)
+			h.write(10)
+			if n, err := scrapeOf(p); n != 10 || err != nil {
+				t.Fatal(n, err)
+			}
+			disk.full = step
+			for i := range 3 {
+				h.write(10)
+				if n, err := scrapeOf(p); n != float64(20+10*i) || !errors.Is(err, errFull) {
+					t.Errorf("on a full disk: %v lines, %v", n, err)
+				}
+			}
+			if s := p.Stats(); s.CommitsOK != 1 || s.CommitsFailed != 3 {
+				t.Errorf("%d commits succeeded and %d failed", s.CommitsOK, s.CommitsFailed)
+			}
+			if n := strings.Count(h.said.String(), "state is not saved"); n != 1 {
+				t.Errorf("it was told %d times:\n%s", n, &h.said)
+			}
+			disk.full = ""
+			if n, err := scrapeOf(p); n != 40 || err != nil { // nothing new was written, and there is something to commit
+				t.Error(n, err)
+			}
+			if s := p.Stats(); s.CommitsOK != 2 || !strings.Contains(h.said.String(), "state is saved again") {
+				t.Errorf("it has not healed: %+v\n%s", s, &h.said)
+			}
+			disk.full = step
+			h.write(10)
+			if n, _ := scrapeOf(p); n != 50 {
+				t.Error(n)
+			}
+			end()
+			p, end = h.reading(nil)
+			defer end()
+			if n, err := scrapeOf(p); n != 50 || err != nil {
+				t.Errorf("after a crash: %v lines of 50, %v", n, err)
+			}
+		})
+	}
+}
+
+// A hangingDisk answers when it is let go.
+type hangingDisk struct {
+	fullDisk
+	hang chan struct{}
+}
+
+func (d *hangingDisk) Rename(from, to string) error {
+	<-d.hang
+	return os.Rename(from, to)
+}
+
+// TestHangingDisk: a disk that does not answer holds up one scrape for as long as that has time, and no other.
+func TestHangingDisk(t *testing.T) {
+	h := newLogHost(t)
+	disk := &hangingDisk{hang: make(chan struct{})}
+	p, end := h.reading(disk)
+	h.write(10)
+	p.read()
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	if err := p.commitAndPublish(ctx); !errors.Is(err, errCommitHangs) {
+		t.Fatalf("the first commit: %v", err)
+	}
+	h.write(10)
+	for range 3 { // would never come back
+		if n, err := scrapeOf(p); n != 20 || !errors.Is(err, errCommitHangs) {
+			t.Fatalf("%v lines, %v", n, err)
+		}
+	}
+	close(disk.hang)
+	<-p.commits.free // the commit that hung is done
+	p.commits.free <- struct{}{}
+	if n, err := scrapeOf(p); n != 20 || err != nil {
+		t.Errorf("healed: %v lines, %v", n, err)
+	}
+	end()
+}
+
+func TestStateRemovedOrDamagedIsAGap(t *testing.T) {
+	for _, c := range []struct {
+		name, reason string
+		harm         func(record string) error
+	}{
+		{"removed", gapLost, os.Remove},
+		{"damaged", gapCorrupt, func(record string) error { return os.WriteFile(record, []byte("FREMISN\x01nonsense"), 0o640) }},
+		{"a folder", gapCorrupt, func(record string) error {
+			return errors.Join(os.Remove(record), os.Mkdir(record, 0o750))
+		}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			h := newLogHost(t)
+			h.write(10)
+			p, end := h.reading(nil)
+			if _, err := scrapeOf(p); err != nil {
+				t.Fatal(err)
+			}
+			end()
+			if err := c.harm(filepath.Join(h.data, "access.state")); err != nil {
+				t.Fatal(err)
+			}
+			p, end = h.reading(nil)
+			defer end()
+			if n, err := scrapeOf(p); n != 10 || err != nil { // start: beginning
+				t.Errorf("%v lines, %v", n, err)
+			}
+			if n := shown(p.last(), "fremisn_exporter_log_gaps_total", c.reason); n != 1 {
+				t.Errorf("%v gaps of reason %s", n, c.reason)
+			}
+			if said := h.said.String(); !strings.Contains(said, "reason="+c.reason) || !strings.Contains(said, h.path) {
+				t.Errorf("the log says %s", said)
+			}
+		})
+	}
+}
+
+// TestFirstStartIsNoGap: where there never was a state, nothing is lost.
+func TestFirstStartIsNoGap(t *testing.T) {
+	h := newLogHost(t)
+	h.write(10)
+	p, end := h.reading(nil)
+	defer end()
+	if _, err := scrapeOf(p); err != nil {
+		t.Fatal(err)
+	}
+	for _, reason := range gapReasons {
+		if n := shown(p.last(), "fremisn_exporter_log_gaps_total", reason); n != 0 {
+			t.Errorf("%v gaps of reason %s: %s", n, reason, &h.said)
+		}
+	}
+}
+
+// TestCommitsWhileNobodyScrapes: on the tick, when something has changed, every commitInterval.
+func TestCommitsWhileNobodyScrapes(t *testing.T) {
+	h := newLogHost(t)
+	p, end := h.reading(nil)
+	defer end()
+	begin := time.Now()
+	h.write(1)
+	if _, err := scrapeOf(p); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		after time.Duration
+		dirty bool
+		due   bool
+	}{
+		{commitInterval / 2, true, false},
+		{2 * commitInterval, true, true},
+		{2 * commitInterval, false, false},
+	} {
+		if got := p.commits.isDue(begin.Add(c.after), c.dirty); got != c.due {
+			t.Errorf("after %s, dirty %v: due %v", c.after, c.dirty, got)
+		}
+	}
+}
