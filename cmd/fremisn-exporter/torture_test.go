@@ -8,6 +8,7 @@ import (
 	"math/rand"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -29,11 +30,17 @@ type torturer struct {
 
 	mu     sync.Mutex // held while a rotation needs the writers to be still
 	file   *os.File
-	late   *os.File // the old file of a worker that has not yet reopened
+	late   []lateWriter
 	serial int
 	turns  int
 
 	lines, sum atomic.Int64
+}
+
+// A lateWriter is a worker that has not yet reopened the log, and writes an old file until a turn to come.
+type lateWriter struct {
+	file  *os.File
+	until int
 }
 
 func (w *torturer) path(name string) string { return filepath.Join(w.dir, name) }
@@ -63,8 +70,8 @@ func (w *torturer) write(done <-chan struct{}) {
 		w.mu.Lock()
 		for i := range 100 {
 			to := w.file
-			if w.late != nil && i%3 == 0 {
-				to = w.late
+			if late := i % 4; late < len(w.late) {
+				to = w.late[late].file
 			}
 			w.line(to)
 		}
@@ -86,15 +93,13 @@ func (w *torturer) line(to *os.File) {
 func (w *torturer) rotate() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.late != nil {
-		w.must(w.late.Close())
-		w.late = nil
-	}
 	w.turns++
+	w.leave()
 	switch w.random.Intn(4) {
-	case 0: // renamed; a worker goes on writing the old file until the next turn
+	case 0: // renamed; a worker goes on writing the old file for one to three turns, beside others that still do
 		w.shift()
-		w.late, w.file = w.file, w.open()
+		w.late = append(w.late, lateWriter{w.file, w.turns + 1 + w.random.Intn(3)})
+		w.file = w.open()
 	case 1: // renamed to a dated name
 		w.must(os.Rename(w.path("access.log"), w.path(fmt.Sprintf("access.log-%06d", w.turns))))
 		w.must(w.file.Close())
@@ -111,6 +116,17 @@ func (w *torturer) rotate() {
 		w.must(os.WriteFile(w.path("access.log.1"), text, 0o644))
 		w.must(os.Truncate(w.path("access.log"), 0))
 	}
+}
+
+// leave ends the late writers whose turn has come, and the first of three.
+func (w *torturer) leave() {
+	w.late = slices.DeleteFunc(w.late, func(l lateWriter) bool {
+		over := l.until <= w.turns || len(w.late) > 2 && l == w.late[0]
+		if over {
+			w.must(l.file.Close())
+		}
+		return over
+	})
 }
 
 func (w *torturer) shift() {
