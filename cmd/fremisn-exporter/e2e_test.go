@@ -2,17 +2,12 @@ package main
 
 import (
 	"context"
-	"errors"
-	"fmt"
-	"io"
-	"net"
-	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 	dto "github.com/prometheus/client_model/go"
@@ -22,198 +17,6 @@ import (
 	"github.com/fremisn/fremisn-exporter/cmd/fremisn-sim/rig"
 	"github.com/fremisn/fremisn-exporter/cmd/fremisn-sim/sim"
 )
-
-// The formats that one NGINX writes at once.
-var e2eFormats = []rig.Format{
-	{Name: "full", Format: rig.FullFormat},
-	{Name: "incumbent", Format: rig.IncumbentFormat},
-	{Name: "json", Escape: "json", Format: rig.JSONFormat},
-}
-
-// A stack is NGINX with three nodes behind it, as the tests drive it. NGINX tells its clients which servers were
-// tried and what they answered, in headers: that is the truth which the metrics must equal.
-type stack struct {
-	dir      string
-	nodes    []*sim.Node
-	nginx    *rig.Nginx
-	balancer string
-	status   string
-
-	mu   sync.Mutex
-	seen seen
-}
-
-// seen is what the clients saw.
-type seen struct {
-	requests map[string]int // "method code outcome"
-	attempts map[string]int // "server code"
-	coarse   map[string]int // the same as a log tells them that has no status for each
-	retries  map[string]int // server
-	noLive   int
-}
-
-func startStack(t *testing.T) *stack {
-	t.Helper()
-	s := &stack{dir: t.TempDir(), seen: seen{map[string]int{}, map[string]int{}, map[string]int{}, map[string]int{}, 0}}
-	var servers, formats strings.Builder
-	for i, ip := range []string{"127.0.0.231", "127.0.0.18", "127.0.0.17"} {
-		node, err := sim.Start([]string{"master", "slave-1", "slave-2"}[i], ip+":0", sim.Latency{Base: time.Millisecond})
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(node.Close)
-		s.nodes = append(s.nodes, node)
-		fmt.Fprintf(&servers, "server %s max_conns=1 max_fails=0; ", node.Address)
-	}
-	for _, f := range e2eFormats {
-		escape := ""
-		if f.Escape != "" {
-			escape = "escape=" + f.Escape
-		}
-		fmt.Fprintf(&formats, "log_format %s %s '%s';\naccess_log DIR/%s.log %s;\n", f.Name, escape, f.Format, f.Name, f.Name)
-	}
-	s.balancer, s.status = freeAddress(t), freeAddress(t)
-	conf := rig.Preamble() + "http {" + rig.TempPaths + formats.String() + `
-    limit_req_zone $server_name zone=strict:1m rate=1r/m;
-    upstream fremisn_backend { ` + servers.String() + ` keepalive 32; }
-    proxy_http_version 1.1;
-    proxy_set_header Connection "";
-    proxy_connect_timeout 2s;
-    proxy_read_timeout 700ms;
-    add_header X-Upstream-Addr $upstream_addr always;
-    add_header X-Upstream-Status $upstream_status always;
-    server {
-        listen ` + s.balancer + `;
-        location / { proxy_pass http://fremisn_backend; }
-        location /patient { proxy_read_timeout 60s; proxy_pass http://fremisn_backend; }
-        location /limited { limit_req zone=strict; proxy_pass http://fremisn_backend; }
-    }
-    server { listen ` + s.status + `; access_log off; location = /nginx_status { stub_status; } }
-}
-`
-	var err error
-	if s.nginx, err = rig.StartNginx(context.Background(), s.dir, conf, s.balancer, s.status); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { s.nginx.Stop() })
-	return s
-}
-
-// config names the logs by their formats in nginx.conf, and gives the nodes their names.
-func (s *stack) config() string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "nginx:\n  config: %s\n  access_logs:\n", s.nginx.Conf)
-	for _, f := range e2eFormats {
-		fmt.Fprintf(&b, "    - {path: %s/%s.log, format: %s, start: beginning}\n", s.dir, f.Name, f.Name)
-	}
-	b.WriteString("probes: []\nnodes:\n")
-	for _, n := range s.nodes {
-		fmt.Fprintf(&b, "  - {name: %s, address: \"%s\"}\n", n.Name, n.Address)
-	}
-	return b.String()
-}
-
-// ask sends a request and notes what came of it.
-func (s *stack) ask(t *testing.T, ctx context.Context, method, path string) int {
-	t.Helper()
-	request, err := http.NewRequestWithContext(ctx, method, "http://"+s.balancer+path, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	response, err := http.DefaultTransport.RoundTrip(request)
-	if errors.Is(err, context.Canceled) {
-		return 0
-	}
-	if err != nil {
-		t.Error(err)
-		return 0
-	}
-	io.Copy(io.Discard, response.Body)
-	response.Body.Close()
-	s.note(t, method, response)
-	return response.StatusCode
-}
-
-func (s *stack) note(t *testing.T, method string, response *http.Response) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	var addresses, statuses []string
-	if text := response.Header.Get("X-Upstream-Addr"); text != "" {
-		addresses = strings.Split(text, ", ")
-		statuses = strings.Split(response.Header.Get("X-Upstream-Status"), ", ")
-	}
-	if len(addresses) != len(statuses) {
-		t.Errorf("NGINX tells %q and %q", addresses, statuses)
-		return
-	}
-	outcome := map[int]string{404: "client_error", 400: "client_error", 502: "error", 504: "timeout", 503: "limited"}[response.StatusCode]
-	if outcome == "" {
-		outcome = "ok"
-	}
-	last := len(addresses) - 1
-	for last >= 0 && addresses[last] == "fremisn_backend" {
-		last--
-	}
-	for i, address := range addresses {
-		if address == "fremisn_backend" {
-			s.seen.noLive++
-			outcome = "no_live"
-			continue
-		}
-		s.seen.attempts[address+" "+statuses[i]]++
-		if i == last {
-			s.seen.coarse[fmt.Sprintf("%s %d", address, response.StatusCode)]++
-		} else {
-			s.seen.coarse[address+" unknown"]++
-		}
-		if i+1 < len(addresses) && addresses[i+1] != "fremisn_backend" {
-			s.seen.retries[address]++
-		}
-	}
-	s.seen.requests[fmt.Sprintf("%s %d %s", method, response.StatusCode, outcome)]++
-}
-
-// raw sends bytes that are no request, and waits for the answer.
-func (s *stack) raw(t *testing.T, text string) {
-	t.Helper()
-	conn, err := net.Dial("tcp", s.balancer)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
-	if _, err := io.WriteString(conn, text); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := io.Copy(io.Discard, conn); err != nil {
-		t.Fatal(err)
-	}
-	s.seen.requests["OTHER 400 client_error"]++
-}
-
-// busy makes n nodes hang on a request each, and gives what lets them go.
-func (s *stack) busy(t *testing.T, n int) (release func()) {
-	t.Helper()
-	var running sync.WaitGroup
-	for _, node := range s.nodes {
-		node.Set(sim.Fault{Kind: "slow", Delay: time.Minute, Path: "/patient"})
-	}
-	for range n {
-		running.Go(func() { s.ask(t, context.Background(), "GET", "/patient") })
-	}
-	until(t, "the nodes are busy", func() bool {
-		hanging := 0
-		for _, node := range s.nodes {
-			hanging += node.Waiting()
-		}
-		return hanging == n
-	})
-	return func() {
-		for _, node := range s.nodes {
-			node.Clear()
-		}
-		running.Wait()
-	}
-}
 
 // TestEndToEnd drives real NGINX through what it does to upstreams, in three formats at once, and holds every count
 // against what clients and nodes saw.
@@ -259,6 +62,8 @@ func TestEndToEnd(t *testing.T) {
 	for range 3 {
 		s.ask(t, ctx, "GET", "/limited") // the limiter lets one through and turns two away
 	}
+	s.ask(t, ctx, "GET", "/redirected") // an internal redirect: two groups of attempts
+	s.poison(t)
 	s.leave(t)
 
 	dir := t.TempDir()
@@ -273,6 +78,10 @@ func TestEndToEnd(t *testing.T) {
 		t.Run(f.Name, func(t *testing.T) { s.compare(t, families, f.Name) })
 	}
 	s.compareNodes(t, families)
+	requests := families["nginx_http_requests_total"].GetMetric()
+	if want := float64(sum(s.seen.requests) + 1); len(requests) != 1 || requests[0].GetCounter().GetValue() != want {
+		t.Errorf("the status page counts %v, want %v with the question for it", requests, want)
+	}
 
 	// The counts are kept over the end of the exporter, whichever way it ends; what is logged meanwhile is added.
 	e.Kill()
@@ -286,40 +95,6 @@ func TestEndToEnd(t *testing.T) {
 	if code := e.Stop(); code != exitOK {
 		t.Errorf("SIGTERM: exit code %d\n%s", code, e.Output())
 	}
-}
-
-// leave is a client that goes before it is answered.
-func (s *stack) leave(t *testing.T) {
-	ctx, cancel := context.WithCancel(context.Background())
-	for _, node := range s.nodes {
-		node.Set(sim.Fault{Kind: "slow", Delay: time.Minute, Path: "/patient"})
-	}
-	gone := make(chan struct{})
-	go func() { defer close(gone); s.ask(t, ctx, "GET", "/patient") }()
-	server := ""
-	until(t, "the request is at a node", func() bool {
-		for _, node := range s.nodes {
-			if node.Waiting() == 1 {
-				server = node.Address
-			}
-		}
-		return server != ""
-	})
-	cancel()
-	<-gone
-	until(t, "the node sees it go", func() bool {
-		return s.nodes[0].Waiting()+s.nodes[1].Waiting()+s.nodes[2].Waiting() == 0
-	})
-	for _, node := range s.nodes {
-		node.Clear()
-	}
-	s.seen.requests["GET 499 aborted"]++
-	s.seen.attempts[server+" none"]++
-	s.seen.coarse[server+" 499"]++
-	until(t, "NGINX logs the client that went", func() bool {
-		text, err := os.ReadFile(filepath.Join(s.dir, "full.log"))
-		return err == nil && strings.Contains(string(text), " 499 ")
-	})
 }
 
 // compare holds the metrics of one log against what was seen.
@@ -341,15 +116,41 @@ func (s *stack) compare(t *testing.T, families map[string]*dto.MetricFamily, log
 	if diff := cmp.Diff(s.seen.retries, counts(families, "nginx_upstream_retries_total", log, "server")); diff != "" {
 		t.Errorf("retries\n%s", diff)
 	}
-	if diff := cmp.Diff(map[string]int{"fremisn_backend": s.seen.noLive}, counts(families, "nginx_upstream_no_live_total", log, "upstream")); diff != "" {
+	if diff := cmp.Diff(s.seen.noLive, counts(families, "nginx_upstream_no_live_total", log, "upstream")); diff != "" {
 		t.Errorf("no live\n%s", diff)
 	}
-	total := 0
-	for _, n := range s.seen.requests {
-		total += n
-	}
+	total := sum(s.seen.requests)
 	if got := sum(counts(families, "nginx_access_request_duration_seconds", log, "outcome")); got != total {
 		t.Errorf("%d request durations of %d requests", got, total)
+	}
+	perServer := map[string]int{}
+	for key, n := range s.seen.attempts {
+		server, _, _ := strings.Cut(key, " ")
+		perServer[server] += n
+	}
+	if diff := cmp.Diff(perServer, counts(families, "nginx_upstream_response_duration_seconds", log, "server")); diff != "" {
+		t.Errorf("response durations\n%s", diff)
+	}
+	if log == "incumbent" {
+		return // it tells nothing of what follows
+	}
+	for name, want := range map[string]map[string]int{
+		"nginx_upstream_connect_duration_seconds": s.seen.connects,
+		"nginx_upstream_header_duration_seconds":  s.seen.headers,
+	} {
+		if diff := cmp.Diff(want, counts(families, name, log, "server")); diff != "" {
+			t.Errorf("%s\n%s", name, diff)
+		}
+	}
+	if diff := cmp.Diff(s.seen.limits, counts(families, "nginx_access_limit_req_total", log, "status")); diff != "" {
+		t.Errorf("limit_req\n%s", diff)
+	}
+	for name, want := range map[string]*atomic.Int64{
+		"nginx_access_sent_bytes_total": &s.seen.received, "nginx_access_received_bytes_total": &s.seen.sent,
+	} {
+		if got := sum(counts(families, name, log, "route")); int64(got) != want.Load() {
+			t.Errorf("%s: %d, on the wire were %d", name, got, want.Load())
+		}
 	}
 }
 
