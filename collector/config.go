@@ -27,6 +27,7 @@ type Config struct {
 // StatusConfig is one stub_status page.
 type StatusConfig struct {
 	URL     string        `yaml:"url"`
+	Host    string        `yaml:"host"` // the Host to ask for, where the one of the URL reaches another server
 	Timeout time.Duration `yaml:"timeout"`
 }
 
@@ -136,8 +137,11 @@ func (c *StatusConfig) Validate() error {
 	if c.Timeout <= 0 {
 		return faultf("timeout", "a page needs time to answer; write for example %s", defaultStatusTimeout)
 	}
-	if _, err := stubstatus.New(c.URL, c.Timeout); err != nil {
+	if _, err := stubstatus.New(c.URL, c.Host, c.Timeout); err != nil {
 		return faultf("url", "%s", err)
+	}
+	if strings.ContainsAny(c.Host, "/ \t\r\n@") {
+		return faultf("host", "%q is no host; write a server_name such as status.example.com", c.Host)
 	}
 	return nil
 }

@@ -1,7 +1,6 @@
 package collector
 
 import (
-	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -15,16 +14,18 @@ func TestPlanFromNginxConf(t *testing.T) {
 		Path:       "nginx.conf",
 		LogFormats: map[string]nginxconf.LogFormat{"main": {Format: "$status", Escape: "json"}, "combined": {Format: combinedFormat}},
 		StatusPages: []nginxconf.StatusPage{
-			{Pos: at(1), URL: "http://127.0.0.1:81/s"}, {Pos: at(2), URL: "http://127.0.0.1:8080/s", Allowed: true}, {Pos: at(3), URL: "http://127.0.0.1:8080/t", Allowed: true},
+			{Pos: at(1), URL: "http://127.0.0.1:81/s", Denied: "does not let this host in; add allow 127.0.0.1;"}, {Pos: at(2), URL: "http://127.0.0.1:8080/s", Host: "status.example"}, {Pos: at(3), URL: "http://127.0.0.1:8080/t"},
 		},
 		AccessLogs: []nginxconf.AccessLog{
 			{Pos: at(4), Path: "/var/log/nginx/access.log", Format: "main"},
 			{Pos: at(5), Path: "/var/log/nginx/access.log", Format: "main"},
 			{Pos: at(6), Path: "/srv/site/access.log", Format: "combined"},
 			{Pos: at(7), Path: "/var/log/$host.log", Format: "main"},
-			{Pos: at(8), Syslog: "server=127.0.0.1:514", Format: "main"},
+			{Pos: at(8), Syslog: "server=127.0.0.1,tag=x", Format: "main"},
+			{Pos: at(8), Path: "/var/log/x.gz", Gzip: true, Format: "main"},
+			{Pos: at(8), Path: "/dev/null", Format: "main"},
 		},
-		ErrorLogs: []nginxconf.ErrorLog{{Pos: at(9), Path: "/var/log/nginx/error.log"}, {Pos: at(10), Path: "stderr"}, {Pos: at(11), Path: "/dev/null"}},
+		ErrorLogs: []nginxconf.ErrorLog{{Pos: at(9), Path: "/var/log/nginx/error.log"}, {Pos: at(10), Path: "stderr"}, {Pos: at(11), Path: "/dev/null"}, {Pos: at(12), Syslog: "server=unix:/dev/log"}},
 	}
 	p, err := NewPlan("probes.yml", Config{}, nil, conf)
 	if err != nil {
@@ -40,11 +41,25 @@ func TestPlanFromNginxConf(t *testing.T) {
 	if diff := cmp.Diff([]LogPlan{{Name: "error", Path: "/var/log/nginx/error.log", From: "nginx.conf:9"}}, p.ErrorLogs); diff != "" {
 		t.Error(diff)
 	}
-	if len(p.Status) != 1 || p.Status[0].URL != "http://127.0.0.1:8080/s" {
+	if len(p.Status) != 1 || p.Status[0].URL != "http://127.0.0.1:8080/s" || p.Status[0].Host != "status.example" {
 		t.Errorf("status pages %+v, want the first that lets us in", p.Status)
 	}
-	if len(p.Ignored) != 5 || !strings.HasPrefix(p.Ignored[0], "nginx.conf:1: the stub_status page http://127.0.0.1:81/s does not let") {
-		t.Errorf("ignored:\n%s", strings.Join(p.Ignored, "\n"))
+	var ignored []string
+	for _, i := range p.Ignored {
+		ignored = append(ignored, i.Directive+" "+i.String())
+	}
+	wantIgnored := []string{
+		"stub_status nginx.conf:1: the page http://127.0.0.1:81/s does not let this host in; add allow 127.0.0.1;",
+		`access_log nginx.conf:7: /var/log/$host.log has variables in its path; name the files in nginx.access_logs, such as {path: "/var/log/*.log", format: main}`,
+		`access_log nginx.conf:8: what is sent to syslog (server=127.0.0.1,tag=x) is not taken from whoever receives it; to receive it, name it in nginx.access_logs: {syslog: "udp://127.0.0.1:514", format: main}`,
+		"access_log nginx.conf:8: /var/log/x.gz is written compressed and cannot be followed; write it without gzip, and let logrotate compress it",
+		"access_log nginx.conf:8: it goes to /dev/null",
+		"error_log nginx.conf:10: stderr is no file that can be followed; write it to a file",
+		"error_log nginx.conf:11: /dev/null is no file that can be followed; write it to a file",
+		`error_log nginx.conf:12: what is sent to syslog (server=unix:/dev/log) is not taken from whoever receives it; to receive it, name it in nginx.error_logs: {syslog: "unix:/dev/log"}`,
+	}
+	if diff := cmp.Diff(wantIgnored, ignored); diff != "" {
+		t.Error(diff)
 	}
 }
 

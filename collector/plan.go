@@ -20,7 +20,23 @@ type Plan struct {
 	MaxSeries      int
 	Nodes          []Node
 	Conf           *nginxconf.Config // nil without an nginx.conf
-	Ignored        []string          // what nginx.conf has and cannot be followed, each with file:line and why
+	Ignored        []Ignored
+}
+
+// An Ignored is what nginx.conf has and cannot be observed as it stands.
+type Ignored struct {
+	nginxconf.Pos
+	Directive string // stub_status, access_log or error_log
+	Text      string // what it is, and why it is left out
+	Remedy    string // what would have it observed, "" where nothing would
+}
+
+func (i Ignored) String() string {
+	text := i.Pos.String() + ": " + i.Text
+	if i.Remedy != "" {
+		text += "; " + i.Remedy
+	}
+	return text
 }
 
 // StatusPlan is a stub_status page to ask.
@@ -98,10 +114,14 @@ func (p *Plan) fillStatus() {
 	for _, page := range p.Conf.StatusPages {
 		switch {
 		case len(p.Status) > 0:
-		case page.Allowed:
-			p.Status = append(p.Status, StatusPlan{StatusConfig{URL: page.URL, Timeout: defaultStatusTimeout}, page.Pos.String()})
+		case page.Denied == "":
+			p.Status = append(p.Status, StatusPlan{StatusConfig{URL: page.URL, Host: page.Host, Timeout: defaultStatusTimeout}, page.Pos.String()})
 		default:
-			p.ignore(page.Pos, "the stub_status page %s does not let this host in; add allow 127.0.0.1", page.URL)
+			text, remedy, _ := strings.Cut(page.Denied, "; ")
+			if remedy == "" {
+				remedy = "name a URL in nginx.status"
+			}
+			p.ignore(page.Pos, "stub_status", remedy, "the page %s %s", page.URL, text)
 		}
 	}
 }
@@ -110,17 +130,19 @@ func (p *Plan) fillAccessLogs(names map[string]bool) {
 	paths := map[string]bool{}
 	for _, log := range p.Conf.AccessLogs {
 		format, known := p.Conf.LogFormats[log.Format]
+		ignore := func(remedy, text string, args ...any) { p.ignore(log.Pos, "access_log", remedy, text, args...) }
 		switch {
 		case log.Path == "":
-			p.ignore(log.Pos, "access_log sends to syslog (%s); to read it, name that address in nginx.access_logs as syslog:", log.Syslog)
+			ignore(syslogRemedy("access_logs", log.Syslog, ", format: "+log.Format), "what is sent to syslog (%s) is not taken from whoever receives it", log.Syslog)
 		case log.Path == "/dev/null":
-			p.ignore(log.Pos, "access_log goes to /dev/null")
+			ignore("", "it goes to /dev/null")
 		case strings.Contains(log.Path, "$"):
-			p.ignore(log.Pos, "access_log %s has variables in its path; name the files in nginx.access_logs, a glob will do", log.Path)
+			ignore(fmt.Sprintf("name the files in nginx.access_logs, such as {path: %q, format: %s}", globOf(log.Path), log.Format),
+				"%s has variables in its path", log.Path)
 		case log.Gzip:
-			p.ignore(log.Pos, "access_log %s is written compressed; it can be read only once rotated", log.Path)
+			ignore("write it without gzip, and let logrotate compress it", "%s is written compressed and cannot be followed", log.Path)
 		case !known:
-			p.ignore(log.Pos, "access_log %s has the unknown format %q", log.Path, log.Format)
+			ignore("", "%s has the unknown format %q", log.Path, log.Format)
 		case paths[log.Path]:
 			// Several servers write it, which is one log.
 		default:
@@ -136,11 +158,12 @@ func (p *Plan) fillAccessLogs(names map[string]bool) {
 func (p *Plan) fillErrorLogs(names map[string]bool) {
 	paths := map[string]bool{}
 	for _, log := range p.Conf.ErrorLogs {
+		ignore := func(remedy, text string, args ...any) { p.ignore(log.Pos, "error_log", remedy, text, args...) }
 		switch {
 		case log.Path == "":
-			p.ignore(log.Pos, "error_log sends to syslog (%s); to read it, name that address in nginx.error_logs as syslog:", log.Syslog)
+			ignore(syslogRemedy("error_logs", log.Syslog, ""), "what is sent to syslog (%s) is not taken from whoever receives it", log.Syslog)
 		case log.Path == "stderr" || strings.HasPrefix(log.Path, "memory:") || log.Path == "/dev/null":
-			p.ignore(log.Pos, "error_log %s is no file that can be followed", log.Path)
+			ignore("write it to a file", "%s is no file that can be followed", log.Path)
 		case paths[log.Path]:
 		default:
 			paths[log.Path] = true
@@ -149,9 +172,38 @@ func (p *Plan) fillErrorLogs(names map[string]bool) {
 	}
 }
 
-func (p *Plan) ignore(at nginxconf.Pos, format string, args ...any) {
-	p.Ignored = append(p.Ignored, at.String()+": "+fmt.Sprintf(format, args...))
+func (p *Plan) ignore(at nginxconf.Pos, directive, remedy, text string, args ...any) {
+	p.Ignored = append(p.Ignored, Ignored{Pos: at, Directive: directive, Text: fmt.Sprintf(text, args...), Remedy: remedy})
 }
+
+// syslogRemedy is what to write to have the exporter receive what NGINX sends. It is not done unasked: to listen there
+// would take the lines from the log host that has them now.
+func syslogRemedy(section, parameters, format string) string {
+	server := "127.0.0.1:514"
+	for _, parameter := range strings.Split(parameters, ",") {
+		if value, ok := strings.CutPrefix(parameter, "server="); ok {
+			server = value
+		}
+	}
+	target := "udp://" + withSyslogPort(server)
+	if strings.HasPrefix(server, "unix:") {
+		target = server
+	}
+	return fmt.Sprintf("to receive it, name it in nginx.%s: {syslog: %q%s}", section, target, format)
+}
+
+// withSyslogPort adds the port that NGINX sends to where none is given.
+func withSyslogPort(server string) string {
+	if i := strings.LastIndexByte(server, ':'); i < 0 || strings.HasSuffix(server, "]") {
+		return server + ":514"
+	}
+	return server
+}
+
+var variable = regexp.MustCompile(`\$(?:\w+|\{\w+\})`)
+
+// globOf fits the files that a path with variables names.
+func globOf(path string) string { return variable.ReplaceAllString(path, "*") }
 
 // freeName is the log's base name, with its folder before it or a number after it where the name is taken.
 func freeName(taken map[string]bool, path string) string {

@@ -44,7 +44,7 @@ func newStatusPages(plans []StatusPlan, mask func(string) string) (*statusPages,
 	}
 	s.descs = newStatusDescs(labelNames...)
 	for _, plan := range plans {
-		page, err := stubstatus.New(plan.URL, plan.Timeout)
+		page, err := stubstatus.New(plan.URL, plan.Host, plan.Timeout)
 		if err != nil {
 			return nil, err
 		}

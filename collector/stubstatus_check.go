@@ -9,7 +9,7 @@ import (
 
 // CheckStatus asks a stub_status page once and tells what it said, in words.
 func CheckStatus(ctx context.Context, c StatusConfig) (string, error) {
-	page, err := stubstatus.New(c.URL, c.Timeout)
+	page, err := stubstatus.New(c.URL, c.Host, c.Timeout)
 	if err != nil {
 		return "", err
 	}
@@ -18,5 +18,5 @@ func CheckStatus(ctx context.Context, c StatusConfig) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return fmt.Sprintf("stub_status answers: %d connections active, %d requests so far", stats.Active, stats.Requests), nil
+	return fmt.Sprintf("active connections: %d, requests: %d", stats.Active, stats.Requests), nil
 }

@@ -20,6 +20,7 @@ var badConfigs = map[string]string{
 	"bad_module_regexp":      "DIR/bad_module_regexp.yml:5: modules.alive.http.fail_if_body_matches_regexp[0]: missing closing ): `(down`",
 	"bad_status_url":         `DIR/bad_status_url.yml:3: nginx.status[0].url: "127.0.0.1:8080/nginx_status" is not a URL: first path segment in URL cannot contain colon`,
 	"bad_status_scheme":      `DIR/bad_status_scheme.yml:3: nginx.status[0].url: "ftp://127.0.0.1/nginx_status" has the scheme "ftp"; write http://…, https://… or unix:/run/nginx.sock:/nginx_status`,
+	"bad_status_host":        `DIR/bad_status_host.yml:3: nginx.status[0].host: "a/b" is no host; write a server_name such as status.example.com`,
 	"unknown_module":         `DIR/unknown_module.yml:5: probes[0].module: there is no module "aliv"; known are alive`,
 	"unknown_prober":         `DIR/unknown_prober.yml:2: modules.alive.prober: "htpp" is no prober; known are dns, grpc, http, icmp, tcp, unix`,
 	"duplicate_node":         `DIR/duplicate_node.yml:3: nodes[1].name: two nodes have the name "master"; give each its own`,

@@ -2,16 +2,20 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/go-kit/log"
 
+	"github.com/fremisn/fremisn-exporter/cmd/fremisn-exporter/strictyaml"
 	"github.com/fremisn/fremisn-exporter/collector"
+	"github.com/fremisn/fremisn-exporter/collector/nginxconf"
 	"github.com/fremisn/fremisn-exporter/probe"
 )
 
@@ -39,9 +43,12 @@ func check(ctx context.Context, cli *commandLine, stdout, stderr io.Writer) int 
 
 func runCheck(ctx context.Context, cli *commandLine) *report {
 	r := &report{}
-	l, err := load(cli.configFile)
+	l, err := load(cli)
 	if err != nil {
-		r.add(line{Section: sectionConfig, Verdict: wrong, Subject: "config", Text: err.Error(), Remedy: "nothing else can be checked before this is right"})
+		r.configErrors(err)
+		if l = withoutNginxConf(cli.configFile); l != nil { // what the config file names itself can still be probed
+			r.checkNodes(ctx, cli, l)
+		}
 		r.checkSystem(ctx, cli)
 		return r
 	}
@@ -59,11 +66,34 @@ func runCheck(ctx context.Context, cli *commandLine) *report {
 	return r
 }
 
+// configErrors is a line for every fault of the config file, or one for that of nginx.conf.
+func (r *report) configErrors(err error) {
+	var faults strictyaml.Errors
+	if !errors.As(err, &faults) {
+		remedy := "nothing that depends on it can be checked before this is right"
+		if isAboutNginxConf(err) {
+			remedy = "nginx -t tells the same; a forgotten ; is often on the line above. What nginx.conf names can be checked when this is right"
+		}
+		r.add(line{Section: sectionConfig, Verdict: wrong, Subject: "config", Text: err.Error(), Remedy: remedy})
+		return
+	}
+	for _, fault := range faults {
+		r.add(line{Section: sectionConfig, Verdict: wrong, Subject: "config", Text: fault.Error()})
+	}
+	r.Lines[len(r.Lines)-1].Remedy = "nothing else can be checked before the config file is right"
+}
+
+func isAboutNginxConf(err error) bool {
+	var inFile *nginxconf.Error
+	var inConfig *strictyaml.Error
+	return errors.As(err, &inFile) || errors.As(err, &inConfig) && inConfig.Path == "nginx.config"
+}
+
 func (r *report) checkConfig(l *loaded) {
 	if l.file == "" {
-		r.add(line{Section: sectionConfig, Verdict: good, Subject: "config file", Text: "none given: all is taken from nginx.conf"})
+		r.add(line{Section: sectionConfig, Verdict: good, Subject: "config", Text: "no config file given: all is taken from nginx.conf"})
 	} else {
-		r.add(line{Section: sectionConfig, Verdict: good, Subject: "config file", Text: fmt.Sprintf("%s: %s, %s",
+		r.add(line{Section: sectionConfig, Verdict: good, Subject: "config", Text: fmt.Sprintf("%s: %s, %s",
 			l.file, count(len(l.nodes), "node"), count(len(l.probe.Probes), "probe"))})
 	}
 	if l.conf == nil {
@@ -71,7 +101,7 @@ func (r *report) checkConfig(l *loaded) {
 			Remedy: "give nginx.config: " + defaultNginxConf})
 		return
 	}
-	text := fmt.Sprintf("%s: %s read, %s, %s", l.conf.Path, count(len(l.conf.Files), "file"),
+	text := fmt.Sprintf("%s: %s, %s, %s", l.conf.Path, count(len(l.conf.Files), "file"),
 		count(len(l.conf.Upstreams), "upstream"), count(len(l.conf.LogFormats), "log format"))
 	r.add(line{Section: sectionConfig, Verdict: good, Subject: "nginx.conf", Text: text})
 }
@@ -84,8 +114,13 @@ func count(n int, what string) string {
 }
 
 func (r *report) checkStatus(ctx context.Context, l *loaded) {
-	if len(l.plan.Status) == 0 {
-		r.add(line{Section: sectionStatus, Verdict: look, Subject: "stub_status", Text: "no page is named or found: nginx_up and nginx_connections_… will be absent",
+	left := leftOut(l, "stub_status")
+	for _, found := range left {
+		found.Section = sectionStatus
+		r.add(found)
+	}
+	if len(l.plan.Status)+len(left) == 0 {
+		r.add(line{Section: sectionStatus, Verdict: look, Subject: "stub_status", Text: "no page named or found: no nginx_up, nginx_connections_…",
 			Remedy: "add to nginx.conf: server { listen 127.0.0.1:8080; location = /nginx_status { stub_status; access_log off; allow 127.0.0.1; deny all; } }"})
 	}
 	for _, page := range l.plan.Status {
@@ -95,20 +130,35 @@ func (r *report) checkStatus(ctx context.Context, l *loaded) {
 		found.Text = url + ": " + text
 		if err != nil {
 			found.Verdict, found.Text = wrong, url+": "+err.Error()
-			found.Remedy = "ask it yourself: curl -i " + curlOf(url) + "; NGINX must run, and the location must hold stub_status and allow this host"
+			found.Remedy = "see for yourself: curl -i " + curlOf(url, page.Host) + "; NGINX must run, and the location have stub_status and allow this host"
 		}
 		r.add(found)
 	}
 }
 
 // curlOf is a page's address as curl takes it.
-func curlOf(url string) string {
+func curlOf(url, host string) string {
+	header := ""
+	if host != "" {
+		header = "-H 'Host: " + host + "' "
+	}
 	rest, isSocket := strings.CutPrefix(url, "unix:")
 	if !isSocket {
-		return url
+		return header + url
 	}
 	socket, path, _ := strings.Cut(rest, ":")
-	return "--unix-socket " + socket + " http://localhost" + path
+	return header + "--unix-socket " + socket + " http://localhost" + path
+}
+
+// leftOut is a line for everything of one directive that nginx.conf has and that cannot be observed.
+func leftOut(l *loaded, directives ...string) []line {
+	var lines []line
+	for _, i := range l.plan.Ignored {
+		if slices.Contains(directives, i.Directive) {
+			lines = append(lines, line{Verdict: look, Subject: i.Directive, Text: "not followed: " + i.Text, Remedy: i.Remedy, From: i.Pos.String()})
+		}
+	}
+	return lines
 }
 
 // checkNodes probes every target once.
@@ -118,10 +168,6 @@ func (r *report) checkNodes(ctx context.Context, cli *commandLine, l *loaded) {
 		r.add(line{Section: sectionNodes, Verdict: wrong, Subject: "probes", Text: err.Error(), Remedy: "correct modules: and probes: in the config file"})
 		return
 	}
-	from := l.file
-	if from == "" && l.conf != nil {
-		from = l.conf.Path
-	}
 	var lines []*line
 	var running sync.WaitGroup
 	slots := make(chan struct{}, checkAtOnce)
@@ -130,7 +176,10 @@ func (r *report) checkNodes(ctx context.Context, cli *commandLine, l *loaded) {
 		for _, target := range schedule.Targets {
 			node := l.nodeNames()[probe.Address(target)]
 			probed[probe.Address(target)] = true
-			found := &line{Section: sectionNodes, Subject: node, From: from}
+			found := &line{Section: sectionNodes, Subject: node, From: l.file}
+			if at, fromNginx := l.found[target]; fromNginx {
+				found.From = at.String()
+			}
 			if node == "" {
 				found.Subject = schedule.Name
 			}
@@ -138,25 +187,48 @@ func (r *report) checkNodes(ctx context.Context, cli *commandLine, l *loaded) {
 			running.Go(func() {
 				slots <- struct{}{}
 				defer func() { <-slots }()
-				found.probe(ctx, service, schedule.Module, target)
+				found.probe(ctx, service, schedule.Module, target, l.file)
 			})
+		}
+	}
+	for _, n := range l.nodes {
+		if !probed[n.Address] {
+			found := &line{Section: sectionNodes, Subject: n.Name, From: l.file}
+			lines = append(lines, found)
+			running.Go(func() { found.probeUnprobed(ctx, n.Address) })
 		}
 	}
 	running.Wait()
 	for _, found := range lines {
 		r.add(*found)
 	}
-	for _, n := range l.nodes {
-		if !probed[n.Address] {
-			r.add(line{Section: sectionNodes, Verdict: look, Subject: n.Name, Text: n.Address + " is probed by nothing", Remedy: "name it among the targets of a probe", From: from})
-		}
-	}
 	if len(lines) == 0 && len(l.nodes) == 0 {
 		r.add(line{Section: sectionNodes, Verdict: look, Subject: "probes", Text: "nothing is probed: there are no probes: and no upstream in nginx.conf", Remedy: "give probes: in the config file, as in compose/probes.yml"})
 	}
 }
 
-func (found *line) probe(ctx context.Context, service *probe.Service, module, target string) {
+// probeUnprobed asks a node that no probe names as one would be asked that nginx.conf names.
+func (found *line) probeUnprobed(ctx context.Context, address string) {
+	if strings.HasPrefix(address, "unix:") {
+		found.Verdict, found.Text = look, address+" is a socket, which no HTTP probe reaches"
+		return
+	}
+	service, err := probe.New(probe.Options{
+		Config: probe.Config{Modules: map[string]probe.Module{upstreamModule: probe.DefaultModule()}}, Logger: log.NewNopLogger(),
+	})
+	if err != nil {
+		found.Verdict, found.Text = wrong, err.Error()
+		return
+	}
+	found.probe(ctx, service, upstreamModule, "http://"+address+"/", "")
+	found.Text += "; no probe names it"
+	found.Remedy = "name it among the targets of a probe"
+	if found.Verdict == good {
+		found.Verdict = look
+	}
+}
+
+func (found *line) probe(ctx context.Context, service *probe.Service, module, target, file string) {
 	shown := probe.MaskURL(target)
 	result, err := service.Once(ctx, module, target)
 	switch {
@@ -164,8 +236,12 @@ func (found *line) probe(ctx context.Context, service *probe.Service, module, ta
 		found.Verdict, found.Text = wrong, shown+": "+err.Error()
 	case !result.Success:
 		found.Verdict, found.Text = wrong, fmt.Sprintf("%s: %s (%s)", shown, result.Sentence, result.Reason)
-		found.Remedy = fmt.Sprintf("see every phase: %s probe %s %s", programName, module, shown)
+		config := ""
+		if file != "" {
+			config = "--config " + file + " "
+		}
+		found.Remedy = fmt.Sprintf("see every phase: %s probe %s%s %s", programName, config, module, shown)
 	default:
-		found.Verdict, found.Text = good, fmt.Sprintf("%s: answered the probe %s in %s", shown, module, inMilliseconds(result.Duration))
+		found.Verdict, found.Text = good, fmt.Sprintf("%s: %s in %s", shown, module, inMilliseconds(result.Duration))
 	}
 }

@@ -36,8 +36,8 @@ func maxConnsWithoutZone(conf *nginxconf.Config) []line {
 	for _, u := range conf.Upstreams {
 		if i := slices.IndexFunc(u.Servers, func(s nginxconf.Server) bool { return s.MaxConns > 0 }); i >= 0 && u.Zone == "" {
 			found = append(found, fact("max_conns", u.Servers[i].Pos, nginxDocs+"ngx_http_upstream_module.html#max_conns",
-				fmt.Sprintf("zone %s 64k; in the group makes the workers count together", u.Name),
-				"upstream %s has no zone, so each worker counts max_conns for itself", u.Name))
+				fmt.Sprintf("zone %s 64k; in the group makes them count together", u.Name),
+				"%s has no zone: each worker counts max_conns for itself (worker_processes %s)", u.Name, conf.Workers))
 		}
 	}
 	return found
@@ -61,8 +61,8 @@ func fewServersFailTogether(conf *nginxconf.Config) []line {
 			continue
 		}
 		found = append(found, fact("max_fails", u.Pos, nginxDocs+"ngx_http_upstream_module.html#max_fails",
-			"raise max_fails, or bound a request by proxy_next_upstream_tries",
-			"upstream %s has max_fails=1: one request that fails on all %[3]d servers disables them all for %[2]s", u.Name, live[0].FailTimeout, len(live)))
+			"raise max_fails, or bound tries by proxy_next_upstream_tries",
+			"a request that fails on all %[3]d servers of %[1]s disables them for %[2]s (max_fails=1)", u.Name, live[0].FailTimeout, len(live)))
 	}
 	return found
 }
@@ -78,7 +78,7 @@ func burstAboveSlots(conf *nginxconf.Config) []line {
 				atOnce = l.Burst
 			}
 			if slots > 0 && min(atOnce, l.Burst) > slots {
-				found = append(found, fact("limit_req burst", l.Pos, nginxDocs+"ngx_http_limit_req_module.html#limit_req",
+				found = append(found, fact("limit burst", l.Pos, nginxDocs+"ngx_http_limit_req_module.html#limit_req",
 					fmt.Sprintf("burst=%d, or delay=%d in place of nodelay, is what fits at once", slots, slots),
 					"a burst of %d reaches %s at once, whose max_conns add up to %d: the rest gets 502", l.Burst, p.Upstream, slots))
 			}
@@ -113,14 +113,14 @@ func limitStatusOfOutage(conf *nginxconf.Config) []line {
 	var found []line
 	for _, l := range conf.LimitReqs {
 		if l.Status == 503 {
-			found = append(found, fact("limit_req_status", l.Pos, nginxDocs+"ngx_http_limit_req_module.html#limit_req_status", "limit_req_status"+remedy,
-				"what zone %s rejects gets 503: clients cannot tell it from an outage", l.Zone))
+			found = append(found, fact("status 503", l.Pos, nginxDocs+"ngx_http_limit_req_module.html#limit_req_status", "limit_req_status"+remedy,
+				"zone %s rejects with 503: clients cannot tell it from an outage", l.Zone))
 		}
 	}
 	for _, l := range conf.LimitConns {
 		if l.Status == 503 {
-			found = append(found, fact("limit_conn_status", l.Pos, nginxDocs+"ngx_http_limit_conn_module.html#limit_conn_status", "limit_conn_status"+remedy,
-				"what zone %s rejects gets 503: clients cannot tell it from an outage", l.Zone))
+			found = append(found, fact("status 503", l.Pos, nginxDocs+"ngx_http_limit_conn_module.html#limit_conn_status", "limit_conn_status"+remedy,
+				"zone %s rejects with 503: clients cannot tell it from an outage", l.Zone))
 		}
 	}
 	return found
@@ -130,9 +130,9 @@ func errorLogAboveWarn(conf *nginxconf.Config) []line {
 	var found []line
 	for _, log := range conf.ErrorLogs {
 		if slices.Contains([]string{"error", "crit", "alert", "emerg"}, log.Level) && len(conf.Upstreams) > 0 {
-			found = append(found, fact("error_log level", log.Pos, "https://nginx.org/en/docs/ngx_core_module.html#error_log",
+			found = append(found, fact("error_log", log.Pos, "https://nginx.org/en/docs/ngx_core_module.html#error_log",
 				strings.TrimSpace("error_log "+log.Path)+" warn;",
-				"at level %s it does not tell when a server is disabled, which is a warning", log.Level))
+				"level %s does not tell when a server is disabled, which is a warning", log.Level))
 		}
 	}
 	return found
@@ -144,8 +144,8 @@ func postsNotRetried(conf *nginxconf.Config) []line {
 			return line{}, false
 		}
 		return fact("retries", p.Pos, nginxDocs+"ngx_http_proxy_module.html#proxy_next_upstream",
-			"good to know; non_idempotent would retry it, and may have it done twice",
-			"a POST that was sent to a server of %s is not tried on another when that fails", p.Upstream), true
+			"good to know: with non_idempotent it is, and may be done twice",
+			"a POST that a server of %s fails after it was sent is not tried on another", p.Upstream), true
 	})
 }
 
@@ -210,7 +210,7 @@ func logIsStdout(conf *nginxconf.Config) []line {
 			target = path
 		}
 		if strings.HasPrefix(target, "/dev/std") || strings.HasPrefix(target, "/proc/self/fd/") {
-			found = append(found, fact("log to stdout", at, "https://github.com/nginx/docker-nginx#dockerfile",
+			found = append(found, fact("to stdout", at, "https://github.com/nginx/docker-nginx/blob/master/mainline/debian/Dockerfile",
 				"a volume on /var/log/nginx makes it a file", "%s is %s, as in the official image: it cannot be followed", path, target))
 		}
 	}

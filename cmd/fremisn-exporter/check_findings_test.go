@@ -71,20 +71,20 @@ func TestFindings(t *testing.T) {
 		says        string
 	}{
 		"max_conns without zone":      {"zone nodes 64k;", "", "max_conns", "nginx.conf:12", "each worker counts max_conns for itself"},
-		"max_fails":                   {" max_fails=3", "", "max_fails", "nginx.conf:10", "fails on all 2 servers disables them all for 10s"},
-		"burst":                       {"burst=20 nodelay", "burst=21 nodelay", "limit_req burst", "nginx.conf:19", "a burst of 21 reaches nodes at once, whose max_conns add up to 20"},
-		"burst with delay":            {"burst=20 nodelay", "burst=30 delay=25", "limit_req burst", "nginx.conf:19", "burst of 30"},
-		"limit_req_status":            {"limit_req_status 429;", "", "limit_req_status", "nginx.conf:19", "clients cannot tell it from an outage"},
-		"limit_conn_status":           {"limit_conn_status 429;", "", "limit_conn_status", "nginx.conf:20", "clients cannot tell it from an outage"},
-		"error_log":                   {"error.log warn", "error.log error", "error_log level", "nginx.conf:2", "at level error it does not tell when a server is disabled"},
-		"error_log without level":     {"error.log warn", "error.log", "error_log level", "nginx.conf:2", "at level error"},
-		"POSTs":                       {" non_idempotent", "", "retries", "nginx.conf:24", "a POST that was sent to a server of nodes is not tried on another"},
+		"max_fails":                   {" max_fails=3", "", "max_fails", "nginx.conf:10", "fails on all 2 servers of nodes disables them for 10s"},
+		"burst":                       {"burst=20 nodelay", "burst=21 nodelay", "limit burst", "nginx.conf:19", "a burst of 21 reaches nodes at once, whose max_conns add up to 20"},
+		"burst with delay":            {"burst=20 nodelay", "burst=30 delay=25", "limit burst", "nginx.conf:19", "burst of 30"},
+		"limit_req_status":            {"limit_req_status 429;", "", "status 503", "nginx.conf:19", "clients cannot tell it from an outage"},
+		"limit_conn_status":           {"limit_conn_status 429;", "", "status 503", "nginx.conf:20", "clients cannot tell it from an outage"},
+		"error_log":                   {"error.log warn", "error.log error", "error_log", "nginx.conf:2", "level error does not tell when a server is disabled"},
+		"error_log without level":     {"error.log warn", "error.log", "error_log", "nginx.conf:2", "level error does not"},
+		"POSTs":                       {" non_idempotent", "", "retries", "nginx.conf:24", "a POST that a server of nodes fails after it was sent is not tried on another"},
 		"buffered":                    {"access.log main", "access.log main buffer=32k flush=5s", "access_log", "nginx.conf:5", "is buffered"},
 		"off":                         {"limit_conn conns 10;", "limit_conn conns 10; access_log off;", "access_log", "nginx.conf:20", "it is off where requests go to nodes (line 24)"},
 		"keepalive on HTTP/1.0":       {"proxy_http_version 1.1;", "", "keepalive", "nginx.conf:24", "closes each connection"},
 		"keepalive with the header":   {`proxy_set_header Connection "";`, "", "keepalive", "nginx.conf:24", "closes each connection"},
 		"keepalive, headers set anew": {`proxy_set_header Connection "";`, "proxy_set_header Host x;", "keepalive", "nginx.conf:24", "closes each connection"},
-		"access log to stdout":        {"access.log main", "linked.log main", "log to stdout", "nginx.conf:5", "is /dev/stdout"},
+		"access log to stdout":        {"access.log main", "linked.log main", "to stdout", "nginx.conf:5", "is /dev/stdout"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			found := findingsIn(t, strings.ReplaceAll(nothingToFind, test.replace, test.by))

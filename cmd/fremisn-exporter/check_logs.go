@@ -19,32 +19,37 @@ const (
 )
 
 func (r *report) checkLogs(l *loaded) {
+	shown := map[string]bool{} // formats of which has been told what they lack
 	for _, log := range l.plan.AccessLogs {
-		r.checkLog(log, "access log", func(sample [][]byte, found *line) { judgeAccess(log, sample, found) })
-		r.checkFormat(log)
+		r.checkLog(log, func(sample [][]byte, found *line) { judgeAccess(log, sample, found) })
+		if !shown[log.Format] {
+			shown[log.Format] = true
+			r.checkFormat(log, len(shown) == 1)
+		}
 	}
 	for _, log := range l.plan.ErrorLogs {
-		r.checkLog(log, "error log", judgeErrors)
+		r.checkLog(log, judgeErrors)
 	}
-	for _, ignored := range l.plan.Ignored {
-		r.add(line{Section: sectionLogs, Verdict: look, Subject: "not followed", Text: ignored})
+	for _, found := range leftOut(l, "access_log", "error_log") {
+		found.Section = sectionLogs
+		r.add(found)
 	}
 	if len(l.plan.AccessLogs) == 0 {
-		r.add(line{Section: sectionLogs, Verdict: look, Subject: "access log", Text: "none is followed: nginx_access_… and nginx_upstream_… will be absent",
+		r.add(line{Section: sectionLogs, Verdict: look, Subject: "access_log", Text: "none is followed: no nginx_access_…, nginx_upstream_…_duration_seconds",
 			Remedy: "write access_log /var/log/nginx/access.log; in nginx.conf, or name the log in nginx.access_logs"})
 	}
 }
 
 // checkLog looks whether a log can be read and lets judge say what its last lines are worth.
-func (r *report) checkLog(log collector.LogPlan, kind string, judge func([][]byte, *line)) {
+func (r *report) checkLog(log collector.LogPlan, judge func([][]byte, *line)) {
 	found := line{Section: sectionLogs, Verdict: good, Subject: log.Name, From: log.From}
 	defer func() { r.add(found) }()
 	if log.Syslog != "" {
-		found.Text = fmt.Sprintf("%s, received at %s; what NGINX sends is seen when the exporter runs", kind, log.Syslog)
+		found.Text = fmt.Sprintf("received at %s: what NGINX sends is seen when the exporter runs", log.Syslog)
 		return
 	}
 	path := newest(log.Path)
-	found.Text = kind + " " + path
+	found.Text = path
 	trouble, remedy := unreadable(path)
 	if trouble != "" {
 		found.Verdict, found.Text, found.Remedy = wrong, found.Text+" "+trouble, remedy
@@ -54,8 +59,8 @@ func (r *report) checkLog(log collector.LogPlan, kind string, judge func([][]byt
 	switch {
 	case errors.Is(err, os.ErrNotExist):
 		found.Verdict = look
-		found.Text += " is not there yet; it is waited for and will be read from its beginning"
-		found.Remedy = "nothing, if NGINX has not run yet; else correct the path"
+		found.Text += " is not there yet; it is waited for and read from its beginning"
+		found.Remedy = "nothing to do if NGINX has not run yet; else correct the path"
 	case err != nil:
 		found.Verdict, found.Text = wrong, found.Text+" cannot be read: "+err.Error()
 	case len(sample) == 0:
@@ -118,7 +123,10 @@ func judgeAccess(log collector.LogPlan, sample [][]byte, found *line) {
 			first, firstLine = err, text
 		}
 	}
-	found.Text += fmt.Sprintf(": %d of the last %s fit %s", fit, count(len(sample), "line"), formatName(log))
+	found.Text += ": " + share(fit, len(sample), "fits", "fit") + " " + formatName(log)
+	if len(format.Missing()) == 0 {
+		found.Text += ", which gives every metric"
+	}
 	var at *collector.LineError
 	if !errors.As(first, &at) {
 		return
@@ -128,7 +136,18 @@ func judgeAccess(log collector.LogPlan, sample [][]byte, found *line) {
 		found.Verdict = wrong
 	}
 	found.Verse = pointAt(firstLine, at)
-	found.Remedy = "it counts as malformed; is it from before a change of the log_format? else name the true one"
+	found.Remedy = "such lines count as malformed. Older than a change of the log_format? Else give the one it is written in"
+}
+
+// share says how many of the last lines do what they should.
+func share(fit, of int, one, many string) string {
+	switch {
+	case fit == 1 && of == 1:
+		return "the only line " + one
+	case fit == of:
+		return fmt.Sprintf("all of the last %d lines %s", of, many)
+	}
+	return fmt.Sprintf("%d of the last %s %s", fit, count(of, "line"), many)
 }
 
 func formatName(log collector.LogPlan) string {
@@ -185,44 +204,48 @@ func judgeErrors(sample [][]byte, found *line) {
 			entries++
 		}
 	}
-	found.Text += fmt.Sprintf(": entries among the last %[2]s: %[1]d", entries, count(len(sample), "line"))
+	found.Text += ": " + share(entries, len(sample), "begins as entries do", "begin as entries do")
 	if entries == 0 {
 		found.Verdict = wrong
 		found.Remedy = "is this an error_log of NGINX? an entry begins with 2026/01/31 23:59:59 [error] 123#123:"
 	}
 }
 
-// checkFormat tells which metrics a log_format cannot give.
-func (r *report) checkFormat(log collector.LogPlan) {
+// checkFormat tells which metrics a log_format cannot give, and once for all the log_format that does.
+func (r *report) checkFormat(log collector.LogPlan, ready bool) {
 	format, err := collector.NewFormatCheck(log.Format, log.Escape)
 	if err != nil {
 		return // said of the log
 	}
 	missing := format.Missing()
 	if len(missing) == 0 {
-		r.add(line{Section: sectionLogs, Verdict: good, Subject: log.Name, Text: formatName(log) + " gives every metric"})
-		return
+		return // said of the log
 	}
 	var names []string
 	for _, m := range missing {
 		names = append(names, fmt.Sprintf("%s (%s)", m.Metric, m.Variable))
 	}
-	r.add(line{Section: sectionLogs, Verdict: look, Subject: log.Name,
+	found := line{Section: sectionLogs, Verdict: look, Subject: log.Name,
 		Text:   fmt.Sprintf("%s cannot give %s: %s", formatName(log), count(len(missing), "metric"), strings.Join(names, ", ")),
-		Remedy: "this log_format gives all; use it as access_log " + log.Path + " fremisn;", Verse: readyFormat()})
+		Remedy: "the log_format fremisn above gives all: access_log " + log.Path + " fremisn;"}
+	if ready {
+		found.Verse = readyFormat()
+		found.Remedy = "this log_format gives all; use it as access_log " + log.Path + " fremisn;"
+	}
+	r.add(found)
 }
 
 // readyFormat is the log_format that gives every metric, ready to be pasted into nginx.conf.
 func readyFormat() string {
-	const begin = "log_format fremisn "
+	const width = 70 // with quotes and the report's margin it fits a terminal of 80
 	var rows []string
 	row := ""
 	for _, word := range strings.SplitAfter(collector.FullLogFormat, " ") {
-		if len(row)+len(word) > 50 {
+		if len(row)+len(word) > width {
 			rows, row = append(rows, "'"+row+"'"), ""
 		}
 		row += word
 	}
 	rows = append(rows, "'"+row+"';")
-	return begin + strings.Join(rows, "\n"+strings.Repeat(" ", len(begin)))
+	return "log_format fremisn\n" + strings.Join(rows, "\n")
 }

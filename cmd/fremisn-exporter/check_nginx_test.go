@@ -45,7 +45,7 @@ func TestCheckOnRealNGINX(t *testing.T) {
 	if l := c.find(t, sectionStatus, good, mission.Status); !strings.HasPrefix(l.From, nginx.Conf+":") {
 		t.Errorf("status page from %s", l.From)
 	}
-	c.find(t, sectionLogs, good, log+": 5 of the last 5 lines fit log_format access")
+	c.find(t, sectionLogs, good, log+": all of the last 5 lines fit log_format access")
 	c.find(t, sectionLogs, look, "nginx_upstream_attempts_total{code} ($upstream_status)")
 	c.find(t, sectionNodes, good, h.node.URL)
 	c.find(t, sectionFindings, look, "reaches")

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"regexp"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -114,26 +116,32 @@ func (r *report) Text(w io.Writer, width int, colour bool) {
 	section := ""
 	for _, l := range r.Lines {
 		if l.Section != section {
-			if section != "" {
-				fmt.Fprintln(w)
-			}
 			section = l.Section
-			fmt.Fprintln(w, p.paint("1", section))
+			fmt.Fprintln(w, p.paint("1", heading(section)))
 		}
 		p.line(l)
 	}
-	fmt.Fprintf(w, "\n%s\n", p.paint("1", r.sum()))
+	for _, row := range wrap(r.sum(), width) {
+		fmt.Fprintln(w, p.paint("1", row))
+	}
 }
 
+// sum is the verdict; it names what is wrong, which may have left the screen.
 func (r *report) sum() string {
 	verdict := "All works"
 	if n := r.count(wrong); n > 0 {
-		verdict = fmt.Sprintf("%d wrong", n)
+		var subjects []string
+		for _, l := range r.Lines {
+			if subject := printable(l.Subject); l.Verdict == wrong && !slices.Contains(subjects, subject) {
+				subjects = append(subjects, subject)
+			}
+		}
+		verdict = fmt.Sprintf("%d wrong (%s)", n, strings.Join(subjects, ", "))
 	}
 	return fmt.Sprintf("%s; %d good, %d worth a look.", verdict, r.count(good), r.count(look))
 }
 
-const mostSubject = 16
+const mostSubject = 12
 
 func (r *report) indent() int {
 	widest := 0
@@ -176,6 +184,14 @@ func (p page) line(l line) {
 	}
 }
 
+// heading tells where the sources of findings are, which the lines name without it.
+func heading(section string) string {
+	if section == sectionFindings {
+		return section + " (sources: " + strings.TrimPrefix(nginxDocs, "https://") + ")"
+	}
+	return section
+}
+
 // shortSource is what is left of a URL of NGINX's documentation when what all of them share is left out.
 func shortSource(url string) string {
 	if url == "" {
@@ -198,7 +214,7 @@ func (p page) paint(code, text string) string {
 func wrap(text string, width int) []string {
 	var rows []string
 	row := ""
-	for _, word := range strings.Fields(text) {
+	for _, word := range words(text) {
 		switch {
 		case row == "":
 			row = word
@@ -209,6 +225,18 @@ func wrap(text string, width int) []string {
 		}
 	}
 	return append(rows, row)
+}
+
+var unit = regexp.MustCompile(`(\d) (m?s)\b`)
+
+// words are what may stand on rows of their own: a number stays with its unit.
+func words(text string) []string {
+	const tie = "\x00"
+	all := strings.Fields(unit.ReplaceAllString(text, "$1"+tie+"$2"))
+	for i, word := range all {
+		all[i] = strings.ReplaceAll(word, tie, " ")
+	}
+	return all
 }
 
 // printable keeps what a file or a node says from steering the terminal.

@@ -36,7 +36,7 @@ func (r *report) checkSystem(ctx context.Context, cli *commandLine) {
 
 // checkStorage looks whether the state directory, or the one it would be made in, can be written. It makes nothing.
 func checkStorage(path string) line {
-	found := line{Section: sectionSystem, Verdict: good, Subject: "state directory"}
+	found := line{Section: sectionSystem, Verdict: good, Subject: "state"}
 	if path == "" {
 		found.Verdict, found.Text = look, "none: counters begin at zero at every start"
 		found.Remedy = "give --storage.path a folder"
@@ -107,7 +107,7 @@ func nearest(path string) (string, os.FileInfo) {
 
 // checkPort tells whether somebody listens where serve would. Nothing is opened: the kernel's tables tell.
 func checkPort(ctx context.Context, address string, taken []netip.AddrPort) line {
-	found := line{Section: sectionSystem, Verdict: good, Subject: "port " + address}
+	found := line{Section: sectionSystem, Verdict: good, Subject: "port"}
 	host, portText, err := net.SplitHostPort(address)
 	port, portErr := strconv.ParseUint(portText, 10, 16)
 	if err != nil || portErr != nil {
@@ -122,11 +122,11 @@ func checkPort(ctx context.Context, address string, taken []netip.AddrPort) line
 	i := slices.IndexFunc(taken, func(t netip.AddrPort) bool { return port != 0 && collide(netip.AddrPortFrom(wanted, uint16(port)), t) })
 	switch {
 	case i < 0:
-		found.Text = "free"
+		found.Text = address + " is free"
 	case isExporter(ctx, taken[i]):
-		found.Text = "held by a fremisn-exporter that runs already"
+		found.Text = address + " is held by a fremisn-exporter that runs already"
 	default:
-		found.Verdict, found.Text = wrong, "another program listens on "+taken[i].String()
+		found.Verdict, found.Text = wrong, address+" is taken: another program listens on "+taken[i].String()
 		found.Remedy = fmt.Sprintf("sudo ss -ltnp 'sport = :%d' tells which; end it, or choose another with --web.listen-address", port)
 	}
 	return found

@@ -111,21 +111,21 @@ func TestCheckFindsAllGood(t *testing.T) {
 		t.Errorf("exit code %d, ok %t\n%s", c.code, c.ok, c.text)
 	}
 	c.find(t, sectionConfig, good, h.config)
-	c.find(t, sectionConfig, good, "nginx.conf: 1 file read, 1 upstream, 2 log formats")
-	if l := c.find(t, sectionStatus, good, "3 connections active, 42 requests"); l.From != h.config {
+	c.find(t, sectionConfig, good, "nginx.conf: 1 file, 1 upstream, 2 log formats")
+	if l := c.find(t, sectionStatus, good, "active connections: 3, requests: 42"); l.From != h.config {
 		t.Errorf("status page from %s", l.From)
 	}
-	if l := c.find(t, sectionLogs, good, "1000 of the last 1000 lines fit log_format main"); !strings.HasSuffix(l.From, "nginx.conf:5") {
+	if l := c.find(t, sectionLogs, good, "all of the last 1000 lines fit log_format main"); !strings.HasSuffix(l.From, "nginx.conf:5") {
 		t.Errorf("log from %s", l.From)
 	}
-	c.find(t, sectionLogs, good, "entries among the last 1 line: 1")
-	if l := c.find(t, sectionNodes, good, "answered the probe alive"); l.Subject != "master" {
+	c.find(t, sectionLogs, good, "the only line begins as entries do")
+	if l := c.find(t, sectionNodes, good, ": alive in "); l.Subject != "master" {
 		t.Errorf("node %q", l.Subject)
 	}
 	c.find(t, sectionSystem, good, "will be made")
 	c.find(t, sectionSystem, good, "free")
 	l := c.find(t, sectionLogs, look, "log_format main cannot give")
-	if !strings.Contains(l.Text, "nginx_upstream_attempts_total ($upstream_addr)") || !strings.HasPrefix(l.Verse, "log_format fremisn '") {
+	if !strings.Contains(l.Text, "nginx_upstream_attempts_total ($upstream_addr)") || !strings.HasPrefix(l.Verse, "log_format fremisn\n'") {
 		t.Errorf("%+v", l)
 	}
 	if !strings.HasSuffix(c.text, "worth a look.\n") || strings.Contains(c.text, "\x1b") {
@@ -147,7 +147,7 @@ func TestCheckFindsWhatIsWrong(t *testing.T) {
 			h.status.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusForbidden) })
 		}, sectionStatus, "answered 403", "allow this host"},
 		"status page is down": {func(t *testing.T, h *host) { h.status.Close() }, sectionStatus, "refused", "NGINX must run"},
-		"node is down":        {func(t *testing.T, h *host) { h.node.Close() }, sectionNodes, "refused", "fremisn-exporter probe alive http://"},
+		"node is down":        {func(t *testing.T, h *host) { h.node.Close() }, sectionNodes, "refused", "fremisn-exporter probe --config "},
 		"log in another format": {func(t *testing.T, h *host) {
 			h.write(t, h.access, `127.0.0.1 - - [x] "GET / HTTP/1.1" 200`+"\n")
 		}, sectionLogs, "0 of the last 1 line fit", "malformed"},
@@ -168,11 +168,11 @@ func TestCheckFindsWhatIsWrong(t *testing.T) {
 		}, sectionLogs, "is no regular file", "mount a volume on"},
 		"no error log but text": {func(t *testing.T, h *host) {
 			h.write(t, filepath.Join(h.dir, "error.log"), "hello\n")
-		}, sectionLogs, "entries among the last 1 line: 0", "error_log of NGINX"},
-		"config": {func(t *testing.T, h *host) { h.write(t, h.config, "nodes: [{name: a, adress: x}]\n") }, sectionConfig, "probes.yml:1: nodes[0].adress", "before this is right"},
+		}, sectionLogs, "0 of the last 1 line begin as entries do", "error_log of NGINX"},
+		"config": {func(t *testing.T, h *host) { h.write(t, h.config, "nodes: [{name: a, adress: x}]\n") }, sectionConfig, "probes.yml:1: nodes[0].adress", "before the config file is right"},
 		"nginx.conf": {func(t *testing.T, h *host) {
 			h.write(t, filepath.Join(h.dir, "nginx.conf"), "http {\n")
-		}, sectionConfig, "nginx.conf:2: unexpected end of file, expecting \"}\"", "before this is right"},
+		}, sectionConfig, "nginx.conf:2: unexpected end of file, expecting \"}\"", "nginx -t tells the same"},
 		"state directory is a file": {func(t *testing.T, h *host) {
 			h.dir = filepath.Join(h.dir, "access.log")
 		}, sectionSystem, "is no folder", "--storage.path"},
@@ -198,6 +198,69 @@ func errorsOf(all ...error) error {
 		}
 	}
 	return nil
+}
+
+// What can be told while nginx.conf is broken is told, for that is when it is asked for.
+func TestCheckProbesWithoutNginxConf(t *testing.T) {
+	h := newHost(t)
+	h.write(t, filepath.Join(h.dir, "nginx.conf"), "http {\n")
+	h.check(t).find(t, sectionNodes, good, h.node.URL+": alive in ")
+	h.write(t, h.config, fmt.Sprintf("nginx: {config: nginx.conf}\nnodes: [{name: master, address: %q}]\n", strings.TrimPrefix(h.node.URL, "http://")))
+	if l := h.check(t).find(t, sectionNodes, good, h.node.URL+"/: alive in "); l.Subject != "master" {
+		t.Errorf("%+v", l)
+	}
+}
+
+func TestCheckTellsEveryFaultOfTheConfig(t *testing.T) {
+	h := newHost(t)
+	h.write(t, h.config, "nodes: [{name: a, adress: x}]\nprobe: []\n")
+	c := h.check(t)
+	c.find(t, sectionConfig, wrong, "probes.yml:1: nodes[0].adress: there is no such key; did you mean address?")
+	if l := c.find(t, sectionConfig, wrong, "probes.yml:2: probe: there is no such key; did you mean probes?"); l.Remedy == "" {
+		t.Error("without remedy")
+	}
+	if c.code != exitFailed || !strings.Contains(c.text, "2 wrong (config)") {
+		t.Errorf("exit code %d\n%s", c.code, c.text)
+	}
+}
+
+// A node that no probe names is asked once all the same.
+func TestCheckProbesEveryNode(t *testing.T) {
+	h := newHost(t)
+	address := strings.TrimPrefix(h.node.URL, "http://")
+	h.write(t, h.config, fmt.Sprintf("nginx: {config: nginx.conf, status: [{url: %s}]}\nprobes: []\nnodes: [{name: master, address: %q}, {name: slave, address: %q}]\n",
+		h.status.URL, address, freeAddress(t)))
+	c := h.check(t)
+	c.find(t, sectionNodes, look, h.node.URL+"/: alive in ")
+	c.find(t, sectionNodes, wrong, "refused (connect); no probe names it")
+	if c.code != exitFailed {
+		t.Errorf("exit code %d", c.code)
+	}
+}
+
+// What nginx.conf has and cannot be observed is told with what would have it observed.
+func TestCheckTellsWhatIsLeftOut(t *testing.T) {
+	h := newHost(t)
+	h.write(t, filepath.Join(h.dir, "nginx.conf"), `events {}
+error_log stderr;
+http {
+  access_log syslog:server=127.0.0.1:5514,tag=x;
+  server { location /status { stub_status; deny all; } }
+}
+`)
+	h.write(t, h.config, "nginx: {config: nginx.conf}\n")
+	c := h.check(t)
+	if l := c.find(t, sectionStatus, look, "does not let this host in"); l.Remedy != "add allow 127.0.0.1;" || !strings.HasSuffix(l.From, "nginx.conf:5") {
+		t.Errorf("%+v", l)
+	}
+	if l := c.find(t, sectionLogs, look, "what is sent to syslog"); l.Remedy != `to receive it, name it in nginx.access_logs: {syslog: "udp://127.0.0.1:5514", format: combined}` {
+		t.Errorf("%+v", l)
+	}
+	c.find(t, sectionLogs, look, "stderr is no file")
+	c.find(t, sectionLogs, look, "none is followed")
+	if c.code != exitOK {
+		t.Errorf("exit code %d\n%s", c.code, c.text)
+	}
 }
 
 // What is only worth a look does not fail the check.
@@ -431,7 +494,7 @@ func TestTextFitsItsWidth(t *testing.T) {
 				t.Errorf("it steers the terminal: %q", row)
 			}
 		}
-		for _, want := range []string{"✔ access ", "✖ a name that is …", "[nginx.conf:12]", "(ngx_http_upstream_module#max_conns)", "1 wrong; 1 good, 1 worth a look."} {
+		for _, want := range []string{"✔ access ", "✖ a name that…", "[nginx.conf:12]", "(ngx_http_upstream_module#max_conns)", "1 wrong (a name that is much too long); 1 good, 1 worth a look."} {
 			if !strings.Contains(b.String(), want) {
 				t.Errorf("without %q:\n%s", want, &b)
 			}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -22,6 +23,7 @@ type commandLine struct {
 	command string
 
 	configFile    string
+	nginxConf     string // read where there is no config file
 	storagePath   string
 	telemetryPath string
 	lifecycle     bool
@@ -54,7 +56,9 @@ func parseCommandLine(args []string, stdout, stderr io.Writer) (cli *commandLine
 		}
 	}()
 
+	named := false // by the user
 	cli.flags(app)
+	app.Flag("nginx.config", "Where no config file is given: the nginx.conf from which everything is found.").Default(defaultNginxConf).IsSetByUser(&named).StringVar(&cli.nginxConf)
 	app.Command("serve", "Serve metrics (the default command).").Default()
 	check := app.Command("check", "Read the config, nginx.conf, the logs and the status pages, and report what works and what does not. Changes nothing.")
 	check.Flag("output", "How to print the report: text or json.").Default("text").EnumVar(&cli.output, "text", "json")
@@ -65,6 +69,9 @@ func parseCommandLine(args []string, stdout, stderr io.Writer) (cli *commandLine
 	health.Arg("url", "The exporter's health page.").Default("http://127.0.0.1:9113/-/healthy").StringVar(&cli.healthAddress)
 
 	command, err := app.Parse(args)
+	if err == nil && named && cli.configFile != "" {
+		err = errors.New("--nginx.config is for use without --config; name it as nginx.config in that file")
+	}
 	if err != nil {
 		return cli, cli.usage(stderr, err), true
 	}
@@ -73,7 +80,7 @@ func parseCommandLine(args []string, stdout, stderr io.Writer) (cli *commandLine
 }
 
 func (cli *commandLine) flags(app *kingpin.Application) {
-	app.Flag("config", "The config file; without it everything is found from "+defaultNginxConf+".").PlaceHolder("FILE").StringVar(&cli.configFile)
+	app.Flag("config", "The config file; without it everything is found from NGINX's own.").PlaceHolder("FILE").StringVar(&cli.configFile)
 	app.Flag("storage.path", "Where positions and counters are kept; an empty text keeps them in memory alone.").Default("data/").PlaceHolder("DIR").StringVar(&cli.storagePath)
 	cli.web = kingpinflag.AddFlags(app, ":9113")
 	app.Flag("web.telemetry-path", "Where metrics are served.").Default("/metrics").StringVar(&cli.telemetryPath)

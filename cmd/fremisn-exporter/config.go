@@ -37,14 +37,23 @@ type loaded struct {
 	conf  *nginxconf.Config // nil where none is read
 	plan  *collector.Plan
 	probe probe.Config
+	found map[string]nginxconf.Pos // targets that nginx.conf names, by where it does
 	nodes []collector.Node
 }
 
 // load reads the config file, or without one what nginx.conf says. Its errors are for the user: they name file,
 // line, key and remedy.
-func load(file string) (*loaded, error) {
+func load(cli *commandLine) (*loaded, error) {
+	text, err := readConfig(cli.configFile)
+	if err != nil {
+		return nil, err
+	}
+	return interpret(cli, text)
+}
+
+func readConfig(file string) ([]byte, error) {
 	if file == "" {
-		return interpret("", nil)
+		return nil, nil
 	}
 	info, err := os.Stat(file)
 	switch {
@@ -59,13 +68,14 @@ func load(file string) (*loaded, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: cannot be read: %w", file, errors.Unwrap(err))
 	}
-	return interpret(file, text)
+	return text, nil
 }
 
 // interpret is load for a text that has been read: nginx.conf may have changed when the config file has not.
-func interpret(file string, text []byte) (*loaded, error) {
+func interpret(cli *commandLine, text []byte) (*loaded, error) {
+	file := cli.configFile
 	if file == "" {
-		return interpretNginxConf()
+		return interpretNginxConf(cli.nginxConf)
 	}
 	var c fileConfig
 	document, err := strictyaml.Decode(file, text, &c)
@@ -91,10 +101,10 @@ func interpret(file string, text []byte) (*loaded, error) {
 }
 
 // interpretNginxConf is the config of a host with NGINX and nothing else said.
-func interpretNginxConf() (*loaded, error) {
-	conf, err := nginxconf.Load(defaultNginxConf)
+func interpretNginxConf(path string) (*loaded, error) {
+	conf, err := nginxconf.Load(path)
 	if errors.Is(err, os.ErrNotExist) {
-		return nil, fmt.Errorf("there is no %s, and no config file is given; name one with --config", defaultNginxConf)
+		return nil, fmt.Errorf("there is no %s, and no config file is given; name one with --config, or NGINX's with --nginx.config", path)
 	}
 	if err != nil {
 		return nil, err
@@ -106,6 +116,29 @@ func interpretNginxConf() (*loaded, error) {
 	l := &loaded{conf: conf, plan: plan}
 	l.probeUpstreams()
 	return l, nil
+}
+
+// withoutNginxConf is a config file's probes and nodes alone, nil where they cannot be had.
+func withoutNginxConf(file string) *loaded {
+	text, err := readConfig(file)
+	if err != nil || text == nil {
+		return nil
+	}
+	var c fileConfig
+	if _, err := strictyaml.Decode(file, text, &c); err != nil {
+		return nil
+	}
+	l := &loaded{file: file, text: text, probe: c.Probe, nodes: c.Nodes}
+	if l.probe.Probes == nil {
+		var targets []string
+		for _, n := range l.nodes {
+			if !strings.HasPrefix(n.Address, "unix:") {
+				targets = append(targets, "http://"+n.Address+"/")
+			}
+		}
+		l.probeAlive(targets)
+	}
+	return l
 }
 
 func nginxConfFault(path string, err error) string {
@@ -130,16 +163,22 @@ const upstreamModule = "alive"
 // probeUpstreams probes every upstream server that nginx.conf does not call down, once each.
 func (l *loaded) probeUpstreams() {
 	var targets []string
-	seen := map[string]bool{}
+	l.found = map[string]nginxconf.Pos{}
 	for _, upstream := range l.conf.Upstreams {
 		for _, server := range upstream.Servers {
-			if server.Down || seen[server.Address] || strings.HasPrefix(server.Address, "unix:") {
+			target := "http://" + server.Address + "/"
+			if _, twice := l.found[target]; twice || server.Down || strings.HasPrefix(server.Address, "unix:") {
 				continue
 			}
-			seen[server.Address] = true
-			targets = append(targets, "http://"+server.Address+"/")
+			l.found[target] = server.Pos
+			targets = append(targets, target)
 		}
 	}
+	l.probeAlive(targets)
+}
+
+// probeAlive probes targets as those of nginx.conf are.
+func (l *loaded) probeAlive(targets []string) {
 	if len(targets) == 0 {
 		return
 	}

@@ -9,13 +9,14 @@ import (
 	"time"
 
 	"github.com/go-kit/log"
+	"golang.org/x/sys/unix"
 
 	"github.com/fremisn/fremisn-exporter/probe"
 )
 
 // probeOnce is the command probe: one probe, told to a person.
 func probeOnce(ctx context.Context, cli *commandLine, stdout, stderr io.Writer) int {
-	l, err := load(cli.configFile)
+	l, err := load(cli)
 	if err != nil {
 		fmt.Fprintln(stderr, err)
 		return exitUsage
@@ -44,8 +45,8 @@ func isTerminal(w io.Writer) bool {
 	if !ok {
 		return false
 	}
-	info, err := file.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0 && os.Getenv("NO_COLOR") == ""
+	_, err := unix.IoctlGetTermios(int(file.Fd()), unix.TCGETS)
+	return err == nil && os.Getenv("NO_COLOR") == ""
 }
 
 // barWidth is the width of the waterfall in characters; the whole fits a terminal of 80.

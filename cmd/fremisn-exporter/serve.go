@@ -54,7 +54,7 @@ func serve(ctx context.Context, cli *commandLine, logger log.Logger, stderr io.W
 	signal.Notify(hangup, syscall.SIGHUP)
 	defer signal.Stop(hangup)
 	level.Info(logger).Log(append([]any{"msg", "starting " + programName}, runtimeInfo()...)...)
-	l, err := load(cli.configFile)
+	l, err := load(cli)
 	if err != nil {
 		fmt.Fprintln(stderr, err)
 		return exitUsage
@@ -183,7 +183,7 @@ func (e *exporter) watch(ctx context.Context) {
 func (e *exporter) reload() error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	l, err := load(e.cli.configFile)
+	l, err := load(e.cli)
 	if err == nil {
 		err = e.change(l)
 	}
@@ -216,7 +216,7 @@ func (e *exporter) rereadNginxConf() {
 	if e.loaded.conf == nil || !e.loaded.conf.Changed() {
 		return
 	}
-	l, err := interpret(e.loaded.file, e.loaded.text)
+	l, err := interpret(e.cli, e.loaded.text)
 	if err == nil {
 		err = e.change(l)
 	}

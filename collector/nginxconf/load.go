@@ -31,7 +31,7 @@ func Load(path string) (*Config, error) {
 		return nil, shorten(err, absolute, path)
 	}
 	r := &reading{config: &Config{
-		Path: path, Files: p.files,
+		Path: path, Files: p.files, Workers: "1",
 		LogFormats:     map[string]LogFormat{"combined": {Name: "combined", Format: combinedFormat, Escape: "default"}},
 		LimitReqStatus: defaultLimitStatus, LimitConnStatus: defaultLimitStatus,
 	}, prefix: p.prefix, paths: pathsFor(absolute)}

@@ -39,7 +39,7 @@ func copyTree(t *testing.T, tree string) (conf string) {
 			return err
 		}
 		changed := strings.ReplaceAll(string(text), "/var/log/nginx", logs)
-		return os.WriteFile(to, []byte(portOfRoot.ReplaceAllString(changed, "${1}8080")), 0o644)
+		return os.WriteFile(to, []byte(portOfRoot.ReplaceAllString(changed, "${1}8090")), 0o644)
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -47,15 +47,19 @@ func copyTree(t *testing.T, tree string) (conf string) {
 	return filepath.Join(dir, "nginx.conf")
 }
 
+// nginxBinary is the path of NGINX, which Debian keeps where only root looks.
+func nginxBinary() string {
+	if path, err := exec.LookPath("nginx"); err == nil {
+		return path
+	}
+	return "/usr/sbin/nginx"
+}
+
 // askNGINX runs real NGINX on a configuration; it reads and serves nothing.
 func askNGINX(t *testing.T, conf, option string) (stdout, stderr string, err error) {
 	t.Helper()
-	nginx, lookErr := exec.LookPath("nginx")
-	if lookErr != nil {
-		nginx = "/usr/sbin/nginx"
-	}
 	dir := filepath.Dir(conf)
-	cmd := exec.Command(nginx, option, "-p", dir, "-c", conf, "-g", "pid "+filepath.Join(dir, "pid")+";")
+	cmd := exec.Command(nginxBinary(), option, "-p", dir, "-c", conf, "-g", "pid "+filepath.Join(dir, "pid")+";")
 	var out, errs strings.Builder
 	cmd.Stdout, cmd.Stderr = &out, &errs
 	err = cmd.Run()

@@ -50,6 +50,8 @@ type Config struct {
 	StatusPages []StatusPage
 	Proxies     []Proxy
 
+	Workers string // worker_processes, "1" where unset
+
 	LimitReqStatus  int // of the http level, 503 where unset
 	LimitConnStatus int
 
@@ -127,8 +129,9 @@ type LimitConn struct {
 // A StatusPage is one location with stub_status, as a URL that this host can ask.
 type StatusPage struct {
 	Pos
-	URL     string // http://127.0.0.1:8080/nginx_status or unix:/run/nginx.sock:/nginx_status
-	Allowed bool   // allow and deny let 127.0.0.1 (or the socket) in
+	URL    string // http://127.0.0.1:8080/nginx_status or unix:/run/nginx.sock:/nginx_status
+	Host   string // the Host by which the server is chosen among those at the listener; "" where the URL's will do
+	Denied string // why this host cannot ask it: "does not let this host in; …"; "" where it can
 }
 
 // A Proxy is one proxy_pass of http, with what is in force there.

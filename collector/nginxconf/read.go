@@ -11,13 +11,14 @@ const defaultLimitStatus = 503
 
 // A reading makes a Config of directives.
 type reading struct {
-	config *Config
-	prefix string
-	paths  paths
-	zones  map[string]float64 // of limit_req: requests a second
-	errors map[string]bool    // error logs that have been seen, by where they go
-	access map[string]bool
-	status []pendingStatus
+	config  *Config
+	prefix  string
+	paths   paths
+	zones   map[string]float64 // of limit_req: requests a second
+	errors  map[string]bool    // error logs that have been seen, by where they go
+	access  map[string]bool
+	status  []pendingStatus
+	servers []*virtualServer
 }
 
 // A scope is what an inner block of http inherits from the ones around it.
@@ -25,9 +26,12 @@ type scope struct {
 	hasAccessLog    bool
 	limitReqStatus  int
 	limitConnStatus int
-	listens         []listen
+	server          *virtualServer
 	rules           []rule // allow and deny in force
-	location        string
+	password        bool   // auth_basic
+	satisfyAny      bool
+	location        location
+	internal        bool
 	proxy           proxyScope
 }
 
@@ -35,11 +39,6 @@ type scope struct {
 type rule struct {
 	allow bool
 	who   string
-}
-
-type pendingStatus struct {
-	Pos
-	scope scope
 }
 
 func errorAt(d *directive, format string, args ...any) error {
@@ -73,6 +72,11 @@ func (r *reading) main(directives []*directive) error {
 			if err := r.errorLog(d); err != nil {
 				return err
 			}
+		case "worker_processes":
+			if err := d.wants(1, 1); err != nil {
+				return err
+			}
+			r.config.Workers = d.args[0]
 		case "http":
 			// What follows requests is written where http says; the default then has NGINX's own start and stop alone.
 			hasErrorLog = hasErrorLog || d.has("error_log")
@@ -108,7 +112,8 @@ func (r *reading) http(http *directive) error {
 	if err := r.block(http.block, outer, true); err != nil {
 		return err
 	}
-	return r.statusPages()
+	r.statusPages()
+	return nil
 }
 
 // block reads http, a server or a location. What inner blocks inherit is known only when the whole block has been
@@ -160,11 +165,12 @@ func (r *reading) setting(d *directive, s *scope) error {
 		s.proxy.accessLog(d)
 	case "proxy_http_version", "proxy_next_upstream", "proxy_set_header", "limit_req":
 		s.proxy.setting(d)
-	case "listen":
-		if err := d.wants(1, -1); err != nil {
-			return err
-		}
-		s.listens = append(s.listens, newListen(d))
+	case "auth_basic":
+		s.password = !d.hasFlag("off")
+	case "satisfy":
+		s.satisfyAny = d.hasFlag("any")
+	case "internal":
+		s.internal = true
 	case "allow", "deny":
 		if err := d.wants(1, 1); err != nil {
 			return err
@@ -192,12 +198,15 @@ func (r *reading) use(d *directive, s scope) error {
 	case "stub_status":
 		r.status = append(r.status, pendingStatus{d.Pos, s})
 	case "server":
-		inner := s
-		inner.listens = nil
+		inner, err := s, error(nil)
+		if inner.server, err = newVirtualServer(d.block); err != nil {
+			return err
+		}
+		r.servers = append(r.servers, inner.server)
 		return r.block(d.block, inner, false)
 	case "location":
 		inner := s
-		inner.location = locationPath(d.args)
+		inner.location, inner.internal = d.args, false
 		return r.block(d.block, inner, false)
 	case "if", "limit_except":
 		return r.block(d.block, s, false)
@@ -216,17 +225,6 @@ func (r *reading) anyServerWithoutLog(http []*directive) bool {
 		}
 	}
 	return false
-}
-
-// locationPath is the path that a request must have to reach the location; "" where that cannot be told.
-func locationPath(args []string) string {
-	switch {
-	case len(args) == 1:
-		return args[0]
-	case len(args) == 2 && (args[0] == "=" || args[0] == "^~"):
-		return args[1]
-	}
-	return ""
 }
 
 func (r *reading) logFormat(d *directive) error {

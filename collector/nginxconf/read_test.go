@@ -81,7 +81,11 @@ func summary(c *Config, dir string) string {
 		fmt.Fprintf(&b, "error_log %s%s %s line %d\n", l.Path, l.Syslog, l.Level, l.Line)
 	}
 	for _, p := range c.StatusPages {
-		fmt.Fprintf(&b, "status %s allowed %t line %d\n", p.URL, p.Allowed, p.Line)
+		fmt.Fprintf(&b, "status %s host %q line %d", p.URL, p.Host, p.Line)
+		if p.Denied != "" {
+			fmt.Fprintf(&b, " but %s", p.Denied)
+		}
+		b.WriteByte('\n')
 	}
 	for _, p := range c.Proxies {
 		fmt.Fprintf(&b, "proxy %q %s %q %v limits %d logged %t line %d\n", p.Upstream, p.HTTPVersion, p.Connection, p.NextUpstream, len(p.LimitReqs), p.LogOff.Line == 0, p.Line)
@@ -98,14 +102,14 @@ func TestReading(t *testing.T) {
 limit_req api 10 burst 20 delay -1 status 503 line 71
 access_log DIR/logs/access.log main buffered false gzip false if "" line 28
 error_log DIR/logs/error.log warn line 29
-status http://127.0.0.1:8080/nginx_status allowed true line 98
+status http://127.0.0.1:8080/nginx_status host "" line 98
 proxy "fremisn_backend" 1.1 "" [] limits 1 logged true line 73
 `,
 		"good/ingress": `upstream upstream_balancer "" "" keepalive 320 line 12
  0.0.0.1:1234 weight 1 max_conns 0 max_fails 1 10s backup false down false
 access_log DIR/logs/access.log upstreaminfo buffered false gzip false if "$loggable" line 10
 error_log DIR/logs/error.log notice line 11
-status http://127.0.0.1:10246/nginx_status allowed true line 26
+status http://127.0.0.1:10246/nginx_status host "" line 26
 proxy "upstream_balancer"  "close" [] limits 0 logged true line 19
 `,
 		"good/upstreams": `upstream all "shared" "least_conn" keepalive 16 line 3
@@ -150,13 +154,17 @@ error_log DIR/logs/location.log info line 6
 		"other/default-logs": `access_log DIR/logs/access.log combined buffered false gzip false if "" line 0
 error_log DIR/logs/error.log error line 0
 `,
-		"good/status-ipv6": "error_log DIR/logs/error.log error line 0\nstatus http://[::1]:8080/basic_status allowed true line 4\n",
-		"good/status-unix": "error_log DIR/logs/error.log error line 0\nstatus unix:/tmp/fremisn-nginx-status.sock:/status allowed true line 4\n",
+		"good/status-ipv6": `error_log DIR/logs/error.log error line 0
+status http://[::1]:8080/basic_status host "" line 4
+`,
+		"good/status-unix": `error_log DIR/logs/error.log error line 0
+status unix:/tmp/fremisn-nginx-status.sock:/status host "" line 4
+`,
 		"good/status-denied": `error_log DIR/logs/error.log error line 0
-status http://127.0.0.1:8081/c allowed true line 5
-status http://127.0.0.1:8082/d allowed true line 6
-status http://127.0.0.1:8080/a allowed false line 4
-status http://127.0.0.1:8080/b allowed false line 4
+status http://127.0.0.1:8081/c host "" line 5
+status http://127.0.0.1:8082/d host "" line 6
+status http://127.0.0.1:8080/a host "" line 4 but does not let this host in; add allow 127.0.0.1;
+status http://127.0.0.1:8080/b host "" line 4 but does not let this host in; add allow 127.0.0.1;
 `,
 		"good/nested-locations": `upstream nodes "" "" keepalive 4 line 4
  127.0.0.1:1 weight 1 max_conns 0 max_fails 1 10s backup false down false

@@ -3,6 +3,8 @@ package nginxconf
 import (
 	"net"
 	"net/netip"
+	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -11,10 +13,15 @@ type listen struct {
 	host, port string // host "" for any
 	socket     string
 	tls        bool
+	isDefault  bool
+	foreign    bool // takes what is no plain HTTP request: the PROXY protocol, QUIC, mail
 }
 
 func newListen(d *directive) listen {
-	l := listen{port: "80", tls: d.hasFlag("ssl")}
+	l := listen{
+		port: "80", tls: d.hasFlag("ssl"), isDefault: d.hasFlag("default_server") || d.hasFlag("default"),
+		foreign: d.hasFlag("proxy_protocol") || d.hasFlag("quic") || d.hasFlag("http2") && !d.hasFlag("ssl"),
+	}
 	address := d.args[0]
 	switch {
 	case strings.HasPrefix(address, "unix:"):
@@ -27,11 +34,27 @@ func newListen(d *directive) listen {
 			host, port = strings.Trim(address, "[]"), "80"
 		}
 		l.host, l.port = host, port
-		if host == "*" {
+		if host == "*" || host == "0.0.0.0" {
 			l.host = ""
 		}
 	}
 	return l
+}
+
+// place is what two servers must share for the Host of a request to choose between them.
+func (l listen) place() string { return l.socket + "|" + l.host + "|" + l.port }
+
+// self is the name or address by which this host asks the listener.
+func (l listen) self() string {
+	switch {
+	case l.socket != "":
+		return "localhost"
+	case l.host == "":
+		return "127.0.0.1"
+	case l.host == "::":
+		return "::1"
+	}
+	return l.host
 }
 
 // url is where this host can reach the listener.
@@ -39,71 +62,216 @@ func (l listen) url(path string) string {
 	if l.socket != "" {
 		return "unix:" + l.socket + ":" + path
 	}
-	host := l.host
-	switch host {
-	case "", "0.0.0.0":
-		host = "127.0.0.1"
-	case "::":
-		host = "::1"
-	}
 	scheme := "http"
 	if l.tls {
 		scheme = "https"
 	}
-	return scheme + "://" + net.JoinHostPort(host, l.port) + path
+	return scheme + "://" + net.JoinHostPort(l.self(), l.port) + path
 }
 
 // client is the address that NGINX sees when this host asks that listener.
 func (l listen) client() string {
-	switch {
-	case l.socket != "":
+	if l.socket != "" {
 		return "unix:"
-	case l.host == "" || l.host == "0.0.0.0":
-		return "127.0.0.1"
-	case l.host == "::":
-		return "::1"
 	}
-	return l.host // an own address is asked from itself
+	if address, err := netip.ParseAddr(l.self()); err == nil && address.Is4() && address.IsLoopback() {
+		return "127.0.0.1" // the source that the kernel takes to all of 127.0.0.0/8
+	}
+	return l.self() // any other own address is asked from itself
+}
+
+// A virtualServer is a server block as the Host of a request finds it.
+type virtualServer struct {
+	listens []listen
+	names   []string // in lower case; one "" where there is no server_name
+}
+
+func newVirtualServer(block []*directive) (*virtualServer, error) {
+	s := &virtualServer{}
+	for _, d := range block {
+		switch d.name {
+		case "listen":
+			if err := d.wants(1, -1); err != nil {
+				return nil, err
+			}
+			s.listens = append(s.listens, newListen(d))
+		case "server_name":
+			for _, name := range d.args {
+				s.names = append(s.names, strings.ToLower(name))
+			}
+		}
+	}
+	if s.listens == nil {
+		s.listens = []listen{{port: "80"}}
+	}
+	if s.names == nil {
+		s.names = []string{""}
+	}
+	return s, nil
+}
+
+// A visit is how one of the virtual servers is asked at one of its listeners.
+type visit struct {
+	listen
+	hostHeader string // "" where the URL's own will do
+}
+
+// visits are all ways to ask server, the plain ones first: a certificate is rarely made out to an address.
+func visits(servers []*virtualServer, server *virtualServer) []visit {
+	var plain, secure []visit
+	for _, l := range server.listens {
+		header, reachable := hostHeader(servers, server, l)
+		switch {
+		case l.foreign || !reachable:
+		case l.tls:
+			secure = append(secure, visit{l, header})
+		default:
+			plain = append(plain, visit{l, header})
+		}
+	}
+	return append(plain, secure...)
+}
+
+// hostHeader is what a request to the listener must have as its Host for server to take it. The first server with
+// the name takes it, else the listener's default one; see https://nginx.org/en/docs/http/request_processing.html.
+func hostHeader(servers []*virtualServer, server *virtualServer, l listen) (header string, reachable bool) {
+	there := sharing(servers, l)
+	if taker(there, l, l.self()) == server && !(l.tls && exactName(server) != "") {
+		return "", true
+	}
+	for _, name := range server.names {
+		if name = askable(name); name != "" && taker(there, l, name) == server {
+			return name, true
+		}
+	}
+	return "", taker(there, l, l.self()) == server
+}
+
+// sharing are the servers at the listener.
+func sharing(servers []*virtualServer, at listen) []*virtualServer {
+	var there []*virtualServer
+	for _, s := range servers {
+		if slices.ContainsFunc(s.listens, func(l listen) bool { return l.place() == at.place() }) {
+			there = append(there, s)
+		}
+	}
+	return there
+}
+
+// taker is the server that takes a request with that Host. Expressions are left aside: which Host they fit cannot be
+// told in general.
+func taker(there []*virtualServer, at listen, host string) *virtualServer {
+	for _, s := range there {
+		if slices.Contains(s.names, host) || slices.Contains(s.names, "."+host) {
+			return s
+		}
+	}
+	best, longest := (*virtualServer)(nil), 0
+	for _, s := range there {
+		for _, name := range s.names {
+			suffix, leading := strings.CutPrefix(name, "*")
+			if !leading && strings.HasPrefix(name, ".") {
+				suffix, leading = name, true
+			}
+			if leading && len(suffix) > longest && strings.HasSuffix(host, suffix) {
+				best, longest = s, len(suffix)
+			}
+		}
+	}
+	if best != nil {
+		return best
+	}
+	for _, s := range there {
+		if slices.ContainsFunc(s.listens, func(l listen) bool { return l.isDefault && l.place() == at.place() }) {
+			return s
+		}
+	}
+	return there[0]
+}
+
+// askable makes a server_name a Host that fits it, "" where that cannot be told.
+func askable(name string) string {
+	switch {
+	case name == "" || name == "_" || strings.HasPrefix(name, "~") || strings.HasSuffix(name, "*") || strings.Contains(name, "$"):
+		return ""
+	case strings.HasPrefix(name, "*."):
+		return "status" + name[1:]
+	case strings.HasPrefix(name, "."):
+		return name[1:]
+	}
+	return name
+}
+
+func exactName(server *virtualServer) string {
+	for _, name := range server.names {
+		if name == askable(name) && name != "" {
+			return name
+		}
+	}
+	return ""
+}
+
+type pendingStatus struct {
+	Pos
+	scope scope
 }
 
 // statusPages makes a URL of every location with stub_status, those that let this host in first.
-func (r *reading) statusPages() error {
+func (r *reading) statusPages() {
 	var denied []StatusPage
 	for _, p := range r.status {
-		path := p.scope.location
-		if path == "" {
-			path = "/"
-		}
-		listens := p.scope.listens
-		if len(listens) == 0 {
-			listens = []listen{{port: "80"}}
-		}
-		page := StatusPage{Pos: p.Pos, URL: listens[0].url(path)}
-		for _, l := range listens {
-			if allowed(p.scope.rules, l.client()) {
-				page.URL, page.Allowed = l.url(path), true
-				break
-			}
-		}
-		if page.Allowed {
+		page := p.scope.page(p.Pos, r.servers)
+		if page.Denied == "" {
 			r.config.StatusPages = append(r.config.StatusPages, page)
 		} else {
 			denied = append(denied, page)
 		}
 	}
 	r.config.StatusPages = append(r.config.StatusPages, denied...)
-	return nil
+}
+
+// page is the status page of a location, asked in the first way in which this host is let in.
+func (s scope) page(at Pos, servers []*virtualServer) StatusPage {
+	page := StatusPage{Pos: at}
+	path, known := s.location.path()
+	if !known {
+		page.URL, page.Denied = path, "cannot be asked by a path that could be told from its location"
+		return page
+	}
+	all := visits(servers, s.server)
+	if len(all) == 0 {
+		page.URL, page.Denied = s.server.listens[0].url(path), "is at a listener that no plain request reaches: it has proxy_protocol, quic or http2, or another server_name takes its requests"
+		return page
+	}
+	page.URL, page.Host = all[0].url(path), all[0].hostHeader
+	if s.internal {
+		page.Denied = "is internal"
+		return page
+	}
+	for _, v := range all {
+		inList, byRule := allowed(s.rules, v.client())
+		switch {
+		case !inList:
+			page.Denied = "does not let this host in; add allow " + v.client() + ";"
+		case s.password && !(s.satisfyAny && byRule):
+			page.Denied = "asks for a password (auth_basic)"
+		default:
+			page.URL, page.Host, page.Denied = v.url(path), v.hostHeader, ""
+			return page
+		}
+	}
+	return page
 }
 
 // allowed applies allow and deny: the first that fits decides, and without one all are let in; see
 // https://nginx.org/en/docs/http/ngx_http_access_module.html.
-func allowed(rules []rule, client string) bool {
+func allowed(rules []rule, client string) (in, byRule bool) {
 	for _, rule := range rules {
 		if covers(rule.who, client) {
-			return rule.allow
+			return rule.allow, true
 		}
 	}
-	return true
+	return true, false
 }
 
 func covers(who, client string) bool {
@@ -119,4 +287,43 @@ func covers(who, client string) bool {
 	}
 	one, err := netip.ParseAddr(who)
 	return err == nil && one == address
+}
+
+// A location is a location block's arguments.
+type location []string
+
+// path is what a request must have to reach the location, or the expression where that cannot be told.
+func (l location) path() (path string, known bool) {
+	switch {
+	case len(l) == 0: // the server itself
+		return "/", true
+	case len(l) == 1 && !strings.HasPrefix(l[0], "@"):
+		return withoutOperator(l[0])
+	case len(l) == 2 && (l[0] == "=" || l[0] == "^~"):
+		return l[1], true
+	case len(l) == 2 && (l[0] == "~" || l[0] == "~*"):
+		return literal(l[1])
+	}
+	return strings.Join(l, " "), false
+}
+
+// withoutOperator reads a location whose operator is written without a space before the path.
+func withoutOperator(text string) (path string, known bool) {
+	for _, operator := range []string{"~*", "~"} {
+		if expression, ok := strings.CutPrefix(text, operator); ok {
+			return literal(expression)
+		}
+	}
+	return strings.TrimPrefix(strings.TrimPrefix(text, "^~"), "="), true
+}
+
+var plainExpression = regexp.MustCompile(`^\^?(/(?:[\w/-]|\\[./-])*)\$?$`)
+
+// literal is the path that an expression such as ^/status\.txt$ fits.
+func literal(expression string) (path string, known bool) {
+	match := plainExpression.FindStringSubmatch(expression)
+	if match == nil {
+		return expression, false
+	}
+	return strings.ReplaceAll(match[1], `\`, ""), true
 }

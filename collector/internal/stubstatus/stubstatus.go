@@ -4,6 +4,7 @@ package stubstatus
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -28,11 +29,13 @@ type Stats struct {
 // A Page is one stub_status page. It has a transport of its own: pages behind different unix sockets share nothing.
 type Page struct {
 	url    string
+	host   string
 	client *http.Client
 }
 
-// New makes a Page of an http or https URL or of unix:/path/to.sock:/uri. It connects nowhere.
-func New(rawURL string, timeout time.Duration) (*Page, error) {
+// New makes a Page of an http or https URL or of unix:/path/to.sock:/uri. host is the Host to ask for, and the name that
+// a certificate must have, where those of the URL would reach another server; else "". It connects nowhere.
+func New(rawURL, host string, timeout time.Duration) (*Page, error) {
 	target, socket, err := split(rawURL)
 	if err != nil {
 		return nil, err
@@ -44,7 +47,11 @@ func New(rawURL string, timeout time.Duration) (*Page, error) {
 			return dialer.DialContext(ctx, "unix", socket)
 		}
 	}
-	return &Page{url: target, client: &http.Client{
+	if host != "" {
+		name, _, _ := strings.Cut(host, ":")
+		transport.TLSClientConfig = &tls.Config{ServerName: name}
+	}
+	return &Page{url: target, host: host, client: &http.Client{
 		Transport: transport,
 		Timeout:   timeout,
 		CheckRedirect: func(*http.Request, []*http.Request) error {
@@ -86,6 +93,7 @@ func (p *Page) Fetch(ctx context.Context) (Stats, error) {
 		return Stats{}, err
 	}
 	request.Header.Set("User-Agent", "fremisn-exporter")
+	request.Host = p.host
 	response, err := p.client.Do(request)
 	if err != nil {
 		return Stats{}, withoutURL(err)

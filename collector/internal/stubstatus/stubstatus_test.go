@@ -69,7 +69,7 @@ func TestSocketsDoNotShareATransport(t *testing.T) {
 			}
 			w.Write([]byte(strings.Replace(page, "291", active, 1)))
 		})
-		p, err := New("unix:"+socket+":/nginx_status", time.Minute)
+		p, err := New("unix:"+socket+":/nginx_status", "", time.Minute)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -84,6 +84,27 @@ func TestSocketsDoNotShareATransport(t *testing.T) {
 		if got.Active != uint64(i+1) {
 			t.Errorf("page %d is that of the other socket", i)
 		}
+	}
+}
+
+// Where several servers share a listener, the Host chooses, and it is the name that a certificate is made out to.
+func TestHostChoosesTheServer(t *testing.T) {
+	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Host != "example.com" || r.TLS.ServerName != "example.com" {
+			t.Errorf("asked for %s, by TLS for %s", r.Host, r.TLS.ServerName)
+		}
+		w.Write([]byte(page))
+	}))
+	defer server.Close()
+	p, err := New(server.URL+"/nginx_status", "example.com", time.Minute)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	transport := p.client.Transport.(*http.Transport)
+	transport.TLSClientConfig.RootCAs = server.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs
+	if got, err := p.Fetch(context.Background()); err != nil || got != stats {
+		t.Errorf("%+v, %v", got, err)
 	}
 }
 
@@ -116,7 +137,7 @@ func TestFetchRefuses(t *testing.T) {
 				timeout = 50 * time.Millisecond
 				t.Cleanup(func() { listener.Close() })
 			}
-			p, err := New("http://"+listener.Addr().String()+"/nginx_status", timeout)
+			p, err := New("http://"+listener.Addr().String()+"/nginx_status", "", timeout)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -141,7 +162,7 @@ func TestNewRefuses(t *testing.T) {
 		"unix::/status":        "is no socket with a page",
 		"":                     "has the scheme",
 	} {
-		if _, err := New(rawURL, time.Second); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := New(rawURL, "", time.Second); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("New(%q): %v, want %s", rawURL, err, want)
 		}
 	}
