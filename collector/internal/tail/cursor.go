@@ -34,21 +34,14 @@ var checksums = crc64.MakeTable(crc64.ECMA)
 
 func fingerprint(b []byte) Fingerprint { return Fingerprint{len(b), crc64.Checksum(b, checksums)} }
 
-// headOf is the fingerprint of a file's first bytes, no more than limit of them.
-func headOf(file io.ReaderAt, limit int) (Fingerprint, error) {
-	head := make([]byte, limit)
-	n, err := file.ReadAt(head, 0)
-	if err == io.EOF {
+// bytesAt are n bytes of a file from an offset on, all of them.
+func bytesAt(file io.ReaderAt, offset, n int64) ([]byte, error) {
+	b := make([]byte, n)
+	read, err := file.ReadAt(b, offset)
+	if read == len(b) {
 		err = nil
 	}
-	return fingerprint(head[:n]), err
-}
-
-// lastBefore is the fingerprint of the bytes that end at offset.
-func lastBefore(file io.ReaderAt, offset int64) (Fingerprint, error) {
-	last := make([]byte, min(offset, lastLen))
-	_, err := file.ReadAt(last, offset-int64(len(last)))
-	return fingerprint(last), err
+	return b, err
 }
 
 // fits tells whether file is the one that the cursor was read from: it begins as that did, and what stands before
@@ -57,18 +50,18 @@ func (c *Cursor) fits(file io.ReaderAt) bool {
 	if !c.isSane() {
 		return false
 	}
-	head, err := headOf(file, c.Head.Len)
-	if err != nil || head != c.Head {
+	head, err := bytesAt(file, 0, int64(c.Head.Len))
+	if err != nil || fingerprint(head) != c.Head {
 		return false
 	}
-	last, err := lastBefore(file, c.Offset)
-	return err == nil && last == c.Last
+	last, err := bytesAt(file, c.Offset-int64(c.Last.Len), int64(c.Last.Len))
+	return err == nil && fingerprint(last) == c.Last
 }
 
 // isSane refuses a cursor that no reading can have made.
 func (c *Cursor) isSane() bool {
 	return c.Offset >= 0 && c.Head.Len >= 0 && c.Head.Len <= headLen && int64(c.Head.Len) <= c.Offset &&
-		c.Last.Len >= 0 && c.Last.Len <= lastLen
+		int64(c.Last.Len) == min(c.Offset, lastLen)
 }
 
 // identity is the device and the inode of a file.

@@ -70,14 +70,15 @@ func (f *Follower) find(c Cursor, siblings []sibling) bool {
 		if err != nil {
 			continue
 		}
+		g := &generation{Cursor: c, file: file, grown: f.now(), size: c.Offset}
 		info, err := file.Stat()
-		if err != nil || !info.Mode().IsRegular() || info.Size() < c.Offset || f.isOpen(info) || !c.fits(file) {
+		if err != nil || !info.Mode().IsRegular() || f.isOpen(info) || !g.recall() {
 			file.Close()
 			continue
 		}
-		c.Path = path
-		c.Dev, c.Ino = identity(info)
-		f.generations = append(f.generations, &generation{Cursor: c, file: file, grown: f.now(), size: c.Offset})
+		g.Path = path
+		g.Dev, g.Ino = identity(info)
+		f.generations = append(f.generations, g)
 		return true
 	}
 	return false
@@ -158,8 +159,9 @@ func (f *Follower) takeUnseen(siblings []sibling, seen time.Time) {
 func (f *Follower) heads() map[Fingerprint]bool {
 	heads := map[Fingerprint]bool{}
 	for _, g := range f.generations {
-		if head, err := headOf(g.file, headLen); err == nil && head.Len > 0 {
-			heads[head] = true
+		start := make([]byte, headLen)
+		if n, _ := g.file.ReadAt(start, 0); n > 0 {
+			heads[fingerprint(start[:n])] = true
 		}
 	}
 	return heads
@@ -262,13 +264,14 @@ func (f *Follower) takeFrom(c Cursor, s sibling) bool {
 	if err != nil {
 		return false
 	}
+	g := &generation{Cursor: c, file: file, grown: f.now(), size: c.Offset}
 	info, err := file.Stat()
-	if err != nil || !os.SameFile(info, s.info) {
+	if err != nil || !os.SameFile(info, s.info) || !g.recall() {
 		file.Close()
 		return false
 	}
-	c.Dev, c.Ino = identity(info)
-	f.insert(&generation{Cursor: c, file: file, grown: f.now(), size: c.Offset})
+	g.Dev, g.Ino = identity(info)
+	f.insert(g)
 	return true
 }
 
@@ -357,17 +360,13 @@ func (f *Follower) restOfCopy(c Cursor, s sibling) bool {
 		return false
 	}
 	defer file.Close()
-	if s.info.Size() < c.Offset || !c.fits(file) {
+	copied := &generation{Cursor: c, file: file}
+	if !copied.recall() {
 		return false
 	}
-	c.Path = s.path
-	copied := &generation{Cursor: c, file: file}
+	copied.Path = s.path
 	// No checkpoint on the way: the cursor that would be committed is that of the log, not of its copy.
-	err = f.reader.read(copied, s.info.Size(), noCheckpoints{f.sink})
-	if err == nil {
-		err = copied.remember()
-	}
-	if err != nil {
+	if err := f.reader.read(copied, s.info.Size(), noCheckpoints{f.sink}); err != nil {
 		f.sink.Gap(GapUnreadable, s.path, copied.Offset, s.info.Size(), err.Error())
 	}
 	f.finish(copied.Cursor)

@@ -178,3 +178,27 @@ func TestGrownAfterItWasLetGo(t *testing.T) {
 		l.wantGaps()
 	}
 }
+
+// TestTruncatedWhileItIsRead: logrotate copies and truncates between two reads of one file.
+func TestTruncatedWhileItIsRead(t *testing.T) {
+	l := newLog(t)
+	l.write("", "before\n")
+	l.follow(true)
+	l.read()
+	whole := strings.Repeat("a line of a block\n", 3*blockSize/18)
+	l.write("", whole)
+	l.got.onLines = func() {
+		l.got.onLines = nil
+		text, err := os.ReadFile(l.path)
+		l.must(err)
+		l.must(os.WriteFile(l.at("access.log.1"), text, 0o644))
+		l.must(os.Truncate(l.path, 0))
+		l.write("", "after\n")
+	}
+	l.read()
+	l.read()
+	l.restart()
+	l.read()
+	l.want("before\n" + whole + "after\n")
+	l.wantGaps()
+}

@@ -30,7 +30,9 @@ func (r *reader) read(g *generation, end int64, sink Sink) error {
 		if kept == len(r.buffer) {
 			if kept >= MaxLine {
 				sink.TooLong()
-				g.Skipping, g.Offset, kept = true, at, 0
+				g.Skipping = true
+				g.passed(r.buffer[:kept])
+				kept = 0
 			} else {
 				r.buffer = append(r.buffer, make([]byte, len(r.buffer))...)
 			}
@@ -42,9 +44,6 @@ func (r *reader) read(g *generation, end int64, sink Sink) error {
 			kept = r.handOut(g, kept+n, sink)
 		}
 		if g.Offset >= checkpoint {
-			if err := g.remember(); err != nil {
-				return err
-			}
 			sink.Checkpoint()
 			checkpoint = g.Offset + checkpointBytes
 		}
@@ -67,16 +66,16 @@ func (r *reader) handOut(g *generation, n int, sink Sink) (kept int) {
 	if g.Skipping {
 		end := bytes.IndexByte(block, '\n')
 		if end < 0 {
-			g.Offset += int64(n)
+			g.passed(block)
 			return 0
 		}
 		g.Skipping = false
-		g.Offset += int64(end + 1)
+		g.passed(block[:end+1])
 		block = block[end+1:]
 	}
 	if last := bytes.LastIndexByte(block, '\n'); last >= 0 {
 		sink.Lines(block[:last+1])
-		g.Offset += int64(last + 1)
+		g.passed(block[:last+1])
 		block = block[last+1:]
 	}
 	return copy(r.buffer, block)

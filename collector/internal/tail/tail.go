@@ -73,15 +73,6 @@ type Follower struct {
 
 type fileID struct{ dev, ino uint64 }
 
-// A generation is one file of the log.
-type generation struct {
-	Cursor
-	file    *os.File
-	grown   time.Time // when it was last seen to grow
-	size    int64     // when last looked at
-	changed time.Time // its time of change then
-}
-
 // New makes a Follower of path, which may be a glob. Where there is no saved position it begins at the end of what
 // is there, or at its beginning.
 func New(path string, fromStart bool, sink Sink, now func() time.Time) *Follower {
@@ -306,42 +297,6 @@ func (f *Follower) insert(g *generation) {
 	f.generations = append(f.generations[:last:last], g, f.generations[last])
 }
 
-// skipToEnd goes behind the last whole line.
-func (g *generation) skipToEnd() error {
-	info, err := g.file.Stat()
-	if err != nil {
-		return err
-	}
-	end := info.Size()
-	tail := make([]byte, min(end, MaxLine))
-	if _, err := g.file.ReadAt(tail, end-int64(len(tail))); err != nil {
-		return fmt.Errorf("%s: %w", g.Path, err)
-	}
-	last := strings.LastIndexByte(string(tail), '\n')
-	if last < 0 && int64(len(tail)) < end {
-		g.Skipping = true
-		last = len(tail) - 1
-	}
-	g.Offset = end - int64(len(tail)) + int64(last+1)
-	g.size = end
-	return g.remember()
-}
-
-// remember takes the fingerprints that go with the offset.
-func (g *generation) remember() error {
-	var err error
-	if g.Head.Len < headLen {
-		if g.Head, err = headOf(g.file, int(min(g.Offset, headLen))); err != nil {
-			return fmt.Errorf("%s: %w", g.Path, err)
-		}
-	}
-	g.Last, err = lastBefore(g.file, g.Offset)
-	if err != nil {
-		return fmt.Errorf("%s: %w", g.Path, err)
-	}
-	return nil
-}
-
 // readOn reads a generation to its end.
 func (f *Follower) readOn(g *generation) error {
 	info, err := g.file.Stat()
@@ -367,7 +322,7 @@ func (f *Follower) readOn(g *generation) error {
 	if err := f.reader.read(g, g.size, f.sink); err != nil {
 		return fmt.Errorf("%s: %w", g.Path, err)
 	}
-	return g.remember()
+	return nil
 }
 
 // truncated begins a generation anew that was emptied or rewritten in place. logrotate's copytruncate has left a
@@ -378,7 +333,7 @@ func (f *Follower) truncated(g *generation, seen int64) {
 		f.sink.Gap(GapTruncated, g.Path, g.Offset, max(seen, g.Offset),
 			"the file was truncated or rewritten in place, and no copy of it was found; rotate by rename and USR1 instead of copytruncate")
 	}
-	g.Offset, g.Head, g.Last, g.Skipping = 0, Fingerprint{}, Fingerprint{}, false
+	g.beginAnew()
 }
 
 // letGo closes old generations that are quiet while the newest is in use.

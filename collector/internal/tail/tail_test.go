@@ -20,6 +20,7 @@ type record struct {
 	gaps    []string
 	told    []string // gaps with file and offset
 	causes  []string
+	onLines func() // what happens while lines are taken
 }
 
 func newRecord() *record { return &record{rotated: map[string]int{}} }
@@ -29,6 +30,9 @@ func (r *record) Lines(block []byte) {
 		panic(fmt.Sprintf("a block of no whole lines: %q", block))
 	}
 	r.lines.Write(block)
+	if r.onLines != nil {
+		r.onLines()
+	}
 }
 func (r *record) TooLong()            { r.tooLong++ }
 func (r *record) Checkpoint()         {}
