@@ -42,6 +42,10 @@ lint: ## formatting, vet, staticcheck, shell scripts, rules
 	shellcheck .ci/run .ci/deps $(wildcard compose/*.sh compose/scripts/*.sh compose/package/*.sh compose/nginx/*.sh)
 	$(if $(wildcard alerts/*.rules.yml),promtool check rules $(wildcard alerts/*.rules.yml))
 
+.PHONY: dashboards
+dashboards: ## generate dashboards/*.json anew
+	cd dashboards/gen && go run .
+
 .PHONY: bench
 bench: build ## ratios: the binary against a bare loop, mtail and the old exporters; then Go's benchmarks
 	@.ci/deps mtail prometheus-nginx-exporter prometheus-blackbox-exporter

@@ -1,0 +1,175 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/grafana/grafana-foundation-sdk/go/cog"
+	"github.com/grafana/grafana-foundation-sdk/go/dashboard"
+	"github.com/grafana/grafana-foundation-sdk/go/prometheus"
+)
+
+// schemaVersion is Grafana 10's and 11's: later ones migrate what they read, earlier ones do not.
+const schemaVersion = 39
+
+const gridWidth = 24
+
+// A board is a dashboard under construction: rows of lines of panels, from the top down.
+type board struct {
+	uid, title, description string
+	variables               []dashboard.VariableModel
+	panels                  []dashboard.PanelOrRowPanel
+	rows                    uint32
+	y                       uint32
+	errs                    []error
+}
+
+func newBoard(uid, title, description string, more ...dashboard.VariableModel) *board {
+	return &board{uid: uid, title: title, description: description, variables: append(variables(), more...)}
+}
+
+// row begins a part of the dashboard, under a question.
+func (b *board) row(question string) {
+	b.rows++
+	b.panels = append(b.panels, dashboard.PanelOrRowPanel{RowPanel: &dashboard.RowPanel{
+		Type: "row", Id: 1000 + b.rows, Title: cog.ToPtr(question), Panels: []dashboard.Panel{},
+		GridPos: &dashboard.GridPos{W: gridWidth, H: 1, Y: b.y},
+	}})
+	b.y++
+}
+
+// line puts panels side by side; together they take the whole width.
+func (b *board) line(height uint32, panels ...panel) {
+	x := uint32(0)
+	for _, p := range panels {
+		if p.err != nil {
+			b.errs = append(b.errs, p.err)
+			continue
+		}
+		placed := p.Panel
+		placed.GridPos = &dashboard.GridPos{X: x, Y: b.y, W: p.GridPos.W, H: height}
+		x += p.GridPos.W
+		b.panels = append(b.panels, dashboard.PanelOrRowPanel{Panel: &placed})
+	}
+	if x != gridWidth {
+		b.errs = append(b.errs, fmt.Errorf("a line of panels at y=%d is %d wide, not %d", b.y, x, gridWidth))
+	}
+	b.y += height
+}
+
+func (b *board) build() (dashboard.Dashboard, error) {
+	ids := map[uint32]bool{}
+	for _, p := range b.panels {
+		if p.Panel == nil {
+			continue
+		}
+		if ids[*p.Panel.Id] {
+			b.errs = append(b.errs, fmt.Errorf("two panels with the id %d", *p.Panel.Id))
+		}
+		ids[*p.Panel.Id] = true
+	}
+	if len(b.errs) > 0 {
+		return dashboard.Dashboard{}, errors.Join(b.errs...)
+	}
+	builder := dashboard.NewDashboardBuilder(b.title).
+		Uid(b.uid).Description(b.description).Tags([]string{"fremisn"}).Readonly().
+		Tooltip(dashboard.DashboardCursorSyncCrosshair).Time("now-3h", "now").Refresh("30s").Timezone("browser").
+		Link(dashboard.NewDashboardLinkBuilder("Fremisn").Type(dashboard.DashboardLinkTypeDashboards).
+			Tags([]string{"fremisn"}).Icon("external link").Tooltip("The other dashboards, for the same time and choice").
+			IncludeVars(true).KeepTime(true).AsDropdown(false).TargetBlank(false))
+	for _, a := range annotations() {
+		builder.Annotation(a)
+	}
+	built, err := builder.Build()
+	if err != nil {
+		return built, err
+	}
+	built.SchemaVersion = schemaVersion
+	// Marks and links stand where everyone sees them; the SDK would put them into a menu.
+	for i := range built.Annotations.List {
+		built.Annotations.List[i].Placement, built.Annotations.List[i].BuiltIn = nil, nil
+	}
+	for i := range built.Links {
+		built.Links[i].Placement = nil
+	}
+	built.Templating.List = b.variables
+	built.Panels = b.panels
+	return built, nil
+}
+
+// variables of every dashboard. "All" is a regular expression, not a list of names: it is short, and holds what came
+// later. For upstream and node it fits what has no name, too.
+func variables() []dashboard.VariableModel {
+	return []dashboard.VariableModel{
+		{
+			Type: "datasource", Name: "datasource", Label: cog.ToPtr("Data source"), Hide: cog.ToPtr(dashboard.VariableHideDontHide),
+			Query: &dashboard.StringOrMap{String: cog.ToPtr("prometheus")}, Current: &dashboard.VariableOption{
+				Text: dashboard.StringOrArrayOfString{String: cog.ToPtr("default")}, Value: dashboard.StringOrArrayOfString{String: cog.ToPtr("default")},
+			},
+			Refresh: cog.ToPtr(dashboard.VariableRefreshOnDashboardLoad), Options: []dashboard.VariableOption{}, Regex: cog.ToPtr(""),
+			Multi: cog.ToPtr(false), IncludeAll: cog.ToPtr(false),
+		},
+		choice("job", "Job", `label_values(fremisn_exporter_build_info, job)`, ".+"),
+		choice("instance", "Instance", `label_values(fremisn_exporter_build_info{job=~"$job"}, instance)`, ".+"),
+		choice("upstream", "Upstream", `label_values(nginx_upstream_server_info{`+balancer+`}, upstream)`, ".*"),
+		choice("node", "Node", `label_values({__name__=~"nginx_upstream_server_info|probe_success",`+group+`}, node)`, ".*"),
+	}
+}
+
+func choice(name, label, values, all string) dashboard.VariableModel {
+	return dashboard.VariableModel{
+		Type: "query", Name: name, Label: cog.ToPtr(label), Hide: cog.ToPtr(dashboard.VariableHideDontHide), Datasource: theDatasource(),
+		Definition: cog.ToPtr(values), Query: &dashboard.StringOrMap{Map: map[string]any{"query": values, "refId": "PrometheusVariableQueryEditor-VariableQuery"}},
+		Refresh: cog.ToPtr(dashboard.VariableRefreshOnTimeRangeChanged), Sort: cog.ToPtr(dashboard.VariableSortNaturalAsc),
+		Multi: cog.ToPtr(true), IncludeAll: cog.ToPtr(true), AllValue: cog.ToPtr(all), Regex: cog.ToPtr(""),
+		Options: []dashboard.VariableOption{},
+		Current: &dashboard.VariableOption{
+			Selected: cog.ToPtr(true),
+			Text:     dashboard.StringOrArrayOfString{ArrayOfString: []string{"All"}},
+			Value:    dashboard.StringOrArrayOfString{ArrayOfString: []string{"$__all"}},
+		},
+	}
+}
+
+// annotations tell what has happened, on every dashboard. An alert may lack the labels that choose it.
+func annotations() []cog.Builder[dashboard.AnnotationQuery] {
+	return []cog.Builder[dashboard.AnnotationQuery]{
+		annotation("NGINX restarted", poor, "NGINX restarted", "{{instance}}", "instance",
+			`max by (`+byBalancer+`) (resets(nginx_connections_accepted{`+balancer+`}[$__rate_interval])) > 0`),
+		annotation("Exporter restarted", idle, "Exporter restarted", "{{instance}}", "instance",
+			`changes(process_start_time_seconds{`+balancer+`}[$__rate_interval]) > 0`),
+		annotation("Alerts", bad, "{{alertname}}", "{{node}} {{upstream}} {{log}} {{instance}}", "severity,node",
+			firingAlerts),
+	}
+}
+
+// firingAlerts may lack an instance, as one for an exporter that is not there at all.
+const firingAlerts = `ALERTS{alertstate="firing",alertname=~"Fremisn.+",alertname!="FremisnWatchdog",job=~"$job|",instance=~"$instance|"}`
+
+func annotation(name, colour, title, text, tags, expr string) cog.Builder[dashboard.AnnotationQuery] {
+	return dashboard.NewAnnotationQueryBuilder().
+		Name(name).Datasource(*theDatasource()).Enable(true).Hide(false).IconColor(colour).
+		Expr(expr).TitleFormat(title).TextFormat(text).TagKeys(tags).
+		Target(prometheus.NewDataqueryBuilder().RefId("Anno").Datasource(*theDatasource()).Expr(expr).Range())
+}
+
+// Addresses of other dashboards, for the same time and choice; a node is that of the row or series clicked at.
+const (
+	sameTime      = "${__url_time_range}"
+	sameChoice    = "${__all_variables}"
+	otherNode     = "/d/fremisn-node?${datasource:queryparam}&var-job=${__field.labels.job}&var-instance=${__field.labels.instance}&${upstream:queryparam}&var-node=${__field.labels.node}&" + sameTime
+	nodeOfRow     = "/d/fremisn-node?${datasource:queryparam}&var-job=${__data.fields.job}&var-instance=${__data.fields.instance}&${upstream:queryparam}&var-node=${__value.text}&" + sameTime
+	serverOfRow   = "/d/fremisn-node?${datasource:queryparam}&var-job=${__data.fields.job}&var-instance=${__data.fields.instance}&${upstream:queryparam}&var-server=${__value.text}&" + sameTime
+	saturationURL = "/d/fremisn-saturation?" + sameChoice + "&" + sameTime
+	exporterURL   = "/d/fremisn-exporter?" + sameChoice + "&" + sameTime
+	licenceURL    = "/d/fremisn-licence?" + sameChoice + "&" + sameTime
+)
+
+// leadsTo gives every value of a panel a link.
+func leadsTo(title, url string) option {
+	return func(p *dashboard.Panel) {
+		p.FieldConfig.Defaults.Links = append(p.FieldConfig.Defaults.Links, dashboard.DashboardLink{
+			Title: title, Type: dashboard.DashboardLinkTypeLink, Url: cog.ToPtr(url), Tags: []string{},
+		})
+	}
+}

@@ -1,0 +1,265 @@
+package main
+
+import "github.com/grafana/grafana-foundation-sdk/go/units"
+
+const (
+	byLog = "job, instance, log"
+	atLog = "{{log}}" + atBalancer
+)
+
+// exporter answers: can the other dashboards be believed, and if not, what is it that the exporter does not see.
+func exporter() *board {
+	b := newBoard("fremisn-exporter", "Fremisn / Exporter",
+		"Can the other dashboards be believed? Whether the exporter reads everything, keeps it, and probes on time, and what that costs.")
+	b.row("Can the numbers be believed?")
+	b.line(4, exporterVerdict()...)
+	b.row("Is every line read?")
+	b.line(8, coverage(), logLines(), logLag())
+	b.line(8, logUnread(), logGaps(), logRotations())
+	b.row("Is what was counted kept?")
+	b.line(8, seriesDropped(), commits(), commitAge())
+	b.row("Are the probes on time?")
+	b.line(8, probePace(), probeTable())
+	b.row("What does it cost?")
+	b.line(8, scrapeDuration(), scrapeSamples(), collectorTable())
+	b.line(8, cpu(), memory(), descriptors())
+	return b
+}
+
+// coverageOf is the share of the requests that NGINX counts which are in a log that is read.
+const coverageOf = `sum by (job, instance) (rate(fremisn_exporter_log_lines_total{` + balancer + `,result="parsed"}[$__rate_interval]) and on (job, instance, log) nginx_access_requests_total{` + balancer + `})
+  / (sum by (job, instance) (rate(nginx_http_requests_total{` + balancer + `}[$__rate_interval])) > 0)`
+
+func exporterVerdict() []panel {
+	return []panel{
+		oneStat(4, about{
+			id: 1, title: "Exporter", unit: units.Number, empty: "never scraped",
+			shows: "Whether Prometheus can scrape the exporter.",
+			bad:   "DOWN: all that is shown stands still.",
+			do:    "`systemctl status fremisn-exporter`, or the container's log; then the network between it and Prometheus.",
+		}, now("{{instance}}", `min by (job, instance) (up{`+balancer+`})`), words(word{1, "up", good}, word{0, "DOWN", bad})),
+		oneStat(4, about{
+			id: 2, title: "Collectors", unit: units.Number, empty: "no exporter",
+			shows: "Whether every collector of the exporter did its work at the last scrape.",
+			bad:   "A name that is not ok.",
+			do:    "The exporter's log says why; `fremisn-exporter check` says what to do.",
+		}, now("{{collector}}"+atBalancer, `min by (job, instance, collector) (fremisn_exporter_collector_success{`+balancer+`}) == 0
+or
+min by (job, instance) (fremisn_exporter_collector_success{`+balancer+`}) == 1`), words(word{1, "all ok", good}, word{0, "FAILS", bad})),
+		oneStat(4, about{
+			id: 3, title: "Log coverage", unit: units.PercentUnit, empty: "no requests, or no status page",
+			shows: "Lines read from access logs, against the requests that the status page counts. The exporter's own reading of the status page counts there and is in no log, so light traffic never reaches 100 %.",
+			bad:   "Below a half under load: a server or location without access_log, or a log that is not followed.",
+			do:    "`fremisn-exporter check` lists the logs in nginx.conf and what is followed.",
+		}, over("{{instance}}", coverageOf), decimals(0), upTo(1), from(bad, step{0.5, look}, step{0.8, good})),
+		oneStat(4, about{
+			id: 4, title: "Not read yet", unit: units.BytesIEC, empty: "no log is read",
+			shows: "Bytes of the logs that are written and not read, at most.",
+			bad:   "More than some kilobytes, for longer than a scrape.",
+			do:    "A log that cannot be read stays behind: see permissions with `fremisn-exporter check`.",
+		}, over("{{instance}}", `max by (job, instance) (fremisn_exporter_log_lag_bytes{`+balancer+`})`), from(good, step{1 << 20, look}, step{64 << 20, bad})),
+		oneStat(4, about{
+			id: 5, title: "Config", unit: units.Number, empty: "no exporter",
+			shows: "Whether the last reload of the config was taken.",
+			bad:   "REFUSED: the exporter runs on with the one before.",
+			do:    "The exporter's log names file, line and key. A next reload with a good file ends this.",
+		}, now("{{instance}}", `min by (job, instance) (fremisn_exporter_config_last_reload_successful{`+balancer+`})`), words(word{1, "taken", good}, word{0, "REFUSED", bad})),
+		oneStat(4, about{
+			id: 6, title: "Version", unit: units.Number, empty: "no exporter",
+			shows: "The exporter's version.",
+			bad:   "Different ones on load balancers that should be alike.",
+			do:    "Bring the older ones up to date.",
+		}, now("{{version}} {{revision}}"+atBalancer, `max by (job, instance, version, revision) (fremisn_exporter_build_info{`+balancer+`})`), nameOnly, from(idle)),
+	}
+}
+
+func coverage() panel {
+	return lines(8, about{
+		id: 10, title: "Requests counted and lines read", unit: units.RequestsPerSecond, empty: "neither a status page nor a log",
+		shows: "Requests a second that the status page counts, next to lines a second that were read from access logs.",
+		bad:   "requests high and lines at zero: the log is not read. Lines above requests: one request is written into several logs.",
+		do:    "See the log's permissions, path and rotation with `fremisn-exporter check`.",
+	}, []query{
+		over("requests"+atBalancer, rate(byBalancer, "nginx_http_requests_total", balancer)),
+		over("lines"+atBalancer, `sum by (job, instance) (rate(fremisn_exporter_log_lines_total{`+balancer+`,result="parsed"}[$__rate_interval]) and on (job, instance, log) nginx_access_requests_total{`+balancer+`})
+or `+sum(byBalancer, "fremisn_exporter_log_lines_total", balancer)+` * 0`),
+	}, coloured("requests", idle, "lines", good))
+}
+
+func logLines() panel {
+	return lines(8, about{
+		id: 11, title: "Lines read", unit: units.CountsPerSecond, empty: "no log is read",
+		shows: "Lines a second, by log, that were read and understood.",
+		bad:   "Zero while NGINX has work.",
+		do:    "Is it the file that NGINX writes? `fremisn-exporter check` compares both.",
+	}, []query{over(atLog, rate(byLog, "fremisn_exporter_log_lines_total", balancer+`,result="parsed"`))})
+}
+
+func logLag() panel {
+	return lines(8, about{
+		id: 12, title: "Bytes read and not read yet", unit: units.BytesIEC, empty: "no log is read",
+		shows: "How much of each log is written and not yet read, right after a scrape has read it.",
+		bad:   "A line that does not come back to zero.",
+		do:    "The exporter lacks processor time, or the disk is slow, or the log is not readable any more.",
+	}, []query{over(atLog, `max by (`+byLog+`) (fremisn_exporter_log_lag_bytes{`+balancer+`})`)})
+}
+
+func logUnread() panel {
+	return bars(8, about{
+		id: 20, title: "Lines not understood", unit: units.Short, empty: "no log is read",
+		shows: "How many lines did not fit their log's format, or were longer than 1 MiB. They move no other number.",
+		bad:   "Any for long: the format was changed, and the exporter was not told.",
+		do:    "`fremisn-exporter check` shows the last lines against the format. Reload the exporter after NGINX.",
+	}, []query{over("{{result}} "+atLog, events(byLog+", result", "fremisn_exporter_log_lines_total", balancer+`,result!="parsed"`))},
+		coloured("malformed", bad, "too_long", poor))
+}
+
+func logGaps() panel {
+	return bars(8, about{
+		id: 21, title: "Gaps", unit: units.Short, empty: "no log is read",
+		shows: "How many times lines are known, or feared, to be lost, by reason.",
+		bad:   "Any bar: rates are too low at that moment.",
+		do:    "The exporter's log names the file and the bytes. truncated: use rename in logrotate, not copytruncate. dropped: syslog datagrams; raise the socket's buffer.",
+	}, []query{over("{{reason}} "+atLog, events(byLog+", reason", "fremisn_exporter_log_gaps_total", balancer))})
+}
+
+func logRotations() panel {
+	return bars(8, about{
+		id: 22, title: "Rotations", unit: units.Short, empty: "no log is read",
+		shows: "How many times a log was renamed, or truncated.",
+		bad:   "truncated: what was written between the copy and the cut is lost. None at all for weeks: the disk fills.",
+		do:    "logrotate with `create` and `kill -USR1`, not `copytruncate`.",
+	}, []query{over("{{kind}} "+atLog, events(byLog+", kind", "fremisn_exporter_log_rotations_total", balancer))}, coloured("renamed", idle, "truncated", poor))
+}
+
+func seriesDropped() panel {
+	return bars(8, about{
+		id: 30, title: "Label sets counted as “other”", unit: units.Short, empty: "no log is read",
+		shows: "How many new label sets came after max_series was reached; what they count is under “other”.",
+		bad:   "Any: sums stay right, details are missing.",
+		do:    "Fewer routes in the config, or a higher max_series.",
+	}, []query{over(atLog, events(byLog, "fremisn_exporter_log_series_dropped_total", balancer))})
+}
+
+func commits() panel {
+	return bars(8, about{
+		id: 31, title: "Commits", unit: units.Short, empty: "the state is kept in memory alone",
+		shows: "How many times positions and counters were written to disk, by result.",
+		bad:   "failed: a crash now would count lines twice or not at all.",
+		do:    "The exporter's log says why: a full disk, a folder that it may not write.",
+	}, []query{over("{{result}}"+atBalancer, events("job, instance, result", "fremisn_exporter_state_commits_total", balancer))}, coloured("ok", good, "failed", bad))
+}
+
+func commitAge() panel {
+	return lines(8, about{
+		id: 32, title: "Age of the oldest commit", unit: units.Seconds, empty: "nothing committed yet",
+		shows: "How long ago the log whose state was written longest ago was committed. A log without new lines is not written anew.",
+		bad:   "Old while commits fail.",
+		do:    "See the commits next to this; old and no failures only means a quiet log.",
+	}, []query{over("{{instance}}", `time() - max by (job, instance) (fremisn_exporter_state_last_commit_timestamp_seconds{`+balancer+`})`)})
+}
+
+const everyProbe = balancer + `,node=~"$node"`
+
+func probePace() panel {
+	return lines(12, about{
+		id: 40, title: "Probes that ended", unit: units.CountsPerSecond, empty: "nothing is probed",
+		shows: "Probes a second, by probe and target: the inverse of the interval in the config.",
+		bad:   "A line that falls, or ends: probes hang until their timeout, or the schedule stands still.",
+		do:    "Is the timeout longer than the interval? `/probes` shows how long each took.",
+	}, []query{over(theProbe, rate(byProbe, "probe_attempts_total", everyProbe))})
+}
+
+func probeTable() panel {
+	return rows(12, about{
+		id: 41, title: "Schedule of the probes", unit: units.Number, empty: "–",
+		shows: "For each probe: the mean time between two of its runs, how many failed in a row, when it last succeeded, and numbers it could not read from a body.",
+		bad:   "A time between runs well above the interval in the config, or none at all.",
+		do:    "Compare with the config. Many targets with long timeouts need no more than their own time: they do not delay each other.",
+	}, []query{
+		column("every", `1 / (`+rate(byProbe, "probe_attempts_total", everyProbe)+` > 0)`),
+		column("failed", `max by (`+byProbe+`) (probe_consecutive_failures{`+everyProbe+`})`),
+		column("last success", `max by (`+byProbe+`) (probe_last_success_timestamp_seconds{`+everyProbe+`}) * 1000`),
+		column("unread", `sum by (`+byProbe+`) (increase(probe_metric_errors_total{`+everyProbe+`}[$__rate_interval]))`),
+	}, []field{
+		{"node", "Node", nil}, {"probe", "Probe", nil}, {"target", "Target", nil}, {"instance", "Instance", nil},
+		{"every", "Every", withEmpty("stands still", unit(units.Seconds, 1)...)},
+		{"failed", "Failed in a row", together(unit(units.Short, 0), inColour(good, step{1, poor}, step{2, bad}))},
+		{"last success", "Last success", withEmpty("never", unit(units.DateTimeFromNow, 0)...)},
+		{"unread", "Numbers not read", together(unit(units.Short, 0), inColour(good, step{1, poor}))},
+	})
+}
+
+func scrapeDuration() panel {
+	return lines(8, about{
+		id: 50, title: "Scrape duration", unit: units.Seconds, empty: "never scraped",
+		shows: "How long a scrape takes, and how much of it each collector. Collectors run side by side.",
+		bad:   "Near the scrape timeout: gaps in every graph.",
+		do:    "access_log: the first scrape after a long pause reads all that was written meanwhile. stub_status: NGINX is slow to answer.",
+	}, []query{
+		over("scrape"+atBalancer, `max by (job, instance) (scrape_duration_seconds{`+balancer+`})`),
+		over("{{collector}}"+atBalancer, `max by (job, instance, collector) (fremisn_exporter_collector_duration_seconds{`+balancer+`})`),
+	}, logarithmic)
+}
+
+func scrapeSamples() panel {
+	return lines(8, about{
+		id: 51, title: "Samples a scrape", unit: units.Short, empty: "never scraped",
+		shows: "How many samples the exporter gives at each scrape, and how many series were new.",
+		bad:   "A line that rises for days: labels without bound, although max_series is one.",
+		do:    "See the label sets counted as “other”; use fewer routes.",
+	}, []query{
+		over("samples"+atBalancer, `max by (job, instance) (scrape_samples_scraped{`+balancer+`})`),
+		over("new series"+atBalancer, `max by (job, instance) (scrape_series_added{`+balancer+`})`),
+	}, coloured("samples", idle, "new series", poor))
+}
+
+func collectorTable() panel {
+	return rows(8, about{
+		id: 52, title: "Collectors", unit: units.Number, empty: "–",
+		shows: "Each collector: whether it did its work at the last scrape, and how long it took.",
+		bad:   "FAILS.",
+		do:    "The exporter's log says why, `fremisn-exporter check` what to do.",
+	}, []query{
+		column("success", `min by (job, instance, collector) (fremisn_exporter_collector_success{`+balancer+`})`),
+		column("duration", `max by (job, instance, collector) (fremisn_exporter_collector_duration_seconds{`+balancer+`})`),
+	}, []field{
+		{"collector", "Collector", nil}, {"instance", "Instance", nil},
+		{"success", "Result", inWords(word{1, "ok", good}, word{0, "FAILS", bad})},
+		{"duration", "Duration", unit(units.Seconds, 1)},
+	})
+}
+
+func cpu() panel {
+	return lines(8, about{
+		id: 60, title: "Processor time", unit: units.PercentUnit, empty: "never scraped",
+		shows: "Processor time of the exporter; 100 % is one core.",
+		bad:   "Near 100 % for long: the logs grow faster than one core reads.",
+		do:    "Scrape less often does not help: every line is read once. Write less into the log.",
+	}, []query{over("{{instance}}", rate(byBalancer, "process_cpu_seconds_total", balancer))})
+}
+
+func memory() panel {
+	return lines(8, about{
+		id: 61, title: "Memory", unit: units.BytesIEC, empty: "never scraped",
+		shows: "Memory of the exporter: resident, and in use by Go.",
+		bad:   "A line that rises for days.",
+		do:    "Restart it (no count is lost), and report it with the series count.",
+	}, []query{
+		over("resident"+atBalancer, `max by (job, instance) (process_resident_memory_bytes{`+balancer+`})`),
+		over("in use"+atBalancer, `max by (job, instance) (go_memstats_heap_inuse_bytes{`+balancer+`})`),
+	}, coloured("resident", idle, "in use", good))
+}
+
+func descriptors() panel {
+	return lines(8, about{
+		id: 62, title: "Open files and goroutines", unit: units.Short, empty: "never scraped",
+		shows: "Open file descriptors against their limit (dashed), and goroutines.",
+		bad:   "Near the limit: neither logs nor probes can be opened.",
+		do:    "Many targets need many sockets: raise LimitNOFILE.",
+	}, []query{
+		over("open files"+atBalancer, `max by (job, instance) (process_open_fds{`+balancer+`})`),
+		over("limit of open files"+atBalancer, `max by (job, instance) (process_max_fds{`+balancer+`})`),
+		over("goroutines"+atBalancer, `max by (job, instance) (go_goroutines{`+balancer+`})`),
+	}, coloured("open files", idle, "goroutines", good), dashed("limit of open files", neutral), logarithmic)
+}

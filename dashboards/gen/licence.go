@@ -1,0 +1,175 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/grafana/grafana-foundation-sdk/go/units"
+)
+
+const (
+	licensed = balancer + `,node=~"$node"`
+	byQuota  = "job, instance, node, target, quota"
+	theQuota = "{{quota}} {{node}}" + atBalancer
+)
+
+// Shares of a quota that is used from which on it is high, and too high; FremisnLicenceQuotaHigh fires at the second.
+const (
+	quotaWarns = 0.75
+	quotaHigh  = 0.9
+)
+
+var quotaColours = from(good, step{quotaWarns, look}, step{quotaHigh, bad})
+
+// Days before a certificate ends; FremisnCertificateExpiring fires at the first.
+const (
+	certificateSoon  = 14
+	certificateLater = 30
+)
+
+// licence answers: which quota runs out, when; and which certificate.
+func licence() *board {
+	b := newBoard("fremisn-licence", "Fremisn / Licence and TLS",
+		"What runs out, and when: quotas of FREMIS-N's licence on each node, and certificates that the probes see.")
+	b.row("Does anything run out?")
+	b.line(4, runningOut()...)
+	b.row("Licence: which quota, and when?")
+	b.line(9, quotaTable())
+	b.line(8, quotaOverTime(), quotaForecast())
+	b.row("Licence: is it told at all?")
+	b.line(7, licenceFaults(), licenceUnread())
+	b.row("TLS: which certificate?")
+	b.line(8, certificateTable(), certificateDays())
+	return b
+}
+
+func quotaUsed(selector string) string {
+	return `max by (` + byQuota + `) (fremisn:license_used:ratio{` + selector + `})`
+}
+
+func quota(metric string) string {
+	return `max by (` + byQuota + `) (` + metric + `{` + licensed + `})`
+}
+
+const certificateLeft = `min by (` + byProbe + `) (probe_ssl_earliest_cert_expiry{` + licensed + `}) - time()`
+
+func runningOut() []panel {
+	return []panel{
+		oneStat(6, about{
+			id: 1, title: "Fullest quota", unit: units.PercentUnit, empty: "no licence probe",
+			shows: "The quota of which most is used, over all nodes.",
+			bad:   fmt.Sprintf("Above %g %%. At 100 %% enrolments fail with an error.", 100*quotaHigh),
+			do:    "Order more, or delete what is not needed; the table tells which quota and node.",
+		}, now("{{quota}} {{node}}"+atBalancer, "topk(1, "+quotaUsed(licensed)+")"), decimals(1), quotaColours),
+		oneStat(6, about{
+			id: 2, title: "First quota full in", unit: units.Seconds, empty: "none in sight",
+			shows: "At the pace of the last day, when the first quota is used up.",
+			bad:   "Less than 14 days.",
+			do:    "Order more in time.",
+		}, now("{{quota}} {{node}}"+atBalancer, "bottomk(1, "+quota("fremisn:license_full:seconds")+")"), decimals(0), from(bad, step{14 * day, look}, step{60 * day, good})),
+		oneStat(6, about{
+			id: 3, title: "Licence faults", unit: units.Short, empty: "nothing is probed",
+			shows: "How many probes in the last interval met a licence fault of FREMIS-N, or could not read its usage.",
+			bad:   "Any: the node refuses work, or its licence cannot be told.",
+			do:    "See “Licence faults by node”; then the node's licence server.",
+		}, over("{{instance}}", events(byBalancer, "probe_failures_total", licensed+`,reason="license"`)), decimals(0), from(good, step{1, bad})),
+		oneStat(6, about{
+			id: 4, title: "First certificate ends in", unit: units.Seconds, empty: "no probe uses TLS",
+			shows: "How long the certificate that ends first is still good, of all that the probes see.",
+			bad:   fmt.Sprintf("Less than %d days. Below zero it has ended.", certificateSoon),
+			do:    "Renew it, and reload the server that shows it. The table tells which.",
+		}, now("{{probe}} {{target}}"+atBalancer, "bottomk(1, "+certificateLeft+")"), decimals(0),
+			from(bad, step{certificateSoon * day, look}, step{certificateLater * day, good})),
+	}
+}
+
+const day = 86400
+
+func quotaTable() panel {
+	return rows(24, about{
+		id: 10, title: "Quotas", unit: units.Number, empty: "–",
+		shows: "Every quota of every node: used, allowed, the share, what will be used in 14 days at the pace of the last day, and when it will be full.",
+		bad:   "A share above 90 %, a forecast above what is allowed.",
+		do:    "Order more, or delete what is not needed. Click a node for its page.",
+	}, []query{
+		column("used", quota("fremisn_license_used")),
+		column("allowed", quota("fremisn_license_limit")),
+		column("share", quotaUsed(licensed)),
+		column("forecast", quota("fremisn:license_used:predict14d")),
+		column("full in", quota("fremisn:license_full:seconds")),
+	}, []field{
+		{"node", "Node", linked("Open this node", nodeOfRow)},
+		{"quota", "Quota", nil}, {"target", "Target", nil}, {"instance", "Instance", nil}, {"job", "Job", nil},
+		{"used", "Used", unit(units.Short, 0)},
+		{"allowed", "Allowed", withEmpty("not told", unit(units.Short, 0)...)},
+		{"share", "Share", together(unit(units.PercentUnit, 1), inColour(good, step{quotaWarns, look}, step{quotaHigh, bad}))},
+		{"forecast", "In 14 days", withEmpty("not known yet", unit(units.Short, 0)...)},
+		{"full in", "Full in", withEmpty("not in sight", together(unit(units.Seconds, 0), inColour(bad, step{14 * day, look}, step{60 * day, good}))...)},
+	})
+}
+
+func quotaOverTime() panel {
+	return lines(12, about{
+		id: 11, title: "Share of each quota that is used", unit: units.PercentUnit, empty: "no licence probe",
+		shows: "How much of each quota is used; dashed, where an alert fires.",
+		bad:   "A line at the dashed one. A jump: somebody enrols in bulk.",
+		do:    "See who enrols: requests by route in the Overview.",
+	}, []query{over(theQuota, quotaUsed(licensed))}, bound(quotaHigh), upTo(1))
+}
+
+func quotaForecast() panel {
+	return lines(12, about{
+		id: 12, title: "Used, and in 14 days", unit: units.Short, empty: "no licence probe",
+		shows: "What is used now, what will be in 14 days at the pace of the day before (dashed yellow), and what is allowed (dashed).",
+		bad:   "A forecast above what is allowed.",
+		do:    "Order more before then. A forecast after a bulk import is too high: wait a day.",
+	}, []query{
+		over("used "+theQuota, quota("fremisn_license_used")),
+		over("in 14 days "+theQuota, "clamp_min("+quota("fremisn:license_used:predict14d")+", 0)"),
+		over("allowed "+theQuota, quota("fremisn_license_limit")),
+	}, dashed("in 14 days", look), dashed("allowed", neutral), decimals(0))
+}
+
+func licenceFaults() panel {
+	return bars(12, about{
+		id: 20, title: "Licence faults by node", unit: units.Short, empty: "nothing is probed",
+		shows: "How many probes found one of FREMIS-N's licence messages in the answer, such as “License has not been initialized”.",
+		bad:   "Any bar: the node refuses work.",
+		do:    "Check the node's licence and its way to the licence server.",
+	}, []query{over(theNode, events("job, instance, node", "probe_failures_total", licensed+`,reason="license"`))}, colouredByNode)
+}
+
+func licenceUnread() panel {
+	return bars(12, about{
+		id: 21, title: "Usage that could not be read", unit: units.Short, empty: "no probe reads numbers",
+		shows: "How many times a number was missing in a body that should have held it, by metric.",
+		bad:   "Any for long: the licence is unknown, and no alert can warn.",
+		do:    "Does the node want a token? Has its answer changed? `fremisn-exporter probe` shows it.",
+	}, []query{over("{{metric}} {{node}}"+atBalancer, events("job, instance, node, metric", "probe_metric_errors_total", licensed))})
+}
+
+func certificateTable() panel {
+	return rows(12, about{
+		id: 30, title: "Certificates", unit: units.Number, empty: "–",
+		shows: "For each probe that uses TLS: when the first certificate of its chain ends, and the TLS version.",
+		bad:   fmt.Sprintf("Less than %d days.", certificateSoon),
+		do:    "Renew it, reload the server; the next probe sees the new one.",
+	}, []query{
+		column("ends in", certificateLeft),
+		column("ends", `min by (`+byProbe+`) (probe_ssl_earliest_cert_expiry{`+licensed+`}) * 1000`),
+		column("tls", `max by (`+byProbe+`, version) (probe_tls_version_info{`+licensed+`})`),
+	}, []field{
+		{"node", "Node", nil}, {"probe", "Probe", nil}, {"target", "Target", nil}, {"instance", "Instance", nil},
+		{"ends in", "Ends in", together(unit(units.Seconds, 0), inColour(bad, step{certificateSoon * day, look}, step{certificateLater * day, good}))},
+		{"ends", "Ends", unit(units.DatetimeISO, 0)},
+		{"version", "TLS", nil},
+	})
+}
+
+func certificateDays() panel {
+	return lines(12, about{
+		id: 31, title: "Time left", unit: units.Seconds, empty: "no probe uses TLS",
+		shows: "How long each certificate is still good. It jumps up when it is renewed.",
+		bad:   fmt.Sprintf("Below the dashed line (%d days): renewing has failed.", certificateSoon),
+		do:    "See the log of what renews it.",
+	}, []query{over("{{probe}} {{target}}"+atBalancer, certificateLeft)}, floor(certificateSoon*day))
+}

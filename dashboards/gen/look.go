@@ -1,0 +1,191 @@
+package main
+
+import (
+	"math"
+	"strconv"
+
+	"github.com/grafana/grafana-foundation-sdk/go/cog"
+	"github.com/grafana/grafana-foundation-sdk/go/common"
+	"github.com/grafana/grafana-foundation-sdk/go/dashboard"
+	"github.com/grafana/grafana-foundation-sdk/go/stat"
+	"github.com/grafana/grafana-foundation-sdk/go/timeseries"
+)
+
+// Colours mean one thing each: green is good, yellow wants a look, red wants a person; a node has one of its own.
+const (
+	good    = "green"
+	look    = "yellow"
+	poor    = "orange"
+	bad     = "red"
+	neutral = "text"
+	idle    = "blue"
+	unsure  = "purple"
+)
+
+// nodeColours are fixed for the nodes that this was made for; others get theirs from their name, the same on every panel.
+var nodeColours = []struct{ node, colour string }{
+	{"master", "blue"},
+	{"slave-1", "orange"},
+	{"slave-2", "purple"},
+}
+
+func colouredByNode(p *dashboard.Panel) {
+	for _, n := range nodeColours {
+		override(p, "byRegexp", "/(^|[^-\\w])"+n.node+"($|[^-\\w])/", fixed(n.colour))
+	}
+}
+
+// coloured gives each series whose name begins with a word its colour.
+func coloured(pairs ...string) option {
+	return func(p *dashboard.Panel) {
+		for i := 0; i < len(pairs); i += 2 {
+			override(p, "byRegexp", "/^"+pairs[i]+"($|[^-\\w])/", fixed(pairs[i+1]))
+		}
+	}
+}
+
+func fixed(colour string) dashboard.DynamicConfigValue {
+	return dashboard.DynamicConfigValue{Id: "color", Value: map[string]string{"mode": "fixed", "fixedColor": colour}}
+}
+
+// dashed draws the series whose name begins with word as a thin dashed line without filling: a bound, not a measurement.
+func dashed(word, colour string) option {
+	return func(p *dashboard.Panel) {
+		override(p, "byRegexp", "/^"+word+"/", fixed(colour),
+			dashboard.DynamicConfigValue{Id: "custom.lineStyle", Value: map[string]any{"fill": "dash", "dash": []int{8, 8}}},
+			dashboard.DynamicConfigValue{Id: "custom.fillOpacity", Value: 0},
+			dashboard.DynamicConfigValue{Id: "custom.stacking", Value: map[string]any{"mode": "none", "group": "A"}})
+	}
+}
+
+// A step is a colour from a value on.
+type step struct {
+	from   float64
+	colour string
+}
+
+func threshold(base string, steps []step) dashboard.ThresholdsConfig {
+	t := dashboard.ThresholdsConfig{Mode: dashboard.ThresholdsModeAbsolute, Steps: []dashboard.Threshold{{Color: base}}}
+	for _, s := range steps {
+		t.Steps = append(t.Steps, dashboard.Threshold{Value: cog.ToPtr(math.Round(s.from*1e9) / 1e9), Color: s.colour})
+	}
+	return t
+}
+
+// from colours values: base, and from each step's value on, its colour.
+func from(base string, steps ...step) option {
+	return func(p *dashboard.Panel) {
+		p.FieldConfig.Defaults.Thresholds = cog.ToPtr(threshold(base, steps))
+		if p.Type != "timeseries" {
+			p.FieldConfig.Defaults.Color = &dashboard.FieldColor{Mode: dashboard.FieldColorModeIdThresholds}
+		}
+	}
+}
+
+// bound draws a line into a graph, red beyond it.
+func bound(value float64) option { return bounds(step{value, bad}) }
+
+func bounds(steps ...step) option {
+	return func(p *dashboard.Panel) {
+		from("transparent", steps...)(p)
+		custom := p.FieldConfig.Defaults.Custom.(*timeseries.FieldConfig)
+		custom.ThresholdsStyle = &common.GraphThresholdsStyleConfig{Mode: common.GraphThresholdsStyleModeDashed}
+	}
+}
+
+// floor draws a line into a graph, red below it.
+func floor(value float64) option {
+	return func(p *dashboard.Panel) {
+		bounds(step{value, "transparent"})(p)
+		p.FieldConfig.Defaults.Thresholds.Steps[0].Color = bad
+	}
+}
+
+// A word stands for a value.
+type word struct {
+	value  float64
+	text   string
+	colour string
+}
+
+func mapping(words []word) dashboard.ValueMapping {
+	m := dashboard.ValueMap{Type: dashboard.MappingTypeValueToText, Options: map[string]dashboard.ValueMappingResult{}}
+	for i, w := range words {
+		m.Options[strconv.FormatFloat(w.value, 'g', -1, 64)] = dashboard.ValueMappingResult{
+			Text: cog.ToPtr(w.text), Color: cog.ToPtr(w.colour), Index: cog.ToPtr(int32(i)),
+		}
+	}
+	return dashboard.ValueMapping{ValueMap: &m}
+}
+
+// words stand for all values that a panel can have.
+func words(all ...word) option {
+	return func(p *dashboard.Panel) {
+		p.FieldConfig.Defaults.Mappings = append(p.FieldConfig.Defaults.Mappings, mapping(all))
+		from(neutral)(p)
+	}
+}
+
+// nodeWords are the states of a node in words.
+var nodeWords = []word{
+	{stateUp, "up", good},
+	{stateDown, "DOWN", bad},
+	{stateFailing, "fails requests", poor},
+	{stateOut, "taken out", idle},
+	{stateUnknown, "not probed", unsure},
+}
+
+func decimals(n float64) option {
+	return func(p *dashboard.Panel) { p.FieldConfig.Defaults.Decimals = cog.ToPtr(n) }
+}
+
+func upTo(max float64) option {
+	return func(p *dashboard.Panel) { p.FieldConfig.Defaults.Max = cog.ToPtr(max) }
+}
+
+func logarithmic(p *dashboard.Panel) {
+	custom := p.FieldConfig.Defaults.Custom.(*timeseries.FieldConfig)
+	custom.ScaleDistribution = &common.ScaleDistributionConfig{Type: common.ScaleDistributionLog, Log: cog.ToPtr(10.0)}
+}
+
+// nameOnly shows a stat's name, on the colour of its value.
+func nameOnly(p *dashboard.Panel) {
+	p.Options.(*stat.Options).TextMode = common.BigValueTextModeName
+}
+
+// Looks of a table's column.
+
+func unit(name string, decimals int) []dashboard.DynamicConfigValue {
+	return []dashboard.DynamicConfigValue{{Id: "unit", Value: name}, {Id: "decimals", Value: decimals}}
+}
+
+func withEmpty(text string, looks ...dashboard.DynamicConfigValue) []dashboard.DynamicConfigValue {
+	return append(looks, dashboard.DynamicConfigValue{Id: "noValue", Value: text})
+}
+
+func inColour(base string, steps ...step) []dashboard.DynamicConfigValue {
+	return []dashboard.DynamicConfigValue{
+		{Id: "custom.cellOptions", Value: map[string]string{"type": "color-text"}},
+		{Id: "color", Value: map[string]string{"mode": "thresholds"}},
+		{Id: "thresholds", Value: threshold(base, steps)},
+	}
+}
+
+func inWords(all ...word) []dashboard.DynamicConfigValue {
+	return []dashboard.DynamicConfigValue{
+		{Id: "custom.cellOptions", Value: map[string]string{"type": "color-background", "mode": "basic"}},
+		{Id: "mappings", Value: []dashboard.ValueMapping{mapping(all)}},
+	}
+}
+
+func linked(title, url string) []dashboard.DynamicConfigValue {
+	return []dashboard.DynamicConfigValue{{Id: "links", Value: []map[string]string{{"title": title, "url": url}}}}
+}
+
+func together(looks ...[]dashboard.DynamicConfigValue) []dashboard.DynamicConfigValue {
+	var all []dashboard.DynamicConfigValue
+	for _, l := range looks {
+		all = append(all, l...)
+	}
+	return all
+}

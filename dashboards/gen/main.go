@@ -1,0 +1,70 @@
+// Command gen writes the dashboards: one JSON file each, the same for import by hand and for provisioning. What a
+// dashboard asks and answers stands in the file of its name; panel.go and board.go hold what all of them keep to, and
+// query.go what they ask Prometheus.
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+)
+
+func main() {
+	out := flag.String("out", "..", "the folder that the dashboards are written into")
+	rules := flag.String("rules", "../../alerts/recording.rules.yml", "the recording rules, which hold the objectives")
+	flag.Parse()
+	if err := run(*out, *rules); err != nil {
+		fmt.Fprintln(os.Stderr, "gen:", err)
+		os.Exit(1)
+	}
+}
+
+func run(out, rules string) error {
+	promise, err := readPromise(rules)
+	if err != nil {
+		return err
+	}
+	for name, b := range map[string]*board{
+		"overview":    overview(promise),
+		"node":        node(promise),
+		"saturation":  saturation(),
+		"exporter":    exporter(),
+		"licence-tls": licence(),
+	} {
+		built, err := b.build()
+		if err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+		text, err := encode(built)
+		if err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+		if err := os.WriteFile(filepath.Join(out, name+".json"), text, 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// encode writes JSON as Grafana exports it, keys in order, and with < and > as people write them in a query.
+func encode(v any) ([]byte, error) {
+	text, err := json.Marshal(v)
+	if err != nil {
+		return nil, err
+	}
+	var plain any
+	decoder := json.NewDecoder(bytes.NewReader(text))
+	decoder.UseNumber()
+	if err := decoder.Decode(&plain); err != nil {
+		return nil, err
+	}
+	var b bytes.Buffer
+	encoder := json.NewEncoder(&b)
+	encoder.SetEscapeHTML(false)
+	encoder.SetIndent("", "  ")
+	err = encoder.Encode(plain)
+	return b.Bytes(), err
+}

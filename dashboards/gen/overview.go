@@ -1,0 +1,238 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/grafana/grafana-foundation-sdk/go/units"
+)
+
+// overview answers: is it fine, which node is not, and how much of the promise is left.
+func overview(p promise) *board {
+	b := newBoard("fremisn-overview", "Fremisn / Overview",
+		"Is it fine? Which node is not? How much of what was promised is left? Go on to Node for one node, to Saturation and limits for slots and the limiter.")
+	b.row("Is it fine?")
+	b.line(4, verdict(p)...)
+	b.row("What do clients get?")
+	b.line(8, requests(), failedRequests(), requestLatency(p))
+	b.row("Which node is not fine?")
+	b.line(8, nodeTable(p))
+	b.line(7, nodeStates(24))
+	b.line(8, nodeErrors(), nodeLatency(p), nodeAttempts())
+	b.row("How much of the promise is left?")
+	b.line(8, budgetOverTime(p), budgetBurn(p), slowRequests(p))
+	return b
+}
+
+func verdict(p promise) []panel {
+	return []panel{
+		oneStat(4, about{
+			id: 1, title: "Load balancer", unit: units.Number, empty: "no exporter",
+			shows: "Whether NGINX's status page answers the exporter, a value for each load balancer.",
+			bad:   "DOWN: clients most likely get no answer at all. “exporter down”: nothing is known of this load balancer.",
+			do:    "DOWN: look at NGINX on that machine (`systemctl status nginx`, its error log). “exporter down”: start the exporter, all other panels stand still until then.",
+		}, now("{{instance}}", `min by (job, instance) (nginx_up{`+balancer+`})
+or
+min by (job, instance) (up{`+balancer+`}) * 3 - 1`),
+			words(word{1, "up", good}, word{0, "DOWN", bad}, word{-1, "exporter down", unsure}, word{2, "not watched", idle}),
+			leadsTo("The exporter", exporterURL)),
+		oneStat(4, about{
+			id: 2, title: "Nodes up", unit: units.PercentUnit, empty: "no node is probed",
+			shows: "How many nodes have only successful probes, of those that are probed, now.",
+			bad:   "Fewer than all: that much capacity is gone. None: no request can be served.",
+			do:    "Find the node in the table below and follow its link.",
+		}, now("{{up}} of {{all}}"+atBalancer, nodesUp), nameOnly, from(bad, step{0.001, poor}, step{1, good})),
+		oneStat(4, about{
+			id: 3, title: "Alerts", unit: units.Number, empty: "0",
+			shows: "How many of Fremisn's alerts fire for what is chosen, without the Watchdog, which always does.",
+			bad:   "Any. 0 is only good news while Prometheus evaluates the rules: its Watchdog must fire.",
+			do:    "Open the alert's runbook; the alert tells its address. The red marks in the graphs say when it began.",
+		}, now("firing", `sum(count by (job, instance) (`+firingAlerts+`)) or vector(0)`), decimals(0), from(good, step{1, bad})),
+		oneStat(4, about{
+			id: 4, title: "Error budget left, 30 days", unit: units.PercentUnit, empty: "no requests in 30 days",
+			shows: "What is left of the failures that the promise allows: " + percent(p.availability) + " of the requests in 30 days are served. Requests that the limiter turned away and clients that left do not count; requests that found no free node do.",
+			bad:   "Below a quarter. Below zero the promise is broken.",
+			do:    "Put off risky changes. See below which outcome and which node used it up.",
+		}, now("{{instance}}", budgetLeft("request_errors:ratio_rate30d", "availability")), decimals(1),
+			from(bad, step{0, poor}, step{0.25, look}, step{0.5, good})),
+		oneStat(4, about{
+			id: 5, title: "Served now", unit: units.PercentUnit, empty: "no requests",
+			shows: "The share of requests that were served in the last 5 minutes, counted as the promise does.",
+			bad:   "Below the objective of " + percent(p.availability) + ".",
+			do:    "“Failed requests” tells the outcome: no_live is a lack of slots, error and timeout are a node's fault.",
+		}, over("{{instance}}", "1 - "+sum(byBalancer, "fremisn:request_errors:ratio_rate5m", balancer)), decimals(2),
+			from(bad, step{2*p.availability - 1, poor}, step{p.availability, good}), leadsTo("Slots and limits", saturationURL)),
+		oneStat(4, about{
+			id: 6, title: "p95 latency now", unit: units.Seconds, empty: "no requests",
+			shows: "95 % of the requests that were served took at most this long, as the client sees it.",
+			bad:   fmt.Sprintf("Above %g s, the bound of the promise.", p.bound),
+			do:    "Compare the nodes' p95 below: one slow node, or all of them.",
+		}, over("{{instance}}", quantile("0.95", byBalancer, "nginx_access_request_duration_seconds", balancer+`,outcome="ok"`)), decimals(2),
+			from(good, step{p.bound / 2, look}, step{p.bound, bad})),
+	}
+}
+
+// nodesUp is the share of nodes that are up; how many of how many stands in labels, for a stat shows one number alone.
+const nodesUp = `sum by (job, instance) (fremisn:node_up:min{` + balancer + `,node=~"$node"}) / count by (job, instance) (fremisn:node_up:min{` + balancer + `,node=~"$node"})
+  * on (job, instance) group_left (up) count_values by (job, instance) ("up", sum by (job, instance) (fremisn:node_up:min{` + balancer + `,node=~"$node"}))
+  * on (job, instance) group_left (all) count_values by (job, instance) ("all", count by (job, instance) (fremisn:node_up:min{` + balancer + `,node=~"$node"}))`
+
+func budgetLeft(ratio, objective string) string {
+	return fmt.Sprintf(`1 - sum by (job, instance) (fremisn:%s{%s}) / on () group_left () (1 - fremisn:%s:objective)`, ratio, balancer, objective)
+}
+
+// outcomes of requests that are failures in the promise's sense, with a colour each.
+var outcomes = []struct{ name, colour string }{
+	{"error", bad}, {"timeout", poor}, {"no_live", unsure},
+}
+
+func requests() panel {
+	return stacked(8, about{
+		id: 10, title: "Requests by outcome", unit: units.RequestsPerSecond, empty: "no requests",
+		shows: "Requests a second, by what came of them: ok, client_error (4xx), limited (turned away by the limiter), aborted (the client left), and failures: no_live (no free node), timeout, error.",
+		bad:   "Any share of error, timeout or no_live. A sudden fall of all: clients do not reach NGINX any more.",
+		do:    "no_live or limited: go on to Saturation and limits. error or timeout: see which node, below.",
+	}, []query{over("{{outcome}}"+atBalancer, sum("job, instance, outcome", "fremisn:requests:rate5m", balancer))},
+		coloured("ok", good, "client_error", look, "limited", idle, "aborted", "#808080", "no_live", unsure, "timeout", poor, "error", bad))
+}
+
+func failedRequests() panel {
+	var queries []query
+	var colours []string
+	for _, o := range outcomes {
+		queries = append(queries, over(o.name+atBalancer,
+			zero(byBalancer, balancer, events(byBalancer, "nginx_access_requests_total", balancer+`,outcome="`+o.name+`"`))))
+		colours = append(colours, o.name, o.colour)
+	}
+	return bars(8, about{
+		id: 11, title: "Failed requests", unit: units.Short, empty: "no access log is read",
+		shows: "How many requests failed, by outcome; the legend adds them up for the time range. error: 5xx from a node. timeout: 504. no_live: NGINX had no free node, most often because all slots were taken.",
+		bad:   "Any bar. Each uses up error budget.",
+		do:    "no_live: Saturation and limits. error, timeout: the node table, then that node's page, then its log.",
+	}, queries, coloured(colours...), leadsTo("Slots and limits", saturationURL))
+}
+
+func requestLatency(p promise) panel {
+	var queries []query
+	for _, q := range []string{"0.5", "0.95", "0.99"} {
+		asked := over("p"+q[2:]+map[bool]string{true: "0"}[len(q) == 3]+atBalancer, quantile(q, byBalancer, "nginx_access_request_duration_seconds", balancer+`,outcome="ok"`))
+		if q == "0.99" {
+			asked = asked.withExemplars()
+		}
+		queries = append(queries, asked)
+	}
+	return lines(8, about{
+		id: 12, title: "Latency of served requests", unit: units.Seconds, empty: "no requests",
+		shows: fmt.Sprintf("How long served requests took, from the first byte of the request to the last of the answer: half, 95 %% and 99 %% of them at most this long. The dashed line is the bound: %s are promised within %g s.", percent(p.fast), p.bound),
+		bad:   "p95 above the line. p99 far above p95: a few requests wait for something.",
+		do:    "Compare with the nodes' latency below. If the nodes are fast, clients are slow to send or to read.",
+	}, queries, bound(p.bound), coloured("p50", good, "p95", poor, "p99", bad))
+}
+
+func nodeTable(p promise) panel {
+	return rows(24, about{
+		id: 20, title: "Nodes", unit: units.Number, empty: "none",
+		shows: "Every server in nginx.conf: its state, its share of the attempts, and how it answered in the last 5 minutes. Last failure: the last time in the time range that a probe or an attempt failed. Click a node, or the address of one without a name, for its page.",
+		bad:   "DOWN: its probes fail. “fails requests”: its probes succeed and more than 20 % of the attempts on it fail. A share far from the others', a p95 above theirs, a utilisation above 80 %.",
+		do:    "Click the node. DOWN: start it. “fails requests”: look at its own log, for its health check does not tell.",
+	}, []query{
+		column("state", nodeState(server)),
+		column("share", sum(byServer, "fremisn:node_share:ratio5m", server)),
+		column("p95", sum(byServer, "fremisn:node_response_seconds:p95_5m", server)+" >= 0"),
+		column("errors", sum(byServer, "fremisn:node_errors:ratio_rate5m", server)),
+		column("retries", zero(byServer, server, rate(byServer, "nginx_upstream_retries_total", server))),
+		column("utilisation", sum(byServer, "fremisn:node_utilisation:ratio5m", server)),
+		column("last failure", lastFailure(server)),
+	}, []field{
+		{"node", "Node", linked("Open this node", nodeOfRow)},
+		{"server", "Address", linked("Open this server", serverOfRow)},
+		{"upstream", "Upstream", nil},
+		{"instance", "Instance", nil},
+		{"job", "Job", nil},
+		{"state", "State", inWords(nodeWords...)},
+		{"share", "Share", withEmpty("no traffic", unit(units.PercentUnit, 1)...)},
+		{"p95", "p95", withEmpty("no traffic", together(unit(units.Seconds, 2), inColour(good, step{p.bound / 2, look}, step{p.bound, bad}))...)},
+		{"errors", "Error rate", withEmpty("no traffic", together(unit(units.PercentUnit, 2), inColour(good, step{1 - p.availability, look}, step{failing, bad}))...)},
+		{"retries", "Retries", together(unit(units.RequestsPerSecond, 2), inColour(good, step{0.001, look}))},
+		{"utilisation", "Utilisation", withEmpty("no limit", together(unit(units.PercentUnit, 1), inColour(good, step{nearlyFull, poor}, step{1, bad}))...)},
+		{"last failure", "Last failure", withEmpty("none in this time", unit(units.DateTimeFromNow, 0)...)},
+	})
+}
+
+func nodeStates(width uint32) panel {
+	return timeline(width, about{
+		id: 21, title: "States of the nodes", unit: units.Number, empty: "no server in nginx.conf is known",
+		shows: "The state of every server over time, as in the table.",
+		bad:   "Red, or orange. Two nodes that change at the same moment point to the network or to the load balancer, not to the nodes.",
+		do:    "Click a node for its page, and compare with the marks of restarts and alerts.",
+	}, []query{over(theServer, nodeState(server))}, words(nodeWords...), leadsTo("Open this node", otherNode))
+}
+
+func nodeErrors() panel {
+	return lines(8, about{
+		id: 22, title: "Failed attempts by node", unit: units.PercentUnit, empty: "no attempts",
+		shows: "The share of attempts on each node that failed (5xx, timeout), in 5 minutes. NGINX may have tried another node after that: the client need not have noticed.",
+		bad:   "Above 20 % while the node's probes succeed: it fails real work and looks healthy.",
+		do:    "Click the node. Take it out (`down` in nginx.conf, reload) if it does not recover.",
+	}, []query{over(theServer, sum(byServer, "fremisn:node_errors:ratio_rate5m", server))},
+		colouredByNode, bounds(step{failing, bad}), upTo(1), leadsTo("Open this node", otherNode))
+}
+
+func nodeLatency(p promise) panel {
+	return lines(8, about{
+		id: 23, title: "p95 latency by node", unit: units.Seconds, empty: "no attempts",
+		shows: "95 % of each node's answers took at most this long, in 5 minutes, measured by NGINX. The dashed line is the bound of the promise.",
+		bad:   "One node at twice the others' or more. All of them above the line.",
+		do:    "One: click it and see whether its own work or connecting is slow. All: look at the load, in Saturation and limits.",
+	}, []query{over(theServer, sum(byServer, "fremisn:node_response_seconds:p95_5m", server)+" >= 0")},
+		colouredByNode, bound(p.bound), leadsTo("Open this node", otherNode))
+}
+
+func nodeAttempts() panel {
+	return stacked(8, about{
+		id: 24, title: "Attempts by node", unit: units.RequestsPerSecond, empty: "no attempts",
+		shows: "Attempts a second on each node; a request that is retried is several attempts.",
+		bad:   "A node whose band gets thin while others' grow: NGINX avoids it, after failures or for lack of slots.",
+		do:    "Click the node; compare its share with a fair one in Saturation and limits.",
+	}, []query{over(theServer, zero(byServer, server, sum(byServer, "fremisn:node_attempts:rate5m", server)))},
+		colouredByNode, leadsTo("Open this node", otherNode))
+}
+
+func budgetOverTime(p promise) panel {
+	return lines(8, about{
+		id: 30, title: "Error budget left, 30 days", unit: units.PercentUnit, empty: "no requests in 30 days",
+		shows: "What is left of the allowed failures (" + percent(1-p.availability) + " of the requests in 30 days) at each moment.",
+		bad:   "A steep fall: an outage. A steady fall that reaches zero: the promise does not fit the system.",
+		do:    "Match the fall with the marks of alerts and restarts, and with “Failed requests”.",
+	}, []query{over("left"+atBalancer, budgetLeft("request_errors:ratio_rate30d", "availability"))}, floor(0), upTo(1))
+}
+
+// The paces at which FremisnAvailabilityBudgetBurn fires: over an hour, and over six.
+const (
+	fastBurn = 14.4
+	slowBurn = 6
+)
+
+func budgetBurn(p promise) panel {
+	burn := func(window string) query {
+		return over(window+atBalancer, fmt.Sprintf(`sum by (job, instance) (fremisn:request_errors:ratio_rate%s{%s}) / on () group_left () (1 - fremisn:availability:objective)`, window, balancer))
+	}
+	return lines(8, about{
+		id: 31, title: "Error budget burn", unit: units.Number, empty: "no requests",
+		shows: "How many times faster than allowed requests fail, over 5 minutes, an hour and six hours. At 1 the budget lasts exactly 30 days.",
+		bad:   fmt.Sprintf("Above %g over an hour, or above %d over six: an alert fires, for the budget is gone in days.", fastBurn, slowBurn),
+		do:    "Act now if 5m is high, too; if it is not, the trouble is over and the budget stops falling.",
+	}, []query{burn("5m"), burn("1h"), burn("6h")}, bounds(step{slowBurn, poor}, step{fastBurn, bad}), decimals(1),
+		coloured("5m", look, "1h", poor, "6h", bad))
+}
+
+func slowRequests(p promise) panel {
+	slow := func(window string) query {
+		return over(window+atBalancer, sum(byBalancer, "fremisn:request_slow:ratio_rate"+window, balancer))
+	}
+	return lines(8, about{
+		id: 32, title: "Slow requests", unit: units.PercentUnit, empty: "no served requests",
+		shows: fmt.Sprintf("The share of served requests that took longer than %g s. The dashed line is what is allowed: %s.", p.bound, percent(1-p.fast)),
+		bad:   "Above the line for long.",
+		do:    "See “p95 latency by node”: one slow node, or too much work for all.",
+	}, []query{slow("5m"), slow("1h"), slow("6h")}, bound(1-p.fast), coloured("5m", look, "1h", poor, "6h", bad))
+}

@@ -1,0 +1,150 @@
+package main
+
+import "fmt"
+
+// What is chosen at the top of a dashboard, as matchers. Every selector has one of them: a Prometheus may hold many
+// load balancers, and other people's NGINX metrics too.
+const (
+	balancer = `job=~"$job",instance=~"$instance"`
+	group    = balancer + `,upstream=~"$upstream"`
+	server   = group + `,node=~"$node"`
+)
+
+// Labels to keep.
+const (
+	byBalancer = "job, instance"
+	byGroup    = "job, instance, upstream"
+	byServer   = "job, instance, upstream, server, node"
+)
+
+// Names in legends. The instance tells load balancers apart; the address tells servers without a name apart.
+const (
+	atBalancer = " · {{instance}}"
+	theGroup   = "{{upstream}}" + atBalancer
+	theServer  = "{{node}} {{server}}" + atBalancer
+)
+
+// A query is one expression of a panel.
+type query struct {
+	expr      string
+	legend    string
+	instant   bool // one value now, and nothing where there is none now; not the last of the time range
+	table     bool // rows with labels
+	heatmap   bool // the buckets of a classic histogram
+	exemplars bool
+}
+
+func over(legend, expr string) query { return query{expr: expr, legend: legend} }
+
+func now(legend, expr string) query { return query{expr: expr, legend: legend, instant: true} }
+
+// column is a column of a table; labels become columns too.
+func column(name, expr string) query {
+	return query{expr: expr, legend: name, instant: true, table: true}
+}
+
+func buckets(metric, selector string) query {
+	return query{
+		expr:   fmt.Sprintf(`sum by (le) (increase(%s_bucket{%s}[$__rate_interval]))`, metric, selector),
+		legend: "{{le}}", heatmap: true,
+	}
+}
+
+func (q query) withExemplars() query {
+	q.exemplars = true
+	return q
+}
+
+// quantile of a classic histogram. Without an observation there is none: the comparison drops NaN, which a panel would show.
+func quantile(q, by, metric, selector string) string {
+	return fmt.Sprintf(`histogram_quantile(%s, sum by (%s, le) (rate(%s_bucket{%s}[$__rate_interval]))) >= 0`, q, by, metric, selector)
+}
+
+func rate(by, metric, selector string) string {
+	return fmt.Sprintf(`sum by (%s) (rate(%s{%s}[$__rate_interval]))`, by, metric, selector)
+}
+
+// sum adds up what a selector finds; it also takes away a recorded series' name, which would keep table rows apart.
+func sum(by, metric, selector string) string {
+	return fmt.Sprintf(`sum by (%s) (%s{%s})`, by, metric, selector)
+}
+
+// events counts what has happened since the point before, so that the bars of a panel add up to the truth. increase()
+// would not see the first event of a counter that is born with it, such as the first 502 ever; here it counts, unless
+// the exporter was not scraped before.
+func events(by, metric, selector string) string {
+	return fmt.Sprintf(
+		`clamp_min(sum by (%[1]s) (%[2]s{%[3]s}) - (sum by (%[1]s) (%[2]s{%[3]s} offset $__interval) or sum by (%[1]s) (%[2]s{%[3]s}) * 0), 0)
+  and on (job, instance) up{%[4]s} offset $__interval == 1`, by, metric, selector, balancer)
+}
+
+// zero is 0 where expr is nothing: for each load balancer whose log is read, each group or each server that is known.
+func zero(by, selector, expr string) string {
+	switch by {
+	case byBalancer:
+		return expr + "\nor " + sum(by, "fremisn_exporter_log_lines_total", selector) + " * 0"
+	case byGroup:
+		return expr + "\nor " + servers(by, selector) + " * 0"
+	default:
+		return expr + "\nor " + servers(by, selector) + " * 0\nor " + sum(by, "fremisn:node_attempts:rate5m", selector) + " * 0"
+	}
+}
+
+// servers are those in nginx.conf.
+func servers(by, selector string) string {
+	return sum(by, "nginx_upstream_server_info", selector)
+}
+
+// probed is 1 for a server whose probes all succeed and 0 for one with a probe that fails: found by the node's name, or
+// where the server has none, by its address.
+func probed(selector string) string {
+	return fmt.Sprintf(`min by (%s) (
+  nginx_upstream_server_info{%[2]s,node!=""}
+    * on (job, instance, node) group_left () min by (job, instance, node) (fremisn:node_up:min{%[3]s,node!=""})
+  or
+  label_replace(nginx_upstream_server_info{%[2]s,node=""}, "address", "$1", "server", "(.+)")
+    * on (job, instance, address) group_left () min by (job, instance, address) (fremisn:node_up:min{%[3]s,node=""})
+)`, byServer, selector, balancer)
+}
+
+// failing is the share of failed attempts from which on a node is said to fail real requests; FremisnNodeGrayFailing
+// draws the same line.
+const failing = 0.2
+
+// The states of a node.
+const (
+	stateDown    = 0 // a probe fails
+	stateUp      = 1
+	stateFailing = 2 // probes succeed, and real requests fail
+	stateOut     = 3 // taken out in nginx.conf
+	stateUnknown = 4 // in nginx.conf, and not probed
+)
+
+// nodeState is the first state that fits.
+func nodeState(selector string) string {
+	return fmt.Sprintf(`%s * 0 + %d
+or
+%s == %d
+or
+(%s > %g) * 0 + %d
+or
+%s
+or
+%s * 0 + %d`,
+		servers(byServer, selector+`,state="down"`), stateOut,
+		probed(selector), stateDown,
+		sum(byServer, "fremisn:node_errors:ratio_rate5m", selector), failing, stateFailing,
+		probed(selector),
+		servers(byServer, selector), stateUnknown)
+}
+
+// lastFailure is when a probe or an attempt on a server last failed, within the time range, in milliseconds.
+func lastFailure(selector string) string {
+	failed := "nginx_upstream_attempts_total{" + selector + `,outcome=~"error|timeout"}`
+	return fmt.Sprintf(`max_over_time((time() + 0 * (
+  sum by (%[1]s) (%[2]s) > (sum by (%[1]s) (%[2]s offset $__interval) or sum by (%[1]s) (%[2]s) * 0)
+    and on (job, instance) up{%[3]s} offset $__interval == 1
+  or
+  %[4]s == 0
+))[$__range:$__interval]) * 1000`, byServer, failed, balancer, probed(selector))
+}
