@@ -10,7 +10,7 @@ import (
 // One node: its servers, and the probes whose target is on its address.
 const (
 	chosen  = server + `,server=~"$server"`
-	probes  = balancer + `,node=~"$node",target=~"([a-z]+://)?([^/@]*@)?$server(/.*)?"`
+	probes  = balancer + `,node=~"$node",target=~"(|.*/|.*@)$server(|/.*)"`
 	byProbe = "job, instance, node, probe, target"
 
 	theNode  = "{{node}}" + atBalancer

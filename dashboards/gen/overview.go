@@ -40,7 +40,7 @@ min by (job, instance) (up{`+balancer+`}) * 3 - 1`),
 			shows: "How many nodes have only successful probes, of those that are probed, now.",
 			bad:   "Fewer than all: that much capacity is gone. None: no request can be served.",
 			do:    "Find the node in the table below and follow its link.",
-		}, now("{{up}} of {{all}}"+atBalancer, nodesUp), nameOnly, from(bad, step{0.001, poor}, step{1, good})),
+		}, now("{{up}} of {{all}}"+atBalancer, nodesUp()), nameOnly, from(bad, step{0.001, poor}, step{1, good})),
 		oneStat(4, about{
 			id: 3, title: "Alerts", unit: units.Number, empty: "0",
 			shows: "How many of Fremisn's alerts fire for what is chosen, without the Watchdog, which always does.",
@@ -72,9 +72,15 @@ min by (job, instance) (up{`+balancer+`}) * 3 - 1`),
 }
 
 // nodesUp is the share of nodes that are up; how many of how many stands in labels, for a stat shows one number alone.
-const nodesUp = `sum by (job, instance) (fremisn:node_up:min{` + balancer + `,node=~"$node"}) / count by (job, instance) (fremisn:node_up:min{` + balancer + `,node=~"$node"})
-  * on (job, instance) group_left (up) count_values by (job, instance) ("up", sum by (job, instance) (fremisn:node_up:min{` + balancer + `,node=~"$node"}))
-  * on (job, instance) group_left (all) count_values by (job, instance) ("all", count by (job, instance) (fremisn:node_up:min{` + balancer + `,node=~"$node"}))`
+// Where nginx.conf is not read, all nodes with a name and a probe are meant.
+func nodesUp() string {
+	of := func(how string) string {
+		return fmt.Sprintf(`(%[1]s by (job, instance) (fremisn:server_up:min{%[2]s}) or %[1]s by (job, instance) (fremisn:node_up:min{%[3]s,node=~"$node",node!=""}))`, how, server, balancer)
+	}
+	return of("sum") + "\n  / " + of("count") + `
+  * on (job, instance) group_left (up) count_values by (job, instance) ("up", ` + of("sum") + `)
+  * on (job, instance) group_left (all) count_values by (job, instance) ("all", ` + of("count") + `)`
+}
 
 func budgetLeft(ratio, objective string) string {
 	return fmt.Sprintf(`1 - sum by (job, instance) (fremisn:%s{%s}) / on () group_left () (1 - fremisn:%s:objective)`, ratio, balancer, objective)

@@ -95,16 +95,9 @@ func servers(by, selector string) string {
 	return sum(by, "nginx_upstream_server_info", selector)
 }
 
-// probed is 1 for a server whose probes all succeed and 0 for one with a probe that fails: found by the node's name, or
-// where the server has none, by its address.
+// probed is 1 for a server whose probes all succeed and 0 for one with a probe that fails.
 func probed(selector string) string {
-	return fmt.Sprintf(`min by (%s) (
-  nginx_upstream_server_info{%[2]s,node!=""}
-    * on (job, instance, node) group_left () min by (job, instance, node) (fremisn:node_up:min{%[3]s,node!=""})
-  or
-  label_replace(nginx_upstream_server_info{%[2]s,node=""}, "address", "$1", "server", "(.+)")
-    * on (job, instance, address) group_left () min by (job, instance, address) (fremisn:node_up:min{%[3]s,node=""})
-)`, byServer, selector, balancer)
+	return sum(byServer, "fremisn:server_up:min", selector)
 }
 
 // failing is the share of failed attempts from which on a node is said to fail real requests; FremisnNodeGrayFailing

@@ -1,0 +1,86 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+var whole = about{id: 1, title: "T", shows: "s", bad: "b", do: "d", unit: "s", empty: "e"}
+
+func TestNoPanelWithout(t *testing.T) {
+	for what, change := range map[string]func(*about){
+		"id": func(a *about) { a.id = 0 }, "title": func(a *about) { a.title = "" }, "what it shows": func(a *about) { a.shows = " " },
+		"what is bad": func(a *about) { a.bad = "" }, "what to do": func(a *about) { a.do = "" }, "unit": func(a *about) { a.unit = "" },
+		"text without data": func(a *about) { a.empty = "" },
+	} {
+		a := whole
+		change(&a)
+		asked := over("l", "e")
+		for kind, p := range map[string]panel{
+			"stat": oneStat(4, a, asked), "lines": lines(4, a, []query{asked}), "stacked": stacked(4, a, []query{asked}), "bars": bars(4, a, []query{asked}),
+			"timeline": timeline(4, a, []query{asked}), "heat": heat(4, a, asked), "rows": rows(4, a, []query{asked}, nil),
+		} {
+			if p.err == nil || !strings.Contains(p.err.Error(), "no "+what) {
+				t.Errorf("%s without %s: %v", kind, what, p.err)
+			}
+		}
+	}
+	if p := lines(4, whole, []query{over("l", "e")}); p.err != nil {
+		t.Error(p.err)
+	}
+	if p := lines(4, whole, nil); p.err == nil {
+		t.Error("a panel that asks nothing")
+	}
+}
+
+func TestBoardRefuses(t *testing.T) {
+	asked := over("l", "e")
+	second := whole
+	second.id = 2
+	for name, c := range map[string]struct {
+		line []panel
+		want string
+	}{
+		"a line too narrow": {[]panel{oneStat(12, whole, asked)}, "12 wide"},
+		"a line too wide":   {[]panel{oneStat(12, whole, asked), oneStat(13, second, asked)}, "25 wide"},
+		"an id twice":       {[]panel{oneStat(12, whole, asked), oneStat(12, whole, asked)}, "id 1"},
+		"a faulty panel":    {[]panel{oneStat(24, about{}, asked)}, "no title"},
+	} {
+		b := newBoard("fremisn-x", "X", "x")
+		b.line(4, c.line...)
+		if _, err := b.build(); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestPromise(t *testing.T) {
+	rules := `
+      - record: fremisn:availability:objective
+        expr: vector(0.99)
+      - record: fremisn:latency:objective
+        expr: vector(0.95)
+      - record: x
+        expr: rate(nginx_access_request_duration_seconds_bucket{outcome="ok",le="2.5"}[5m])
+`
+	read := func(text string) (promise, error) {
+		file := filepath.Join(t.TempDir(), "rules.yml")
+		if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return readPromise(file)
+	}
+	if p, err := read(rules); err != nil || p != (promise{0.99, 0.95, 2.5}) {
+		t.Errorf("%+v, %v", p, err)
+	}
+	for _, text := range []string{
+		rules + `        expr: rate(nginx_access_request_duration_seconds_bucket{le="5"}[5m])`,
+		strings.ReplaceAll(rules, "0.99", "x"), strings.ReplaceAll(rules, "le=", "ge="), "",
+	} {
+		if _, err := read(text); err == nil {
+			t.Errorf("taken: %s", text)
+		}
+	}
+}

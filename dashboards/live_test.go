@@ -1,0 +1,524 @@
+package dashboards
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"io"
+	"math"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/fremisn/fremisn-exporter/cmd/fremisn-sim/rig"
+	"github.com/fremisn/fremisn-exporter/cmd/fremisn-sim/sim"
+)
+
+// A scene is all of it, real but for the nodes: NGINX, the exporter, and a Prometheus with the recording rules that
+// scrapes the exporter under two names, as two load balancers.
+type scene struct {
+	dir        string
+	nodes      []*sim.Node
+	balancer   string
+	exporter   *rig.Exporter
+	prometheus *rig.Prometheus
+	client     *http.Client
+}
+
+// second is the name of the second load balancer.
+const second = "lb-2:9113"
+
+// nodeNames are the nodes' names; the last is none, as for a server that the config does not name.
+var nodeNames = []string{"master", "slave-1", "slave-2", ""}
+
+func newScene(t *testing.T) *scene {
+	t.Helper()
+	s := &scene{dir: t.TempDir(), client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64}}}
+	t.Cleanup(s.client.CloseIdleConnections)
+	binary, err := rig.BuildExporter(s.dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, ip := range []string{"127.0.0.231", "127.0.0.18", "127.0.0.17", "127.0.0.16"} {
+		address, err := rig.FreeAddress(ip)
+		if err != nil {
+			t.Fatal(err)
+		}
+		node, err := sim.Start(nodeNames[i], address, sim.Latency{Base: 10 * time.Millisecond, Spread: 40 * time.Millisecond})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(node.Close)
+		s.nodes = append(s.nodes, node)
+	}
+	s.balancer = free(t)
+	status := free(t)
+	if err := rig.WritePages(s.dir); err != nil {
+		t.Fatal(err)
+	}
+	mission := rig.Mission{Listen: s.balancer, Status: status, Formats: []rig.Format{{Name: "access", Format: rig.FullFormat}}, Rate: "50r/s", Read: time.Second, Server: "max_conns=1 fail_timeout=1s"}
+	for _, node := range s.nodes {
+		mission.Nodes = append(mission.Nodes, node.Address)
+	}
+	nginx, err := rig.StartNginx(t.Context(), s.dir, mission.Conf(), s.balancer, status)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { nginx.Stop() })
+	secure := httptest.NewUnstartedServer(http.NotFoundHandler())
+	secure.TLS = &tls.Config{}
+	secure.StartTLS()
+	t.Cleanup(secure.Close)
+	if s.exporter, err = rig.StartExporter(t.Context(), binary, s.dir, s.config(nginx.Conf, secure.URL), ""); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.exporter.Stop() })
+	if s.prometheus, err = rig.StartPrometheus(t.Context(), s.dir, s.scrapes(t), ""); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.prometheus.Stop() })
+	return s
+}
+
+func free(t *testing.T) string {
+	t.Helper()
+	address, err := rig.FreeAddress("127.0.0.1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return address
+}
+
+// config is the exporter's, with everything that panels can show.
+func (s *scene) config(nginxConf, secure string) string {
+	var names, health, quota []string
+	for _, node := range s.nodes {
+		if node.Name != "" {
+			names = append(names, fmt.Sprintf("  - {name: %s, address: %q}", node.Name, node.Address))
+			quota = append(quota, strconv.Quote("http://"+node.Address+"/v1/get-limit-usage"))
+		}
+		health = append(health, strconv.Quote("http://"+node.Address+"/v1/healthcheck"))
+	}
+	return fmt.Sprintf(`nginx: {config: %s}
+nodes:
+%s
+modules:
+  healthcheck: {prober: http, timeout: 1s, http: {preferred_ip_protocol: ip4}}
+  secure: {prober: http, timeout: 1s, http: {valid_status_codes: [404], tls_config: {insecure_skip_verify: true}}}
+  licence:
+    prober: http
+    timeout: 1s
+    http:
+      metrics:
+        - {name: fremisn_license_used, path: current_enrollment, labels: {quota: enrollment}, help: Used.}
+        - {name: fremisn_license_limit, path: maximum_enrollment, labels: {quota: enrollment}, help: Allowed.}
+probes:
+  - {name: health, module: healthcheck, interval: 500ms, targets: [%s]}
+  - {name: licence, module: licence, interval: 500ms, targets: [%s]}
+  - {name: secure, module: secure, interval: 500ms, targets: [%q]}
+`, nginxConf, strings.Join(names, "\n"), strings.Join(health, ", "), strings.Join(quota, ", "), secure)
+}
+
+// scrapes is Prometheus' configuration.
+func (s *scene) scrapes(t *testing.T) string {
+	t.Helper()
+	return fmt.Sprintf(`global: {scrape_interval: 1s, scrape_timeout: 1s, evaluation_interval: 1s}
+rule_files: [%q]
+scrape_configs:
+  - job_name: fremisn-exporter
+    static_configs:
+      - targets: [%q]
+  - job_name: fremisn-exporter-2
+    static_configs:
+      - targets: [%q]
+        labels: {job: fremisn-exporter, instance: %q}
+`, recordingRules(t), s.exporter.Address, s.exporter.Address, second)
+}
+
+func recordingRules(t *testing.T) string {
+	t.Helper()
+	path, err := filepath.Abs("../alerts/recording.rules.yml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// ask sends n requests at once to the load balancer and waits for the answers.
+func (s *scene) ask(ctx context.Context, n int) {
+	var all sync.WaitGroup
+	for range n {
+		all.Go(func() {
+			request, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+s.balancer+"/v1/face/recognition", strings.NewReader(`{"image":"AAAA"}`))
+			if err != nil {
+				return
+			}
+			response, err := s.client.Do(request)
+			if err != nil {
+				return // a client that gave up, or the end of the test
+			}
+			io.Copy(io.Discard, response.Body)
+			response.Body.Close()
+		})
+	}
+	all.Wait()
+}
+
+// trouble is a round of all that panels show: load, a burst beyond slots and limiter, a node that refuses, one that
+// fails, one that hangs, a client that leaves, a licence fault, a licence that fills.
+func (s *scene) trouble(t *testing.T, round int) {
+	t.Helper()
+	s.ask(t.Context(), 2)
+	switch round % 4 {
+	case 0:
+		s.ask(t.Context(), 80)
+	case 1:
+		s.nodes[2].Refuse()
+		s.ask(t.Context(), 3)
+		if err := s.nodes[2].Listen(); err != nil {
+			t.Fatal(err)
+		}
+	case 2:
+		s.nodes[0].Set(sim.Fault{Kind: "fail", Path: "/v1/face"})
+		s.nodes[1].Set(sim.Fault{Kind: "license", Path: "/v1/healthcheck"})
+		s.ask(t.Context(), 4)
+		s.nodes[0].Clear()
+	case 3:
+		s.nodes[1].Set(sim.Fault{Kind: "hang", Path: "/v1/face", Count: 1})
+		s.ask(t.Context(), 4)
+		s.nodes[1].Clear()
+		leaving, leave := context.WithTimeout(t.Context(), 5*time.Millisecond)
+		s.ask(leaving, 1)
+		leave()
+	}
+	for _, node := range s.nodes {
+		node.SetUsage(sim.Usage{CurrentEnrollment: 500 + round, MaximumEnrollment: 1000})
+	}
+}
+
+// A series is one line of an answer: its labels and values, the last of them last.
+type series struct {
+	labels map[string]string
+	values []float64
+}
+
+// ask runs a target as Grafana would: over the last minute, or now.
+func run(t *testing.T, p *rig.Prometheus, q target, c choice) []series {
+	t.Helper()
+	path := "/api/v1/query?query=" + url.QueryEscape(c.in(t, q.Expr))
+	if q.Range {
+		now := time.Now().Unix()
+		path = fmt.Sprintf("/api/v1/query_range?start=%d&end=%d&step=1&query=%s", now-60, now, url.QueryEscape(c.in(t, q.Expr)))
+	}
+	return query(t, p, path)
+}
+
+func query(t *testing.T, p *rig.Prometheus, path string) []series {
+	t.Helper()
+	var answer struct {
+		Status, Error string
+		Data          struct {
+			Result []struct {
+				Metric map[string]string
+				Value  []any
+				Values [][]any
+			}
+		}
+	}
+	if err := p.Get(path, &answer); err != nil {
+		t.Fatalf("%s: %v", path, err)
+	}
+	if answer.Status != "success" {
+		t.Fatalf("%s: %s", path, answer.Error)
+	}
+	var all []series
+	for _, result := range answer.Data.Result {
+		one := series{labels: result.Metric}
+		if result.Value != nil {
+			result.Values = [][]any{result.Value}
+		}
+		for _, pair := range result.Values {
+			text, _ := pair[1].(string)
+			value, err := strconv.ParseFloat(text, 64)
+			if err != nil {
+				t.Fatalf("%s: %v", path, err)
+			}
+			one.values = append(one.values, value)
+		}
+		all = append(all, one)
+	}
+	return all
+}
+
+// TestLive runs every query of every panel on real Prometheus, that scrapes the real exporter, that watches real NGINX.
+func TestLive(t *testing.T) {
+	s := newScene(t)
+	boards := shipped(t)
+	s.await(t, func() error { // what happens before the first scrape is no rise of any counter
+		if up := query(t, s.prometheus, "/api/v1/query?query="+url.QueryEscape("min_over_time(up[2s]) == 1")); len(up) != 2 {
+			return fmt.Errorf("scraped: %v", up)
+		}
+		return nil
+	})
+	s.untilShown(t, boards)
+	t.Run("choices", func(t *testing.T) { s.choices(t, boards) })
+	t.Run("variables", func(t *testing.T) { s.variables(t, boards) })
+	t.Run("annotations", func(t *testing.T) {
+		for _, b := range boards {
+			for _, a := range b.Annotations.List {
+				run(t, s.prometheus, a.Target, everything())
+			}
+		}
+	})
+	t.Run("two load balancers", func(t *testing.T) { s.bothBalancers(t, boards) })
+	t.Run("events add up", s.eventsAddUp)
+	t.Run("states", s.states)
+}
+
+// untilShown makes trouble until at least 95 of 100 panels have something to show, and every query of a shown panel
+// that is there for a count of something has its explicit zero or more.
+func (s *scene) untilShown(t *testing.T, boards []board) {
+	t.Helper()
+	deadline := time.Now().Add(90 * time.Second)
+	for round := 0; ; round++ {
+		s.trouble(t, round)
+		empty, all := s.empty(t, boards)
+		if round >= 8 && len(empty)*20 <= all {
+			t.Logf("%d of %d panels show something after %d rounds; not: %q", all-len(empty), all, round, empty)
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("%d of %d panels show nothing: %q", len(empty), all, empty)
+		}
+	}
+}
+
+// empty are the panels with a query that gives nothing, or nothing but NaN.
+func (s *scene) empty(t *testing.T, boards []board) (empty []string, all int) {
+	t.Helper()
+	for _, b := range boards {
+		for _, p := range b.drawn() {
+			all++
+			for _, q := range p.Targets {
+				if !someValue(run(t, s.prometheus, q, everything())) {
+					empty = append(empty, fmt.Sprintf("%s/%s/%s", b.file, p.Title, q.RefID))
+					break
+				}
+			}
+		}
+	}
+	return empty, all
+}
+
+func someValue(all []series) bool {
+	return slices.ContainsFunc(all, func(one series) bool {
+		return slices.ContainsFunc(one.values, func(v float64) bool { return !math.IsNaN(v) })
+	})
+}
+
+// choices: what Grafana writes for one value or several must be good PromQL, and must find what was chosen.
+func (s *scene) choices(t *testing.T, boards []board) {
+	one := everything()
+	one["job"], one["instance"], one["upstream"] = chosen("fremisn-exporter"), chosen(s.exporter.Address), chosen("fremisn_backend")
+	one["node"] = chosen("master")
+	several := everything()
+	several["job"], several["instance"] = chosen("fremisn-exporter", "another"), chosen(s.exporter.Address, second)
+	several["upstream"], several["node"] = chosen("fremisn_backend", "another"), chosen("slave-1", "slave-2")
+	byAddress := everything()
+	byAddress["server"] = chosen(s.nodes[3].Address)
+	for _, b := range boards {
+		for _, p := range b.drawn() {
+			for _, q := range p.Targets {
+				for name, c := range map[string]choice{"one": one, "several": several} {
+					for _, found := range run(t, s.prometheus, q, c) {
+						instance, node := found.labels["instance"], found.labels["node"]
+						if name == "one" && instance == second || node != "" && !slices.Contains(map[string][]string{"one": {"master"}, "several": {"slave-1", "slave-2"}}[name], node) && strings.Contains(q.Expr, "$node") {
+							t.Errorf("%s/%s/%s: %s chosen, %v found", b.file, p.Title, q.RefID, name, found.labels)
+						}
+					}
+				}
+				if b.file != "node.json" {
+					continue
+				}
+				for _, found := range run(t, s.prometheus, q, byAddress) {
+					if server, is := found.labels["server"]; is && server != s.nodes[3].Address {
+						t.Errorf("%s/%s/%s: %s chosen, %v found", b.file, p.Title, q.RefID, s.nodes[3].Address, found.labels)
+					}
+				}
+			}
+		}
+	}
+	state := named(t, "node.json").panel(t, "State").Targets[0]
+	if found := run(t, s.prometheus, state, byAddress); len(found) != 2 {
+		t.Errorf("a server without a name is found by its address on both load balancers: %v", found)
+	}
+	probes := named(t, "node.json").panel(t, "Probes").Targets[0]
+	for _, found := range run(t, s.prometheus, probes, byAddress) {
+		if !strings.Contains(found.labels["target"], s.nodes[3].Address) {
+			t.Errorf("a probe of another server: %v", found.labels)
+		}
+	}
+}
+
+// variables: each query of a variable offers what there is.
+func (s *scene) variables(t *testing.T, boards []board) {
+	want := map[string][]string{
+		"job": {"fremisn-exporter"}, "instance": {s.exporter.Address, second}, "upstream": {"fremisn_backend"},
+		"node": {"master", "slave-1", "slave-2"},
+	}
+	var servers []string
+	for _, node := range s.nodes {
+		servers = append(servers, node.Address)
+	}
+	want["server"] = servers
+	for _, b := range boards {
+		for _, v := range b.Templating.List {
+			if v.Type == "datasource" {
+				continue
+			}
+			inner := strings.TrimSuffix(strings.TrimPrefix(v.Definition, "label_values("), ")")
+			cut := strings.LastIndex(inner, ",")
+			selector, label := everything().in(t, inner[:cut]), strings.TrimSpace(inner[cut+1:])
+			var answer struct{ Data []string }
+			path := fmt.Sprintf("/api/v1/label/%s/values?match[]=%s", label, url.QueryEscape(selector))
+			if err := s.prometheus.Get(path, &answer); err != nil {
+				t.Fatal(err)
+			}
+			slices.Sort(answer.Data)
+			slices.Sort(want[v.Name])
+			if !slices.Equal(answer.Data, want[v.Name]) {
+				t.Errorf("%s $%s: %q, not %q", b.file, v.Name, answer.Data, want[v.Name])
+			}
+		}
+	}
+}
+
+// bothBalancers: every query whose answer tells the load balancer tells both.
+func (s *scene) bothBalancers(t *testing.T, boards []board) {
+	for _, b := range boards {
+		for _, p := range b.drawn() {
+			for _, q := range p.Targets {
+				if strings.Contains(q.Expr, "topk(") || strings.Contains(q.Expr, "bottomk(") {
+					continue
+				}
+				lines := map[string]int{}
+				for _, found := range run(t, s.prometheus, q, everything()) {
+					if instance, is := found.labels["instance"]; is {
+						lines[instance]++
+					}
+				}
+				if len(lines) > 0 && (lines[second] == 0 || lines[s.exporter.Address] == 0 || len(lines) > 2) {
+					t.Errorf("%s/%s/%s: lines by load balancer: %v", b.file, p.Title, q.RefID, lines)
+				}
+			}
+		}
+	}
+}
+
+// eventsAddUp: bars count what the counter counts, from its very first on.
+func (s *scene) eventsAddUp(t *testing.T) {
+	bars := named(t, "saturation.json").panel(t, "Requests without a free node").Targets[0]
+	shown := map[string]float64{}
+	end := time.Now().Unix() - 2
+	expr := everything().in(t, bars.Expr)
+	for _, found := range query(t, s.prometheus, fmt.Sprintf("/api/v1/query_range?start=%d&end=%d&step=1&query=%s", end-600, end, url.QueryEscape(expr))) {
+		for _, v := range found.values {
+			shown[found.labels["instance"]] += v
+		}
+	}
+	counted := query(t, s.prometheus, fmt.Sprintf("/api/v1/query?time=%d&query=%s", end, url.QueryEscape("sum by (instance) (nginx_upstream_no_live_total)")))
+	if len(counted) != 2 {
+		t.Fatalf("counters: %v", counted)
+	}
+	for _, found := range counted {
+		if got := shown[found.labels["instance"]]; got != found.values[0] || got == 0 {
+			t.Errorf("%s: the bars add up to %g, the counter is %g", found.labels["instance"], got, found.values[0])
+		}
+	}
+}
+
+// states: the table's verdict on each node follows what happens to it.
+func (s *scene) states(t *testing.T) {
+	for _, node := range s.nodes {
+		node.Clear()
+	}
+	state := named(t, "overview.json").panel(t, "Nodes").Targets[0]
+	up := named(t, "overview.json").panel(t, "Nodes up").Targets[0]
+	s.nodes[3].Refuse()
+	s.await(t, func() error {
+		for _, found := range run(t, s.prometheus, state, everything()) {
+			if down := found.labels["server"] == s.nodes[3].Address; down != (found.values[0] == 0) {
+				return fmt.Errorf("state of %v is %g", found.labels, found.values[0])
+			}
+		}
+		return nil
+	})
+	s.await(t, func() error {
+		for _, found := range run(t, s.prometheus, up, everything()) {
+			if found.labels["up"] != "3" || found.labels["all"] != "4" {
+				return fmt.Errorf("nodes up: %v", found)
+			}
+		}
+		return nil
+	})
+	if err := s.nodes[3].Listen(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// await asks until it is so.
+func (s *scene) await(t *testing.T, so func() error) {
+	t.Helper()
+	deadline := time.Now().Add(30 * time.Second)
+	for {
+		err := so()
+		if err == nil {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatal(err)
+		}
+		select {
+		case <-t.Context().Done():
+			t.Fatal(t.Context().Err())
+		case <-time.After(200 * time.Millisecond):
+		}
+	}
+}
+
+// TestEmpty runs every query on a Prometheus that knows nothing but the recording rules: no error, nothing that is not
+// a number, and a text for what is not there.
+func TestEmpty(t *testing.T) {
+	config := fmt.Sprintf("global: {evaluation_interval: 1s}\nrule_files: [%q]\n", recordingRules(t))
+	prometheus, err := rig.StartPrometheus(t.Context(), t.TempDir(), config, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { prometheus.Stop() })
+	for _, b := range shipped(t) {
+		for _, a := range b.Annotations.List {
+			if found := run(t, prometheus, a.Target, everything()); len(found) > 0 {
+				t.Errorf("%s: a mark %q without data: %v", b.file, a.Name, found)
+			}
+		}
+		for _, p := range b.drawn() {
+			for _, q := range p.Targets {
+				found := run(t, prometheus, q, everything())
+				if p.Title == "Alerts" {
+					if len(found) != 1 || found[0].values[0] != 0 {
+						t.Errorf("%s: %v", p.Title, found)
+					}
+				} else if len(found) > 0 {
+					t.Errorf("%s/%s/%s shows %v without data, not %q", b.file, p.Title, q.RefID, found, p.FieldConfig.Defaults.NoValue)
+				}
+			}
+		}
+	}
+}
