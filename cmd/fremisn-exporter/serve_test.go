@@ -60,6 +60,7 @@ func until(t *testing.T, what string, holds func() bool) {
 // A program is the exporter, run in this process.
 type program struct {
 	url    string
+	data   string // its storage path
 	stderr *syncBuffer
 	stop   context.CancelFunc
 	code   chan int
@@ -78,8 +79,8 @@ func startProgramOn(t *testing.T, file string, args ...string) *program {
 	t.Helper()
 	address := freeAddress(t)
 	ctx, stop := context.WithCancel(context.Background())
-	p := &program{url: "http://" + address, stderr: &syncBuffer{}, stop: stop, code: make(chan int, 1)}
-	args = append([]string{"--config", file, "--storage.path", filepath.Join(t.TempDir(), "data"), "--web.listen-address", address}, args...)
+	p := &program{url: "http://" + address, data: filepath.Join(t.TempDir(), "data"), stderr: &syncBuffer{}, stop: stop, code: make(chan int, 1)}
+	args = append([]string{"--config", file, "--storage.path", p.data, "--web.listen-address", address}, args...)
 	go func() { p.code <- run(ctx, args, io.Discard, p.stderr) }()
 	t.Cleanup(func() {
 		stop()

@@ -1,7 +1,6 @@
 package tail
 
 import (
-	"io"
 	"io/fs"
 	"maps"
 	"os"
@@ -19,17 +18,16 @@ func (f *Follower) Resume(p Position, seen time.Time) {
 	for _, c := range p.Done {
 		f.done[fileID{c.Dev, c.Ino}] = true
 	}
-	siblings := f.siblings()
 	// Those of which something was read first: an inode alone may belong to a copy of one of them by now.
 	for _, unread := range []bool{false, true} {
 		for _, c := range p.Cursors {
 			if unread == (c.Head.Len == 0) {
-				f.resume(c, siblings)
+				f.resume(c)
 			}
 		}
 	}
-	f.takeUnseen(siblings, seen)
-	if len(f.waiting) > 0 {
+	f.takeUnseen(seen)
+	if f.isWaiting() {
 		f.seen = seen
 	}
 	// What stands at the path now is opened at once: it may be renamed before the first Read, which tells what is
@@ -38,13 +36,12 @@ func (f *Follower) Resume(p Position, seen time.Time) {
 }
 
 // resume finds a saved generation under whatever name it has now, and opens it, or reads the rest of it.
-func (f *Follower) resume(c Cursor, siblings []sibling) {
-	// A file may be renamed while we look for it: what is not found is looked for again.
-	for range 3 {
-		if f.find(c, siblings) {
-			return
-		}
-		siblings = f.siblings()
+func (f *Follower) resume(c Cursor) {
+	if found, _ := f.search(func(siblings []sibling) bool { return f.find(c, siblings) }); found {
+		return
+	}
+	if c.Head.Len == 0 {
+		return
 	}
 	cause := "the file was deleted, moved to another folder, or truncated while the exporter was down, and no copy of it stands beside the log"
 	if other := f.otherwiseCompressed(); other != "" {
@@ -56,23 +53,21 @@ func (f *Follower) resume(c Cursor, siblings []sibling) {
 // find opens the file that a cursor was read from, or reads the rest of it where that is compressed.
 func (f *Follower) find(c Cursor, siblings []sibling) bool {
 	if c.Head.Len == 0 {
-		f.resumeUnread(c, siblings)
-		return true
+		return f.resumeUnread(c, siblings)
 	}
 	for _, path := range candidates(c, f.path, siblings) {
 		if isGzip(path) {
-			if f.restOfGzip(c, path) {
+			if f.restOfFile(c, path) {
 				return true
 			}
 			continue
 		}
-		file, err := openLog(path)
+		file, info, err := openLog(path)
 		if err != nil {
 			continue
 		}
 		g := &generation{Cursor: c, file: file, grown: f.now(), size: c.Offset}
-		info, err := file.Stat()
-		if err != nil || !info.Mode().IsRegular() || f.isOpen(info) || !g.recall() {
+		if !info.Mode().IsRegular() || f.isOpen(info) || !g.recall() {
 			file.Close()
 			continue
 		}
@@ -86,16 +81,25 @@ func (f *Follower) find(c Cursor, siblings []sibling) bool {
 
 // resumeUnread opens a saved generation of which nothing has been read: any file would fit, so it is the inode that
 // tells. Where it is gone nothing is: what it held by then is among the files that have not been seen.
-func (f *Follower) resumeUnread(c Cursor, siblings []sibling) {
+func (f *Follower) resumeUnread(c Cursor, siblings []sibling) bool {
 	for _, s := range siblings {
-		if idOf(s.info) != (fileID{c.Dev, c.Ino}) || isGzip(s.path) || f.isKnown(s) {
+		if idOf(s.info) != (fileID{c.Dev, c.Ino}) || isGzip(s.path) || f.isOpen(s.info) {
 			continue
 		}
-		if file, err := openLog(s.path); err == nil {
-			f.generations = append(f.generations, &generation{Cursor: Cursor{Path: s.path, Dev: c.Dev, Ino: c.Ino}, file: file, grown: f.now()})
+		content, err := openContent(s.path)
+		if err != nil {
+			return false
 		}
-		return
+		if !os.SameFile(content.info, s.info) || f.isKnown(content) {
+			content.close()
+			return false
+		}
+		g := &generation{Cursor: Cursor{Path: s.path}, file: content.file, grown: f.now()}
+		g.Dev, g.Ino = identity(content.info)
+		f.generations = append(f.generations, g)
+		return true
 	}
+	return false
 }
 
 func (f *Follower) isOpen(info fs.FileInfo) bool {
@@ -131,8 +135,16 @@ func candidates(c Cursor, path string, siblings []sibling) []string {
 
 // takeUnseen adds generations that have come and gone since the log was last looked at. A file that was finished
 // before has not changed since; a copy of a known one begins as that does. A file that cannot be taken yet, one that
-// is just being compressed or renamed, is waited for: the next look goes back as far as this one.
-func (f *Follower) takeUnseen(siblings []sibling, seen time.Time) {
+// is just being compressed, is waited for: the next look goes back as far as this one.
+func (f *Follower) takeUnseen(seen time.Time) {
+	_, settled := f.search(func(siblings []sibling) bool {
+		f.takeUnseenOf(siblings, seen)
+		return false
+	})
+	f.unsettled = !settled
+}
+
+func (f *Follower) takeUnseenOf(siblings []sibling, seen time.Time) {
 	heads := f.heads()
 	current, _ := os.Stat(f.path)
 	waited := f.waiting
@@ -140,7 +152,7 @@ func (f *Follower) takeUnseen(siblings []sibling, seen time.Time) {
 	for _, s := range plainFirst(siblings) {
 		isPast := s.changed.Before(seen.Add(-clockSlack))
 		isCurrent := current != nil && os.SameFile(current, s.info)
-		if !s.rotated || isPast || isCurrent || f.isGlob && !isGzip(s.path) || f.done[idOf(s.info)] {
+		if !s.rotated || isPast || isCurrent || f.isGlob && !isGzip(s.path) || f.done[idOf(s.info)] || f.isOpen(s.info) {
 			continue
 		}
 		state := stateOf(s)
@@ -169,46 +181,42 @@ func (f *Follower) heads() map[Fingerprint]bool {
 
 // takeIfUnseen takes a file that is like nothing that is known. It is false where that cannot be told, or done, yet.
 func (f *Follower) takeIfUnseen(s sibling, heads map[Fingerprint]bool) bool {
-	// First, for what is half written now may be whole a moment later, and is like nothing that is known.
-	if isGzip(s.path) && !isWhole(s.path) {
-		return false
-	}
-	if f.isKnown(s) {
-		return true
-	}
-	head, err := headOfAny(s.path)
+	content, err := openContent(s.path)
 	if err != nil {
 		return false
 	}
+	taken := false
+	defer func() {
+		if !taken {
+			content.close()
+		}
+	}()
+	switch {
+	case !os.SameFile(content.info, s.info): // it was renamed meanwhile, and is looked for again
+		return false
+	case !content.isWhole(): // first, for what is half written now may be whole a moment later, and is like nothing that is known
+		return false
+	case f.isKnown(content):
+		return true
+	}
+	start, err := content.start(headLen)
+	if err != nil {
+		return false
+	}
+	head := fingerprint(start)
 	if head.Len > 0 && heads[head] {
 		return true
 	}
-	var from Cursor
-	grown := f.grownSince(s)
-	if grown >= 0 {
-		from = f.finished[grown]
-	}
-	if !f.takeFrom(from, s) {
-		return false
-	}
 	heads[head] = true
-	if grown >= 0 {
-		f.finished = slices.DeleteFunc(f.finished, func(c Cursor) bool { return c == from })
+	var from Cursor
+	if grown := f.grownSince(content); grown >= 0 {
+		from = f.finished[grown]
+		f.finished = slices.Delete(f.finished, grown, grown+1)
 	} else {
 		f.sink.Rotated("renamed")
 	}
+	taken = f.take(from, s.path, content)
 	return true
-}
-
-// isWhole tells whether a compressed file can be read to its end.
-func isWhole(path string) bool {
-	content, err := openContent(path)
-	if err != nil {
-		return false
-	}
-	defer content.close()
-	_, whole := content.fits(Cursor{})
-	return whole
 }
 
 // A fileState tells a file that has not changed since from all others.
@@ -237,140 +245,92 @@ func (f *Follower) giveUp() {
 	}
 }
 
-// isWaiting tells whether files are waited for.
+// isWaiting tells whether files must be looked for again.
 func (f *Follower) isWaiting() bool {
 	for state := range f.waiting {
 		if !f.givenUp[state] {
 			return true
 		}
 	}
-	return false
+	return f.unsettled
 }
 
 // grownSince is which of the generations that were let go has been written since, by a worker that is very late; -1
 // where it is none of them.
-func (f *Follower) grownSince(s sibling) int {
-	return slices.IndexFunc(f.finished, func(c Cursor) bool { return c.Offset > 0 && f.holds(s.path, c, false) })
+func (f *Follower) grownSince(content *content) int {
+	return slices.IndexFunc(f.finished, func(c Cursor) bool { return c.Offset > 0 && content.holds(c) })
 }
 
-// takeFrom reads or opens a generation from a cursor on; the zero Cursor is its beginning. It is false where the file
-// is not whole yet, or is no longer the one that was looked at.
-func (f *Follower) takeFrom(c Cursor, s sibling) bool {
-	c.Path = s.path
-	if isGzip(s.path) {
-		return f.restOfGzip(c, s.path)
-	}
-	file, err := openLog(s.path)
-	if err != nil {
+// take reads or opens a generation from a cursor on; the zero Cursor is its beginning. It tells whether the file is
+// kept open.
+func (f *Follower) take(c Cursor, path string, content *content) (opened bool) {
+	c.Path = path
+	g := &generation{Cursor: c, file: content.file, grown: f.now(), size: c.Offset}
+	if content.gzip || !g.recall() {
+		f.restOf(c, content)
 		return false
 	}
-	g := &generation{Cursor: c, file: file, grown: f.now(), size: c.Offset}
-	info, err := file.Stat()
-	if err != nil || !os.SameFile(info, s.info) || !g.recall() {
-		file.Close()
-		return false
-	}
-	g.Dev, g.Ino = identity(info)
+	g.Dev, g.Ino = identity(content.info)
 	f.insert(g)
 	return true
 }
 
-// isKnown tells whether a file is a generation that is followed, or was, or a copy of one.
-func (f *Follower) isKnown(s sibling) bool {
+// isKnown tells whether a file is a copy of a generation that is followed, or one that was, and nothing more.
+func (f *Follower) isKnown(content *content) bool {
 	for _, g := range f.generations {
-		if (fileID{g.Dev, g.Ino}) == idOf(s.info) || g.Head.Len > 0 && f.holds(s.path, g.Cursor, false) {
+		if g.Head.Len > 0 && content.holds(g.Cursor) {
 			return true
 		}
 	}
 	for _, c := range f.finished {
-		if c.Offset > 0 && f.holds(s.path, c, true) {
+		if size, fits := content.fits(c); c.Offset > 0 && fits && size == c.Offset {
 			return true
 		}
 	}
 	return false
-}
-
-// holds tells whether a file holds what was read up to a cursor; whole asks that there is nothing behind it.
-func (f *Follower) holds(path string, c Cursor, whole bool) bool {
-	content, err := openContent(path)
-	if err != nil {
-		return false
-	}
-	defer content.close()
-	if content.gzip {
-		size, fits := content.fits(c)
-		return fits && (!whole || size == c.Offset)
-	}
-	info, err := content.file.Stat()
-	return err == nil && info.Size() >= c.Offset && (!whole || info.Size() == c.Offset) && c.fits(content.file)
-}
-
-// restOfGzip hands out what a compressed generation holds behind the cursor, if it is that generation. A compressed
-// file is never written again: one that can be read to its end is whole.
-func (f *Follower) restOfGzip(c Cursor, path string) bool {
-	content, err := openContent(path)
-	if err != nil {
-		return false
-	}
-	defer content.close()
-	size, fits := content.fits(c)
-	if !fits {
-		return false
-	}
-	end, err := content.end(size)
-	if err != nil {
-		return false
-	}
-	from, err := content.fromStart()
-	if err != nil {
-		return false
-	}
-	if _, err := io.CopyN(io.Discard, from, c.Offset); err != nil {
-		return false
-	}
-	g := &generation{Cursor: c}
-	if err := f.reader.stream(g, from, f.sink); err != nil {
-		f.sink.Gap(GapUnreadable, path, c.Offset, size, err.Error())
-	}
-	end.Path = path
-	f.finish(end)
-	return true
 }
 
 // readCopy hands out what a truncated generation held behind its cursor, if a copy of it stands beside the log.
 func (f *Follower) readCopy(g *generation) bool {
-	for _, s := range slices.Backward(f.siblings()) {
-		switch {
-		case idOf(s.info) == (fileID{g.Dev, g.Ino}), s.info.Size() == 0:
-		case isGzip(s.path):
-			if f.restOfGzip(g.Cursor, s.path) {
+	found, _ := f.search(func(siblings []sibling) bool {
+		for _, s := range slices.Backward(siblings) {
+			if idOf(s.info) != (fileID{g.Dev, g.Ino}) && s.info.Size() > 0 && f.restOfFile(g.Cursor, s.path) {
 				return true
 			}
-		case f.restOfCopy(g.Cursor, s):
-			return true
 		}
-	}
-	return false
+		return false
+	})
+	return found
 }
 
-// restOfCopy hands out what a plain copy holds behind the cursor, if it is a copy of what that was read from.
-func (f *Follower) restOfCopy(c Cursor, s sibling) bool {
-	file, err := openLog(s.path)
+// restOfFile hands out what a file holds behind the cursor, if it holds what that was read from.
+func (f *Follower) restOfFile(c Cursor, path string) bool {
+	content, err := openContent(path)
 	if err != nil {
 		return false
 	}
-	defer file.Close()
-	copied := &generation{Cursor: c, file: file}
-	if !copied.recall() {
+	defer content.close()
+	if _, fits := content.fits(c); !fits {
 		return false
 	}
-	copied.Path = s.path
-	// No checkpoint on the way: the cursor that would be committed is that of the log, not of its copy.
-	if err := f.reader.read(copied, s.info.Size(), noCheckpoints{f.sink}); err != nil {
-		f.sink.Gap(GapUnreadable, s.path, copied.Offset, s.info.Size(), err.Error())
-	}
-	f.finish(copied.Cursor)
+	c.Path = path
+	f.restOf(c, content)
 	return true
+}
+
+// restOf hands out what a content holds behind the cursor. It is not followed further: a copy is not written, nor is
+// what has been compressed.
+func (f *Follower) restOf(c Cursor, content *content) {
+	g, rest, err := content.after(c)
+	if err == nil {
+		// No checkpoint on the way: the cursor that would be committed is that of the log, not of its copy.
+		err = f.reader.read(g, rest, noCheckpoints{f.sink})
+		c = g.Cursor
+	}
+	if err != nil {
+		f.sink.Gap(GapUnreadable, c.Path, c.Offset, -1, err.Error())
+	}
+	f.finish(c)
 }
 
 // noCheckpoints is a Sink for what is no generation of its own.

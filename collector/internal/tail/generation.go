@@ -34,6 +34,12 @@ func (g *generation) passed(b []byte) {
 	g.Last = fingerprint(g.last)
 }
 
+// Write makes a generation pass what is copied to it.
+func (g *generation) Write(b []byte) (int, error) {
+	g.passed(b)
+	return len(b), nil
+}
+
 // recall tells whether the file is the one that the cursor was read from, and if so takes up its bytes.
 func (g *generation) recall() bool {
 	if !g.isSane() {

@@ -101,8 +101,11 @@ func anyOrder(t *testing.T, random *rand.Rand) {
 	for line := range want {
 		if got[line] != 1 {
 			for _, s := range l.f.siblings() {
-				text, err := firstBytes(s.path, 1<<20)
+				content, err := openContent(s.path)
 				l.must(err)
+				text, err := content.start(1 << 20)
+				l.must(err)
+				content.close()
 				if bytes.Contains(text, []byte(line)) {
 					t.Logf("it is in %s, changed %s ago", s.path, l.now.Sub(s.changed))
 				}

@@ -1,9 +1,7 @@
 package tail
 
 import (
-	"bufio"
 	"bytes"
-	"errors"
 	"io"
 )
 
@@ -18,15 +16,14 @@ type reader struct {
 	buffer []byte
 }
 
-// read hands out g's whole lines from its offset up to end.
-func (r *reader) read(g *generation, end int64, sink Sink) error {
+// read hands out whole lines from a file's bytes, which begin at g's offset.
+func (r *reader) read(g *generation, from io.Reader, sink Sink) error {
 	if r.buffer == nil {
 		r.buffer = make([]byte, blockSize)
 	}
 	kept := 0 // bytes of a line begun, at the buffer's start
-	at := g.Offset
-	checkpoint := at + checkpointBytes
-	for at < end {
+	checkpoint := g.Offset + checkpointBytes
+	for {
 		if kept == len(r.buffer) {
 			if kept >= MaxLine {
 				sink.TooLong()
@@ -37,9 +34,7 @@ func (r *reader) read(g *generation, end int64, sink Sink) error {
 				r.buffer = append(r.buffer, make([]byte, len(r.buffer))...)
 			}
 		}
-		space := r.buffer[kept:min(int64(len(r.buffer)), int64(kept)+end-at)]
-		n, err := g.file.ReadAt(space, at)
-		at += int64(n)
+		n, err := from.Read(r.buffer[kept:])
 		if n > 0 {
 			kept = r.handOut(g, kept+n, sink)
 		}
@@ -47,7 +42,7 @@ func (r *reader) read(g *generation, end int64, sink Sink) error {
 			sink.Checkpoint()
 			checkpoint = g.Offset + checkpointBytes
 		}
-		if err == io.EOF || n == 0 {
+		if err == io.EOF {
 			break
 		}
 		if err != nil {
@@ -79,40 +74,4 @@ func (r *reader) handOut(g *generation, n int, sink Sink) (kept int) {
 		block = block[last+1:]
 	}
 	return copy(r.buffer, block)
-}
-
-// stream hands out what is left of a stream; g tells where it begins.
-func (r *reader) stream(g *generation, content io.Reader, sink Sink) error {
-	lines := bufio.NewReaderSize(content, blockSize)
-	var block []byte
-	for {
-		line, err := lines.ReadSlice('\n')
-		block = append(block, line...)
-		switch {
-		case err == nil && g.Skipping:
-			g.Skipping, block = false, block[:0]
-		case err == nil && len(block) >= blockSize/2:
-			sink.Lines(block)
-			block = block[:0]
-		case errors.Is(err, bufio.ErrBufferFull):
-			if last := bytes.LastIndexByte(block, '\n'); last >= 0 && !g.Skipping {
-				sink.Lines(block[:last+1])
-				block = append(block[:0], block[last+1:]...)
-			}
-			if len(block) >= MaxLine && !g.Skipping {
-				sink.TooLong()
-				g.Skipping = true
-			}
-			if g.Skipping {
-				block = block[:0]
-			}
-		case err == io.EOF:
-			if last := bytes.LastIndexByte(block, '\n'); last >= 0 && !g.Skipping {
-				sink.Lines(block[:last+1])
-			}
-			return nil
-		case err != nil:
-			return err
-		}
-	}
 }

@@ -2,11 +2,11 @@ package tail
 
 import (
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
-	"sort"
 	"strings"
 	"time"
 )
@@ -67,8 +67,35 @@ func (f *Follower) siblings() []sibling {
 			found = append(found, sibling{path, info, info.ModTime(), rotated})
 		}
 	})
-	sort.Slice(found, func(i, j int) bool { return found[i].changed.Before(found[j].changed) })
+	slices.SortStableFunc(found, func(a, b sibling) int { return a.changed.Compare(b.changed) })
 	return found
+}
+
+// maxLooks is how often files are looked for that are being renamed meanwhile.
+const maxLooks = 10
+
+// search looks for something among the files beside the log until it is found, or all have been seen: while files are
+// renamed, each may stand under no name that was listed.
+func (f *Follower) search(look func([]sibling) bool) (found, settled bool) {
+	for range maxLooks {
+		siblings := f.siblings()
+		if look(siblings) {
+			return true, true
+		}
+		if maps.Equal(idsByName(siblings), idsByName(f.siblings())) {
+			return false, true
+		}
+	}
+	return false, false
+}
+
+// idsByName tells which file stands under which name.
+func idsByName(siblings []sibling) map[string]fileID {
+	ids := map[string]fileID{}
+	for _, s := range siblings {
+		ids[s.path] = idOf(s.info)
+	}
+	return ids
 }
 
 // otherwiseCompressed names a file that may hold what is missed, and cannot be read.

@@ -12,6 +12,7 @@ package tail
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -68,6 +69,7 @@ type Follower struct {
 	unsure      bool                    // there may be copies that have not been seen
 	waiting     map[fileState]time.Time // files that cannot be taken yet, since when
 	givenUp     map[fileState]bool      // those that are waited for no longer
+	unsettled   bool                    // files were renamed as long as they were looked for
 	seen        time.Time               // when the log was last looked at
 }
 
@@ -146,7 +148,7 @@ func (f *Follower) readOpen() []error {
 	}
 	if f.unsure {
 		f.unsure = false
-		f.takeUnseen(f.siblings(), f.seen)
+		f.takeUnseen(f.seen)
 		for _, g := range f.generations {
 			if err := f.readOn(g); err != nil {
 				errs = append(errs, err)
@@ -246,25 +248,28 @@ func (f *Follower) look(path string) error {
 	if err := regular(path, info); err != nil {
 		return err
 	}
-	id := idOf(info)
-	if f.done[id] {
-		return nil
-	}
+	name := path
 	// The name behind a symbolic link: the link may point elsewhere by the time that the file is looked for.
 	if real, err := filepath.EvalSymlinks(path); err == nil {
-		path = real
+		name = real
 	}
-	for _, g := range f.generations {
-		if (fileID{g.Dev, g.Ino}) == id {
-			g.Path = path
-			return nil
-		}
+	if f.done[idOf(info)] || f.isOpenAt(name, info) {
+		return nil
 	}
-	file, err := openLog(path)
+	file, info, err := openLog(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
 	if err != nil {
 		return err
 	}
-	g := &generation{Cursor: Cursor{Path: path, Dev: id.dev, Ino: id.ino}, file: file, grown: f.now()}
+	// It may be another file by now than the one that was looked at.
+	if err := regular(path, info); err != nil || f.done[idOf(info)] || f.isOpenAt(name, info) {
+		file.Close()
+		return err
+	}
+	g := &generation{Cursor: Cursor{Path: name}, file: file, grown: f.now()}
+	g.Dev, g.Ino = identity(info)
 	if !f.started && !f.fromStart && len(f.generations) == 0 {
 		if err := g.skipToEnd(); err != nil {
 			file.Close()
@@ -275,6 +280,17 @@ func (f *Follower) look(path string) error {
 	return nil
 }
 
+// isOpenAt tells whether a file is followed, and if so notes its name.
+func (f *Follower) isOpenAt(path string, info fs.FileInfo) bool {
+	for _, g := range f.generations {
+		if (fileID{g.Dev, g.Ino}) == idOf(info) {
+			g.Path = path
+			return true
+		}
+	}
+	return false
+}
+
 // add makes g the newest generation. Others may have come and gone since the log was last looked at.
 func (f *Follower) add(g *generation) {
 	f.generations = append(f.generations, g)
@@ -282,7 +298,7 @@ func (f *Follower) add(g *generation) {
 		f.sink.Rotated("renamed")
 	}
 	if f.started && !f.isGlob {
-		f.takeUnseen(f.siblings(), f.seen)
+		f.takeUnseen(f.seen)
 	}
 }
 
@@ -319,7 +335,7 @@ func (f *Follower) readOn(g *generation) error {
 	if g.size == g.Offset {
 		return nil
 	}
-	if err := f.reader.read(g, g.size, f.sink); err != nil {
+	if err := f.reader.read(g, io.NewSectionReader(g.file, g.Offset, g.size-g.Offset), f.sink); err != nil {
 		return fmt.Errorf("%s: %w", g.Path, err)
 	}
 	return nil
@@ -384,14 +400,20 @@ func regular(path string, info fs.FileInfo) error {
 	return fmt.Errorf("%s is no regular file (%s)", path, mode.Type())
 }
 
-func openLog(path string) (*os.File, error) {
+// openLog opens a file, and tells which one it is: by the time of opening, a path may be that of another than before.
+func openLog(path string) (*os.File, fs.FileInfo, error) {
 	// Not blocking: between Stat and Open the path may have become a pipe.
 	file, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK|syscall.O_CLOEXEC, 0)
 	if errors.Is(err, fs.ErrPermission) {
-		return nil, fmt.Errorf("%s may not be read by this user (uid %d); let it be in the file's group, on Debian: adduser USER adm", path, os.Getuid())
+		return nil, nil, fmt.Errorf("%s may not be read by this user (uid %d); let it be in the file's group, on Debian: adduser USER adm", path, os.Getuid())
 	}
 	if err != nil {
-		return nil, fmt.Errorf("cannot be opened: %w", err)
+		return nil, nil, fmt.Errorf("cannot be opened: %w", err)
 	}
-	return file, nil
+	info, err := file.Stat()
+	if err != nil {
+		file.Close()
+		return nil, nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return file, info, nil
 }

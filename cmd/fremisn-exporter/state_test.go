@@ -1,0 +1,105 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestReloadKeepsCounters: a log that stays keeps its counts and its place; changed routes hold from the next line.
+func TestReloadKeepsCounters(t *testing.T) {
+	dir := t.TempDir()
+	log, file := filepath.Join(dir, "access.log"), filepath.Join(dir, "probes.yml")
+	config := func(format, routes string) {
+		t.Helper()
+		text := "nginx:\n  access_logs: [{path: " + log + ", start: beginning, format: '" + format + "'}]\n  routes: [" + routes + "]\n"
+		if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	line := func(text string) {
+		t.Helper()
+		f, err := os.OpenFile(log, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o644)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := f.WriteString(text + "\n"); err != nil {
+			t.Fatal(err)
+		}
+		if err := f.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	config(`"$request" $status $request_time`, "")
+	line(`"GET /a HTTP/1.1" 200 0.001`)
+	p := startProgramOn(t, file, "--web.enable-lifecycle")
+	reload := func() {
+		t.Helper()
+		if status, body, _ := p.ask(t, "POST", "/-/reload"); status != 200 {
+			t.Fatal(body)
+		}
+	}
+	want := func(lines ...string) {
+		t.Helper()
+		_, body, _ := p.get(t, "/metrics", "Accept: text/plain")
+		for _, l := range lines {
+			if !strings.Contains(body, "\n"+l+"\n") {
+				t.Errorf("missing: %s", l)
+			}
+		}
+	}
+	old := `nginx_access_requests_total{code="200",log="access",method="GET",outcome="ok",route=""}`
+	want(old + " 1")
+	line(`"GET /a HTTP/1.1" 200 0.001`) // before the reload: of the old config
+	config(`"$request" $status $request_time`, `{name: a, match: "^/a"}`)
+	reload()
+	line(`"GET /a HTTP/1.1" 200 0.001`)
+	routed := `nginx_access_requests_total{code="200",log="access",method="GET",outcome="ok",route="a"}`
+	want(old+" 2", routed+" 1", `nginx_access_request_duration_seconds_count{log="access",outcome="ok",route=""} 2`)
+	config(`$status "$request" $request_time`, `{name: a, match: "^/a"}`)
+	reload()
+	line(`200 "GET /a HTTP/1.1" 0.001`)
+	want(old+" 2", routed+" 2", `fremisn_exporter_log_lines_total{log="access",result="parsed"} 4`, `fremisn_exporter_log_lines_total{log="access",result="malformed"} 0`)
+}
+
+// TestDiskThatRefuses: where the state cannot be written, scrapes go on with fresh numbers, and it heals by itself.
+func TestDiskThatRefuses(t *testing.T) {
+	dir := t.TempDir()
+	log, file := filepath.Join(dir, "access.log"), filepath.Join(dir, "probes.yml")
+	write := func(path, text string) {
+		t.Helper()
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(file, "nginx: {access_logs: [{path: "+log+", start: beginning, format: $status}]}\n")
+	write(log, "200\n")
+	p := startProgramOn(t, file)
+	scrape := func() string { t.Helper(); _, body, _ := p.get(t, "/metrics", "Accept: text/plain"); return body }
+	scrape()
+	// Not by permissions, which root does not heed: a folder stands where the new record would be written.
+	obstacle := filepath.Join(p.data, "access.state.new")
+	if err := os.MkdirAll(filepath.Join(obstacle, "in the way"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	write(log, "200\n200\n200\n")
+	body := scrape()
+	for _, want := range []string{`fremisn_exporter_log_lines_total{log="access",result="parsed"} 3`, `fremisn_exporter_state_commits_total{result="failed"} 1`} {
+		if !strings.Contains(body, "\n"+want+"\n") {
+			t.Errorf("missing: %s", want)
+		}
+	}
+	if err := os.RemoveAll(obstacle); err != nil {
+		t.Fatal(err)
+	}
+	healed := time.Now()
+	body = scrape()
+	if !strings.Contains(body, `fremisn_exporter_state_commits_total{result="failed"} 1`) || !strings.Contains(p.stderr.String(), "state is saved again") {
+		t.Errorf("not healed:\n%s", p.stderr)
+	}
+	if info, err := os.Stat(filepath.Join(p.data, "access.state")); err != nil || info.ModTime().Before(healed.Add(-time.Second)) {
+		t.Errorf("no new record: %v %v", info, err)
+	}
+}
