@@ -77,10 +77,15 @@ func startProgram(t *testing.T, config string, args ...string) *program {
 
 func startProgramOn(t *testing.T, file string, args ...string) *program {
 	t.Helper()
+	return startProgramWith(t, append([]string{"--config", file}, args...)...)
+}
+
+func startProgramWith(t *testing.T, args ...string) *program {
+	t.Helper()
 	address := freeAddress(t)
 	ctx, stop := context.WithCancel(context.Background())
 	p := &program{url: "http://" + address, data: filepath.Join(t.TempDir(), "data"), stderr: &syncBuffer{}, stop: stop, code: make(chan int, 1)}
-	args = append([]string{"--config", file, "--storage.path", p.data, "--web.listen-address", address}, args...)
+	args = append([]string{"--storage.path", p.data, "--web.listen-address", address}, args...)
 	go func() { p.code <- run(ctx, args, io.Discard, p.stderr) }()
 	t.Cleanup(func() {
 		stop()
