@@ -127,7 +127,7 @@ func (p *Plan) fillStatus() {
 }
 
 func (p *Plan) fillAccessLogs(names map[string]bool) {
-	paths := map[string]bool{}
+	formats := map[string]string{} // path → format
 	for _, log := range p.Conf.AccessLogs {
 		format, known := p.Conf.LogFormats[log.Format]
 		ignore := func(remedy, text string, args ...any) { p.ignore(log.Pos, "access_log", remedy, text, args...) }
@@ -143,10 +143,12 @@ func (p *Plan) fillAccessLogs(names map[string]bool) {
 			ignore("write it without gzip, and let logrotate compress it", "%s is written compressed and cannot be followed", log.Path)
 		case !known:
 			ignore("", "%s has the unknown format %q", log.Path, log.Format)
-		case paths[log.Path]:
+		case formats[log.Path] == log.Format:
 			// Several servers write it, which is one log.
+		case formats[log.Path] != "":
+			ignore("give each format a file of its own", "%s is written in log_format %s, too: those lines are counted as malformed", log.Path, log.Format)
 		default:
-			paths[log.Path] = true
+			formats[log.Path] = log.Format
 			p.AccessLogs = append(p.AccessLogs, LogPlan{
 				Name: freeName(names, log.Path), Path: log.Path,
 				FormatName: log.Format, Format: format.Format, Escape: format.Escape, From: log.Pos.String(),

@@ -22,12 +22,28 @@ type lexer struct {
 }
 
 func (l *lexer) errorf(line int, format string, args ...any) error {
-	return &Error{Pos{l.file, line}, fmt.Sprintf(format, args...)}
+	return &Error{Pos: Pos{l.file, line}, Msg: fmt.Sprintf(format, args...)}
+}
+
+// longest is how long NGINX lets a word be, or a comment; it finds a quote that is not closed by it.
+const longest = 4096
+
+// tooLong refuses what began at start and is as long as that already, with more to come.
+func (l *lexer) tooLong(start, line int, quote byte) error {
+	if l.at-start < longest || l.at >= len(l.text) {
+		return nil
+	}
+	if quote != 0 {
+		return l.errorf(line, `too long parameter, probably missing terminating "%s" character`, string(quote))
+	}
+	return l.errorf(line, `too long parameter "%s..." started`, l.text[start:start+10])
 }
 
 // next is the next token; ok is false at the end of the file.
 func (l *lexer) next() (t token, ok bool, err error) {
-	l.skipSpace()
+	if err := l.skipSpace(); err != nil {
+		return token{}, false, err
+	}
 	if l.at == len(l.text) {
 		return token{line: l.line}, false, nil
 	}
@@ -41,30 +57,39 @@ func (l *lexer) next() (t token, ok bool, err error) {
 		word, err := l.quotedWord(c, line)
 		return token{text: word, line: line, quoted: true}, true, err
 	}
-	return token{text: l.word(), line: line}, true, nil
+	word, err := l.word(line)
+	return token{text: word, line: line}, true, err
 }
 
-func (l *lexer) skipSpace() {
+func (l *lexer) skipSpace() error {
 	for l.at < len(l.text) {
 		switch l.text[l.at] {
 		case '\n':
 			l.line++
 		case ' ', '\t', '\r':
 		case '#':
+			start := l.at
 			for l.at < len(l.text) && l.text[l.at] != '\n' {
 				l.at++
+				if err := l.tooLong(start, l.line, 0); err != nil {
+					return err
+				}
 			}
 			continue
 		default:
-			return
+			return nil
 		}
 		l.at++
 	}
+	return nil
 }
 
 func (l *lexer) quotedWord(quote byte, begin int) (string, error) {
 	start := l.at
 	for ; l.at < len(l.text); l.at++ {
+		if err := l.tooLong(start, begin, quote); err != nil {
+			return "", err
+		}
 		switch c := l.text[l.at]; c {
 		case '\n':
 			l.line++
@@ -78,6 +103,7 @@ func (l *lexer) quotedWord(quote byte, begin int) (string, error) {
 			return word, l.afterQuote()
 		}
 	}
+	l.at = len(l.text)
 	return "", l.errorf(l.line, `unexpected end of file, expecting ";" or "}"`)
 }
 
@@ -94,22 +120,27 @@ func (l *lexer) afterQuote() error {
 	}
 }
 
-func (l *lexer) word() string {
+func (l *lexer) word(begin int) (string, error) {
 	start := l.at
-	for l.at < len(l.text) {
-		switch c := l.text[l.at]; {
-		case c == '\\':
+	for variable := false; l.at < len(l.text); l.at = min(l.at+1, len(l.text)) {
+		if err := l.tooLong(start, begin, 0); err != nil {
+			return "", err
+		}
+		c := l.text[l.at]
+		if c == '{' && variable { // "${" belongs to the word
+			continue
+		}
+		variable = c == '$'
+		switch c {
+		case '\\':
 			if l.at++; l.at < len(l.text) && l.text[l.at] == '\n' {
 				l.line++
 			}
-		case c == '$' && l.at+1 < len(l.text) && l.text[l.at+1] == '{':
-			l.at++
-		case c == ' ' || c == '\t' || c == '\r' || c == '\n' || c == ';' || c == '{':
-			return unescape(l.text[start:l.at])
+		case ' ', '\t', '\r', '\n', ';', '{':
+			return unescape(l.text[start:l.at]), nil
 		}
-		l.at = min(l.at+1, len(l.text))
 	}
-	return unescape(l.text[start:l.at])
+	return unescape(l.text[start:l.at]), nil
 }
 
 // unescape undoes the escapes that NGINX undoes; other backslashes stay, for regular expressions.

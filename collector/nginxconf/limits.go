@@ -25,9 +25,6 @@ func (d *directive) hasFlag(name string) bool {
 }
 
 func (r *reading) limitReqZone(d *directive) error {
-	if err := d.wants(3, 4); err != nil {
-		return err
-	}
 	name, _, _ := strings.Cut(d.parameter("zone"), ":")
 	if name == "" {
 		return errorAt(d, `"limit_req_zone" must have "zone" parameter`)
@@ -84,9 +81,6 @@ func (d *directive) number(name string) (int, error) {
 }
 
 func (r *reading) limitConn(d *directive, s scope) error {
-	if err := d.wants(2, 2); err != nil {
-		return err
-	}
 	n, err := strconv.Atoi(d.args[1])
 	if err != nil || n <= 0 {
 		return errorAt(d, "invalid number of connections %q", d.args[1])

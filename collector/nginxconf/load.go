@@ -21,14 +21,10 @@ func Load(path string) (*Config, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &parser{prefix: filepath.Dir(absolute)}
-	directives, err := p.parseFile(absolute)
+	p := &parser{prefix: filepath.Dir(absolute), known: map[string]bool{}}
+	directives, err := p.parseFile(absolute, inMain)
 	if err != nil {
-		var pathError *fs.PathError
-		if errors.As(err, &pathError) && pathError.Path == absolute {
-			return nil, fmt.Errorf("%s: %w", path, pathError.Err)
-		}
-		return nil, shorten(err, absolute, path)
+		return nil, mainError(err, absolute, path)
 	}
 	r := &reading{config: &Config{
 		Path: path, Files: p.files, Workers: "1",
@@ -36,20 +32,27 @@ func Load(path string) (*Config, error) {
 		LimitReqStatus: defaultLimitStatus, LimitConnStatus: defaultLimitStatus,
 	}, prefix: p.prefix, paths: pathsFor(absolute)}
 	if err := r.main(directives); err != nil {
-		return nil, shorten(err, absolute, path)
+		return nil, mainError(err, absolute, path)
 	}
 	r.config.globs = p.globs
-	r.config.stamp = r.config.stampNow()
+	r.config.stamp = strings.Join(p.stamps, "") + strings.Join(p.matches, "")
 	return r.config, nil
 }
 
-// shorten names the main file in an error as the user did.
-func shorten(err error, absolute, path string) error {
+// mainError names the main file in an error as the user did.
+func mainError(err error, absolute, path string) error {
 	var own *Error
-	if errors.As(err, &own) && own.File == absolute {
-		return &Error{Pos{path, own.Line}, own.Msg}
+	if errors.As(err, &own) {
+		if own.File == absolute {
+			own.File = path
+		}
+		return err
 	}
-	return err
+	var pathError *fs.PathError
+	if errors.As(err, &pathError) {
+		return fmt.Errorf("%s: %w", path, pathError.Err)
+	}
+	return &Error{Pos: Pos{File: path}, Msg: err.Error()}
 }
 
 // paths is where a build of NGINX puts what its configuration does not name. A configuration does not tell which
@@ -83,7 +86,7 @@ func (p paths) absolute(path string) string {
 // Changed tells whether any file that was read, or the set of files that a pattern matches, is another than it was.
 func (c *Config) Changed() bool { return c.stampNow() != c.stamp }
 
-// stampNow is the names, sizes and times of all that the configuration is made of.
+// stampNow is the stamp that a reading would have now.
 func (c *Config) stampNow() string {
 	var b strings.Builder
 	for _, file := range c.Files {
@@ -92,12 +95,21 @@ func (c *Config) stampNow() string {
 			fmt.Fprintf(&b, "%s gone\n", file)
 			continue
 		}
-		fmt.Fprintf(&b, "%s %d %s\n", file, info.Size(), info.ModTime().Format(time.RFC3339Nano))
+		b.WriteString(stamp(file, info))
 	}
 	for _, pattern := range c.globs {
 		matches, _ := filepath.Glob(pattern)
-		sort.Strings(matches)
-		fmt.Fprintf(&b, "%s %q\n", pattern, matches)
+		b.WriteString(matched(pattern, matches))
 	}
 	return b.String()
+}
+
+func stamp(file string, info fs.FileInfo) string {
+	return fmt.Sprintf("%s %d %s\n", file, info.Size(), info.ModTime().Format(time.RFC3339Nano))
+}
+
+// matched is a pattern of an include with the files that it matches.
+func matched(pattern string, matches []string) string {
+	sort.Strings(matches)
+	return fmt.Sprintf("%s %q\n", pattern, matches)
 }

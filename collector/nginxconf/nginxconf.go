@@ -31,7 +31,8 @@ func (p Pos) String() string {
 // An Error is a fault in an nginx.conf, told the way nginx -t does: what, and in which file and line.
 type Error struct {
 	Pos
-	Msg string
+	Msg        string
+	Unreadable string // the file that cannot be opened, where that is the fault
 }
 
 func (e *Error) Error() string { return fmt.Sprintf("%s: %s", e.Pos, e.Msg) }
@@ -56,7 +57,7 @@ type Config struct {
 	LimitConnStatus int
 
 	globs []string // the patterns of includes
-	stamp string   // names, sizes and times of all files, when they were read
+	stamp string   // names, sizes and times of all files, and what the patterns matched, before they were read
 }
 
 // A LogFormat is one log_format directive.

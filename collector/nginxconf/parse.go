@@ -1,12 +1,13 @@
 package nginxconf
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
-	"sort"
 	"strings"
 	"syscall"
 )
@@ -23,66 +24,101 @@ type directive struct {
 
 // Bounds of what is read: a configuration is typed by people, and a file that is not one must not cost more.
 const (
-	maxFile  = 4 << 20
-	maxFiles = 2000
-	maxDepth = 50
+	maxFile       = 4 << 20
+	maxText       = 32 << 20 // of all files
+	maxFiles      = 20000
+	maxDirectives = 500000
+	maxDepth      = 50
 )
 
 // A parser reads a configuration file with all that it includes.
 type parser struct {
-	prefix string // where relative includes begin: the main file's folder
-	files  []string
-	globs  []string
-	depth  int
+	prefix  string          // where relative includes begin: the main file's folder
+	known   map[string]bool // files
+	files   []string
+	stamps  []string // of the files, taken before they were read
+	globs   []string
+	matches []string // of the globs
+	reads   int
+	text    int // bytes read so far
+	number  int // of directives
+	depth   int
 }
 
-func (p *parser) parseFile(path string) ([]*directive, error) {
-	if len(p.files) >= maxFiles {
-		return nil, &Error{Pos{File: path}, fmt.Sprintf("more than %d files are included", maxFiles)}
+func (p *parser) parseFile(path string, in place) ([]*directive, error) {
+	text, err := p.read(path)
+	if err != nil {
+		return nil, err
 	}
-	info, err := os.Stat(path)
+	return p.parse(path, text, in)
+}
+
+// read is the text of a file. What is no file, or no configuration by its size, is not read; a FIFO is not waited for.
+func (p *parser) read(path string) ([]byte, error) {
+	if p.reads++; p.reads > maxFiles {
+		return nil, fmt.Errorf("is one of more than %d files", maxFiles)
+	}
+	file, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	info, err := file.Stat()
 	switch {
 	case err != nil:
 		return nil, err
 	case info.IsDir():
-		return nil, &Error{Pos{File: path}, "is a directory"}
-	case info.Size() > maxFile:
-		return nil, &Error{Pos{File: path}, fmt.Sprintf("has more than %d bytes", maxFile)}
+		return nil, errors.New("is a directory")
 	case !info.Mode().IsRegular():
-		return nil, &Error{Pos{File: path}, "is no regular file"}
+		return nil, errors.New("is no regular file")
 	}
-	text, err := os.ReadFile(path)
-	if err != nil {
+	text, err := io.ReadAll(io.LimitReader(file, maxFile+1))
+	p.text += len(text)
+	switch {
+	case err != nil:
 		return nil, err
+	case len(text) > maxFile:
+		return nil, fmt.Errorf("has more than %d bytes", maxFile)
+	case p.text > maxText:
+		return nil, fmt.Errorf("makes it more than %d bytes together", maxText)
 	}
-	p.files = append(p.files, path)
-	return p.parse(path, text)
+	if !p.known[path] { // several servers may include it
+		p.known[path] = true
+		p.files = append(p.files, path)
+		p.stamps = append(p.stamps, stamp(path, info))
+	}
+	return text, nil
 }
 
-func (p *parser) parse(path string, text []byte) ([]*directive, error) {
+func (p *parser) parse(path string, text []byte, in place) ([]*directive, error) {
 	if p.depth++; p.depth > maxDepth {
-		return nil, &Error{Pos{File: path}, "includes nest too deep; does a file include itself?"}
+		return nil, errors.New("nests too deep; does it include itself?")
 	}
 	defer func() { p.depth-- }()
 	l := &lexer{file: path, text: text, line: 1}
-	return p.block(l, false, 0)
+	if bytes.HasPrefix(text, []byte(byteOrderMark)) {
+		return nil, l.errorf(1, "unknown directive: the file begins with a byte order mark; save it without")
+	}
+	return p.block(l, in, 0)
 }
 
-// block reads directives up to the end of the file, or to the } of the block it is within.
-func (p *parser) block(l *lexer, within bool, depth int) ([]*directive, error) {
+const byteOrderMark = "\xef\xbb\xbf"
+
+// block reads directives up to the end of the file, or to the } of the block it is within, of which the depth is not 0.
+func (p *parser) block(l *lexer, in place, depth int) ([]*directive, error) {
 	if depth > maxDepth {
 		return nil, l.errorf(l.line, "blocks nest more than %d deep", maxDepth)
 	}
 	var list []*directive
 	for {
-		d, end, err := p.directive(l, within, depth)
+		d, end, err := p.directive(l, in, depth)
 		switch {
 		case err != nil:
 			return nil, err
 		case end:
 			return list, nil
 		case d.name == "include" && !d.hasBlock:
-			included, err := p.include(d)
+			included, err := p.include(d, in)
 			if err != nil {
 				return nil, err
 			}
@@ -94,33 +130,39 @@ func (p *parser) block(l *lexer, within bool, depth int) ([]*directive, error) {
 }
 
 // directive reads one directive; end says that the file or the block has ended instead.
-func (p *parser) directive(l *lexer, within bool, depth int) (d *directive, end bool, err error) {
+func (p *parser) directive(l *lexer, in place, depth int) (d *directive, end bool, err error) {
 	for {
 		t, ok, err := l.next()
 		if err != nil {
 			return nil, false, err
 		}
 		switch {
-		case !ok && d != nil, !ok && within:
+		case !ok && d != nil, !ok && depth > 0:
 			return nil, false, l.errorf(l.line, `unexpected end of file, expecting %s`, expected(d))
 		case !ok:
 			return nil, true, nil
-		case t.is("}") && d == nil && within:
+		case t.is("}") && d == nil && depth > 0:
 			return nil, true, nil
 		case t.is("}"), t.is(";") && d == nil, t.is("{") && d == nil:
 			return nil, false, l.errorf(t.line, `unexpected "%s"`, t.text)
 		case t.is(";"):
 			d.end = t.line
-			return d, false, nil
+			return d, false, in.misplaced(d)
 		case t.is("{"):
-			d.hasBlock = true
+			d.end, d.hasBlock = t.line, true
+			if err := in.misplaced(d); err != nil {
+				return nil, false, err
+			}
 			if strings.HasSuffix(d.name, "_by_lua_block") {
 				return d, false, l.skipLua()
 			}
-			d.block, err = p.block(l, true, depth+1)
+			d.block, err = p.block(l, in.within(d.name), depth+1)
 			d.end = l.line
 			return d, false, err
 		case d == nil:
+			if p.number++; p.number > maxDirectives {
+				return nil, false, l.errorf(t.line, "more than %d directives", maxDirectives)
+			}
 			d = &directive{Pos: Pos{l.file, t.line}, name: t.text}
 		default:
 			d.args = append(d.args, t.text)
@@ -135,26 +177,8 @@ func expected(d *directive) string {
 	return `"}"`
 }
 
-// skipLua goes behind a block of Lua, whose braces balance but whose words are not NGINX's.
-func (l *lexer) skipLua() error {
-	for open := 1; l.at < len(l.text); l.at++ {
-		switch l.text[l.at] {
-		case '\n':
-			l.line++
-		case '{':
-			open++
-		case '}':
-			if open--; open == 0 {
-				l.at++
-				return nil
-			}
-		}
-	}
-	return l.errorf(l.line, `unexpected end of file, expecting "}"`)
-}
-
 // include reads the files that a directive names. A pattern may match none; a plain name must be there.
-func (p *parser) include(d *directive) ([]*directive, error) {
+func (p *parser) include(d *directive, in place) ([]*directive, error) {
 	if len(d.args) != 1 {
 		return nil, errorAt(d, `invalid number of arguments in "include" directive`)
 	}
@@ -168,12 +192,12 @@ func (p *parser) include(d *directive) ([]*directive, error) {
 		if paths, err = filepath.Glob(path); err != nil {
 			return nil, errorAt(d, "include %q: %s", d.args[0], err)
 		}
-		sort.Strings(paths)
 		p.globs = append(p.globs, path)
+		p.matches = append(p.matches, matched(path, paths))
 	}
 	var list []*directive
 	for _, path := range paths {
-		included, err := p.parseFile(path)
+		included, err := p.parseFile(path, in)
 		if err != nil {
 			return nil, includeError(d, path, err)
 		}
@@ -188,10 +212,10 @@ func includeError(d *directive, path string, err error) error {
 		return err
 	}
 	var pathError *fs.PathError
-	if errors.As(err, &pathError) {
-		err = pathError.Err
+	if !errors.As(err, &pathError) {
+		return errorAt(d, `include "%s" %s`, path, err)
 	}
-	return errorAt(d, `open() "%s" failed (%s)`, path, inWords(err))
+	return &Error{Pos: Pos{d.File, d.end}, Msg: fmt.Sprintf(`open() "%s" failed (%s)`, path, inWords(pathError.Err)), Unreadable: path}
 }
 
 // inWords is a system's error as NGINX gives it, such as "2: No such file or directory".

@@ -45,9 +45,6 @@ func (s *proxyScope) accessLog(d *directive) {
 }
 
 func (r *reading) proxyPass(d *directive, s scope) error {
-	if err := d.wants(1, 1); err != nil {
-		return err
-	}
 	p := Proxy{
 		Pos: d.Pos, Upstream: r.group(d.args[0]), HTTPVersion: s.proxy.version,
 		Connection: "close", NextUpstream: s.proxy.next, LogOff: s.proxy.logOff,

@@ -42,7 +42,7 @@ type rule struct {
 }
 
 func errorAt(d *directive, format string, args ...any) error {
-	return &Error{Pos{d.File, d.end}, fmt.Sprintf(format, args...)}
+	return &Error{Pos: Pos{d.File, d.end}, Msg: fmt.Sprintf(format, args...)}
 }
 
 func (d *directive) wants(least, most int) error {
@@ -73,9 +73,6 @@ func (r *reading) main(directives []*directive) error {
 				return err
 			}
 		case "worker_processes":
-			if err := d.wants(1, 1); err != nil {
-				return err
-			}
 			r.config.Workers = d.args[0]
 		case "http":
 			// What follows requests is written where http says; the default then has NGINX's own start and stop alone.
@@ -148,9 +145,6 @@ func (r *reading) block(directives []*directive, s scope, isHTTP bool) error {
 func (r *reading) setting(d *directive, s *scope) error {
 	switch d.name {
 	case "limit_req_status", "limit_conn_status":
-		if err := d.wants(1, 1); err != nil {
-			return err
-		}
 		code, err := strconv.Atoi(d.args[0])
 		if err != nil || code < 400 || code > 599 {
 			return errorAt(d, "value must be between 400 and 599")
@@ -172,9 +166,6 @@ func (r *reading) setting(d *directive, s *scope) error {
 	case "internal":
 		s.internal = true
 	case "allow", "deny":
-		if err := d.wants(1, 1); err != nil {
-			return err
-		}
 		s.rules = append(s.rules, rule{d.name == "allow", d.args[0]})
 	}
 	return nil
@@ -198,10 +189,8 @@ func (r *reading) use(d *directive, s scope) error {
 	case "stub_status":
 		r.status = append(r.status, pendingStatus{d.Pos, s})
 	case "server":
-		inner, err := s, error(nil)
-		if inner.server, err = newVirtualServer(d.block); err != nil {
-			return err
-		}
+		inner := s
+		inner.server = newVirtualServer(d.block)
 		r.servers = append(r.servers, inner.server)
 		return r.block(d.block, inner, false)
 	case "location":
@@ -228,9 +217,6 @@ func (r *reading) anyServerWithoutLog(http []*directive) bool {
 }
 
 func (r *reading) logFormat(d *directive) error {
-	if err := d.wants(2, -1); err != nil {
-		return err
-	}
 	f := LogFormat{Pos: d.Pos, Name: d.args[0], Escape: "default"}
 	parts := d.args[1:]
 	if escape, ok := strings.CutPrefix(parts[0], "escape="); ok {
@@ -279,9 +265,6 @@ func levels() []string {
 }
 
 func (r *reading) accessLog(d *directive) error {
-	if err := d.wants(1, -1); err != nil {
-		return err
-	}
 	if d.args[0] == "off" {
 		if len(d.args) > 1 {
 			return errorAt(d, "invalid parameter %q", d.args[1])
@@ -325,10 +308,10 @@ func (r *reading) addAccessLog(log AccessLog) {
 }
 
 func (r *reading) errorLog(d *directive) error {
-	if err := d.wants(1, 2); err != nil {
-		return err
-	}
 	log := ErrorLog{Pos: d.Pos, Level: "error"}
+	if len(d.args) > 2 {
+		return errorAt(d, "duplicate log level %q", d.args[2])
+	}
 	if len(d.args) == 2 {
 		log.Level = d.args[1]
 		if !slices.Contains(levels(), log.Level) && !strings.HasPrefix(log.Level, "debug_") {

@@ -41,8 +41,8 @@ func newListen(d *directive) listen {
 	return l
 }
 
-// place is what two servers must share for the Host of a request to choose between them.
-func (l listen) place() string { return l.socket + "|" + l.host + "|" + l.port }
+// point is what two servers must share for the Host of a request to choose between them.
+func (l listen) point() string { return l.socket + "|" + l.host + "|" + l.port }
 
 // self is the name or address by which this host asks the listener.
 func (l listen) self() string {
@@ -86,14 +86,11 @@ type virtualServer struct {
 	names   []string // in lower case; one "" where there is no server_name
 }
 
-func newVirtualServer(block []*directive) (*virtualServer, error) {
+func newVirtualServer(block []*directive) *virtualServer {
 	s := &virtualServer{}
 	for _, d := range block {
 		switch d.name {
 		case "listen":
-			if err := d.wants(1, -1); err != nil {
-				return nil, err
-			}
 			s.listens = append(s.listens, newListen(d))
 		case "server_name":
 			for _, name := range d.args {
@@ -107,7 +104,7 @@ func newVirtualServer(block []*directive) (*virtualServer, error) {
 	if s.names == nil {
 		s.names = []string{""}
 	}
-	return s, nil
+	return s
 }
 
 // A visit is how one of the virtual servers is asked at one of its listeners.
@@ -151,7 +148,7 @@ func hostHeader(servers []*virtualServer, server *virtualServer, l listen) (head
 func sharing(servers []*virtualServer, at listen) []*virtualServer {
 	var there []*virtualServer
 	for _, s := range servers {
-		if slices.ContainsFunc(s.listens, func(l listen) bool { return l.place() == at.place() }) {
+		if slices.ContainsFunc(s.listens, func(l listen) bool { return l.point() == at.point() }) {
 			there = append(there, s)
 		}
 	}
@@ -182,7 +179,7 @@ func taker(there []*virtualServer, at listen, host string) *virtualServer {
 		return best
 	}
 	for _, s := range there {
-		if slices.ContainsFunc(s.listens, func(l listen) bool { return l.isDefault && l.place() == at.place() }) {
+		if slices.ContainsFunc(s.listens, func(l listen) bool { return l.isDefault && l.point() == at.point() }) {
 			return s
 		}
 	}

@@ -9,13 +9,10 @@ import (
 )
 
 func (r *reading) upstream(d *directive) error {
-	if err := d.wants(1, 1); err != nil {
-		return err
-	}
 	u := Upstream{Pos: d.Pos, Name: d.args[0]}
 	for _, other := range r.config.Upstreams {
 		if strings.EqualFold(other.Name, u.Name) {
-			return &Error{d.Pos, fmt.Sprintf("duplicate upstream %q", u.Name)}
+			return &Error{Pos: d.Pos, Msg: fmt.Sprintf("duplicate upstream %q", u.Name)}
 		}
 	}
 	for _, inner := range d.block {
@@ -27,14 +24,10 @@ func (r *reading) upstream(d *directive) error {
 				u.Servers = append(u.Servers, server)
 			}
 		case "zone":
-			if err = inner.wants(1, 2); err == nil {
-				u.Zone = inner.args[0]
-			}
+			u.Zone = inner.args[0]
 		case "keepalive":
-			if err = inner.wants(1, 1); err == nil {
-				if u.Keepalive, err = strconv.Atoi(inner.args[0]); err != nil || u.Keepalive <= 0 {
-					err = errorAt(inner, "invalid value %q in \"keepalive\" directive", inner.args[0])
-				}
+			if u.Keepalive, err = strconv.Atoi(inner.args[0]); err != nil || u.Keepalive <= 0 {
+				err = errorAt(inner, "invalid value %q in \"keepalive\" directive", inner.args[0])
 			}
 		case "least_conn", "ip_hash", "hash", "random":
 			u.Method = inner.name
@@ -51,9 +44,6 @@ func (r *reading) upstream(d *directive) error {
 }
 
 func readServer(d *directive) (Server, error) {
-	if len(d.args) == 0 {
-		return Server{}, errorAt(d, `invalid number of arguments in "server" directive`)
-	}
 	s := Server{Pos: d.Pos, Address: withPort(d.args[0]), Weight: 1, MaxFails: 1, FailTimeout: 10 * time.Second}
 	for _, arg := range d.args[1:] {
 		name, value, _ := strings.Cut(arg, "=")

@@ -1,0 +1,122 @@
+package nginxconf
+
+// A place is the kind of block that a directive stands in.
+type place int
+
+const (
+	elsewhere place = 0 // in a block that is not read: events, stream, map, one of another module
+	inMain    place = 1 << (iota - 1)
+	inHTTP
+	inUpstream
+	inServer
+	inLocation
+	inServerIf
+	inLocationIf
+	inLimitExcept
+
+	inHTTPServerLocation = inHTTP | inServer | inLocation
+)
+
+// A use is where a directive may stand, with how many arguments, and whether it has a block.
+type use struct {
+	in          place
+	least, most int // arguments; most is -1 where there is no bound
+	block       bool
+}
+
+// uses are those of the directives that are read, and of the blocks around them, as NGINX's modules declare them. Of any
+// other directive nothing is known: it may be of a module that is not NGINX's own.
+func uses(name string) []use {
+	switch name {
+	case "worker_processes":
+		return []use{{inMain, 1, 1, false}}
+	case "events", "http":
+		return []use{{inMain, 0, 0, true}}
+	case "error_log":
+		return []use{{inMain | inHTTPServerLocation, 1, -1, false}}
+	case "access_log":
+		return []use{{inHTTPServerLocation | inLocationIf | inLimitExcept, 1, -1, false}}
+	case "log_format":
+		return []use{{inHTTP, 2, -1, false}}
+	case "limit_req_zone":
+		return []use{{inHTTP, 3, 4, false}}
+	case "limit_conn_zone":
+		return []use{{inHTTP, 2, 2, false}}
+	case "limit_req":
+		return []use{{inHTTPServerLocation, 1, 3, false}}
+	case "limit_conn":
+		return []use{{inHTTPServerLocation, 2, 2, false}}
+	case "limit_req_status", "limit_conn_status", "proxy_http_version", "satisfy":
+		return []use{{inHTTPServerLocation, 1, 1, false}}
+	case "proxy_set_header":
+		return []use{{inHTTPServerLocation, 2, 2, false}}
+	case "proxy_next_upstream":
+		return []use{{inHTTPServerLocation, 1, -1, false}}
+	case "allow", "deny", "auth_basic":
+		return []use{{inHTTPServerLocation | inLimitExcept, 1, 1, false}}
+	case "internal":
+		return []use{{inLocation, 0, 0, false}}
+	case "proxy_pass":
+		return []use{{inLocation | inLocationIf | inLimitExcept, 1, 1, false}}
+	case "stub_status":
+		return []use{{inServer | inLocation, 0, 1, false}}
+	case "upstream":
+		return []use{{inHTTP, 1, 1, true}}
+	case "server":
+		return []use{{inHTTP, 0, 0, true}, {inUpstream, 1, -1, false}}
+	case "zone":
+		return []use{{inUpstream, 1, 2, false}}
+	case "keepalive":
+		return []use{{inUpstream, 1, 1, false}}
+	case "listen", "server_name":
+		return []use{{inServer, 1, -1, false}}
+	case "location":
+		return []use{{inServer | inLocation, 1, 2, true}}
+	case "if":
+		return []use{{inServer | inLocation, 1, -1, true}}
+	case "limit_except":
+		return []use{{inLocation, 1, -1, true}}
+	}
+	return nil
+}
+
+// within is the place of a directive's own block.
+func (c place) within(name string) place {
+	switch {
+	case c == inMain && name == "http":
+		return inHTTP
+	case c == inHTTP && name == "upstream":
+		return inUpstream
+	case c == inHTTP && name == "server":
+		return inServer
+	case (c == inServer || c == inLocation) && name == "location":
+		return inLocation
+	case c == inServer && name == "if":
+		return inServerIf
+	case c == inLocation && name == "if":
+		return inLocationIf
+	case c == inLocation && name == "limit_except":
+		return inLimitExcept
+	}
+	return elsewhere
+}
+
+// misplaced finds the faults that NGINX finds in a directive before it looks at what it means, in NGINX's order.
+func (c place) misplaced(d *directive) error {
+	all := uses(d.name)
+	if c == elsewhere || all == nil {
+		return nil
+	}
+	for _, u := range all {
+		switch {
+		case u.in&c == 0:
+			continue
+		case !u.block && d.hasBlock:
+			return errorAt(d, `directive %q is not terminated by ";"`, d.name)
+		case u.block && !d.hasBlock:
+			return errorAt(d, `directive %q has no opening "{"`, d.name)
+		}
+		return d.wants(u.least, u.most)
+	}
+	return errorAt(d, "%q directive is not allowed here", d.name)
+}
