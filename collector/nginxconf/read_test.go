@@ -154,13 +154,45 @@ error_log DIR/logs/location.log info line 6
 		"other/default-logs": `access_log DIR/logs/access.log combined buffered false gzip false if "" line 0
 error_log DIR/logs/error.log error line 0
 `,
-		"good/inherited-logs": "?",
-		"good/relative-paths": "?",
-		"good/proxied-hosts":  "?",
-		"good/one-line": `error_log DIR/logs/error.log error line 0
+		"good/inherited-logs": `access_log DIR/logs/http.log one buffered false gzip false if "" line 6
+access_log DIR/logs/both.log two buffered false gzip false if "" line 7
+access_log DIR/logs/server.log two buffered false gzip false if "$arg_a" line 11
+access_log DIR/logs/location.log combined buffered false gzip false if "" line 15
+access_log DIR/logs/http.log two buffered false gzip false if "" line 15
+access_log DIR/logs/if.log one buffered false gzip false if "" line 16
+access_log DIR/logs/except.log one buffered false gzip false if "" line 17
+error_log DIR/logs/main.log notice line 1
+error_log DIR/logs/server-error.log error line 12
 `,
-		"good/split-and-geo": "?",
-		"good/snippets":      "?",
+		"good/relative-paths": `access_log DIR/logs/relative.log combined buffered false gzip false if "" line 4
+access_log DIR/logs/dots.log combined buffered false gzip false if "" line 5
+error_log DIR/logs/relative-error.log warn line 1
+`,
+		"good/proxied-hosts": `upstream Nodes "nodes" "" keepalive 2 line 4
+ 127.0.0.1:80 weight 1 max_conns 0 max_fails 1 10s backup false down false
+ 127.0.0.1:80 weight 1 max_conns 0 max_fails 1 10s backup false down false
+ unix:/run/node.sock: weight 1 max_conns 0 max_fails 1 10s backup false down false
+ localhost:4005 weight 2 max_conns 0 max_fails 1 10s backup false down false
+error_log DIR/logs/error.log error line 0
+proxy ""  "close" [] limits 0 logged false line 8
+proxy "Nodes"  "close" [] limits 0 logged false line 9
+proxy ""  "close" [] limits 0 logged false line 10
+proxy ""  "close" [] limits 0 logged false line 11
+proxy "Nodes"  "close" [] limits 0 logged false line 12
+proxy "Nodes"  "close" [] limits 0 logged false line 13
+proxy "Nodes"  "close" [] limits 0 logged false line 13
+`,
+		"good/one-line": `upstream u "" "" keepalive 0 line 1
+ 127.0.0.1:1 weight 1 max_conns 0 max_fails 1 10s backup false down false
+error_log DIR/logs/error.log error line 0
+status http://127.0.0.1:8080/s host "" line 1
+proxy "u"  "close" [] limits 0 logged false line 1
+`,
+		"good/split-and-geo": `limit_req z 0.5 burst 3 delay 1 status 503 line 8
+error_log DIR/logs/error.log error line 0
+`,
+		"good/snippets": `error_log DIR/logs/error.log error line 0
+`,
 		"good/status-ipv6": `error_log DIR/logs/error.log error line 0
 status http://[::1]:8080/basic_status host "" line 4
 `,
