@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -46,6 +47,7 @@ type exporter struct {
 
 	mu     sync.Mutex // one reload at a time
 	loaded *loaded
+	broken string // what is wrong with a changed nginx.conf, "" where nothing is
 }
 
 func serve(ctx context.Context, cli *commandLine, logger log.Logger, stderr io.Writer) int {
@@ -192,6 +194,7 @@ func (e *exporter) reload() error {
 		level.Error(e.logger).Log("msg", "the config was not reloaded, the old one runs on", "err", err)
 		return err
 	}
+	e.broken = ""
 	level.Info(e.logger).Log("msg", "config reloaded")
 	return nil
 }
@@ -208,19 +211,43 @@ func (e *exporter) change(l *loaded) error {
 	return nil
 }
 
-// rereadNginxConf takes over a change of nginx.conf. A broken one keeps the last good reading. The config file is
-// not read again: somebody may be in the middle of changing it.
+// rereadNginxConf takes over a change of nginx.conf. A broken one keeps the last good reading, and is said to be broken
+// until it is whole again, or as it was. The config file is not read again: somebody may be in the middle of changing it.
 func (e *exporter) rereadNginxConf() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if e.loaded.conf == nil || !e.loaded.conf.Changed() {
+	if e.loaded.conf == nil {
 		return
 	}
-	l, err := interpret(e.cli, e.loaded.text)
-	if err == nil {
-		err = e.change(l)
+	changed := e.loaded.conf.Changed()
+	if !changed && e.broken == "" {
+		return
 	}
-	if e.collector.ConfigError(err); err == nil {
-		level.Info(e.logger).Log("msg", "nginx.conf has changed and was read again", "file", l.conf.Path)
+	var err error
+	if changed {
+		var l *loaded
+		if l, err = interpret(e.cli, e.loaded.text); err == nil {
+			err = e.change(l)
+		}
 	}
+	e.collector.ConfigError(err)
+	switch {
+	case err != nil:
+		e.reloads.done(err)
+		if err.Error() != e.broken { // once, not at every look
+			e.broken = err.Error()
+			level.Error(e.logger).Log("msg", "nginx.conf has changed and cannot be taken over, its last good reading stands", "err", err)
+		}
+		return
+	case e.sameConfigFile(): // else a reload has failed for another reason, which stands
+		e.reloads.done(nil)
+	}
+	e.broken = ""
+	level.Info(e.logger).Log("msg", "nginx.conf has changed and was read again", "file", e.loaded.conf.Path)
+}
+
+// sameConfigFile tells whether the config file is the one that runs.
+func (e *exporter) sameConfigFile() bool {
+	text, err := readConfig(e.loaded.file)
+	return err == nil && bytes.Equal(text, e.loaded.text)
 }

@@ -1,0 +1,167 @@
+package main
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/go-kit/log"
+	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
+)
+
+// A watched is an exporter without its HTTP server, under a clock that stands still unless the test waits.
+type watched struct {
+	*exporter
+	conf   string
+	stderr *syncBuffer
+}
+
+// watchingNginxConf runs f beside an exporter that watches an nginx.conf in dir, and one that it includes.
+func watchingNginxConf(t *testing.T, f func(t *testing.T, w *watched)) {
+	dir := t.TempDir()
+	w := &watched{conf: filepath.Join(dir, "nginx.conf"), stderr: &syncBuffer{}}
+	w.write(t, "nginx.conf", "events {}\nerror_log "+dir+"/error.log;\nhttp { access_log "+dir+"/access.log; include conf.d/*.conf; }\n")
+	w.write(t, "conf.d/nodes.conf", "upstream nodes { server 127.0.0.1:1 weight=1; }\n")
+	w.write(t, "access.log", "")
+	w.write(t, "probes.yml", "nginx: {config: nginx.conf}\nprobes: []\n")
+	synctest.Test(t, func(t *testing.T) {
+		cli := &commandLine{configFile: filepath.Join(dir, "probes.yml")}
+		l, err := load(cli)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if w.exporter, err = newExporter(cli, l, log.NewLogfmtLogger(w.stderr)); err != nil {
+			t.Fatal(err)
+		}
+		w.hangup = make(chan os.Signal)
+		ctx, stop := context.WithCancel(context.Background())
+		ended := make(chan error, 1)
+		go func() { ended <- w.collector.Run(ctx) }()
+		go w.exporter.watch(ctx)
+		synctest.Wait()
+		f(t, w)
+		stop()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func (w *watched) write(t *testing.T, name, text string) {
+	t.Helper()
+	path := filepath.Join(filepath.Dir(w.conf), name)
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// scrape is what /metrics shows of the reload, of nginx.conf and of its log.
+func (w *watched) scrape(t *testing.T) map[string]*dto.MetricFamily {
+	t.Helper()
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(w.reloads)
+	gathered, err := prometheus.Gatherers{registry, w.collector.Gatherer(context.Background(), false)}.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	families := map[string]*dto.MetricFamily{}
+	for _, family := range gathered {
+		families[family.GetName()] = family
+	}
+	return families
+}
+
+// expect waits the minute in which a change must be noticed and looks at what is scraped then. Whatever happens to
+// nginx.conf, the one request that was logged stays counted.
+func (w *watched) expect(t *testing.T, when string, weight, wellRead, reloaded float64) {
+	t.Helper()
+	time.Sleep(time.Minute)
+	families := w.scrape(t)
+	for _, c := range []struct {
+		what      string
+		got, want float64
+	}{
+		{"weight", gauge(families, "nginx_upstream_server_weight", "upstream", "nodes"), weight},
+		{"success of the collector", gauge(families, "fremisn_exporter_collector_success", "collector", "nginx_conf"), wellRead},
+		{"success of the last reload", gauge(families, "fremisn_exporter_config_last_reload_successful"), reloaded},
+		{"requests", float64(sum(counts(families, "nginx_access_requests_total", "access"))), 1},
+	} {
+		if c.got != c.want {
+			t.Errorf("%s: %s is %g, want %g", when, c.what, c.got, c.want)
+		}
+	}
+}
+
+func (w *watched) told(t *testing.T, text string, times int) {
+	t.Helper()
+	if n := strings.Count(w.stderr.String(), text); n != times {
+		t.Errorf("%q is told %d times, want %d:\n%s", text, n, times, w.stderr)
+	}
+}
+
+// A change of nginx.conf, or of what it includes, is noticed within a minute; a broken one keeps the last good reading
+// and is told of; counters stay.
+func TestNginxConfIsReread(t *testing.T) {
+	watchingNginxConf(t, func(t *testing.T, w *watched) {
+		w.write(t, "access.log", `127.0.0.1 - - [25/Nov/2026:02:00:00 +0000] "GET / HTTP/1.1" 200 2 "-" "-"`+"\n")
+		w.expect(t, "at first", 1, 1, 1)
+
+		w.write(t, "conf.d/nodes.conf", "upstream nodes { server 127.0.0.1:1 weight=20; }\n")
+		w.expect(t, "an included file has changed", 20, 1, 1)
+		w.told(t, "nginx.conf has changed and was read again", 1)
+
+		w.write(t, "conf.d/more.conf", "upstream more { server 127.0.0.1:2 weight=7; }\n")
+		w.expect(t, "a file has come", 20, 1, 1)
+		if got := gauge(w.scrape(t), "nginx_upstream_server_weight", "upstream", "more"); got != 7 {
+			t.Errorf("the weight in the file that has come is %g", got)
+		}
+
+		w.write(t, "conf.d/nodes.conf", "upstream nodes {\n  server 127.0.0.1:1 weight=300\n}\n")
+		w.expect(t, "it is broken", 20, 0, 0)
+		w.expect(t, "it is still broken", 20, 0, 0)
+		w.told(t, `conf.d/nodes.conf:3: unexpected \"}\"`, 2) // by the watch, and by the first scrape
+
+		w.write(t, "conf.d/nodes.conf", "upstream nodes { server 127.0.0.1:1 weight=4000; }\n")
+		w.expect(t, "it is whole again", 4000, 1, 1)
+
+		aside := w.conf + ".bak"
+		if err := os.Rename(w.conf, aside); err != nil {
+			t.Fatal(err)
+		}
+		w.expect(t, "it is gone", 4000, 0, 0)
+		if err := os.Rename(aside, w.conf); err != nil {
+			t.Fatal(err)
+		}
+		w.expect(t, "it is as it was", 4000, 1, 1)
+	})
+}
+
+// Each of the two files can be bad for itself: that nginx.conf is good again does not make the other one good.
+func TestRereadAndReload(t *testing.T) {
+	watchingNginxConf(t, func(t *testing.T, w *watched) {
+		w.write(t, "access.log", `127.0.0.1 - - [25/Nov/2026:02:00:00 +0000] "GET / HTTP/1.1" 200 2 "-" "-"`+"\n")
+		w.write(t, "probes.yml", "nginx: {config: nginx.conf}\nprobe: []\n")
+		w.hangup <- syscall.SIGHUP
+		w.expect(t, "the config file is bad", 1, 1, 0)
+		w.write(t, "conf.d/nodes.conf", "upstream nodes { server 127.0.0.1:1 weight=20; }\n")
+		w.expect(t, "nginx.conf has changed meanwhile", 20, 1, 0)
+		w.write(t, "probes.yml", "nginx: {config: nginx.conf}\nprobes: []\n")
+		w.hangup <- syscall.SIGHUP
+		w.expect(t, "the config file is good again", 20, 1, 1)
+
+		w.write(t, "conf.d/nodes.conf", "upstream nodes { server; }\n")
+		w.hangup <- syscall.SIGHUP
+		w.expect(t, "nginx.conf is bad at a reload", 20, 0, 0)
+		w.write(t, "conf.d/nodes.conf", "upstream nodes { server 127.0.0.1:1 weight=300; }\n")
+		w.expect(t, "nginx.conf is good again without a reload", 300, 1, 1)
+	})
+}
