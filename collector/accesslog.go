@@ -55,9 +55,9 @@ type accessBook struct {
 
 // accessShape is what a format can tell.
 type accessShape struct {
-	path, id, status, limits, upstream, addresses, upstreamStatus bool
-	received                                                      logformat.Field // of an upstream, if any of the two variables is there
-	hasReceived                                                   bool
+	path, status, limits, upstream, addresses, upstreamStatus bool
+	received                                                  logformat.Field // of an upstream, if any of the two variables is there
+	hasReceived                                               bool
 }
 
 const defaultLimitStatus = 503
@@ -96,7 +96,6 @@ func newAccessBook(cfg accessBookConfig) (*accessBook, error) {
 func shapeOf(p *logformat.Program) accessShape {
 	s := accessShape{
 		path:           p.Has(logformat.Request) || p.Has(logformat.RequestURI),
-		id:             p.Has(logformat.RequestID),
 		status:         p.Has(logformat.Status),
 		limits:         p.Has(logformat.LimitReqStatus) || p.Has(logformat.LimitConnStatus),
 		upstream:       p.HasUpstream(),

@@ -21,7 +21,6 @@ type requestCell struct {
 
 // requestCells is a hash table of cells with open addressing; its length is a power of two.
 type requestCells struct {
-	last  *requestCell
 	table []*requestCell
 	count int
 }
@@ -29,31 +28,29 @@ type requestCells struct {
 const maxRequestCells = 1 << 13
 
 func newRequestCells() requestCells {
-	return requestCells{last: &requestCell{key: ^uint64(0)}, table: make([]*requestCell, 64)}
+	return requestCells{table: make([]*requestCell, 64)}
 }
 
 func (c *requestCells) get(b *accessBook, route int, method logformat.Method, code int64, result outcome) *requestCell {
 	key := uint64(route)<<32 | uint64(uint16(code))<<16 | uint64(method)<<8 | uint64(result)
-	if c.last.key == key {
-		return c.last
-	}
-	for slot := c.slot(key); ; slot = (slot + 1) & uint64(len(c.table)-1) {
-		cell := c.table[slot]
+	for slot := c.slot(key); ; slot++ {
+		cell := c.table[slot&uint64(len(c.table)-1)]
 		if cell == nil {
-			break
+			return c.learn(b, key, route, method, code, result)
 		}
 		if cell.key == key {
-			c.last = cell
 			return cell
 		}
 	}
+}
+
+func (c *requestCells) learn(b *accessBook, key uint64, route int, method logformat.Method, code int64, result outcome) *requestCell {
 	name := b.routes.names[route]
 	cell := &requestCell{
 		key: key, route: name, outcome: result,
 		requests: b.ledger.Counter(familyRequests, name, method.String(), codeName(code), result.String()),
 	}
 	c.add(cell)
-	c.last = cell
 	return cell
 }
 
@@ -89,29 +86,37 @@ func (c *requestCells) insert(cell *requestCell) {
 // A serverCell is where the attempts on one server are counted.
 type serverCell struct {
 	name                    string
-	codes                   []codeCell
-	times                   [outcomeCount]timeCells
+	codes                   []*attemptCell
 	retries, sent, received *ledger.Counter
 }
 
-type codeCell struct {
+// An attemptCell is where attempts on one server with one status are counted. Statuses of one outcome share their
+// histograms.
+type attemptCell struct {
 	code     int64
 	result   outcome
 	attempts *ledger.Counter
+	times    *timeCells
 }
 
 type timeCells struct{ response, header, connect *ledger.Histogram }
 
-// attempts is the counter of attempts with this status. A server has few of them, the usual one first.
-func (s *serverCell) attempts(b *accessBook, code int64, result outcome) *ledger.Counter {
-	for i := range s.codes {
-		if c := &s.codes[i]; c.code == code && (code != codeUnknown || c.result == result) {
-			return c.attempts
+// attempts is the cell of attempts with this status. A server has few of them, the usual one first.
+func (s *serverCell) attempts(b *accessBook, code int64, result outcome) *attemptCell {
+	for _, c := range s.codes {
+		if c.code == code && c.result == result {
+			return c
 		}
 	}
-	counter := b.ledger.Counter(familyAttempts, s.name, codeName(code), result.String())
-	s.codes = append(s.codes, codeCell{code, result, counter})
-	return counter
+	cell := &attemptCell{code: code, result: result, times: &timeCells{}}
+	cell.attempts = b.ledger.Counter(familyAttempts, s.name, codeName(code), result.String())
+	for _, c := range s.codes {
+		if c.result == result {
+			cell.times = c.times
+		}
+	}
+	s.codes = append(s.codes, cell)
+	return cell
 }
 
 // serverCells are the cells of the servers that the parser knows, by the number that it gave to a value of

@@ -53,7 +53,7 @@ func (b *accessBook) count(r *logformat.Record) {
 		if cell.duration == nil {
 			cell.duration = b.ledger.Histogram(familyRequestDuration, cell.route, cell.outcome.String())
 		}
-		b.observe(cell.duration, r.Millis)
+		cell.duration.ObserveWithID(r.Millis, r.ID, b.ledger.Now)
 	}
 	if sent := r.Sent; sent >= 0 {
 		if cell.sent == nil {
@@ -120,14 +120,6 @@ func attemptOutcome(code int64) outcome {
 		return outcomeError
 	}
 	return outcomeOK
-}
-
-func (b *accessBook) observe(h *ledger.Histogram, ms int64) {
-	if b.shape.id {
-		h.ObserveWithID(ms, b.record.ID, b.ledger.Now)
-		return
-	}
-	h.Observe(ms)
 }
 
 // word counts what a limit or the cache said.
@@ -208,25 +200,26 @@ func (b *accessBook) attempt(r *logformat.Record, server *serverCell, i int, las
 	default:
 		code, result = codeUnknown, outcomeError
 	}
-	server.attempts(b, code, result).Value++
-	times := &server.times[result]
+	cell := server.attempts(b, code, result)
+	cell.attempts.Value++
+	times := cell.times
 	if ms := r.At(logformat.UpstreamResponseTime, i); ms >= 0 {
 		if times.response == nil {
 			times.response = b.ledger.Histogram(familyResponse, server.name, result.String())
 		}
-		b.observe(times.response, ms)
+		times.response.ObserveWithID(ms, r.ID, b.ledger.Now)
 	}
 	if ms := r.At(logformat.UpstreamHeaderTime, i); ms >= 0 {
 		if times.header == nil {
 			times.header = b.ledger.Histogram(familyHeader, server.name, result.String())
 		}
-		b.observe(times.header, ms)
+		times.header.ObserveWithID(ms, r.ID, b.ledger.Now)
 	}
 	if ms := r.At(logformat.UpstreamConnectTime, i); ms >= 0 {
 		if times.connect == nil {
 			times.connect = b.ledger.Histogram(familyConnect, server.name, result.String())
 		}
-		b.observe(times.connect, ms)
+		times.connect.ObserveWithID(ms, r.ID, b.ledger.Now)
 	}
 	if n := r.At(logformat.UpstreamBytesSent, i); n >= 0 {
 		if server.sent == nil {

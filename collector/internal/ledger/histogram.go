@@ -28,9 +28,7 @@ const MaxExemplarID = 128 - len("request_id")
 func (e *Exemplar) ID() string { return string(e.id[:e.length]) }
 
 // Observe adds one observation.
-func (h *Histogram) Observe(ms int64) {
-	h.add(uint64(ms))
-}
+func (h *Histogram) Observe(ms int64) { h.add(uint64(ms)) }
 
 // add counts an observation and returns its classic bucket.
 func (h *Histogram) add(ms uint64) int {
@@ -43,9 +41,42 @@ func (h *Histogram) add(ms uint64) int {
 	return classic
 }
 
-// ObserveWithID adds one observation and keeps the id with it, unless it is longer than MaxExemplarID.
+// idLen is how long the ids are that NGINX makes.
+const idLen = 32
+
+// ObserveWithID adds one observation and keeps the id with it, unless there is none or it is longer than MaxExemplarID.
+// What almost every line has is done without a call.
 func (h *Histogram) ObserveWithID(ms int64, id []byte, now int64) {
-	classic := h.add(uint64(ms))
+	if uint64(ms) >= tableMillis {
+		h.observeAny(uint64(ms), id, now)
+		return
+	}
+	both := h.layout.table[ms]
+	joint, classic := int(both&0xffff), int(both>>16)
+	if joint >= len(h.counts) {
+		h.observeAny(uint64(ms), id, now)
+		return
+	}
+	if len(id) != 0 {
+		if len(id) != idLen || classic >= len(h.Exemplars) {
+			h.observeAny(uint64(ms), id, now)
+			return
+		}
+		e := &h.Exemplars[classic]
+		e.Millis, e.Time, e.length = uint64(ms), now, idLen
+		order := binary.LittleEndian
+		order.PutUint64(e.id[0:], order.Uint64(id[0:]))
+		order.PutUint64(e.id[8:], order.Uint64(id[8:]))
+		order.PutUint64(e.id[16:], order.Uint64(id[16:]))
+		order.PutUint64(e.id[24:], order.Uint64(id[24:]))
+	}
+	h.counts[joint]++
+	h.SumMillis += uint64(ms)
+}
+
+// observeAny is ObserveWithID for any time and any id, and for the first of a bucket.
+func (h *Histogram) observeAny(ms uint64, id []byte, now int64) {
+	classic := h.add(ms)
 	if len(id) == 0 || len(id) > MaxExemplarID {
 		return
 	}
@@ -53,17 +84,8 @@ func (h *Histogram) ObserveWithID(ms int64, id []byte, now int64) {
 		h.Exemplars = make([]Exemplar, len(h.layout.Classic)+1)
 	}
 	e := &h.Exemplars[classic]
-	e.Millis, e.Time, e.length = uint64(ms), now, uint8(len(id))
-	if len(id) != 32 {
-		copy(e.id[:], id)
-		return
-	}
-	// What NGINX writes, in four moves.
-	order := binary.LittleEndian
-	order.PutUint64(e.id[0:], order.Uint64(id[0:]))
-	order.PutUint64(e.id[8:], order.Uint64(id[8:]))
-	order.PutUint64(e.id[16:], order.Uint64(id[16:]))
-	order.PutUint64(e.id[24:], order.Uint64(id[24:]))
+	e.Millis, e.Time, e.length = ms, now, uint8(len(id))
+	copy(e.id[:], id)
 }
 
 func (h *Histogram) grow(i int) {

@@ -1,6 +1,7 @@
 package logformat
 
 import (
+	"encoding/binary"
 	"fmt"
 	"strings"
 )
@@ -10,19 +11,26 @@ const Pad = 64
 
 // A step reads one value and the literal after it. It fits a cache line.
 type step struct {
-	kind    kind
-	field   Field
-	search  search
-	long    bool // the value is often longer than what find looks at
-	overlap bool // a list's separator may look like the literal: read by grammar
-	first   byte // of literal
-	width   uint8
-	length  uint16 // bytes of literal that are passed over
-	head    uint64 // the first eight bytes of literal
-	mask    uint64 // of head: as many bytes as there are
-	spread  uint64 // first, eight times
-	literal string
-	name    *string
+	head      uint64 // the first eight bytes of literal
+	mask      uint64 // of head: as many bytes as there are
+	spread    uint64 // the first byte of literal, eight times
+	other     uint64 // of spread: a comma, where a space or a comma ends an element of a list
+	tail      uint64 // the last eight bytes of a literal of more than eight
+	literal   string
+	length    uint16 // bytes of literal that are passed over
+	quick     quick
+	kind      kind
+	search    search
+	overlap   bool  // a list's separator may look like the literal: read by grammar
+	width     uint8 // bytes
+	into      uint8 // where in a Record a number or a word goes: its offset
+	listIndex uint8 // where in a Record's lists a list goes
+
+	first       byte // of literal
+	field       Field
+	long        bool // the value is often longer than what find looks at
+	isOftenDash bool
+	name        *string
 }
 
 // A search is how the end of a value is found.
@@ -92,17 +100,15 @@ func Compile(format, escape string, paths bool) (*Program, error) {
 		p.steps = append(p.steps, newStep(part, v, escape))
 	}
 	p.preferBytesSent()
+	p.steps = append(p.steps, step{kind: kindEnd})
 	return p, nil
 }
 
 // preferBytesSent has $body_bytes_sent stand for $bytes_sent, or only be validated where the format has both.
 func (p *Program) preferBytesSent() {
 	for i := range p.steps {
-		if s := &p.steps[i]; s.field == BodyBytesSent {
-			s.field = noField
-			if !p.Has(BytesSent) {
-				s.field = BytesSent
-			}
+		if s := &p.steps[i]; s.field == BodyBytesSent && p.Has(BytesSent) {
+			s.into = offsetOf(noField)
 		}
 	}
 }
@@ -138,7 +144,18 @@ func newStep(part part, v variable, escape string) step {
 		}
 	}
 	s.long = v.kind == kindRequest || strings.HasPrefix(part.name, "http_")
-	s.overlap = v.kind.isList() && (s.first == ' ' || s.first == ',')
+	s.isOftenDash = part.name == "remote_user" || s.long && part.name != "http_user_agent"
+	if s.overlap = v.kind.isList() && (s.first == ' ' || s.first == ','); s.overlap {
+		s.spread, s.other = ' '*ones, ','*ones
+	}
+	if n := len(part.literal); n > 8 {
+		s.tail = binary.LittleEndian.Uint64([]byte(part.literal[n-8:]))
+	}
+	s.into = offsetOf(v.field)
+	if v.kind.isList() && v.field != noField {
+		s.listIndex = uint8(v.field - firstNumberList)
+	}
+	s.quick = quickOf(&s)
 	return s
 }
 

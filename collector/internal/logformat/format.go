@@ -11,6 +11,7 @@ type kind uint8
 
 const (
 	kindText        kind = iota // skipped
+	kindEnd                     // behind the last step
 	kindFixed                   // skipped, of a known width
 	kindRequest                 // $request: method and path
 	kindMethod                  // $request_method

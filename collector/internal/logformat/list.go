@@ -60,19 +60,26 @@ func (p *Parser) compare(r *Record) bool {
 	return true
 }
 
-// addresses reads the value b[i:j] of $upstream_addr.
-func (p *Parser) addresses(b []byte, i, j int, r *Record) (shape, bool) {
-	if isNothing(b[i:j]) {
+// addresses reads the value of $upstream_addr from i to j.
+func (p *Parser) addresses(t text, i, j int, r *Record) bool {
+	if isNothing(t.slice(i, j)) {
 		r.Upstreams = nil
-		return noList, true
+		p.shapes |= noList
+		return true
 	}
-	if r.Upstreams = p.known.get(b, i, j); r.Upstreams == nil {
-		return 0, false
+	u := p.known.get(t, i, j)
+	if r.Upstreams = u; u == nil {
+		return false
 	}
-	if r.Upstreams.many {
-		return manyElements, true
+	if u.many {
+		p.shapes |= manyElements
+		return true
 	}
-	return oneElement, true
+	p.shapes |= oneElement
+	if u.ID >= 0 {
+		p.known.short.keep(t, i, j, u)
+	}
+	return true
 }
 
 // read reads a list of numbers that is not one plain number.
@@ -164,17 +171,17 @@ func isSeparator(w uint64) bool {
 
 // skipList is skip for a list. One that stands unquoted before a space or a comma is read by its grammar: an element, a
 // separator, the next element, until no separator follows.
-func (s *step) skipList(b []byte, t text, pos, end int) int {
+func (s *step) skipList(t text, pos, end int) int {
 	if !s.overlap {
-		return s.skip(b, t, pos, end)
+		return s.skip(t, pos, end)
 	}
 	for i := pos; i < end; {
 		switch {
-		case b[i] != ' ' && b[i] != ',':
+		case t.byte(i) != ' ' && t.byte(i) != ',':
 			i++
 		case isSeparator(t.load(i)) && !(s.beyondSeparator() && s.at(t, i, end)):
 			i += 2
-			if b[i-2] == ' ' {
+			if t.byte(i-2) == ' ' {
 				i++
 			}
 		case s.at(t, i, end):

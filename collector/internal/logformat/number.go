@@ -22,6 +22,20 @@ func (t text) load(i int) uint64 {
 
 func (t text) byte(i int) byte { return *(*byte)(unsafe.Add(t.first, i)) }
 
+// slice is the bytes from i to j.
+func (t text) slice(i, j int) []byte { return unsafe.Slice((*byte)(unsafe.Add(t.first, i)), j-i) }
+
+// untilQuery is where the path that begins at i ends: at the query, the next word, or the end of both at j.
+func (t text) untilQuery(i, j int) int {
+	for ; i < j; i += 8 {
+		w := t.load(i)
+		if m := matches(w, ' '*ones) | matches(w, '?'*ones); m != 0 {
+			return min(i+bits.TrailingZeros64(m)>>3, j)
+		}
+	}
+	return j
+}
+
 // load is text.load for what is checked.
 func load(b []byte, i int) uint64 { return binary.LittleEndian.Uint64(b[i:]) }
 
@@ -55,14 +69,9 @@ func (t text) find(i int, spread uint64) (at int, found bool) {
 	return i + 32, false
 }
 
-// has tells whether the byte which spread repeats is among the 32 bytes at i.
-func (t text) has(i int, spread uint64) bool {
-	return matches(t.load(i), spread)|matches(t.load(i+8), spread)|matches(t.load(i+16), spread)|matches(t.load(i+24), spread) != 0
-}
-
-// quickSize reads the digits at the low end of w, up to seven, and says how many there are: none or eight if there are
+// quickNumber reads the digits at the low end of w, up to seven, and says how many there are: none or eight if there are
 // more or it is not known.
-func quickSize(w uint64) (number int64, n int) {
+func quickNumber(w uint64) (number int64, n int) {
 	x := w ^ '0'*ones
 	// The top bit of each byte that is no digit.
 	no := (x + 0x76*ones | x) & highs
@@ -76,7 +85,7 @@ func quickSize(w uint64) (number int64, n int) {
 // status reads three digits from the low bytes of w, Absent if they are none.
 func status(w uint64) int64 {
 	x := w ^ 0x303030
-	if (x|x+0x060606)&0xf0f0f0 != 0 {
+	if (x|(x+0x060606))&0xf0f0f0 != 0 {
 		return Absent
 	}
 	return int64(x&0xff)*100 + int64(x>>8&0xff)*10 + int64(x>>16&0xff)
@@ -85,7 +94,7 @@ func status(w uint64) int64 {
 // quickMillis reads "s.mmm" with one digit of seconds from the low five bytes of w, Absent if it is not that.
 func quickMillis(w uint64) int64 {
 	x := w ^ 0x3030302e30
-	if (x|x+0x0606060006)&0xf0f0f0fff0 != 0 {
+	if (x|(x+0x0606060006))&0xf0f0f0fff0 != 0 {
 		return Absent
 	}
 	return int64(x&0xff)*1000 + int64(x>>16&0xff)*100 + int64(x>>24&0xff)*10 + int64(x>>32&0xff)

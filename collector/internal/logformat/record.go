@@ -1,5 +1,7 @@
 package logformat
 
+import "unsafe"
+
 // A Field names a value of a line that metrics are made of.
 type Field uint8
 
@@ -172,10 +174,35 @@ type Record struct {
 	LimitReq  Word
 	LimitConn Word
 	Cache     Word
+	plain     bool  // there was a list of one element, without separators
+	unused    int64 // where numbers go that nothing is made of
 
 	Elements  int        // attempts and group names: elements that each of the lists has
 	Upstreams *Upstreams // $upstream_addr, taken apart; nil where there is none
-	lists     [numberLists]list
+	lists     [maxLists]list
+}
+
+// maxLists is numberLists rounded up to a power of two.
+const maxLists = 8
+
+// offsetOf is where in a Record the number or word of a field goes.
+func offsetOf(f Field) uint8 {
+	var r Record
+	switch f {
+	case RequestTime:
+		return uint8(unsafe.Offsetof(r.Millis))
+	case BytesSent, BodyBytesSent:
+		return uint8(unsafe.Offsetof(r.Sent))
+	case RequestLength:
+		return uint8(unsafe.Offsetof(r.Received))
+	case LimitReqStatus:
+		return uint8(unsafe.Offsetof(r.LimitReq))
+	case LimitConnStatus:
+		return uint8(unsafe.Offsetof(r.LimitConn))
+	case CacheStatus:
+		return uint8(unsafe.Offsetof(r.Cache))
+	}
+	return uint8(unsafe.Offsetof(r.unused))
 }
 
 // A list holds the numbers of a list variable; Absent where an element is "-".

@@ -1,0 +1,167 @@
+package logformat
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"testing"
+)
+
+// withoutQuick is the same program with nothing read the quick way.
+func withoutQuick(p *Program) *Program {
+	slow := *p
+	slow.steps = append([]step(nil), p.steps...)
+	for i := range slow.steps {
+		slow.steps[i].quick = quickNone
+	}
+	return &slow
+}
+
+// said is all that a record tells.
+func said(p *Program, r *Record) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%d %d %d %d %q %q %s %s %s %s", r.Code, r.Millis, r.Sent, r.Received, r.Path, r.ID, r.Method, r.LimitReq, r.LimitConn, r.Cache)
+	if r.Upstreams != nil {
+		for _, e := range r.Upstreams.Elements {
+			fmt.Fprintf(&b, " %d %q %v", e.Kind, e.Name, e.Retry)
+		}
+	}
+	for i := range r.Elements {
+		fmt.Fprintf(&b, " %c", r.Separator(i))
+		for f := firstNumberList; f < noField; f++ {
+			if p.Has(f) {
+				fmt.Fprintf(&b, " %d", r.At(f, i))
+			}
+		}
+	}
+	return b.String()
+}
+
+// quickIsWhole fails the test unless a line reads the same in both ways, the second time, too, when its addresses are known.
+func quickIsWhole(t *testing.T, p *Program, line []byte) {
+	t.Helper()
+	slow := withoutQuick(p)
+	q, w := p.NewParser(), slow.NewParser()
+	r, s := NewRecord(), NewRecord()
+	want := w.ParseLine(line, s)
+	for range 2 {
+		got := q.ParseLine(line, r)
+		if (got == nil) != (want == nil) {
+			t.Fatalf("%q: quick %v, whole %v", line, got, want)
+		}
+		if got == nil && said(p, r) != said(p, s) {
+			t.Fatalf("%q:\nquick %s\nwhole %s", line, said(p, r), said(p, s))
+		}
+		if got != nil && got.Error() != want.Error() {
+			t.Fatalf("%q: quick says %v, whole %v", line, got, want)
+		}
+	}
+}
+
+// TestQuickIsWhole reads lines that are quick to read, and the same with a byte changed or cut anywhere, in both ways.
+func TestQuickIsWhole(t *testing.T) {
+	random := rand.New(rand.NewPCG(1, 2))
+	for _, test := range []struct{ format, escape, line string }{
+		{`$remote_addr - $remote_user [$time_local] "$request" $status $body_bytes_sent "$http_referer" "$http_user_agent" rt=$request_time rl=$request_length id=$request_id lr="$limit_req_status" ua="$upstream_addr" us="$upstream_status" urt="$upstream_response_time"`, "default",
+			`1.2.3.4 - - [24/Nov/2026:12:27:30 +0000] "POST /v1/face/recognition?a=b HTTP/1.1" 200 1234567 "-" "okhttp/4" rt=1.125 rl=5 id=0123456789abcdef0123456789abcdef lr="PASSED" ua="192.168.100.231:4005" us="200" urt="0.125"`},
+		{`$remote_addr "$request" $status $request_length [$proxy_upstream_name] $upstream_addr $upstream_response_length $upstream_response_time $upstream_status $req_id`, "default",
+			`1.2.3.4 "GET / HTTP/1.1" 404 12 [default-backend-80] 127.0.0.18:4008 5 0.001 404 0123456789abcdef0123456789abcdef`},
+		{`{"request":"$request","status":$status,"sent":$bytes_sent,"upstream_addr":"$upstream_addr","upstream_response_time":"$upstream_response_time","agent":"$http_user_agent","id":"$request_id"}`, "json",
+			`{"request":"DELETE /a HTTP/1.1","status":200,"sent":99,"upstream_addr":"10.0.0.1:8080","upstream_response_time":"0.001","agent":"a\"b","id":"0123456789abcdef0123456789abcdef"}`},
+		{`$status$request_time "$request" $upstream_addr,$upstream_cache_status`, "none", `2000.125 "GET "x HTTP/1.0" 127.0.0.1:80,HIT`},
+	} {
+		p, err := Compile(test.format, test.escape, true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := p.NewParser().ParseLine([]byte(test.line), NewRecord()); err != nil {
+			t.Fatal(err)
+		}
+		quickIsWhole(t, p, []byte(test.line))
+		for i := range len(test.line) {
+			for _, c := range []byte{' ', '"', '\\', ',', ':', '-', '0', '9', 'x', 0, 0xff, byte(1 + random.IntN(9)), byte(128 + random.IntN(100))} {
+				changed := []byte(test.line)
+				changed[i] = c
+				quickIsWhole(t, p, changed)
+				quickIsWhole(t, p, append(append([]byte(test.line[:i]), c), test.line[i:]...))
+			}
+			if i > 0 {
+				quickIsWhole(t, p, []byte(test.line[:i]))
+			}
+			quickIsWhole(t, p, append([]byte(test.line[:i]), test.line[i+1:]...))
+		}
+	}
+}
+
+// FuzzCompile compiles anything, and reads a line with what compiles.
+func FuzzCompile(f *testing.F) {
+	for _, format := range []string{"$status", "${a}$b", `{"a":"$request","b":$upstream_addr}`, "$upstream_addr, $status", "$", "${"} {
+		f.Add(format, "default", `{"a":"GET / HTTP/1.1","b":1.2.3.4:5, 6.7.8.9:0}`)
+		f.Add(format, "json", "200")
+	}
+	f.Fuzz(func(t *testing.T, format, escape, line string) {
+		p, err := Compile(format, escape, true)
+		if err != nil {
+			return
+		}
+		_ = p.HasUpstream()
+		if line != "" && !strings.Contains(line, "\n") {
+			quickIsWhole(t, p, []byte(line))
+		}
+	})
+}
+
+// FuzzParse reads any line with each kind of format: alone, and in a block between others, where the answer must be the
+// same and nothing behind the line's end may matter.
+func FuzzParse(f *testing.F) {
+	formats := []struct{ text, escape string }{
+		{`$remote_addr - $remote_user [$time_local] "$request" $status $body_bytes_sent "$http_user_agent" rt=$request_time id=$request_id lr="$limit_req_status" ua="$upstream_addr" us="$upstream_status" urt="$upstream_response_time"`, "default"},
+		{`$remote_addr "$request" $status $request_length $upstream_addr $upstream_response_length $upstream_response_time $upstream_status $req_id`, "default"},
+		{`{"r":"$request","s":$status,"b":$bytes_sent,"ua":"$upstream_addr","urt":$upstream_response_time, "id":"$request_id"}`, "json"},
+		{`"$request" $status "$upstream_addr" $upstream_cache_status`, "none"},
+	}
+	f.Add([]byte(`127.0.0.1 - - [24/Nov/2026:12:27:30 +0000] "GET /v1/face?x HTTP/1.1" 200 12 "curl" rt=0.125 id=x lr="PASSED" ua="1.2.3.4:5, 6.7.8.9:10" us="502, 200" urt="0.000, 10.125"`))
+	f.Add([]byte(`1.2.3.4 "GET / HTTP/1.1" 200 12 1.2.3.4:5 :  12 :  0.001 :  200 :  x`))
+	f.Add([]byte(`{"r":"G\"ET","s":200,"b":,"ua":"a:1","urt":0.001, "id":"\\"}`))
+	f.Add([]byte(`"" 400 "unix:/a b" HIT`))
+	f.Add([]byte(`1.2.3.4 - - [24/Nov/2026:12:27:30 +0000] "POST /v1/face/recognition HTTP/1.1" 200 12345678 "-" rt=1.125 id=0123456789abcdef0123456789abcdef lr="PASSED" ua="192.168.100.231:4005" us="200" urt="0.125"`))
+	f.Fuzz(func(t *testing.T, line []byte) {
+		if strings.ContainsRune(string(line), '\n') {
+			return
+		}
+		for _, format := range formats {
+			p, err := Compile(format.text, format.escape, true)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(line) > 0 {
+				quickIsWhole(t, p, line)
+			}
+			q, r := p.NewParser(), NewRecord()
+			alone := q.ParseLine(line, r) == nil
+			elements := r.Elements
+			block := append([]byte("before\n"), line...)
+			end := len(block)
+			block = append(block, '\n')
+			for len(block) < end+Pad+1 {
+				block = append(block, `0" : 0.001, 200 `...)
+			}
+			if between := q.Parse(block, len("before\n"), end, r); between != alone && len(line) > 0 {
+				t.Fatalf("%q alone: %v, in a block: %v", line, alone, between)
+			}
+			if !alone {
+				continue
+			}
+			if r.Elements != elements || elements < 0 {
+				t.Fatalf("%q: %d elements alone, %d in a block", line, elements, r.Elements)
+			}
+			for i := range elements {
+				for _, list := range []Field{UpstreamStatus, UpstreamResponseTime, UpstreamResponseLength} {
+					if n := r.At(list, i); n < Absent {
+						t.Fatalf("%q: element %d is %d", line, i, n)
+					}
+				}
+			}
+		}
+	})
+}

@@ -1,0 +1,234 @@
+package logformat
+
+import (
+	"math/bits"
+	"unsafe"
+)
+
+// A quick is how a value is read that looks as almost all of its kind do. What looks otherwise is read by the step's
+// whole way, which takes everything.
+type quick uint8
+
+const (
+	quickNone quick = iota
+	quickText
+	quickDash
+	quickFixed
+	quickRequest
+	quickID
+	quickStatus
+	quickTime
+	quickSize
+	quickWord
+	quickAddresses
+	quickBareAddresses
+	quickListStatus
+	quickListTime
+	quickListSize
+)
+
+// quickOf chooses.
+func quickOf(s *step) quick {
+	switch s.kind {
+	case kindFixed:
+		return quickFixed
+	case kindRequest:
+		if s.first == '"' {
+			return quickRequest
+		}
+	case kindID:
+		return quickID
+	case kindStatus:
+		return quickStatus
+	case kindTime:
+		return quickTime
+	case kindSize:
+		return quickSize
+	case kindWord:
+		return quickWord
+	case kindAddresses:
+		if s.overlap {
+			return quickBareAddresses
+		}
+		return quickAddresses
+	case kindListStatus:
+		return quickListStatus
+	case kindListTime:
+		return quickListTime
+	case kindListSize:
+		return quickListSize
+	case kindText:
+		switch {
+		case s.literal == "" || s.length == 0:
+		case s.isOftenDash && s.first != '-':
+			return quickDash
+		default:
+			return quickText
+		}
+	}
+	return quickNone
+}
+
+// longText is from what length on it is better to search with what the machine has for that.
+const longText = 64
+
+// wordPassed is PASSED as the low six bytes of a load.
+const wordPassed = 'P' | 'A'<<8 | 'S'<<16 | 'S'<<24 | 'E'<<32 | 'D'<<40
+
+// quickSteps reads values the quick way, from pos and step s on, and returns the first step that it cannot read so, and
+// where. It calls nothing, so that all it works with stays in registers; that it is one loop and long is the price.
+//
+// What it puts into r for the step that it returns is of no use.
+func quickSteps(s *step, t text, pos, end int, p *Parser, r *Record) (*step, int) {
+	for {
+		at := pos // where the literal stands
+		switch s.quick {
+		case quickText:
+			m := matches(t.load(pos), s.spread)
+			for m == 0 {
+				if at += 8; at > end || at-pos >= longText {
+					return s, pos
+				}
+				m = matches(t.load(at), s.spread)
+			}
+			at += bits.TrailingZeros64(m) >> 3
+			if s.search == toBareQuote && at > pos && t.byte(at-1) == '\\' {
+				return s, pos
+			}
+		case quickDash:
+			if t.byte(pos) == '-' {
+				at++
+			}
+		case quickFixed:
+			if at += int(s.width); at > end {
+				return s, pos
+			}
+		case quickRequest:
+			w := t.load(pos)
+			n := bits.TrailingZeros64(matches(w, ' '*ones)) >> 3
+			w &= 1<<(8*uint(n)) - 1
+			known := &methodTable[w*methodHash>>60]
+			if known.word != w || int(known.length) != n || n == 0 {
+				return s, pos
+			}
+			// The quote is behind the method and the space after it, which are four bytes or more.
+			at += 4
+			m := matches(t.load(at), s.spread)
+			for m == 0 {
+				if at += 8; at > end {
+					return s, pos
+				}
+				m = matches(t.load(at), s.spread)
+			}
+			at += bits.TrailingZeros64(m) >> 3
+			if s.search == toBareQuote && t.byte(at-1) == '\\' {
+				return s, pos
+			}
+			r.Method = known.method
+			if p.paths && at <= end {
+				path := pos + n + 1
+				r.Path = t.slice(path, t.untilQuery(path, at))
+			}
+		case quickID:
+			if at += 32; at > end || t.byte(at-1) == '\\' ||
+				matches(t.load(pos), s.spread)|matches(t.load(pos+8), s.spread)|matches(t.load(pos+16), s.spread)|matches(t.load(pos+24), s.spread) != 0 {
+				return s, pos
+			}
+			r.ID = t.slice(pos, at)
+		case quickStatus:
+			if r.Code = status(t.load(pos)); r.Code < 0 {
+				return s, pos
+			}
+			at += 3
+		case quickTime:
+			if r.Millis = quickMillis(t.load(pos)); r.Millis < 0 {
+				return s, pos
+			}
+			at += 5
+		case quickSize:
+			n, digits := quickNumber(t.load(pos))
+			if uint(digits-1) > 6 {
+				return s, pos
+			}
+			*r.number(s.into) = n
+			at += digits
+		case quickWord:
+			if t.load(pos)&(1<<48-1) != wordPassed {
+				return s, pos
+			}
+			*r.word(s.into) = Passed
+			at += 6
+		case quickAddresses, quickBareAddresses:
+			w0, w1, w2 := t.load(pos), t.load(pos+8), t.load(pos+16)
+			m0, m1, m2 := matches(w0, s.spread), matches(w1, s.spread), matches(w2, s.spread)
+			if s.quick == quickBareAddresses {
+				m0 |= matches(w0, s.other)
+				m1 |= matches(w1, s.other)
+				m2 |= matches(w2, s.other)
+			}
+			if m0 != 0 || m1|m2 == 0 {
+				return s, pos
+			}
+			words, n := cutShort(w0, w1, w2, m1, m2)
+			v := p.known.short.at(words)
+			if v.words != words {
+				return s, pos
+			}
+			r.Upstreams = v.u
+			r.plain = true
+			at += n
+		case quickListStatus:
+			code := status(t.load(pos))
+			if code < 0 {
+				return s, pos
+			}
+			r.list(s).set(code)
+			r.plain = true
+			at += 3
+		case quickListTime:
+			ms := quickMillis(t.load(pos))
+			if ms < 0 {
+				return s, pos
+			}
+			r.list(s).set(ms)
+			r.plain = true
+			at += 5
+		case quickListSize:
+			n, digits := quickNumber(t.load(pos))
+			if uint(digits-1) > 6 {
+				return s, pos
+			}
+			r.list(s).set(n)
+			r.plain = true
+			at += digits
+		default:
+			return s, pos
+		}
+		w := t.load(at)
+		if (w^s.head)&s.mask != 0 || s.overlap && isSeparator(w) {
+			return s, pos
+		}
+		if n := len(s.literal); n > 8 {
+			if at+n > end+1 || t.load(at+n-8) != s.tail {
+				return s, pos
+			}
+			literal := text{unsafe.Pointer(unsafe.StringData(s.literal))}
+			for k := 8; k < n-8; k += 8 {
+				if t.load(at+k) != literal.load(k) {
+					return s, pos
+				}
+			}
+		}
+		pos = at + int(s.length)
+		s = (*step)(unsafe.Add(unsafe.Pointer(s), unsafe.Sizeof(step{})))
+	}
+}
+
+// number is where a step of one number puts it, word where one of a word does.
+func (r *Record) number(offset uint8) *int64 { return (*int64)(unsafe.Add(unsafe.Pointer(r), offset)) }
+func (r *Record) word(offset uint8) *Word    { return (*Word)(unsafe.Add(unsafe.Pointer(r), offset)) }
+
+// list is where a step of a list puts it.
+func (r *Record) list(s *step) *list { return &r.lists[s.listIndex%maxLists] }
+
+func (l *list) set(n int64) { l.one, l.isMany = n, false }
