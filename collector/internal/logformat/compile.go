@@ -9,7 +9,7 @@ import (
 // Pad is how many bytes after a line's newline a Parser may read (it loads eight bytes at a time).
 const Pad = 64
 
-// A step reads one value and the literal after it. It fits a cache line.
+// A step reads one value and the literal after it. What the quick way needs stands first.
 type step struct {
 	head      uint64 // the first eight bytes of literal
 	mask      uint64 // of head: as many bytes as there are
