@@ -55,7 +55,10 @@ func TestAsTheOldExporter(t *testing.T) {
 		theirs = metadataOf(t, response.Body)
 		return true
 	})
-	ours := func() map[string]string { _, body, _ := p.get(t, "/metrics"); return metadataOf(t, strings.NewReader(body)) }
+	ours := func() map[string]string {
+		_, body, _ := p.get(t, "/metrics")
+		return metadataOf(t, strings.NewReader(body))
+	}
 	if len(theirs) != 8 {
 		t.Errorf("the old exporter gives %d metrics of NGINX", len(theirs))
 	}

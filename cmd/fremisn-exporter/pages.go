@@ -81,7 +81,9 @@ func (e *exporter) overview(ctx context.Context) web.Overview {
 		byName[f.GetName()] = f
 	}
 	rows.addTraffic(byName)
-	return web.Overview{Nodes: rows.sorted(), Logs: e.logRows(byName)}
+	o := web.Overview{Nodes: rows.sorted(), Logs: e.logRows(byName)}
+	o.Verdict = overviewVerdict(o, byName["nginx_up"].GetMetric())
+	return o
 }
 
 // nodeRows are the cards of the landing page by server address.

@@ -29,11 +29,15 @@ type Options struct {
 	Logger      log.Logger
 }
 
-// An Overview is the landing page: nodes first, logs after them.
+// An Overview is the landing page: the verdict first, then nodes, logs after them.
 type Overview struct {
-	Nodes []NodeRow
-	Logs  []LogRow
+	Verdict Verdict
+	Nodes   []NodeRow
+	Logs    []LogRow
 }
+
+// A Verdict says in a line whether all is well.
+type Verdict struct{ Class, Sentence string }
 
 // A NodeRow is a server as its probes and as real traffic see it.
 type NodeRow struct {
@@ -203,6 +207,14 @@ func (s *site) config(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	text(w, http.StatusOK, s.Config())
+}
+
+// Title is the node's name, or its address where it has none.
+func (n NodeRow) Title() string {
+	if n.Name != "" {
+		return n.Name
+	}
+	return n.Address
 }
 
 // Class is the colour of a node's card: bad when any probe of it failed last.
