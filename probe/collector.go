@@ -24,6 +24,7 @@ var (
 	descMetricErrors = prometheus.NewDesc("probe_metric_errors_total", "Numbers that a body should have held and did not.", append(ownLabels[:3:3], "metric"), nil)
 	descConsecutive  = prometheus.NewDesc("probe_consecutive_failures", "Probes that failed since the last success.", ownLabels, nil)
 	descLastSuccess  = prometheus.NewDesc("probe_last_success_timestamp_seconds", "Unix time of the last success.", ownLabels, nil)
+	descInterval     = prometheus.NewDesc("probe_interval_seconds", "How often the target is probed.", ownLabels, nil)
 	descLatency      = prometheus.NewDesc("probe_latency_seconds", "How long the probes that succeed take.", ownLabels, nil)
 )
 
@@ -108,6 +109,7 @@ func (c *collection) target(t *target) {
 	for name, n := range t.counts.metricErrors {
 		count(descMetricErrors, n, name)
 	}
+	c.give(prometheus.NewConstMetric(descInterval, prometheus.GaugeValue, t.every.Seconds(), own...))
 	c.give(prometheus.NewConstMetric(descConsecutive, prometheus.GaugeValue, float64(t.counts.consecutive), own...))
 	if !t.counts.lastSuccess.IsZero() {
 		c.give(prometheus.NewConstMetric(descLastSuccess, prometheus.GaugeValue, float64(t.counts.lastSuccess.UnixMilli())/1000, own...))

@@ -269,6 +269,9 @@ func TestShortOutageIsSeen(t *testing.T) {
 			if n := all["probe_consecutive_failures"+at].Gauge.GetValue(); n != 0 {
 				t.Errorf("%v consecutive failures", n)
 			}
+			if every := all["probe_interval_seconds"+at].Gauge.GetValue(); every != 0.5 {
+				t.Errorf("the interval is %v s", every)
+			}
 			if last := all["probe_last_success_timestamp_seconds"+at].Gauge.GetValue(); last < float64(time.Now().Unix())-2 {
 				t.Errorf("last success %v", last)
 			}
