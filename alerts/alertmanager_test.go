@@ -1,0 +1,137 @@
+package alerts
+
+import (
+	"maps"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/fremisn/fremisn-exporter/cmd/fremisn-sim/rig"
+)
+
+func TestRoutes(t *testing.T) {
+	command(t, "amtool", "check-config", "alertmanager.yml")
+	for labels, receiver := range map[string]string{
+		"alertname=FremisnWatchdog severity=info":         "watchdog",
+		"alertname=FremisnNodeDown severity=critical":     "pager",
+		"alertname=FremisnRetriesHigh severity=warning":   "operators",
+		"alertname=FremisnTrafficImbalance severity=info": "journal",
+		"alertname=AlertOfSomebodyElse":                   "operators",
+	} {
+		args := append([]string{"config", "routes", "test", "--config.file=alertmanager.yml", "--verify.receivers=" + receiver}, strings.Fields(labels)...)
+		command(t, "amtool", args...)
+	}
+	text, err := os.ReadFile("alertmanager.yml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if secret := regexp.MustCompile(`(?i)password:|api_key:|token:`).Find(text); secret != nil {
+		t.Errorf("a secret in an example: %s", secret)
+	}
+	for _, m := range regexp.MustCompile(`Fremisn\(([^)]*)\)|Fremisn(\w+)`).FindAllSubmatch(text, -1) {
+		for _, name := range strings.Split(string(m[1])+string(m[2]), "|") {
+			if !slices.Contains(promised, name) {
+				t.Errorf("alertmanager.yml speaks of Fremisn%s, which there is not", name)
+			}
+		}
+	}
+}
+
+// TestInhibition sends alerts to a real Alertmanager and looks which it holds back. An alert is written as its name,
+// severity and place: node and address follow from the node's name.
+func TestInhibition(t *testing.T) {
+	dir := t.TempDir()
+	alertmanager, err := rig.StartAlertmanager(t.Context(), dir, "alertmanager.yml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer alertmanager.Stop()
+	// Each instance is a story of its own.
+	sent := map[string]string{
+		"LoadBalancerDown critical lb1":           "active",
+		"AllNodesDown critical lb1":               "suppressed",
+		"NodeDown critical lb1 master":            "suppressed",
+		"CapacityDegraded warning lb1":            "suppressed",
+		"LogPipelineStalled critical lb1":         "suppressed",
+		"LicenceQuotaHigh warning lb1 master":     "active",
+		"NodeDown critical lb2 master":            "active",
+		"RetriesHigh warning lb2 master":          "suppressed",
+		"RetriesHigh warning lb2 slave-1":         "active",
+		"CapacityDegraded warning lb2":            "active",
+		"AllNodesDown critical lb3":               "active",
+		"NodeDown critical lb3 master":            "suppressed",
+		"NoLiveUpstreams critical lb3":            "suppressed",
+		"AvailabilityBudgetBurn critical lb4":     "active",
+		"AvailabilityBudgetBurn warning lb4":      "suppressed",
+		"AvailabilityBudgetBurn warning lb5":      "active",
+		"LicenceQuotaHigh critical lb4 master":    "active",
+		"LicenceQuotaHigh warning lb4 master":     "suppressed",
+		"LicenceQuotaHigh warning lb4 slave-1":    "active",
+		"ExporterDown critical lb6":               "active",
+		"NodeDown critical lb6 slave-1":           "suppressed",
+		"LogPipelineStalled critical lb7":         "active",
+		"LogCoverageLow warning lb7":              "suppressed",
+		"Watchdog info":                           "active",
+		"NodeDown critical lb8 ":                  "active", // a node without a name
+		"RetriesHigh warning lb8 slave-1":         "active",
+		"LatencyBudgetBurn warning lb3":           "suppressed",
+		"RateLimitingHigh warning lb1":            "suppressed",
+		"CertificateExpiring critical lb1 master": "active",
+		"AvailabilityBudgetBurn critical lb1":     "suppressed",
+		"NodeGrayFailing critical lb2 slave-1":    "active",
+		"NodeLatencyOutlier warning lb2 master":   "suppressed",
+		"CollectorFailing warning lb6":            "suppressed",
+	}
+	var alerts []map[string]string
+	for text := range sent {
+		alerts = append(alerts, labelsOf(text))
+	}
+	if err := alertmanager.Send(alerts...); err != nil {
+		t.Fatal(err)
+	}
+	states := map[string]string{}
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
+		known, err := alertmanager.Alerts()
+		if err != nil {
+			t.Fatal(err)
+		}
+		clear(states)
+		for _, a := range known {
+			states[textOf(a.Labels)] = a.Status.State
+		}
+		if maps.Equal(states, sent) {
+			return
+		}
+	}
+	for text, want := range sent {
+		if states[text] != want {
+			t.Errorf("%s is %s, not %s", text, states[text], want)
+		}
+	}
+}
+
+func labelsOf(text string) map[string]string {
+	words := strings.Split(text, " ")
+	l := map[string]string{"alertname": "Fremisn" + words[0], "severity": words[1]}
+	if len(words) > 2 {
+		l["job"], l["instance"] = "fremisn-exporter", words[2]
+	}
+	if len(words) > 3 {
+		l["node"], l["address"] = words[3], words[3]+":4005"
+	}
+	return l
+}
+
+func textOf(labels map[string]string) string {
+	words := []string{strings.TrimPrefix(labels["alertname"], "Fremisn"), labels["severity"]}
+	if labels["instance"] != "" {
+		words = append(words, labels["instance"])
+	}
+	if address := labels["address"]; address != "" {
+		words = append(words, strings.TrimSuffix(address, ":4005"))
+	}
+	return strings.Join(words, " ")
+}

@@ -1,0 +1,173 @@
+package alerts
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"go.yaml.in/yaml/v3"
+)
+
+var fence = regexp.MustCompile("(?ms)^```(\\w*)\n(.*?)\n```$")
+
+// blocks are what a runbook gives to paste, by language.
+func blocks(t *testing.T, name string) map[string][]string {
+	t.Helper()
+	text, err := os.ReadFile("runbooks/Fremisn" + name + ".md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, diagnosis, _ := strings.Cut(string(text), "## Diagnosis\n")
+	diagnosis, _, _ = strings.Cut(diagnosis, "\n## ")
+	found := map[string][]string{}
+	for _, m := range fence.FindAllStringSubmatch(diagnosis, -1) {
+		found[m[1]] = append(found[m[1]], m[2])
+	}
+	return found
+}
+
+func TestRunbooks(t *testing.T) {
+	files, err := filepath.Glob("runbooks/*.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(files) != len(promised) {
+		t.Errorf("%d runbooks for %d alerts", len(files), len(promised))
+	}
+	section := regexp.MustCompile(`(?ms)^## (\w+)\n\n(\S.*?)(?:\n\n## |\n\z)`)
+	mentioned := regexp.MustCompile(`\bFremisn([A-Z]\w+)`)
+	for _, name := range promised {
+		text, err := os.ReadFile("runbooks/Fremisn" + name + ".md")
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		if !strings.HasPrefix(string(text), "# Fremisn"+name+"\n") {
+			t.Errorf("the runbook of %s has another title", name)
+		}
+		var sections []string
+		for rest := string(text); ; {
+			at := section.FindStringSubmatchIndex(rest)
+			if at == nil {
+				break
+			}
+			sections = append(sections, rest[at[2]:at[3]])
+			rest = rest[at[5]:]
+		}
+		if !slices.Equal(sections, []string{"Meaning", "Impact", "Diagnosis", "Mitigation"}) {
+			t.Errorf("the runbook of %s has the sections %v", name, sections)
+		}
+		for _, m := range mentioned.FindAllStringSubmatch(string(text), -1) {
+			if !slices.Contains(promised, m[1]) {
+				t.Errorf("the runbook of %s speaks of %s, which there is not", name, m[0])
+			}
+		}
+		found := blocks(t, name)
+		if len(found["sh"])+len(found["promql"]) == 0 {
+			t.Errorf("the runbook of %s has nothing to paste", name)
+		}
+		for language := range found {
+			if language != "sh" && language != "promql" {
+				t.Errorf("the runbook of %s has a block of %q", name, language)
+			}
+		}
+	}
+}
+
+// TestRunbookQueries: every query parses and asks for metrics that there are. promtool reads them as rules.
+func TestRunbookQueries(t *testing.T) {
+	known := knownMetrics(t)
+	type record struct{ Record, Expr string }
+	var records []record
+	for _, name := range promised {
+		for _, block := range blocks(t, name)["promql"] {
+			for _, query := range strings.Split(block, "\n") {
+				if query == "" || strings.HasPrefix(query, "#") {
+					continue
+				}
+				asked := metricsIn(query)
+				if len(asked) == 0 {
+					t.Errorf("%s: %q asks for no metric", name, query)
+				}
+				for _, m := range asked {
+					if !known[m] {
+						t.Errorf("%s asks for %s, which there is not", name, m)
+					}
+				}
+				records = append(records, record{"runbook:" + name, query})
+			}
+		}
+	}
+	if len(records) < 30 {
+		t.Errorf("only %d queries were found", len(records))
+	}
+	text, err := yaml.Marshal(map[string]any{"groups": []any{map[string]any{"name": "runbooks", "rules": records}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "runbooks.rules.yml")
+	if err := os.WriteFile(file, text, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	command(t, "promtool", "check", "rules", "--lint=none", file)
+}
+
+// elsewhere are programs of the hosts that runbooks are read for, which a machine that runs tests need not have.
+var elsewhere = strings.Fields("systemctl journalctl ssh ping dmesg docker")
+
+// TestRunbookCommands: a shell takes every command, its programs exist, and what is searched for in the exporter's log is
+// something that it says.
+func TestRunbookCommands(t *testing.T) {
+	program := regexp.MustCompile(`(?:^|[|;] ?|&& )([a-z][a-z0-9_.-]*)`)
+	quoted := regexp.MustCompile(`'[^']*'`)
+	searched := regexp.MustCompile(`journalctl -u fremisn-exporter \| grep '([^']*)'`)
+	said := exporterMessages(t)
+	for _, name := range promised {
+		for _, block := range blocks(t, name)["sh"] {
+			if output, err := exec.Command("bash", "-n", "-c", block).CombinedOutput(); err != nil {
+				t.Errorf("%s: bash does not take %q: %s", name, block, output)
+			}
+			for _, line := range strings.Split(block, "\n") {
+				line, _, _ = strings.Cut(line, "#")
+				for _, m := range program.FindAllStringSubmatch(quoted.ReplaceAllString(line, "''"), -1) {
+					if _, err := exec.LookPath(m[1]); err != nil && m[1] != "fremisn-exporter" && m[1] != "nginx" && !slices.Contains(elsewhere, m[1]) {
+						t.Errorf("%s: %s is no program", name, m[1])
+					}
+				}
+				if m := searched.FindStringSubmatch(line); m != nil && !strings.Contains(said, m[1]) {
+					t.Errorf("%s: the exporter never says %q", name, m[1])
+				}
+				if words := strings.Fields(line); len(words) > 1 && words[0] == "fremisn-exporter" && words[1] != "check" && words[1] != "probe" {
+					t.Errorf("%s: %s is no command for an operator", name, words[1])
+				}
+			}
+		}
+	}
+}
+
+// exporterMessages are the sources that log.
+func exporterMessages(t *testing.T) string {
+	t.Helper()
+	var all strings.Builder
+	for _, pattern := range []string{"../collector/*.go", "../probe/*.go", "../cmd/fremisn-exporter/*.go"} {
+		files, err := filepath.Glob(pattern)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, file := range files {
+			if strings.HasSuffix(file, "_test.go") {
+				continue
+			}
+			text, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			all.Write(text)
+		}
+	}
+	return all.String()
+}
