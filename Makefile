@@ -34,13 +34,15 @@ test: ## install what the tests need and run all of them
 	go test -race -shuffle=on -timeout 30m ./...
 
 .PHONY: lint
-lint: ## formatting, vet, staticcheck, shell scripts, rules
+lint: ## formatting, vet, staticcheck, shell scripts, rules, dashboards
 	@.ci/deps shellcheck prometheus=promtool prometheus-alertmanager=amtool
 	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo "gofmt would change these files"; exit 1; }
 	go vet ./...
 	go run honnef.co/go/tools/cmd/staticcheck@v0.6.1 ./...
+	cd dashboards/gen && go vet ./... && go run honnef.co/go/tools/cmd/staticcheck@v0.6.1 ./...
 	shellcheck .ci/run .ci/deps $(wildcard compose/*.sh compose/scripts/*.sh compose/package/*.sh compose/nginx/*.sh)
 	$(if $(wildcard alerts/*.rules.yml),promtool check rules $(wildcard alerts/*.rules.yml))
+	go test -run '^Test(Lint|MetricsExist|QueriesParse|Generated|Generator)$$' ./dashboards
 
 .PHONY: dashboards
 dashboards: ## generate dashboards/*.json anew

@@ -1,10 +1,16 @@
 package main
 
 import (
+	"encoding/json"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/grafana/grafana-foundation-sdk/go/cog"
+	"github.com/grafana/grafana-foundation-sdk/go/cog/plugins"
+	"github.com/grafana/grafana-foundation-sdk/go/dashboard"
 )
 
 var whole = about{id: 1, title: "T", shows: "s", bad: "b", do: "d", unit: "s", empty: "e"}
@@ -81,6 +87,40 @@ func TestPromise(t *testing.T) {
 	} {
 		if _, err := read(text); err == nil {
 			t.Errorf("taken: %s", text)
+		}
+	}
+}
+
+// TestSchema has Grafana's own types read what was made: a field that they do not know, or of another type, is an error.
+func TestSchema(t *testing.T) {
+	plugins.RegisterDefaultPlugins()
+	dir := t.TempDir()
+	if err := run(dir, "../../alerts/recording.rules.yml"); err != nil {
+		t.Fatal(err)
+	}
+	files, err := filepath.Glob(filepath.Join(dir, "*.json"))
+	if err != nil || len(files) != 5 {
+		t.Fatalf("made: %q, %v", files, err)
+	}
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var strict dashboard.Dashboard
+		// The SDK gives an error even where it found no fault: one without any.
+		var faults cog.BuildErrors
+		if err := strict.UnmarshalJSONStrict(text); err != nil && (!errors.As(err, &faults) || len(faults) > 0) {
+			t.Errorf("%s: %v", filepath.Base(file), err)
+		}
+		var fields map[string]json.RawMessage
+		if err := json.Unmarshal(text, &fields); err != nil {
+			t.Fatal(err)
+		}
+		for _, field := range []string{"id", "spec", "kind", "apiVersion"} {
+			if _, is := fields[field]; is {
+				t.Errorf("%s: %q does not belong into the classic schema", filepath.Base(file), field)
+			}
 		}
 	}
 }

@@ -164,7 +164,7 @@ func graph(style common.GraphDrawStyle, fill float64) *timeseries.PanelBuilder {
 
 func legend(calculations ...string) *common.VizLegendOptionsBuilder {
 	return common.NewVizLegendOptionsBuilder().
-		DisplayMode(common.LegendDisplayModeTable).Placement(common.LegendPlacementBottom).ShowLegend(true).Calcs(calculations)
+		DisplayMode(common.LegendDisplayModeTable).Placement(common.LegendPlacementBottom).ShowLegend(true).Calcs(append([]string{}, calculations...))
 }
 
 // timeline is states over time, a line each.
@@ -198,7 +198,8 @@ type field struct {
 
 // rows is a table, a row for each set of the labels that the queries have in common. What is no field is hidden.
 func rows(width uint32, a about, queries []query, fields []field, options ...option) panel {
-	kind := table.NewPanelBuilder().ShowHeader(true).CellHeight(common.TableCellHeightSm)
+	kind := table.NewPanelBuilder().ShowHeader(true).CellHeight(common.TableCellHeightSm).
+		Footer(common.NewTableFooterOptionsBuilder().Show(false).Reducer([]string{"sum"}))
 	p := newPanel(width, a, kind, queries, options)
 	if p.err != nil {
 		return p
