@@ -111,8 +111,8 @@ func BenchmarkThousandTargets(b *testing.B) {
 	for i := range 1000 {
 		fmt.Fprintf(&config, "      - %s/%d\n", server, i)
 	}
-	s := newService(b, config.String())
 	for b.Loop() {
+		s := newService(b, config.String())
 		ctx, stop := context.WithCancel(context.Background())
 		var running sync.WaitGroup
 		running.Go(func() { s.Run(ctx) })

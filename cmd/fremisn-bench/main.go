@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"sort"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -23,6 +24,8 @@ type bench struct {
 	lines    int
 	rounds   int
 	watch    time.Duration
+	cores    int // GOMAXPROCS of the exporter; 0: as many as there are
+	only     string
 	out      *tabwriter.Writer
 }
 
@@ -35,6 +38,7 @@ func main() {
 	run.Flag("lines", "Lines of the access log.").Default("2000000").IntVar(&b.lines)
 	run.Flag("rounds", "How often each pair is measured; the median is printed.").Default("5").IntVar(&b.rounds)
 	run.Flag("watch", "How long the exporter is watched at rest.").Default("60s").DurationVar(&b.watch)
+	run.Flag("only", "Measure only what has this word in its name.").StringVar(&b.only)
 	split := app.Command("split", "Only split a file into lines: what every ratio is to.")
 	file := split.Arg("file", "The file.").Required().String()
 	if kingpin.MustParse(app.Parse(os.Args[1:])) == split.FullCommand() {
@@ -62,7 +66,11 @@ func (b *bench) run() error {
 		{"against mtail, the same per-upstream histogram", b.mtail},
 		{"at rest: one log, one status page, three probes every 15 s, a scrape every 15 s", b.rest},
 		{"a hot scrape", b.scrape},
+		{"a thousand targets", b.probes},
 	} {
+		if !strings.Contains(part.what, b.only) {
+			continue
+		}
 		fmt.Fprintf(os.Stderr, "measuring: %s …\n", part.what)
 		fmt.Fprintf(b.out, "%s\n", part.what)
 		if err := part.measure(); err != nil {

@@ -35,6 +35,11 @@ func freePort() (int, error) {
 
 // launch starts a command whose arguments name the address as "%s", and waits until it answers.
 func launch(path, name string, args ...string) (*server, error) {
+	return launchOn(0, path, name, args...)
+}
+
+// launchOn is launch with so many cores for Go's scheduler; 0 is all of them.
+func launchOn(cores int, path, name string, args ...string) (*server, error) {
 	port, err := freePort()
 	if err != nil {
 		return nil, err
@@ -45,6 +50,9 @@ func launch(path, name string, args ...string) (*server, error) {
 	}
 	s := &server{command: exec.Command(name, args...), url: "http://" + address + path}
 	s.command.Stderr = &s.stderr
+	if cores > 0 {
+		s.command.Env = append(os.Environ(), "GOMAXPROCS="+strconv.Itoa(cores))
+	}
 	s.command.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := s.command.Start(); err != nil {
 		return nil, err
@@ -69,7 +77,7 @@ func (b *bench) start(config string) (*server, error) {
 	if err := os.WriteFile(path, []byte(config), 0o644); err != nil {
 		return nil, err
 	}
-	return launch("/metrics", b.exporter, "--config", path, "--storage.path", filepath.Join(b.dir, "data-"+strconv.FormatInt(time.Now().UnixNano(), 36)), "--web.listen-address", "%s", "--log.level", "error")
+	return launchOn(b.cores, "/metrics", b.exporter, "--config", path, "--storage.path", filepath.Join(b.dir, "data-"+strconv.FormatInt(time.Now().UnixNano(), 36)), "--web.listen-address", "%s", "--log.level", "error")
 }
 
 // scrape reads /metrics as Prometheus does.
@@ -104,6 +112,26 @@ func (s *server) value(prefix string) (float64, error) {
 	}
 	text, _, _ := strings.Cut(rest, "\n")
 	return strconv.ParseFloat(text, 64)
+}
+
+// sum adds up the samples whose lines begin with prefix.
+func (s *server) sum(prefix string) (float64, error) {
+	body, err := s.scrape()
+	if err != nil {
+		return 0, err
+	}
+	total := 0.0
+	for line := range strings.Lines(body) {
+		if !strings.HasPrefix(line, prefix) {
+			continue
+		}
+		n, err := strconv.ParseFloat(strings.TrimSpace(line[strings.LastIndexByte(line, ' '):]), 64)
+		if err != nil {
+			return 0, err
+		}
+		total += n
+	}
+	return total, nil
 }
 
 func (s *server) kill() {
