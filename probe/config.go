@@ -215,7 +215,7 @@ func (m *Module) Validate() error {
 func (p *HTTPProbe) Validate() error {
 	switch {
 	case p.EnableHTTP3:
-		return faultf("enable_http3", "HTTP/3 is not supported; remove the key to probe by HTTP/2 or HTTP/1.1")
+		return faultf("enable_http3", "HTTP/3 is not supported; remove the key to probe by HTTP/2 or HTTP/1.1, or the module")
 	case slices.Contains(p.ValidHTTPVersions, "HTTP/3.0"):
 		return faultf("valid_http_versions", "HTTP/3 is not supported; remove HTTP/3.0")
 	case p.Body != "" && p.BodyFile != "":

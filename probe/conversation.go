@@ -105,7 +105,7 @@ func (c *conversation) step(ctx context.Context, i int) *failure {
 func (c *conversation) expect(ctx context.Context, expression Regexp) ([]int, *failure) {
 	for c.lines.Scan() {
 		line := c.lines.Bytes()
-		c.t.logf("read %s", quote(line))
+		c.t.logf("read %s", c.t.quote(line))
 		if match := expression.FindSubmatchIndex(line); match != nil {
 			c.regexFailed = 0
 			return match, nil
@@ -120,14 +120,14 @@ func (c *conversation) expect(ctx context.Context, expression Regexp) ([]int, *f
 
 func (c *conversation) expectBytes(ctx context.Context, want []byte) *failure {
 	got := make([]byte, len(want))
-	if n, err := io.ReadFull(c.conn, got); err == io.ErrUnexpectedEOF {
+	if n, err := io.ReadFull(c.conn, got); err == io.ErrUnexpectedEOF || err == io.EOF {
 		return failf("body", "%d bytes came where %d are expected", n, len(want))
 	} else if err != nil {
 		return classify(ctx, err, "conversation")
 	}
 	if c.bytesFailed = 0; !bytes.Equal(got, want) {
 		c.bytesFailed = 1
-		return failf("body", "the bytes that came are not those expected: %s", quote(got))
+		return failf("body", "the bytes that came are not those expected: %s", c.t.quote(got))
 	}
 	return nil
 }
@@ -139,8 +139,8 @@ func (c *conversation) info(step *QueryResponse, match []int) {
 	}
 	var labels []Label
 	for _, l := range step.Labels {
-		value := step.Expect.Expand(nil, []byte(l.Value), c.lines.Bytes(), match)
-		labels = append(labels, Label{l.Name, string(value[:min(len(value), maxQuote)])})
+		value := string(step.Expect.Expand(nil, []byte(l.Value), c.lines.Bytes(), match))
+		labels = append(labels, Label{l.Name, c.t.mask.mask(value)})
 	}
 	c.t.gauge("probe_expect_info", "Explicit content matched", 1, labels...)
 }

@@ -89,15 +89,17 @@ func classify(ctx context.Context, err error, phase string) *failure {
 	case ctx.Err() != nil, errors.Is(err, os.ErrDeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
 		return failf("timeout", "time ran out %s", during(phase))
 	case isTLSError(err):
-		return failf("tls", "TLS: %s", err)
+		return failf("tls", "the TLS handshake failed: %s", tlsText(err))
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return failf("connect", "the connection was refused")
+	case errors.Is(err, syscall.ENETUNREACH), errors.Is(err, syscall.EHOSTUNREACH):
+		return failf("connect", "there is no way to the host: %s", err)
 	case errors.As(err, &op) && op.Op == "dial", phase == "connect":
 		return failf("connect", "no connection: %s", err)
 	case errors.Is(err, syscall.ECONNRESET):
 		return failf(afterConnect(phase), "the connection was reset %s", during(phase))
 	case phase == "tls":
-		return failf("tls", "the TLS handshake failed: %s", err)
+		return failf("tls", "the TLS handshake failed: %s", tlsText(err))
 	}
 	return failf("other", "it broke off %s: %s", during(phase), err)
 }

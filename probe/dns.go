@@ -139,7 +139,7 @@ func (d *dnsRun) judge(answer *dns.Msg) *failure {
 		{"authority", answer.Ns, &d.m.DNS.ValidateAuthority},
 		{"additional", answer.Extra, &d.m.DNS.ValidateAdditional},
 	} {
-		if failed := section.check.judge(section.name, section.rrs); failed != nil {
+		if failed := section.check.judge(section.name, section.rrs, d.t); failed != nil {
 			return failed
 		}
 	}
@@ -147,7 +147,7 @@ func (d *dnsRun) judge(answer *dns.Msg) *failure {
 }
 
 // judge holds the records of a section against the expressions.
-func (v *RRValidator) judge(section string, rrs []dns.RR) *failure {
+func (v *RRValidator) judge(section string, rrs []dns.RR, t *trace) *failure {
 	if len(rrs) == 0 && len(v.FailIfNotMatches)+len(v.FailIfNoneMatches) > 0 {
 		return failf("body", "the %s section has no records to match", section)
 	}
@@ -156,7 +156,7 @@ func (v *RRValidator) judge(section string, rrs []dns.RR) *failure {
 		text := rr.String()
 		for _, expression := range v.FailIfMatches {
 			if expression.MatchString(text) {
-				return failf("body", "a record of the %s section matches %q: %s", section, expression, quote([]byte(text)))
+				return failf("body", "a record of the %s section matches %q: %s", section, expression, t.quote([]byte(text)))
 			}
 		}
 		for _, expression := range v.FailIfAllMatch {
@@ -164,7 +164,7 @@ func (v *RRValidator) judge(section string, rrs []dns.RR) *failure {
 		}
 		for _, expression := range v.FailIfNotMatches {
 			if !expression.MatchString(text) {
-				return failf("body", "a record of the %s section does not match %q: %s", section, expression, quote([]byte(text)))
+				return failf("body", "a record of the %s section does not match %q: %s", section, expression, t.quote([]byte(text)))
 			}
 		}
 		for _, expression := range v.FailIfNoneMatches {

@@ -125,7 +125,7 @@ func (g *grpcRun) failure(ctx context.Context, err error) *failure {
 		return failf("timeout", "time ran out %s", during(phase))
 	}
 	if isTLSError(err) || phase == "tls" && g.code == codes.Unavailable {
-		return failf("tls", "TLS: %s", status.Convert(err).Message())
+		return failf("tls", "the TLS handshake failed: %s", status.Convert(err).Message())
 	}
 	if g.code == codes.Unavailable {
 		return failf("other", "the connection broke off: %s", status.Convert(err).Message())

@@ -10,18 +10,18 @@ const (
 )
 
 type history struct {
-	recent, failed []Result // latest last
+	recent, failed []*Result // latest last; a failure may be in both
 }
 
 func (h *history) add(r Result) {
 	r.Samples = nil // the bulk of a result
-	h.recent = keep(h.recent, r, keepRecent)
+	h.recent = keep(h.recent, &r, keepRecent)
 	if !r.Success {
-		h.failed = keep(h.failed, r, keepFailed)
+		h.failed = keep(h.failed, &r, keepFailed)
 	}
 }
 
-func keep(results []Result, r Result, most int) []Result {
+func keep(results []*Result, r *Result, most int) []*Result {
 	if len(results) == most {
 		copy(results, results[1:])
 		results[most-1] = r
@@ -34,11 +34,11 @@ func keep(results []Result, r Result, most int) []Result {
 func (h *history) latestFirst() []Result {
 	var all []Result
 	for i := len(h.recent) - 1; i >= 0; i-- {
-		all = append(all, h.recent[i])
+		all = append(all, *h.recent[i])
 	}
 	for i := len(h.failed) - 1; i >= 0; i-- {
 		if h.failed[i].ID < h.recent[0].ID {
-			all = append(all, h.failed[i])
+			all = append(all, *h.failed[i])
 		}
 	}
 	return all
@@ -47,6 +47,7 @@ func (h *history) latestFirst() []Result {
 // History is what is kept of a target's results.
 type History struct {
 	Probe, Target, Node, Module string
+	Address                     string // host:port that the target is at
 	Interval                    time.Duration
 	Results                     []Result // latest first; failures go further back than successes
 }
@@ -59,7 +60,7 @@ func (s *Service) History() []History {
 	all := make([]History, 0, len(targets))
 	for _, t := range targets {
 		t.mu.Lock()
-		h := History{Probe: t.probe, Target: t.masked, Node: t.node, Module: t.module.name, Interval: t.every, Results: t.history.latestFirst()}
+		h := History{Probe: t.probe, Target: t.masked, Node: t.node, Module: t.module.name, Address: Address(t.address), Interval: t.every, Results: t.history.latestFirst()}
 		t.mu.Unlock()
 		for i := range h.Results {
 			h.Results[i] = h.Results[i].withLog()

@@ -61,7 +61,7 @@ func probeHTTP(ctx context.Context, target string, m *prepared, t *trace) *failu
 // prepare resolves the target and makes the request, which goes by address.
 func (h *httpRun) prepare(ctx context.Context, target string) (*http.Request, *failure) {
 	u, err := url.Parse(withScheme(target))
-	if err != nil || u.Hostname() == "" {
+	if err != nil {
 		return nil, failf("other", "the target is no URL")
 	}
 	byName := *u
@@ -69,7 +69,10 @@ func (h *httpRun) prepare(ctx context.Context, target string) (*http.Request, *f
 	if h.m.resolves() {
 		ip, took, failed := lookup(ctx, u.Hostname(), h.m.HTTP.IPProtocol, h.m.HTTP.IPProtocolFallback, h.t)
 		h.times.resolved(took)
-		if failed != nil {
+		switch {
+		case u.Hostname() == "":
+			return nil, failf("other", "the target names no host")
+		case failed != nil:
 			return nil, failed
 		}
 		u.Host = hostPort(ip.String(), u.Port())

@@ -79,18 +79,19 @@ func openEcho(ip *net.IPAddr, settings *ICMPProbe) (*echoSocket, error) {
 	} else if s.packets, err = icmp.ListenPacket(raw, source); err != nil {
 		return nil, err
 	}
+	// Where the kernel does not tell hop limits, the reply's is not given.
 	if s.v6 {
-		err = s.packets.IPv6PacketConn().SetControlMessage(ipv6.FlagHopLimit, true)
+		s.packets.IPv6PacketConn().SetControlMessage(ipv6.FlagHopLimit, true)
 	} else {
-		err = s.packets.IPv4PacketConn().SetControlMessage(ipv4.FlagTTL, true)
+		s.packets.IPv4PacketConn().SetControlMessage(ipv4.FlagTTL, true)
 	}
-	if err == nil && settings.TTL > 0 {
-		err = s.setTTL(settings.TTL)
+	if settings.TTL > 0 {
+		if err := s.setTTL(settings.TTL); err != nil {
+			s.packets.Close()
+			return nil, err
+		}
 	}
-	if err != nil {
-		s.packets.Close()
-	}
-	return s, err
+	return s, nil
 }
 
 func (s *echoSocket) setTTL(ttl int) error {
@@ -106,10 +107,7 @@ func (s *echoSocket) openRaw(source string) error {
 	if err != nil {
 		return err
 	}
-	if s.raw, err = ipv4.NewRawConn(conn); err == nil {
-		err = s.raw.SetControlMessage(ipv4.FlagTTL, true)
-	}
-	if err != nil {
+	if s.raw, err = ipv4.NewRawConn(conn); err != nil {
 		conn.Close()
 	}
 	return err

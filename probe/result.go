@@ -25,7 +25,7 @@ type Result struct {
 	Samples  []Sample // what it exports; History leaves them out
 	Log      string   // without secrets
 
-	lines   []line // what Log is made of: most logs are never read
+	raw     string // the log with its secrets: most logs are never read, and masking takes its time
 	mask    masker
 	missing []string // metrics of the module that the body did not hold
 }
@@ -68,13 +68,6 @@ func failf(reason, format string, args ...any) *failure {
 	return &failure{reason, fmt.Sprintf(format, args...)}
 }
 
-// A line is one of a probe's log, put into words when somebody reads it.
-type line struct {
-	after  time.Duration
-	format string
-	args   []any
-}
-
 // A trace collects what a probe finds while it runs. Callbacks of a connection may reach it after the probe has ended.
 type trace struct {
 	began time.Time
@@ -84,7 +77,8 @@ type trace struct {
 	ended   bool
 	phases  []phaseMark
 	samples []Sample
-	lines   []line
+	log     strings.Builder
+	lines   int
 	missed  []string
 }
 
@@ -93,10 +87,11 @@ type phaseMark struct {
 	start time.Time
 }
 
-// Bounds of a probe's log and of its samples.
+// Bounds of what is kept of a probe, whatever a server sends.
 const (
 	maxLines   = 100
-	maxQuote   = 200 // bytes of what a server sent, in a log line
+	maxLine    = 1000 // bytes of a log line, or of a sentence
+	maxQuote   = 200  // bytes of what a server sent, where it is quoted
 	maxSamples = 1000
 )
 
@@ -126,9 +121,24 @@ func (t *trace) phase() string {
 func (t *trace) logf(format string, args ...any) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if !t.ended && len(t.lines) < maxLines {
-		t.lines = append(t.lines, line{time.Since(t.began), format, args})
+	if !t.ended {
+		t.write(time.Since(t.began), fmt.Sprintf(format, args...))
 	}
+}
+
+// write is called with t locked.
+func (t *trace) write(after time.Duration, text string) {
+	if t.lines++; t.lines <= maxLines {
+		fmt.Fprintf(&t.log, "%8.1f ms  %s\n", float64(after.Microseconds())/1000, clip(text))
+	}
+}
+
+// clip bounds a text. It cuts between words: half of a secret would not be known for one.
+func clip(text string) string {
+	if len(text) <= maxLine {
+		return text
+	}
+	return text[:strings.LastIndexByte(text[:maxLine], ' ')+1] + "…"
 }
 
 // gauge adds a sample. A server's own words may stand in labels: they are made valid, and a second sample with the
@@ -168,14 +178,15 @@ func (t *trace) finish(r Result, failed *failure) Result {
 	t.ended = true
 	r.When, r.Duration, r.Success, r.mask = t.began, end.Sub(t.began), failed == nil, t.mask
 	r.Phases = t.durations(end)
-	success := 1.0
-	last := line{r.Duration, "success", nil}
+	success, last := 1.0, "success"
 	if failed != nil {
 		success = 0
-		r.Reason, r.Sentence = failed.reason, t.mask.mask(failed.sentence)
-		last = line{r.Duration, "failed (%s): %s", []any{failed.reason, failed.sentence}}
+		r.Reason, r.Sentence = failed.reason, t.mask.mask(clip(failed.sentence))
+		last = "failed (" + failed.reason + "): " + failed.sentence
 	}
-	r.lines, r.missing = append(t.lines, last), t.missed
+	t.lines = min(t.lines, maxLines-1) // there is always room for the last
+	t.write(r.Duration, last)
+	r.raw, r.missing = t.log.String(), t.missed
 	r.Samples = append(t.samples,
 		Sample{"probe_duration_seconds", "Returns how long the probe took to complete in seconds", nil, r.Duration.Seconds()},
 		Sample{"probe_success", "Displays whether or not the probe was a success", nil, success})
@@ -200,19 +211,20 @@ func (t *trace) durations(end time.Time) []Phase {
 	return phases
 }
 
-// withLog puts the log into words.
+// withLog takes the secrets out of the log.
 func (r Result) withLog() Result {
-	var log strings.Builder
-	for _, l := range r.lines {
-		fmt.Fprintf(&log, "%8.1f ms  %s\n", float64(l.after.Microseconds())/1000, r.mask.mask(fmt.Sprintf(l.format, l.args...)))
-	}
-	r.Log = log.String()
+	r.Log = r.mask.mask(r.raw)
 	return r
 }
 
-// quote is the beginning of what a server sent, as it can be shown.
-func quote(text []byte) string {
-	return strconv.Quote(strings.ToValidUTF8(string(text[:min(len(text), maxQuote)]), "\uFFFD"))
+// quote is the beginning of what a server sent, as it can be shown. Secrets are taken out first: a cut through one
+// would leave a half that nobody knows for a secret.
+func (t *trace) quote(text []byte) string {
+	return quote(t.mask.mask(clip(string(text))))
+}
+
+func quote(text string) string {
+	return strconv.Quote(strings.ToValidUTF8(text[:min(len(text), maxQuote)], "\uFFFD"))
 }
 
 // A prober asks a target as a module says.
@@ -236,6 +248,9 @@ func once(ctx context.Context, m *prepared, target string) Result {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, m.Timeout)
 		defer cancel()
+	}
+	if m.mask.files != nil {
+		m.mask.files.look()
 	}
 	t := newTrace(m.mask)
 	r := Result{Module: m.name, Target: MaskURL(target)}

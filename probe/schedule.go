@@ -90,7 +90,9 @@ func (t *target) run(ctx context.Context) {
 			return
 		case <-t.changed:
 			interval = t.interval()
-			next = t.place(time.Now(), interval)
+			if !first { // which comes soon all the same
+				next = t.place(time.Now(), interval)
+			}
 		case <-timer.C:
 			t.probeOnce(ctx)
 			now := time.Now()

@@ -120,8 +120,10 @@ func serveConns(t testing.TB, listener net.Listener, serve func(net.Conn)) strin
 	return listener.Addr().String()
 }
 
-func listen(testing.TB) net.Listener {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+func listen(testing.TB) net.Listener { return listenOn("127.0.0.1:0") }
+
+func listenOn(address string) net.Listener {
+	listener, err := net.Listen("tcp", address)
 	if err != nil {
 		panic(err)
 	}
@@ -195,6 +197,13 @@ func site() http.Handler {
 	mux.HandleFunc("/redirect", func(w http.ResponseWriter, r *http.Request) {
 		http.Redirect(w, r, r.URL.Query().Get("to"), http.StatusFound)
 	})
+	mux.HandleFunc("/redirect/{code}", func(w http.ResponseWriter, r *http.Request) {
+		code, _ := strconv.Atoi(r.PathValue("code"))
+		if to := r.URL.Query().Get("to"); to != "" {
+			w.Header().Set("Location", to)
+		}
+		w.WriteHeader(code)
+	})
 	mux.HandleFunc("/redirects/{n}", func(w http.ResponseWriter, r *http.Request) {
 		n, _ := strconv.Atoi(r.PathValue("n"))
 		to := "/redirects/" + strconv.Itoa(n-1)
@@ -240,7 +249,11 @@ func site() http.Handler {
 }
 
 func secureSite(t testing.TB, certificate tls.Certificate, change func(*tls.Config)) string {
-	server := httptest.NewUnstartedServer(site())
+	return secureSiteOn(t, listen(t), certificate, change)
+}
+
+func secureSiteOn(t testing.TB, listener net.Listener, certificate tls.Certificate, change func(*tls.Config)) string {
+	server := &httptest.Server{Listener: listener, Config: &http.Server{Handler: site()}}
 	server.TLS = &tls.Config{Certificates: []tls.Certificate{certificate}, NextProtos: []string{"h2", "http/1.1"}}
 	server.EnableHTTP2 = true
 	server.Config.ErrorLog = nil
@@ -307,8 +320,8 @@ func tokens(t testing.TB) string {
 }
 
 // greeter speaks a little SMTP, and TLS on demand.
-func greeter(t testing.TB, certificate tls.Certificate) string {
-	return serveConns(t, listen(t), func(conn net.Conn) {
+func greeter(t testing.TB, listener net.Listener, certificate tls.Certificate) string {
+	return serveConns(t, listener, func(conn net.Conn) {
 		io.WriteString(conn, "220 hello there\n")
 		lines := bufio.NewScanner(conn)
 		for lines.Scan() {
@@ -369,8 +382,7 @@ func records(texts ...string) (rrs []dns.RR) {
 	return rrs
 }
 
-func healthServer(t testing.TB, options ...grpc.ServerOption) string {
-	listener := listen(t)
+func healthServer(t testing.TB, listener net.Listener, options ...grpc.ServerOption) string {
 	server := grpc.NewServer(options...)
 	checks := health.NewServer()
 	checks.SetServingStatus("down", grpc_health_v1.HealthCheckResponse_NOT_SERVING)
@@ -413,13 +425,23 @@ func world(t testing.TB, a *authority) map[string]string {
 		"old":          raw(t, says("HTTP/1.0 200 OK\r\n\r\nup")),
 		"bad_gzip":     raw(t, says("HTTP/1.1 200 OK\r\nContent-Length: 12\r\n\r\nnot packed..")),
 		"says_bye":     serveConns(t, listen(t), says("221 bye\n")),
-		"greeter":      greeter(t, good),
+		"greeter":      greeter(t, listen(t), good),
 		"tls_greeter":  serveConns(t, tls.NewListener(listen(t), &tls.Config{Certificates: []tls.Certificate{good}}), hangs("220 hello\n")),
 		"tls_named_tcp": serveConns(t, tls.NewListener(listen(t), &tls.Config{Certificates: []tls.Certificate{named}}),
 			func(conn net.Conn) { conn.(*tls.Conn).Handshake() }),
-		"grpc":     healthServer(t),
-		"grpc_tls": healthServer(t, grpc.Creds(credentials.NewServerTLSFromCert(&good))),
+		"tls6":         secureSiteOn(t, listenOn("[::1]:0"), good, nil),
+		"tls_hangs_up": serveConns(t, listen(t), func(conn net.Conn) { conn.Read(make([]byte, 100)) }),
+		"resets_raw":   serveConns(t, listen(t), resets("220 hello there\n")),
+		"greeter6":     greeter(t, listenOn("[::1]:0"), good),
+		"grpc6":        healthServer(t, listenOn("[::1]:0")),
+		"grpc":         healthServer(t, listen(t)),
+		"grpc_tls":     healthServer(t, listen(t), grpc.Creds(credentials.NewServerTLSFromCert(&good))),
 	}
+	web6 := &httptest.Server{Listener: listenOn("[::1]:0"), Config: &http.Server{Handler: site()}}
+	web6.Start()
+	t.Cleanup(web6.Close)
+	w["web6"] = web6.URL
+	w["tls_localhost"] = strings.Replace(w["tls"], "127.0.0.1", "localhost", 1)
 	w["dns"], w["dns_tls"] = nameServer(t, good)
 	return w
 }

@@ -66,8 +66,8 @@ func prepare(name string, m Module) (*prepared, error) {
 	return p, nil
 }
 
-// maxOnDemand bounds the probes of /probe that run at one time.
-const maxOnDemand = 200
+// maxOnDemand bounds the probes of /probe that run at one time: more than a Prometheus makes whose targets all hang.
+const maxOnDemand = 1000
 
 // New prepares everything and probes nothing.
 func New(o Options) (*Service, error) {

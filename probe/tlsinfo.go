@@ -24,6 +24,15 @@ func isTLSError(err error) bool {
 		strings.Contains(err.Error(), "server gave HTTP response to HTTPS client")
 }
 
+// tlsText is what went wrong, in words.
+func tlsText(err error) string {
+	var record tls.RecordHeaderError
+	if errors.As(err, &record) || strings.Contains(err.Error(), "server gave HTTP response to HTTPS client") {
+		return "the server does not speak TLS"
+	}
+	return strings.TrimPrefix(strings.TrimPrefix(err.Error(), "remote error: "), "tls: ")
+}
+
 // A tlsSource is the TLS settings of a module. They are built once, and again when the file of authorities has
 // changed; certificate and key are read at each handshake.
 type tlsSource struct {

@@ -62,7 +62,7 @@ func (e *exporter) overview(ctx context.Context) web.Overview {
 		}
 	}
 	for _, h := range e.probes.History() {
-		address := probe.Address(h.Target)
+		address := h.Address
 		row := rows.at(address)
 		state := web.ProbeState{Name: h.Probe, Target: h.Target}
 		if len(h.Results) > 0 {
