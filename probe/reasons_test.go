@@ -3,8 +3,6 @@ package probe
 import (
 	"context"
 	"net"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -133,97 +131,6 @@ func blackHole(t *testing.T) string {
 	}
 	t.Fatal("the queue does not fill")
 	return ""
-}
-
-func TestBeyondTheOldBlackbox(t *testing.T) {
-	a := newAuthority(t)
-	w := world(t, a)
-	dir := t.TempDir()
-	socket := filepath.Join(dir, "s")
-	listener, err := net.Listen("unix", socket)
-	if err != nil {
-		t.Fatal(err)
-	}
-	serveConns(t, listener, hangs("220 hello there\n"))
-	if err := os.WriteFile(filepath.Join(dir, "body"), []byte("from a file"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(filepath.Join(dir, "asked"), []byte("yes\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	s := newService(t, strings.NewReplacer("DIR", dir, "CA", a.path("ca.pem")).Replace(`
-modules:
-  cel: {prober: http, timeout: 30s, http: {fail_if_body_json_not_matches_cel: 'body.state == "green"', fail_if_body_json_matches_cel: 'body.list.size() > 5'}}
-  body_file: {prober: http, timeout: 30s, http: {method: POST, body_file: DIR/body, fail_if_body_not_matches_regexp: ["from a file$"]}}
-  http_headers: {prober: http, timeout: 30s, http: {http_headers: {X-Asked: {files: [DIR/asked]}}, fail_if_header_not_matches: [{header: X-Host, regexp: "/yes$"}]}}
-  secret_header: {prober: http, timeout: 30s, http: {http_headers: {X-Asked: {secrets: ["yes"]}}, fail_if_header_not_matches: [{header: X-Host, regexp: "/yes$"}]}}
-  unix: {prober: unix, timeout: 30s, unix: {query_response: [{expect: "^220 (.*)", labels: [{name: greeting, value: "${1}"}, {name: target, value: x}]}]}}
-  bytes: {prober: tcp, timeout: 30s, tcp: {query_response: [{expect_bytes: "220 hello"}]}}
-  tls: {prober: http, timeout: 30s, http: {tls_config: {ca_file: CA}}}
-  metadata: {prober: grpc, timeout: 30s, grpc: {metadata: {Authorization: [Bearer hunter2]}}}
-`))
-	for _, c := range []struct{ module, target, sample string }{
-		{"cel", "{web}/json", "probe_failed_due_to_cel 0"},
-		{"body_file", "{web}/request", "probe_success 1"},
-		{"http_headers", "{web}/request", "probe_success 1"},
-		{"secret_header", "{web}/request", "probe_success 1"},
-		{"unix", socket, `probe_expect_info{greeting="hello there",target="x"} 1`},
-		{"bytes", "{greeter}", "probe_failed_due_to_bytes 0"},
-		{"tls", "{tls}", `probe_tls_cipher_info{cipher="TLS_AES_128_GCM_SHA256"} 1`},
-		{"tls", "{tls}", `serialnumber="0a0b0c"`},
-		{"metadata", "{grpc}", "probe_success 1"},
-	} {
-		t.Run(c.module, func(t *testing.T) {
-			r, err := s.Once(context.Background(), c.module, fill(c.target, w))
-			if err != nil || !r.Success {
-				t.Fatal(err, r.Sentence, r.Log)
-			}
-			var all []string
-			for _, sample := range r.Samples {
-				all = append(all, sample.String())
-			}
-			if text := strings.Join(all, "\n"); !strings.Contains(text, c.sample) {
-				t.Errorf("no %s in\n%s", c.sample, text)
-			}
-		})
-	}
-}
-
-// TestOneConnection counts what a probe does to a server, which answers once and then no more.
-func TestOneConnection(t *testing.T) {
-	s := newService(t, reasonModules)
-	for _, module := range []string{"http", "http_short", "tcp", "grpc_short"} {
-		t.Run(module, func(t *testing.T) {
-			connections := make(chan struct{}, 100)
-			address := serveConns(t, listen(t), func(conn net.Conn) {
-				connections <- struct{}{}
-				conn.Read(make([]byte, 1000))
-			})
-			if _, err := s.Once(context.Background(), module, address); err != nil {
-				t.Fatal(err)
-			}
-			if n := len(connections); n != 1 {
-				t.Errorf("%d connections", n)
-			}
-		})
-	}
-}
-
-func TestCredentialsAreReadAnew(t *testing.T) {
-	w := world(t, newAuthority(t))
-	file := filepath.Join(t.TempDir(), "token")
-	s := newService(t, "modules: {m: {prober: http, timeout: 30s, http: {authorization: {credentials_file: "+file+"}}}}")
-	for _, c := range []struct {
-		token   string
-		success bool
-	}{{"wrong", false}, {"hunter2", true}, {"wrong again", false}} {
-		if err := os.WriteFile(file, []byte(c.token), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		if r, err := s.Once(context.Background(), "m", w["web"]+"/auth"); err != nil || r.Success != c.success {
-			t.Errorf("%s: %v %v %s", c.token, err, r.Success, r.Sentence)
-		}
-	}
 }
 
 // TestNothingIsLeftBehind sees to it that probes which break off leave no goroutine and no connection: the servers'

@@ -21,7 +21,8 @@ func isTLSError(err error) bool {
 	var verify *tls.CertificateVerificationError
 	return errors.As(err, &record) || errors.As(err, &alert) || errors.As(err, &verify) ||
 		strings.Contains(err.Error(), "tls: ") || strings.Contains(err.Error(), "x509: ") ||
-		strings.Contains(err.Error(), "server gave HTTP response to HTTPS client")
+		strings.Contains(err.Error(), "server gave HTTP response to HTTPS client") ||
+		strings.Contains(err.Error(), "specified CA cert") || strings.Contains(err.Error(), "specified client cert")
 }
 
 // tlsText is what went wrong, in words.
