@@ -13,7 +13,7 @@ var (
 	userinfo = regexp.MustCompile(`([a-zA-Z][a-zA-Z0-9+.-]*://)[^/?#\s"'<>]*@`)
 	// A target may leave out its scheme. Without a colon it could be a mail address, which is no secret.
 	bareUserinfo = regexp.MustCompile(`(^|[\s"'=(\[,])[^/?#\s"'<>:@=(\[,]+:[^/?#\s"'<>@]*@`)
-	secretParam  = regexp.MustCompile(`(?i)([?&;](?:[a-z]+[_-])?(?:token|api[_-]?key|password|passwd|secret|signature)=)[^&;#\s"'<>]+`)
+	secretParam  = regexp.MustCompile(`(?i)([?&;](?:[a-z]+[_-])?(?:token|api[_-]?key|password|passwd|secret|signature)=)([^&;#\s"'<>]+)`)
 	secretHeader = regexp.MustCompile(`(?i)\b((?:proxy-)?authorization|cookie|set-cookie|x-[a-z-]*(?:key|token|secret|auth)[a-z-]*)(:\s*|=)[^\n]*`)
 	// Protocols of lines take passwords as words after these.
 	secretCommand = regexp.MustCompile(`(?im)^((?:\S+ +)?(?:PASS|PASSWORD|AUTH|LOGIN) +)([^\r\n]+)`)

@@ -252,7 +252,7 @@ func once(ctx context.Context, m *prepared, target string) Result {
 	if m.mask.files != nil {
 		m.mask.files.look()
 	}
-	t := newTrace(m.mask)
+	t := newTrace(m.mask.of(target))
 	r := Result{Module: m.name, Target: MaskURL(target)}
 	if deadline, ok := ctx.Deadline(); ok {
 		r.Timeout = deadline.Sub(t.began)

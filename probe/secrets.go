@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/base64"
 	"io"
+	"net/url"
 	"os"
 	"slices"
 	"strconv"
@@ -16,13 +17,14 @@ import (
 // A masker hides, besides what Mask does, the secrets of one module wherever a server or an error repeats them.
 type masker struct {
 	replacer *strings.Replacer
-	files    *secretFiles // nil where no secret is in a file
+	files    *secretFiles      // nil where no secret is in a file
+	target   *strings.Replacer // of one probe's target
 }
 
 func newMasker(m *Module) masker {
 	mask := masker{replacer: replacerOf(m.secrets())}
-	if paths := m.secretFiles(); len(paths) > 0 {
-		mask.files = &secretFiles{paths: paths}
+	if files := m.secretFiles(); len(files) > 0 {
+		mask.files = &secretFiles{files: files}
 		mask.files.look()
 	}
 	return mask
@@ -32,10 +34,32 @@ func (m masker) mask(text string) string {
 	if m.replacer != nil {
 		text = m.replacer.Replace(text)
 	}
+	if m.target != nil {
+		text = m.target.Replace(text)
+	}
 	if m.files != nil {
 		text = m.files.mask(text)
 	}
 	return strings.ToValidUTF8(Mask(text), "\uFFFD")
+}
+
+// of is a masker that knows the secrets of a target, too: servers repeat them without the words by which Mask finds them.
+func (m masker) of(target string) masker {
+	var secrets []string
+	for _, parameter := range secretParam.FindAllStringSubmatch(target, -1) {
+		secrets = append(secrets, parameter[2])
+		if plain, err := url.QueryUnescape(parameter[2]); err == nil {
+			secrets = append(secrets, plain)
+		}
+	}
+	if strings.Contains(target, "@") {
+		if u, err := url.Parse(withScheme(target)); err == nil && u.User != nil {
+			password, _ := u.User.Password()
+			secrets = append(secrets, password, basicCredentials(u.User.Username(), password))
+		}
+	}
+	m.target = replacerOf(secrets)
+	return m
 }
 
 // shortestSecret is the least length of a secret that is looked for: shorter ones would blot out half of any text.
@@ -71,10 +95,13 @@ const (
 	maxSeen       = 16
 )
 
+// A secretFile holds one secret: for a user, where it is a password.
+type secretFile struct{ path, user string }
+
 // secretFiles are the files that a module takes secrets from. They may change while the log of a probe that read the
 // old content is still kept: what was seen stays hidden.
 type secretFiles struct {
-	paths []string
+	files []secretFile
 
 	mu       sync.Mutex
 	seen     []string
@@ -85,15 +112,16 @@ type secretFiles struct {
 func (f *secretFiles) look() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	for _, path := range f.paths {
-		secret := readSecret(path)
+	for _, file := range f.files {
+		secret := readSecret(file.path)
 		if secret == "" || slices.Contains(f.seen, secret) {
 			continue
 		}
-		if len(f.seen) == maxSeen {
-			f.seen = f.seen[1:]
-		}
 		f.seen = append(f.seen, secret)
+		if file.user != "" {
+			f.seen = append(f.seen, basicCredentials(file.user, secret))
+		}
+		f.seen = f.seen[max(0, len(f.seen)-maxSeen):]
 		f.replacer = replacerOf(f.seen)
 	}
 }
@@ -122,22 +150,24 @@ func readSecret(path string) string {
 }
 
 // secretFiles are the files that hold secrets of a module.
-func (m *Module) secretFiles() []string {
+func (m *Module) secretFiles() []secretFile {
 	client := &m.HTTP.Client
-	paths := []string{client.BearerTokenFile}
-	if client.BasicAuth != nil {
-		paths = append(paths, client.BasicAuth.PasswordFile)
+	files := []secretFile{{path: client.BearerTokenFile}}
+	if basic := client.BasicAuth; basic != nil {
+		files = append(files, secretFile{basic.PasswordFile, basic.Username})
 	}
 	if client.Authorization != nil {
-		paths = append(paths, client.Authorization.CredentialsFile)
+		files = append(files, secretFile{path: client.Authorization.CredentialsFile})
 	}
-	if client.OAuth2 != nil {
-		paths = append(paths, client.OAuth2.ClientSecretFile)
+	if o := client.OAuth2; o != nil {
+		files = append(files, secretFile{o.ClientSecretFile, o.ClientID})
 	}
 	for _, header := range headersOf(client.HTTPHeaders) {
-		paths = append(paths, header.Files...)
+		for _, path := range header.Files {
+			files = append(files, secretFile{path: path})
+		}
 	}
-	return slices.DeleteFunc(paths, func(path string) bool { return path == "" })
+	return slices.DeleteFunc(files, func(f secretFile) bool { return f.path == "" })
 }
 
 // secrets are the values of a module that nobody may see.

@@ -1,13 +1,18 @@
 package probe
 
 import (
+	"bufio"
 	"bytes"
 	"context"
+	"encoding/base64"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -22,6 +27,7 @@ import (
 // for them in everything that the service says.
 func TestNoSecretIsTold(t *testing.T) {
 	const planted = "hunter2-planted"
+	encoded := base64.StdEncoding.EncodeToString([]byte("operator:" + planted))
 	echo := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/to" {
 			http.Redirect(w, r, "http://user:"+planted+"@"+r.Host+"/", http.StatusFound)
@@ -32,10 +38,23 @@ func TestNoSecretIsTold(t *testing.T) {
 		fmt.Fprintf(w, "%v License has not been initialized %v", r.Header, r.Header)
 	}))
 	t.Cleanup(echo.Close)
-	repeat := serveConns(t, listen(t), says("220 "+planted+" Authorization: "+planted+"\n"))
+	parrot := serveConns(t, listen(t), func(conn net.Conn) {
+		request, err := http.ReadRequest(bufio.NewReader(conn))
+		if err != nil {
+			return
+		}
+		body, _ := io.ReadAll(request.Body)
+		text := fmt.Sprint(request.Header, request.URL.Query(), string(body))
+		fmt.Fprintf(conn, "HTTP/1.1 302 %s\r\nLocation: /%s\r\nContent-Length: 0\r\n\r\n", text, url.PathEscape(text))
+	})
+	secretFile := filepath.Join(t.TempDir(), "secret")
+	if err := os.WriteFile(secretFile, []byte(planted+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	repeat := serveConns(t, listen(t), says("220 "+planted+" Authorization: "+planted+"\n"+strings.Repeat("x", maxQuote-4)+planted+"\n"))
 	withUser := strings.Replace(echo.URL, "://", "://user:"+planted+"@", 1)
 	proxied := strings.Replace(echo.URL, "://", "://proxy:"+planted+"@", 1)
-	config := strings.NewReplacer("PLANTED", planted, "PROXY", proxied).Replace(`
+	config := strings.NewReplacer("PLANTED", planted, "FILE", secretFile, "PROXY", proxied, "PARROT", "http://"+parrot).Replace(`
 modules:
   basic: {prober: http, timeout: 30s, http: {basic_auth: {username: operator, password: PLANTED}}}
   bearer: {prober: http, timeout: 30s, http: {authorization: {credentials: PLANTED}}}
@@ -44,14 +63,22 @@ modules:
   more: {prober: http, timeout: 30s, http: {http_headers: {X-Auth-Token: {values: [PLANTED]}, X-Other: {secrets: [PLANTED]}}}}
   oauth2: {prober: http, timeout: 30s, http: {oauth2: {client_id: a, client_secret: PLANTED, token_url: "PROXY/token"}}}
   proxy: {prober: http, timeout: 30s, http: {proxy_url: PROXY}}
-  tcp: {prober: tcp, timeout: 30s, tcp: {query_response: [{send: "PASS PLANTED"}, {expect: nothing}]}}
+  tcp: {prober: tcp, timeout: 30s, tcp: {query_response: [{send: "PASS PLANTED"}, {expect: "^(220 .*)", labels: [{name: said, value: "${1}"}]}, {expect: nothing}]}}
+  imap: {prober: tcp, timeout: 30s, tcp: {query_response: [{send: "a1 LOGIN operator PLANTED\r"}, {expect_bytes: "nothing nothing nothing nothing"}]}}
+  basic_file: {prober: http, timeout: 30s, http: {basic_auth: {username: operator, password_file: FILE}}}
+  bearer_file: {prober: http, timeout: 30s, http: {bearer_token_file: FILE}}
+  credentials_file: {prober: http, timeout: 30s, http: {authorization: {type: Token, credentials_file: FILE}}}
+  headers_file: {prober: http, timeout: 30s, http: {http_headers: {X-Fremis: {files: [FILE]}}}}
+  oauth2_more: {prober: http, timeout: 30s, http: {oauth2: {client_id: a, client_secret_file: FILE, token_url: "PARROT/token", endpoint_params: {password: PLANTED}}}}
+  connect: {prober: http, timeout: 30s, http: {proxy_url: PARROT, proxy_connect_header: {X-Via: [PLANTED]}, tls_config: {insecure_skip_verify: true}}}
   grpc: {prober: grpc, timeout: 30s, grpc: {metadata: {authorization: [PLANTED]}}}
 on_demand: {allow: any}
 `)
 	var log bytes.Buffer
 	options := Options{Config: parse(t, config), Logger: gokit.NewLogfmtLogger(gokit.NewSyncWriter(&log))}
 	for module, m := range options.Modules {
-		targets := []string{withUser, withUser + "/to", strings.TrimPrefix(withUser, "http://"), "http://user:" + planted + "@" + refused(t) + "/"}
+		targets := []string{withUser, withUser + "/to", strings.TrimPrefix(withUser, "http://"), "http://user:" + planted + "@" + refused(t) + "/",
+			"http://" + parrot + "/?access_token=" + planted, "http://user:" + planted + "@" + parrot + "/?a=b&token=" + planted + "#x", "https://" + refused(t) + "/?api_key=" + planted}
 		if m.Prober == "tcp" {
 			targets = []string{repeat}
 		}
@@ -104,7 +131,7 @@ on_demand: {allow: any}
 		t.Errorf("only %d probes told of themselves", n)
 	}
 	for _, l := range strings.Split(told.String(), "\n") {
-		if strings.Contains(l, planted) {
+		if l = strings.ReplaceAll(l, "%2d", "-"); strings.Contains(l, planted) || strings.Contains(l, encoded) || strings.Contains(l, url.PathEscape(encoded)) {
 			t.Errorf("a secret is told: %s", l)
 		}
 	}
@@ -130,6 +157,10 @@ func TestMask(t *testing.T) {
 		"Authorization: Bearer abc":                  "Authorization: <secret>",
 		"cookie: a=b; c=d\nAccept: text":             "cookie: <secret>\nAccept: text",
 		"X-Api-Key: k, X-Request-Id: 1":              "X-Api-Key: <secret>",
+		"http://host/?a=1&token=abc&b=2":             "http://host/?a=1&token=<secret>&b=2",
+		"GET http://host/?Access_Token=abc#x":        "GET http://host/?Access_Token=<secret>#x",
+		"host:80/?api-key=k&client_secret=s;sig=1":   "host:80/?api-key=<secret>&client_secret=<secret>;sig=1",
+		"http://host/?key=5&tokens=3&broken_token=":  "http://host/?key=5&tokens=3&broken_token=",
 		"127.0.0.1:4005":                             "127.0.0.1:4005",
 		"http://[::1]:4005/":                         "http://[::1]:4005/",
 		"http://a:b%40c@host/?next=http://u:p@other": "http://<secret>@host/?next=http://<secret>@other",
