@@ -55,7 +55,7 @@ modules:
 
 // TestMemoryOfHistories fills the histories of many targets: each has its bound, however long it goes on.
 func TestMemoryOfHistories(t *testing.T) {
-	const targets = 200
+	const targets = 50
 	var config strings.Builder
 	config.WriteString("modules: {m: {prober: http, timeout: 30s}}\nprobes:\n  - name: p\n    module: m\n    interval: 1s\n    targets:\n")
 	for i := range targets {

@@ -45,6 +45,10 @@ func TestNoSecretIsTold(t *testing.T) {
 		}
 		body, _ := io.ReadAll(request.Body)
 		text := fmt.Sprint(request.Header, request.URL.Query(), string(body))
+		if strings.Contains(request.URL.Path, "map") { // has been here
+			fmt.Fprintf(conn, "HTTP/1.1 500 %s\r\nContent-Length: 0\r\n\r\n", text)
+			return
+		}
 		fmt.Fprintf(conn, "HTTP/1.1 302 %s\r\nLocation: /%s\r\nContent-Length: 0\r\n\r\n", text, url.PathEscape(text))
 	})
 	secretFile := filepath.Join(t.TempDir(), "secret")
@@ -82,7 +86,7 @@ on_demand: {allow: any}
 		if m.Prober == "tcp" {
 			targets = []string{repeat}
 		}
-		options.Probes = append(options.Probes, Schedule{Name: module, Module: module, Interval: 100 * time.Millisecond, Targets: targets})
+		options.Probes = append(options.Probes, Schedule{Name: module, Module: module, Interval: time.Second, Targets: targets})
 	}
 	s, err := New(options)
 	if err != nil {
