@@ -156,9 +156,6 @@ func (c *AccessLogConfig) Validate() error {
 	default:
 		return faultf("escape", "%q is no escaping; write default, json or none", c.Escape)
 	}
-	if c.Escape != "" && !strings.Contains(c.Format, "$") {
-		return faultf("escape", "escape belongs to a literal format; %q has its escaping from its log_format, so remove this key", c.Format)
-	}
 	if c.Name == "" {
 		c.Name = logName(c.Path)
 	}

@@ -37,6 +37,7 @@ var badConfigs = map[string]string{
 	"empty":                  "DIR/empty.yml: the file is empty; it needs at least one of the sections nginx, nodes, modules, probes",
 	"two_logs_of_one_name":   `DIR/two_logs_of_one_name.yml:4: nginx.access_logs[1]: the log "access" has its name from nginx.access_logs[0] already; give one of the two another name: (the label log)`,
 	"bad_escape":             `DIR/bad_escape.yml:5: nginx.access_logs[0].escape: "xml" is no escaping; write default, json or none`,
+	"escape_of_named_format": `DIR/escape_of_named_format.yml:4: nginx.access_logs[0].format: the log_format "combined" has escape=default, not json; remove escape, which belongs to a literal format`,
 	"bad_start":              `DIR/bad_start.yml:4: nginx.access_logs[0].start: "middle" is no place to start; write end or beginning`,
 	"bad_allow":              `DIR/bad_allow.yml:2: on_demand.allow: "everybody" is neither configured nor any; write one of these, or a list of expressions such as ["http://10\\.0\\.0\\..*"]`,
 	"buckets_do_not_rise":    "DIR/buckets_do_not_rise.yml:2: nginx.latency_buckets[2]: 0.5 does not rise above 0.5 before it; sort the bounds",

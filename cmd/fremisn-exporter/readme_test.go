@@ -1,0 +1,152 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+func readme(t *testing.T) string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join("..", "..", "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// fenced is the fenced block of a language that begins with a text.
+func fenced(t *testing.T, language, begin string) string {
+	t.Helper()
+	_, block, found := strings.Cut(readme(t), "```"+language+"\n"+begin)
+	if !found {
+		t.Fatalf("the README has no %s that begins with %q", language, begin)
+	}
+	block, _, _ = strings.Cut(block, "\n```")
+	return begin + block + "\n"
+}
+
+// TestReadmeConfig: what the README shows as a config is one.
+func TestReadmeConfig(t *testing.T) {
+	dir := t.TempDir()
+	conf := filepath.Join(dir, "nginx.conf")
+	format := fenced(t, "nginx", "log_format fremisn ")
+	text := "events {}\nhttp {\n" + format + strings.Replace(format, "log_format fremisn ", "log_format main ", 1) + "}\n"
+	if err := os.WriteFile(conf, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	token := filepath.Join(dir, "token")
+	if err := os.WriteFile(token, []byte("secret\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	config := strings.NewReplacer("/etc/nginx/nginx.conf", conf, "/etc/fremisn/token", token).Replace(fenced(t, "yaml", "nginx:\n  config:"))
+	l, err := interpret(&commandLine{configFile: filepath.Join(dir, "probes.yml")}, []byte(config))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, log := range l.plan.AccessLogs {
+		if !strings.Contains(log.Format, "$upstream_bytes_received") {
+			t.Errorf("log %s has the format %s", log.Name, log.Format)
+		}
+	}
+	if len(l.plan.AccessLogs) != 2 || len(l.plan.ErrorLogs) != 1 || len(l.probe.Probes) != 2 || len(l.nodes) != 3 {
+		t.Errorf("%d access logs, %d error logs, %d probes, %d nodes", len(l.plan.AccessLogs), len(l.plan.ErrorLogs), len(l.probe.Probes), len(l.nodes))
+	}
+}
+
+// TestReadmeFormat: the log_format of the README gives every metric of an access log, and NGINX takes it.
+func TestReadmeFormat(t *testing.T) {
+	dir := t.TempDir()
+	conf := filepath.Join(dir, "nginx.conf")
+	text := "pid " + dir + "/pid;\nerror_log stderr;\nevents {}\nhttp {\n" + fenced(t, "nginx", "log_format fremisn ") + "access_log " + dir + "/access.log fremisn;\n}\n"
+	if err := os.WriteFile(conf, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	nginx, err := exec.LookPath("nginx")
+	if err != nil {
+		nginx = "/usr/sbin/nginx"
+	}
+	if output, err := exec.Command(nginx, "-t", "-c", conf).CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, output)
+	}
+	var stdout, stderr bytes.Buffer
+	p := startProgram(t, "nginx:\n  config: "+conf+"\n  status: []\nprobes: []\n")
+	p.get(t, "/metrics")
+	if strings.Contains(p.stderr.String(), "lacks a variable") {
+		t.Errorf("the README's log_format does not give all:\n%s%s%s", p.stderr, &stdout, &stderr)
+	}
+}
+
+// TestReadmeLinks: every relative link of the documents leads to a file.
+func TestReadmeLinks(t *testing.T) {
+	root := filepath.Join("..", "..")
+	link := regexp.MustCompile(`\]\(([^)#:]+)(#[^)]*)?\)`)
+	checked := 0
+	for _, document := range []string{"README.md", "CONTRIBUTING.md", "CHANGELOG.md", "compose/README.md"} {
+		text, err := os.ReadFile(filepath.Join(root, document))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, match := range link.FindAllStringSubmatch(string(text), -1) {
+			checked++
+			if _, err := os.Stat(filepath.Join(root, filepath.Dir(document), match[1])); err != nil {
+				t.Errorf("%s: %v", document, err)
+			}
+		}
+	}
+	if checked < 20 {
+		t.Errorf("only %d links were found", checked)
+	}
+}
+
+// TestReadmeFlags: the README names every flag, and none that is not there.
+func TestReadmeFlags(t *testing.T) {
+	var help, stderr bytes.Buffer
+	if code := run(t.Context(), []string{"--help"}, &help, &stderr); code != exitOK {
+		t.Fatal(code, stderr.String())
+	}
+	flag := regexp.MustCompile(`--(?:\[no-\])?([a-z]+(?:[.-][a-z]+)*)`)
+	const own = "--help --help-long --help-man --version --output" // told elsewhere, or by themselves
+	names := func(text string) map[string]bool {
+		found := map[string]bool{}
+		for _, match := range flag.FindAllStringSubmatch(text, -1) {
+			found[match[1]] = true
+		}
+		return found
+	}
+	told := names(readme(t))
+	for name := range names(help.String()) {
+		if !told[name] && !strings.Contains(own, "--"+name) {
+			t.Errorf("the README does not tell of --%s", name)
+		}
+	}
+	_, table, _ := strings.Cut(readme(t), "| flag | default | meaning |")
+	table, _, _ = strings.Cut(table, "\n\n")
+	for name := range names(table) {
+		if !names(help.String())[name] {
+			t.Errorf("the README tells of --%s, which is not there", name)
+		}
+	}
+}
+
+// TestReadmePrometheus: promtool takes what the README shows for Prometheus.
+func TestReadmePrometheus(t *testing.T) {
+	dir := t.TempDir()
+	for name, begin := range map[string]string{"scrape.yml": "# prometheus.yml\n", "write.yml": "global:\n  external_labels"} {
+		path := filepath.Join(dir, name)
+		text := strings.Replace(fenced(t, "yaml", begin), "/etc/prometheus/", dir+"/", 1)
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, "remote-write-password"), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if output, err := exec.Command("promtool", "check", "config", path).CombinedOutput(); err != nil {
+			t.Errorf("%s: %v\n%s", name, err, output)
+		}
+	}
+}
