@@ -233,23 +233,34 @@ func planAccessLog(file string, c AccessLogConfig, conf *nginxconf.Config) (LogP
 		_, err := NewFormatCheck(log.Format, log.Escape)
 		return log, err
 	}
-	log.FormatName = c.Format
-	if c.Format == "" {
+	if err := log.takeNamedFormat(c.Format, conf); err != nil {
+		return log, err
+	}
+	if c.Escape != "" && c.Escape != log.Escape {
+		return log, fmt.Errorf("the log_format %q has escape=%s, not %s; remove escape, which belongs to a literal format", log.FormatName, log.Escape, c.Escape)
+	}
+	return log, nil
+}
+
+// takeNamedFormat finds a log_format by its name; "" is the one that nginx.conf writes the log in.
+func (log *LogPlan) takeNamedFormat(name string, conf *nginxconf.Config) error {
+	log.FormatName = name
+	if name == "" {
 		log.FormatName = formatInUse(conf, log.Path)
 	}
 	if conf == nil {
 		if log.FormatName != "combined" {
-			return log, fmt.Errorf("%q is the name of a log_format, and there is no nginx.config to find it in; give nginx.config, or the log_format itself", c.Format)
+			return fmt.Errorf("%q is the name of a log_format, and there is no nginx.config to find it in; give nginx.config, or the log_format itself", name)
 		}
 		log.Format, log.Escape = combinedFormat, "default"
-		return log, nil
+		return nil
 	}
 	format, known := conf.LogFormats[log.FormatName]
 	if !known {
-		return log, fmt.Errorf("%s has no log_format %q; it has %s", conf.Path, log.FormatName, strings.Join(formatNames(conf), ", "))
+		return fmt.Errorf("%s has no log_format %q; it has %s", conf.Path, log.FormatName, strings.Join(formatNames(conf), ", "))
 	}
 	log.Format, log.Escape = format.Format, format.Escape
-	return log, nil
+	return nil
 }
 
 // formatInUse is the format that nginx.conf writes the log in, or NGINX's default.
