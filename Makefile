@@ -11,7 +11,7 @@ LDFLAGS  := -s -w -X $(BUILDINFO).Version=$(VERSION) -X $(BUILDINFO).Revision=$(
 # The race detector, which the tests run with, needs cgo and a C compiler.
 TEST_PACKAGES := gcc libc6-dev=/usr/include/stdio.h nginx prometheus prometheus-alertmanager=amtool prometheus-nginx-exporter \
                  prometheus-blackbox-exporter apache2-utils=ab shellcheck chromium logrotate curl jq openssl iproute2=ip \
-                 procps=ps docker-compose
+                 procps=ps docker-compose systemd=systemd-analyze
 FUZZTIME ?= 1m
 TORTURE_KILLS ?= 1000
 
@@ -65,6 +65,16 @@ fuzz: ## every fuzz target for FUZZTIME (1m)
 	    echo "$$package $$target"; go test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) $$package || exit 1; \
 	  done; \
 	done
+
+.PHONY: package
+package: build ## a Debian package with a hardened systemd unit, into dist/
+	VERSION='$(VERSION)' compose/package/build.sh fremisn-exporter dist
+
+.PHONY: test-compose
+test-compose: ## the stack and the overlay under a real Docker daemon, with stand-in images; needs root, about 10 GB and some minutes
+	@.ci/deps docker.io=dockerd docker-compose debootstrap prometheus prometheus-alertmanager prometheus-nginx-exporter \
+	  prometheus-blackbox-exporter apache2-utils=ab curl jq procps=ps iproute2=ip util-linux=unshare
+	compose/test-compose.sh
 
 .PHONY: help
 help: ## list the targets

@@ -46,7 +46,7 @@ outside() {
     shift
   done
   [ "$(id -u)" = 0 ] || fail 'only root can start a Docker daemon'
-  for command in dockerd docker docker-compose ab debootstrap go prometheus prometheus-alertmanager prometheus-nginx-exporter prometheus-blackbox-exporter; do
+  for command in dockerd docker docker-compose ab debootstrap go prometheus promtool prometheus-alertmanager prometheus-nginx-exporter prometheus-blackbox-exporter; do
     command -v "$command" >/dev/null || fail "$command is not installed; make test-compose installs it"
   done
   work=$(mktemp -d "${TMPDIR:-/tmp}/fremisn-test-compose.XXXXXX")
@@ -92,7 +92,7 @@ stand_ins() {
   mkdir -p "$extra/nginx/var/lib" && ln -s /var/cache/nginx "$extra/nginx/var/lib/nginx"
   image nginx:1.28.0 "$work/nginx-base" "$extra/nginx" 'CMD ["nginx", "-g", "daemon off;"]'
 
-  mkdir -p "$extra/prometheus"/{usr/bin,prometheus} && cp -L "$(command -v prometheus)" "$extra/prometheus/usr/bin/" && chown 65534:65534 "$extra/prometheus/prometheus"
+  mkdir -p "$extra/prometheus"/{usr/bin,prometheus} && cp -L "$(command -v prometheus)" "$(command -v promtool)" "$extra/prometheus/usr/bin/" && chown 65534:65534 "$extra/prometheus/prometheus"
   image prom/prometheus:v3.13.5 "$base" "$extra/prometheus" 'USER 65534' 'ENTRYPOINT ["/usr/bin/prometheus"]'
   mkdir -p "$extra/alertmanager"/{usr/bin,usr/share/prometheus,alertmanager} && cp -a /usr/share/prometheus/alertmanager "$extra/alertmanager/usr/share/prometheus/" && cp -L "$(command -v prometheus-alertmanager)" "$extra/alertmanager/usr/bin/alertmanager" && chown 65534:65534 "$extra/alertmanager/alertmanager"
   image prom/alertmanager:v0.34.2 "$base" "$extra/alertmanager" 'USER 65534' 'ENTRYPOINT ["/usr/bin/alertmanager"]'
@@ -154,14 +154,29 @@ NGINX
   rm -rf "$extra" "$work/nginx-base"
 }
 
+# storage_driver is overlay2 where the kernel and the file system of the work directory have it. vfs works everywhere, and copies
+# a whole image for each layer: it takes ten minutes more.
+storage_driver() {
+  local try=$work/overlay driver=vfs
+  mkdir -p "$try"/{lower,upper,work,merged}
+  if mount -t overlay overlay -o "lowerdir=$try/lower,upperdir=$try/upper,workdir=$try/work" "$try/merged" 2>/dev/null; then
+    umount "$try/merged"
+    driver=overlay2
+  fi
+  rm -rf "$try"
+  echo "$driver"
+}
+
 start_daemon() {
+  local driver
+  driver=$(storage_driver)
   ip link set lo up
   mount --make-rprivate /
   export DOCKER_HOST=unix://$work/docker.sock DOCKER_BUILDKIT=0 COMPOSE_DOCKER_CLI_BUILD=0
-  dockerd --storage-driver=vfs --bridge=none --cgroup-parent=/fremisn-test-compose --data-root "$work/docker" --exec-root "$work/exec" --pidfile "$work/docker.pid" \
+  dockerd --storage-driver="$driver" --bridge=none --cgroup-parent=/fremisn-test-compose --data-root "$work/docker" --exec-root "$work/exec" --pidfile "$work/docker.pid" \
     --host "$DOCKER_HOST" >"$work/dockerd.log" 2>&1 &
   daemon=$!
-  within 60 'the Docker daemon answers' docker info
+  within 60 "the Docker daemon answers ($driver)" docker info
 }
 
 stop_daemon() {
@@ -195,6 +210,10 @@ the_stack() {
   local scripts=$work/src/compose/scripts
   say 'setup.sh and deploy.sh'
   cd "$work/src/compose"
+  cp .env.example .env
+  if docker-compose up -d >"$work/up.log" 2>&1; then fail 'up without a password'; fi
+  holds 'up without a password says what to set' grep -F 'set GRAFANA_ADMIN_PASSWORD in compose/.env' "$work/up.log"
+  rm .env
   holds 'setup.sh' "$scripts/setup.sh" --generate-password
   is '.env belongs to its owner alone' "$(stat -c %a .env)" 600
   printf '%s\n' COMPOSE_PROFILES=alerting LOG_MAX_BYTES=200000 LOG_CHECK_SECONDS=1 BACKUP_DIR="$work/backups" >>.env
@@ -219,6 +238,18 @@ the_stack() {
   "$scripts/simple-stress-test.sh" --users 5 --requests 200
   "$scripts/final-stress-test.sh" --users 10 --requests 100
   "$scripts/monitoring.sh" --once --interval 1
+
+  say 'changed files'
+  local started
+  started=$(docker inspect -f '{{.State.StartedAt}}' fremisn-loadbalancer)
+  cp nginx/nginx.conf "$work/good.conf"
+  echo 'nonsense;' >>nginx/nginx.conf
+  if "$scripts/deploy.sh" --no-build >"$work/deploy.log" 2>&1; then fail 'deploy.sh with a broken nginx.conf'; fi
+  holds 'a broken nginx.conf is refused' grep -F 'nothing was changed' "$work/deploy.log"
+  sed 's/rate=10r/rate=9r/' "$work/good.conf" >nginx/nginx.conf
+  holds 'deploy.sh with a new nginx.conf' "$scripts/deploy.sh" --no-build
+  is 'NGINX was not restarted for either' "$(docker inspect -f '{{.State.StartedAt}}' fremisn-loadbalancer)" "$started"
+  within 60 'the new limit is in force, and the exporter knows it' sh -c '[ "$(curl -fsS localhost:9113/metrics | sed -n "s/^nginx_limit_req_rate{.*} //p")" = 9 ]'
 
   say 'rotation, and not a line lost'
   local before
