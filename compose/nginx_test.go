@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -41,91 +40,9 @@ func TestNginxConfIsTheTopologyToTheLetter(t *testing.T) {
 	}
 }
 
-func TestErrorPages(t *testing.T) {
-	// One request in a minute: once the burst is used up, every answer is a 503, for as long as the test takes.
-	s := startStack(t, nil, "rate=10r/s", "rate=1r/m")
-	for _, n := range s.nodes {
-		n.server.Close()
-	}
-	browse := func(code string) {
-		t.Helper()
-		before := strings.Count(read(t, s.dir+"/access.log"), "HeadlessChrome")
-		dom := run(t, nil, "chromium", "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
-			"--disable-component-update", "--disable-sync", "--user-data-dir="+t.TempDir(), "--dump-dom", s.lb+"/v1/face/match")
-		var lines []string
-		for _, line := range strings.Split(read(t, s.dir+"/access.log"), "\n") {
-			if strings.Contains(line, "HeadlessChrome") {
-				lines = append(lines, line)
-			}
-		}
-		if len(lines) != before+1 {
-			t.Fatalf("the browser sent %d requests for one page", len(lines)-before)
-		}
-		logged := regexp.MustCompile(`" (\d+) .* id=(\S+) `).FindStringSubmatch(lines[len(lines)-1])
-		if logged[1] != code {
-			t.Fatalf("NGINX answered %s, want %s", logged[1], code)
-		}
-		for _, want := range []string{
-			`<p class="code">` + code + `</p>`,
-			`<dd id="request-id">` + logged[2] + `</dd>`,
-			"Apa yang terjadi", "Yang dapat dicoba", "What happened", "What to try",
-		} {
-			if !strings.Contains(dom, want) {
-				t.Errorf("%s: the page has no %s\n%s", code, want, dom)
-			}
-		}
-		if !regexp.MustCompile(`<dd id="time">\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[+-]\d\d:\d\d</dd>`).MatchString(dom) {
-			t.Errorf("%s: no time in the page\n%s", code, dom)
-		}
-	}
-	browse("502")
-	for range 40 {
-		if status, _, err := get(s.lb + "/"); err != nil || status < 500 {
-			t.Fatal(status, err)
-		}
-	}
-	browse("503")
-}
-
-// What a page asks for elsewhere fails when the network does, which is when it is shown.
-func TestErrorPagesAskForNothing(t *testing.T) {
-	for _, page := range []string{"502.html", "50x.html"} {
-		text := read(t, "nginx/html/"+page)
-		if found := regexp.MustCompile(`(?i)https?:|//[a-z]|\bsrc\s*=|url\(|@import|<script|href="[^d]`).FindString(text); found != "" {
-			t.Errorf("%s has %q", page, found)
-		}
-		for _, want := range []string{`name="viewport"`, "linear-gradient", "prefers-color-scheme: dark", "prefers-reduced-motion", `lang="id"`, `lang="en"`} {
-			if !strings.Contains(text, want) {
-				t.Errorf("%s has no %s", page, want)
-			}
-		}
-	}
-}
-
-func TestErrorPagesFitAPhone(t *testing.T) {
-	for _, page := range []string{"502.html", "50x.html"} {
-		text := strings.ReplaceAll(read(t, "nginx/html/"+page), `<!--# echo var="request_id" -->`, strings.Repeat("0123456789abcdef", 2))
-		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			w.Header().Set("Content-Type", "text/html")
-			if r.URL.Path == "/page" {
-				fmt.Fprint(w, text)
-				return
-			}
-			// A window has a least width, above that of a phone; a frame has none.
-			fmt.Fprint(w, `<iframe src="/page" width="390" height="844" style="border: 0" onload="
-				document.title = contentWindow.innerWidth + ' wide, needs ' + contentDocument.documentElement.scrollWidth"></iframe>`)
-		}))
-		defer server.Close()
-		dom := run(t, nil, "chromium", "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
-			"--disable-component-update", "--disable-sync", "--user-data-dir="+t.TempDir(), "--hide-scrollbars", "--dump-dom", server.URL)
-		if !strings.Contains(dom, "<title>390 wide, needs 390</title>") {
-			t.Errorf("%s: %s, want 390 wide, needs 390", page, regexp.MustCompile(`<title>.*</title>`).FindString(dom))
-		}
-	}
-}
-
 // The logs are rotated by size while NGINX goes on writing; not a line is lost, and so many files are kept.
 func TestLogsAreRotated(t *testing.T) {
+	t.Parallel()
 	s := startStack(t, map[string]string{"LOG_MAX_BYTES": "4000", "LOG_CHECK_SECONDS": "0.1", "LOG_KEEP": "100"})
 	log := filepath.Join(s.dir, "access.log")
 	sent := 0
@@ -198,6 +115,7 @@ func content(t *testing.T, path string) string {
 }
 
 func TestRotationKeepsNoMoreThanItWasTold(t *testing.T) {
+	t.Parallel()
 	s := startStack(t, map[string]string{"LOG_MAX_BYTES": "500", "LOG_CHECK_SECONDS": "0.1", "LOG_KEEP": "3"})
 	log := filepath.Join(s.dir, "access.log")
 	turns, last := 0, ""
