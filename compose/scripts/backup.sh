@@ -1,14 +1,18 @@
 #!/usr/bin/env bash
-# backup.sh: Prometheus (by its snapshot API), Grafana, the exporter's state and the configs in one verified archive.
+# backup.sh: Prometheus (by its snapshot API), Grafana, the exporter's state and the
+# configs in one verified archive.
 #
-#   backup.sh [backup]       make one in BACKUP_DIR, verify it, keep the newest BACKUP_KEEP
+#   backup.sh [backup]       make one in BACKUP_DIR, verify it, keep the newest
+#                            BACKUP_KEEP; needs room there for twice its size
 #   backup.sh list           what there is
 #   backup.sh verify FILE    is it whole?
-#   backup.sh restore FILE   put the data back; it replaces what is there now, so it wants --yes
+#   backup.sh restore FILE   put the data back; what is there now is replaced, once the
+#                            new is unpacked beside it, so it wants --yes
 #   --dir DIR  --keep N  --dry-run
 #   --yes          restore: yes, replace the data
 #   --with-config  restore: the configs and .env, too (else they stay as they are)
-# Archives hold Grafana's database and .env, which means secrets: they are readable by their owner alone.
+# Archives hold Grafana's database and .env, which means secrets: they are readable by
+# their owner alone. 0 done, 1 failed or damaged, 2 wrong use, 3 Prometheus is silent.
 set -euo pipefail
 # shellcheck source=lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
@@ -40,7 +44,17 @@ declare -A store=(
   [grafana]=${GRAFANA_STORE-volume:fremisn-grafana-data}
   [exporter]=${EXPORTER_STORE-volume:fremisn-exporter-data}
 )
+[ -n "$prometheus_url" ] || store[prometheus]=''
 services=(prometheus grafana exporter)
+
+# What must not stay behind, however this ends.
+unfinished='' paused='' snapshot='' stopped=''
+cleanup() {
+  [ -z "$paused" ] || docker unpause fremisn-grafana >/dev/null || warn 'Grafana is still paused: docker unpause fremisn-grafana'
+  [ -z "$snapshot" ] || in_store prometheus rw rm -rf "snapshots/$snapshot" || warn "Prometheus' snapshot $snapshot could not be removed"
+  [ -z "$unfinished" ] || rm -rf "$unfinished"
+  [ -z "$stopped" ] || compose up -d || warn 'the stack did not come up again: docker compose up -d'
+}
 
 # in_store NAME MODE COMMAND... runs a command in a store's directory: the host's, or a volume's in a container of an image
 # that the stack has anyway. MODE is ro or rw.
@@ -60,112 +74,115 @@ uses_volumes() { [[ "${store[*]}" == *volume:* ]]; }
 container_runs() { [ "$(docker inspect -f '{{.State.Running}}' "$1" 2>/dev/null)" = true ]; }
 
 save_prometheus() {
-  local name
-  name=$(get -X POST "$prometheus_url/api/v1/admin/tsdb/snapshot" | sed -n 's/.*"name":"\([^"]*\)".*/\1/p')
-  [ -n "$name" ] || die 3 "Prometheus at $prometheus_url made no snapshot; does it run with --web.enable-admin-api?"
-  in_store prometheus ro tar -C "snapshots/$name" -cf - . >"$1"
-  in_store prometheus rw rm -rf "snapshots/$name"
+  snapshot=$(get -X POST "$prometheus_url/api/v1/admin/tsdb/snapshot" 2>"$scratch/curl.err" | sed -n 's/.*"name":"\([^"]*\)".*/\1/p') || true
+  [ -n "$snapshot" ] || die 3 "Prometheus at $prometheus_url made no snapshot; does it run, with --web.enable-admin-api? $(tail -n 1 "$scratch/curl.err")"
+  in_store prometheus ro tar -C "snapshots/$snapshot" -cf - . >"$1" || return
+  in_store prometheus rw rm -rf "snapshots/$snapshot" && snapshot=''
 }
 
 # Grafana's database is one SQLite file. Paused, it cannot change between two reads.
 save_grafana() {
-  local paused=''
   if [[ ${store[grafana]} == volume:* ]] && container_runs fremisn-grafana; then
-    docker pause fremisn-grafana >/dev/null
+    docker pause fremisn-grafana >/dev/null || return
     paused=yes
   fi
-  in_store grafana ro tar -cf - . >"$1" || { [ -z "$paused" ] || docker unpause fremisn-grafana >/dev/null; return 1; }
-  [ -z "$paused" ] || docker unpause fremisn-grafana >/dev/null
+  in_store grafana ro tar -cf - . >"$1" || return
+  [ -z "$paused" ] || { docker unpause fremisn-grafana >/dev/null && paused=''; }
 }
 
-# Every commit of the exporter's state replaces one whole file, so a copy is whole at any time.
-save_exporter() { in_store exporter ro tar -cf - . >"$1"; }
+# Every commit of the exporter's state replaces one whole file, so a copy is whole at any time; that it was replaced meanwhile
+# (tar's exit code 1) is no fault.
+save_exporter() { in_store exporter ro tar -cf - . >"$1" || [ $? = 1 ]; }
 
 save_config() {
-  local paths=(compose/docker-compose.yml compose/probes.yml compose/nginx compose/prometheus compose/grafana)
-  [ ! -e "$compose_dir/.env" ] || paths+=(compose/.env)
-  [ ! -d "$root_dir/alerts" ] || paths+=(alerts)
+  local path paths=()
+  for path in compose/{docker-compose.yml,docker-compose.override.yml,probes.yml,nginx,prometheus,grafana,.env} alerts; do
+    [ ! -e "$root_dir/$path" ] || paths+=("$path")
+  done
   tar -C "$root_dir" -cf "$1" "${paths[@]}"
 }
 
-unpack() { # FILE: into $scratch/unpacked, checked
-  rm -rf "$scratch/unpacked" && mkdir "$scratch/unpacked"
-  tar -xzf "$1" -C "$scratch/unpacked" || die 1 "$1 is not a whole archive"
-  [ -s "$scratch/unpacked/SHA256SUMS" ] || die 1 "$1 is no backup of this stack: it has no SHA256SUMS"
-  (cd "$scratch/unpacked" && sha256sum --quiet -c SHA256SUMS) || die 1 "$1 is damaged"
-}
+# part FILE NAME prints one of the archives in the archive.
+part() { tar -xzOf "$1" --occurrence=1 "./$2"; }
 
 verify() {
-  local part block
-  unpack "$1"
-  for part in "$scratch"/unpacked/*.tar; do
-    tar -tf "$part" >"$scratch/list" || die 1 "$1: ${part##*/} is damaged"
-  done
-  if [ -e "$scratch/unpacked/prometheus.tar" ]; then
-    tar -tf "$scratch/unpacked/prometheus.tar" >"$scratch/list"
-    while read -r block; do
-      for part in meta.json index chunks/000001; do
-        grep -qx "./$block/$part" "$scratch/list" || die 1 "$1: $part is missing in Prometheus' block $block"
-      done
-    done < <(sed -n 's,^\./\([0-9A-Z]\{26\}\)/$,\1,p' "$scratch/list")
-    grep -q '/meta\.json$' "$scratch/list" || die 1 "$1: there is no block of Prometheus in it"
-  fi
+  local block piece
+  [ -r "$1" ] || die 2 "cannot read $1"
+  { part "$1" SHA256SUMS >"$scratch/sums" 2>/dev/null && [ -s "$scratch/sums" ]; } || die 1 "$1 is no whole backup of this stack"
+  # shellcheck disable=SC2016 # tar's shell fills them in
+  tar -xzf "$1" --exclude ./SHA256SUMS --to-command='printf "%s  %s\n" "$(sha256sum | cut -c 1-64)" "$TAR_FILENAME"' >"$scratch/found" 2>/dev/null ||
+    die 1 "$1 is damaged"
+  cmp -s <(sort "$scratch/sums") <(sort "$scratch/found") || die 1 "$1 is damaged: its parts are not what SHA256SUMS says"
+  grep -q '  \./prometheus\.tar$' "$scratch/sums" || return 0
+  part "$1" prometheus.tar | tar -t >"$scratch/list"
+  while read -r block; do
+    for piece in meta.json index chunks/000001; do
+      grep -qx "./$block/$piece" "$scratch/list" || die 1 "$1: $piece is missing in Prometheus' block $block"
+    done
+  done < <(sed -n 's,^\./\([0-9A-Z]\{26\}\)/$,\1,p' "$scratch/list")
+  grep -q '/meta\.json$' "$scratch/list" || die 1 "$1: there is no block of Prometheus in it"
 }
 
 archives() { [ ! -d "$dir" ] || find "$dir" -maxdepth 1 -name 'fremisn-backup-*.tar.gz' | sort; }
 
 make_backup() {
-  local name file part partial
+  local name file old
   file=$dir/fremisn-backup-$(date -u +%Y%m%dT%H%M%S.%3NZ).tar.gz
   if [ -n "$dry_run" ]; then
     for name in "${services[@]}"; do say "would save $name from ${store[$name]:-nowhere: left out}"; done
     say "would save the configs, write $file, verify it, and keep the newest $keep"
     return
   fi
-  mkdir -p "$dir"
-  partial=$scratch/new && mkdir "$partial"
-  for name in "${services[@]}"; do
-    [ -z "${store[$name]}" ] || "save_$name" "$partial/$name.tar"
+  ! uses_volumes || need docker
+  { mkdir -p "$dir" && unfinished=$(mktemp -d "$dir/.unfinished.XXXXXX"); } 2>/dev/null ||
+    die 2 "cannot write to $dir; --dir or BACKUP_DIR names another place"
+  for name in "${services[@]}" config; do
+    [ "$name" != config ] && [ -z "${store[$name]}" ] || "save_$name" "$unfinished/$name.tar" || die 1 "$name could not be saved to $dir"
   done
-  save_config "$partial/config.tar"
-  (cd "$partial" && sha256sum ./*.tar >SHA256SUMS)
-  tar -C "$partial" -czf "$file.part" .
-  verify "$file.part"
-  mv "$file.part" "$file"
-  archives | head -n "-$keep" | while read -r part; do
-    rm -f "$part"
-    say "removed $part (more than $keep)"
+  (cd "$unfinished" && sha256sum ./*.tar >SHA256SUMS && tar -czf backup.tar.gz ./SHA256SUMS ./*.tar) || die 1 "the archive could not be written to $dir"
+  verify "$unfinished/backup.tar.gz"
+  mv "$unfinished/backup.tar.gz" "$file"
+  archives | head -n "-$keep" | while read -r old; do
+    rm -f "$old"
+    say "removed $old (more than $keep)"
   done
   say "$file ($(du -h "$file" | cut -f 1)), verified"
 }
 
-# replace NAME empties a store and fills it from the backup.
+# replace FILE NAME puts what the backup has in the place of what a store holds, once it is all there: a full disk costs nothing.
 replace() {
-  in_store "$1" rw find . -mindepth 1 -delete
-  in_store "$1" rw tar -xpf - <"$scratch/unpacked/$1.tar"
-}
-
-# restorable prints what the archive has and this machine has a place for.
-restorable() {
-  local name
-  for name in "${services[@]}"; do
-    if [ -e "$scratch/unpacked/$name.tar" ] && [ -n "${store[$name]}" ]; then echo "$name"; fi
-  done
+  # shellcheck disable=SC2016 # for the shell in there
+  part "$1" "$2.tar" | in_store "$2" rw sh -c '
+    new=.restoring
+    trap "rm -rf $new" EXIT
+    rm -rf $new && mkdir $new && tar -C $new --numeric-owner -xpf - || exit 1
+    find . -mindepth 1 -maxdepth 1 ! -name $new -exec rm -rf {} + && find $new -mindepth 1 -maxdepth 1 -exec mv {} . \; || exit 1
+    [ "$(id -u)" != 0 ] || chown "$(stat -c %u:%g $new)" .
+    chmod "$(stat -c %a $new)" .'
 }
 
 restore() {
-  local name stopped=''
+  local name names=()
   verify "$1"
-  for name in $(restorable); do say "$name: ${dry_run:+would be }replaced in ${store[$name]}"; done
+  for name in "${services[@]}"; do
+    if grep -q "  \./$name\.tar\$" "$scratch/sums" && [ -n "${store[$name]}" ]; then
+      names+=("$name")
+      say "$name: ${dry_run:+would be }replaced in ${store[$name]}"
+    fi
+  done
   [ -z "$dry_run" ] || return 0
   [ -n "$yes" ] || die 2 'this replaces the data above; --yes does it'
   if uses_volumes; then
-    compose stop prometheus grafana fremisn-exporter
+    need docker
+    need_compose
     stopped=yes
+    compose stop prometheus grafana fremisn-exporter
   fi
-  for name in $(restorable); do replace "$name"; done
-  [ -z "$with_config" ] || tar -C "$root_dir" -xpf "$scratch/unpacked/config.tar"
-  [ -z "$stopped" ] || compose up -d
+  for name in "${names[@]}"; do
+    replace "$1" "$name" || die 1 "$name could not be restored to ${store[$name]}; what was there is kept"
+  done
+  [ -z "$with_config" ] || part "$1" config.tar | tar -C "$root_dir" -xpf -
+  [ -z "$stopped" ] || { compose up -d && stopped=''; }
   say "restored from $1"
 }
 
