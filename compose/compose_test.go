@@ -60,6 +60,7 @@ func environ(extra map[string]string) []string {
 }
 
 func TestComposeFilesParseInBothComposes(t *testing.T) {
+	t.Parallel()
 	for _, files := range [][]string{
 		{"docker-compose.yml"},
 		{"exporter-only.yml"},
@@ -181,6 +182,7 @@ func TestImagesArePinned(t *testing.T) {
 }
 
 func TestUpRefusesWithoutGrafanaPassword(t *testing.T) {
+	t.Parallel()
 	for _, env := range []map[string]string{{}, {"GRAFANA_ADMIN_PASSWORD": ""}} {
 		if _, err := loadFiles(env, "docker-compose.yml"); err == nil || !strings.Contains(err.Error(), "set GRAFANA_ADMIN_PASSWORD in compose/.env") {
 			t.Errorf("Compose v2 with %v: %v, want an error that says what to set", env, err)
@@ -206,7 +208,7 @@ func TestEnvExampleNamesEveryKnobAndNoPassword(t *testing.T) {
 	}
 	knob := regexp.MustCompile(`\$\{([A-Z][A-Z0-9_]+)[:?}-]`)
 	overlay := []string{"FREMISN_COMPOSE", "NGINX_CONF", "BLACKBOX_YML"} // of the overlay, explained in it
-	script := []string{"BASH_SOURCE", "BASH_REMATCH", "ENV_FILE", "GET_TIMEOUT", "HEALTH_PATH"}
+	script := []string{"BASH_SOURCE", "BASH_REMATCH", "ENV_FILE", "GET_TIMEOUT", "HEALTH_PATH", "SETTLE_SECONDS"}
 	for _, file := range files {
 		for _, match := range knob.FindAllStringSubmatch(read(t, file), -1) {
 			name := match[1]

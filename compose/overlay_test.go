@@ -12,6 +12,7 @@ import (
 
 // The overlay's two exporters on the files of an old stack, untouched but for addresses: what its prometheus.yml asks for is there.
 func TestOverlayServesTheOldPrometheusConfig(t *testing.T) {
+	t.Parallel()
 	s := startStack(t, nil)
 	s.place(t, "testdata/old/nginx/nginx.conf", "old.conf")
 

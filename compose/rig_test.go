@@ -30,6 +30,7 @@ type node struct {
 	addr    string // and here
 	served  atomic.Int64
 	posts   atomic.Int64
+	hangs   atomic.Bool // takes requests and answers none
 	server  *http.Server
 }
 
@@ -39,6 +40,10 @@ func (n *node) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	n.served.Add(1)
+	if n.hangs.Load() {
+		<-r.Context().Done()
+		return
+	}
 	switch {
 	case r.URL.Path == "/v1/healthcheck":
 		fmt.Fprint(w, "{}")
@@ -151,6 +156,13 @@ func (s *stack) script(t *testing.T, name string, args ...string) (string, int) 
 	cmd.Env = environ(s.env)
 	out, err := cmd.CombinedOutput()
 	t.Logf("%s %s: exit %d\n%s", name, strings.Join(args, " "), exitCode(err), out)
+	for _, line := range strings.Split(string(out), "\n") {
+		// What holds a path or a URL is as long as that; complaints and the one line of health-check.sh are no tables.
+		told := strings.Contains(line, "/") || strings.HasPrefix(line, name+": ") || name == "health-check.sh"
+		if n := len([]rune(line)); n > 80 && !told {
+			t.Errorf("%s: a line of %d characters in a terminal of 80: %s", name, n, line)
+		}
+	}
 	return string(out), exitCode(err)
 }
 
@@ -237,14 +249,27 @@ func startProcess(t *testing.T, cmd *exec.Cmd, end os.Signal) {
 	})
 }
 
+// home is an address of loopback for this process alone: other runs on this machine, and whoever takes any free port of
+// 127.0.0.1, cannot take a port that was found free here.
+var home = func() string {
+	pid := os.Getpid()
+	return fmt.Sprintf("127.%d.%d.%d", 64+pid>>16&63, pid>>8&255, pid&255)
+}()
+
+var taken sync.Map // addresses that freeAddress has given away
+
 func freeAddress(t *testing.T) string {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for {
+		listener, err := net.Listen("tcp", home+":0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		listener.Close()
+		if _, again := taken.LoadOrStore(listener.Addr().String(), true); !again {
+			return listener.Addr().String()
+		}
 	}
-	defer listener.Close()
-	return listener.Addr().String()
 }
 
 func waitFor(t *testing.T, url string) {

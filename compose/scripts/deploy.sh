@@ -1,11 +1,13 @@
 #!/usr/bin/env bash
-# deploy.sh: brings the stack to what the files say, and waits until all of it is healthy. For the first time and for upgrades.
+# deploy.sh: brings the stack to what the files say, and waits until all of it is
+# healthy. For the first time and for upgrades.
 #
 #   --pull       fetch the images again first
 #   --no-build   use the exporter's image as it is
 #   --timeout N  seconds to wait for healthy containers (180)
 #   --dry-run    check the files and say what would be done, change nothing
-# 0 all healthy, 1 something is not (its last log lines are shown), 2 a file or setting is wrong.
+# 0 all healthy, 1 something is not (its last log lines are shown), 2 a file or setting
+# is wrong and nothing was changed.
 set -euo pipefail
 # shellcheck source=lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
@@ -30,24 +32,27 @@ need_number --timeout "$timeout"
 load_env
 need curl awk
 [ -n "$dry_run" ] || need docker
+need_compose
 
 compose config -q || die 2 'docker-compose.yml and .env do not fit together; setup.sh makes a first .env'
 [ -z "$pull" ] || step compose pull --ignore-pull-failures
 if [ -n "$build" ]; then
   EXPORTER_VERSION=${EXPORTER_VERSION:-$(git -C "$root_dir" describe --tags --always --dirty 2>/dev/null || echo local)}
   export EXPORTER_VERSION
-  step compose build fremisn-exporter
+  step compose build fremisn-exporter || die 1 'the image could not be built; nothing that runs was touched'
 fi
-# NGINX is asked about its file before anything running is touched: a fault in it must not take the service down.
+# NGINX and Prometheus are asked about their files before anything running is touched: a fault must not take the service down.
 step compose run --rm --no-deps -T nginx-lb nginx -t || die 2 'nginx/nginx.conf is not valid; nothing was changed'
-step compose up -d --remove-orphans
+step compose run --rm --no-deps -T --entrypoint promtool prometheus check config /etc/fremisn/compose/prometheus/prometheus.yml ||
+  die 2 'prometheus/prometheus.yml or a rule of alerts/ is not valid; nothing was changed'
+step compose up -d --remove-orphans || die 1 'the stack did not come up; what Docker says is above. setup.sh looks for ports that are taken'
 
-# A file mounted into a container does not make Compose replace it. What started before its file changed is started again;
-# for NGINX that means: requests under way are finished first.
+# A file mounted into a container does not make Compose replace it. What started before its files changed is started again.
 changed_since_start() { # CONTAINER FILE...
   local container=$1 started file
   shift
-  started=$(date -d "$(docker inspect -f '{{.State.StartedAt}}' "$container")" +%s)
+  started=$(docker inspect -f '{{.State.StartedAt}}' "$container" 2>/dev/null) || return 1 # not part of this stack, as Alertmanager may be
+  started=$(date -d "$started" +%s)
   for file in "$@"; do
     [ "$(stat -c %Y "$file")" -le "$started" ] || return 0
   done
@@ -61,16 +66,31 @@ restart_if_changed() { # SERVICE CONTAINER FILE...
     compose restart "$service"
   fi
 }
+# NGINX reloads without losing a request, if the container sees the new file. One that was replaced and not written over, as git
+# and many editors do it, stays the old one in there until a restart, which finishes the requests under way and takes no new ones meanwhile.
+reload_nginx_if_changed() {
+  local container=fremisn-loadbalancer conf=$compose_dir/nginx/nginx.conf
+  changed_since_start "$container" "$conf" || return 0
+  if docker exec "$container" cat /etc/nginx/nginx.conf | cmp -s - "$conf"; then
+    say 'nginx-lb: nginx.conf has changed, reloading it'
+    docker kill -s HUP "$container" >/dev/null
+  else
+    restart_if_changed nginx-lb "$container" "$conf"
+  fi
+}
 if [ -z "$dry_run" ]; then
-  restart_if_changed nginx-lb fremisn-loadbalancer "$compose_dir"/nginx/nginx.conf "$compose_dir"/nginx/start.sh
+  restart_if_changed nginx-lb fremisn-loadbalancer "$compose_dir/nginx/start.sh"
+  reload_nginx_if_changed
   restart_if_changed fremisn-exporter fremisn-exporter "$compose_dir"/probes.yml "$compose_dir"/nginx/nginx.conf
   restart_if_changed prometheus fremisn-prometheus "$compose_dir"/prometheus/*.yml "$root_dir"/alerts/*.yml
+  restart_if_changed alertmanager fremisn-alertmanager "$root_dir/alerts/alertmanager.yml"
+  restart_if_changed grafana fremisn-grafana "$compose_dir"/grafana/provisioning/*/*
 fi
 
 # waiting prints the containers that run without being healthy yet, or do not run.
 waiting() {
   local id
-  for id in $(compose ps -q); do
+  for id in $(compose ps -aq); do
     docker inspect -f '{{.Name}} {{.State.Status}} {{if .State.Health}}{{.State.Health.Status}}{{else}}healthy{{end}}' "$id" |
       grep -v ' running healthy$' || true
   done
@@ -84,7 +104,7 @@ while [ -n "$(waiting)" ]; do
     for name in $(waiting | cut -d ' ' -f 1); do docker logs --tail 20 "${name#/}" >&2 || true; done
     exit 1
   fi
-  sleep 1
+  attended sleep 1
 done
 say 'all containers are healthy'
 # The nodes may be down for reasons of their own; that is worth a word, and no reason to call this deployment failed.

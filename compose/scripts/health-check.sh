@@ -2,11 +2,14 @@
 # health-check.sh: one verdict on one line, fit for cron and for Nagios.
 #
 #   OK        0   everything answers, every node is up
-#   WARNING   1   the service works, but not all of it: a node is down, Prometheus or Grafana does not answer
-#   CRITICAL  2   the load balancer or the exporter does not answer, or no node is up
+#   WARNING   1   the service works, but not all of it: a node is down, a probe or
+#                 a collector fails, Prometheus, Grafana or Alertmanager is silent
+#   CRITICAL  2   the load balancer or the exporter does not answer, no node is up
+#             3   wrong use, or a tool is missing (UNKNOWN to Nagios)
 #   --quiet    say nothing when all is well: cron mails only what is printed
 #   --verbose  every single check, too
 set -euo pipefail
+misuse=3
 # shellcheck source=lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
@@ -40,10 +43,14 @@ answers critical 'load balancer' "$lb_url${HEALTH_PATH:-/health}"
 answers critical exporter "$exporter_url/-/healthy"
 [ -z "$prometheus_url" ] || answers warning Prometheus "$prometheus_url/-/healthy"
 [ -z "$grafana_url" ] || answers warning Grafana "$grafana_url/api/health"
+[ -z "$alertmanager_url" ] || answers warning Alertmanager "$alertmanager_url/-/healthy"
 
-up=0 all=0
+up=0 all=0 down=()
 if get "$exporter_url/metrics" >"$scratch/now" 2>/dev/null; then
   [ "$(sum "$scratch/now" nginx_up)" != 0 ] || critical+=('the status page of NGINX does not answer')
+  while read -r collector; do
+    warning+=("the exporter's $collector collector fails")
+  done < <(sed -n 's/^fremisn_exporter_collector_success{.*collector="\([^"]*\)".*} 0$/\1/p' "$scratch/now")
   while read -r name address; do
     all=$((all + 1))
     state=$(probe_state "$scratch/now" "$address")
@@ -54,11 +61,13 @@ if get "$exporter_url/metrics" >"$scratch/now" 2>/dev/null; then
     elif [ "$state" = - ]; then
       warning+=("$name ($address) has not been probed")
     else
-      warning+=("$name ($address) is down")
+      down+=("$name ($address) is down")
     fi
   done < <(nodes "$scratch/now")
-  if [ "$all" -gt 0 ] && [ "$up" = 0 ]; then critical+=('no node is up'); fi
+  if [ "${#down[@]}" -gt 0 ] && [ "${#down[@]}" = "$all" ]; then critical+=('no node is up'); else warning+=("${down[@]}"); fi
   [ "$all" -gt 0 ] || warning+=('the exporter knows no node')
+elif [[ ${critical[*]-} != *exporter* ]]; then
+  critical+=('the exporter gives no metrics')
 fi
 
 verdict() { # WORD CODE FINDINGS...

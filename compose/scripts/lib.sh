@@ -5,8 +5,28 @@
 
 compose_dir=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 root_dir=$(dirname "$compose_dir")
-scratch=$(mktemp -d)
-trap 'rm -rf "$scratch"' EXIT
+scratch=$(mktemp -d) child=''
+cleanup() { :; } # a script that has more to put right says so here
+leave() {
+  trap '' INT TERM HUP # once is enough
+  [ -z "$child" ] || kill "$child" 2>/dev/null || true
+  cleanup
+  rm -rf "$scratch"
+}
+trap leave EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+trap 'exit 129' HUP
+
+# attended runs a command that takes its time; a signal ends it and the script at once.
+attended() {
+  local code=0
+  "$@" &
+  child=$!
+  wait "$child" || code=$?
+  child=''
+  return "$code"
+}
 
 say() { printf '%s\n' "$*"; }
 warn() { printf '%s: %s\n' "${0##*/}" "$*" >&2; }
@@ -19,7 +39,7 @@ die() { # CODE MESSAGE
 
 # usage prints the comment at the head of the script; --help is nothing else.
 usage() { sed -n '2,/^[^#]/{/^#/s/^# \{0,1\}//p}' "$0"; }
-wrong_use() { die 2 "$*; --help tells what there is"; }
+wrong_use() { die "${misuse:-2}" "$*; --help tells what there is"; }
 
 # need_value OPTION [VALUE] fails for an option at the end of the line.
 need_value() { [ $# -ge 2 ] || wrong_use "$1 needs a value"; }
@@ -29,7 +49,7 @@ need_number() { # NAME VALUE
 need() { # COMMAND...
   local command
   for command in "$@"; do
-    command -v "$command" >/dev/null 2>&1 || die 2 "$command is not installed"
+    command -v "$command" >/dev/null 2>&1 || die "${misuse:-2}" "$command is not installed"
   done
 }
 
@@ -52,6 +72,10 @@ load_env() {
   exporter_url=${EXPORTER_URL-http://localhost:${EXPORTER_PORT:-9113}}
   prometheus_url=${PROMETHEUS_URL-http://localhost:${PROMETHEUS_PORT:-9090}}
   grafana_url=${GRAFANA_URL-http://localhost:${GRAFANA_PORT:-3000}}
+  # Only with the profile is there an Alertmanager to ask.
+  alertmanager_url=''
+  case ,${COMPOSE_PROFILES:-}, in *,alerting,*) alertmanager_url=http://localhost:${ALERTMANAGER_PORT:-9093} ;; esac
+  alertmanager_url=${ALERTMANAGER_URL-$alertmanager_url} alertmanager_url=${alertmanager_url%/}
   lb_url=${lb_url%/} exporter_url=${exporter_url%/} prometheus_url=${prometheus_url%/} grafana_url=${grafana_url%/}
 }
 
@@ -63,6 +87,11 @@ compose() {
   else
     (cd "$compose_dir" && docker-compose -f "$file" "$@")
   fi
+}
+
+need_compose() {
+  docker compose version >/dev/null 2>&1 || command -v docker-compose >/dev/null 2>&1 ||
+    die 2 'neither "docker compose" nor docker-compose is installed'
 }
 
 # step runs a command, or only shows it with dry_run=yes.
@@ -135,7 +164,7 @@ regexp() { printf '%s' "$1" | sed 's/[][\\.*^$+?(){}|]/[&]/g'; }
 per_node() {
   local before=$1 after=$2 name address server attempts good failed timeouts retries seconds
   node_attempts=0 node_2xx=0 node_retries=0
-  printf '%-10s %-24s %9s %8s %8s %9s %8s %10s\n' node address attempts 2xx errors timeouts retried 'mean (s)'
+  printf '%-9s %-21s %8s %7s %6s %7s %7s %8s\n' node address attempts 2xx errors timeout retried mean
   while read -r name address; do
     server="server=$(regexp "$address")"
     attempts=$(moved "$before" "$after" nginx_upstream_attempts_total "$server")
@@ -144,24 +173,24 @@ per_node() {
     timeouts=$(moved "$before" "$after" nginx_upstream_attempts_total "$server" outcome=timeout)
     retries=$(moved "$before" "$after" nginx_upstream_retries_total "$server")
     seconds=$(mean "$before" "$after" nginx_upstream_response_duration_seconds "$server")
-    printf '%-10s %-24s %9s %8s %8s %9s %8s %10s\n' "$name" "$address" "$attempts" "$good" "$failed" "$timeouts" "$retries" "$seconds"
+    printf '%-9s %-21s %8s %7s %6s %7s %7s %8s\n' "$name" "$address" "$attempts" "$good" "$failed" "$timeouts" "$retries" "$seconds"
     node_attempts=$((node_attempts + attempts)) node_2xx=$((node_2xx + good)) node_retries=$((node_retries + retries))
   done < <(nodes "$after")
 }
 
-# mean BEFORE AFTER HISTOGRAM [LABEL=REGEXP]... is the mean of what was observed in between, or "-".
+# mean BEFORE AFTER HISTOGRAM [LABEL=REGEXP]... is the mean of what was observed in between, as "0.151s", or "-".
 mean() {
   local before=$1 after=$2 name=$3
   shift 3
   awk -v s="$(sum "$before" "${name}_sum" "$@")" -v t="$(sum "$after" "${name}_sum" "$@")" \
     -v c="$(sum "$before" "${name}_count" "$@")" -v d="$(sum "$after" "${name}_count" "$@")" \
-    'BEGIN { if (d > c) printf "%.3f\n", (t - s) / (d - c); else print "-" }'
+    'BEGIN { if (d > c) printf "%.3fs\n", (t - s) / (d - c); else print "-" }'
 }
 
-# settle BEFORE AFTER WANTED scrapes into AFTER until so many more requests are counted, or 15 s are over: NGINX logs a
-# request after its last byte is sent, so the client can be a moment ahead.
+# settle BEFORE AFTER WANTED scrapes into AFTER until so many more requests are counted, or SETTLE_SECONDS (15) are over: NGINX
+# logs a request after its last byte is sent, so the client can be a moment ahead.
 settle() {
-  local before=$1 after=$2 wanted=$3 until=$((SECONDS + 15))
+  local before=$1 after=$2 wanted=$3 until=$((SECONDS + ${SETTLE_SECONDS:-15}))
   while :; do
     metrics "$after"
     [ "$(moved "$before" "$after" nginx_access_requests_total)" -lt "$wanted" ] && [ "$SECONDS" -lt "$until" ] || return 0
@@ -215,9 +244,12 @@ run_ab() {
     ab_args+=(-p "$scratch/payload.json" -T application/json)
   fi
   say "ab: $users users, $total requests${seconds:+, at most $seconds s}, ${payload:+POST }$lb_url$path"
-  step ab "${ab_args[@]}" "$lb_url$path" >"$scratch/ab.txt" 2>"$scratch/ab.err" ||
+  if [ -n "$dry_run" ]; then
+    step ab "${ab_args[@]}" "$lb_url$path"
+    return
+  fi
+  attended ab "${ab_args[@]}" "$lb_url$path" >"$scratch/ab.txt" 2>"$scratch/ab.err" ||
     die 3 "ab could not reach $lb_url$path: $(tail -n 1 "$scratch/ab.err")"
-  [ -z "$dry_run" ] || cat "$scratch/ab.txt"
 }
 
 # line WHAT CLIENT EXPORTER SLACK compares two counts; the exporter may be ahead by SLACK.
@@ -226,10 +258,12 @@ line() {
   if [ "$3" -lt "$2" ] || [ "$3" -gt $(($2 + $4)) ]; then
     verdict='DIFFERENT' agreed=no
   elif [ "$3" != "$2" ]; then
-    verdict="+$(($3 - $2)), explained below"
+    verdict="+$(($3 - $2)), allowed"
   fi
   printf '%-22s %12s %12s   %s\n' "$1" "$2" "$3" "$verdict"
 }
+
+fact() { printf '%-22s %s\n' "$1" "$2"; }
 
 stress() {
   stress_options "$@"
@@ -264,12 +298,15 @@ stress() {
   say
   per_node "$before" "$after"
   local through=$((node_attempts - node_retries))
-  say "all nodes: $node_attempts attempts for $through requests, $node_2xx answered 2xx; NGINX answered $((counted - through)) itself"
-  if [ "$node_attempts" -gt 0 ]; then line 'nodes 2xx = client 2xx' "$good" "$node_2xx" "$slack"; fi
-  say "refused by the rate limit: $(moved "$before" "$after" nginx_access_requests_total outcome=limited), no node free: $(
-    moved "$before" "$after" nginx_access_requests_total outcome=no_live), given up by the client: $aborted"
-  say "$(awk '/^Requests per second/ {printf "client: %s requests/s", $4} / 50%/ {printf ", p50 %s ms", $2} / 95%/ {printf ", p95 %s ms", $2} / 99%/ {printf ", p99 %s ms", $2}' "$scratch/ab.txt")"
-  [ "$slack" = 0 ] || say "allowed difference $slack: requests cut off (by the time limit or an error)${others:+ and those of other clients} are counted by NGINX alone"
+  if [ "$node_attempts" -gt 0 ]; then line '2xx of nodes' "$good" "$node_2xx" "$slack"; fi
+  say
+  fact 'to nodes' "$through requests in $node_attempts attempts"
+  fact 'by NGINX itself' "$((counted - through)) requests"
+  fact 'of all requests' "$(moved "$before" "$after" nginx_access_requests_total outcome=limited) over the rate limit, $(
+    moved "$before" "$after" nginx_access_requests_total outcome=no_live) with no node free, $aborted given up"
+  fact speed "$(awk '/^Requests per second/ {printf "%.0f requests/s", $4} / (50|95|99)%/ {printf ", p%d %s ms", $1, $2}' "$scratch/ab.txt")"
+  [ "$slack" = 0 ] || fact 'allowed difference' "$slack: cut off by the limit or an error${others:+, or others}"
+  say
 
   if [ "$counted" = 0 ] && [ "$sent" -gt 0 ]; then
     die 1 "no request reached the access log: is access_log off for $path, or is this exporter another load balancer's?"

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # monitoring.sh: the nodes in a terminal, as the exporter sees them, until Ctrl-C.
 #
-# busy is the mean number of a node's slots in use (seconds of service in each second), of max_conns.
+# busy is the mean number of a node's slots in use (seconds of service in each second),
+# of max_conns.
 #   --interval N  seconds between two looks (5)
 #   --once        one look (it takes one interval), then exit
 set -euo pipefail
@@ -31,28 +32,30 @@ per_second() { awk -v n="$1" -v t="$interval" 'BEGIN { printf "%.1f", n / t }'; 
 show() { # BEFORE AFTER
   local before=$1 after=$2 name address server busy slots
   printf '%s   %s\n\n' "$(date -u '+%Y-%m-%d %H:%M:%S UTC')" "$exporter_url"
-  printf '%-10s %-24s %-16s %8s %8s %10s %9s\n' node address probe 'req/s' 'err/s' 'mean (s)' busy
+  printf '%-9s %-21s %-10s %7s %7s %8s %9s\n' node address probe 'req/s' 'err/s' mean busy
   while read -r name address; do
     server="server=$(regexp "$address")"
     busy=$(awk -v a="$(sum "$before" nginx_upstream_response_duration_seconds_sum "$server")" \
       -v b="$(sum "$after" nginx_upstream_response_duration_seconds_sum "$server")" -v t="$interval" 'BEGIN { printf "%.2f", (b - a) / t }')
     slots=$(sum "$after" nginx_upstream_server_max_conns "$server")
-    printf '%-10s %-24s %-16s %8s %8s %10s %9s\n' "$name" "$address" "$(probe_state "$after" "$address")" \
+    printf '%-9s %-21s %-10s %7s %7s %8s %9s\n' "$name" "$address" "$(probe_state "$after" "$address")" \
       "$(per_second "$(moved "$before" "$after" nginx_upstream_attempts_total "$server")")" \
       "$(per_second "$(moved "$before" "$after" nginx_upstream_attempts_total "$server" 'outcome=error|timeout')")" \
       "$(mean "$before" "$after" nginx_upstream_response_duration_seconds "$server")" "$busy/$slots"
   done < <(nodes "$after")
-  printf '\nrequests/s'
-  for outcome in ok client_error error timeout no_live limited aborted; do
-    printf '  %s %s' "$outcome" "$(per_second "$(moved "$before" "$after" nginx_access_requests_total "outcome=$outcome")")"
+  local outcomes=(ok client_error error timeout no_live limited aborted) rates=() outcome
+  for outcome in "${outcomes[@]}"; do
+    rates+=("$(per_second "$(moved "$before" "$after" nginx_access_requests_total "outcome=$outcome")")")
   done
-  printf '\nNGINX up %s, connections %s, log lines not understood %s\n' "$(sum "$after" nginx_up)" "$(sum "$after" nginx_connections_active)" \
-    "$(moved "$before" "$after" fremisn_exporter_log_lines_total 'result=malformed|too_long')"
+  say
+  printf '%-10s %8s %13s %8s %8s %8s %8s %8s\n' outcome "${outcomes[@]}" requests/s "${rates[@]}"
+  printf '\nNGINX %s, %s connections, %s log lines not understood\n' "$([ "$(sum "$after" nginx_up)" = 1 ] && echo up || echo DOWN)" \
+    "$(sum "$after" nginx_connections_active)" "$(moved "$before" "$after" fremisn_exporter_log_lines_total 'result=malformed|too_long')"
 }
 
 metrics "$scratch/before"
 while :; do
-  sleep "$interval"
+  attended sleep "$interval"
   metrics "$scratch/after"
   if [ -z "$once" ] && [ -t 1 ]; then printf '\033[H\033[2J'; fi
   show "$scratch/before" "$scratch/after"

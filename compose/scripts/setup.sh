@@ -1,8 +1,11 @@
 #!/usr/bin/env bash
-# setup.sh: what must be there before the first deploy.sh: tools, the network nf-visionaire, .env. Runs as often as you like.
+# setup.sh: what must be there before the first deploy.sh: tools, .env, the network
+# nf-visionaire, free ports. Runs as often as you like.
 #
-#   --generate-password  put a random Grafana password into .env, if there is none yet, and show it
+#   --generate-password  put a random Grafana password into .env, if there is none yet,
+#                        and show it
 #   --dry-run            say what would be done, change nothing
+# 0 ready, 1 a port is taken, 2 a tool or setting is missing, 3 Docker does not answer.
 set -euo pipefail
 # shellcheck source=lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
@@ -20,8 +23,7 @@ done
 
 need curl awk
 [ -n "$dry_run" ] || need docker
-docker compose version >/dev/null 2>&1 || command -v docker-compose >/dev/null 2>&1 ||
-  die 2 'neither "docker compose" nor docker-compose is installed'
+need_compose
 if ! docker info >/dev/null 2>&1; then
   [ -n "$dry_run" ] || die 3 'the Docker daemon does not answer: is it running, and may you use it (group docker)?'
   warn 'the Docker daemon does not answer'
@@ -55,6 +57,25 @@ fi
 compose config -q || die 2 'docker-compose.yml and .env do not fit together'
 if ! docker network inspect nf-visionaire >/dev/null 2>&1; then
   say 'making the network nf-visionaire'
-  step docker network create --driver bridge nf-visionaire >/dev/null
+  step docker network create --driver bridge nf-visionaire
 fi
+
+# port_is_free NAME DEFAULT CONTAINER complains when something else than our own container listens there.
+taken=''
+port_is_free() {
+  local port=${!1:-$2}
+  [ "$(docker inspect -f '{{.State.Running}}' "$3" 2>/dev/null)" != true ] || return 0
+  if (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; then
+    warn "port $port is taken by another program; stop it, or set $1 in $env_file"
+    taken=yes
+  fi
+}
+port_is_free LB_PORT 8081 fremisn-loadbalancer
+port_is_free STATUS_PORT 8080 fremisn-loadbalancer
+port_is_free EXPORTER_PORT 9113 fremisn-exporter
+port_is_free EXPORTER_PROBE_PORT 9115 fremisn-exporter
+port_is_free PROMETHEUS_PORT 9090 fremisn-prometheus
+port_is_free GRAFANA_PORT 3000 fremisn-grafana
+[ -z "$alertmanager_url" ] || port_is_free ALERTMANAGER_PORT 9093 fremisn-alertmanager
+[ -z "$taken" ] || exit 1
 say "ready${dry_run:+ (dry run: nothing was changed)}; next: scripts/deploy.sh"

@@ -1,10 +1,15 @@
 #!/usr/bin/env bash
-# stress-test.sh: 10 users × 100 POSTs of JSON to /v1/face/enrollment, for 60 seconds at most, by ab.
+# stress-test.sh: 10 users × 100 POSTs of JSON to /v1/face/enrollment, for 60 seconds at
+# most, by ab.
 #
-# This enrolls on real nodes: use a keyspace for tests (FREMISN_TEST_KEYSPACE). FREMISN_TEST_IMAGE names a photograph to send.
-# Prints what the client saw beside what the exporter saw, per node; 0 if both agree, 1 if not.
-#   --users N  --requests N (each user)  --seconds N  --path PATH  --url URL  --exporter URL
-#   --others   other clients use the load balancer meanwhile: the exporter may have counted more
+# This enrols on real nodes: use a keyspace for tests (FREMISN_TEST_KEYSPACE).
+# FREMISN_TEST_IMAGE names a photograph to send.
+# Prints what the client saw beside what the exporter saw, per node; 0 if both agree,
+# 1 if not.
+#   --users N  --requests N (each user)  --seconds N  --path PATH
+#   --url URL  --exporter URL
+#   --others   other clients use the load balancer meanwhile: the exporter may have
+#              counted more
 #   --dry-run  show ab's command, send nothing
 set -euo pipefail
 # shellcheck source=lib.sh

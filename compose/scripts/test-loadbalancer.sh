@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# test-loadbalancer.sh: is the load balanced? Sends requests slowly and asks the exporter which node served how many.
+# test-loadbalancer.sh: is the load balanced? Sends requests slowly and asks the exporter
+# which node served how many.
 #
 # 0 if every request was answered, and every node that is up served some; 1 if not.
 #   --requests N   how many (30)

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# test-request-logging.sh: is every request logged, and every line understood? Sends a few of several kinds and compares
-# what came back with what the exporter read from the log, by status.
+# test-request-logging.sh: is every request logged, and every line understood? Sends a
+# few of several kinds and compares what came back with what the exporter read from the
+# log, by status.
 #
 # 0 if each one was counted once, with its status; 1 if not.
 #   --log FILE   look for the requests in this file, too (read access needed)
