@@ -468,3 +468,37 @@ func TestCommitsWhileNobodyScrapes(t *testing.T) {
 		}
 	}
 }
+
+// TestWholeRecordOfVersion1 goes on from a record that the first version wrote, cursor and all, on another machine:
+// every later version must.
+func TestWholeRecordOfVersion1(t *testing.T) {
+	golden := filepath.Join("testdata", "record-v1.state")
+	h := newLogHost(t)
+	h.write(100)
+	if *updateState {
+		p, end := h.reading(nil)
+		if _, err := scrapeOf(p); err != nil {
+			t.Fatal(err)
+		}
+		end()
+		if err := os.Rename(filepath.Join(h.data, "access.state"), golden); err != nil {
+			t.Fatal(err)
+		}
+	}
+	raw, err := os.ReadFile(golden)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(h.data, "access.state"), raw, 0o640); err != nil {
+		t.Fatal(err)
+	}
+	h.write(50)
+	p, end := h.reading(nil)
+	defer end()
+	if n := shown(p.view(), "fremisn_exporter_log_lines_total", "parsed"); n != 100 {
+		t.Errorf("%v lines are restored of 100", n)
+	}
+	if n, err := scrapeOf(p); n != 150 || err != nil {
+		t.Errorf("%v lines (%v) of 150", n, err)
+	}
+}
