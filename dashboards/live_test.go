@@ -3,6 +3,7 @@ package dashboards
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -209,7 +210,7 @@ type series struct {
 	values []float64
 }
 
-// ask runs a target as Grafana would: over the last minute, or now.
+// run asks a target as Grafana would: over the last minute, or now.
 func run(t *testing.T, p *rig.Prometheus, q target, c choice) []series {
 	t.Helper()
 	path := "/api/v1/query?query=" + url.QueryEscape(c.in(t, q.Expr))
@@ -400,26 +401,30 @@ func (s *scene) variables(t *testing.T, boards []board) {
 	}
 }
 
-// bothBalancers: every query whose answer tells the load balancer tells both.
+// bothBalancers: every query whose answer tells the load balancer tells both; soon, for they are not scraped at once.
 func (s *scene) bothBalancers(t *testing.T, boards []board) {
-	for _, b := range boards {
-		for _, p := range b.drawn() {
-			for _, q := range p.Targets {
-				if strings.Contains(q.Expr, "topk(") || strings.Contains(q.Expr, "bottomk(") {
-					continue
-				}
-				lines := map[string]int{}
-				for _, found := range run(t, s.prometheus, q, everything()) {
-					if instance, is := found.labels["instance"]; is {
-						lines[instance]++
+	s.await(t, func() error {
+		var errs []error
+		for _, b := range boards {
+			for _, p := range b.drawn() {
+				for _, q := range p.Targets {
+					if strings.Contains(q.Expr, "topk(") || strings.Contains(q.Expr, "bottomk(") {
+						continue
 					}
-				}
-				if len(lines) > 0 && (lines[second] == 0 || lines[s.exporter.Address] == 0 || len(lines) > 2) {
-					t.Errorf("%s/%s/%s: lines by load balancer: %v", b.file, p.Title, q.RefID, lines)
+					lines := map[string]int{}
+					for _, found := range run(t, s.prometheus, q, everything()) {
+						if instance, is := found.labels["instance"]; is {
+							lines[instance]++
+						}
+					}
+					if len(lines) > 0 && (lines[second] == 0 || lines[s.exporter.Address] == 0 || len(lines) > 2) {
+						errs = append(errs, fmt.Errorf("%s/%s/%s: lines by load balancer: %v", b.file, p.Title, q.RefID, lines))
+					}
 				}
 			}
 		}
-	}
+		return errors.Join(errs...)
+	})
 }
 
 // eventsAddUp: bars count what the counter counts, from its very first on.

@@ -69,7 +69,7 @@ min by (job, instance) (fremisn_exporter_collector_success{`+balancer+`}) == 1`)
 			shows: "The exporter's version.",
 			bad:   "Different ones on load balancers that should be alike.",
 			do:    "Bring the older ones up to date.",
-		}, now("{{version}} {{revision}}"+atBalancer, `max by (job, instance, version, revision) (fremisn_exporter_build_info{`+balancer+`})`), nameOnly, from(idle)),
+		}, now("{{version}}"+atBalancer, `max by (job, instance, version) (fremisn_exporter_build_info{`+balancer+`})`), nameOnly, from(idle)),
 	}
 }
 

@@ -68,10 +68,10 @@ func runningOut() []panel {
 		}, now("{{quota}} {{node}}"+atBalancer, "bottomk(1, "+quota("fremisn:license_full:seconds")+")"), decimals(0), from(bad, step{14 * day, look}, step{60 * day, good})),
 		oneStat(6, about{
 			id: 3, title: "Licence faults", unit: units.Short, empty: "nothing is probed",
-			shows: "How many probes in the last interval met a licence fault of FREMIS-N, or could not read its usage.",
+			shows: "How many probes in the time range met a licence fault of FREMIS-N.",
 			bad:   "Any: the node refuses work, or its licence cannot be told.",
 			do:    "See “Licence faults by node”; then the node's licence server.",
-		}, over("{{instance}}", events(byBalancer, "probe_failures_total", licensed+`,reason="license"`)), decimals(0), from(good, step{1, bad})),
+		}, over("{{instance}}", events(byBalancer, "probe_failures_total", licensed+`,reason="license"`)), added, decimals(0), from(good, step{1, bad})),
 		oneStat(6, about{
 			id: 4, title: "First certificate ends in", unit: units.Seconds, empty: "no probe uses TLS",
 			shows: "How long the certificate that ends first is still good, of all that the probes see.",
@@ -98,7 +98,7 @@ func quotaTable() panel {
 		column("full in", quota("fremisn:license_full:seconds")),
 	}, []field{
 		{"node", "Node", linked("Open this node", nodeOfRow)},
-		{"quota", "Quota", nil}, {"target", "Target", nil}, {"instance", "Instance", nil}, {"job", "Job", nil},
+		{"quota", "Quota", nil}, {"target", "Target", nil}, {"instance", "Instance", nil}, {"job", "Job", hidden()},
 		{"used", "Used", unit(units.Short, 0)},
 		{"allowed", "Allowed", withEmpty("not told", unit(units.Short, 0)...)},
 		{"share", "Share", together(unit(units.PercentUnit, 1), inColour(good, step{quotaWarns, look}, step{quotaHigh, bad}))},
@@ -171,5 +171,5 @@ func certificateDays() panel {
 		shows: "How long each certificate is still good. It jumps up when it is renewed.",
 		bad:   fmt.Sprintf("Below the dashed line (%d days): renewing has failed.", certificateSoon),
 		do:    "See the log of what renews it.",
-	}, []query{over("{{probe}} {{target}}"+atBalancer, certificateLeft)}, floor(certificateSoon*day))
+	}, []query{over("{{probe}} {{target}}"+atBalancer, certificateLeft)}, bound(certificateSoon*day))
 }

@@ -82,7 +82,7 @@ func from(base string, steps ...step) option {
 	}
 }
 
-// bound draws a line into a graph, red beyond it.
+// bound draws a line into a graph that should not be crossed.
 func bound(value float64) option { return bounds(step{value, bad}) }
 
 func bounds(steps ...step) option {
@@ -90,14 +90,6 @@ func bounds(steps ...step) option {
 		from("transparent", steps...)(p)
 		custom := p.FieldConfig.Defaults.Custom.(*timeseries.FieldConfig)
 		custom.ThresholdsStyle = &common.GraphThresholdsStyleConfig{Mode: common.GraphThresholdsStyleModeDashed}
-	}
-}
-
-// floor draws a line into a graph, red below it.
-func floor(value float64) option {
-	return func(p *dashboard.Panel) {
-		bounds(step{value, "transparent"})(p)
-		p.FieldConfig.Defaults.Thresholds.Steps[0].Color = bad
 	}
 }
 
@@ -126,6 +118,13 @@ func words(all ...word) option {
 	}
 }
 
+// someWords stand for some values; the others are shown as numbers.
+func someWords(some ...word) option {
+	return func(p *dashboard.Panel) {
+		p.FieldConfig.Defaults.Mappings = append(p.FieldConfig.Defaults.Mappings, mapping(some))
+	}
+}
+
 // nodeWords are the states of a node in words.
 var nodeWords = []word{
 	{stateUp, "up", good},
@@ -148,9 +147,18 @@ func logarithmic(p *dashboard.Panel) {
 	custom.ScaleDistribution = &common.ScaleDistributionConfig{Type: common.ScaleDistributionLog, Log: cog.ToPtr(10.0)}
 }
 
-// nameOnly shows a stat's name, on the colour of its value.
+// nameOnly shows a stat's name, on the colour of its value; valueAndName shows both, where there is but one, too.
 func nameOnly(p *dashboard.Panel) {
 	p.Options.(*stat.Options).TextMode = common.BigValueTextModeName
+}
+
+func valueAndName(p *dashboard.Panel) {
+	p.Options.(*stat.Options).TextMode = common.BigValueTextModeValueAndName
+}
+
+// added shows the sum over the time range: for events, how many there were.
+func added(p *dashboard.Panel) {
+	p.Options.(*stat.Options).ReduceOptions.Calcs = []string{"sum"}
 }
 
 // Looks of a table's column.
@@ -176,6 +184,11 @@ func inWords(all ...word) []dashboard.DynamicConfigValue {
 		{Id: "custom.cellOptions", Value: map[string]string{"type": "color-background", "mode": "basic"}},
 		{Id: "mappings", Value: []dashboard.ValueMapping{mapping(all)}},
 	}
+}
+
+// hidden keeps a column for links, and shows it to nobody.
+func hidden() []dashboard.DynamicConfigValue {
+	return []dashboard.DynamicConfigValue{{Id: "custom.hidden", Value: true}}
 }
 
 func linked(title, url string) []dashboard.DynamicConfigValue {

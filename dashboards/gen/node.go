@@ -98,7 +98,7 @@ func nodeVerdict(p promise) []panel {
 			shows: "The mean of its taken slots against max_conns, in 5 minutes.",
 			bad:   "Above 80 %: bursts find no free slot. Without zone in the upstream, each worker has slots of its own.",
 			do:    "Fewer requests, or more nodes. Saturation and limits shows all of them.",
-		}, over(theServer, sum(byServer, "fremisn:node_utilisation:ratio5m", chosen)), decimals(1),
+		}, over(theServer, utilised(chosen)), decimals(1),
 			from(good, step{nearlyFull, poor}, step{1, bad}), leadsTo("Slots and limits", saturationURL)),
 	}
 }
@@ -122,7 +122,7 @@ func successBoth() panel {
 		over("probes "+theNode, `1 - `+rate("job, instance, node", "probe_failures_total", probes)+`
   / (`+rate("job, instance, node", "probe_attempts_total", probes)+` > 0)`),
 		over("requests "+theServer, "1 - "+sum(byServer, "fremisn:node_errors:ratio_rate5m", chosen)),
-	}, floor(1-failing), upTo(1))
+	}, bound(1-failing), upTo(1))
 }
 
 func latencyBoth(p promise) panel {

@@ -14,6 +14,7 @@ func overview(p promise) *board {
 	b.line(4, verdict(p)...)
 	b.row("What do clients get?")
 	b.line(8, requests(), failedRequests(), requestLatency(p))
+	b.line(8, routes(), routeLatency(p), clientCodes())
 	b.row("Which node is not fine?")
 	b.line(8, nodeTable(p))
 	b.line(7, nodeStates(24))
@@ -40,7 +41,7 @@ min by (job, instance) (up{`+balancer+`}) * 3 - 1`),
 			shows: "How many nodes have only successful probes, of those that are probed, now.",
 			bad:   "Fewer than all: that much capacity is gone. None: no request can be served.",
 			do:    "Find the node in the table below and follow its link.",
-		}, now("{{up}} of {{all}}"+atBalancer, nodesUp()), nameOnly, from(bad, step{0.001, poor}, step{1, good})),
+		}, now("{{up}} of {{all}}"+atBalancer, nodesUp()), valueAndName, decimals(0), someWords(word{1, "all", good}, word{0, "NONE", bad}), from(bad, step{0.001, poor}, step{1, good})),
 		oneStat(4, about{
 			id: 3, title: "Alerts", unit: units.Number, empty: "0",
 			shows: "How many of Fremisn's alerts fire for what is chosen, without the Watchdog, which always does.",
@@ -51,7 +52,7 @@ min by (job, instance) (up{`+balancer+`}) * 3 - 1`),
 			id: 4, title: "Error budget left, 30 days", unit: units.PercentUnit, empty: "no requests in 30 days",
 			shows: "What is left of the failures that the promise allows: " + percent(p.availability) + " of the requests in 30 days are served. Requests that the limiter turned away and clients that left do not count; requests that found no free node do.",
 			bad:   "Below a quarter. Below zero the promise is broken.",
-			do:    "Put off risky changes. See below which outcome and which node used it up.",
+			do:    "Put off risky changes. See below which outcome and which node used it up. It looks back as far as Prometheus keeps data.",
 		}, now("{{instance}}", budgetLeft("request_errors:ratio_rate30d", "availability")), decimals(1),
 			from(bad, step{0, poor}, step{0.25, look}, step{0.5, good})),
 		oneStat(4, about{
@@ -119,8 +120,8 @@ func failedRequests() panel {
 
 func requestLatency(p promise) panel {
 	var queries []query
-	for _, q := range []string{"0.5", "0.95", "0.99"} {
-		asked := over("p"+q[2:]+map[bool]string{true: "0"}[len(q) == 3]+atBalancer, quantile(q, byBalancer, "nginx_access_request_duration_seconds", balancer+`,outcome="ok"`))
+	for _, q := range []string{"0.50", "0.95", "0.99"} {
+		asked := over("p"+q[2:]+atBalancer, quantile(q, byBalancer, "nginx_access_request_duration_seconds", balancer+`,outcome="ok"`))
 		if q == "0.99" {
 			asked = asked.withExemplars()
 		}
@@ -132,6 +133,35 @@ func requestLatency(p promise) panel {
 		bad:   "p95 above the line. p99 far above p95: a few requests wait for something.",
 		do:    "Compare with the nodes' latency below. If the nodes are fast, clients are slow to send or to read.",
 	}, queries, bound(p.bound), coloured("p50", good, "p95", poor, "p99", bad))
+}
+
+func routes() panel {
+	return stacked(8, about{
+		id: 13, title: "Requests by route", unit: units.RequestsPerSecond, empty: "no requests",
+		shows: "Requests a second by route, as the exporter's config names them (routes:); “other” is what none of them fits, and one line without a name means that the config has none.",
+		bad:   "A route that grows alone: a job, or a client gone wild. Much “other”: somebody scans you.",
+		do:    "Ask whose it is: the access log has the clients' addresses.",
+	}, []query{over("{{route}}"+atBalancer, rate("job, instance, route", "nginx_access_requests_total", balancer))})
+}
+
+func routeLatency(p promise) panel {
+	return lines(8, about{
+		id: 14, title: "p95 latency by route", unit: units.Seconds, empty: "no requests",
+		shows: "95 % of the requests that were served on each route took at most this long. The dashed line is the bound of the promise.",
+		bad:   "A route above the line: what it asks for is too much work, or its photographs are too large.",
+		do:    "Compare routes: enrolment takes longer than recognition by nature. All of them at once point to the nodes.",
+	}, []query{over("{{route}}"+atBalancer, quantile("0.95", "job, instance, route", "nginx_access_request_duration_seconds", balancer+`,outcome="ok"`))},
+		bound(p.bound))
+}
+
+func clientCodes() panel {
+	return stacked(8, about{
+		id: 15, title: "Status codes to clients", unit: units.RequestsPerSecond, empty: "no requests",
+		shows: "Requests a second by the status that clients got; 499: the client left before its answer.",
+		bad:   "5xx. Many 4xx: a client uses the API wrongly. 499 in numbers: clients lose patience.",
+		do:    "502 and 504: the nodes, below. 503: the limiter. 413: photographs above client_max_body_size.",
+	}, []query{over("{{code}}"+atBalancer, rate("job, instance, code", "nginx_access_requests_total", balancer))},
+		coloured("2..", good, "3..", idle, "499", "#808080", "4..", look, "5..", bad))
 }
 
 func nodeTable(p promise) panel {
@@ -146,14 +176,14 @@ func nodeTable(p promise) panel {
 		column("p95", sum(byServer, "fremisn:node_response_seconds:p95_5m", server)+" >= 0"),
 		column("errors", sum(byServer, "fremisn:node_errors:ratio_rate5m", server)),
 		column("retries", zero(byServer, server, rate(byServer, "nginx_upstream_retries_total", server))),
-		column("utilisation", sum(byServer, "fremisn:node_utilisation:ratio5m", server)),
+		column("utilisation", utilised(server)),
 		column("last failure", lastFailure(server)),
 	}, []field{
 		{"node", "Node", linked("Open this node", nodeOfRow)},
 		{"server", "Address", linked("Open this server", serverOfRow)},
 		{"upstream", "Upstream", nil},
 		{"instance", "Instance", nil},
-		{"job", "Job", nil},
+		{"job", "Job", hidden()},
 		{"state", "State", inWords(nodeWords...)},
 		{"share", "Share", withEmpty("no traffic", unit(units.PercentUnit, 1)...)},
 		{"p95", "p95", withEmpty("no traffic", together(unit(units.Seconds, 2), inColour(good, step{p.bound / 2, look}, step{p.bound, bad}))...)},
@@ -206,10 +236,13 @@ func nodeAttempts() panel {
 func budgetOverTime(p promise) panel {
 	return lines(8, about{
 		id: 30, title: "Error budget left, 30 days", unit: units.PercentUnit, empty: "no requests in 30 days",
-		shows: "What is left of the allowed failures (" + percent(1-p.availability) + " of the requests in 30 days) at each moment.",
+		shows: "What is left of what the promise allows in 30 days, at each moment. served: " + percent(1-p.availability) + " of the requests may fail. fast: " + percent(1-p.fast) + fmt.Sprintf(" of those served may take longer than %g s.", p.bound),
 		bad:   "A steep fall: an outage. A steady fall that reaches zero: the promise does not fit the system.",
 		do:    "Match the fall with the marks of alerts and restarts, and with “Failed requests”.",
-	}, []query{over("left"+atBalancer, budgetLeft("request_errors:ratio_rate30d", "availability"))}, floor(0), upTo(1))
+	}, []query{
+		over("served"+atBalancer, budgetLeft("request_errors:ratio_rate30d", "availability")),
+		over("fast"+atBalancer, budgetLeft("request_slow:ratio_rate30d", "latency")),
+	}, coloured("served", idle, "fast", unsure), bound(0), upTo(1))
 }
 
 // The paces at which FremisnAvailabilityBudgetBurn fires: over an hour, and over six.

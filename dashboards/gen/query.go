@@ -131,6 +131,11 @@ or
 		servers(byServer, selector), stateUnknown)
 }
 
+// utilised is how much of a server's slots is taken: nothing of those of a server without attempts.
+func utilised(selector string) string {
+	return sum(byServer, "fremisn:node_utilisation:ratio5m", selector) + "\nor (" + sum(byServer, "nginx_upstream_server_max_conns", selector) + " > 0) * 0"
+}
+
 // lastFailure is when a probe or an attempt on a server last failed, within the time range, in milliseconds.
 func lastFailure(selector string) string {
 	failed := "nginx_upstream_attempts_total{" + selector + `,outcome=~"error|timeout"}`

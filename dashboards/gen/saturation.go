@@ -51,10 +51,10 @@ func roomVerdict() []panel {
 			decimals(0), from(idle)),
 		oneStat(5, about{
 			id: 3, title: "Requests without a free node", unit: units.Short, empty: "no server in nginx.conf is known",
-			shows: "How many times in the last interval NGINX found no server it could take.",
+			shows: "How many times in the time range NGINX found no server it could take.",
 			bad:   "Any: each is a 502.",
 			do:    "Below, “Full or disabled?” tells what to do.",
-		}, over(theGroup, zero(byGroup, group, events(byGroup, "nginx_upstream_no_live_total", group))), decimals(0), from(good, step{1, bad})),
+		}, over(theGroup, zero(byGroup, group, events(byGroup, "nginx_upstream_no_live_total", group))), added, decimals(0), from(good, step{1, bad})),
 		oneStat(5, about{
 			id: 4, title: "Turned away by the limiter", unit: units.PercentUnit, empty: "the log format does not tell",
 			shows: "The share of requests that limit_req or limit_conn turned away, in 5 minutes.",
@@ -63,10 +63,10 @@ func roomVerdict() []panel {
 		}, over("{{instance}}", limitedShare), decimals(1), from(good, step{0.01, look}, step{0.1, bad})),
 		oneStat(4, about{
 			id: 5, title: "Dropped connections", unit: units.Short, empty: "no status page",
-			shows: "Connections that NGINX accepted and did not handle, in the last interval.",
+			shows: "Connections that NGINX accepted and did not handle, in the time range.",
 			bad:   "Any.",
 			do:    "Raise worker_connections, and the limit of open files.",
-		}, over("{{instance}}", droppedInterval), decimals(0), from(good, step{1, bad})),
+		}, over("{{instance}}", droppedInterval), added, decimals(0), from(good, step{1, bad})),
 	}
 }
 
@@ -96,7 +96,7 @@ func utilisation() panel {
 		shows: "Busy slots of each node against its max_conns; dashed, where bursts begin to fail.",
 		bad:   "Above 80 %. One node alone near 100 %: it is slower than the others.",
 		do:    "All: less load or more nodes. One: its page.",
-	}, []query{over(theServer, sum(byServer, "fremisn:node_utilisation:ratio5m", server))},
+	}, []query{over(theServer, utilised(server))},
 		colouredByNode, bound(nearlyFull), leadsTo("Open this node", otherNode))
 }
 
@@ -219,5 +219,5 @@ func shareOff() panel {
 		bad:   fmt.Sprintf("Beyond %g %% for long, under load.", 100*unfair),
 		do:    "Compare with “Utilisation by node” and with the nodes' latency: NGINX skips whoever is full.",
 	}, []query{over(theServer, sum(byServer, "fremisn:node_share:ratio5m", server)+"\n  - on ("+byServer+") "+fairShare)},
-		colouredByNode, bounds(step{-unfair, "transparent"}, step{unfair, bad}), leadsTo("Open this node", otherNode))
+		colouredByNode, bounds(step{-unfair, bad}, step{unfair, bad}), leadsTo("Open this node", otherNode))
 }
