@@ -70,6 +70,11 @@ fuzz: ## every fuzz target for FUZZTIME (1m)
 package: build ## a Debian package with a hardened systemd unit, into dist/
 	VERSION='$(VERSION)' compose/package/build.sh fremisn-exporter dist
 
+.PHONY: test-package
+test-package: build ## install, upgrade and purge the package on a real Debian under systemd, in a container; needs root
+	@.ci/deps debootstrap systemd-container=systemd-nspawn
+	compose/package/test-package.sh
+
 .PHONY: test-compose
 test-compose: ## the stack and the overlay under a real Docker daemon, with stand-in images; needs root, about 10 GB and some minutes
 	@.ci/deps docker.io=dockerd docker-compose debootstrap prometheus prometheus-alertmanager prometheus-nginx-exporter \

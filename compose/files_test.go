@@ -287,7 +287,7 @@ func TestSystemdUnit(t *testing.T) {
 	if out := run(t, nil, "systemd-analyze", "verify", copied); out != "" {
 		t.Errorf("systemd-analyze verify: %s", out)
 	}
-	out := run(t, nil, "systemd-analyze", "security", "--offline=true", "--threshold=20", copied)
+	out := run(t, nil, "systemd-analyze", "security", "--offline=true", "--threshold=15", copied)
 	if !strings.Contains(out, "OK") {
 		t.Errorf("systemd-analyze security: %s", out[strings.LastIndex(out, "→"):])
 	}

@@ -73,13 +73,7 @@ func inspect(t *testing.T, deb string) {
 		t.Errorf("conffiles: %q", got)
 	}
 	run(t, nil, filepath.Join(into, "usr/bin/fremisn-exporter"), "--version")
-	// The package's scripts do nothing where no systemd runs, as in a container being built.
-	for _, script := range []string{"postinst configure", "prerm remove", "postrm remove"} {
-		name, arg, _ := strings.Cut(script, " ")
-		if _, err := os.Stat("/run/systemd/system"); os.IsNotExist(err) {
-			run(t, nil, filepath.Join(into, "DEBIAN", name), arg, "")
-		}
-	}
+	maintain(t, filepath.Join(into, "DEBIAN"))
 	// What the unit starts is what the package brings.
 	unit := read(t, filepath.Join(into, "lib/systemd/system/fremisn-exporter.service"))
 	for _, path := range regexp.MustCompile(`(?m)^(?:ExecStart|EnvironmentFile)=-?(/\S+)`).FindAllStringSubmatch(unit, -1) {
@@ -89,5 +83,56 @@ func inspect(t *testing.T, deb string) {
 	}
 	if config := regexp.MustCompile(`--config=(\S+)`).FindStringSubmatch(unit); config == nil || !strings.Contains(contents, "."+config[1]+"\n") {
 		t.Errorf("the unit's config %v is not in the package", config)
+	}
+}
+
+// maintain runs the package's scripts as dpkg does, and looks at what they ask of systemd. (make test-package has a real one.)
+func maintain(t *testing.T, scripts string) {
+	t.Helper()
+	bin, asked := t.TempDir(), filepath.Join(t.TempDir(), "asked")
+	if err := os.WriteFile(filepath.Join(bin, "systemctl"), []byte("#!/bin/sh\necho \"$@\" >>"+asked+"\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	system, state := t.TempDir(), "var/lib/private/fremisn-exporter"
+	if err := os.MkdirAll(filepath.Join(system, state), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	dpkg := func(script string, args ...string) string {
+		t.Helper()
+		write(t, asked, "")
+		run(t, map[string]string{"PATH": bin + ":" + os.Getenv("PATH"), "DPKG_ROOT": system}, filepath.Join(scripts, script), args...)
+		return read(t, asked)
+	}
+	steps := []struct {
+		script string
+		args   []string
+		asks   string
+	}{
+		{"postinst", []string{"configure", ""}, "daemon-reload\n"},
+		{"prerm", []string{"upgrade", "1.3.0"}, ""},
+		{"postrm", []string{"upgrade", "1.3.0"}, "daemon-reload\n"},
+		{"postinst", []string{"configure", "1.2.0"}, "daemon-reload\ntry-restart fremisn-exporter.service\n"},
+		{"prerm", []string{"remove"}, "disable --now fremisn-exporter.service\n"},
+		{"postrm", []string{"remove"}, "daemon-reload\n"},
+	}
+	for _, step := range steps {
+		if got := dpkg(step.script, step.args...); got != "" {
+			t.Errorf("%s %v without systemd, as in a container that is being built, asks for %q", step.script, step.args, got)
+		}
+	}
+	if err := os.MkdirAll(filepath.Join(system, "run/systemd/system"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for _, step := range steps {
+		if got := dpkg(step.script, step.args...); got != step.asks {
+			t.Errorf("%s %v asks systemd for %q, want %q", step.script, step.args, got, step.asks)
+		}
+	}
+	if _, err := os.Stat(filepath.Join(system, state)); err != nil {
+		t.Errorf("the state must outlive upgrades and removal: %v", err)
+	}
+	dpkg("postrm", "purge")
+	if _, err := os.Stat(filepath.Join(system, state)); !os.IsNotExist(err) {
+		t.Errorf("purge leaves the state: %v", err)
 	}
 }

@@ -1,0 +1,124 @@
+#!/usr/bin/env bash
+# test-package.sh [BASE]: installs, upgrades, breaks, removes and purges the package on a real Debian under a real systemd,
+# with NGINX's logs as Debian keeps them: for www-data and the group adm alone.
+#
+# The Debian is made by debootstrap and boots in systemd-nspawn; BASE keeps it for the next time. Needs root.
+set -euo pipefail
+self=$(realpath "${BASH_SOURCE[0]}")
+cd "$(dirname "$self")/../.."
+
+fail() { printf 'FAILED: %s\n' "$*" >&2; exit 1; }
+is() { # WHAT GOT WANTED
+  [ "$2" = "$3" ] || fail "$1: got \"$2\", want \"$3\""
+  printf 'ok: %s: %s\n' "$1" "$2"
+}
+# within SECONDS WHAT COMMAND... tries again until a command succeeds.
+within() {
+  local until=$((SECONDS + $1)) what=$2
+  shift 2
+  until "$@" >/dev/null 2>&1; do
+    [ "$SECONDS" -lt "$until" ] || fail "$what (waited)"
+    sleep 0.2
+  done
+  printf 'ok: %s\n' "$what"
+}
+
+outside() {
+  local base=${1:-} release
+  [ "$(id -u)" = 0 ] || fail 'only root can boot a container'
+  work=$(mktemp -d "${TMPDIR:-/tmp}/fremisn-test-package.XXXXXX")
+  trap 'rm -rf --one-file-system "$work"' EXIT
+  base=${base:-$work/base}
+  if [ ! -e "$base/usr/sbin/nginx" ]; then
+    # shellcheck source=/dev/null
+    release=$(. /etc/os-release && echo "$VERSION_CODENAME")
+    debootstrap --variant=minbase --include=nginx-light,curl,systemd,systemd-sysv,dbus,procps "$release" "$base" >"$work/debootstrap.log" 2>&1 ||
+      { tail -n 20 "$work/debootstrap.log" >&2; fail debootstrap; }
+  fi
+  cp -a "$base" "$work/root"
+  VERSION=v0.0.1 compose/package/build.sh fremisn-exporter "$work/root/root"
+  VERSION=v0.0.2 compose/package/build.sh fremisn-exporter "$work/root/root"
+  cp "$self" "$work/root/root/test.sh"
+  cat >"$work/root/etc/systemd/system/test.service" <<'UNIT'
+[Unit]
+After=basic.target
+[Service]
+Type=oneshot
+ExecStart=/bin/bash /root/test.sh --inside
+StandardOutput=file:/root/output
+StandardError=inherit
+ExecStopPost=/bin/systemctl poweroff --no-block
+TimeoutStartSec=300
+UNIT
+  mkdir -p "$work/root/etc/systemd/system/multi-user.target.wants"
+  ln -s ../test.service "$work/root/etc/systemd/system/multi-user.target.wants/test.service"
+  timeout 400 systemd-nspawn -q -D "$work/root" --register=no --keep-unit --private-network -b >"$work/boot.log" 2>&1 ||
+    { tail -n 20 "$work/boot.log" >&2; fail 'the container did not boot and end'; }
+  cat "$work/root/root/output"
+  [ "$(tail -n 1 "$work/root/root/output")" = 'all of it holds' ] || exit 1
+}
+
+metric() { curl -fsS localhost:9113/metrics | sed -n "s/^$1 //p"; }
+state() { systemctl show -p "$1" --value fremisn-exporter; }
+requests='nginx_access_requests_total{.*code="200".*}'
+counted() { [ "$(metric "$requests")" = "$1" ]; }
+
+inside() {
+  cat >/etc/nginx/nginx.conf <<'NGINX'
+events {}
+http {
+    access_log /var/log/nginx/access.log;
+    error_log /var/log/nginx/error.log;
+    upstream node { server 127.0.0.1:4005; }
+    server { listen 4005; access_log off; location / { return 200 ok; } }
+    server { listen 8081; location / { proxy_pass http://node; } }
+    server { listen 8080; location /nginx_status { stub_status; access_log off; } }
+}
+NGINX
+  touch /var/log/nginx/{access,error}.log
+  chown www-data:adm /var/log/nginx /var/log/nginx/*.log && chmod 750 /var/log/nginx && chmod 640 /var/log/nginx/*.log
+  nginx
+
+  dpkg -i /root/fremisn-exporter_0.0.1_*.deb
+  is 'a first installation is not started' "$(state ActiveState)" inactive
+  systemctl enable --now fremisn-exporter
+  within 30 'it is ready' curl -fsS localhost:9113/-/ready
+  is 'its user is not root' "$(ps -o user= -p "$(state MainPID)" | grep -c '^root')" 0
+  curl -fsS -o /dev/null localhost:8081/ && curl -fsS -o /dev/null localhost:8081/
+  is nginx_up "$(metric nginx_up)" 1
+  within 30 'it reads the logs' counted 2
+  within 30 'and probes what nginx.conf names' sh -c 'curl -fsS localhost:9113/metrics | grep -q "^probe_success{.*} 1$"'
+  systemctl reload fremisn-exporter
+  within 30 'it reloads' sh -c 'journalctl -u fremisn-exporter | grep -qi reload'
+
+  echo '# mine' >>/etc/fremisn-exporter/probes.yml
+  local before
+  before=$(state MainPID)
+  dpkg -i /root/fremisn-exporter_0.0.2_*.deb
+  within 30 'after an upgrade it is ready' curl -fsS localhost:9113/-/ready
+  [ "$(state MainPID)" != "$before" ] || fail 'the old binary still runs'
+  is 'the edited config is kept' "$(tail -n 1 /etc/fremisn-exporter/probes.yml)" '# mine'
+  is 'and so are the counts' "$(metric "$requests")" 2
+  systemd-analyze security --no-pager --threshold=15 fremisn-exporter | tail -n 1
+
+  echo 'nonsense: 1' >>/etc/fremisn-exporter/probes.yml
+  systemctl restart fremisn-exporter
+  within 30 'a wrong config fails' systemctl is-failed fremisn-exporter
+  is 'and is not tried again' "$(state NRestarts)" 0
+  within 10 'the journal names the line' sh -c 'journalctl -u fremisn-exporter | grep -q "probes.yml:.*nonsense"'
+  sed -i '/nonsense/d' /etc/fremisn-exporter/probes.yml
+  systemctl start fremisn-exporter
+
+  dpkg -r fremisn-exporter
+  is 'removed, it is stopped' "$(systemctl is-active fremisn-exporter || true)" inactive
+  { [ -e /etc/fremisn-exporter/probes.yml ] && [ -e /var/lib/private/fremisn-exporter ]; } || fail 'config and state are not kept'
+  dpkg -P fremisn-exporter
+  is 'purged, nothing is left' "$(find /etc /var/lib /usr/bin /lib/systemd -name '*fremisn*' | grep -v /var/lib/systemd || true)" ''
+  echo 'all of it holds'
+}
+
+case ${1:-} in
+  --inside) inside ;;
+  -h | --help) sed -n '2,/^[^#]/{/^#/s/^# \{0,1\}//p}' "$self" ;;
+  *) outside "$@" ;;
+esac
