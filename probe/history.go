@@ -30,9 +30,8 @@ func keep(results []*Result, r *Result, most int) []*Result {
 	return append(results, r)
 }
 
-// latestFirst gives all that is kept; failures go further back.
-func (h *history) latestFirst() []Result {
-	var all []Result
+// latestFirst gives all that is kept; failures go further back. Without gaps is only what is recent.
+func (h *history) latestFirst() (all []Result, recent int) {
 	for i := len(h.recent) - 1; i >= 0; i-- {
 		all = append(all, *h.recent[i])
 	}
@@ -41,7 +40,7 @@ func (h *history) latestFirst() []Result {
 			all = append(all, *h.failed[i])
 		}
 	}
-	return all
+	return all, len(h.recent)
 }
 
 // History is what is kept of a target's results.
@@ -49,10 +48,11 @@ type History struct {
 	Probe, Target, Node, Module string
 	Address                     string // host:port that the target is at
 	Interval                    time.Duration
-	Results                     []Result // latest first; failures go further back than successes
+	Results                     []Result // latest first, logs by WithLog; failures go further back than successes
+	Recent                      int      // so many of the results are all that were lately
 }
 
-// History gives every target with its results, their logs in words, without secrets.
+// History gives every target with its results.
 func (s *Service) History() []History {
 	s.mu.Lock()
 	targets := s.targets
@@ -60,11 +60,9 @@ func (s *Service) History() []History {
 	all := make([]History, 0, len(targets))
 	for _, t := range targets {
 		t.mu.Lock()
-		h := History{Probe: t.probe, Target: t.masked, Node: t.node, Module: t.module.name, Address: Address(t.address), Interval: t.every, Results: t.history.latestFirst()}
+		h := History{Probe: t.probe, Target: t.masked, Node: t.node, Module: t.module.name, Address: Address(t.address), Interval: t.every}
+		h.Results, h.Recent = t.history.latestFirst()
 		t.mu.Unlock()
-		for i := range h.Results {
-			h.Results[i] = h.Results[i].withLog()
-		}
 		all = append(all, h)
 	}
 	return all

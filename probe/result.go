@@ -23,7 +23,7 @@ type Result struct {
 	Sentence string // the same in words; "" for success
 	Phases   []Phase
 	Samples  []Sample // what it exports; History leaves them out
-	Log      string   // without secrets
+	Log      string   // without secrets; filled in by WithLog
 
 	raw     string // the log with its secrets: most logs are never read, and masking takes its time
 	mask    masker
@@ -211,8 +211,8 @@ func (t *trace) durations(end time.Time) []Phase {
 	return phases
 }
 
-// withLog takes the secrets out of the log.
-func (r Result) withLog() Result {
+// WithLog fills in the log, without secrets.
+func (r Result) WithLog() Result {
 	r.Log = r.mask.mask(r.raw)
 	return r
 }

@@ -381,7 +381,7 @@ func TestHistory(t *testing.T) {
 				if i > 0 && r.ID >= h.Results[i-1].ID {
 					t.Error("not the latest first")
 				}
-				if r.Success != (i < keepRecent) || len(r.Samples) > 0 || !strings.Contains(r.Log, "probing node:1 with module m") {
+				if r.Success != (i < keepRecent) || len(r.Samples) > 0 || !strings.Contains(r.WithLog().Log, "probing node:1 with module m") {
 					t.Errorf("%d: %v, log %s", i, r.Success, r.Log)
 				}
 			}

@@ -120,7 +120,7 @@ on_demand: {allow: any}
 	for _, h := range s.History() {
 		fmt.Fprint(&told, h.Target)
 		for _, r := range h.Results {
-			fmt.Fprint(&told, r.Target, r.Sentence, r.Log)
+			fmt.Fprint(&told, r.Target, r.Sentence, r.WithLog().Log)
 		}
 	}
 	registry := prometheus.NewRegistry()

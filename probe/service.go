@@ -152,7 +152,7 @@ func (s *Service) Once(ctx context.Context, module, target string) (Result, erro
 	if m == nil {
 		return Result{}, fmt.Errorf("there is no module %q; known are %s", module, strings.Join(known, ", "))
 	}
-	return once(ctx, m, target).withLog(), nil
+	return once(ctx, m, target).WithLog(), nil
 }
 
 // nodeOf is the name of the node that a target is at, "" where it is none.

@@ -13,14 +13,16 @@ import (
 	"github.com/fremisn/fremisn-exporter/probe"
 )
 
-// targets is the probes page: every target with its results.
+// targets is the probes page: every target with its results. Their logs and phases are worked out for those that are
+// shown alone.
 func (e *exporter) targets() []web.Target {
 	var targets []web.Target
 	for _, h := range e.probes.History() {
-		t := web.Target{Probe: h.Probe, Target: h.Target, Node: h.Node}
+		t := web.Target{Probe: h.Probe, Target: h.Target, Node: h.Node, Module: h.Module, Interval: h.Interval, Recent: h.Recent}
 		for _, r := range h.Results {
-			t.Results = append(t.Results, resultRow(r))
+			t.Results = append(t.Results, web.Result{ID: resultID(r), When: r.When, Success: r.Success, Reason: r.Reason, Sentence: r.Sentence, Duration: r.Duration})
 		}
+		t.Detail = func(i int) ([]web.Phase, string) { return phaseBars(h.Results[i]), h.Results[i].WithLog().Log }
 		targets = append(targets, t)
 	}
 	return targets
@@ -28,14 +30,13 @@ func (e *exporter) targets() []web.Target {
 
 func resultID(r probe.Result) string { return fmt.Sprintf("p%d", r.ID) }
 
-func resultRow(r probe.Result) web.Result {
-	row := web.Result{ID: resultID(r), When: r.When, Success: r.Success, Reason: r.Reason, Sentence: r.Sentence, Duration: r.Duration, Log: r.Log}
+func phaseBars(r probe.Result) (bars []web.Phase) {
 	var before time.Duration
 	for _, p := range r.Phases {
-		row.Phases = append(row.Phases, web.Phase{Name: p.Name, Duration: p.Duration, Start: percent(before, r.Duration), Width: percent(p.Duration, r.Duration)})
+		bars = append(bars, web.Phase{Name: p.Name, Duration: p.Duration, Start: percent(before, r.Duration), Width: percent(p.Duration, r.Duration)})
 		before += p.Duration
 	}
-	return row
+	return bars
 }
 
 func percent(part, whole time.Duration) float64 {
@@ -68,7 +69,7 @@ func (e *exporter) overview(ctx context.Context) web.Overview {
 		if len(h.Results) > 0 {
 			r := h.Results[0]
 			state.Done, state.Success, state.Duration, state.When, state.Sentence = true, r.Success, r.Duration, r.When, r.Sentence
-			state.Link = "/probes#" + resultID(r)
+			state.Link = web.TargetLink(h.Probe, h.Target) + "#" + resultID(r)
 		}
 		row.Probes = append(row.Probes, state)
 	}

@@ -67,32 +67,6 @@ type LogRow struct {
 	Problem          string
 }
 
-// A Target is what a probe has asked, with its history, latest first.
-type Target struct {
-	Probe, Target, Node string
-	Results             []Result
-}
-
-// A Result is one probe that has ended.
-type Result struct {
-	ID       string
-	When     time.Time
-	Success  bool
-	Reason   string
-	Sentence string
-	Duration time.Duration
-	Phases   []Phase
-	Log      string
-}
-
-// A Phase is a part of a probe's time.
-type Phase struct {
-	Name     string
-	Duration time.Duration
-	Start    float64 // share of the probe's whole time before it, percent
-	Width    float64 // share of the probe's whole time, percent
-}
-
 //go:embed pages
 var pages embed.FS
 
@@ -195,10 +169,6 @@ func (s *site) landing(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(r.Context(), 3*time.Second)
 	defer cancel()
 	s.show(w, "landing.html", "Overview", "/", s.Overview(ctx))
-}
-
-func (s *site) probes(w http.ResponseWriter, _ *http.Request) {
-	s.show(w, "probes.html", "Probes", "/probes", s.Targets())
 }
 
 func (s *site) config(w http.ResponseWriter, r *http.Request) {

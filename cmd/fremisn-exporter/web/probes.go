@@ -1,0 +1,143 @@
+package web
+
+import (
+	"net/http"
+	"net/url"
+	"slices"
+	"time"
+)
+
+// A Target is what a probe has asked, with its history, latest first.
+type Target struct {
+	Probe, Target, Node, Module string
+	Interval                    time.Duration
+	Results                     []Result
+	Recent                      int                           // so many of the results are all that were lately; the rest are failures of earlier times
+	Detail                      func(i int) ([]Phase, string) // phases and log of a result
+}
+
+// A Result is one probe that has ended.
+type Result struct {
+	ID       string
+	When     time.Time
+	Success  bool
+	Reason   string
+	Sentence string
+	Duration time.Duration
+	Phases   []Phase
+	Log      string
+}
+
+// A Phase is a part of a probe's time.
+type Phase struct {
+	Name     string
+	Duration time.Duration
+	Start    float64 // share of the probe's whole time before it, percent
+	Width    float64 // share of the probe's whole time, percent
+}
+
+// maxDetailed is how many targets are shown with all that is kept of them. A page of more has a line for each.
+const maxDetailed = 24
+
+// A probesPage is /probes, whole or what ?probe=, ?target= and ?node= leave of it.
+type probesPage struct {
+	Targets  []Target
+	Filtered bool
+	Detailed bool
+	Failing  int
+	All      int
+}
+
+func (s *site) probes(w http.ResponseWriter, r *http.Request) {
+	s.show(w, "probes.html", "Probes", "/probes", newProbesPage(s.Targets(), r.URL.Query()))
+}
+
+func newProbesPage(all []Target, query url.Values) probesPage {
+	page := probesPage{All: len(all)}
+	for _, t := range all {
+		if fits(query, "probe", t.Probe) && fits(query, "target", t.Target) && fits(query, "node", t.Node) {
+			page.Targets = append(page.Targets, t)
+		}
+	}
+	page.Filtered = len(page.Targets) < len(all)
+	page.Detailed = len(page.Targets) <= maxDetailed
+	for _, t := range page.Targets {
+		if t.Class() == "bad" {
+			page.Failing++
+		}
+		for i := range t.Results {
+			if page.Detailed {
+				t.Results[i].Phases, t.Results[i].Log = t.Detail(i)
+			}
+		}
+	}
+	if !page.Detailed { // what fails comes first where much is shown
+		slices.SortStableFunc(page.Targets, func(a, b Target) int { return rank(a) - rank(b) })
+	}
+	return page
+}
+
+func fits(query url.Values, name, value string) bool {
+	return !query.Has(name) || query.Get(name) == value
+}
+
+func rank(t Target) int {
+	return map[string]int{"bad": 0, "wait": 1, "good": 2}[t.Class()]
+}
+
+// TargetLink is the page of one target. It is made of labels, so that an alert can make it too.
+func TargetLink(probe, target string) string {
+	return "/probes?" + url.Values{"probe": {probe}, "target": {target}}.Encode()
+}
+
+// Link is the page of the target alone.
+func (t Target) Link() string { return TargetLink(t.Probe, t.Target) }
+
+// Class is the colour of a target: how its last probe went.
+func (t Target) Class() string {
+	switch {
+	case len(t.Results) == 0:
+		return "wait"
+	case t.Results[0].Success:
+		return "good"
+	}
+	return "bad"
+}
+
+// Latest is the last result, nil before the first.
+func (t Target) Latest() *Result {
+	if len(t.Results) == 0 {
+		return nil
+	}
+	return &t.Results[0]
+}
+
+// Lately are the recent results, the oldest first, as a strip shows them.
+func (t Target) Lately() []Result {
+	recent := slices.Clone(t.Results[:t.Recent])
+	slices.Reverse(recent)
+	return recent
+}
+
+// Earlier are the failures from before what is recent.
+func (t Target) Earlier() []Result { return t.Results[t.Recent:] }
+
+// Now is what is recent, latest first.
+func (t Target) Now() []Result { return t.Results[:t.Recent] }
+
+// A Run is results of one kind that came one after another.
+type Run struct {
+	Success bool
+	Count   int
+}
+
+// Runs are the recent results, the oldest first, in runs.
+func (t Target) Runs() (runs []Run) {
+	for _, r := range t.Lately() {
+		if n := len(runs); n == 0 || runs[n-1].Success != r.Success {
+			runs = append(runs, Run{Success: r.Success})
+		}
+		runs[len(runs)-1].Count++
+	}
+	return runs
+}
