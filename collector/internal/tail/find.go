@@ -16,7 +16,7 @@ const clockSlack = 20 * time.Millisecond
 func (f *Follower) Resume(p Position, seen time.Time) {
 	f.started, f.seen, f.finished = true, f.now(), p.Finished
 	for _, c := range p.Done {
-		f.done[fileID{c.Dev, c.Ino}] = true
+		f.done[fileID{c.Dev, c.Ino}] = doneFile{Cursor: c, size: -1}
 	}
 	// Those of which something was read first: an inode alone may belong to a copy of one of them by now.
 	for _, unread := range []bool{false, true} {
@@ -152,7 +152,7 @@ func (f *Follower) takeUnseenOf(siblings []sibling, seen time.Time) {
 	for _, s := range plainFirst(siblings) {
 		isPast := s.changed.Before(seen.Add(-clockSlack))
 		isCurrent := current != nil && os.SameFile(current, s.info)
-		if !s.rotated || isPast || isCurrent || f.isGlob && !isGzip(s.path) || f.done[idOf(s.info)] || f.isOpen(s.info) {
+		if !s.rotated || isPast || isCurrent || f.isGlob && !isGzip(s.path) || f.isOpen(s.info) {
 			continue
 		}
 		state := stateOf(s)

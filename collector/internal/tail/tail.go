@@ -16,7 +16,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"sort"
 	"strings"
 	"syscall"
 	"time"
@@ -61,9 +60,9 @@ type Follower struct {
 	now       func() time.Time
 
 	started     bool
-	generations []*generation   // oldest first
-	done        map[fileID]bool // of a glob: files that match and have been finished
-	finished    []Cursor        // the last generations that were let go, at their ends
+	generations []*generation       // oldest first
+	done        map[fileID]doneFile // of a glob: files that match and have been finished
+	finished    []Cursor            // the last generations that were let go, at their ends
 	reader      reader
 	lag         int64
 	unsure      bool                    // there may be copies that have not been seen
@@ -79,7 +78,7 @@ type fileID struct{ dev, ino uint64 }
 // is there, or at its beginning.
 func New(path string, fromStart bool, sink Sink, now func() time.Time) *Follower {
 	return &Follower{
-		path: path, isGlob: strings.ContainsAny(path, "*?["), fromStart: fromStart, sink: sink, now: now, done: map[fileID]bool{},
+		path: path, isGlob: strings.ContainsAny(path, "*?["), fromStart: fromStart, sink: sink, now: now, done: map[fileID]doneFile{},
 		givenUp: map[fileState]bool{},
 	}
 }
@@ -98,8 +97,8 @@ func (f *Follower) Position() Position {
 		p.Cursors = append(p.Cursors, g.Cursor)
 	}
 	p.Finished = append(p.Finished, f.finished...)
-	for id := range f.done {
-		p.Done = append(p.Done, Cursor{Dev: id.dev, Ino: id.ino})
+	for _, d := range f.done {
+		p.Done = append(p.Done, d.Cursor)
 	}
 	return p
 }
@@ -173,67 +172,9 @@ func (f *Follower) discover() error {
 	return nil
 }
 
-// current is the files that stand at the log's path, the newest last: one, or for a glob any number.
-func (f *Follower) current() ([]string, error) {
-	if !f.isGlob {
-		return []string{f.path}, nil
-	}
-	matches, err := filepath.Glob(f.path)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", f.path, err)
-	}
-	type dated struct {
-		path string
-		time time.Time
-	}
-	var files []dated
-	for _, path := range matches {
-		if info, err := os.Stat(path); err == nil && info.Mode().IsRegular() && !isGzip(path) {
-			files = append(files, dated{path, info.ModTime()})
-		}
-	}
-	sort.Slice(files, func(i, j int) bool {
-		if files[i].time.Equal(files[j].time) {
-			return files[i].path < files[j].path
-		}
-		return files[i].time.Before(files[j].time)
-	})
-	f.forgetGone(matches)
-	paths := make([]string, len(files))
-	for i, file := range files {
-		paths[i] = file.path
-	}
-	if !f.started && len(f.generations) == 0 && !f.fromStart && len(paths) > 1 {
-		for _, path := range paths[:len(paths)-1] {
-			if info, err := os.Stat(path); err == nil {
-				f.done[idOf(info)] = true
-			}
-		}
-	}
-	return paths, nil
-}
-
 func idOf(info fs.FileInfo) fileID {
 	dev, ino := identity(info)
 	return fileID{dev, ino}
-}
-
-// forgetGone drops finished files that are there no more: their inodes will be used again.
-func (f *Follower) forgetGone(matches []string) {
-	if len(f.done) == 0 {
-		return
-	}
-	there := map[fileID]bool{}
-	for _, path := range matches {
-		if info, err := os.Stat(path); err == nil {
-			there[idOf(info)] = true
-		}
-	}
-	for id := range f.done {
-		if !there[id] {
-			delete(f.done, id)
-		}
-	}
 }
 
 // look opens the file at path if it is a new generation.
@@ -253,7 +194,7 @@ func (f *Follower) look(path string) error {
 	if real, err := filepath.EvalSymlinks(path); err == nil {
 		name = real
 	}
-	if f.done[idOf(info)] || f.isOpenAt(name, info) {
+	if f.isOpenAt(name, info) || f.done[idOf(info)].isStill(info) {
 		return nil
 	}
 	file, info, err := openLog(path)
@@ -264,12 +205,15 @@ func (f *Follower) look(path string) error {
 		return err
 	}
 	// It may be another file by now than the one that was looked at.
-	if err := regular(path, info); err != nil || f.done[idOf(info)] || f.isOpenAt(name, info) {
+	if err := regular(path, info); err != nil || f.isOpenAt(name, info) {
 		file.Close()
 		return err
 	}
 	g := &generation{Cursor: Cursor{Path: name}, file: file, grown: f.now()}
 	g.Dev, g.Ino = identity(info)
+	if f.wasDone(g, info) {
+		return nil
+	}
 	if !f.started && !f.fromStart && len(f.generations) == 0 {
 		if err := g.skipToEnd(); err != nil {
 			file.Close()
@@ -363,7 +307,7 @@ func (f *Follower) letGo() {
 		old := g != newest && g.Offset >= g.size && f.now().Sub(g.grown) >= quiet && newest.size > 0
 		if old || len(f.generations)-i > maxGenerations {
 			if f.isGlob {
-				f.done[fileID{g.Dev, g.Ino}] = true
+				f.done[fileID{g.Dev, g.Ino}] = doneFile{g.Cursor, g.size, g.changed}
 			}
 			f.finish(g.Cursor)
 			g.file.Close()
