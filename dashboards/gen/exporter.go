@@ -26,10 +26,6 @@ func exporter() *board {
 	return b
 }
 
-// coverageOf is the share of the requests that NGINX counts which are in a log that is read.
-const coverageOf = `sum by (job, instance) (rate(fremisn_exporter_log_lines_total{` + balancer + `,result="parsed"}[$__rate_interval]) and on (job, instance, log) nginx_access_requests_total{` + balancer + `})
-  / (sum by (job, instance) (rate(nginx_http_requests_total{` + balancer + `}[$__rate_interval])) > 0)`
-
 func exporterVerdict() []panel {
 	return []panel{
 		oneStat(4, about{
@@ -48,10 +44,10 @@ or
 min by (job, instance) (fremisn_exporter_collector_success{`+balancer+`}) == 1`), words(word{1, "all ok", good}, word{0, "FAILS", bad})),
 		oneStat(4, about{
 			id: 3, title: "Log coverage", unit: units.PercentUnit, empty: "no requests, or no status page",
-			shows: "Lines read from access logs, against the requests that the status page counts. The exporter's own reading of the status page counts there and is in no log, so light traffic never reaches 100 %.",
+			shows: "Lines read from access logs in 15 minutes, for each request that the status page counts (without the exporter's own).",
 			bad:   "Below a half under load: a server or location without access_log, or a log that is not followed.",
 			do:    "`fremisn-exporter check` lists the logs in nginx.conf and what is followed.",
-		}, over("{{instance}}", coverageOf), decimals(0), upTo(1), from(bad, step{0.5, look}, step{0.8, good})),
+		}, over("{{instance}}", sum(byBalancer, "fremisn:log_coverage:ratio15m", balancer)), decimals(0), from(bad, step{0.5, look}, step{0.8, good})),
 		oneStat(4, about{
 			id: 4, title: "Not read yet", unit: units.BytesIEC, empty: "no log is read",
 			shows: "Bytes of the logs that are written and not read, at most.",
@@ -76,13 +72,12 @@ min by (job, instance) (fremisn_exporter_collector_success{`+balancer+`}) == 1`)
 func coverage() panel {
 	return lines(8, about{
 		id: 10, title: "Requests counted and lines read", unit: units.RequestsPerSecond, empty: "neither a status page nor a log",
-		shows: "Requests a second that the status page counts, next to lines a second that were read from access logs.",
+		shows: "Requests a second that the status page counts (without the exporter's own), next to lines a second that were read from access logs, over 5 minutes.",
 		bad:   "requests high and lines at zero: the log is not read. Lines above requests: one request is written into several logs.",
 		do:    "See the log's permissions, path and rotation with `fremisn-exporter check`.",
 	}, []query{
-		over("requests"+atBalancer, rate(byBalancer, "nginx_http_requests_total", balancer)),
-		over("lines"+atBalancer, `sum by (job, instance) (rate(fremisn_exporter_log_lines_total{`+balancer+`,result="parsed"}[$__rate_interval]) and on (job, instance, log) nginx_access_requests_total{`+balancer+`})
-or `+sum(byBalancer, "fremisn_exporter_log_lines_total", balancer)+` * 0`),
+		over("requests"+atBalancer, sum(byBalancer, "fremisn:status_requests:rate5m", balancer)),
+		over("lines"+atBalancer, zero(byBalancer, balancer, sum(byBalancer, "fremisn:requests:rate5m", balancer))),
 	}, coloured("requests", idle, "lines", good))
 }
 
@@ -163,30 +158,33 @@ const everyProbe = balancer + `,node=~"$node"`
 
 func probePace() panel {
 	return lines(12, about{
-		id: 40, title: "Probes that ended", unit: units.CountsPerSecond, empty: "nothing is probed",
-		shows: "Probes a second, by probe and target: the inverse of the interval in the config.",
-		bad:   "A line that falls, or ends: probes hang until their timeout, or the schedule stands still.",
+		id: 40, title: "Probes on time", unit: units.PercentUnit, empty: "nothing is probed",
+		shows: "Probes that ended, of those that the interval in the config asks for.",
+		bad:   "Below 100 % for long: probes take longer than their interval. 0: the schedule stands still.",
 		do:    "Is the timeout longer than the interval? `/probes` shows how long each took.",
-	}, []query{over(theProbe, rate(byProbe, "probe_attempts_total", everyProbe))})
+	}, []query{over(theProbe, rate(byProbe, "probe_attempts_total", everyProbe)+"\n  * on ("+byProbe+") "+`max by (`+byProbe+`) (probe_interval_seconds{`+everyProbe+`})`)},
+		bound(1))
 }
 
 func probeTable() panel {
 	return rows(12, about{
 		id: 41, title: "Schedule of the probes", unit: units.Number, empty: "–",
-		shows: "For each probe: the mean time between two of its runs, how many failed in a row, when it last succeeded, and numbers it could not read from a body.",
-		bad:   "A time between runs well above the interval in the config, or none at all.",
-		do:    "Compare with the config. Many targets with long timeouts need no more than their own time: they do not delay each other.",
+		shows: "For each probe: its interval in the config and the mean time between two runs, how many failed in a row, when it last succeeded, and numbers it could not read from a body.",
+		bad:   "A mean well above the interval.",
+		do:    "Many targets with long timeouts do not delay each other: look at this target alone.",
 	}, []query{
+		column("interval", `max by (`+byProbe+`) (probe_interval_seconds{`+everyProbe+`})`),
 		column("every", `1 / (`+rate(byProbe, "probe_attempts_total", everyProbe)+` > 0)`),
 		column("failed", `max by (`+byProbe+`) (probe_consecutive_failures{`+everyProbe+`})`),
 		column("last success", `max by (`+byProbe+`) (probe_last_success_timestamp_seconds{`+everyProbe+`}) * 1000`),
 		column("unread", `sum by (`+byProbe+`) (increase(probe_metric_errors_total{`+everyProbe+`}[$__rate_interval]))`),
 	}, []field{
 		{"node", "Node", nil}, {"probe", "Probe", nil}, {"target", "Target", nil}, {"instance", "Instance", nil},
+		{"interval", "Interval", unit(units.Seconds, 1)},
 		{"every", "Every", withEmpty("stands still", unit(units.Seconds, 1)...)},
 		{"failed", "Failed in a row", together(unit(units.Short, 0), inColour(good, step{1, poor}, step{2, bad}))},
 		{"last success", "Last success", withEmpty("never", unit(units.DateTimeFromNow, 0)...)},
-		{"unread", "Numbers not read", together(unit(units.Short, 0), inColour(good, step{1, poor}))},
+		{"unread", "Numbers not read", withEmpty("reads none", together(unit(units.Short, 0), inColour(good, step{1, poor}))...)},
 	})
 }
 

@@ -69,7 +69,7 @@ func TestPromise(t *testing.T) {
       - record: fremisn:latency:objective
         expr: vector(0.95)
       - record: x
-        expr: rate(nginx_access_request_duration_seconds_bucket{outcome="ok",le="2.5"}[5m])
+        expr: rate(nginx_access_request_duration_seconds_bucket{outcome="ok",le=~"2.5|2.50"}[5m])
 `
 	read := func(text string) (promise, error) {
 		file := filepath.Join(t.TempDir(), "rules.yml")

@@ -91,7 +91,7 @@ func nodeVerdict(p promise) []panel {
 			shows: "95 % of its answers took at most this long, in 5 minutes.",
 			bad:   fmt.Sprintf("Above %g s, the bound of the promise.", p.bound),
 			do:    "Compare response, header and connect times below.",
-		}, over(theServer, sum(byServer, "fremisn:node_response_seconds:p95_5m", chosen)+" >= 0"), decimals(2),
+		}, over(theServer, sum(byServer, "fremisn:node_response_seconds:p95_5m", chosen)), decimals(2),
 			from(good, step{p.bound / 2, look}, step{p.bound, bad})),
 		oneStat(4, about{
 			id: 6, title: "Utilisation", unit: units.PercentUnit, empty: "no max_conns",
@@ -133,7 +133,7 @@ func latencyBoth(p promise) panel {
 		do:    "Probes slow: look at the machine. Requests slow alone: look at what they ask for.",
 	}, []query{
 		over("probes "+theNode, quantile("0.95", "job, instance, node", "probe_latency_seconds", probes)),
-		over("requests "+theServer, sum(byServer, "fremisn:node_response_seconds:p95_5m", chosen)+" >= 0"),
+		over("requests "+theServer, sum(byServer, "fremisn:node_response_seconds:p95_5m", chosen)),
 	}, bound(p.bound))
 }
 

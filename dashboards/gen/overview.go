@@ -53,7 +53,7 @@ min by (job, instance) (up{`+balancer+`}) * 3 - 1`),
 			shows: "What is left of the failures that the promise allows: " + percent(p.availability) + " of the requests in 30 days are served. Requests that the limiter turned away and clients that left do not count; requests that found no free node do.",
 			bad:   "Below a quarter. Below zero the promise is broken.",
 			do:    "Put off risky changes. See below which outcome and which node used it up. It looks back as far as Prometheus keeps data.",
-		}, now("{{instance}}", budgetLeft("request_errors:ratio_rate30d", "availability")), decimals(1),
+		}, now("{{instance}}", sum(byBalancer, "fremisn:error_budget:remaining_ratio", balancer)), decimals(1),
 			from(bad, step{0, poor}, step{0.25, look}, step{0.5, good})),
 		oneStat(4, about{
 			id: 5, title: "Served now", unit: units.PercentUnit, empty: "no requests",
@@ -81,10 +81,6 @@ func nodesUp() string {
 	return of("sum") + "\n  / " + of("count") + `
   * on (job, instance) group_left (up) count_values by (job, instance) ("up", ` + of("sum") + `)
   * on (job, instance) group_left (all) count_values by (job, instance) ("all", ` + of("count") + `)`
-}
-
-func budgetLeft(ratio, objective string) string {
-	return fmt.Sprintf(`1 - sum by (job, instance) (fremisn:%s{%s}) / on () group_left () (1 - fremisn:%s:objective)`, ratio, balancer, objective)
 }
 
 // outcomes of requests that are failures in the promise's sense, with a colour each.
@@ -173,7 +169,7 @@ func nodeTable(p promise) panel {
 	}, []query{
 		column("state", nodeState(server)),
 		column("share", sum(byServer, "fremisn:node_share:ratio5m", server)),
-		column("p95", sum(byServer, "fremisn:node_response_seconds:p95_5m", server)+" >= 0"),
+		column("p95", sum(byServer, "fremisn:node_response_seconds:p95_5m", server)),
 		column("errors", sum(byServer, "fremisn:node_errors:ratio_rate5m", server)),
 		column("retries", zero(byServer, server, rate(byServer, "nginx_upstream_retries_total", server))),
 		column("utilisation", utilised(server)),
@@ -219,7 +215,7 @@ func nodeLatency(p promise) panel {
 		shows: "95 % of each node's answers took at most this long, in 5 minutes, measured by NGINX. The dashed line is the bound of the promise.",
 		bad:   "One node at twice the others' or more. All of them above the line.",
 		do:    "One: click it and see whether its own work or connecting is slow. All: look at the load, in Saturation and limits.",
-	}, []query{over(theServer, sum(byServer, "fremisn:node_response_seconds:p95_5m", server)+" >= 0")},
+	}, []query{over(theServer, sum(byServer, "fremisn:node_response_seconds:p95_5m", server))},
 		colouredByNode, bound(p.bound), leadsTo("Open this node", otherNode))
 }
 
@@ -240,8 +236,8 @@ func budgetOverTime(p promise) panel {
 		bad:   "A steep fall: an outage. A steady fall that reaches zero: the promise does not fit the system.",
 		do:    "Match the fall with the marks of alerts and restarts, and with “Failed requests”.",
 	}, []query{
-		over("served"+atBalancer, budgetLeft("request_errors:ratio_rate30d", "availability")),
-		over("fast"+atBalancer, budgetLeft("request_slow:ratio_rate30d", "latency")),
+		over("served"+atBalancer, sum(byBalancer, "fremisn:error_budget:remaining_ratio", balancer)),
+		over("fast"+atBalancer, "1 - "+sum(byBalancer, "fremisn:request_slow:ratio_rate30d", balancer)+" / on () group_left () (1 - fremisn:latency:objective)"),
 	}, coloured("served", idle, "fast", unsure), bound(0), upTo(1))
 }
 

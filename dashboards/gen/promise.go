@@ -18,7 +18,7 @@ type promise struct {
 var (
 	availabilityRule = regexp.MustCompile(`record: fremisn:availability:objective\s+expr: vector\(([0-9.]+)\)`)
 	latencyRule      = regexp.MustCompile(`record: fremisn:latency:objective\s+expr: vector\(([0-9.]+)\)`)
-	boundInRules     = regexp.MustCompile(`nginx_access_request_duration_seconds_bucket\{[^}]*le="([0-9.]+)"`)
+	boundInRules     = regexp.MustCompile(`nginx_access_request_duration_seconds_bucket\{[^}]*le=~?"([0-9.]+)(?:\|[^"]*)?"`)
 )
 
 func readPromise(rules string) (promise, error) {

@@ -30,9 +30,14 @@ func saturation() *board {
 	return b
 }
 
-// groupUtilisation is all slots taken of all slots there are, as FremisnSlotsSaturated sees it.
-const groupUtilisation = `sum by (` + byGroup + `) (fremisn:node_busy_slots:mean5m{` + group + `})
-  / (sum by (` + byGroup + `) (nginx_upstream_server_max_conns{` + group + `}) > 0)`
+// groupUtilisation is all slots taken of all slots in use, as FremisnSlotsSaturated sees it.
+const groupUtilisation = `sum by (` + byGroup + `) (fremisn:node_busy_slots:mean5m{` + group + `} and on (job, instance, upstream, server) nginx_upstream_server_max_conns{` + group + `} > 0)
+  / ` + slots
+
+// slots are those of the servers in use, or of all where none is: only the backups have work then.
+const slots = `sum by (` + byGroup + `) (
+    nginx_upstream_server_max_conns{` + group + `} > 0 and on (job, instance, upstream, server) nginx_upstream_server_info{` + group + `,state="active"}
+    or on (` + byGroup + `) nginx_upstream_server_max_conns{` + group + `} > 0)`
 
 func roomVerdict() []panel {
 	return []panel{
@@ -44,10 +49,10 @@ func roomVerdict() []panel {
 		}, over(theGroup, groupUtilisation), decimals(1), from(good, step{nearlyFull / 2, look}, step{nearlyFull, bad})),
 		oneStat(5, about{
 			id: 2, title: "Slots", unit: units.Short, empty: "no max_conns",
-			shows: "How many requests the group's servers take at once (the sum of max_conns; per worker without `zone`), without those that are taken out.",
+			shows: "How many requests the group's servers take at once (the sum of max_conns; per worker without `zone`), without backups and those that are taken out.",
 			bad:   "Fewer than your clients' requests in parallel.",
 			do:    "Each node more is one slot more, as long as max_conns is 1.",
-		}, now(theGroup, `sum by (`+byGroup+`) (nginx_upstream_server_max_conns{`+group+`} and on (`+byServer+`) nginx_upstream_server_info{`+group+`,state!="down"}) > 0`),
+		}, now(theGroup, slots),
 			decimals(0), from(idle)),
 		oneStat(5, about{
 			id: 3, title: "Requests without a free node", unit: units.Short, empty: "no server in nginx.conf is known",
@@ -197,8 +202,7 @@ func droppedConnections() panel {
 }
 
 // fairShare is a server's weight of all weights in use.
-const fairShare = `sum by (` + byServer + `) (nginx_upstream_server_weight{` + group + `} and on (` + byServer + `) nginx_upstream_server_info{` + group + `,state="active"})
-  / on (` + byGroup + `) group_left () sum by (` + byGroup + `) (nginx_upstream_server_weight{` + group + `} and on (` + byServer + `) nginx_upstream_server_info{` + group + `,state="active"})`
+var fairShare = sum(byServer, "fremisn:node_fair_share:ratio", server)
 
 func share() panel {
 	return lines(12, about{
