@@ -44,6 +44,7 @@ func TestBadModules(t *testing.T) {
 		"modules: {m: {prober: http, timeout: 5}}":                                                                                                      `x.yml:1: modules.m.timeout: "5" has no unit; write 5s`,
 		"modules: {m: {prober: http, http: {valid_status_code: [200]}}}":                                                                                "did you mean valid_status_codes?",
 		"modules: {m: {prober: http}}\nprobes: [{name: p, module: m, interval: 50ms, targets: [a]}]":                                                    "x.yml:2: probes[0].interval: 50ms is too short; the shortest is 100ms",
+		"probes: [{name: p, module: n, interval: 1s, targets: [a]}]":                                                                                    `x.yml:1: probes[0].module: there is no module "n"; define it under modules:`,
 		"modules: {m: {prober: http}}\nprobes: [{name: p, module: n, interval: 1s, targets: [a]}]":                                                      `x.yml:2: probes[0].module: there is no module "n"; known are m`,
 		"modules: {m: {prober: http}}\nprobes: [{name: p, module: m, interval: 1s, targets: [a, a]}]":                                                   "x.yml:2: probes[0].targets[1]: a is targets[0] already",
 		"modules: {m: {prober: http}}\nprobes: [{name: p, module: m, interval: 1s, targets: ['http://a:x/']}]":                                          `x.yml:2: probes[0].targets[0]: "http://a:x/" is no URL; write http://HOST:PORT/`,

@@ -44,7 +44,7 @@ func (c *Config) Validate() error {
 		names[s.Name] = true
 		m, known := c.Modules[s.Module]
 		if !known {
-			return faultf(fmt.Sprintf("probes[%d].module", i), "there is no module %q; known are %s", s.Module, strings.Join(sortedKeys(c.Modules), ", "))
+			return faultf(fmt.Sprintf("probes[%d].module", i), "there is no module %q; %s", s.Module, knownModules(c.Modules))
 		}
 		for j, target := range s.Targets {
 			if err := checkTarget(m.Prober, target); err != nil {
@@ -53,6 +53,14 @@ func (c *Config) Validate() error {
 		}
 	}
 	return c.checkMetrics()
+}
+
+// knownModules is what may be meant by the name of a module that is not there.
+func knownModules[M any](modules map[string]M) string {
+	if len(modules) == 0 {
+		return "define it under modules:"
+	}
+	return "known are " + strings.Join(sortedKeys(modules), ", ")
 }
 
 // checkTarget tells what a prober could never probe.

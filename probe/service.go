@@ -88,7 +88,7 @@ func (s *Service) Reload(o Options) error {
 	}
 	for i, schedule := range o.Probes {
 		if modules[schedule.Module] == nil {
-			return faultf(fmt.Sprintf("probes[%d].module", i), "there is no module %q; known are %s", schedule.Module, strings.Join(sortedKeys(modules), ", "))
+			return faultf(fmt.Sprintf("probes[%d].module", i), "there is no module %q; %s", schedule.Module, knownModules(modules))
 		}
 	}
 	s.mu.Lock()
@@ -147,10 +147,10 @@ func (s *Service) Run(ctx context.Context) error {
 // Once probes a target now. Its error says that there is no such module; a probe that fails is a result.
 func (s *Service) Once(ctx context.Context, module, target string) (Result, error) {
 	s.mu.Lock()
-	m, known := s.modules[module], sortedKeys(s.modules)
+	m, known := s.modules[module], knownModules(s.modules)
 	s.mu.Unlock()
 	if m == nil {
-		return Result{}, fmt.Errorf("there is no module %q; known are %s", module, strings.Join(known, ", "))
+		return Result{}, fmt.Errorf("there is no module %q; %s", module, known)
 	}
 	return once(ctx, m, target).WithLog(), nil
 }
