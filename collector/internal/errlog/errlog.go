@@ -4,13 +4,12 @@
 //	request: "…", upstream: "http://ADDR/…", host: "…"
 //
 // The event is told by errno and action, not by the C library's wording, which differs (musl says "Operation timed
-// out"). What a client sent stands behind `, client: ` and never decides: neither quotes nor commas are escaped
-// there, so only what stands before it is looked at, and the one field that NGINX itself fills, upstream.
+// out"). What a client sent never decides. It stands behind `, client: `, where neither quotes nor commas are escaped,
+// and within messages about files, headers and users: so an event is told by how its message begins. The one field that is
+// read, upstream, is read only where what NGINX says is about an upstream server, for then NGINX has written one.
 package errlog
 
-import (
-	"bytes"
-)
+import "bytes"
 
 // An Entry is what one line tells. Its slices are parts of the line.
 type Entry struct {
@@ -29,8 +28,11 @@ func Parse(line []byte) (e Entry, ok bool) {
 		return Entry{}, false
 	}
 	said, fields := cutClient(withoutConnection(message))
-	e = Entry{Level: level, Event: event(said)}
-	e.Upstream = upstream(fields)
+	e.Level = level
+	var ofUpstream bool
+	if e.Event, ofUpstream = event(said); ofUpstream {
+		e.Upstream = upstream(fields)
+	}
 	return e, true
 }
 
@@ -85,22 +87,45 @@ func cutClient(message []byte) (said, fields []byte) {
 	return message, nil
 }
 
-// upstream is the address in the field that NGINX writes between request and host. Neither of these can hold a space
-// followed by more, or NGINX would have refused them; the referrer, which stands last, can hold anything.
+const field = `, upstream: "`
+
+// upstream is the address in the field that NGINX writes between request and host, of which the client has written both.
+// The first field of that name behind the end of a request line is NGINX's: a request that came as far as an upstream
+// ends at its first " HTTP/1.1". One without (HTTP/0.9) or a message without a request leaves the first of all.
 func upstream(fields []byte) []byte {
-	if i := bytes.Index(fields, []byte(`, referrer: "`)); i >= 0 {
-		fields = fields[:i]
-	}
-	_, value, found := bytes.Cut(fields, []byte(`, upstream: "`))
-	if !found {
+	from := bytes.Index(fields, []byte(field))
+	if from < 0 {
 		return nil
 	}
+	for i := from; i >= 0; {
+		if endsRequest(fields[:i]) {
+			from = i
+			break
+		}
+		next := bytes.Index(fields[i+1:], []byte(field))
+		if next < 0 {
+			break
+		}
+		i += 1 + next
+	}
+	value := fields[from+len(field):]
 	end := bytes.IndexByte(value, '"')
 	if end < 0 {
 		return nil
 	}
 	return address(value[:end])
 }
+
+// endsRequest tells whether text ends as a request line does, with ` HTTP/1.1"`.
+func endsRequest(text []byte) bool {
+	const version = ` HTTP/1.1"`
+	text, ok := bytes.CutSuffix(text, []byte(`"`))
+	n := len(text) - (len(version) - 1)
+	return ok && n >= 0 && string(text[n:n+6]) == version[:6] &&
+		isDigit(text[n+6]) && text[n+7] == '.' && isDigit(text[n+8])
+}
+
+func isDigit(c byte) bool { return c >= '0' && c <= '9' }
 
 // address is host:port, unix:path or a group's name of "http://…/…".
 func address(url []byte) []byte {
