@@ -16,7 +16,7 @@ type format struct {
 	line                 func(w *bufio.Writer, r request)
 }
 
-// A request is what a line tells: one or, every twentieth time, two attempts.
+// A request is what a line tells: one attempt or, every twentieth time, two or three.
 type request struct {
 	id                        uint64
 	path                      string
@@ -29,9 +29,9 @@ type request struct {
 }
 
 var formats = []format{
-	{"full", `$remote_addr - $remote_user [$time_local] "$request" $status $body_bytes_sent id="$request_id" rt=$request_time rl=$request_length bs=$bytes_sent lr=$limit_req_status ua="$upstream_addr" us="$upstream_status" uct="$upstream_connect_time" uht="$upstream_header_time" urt="$upstream_response_time"`, "default",
+	{"full", `$remote_addr - $remote_user [$time_local] "$request" $status $body_bytes_sent "$http_referer" "$http_user_agent" id="$request_id" rt=$request_time rl=$request_length bs=$bytes_sent lr=$limit_req_status ua="$upstream_addr" us="$upstream_status" uct="$upstream_connect_time" uht="$upstream_header_time" urt="$upstream_response_time"`, "default",
 		func(w *bufio.Writer, r request) {
-			fmt.Fprintf(w, "10.20.30.40 - - [24/Nov/2026:10:00:00 +0700] \"%s %s HTTP/1.1\" %s %d id=\"%032x\" rt=%.3f rl=%d bs=%d lr=PASSED ua=\"%s\" us=\"%s\" uct=\"%s\" uht=\"%s\" urt=\"%s\"\n",
+			fmt.Fprintf(w, "10.20.30.40 - - [24/Nov/2026:10:00:00 +0700] \"%s %s HTTP/1.1\" %s %d \"-\" \"okhttp/4.12.0\" id=\"%032x\" rt=%.3f rl=%d bs=%d lr=PASSED ua=\"%s\" us=\"%s\" uct=\"%s\" uht=\"%s\" urt=\"%s\"\n",
 				r.method, r.path, r.status, r.sent, r.id, r.time, r.length, r.sent+200, r.addresses, r.statuses, r.connect, r.header, r.response)
 		}},
 	{"incumbent", `$remote_addr - $remote_user [$time_local] "$request" $status $body_bytes_sent "$http_referer" "$http_user_agent" "$http_x_forwarded_for" upstream_addr=$upstream_addr upstream_response_time=$upstream_response_time request_time=$request_time`, "default",
@@ -67,10 +67,13 @@ func next(random *rand.Rand) request {
 	one := fmt.Sprintf("%.3f", took)
 	r.addresses, r.statuses, r.connect, r.header, r.response = nodes[first], "200", "0.000", one, one
 	r.upstreamRead = fmt.Sprint(r.sent)
-	if random.Intn(20) == 0 {
-		r.addresses = nodes[(first+1)%len(nodes)] + ", " + r.addresses
-		r.statuses, r.connect, r.header = "502, 200", "-, 0.001", "-, "+one
-		r.response, r.upstreamRead = "0.003, "+one, "0, "+r.upstreamRead
+	if random.Intn(20) == 0 { // retried once, or of five such twice
+		r.connect = "0.001"
+		for i := range 1 + random.Intn(5)/4 {
+			r.addresses = nodes[(first+1+i)%len(nodes)] + ", " + r.addresses
+			r.statuses, r.connect, r.header = "502, "+r.statuses, "-, "+r.connect, "-, "+r.header
+			r.response, r.upstreamRead = "0.003, "+r.response, "0, "+r.upstreamRead
+		}
 	}
 	return r
 }
@@ -126,9 +129,9 @@ func splitLines(path string) int {
 // series is a log that makes about a thousand series: so many servers with each outcome.
 func series(path string) error {
 	var b strings.Builder
-	for server := range 12 {
+	for server := range 9 {
 		for _, status := range []string{"200", "504"} {
-			fmt.Fprintf(&b, "10.20.30.40 - - [24/Nov/2026:10:00:00 +0700] \"GET / HTTP/1.1\" %s 100 id=\"%032x\" rt=0.100 rl=100 bs=300 lr=PASSED ua=\"127.0.1.%d:80\" us=\"%s\" uct=\"0.000\" uht=\"0.100\" urt=\"0.100\"\n",
+			fmt.Fprintf(&b, "10.20.30.40 - - [24/Nov/2026:10:00:00 +0700] \"GET / HTTP/1.1\" %s 100 \"-\" \"-\" id=\"%032x\" rt=0.100 rl=100 bs=300 lr=PASSED ua=\"127.0.1.%d:80\" us=\"%s\" uct=\"0.000\" uht=\"0.100\" urt=\"0.100\"\n",
 				status, server, server, status)
 		}
 	}

@@ -54,8 +54,8 @@ func (b *bench) probes() error {
 		return err
 	}
 	each := spent.Seconds() / (after - attempts)
-	b.row("1,000 targets at 1 s, GOMAXPROCS=1", "%.0f %% of one core · %.0f probes a second · %.1f MiB resident, histories full",
-		100*spent.Seconds()/took.Seconds(), (after-attempts)/took.Seconds(), float64(ours.resident())/(1<<20))
+	b.row("1,000 targets at 1 s, GOMAXPROCS=1", fmt.Sprintf("%.0f %% of one core", 100*spent.Seconds()/took.Seconds()), "",
+		fmt.Sprintf("%.0f probes a second; %s resident, histories full", (after-attempts)/took.Seconds(), mib(ours.resident())))
 
 	config := filepath.Join(b.dir, "blackbox.yml")
 	if err := os.WriteFile(config, []byte(modules), 0o644); err != nil {
@@ -84,6 +84,6 @@ func (b *bench) probes() error {
 		}
 	}
 	their := (theirs.cpu() - before).Seconds() / (5 * probeTargets)
-	b.row("CPU of a probe", "%.0f µs (blackbox_exporter: %.0f µs), ratio %.2f", each*1e6, their*1e6, each/their)
+	b.row("CPU of a probe ÷ blackbox_exporter's", fmt.Sprintf("%.2f ×", each/their), "", fmt.Sprintf("%.0f µs, blackbox_exporter %.0f µs", each*1e6, their*1e6))
 	return nil
 }
