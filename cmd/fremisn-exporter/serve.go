@@ -139,7 +139,7 @@ func (e *exporter) server() (*http.Server, error) {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(
 		collectors.NewGoCollector(),
-		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+		newProcessStats(),
 		versioncollector.NewCollector("fremisn_exporter"),
 		e.reloads,
 	)
