@@ -287,7 +287,7 @@ func TestLive(t *testing.T) {
 // that is there for a count of something has its explicit zero or more.
 func (s *scene) untilShown(t *testing.T, boards []board) {
 	t.Helper()
-	deadline := time.Now().Add(90 * time.Second)
+	deadline := time.Now().Add(3 * time.Minute)
 	for round := 0; ; round++ {
 		s.trouble(t, round)
 		empty, all := s.empty(t, boards)
@@ -481,7 +481,7 @@ func (s *scene) states(t *testing.T) {
 // await asks until it is so.
 func (s *scene) await(t *testing.T, so func() error) {
 	t.Helper()
-	deadline := time.Now().Add(30 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	for {
 		err := so()
 		if err == nil {

@@ -140,6 +140,17 @@ var queryTests = []queryTest{
 		want: map[string]float64{`{` + lb + `}`: 0, `{` + other + `}`: 0},
 	},
 	{
+		name: "failed requests: what an exporter has counted while it was restarted counts when it is back",
+		file: "overview.json", panel: "Failed requests", target: 2, at: "2m",
+		series: map[string]string{
+			`up{` + lb + `}`: "1x5 0 0 1x10",
+			`fremisn_exporter_log_lines_total{` + lb + `,log="l",result="parsed"}`: "1x5 stale _ 1x10",
+			`nginx_access_requests_total{` + lb + `,outcome="no_live",code="502"}`: "7x5 stale _ 9x10",
+			`nginx_access_requests_total{` + lb + `,outcome="no_live",code="500"}`: "_x8 4x10",
+		},
+		want: map[string]float64{`{` + lb + `}`: 6},
+	},
+	{
 		name: "failed requests: a counter that begins anew is no event",
 		file: "overview.json", panel: "Failed requests", target: 0, at: "2m",
 		series: map[string]string{

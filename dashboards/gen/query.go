@@ -70,12 +70,13 @@ func sum(by, metric, selector string) string {
 }
 
 // events counts what has happened since the point before, so that the bars of a panel add up to the truth. increase()
-// would not see the first event of a counter that is born with it, such as the first 502 ever; here it counts, unless
-// the exporter was not scraped before.
+// would not see the first event of a counter that is born with it, such as the first 502 ever: here it counts, unless
+// the exporter was not scraped before. What was counted over a short break of scraping counts at its end.
 func events(by, metric, selector string) string {
-	return fmt.Sprintf(
-		`clamp_min(sum by (%[1]s) (%[2]s{%[3]s}) - (sum by (%[1]s) (%[2]s{%[3]s} offset $__interval) or sum by (%[1]s) (%[2]s{%[3]s}) * 0), 0)
-  and on (job, instance) up{%[4]s} offset $__interval == 1`, by, metric, selector, balancer)
+	return fmt.Sprintf(`clamp_min(
+  sum by (%[1]s) (%[2]s{%[3]s})
+    - (sum by (%[1]s) (last_over_time(%[2]s{%[3]s}[$__rate_interval] offset $__interval)) or sum by (%[1]s) (%[2]s{%[3]s}) * 0),
+  0) and on (job, instance) max_over_time(up{%[4]s}[$__rate_interval] offset $__interval) == 1`, by, metric, selector, balancer)
 }
 
 // zero is 0 where expr is nothing: for each load balancer whose log is read, each group or each server that is known.
