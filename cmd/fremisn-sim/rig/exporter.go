@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"syscall"
 )
 
 // Exporter is the program that all this is about, as it is shipped.
@@ -32,6 +33,27 @@ func BuildExporter(dir string) (string, error) {
 // StartExporter runs the binary with a config's text, in dir, on address; "" takes a free one. Its state is in
 // dir/data, so that a second start in the same folder goes on where the first one was.
 func StartExporter(ctx context.Context, binary, dir, config, address string, args ...string) (*Exporter, error) {
+	return startExporter(ctx, nil, binary, dir, config, address, args...)
+}
+
+// StartExporterAsNobody is for what permissions decide, which are nothing to root. Who is not root stays who he is.
+// The binary must be where others may run it.
+func StartExporterAsNobody(ctx context.Context, binary, dir, config string) (*Exporter, error) {
+	const nobody = 65534
+	var user *syscall.Credential
+	if os.Getuid() == 0 {
+		user = &syscall.Credential{Uid: nobody, Gid: nobody}
+		if err := os.MkdirAll(filepath.Join(dir, "data"), 0o755); err != nil {
+			return nil, err
+		}
+		if err := os.Chown(filepath.Join(dir, "data"), nobody, nobody); err != nil {
+			return nil, err
+		}
+	}
+	return startExporter(ctx, user, binary, dir, config, "")
+}
+
+func startExporter(ctx context.Context, user *syscall.Credential, binary, dir, config, address string, args ...string) (*Exporter, error) {
 	var err error
 	if address == "" {
 		if address, err = FreeAddress("127.0.0.1"); err != nil {
@@ -43,7 +65,7 @@ func StartExporter(ctx context.Context, binary, dir, config, address string, arg
 		return nil, err
 	}
 	args = append([]string{"--config", e.Config, "--storage.path", filepath.Join(dir, "data"), "--web.listen-address", address}, args...)
-	if e.Process, err = start("fremisn-exporter", binary, args...); err != nil {
+	if e.Process, err = startAs(user, "fremisn-exporter", binary, args...); err != nil {
 		return nil, err
 	}
 	return e, e.answers(ctx, address)

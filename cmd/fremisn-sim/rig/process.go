@@ -52,9 +52,14 @@ func (o *output) String() string {
 }
 
 func start(name, binary string, args ...string) (*Process, error) {
+	return startAs(nil, name, binary, args...)
+}
+
+// startAs starts a process as another user; nil is this one.
+func startAs(user *syscall.Credential, name, binary string, args ...string) (*Process, error) {
 	p := &Process{name: name, command: exec.Command(binary, args...), output: &output{}, exited: make(chan struct{})}
 	p.command.Stdout, p.command.Stderr = p.output, p.output
-	p.command.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
+	p.command.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true, Credential: user}
 	if err := p.command.Start(); err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}

@@ -1,0 +1,389 @@
+package alerts
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/fremisn/fremisn-exporter/cmd/fremisn-sim/rig"
+	"github.com/fremisn/fremisn-exporter/cmd/fremisn-sim/sim"
+)
+
+const (
+	// factor is how much faster than in the shipped rules everything goes; see scaled.
+	factor = 40
+	// An hour, and how often Prometheus scrapes and evaluates: half a minute.
+	scaledHour     = time.Hour / factor
+	scrapeInterval = 30 * time.Second / factor
+	// patience is for slow machines; nothing waits for it in vain.
+	patience = 150 * time.Second
+)
+
+// A scenario happens to a load balancer of its own. All of them are scraped by one Prometheus with the rules that are
+// shipped: what happens to one must not be seen in another.
+type scenario struct {
+	name     string
+	topology func(*rig.Mission)
+	before   func(t *testing.T, b *balancer) // NGINX runs, the exporter does not yet
+	happens  func(t *testing.T, b *balancer)
+	clients  int      // at once; 1 where 0
+	fires    []string // all of these
+	may      []string // consequences that are true, and come if the test goes on for long enough; nothing else
+	says     string   // in the description of the first
+}
+
+var scenarios = []scenario{
+	{name: "healthy"},
+	{
+		name: "node-down", happens: func(_ *testing.T, b *balancer) { b.nodes[2].Refuse() },
+		fires: []string{"NodeDown", "CapacityDegraded"}, says: "by: connect (",
+	},
+	{
+		name: "all-down", happens: func(_ *testing.T, b *balancer) {
+			for _, n := range b.nodes {
+				n.Refuse()
+			}
+		},
+		fires: []string{"AllNodesDown", "NodeDown", "AvailabilityBudgetBurn"}, may: []string{"NoLiveUpstreams"},
+	},
+	{
+		name: "gray-failure", happens: func(_ *testing.T, b *balancer) { b.nodes[1].Set(sim.Fault{Kind: "fail", Path: "/v1/face"}) },
+		fires: []string{"NodeGrayFailing", "AvailabilityBudgetBurn"}, says: "slave-1",
+	},
+	{
+		name: "saturation", clients: 8, happens: func(_ *testing.T, b *balancer) {
+			for _, n := range b.nodes {
+				n.Set(sim.Fault{Kind: "slow", Delay: 300 * time.Millisecond, Path: "/v1/face"})
+			}
+		},
+		fires: []string{"NoLiveUpstreams", "SlotsSaturated", "AvailabilityBudgetBurn"}, says: "saturated, all slots are taken (max_conns). No probe of a node fails.",
+	},
+	{
+		name: "poison-request", happens: func(t *testing.T, b *balancer) {
+			for _, n := range b.nodes {
+				n.Set(sim.Fault{Kind: "reset", Path: "/v1/face/poison"})
+			}
+			if code := b.ask(t.Context(), http.MethodGet, "/v1/face/poison"); code != http.StatusBadGateway {
+				t.Errorf("the poison request got %d", code)
+			}
+		},
+		fires: []string{"NoLiveUpstreams", "AvailabilityBudgetBurn"}, says: "NGINX has disabled 3 server(s) after failed requests (max_fails, fail_timeout); any others were full. No probe of a node fails.",
+	},
+	{
+		name: "rate-limiting", topology: func(m *rig.Mission) { m.Rate, m.Burst = "3r/s", 1 },
+		fires: []string{"RateLimitingHigh"},
+	},
+	{
+		name: "licence-at-97-percent", happens: func(_ *testing.T, b *balancer) {
+			b.nodes[0].SetUsage(sim.Usage{CurrentEnrollment: 970, MaximumEnrollment: 1000})
+		},
+		fires: []string{"LicenceQuotaHigh"}, says: "97% of the quota enrollment",
+	},
+	{
+		name: "log-unreadable", before: func(t *testing.T, b *balancer) {
+			if err := os.Chmod(filepath.Join(b.dir, "access.log"), 0); err != nil {
+				t.Fatal(err)
+			}
+		},
+		fires: []string{"LogPipelineStalled", "CollectorFailing"},
+	},
+	{
+		name: "nginx-down", happens: func(_ *testing.T, b *balancer) { b.nginx.Stop() },
+		fires: []string{"LoadBalancerDown"},
+	},
+	{
+		name: "exporter-killed", happens: func(_ *testing.T, b *balancer) { b.exporter.Kill() },
+		fires: []string{"ExporterDown"},
+	},
+}
+
+// A balancer is NGINX with three nodes, clients and an exporter.
+type balancer struct {
+	dir      string
+	listen   string
+	nodes    []*sim.Node
+	nginx    *rig.Nginx
+	exporter *rig.Exporter
+	client   *http.Client
+}
+
+func TestScenarios(t *testing.T) {
+	shared := t.TempDir()
+	if err := os.Chmod(filepath.Dir(shared), 0o755); err != nil { // one exporter runs as nobody
+		t.Fatal(err)
+	}
+	binary, err := rig.BuildExporter(shared)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	var clients sync.WaitGroup
+	defer clients.Wait()
+	defer stop()
+	balancers := map[string]*balancer{}
+	for _, s := range scenarios {
+		b := newBalancer(t, s, binary)
+		balancers[s.name] = b
+		for range max(s.clients, 1) {
+			clients.Go(func() { b.traffic(ctx) })
+		}
+	}
+	prometheus := startPrometheus(t, balancers)
+	const beforehand = 12 // scrapes
+	for _, s := range scenarios {
+		balancers[s.name].awaitScrapes(t, prometheus, beforehand)
+	}
+	begin := time.Now()
+	firedSince := func(instance string) map[string]bool {
+		return alertsOf(t, prometheus, fmt.Sprintf(`count_over_time(ALERTS{alertstate="firing",instance=%q}[%dms])`, instance, time.Since(begin).Milliseconds()))
+	}
+	for _, s := range scenarios {
+		if s.happens != nil {
+			s.happens(t, balancers[s.name])
+		}
+	}
+	said := map[string]map[string]string{} // by instance and alert, the descriptions
+	await(t, func() (bool, string) {
+		listen(t, prometheus, said)
+		for _, s := range scenarios {
+			if why := s.lacks(said[balancers[s.name].exporter.Address]); why != "" {
+				return false, s.name + ": " + why
+			}
+		}
+		return true, ""
+	})
+	// An hour, in which all is well with one and nothing else happens to any.
+	balancers["healthy"].awaitScrapes(t, prometheus, beforehand+int(scaledHour/scrapeInterval))
+	for _, s := range scenarios {
+		for name := range firedSince(balancers[s.name].exporter.Address) {
+			if short := strings.TrimPrefix(name, "Fremisn"); !slices.Contains(s.fires, short) && !slices.Contains(s.may, short) {
+				t.Errorf("%s: %s fired, too", s.name, name)
+			}
+		}
+	}
+	if others := firedSince(""); !maps.Equal(others, map[string]bool{"FremisnWatchdog": true}) {
+		t.Errorf("of no load balancer: %v", others)
+	}
+	if t.Failed() {
+		for name, b := range balancers {
+			t.Logf("%s: %s\n%s", name, b.exporter.Address, b.exporter.Output())
+		}
+	}
+}
+
+func newBalancer(t *testing.T, s scenario, binary string) *balancer {
+	t.Helper()
+	b := &balancer{dir: filepath.Join(t.TempDir(), s.name), client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 10}, Timeout: 10 * time.Second}}
+	if err := os.Mkdir(b.dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	mission := rig.Mission{Rate: "1000r/s", Burst: 1000, Formats: []rig.Format{{Name: "access", Format: rig.FullFormat}}}
+	for _, name := range []string{"master", "slave-1", "slave-2"} {
+		node, err := sim.Start(name, "127.0.0.1:0", sim.Latency{Base: 5 * time.Millisecond, Spread: 20 * time.Millisecond})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(node.Close)
+		b.nodes, mission.Nodes = append(b.nodes, node), append(mission.Nodes, node.Address)
+	}
+	for _, address := range []*string{&mission.Listen, &mission.Status} {
+		var err error
+		if *address, err = rig.FreeAddress("127.0.0.1"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b.listen = mission.Listen
+	if s.topology != nil {
+		s.topology(&mission)
+	}
+	if err := rig.WritePages(b.dir); err != nil {
+		t.Fatal(err)
+	}
+	var err error
+	if b.nginx, err = rig.StartNginx(t.Context(), b.dir, mission.Conf(), mission.Listen, mission.Status); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { b.nginx.Stop() })
+	start := func() (*rig.Exporter, error) { return rig.StartExporter(t.Context(), binary, b.dir, b.config(), "") }
+	if s.before != nil {
+		s.before(t, b)
+		start = func() (*rig.Exporter, error) {
+			return rig.StartExporterAsNobody(t.Context(), binary, b.dir, b.config())
+		}
+	}
+	if b.exporter, err = start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { b.exporter.Stop() })
+	return b
+}
+
+func (b *balancer) config() string {
+	var health, quota, nodes []string
+	for _, node := range b.nodes {
+		health = append(health, "http://"+node.Address+"/v1/healthcheck")
+		quota = append(quota, "http://"+node.Address+"/v1/get-limit-usage")
+		nodes = append(nodes, fmt.Sprintf("  - {name: %s, address: \"%s\"}", node.Name, node.Address))
+	}
+	return fmt.Sprintf(`nginx: {config: %s}
+nodes:
+%s
+modules:
+  healthcheck: {prober: http, timeout: 5s, http: {preferred_ip_protocol: ip4}}
+  licence:
+    prober: http
+    timeout: 5s
+    http:
+      preferred_ip_protocol: ip4
+      metrics:
+        - {name: fremisn_license_used, path: current_enrollment, labels: {quota: enrollment}, help: Enrollments used.}
+        - {name: fremisn_license_limit, path: maximum_enrollment, labels: {quota: enrollment}, help: Enrollments allowed.}
+probes:
+  - {name: health, module: healthcheck, interval: 500ms, targets: ["%s"]}
+  - {name: licence, module: licence, interval: 2s, targets: ["%s"]}
+`, b.nginx.Conf, strings.Join(nodes, "\n"), strings.Join(health, `", "`), strings.Join(quota, `", "`))
+}
+
+// traffic is one client, who waits for an answer and a little before he asks again.
+func (b *balancer) traffic(ctx context.Context) {
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			b.ask(ctx, http.MethodPost, "/v1/face/recognition")
+		}
+	}
+}
+
+// ask gives the status, 0 without.
+func (b *balancer) ask(ctx context.Context, method, path string) int {
+	request, err := http.NewRequestWithContext(ctx, method, "http://"+b.listen+path, strings.NewReader(`{"image":"AAAA"}`))
+	if err != nil {
+		return 0
+	}
+	response, err := b.client.Do(request)
+	if err != nil {
+		return 0 // NGINX is down, or the test is over
+	}
+	defer response.Body.Close()
+	io.Copy(io.Discard, response.Body)
+	return response.StatusCode
+}
+
+func startPrometheus(t *testing.T, balancers map[string]*balancer) *rig.Prometheus {
+	t.Helper()
+	dir := t.TempDir()
+	for _, file := range ruleFiles(t) {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, file), []byte(scaled(string(text), factor)), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var targets []string
+	for _, b := range balancers {
+		targets = append(targets, b.exporter.Address)
+	}
+	config := fmt.Sprintf("global: {scrape_interval: %[1]s, scrape_timeout: %[1]s, evaluation_interval: %[1]s}\nrule_files: [%[2]q]\nscrape_configs:\n  - job_name: fremisn-exporter\n    static_configs: [{targets: [%[3]q]}]\n",
+		fmt.Sprintf("%dms", scrapeInterval.Milliseconds()), filepath.Join(dir, "*.rules.yml"), strings.Join(targets, `", "`))
+	config = strings.ReplaceAll(config, `\"`, `"`)
+	prometheus, err := rig.StartPrometheus(t.Context(), dir, config, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { prometheus.Stop() })
+	return prometheus
+}
+
+// awaitScrapes waits until the load balancer has been scraped n times.
+func (b *balancer) awaitScrapes(t *testing.T, prometheus *rig.Prometheus, n int) {
+	t.Helper()
+	await(t, func() (bool, string) {
+		samples, err := prometheus.Query(fmt.Sprintf(`count_over_time(up{instance=%q}[1h])`, b.exporter.Address))
+		if err != nil {
+			return false, err.Error()
+		}
+		return len(samples) == 1 && samples[0].Value >= float64(n), fmt.Sprintf("%d scrapes are too few: %v", n, samples)
+	})
+}
+
+func await(t *testing.T, is func() (bool, string)) {
+	t.Helper()
+	deadline := time.Now().Add(patience)
+	for {
+		ok, why := is()
+		if ok {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatal(why)
+		}
+		time.Sleep(250 * time.Millisecond)
+	}
+}
+
+func alertsOf(t *testing.T, prometheus *rig.Prometheus, query string) map[string]bool {
+	t.Helper()
+	samples, err := prometheus.Query(query)
+	if err != nil {
+		t.Fatal(err)
+	}
+	names := map[string]bool{}
+	for _, s := range samples {
+		names[s.Labels["alertname"]] = true
+	}
+	return names
+}
+
+// listen adds what the alerts that fire now say.
+func listen(t *testing.T, prometheus *rig.Prometheus, said map[string]map[string]string) {
+	t.Helper()
+	var answer struct {
+		Data struct {
+			Alerts []struct {
+				Labels, Annotations map[string]string
+				State               string
+			}
+		}
+	}
+	if err := prometheus.Get("/api/v1/alerts", &answer); err != nil {
+		t.Fatal(err)
+	}
+	for _, a := range answer.Data.Alerts {
+		if a.State == "firing" {
+			instance := a.Labels["instance"]
+			if said[instance] == nil {
+				said[instance] = map[string]string{}
+			}
+			said[instance][a.Labels["alertname"]] += a.Annotations["description"] + "\n"
+		}
+	}
+}
+
+// lacks tells what has not been heard yet; "" where nothing lacks.
+func (s scenario) lacks(said map[string]string) string {
+	for i, name := range s.fires {
+		text, fires := said["Fremisn"+name]
+		if !fires {
+			return fmt.Sprintf("Fremisn%s does not fire, only %v", name, slices.Sorted(maps.Keys(said)))
+		}
+		if i == 0 && !strings.Contains(text, s.says) {
+			return fmt.Sprintf("Fremisn%s never says %q but\n%s", name, s.says, text)
+		}
+	}
+	return ""
+}
