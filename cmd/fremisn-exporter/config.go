@@ -18,7 +18,7 @@ import (
 const defaultNginxConf = "/etc/nginx/nginx.conf"
 
 // maxConfig bounds a config file, bytes.
-const maxConfig = 4 << 20
+const maxConfig = 1 << 20
 
 // A fileConfig is the config file; each section belongs to the package that acts on it.
 type fileConfig struct {
@@ -61,6 +61,8 @@ func readConfig(file string) ([]byte, error) {
 		return nil, fmt.Errorf("%s: there is no such file; correct --config", file)
 	case err == nil && info.IsDir():
 		return nil, fmt.Errorf("%s: this is a folder; --config takes a file", file)
+	case err == nil && !info.Mode().IsRegular():
+		return nil, fmt.Errorf("%s: this is no regular file (%s); --config takes a file that a reload can read again", file, info.Mode().Type())
 	case err == nil && info.Size() > maxConfig:
 		return nil, fmt.Errorf("%s: the file has more than %d MiB; is it the right one?", file, maxConfig>>20)
 	}

@@ -3,6 +3,7 @@ package strictyaml
 import (
 	"errors"
 	"fmt"
+	"io"
 	"reflect"
 	"regexp"
 	"strconv"
@@ -142,13 +143,16 @@ func (d *Document) parse(data []byte) (*yaml.Node, *Error) {
 	decoder := yaml.NewDecoder(strings.NewReader(string(data)))
 	err := decoder.Decode(&document)
 	switch {
-	case err != nil && err.Error() == "EOF", err == nil && isEmpty(&document):
+	case errors.Is(err, io.EOF), err == nil && isEmpty(&document):
 		return nil, &Error{File: d.file, Msg: "the file is empty; it needs at least one of the sections nginx, nodes, modules, probes"}
 	case err != nil:
 		return nil, d.syntax(data, err)
 	}
-	if err := decoder.Decode(new(yaml.Node)); err == nil {
+	switch err := decoder.Decode(new(yaml.Node)); {
+	case err == nil:
 		return nil, &Error{File: d.file, Msg: "the file holds several documents; remove the line --- between them and all but one"}
+	case !errors.Is(err, io.EOF):
+		return nil, d.syntax(data, err)
 	}
 	return document.Content[0], nil
 }
