@@ -1,6 +1,7 @@
 package collector
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"net"
@@ -83,50 +84,48 @@ func (c *Config) SetDefaults() {
 
 // Validate checks what can be told without looking at the system.
 func (c *Config) Validate() error {
+	var faults []error
+	fault := func(field, format string, args ...any) { faults = append(faults, faultf(field, format, args...)) }
 	if c.MaxSeries <= 0 {
-		return faultf("max_series", "%d series hold nothing; write a number above zero such as %d", c.MaxSeries, defaultMaxSeries)
+		fault("max_series", "%d series hold nothing; write a number above zero such as %d", c.MaxSeries, defaultMaxSeries)
 	}
 	if len(c.LatencyBuckets) == 0 {
-		return faultf("latency_buckets", "the list is empty; remove the key to have the default")
+		fault("latency_buckets", "the list is empty; remove the key to have the default")
 	}
 	for i, bound := range c.LatencyBuckets {
 		switch {
 		case math.IsNaN(bound) || math.IsInf(bound, 0) || bound <= 0:
-			return faultf(fmt.Sprintf("latency_buckets[%d]", i), "%g is no bound; write seconds above zero", bound)
+			fault(fmt.Sprintf("latency_buckets[%d]", i), "%g is no bound; write seconds above zero", bound)
 		case i > 0 && bound <= c.LatencyBuckets[i-1]:
-			return faultf(fmt.Sprintf("latency_buckets[%d]", i), "%g does not rise above %g before it; sort the bounds", bound, c.LatencyBuckets[i-1])
+			fault(fmt.Sprintf("latency_buckets[%d]", i), "%g does not rise above %g before it; sort the bounds", bound, c.LatencyBuckets[i-1])
 		}
 	}
-	return c.validateNames()
+	c.validateNames(fault)
+	return errors.Join(faults...)
 }
 
-func (c *Config) validateNames() error {
+func (c *Config) validateNames(fault func(field, format string, args ...any)) {
 	seen := map[string]string{}
-	claim := func(field, name string) error {
+	claim := func(field, name string) {
 		if first, taken := seen[name]; taken {
-			return faultf(field, "the log %q has its name from nginx.%s already; give one of the two another name: (the label log)", name, first)
+			fault(field, "the log %q has its name from nginx.%s already; give one of the two another name: (the label log)", name, first)
+			return
 		}
 		seen[name] = field
-		return nil
 	}
 	for i, log := range c.AccessLogs {
-		if err := claim(fmt.Sprintf("access_logs[%d]", i), log.Name); err != nil {
-			return err
-		}
+		claim(fmt.Sprintf("access_logs[%d]", i), log.Name)
 	}
 	for i, log := range c.ErrorLogs {
-		if err := claim(fmt.Sprintf("error_logs[%d]", i), log.Name); err != nil {
-			return err
-		}
+		claim(fmt.Sprintf("error_logs[%d]", i), log.Name)
 	}
 	urls := map[string]bool{}
 	for i, page := range c.Status {
 		if urls[page.URL] {
-			return faultf(fmt.Sprintf("status[%d].url", i), "%q stands twice; keep one", page.URL)
+			fault(fmt.Sprintf("status[%d].url", i), "%q stands twice; keep one", page.URL)
 		}
 		urls[page.URL] = true
 	}
-	return nil
 }
 
 // SetDefaults gives a page two seconds.
@@ -275,16 +274,17 @@ func validateAddress(address string) error {
 // ValidateNodes checks that no two nodes have one name or one address.
 func ValidateNodes(nodes []Node) error {
 	names, addresses := map[string]bool{}, map[string]string{}
+	var faults []error
 	for i, n := range nodes {
 		if names[n.Name] {
-			return faultf(fmt.Sprintf("nodes[%d].name", i), "two nodes have the name %q; give each its own", n.Name)
+			faults = append(faults, faultf(fmt.Sprintf("nodes[%d].name", i), "two nodes have the name %q; give each its own", n.Name))
 		}
 		names[n.Name] = true
 		key := strings.ToLower(n.Address)
 		if first, taken := addresses[key]; taken {
-			return faultf(fmt.Sprintf("nodes[%d].address", i), "%q is the address of node %q already", n.Address, first)
+			faults = append(faults, faultf(fmt.Sprintf("nodes[%d].address", i), "%q is the address of node %q already", n.Address, first))
 		}
 		addresses[key] = n.Name
 	}
-	return nil
+	return errors.Join(faults...)
 }

@@ -1,6 +1,7 @@
 package collector
 
 import (
+	"errors"
 	"fmt"
 	"path/filepath"
 	"regexp"
@@ -74,10 +75,11 @@ func NewPlan(file string, c Config, nodes []Node, conf *nginxconf.Config) (*Plan
 	for _, page := range c.Status {
 		p.Status = append(p.Status, StatusPlan{page, file})
 	}
+	var faults []error
 	for i, log := range c.AccessLogs {
 		planned, err := planAccessLog(file, log, conf)
 		if err != nil {
-			return nil, faultf(fmt.Sprintf("nginx.access_logs[%d].format", i), "%s", err)
+			faults = append(faults, faultf(fmt.Sprintf("nginx.access_logs[%d].format", i), "%s", err))
 		}
 		p.AccessLogs = append(p.AccessLogs, planned)
 	}
@@ -85,6 +87,9 @@ func NewPlan(file string, c Config, nodes []Node, conf *nginxconf.Config) (*Plan
 		p.ErrorLogs = append(p.ErrorLogs, LogPlan{
 			Name: log.Name, Path: fromFolder(file, log.Path), Syslog: log.Syslog, FromStart: log.Start == "beginning", From: file,
 		})
+	}
+	if len(faults) > 0 {
+		return nil, errors.Join(faults...)
 	}
 	if conf != nil {
 		p.fill(c)

@@ -1,6 +1,7 @@
 package probe
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"net/url"
@@ -16,6 +17,8 @@ func (s *Schedule) Validate() error {
 	switch {
 	case s.Name == "":
 		return faultf("name", "a probe needs a name, the label probe=")
+	case s.Module == "":
+		return faultf("module", "a probe needs a module; name one of those in modules:")
 	case s.Interval <= 0:
 		return faultf("interval", "a probe needs an interval above zero; write for example 5s")
 	case s.Interval < 100*time.Millisecond:
@@ -37,22 +40,28 @@ func (s *Schedule) Validate() error {
 // Validate checks the sections against each other.
 func (c *Config) Validate() error {
 	names := map[string]bool{}
+	var faults []error
+	fault := func(field, format string, args ...any) { faults = append(faults, faultf(field, format, args...)) }
 	for i, s := range c.Probes {
 		if names[s.Name] {
-			return faultf(fmt.Sprintf("probes[%d].name", i), "two probes have the name %q; give each its own", s.Name)
+			fault(fmt.Sprintf("probes[%d].name", i), "two probes have the name %q; give each its own", s.Name)
 		}
 		names[s.Name] = true
 		m, known := c.Modules[s.Module]
 		if !known {
-			return faultf(fmt.Sprintf("probes[%d].module", i), "there is no module %q; %s", s.Module, knownModules(c.Modules))
+			fault(fmt.Sprintf("probes[%d].module", i), "there is no module %q; %s", s.Module, knownModules(c.Modules))
+			continue
 		}
 		for j, target := range s.Targets {
 			if err := checkTarget(m.Prober, target); err != nil {
-				return faultf(fmt.Sprintf("probes[%d].targets[%d]", i, j), "%s", err)
+				fault(fmt.Sprintf("probes[%d].targets[%d]", i, j), "%s", err)
 			}
 		}
 	}
-	return c.checkMetrics()
+	if err := c.checkMetrics(); err != nil {
+		faults = append(faults, err)
+	}
+	return errors.Join(faults...)
 }
 
 // knownModules is what may be meant by the name of a module that is not there.
@@ -67,12 +76,16 @@ func knownModules[M any](modules map[string]M) string {
 func checkTarget(prober, target string) error {
 	switch prober {
 	case "http", "grpc":
+		if scheme, _, has := strings.Cut(target, "://"); has && !strings.EqualFold(scheme, "http") && !strings.EqualFold(scheme, "https") {
+			return fmt.Errorf("%q has the scheme %q; write http://… or https://…", MaskURL(target), scheme)
+		}
 		u, err := url.Parse(withScheme(target))
 		if err != nil || u.Hostname() == "" || strings.Contains(u.Host, ":") && u.Port() != "" && !isPort(u.Port()) {
 			return fmt.Errorf("%q is no URL; write http://HOST:PORT/", MaskURL(target))
 		}
 	case "tcp":
-		if host, port, err := net.SplitHostPort(target); err != nil || host == "" || port == "" {
+		host, port, err := net.SplitHostPort(target)
+		if number := strings.Trim(port, "0123456789") == ""; err != nil || host == "" || number && !isPort(port) {
 			return fmt.Errorf("%q is not HOST:PORT", MaskURL(target))
 		}
 	default:

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -41,7 +42,34 @@ var badConfigs = map[string]string{
 	"bad_start":              `DIR/bad_start.yml:4: nginx.access_logs[0].start: "middle" is no place to start; write end or beginning`,
 	"bad_allow":              `DIR/bad_allow.yml:2: on_demand.allow: "everybody" is neither configured nor any; write one of these, or a list of expressions such as ["http://10\\.0\\.0\\..*"]`,
 	"buckets_do_not_rise":    "DIR/buckets_do_not_rise.yml:2: nginx.latency_buckets[2]: 0.5 does not rise above 0.5 before it; sort the bounds",
-	"no_yaml":                "DIR/no_yaml.yml:1: not YAML: did not find expected node content",
+	"bad_target_scheme":      `DIR/bad_target_scheme.yml:3: probes[0].targets[0]: "ftp://127.0.0.1/" has the scheme "ftp"; write http://… or https://…`,
+	"bad_target_url": `DIR/bad_target_url.yml:3: probes[0].targets[0]: "http://127.0.0.1:99999/" is no URL; write http://HOST:PORT/
+DIR/bad_target_url.yml:3: probes[0].targets[1]: "http://" is no URL; write http://HOST:PORT/`,
+	"bad_target_port": `DIR/bad_target_port.yml:3: probes[0].targets[0]: "127.0.0.1:0" is not HOST:PORT
+DIR/bad_target_port.yml:3: probes[0].targets[1]: "127.0.0.1" is not HOST:PORT`,
+	"no_modules": `DIR/no_modules.yml:2: probes[0].module: there is no module "alive"; define it under modules:`,
+	"no_module": `DIR/no_module.yml:3: probes[0].module: a probe needs a module; name one of those in modules:
+DIR/no_module.yml:4: probes[1].module: a probe needs a module; name one of those in modules:`,
+	"merge_of_no_mapping": `DIR/merge_of_no_mapping.yml:3: probes[0].<<: "5" stands where an alias of keys with values should, such as *defaults`,
+	"nothing_but_keys":    `DIR/nothing_but_keys.yml: the file is empty; it needs at least one of the sections nginx, nodes, modules, probes`,
+	"two_documents":       "DIR/two_documents.yml: the file holds several documents; remove the line --- between them and all but one",
+	"garbage_behind_end":  `DIR/garbage_behind_end.yml:2: not YAML: did not find expected <document start>`,
+	"no_utf8":             `DIR/no_utf8.yml:2: not YAML: invalid trailing UTF-8 octet`,
+	"nul_byte":            `DIR/nul_byte.yml:2: not YAML: control characters are not allowed`,
+	"unknown_anchor":      `DIR/unknown_anchor.yml:2: not YAML: unknown anchor 'all' referenced`,
+	"unknown_formats": `DIR/unknown_formats.yml:3: nginx.access_logs[0].format: "mian" is the name of a log_format, and there is no nginx.config to find it in; give nginx.config, or the log_format itself
+DIR/unknown_formats.yml:4: nginx.access_logs[1].format: at byte 8 of the log_format: the variable "${request" is not closed; write ${request}`,
+	"wrong_kinds": `DIR/wrong_kinds.yml:1: nginx: a list stands where keys with values should
+DIR/wrong_kinds.yml:2: nodes: a mapping stands where a list should; begin each element with a dash
+DIR/wrong_kinds.yml:3: modules: "5" stands where keys with values should
+DIR/wrong_kinds.yml:5: probes: a mapping stands where a list should; begin each element with a dash`,
+	"number_as_text": `DIR/number_as_text.yml:1: nginx.max_series: "100" is not a whole number
+DIR/number_as_text.yml:3: nodes[0].name: a list stands where a text should`,
+	"several_faults": `DIR/several_faults.yml:1: nginx.max_series: 0 series hold nothing; write a number above zero such as 10000
+DIR/several_faults.yml:1: nginx.latency_buckets[0]: 0 is no bound; write seconds above zero
+DIR/several_faults.yml:5: probe: there is no such key; did you mean probes?`,
+	"nests_deep": `DIR/nests_deep.yml:1: nodes[0]: a list stands where keys with values should`,
+	"no_yaml":    "DIR/no_yaml.yml:1: not YAML: did not find expected node content",
 }
 
 func TestBadConfigs(t *testing.T) {
@@ -66,6 +94,39 @@ func TestBadConfigs(t *testing.T) {
 			}
 		})
 	}
+}
+
+// What is no file that can be read as a whole, and again at a reload, is refused without reading, or waiting for, it.
+func TestNoRegularConfigFile(t *testing.T) {
+	dir := t.TempDir()
+	path := func(name string) string { return filepath.Join(dir, name) }
+	if err := errorsOf(syscall.Mkfifo(path("fifo"), 0o644), os.Symlink("/dev/zero", path("device")), os.Symlink("loop", path("loop")),
+		os.WriteFile(path("large"), bytes.Repeat([]byte("# a comment\n"), maxConfig/12+1), 0o644)); err != nil {
+		t.Fatal(err)
+	}
+	for file, want := range map[string]string{
+		dir:                ": this is a folder; --config takes a file",
+		path("fifo"):       ": this is no regular file (p---------); --config takes a file that a reload can read again",
+		path("device"):     ": this is no regular file (Dc---------); --config takes a file that a reload can read again",
+		path("loop"):       ": cannot be read: too many levels of symbolic links",
+		path("large"):      ": the file has more than 1 MiB; is it the right one?",
+		path("large/x"):    ": cannot be read: not a directory",
+		path("no-such-at"): ": there is no such file; correct --config",
+	} {
+		var stdout, stderr bytes.Buffer
+		code := run(context.Background(), []string{"--config", file, "--log.level", "error"}, &stdout, &stderr)
+		if code != exitUsage || stderr.String() != file+want+"\n" {
+			t.Errorf("exit code %d, %swant %s%s", code, &stderr, file, want)
+		}
+	}
+	asNobody(t, func() {
+		closed := path("closed")
+		os.Chmod(dir, 0o777)
+		os.WriteFile(closed, []byte("nodes: []\n"), 0)
+		if _, err := readConfig(closed); err == nil || err.Error() != closed+": cannot be read: permission denied" {
+			t.Errorf("one that may not be read: %v", err)
+		}
+	})
 }
 
 func TestNoConfigFile(t *testing.T) {

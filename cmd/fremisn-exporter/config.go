@@ -150,13 +150,21 @@ func nginxConfFault(path string, err error) string {
 	return err.Error()
 }
 
-// fault gives an error that knows its key the line of that key.
+// fault gives errors that know their keys the lines of these.
 func fault(document *strictyaml.Document, err error) error {
-	var about interface{ YAMLField() string }
-	if errors.As(err, &about) {
-		return document.Fault(about.YAMLField(), err.Error())
+	faults := []error{err}
+	if several, ok := err.(interface{ Unwrap() []error }); ok {
+		faults = several.Unwrap()
 	}
-	return err
+	var placed strictyaml.Errors
+	for _, err := range faults {
+		var about interface{ YAMLField() string }
+		if !errors.As(err, &about) {
+			return err
+		}
+		placed = append(placed, document.Fault(about.YAMLField(), err.Error()))
+	}
+	return placed
 }
 
 // upstreamModule is the module that probes what nginx.conf names.

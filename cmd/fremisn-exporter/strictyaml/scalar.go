@@ -1,6 +1,7 @@
 package strictyaml
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -9,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/prometheus/common/model"
 	"go.yaml.in/yaml/v3"
@@ -126,6 +128,24 @@ func join(path, field string) string {
 	return path + "." + field
 }
 
+var unknownAnchor = regexp.MustCompile(`unknown anchor '(.*)' referenced`)
+
+// badByte is the line with the first byte that YAML does not take, 0 where there is none; the library names none.
+func badByte(data []byte) int {
+	line := 1
+	for len(data) > 0 {
+		r, size := utf8.DecodeRune(data)
+		switch {
+		case r == '\n':
+			line++
+		case r == utf8.RuneError && size == 1, r < ' ' && r != '\t' && r != '\r', r == 0x7f:
+			return line
+		}
+		data = data[size:]
+	}
+	return 0
+}
+
 var lineInYAMLError = regexp.MustCompile(`^(?:yaml: )?(?:unmarshal errors:\s*)?line (\d+): `)
 
 // plain is a YAML library's error without its own preamble.
@@ -158,7 +178,20 @@ func (d *Document) parse(data []byte) (*yaml.Node, *Error) {
 }
 
 func isEmpty(document *yaml.Node) bool {
-	return len(document.Content) == 0 || isNull(document.Content[0])
+	return len(document.Content) == 0 || isNull(document.Content[0]) || allNull(document.Content[0])
+}
+
+// allNull tells a file whose keys all stand without values.
+func allNull(root *yaml.Node) bool {
+	if root.Kind != yaml.MappingNode {
+		return false
+	}
+	for i := 1; i < len(root.Content); i += 2 {
+		if !isNull(root.Content[i]) {
+			return false
+		}
+	}
+	return true
 }
 
 // syntax makes a YAML syntax error point at the line a person must change. The library names the line before a
@@ -170,7 +203,10 @@ func (d *Document) syntax(data []byte, err error) *Error {
 			return &Error{File: d.file, Line: i + 1, Msg: "a tab in the indentation; YAML takes spaces alone"}
 		}
 	}
-	line := 0
+	line := badByte(data)
+	if m := unknownAnchor.FindStringSubmatch(err.Error()); m != nil {
+		line = 1 + strings.Count(string(data[:max(0, bytes.Index(data, []byte("*"+m[1])))]), "\n")
+	}
 	if m := lineInYAMLError.FindStringSubmatch(err.Error()); m != nil {
 		line, _ = strconv.Atoi(m[1])
 	}

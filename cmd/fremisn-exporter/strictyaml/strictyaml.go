@@ -1,6 +1,7 @@
 // Package strictyaml reads YAML into Go types and takes nothing on trust: a key that is unknown or stands twice, a
 // value of the wrong kind or a duration without its unit is an error that names file, line and key, and says what
-// would be right. All errors of a file are told at once.
+// would be right. All faults of a file are told at once, but for those between values that are faulty themselves: two
+// probes of one name can be told when both could be read.
 //
 // Types may have SetDefaults(), called before their keys are read, and Validate() error, called after them, inner
 // values first. A Validate error with a method YAMLField() string names the field below the value that it is about,
@@ -36,13 +37,20 @@ func (e *Error) Error() string {
 	return where + ": " + e.Msg
 }
 
+// mostTold is how many faults are told of a file; one that is no config at all has thousands.
+const mostTold = 20
+
 // Errors are all faults of a file, in the order of their lines.
 type Errors []*Error
 
 func (e Errors) Error() string {
-	lines := make([]string, len(e))
+	var lines []string
 	for i, err := range e {
-		lines[i] = err.Error()
+		if i == mostTold && len(e) > mostTold+1 {
+			lines = append(lines, fmt.Sprintf("and %d more", len(e)-mostTold))
+			break
+		}
+		lines = append(lines, err.Error())
 	}
 	return strings.Join(lines, "\n")
 }
@@ -191,7 +199,7 @@ func (d *Document) structure(node *yaml.Node, v reflect.Value, path string) {
 	if !d.wants(node, yaml.MappingNode, path) {
 		return
 	}
-	fields := fieldsOf(v.Type())
+	fields, before := fieldsOf(v.Type()), len(d.errs)
 	d.eachKey(node, path, func(key, value *yaml.Node) {
 		at := join(path, key.Value)
 		if f, known := fields.byName[key.Value]; known {
@@ -206,6 +214,9 @@ func (d *Document) structure(node *yaml.Node, v reflect.Value, path string) {
 		d.unknown(key, at, fields)
 	})
 	for _, inline := range fields.inlined {
+		if len(d.errs) > before {
+			return
+		}
 		d.validate(v.FieldByIndex(inline), path)
 	}
 }
@@ -268,6 +279,10 @@ func (d *Document) eachKey(node *yaml.Node, path string, do func(key, value *yam
 			merged = append(merged, from.Content...)
 			continue
 		}
+		if from.Kind != yaml.MappingNode {
+			d.fail(from.Line, join(path, "<<"), "%s stands where an alias of keys with values should, such as *defaults", describe(from))
+			continue
+		}
 		for i := 0; i+1 < len(from.Content); i += 2 {
 			d.nodes++
 			key, value := from.Content[i], from.Content[i+1]
@@ -322,9 +337,12 @@ func (d *Document) wants(node *yaml.Node, kind yaml.Kind, path string) bool {
 	if node.Kind == kind {
 		return true
 	}
-	if kind == yaml.MappingNode {
+	switch {
+	case kind == yaml.MappingNode:
 		d.fail(node.Line, path, "%s stands where keys with values should", describe(node))
-	} else {
+	case node.Kind == yaml.MappingNode:
+		d.fail(node.Line, path, "%s stands where a list should; begin each element with a dash", describe(node))
+	default:
 		d.fail(node.Line, path, "%s stands where a list should; write [%s]", describe(node), short(node))
 	}
 	return false
