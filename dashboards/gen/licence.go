@@ -50,6 +50,8 @@ func quota(metric string) string {
 	return `max by (` + byQuota + `) (` + metric + `{` + licensed + `})`
 }
 
+var forecast = "clamp_min(" + quota("fremisn:license_used:predict14d") + ", 0)"
+
 const certificateLeft = `min by (` + byProbe + `) (probe_ssl_earliest_cert_expiry{` + licensed + `}) - time()`
 
 func runningOut() []panel {
@@ -94,7 +96,7 @@ func quotaTable() panel {
 		column("used", quota("fremisn_license_used")),
 		column("allowed", quota("fremisn_license_limit")),
 		column("share", quotaUsed(licensed)),
-		column("forecast", quota("fremisn:license_used:predict14d")),
+		column("forecast", forecast),
 		column("full in", quota("fremisn:license_full:seconds")),
 	}, []field{
 		{"node", "Node", linked("Open this node", nodeOfRow)},
@@ -124,7 +126,7 @@ func quotaForecast() panel {
 		do:    "Order more before then. A forecast after a bulk import is too high: wait a day.",
 	}, []query{
 		over("used "+theQuota, quota("fremisn_license_used")),
-		over("in 14 days "+theQuota, "clamp_min("+quota("fremisn:license_used:predict14d")+", 0)"),
+		over("in 14 days "+theQuota, forecast),
 		over("allowed "+theQuota, quota("fremisn_license_limit")),
 	}, dashed("in 14 days", look), dashed("allowed", neutral), decimals(0))
 }

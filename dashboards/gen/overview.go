@@ -53,7 +53,7 @@ min by (job, instance) (up{`+balancer+`}) * 3 - 1`),
 			shows: "What is left of the failures that the promise allows: " + percent(p.availability) + " of the requests in 30 days are served. Requests that the limiter turned away and clients that left do not count; requests that found no free node do.",
 			bad:   "Below a quarter. Below zero the promise is broken.",
 			do:    "Put off risky changes. See below which outcome and which node used it up. It looks back as far as Prometheus keeps data.",
-		}, now("{{instance}}", sum(byBalancer, "fremisn:error_budget:remaining_ratio", balancer)), decimals(1),
+		}, now("{{instance}}", budgetLeft), decimals(1),
 			from(bad, step{0, poor}, step{0.25, look}, step{0.5, good})),
 		oneStat(4, about{
 			id: 5, title: "Served now", unit: units.PercentUnit, empty: "no requests",
@@ -229,6 +229,9 @@ func nodeAttempts() panel {
 		colouredByNode, leadsTo("Open this node", otherNode))
 }
 
+// budgetLeft ends at -100 %: how much worse than twice what is allowed says nothing more.
+var budgetLeft = "clamp_min(" + sum(byBalancer, "fremisn:error_budget:remaining_ratio", balancer) + ", -1)"
+
 func budgetOverTime(p promise) panel {
 	return lines(8, about{
 		id: 30, title: "Error budget left, 30 days", unit: units.PercentUnit, empty: "no requests in 30 days",
@@ -236,8 +239,8 @@ func budgetOverTime(p promise) panel {
 		bad:   "A steep fall: an outage. A steady fall that reaches zero: the promise does not fit the system.",
 		do:    "Match the fall with the marks of alerts and restarts, and with “Failed requests”.",
 	}, []query{
-		over("served"+atBalancer, sum(byBalancer, "fremisn:error_budget:remaining_ratio", balancer)),
-		over("fast"+atBalancer, "1 - "+sum(byBalancer, "fremisn:request_slow:ratio_rate30d", balancer)+" / on () group_left () (1 - fremisn:latency:objective)"),
+		over("served"+atBalancer, budgetLeft),
+		over("fast"+atBalancer, "clamp_min(1 - "+sum(byBalancer, "fremisn:request_slow:ratio_rate30d", balancer)+" / on () group_left () (1 - fremisn:latency:objective), -1)"),
 	}, coloured("served", idle, "fast", unsure), bound(0), upTo(1))
 }
 
