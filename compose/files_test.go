@@ -170,16 +170,33 @@ func TestGrafanaIsProvisioned(t *testing.T) {
 	if err := yaml.Unmarshal([]byte(read(t, "grafana/provisioning/dashboards/fremisn.yml")), &dashboards); err != nil {
 		t.Fatal(err)
 	}
-	path := dashboards.Providers[0].Options.Path
+	// Where the container finds the folder of the dashboards.
+	mounted := ""
+	folder, err := filepath.Abs("../dashboards")
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, volume := range load(t, needed["docker-compose.yml"], "docker-compose.yml").Services["grafana"].Volumes {
-		if volume.Target == path {
-			if want, _ := filepath.Abs("../dashboards"); volume.Source != want {
-				t.Errorf("%s is mounted from %s, want %s", path, volume.Source, want)
-			}
-			return
+		if volume.Source == folder {
+			mounted = volume.Target
 		}
 	}
-	t.Errorf("nothing is mounted at %s", path)
+	var provided, shipped []string
+	for _, provider := range dashboards.Providers {
+		provided = append(provided, provider.Options.Path)
+	}
+	files, err := filepath.Glob("../dashboards/*.json")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no dashboards: %v", err)
+	}
+	for _, file := range files {
+		shipped = append(shipped, mounted+"/"+filepath.Base(file))
+	}
+	slices.Sort(provided)
+	slices.Sort(shipped)
+	if mounted == "" || !slices.Equal(provided, shipped) {
+		t.Errorf("provided are %q, shipped %q", provided, shipped)
+	}
 }
 
 func TestShellScriptsAreClean(t *testing.T) {
