@@ -168,6 +168,10 @@ func (c *Collector) tellPlan(p *Plan, books []bookFor) {
 			level.Info(c.logger).Log("msg", "the log_format lacks a variable", "log", b.Name, "metric", m.Metric, "add", m.Variable)
 		}
 	}
+	for _, log := range p.quietErrorLogs() {
+		level.Warn(c.logger).Log("msg", "the error log's level leaves out refused connections and timeouts of upstreams", "log", log.Path, "level", log.Level,
+			"where", log.Pos, "write", "error_log "+log.Path+" warn;")
+	}
 	for _, ignored := range p.Ignored {
 		level.Info(c.logger).Log("msg", "not followed", "why", ignored)
 	}

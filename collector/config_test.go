@@ -107,3 +107,21 @@ func TestLogName(t *testing.T) {
 		}
 	}
 }
+
+// TestQuietErrorLogs: a log at level crit is followed, and that it tells little is said.
+func TestQuietErrorLogs(t *testing.T) {
+	conf := &nginxconf.Config{ErrorLogs: []nginxconf.ErrorLog{
+		{Path: "/a/error.log", Level: "error"}, {Path: "/a/crit.log", Level: "crit"}, {Path: "/dev/null", Level: "crit"}, {Path: "/a/emerg.log", Level: "emerg"},
+	}}
+	p, err := NewPlan("probes.yml", Config{}, nil, conf)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var quiet []string
+	for _, log := range p.quietErrorLogs() {
+		quiet = append(quiet, log.Path)
+	}
+	if diff := cmp.Diff([]string{"/a/crit.log", "/a/emerg.log"}, quiet); diff != "" || len(p.ErrorLogs) != 3 || len(p.Ignored) != 1 {
+		t.Errorf("%d followed, %d ignored; quiet (want -, got +)\n%s", len(p.ErrorLogs), len(p.Ignored), diff)
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"sort"
 	"strings"
 
@@ -160,6 +161,21 @@ func (p *Plan) fillAccessLogs(names map[string]bool) {
 			})
 		}
 	}
+}
+
+// quietErrorLogs are the followed error logs that NGINX writes nothing to but what is critical.
+func (p *Plan) quietErrorLogs() []nginxconf.ErrorLog {
+	var quiet []nginxconf.ErrorLog
+	if p.Conf == nil {
+		return nil
+	}
+	for _, log := range p.Conf.ErrorLogs {
+		isFollowed := slices.ContainsFunc(p.ErrorLogs, func(f LogPlan) bool { return f.Path == log.Path })
+		if isFollowed && slices.Contains([]string{"crit", "alert", "emerg"}, log.Level) {
+			quiet = append(quiet, log)
+		}
+	}
+	return quiet
 }
 
 func (p *Plan) fillErrorLogs(names map[string]bool) {
