@@ -105,8 +105,13 @@ func (c *Config) Validate() error {
 }
 
 func (c *Config) validateNames(fault func(field, format string, args ...any)) {
-	seen := map[string]string{}
-	claim := func(field, name string) {
+	seen, sockets := map[string]string{}, map[string]string{}
+	claim := func(field, name, socket string) {
+		if first, taken := sockets[socket]; taken && socket != "" {
+			fault(field+".syslog", "%s is what nginx.%s receives already; a socket gives one log: let NGINX send the other to an address of its own", socket, first)
+			return
+		}
+		sockets[socket] = field
 		if first, taken := seen[name]; taken {
 			fault(field, "the log %q has its name from nginx.%s already; give one of the two another name: (the label log)", name, first)
 			return
@@ -114,10 +119,10 @@ func (c *Config) validateNames(fault func(field, format string, args ...any)) {
 		seen[name] = field
 	}
 	for i, log := range c.AccessLogs {
-		claim(fmt.Sprintf("access_logs[%d]", i), log.Name)
+		claim(fmt.Sprintf("access_logs[%d]", i), log.Name, log.Syslog)
 	}
 	for i, log := range c.ErrorLogs {
-		claim(fmt.Sprintf("error_logs[%d]", i), log.Name)
+		claim(fmt.Sprintf("error_logs[%d]", i), log.Name, log.Syslog)
 	}
 	urls := map[string]bool{}
 	for i, page := range c.Status {

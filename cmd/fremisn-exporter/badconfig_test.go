@@ -37,6 +37,7 @@ var badConfigs = map[string]string{
 	"tab":                    "DIR/tab.yml:2: a tab in the indentation; YAML takes spaces alone",
 	"empty":                  "DIR/empty.yml: the file is empty; it needs at least one of the sections nginx, nodes, modules, probes",
 	"two_logs_of_one_name":   `DIR/two_logs_of_one_name.yml:4: nginx.access_logs[1]: the log "access" has its name from nginx.access_logs[0] already; give one of the two another name: (the label log)`,
+	"two_logs_on_one_socket": `DIR/two_logs_on_one_socket.yml:5: nginx.error_logs[0].syslog: udp://127.0.0.1:5514 is what nginx.access_logs[0] receives already; a socket gives one log: let NGINX send the other to an address of its own`,
 	"bad_escape":             `DIR/bad_escape.yml:5: nginx.access_logs[0].escape: "xml" is no escaping; write default, json or none`,
 	"escape_of_named_format": `DIR/escape_of_named_format.yml:4: nginx.access_logs[0].format: the log_format "combined" has escape=default, not json; remove escape, which belongs to a literal format`,
 	"bad_start":              `DIR/bad_start.yml:4: nginx.access_logs[0].start: "middle" is no place to start; write end or beginning`,
