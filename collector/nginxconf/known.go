@@ -70,6 +70,14 @@ func uses(name string) []use {
 		return []use{{inUpstream, 1, 1, false}}
 	case "listen", "server_name":
 		return []use{{inServer, 1, -1, false}}
+	case "map", "split_clients":
+		return []use{{inHTTP, 2, 2, true}}
+	case "geo":
+		return []use{{inHTTP, 1, 2, true}}
+	case "types":
+		return []use{{inHTTPServerLocation, 0, 0, true}}
+	case "return":
+		return []use{{inServer | inServerIf | inLocation | inLocationIf, 1, 2, false}}
 	case "location":
 		return []use{{inServer | inLocation, 1, 2, true}}
 	case "if":
