@@ -35,7 +35,7 @@ func testTopology() *topology {
 	for _, address := range logtest.Servers() {
 		u.Servers = append(u.Servers, nginxconf.Server{Address: address})
 	}
-	return newTopology([]nginxconf.Upstream{u}, []Node{{Name: "master", Address: logtest.Servers()[0]}})
+	return newTopology([]nginxconf.Upstream{u}, []Node{{Name: "master", Address: logtest.Servers()[0]}}, nil)
 }
 
 func testBook(t testing.TB, f logtest.Format, routes ...route) *accessBook {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -76,7 +77,7 @@ func New(o Options) (*Collector, error) {
 		}
 		c.state = state
 	}
-	topo := newTopology(upstreamsOf(o.Plan.Conf), o.Plan.Nodes)
+	topo := newTopology(upstreamsOf(o.Plan.Conf), o.Plan.Nodes, o.Plan.Resolved)
 	books, err := booksFor(o.Plan, topo)
 	if err != nil {
 		c.closeState()
@@ -128,18 +129,30 @@ func booksFor(p *Plan, topo *topology) ([]bookFor, error) {
 	return books, nil
 }
 
-// limitStatuses are the statuses that limit_req and limit_conn reject with, 503 where nothing says otherwise.
+// limitStatuses are the statuses that limit_req and limit_conn reject with, 503 where nothing says otherwise: those in
+// force where the limits are, if they agree, else those of http.
 func limitStatuses(conf *nginxconf.Config) (limitReq, limitConn int) {
-	limitReq, limitConn = 503, 503
 	if conf == nil {
-		return limitReq, limitConn
+		return 503, 503
 	}
-	for status, of := range map[*int]int{&limitReq: conf.LimitReqStatus, &limitConn: conf.LimitConnStatus} {
-		if of != 0 {
-			*status = of
-		}
+	var ofReq, ofConn []int
+	for _, l := range conf.LimitReqs {
+		ofReq = append(ofReq, l.Status)
 	}
-	return limitReq, limitConn
+	for _, l := range conf.LimitConns {
+		ofConn = append(ofConn, l.Status)
+	}
+	return agreed(ofReq, conf.LimitReqStatus), agreed(ofConn, conf.LimitConnStatus)
+}
+
+func agreed(statuses []int, otherwise int) int {
+	if statuses = slices.Compact(statuses); len(statuses) == 1 {
+		return statuses[0]
+	}
+	if otherwise == 0 {
+		return 503
+	}
+	return otherwise
 }
 
 func upstreamsOf(conf *nginxconf.Config) []nginxconf.Upstream {
@@ -225,7 +238,7 @@ func (c *Collector) followed() []*followed {
 func (c *Collector) Reload(ctx context.Context, p *Plan) error {
 	c.reloading.Lock()
 	defer c.reloading.Unlock()
-	topo := newTopology(upstreamsOf(p.Conf), p.Nodes)
+	topo := newTopology(upstreamsOf(p.Conf), p.Nodes, p.Resolved)
 	books, err := booksFor(p, topo)
 	if err != nil {
 		return err

@@ -31,7 +31,7 @@ func TestEmitNginxConf(t *testing.T) {
 		}}},
 		LimitReqs: []nginxconf.LimitReq{{Zone: "api", Rate: 0.5, Burst: 5}, {Zone: "api", Rate: 0.5, Burst: 20}, {Zone: "api", Rate: 0.5}},
 	}
-	topo := newTopology(conf.Upstreams, []Node{{Name: "master", Address: "127.0.0.231:4005"}})
+	topo := newTopology(conf.Upstreams, []Node{{Name: "master", Address: "127.0.0.231:4005"}}, nil)
 	var metrics emitted
 	emitNginxConf(conf, topo, func(m prometheus.Metric) { metrics = append(metrics, m) })
 	const want = `# HELP nginx_limit_req_burst Largest burst of the limit_req directives that use the zone.

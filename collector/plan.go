@@ -23,6 +23,7 @@ type Plan struct {
 	Nodes          []Node
 	Conf           *nginxconf.Config // nil without an nginx.conf
 	Ignored        []Ignored
+	Resolved       map[string][]string // servers and nodes given by name → their addresses, by Resolve
 }
 
 // An Ignored is what nginx.conf has and cannot be observed as it stands.

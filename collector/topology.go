@@ -20,20 +20,45 @@ type topology struct {
 	nodeOf  map[string]string // server address → node name
 }
 
-func newTopology(upstreams []nginxconf.Upstream, nodes []Node) *topology {
+// newTopology puts together what the groups and the nodes say; resolved are the addresses of those given by name.
+func newTopology(upstreams []nginxconf.Upstream, nodes []Node, resolved map[string][]string) *topology {
 	t := &topology{groupOf: map[string]string{}, groups: map[string]bool{}, nodeOf: map[string]string{}}
 	for _, u := range upstreams {
 		t.groups[u.Name] = true
 		for _, s := range u.Servers {
-			if _, taken := t.groupOf[s.Address]; !taken {
-				t.groupOf[s.Address] = u.Name
-			}
+			setFirst(t.groupOf, s.Address, u.Name)
 		}
 	}
 	for _, n := range nodes {
 		t.nodeOf[n.Address] = n.Name
 	}
+	// What is written as an address goes before what a name leads to.
+	for _, u := range upstreams {
+		for _, s := range u.Servers {
+			for _, address := range resolved[s.Address] {
+				setFirst(t.groupOf, address, u.Name)
+			}
+		}
+	}
+	for _, n := range nodes {
+		for _, address := range resolved[n.Address] {
+			setFirst(t.nodeOf, address, n.Name)
+		}
+	}
+	for server, addresses := range resolved { // a node may be given by its address where nginx.conf has a name
+		for _, address := range addresses {
+			if name, known := t.nodeOf[address]; known {
+				setFirst(t.nodeOf, server, name)
+			}
+		}
+	}
 	return t
+}
+
+func setFirst(m map[string]string, key, value string) {
+	if _, taken := m[key]; !taken {
+		m[key] = value
+	}
 }
 
 // upstream returns the group that holds the server, "" where none does.

@@ -10,7 +10,7 @@ func TestTopology(t *testing.T) {
 	topo := newTopology([]nginxconf.Upstream{
 		{Name: "a", Servers: []nginxconf.Server{{Address: "10.0.0.1:80"}, {Address: "[::1]:80"}}},
 		{Name: "b", Servers: []nginxconf.Server{{Address: "10.0.0.1:80"}, {Address: "unix:/run/app.sock"}}},
-	}, []Node{{Name: "master", Address: "10.0.0.1:80"}})
+	}, []Node{{Name: "master", Address: "10.0.0.1:80"}}, nil)
 
 	for server, want := range map[string]string{
 		"10.0.0.1:80":        "a",

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -96,6 +97,7 @@ func interpret(cli *commandLine, text []byte) (*loaded, error) {
 	if l.plan, err = collector.NewPlan(file, c.Nginx, c.Nodes, l.conf); err != nil {
 		return nil, fault(document, err)
 	}
+	l.plan.Resolve(context.Background())
 	if l.probe.Probes == nil && l.conf != nil {
 		l.probeUpstreams()
 	}
@@ -115,6 +117,7 @@ func interpretNginxConf(path string) (*loaded, error) {
 	if err != nil {
 		return nil, err
 	}
+	plan.Resolve(context.Background())
 	l := &loaded{conf: conf, plan: plan}
 	l.probeUpstreams()
 	return l, nil

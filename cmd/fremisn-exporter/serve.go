@@ -177,6 +177,7 @@ func (e *exporter) watch(ctx context.Context) {
 			e.reload()
 		case <-tick.C:
 			e.rereadNginxConf()
+			e.resolveAgain(ctx)
 		}
 	}
 }
@@ -244,6 +245,23 @@ func (e *exporter) rereadNginxConf() {
 	}
 	e.broken = ""
 	level.Info(e.logger).Log("msg", "nginx.conf has changed and was read again", "file", e.loaded.conf.Path)
+}
+
+// resolveAgain looks up servers and nodes that had no address when the config was read: in a stack that starts as a
+// whole, names come with their containers.
+func (e *exporter) resolveAgain(ctx context.Context) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if !e.loaded.plan.Unresolved() {
+		return
+	}
+	l, plan := *e.loaded, *e.loaded.plan
+	if l.plan = &plan; !plan.Resolve(ctx) {
+		return
+	}
+	if err := e.change(&l); err != nil {
+		level.Error(e.logger).Log("msg", "servers that were found by name cannot be taken over", "err", err)
+	}
 }
 
 // sameConfigFile tells whether the config file is the one that runs.
