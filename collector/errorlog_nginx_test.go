@@ -266,7 +266,7 @@ func TestErrorLogOfRealNginx(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	topology := newTopology([]nginxconf.Upstream{{Name: "refuses", Servers: []nginxconf.Server{{Address: refuses}}}}, []Node{{Name: "slave-9", Address: reset}})
+	topology := newTopology([]nginxconf.Upstream{{Name: "refuses", Servers: []nginxconf.Server{{Address: refuses}}}}, []Node{{Name: "slave-9", Address: reset}}, nil)
 	book := newErrorBook(errorBookConfig{Log: "error", MaxSeries: 1000, Topology: topology})
 	book.Lines(log)
 	lines := exposedOf(t, book.View())
