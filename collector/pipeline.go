@@ -75,6 +75,7 @@ type totals struct {
 // savedPosition is the first part of a record.
 type savedPosition struct {
 	tail.Position
+	Source string    `json:"source,omitempty"` // the path, glob or address that was read
 	Seen   time.Time `json:"seen"`
 	Totals totals    `json:"totals"`
 }
@@ -291,7 +292,11 @@ func (p *pipeline) restore() {
 		saved.Totals.Gaps = map[string]uint64{}
 	}
 	p.totals = saved.Totals
-	if p.follower != nil {
+	switch {
+	case p.follower == nil:
+	case saved.Source != "" && saved.Source != p.Path:
+		level.Info(p.Logger).Log("msg", "the log is another one than before: its counters go on, from the place that start: says", "path", p.Path, "before", saved.Source)
+	default:
 		p.follower.Resume(saved.Position, saved.Seen)
 	}
 }
@@ -319,7 +324,7 @@ func (p *pipeline) commitAndPublish(ctx context.Context) error {
 }
 
 func (p *pipeline) record() (statefile.Record, error) {
-	saved := savedPosition{Totals: p.totals}
+	saved := savedPosition{Totals: p.totals, Source: p.Path + p.Syslog}
 	if p.follower != nil {
 		saved.Position, saved.Seen = p.follower.Position(), p.follower.Seen()
 	}

@@ -23,6 +23,7 @@ import (
 type logHost struct {
 	t          *testing.T
 	path, data string
+	fromEnd    bool         // start: end
 	said       bytes.Buffer // what the exporter's log says
 }
 
@@ -58,7 +59,7 @@ func (h *logHost) reading(disk statefile.Disk) (p *pipeline, end func()) {
 		h.t.Fatal(err)
 	}
 	p, err = newPipeline(pipelineConfig{
-		Log: "access", Path: h.path, FromStart: true, State: dir, Logger: log.NewLogfmtLogger(&h.said),
+		Log: "access", Path: h.path, FromStart: !h.fromEnd, State: dir, Logger: log.NewLogfmtLogger(&h.said),
 		Book: bookOf(h.t, "$status $request_time", "default", nil),
 	})
 	if err != nil {
@@ -500,5 +501,32 @@ func TestWholeRecordOfVersion1(t *testing.T) {
 	}
 	if n, err := scrapeOf(p); n != 150 || err != nil {
 		t.Errorf("%v lines (%v) of 150", n, err)
+	}
+}
+
+// TestAnotherFileUnderTheSameName: the counters go on, and the new file is not read from its beginning for that the
+// old one has a position.
+func TestAnotherFileUnderTheSameName(t *testing.T) {
+	h := newLogHost(t)
+	h.write(10)
+	p, end := h.reading(nil)
+	if n, err := scrapeOf(p); n != 10 || err != nil {
+		t.Fatal(n, err)
+	}
+	end()
+	h.path = filepath.Join(t.TempDir(), "other.log")
+	h.write(100)
+	h.fromEnd = true
+	p, end = h.reading(nil)
+	defer end()
+	if n, err := scrapeOf(p); n != 10 || err != nil {
+		t.Errorf("%v lines (%v), want the 10 of the old file", n, err)
+	}
+	h.write(5)
+	if n, err := scrapeOf(p); n != 15 || err != nil {
+		t.Errorf("%v lines (%v), want 5 more", n, err)
+	}
+	if n := shown(p.last(), "fremisn_exporter_log_gaps_total", "deleted"); n != 0 {
+		t.Errorf("a gap is told: %s", &h.said)
 	}
 }
