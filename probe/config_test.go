@@ -3,7 +3,6 @@ package probe
 import (
 	"context"
 	"io"
-	"math"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -271,20 +270,30 @@ func TestDefaultModule(t *testing.T) {
 	}
 }
 
-func FuzzNumberAt(f *testing.F) {
-	f.Add([]byte(`{"a": "1"}`), "a")
-	f.Add([]byte(`[1, {"b": 1e999}]`), "1.b")
-	f.Fuzz(func(t *testing.T, body []byte, path string) {
-		if n, err := numberAt(body, path); err == nil && (math.IsNaN(n) || math.IsInf(n, 0)) {
-			t.Errorf("%v", n)
+func TestAcceptEncodingFitsCompression(t *testing.T) {
+	for _, c := range []struct {
+		compression, header string
+		want                bool
+	}{
+		{"", "gzip", true}, {"gzip", "", true}, {"gzip", "gzip", true}, {"gzip", "gzip;q=1.0", true}, {"gzip", "compress, gzip", true},
+		{"br", "gzip, compress", false}, {"br", "gzip, compress, *", true}, {"br", "gzip, *;q=0.1", true}, {"br", "gzip, br;q=0.0", false},
+		{"br", "gzip, *;q=0.0", false}, {"br", "gzip;q=1.0, br;q=0.1, *;q=0.0", true}, {"br", " gzip;q=1.0, br; q=0.1, *; q=0.0 ", true},
+		{"br", "br;q=0, *;q=1", true}, {"br", "br;q=much", false}, {"br", "brr", false},
+	} {
+		if got := accepts(c.header, c.compression); got != c.want {
+			t.Errorf("Accept-Encoding: %s asks for %s: %v, want %v", c.header, c.compression, got, c.want)
 		}
-	})
+	}
 }
 
-func FuzzMask(f *testing.F) {
-	f.Add("http://", "user:pw", "@host/")
-	f.Fuzz(func(t *testing.T, before, secret, after string) {
-		MaskURL(before + secret + after)
-		Mask(before + secret + after)
-	})
+func TestAnyIsWarnedOf(t *testing.T) {
+	for allow, want := range map[string]bool{"any": true, "configured": false, "['.*']": false} {
+		var log strings.Builder
+		if _, err := New(Options{Config: parse(t, "on_demand: {allow: "+allow+"}"), Logger: logfmt(&log)}); err != nil {
+			t.Fatal(err)
+		}
+		if warned := strings.Contains(log.String(), "level=warn") && strings.Contains(log.String(), "on_demand.allow is any"); warned != want {
+			t.Errorf("%s: %s", allow, log.String())
+		}
+	}
 }

@@ -184,24 +184,21 @@ func validateSource(address string) error {
 	return nil
 }
 
-// accepts tells whether an Accept-Encoding header asks for a compression.
+// accepts tells whether an Accept-Encoding header asks for a compression, by its name or by "*", however little it
+// prefers it.
 func accepts(header, compression string) bool {
 	if compression == "" || header == "" {
 		return true
 	}
-	star := false
 	for part := range strings.SplitSeq(header, ",") {
-		encoding, quality, weighted := strings.Cut(part, ";")
-		q := 1.0
-		if weighted {
-			q, _ = strconv.ParseFloat(strings.TrimPrefix(strings.TrimSpace(quality), "q="), 64)
+		encoding, quality := part, 1.0
+		if at := strings.LastIndexByte(part, ';'); at >= 0 {
+			encoding = part[:at]
+			quality, _ = strconv.ParseFloat(strings.TrimPrefix(strings.TrimSpace(part[at+1:]), "q="), 64) // 0 where it is none
 		}
-		switch strings.TrimSpace(encoding) {
-		case compression:
-			return q > 0
-		case "*":
-			star = q > 0
+		if encoding = strings.TrimSpace(encoding); quality > 0 && (encoding == compression || encoding == "*") {
+			return true
 		}
 	}
-	return star
+	return false
 }

@@ -32,6 +32,11 @@ func converse(ctx context.Context, c conversation, secure bool) *failure {
 			return failed
 		}
 	}
+	return c.run(ctx)
+}
+
+// run goes through the steps.
+func (c *conversation) run(ctx context.Context) *failure {
 	defer func() {
 		c.t.gauge("probe_failed_due_to_regex", "Indicates if probe failed due to regex", c.regexFailed)
 		c.t.gauge("probe_failed_due_to_bytes", "Indicates if probe failed due to bytes", c.bytesFailed)

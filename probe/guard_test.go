@@ -176,20 +176,3 @@ probes:
 		})
 	}
 }
-
-func FuzzNormal(f *testing.F) {
-	f.Add("http", "http://Node.example:80")
-	f.Add("http", "//[::ffff:1.2.3.4%25x]:080/?#")
-	f.Add("tcp", "[::1]:22")
-	f.Add("dns", "node.example")
-	f.Fuzz(func(t *testing.T, prober, target string) {
-		key, ok := normal(prober, target)
-		if !ok || prober != "http" {
-			return
-		}
-		again, ok := normal(prober, key)
-		if !ok || again != key {
-			t.Errorf("%q becomes %q, and that %q", target, key, again)
-		}
-	})
-}

@@ -337,6 +337,27 @@ func TestReloadKeepsWhatStays(t *testing.T) {
 	})
 }
 
+// TestFirstProbeComesSoonAllTheSame changes the interval before the first probe.
+func TestFirstProbeComesSoonAllTheSame(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := &clock{}
+		o := options(t, "1h", "node:1")
+		s := scheduled(t, c, o)
+		run(s, func() {
+			synctest.Wait()
+			o.Probes[0].Interval = 24 * time.Hour
+			o.Logger = gokit.NewNopLogger()
+			if err := s.Reload(o); err != nil {
+				t.Error(err)
+			}
+			c.takeOver(s)
+		}, sleep(firstWithin))
+		if n := len(c.of("node:1")); n != 1 {
+			t.Errorf("%d probes", n)
+		}
+	})
+}
+
 func TestReloadIsAllOrNothing(t *testing.T) {
 	s := newService(t, "modules: {m: {prober: tcp}}\nprobes: [{name: p, module: m, interval: 1s, targets: ['a:1']}]")
 	bad := Options{Config: Config{Modules: map[string]Module{"x": {Prober: "smoke"}}}, Logger: gokit.NewNopLogger()}
