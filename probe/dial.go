@@ -83,9 +83,12 @@ func classify(ctx context.Context, err error, phase string) *failure {
 	var known *failure
 	var timeout net.Error
 	var op *net.OpError
+	var dns *net.DNSError
 	switch {
 	case errors.As(err, &known):
 		return known
+	case errors.As(err, &dns): // of a redirect, or of a proxy
+		return lookupFailure(ctx, dns.Name, dns)
 	case ctx.Err() != nil, errors.Is(err, os.ErrDeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
 		return failf("timeout", "time ran out %s", during(phase))
 	case isTLSError(err):
@@ -100,6 +103,9 @@ func classify(ctx context.Context, err error, phase string) *failure {
 		return failf(afterConnect(phase), "the connection was reset %s", during(phase))
 	case phase == "tls":
 		return failf("tls", "the TLS handshake failed: %s", tlsText(err))
+	}
+	if phase == "resolve" || phase == "" { // of http alone: a file or a token that cannot be had
+		return failf("other", "the request could not be made: %s", err)
 	}
 	return failf("other", "it broke off %s: %s", during(phase), err)
 }

@@ -175,6 +175,10 @@ func (h *httpRun) redirect(request *http.Request, via []*http.Request) error {
 		return err
 	}
 	h.location = next
+	if next.Scheme != "http" && next.Scheme != "https" {
+		h.refused = failf("other", "the redirect to %s is not followed: it is no http", next.Redacted())
+		return h.refused
+	}
 	if h.m.mayFollow != nil && !h.m.mayFollow(next) {
 		h.refused = failf("other", "the redirect to %s is not followed: on_demand.allow does not let it", next.Redacted())
 		return h.refused
@@ -189,6 +193,10 @@ func (h *httpRun) fail(ctx context.Context, err error) *failure {
 	var about *url.Error
 	if errors.As(err, &about) {
 		err = about.Err
+	}
+	// The request for a token goes out inside of the probe's own.
+	if h.m.HTTP.Client.OAuth2 != nil && ctx.Err() == nil && (errors.As(err, &about) || strings.HasPrefix(err.Error(), "oauth2: ")) {
+		return failf("other", "no OAuth2 token could be had: %s", err)
 	}
 	return classify(ctx, err, h.t.phase())
 }
