@@ -27,7 +27,7 @@ func TestMetricsExist(t *testing.T) {
 		known[name] = labels
 	}
 	for _, name := range strings.Fields(`up scrape_duration_seconds scrape_samples_scraped scrape_series_added process_cpu_seconds_total
-		process_resident_memory_bytes process_open_fds process_max_fds process_start_time_seconds go_goroutines go_memstats_heap_inuse_bytes`) {
+		process_resident_memory_bytes process_open_fds process_start_time_seconds go_goroutines go_memstats_heap_inuse_bytes`) {
 		known[name] = []string{}
 	}
 	known["fremisn_exporter_build_info"] = []string{"version", "revision"}

@@ -157,7 +157,7 @@ func commitAge() panel {
 const everyProbe = balancer + `,node=~"$node"`
 
 func probePace() panel {
-	return lines(12, about{
+	return lines(8, about{
 		id: 40, title: "Probes on time", unit: units.PercentUnit, empty: "nothing is probed",
 		shows: "Probes that ended, of those that the interval in the config asks for.",
 		bad:   "Below 100 % for long: probes take longer than their interval. 0: the schedule stands still.",
@@ -167,7 +167,7 @@ func probePace() panel {
 }
 
 func probeTable() panel {
-	return rows(12, about{
+	return rows(16, about{
 		id: 41, title: "Schedule of the probes", unit: units.Number, empty: "–",
 		shows: "For each probe: its interval in the config and the mean time between two runs, how many failed in a row, when it last succeeded, and numbers it could not read from a body.",
 		bad:   "A mean well above the interval.",
@@ -197,7 +197,7 @@ func scrapeDuration() panel {
 	}, []query{
 		over("scrape"+atBalancer, `max by (job, instance) (scrape_duration_seconds{`+balancer+`})`),
 		over("{{collector}}"+atBalancer, `max by (job, instance, collector) (fremisn_exporter_collector_duration_seconds{`+balancer+`})`),
-	}, logarithmic)
+	})
 }
 
 func scrapeSamples() panel {
@@ -252,12 +252,11 @@ func memory() panel {
 func descriptors() panel {
 	return lines(8, about{
 		id: 62, title: "Open files and goroutines", unit: units.Short, empty: "never scraped",
-		shows: "Open file descriptors against their limit (dashed), and goroutines.",
-		bad:   "Near the limit: neither logs nor probes can be opened.",
-		do:    "Many targets need many sockets: raise LimitNOFILE.",
+		shows: "Open files (logs, sockets of probes and scrapes), and goroutines.",
+		bad:   "A line that rises for days. Open files near the process' limit: neither logs nor probes can be opened.",
+		do:    "Many targets need many sockets: raise LimitNOFILE. A rise without new targets is a fault: report it.",
 	}, []query{
 		over("open files"+atBalancer, `max by (job, instance) (process_open_fds{`+balancer+`})`),
-		over("limit of open files"+atBalancer, `max by (job, instance) (process_max_fds{`+balancer+`})`),
 		over("goroutines"+atBalancer, `max by (job, instance) (go_goroutines{`+balancer+`})`),
-	}, coloured("open files", idle, "goroutines", good), dashed("limit of open files", neutral), logarithmic)
+	}, coloured("open files", idle, "goroutines", good))
 }

@@ -33,8 +33,8 @@ func licence() *board {
 	b.row("Does anything run out?")
 	b.line(4, runningOut()...)
 	b.row("Licence: which quota, and when?")
-	b.line(9, quotaTable())
-	b.line(8, quotaOverTime(), quotaForecast())
+	b.line(7, quotaTable())
+	b.line(9, quotaOverTime(), quotaForecast())
 	b.row("Licence: is it told at all?")
 	b.line(7, licenceFaults(), licenceUnread())
 	b.row("TLS: which certificate?")
@@ -128,7 +128,7 @@ func quotaForecast() panel {
 		over("used "+theQuota, quota("fremisn_license_used")),
 		over("in 14 days "+theQuota, forecast),
 		over("allowed "+theQuota, quota("fremisn_license_limit")),
-	}, dashed("in 14 days", look), dashed("allowed", neutral), decimals(0))
+	}, dashed("in 14 days", look), dashed("allowed", neutral))
 }
 
 func licenceFaults() panel {
@@ -150,7 +150,7 @@ func licenceUnread() panel {
 }
 
 func certificateTable() panel {
-	return rows(12, about{
+	return rows(14, about{
 		id: 30, title: "Certificates", unit: units.Number, empty: "–",
 		shows: "For each probe that uses TLS: when the first certificate of its chain ends, and the TLS version.",
 		bad:   fmt.Sprintf("Less than %d days.", certificateSoon),
@@ -168,7 +168,7 @@ func certificateTable() panel {
 }
 
 func certificateDays() panel {
-	return lines(12, about{
+	return lines(10, about{
 		id: 31, title: "Time left", unit: units.Seconds, empty: "no probe uses TLS",
 		shows: "How long each certificate is still good. It jumps up when it is renewed.",
 		bad:   fmt.Sprintf("Below the dashed line (%d days): renewing has failed.", certificateSoon),

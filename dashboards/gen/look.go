@@ -20,7 +20,12 @@ const (
 	neutral = "text"
 	idle    = "blue"
 	unsure  = "purple"
+	nothing = "#6e7079" // no data: neither good nor bad
 )
+
+// belowAll is less than any value that a panel shows. Grafana gives what is no number the first of the thresholds'
+// colours: so that one is nothing's, and begins below all.
+const belowAll = -1e12
 
 // nodeColours are fixed for the nodes that this was made for; others get theirs from their name, the same on every panel.
 var nodeColours = []struct{ node, colour string }{
@@ -64,21 +69,25 @@ type step struct {
 	colour string
 }
 
+// threshold is base below all steps, and another colour where there is no value.
 func threshold(base string, steps []step) dashboard.ThresholdsConfig {
-	t := dashboard.ThresholdsConfig{Mode: dashboard.ThresholdsModeAbsolute, Steps: []dashboard.Threshold{{Color: base}}}
+	t := dashboard.ThresholdsConfig{Mode: dashboard.ThresholdsModeAbsolute, Steps: []dashboard.Threshold{{Color: nothing}}}
+	steps = append([]step{{belowAll, base}}, steps...)
 	for _, s := range steps {
-		t.Steps = append(t.Steps, dashboard.Threshold{Value: cog.ToPtr(math.Round(s.from*1e9) / 1e9), Color: s.colour})
+		t.Steps = append(t.Steps, s.threshold())
 	}
 	return t
+}
+
+func (s step) threshold() dashboard.Threshold {
+	return dashboard.Threshold{Value: cog.ToPtr(math.Round(s.from*1e9) / 1e9), Color: s.colour}
 }
 
 // from colours values: base, and from each step's value on, its colour.
 func from(base string, steps ...step) option {
 	return func(p *dashboard.Panel) {
 		p.FieldConfig.Defaults.Thresholds = cog.ToPtr(threshold(base, steps))
-		if p.Type != "timeseries" {
-			p.FieldConfig.Defaults.Color = &dashboard.FieldColor{Mode: dashboard.FieldColorModeIdThresholds}
-		}
+		p.FieldConfig.Defaults.Color = &dashboard.FieldColor{Mode: dashboard.FieldColorModeIdThresholds}
 	}
 }
 
@@ -87,7 +96,11 @@ func bound(value float64) option { return bounds(step{value, bad}) }
 
 func bounds(steps ...step) option {
 	return func(p *dashboard.Panel) {
-		from("transparent", steps...)(p)
+		lines := dashboard.ThresholdsConfig{Mode: dashboard.ThresholdsModeAbsolute, Steps: []dashboard.Threshold{{Color: "transparent"}}}
+		for _, s := range steps {
+			lines.Steps = append(lines.Steps, s.threshold())
+		}
+		p.FieldConfig.Defaults.Thresholds = &lines
 		custom := p.FieldConfig.Defaults.Custom.(*timeseries.FieldConfig)
 		custom.ThresholdsStyle = &common.GraphThresholdsStyleConfig{Mode: common.GraphThresholdsStyleModeDashed}
 	}
@@ -114,7 +127,7 @@ func mapping(words []word) dashboard.ValueMapping {
 func words(all ...word) option {
 	return func(p *dashboard.Panel) {
 		p.FieldConfig.Defaults.Mappings = append(p.FieldConfig.Defaults.Mappings, mapping(all))
-		from(neutral)(p)
+		from(nothing)(p)
 	}
 }
 
@@ -142,9 +155,11 @@ func upTo(max float64) option {
 	return func(p *dashboard.Panel) { p.FieldConfig.Defaults.Max = cog.ToPtr(max) }
 }
 
-func logarithmic(p *dashboard.Panel) {
-	custom := p.FieldConfig.Defaults.Custom.(*timeseries.FieldConfig)
-	custom.ScaleDistribution = &common.ScaleDistributionConfig{Type: common.ScaleDistributionLog, Log: cog.ToPtr(10.0)}
+// atLeastTo draws the axis up to a value, where all is below: so that nothing does not look like a lot.
+func atLeastTo(value float64) option {
+	return func(p *dashboard.Panel) {
+		p.FieldConfig.Defaults.Custom.(*timeseries.FieldConfig).AxisSoftMax = cog.ToPtr(value)
+	}
 }
 
 // nameOnly shows a stat's name, on the colour of its value; valueAndName shows both, where there is but one, too.

@@ -27,18 +27,18 @@ func node(p promise) *board {
 	b.line(4, nodeVerdict(p)...)
 	b.line(7, nodeTimeline())
 	b.row("Probes against real requests")
-	b.line(8, successBoth(), latencyBoth(p))
+	b.line(9, successBoth(), latencyBoth(p))
 	b.row("Active: what probes see")
-	b.line(8, probePhases(), probeHeat(), probeFailures())
+	b.line(9, probePhases(), probeHeat(), probeFailures())
 	b.row("Passive: what real requests see")
-	b.line(8, codes(), attemptOutcomes(), retriesCaused())
+	b.line(9, codes(), attemptOutcomes(), retriesCaused())
 	for i, what := range []struct{ name, metric, shows, do string }{
 		{"Response", "nginx_upstream_response_duration_seconds", "from connecting to the last byte of the answer", "Compare with header: if header is fast, the answer is large or the network slow."},
 		{"Header", "nginx_upstream_header_duration_seconds", "from connecting to the answer's header, which is most of the node's own work", "The node works slowly: look at its load, and at what clients send."},
 		{"Connect", "nginx_upstream_connect_duration_seconds", "to connect; 0 on a connection that was kept alive", "The network, or a node that does not accept: look at its listen queue and at the way to it."},
 	} {
 		selector := chosen
-		b.line(8, heat(12, about{
+		b.line(9, heat(12, about{
 			id: uint32(60 + 2*i), title: what.name + " time, all of it", unit: units.Seconds, empty: "no attempts",
 			shows: "How long attempts took, " + what.shows + ". The darker, the more of them.",
 			bad:   "A second band above the first: some requests take another way. A cloud that rises: all get slower.",
@@ -46,8 +46,8 @@ func node(p promise) *board {
 		}, buckets(what.metric, selector)), nodeQuantiles(uint32(61+2*i), p, what.name, what.metric, what.shows, what.do))
 	}
 	b.row("Why?")
-	b.line(8, nodeEvents(), probeStatus())
-	b.line(8, nodeBusy(), nodeBytes())
+	b.line(9, nodeEvents(), nodeBusy())
+	b.line(9, probeStatus(), nodeBytes())
 	b.row("Licence of this node")
 	b.line(7, nodeQuota(), nodeQuotaOverTime())
 	return b
@@ -225,7 +225,7 @@ func nodeEvents() panel {
 }
 
 func probeStatus() panel {
-	return rows(12, about{
+	return rows(16, about{
 		id: 41, title: "Last probes", unit: units.Number, empty: "–",
 		shows: "What each probe last saw: success, status code, duration, and when it last succeeded.",
 		bad:   "FAILURE, or a last success that is long ago.",
@@ -257,7 +257,7 @@ func nodeBusy() panel {
 }
 
 func nodeBytes() panel {
-	return lines(12, about{
+	return lines(8, about{
 		id: 43, title: "Bytes to and from the node", unit: units.BytesPerSecondIEC, empty: "the log format does not tell",
 		shows: "What NGINX sent to it (requests, photographs) and received from it (answers), a second.",
 		bad:   "Much more sent than usual at the same rate of requests: larger photographs, and slower answers.",
@@ -286,5 +286,5 @@ func nodeQuotaOverTime() panel {
 	}, []query{
 		over("{{quota}} {{node}}"+atBalancer, `max by (`+byQuota+`) (fremisn_license_used{`+probes+`})`),
 		over("allowed {{quota}} {{node}}"+atBalancer, `max by (`+byQuota+`) (fremisn_license_limit{`+probes+`})`),
-	}, dashed("allowed", neutral), decimals(0))
+	}, dashed("allowed", neutral))
 }

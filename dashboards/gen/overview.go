@@ -13,14 +13,14 @@ func overview(p promise) *board {
 	b.row("Is it fine?")
 	b.line(4, verdict(p)...)
 	b.row("What do clients get?")
-	b.line(8, requests(), failedRequests(), requestLatency(p))
-	b.line(8, routes(), routeLatency(p), clientCodes())
+	b.line(9, requests(), failedRequests(), requestLatency(p))
+	b.line(9, routes(), routeLatency(p), clientCodes())
 	b.row("Which node is not fine?")
-	b.line(8, nodeTable(p))
-	b.line(7, nodeStates(24))
-	b.line(8, nodeErrors(), nodeLatency(p), nodeAttempts())
+	b.line(7, nodeTable(p))
+	b.line(6, nodeStates())
+	b.line(9, nodeErrors(), nodeLatency(p), nodeAttempts())
 	b.row("How much of the promise is left?")
-	b.line(8, budgetOverTime(p), budgetBurn(p), slowRequests(p))
+	b.line(9, budgetOverTime(p), budgetBurn(p), slowRequests(p))
 	return b
 }
 
@@ -190,8 +190,8 @@ func nodeTable(p promise) panel {
 	})
 }
 
-func nodeStates(width uint32) panel {
-	return timeline(width, about{
+func nodeStates() panel {
+	return timeline(24, about{
 		id: 21, title: "States of the nodes", unit: units.Number, empty: "no server in nginx.conf is known",
 		shows: "The state of every server over time, as in the table.",
 		bad:   "Red, or orange. Two nodes that change at the same moment point to the network or to the load balancer, not to the nodes.",
@@ -272,5 +272,5 @@ func slowRequests(p promise) panel {
 		shows: fmt.Sprintf("The share of served requests that took longer than %g s. The dashed line is what is allowed: %s.", p.bound, percent(1-p.fast)),
 		bad:   "Above the line for long.",
 		do:    "See “p95 latency by node”: one slow node, or too much work for all.",
-	}, []query{slow("5m"), slow("1h"), slow("6h")}, bound(1-p.fast), coloured("5m", look, "1h", poor, "6h", bad))
+	}, []query{slow("5m"), slow("1h"), slow("6h")}, bound(1-p.fast), atLeastTo(2*(1-p.fast)), coloured("5m", look, "1h", poor, "6h", bad))
 }

@@ -137,7 +137,7 @@ func oneStat(width uint32, a about, q query, options ...option) panel {
 
 // lines is a graph over time.
 func lines(width uint32, a about, queries []query, options ...option) panel {
-	return newPanel(width, a, graph(common.GraphDrawStyleLine, 10), queries, options)
+	return newPanel(width, a, graph(common.GraphDrawStyleLine, 0), queries, options)
 }
 
 // stacked is a graph whose lines add up.
@@ -151,7 +151,7 @@ func bars(width uint32, a about, queries []query, options ...option) panel {
 	kind := graph(common.GraphDrawStyleBars, 80).
 		Stacking(common.NewStackingConfigBuilder().Mode(common.StackingModeNormal)).
 		Legend(legend("sum"))
-	return newPanel(width, a, kind, queries, append([]option{decimals(0)}, options...))
+	return newPanel(width, a, kind, queries, append([]option{atLeastTo(4)}, options...))
 }
 
 func graph(style common.GraphDrawStyle, fill float64) *timeseries.PanelBuilder {

@@ -19,14 +19,14 @@ func saturation() *board {
 	b.row("Is there room?")
 	b.line(4, roomVerdict()...)
 	b.row("Slots: how full are the nodes?")
-	b.line(8, busySlots(), utilisation())
-	b.line(8, noLive(), fullOrDisabled())
+	b.line(9, busySlots(), utilisation())
+	b.line(9, noLive(), fullOrDisabled())
 	b.row("The limiter")
-	b.line(8, limiterByStatus(), rejectedShare(), limiterZones())
+	b.line(9, limiterByStatus(), rejectedShare(), limiterZones())
 	b.row("Connections of NGINX")
-	b.line(8, connections(), acceptedHandled(), droppedConnections())
+	b.line(9, connections(), acceptedHandled(), droppedConnections())
 	b.row("Does each node get its share?")
-	b.line(8, share(), shareOff())
+	b.line(9, share(), shareOff())
 	return b
 }
 
