@@ -197,6 +197,7 @@ func TestNothingIsConfigured(t *testing.T) {
 	balancer, status := freeAddress(t), freeAddress(t)
 	nginx := startDebian(t, strings.NewReplacer("ADDRESS1", address1, "ADDRESS2", address2, "REFUSES", refuses, "BALANCER", balancer, "STATUS", status), balancer, status)
 	p := startProgramWith(t, "--nginx.config", nginx.Conf)
+	familiesOf(t, p) // from here on the log is followed: it is read from where it ended
 
 	requests := 0
 	get := func(path string, codes ...int) {
