@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -19,8 +20,9 @@ type Prometheus struct {
 	URL string
 }
 
-// StartPrometheus runs Prometheus with a whole configuration, in dir, on address; "" takes a free one.
-func StartPrometheus(ctx context.Context, dir, config, address string) (*Prometheus, error) {
+// StartPrometheus runs Prometheus with a whole configuration, in dir, on address; "" takes a free one. Features are
+// switched on beside that of exemplars.
+func StartPrometheus(ctx context.Context, dir, config, address string, features ...string) (*Prometheus, error) {
 	binary, err := Find("prometheus")
 	if err != nil {
 		return nil, err
@@ -37,7 +39,7 @@ func StartPrometheus(ctx context.Context, dir, config, address string) (*Prometh
 	p := &Prometheus{URL: "http://" + address}
 	p.Process, err = start("prometheus", binary,
 		"--config.file="+file, "--storage.tsdb.path="+filepath.Join(dir, "tsdb"), "--web.listen-address="+address,
-		"--enable-feature=exemplar-storage", "--log.level=warn")
+		"--enable-feature="+strings.Join(append([]string{"exemplar-storage"}, features...), ","), "--log.level=warn")
 	if err != nil {
 		return nil, err
 	}
