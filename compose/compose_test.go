@@ -79,7 +79,15 @@ func TestComposeFilesParseInBothComposes(t *testing.T) {
 			if files[0] != "exporter-only.yml" && len(files) > 1 {
 				env["FREMISN_COMPOSE"] = "../.."
 			}
-			load(t, env, files...)
+			for name, service := range load(t, env, files...).Services {
+				published := map[string]bool{}
+				for _, port := range service.Ports {
+					if published[port.Published] {
+						t.Errorf("%s publishes %s twice", name, port.Published)
+					}
+					published[port.Published] = true
+				}
+			}
 
 			cmd := exec.Command("docker-compose", append(args, "config", "-q")...)
 			cmd.Env = environ(env)
@@ -222,6 +230,23 @@ func TestEnvExampleNamesEveryKnobAndNoPassword(t *testing.T) {
 	}
 	if !strings.Contains(example, "\nGRAFANA_ADMIN_PASSWORD=\n") {
 		t.Error(".env.example must leave the password empty")
+	}
+	secret := regexp.MustCompile(`(?im)^[ \t#-]*["']?[a-z_]*(password|passwd|secret|token|api_?key)[a-z_]*["']?[ \t]*[:=][ \t]*["']?([^\s"'$]+)`)
+	for _, pattern := range []string{"*.yml", "*/*.yml", "*/*/*/*.yml", ".env.example", "Dockerfile", "nginx/*", "package/*"} {
+		found, err := filepath.Glob(pattern)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, file := range found {
+			if info, err := os.Stat(file); err != nil || info.IsDir() {
+				continue
+			}
+			for _, match := range secret.FindAllStringSubmatch(read(t, file), -1) {
+				if !strings.HasPrefix(match[2], "/") { // a file that holds it
+					t.Errorf("%s seems to hold a secret: %s", file, match[0])
+				}
+			}
+		}
 	}
 }
 

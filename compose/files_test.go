@@ -1,6 +1,7 @@
 package compose
 
 import (
+	"encoding/json"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -189,8 +190,17 @@ func TestGrafanaIsProvisioned(t *testing.T) {
 	if err != nil || len(files) == 0 {
 		t.Fatalf("no dashboards: %v", err)
 	}
+	uids := map[string]string{}
 	for _, file := range files {
 		shipped = append(shipped, mounted+"/"+filepath.Base(file))
+		var board struct{ UID, Title string }
+		if err := json.Unmarshal([]byte(read(t, file)), &board); err != nil || board.UID == "" || board.Title == "" {
+			t.Errorf("%s: Grafana wants a title and a uid (%v)", file, err)
+		}
+		if other := uids[board.UID]; other != "" {
+			t.Errorf("%s and %s have the same uid", file, other)
+		}
+		uids[board.UID] = file
 	}
 	slices.Sort(provided)
 	slices.Sort(shipped)

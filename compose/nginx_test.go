@@ -134,3 +134,45 @@ func TestRotationKeepsNoMoreThanItWasTold(t *testing.T) {
 		t.Errorf("%d rotated files (%v, %v), want at most 3", len(files), files, err)
 	}
 }
+
+// A full disk, or whatever else keeps a log from being compressed, stops the rotation and takes no log away.
+func TestRotationThatFailsLosesNothing(t *testing.T) {
+	t.Parallel()
+	bin := t.TempDir()
+	if err := os.WriteFile(filepath.Join(bin, "gzip"), []byte("#!/bin/sh\nprintf half\nexit 1\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	s := startStack(t, map[string]string{"LOG_MAX_BYTES": "500", "LOG_CHECK_SECONDS": "0.1", "LOG_KEEP": "3", "PATH": bin + ":" + os.Getenv("PATH")})
+	log := filepath.Join(s.dir, "access.log")
+	size := func(path string) int64 {
+		info, err := os.Stat(path)
+		if err != nil {
+			return 0
+		}
+		return info.Size()
+	}
+	for size(log+".1") == 0 {
+		if _, _, err := get(s.lb + "/health"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	first := read(t, log+".1")
+	write(t, log+".2.gz", "older")
+	write(t, log+".3.gz", "oldest")
+	// The second turn would compress the first one's file, and says that it cannot.
+	eventually(t, func() bool {
+		if _, _, err := get(s.lb + "/health"); err != nil {
+			t.Fatal(err)
+		}
+		return size(log) > 5000 && strings.Contains(read(t, s.output), "cannot rotate "+log)
+	}, func() string { return "no turn has failed" })
+	if !strings.HasPrefix(read(t, log+".1"), first) {
+		t.Error("the file that could not be compressed was written over")
+	}
+	if read(t, log+".2.gz") != "older" || read(t, log+".3.gz") != "oldest" {
+		t.Error("older files were moved or removed")
+	}
+	if _, err := os.Stat(log + ".2.gz.part"); !os.IsNotExist(err) {
+		t.Errorf("half a file is left: %v", err)
+	}
+}

@@ -65,6 +65,7 @@ type stack struct {
 	lb       string // URL of the load balancer
 	status   string // URL of the status page
 	exporter string // URL
+	output   string // file of what start.sh and NGINX print
 	replace  *strings.Replacer
 	env      map[string]string
 }
@@ -109,7 +110,7 @@ func startStack(t *testing.T, env map[string]string, edits ...string) *stack {
 	run(t, nil, "nginx", "-t", "-c", conf)
 	nginx := exec.Command("nginx/start.sh", "-c", conf)
 	nginx.Env = append(environ(env), "LOG_DIR="+dir)
-	startProcess(t, nginx, syscall.SIGQUIT)
+	s.output = startProcess(t, nginx, syscall.SIGQUIT)
 	eventually(t, func() bool {
 		pid, err := os.ReadFile(filepath.Join(dir, "nginx.pid"))
 		return err == nil && strings.TrimSpace(string(pid)) == strconv.Itoa(nginx.Process.Pid)
@@ -219,7 +220,8 @@ func TestMain(m *testing.M) {
 }
 
 // startProcess starts a program that is asked to end by a signal when the test is over, and kills it if it does not listen.
-func startProcess(t *testing.T, cmd *exec.Cmd, end os.Signal) {
+// What it prints is in the file that is returned.
+func startProcess(t *testing.T, cmd *exec.Cmd, end os.Signal) string {
 	t.Helper()
 	output, err := os.CreateTemp(t.TempDir(), "output")
 	if err != nil {
@@ -247,6 +249,7 @@ func startProcess(t *testing.T, cmd *exec.Cmd, end os.Signal) {
 			t.Logf("%s ended: %v\n%s", cmd.Path, err, text)
 		}
 	})
+	return output.Name()
 }
 
 // home is an address of loopback for this process alone: other runs on this machine, and whoever takes any free port of

@@ -9,18 +9,24 @@ keep=${LOG_KEEP:-5}
 every=${LOG_CHECK_SECONDS:-30}
 master=$$ # exec below keeps the process id: this shell becomes NGINX's master
 
+[ "$keep" -ge 2 ] || keep=2 # the newest and one that is compressed
+
 # access.log → access.log.1 → access.log.2.gz → …; the newest is not compressed before the next turn, because
-# workers write to it until each has reopened.
+# workers write to it until each has reopened. Nothing is moved or removed before the one to be compressed is: a full disk
+# stops the turn, and costs no log.
 rotate() {
   log=$1
   n=$keep
+  if [ -e "$log.1" ]; then
+    gzip -c "$log.1" >"$log.2.gz.part" || { rm -f "$log.2.gz.part"; return 1; }
+  fi
   rm -f "$log.$n.gz"
   while [ "$n" -gt 2 ]; do
-    [ ! -e "$log.$((n - 1)).gz" ] || mv "$log.$((n - 1)).gz" "$log.$n.gz"
+    [ ! -e "$log.$((n - 1)).gz" ] || mv "$log.$((n - 1)).gz" "$log.$n.gz" || return 1
     n=$((n - 1))
   done
-  if [ -e "$log.1" ]; then
-    gzip -c "$log.1" >"$log.2.gz.part" && mv "$log.2.gz.part" "$log.2.gz" && rm -f "$log.1"
+  if [ -e "$log.2.gz.part" ]; then
+    mv "$log.2.gz.part" "$log.2.gz" && rm -f "$log.1" || return 1
   fi
   mv "$log" "$log.1"
 }
