@@ -166,7 +166,7 @@ func TestEveryServiceIsHardened(t *testing.T) {
 			t.Errorf("%s: privileged", name)
 		}
 	}
-	for service, volume := range map[string]string{"prometheus": "/prometheus", "grafana": "/var/lib/grafana", "fremisn-exporter": "/data", "alertmanager": "/alertmanager"} {
+	for service, volume := range map[string]string{"nginx-lb": "/var/cache/nginx", "prometheus": "/prometheus", "grafana": "/var/lib/grafana", "fremisn-exporter": "/data", "alertmanager": "/alertmanager"} {
 		if !slices.ContainsFunc(project.Services[service].Volumes, func(v types.ServiceVolumeConfig) bool {
 			return v.Target == volume && v.Type == types.VolumeTypeVolume && v.Source != ""
 		}) {
