@@ -226,7 +226,8 @@ the_stack() {
   within 60 'the rules are loaded' sh -c 'curl -fsS localhost:9090/api/v1/rules | grep -q Fremisn'
   is 'nginx_up' "$(metric localhost:9113/metrics nginx_up)" 1
   within 90 'the Watchdog reaches Alertmanager' sh -c 'curl -fsS localhost:9093/api/v2/alerts | grep -q FremisnWatchdog'
-  is 'dashboards where Grafana looks for them' "$(docker exec fremisn-grafana sh -c 'ls /etc/fremisn/dashboards/*.json' | wc -l)" \
+  is 'dashboards where Grafana looks for them' "$(docker exec fremisn-grafana sh -c \
+    'for file in $(sed -n "s/^ *path: //p" /etc/grafana/provisioning/dashboards/*.yml); do [ -r "$file" ] && echo "$file"; done' | wc -l)" \
     "$(find "$work/src/dashboards" -maxdepth 1 -name '*.json' | wc -l)"
   within 60 'three nodes are probed and up' sh -c '[ "$(curl -fsS localhost:9115/metrics | grep -c "^probe_success{.*} 1$")" -ge 3 ]'
   is '/probe on 9115' "$(metric 'localhost:9115/probe?module=fremisn_check&target=http://172.30.99.231:4005' probe_success)" 1
