@@ -216,7 +216,7 @@ probes: [{name: licence, module: licence, interval: 1h, targets: ["`+node.URL+`"
 
 func TestProbeParameters(t *testing.T) {
 	w := world(t, newAuthority(t))
-	s := newService(t, reasonModules+"  http_host: {prober: http, timeout: 30s, http: {headers: {host: set.example}}}\n  http_2xx: {prober: http, timeout: 30s}\non_demand: {allow: any}\n")
+	s := newService(t, reasonModules+"  http_host: {prober: http, timeout: 30s, http: {headers: {host: set.example}}}\n  http_2xx: {prober: http, timeout: 30s}\n  http_zero: {prober: http, timeout: 0s}\n  http_none: {prober: http}\non_demand: {allow: any}\n")
 	server := httptest.NewServer(s)
 	t.Cleanup(server.Close)
 	for _, c := range []struct {
@@ -232,6 +232,14 @@ func TestProbeParameters(t *testing.T) {
 		{"module=http&target={web}", "NaN", 400, "X-Prometheus-Scrape-Timeout-Seconds is no time"},
 		{"module=http&target=http://{hangs}&debug=true", "0.8", 200, "in 300ms at most"}, // less the offset
 		{"module=http_short&target={web}&debug=true", "10", 200, "in 300ms at most"},     // the module's is shorter
+		{"module=http_zero&target={web}&debug=true", "0.8", 200, "in 300ms at most"},
+		{"module=http_none&target={web}&debug=true", "10", 200, "in 9.5s at most"},
+		{"module=http_none&target={web}&debug=true", "0", 200, "in 1m59.5s at most"}, // as where none is told
+		{"module=http_none&target={web}&debug=true", "", 200, "in 1m59.5s at most"},
+		{"module=http_none&target={web}&debug=true", "1e9", 200, "in 59m59.5s at most"},
+		{"module=http&target={web}&debug=true", "10", 200, "in 9.5s at most"},                 // the module's is longer
+		{"module=http_none&target=http://{hangs}&debug=true", "0.3", 200, "in 300ms at most"}, // the offset would leave nothing
+		{"module=http&target={web}", "-1", 400, "is no time"},
 		{"module=http_host&target={web}&hostname=other.example", "", 400, "host header defined both"},
 		{"module=http_host&target={web}&hostname=set.example", "", 200, "probe_success 1"},
 		{"module=header&target={web}/request&hostname=other.example&debug=true", "", 200, "Module configuration:\nprober: http"},

@@ -186,7 +186,7 @@ func (t *trace) finish(r Result, failed *failure) Result {
 	}
 	t.lines = min(t.lines, maxLines-1) // there is always room for the last
 	t.write(r.Duration, last)
-	r.raw, r.missing = t.log.String(), t.missed
+	r.raw, r.missing = strings.Clone(t.log.String()), t.missed // a clone has no room to grow
 	r.Samples = append(t.samples,
 		Sample{"probe_duration_seconds", "Returns how long the probe took to complete in seconds", nil, r.Duration.Seconds()},
 		Sample{"probe_success", "Displays whether or not the probe was a success", nil, success})

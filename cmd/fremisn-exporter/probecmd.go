@@ -40,13 +40,14 @@ func probeOnce(ctx context.Context, cli *commandLine, stdout, stderr io.Writer) 
 	return exitOK
 }
 
+// isTerminal tells a terminal that takes colours, and whose user has not said that they are unwanted.
 func isTerminal(w io.Writer) bool {
 	file, ok := w.(*os.File)
-	if !ok {
+	if !ok || os.Getenv("NO_COLOR") != "" || os.Getenv("TERM") == "dumb" {
 		return false
 	}
 	_, err := unix.IoctlGetTermios(int(file.Fd()), unix.TCGETS)
-	return err == nil && os.Getenv("NO_COLOR") == ""
+	return err == nil
 }
 
 // barWidth is the width of the waterfall in characters; the whole fits a terminal of 80.
