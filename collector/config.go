@@ -221,7 +221,7 @@ func logName(path string) string {
 	if path == "" {
 		return "syslog"
 	}
-	base := filepath.Base(path)
+	base := strings.ToValidUTF8(filepath.Base(path), "\uFFFD") // a label's value
 	if i := strings.IndexAny(base, "*?["); i >= 0 {
 		base = base[:i]
 	}

@@ -233,7 +233,7 @@ func globOf(path string) string { return variable.ReplaceAllString(path, "*") }
 func freeName(taken map[string]bool, path string) string {
 	name := logName(path)
 	if taken[name] {
-		name = filepath.Base(filepath.Dir(path)) + "-" + name
+		name = strings.ToValidUTF8(filepath.Base(filepath.Dir(path)), "\uFFFD") + "-" + name
 	}
 	base := name
 	for i := 2; taken[name]; i++ {

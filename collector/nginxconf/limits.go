@@ -25,7 +25,7 @@ func (d *directive) hasFlag(name string) bool {
 }
 
 func (r *reading) limitReqZone(d *directive) error {
-	name, _, _ := strings.Cut(d.parameter("zone"), ":")
+	name, _, _ := strings.Cut(valid(d.parameter("zone")), ":")
 	if name == "" {
 		return errorAt(d, `"limit_req_zone" must have "zone" parameter`)
 	}
@@ -48,7 +48,7 @@ func (r *reading) limitReqZone(d *directive) error {
 }
 
 func (r *reading) limitReq(d *directive, s scope) (LimitReq, error) {
-	zone := d.parameter("zone")
+	zone := valid(d.parameter("zone"))
 	rate, known := r.zones[zone]
 	if !known {
 		return LimitReq{}, errorAt(d, "zero size shared memory zone %q", zone)
@@ -85,6 +85,6 @@ func (r *reading) limitConn(d *directive, s scope) error {
 	if err != nil || n <= 0 {
 		return errorAt(d, "invalid number of connections %q", d.args[1])
 	}
-	r.config.LimitConns = append(r.config.LimitConns, LimitConn{Pos: d.Pos, Zone: d.args[0], Limit: n, Status: s.limitConnStatus})
+	r.config.LimitConns = append(r.config.LimitConns, LimitConn{Pos: d.Pos, Zone: valid(d.args[0]), Limit: n, Status: s.limitConnStatus})
 	return nil
 }

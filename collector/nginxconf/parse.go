@@ -71,14 +71,15 @@ func (p *parser) read(path string) ([]byte, error) {
 		return nil, errors.New("is a directory")
 	case !info.Mode().IsRegular():
 		return nil, errors.New("is no regular file")
+	case info.Size() > maxFile:
+		return nil, fmt.Errorf("has more than %d bytes", maxFile)
 	}
-	text, err := io.ReadAll(io.LimitReader(file, maxFile+1))
+	// No more than it has by its size, which is none for what the kernel makes up, some of it for ever.
+	text, err := io.ReadAll(io.LimitReader(file, info.Size()))
 	p.text += len(text)
 	switch {
 	case err != nil:
 		return nil, err
-	case len(text) > maxFile:
-		return nil, fmt.Errorf("has more than %d bytes", maxFile)
 	case p.text > maxText:
 		return nil, fmt.Errorf("makes it more than %d bytes together", maxText)
 	}

@@ -67,10 +67,5 @@ func (r *reading) proxyPass(d *directive, s scope) error {
 func (r *reading) group(pass string) string {
 	_, rest, _ := strings.Cut(pass, "://")
 	name, _, _ := strings.Cut(rest, "/")
-	for _, u := range r.config.Upstreams {
-		if strings.EqualFold(u.Name, name) {
-			return u.Name
-		}
-	}
-	return ""
+	return r.groups[strings.ToLower(valid(name))]
 }

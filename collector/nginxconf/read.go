@@ -15,6 +15,7 @@ type reading struct {
 	prefix  string
 	paths   paths
 	zones   map[string]float64 // of limit_req: requests a second
+	groups  map[string]string  // upstreams by their names in lower case
 	errors  map[string]bool    // error logs that have been seen, by where they go
 	access  map[string]bool
 	status  []pendingStatus
@@ -63,7 +64,8 @@ func (d *directive) has(name string) bool {
 }
 
 func (r *reading) main(directives []*directive) error {
-	r.zones, r.errors, r.access = map[string]float64{}, map[string]bool{}, map[string]bool{}
+	r.zones, r.groups = map[string]float64{}, map[string]string{}
+	r.errors, r.access = map[string]bool{}, map[string]bool{}
 	hasErrorLog := false
 	for _, d := range directives {
 		switch d.name {

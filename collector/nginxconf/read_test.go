@@ -1,7 +1,6 @@
 package nginxconf
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -270,76 +269,4 @@ func TestChanged(t *testing.T) {
 	if !c.Changed() {
 		t.Error("a file that is gone is not noticed")
 	}
-}
-
-// What no NGINX would take, or what would cost more than a configuration may, ends with a word on it.
-func TestBounds(t *testing.T) {
-	for name, test := range map[string]struct{ text, want string }{
-		"includes itself": {"include nginx.conf;", "nests too deep"},
-		"all of itself":   {"include *.conf;", "nests too deep"},
-		"blocks":          {strings.Repeat("a {", maxDepth+10), "nest more than"},
-		"large":           {strings.Repeat("# comment\n", maxFile/10+1), "has more than"},
-		"NUL":             {"http { access_log\x00 off", "unexpected end of file"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			conf := filepath.Join(t.TempDir(), "nginx.conf")
-			if err := os.WriteFile(conf, []byte(test.text), 0o644); err != nil {
-				t.Fatal(err)
-			}
-			_, err := Load(conf)
-			var fault *Error
-			if !errors.As(err, &fault) || !strings.Contains(fault.Msg, test.want) {
-				t.Errorf("%v, want %q", err, test.want)
-			}
-		})
-	}
-	if _, err := Load(filepath.Join(t.TempDir(), "nginx.conf")); !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("a file that is missing: %v", err)
-	}
-	var fault *Error
-	if _, err := Load(t.TempDir()); !errors.As(err, &fault) || fault.Msg != "is a directory" {
-		t.Errorf("a folder: %v", err)
-	}
-}
-
-func FuzzLoad(f *testing.F) {
-	files, err := filepath.Glob("testdata/*/*/nginx.conf")
-	if err != nil {
-		f.Fatal(err)
-	}
-	for _, file := range files {
-		text, err := os.ReadFile(file)
-		if err != nil {
-			f.Fatal(err)
-		}
-		f.Add(text)
-	}
-	f.Fuzz(func(t *testing.T, text []byte) {
-		if strings.Contains(string(text), "include") {
-			return // what lies about on the machine is not part of the test
-		}
-		conf := filepath.Join(t.TempDir(), "nginx.conf")
-		if err := os.WriteFile(conf, text, 0o644); err != nil {
-			t.Fatal(err)
-		}
-		lines := strings.Count(string(text), "\n") + 1
-		c, err := Load(conf)
-		if err != nil {
-			var fault *Error
-			if !errors.As(err, &fault) || fault.File != conf || fault.Line < 1 || fault.Line > lines {
-				t.Fatalf("a fault without its place among %d lines: %v", lines, err)
-			}
-			return
-		}
-		for _, u := range c.Upstreams {
-			if len(u.Servers) == 0 || u.Line < 1 || u.Line > lines {
-				t.Fatalf("upstream %+v", u)
-			}
-		}
-		for _, log := range c.AccessLogs {
-			if _, known := c.LogFormats[log.Format]; !known {
-				t.Fatalf("log %+v", log)
-			}
-		}
-	})
 }

@@ -9,12 +9,12 @@ import (
 )
 
 func (r *reading) upstream(d *directive) error {
-	u := Upstream{Pos: d.Pos, Name: d.args[0]}
-	for _, other := range r.config.Upstreams {
-		if strings.EqualFold(other.Name, u.Name) {
-			return &Error{Pos: d.Pos, Msg: fmt.Sprintf("duplicate upstream %q", u.Name)}
-		}
+	u := Upstream{Pos: d.Pos, Name: valid(d.args[0])}
+	key := strings.ToLower(u.Name)
+	if r.groups[key] != "" {
+		return &Error{Pos: d.Pos, Msg: fmt.Sprintf("duplicate upstream %q", u.Name)}
 	}
+	r.groups[key] = u.Name
 	for _, inner := range d.block {
 		var err error
 		switch inner.name {
@@ -24,7 +24,7 @@ func (r *reading) upstream(d *directive) error {
 				u.Servers = append(u.Servers, server)
 			}
 		case "zone":
-			u.Zone = inner.args[0]
+			u.Zone = valid(inner.args[0])
 		case "keepalive":
 			if u.Keepalive, err = strconv.Atoi(inner.args[0]); err != nil || u.Keepalive <= 0 {
 				err = errorAt(inner, "invalid value %q in \"keepalive\" directive", inner.args[0])
@@ -43,8 +43,11 @@ func (r *reading) upstream(d *directive) error {
 	return nil
 }
 
+// valid is a name as a label's value can have it: NGINX takes any bytes.
+func valid(name string) string { return strings.ToValidUTF8(name, "\uFFFD") }
+
 func readServer(d *directive) (Server, error) {
-	s := Server{Pos: d.Pos, Address: withPort(d.args[0]), Weight: 1, MaxFails: 1, FailTimeout: 10 * time.Second}
+	s := Server{Pos: d.Pos, Address: withPort(valid(d.args[0])), Weight: 1, MaxFails: 1, FailTimeout: 10 * time.Second}
 	for _, arg := range d.args[1:] {
 		name, value, _ := strings.Cut(arg, "=")
 		var err error
