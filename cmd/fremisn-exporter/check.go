@@ -70,11 +70,7 @@ func runCheck(ctx context.Context, cli *commandLine) *report {
 func (r *report) configErrors(err error) {
 	var faults strictyaml.Errors
 	if !errors.As(err, &faults) {
-		remedy := "nothing that depends on it can be checked before this is right"
-		if isAboutNginxConf(err) {
-			remedy = "nginx -t tells the same; a forgotten ; is often on the line above. What nginx.conf names can be checked when this is right"
-		}
-		r.add(line{Section: sectionConfig, Verdict: wrong, Subject: "config", Text: err.Error(), Remedy: remedy})
+		r.add(line{Section: sectionConfig, Verdict: wrong, Subject: "config", Text: err.Error(), Remedy: configRemedy(err)})
 		return
 	}
 	for _, fault := range faults {
@@ -83,10 +79,18 @@ func (r *report) configErrors(err error) {
 	r.Lines[len(r.Lines)-1].Remedy = "nothing else can be checked before the config file is right"
 }
 
-func isAboutNginxConf(err error) bool {
-	var inFile *nginxconf.Error
-	var inConfig *strictyaml.Error
-	return errors.As(err, &inFile) || errors.As(err, &inConfig) && inConfig.Path == "nginx.config"
+func configRemedy(err error) string {
+	var fault *nginxconf.Error
+	switch {
+	case !errors.As(err, &fault):
+		return "nothing that depends on it can be checked before this is right"
+	case fault.Unreadable == "":
+		return "nginx -t tells the same; a forgotten ; is often on the line above. What nginx.conf names can be checked when this is right"
+	}
+	if _, remedy := unreadable(fault.Unreadable); remedy != "" {
+		return remedy
+	}
+	return "correct the path; what nginx.conf names can be checked when this is right"
 }
 
 func (r *report) checkConfig(l *loaded) {

@@ -108,6 +108,9 @@ func grant(path string, info fs.FileInfo, permission string) string {
 	join := fmt.Sprintf("sudo usermod -aG %s %s", group, userName())
 	switch has := info.Mode()&bit != 0; {
 	case group == "root":
+		if strings.HasSuffix(path, ".log") {
+			return fmt.Sprintf("sudo chmod o+%s %s; have logrotate create the file so too", permission, path)
+		}
 		return fmt.Sprintf("sudo chmod o+%s %s", permission, path)
 	case has:
 		return join + ", then start the exporter again"

@@ -17,6 +17,7 @@ import (
 	"syscall"
 	"time"
 
+	toolkit "github.com/prometheus/exporter-toolkit/web"
 	"golang.org/x/sys/unix"
 )
 
@@ -29,9 +30,22 @@ func (r *report) checkSystem(ctx context.Context, cli *commandLine) {
 	if cli.web.WebSystemdSocket != nil && *cli.web.WebSystemdSocket {
 		return // systemd has opened the port already
 	}
+	running := cli.storagePath != "" && locked(filepath.Join(cli.storagePath, "lock"))
 	for _, address := range *cli.web.WebListenAddresses {
-		r.add(checkPort(ctx, address, listeners()))
+		r.add(checkPort(ctx, address, listeners(), running))
 	}
+	if file := cli.web.WebConfigFile; file != nil && *file != "" {
+		r.add(checkWebConfig(*file))
+	}
+}
+
+// checkWebConfig reads the file that has TLS and passwords as serve would.
+func checkWebConfig(file string) line {
+	found := line{Section: sectionSystem, Verdict: good, Subject: "web config", Text: file + " is good"}
+	if err := toolkit.Validate(file); err != nil {
+		found.Verdict, found.Text, found.Remedy = wrong, file+": "+err.Error(), "correct it, or leave out --web.config.file"
+	}
+	return found
 }
 
 // checkStorage looks whether the state directory, or the one it would be made in, can be written. It makes nothing.
@@ -105,8 +119,9 @@ func nearest(path string) (string, os.FileInfo) {
 	}
 }
 
-// checkPort tells whether somebody listens where serve would. Nothing is opened: the kernel's tables tell.
-func checkPort(ctx context.Context, address string, taken []netip.AddrPort) line {
+// checkPort tells whether somebody listens where serve would. Nothing is opened: the kernel's tables tell. running says
+// that an exporter holds the state directory; behind TLS and a password it does not tell strangers what it is.
+func checkPort(ctx context.Context, address string, taken []netip.AddrPort, running bool) line {
 	found := line{Section: sectionSystem, Verdict: good, Subject: "port"}
 	host, portText, err := net.SplitHostPort(address)
 	port, portErr := strconv.ParseUint(portText, 10, 16)
@@ -125,6 +140,8 @@ func checkPort(ctx context.Context, address string, taken []netip.AddrPort) line
 		found.Text = address + " is free"
 	case isExporter(ctx, taken[i]):
 		found.Text = address + " is held by a fremisn-exporter that runs already"
+	case running:
+		found.Text = address + " is held, as it seems by the exporter that holds the state directory"
 	default:
 		found.Verdict, found.Text = wrong, address+" is taken: another program listens on "+taken[i].String()
 		found.Remedy = fmt.Sprintf("sudo ss -ltnp 'sport = :%d' tells which; end it, or choose another with --web.listen-address", port)

@@ -91,7 +91,9 @@ func interpret(cli *commandLine, text []byte) (*loaded, error) {
 			path = filepath.Join(filepath.Dir(file), path)
 		}
 		if l.conf, err = nginxconf.Load(path); err != nil {
-			return nil, document.Fault("nginx.config", nginxConfFault(path, err))
+			fault := document.Fault("nginx.config", nginxConfFault(path, err))
+			fault.Err = err
+			return nil, fault
 		}
 	}
 	if l.plan, err = collector.NewPlan(file, c.Nginx, c.Nodes, l.conf); err != nil {

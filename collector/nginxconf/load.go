@@ -14,25 +14,37 @@ import (
 // combinedFormat is NGINX's own; see https://nginx.org/en/docs/http/ngx_http_log_module.html.
 const combinedFormat = `$remote_addr - $remote_user [$time_local] "$request" $status $body_bytes_sent "$http_referer" "$http_user_agent"`
 
-// Load reads the file at path with all that it includes. A fault in it is an *Error; a file that is not there, or
-// may not be read, is the system's error.
+// Load reads the file at path with all that it includes. What is wrong with it, or with getting it, is an *Error.
 func Load(path string) (*Config, error) {
 	absolute, err := filepath.Abs(path)
 	if err != nil {
 		return nil, err
 	}
-	p := &parser{prefix: filepath.Dir(absolute), known: map[string]bool{}}
+	p := newParser(absolute)
 	directives, err := p.parseFile(absolute, inMain)
 	if err != nil {
 		return nil, mainError(err, absolute, path)
 	}
+	c, err := p.interpret(directives, absolute, path)
+	if err != nil {
+		return nil, mainError(err, absolute, path)
+	}
+	return c, nil
+}
+
+func newParser(absolute string) *parser {
+	return &parser{prefix: filepath.Dir(absolute), known: map[string]bool{}}
+}
+
+// interpret makes a Config of what has been parsed.
+func (p *parser) interpret(directives []*directive, absolute, path string) (*Config, error) {
 	r := &reading{config: &Config{
 		Path: path, Files: p.files, Workers: "1",
 		LogFormats:     map[string]LogFormat{"combined": {Name: "combined", Format: combinedFormat, Escape: "default"}},
 		LimitReqStatus: defaultLimitStatus, LimitConnStatus: defaultLimitStatus,
-	}, prefix: p.prefix, paths: pathsFor(absolute)}
+	}, paths: pathsFor(absolute)}
 	if err := r.main(directives); err != nil {
-		return nil, mainError(err, absolute, path)
+		return nil, err
 	}
 	r.config.globs = p.globs
 	r.config.stamp = strings.Join(p.stamps, "") + strings.Join(p.matches, "")
@@ -50,7 +62,7 @@ func mainError(err error, absolute, path string) error {
 	}
 	var pathError *fs.PathError
 	if errors.As(err, &pathError) {
-		return fmt.Errorf("%s: %w", path, pathError.Err)
+		return &Error{Pos: Pos{File: path}, Msg: pathError.Err.Error(), Unreadable: absolute, cause: pathError.Err}
 	}
 	return &Error{Pos: Pos{File: path}, Msg: err.Error()}
 }

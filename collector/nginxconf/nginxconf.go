@@ -33,7 +33,11 @@ type Error struct {
 	Pos
 	Msg        string
 	Unreadable string // the file that cannot be opened, where that is the fault
+	cause      error
 }
+
+// Unwrap is the system's error, where it is the fault.
+func (e *Error) Unwrap() error { return e.cause }
 
 func (e *Error) Error() string { return fmt.Sprintf("%s: %s", e.Pos, e.Msg) }
 

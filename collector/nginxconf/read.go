@@ -12,7 +12,6 @@ const defaultLimitStatus = 503
 // A reading makes a Config of directives.
 type reading struct {
 	config  *Config
-	prefix  string
 	paths   paths
 	zones   map[string]float64 // of limit_req: requests a second
 	groups  map[string]string  // upstreams by their names in lower case

@@ -24,7 +24,11 @@ type Error struct {
 	Line int    // 0: the file as a whole
 	Path string // "probes[0].interval"; "" for the file as a whole
 	Msg  string
+	Err  error // what is behind it, nil where it is the file's own
 }
+
+// Unwrap is what is behind the fault.
+func (e *Error) Unwrap() error { return e.Err }
 
 func (e *Error) Error() string {
 	where := e.File

@@ -1,0 +1,223 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+func asNobody(t *testing.T, f func()) {
+	t.Helper()
+	done := make(chan error)
+	go func() {
+		runtime.LockOSThread() // and never unlocked: the thread is not used again
+		if os.Geteuid() == 0 {
+			const nobody, keep = 65534, ^uintptr(0)
+			_, _, e1 := syscall.RawSyscall(syscall.SYS_SETGROUPS, 0, 0, 0)
+			_, _, e2 := syscall.RawSyscall(syscall.SYS_SETRESGID, keep, nobody, keep)
+			_, _, e3 := syscall.RawSyscall(syscall.SYS_SETRESUID, keep, nobody, keep)
+			if e1|e2|e3 != 0 {
+				done <- fmt.Errorf("becoming nobody: %v %v %v", e1, e2, e3)
+				return
+			}
+		}
+		f()
+		done <- nil
+	}()
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestUnreadable(t *testing.T) {
+	top := filepath.Dir(t.TempDir()) // go's own folder for the test is closed to others
+	if err := os.Chmod(top, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for name, test := range map[string]struct {
+		dir, file       os.FileMode
+		gid             int // of both, where the test is root's
+		trouble, remedy string
+	}{
+		"readable":                  {0o755, 0o644, 0, "", ""},
+		"closed folder":             {0o700, 0o644, 0, "may not enter the folder DIR", "sudo chmod o+x DIR"},
+		"closed file":               {0o755, 0o600, 0, "cannot be read by USER (-rw-------", "sudo chmod o+r FILE"},
+		"a group may read":          {0o755, 0o040, 4, "cannot be read by USER (----r-----", "sudo usermod -aG adm USER, then start the exporter again"},
+		"a group that may not read": {0o755, 0o000, 4, "cannot be read by USER (----------", "sudo chmod g+r FILE && sudo usermod -aG adm USER"},
+		"a group may enter":         {0o010, 0o644, 4, "may not enter the folder DIR (d-----x---", "sudo usermod -aG adm USER"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := filepath.Join(top, strings.ReplaceAll(name, " ", "-"))
+			file := filepath.Join(dir, "access.log")
+			if err := errorsOf(os.Mkdir(dir, 0o755), os.WriteFile(file, nil, 0o644)); err != nil {
+				t.Fatal(err)
+			}
+			if os.Geteuid() != 0 && test.trouble != "" { // the files are this user's own: for an owner, its own bits alone count
+				test.file &^= 0o700
+				test.trouble, _, _ = strings.Cut(test.trouble, " (")
+				if test.dir == 0o700 {
+					test.dir = 0
+				}
+			}
+			if os.Geteuid() == 0 {
+				if err := errorsOf(os.Chown(file, 0, test.gid), os.Chown(dir, 0, test.gid)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := errorsOf(os.Chmod(file, test.file), os.Chmod(dir, test.dir)); err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { os.Chmod(dir, 0o755) })
+			var trouble, remedy, user string
+			asNobody(t, func() {
+				trouble, remedy = unreadable(file)
+				user = userName()
+			})
+			fill := strings.NewReplacer("DIR", dir, "FILE", file, "USER", user).Replace
+			if !strings.Contains(trouble, fill(test.trouble)) || (test.trouble == "") != (trouble == "") {
+				t.Errorf("trouble %q, want %q", trouble, fill(test.trouble))
+			}
+			if os.Geteuid() == 0 && !strings.HasPrefix(remedy, fill(test.remedy)) {
+				t.Errorf("remedy %q, want %q", remedy, fill(test.remedy))
+			}
+		})
+	}
+	if trouble, remedy := unreadable(filepath.Join(top, "none", "access.log")); !strings.Contains(trouble, "no folder") || !strings.Contains(remedy, "volumes:") {
+		t.Errorf("missing folder: %q %q", trouble, remedy)
+	}
+}
+
+func TestCheckOfClosedConfiguration(t *testing.T) {
+	h := newHost(t)
+	top := filepath.Dir(h.dir)
+	closed := filepath.Join(h.dir, "closed.conf")
+	h.write(t, filepath.Join(h.dir, "nginx.conf"), "events {}\ninclude closed.conf;\n")
+	h.write(t, closed, "")
+	if err := errorsOf(os.Chmod(top, 0o755), os.Chmod(h.dir, 0o755), os.Chmod(closed, 0)); err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range []string{closed, filepath.Join(h.dir, "nginx.conf")} {
+		if err := os.Chmod(file, 0); err != nil {
+			t.Fatal(err)
+		}
+		var r report
+		asNobody(t, func() {
+			_, err := load(&commandLine{configFile: h.config})
+			r.configErrors(err)
+		})
+		if l := r.Lines[0]; l.Verdict != wrong || !strings.Contains(strings.ToLower(l.Text), "permission denied") || !strings.HasPrefix(l.Remedy, "sudo ") || !strings.Contains(l.Remedy, file) {
+			t.Errorf("%s: %+v", file, l)
+		}
+	}
+}
+
+func TestStorageOfAnother(t *testing.T) {
+	top := filepath.Dir(t.TempDir())
+	closed := filepath.Join(top, "closed")
+	if err := errorsOf(os.Chmod(top, 0o755), os.Mkdir(closed, 0o555)); err != nil {
+		t.Fatal(err)
+	}
+	var l line
+	asNobody(t, func() { l = checkStorage(filepath.Join(closed, "data")) })
+	if l.Verdict != wrong || !strings.Contains(l.Text, closed+" cannot be written by") || !strings.HasPrefix(l.Remedy, "sudo install -d -o ") {
+		t.Errorf("%+v", l)
+	}
+	if l := checkStorage(""); l.Verdict != look {
+		t.Errorf("no storage: %+v", l)
+	}
+	dir := t.TempDir()
+	if l := checkStorage(dir); l.Verdict != good || !strings.Contains(l.Text, "can be written") {
+		t.Errorf("a good one: %+v", l)
+	}
+	lock, err := os.Create(filepath.Join(dir, "lock"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer lock.Close()
+	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX); err != nil {
+		t.Fatal(err)
+	}
+	if l := checkStorage(dir); l.Verdict != good || !strings.Contains(l.Text, "is in use by an exporter that runs") {
+		t.Errorf("one that an exporter holds: %+v", l)
+	}
+}
+
+func TestPorts(t *testing.T) {
+	exporter := answering(t, "healthy\n")
+	stranger, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stranger.Close()
+	go func() { // it takes connections and says nothing of health
+		for conn, err := stranger.Accept(); err == nil; conn, err = stranger.Accept() {
+			conn.Close()
+		}
+	}()
+	_, port, err := net.SplitHostPort(stranger.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for address, want := range map[string]verdict{
+		stranger.Addr().String(): wrong,
+		":" + port:               wrong,
+		"127.0.0.99:" + port:     good,
+		strings.TrimPrefix(exporter.URL, "http://"): good,
+		freeAddress(t): good,
+		"9113":         wrong,
+		":0":           good,
+	} {
+		if l := checkPort(context.Background(), address, listeners(), false); l.Verdict != want {
+			t.Errorf("%s: %+v", address, l)
+		}
+	}
+}
+
+func TestPortOfExporterBehindTLS(t *testing.T) {
+	server := httptest.NewTLSServer(http.NotFoundHandler())
+	defer server.Close()
+	address := strings.TrimPrefix(server.URL, "https://")
+	for running, want := range map[bool]verdict{true: good, false: wrong} {
+		if l := checkPort(context.Background(), address, listeners(), running); l.Verdict != want {
+			t.Errorf("running %t: %+v", running, l)
+		}
+	}
+}
+
+func TestWebConfig(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "web.yml")
+	for text, want := range map[string]verdict{"basic_auth_users: {}\n": good, "tls_server: {}\n": wrong} {
+		if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if l := checkWebConfig(file); l.Verdict != want {
+			t.Errorf("%q: %+v", text, l)
+		}
+	}
+}
+
+func TestParseListeners(t *testing.T) {
+	const table = `  sl  local_address rem_address   st tx_queue
+   0: 0100007F:2399 00000000:0000 0A 00000000:00000000
+   1: 0100007F:1234 0200007F:0050 01 00000000:00000000
+   2: 00000000:0050 00000000:0000 0A 00000000:00000000
+   3: 00000000000000000000000001000000:1F90 00000000000000000000000000000000:0000 0A 0
+   4: zz:zz x 0A
+`
+	got := fmt.Sprint(parseListeners(strings.NewReader(table)))
+	if want := "[127.0.0.1:9113 0.0.0.0:80 [::1]:8080]"; got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+	if !collide(netip.MustParseAddrPort("[::]:80"), netip.MustParseAddrPort("127.0.0.1:80")) {
+		t.Error("[::]:80 does not collide with 127.0.0.1:80")
+	}
+}
