@@ -127,26 +127,32 @@ func (b *accessBook) forget() {
 // Lines implements book.
 func (b *accessBook) Lines(block []byte) {
 	b.ledger.Now = b.clock().UnixMilli()
-	r := b.record
 	for start := 0; start < len(block); {
 		n := bytes.IndexByte(block[start:], '\n')
 		if n < 0 {
 			n = len(block) - start // not whole lines: the caller's fault, and still no crash
 		}
 		end := start + n
-		var ok bool
 		if end+logformat.Pad < len(block) {
-			ok = n > 0 && b.parser.Parse(block, start, end, r)
+			b.line(block, start, end)
 		} else {
-			ok = n > 0 && b.parser.ParseLast(block[start:end], r)
-		}
-		if ok {
-			b.parsed++
-			b.count(r)
-		} else {
-			b.malformed++
+			// There is no room behind it for the parser to look into: it is read in a place of its own.
+			b.ledger.Settle(block)
+			padded := b.parser.Padded(block[start:end])
+			b.line(padded, 0, n)
+			b.ledger.Settle(padded)
 		}
 		start = end + 1
+	}
+}
+
+// line counts the line of block from start to end.
+func (b *accessBook) line(block []byte, start, end int) {
+	if start < end && b.parser.Parse(block, start, end, b.record) {
+		b.parsed++
+		b.count(b.record)
+	} else {
+		b.malformed++
 	}
 }
 

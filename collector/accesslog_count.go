@@ -42,7 +42,8 @@ func codeName(code int64) string {
 
 // count counts a line that is valid as a whole.
 func (b *accessBook) count(r *logformat.Record) {
-	noLive := b.countAttempts(r)
+	ref := ledger.RefTo(r.IDAt, r.IDLen)
+	noLive := b.countAttempts(r, ref)
 	code := r.Code
 	if !b.shape.status {
 		code = codeUnknown
@@ -53,7 +54,11 @@ func (b *accessBook) count(r *logformat.Record) {
 		if cell.duration == nil {
 			cell.duration = b.ledger.Histogram(familyRequestDuration, cell.route, cell.outcome.String())
 		}
-		cell.duration.ObserveWithID(r.Millis, r.ID, b.ledger.Now)
+		if r.Millis < ledger.Quick {
+			cell.duration.Note(r.Millis, ref)
+		} else {
+			cell.duration.Observe(r.Millis, ref)
+		}
 	}
 	if sent := r.Sent; sent >= 0 {
 		if cell.sent == nil {
@@ -136,12 +141,12 @@ type wordCounters [logformat.WordCount]*ledger.Counter
 
 // countAttempts counts what happened upstream, and tells whether the last element is the name of a group that had no
 // server to give.
-func (b *accessBook) countAttempts(r *logformat.Record) (noLive bool) {
+func (b *accessBook) countAttempts(r *logformat.Record, ref ledger.Ref) (noLive bool) {
 	if r.Elements == 0 {
 		return false
 	}
 	if !b.shape.addresses {
-		b.countUnknown(r)
+		b.countUnknown(r, ref)
 		return false
 	}
 	if b.parser.Generation() != b.servers.generation {
@@ -150,7 +155,7 @@ func (b *accessBook) countAttempts(r *logformat.Record) (noLive bool) {
 	u := r.Upstreams
 	if len(u.Elements) == 1 && u.Elements[0].Kind == logformat.Attempt {
 		server := b.servers.first(u)
-		b.attempt(r, server, 0, true)
+		b.attempt(r, server, 0, true, ref)
 		return false
 	}
 	last := len(u.Elements) - 1
@@ -164,7 +169,7 @@ func (b *accessBook) countAttempts(r *logformat.Record) (noLive bool) {
 			b.ledger.Counter(familyNoLive, e.Name).Value++
 		case logformat.Attempt:
 			server := b.servers.at(u, i)
-			b.attempt(r, server, i, i == last)
+			b.attempt(r, server, i, i == last, ref)
 			if e.Retry {
 				b.retry(server)
 			}
@@ -174,10 +179,10 @@ func (b *accessBook) countAttempts(r *logformat.Record) (noLive bool) {
 }
 
 // countUnknown counts attempts of a format that has no address.
-func (b *accessBook) countUnknown(r *logformat.Record) {
+func (b *accessBook) countUnknown(r *logformat.Record, ref ledger.Ref) {
 	server := b.servers.named(unknownServer)
 	for i := range r.Elements {
-		b.attempt(r, server, i, i == r.Elements-1)
+		b.attempt(r, server, i, i == r.Elements-1, ref)
 		if r.Separator(i) == ',' {
 			b.retry(server)
 		}
@@ -185,7 +190,7 @@ func (b *accessBook) countUnknown(r *logformat.Record) {
 }
 
 // attempt counts element i on its server.
-func (b *accessBook) attempt(r *logformat.Record, server *serverCell, i int, last bool) {
+func (b *accessBook) attempt(r *logformat.Record, server *serverCell, i int, last bool, ref ledger.Ref) {
 	var code int64
 	var result outcome
 	switch {
@@ -207,19 +212,31 @@ func (b *accessBook) attempt(r *logformat.Record, server *serverCell, i int, las
 		if times.response == nil {
 			times.response = b.ledger.Histogram(familyResponse, server.name, result.String())
 		}
-		times.response.ObserveWithID(ms, r.ID, b.ledger.Now)
+		if ms < ledger.Quick {
+			times.response.Note(ms, ref)
+		} else {
+			times.response.Observe(ms, ref)
+		}
 	}
 	if ms := r.At(logformat.UpstreamHeaderTime, i); ms >= 0 {
 		if times.header == nil {
 			times.header = b.ledger.Histogram(familyHeader, server.name, result.String())
 		}
-		times.header.ObserveWithID(ms, r.ID, b.ledger.Now)
+		if ms < ledger.Quick {
+			times.header.Note(ms, ref)
+		} else {
+			times.header.Observe(ms, ref)
+		}
 	}
 	if ms := r.At(logformat.UpstreamConnectTime, i); ms >= 0 {
 		if times.connect == nil {
 			times.connect = b.ledger.Histogram(familyConnect, server.name, result.String())
 		}
-		times.connect.ObserveWithID(ms, r.ID, b.ledger.Now)
+		if ms < ledger.Quick {
+			times.connect.Note(ms, ref)
+		} else {
+			times.connect.Observe(ms, ref)
+		}
 	}
 	if n := r.At(logformat.UpstreamBytesSent, i); n >= 0 {
 		if server.sent == nil {

@@ -30,7 +30,7 @@ func TestHistogramIsThatOfClientGolang(t *testing.T) {
 					if random.IntN(100) == 0 {
 						ms *= 10000
 					}
-					own.Observe(ms)
+					own.Observe(ms, 0)
 					theirs.Observe(float64(ms) / 1000)
 				}
 				got, want := newHistogram(own, layout), new(dto.Metric)
@@ -56,7 +56,7 @@ func TestNativeBucketsAreBounded(t *testing.T) {
 	h := ledger.New([]ledger.Family{{Name: "h", Histogram: true}}, layout, 1000).Histogram(0)
 	total := 0
 	for ms := int64(1); ms < 999_999_999_999; ms += ms/20 + 1 {
-		h.Observe(ms)
+		h.Observe(ms, 0)
 		total++
 	}
 	got := newHistogram(h, layout)

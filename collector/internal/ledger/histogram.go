@@ -1,7 +1,5 @@
 package ledger
 
-import "encoding/binary"
-
 // A Histogram counts observations of whole milliseconds. Nothing in it is locked.
 type Histogram struct {
 	Meta
@@ -9,7 +7,15 @@ type Histogram struct {
 	Exemplars []Exemplar // one for each classic bucket with +Inf; nil without exemplars
 
 	layout *Layout
-	counts []uint64 // of joint buckets, as far as any was used
+	counts []uint64 // of joint buckets
+	notes  []note   // of each classic bucket with +Inf, since Settle
+}
+
+func newHistogram(meta Meta, layout *Layout) *Histogram {
+	return &Histogram{
+		Meta: meta, layout: layout,
+		counts: make([]uint64, len(layout.upper)), notes: make([]note, len(layout.Classic)+1),
+	}
 }
 
 // An Exemplar is the latest observation of a classic bucket that came with an id.
@@ -27,71 +33,64 @@ const MaxExemplarID = 128 - len("request_id")
 // ID is the request's id, "" where the bucket has no exemplar.
 func (e *Exemplar) ID() string { return string(e.id[:e.length]) }
 
-// Observe adds one observation.
-func (h *Histogram) Observe(ms int64) { h.add(uint64(ms)) }
+// A Ref is where in a block of lines the id of a request stands; 0 for none. Of all the ids in a block few are kept: so
+// only where they stand is noted, and Settle copies those that are left.
+type Ref uint64
 
-// add counts an observation and returns its classic bucket.
-func (h *Histogram) add(ms uint64) int {
-	i, classic := h.layout.bucket(ms)
-	if i >= len(h.counts) {
-		h.grow(i)
+// A note is a Ref with the milliseconds of the observation in its lower half.
+type note uint64
+
+const (
+	refMillis = 32 // bits
+	refLength = 7
+	refAt     = 64 - refMillis - refLength
+)
+
+// RefTo is the reference to an id of so many bytes. One that is too long, or too far in its block, is none.
+func RefTo(at, length int) Ref {
+	if length <= 0 || length > MaxExemplarID || at < 0 || at >= 1<<refAt {
+		return 0
 	}
-	h.counts[i]++
-	h.SumMillis += ms
-	return classic
+	return Ref(at)<<(refMillis+refLength) | Ref(length)<<refMillis
 }
 
-// idLen is how long the ids are that NGINX makes.
-const idLen = 32
+// Quick is how many milliseconds are too many for Note.
+const Quick = tableMillis
 
-// ObserveWithID adds one observation and keeps the id with it, unless there is none or it is longer than MaxExemplarID.
-// What almost every line has is done without a call.
-func (h *Histogram) ObserveWithID(ms int64, id []byte, now int64) {
-	if uint64(ms) >= tableMillis {
-		h.observeAny(uint64(ms), id, now)
-		return
-	}
+// Note adds one observation of less than Quick milliseconds. It is short enough to be inlined.
+func (h *Histogram) Note(ms int64, ref Ref) {
 	both := h.layout.table[ms]
-	joint, classic := int(both&0xffff), int(both>>16)
-	if joint >= len(h.counts) {
-		h.observeAny(uint64(ms), id, now)
-		return
-	}
-	if len(id) != 0 {
-		if len(id) != idLen || classic >= len(h.Exemplars) {
-			h.observeAny(uint64(ms), id, now)
-			return
-		}
-		e := &h.Exemplars[classic]
-		e.Millis, e.Time, e.length = uint64(ms), now, idLen
-		order := binary.LittleEndian
-		order.PutUint64(e.id[0:], order.Uint64(id[0:]))
-		order.PutUint64(e.id[8:], order.Uint64(id[8:]))
-		order.PutUint64(e.id[16:], order.Uint64(id[16:]))
-		order.PutUint64(e.id[24:], order.Uint64(id[24:]))
-	}
-	h.counts[joint]++
+	h.counts[both&0xffff]++
+	h.notes[both>>16] = note(ref) | note(ms)
 	h.SumMillis += uint64(ms)
 }
 
-// observeAny is ObserveWithID for any time and any id, and for the first of a bucket.
-func (h *Histogram) observeAny(ms uint64, id []byte, now int64) {
-	classic := h.add(ms)
-	if len(id) == 0 || len(id) > MaxExemplarID {
-		return
+// Observe adds one observation.
+func (h *Histogram) Observe(ms int64, ref Ref) {
+	joint, classic := h.layout.bucket(uint64(ms))
+	h.counts[joint]++
+	h.SumMillis += uint64(ms)
+	if ms < 1<<refMillis {
+		h.notes[classic] = note(ref) | note(ms)
 	}
-	if h.Exemplars == nil {
-		h.Exemplars = make([]Exemplar, len(h.layout.Classic)+1)
-	}
-	e := &h.Exemplars[classic]
-	e.Millis, e.Time, e.length = ms, now, uint8(len(id))
-	copy(e.id[:], id)
 }
 
-func (h *Histogram) grow(i int) {
-	counts := make([]uint64, min(i+16, len(h.layout.upper)))
-	copy(counts, h.counts)
-	h.counts = counts
+// settle makes exemplars of the notes.
+func (h *Histogram) settle(block []byte, now int64) {
+	for i, n := range h.notes {
+		length := int(n>>refMillis) & (1<<refLength - 1)
+		if length == 0 {
+			continue
+		}
+		if h.Exemplars == nil {
+			h.Exemplars = make([]Exemplar, len(h.notes))
+		}
+		at := int(n >> (refMillis + refLength))
+		e := &h.Exemplars[i]
+		e.Millis, e.Time, e.length = uint64(n&(1<<refMillis-1)), now, uint8(length)
+		copy(e.id[:], block[at:at+length])
+	}
+	clear(h.notes)
 }
 
 // Count is how many observations there were.
@@ -139,10 +138,7 @@ const MaxNativeBuckets = 160
 
 // Native is the native histogram of the same observations.
 func (h *Histogram) Native() Native {
-	n := Native{Schema: NativeSchema}
-	if len(h.counts) > 0 {
-		n.Zero = h.counts[0]
-	}
+	n := Native{Schema: NativeSchema, Zero: h.counts[0]}
 	for shift := 0; ; shift++ {
 		n.Schema = int32(NativeSchema - shift)
 		n.fill(h, shift)

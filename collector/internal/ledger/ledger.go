@@ -102,6 +102,15 @@ func (l *Ledger) Histogram(family int, labels ...string) *Histogram {
 	return f.histograms[l.find(family, labels)]
 }
 
+// Settle keeps the ids that were noted since the last one. They stand in block.
+func (l *Ledger) Settle(block []byte) {
+	for i := range l.families {
+		for _, h := range l.families[i].histograms {
+			h.settle(block, l.Now)
+		}
+	}
+}
+
 // separator cannot be part of valid UTF-8.
 const separator = "\xff"
 
@@ -131,7 +140,7 @@ func (l *Ledger) create(f *family, key string, labels []string) int {
 	i := len(f.counters)
 	if f.Histogram {
 		i = len(f.histograms)
-		f.histograms = append(f.histograms, &Histogram{Meta: meta, layout: l.layout})
+		f.histograms = append(f.histograms, newHistogram(meta, l.layout))
 	} else {
 		f.counters = append(f.counters, &Counter{Meta: meta})
 	}

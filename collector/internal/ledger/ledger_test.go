@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math"
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -22,7 +23,7 @@ func TestBucketsTakeTheirBoundIn(t *testing.T) {
 				continue
 			}
 			h := New(testFamilies(), layout, 1000).Histogram(1, "a")
-			h.Observe(observed)
+			h.Observe(observed, 0)
 			for i, n := range h.Cumulative(nil) {
 				want := uint64(0)
 				if float64(observed)/1000 <= bounds[i] {
@@ -39,9 +40,9 @@ func TestBucketsTakeTheirBoundIn(t *testing.T) {
 func TestSumsAreExact(t *testing.T) {
 	h := New(testFamilies(), NewLayout([]float64{1}), 1000).Histogram(1, "a")
 	for range 1_000_000 {
-		h.Observe(1)
+		h.Observe(1, 0)
 	}
-	h.Observe(999_999_999_999)
+	h.Observe(999_999_999_999, 0)
 	if h.SumMillis != 1_000_000_999_999 || h.Count() != 1_000_001 {
 		t.Errorf("sum %d ms of %d", h.SumMillis, h.Count())
 	}
@@ -93,7 +94,7 @@ func TestRestoreRefuses(t *testing.T) {
 	layout := NewLayout([]float64{1})
 	l := New(testFamilies(), layout, 1000)
 	l.Counter(0, "a", "b").Add(7)
-	l.Histogram(1, "a").Observe(5)
+	l.Histogram(1, "a").Observe(5, 0)
 	state := l.AppendState(nil)
 	again := New(testFamilies(), layout, 1000)
 	if err := again.Restore(state); err != nil {
@@ -120,12 +121,36 @@ func TestRestoreRefuses(t *testing.T) {
 	}
 }
 
+// TestExemplarsOfABlock: of each bucket the latest observation with an id is kept; what is too long or too far is none.
+func TestExemplarsOfABlock(t *testing.T) {
+	l := New(testFamilies(), NewLayout([]float64{0.1, 1}), 1000)
+	h := l.Histogram(1, "a")
+	block := []byte("one two " + strings.Repeat("x", MaxExemplarID+1))
+	l.Now = 5
+	h.Note(50, RefTo(0, 3))
+	h.Note(60, RefTo(4, 3))
+	h.Observe(1<<31, RefTo(0, 3))
+	h.Observe(500, RefTo(8, MaxExemplarID+1))
+	l.Settle(block)
+	copy(block, "overwritten")
+	l.Now = 6
+	h.Observe(70, RefTo(-1, 3)+RefTo(1<<40, 3)+RefTo(0, 0))
+	h.Observe(1<<40, RefTo(0, 3))
+	l.Settle(block)
+	want := []Exemplar{{Millis: 60, Time: 5, length: 3}, {}, {Millis: 1 << 31, Time: 5, length: 3}}
+	copy(want[0].id[:], "two")
+	copy(want[2].id[:], "one")
+	if !slices.Equal(h.Exemplars, want) || h.Count() != 6 {
+		t.Errorf("%d observations, exemplars %q %q %q", h.Count(), h.Exemplars[0].ID(), h.Exemplars[1].ID(), h.Exemplars[2].ID())
+	}
+}
+
 func BenchmarkObserve(b *testing.B) {
 	h := New(testFamilies(), NewLayout([]float64{0.1, 1, 10}), 1000).Histogram(1, "a")
-	id := []byte("0123456789abcdef0123456789abcdef")
+	ref := RefTo(5, 32)
 	b.ReportAllocs()
 	for ms := int64(0); b.Loop(); ms = (ms + 7) % 1000 {
-		h.ObserveWithID(ms, id, 1)
+		h.Note(ms, ref)
 	}
 }
 
@@ -134,7 +159,7 @@ func FuzzRestore(f *testing.F) {
 	layout := NewLayout([]float64{0.1, 1})
 	l := New(testFamilies(), layout, 1000)
 	l.Counter(0, "a", "b").Add(7)
-	l.Histogram(1, "a").Observe(5)
+	l.Histogram(1, "a").Observe(5, 0)
 	f.Add(l.AppendState(nil))
 	f.Add([]byte{1, 0, 0, 0})
 	f.Fuzz(func(t *testing.T, state []byte) {

@@ -217,9 +217,6 @@ func (l *Ledger) restoreHistogram(family int, kept keptHistogram, r *stateReader
 	h.SumMillis = kept.sum
 	for _, b := range kept.buckets {
 		j, _ := l.layout.bucket(b.upper)
-		if j >= len(h.counts) {
-			h.grow(j)
-		}
 		h.counts[j] += b.count
 	}
 }

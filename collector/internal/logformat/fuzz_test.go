@@ -20,7 +20,7 @@ func withoutQuick(p *Program) *Program {
 // said is all that a record tells.
 func said(p *Program, r *Record) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%d %d %d %d %q %q %s %s %s %s", r.Code, r.Millis, r.Sent, r.Received, r.Path, r.ID, r.Method, r.LimitReq, r.LimitConn, r.Cache)
+	fmt.Fprintf(&b, "%d %d %d %d %q %d+%d %s %s %s %s", r.Code, r.Millis, r.Sent, r.Received, r.Path, r.IDAt, r.IDLen, r.Method, r.LimitReq, r.LimitConn, r.Cache)
 	if r.Upstreams != nil {
 		for _, e := range r.Upstreams.Elements {
 			fmt.Fprintf(&b, " %d %q %v", e.Kind, e.Name, e.Retry)

@@ -56,7 +56,7 @@ func (p *Parser) ParseLine(line []byte, r *Record) error {
 	if i := bytes.IndexByte(line, '\n'); i >= 0 {
 		return &LineError{Offset: i, Expected: "one line"}
 	}
-	b := p.pad(line)
+	b := p.Padded(line)
 	if p.Parse(b, 0, len(line), r) {
 		return nil
 	}
@@ -66,8 +66,8 @@ func (p *Parser) ParseLine(line []byte, r *Record) error {
 	return &LineError{Offset: p.failure.offset, Expected: p.failure.step.want()}
 }
 
-// pad copies a line to where there is a newline and room after it.
-func (p *Parser) pad(line []byte) []byte {
+// Padded is a copy of a line with a newline and room after it, good until the next. Parse can read it, from 0 on.
+func (p *Parser) Padded(line []byte) []byte {
 	var room [Pad]byte
 	p.padded = append(append(append(p.padded[:0], line...), '\n'), room[:]...)
 	b := p.padded
@@ -75,11 +75,6 @@ func (p *Parser) pad(line []byte) []byte {
 		p.padded = nil
 	}
 	return b
-}
-
-// ParseLast is Parse for a line that may have less than Pad bytes after its newline: the last of a block.
-func (p *Parser) ParseLast(line []byte, r *Record) bool {
-	return p.Parse(p.pad(line), 0, len(line), r)
 }
 
 // Parse reads the line b[start:end] into r. b[end] is its newline, the first after start, and b goes on for at
@@ -146,7 +141,7 @@ func (s *step) take(t text, i, j int, p *Parser, r *Record) bool {
 	case kindURI:
 		r.Path = untilQuery(value)
 	case kindID:
-		r.ID = value
+		r.IDAt, r.IDLen = i, j-i
 	case kindStatus:
 		r.Code = status(t.load(i))
 		return r.Code >= 0

@@ -134,7 +134,7 @@ func quickSteps(s *step, t text, pos, end int, p *Parser, r *Record) (*step, int
 				matches(t.load(pos), s.spread)|matches(t.load(pos+8), s.spread)|matches(t.load(pos+16), s.spread)|matches(t.load(pos+24), s.spread) != 0 {
 				return s, pos
 			}
-			r.ID = t.slice(pos, at)
+			r.IDAt, r.IDLen = pos, 32
 		case quickStatus:
 			if r.Code = status(t.load(pos)); r.Code < 0 {
 				return s, pos

@@ -169,7 +169,8 @@ type Record struct {
 	Sent      int64  // $bytes_sent, else $body_bytes_sent
 	Received  int64  // $request_length
 	Path      []byte // the second word of $request (else $request_uri) up to "?", raw; only after Compile with paths
-	ID        []byte // $request_id
+	IDAt      int    // where $request_id begins, in what Parse was given
+	IDLen     int    // and how long it is; 0 where there is none
 	Method    Method // of $request, else $request_method
 	LimitReq  Word
 	LimitConn Word
