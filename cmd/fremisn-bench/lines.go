@@ -14,6 +14,7 @@ import (
 type format struct {
 	name, format, escape string
 	line                 func(w *bufio.Writer, r request)
+	routes               bool // requests are told apart by route, too
 }
 
 // A request is what a line tells: one attempt or, every twentieth time, two or three.
@@ -33,22 +34,22 @@ var formats = []format{
 		func(w *bufio.Writer, r request) {
 			fmt.Fprintf(w, "10.20.30.40 - - [24/Nov/2026:10:00:00 +0700] \"%s %s HTTP/1.1\" %s %d \"-\" \"okhttp/4.12.0\" id=\"%032x\" rt=%.3f rl=%d bs=%d lr=PASSED ua=\"%s\" us=\"%s\" uct=\"%s\" uht=\"%s\" urt=\"%s\"\n",
 				r.method, r.path, r.status, r.sent, r.id, r.time, r.length, r.sent+200, r.addresses, r.statuses, r.connect, r.header, r.response)
-		}},
+		}, false},
 	{"incumbent", `$remote_addr - $remote_user [$time_local] "$request" $status $body_bytes_sent "$http_referer" "$http_user_agent" "$http_x_forwarded_for" upstream_addr=$upstream_addr upstream_response_time=$upstream_response_time request_time=$request_time`, "default",
 		func(w *bufio.Writer, r request) {
 			fmt.Fprintf(w, "10.20.30.40 - - [24/Nov/2026:10:00:00 +0700] \"%s %s HTTP/1.1\" %s %d \"-\" \"okhttp/4.12.0\" \"-\" upstream_addr=%s upstream_response_time=%s request_time=%.3f\n",
 				r.method, r.path, r.status, r.sent, r.addresses, r.response, r.time)
-		}},
+		}, false},
 	{"ingress", `$remote_addr - $remote_user [$time_local] "$request" $status $body_bytes_sent "$http_referer" "$http_user_agent" $request_length $request_time [$proxy_upstream_name] [$proxy_alternative_upstream_name] $upstream_addr $upstream_response_length $upstream_response_time $upstream_status $req_id`, "default",
 		func(w *bufio.Writer, r request) {
 			fmt.Fprintf(w, "10.20.30.40 - - [24/Nov/2026:10:00:00 +0000] \"%s %s HTTP/1.1\" %s %d \"-\" \"okhttp/4.12.0\" %d %.3f [default-fremisn-80] [] %s %s %s %s %032x\n",
 				r.method, r.path, r.status, r.sent, r.length, r.time, r.addresses, r.upstreamRead, r.response, r.statuses, r.id)
-		}},
+		}, false},
 	{"json", `{"time":"$time_iso8601","request":"$request","status":$status,"id":"$request_id","rt":$request_time,"bytes":$bytes_sent,"ua":"$upstream_addr","us":"$upstream_status","uct":"$upstream_connect_time","uht":"$upstream_header_time","urt":"$upstream_response_time"}`, "json",
 		func(w *bufio.Writer, r request) {
 			fmt.Fprintf(w, "{\"time\":\"2026-11-24T10:00:00+07:00\",\"request\":\"%s %s HTTP/1.1\",\"status\":%s,\"id\":\"%032x\",\"rt\":%.3f,\"bytes\":%d,\"ua\":\"%s\",\"us\":\"%s\",\"uct\":\"%s\",\"uht\":\"%s\",\"urt\":\"%s\"}\n",
 				r.method, r.path, r.status, r.id, r.time, r.sent, r.addresses, r.statuses, r.connect, r.header, r.response)
-		}},
+		}, false},
 }
 
 var nodes = []string{"127.0.0.231:4005", "127.0.0.18:4008", "127.0.0.17:4009"}
