@@ -168,7 +168,7 @@ func probePace() panel {
 
 func probeTable() panel {
 	return rows(16, about{
-		id: 41, title: "Schedule of the probes", unit: units.Number, empty: "–",
+		id: 41, title: "Schedule of the probes", unit: units.Number, empty: "nothing is probed",
 		shows: "For each probe: its interval in the config and the mean time between two runs, how many failed in a row, when it last succeeded, and numbers it could not read from a body.",
 		bad:   "A mean well above the interval.",
 		do:    "Many targets with long timeouts do not delay each other: look at this target alone.",
@@ -180,11 +180,11 @@ func probeTable() panel {
 		column("unread", `sum by (`+byProbe+`) (increase(probe_metric_errors_total{`+everyProbe+`}[$__rate_interval]))`),
 	}, []field{
 		{"node", "Node", nil}, {"probe", "Probe", nil}, {"target", "Target", nil}, {"instance", "Instance", nil},
-		{"interval", "Interval", unit(units.Seconds, 1)},
-		{"every", "Every", withEmpty("stands still", unit(units.Seconds, 1)...)},
-		{"failed", "Failed in a row", together(unit(units.Short, 0), inColour(good, step{1, poor}, step{2, bad}))},
-		{"last success", "Last success", withEmpty("never", unit(units.DateTimeFromNow, 0)...)},
-		{"unread", "Numbers not read", withEmpty("reads none", together(unit(units.Short, 0), inColour(good, step{1, poor}))...)},
+		{"interval", "Interval", width(90, unit(units.Seconds, 1))},
+		{"every", "Every", width(110, withEmpty("stands still", unit(units.Seconds, 1)))},
+		{"failed", "Failed in a row", width(120, unit(units.Short, 0), inColour(good, step{1, poor}, step{2, bad}))},
+		{"last success", "Last success", width(150, withEmpty("never", unit(units.DateTimeFromNow, 0)))},
+		{"unread", "Numbers not read", width(140, withEmpty("reads none", unit(units.Short, 0), inColour(good, step{1, poor})))},
 	})
 }
 
@@ -214,7 +214,7 @@ func scrapeSamples() panel {
 
 func collectorTable() panel {
 	return rows(8, about{
-		id: 52, title: "Collectors", unit: units.Number, empty: "–",
+		id: 52, title: "Collectors", unit: units.Number, empty: "no exporter",
 		shows: "Each collector: whether it did its work at the last scrape, and how long it took.",
 		bad:   "FAILS.",
 		do:    "The exporter's log says why, `fremisn-exporter check` what to do.",
@@ -223,8 +223,8 @@ func collectorTable() panel {
 		column("duration", `max by (job, instance, collector) (fremisn_exporter_collector_duration_seconds{`+balancer+`})`),
 	}, []field{
 		{"collector", "Collector", nil}, {"instance", "Instance", nil},
-		{"success", "Result", inWords(word{1, "ok", good}, word{0, "FAILS", bad})},
-		{"duration", "Duration", unit(units.Seconds, 1)},
+		{"success", "Result", width(90, inWords(word{1, "ok", good}, word{0, "FAILS", bad}))},
+		{"duration", "Duration", width(110, unit(units.Seconds, 1))},
 	})
 }
 

@@ -88,7 +88,7 @@ const day = 86400
 
 func quotaTable() panel {
 	return rows(24, about{
-		id: 10, title: "Quotas", unit: units.Number, empty: "–",
+		id: 10, title: "Quotas", unit: units.Number, empty: "no licence probe",
 		shows: "Every quota of every node: used, allowed, the share, what will be used in 14 days at the pace of the last day, and when it will be full.",
 		bad:   "A share above 90 %, a forecast above what is allowed.",
 		do:    "Order more, or delete what is not needed. Click a node for its page.",
@@ -101,11 +101,11 @@ func quotaTable() panel {
 	}, []field{
 		{"node", "Node", linked("Open this node", nodeOfRow)},
 		{"quota", "Quota", nil}, {"target", "Target", nil}, {"instance", "Instance", nil}, {"job", "Job", hidden()},
-		{"used", "Used", unit(units.Short, 0)},
-		{"allowed", "Allowed", withEmpty("not told", unit(units.Short, 0)...)},
-		{"share", "Share", together(unit(units.PercentUnit, 1), inColour(good, step{quotaWarns, look}, step{quotaHigh, bad}))},
-		{"forecast", "In 14 days", withEmpty("not known yet", unit(units.Short, 0)...)},
-		{"full in", "Full in", withEmpty("not in sight", together(unit(units.Seconds, 0), inColour(bad, step{14 * day, look}, step{60 * day, good}))...)},
+		{"used", "Used", width(90, unit(units.Short, 0))},
+		{"allowed", "Allowed", width(100, withEmpty("not told", unit(units.Short, 0)))},
+		{"share", "Share", width(90, unit(units.PercentUnit, 1), inColour(good, step{quotaWarns, look}, step{quotaHigh, bad}))},
+		{"forecast", "In 14 days", width(130, withEmpty("not known yet", unit(units.Short, 0)))},
+		{"full in", "Full in", width(130, withEmpty("not in sight", unit(units.Seconds, 0), inColour(bad, step{14 * day, look}, step{60 * day, good})))},
 	})
 }
 
@@ -115,7 +115,7 @@ func quotaOverTime() panel {
 		shows: "How much of each quota is used; dashed, where an alert fires.",
 		bad:   "A line at the dashed one. A jump: somebody enrols in bulk.",
 		do:    "See who enrols: requests by route in the Overview.",
-	}, []query{over(theQuota, quotaUsed(licensed))}, bound(quotaHigh), upTo(1))
+	}, []query{over(theQuota, quotaUsed(licensed))}, colouredByNode, bound(quotaHigh), upTo(1))
 }
 
 func quotaForecast() panel {
@@ -128,7 +128,7 @@ func quotaForecast() panel {
 		over("used "+theQuota, quota("fremisn_license_used")),
 		over("in 14 days "+theQuota, forecast),
 		over("allowed "+theQuota, quota("fremisn_license_limit")),
-	}, dashed("in 14 days", look), dashed("allowed", neutral))
+	}, colouredByNode, dashed("in 14 days", look), dashed("allowed", neutral))
 }
 
 func licenceFaults() panel {
@@ -151,7 +151,7 @@ func licenceUnread() panel {
 
 func certificateTable() panel {
 	return rows(14, about{
-		id: 30, title: "Certificates", unit: units.Number, empty: "–",
+		id: 30, title: "Certificates", unit: units.Number, empty: "no probe uses TLS",
 		shows: "For each probe that uses TLS: when the first certificate of its chain ends, and the TLS version.",
 		bad:   fmt.Sprintf("Less than %d days.", certificateSoon),
 		do:    "Renew it, reload the server; the next probe sees the new one.",
@@ -161,8 +161,8 @@ func certificateTable() panel {
 		column("tls", `max by (`+byProbe+`, version) (probe_tls_version_info{`+licensed+`})`),
 	}, []field{
 		{"node", "Node", nil}, {"probe", "Probe", nil}, {"target", "Target", nil}, {"instance", "Instance", nil},
-		{"ends in", "Ends in", together(unit(units.Seconds, 0), inColour(bad, step{certificateSoon * day, look}, step{certificateLater * day, good}))},
-		{"ends", "Ends", unit(units.DatetimeISO, 0)},
+		{"ends in", "Ends in", width(120, unit(units.Seconds, 0), inColour(bad, step{certificateSoon * day, look}, step{certificateLater * day, good}))},
+		{"ends", "Ends", width(180, unit(units.DatetimeISO, 0))},
 		{"version", "TLS", nil},
 	})
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"math"
+	"slices"
 	"strconv"
 
 	"github.com/grafana/grafana-foundation-sdk/go/cog"
@@ -27,7 +28,9 @@ const (
 // colours: so that one is nothing's, and begins below all.
 const belowAll = -1e12
 
-// nodeColours are fixed for the nodes that this was made for; others get theirs from their name, the same on every panel.
+// nodeColours are fixed for the nodes that this was made for; write your own here, and make dashboards. Others get the
+// palette's, in the order of their names. (The palette by name would do, but Grafana 10 gives all of Prometheus' series
+// one colour of it.)
 var nodeColours = []struct{ node, colour string }{
 	{"master", "blue"},
 	{"slave-1", "orange"},
@@ -53,11 +56,26 @@ func fixed(colour string) dashboard.DynamicConfigValue {
 	return dashboard.DynamicConfigValue{Id: "color", Value: map[string]string{"mode": "fixed", "fixedColor": colour}}
 }
 
+// dotted and broken tell lines of one colour apart: those whose name begins with word.
+func dotted(word string) option { return lineOf(word, 2, 6) }
+
+func broken(word string) option { return lineOf(word, 10, 5) }
+
+func lineOf(word string, dash ...int) option {
+	return func(p *dashboard.Panel) {
+		override(p, "byRegexp", "/^"+word+"/", dashes(dash...))
+	}
+}
+
+func dashes(dash ...int) dashboard.DynamicConfigValue {
+	return dashboard.DynamicConfigValue{Id: "custom.lineStyle", Value: map[string]any{"fill": "dash", "dash": dash}}
+}
+
 // dashed draws the series whose name begins with word as a thin dashed line without filling: a bound, not a measurement.
 func dashed(word, colour string) option {
 	return func(p *dashboard.Panel) {
 		override(p, "byRegexp", "/^"+word+"/", fixed(colour),
-			dashboard.DynamicConfigValue{Id: "custom.lineStyle", Value: map[string]any{"fill": "dash", "dash": []int{8, 8}}},
+			dashes(8, 8),
 			dashboard.DynamicConfigValue{Id: "custom.fillOpacity", Value: 0},
 			dashboard.DynamicConfigValue{Id: "custom.stacking", Value: map[string]any{"mode": "none", "group": "A"}})
 	}
@@ -182,8 +200,8 @@ func unit(name string, decimals int) []dashboard.DynamicConfigValue {
 	return []dashboard.DynamicConfigValue{{Id: "unit", Value: name}, {Id: "decimals", Value: decimals}}
 }
 
-func withEmpty(text string, looks ...dashboard.DynamicConfigValue) []dashboard.DynamicConfigValue {
-	return append(looks, dashboard.DynamicConfigValue{Id: "noValue", Value: text})
+func withEmpty(text string, looks ...[]dashboard.DynamicConfigValue) []dashboard.DynamicConfigValue {
+	return append(slices.Concat(looks...), dashboard.DynamicConfigValue{Id: "noValue", Value: text})
 }
 
 func inColour(base string, steps ...step) []dashboard.DynamicConfigValue {
@@ -201,6 +219,10 @@ func inWords(all ...word) []dashboard.DynamicConfigValue {
 	}
 }
 
+func width(pixels int, looks ...[]dashboard.DynamicConfigValue) []dashboard.DynamicConfigValue {
+	return append(slices.Concat(looks...), dashboard.DynamicConfigValue{Id: "custom.width", Value: pixels})
+}
+
 // hidden keeps a column for links, and shows it to nobody.
 func hidden() []dashboard.DynamicConfigValue {
 	return []dashboard.DynamicConfigValue{{Id: "custom.hidden", Value: true}}
@@ -208,12 +230,4 @@ func hidden() []dashboard.DynamicConfigValue {
 
 func linked(title, url string) []dashboard.DynamicConfigValue {
 	return []dashboard.DynamicConfigValue{{Id: "links", Value: []map[string]string{{"title": title, "url": url}}}}
-}
-
-func together(looks ...[]dashboard.DynamicConfigValue) []dashboard.DynamicConfigValue {
-	var all []dashboard.DynamicConfigValue
-	for _, l := range looks {
-		all = append(all, l...)
-	}
-	return all
 }

@@ -115,26 +115,26 @@ func nodeTimeline() panel {
 func successBoth() panel {
 	return lines(12, about{
 		id: 10, title: "Success: probes against requests", unit: units.PercentUnit, empty: "neither probes nor attempts",
-		shows: "The share of probes that succeed, and the share of real attempts that do.",
+		shows: "The share of probes that succeed (broken), and the share of real attempts that do.",
 		bad:   "Probes at 100 % and requests well below: the health check does not see what is broken. The other way round: the probe's module is too strict, or its way is another.",
 		do:    "Trust the requests. Send the node what they send: `fremisn-exporter probe` with a module that posts.",
 	}, []query{
 		over("probes "+theNode, `1 - `+rate("job, instance, node", "probe_failures_total", probes)+`
   / (`+rate("job, instance, node", "probe_attempts_total", probes)+` > 0)`),
 		over("requests "+theServer, "1 - "+sum(byServer, "fremisn:node_errors:ratio_rate5m", chosen)),
-	}, bound(1-failing), upTo(1))
+	}, colouredByNode, broken("probes"), bound(1-failing), upTo(1))
 }
 
 func latencyBoth(p promise) panel {
 	return lines(12, about{
 		id: 11, title: "p95 latency: probes against requests", unit: units.Seconds, empty: "neither probes nor attempts",
-		shows: "95 % of the probes, and of the answers to real requests, took at most this long. A health check does little, so it should be far below.",
+		shows: "95 % of the probes (broken), and of the answers to real requests, took at most this long. A health check does little, so it should be far below.",
 		bad:   "Probes as slow as requests: the node, or the way to it, is slow with everything.",
 		do:    "Probes slow: look at the machine. Requests slow alone: look at what they ask for.",
 	}, []query{
 		over("probes "+theNode, quantile("0.95", "job, instance, node", "probe_latency_seconds", probes)),
 		over("requests "+theServer, sum(byServer, "fremisn:node_response_seconds:p95_5m", chosen)),
-	}, bound(p.bound))
+	}, colouredByNode, broken("probes"), bound(p.bound))
 }
 
 func probePhases() panel {
@@ -209,10 +209,10 @@ func nodeQuantiles(id uint32, p promise, name, metric, shows, do string) panel {
 	}
 	return lines(12, about{
 		id: id, title: name + " time, quantiles", unit: units.Seconds, empty: "no attempts",
-		shows: "Half, 95 % and 99 % of the attempts took at most this long, " + shows + ".",
+		shows: "Half (dotted), 95 % and 99 % (broken) of the attempts took at most this long, " + shows + ".",
 		bad:   fmt.Sprintf("p95 above %g s, the bound of the promise; one node far from the others.", p.bound),
 		do:    do,
-	}, queries, bound(p.bound))
+	}, queries, colouredByNode, dotted("p50"), broken("p99"), bound(p.bound))
 }
 
 func nodeEvents() panel {
@@ -226,7 +226,7 @@ func nodeEvents() panel {
 
 func probeStatus() panel {
 	return rows(16, about{
-		id: 41, title: "Last probes", unit: units.Number, empty: "–",
+		id: 41, title: "Last probes", unit: units.Number, empty: "not probed",
 		shows: "What each probe last saw: success, status code, duration, and when it last succeeded.",
 		bad:   "FAILURE, or a last success that is long ago.",
 		do:    "Open `/probes` of the exporter for the log of a failed probe.",
@@ -237,10 +237,10 @@ func probeStatus() panel {
 		column("last success", `max by (`+byProbe+`) (probe_last_success_timestamp_seconds{`+probes+`}) * 1000`),
 	}, []field{
 		{"node", "Node", nil}, {"probe", "Probe", nil}, {"target", "Target", nil}, {"instance", "Instance", nil},
-		{"success", "Result", inWords(word{1, "success", good}, word{0, "FAILURE", bad})},
-		{"status", "Status", unit(units.Number, 0)},
-		{"duration", "Duration", unit(units.Seconds, 1)},
-		{"last success", "Last success", withEmpty("never", unit(units.DateTimeFromNow, 0)...)},
+		{"success", "Result", width(110, inWords(word{1, "success", good}, word{0, "FAILURE", bad}))},
+		{"status", "Status", width(80, unit(units.Number, 0))},
+		{"duration", "Duration", width(110, unit(units.Seconds, 1))},
+		{"last success", "Last success", width(150, withEmpty("never", unit(units.DateTimeFromNow, 0)))},
 	})
 }
 
@@ -265,7 +265,7 @@ func nodeBytes() panel {
 	}, []query{
 		over("sent "+theServer, rate(byServer, "nginx_upstream_sent_bytes_total", chosen)),
 		over("received "+theServer, rate(byServer, "nginx_upstream_received_bytes_total", chosen)),
-	})
+	}, colouredByNode, broken("received"))
 }
 
 func nodeQuota() panel {

@@ -162,7 +162,7 @@ func clientCodes() panel {
 
 func nodeTable(p promise) panel {
 	return rows(24, about{
-		id: 20, title: "Nodes", unit: units.Number, empty: "none",
+		id: 20, title: "Nodes", unit: units.Number, empty: "no server in nginx.conf is known",
 		shows: "Every server in nginx.conf: its state, its share of the attempts, and how it answered in the last 5 minutes. Last failure: the last time in the time range that a probe or an attempt failed. Click a node, or the address of one without a name, for its page.",
 		bad:   "DOWN: its probes fail. “fails requests”: its probes succeed and more than 20 % of the attempts on it fail. A share far from the others', a p95 above theirs, a utilisation above 80 %.",
 		do:    "Click the node. DOWN: start it. “fails requests”: look at its own log, for its health check does not tell.",
@@ -180,13 +180,13 @@ func nodeTable(p promise) panel {
 		{"upstream", "Upstream", nil},
 		{"instance", "Instance", nil},
 		{"job", "Job", hidden()},
-		{"state", "State", inWords(nodeWords...)},
-		{"share", "Share", withEmpty("no traffic", unit(units.PercentUnit, 1)...)},
-		{"p95", "p95", withEmpty("no traffic", together(unit(units.Seconds, 2), inColour(good, step{p.bound / 2, look}, step{p.bound, bad}))...)},
-		{"errors", "Error rate", withEmpty("no traffic", together(unit(units.PercentUnit, 2), inColour(good, step{1 - p.availability, look}, step{failing, bad}))...)},
-		{"retries", "Retries", together(unit(units.RequestsPerSecond, 2), inColour(good, step{0.001, look}))},
-		{"utilisation", "Utilisation", withEmpty("no limit", together(unit(units.PercentUnit, 1), inColour(good, step{nearlyFull, poor}, step{1, bad}))...)},
-		{"last failure", "Last failure", withEmpty("none in this time", unit(units.DateTimeFromNow, 0)...)},
+		{"state", "State", width(130, inWords(nodeWords...))},
+		{"share", "Share", width(100, withEmpty("no traffic", unit(units.PercentUnit, 1)))},
+		{"p95", "p95", width(110, withEmpty("no traffic", unit(units.Seconds, 2), inColour(good, step{p.bound / 2, look}, step{p.bound, bad})))},
+		{"errors", "Error rate", width(100, withEmpty("no traffic", unit(units.PercentUnit, 2), inColour(good, step{1 - p.availability, look}, step{failing, bad})))},
+		{"retries", "Retries", width(110, unit(units.RequestsPerSecond, 2), inColour(good, step{0.001, look}))},
+		{"utilisation", "Utilisation", width(110, withEmpty("no limit", unit(units.PercentUnit, 1), inColour(good, step{nearlyFull, poor}, step{1, bad})))},
+		{"last failure", "Last failure", width(160, withEmpty("none in this time", unit(units.DateTimeFromNow, 0)))},
 	})
 }
 

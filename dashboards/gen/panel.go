@@ -157,7 +157,7 @@ func bars(width uint32, a about, queries []query, options ...option) panel {
 func graph(style common.GraphDrawStyle, fill float64) *timeseries.PanelBuilder {
 	return timeseries.NewPanelBuilder().
 		DrawStyle(style).FillOpacity(fill).LineWidth(1).ShowPoints(common.VisibilityModeAuto).AxisSoftMin(0).
-		ColorScheme(dashboard.NewFieldColorBuilder().Mode(dashboard.FieldColorModeIdPaletteClassicByName)).
+		ColorScheme(dashboard.NewFieldColorBuilder().Mode(dashboard.FieldColorModeIdPaletteClassic)).
 		Legend(legend("lastNotNull", "max")).
 		Tooltip(common.NewVizTooltipOptionsBuilder().Mode(common.TooltipDisplayModeMulti).Sort(common.SortOrderDescending))
 }

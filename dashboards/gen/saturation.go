@@ -161,8 +161,8 @@ func limiterZones() panel {
 		column("burst", `max by (job, instance, zone) (nginx_limit_req_burst{`+balancer+`})`),
 	}, []field{
 		{"zone", "Zone", nil}, {"instance", "Instance", nil},
-		{"rate", "Rate", unit(units.RequestsPerSecond, 1)},
-		{"burst", "Burst", unit(units.Short, 0)},
+		{"rate", "Rate", width(100, unit(units.RequestsPerSecond, 1))},
+		{"burst", "Burst", width(80, unit(units.Short, 0))},
 	})
 }
 
