@@ -48,6 +48,14 @@ lint: ## formatting, vet, staticcheck, shell scripts, rules, dashboards
 dashboards: ## generate dashboards/*.json anew
 	cd dashboards/gen && go run .
 
+.PHONY: dashboards-preview
+PREVIEW_MINUTES ?= 15
+dashboards-preview: build ## pictures of the dashboards under PREVIEW_MINUTES (15) of the demo's traffic; needs Node and the network
+	@.ci/deps nginx prometheus chromium nodejs=node npm
+	cd dashboards/preview && npm ci --ignore-scripts --no-audit --no-fund
+	@dir=$$(mktemp -d) && trap 'rm -rf "$$dir"' EXIT INT TERM && go build -o "$$dir/fremisn-demo" ./cmd/fremisn-demo && \
+	  node dashboards/preview/preview.mjs $(PREVIEW_MINUTES) "$$dir/fremisn-demo" ./fremisn-exporter alerts
+
 .PHONY: bench
 bench: build ## ratios: the binary against a bare loop, mtail and the old exporters; then Go's benchmarks
 	@.ci/deps mtail prometheus-nginx-exporter prometheus-blackbox-exporter
