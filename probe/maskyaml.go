@@ -2,6 +2,7 @@ package probe
 
 import (
 	"net/url"
+	"regexp"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -16,6 +17,19 @@ func isSecretKey(key string) bool {
 		return true
 	}
 	return IsSecretHeader(key)
+}
+
+// quoted is what an error message repeats of a config.
+var quoted = regexp.MustCompile("\"(?:[^\"\\\\]|\\\\.)*\"|`[^`]*`|\\[[^\\]]*\\]")
+
+// MaskFault hides what the message of a config error repeats of a secret: a password in a wrong place is one still.
+func MaskFault(path, msg string) string {
+	for _, key := range strings.FieldsFunc(path, func(r rune) bool { return r == '.' || r == '[' || r == ']' }) {
+		if isSecretKey(key) || key == "basic_auth" || key == "oauth2" {
+			msg = quoted.ReplaceAllLiteralString(msg, masked)
+		}
+	}
+	return Mask(msg)
 }
 
 // MaskYAML hides the secrets of a config file, and its comments, which may hold some too.

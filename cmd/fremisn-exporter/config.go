@@ -83,7 +83,7 @@ func interpret(cli *commandLine, text []byte) (*loaded, error) {
 	var c fileConfig
 	document, err := strictyaml.Decode(file, text, &c)
 	if err != nil {
-		return nil, err
+		return nil, withoutSecrets(err)
 	}
 	l := &loaded{file: file, text: text, probe: c.Probe, nodes: c.Nodes}
 	if path := c.Nginx.NginxConf; path != "" {
@@ -104,6 +104,17 @@ func interpret(cli *commandLine, text []byte) (*loaded, error) {
 		l.probeUpstreams()
 	}
 	return l, nil
+}
+
+// withoutSecrets hides passwords that faults in a file repeat: they are logged, too.
+func withoutSecrets(err error) error {
+	var faults strictyaml.Errors
+	if errors.As(err, &faults) {
+		for _, fault := range faults {
+			fault.Msg = probe.MaskFault(fault.Path, fault.Msg)
+		}
+	}
+	return err
 }
 
 // interpretNginxConf is the config of a host with NGINX and nothing else said.
