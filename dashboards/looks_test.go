@@ -135,3 +135,43 @@ func colourOf(t *testing.T, p panel, series string) string {
 	}
 	return colour
 }
+
+// TestTablesLeadToTheNode: who clicks a node in a table gets its page, by name, or by address where it has none.
+func TestTablesLeadToTheNode(t *testing.T) {
+	for _, want := range []struct{ file, panel, column, variable string }{
+		{"overview.json", "Nodes", "Node", "var-node=${__value.text}"},
+		{"overview.json", "Nodes", "Address", "var-server=${__value.text}"},
+		{"licence-tls.json", "Quotas", "Node", "var-node=${__value.text}"},
+	} {
+		url := ""
+		columns := map[string]bool{}
+		p := named(t, want.file).panel(t, want.panel)
+		for _, o := range p.FieldConfig.Overrides {
+			for _, property := range o.Properties {
+				var links []link
+				if property.ID != "links" || o.Matcher.Options != want.column {
+					continue
+				}
+				if err := json.Unmarshal(property.Value, &links); err != nil || len(links) != 1 {
+					t.Fatalf("%s: %v", property.Value, err)
+				}
+				url = links[0].URL
+			}
+		}
+		for _, transformation := range p.Transformations {
+			if include, is := transformation.Options["include"].(map[string]any); is {
+				for _, name := range include["names"].([]any) {
+					columns[name.(string)] = true
+				}
+			}
+		}
+		if !strings.HasPrefix(url, "/d/fremisn-node?") || !strings.HasSuffix(url, "&${__url_time_range}") || !strings.Contains(url, "&"+want.variable+"&") {
+			t.Errorf("%s/%s/%s leads to %q", want.file, want.panel, want.column, url)
+		}
+		for _, field := range regexp.MustCompile(`__data\.fields\.(\w+)`).FindAllStringSubmatch(url, -1) {
+			if !columns[field[1]] {
+				t.Errorf("%s/%s: the link needs the column %s, which is thrown away", want.file, want.panel, field[1])
+			}
+		}
+	}
+}

@@ -15,10 +15,27 @@ import (
 type queryTest struct {
 	name        string
 	file, panel string
+	mark        string // an annotation instead of a panel
 	target      int
 	series      map[string]string
 	at          string
 	want        map[string]float64 // labels as promtool writes them → value
+}
+
+// expr is the expression under test.
+func (q queryTest) expr(t *testing.T) string {
+	t.Helper()
+	b := named(t, q.file)
+	if q.mark == "" {
+		return b.panel(t, q.panel).Targets[q.target].Expr
+	}
+	for _, a := range b.Annotations.List {
+		if a.Name == q.mark {
+			return a.Expr
+		}
+	}
+	t.Fatalf("no annotation %q", q.mark)
+	return ""
 }
 
 // lb is the load balancer of the tests, and another one.
@@ -257,6 +274,33 @@ var queryTests = []queryTest{
 		want: map[string]float64{`{` + onServer(lb, "1:1", "a") + `}`: 105_000},
 	},
 	{
+		name: "a mark where NGINX began anew, on the load balancer where it did",
+		file: "overview.json", mark: "NGINX restarted", at: "2m",
+		series: map[string]string{
+			`nginx_connections_accepted{` + lb + `,addr="x"}`: "90x6 3x10", `nginx_connections_accepted{` + lb + `,addr="y"}`: "0+1x20",
+			`nginx_connections_accepted{` + other + `}`: "0+1x20",
+		},
+		want: map[string]float64{`{` + lb + `}`: 1},
+	},
+	{
+		name: "a mark where the exporter was restarted",
+		file: "node.json", mark: "Exporter restarted", at: "2m",
+		series: map[string]string{`process_start_time_seconds{` + lb + `}`: "100x5 190x10", `process_start_time_seconds{` + other + `}`: "100x20"},
+		want:   map[string]float64{`{` + lb + `}`: 1},
+	},
+	{
+		name: "a mark for each firing alert of ours, also one that no load balancer is named in",
+		file: "exporter.json", mark: "Alerts", at: "2m",
+		series: map[string]string{
+			`ALERTS{alertname="FremisnNodeDown",alertstate="firing",` + lb + `,node="a"}`:  "1x20",
+			`ALERTS{alertname="FremisnNodeDown",alertstate="pending",` + lb + `,node="b"}`: "1x20",
+			`ALERTS{alertname="FremisnExporterDown",alertstate="firing",job="j"}`:          "1x20",
+			`ALERTS{alertname="FremisnWatchdog",alertstate="firing"}`:                      "1x20",
+			`ALERTS{alertname="Another",alertstate="firing",` + lb + `}`:                   "1x20",
+		},
+		want: map[string]float64{`{alertname="FremisnNodeDown",alertstate="firing",` + lb + `,node="a"}`: 1, `{alertname="FremisnExporterDown",alertstate="firing",job="j"}`: 1},
+	},
+	{
 		name: "first quota full: the pace of the day goes on",
 		file: "licence-tls.json", panel: "First quota full in", at: "1h",
 		series: map[string]string{
@@ -296,12 +340,11 @@ func TestQueries(t *testing.T) {
 	window["__rate_interval"], window["__interval"], window["__range"] = "1m", "15s", "4m"
 	for _, test := range queryTests {
 		t.Run(test.name, func(t *testing.T) {
-			query := named(t, test.file).panel(t, test.panel).Targets[test.target]
 			u := unit{Interval: "15s"}
 			for series, values := range test.series {
 				u.Input = append(u.Input, input{series, values})
 			}
-			c := queryCase{Expr: "round(" + window.in(t, query.Expr) + ", 0.001)", EvalTime: test.at}
+			c := queryCase{Expr: "round(" + window.in(t, test.expr(t)) + ", 0.001)", EvalTime: test.at}
 			for labels, value := range test.want {
 				c.Samples = append(c.Samples, sample{labels, value})
 			}

@@ -19,7 +19,8 @@ func exporter() *board {
 	b.row("Is what was counted kept?")
 	b.line(8, seriesDropped(), commits(), commitAge())
 	b.row("Are the probes on time?")
-	b.line(8, probePace(), probeTable())
+	b.line(8, probePace())
+	b.line(8, probeTable())
 	b.row("What does it cost?")
 	b.line(8, scrapeDuration(), scrapeSamples(), collectorTable())
 	b.line(8, cpu(), memory(), descriptors())
@@ -157,7 +158,7 @@ func commitAge() panel {
 const everyProbe = balancer + `,node=~"$node"`
 
 func probePace() panel {
-	return lines(8, about{
+	return lines(24, about{
 		id: 40, title: "Probes on time", unit: units.PercentUnit, empty: "nothing is probed",
 		shows: "Probes that ended, of those that the interval in the config asks for.",
 		bad:   "Below 100 % for long: probes take longer than their interval. 0: the schedule stands still.",
@@ -167,7 +168,7 @@ func probePace() panel {
 }
 
 func probeTable() panel {
-	return rows(16, about{
+	return rows(24, about{
 		id: 41, title: "Schedule of the probes", unit: units.Number, empty: "nothing is probed",
 		shows: "For each probe: its interval in the config and the mean time between two runs, how many failed in a row, when it last succeeded, and numbers it could not read from a body.",
 		bad:   "A mean well above the interval.",
@@ -179,7 +180,7 @@ func probeTable() panel {
 		column("last success", `max by (`+byProbe+`) (probe_last_success_timestamp_seconds{`+everyProbe+`}) * 1000`),
 		column("unread", `sum by (`+byProbe+`) (increase(probe_metric_errors_total{`+everyProbe+`}[$__rate_interval]))`),
 	}, []field{
-		{"node", "Node", nil}, {"probe", "Probe", nil}, {"target", "Target", nil}, {"instance", "Instance", nil},
+		{"node", "Node", width(90)}, {"probe", "Probe", width(90)}, {"target", "Target", nil}, {"instance", "Instance", width(150)},
 		{"interval", "Interval", width(90, unit(units.Seconds, 1))},
 		{"every", "Every", width(110, withEmpty("stands still", unit(units.Seconds, 1)))},
 		{"failed", "Failed in a row", width(120, unit(units.Short, 0), inColour(good, step{1, poor}, step{2, bad}))},

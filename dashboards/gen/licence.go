@@ -160,7 +160,7 @@ func certificateTable() panel {
 		column("ends", `min by (`+byProbe+`) (probe_ssl_earliest_cert_expiry{`+licensed+`}) * 1000`),
 		column("tls", `max by (`+byProbe+`, version) (probe_tls_version_info{`+licensed+`})`),
 	}, []field{
-		{"node", "Node", nil}, {"probe", "Probe", nil}, {"target", "Target", nil}, {"instance", "Instance", nil},
+		{"node", "Node", width(90)}, {"probe", "Probe", width(90)}, {"target", "Target", nil}, {"instance", "Instance", width(150)},
 		{"ends in", "Ends in", width(120, unit(units.Seconds, 0), inColour(bad, step{certificateSoon * day, look}, step{certificateLater * day, good}))},
 		{"ends", "Ends", width(180, unit(units.DatetimeISO, 0))},
 		{"version", "TLS", nil},

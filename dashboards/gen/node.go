@@ -119,8 +119,8 @@ func successBoth() panel {
 		bad:   "Probes at 100 % and requests well below: the health check does not see what is broken. The other way round: the probe's module is too strict, or its way is another.",
 		do:    "Trust the requests. Send the node what they send: `fremisn-exporter probe` with a module that posts.",
 	}, []query{
-		over("probes "+theNode, `1 - `+rate("job, instance, node", "probe_failures_total", probes)+`
-  / (`+rate("job, instance, node", "probe_attempts_total", probes)+` > 0)`),
+		over("probes "+theNode, `clamp_min(1 - `+rate("job, instance, node", "probe_failures_total", probes)+`
+  / (`+rate("job, instance, node", "probe_attempts_total", probes)+` > 0), 0)`),
 		over("requests "+theServer, "1 - "+sum(byServer, "fremisn:node_errors:ratio_rate5m", chosen)),
 	}, colouredByNode, broken("probes"), bound(1-failing), upTo(1))
 }
@@ -236,10 +236,10 @@ func probeStatus() panel {
 		column("duration", `max by (`+byProbe+`) (probe_duration_seconds{`+probes+`})`),
 		column("last success", `max by (`+byProbe+`) (probe_last_success_timestamp_seconds{`+probes+`}) * 1000`),
 	}, []field{
-		{"node", "Node", nil}, {"probe", "Probe", nil}, {"target", "Target", nil}, {"instance", "Instance", nil},
+		{"node", "Node", width(90)}, {"probe", "Probe", width(90)}, {"target", "Target", nil}, {"instance", "Instance", width(150)},
 		{"success", "Result", width(110, inWords(word{1, "success", good}, word{0, "FAILURE", bad}))},
 		{"status", "Status", width(80, unit(units.Number, 0))},
-		{"duration", "Duration", width(110, unit(units.Seconds, 1))},
+		{"duration", "Duration", width(90, unit(units.Seconds, 1))},
 		{"last success", "Last success", width(150, withEmpty("never", unit(units.DateTimeFromNow, 0)))},
 	})
 }

@@ -176,7 +176,7 @@ func nodeTable(p promise) panel {
 		column("last failure", lastFailure(server)),
 	}, []field{
 		{"node", "Node", linked("Open this node", nodeOfRow)},
-		{"server", "Address", linked("Open this server", serverOfRow)},
+		{"server", "Address", width(180, linked("Open this server", serverOfRow))},
 		{"upstream", "Upstream", nil},
 		{"instance", "Instance", nil},
 		{"job", "Job", hidden()},
