@@ -210,3 +210,31 @@ func TestLogsAreThoseThatNGINXOpens(t *testing.T) {
 		})
 	}
 }
+
+// Where Debian's build puts what its configuration does not name, by what the build says of itself.
+func TestPathsAreThoseOfTheBuild(t *testing.T) {
+	said, err := exec.Command(nginxBinary(), "-V").CombinedOutput()
+	if err != nil {
+		t.Fatal(err)
+	}
+	option := func(name string) string {
+		match := regexp.MustCompile(`--` + name + `=(\S+)`).FindStringSubmatch(string(said))
+		if match == nil {
+			t.Fatalf("the build has no %s:\n%s", name, said)
+		}
+		return match[1]
+	}
+	// The error log is stderr or a file by the version of the package; its nginx.conf always names the file.
+	want := paths{option("prefix"), option("http-log-path"), "/var/log/nginx/error.log"}
+	if got := pathsFor(option("conf-path")); got != want {
+		t.Errorf("%+v, want %+v", got, want)
+	}
+	for conf, want := range map[string]paths{
+		"/usr/local/nginx/conf/nginx.conf": {"/usr/local/nginx", "/usr/local/nginx/logs/access.log", "/usr/local/nginx/logs/error.log"},
+		"/srv/lb/nginx.conf":               {"/srv/lb", "/srv/lb/logs/access.log", "/srv/lb/logs/error.log"},
+	} {
+		if got := pathsFor(conf); got != want {
+			t.Errorf("%s: %+v, want %+v", conf, got, want)
+		}
+	}
+}
