@@ -221,18 +221,35 @@ func (r *report) checkFormat(log collector.LogPlan, ready bool) {
 	if len(missing) == 0 {
 		return // said of the log
 	}
-	var names []string
-	for _, m := range missing {
-		names = append(names, fmt.Sprintf("%s (%s)", m.Metric, m.Variable))
-	}
-	found := line{Section: sectionLogs, Verdict: look, Subject: log.Name,
-		Text:   fmt.Sprintf("%s cannot give %s: %s", formatName(log), count(len(missing), "metric"), strings.Join(names, ", ")),
+	found := line{Section: sectionLogs, Verdict: look, Subject: log.Name, Missing: map[string]string{},
+		Text:   fmt.Sprintf("%s cannot give %s: %s", formatName(log), count(len(missing), "metric"), byPrefix(missing)),
 		Remedy: "the log_format fremisn above gives all: access_log " + log.Path + " fremisn;"}
+	for _, m := range missing {
+		found.Missing[m.Metric] = m.Variable
+	}
 	if ready {
 		found.Verse = readyFormat()
 		found.Remedy = "this log_format gives all; use it as access_log " + log.Path + " fremisn;"
 	}
 	r.add(found)
+}
+
+// byPrefix names metrics with what they begin with once for all that do.
+func byPrefix(missing []collector.MissingMetric) string {
+	var groups []string
+	for _, prefix := range []string{"nginx_access_", "nginx_upstream_", ""} {
+		var names []string
+		for _, m := range missing {
+			name, has := strings.CutPrefix(m.Metric, prefix)
+			if has && (prefix != "" || !strings.HasPrefix(name, "nginx_")) {
+				names = append(names, name)
+			}
+		}
+		if len(names) > 0 {
+			groups = append(groups, strings.TrimPrefix(prefix+"… ", "… ")+strings.Join(names, ", "))
+		}
+	}
+	return strings.Join(groups, "; ")
 }
 
 // readyFormat is the log_format that gives every metric, ready to be pasted into nginx.conf.

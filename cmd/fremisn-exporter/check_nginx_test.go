@@ -46,7 +46,33 @@ func TestCheckOnRealNGINX(t *testing.T) {
 		t.Errorf("status page from %s", l.From)
 	}
 	c.find(t, sectionLogs, good, log+": all of the last 5 lines fit log_format access")
-	c.find(t, sectionLogs, look, "nginx_upstream_attempts_total{code} ($upstream_status)")
+	if l := c.find(t, sectionLogs, look, "cannot give"); l.Missing["nginx_upstream_attempts_total{code}"] != "$upstream_status" {
+		t.Errorf("missing are %v", l.Missing)
+	}
 	c.find(t, sectionNodes, good, h.node.URL)
 	c.find(t, sectionFindings, look, "reaches")
+}
+
+// The report of a healthy mission is a screen: 50 rows of 80 columns, the verdict last.
+func TestReportIsOneScreen(t *testing.T) {
+	h := newHost(t)
+	mission := rig.Mission{
+		Listen: freeAddress(t), Status: freeAddress(t), Formats: []rig.Format{{Name: "access", Format: rig.FullFormat}},
+	}
+	for range 3 {
+		mission.Nodes = append(mission.Nodes, strings.TrimPrefix(answering(t, "{}").URL, "http://"))
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	nginx, err := rig.StartNginx(ctx, t.TempDir(), mission.Conf(), mission.Listen, mission.Status)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { nginx.Stop() })
+	h.write(t, h.config, "nginx: {config: "+nginx.Conf+"}\n")
+	c := h.check(t)
+	rows := strings.Split(strings.TrimSuffix(c.text, "\n"), "\n")
+	if c.code != exitOK || len(rows) > 50 || !strings.HasPrefix(rows[len(rows)-1], "All works; ") {
+		t.Errorf("exit code %d, %d rows\n%s", c.code, len(rows), c.text)
+	}
 }

@@ -34,14 +34,15 @@ const (
 
 // A line is one thing that was looked at.
 type line struct {
-	Section string  `json:"section"`
-	Verdict verdict `json:"verdict"`
-	Subject string  `json:"subject"`
-	Text    string  `json:"text"`
-	Verse   string  `json:"verbatim,omitempty"` // shown as it is, never wrapped: a line with its caret, a log_format to copy
-	Remedy  string  `json:"remedy,omitempty"`
-	From    string  `json:"from,omitempty"`   // where it is said: a file, or file:line
-	Source  string  `json:"source,omitempty"` // of the fact
+	Section string            `json:"section"`
+	Verdict verdict           `json:"verdict"`
+	Subject string            `json:"subject"`
+	Text    string            `json:"text"`
+	Verse   string            `json:"verbatim,omitempty"` // shown as it is, never wrapped: a line with its caret, a log_format to copy
+	Remedy  string            `json:"remedy,omitempty"`
+	Missing map[string]string `json:"missing,omitempty"` // metrics that a log_format cannot give, by the variables that it lacks
+	From    string            `json:"from,omitempty"`    // where it is said: a file, or file:line
+	Source  string            `json:"source,omitempty"`  // of the fact
 }
 
 // A report is what check found.

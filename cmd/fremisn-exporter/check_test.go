@@ -121,7 +121,7 @@ func TestCheckFindsAllGood(t *testing.T) {
 	c.find(t, sectionSystem, good, "will be made")
 	c.find(t, sectionSystem, good, "free")
 	l := c.find(t, sectionLogs, look, "log_format main cannot give")
-	if !strings.Contains(l.Text, "nginx_upstream_attempts_total ($upstream_addr)") || !strings.HasPrefix(l.Verse, "log_format fremisn\n'") {
+	if l.Missing["nginx_upstream_attempts_total"] != "$upstream_addr" || !strings.Contains(l.Text, "; nginx_upstream_… attempts_total, ") || !strings.HasSuffix(l.Text, "; exemplars") || !strings.HasPrefix(l.Verse, "log_format fremisn\n'") {
 		t.Errorf("%+v", l)
 	}
 	if !strings.HasSuffix(c.text, "worth a look.\n") || strings.Contains(c.text, "\x1b") {
