@@ -2,9 +2,7 @@ package collector
 
 import (
 	"bytes"
-	"context"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -12,6 +10,7 @@ import (
 	"sync"
 	"syscall"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -22,7 +21,9 @@ type syslogSource struct {
 	target string
 	sink   *pipeline
 
-	mu      sync.Mutex
+	mu      sync.Mutex // held from a datagram's leaving the kernel until it is among lines
+	buffer  []byte
+	oob     []byte
 	lines   []byte // received and not yet handed out
 	overrun uint64 // datagrams dropped because nobody handed them out
 	dropped uint64 // by the kernel, as it counts
@@ -40,12 +41,14 @@ const (
 	maxWaiting = 32 << 20
 	// maxDatagram is the largest there is, bytes.
 	maxDatagram = 64 << 10
+	// maxAtOnce is how many datagrams are taken in one go: more than the kernel keeps in socketBuffer.
+	maxAtOnce = 1 << 15
 	// listenAgain is how often a socket that could not be had is tried again.
 	listenAgain = 5 * time.Second
 )
 
 func newSyslogSource(target string, sink *pipeline) (source, error) {
-	return &syslogSource{target: target, sink: sink}, nil
+	return &syslogSource{target: target, sink: sink, buffer: make([]byte, maxDatagram), oob: make([]byte, 128)}, nil
 }
 
 // Read hands out what has been received. The socket is opened at the first Read, and again while it cannot be had.
@@ -54,10 +57,16 @@ func (s *syslogSource) Read() error {
 		s.err = s.listen()
 		s.retry = s.sink.now().Add(listenAgain)
 	}
+	var lostSoFar uint64
 	if s.err == nil {
-		s.drain()
+		if raw, err := s.raw(); err == nil {
+			// What was sent before is in the kernel's buffer or among the lines.
+			raw.Control(func(fd uintptr) { s.receiveSome(int(fd)) })
+			lostSoFar = dropsOf(raw)
+		}
 	}
 	s.mu.Lock()
+	s.dropped = max(s.dropped, lostSoFar)
 	lines := s.lines
 	s.lines = nil
 	lost := s.dropped + s.overrun - s.told
@@ -88,10 +97,7 @@ func (s *syslogSource) listen() error {
 		return err
 	}
 	prepare(raw)
-	go s.receive(func(buffer, oob []byte) (int, int, error) {
-		n, oobn, _, _, err := s.udp.ReadMsgUDP(buffer, oob)
-		return n, oobn, err
-	})
+	go s.receive(raw)
 	return nil
 }
 
@@ -125,10 +131,7 @@ func (s *syslogSource) listenUnix(path string) error {
 		return err
 	}
 	prepare(raw)
-	go s.receive(func(buffer, oob []byte) (int, int, error) {
-		n, oobn, _, _, err := conn.ReadMsgUnix(buffer, oob)
-		return n, oobn, err
-	})
+	go s.receive(raw)
 	return nil
 }
 
@@ -143,28 +146,39 @@ func prepare(raw syscall.RawConn) {
 	})
 }
 
-// receive takes datagrams until the socket is closed.
-func (s *syslogSource) receive(next func(buffer, oob []byte) (int, int, error)) {
-	buffer, oob := make([]byte, maxDatagram), make([]byte, 128)
-	for {
-		n, oobn, err := next(buffer, oob)
-		if errors.Is(err, net.ErrClosed) {
-			return
+// receive takes datagrams as they come, until the socket is closed: the kernel's buffer is small.
+func (s *syslogSource) receive(raw syscall.RawConn) {
+	raw.Read(func(fd uintptr) bool {
+		for !s.receiveSome(int(fd)) {
 		}
-		if err != nil {
-			continue
-		}
-		s.take(buffer[:n], oob[:oobn])
-	}
+		return false // wait for more
+	})
 }
 
-func (s *syslogSource) take(datagram, oob []byte) {
-	line := syslogMessage(datagram)
+// receiveSome takes what is in the kernel's buffer, and tells whether nothing is left in it. No more than so many are taken
+// at once: somebody may want to hand them out.
+func (s *syslogSource) receiveSome(fd int) (empty bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	for range maxAtOnce {
+		n, oobn, _, _, err := unix.Recvmsg(fd, s.buffer, s.oob, unix.MSG_DONTWAIT)
+		switch {
+		case err == unix.EINTR:
+		case err != nil:
+			return true // EAGAIN, or the socket is closed
+		default:
+			s.take(s.buffer[:n], s.oob[:oobn])
+		}
+	}
+	return false
+}
+
+// take keeps a datagram's line.
+func (s *syslogSource) take(datagram, oob []byte) {
 	if dropped, ok := overflow(oob); ok {
 		s.dropped = dropped
 	}
+	line := syslogMessage(datagram)
 	if len(s.lines)+len(line)+1 > maxWaiting {
 		s.overrun++
 		return
@@ -186,28 +200,28 @@ func overflow(oob []byte) (uint64, bool) {
 	return 0, false
 }
 
-// drain waits until what was sent before has been received: until nothing is left in the kernel's buffer.
-func (s *syslogSource) drain() {
-	var raw syscall.RawConn
-	var err error
+// raw is the socket beneath the one or the other connection.
+func (s *syslogSource) raw() (syscall.RawConn, error) {
 	if s.conn != nil {
-		raw, err = s.conn.SyscallConn()
-	} else {
-		raw, err = s.udp.SyscallConn()
+		return s.conn.SyscallConn()
 	}
-	if err != nil {
-		return
+	return s.udp.SyscallConn()
+}
+
+// dropsOf is how many datagrams the kernel has dropped for a socket: the number that comes with datagrams, too, but
+// without waiting for the next. 0 where the kernel (before 4.12) does not tell.
+func dropsOf(raw syscall.RawConn) uint64 {
+	const dropsIndex, values = 8, 9 // of SK_MEMINFO_…
+	var info [values]uint32
+	size := uint32(unsafe.Sizeof(info))
+	var failed syscall.Errno
+	err := raw.Control(func(fd uintptr) {
+		_, _, failed = unix.Syscall6(unix.SYS_GETSOCKOPT, fd, unix.SOL_SOCKET, unix.SO_MEMINFO, uintptr(unsafe.Pointer(&info)), uintptr(unsafe.Pointer(&size)), 0)
+	})
+	if err != nil || failed != 0 || size != uint32(unsafe.Sizeof(info)) {
+		return 0
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
-	defer cancel()
-	// Empty twice, with a moment between: the last datagram may be on its way from the kernel to us.
-	for empty := 0; empty < 2 && ctx.Err() == nil; time.Sleep(time.Millisecond) {
-		waiting := 0
-		raw.Control(func(fd uintptr) { waiting, _ = unix.IoctlGetInt(int(fd), unix.TIOCINQ) })
-		if empty++; waiting > 0 {
-			empty = 0
-		}
-	}
+	return uint64(info[dropsIndex])
 }
 
 // Close closes the socket, and removes it where it is a file.

@@ -210,8 +210,6 @@ func TestSyslogOverflow(t *testing.T) {
 	source.mu.Lock()
 	send(100_000) // some 80 MB as the kernel counts them
 	source.mu.Unlock()
-	p.read() // empties the buffer
-	send(1)  // the count of what was dropped comes with the next
 	p.read()
 	lost := sent - int(b.parsed)
 	if lost < 1 || int(b.parsed) < 1 || b.malformed > 0 {
