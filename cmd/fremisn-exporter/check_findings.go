@@ -20,7 +20,7 @@ func findings(conf *nginxconf.Config) []line {
 	var found []line
 	for _, look := range []finding{
 		maxConnsWithoutZone, fewServersFailTogether, burstAboveSlots, limitStatusOfOutage, errorLogAboveWarn,
-		postsNotRetried, accessLogBuffered, accessLogOff, keepaliveUnused, logIsStdout,
+		postsNotRetried, accessLogInPart, accessLogOff, keepaliveUnused, logIsStdout,
 	} {
 		found = append(found, look(conf)...)
 	}
@@ -165,13 +165,19 @@ func once(conf *nginxconf.Config, judge func(nginxconf.Proxy) (line, bool)) []li
 	return found
 }
 
-func accessLogBuffered(conf *nginxconf.Config) []line {
+// accessLogInPart finds logs that lack lines, for a while or for ever.
+func accessLogInPart(conf *nginxconf.Config) []line {
 	var found []line
 	for _, log := range conf.AccessLogs {
 		if log.Buffered {
 			found = append(found, fact("access_log", log.Pos, nginxDocs+"ngx_http_log_module.html#access_log",
 				"flush=1s bounds the wait; without buffer= and gzip there is none",
 				"%s is buffered: lines come late and in bursts", log.Path))
+		}
+		if log.Condition != "" {
+			found = append(found, fact("access_log", log.Pos, nginxDocs+"ngx_http_log_module.html#access_log",
+				"remove if= where every request is to be counted",
+				"%s has only requests for which %s is neither empty nor 0", log.Path, log.Condition))
 		}
 	}
 	return found
@@ -193,7 +199,7 @@ func keepaliveUnused(conf *nginxconf.Config) []line {
 		}
 	}
 	return once(conf, func(p nginxconf.Proxy) (line, bool) {
-		if _, set := keepalive[p.Upstream]; !set || p.HTTPVersion == "1.1" && p.Connection == "" {
+		if _, set := keepalive[p.Upstream]; !set || p.HTTPVersion == "1.1" && p.Connection == "" || p.HTTPVersion == "2" {
 			return line{}, false
 		}
 		return fact("keepalive", p.Pos, nginxDocs+"ngx_http_upstream_module.html#keepalive",

@@ -80,6 +80,7 @@ func TestFindings(t *testing.T) {
 		"error_log without level":     {"error.log warn", "error.log", "error_log", "nginx.conf:2", "level error does not"},
 		"POSTs":                       {" non_idempotent", "", "retries", "nginx.conf:24", "a POST that a server of nodes fails after it was sent is not tried on another"},
 		"buffered":                    {"access.log main", "access.log main buffer=32k flush=5s", "access_log", "nginx.conf:5", "is buffered"},
+		"conditional":                 {"access.log main", "access.log main if=$arg_a", "access_log", "nginx.conf:5", "has only requests for which $arg_a is neither empty nor 0"},
 		"off":                         {"limit_conn conns 10;", "limit_conn conns 10; access_log off;", "access_log", "nginx.conf:20", "it is off where requests go to nodes (line 24)"},
 		"keepalive on HTTP/1.0":       {"proxy_http_version 1.1;", "", "keepalive", "nginx.conf:24", "closes each connection"},
 		"keepalive with the header":   {`proxy_set_header Connection "";`, "", "keepalive", "nginx.conf:24", "closes each connection"},

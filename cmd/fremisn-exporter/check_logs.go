@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"time"
 
 	"github.com/fremisn/fremisn-exporter/collector"
 )
@@ -55,7 +56,12 @@ func (r *report) checkLog(log collector.LogPlan, judge func([][]byte, *line)) {
 		found.Verdict, found.Text, found.Remedy = wrong, found.Text+" "+trouble, remedy
 		return
 	}
-	sample, err := lastLines(path)
+	sample, written, err := lastLines(path)
+	defer func() {
+		if idle := time.Since(written); err == nil && idle > time.Hour {
+			found.Text += fmt.Sprintf("; last written %s ago", roughly(idle))
+		}
+	}()
 	switch {
 	case errors.Is(err, os.ErrNotExist):
 		found.Verdict = look
@@ -79,31 +85,40 @@ func newest(path string) string {
 	return matches[len(matches)-1]
 }
 
-// lastLines is the last whole lines of a file, without their newlines.
-func lastLines(path string) ([][]byte, error) {
+// roughly is a time of an hour or more in its largest unit.
+func roughly(d time.Duration) string {
+	const day = 24 * time.Hour
+	if d < 2*day {
+		return count(int(d/time.Hour), "hour")
+	}
+	return count(int(d/day), "day")
+}
+
+// lastLines is the last whole lines of a file, without their newlines, and when it was written.
+func lastLines(path string) ([][]byte, time.Time, error) {
 	file, err := os.Open(path)
 	if err != nil {
-		return nil, err
+		return nil, time.Time{}, err
 	}
 	defer file.Close()
 	info, err := file.Stat()
 	if err != nil {
-		return nil, err
+		return nil, time.Time{}, err
 	}
 	from := max(0, info.Size()-sampleBytes)
 	text, err := io.ReadAll(io.NewSectionReader(file, from, sampleBytes))
 	if err != nil {
-		return nil, err
+		return nil, time.Time{}, err
 	}
 	if from > 0 { // the first line is cut
 		text = text[bytes.IndexByte(text, '\n')+1:]
 	}
 	text = text[:bytes.LastIndexByte(text, '\n')+1]
 	if len(text) == 0 {
-		return nil, nil
+		return nil, info.ModTime(), nil
 	}
 	lines := bytes.Split(text[:len(text)-1], []byte{'\n'})
-	return lines[max(0, len(lines)-sampleLines):], nil
+	return lines[max(0, len(lines)-sampleLines):], info.ModTime(), nil
 }
 
 // judgeAccess tells how many of the lines fit the format, and where the first that does not goes wrong.

@@ -7,8 +7,11 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"unicode/utf8"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/fremisn/fremisn-exporter/collector"
 )
@@ -88,5 +91,45 @@ func TestCaret(t *testing.T) {
 	}
 	if got := caret([]byte("a\tb\xffc"), 3); got != "a.b.c\n   ^" {
 		t.Errorf("%q", got)
+	}
+}
+
+// Colour is for terminals: not for pipes and files, nor for /dev/null, which is a device, too.
+func TestIsTerminal(t *testing.T) {
+	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer master.Close()
+	number, err := unix.IoctlGetInt(int(master.Fd()), unix.TIOCGPTN)
+	if err == nil {
+		err = unix.IoctlSetPointerInt(int(master.Fd()), unix.TIOCSPTLCK, 0)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	terminal, err := os.OpenFile(fmt.Sprintf("/dev/pts/%d", number), os.O_RDWR|syscall.O_NOCTTY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer terminal.Close()
+	null, err := os.Open(os.DevNull)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer null.Close()
+	t.Setenv("NO_COLOR", "")
+	if !isTerminal(terminal) || isTerminal(null) || isTerminal(&bytes.Buffer{}) {
+		t.Errorf("a terminal %t, /dev/null %t, a buffer %t", isTerminal(terminal), isTerminal(null), isTerminal(&bytes.Buffer{}))
+	}
+	if err := unix.IoctlSetWinsize(int(terminal.Fd()), unix.TIOCSWINSZ, &unix.Winsize{Col: 100, Row: 50}); err != nil {
+		t.Fatal(err)
+	}
+	if got := terminalWidth(terminal); got != 100 {
+		t.Errorf("width %d, want 100", got)
+	}
+	t.Setenv("NO_COLOR", "1")
+	if isTerminal(terminal) {
+		t.Error("NO_COLOR is not heeded")
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 )
 
 // A host is what check looks at: a status page, a node, logs and a config, all in good order.
@@ -205,6 +206,20 @@ func TestCheckProbesWithoutNginxConf(t *testing.T) {
 	h.write(t, h.config, fmt.Sprintf("nginx: {config: nginx.conf}\nnodes: [{name: master, address: %q}]\n", strings.TrimPrefix(h.node.URL, "http://")))
 	if l := h.check(t).find(t, sectionNodes, good, h.node.URL+"/: alive in "); l.Subject != "master" {
 		t.Errorf("%+v", l)
+	}
+}
+
+// A log that nobody writes may be one that NGINX does not know of any more.
+func TestCheckTellsOfAnOldLog(t *testing.T) {
+	h := newHost(t)
+	if err := os.Chtimes(h.access, time.Time{}, time.Now().Add(-3*24*time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	h.check(t).find(t, sectionLogs, good, "lines fit log_format main; last written 3 days ago")
+	for d, want := range map[time.Duration]string{time.Hour: "1 hour", 47 * time.Hour: "47 hours", 49 * time.Hour: "2 days"} {
+		if got := roughly(d); got != want {
+			t.Errorf("%s is %s, want %s", d, got, want)
+		}
 	}
 }
 
