@@ -1,6 +1,7 @@
 package logformat
 
 import (
+	"bytes"
 	"fmt"
 	"math/rand/v2"
 	"strings"
@@ -37,13 +38,17 @@ func said(p *Program, r *Record) string {
 	return b.String()
 }
 
-// quickIsWhole fails the test unless a line reads the same in both ways, the second time, too, when its addresses are known.
-func quickIsWhole(t *testing.T, p *Program, line []byte) {
+// twoWays are a parser and one that reads nothing the quick way.
+type twoWays struct{ quick, whole *Parser }
+
+func bothWays(p *Program) twoWays { return twoWays{p.NewParser(), withoutQuick(p).NewParser()} }
+
+// agree fails the test unless a line reads the same in both ways, the second time, too, when its addresses are known.
+func (b twoWays) agree(t *testing.T, line []byte) {
 	t.Helper()
-	slow := withoutQuick(p)
-	q, w := p.NewParser(), slow.NewParser()
+	p, q := b.quick.Program, b.quick
 	r, s := NewRecord(), NewRecord()
-	want := w.ParseLine(line, s)
+	want := b.whole.ParseLine(line, s)
 	for range 2 {
 		got := q.ParseLine(line, r)
 		if (got == nil) != (want == nil) {
@@ -77,18 +82,19 @@ func TestQuickIsWhole(t *testing.T) {
 		if err := p.NewParser().ParseLine([]byte(test.line), NewRecord()); err != nil {
 			t.Fatal(err)
 		}
-		quickIsWhole(t, p, []byte(test.line))
+		both := bothWays(p)
+		both.agree(t, []byte(test.line))
 		for i := range len(test.line) {
 			for _, c := range []byte{' ', '"', '\\', ',', ':', '-', '0', '9', 'x', 0, 0xff, byte(1 + random.IntN(9)), byte(128 + random.IntN(100))} {
 				changed := []byte(test.line)
 				changed[i] = c
-				quickIsWhole(t, p, changed)
-				quickIsWhole(t, p, append(append([]byte(test.line[:i]), c), test.line[i:]...))
+				both.agree(t, changed)
+				both.agree(t, append(append([]byte(test.line[:i]), c), test.line[i:]...))
 			}
 			if i > 0 {
-				quickIsWhole(t, p, []byte(test.line[:i]))
+				both.agree(t, []byte(test.line[:i]))
 			}
-			quickIsWhole(t, p, append([]byte(test.line[:i]), test.line[i+1:]...))
+			both.agree(t, append([]byte(test.line[:i]), test.line[i+1:]...))
 		}
 	}
 }
@@ -106,7 +112,7 @@ func FuzzCompile(f *testing.F) {
 		}
 		_ = p.HasUpstream()
 		if line != "" && !strings.Contains(line, "\n") {
-			quickIsWhole(t, p, []byte(line))
+			bothWays(p).agree(t, []byte(line))
 		}
 	})
 }
@@ -125,19 +131,23 @@ func FuzzParse(f *testing.F) {
 	f.Add([]byte(`{"r":"G\"ET","s":200,"b":,"ua":"a:1","urt":0.001, "id":"\\"}`))
 	f.Add([]byte(`"" 400 "unix:/a b" HIT`))
 	f.Add([]byte(`1.2.3.4 - - [24/Nov/2026:12:27:30 +0000] "POST /v1/face/recognition HTTP/1.1" 200 12345678 "-" rt=1.125 id=0123456789abcdef0123456789abcdef lr="PASSED" ua="192.168.100.231:4005" us="200" urt="0.125"`))
+	var ways []twoWays
+	for _, format := range formats {
+		p, err := Compile(format.text, format.escape, true)
+		if err != nil {
+			f.Fatal(err)
+		}
+		ways = append(ways, bothWays(p))
+	}
 	f.Fuzz(func(t *testing.T, line []byte) {
-		if strings.ContainsRune(string(line), '\n') {
+		if bytes.IndexByte(line, '\n') >= 0 {
 			return
 		}
-		for _, format := range formats {
-			p, err := Compile(format.text, format.escape, true)
-			if err != nil {
-				t.Fatal(err)
-			}
+		for _, both := range ways {
 			if len(line) > 0 {
-				quickIsWhole(t, p, line)
+				both.agree(t, line)
 			}
-			q, r := p.NewParser(), NewRecord()
+			q, r := both.quick, NewRecord()
 			alone := q.ParseLine(line, r) == nil
 			elements := r.Elements
 			block := append([]byte("before\n"), line...)

@@ -171,7 +171,7 @@ func quickSteps(s *step, t text, pos, end int, p *Parser, r *Record) (*step, int
 			}
 			words, n := cutShort(w0, w1, w2, m1, m2)
 			v := p.known.short.at(words)
-			if v.words != words {
+			if v.words != words || v.length != n {
 				return s, pos
 			}
 			r.Upstreams = v.u

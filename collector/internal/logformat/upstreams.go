@@ -66,8 +66,9 @@ const (
 type shortValues [64]shortValue
 
 type shortValue struct {
-	words shortWords // zeros for none
-	u     *Upstreams
+	words  shortWords
+	length int // 0 for none
+	u      *Upstreams
 }
 
 // shortWords are a value's bytes, and zeros behind them.
@@ -91,7 +92,7 @@ func (v *shortValues) keep(t text, i, j int, u *Upstreams) {
 		var padded [24]byte
 		copy(padded[:], t.slice(i, j))
 		words := shortWords{load(padded[:], 0), load(padded[:], 8), load(padded[:], 16)}
-		*v.at(words) = shortValue{words, u}
+		*v.at(words) = shortValue{words, n, u}
 	}
 }
 
