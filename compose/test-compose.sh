@@ -233,6 +233,10 @@ the_stack() {
   is '/probe on 9115' "$(metric 'localhost:9115/probe?module=fremisn_check&target=http://172.30.99.231:4005' probe_success)" 1
   holds 'NGINX writes files, not to stdout' docker exec fremisn-loadbalancer test ! -L /var/log/nginx/access.log
 
+  docker exec fremisn-exporter /fremisn-exporter check --config /etc/fremisn/probes.yml --storage.path /data >"$work/check.out" 2>&1 ||
+    { cat "$work/check.out" >&2; fail 'the exporter finds its own stack bad'; }
+  echo 'ok: the exporter finds its own stack good'
+
   say 'the scripts'
   "$scripts/health-check.sh" --verbose
   "$scripts/test-loadbalancer.sh" --requests 12

@@ -3,6 +3,8 @@
 # Sourced after `set -euo pipefail`. Exit codes everywhere: 0 good, 1 the thing looked at is not good, 2 wrong use or
 # a tool or setting is missing, 3 what must be asked cannot be reached.
 
+export LC_ALL=C # where a comma stands in numbers, awk would write one
+
 compose_dir=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 root_dir=$(dirname "$compose_dir")
 scratch=$(mktemp -d) child=''
@@ -58,8 +60,8 @@ load_env() {
   local file=${ENV_FILE:-$compose_dir/.env} line key value
   if [ -f "$file" ]; then
     while IFS= read -r line || [ -n "$line" ]; do
-      [[ $line =~ ^[[:space:]]*([A-Za-z_][A-Za-z0-9_]*)=(.*)$ ]] || continue
-      key=${BASH_REMATCH[1]} value=${BASH_REMATCH[2]%$'\r'}
+      [[ $line =~ ^[[:space:]]*(export[[:space:]]+)?([A-Za-z_][A-Za-z0-9_]*)=(.*)$ ]] || continue
+      key=${BASH_REMATCH[2]} value=${BASH_REMATCH[3]%$'\r'}
       case $value in
         \"*\") value=${value#\"} value=${value%\"} ;;
         \'*\') value=${value#\'} value=${value%\'} ;;

@@ -16,7 +16,10 @@ set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 load_env
-image=${FREMISN_TEST_IMAGE:+$(base64 -w 0 "$FREMISN_TEST_IMAGE")}
+image=''
+if [ -n "${FREMISN_TEST_IMAGE:-}" ]; then
+  image=$(base64 -w 0 "$FREMISN_TEST_IMAGE" 2>/dev/null) || die 2 "cannot read FREMISN_TEST_IMAGE, $FREMISN_TEST_IMAGE"
+fi
 payload=$(printf '{"keyspace":"%s","image":"%s","additional_params":{"face_id":"stress-test"}}' \
   "${FREMISN_TEST_KEYSPACE:-stress-test}" "${image:-bm8gcGhvdG9ncmFwaA==}")
 users=10 per_user=100 seconds=60 path=/v1/face/enrollment

@@ -58,5 +58,6 @@ while read -r name address; do
 done < <(nodes "$scratch/after")
 say
 [ "$failed" = 0 ] || die 1 "$failed of $requests requests failed"
+[ "$node_attempts" -gt 0 ] || die 1 "no node was asked: does $path go to the nodes, and does the exporter know nginx.conf?"
 [ ${#idle[@]} -eq 0 ] || die 1 "up, but served nothing: ${idle[*]}"
 say "balanced: every node that is up served requests"
