@@ -51,39 +51,41 @@ func TestInhibition(t *testing.T) {
 	defer alertmanager.Stop()
 	// Each instance is a story of its own.
 	sent := map[string]string{
-		"LoadBalancerDown critical lb1":           "active",
-		"AllNodesDown critical lb1":               "suppressed",
-		"NodeDown critical lb1 master":            "suppressed",
-		"CapacityDegraded warning lb1":            "suppressed",
-		"LogPipelineStalled critical lb1":         "suppressed",
-		"LicenceQuotaHigh warning lb1 master":     "active",
-		"NodeDown critical lb2 master":            "active",
-		"RetriesHigh warning lb2 master":          "suppressed",
-		"RetriesHigh warning lb2 slave-1":         "active",
-		"CapacityDegraded warning lb2":            "active",
-		"AllNodesDown critical lb3":               "active",
-		"NodeDown critical lb3 master":            "suppressed",
-		"NoLiveUpstreams critical lb3":            "suppressed",
-		"AvailabilityBudgetBurn critical lb4":     "active",
-		"AvailabilityBudgetBurn warning lb4":      "suppressed",
-		"AvailabilityBudgetBurn warning lb5":      "active",
-		"LicenceQuotaHigh critical lb4 master":    "active",
-		"LicenceQuotaHigh warning lb4 master":     "suppressed",
-		"LicenceQuotaHigh warning lb4 slave-1":    "active",
-		"ExporterDown critical lb6":               "active",
-		"NodeDown critical lb6 slave-1":           "suppressed",
-		"LogPipelineStalled critical lb7":         "active",
-		"LogCoverageLow warning lb7":              "suppressed",
-		"Watchdog info":                           "active",
-		"NodeDown critical lb8 ":                  "active", // a node without a name
-		"RetriesHigh warning lb8 slave-1":         "active",
-		"LatencyBudgetBurn warning lb3":           "suppressed",
-		"RateLimitingHigh warning lb1":            "suppressed",
-		"CertificateExpiring critical lb1 master": "active",
-		"AvailabilityBudgetBurn critical lb1":     "suppressed",
-		"NodeGrayFailing critical lb2 slave-1":    "active",
-		"NodeLatencyOutlier warning lb2 master":   "suppressed",
-		"CollectorFailing warning lb6":            "suppressed",
+		"LoadBalancerDown critical lb1":                "active",
+		"AllNodesDown critical lb1":                    "suppressed",
+		"NodeDown critical lb1 master":                 "suppressed",
+		"CapacityDegraded warning lb1":                 "suppressed",
+		"LogPipelineStalled critical lb1":              "suppressed",
+		"LicenceQuotaHigh warning lb1 master":          "active",
+		"NodeDown critical lb2 master":                 "active",
+		"RetriesHigh warning lb2 master":               "suppressed",
+		"RetriesHigh warning lb2 master 10.0.0.1:4005": "suppressed", // the log has the address of the host that the probe names
+		"RetriesHigh warning lb8 ":                     "suppressed",
+		"RetriesHigh warning lb2 slave-1":              "active",
+		"CapacityDegraded warning lb2":                 "active",
+		"AllNodesDown critical lb3":                    "active",
+		"NodeDown critical lb3 master":                 "suppressed",
+		"NoLiveUpstreams critical lb3":                 "suppressed",
+		"AvailabilityBudgetBurn critical lb4":          "active",
+		"AvailabilityBudgetBurn warning lb4":           "suppressed",
+		"AvailabilityBudgetBurn warning lb5":           "active",
+		"LicenceQuotaHigh critical lb4 master":         "active",
+		"LicenceQuotaHigh warning lb4 master":          "suppressed",
+		"LicenceQuotaHigh warning lb4 slave-1":         "active",
+		"ExporterDown critical lb6":                    "active",
+		"NodeDown critical lb6 slave-1":                "suppressed",
+		"LogPipelineStalled critical lb7":              "active",
+		"LogCoverageLow warning lb7":                   "suppressed",
+		"Watchdog info":                                "active",
+		"NodeDown critical lb8 ":                       "active", // a node without a name
+		"RetriesHigh warning lb8 slave-1":              "active",
+		"LatencyBudgetBurn warning lb3":                "suppressed",
+		"RateLimitingHigh warning lb1":                 "suppressed",
+		"CertificateExpiring critical lb1 master":      "active",
+		"AvailabilityBudgetBurn critical lb1":          "suppressed",
+		"NodeGrayFailing critical lb2 slave-1":         "active",
+		"NodeLatencyOutlier warning lb2 master":        "suppressed",
+		"CollectorFailing warning lb6":                 "suppressed",
 	}
 	var alerts []map[string]string
 	for text := range sent {
@@ -122,6 +124,9 @@ func labelsOf(text string) map[string]string {
 	if len(words) > 3 {
 		l["node"], l["address"] = words[3], words[3]+":4005"
 	}
+	if len(words) > 4 {
+		l["address"] = words[4]
+	}
 	return l
 }
 
@@ -131,7 +136,10 @@ func textOf(labels map[string]string) string {
 		words = append(words, labels["instance"])
 	}
 	if address := labels["address"]; address != "" {
-		words = append(words, strings.TrimSuffix(address, ":4005"))
+		words = append(words, labels["node"])
+		if address != labels["node"]+":4005" {
+			words = append(words, address)
+		}
 	}
 	return strings.Join(words, " ")
 }
