@@ -3,6 +3,7 @@ package dashboards
 import (
 	"encoding/json"
 	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
@@ -172,6 +173,57 @@ func TestTablesLeadToTheNode(t *testing.T) {
 			if !columns[field[1]] {
 				t.Errorf("%s/%s: the link needs the column %s, which is thrown away", want.file, want.panel, field[1])
 			}
+		}
+	}
+}
+
+// TestLinesOfAlerts: where an alert fires is where the panel that shows why has its line or colour.
+func TestLinesOfAlerts(t *testing.T) {
+	files, err := filepath.Glob("../alerts/*.rules.yml")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no rules: %v", err)
+	}
+	alerts := map[string]string{}
+	for _, file := range files {
+		var content struct {
+			Groups []struct {
+				Rules []struct{ Alert, Expr string }
+			}
+		}
+		read(t, file, &content)
+		for _, group := range content.Groups {
+			for _, rule := range group.Rules {
+				alerts[rule.Alert] += rule.Expr
+			}
+		}
+	}
+	for _, want := range []struct {
+		alert, in   string // as it stands in the alert's expression
+		file, panel string
+		value       float64
+	}{
+		{"NodeGrayFailing", "> 0.2\n", "overview.json", "Failed attempts by node", 0.2},
+		{"NodeGrayFailing", "> 0.2\n", "node.json", "Failed attempts", 0.2},
+		{"SlotsSaturated", "> 0.8", "saturation.json", "Slots taken", 0.8},
+		{"SlotsSaturated", "> 0.8", "saturation.json", "Utilisation by node", 0.8},
+		{"TrafficImbalance", "> 0.2\n", "saturation.json", "Off the fair share", 0.2},
+		{"RateLimitingHigh", "> 0.1\n", "saturation.json", "Turned away by the limiter", 0.1},
+		{"AvailabilityBudgetBurn", "(14.4 * (1 -", "overview.json", "Error budget burn", 14.4},
+		{"AvailabilityBudgetBurn", "(6 * (1 -", "overview.json", "Error budget burn", 6},
+		{"AvailabilityBudgetBurn", "(1 * (1 -", "overview.json", "Error budget burn", 1},
+		{"LicenceQuotaHigh", "> 0.9", "licence-tls.json", "Share of each quota that is used", 0.9},
+		{"LicenceQuotaHigh", "> 0.9", "licence-tls.json", "Fullest quota", 0.9},
+		{"LicenceQuotaForecast", "14 * 86400", "licence-tls.json", "First quota full in", 14 * 86400},
+		{"CertificateExpiring", "< 14 * 86400", "licence-tls.json", "First certificate ends in", 14 * 86400},
+		{"CertificateExpiring", "< 14 * 86400", "licence-tls.json", "Time left", 14 * 86400},
+		{"LogCoverageLow", "< 0.5", "exporter.json", "Log coverage", 0.5},
+	} {
+		if !strings.Contains(alerts["Fremisn"+want.alert], want.in) {
+			t.Errorf("Fremisn%s does not hold %q: %s", want.alert, want.in, alerts["Fremisn"+want.alert])
+		}
+		p := named(t, want.file).panel(t, want.panel)
+		if p.FieldConfig.Defaults.Thresholds == nil || !slices.ContainsFunc(p.FieldConfig.Defaults.Thresholds.Steps, func(s threshold) bool { return s.Value != nil && *s.Value == want.value }) {
+			t.Errorf("%s/%s: no threshold at %g, where Fremisn%s fires", want.file, want.panel, want.value, want.alert)
 		}
 	}
 }

@@ -244,10 +244,11 @@ func budgetOverTime(p promise) panel {
 	}, coloured("served", idle, "fast", unsure), bound(0), upTo(1))
 }
 
-// The paces at which FremisnAvailabilityBudgetBurn fires: over an hour, and over six.
+// The paces at which FremisnAvailabilityBudgetBurn fires: over an hour, over six, and over three days.
 const (
-	fastBurn = 14.4
-	slowBurn = 6
+	fastBurn   = 14.4
+	slowBurn   = 6
+	steadyBurn = 1
 )
 
 func budgetBurn(p promise) panel {
@@ -256,11 +257,11 @@ func budgetBurn(p promise) panel {
 	}
 	return lines(8, about{
 		id: 31, title: "Error budget burn", unit: units.Number, empty: "no requests",
-		shows: "How many times faster than allowed requests fail, over 5 minutes, an hour and six hours. At 1 the budget lasts exactly 30 days.",
-		bad:   fmt.Sprintf("Above %g over an hour, or above %d over six: an alert fires, for the budget is gone in days.", fastBurn, slowBurn),
+		shows: "How many times faster than allowed requests fail, over 5 minutes, an hour, six hours and three days. At 1 the budget lasts exactly 30 days.",
+		bad:   fmt.Sprintf("Above %g over an hour, or above %d over six: an alert fires, for the budget is gone in days. Above %d over three days: it will not last.", fastBurn, slowBurn, steadyBurn),
 		do:    "Act now if 5m is high, too; if it is not, the trouble is over and the budget stops falling.",
-	}, []query{burn("5m"), burn("1h"), burn("6h")}, bounds(step{slowBurn, poor}, step{fastBurn, bad}), decimals(1),
-		coloured("5m", look, "1h", poor, "6h", bad))
+	}, []query{burn("5m"), burn("1h"), burn("6h"), burn("3d")}, bounds(step{steadyBurn, look}, step{slowBurn, poor}, step{fastBurn, bad}),
+		coloured("5m", look, "1h", poor, "6h", bad, "3d", unsure))
 }
 
 func slowRequests(p promise) panel {
