@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/go-kit/log"
@@ -134,7 +136,11 @@ func (r *report) checkStatus(ctx context.Context, l *loaded) {
 		found.Text = url + ": " + text
 		if err != nil {
 			found.Verdict, found.Text = wrong, url+": "+err.Error()
-			found.Remedy = "see for yourself: curl -i " + curlOf(url, page.Host) + "; NGINX must run, and the location have stub_status and allow this host"
+			found.Remedy = "the location must have stub_status and allow this host; see for yourself: curl -i " + curlOf(url, page.Host)
+			if errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, os.ErrNotExist) {
+				found.Text = url + ": nothing listens there"
+				found.Remedy = "is NGINX running, and with this configuration? systemctl status nginx; nginx -t; from another host or container, name a URL in nginx.status"
+			}
 		}
 		r.add(found)
 	}

@@ -115,7 +115,7 @@ var marks = map[verdict]struct{ sign, colour string }{good: {"✔", "32"}, look:
 func (r *report) Text(w io.Writer, width int, colour bool) {
 	p := page{w: w, width: width, indent: r.indent(), colour: colour, folder: r.Folder}
 	section := ""
-	for _, l := range r.Lines {
+	for _, l := range r.short() {
 		if l.Section != section {
 			section = l.Section
 			fmt.Fprintln(w, p.paint("1", heading(section)))
@@ -183,6 +183,31 @@ func (p page) line(l line) {
 			p.row(arrow + row)
 		}
 	}
+}
+
+// mostGood is how many good lines of one section are shown: a fleet of nodes that answer is one line.
+const mostGood = 10
+
+// short is the report's lines without the good ones of a section that has too many for a screen.
+func (r *report) short() []line {
+	goods := map[string]int{}
+	for _, l := range r.Lines {
+		if l.Verdict == good {
+			goods[l.Section]++
+		}
+	}
+	var shown []line
+	told := map[string]bool{}
+	for _, l := range r.Lines {
+		switch n := goods[l.Section]; {
+		case l.Verdict != good || n <= mostGood:
+			shown = append(shown, l)
+		case !told[l.Section]:
+			told[l.Section] = true
+			shown = append(shown, line{Section: l.Section, Verdict: good, Subject: fmt.Sprintf("%d of them", n), Text: "are good; --output json names each"})
+		}
+	}
+	return shown
 }
 
 // heading tells where the sources of findings are, which the lines name without it.

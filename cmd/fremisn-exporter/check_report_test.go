@@ -78,6 +78,30 @@ func TestTextFitsItsWidth(t *testing.T) {
 	}
 }
 
+func TestManyGoodLinesAreOne(t *testing.T) {
+	r := &report{}
+	for i := range 60 {
+		v := good
+		if i == 30 {
+			v = wrong
+		}
+		r.add(line{Section: sectionNodes, Verdict: v, Subject: fmt.Sprintf("node-%d", i), Text: "text"})
+	}
+	r.add(line{Section: sectionSystem, Verdict: good, Subject: "port", Text: "free"})
+	var b bytes.Buffer
+	r.Text(&b, 80, false)
+	want := `Nodes
+  ✔ 59 of them  are good; --output json names each
+  ✖ node-30     text
+This host
+  ✔ port        free
+1 wrong (node-30); 60 good, 0 worth a look.
+`
+	if b.String() != want {
+		t.Errorf("got\n%swant\n%s", &b, want)
+	}
+}
+
 func TestCaret(t *testing.T) {
 	long := bytes.Repeat([]byte("x"), 300)
 	for _, test := range []struct {

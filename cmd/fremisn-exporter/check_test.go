@@ -143,7 +143,7 @@ func TestCheckFindsWhatIsWrong(t *testing.T) {
 		"status page is forbidden": {func(t *testing.T, h *host) {
 			h.status.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusForbidden) })
 		}, sectionStatus, "answered 403", "allow this host"},
-		"status page is down": {func(t *testing.T, h *host) { h.status.Close() }, sectionStatus, "refused", "NGINX must run"},
+		"status page is down": {func(t *testing.T, h *host) { h.status.Close() }, sectionStatus, "nothing listens there", "is NGINX running"},
 		"node is down":        {func(t *testing.T, h *host) { h.node.Close() }, sectionNodes, "refused", "fremisn-exporter probe --config "},
 		"log in another format": {func(t *testing.T, h *host) {
 			h.write(t, h.access, `127.0.0.1 - - [x] "GET / HTTP/1.1" 200`+"\n")
