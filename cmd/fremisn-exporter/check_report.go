@@ -146,7 +146,7 @@ const mostSubject = 12
 
 func (r *report) indent() int {
 	widest := 0
-	for _, l := range r.Lines {
+	for _, l := range r.short() {
 		widest = max(widest, min(mostSubject, utf8.RuneCountInString(printable(l.Subject))))
 	}
 	return widest + 6
