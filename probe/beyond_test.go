@@ -73,7 +73,7 @@ modules:
   metadata: {prober: grpc, timeout: 30s, grpc: {metadata: {x-fremis: [a, b]}}}
   no_metadata: {prober: grpc, timeout: 30s}
   grpc_tls: {prober: grpc, timeout: 30s, grpc: {tls: true, tls_config: {ca_file: CA, server_name: node.example}}}
-  grpc_short: {prober: grpc, timeout: 300ms}
+  grpc_short: {prober: grpc, timeout: 1s}
 on_demand: {allow: any}
 `
 

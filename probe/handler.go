@@ -2,7 +2,6 @@ package probe
 
 import (
 	"bytes"
-	"context"
 	"fmt"
 	"io"
 	"math"
@@ -63,9 +62,7 @@ func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "too many probes are under way", http.StatusServiceUnavailable)
 		return
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), timeout)
-	defer cancel()
-	result := once(ctx, &own, target)
+	result := once(r.Context(), &own, target, timeout)
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(result)
 	if query.Get("debug") == "true" {

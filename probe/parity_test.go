@@ -155,10 +155,10 @@ var parityCases = slices.Concat(cases(
 	{module: "headers", target: "{web}/request", hostname: "other.example"},
 	{module: "icmp", target: "127.0.0.1", hostname: "other.example"},
 	{module: "no_timeout", target: "http://{hangs}", timeout: "1.5"},
-	{module: "no_timeout", target: "http://{hangs_body}", timeout: "2"},
+	{module: "no_timeout", target: "http://{hangs_body}", timeout: "6"},
 	{module: "no_timeout_tcp", target: "{greeter}", timeout: "1.7"},
 	{module: "no_timeout_dns", target: "{dns}", timeout: "1.5"},
-	{module: "plain", target: "http://{hangs}", timeout: "2"},
+	{module: "plain", target: "http://{hangs}", timeout: "3"},
 	{module: "short", target: "http://{hangs}", timeout: "0"},
 	{module: "short", target: "{web}", timeout: "120"},
 	{module: "short", target: "http://{hangs}", timeout: "0.2"},
@@ -182,7 +182,7 @@ func TestParity(t *testing.T) {
 	t.Cleanup(ours.Close)
 	queries, answers := make([]string, len(parityCases)), make([][2]string, len(parityCases))
 	var asking sync.WaitGroup
-	places := make(chan struct{}, 100) // the servers' queues of connections have an end
+	places := make(chan struct{}, 40) // the servers' queues of connections have an end
 	for i, c := range parityCases {
 		queries[i] = "/probe?module=" + c.module + "&target=" + url.QueryEscape(fill(c.target, w)) + "&hostname=" + c.hostname
 		places <- struct{}{}
@@ -197,7 +197,7 @@ func TestParity(t *testing.T) {
 			want, got := families(t, answers[i][0]), families(t, answers[i][1])
 			concede(want, got)
 			if d := cmp.Diff(lines(want), lines(got)); d != "" {
-				t.Errorf("- blackbox_exporter's, + ours:\n%s\n%s", d, get(t, ours.URL+queries[i]+"&debug=true"))
+				t.Errorf("- blackbox_exporter's, + ours:\n%s\n%s", d, scrape(t, ours.URL+queries[i]+"&debug=true", c.timeout))
 			}
 		})
 	}

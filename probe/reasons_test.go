@@ -6,6 +6,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -16,11 +17,11 @@ import (
 const reasonModules = `
 modules:
   http: {prober: http, timeout: 30s, http: {preferred_ip_protocol: ip4}}
-  http_short: {prober: http, timeout: 300ms}
+  http_short: {prober: http, timeout: 1s}
   http_file: {prober: http, timeout: 30s, http: {authorization: {credentials_file: /no/such/file}}}
   http_ca: {prober: http, timeout: 30s, http: {tls_config: {ca_file: /no/such/file}}}
   http_oauth2: {prober: http, timeout: 30s, http: {oauth2: {client_id: a, client_secret: b, token_url: "http://127.0.0.1:1/"}}}
-  https_short: {prober: http, timeout: 300ms, http: {tls_config: {insecure_skip_verify: true}}}
+  https_short: {prober: http, timeout: 1s, http: {tls_config: {insecure_skip_verify: true}}}
   body: {prober: http, timeout: 30s, http: {fail_if_body_matches_regexp: [DOWN]}}
   header: {prober: http, timeout: 30s, http: {fail_if_header_matches: [{header: X-State, regexp: bad}]}}
   version: {prober: http, timeout: 30s, http: {valid_http_versions: [HTTP/2.0]}}
@@ -29,19 +30,19 @@ modules:
   keep: {prober: http, timeout: 30s, http: {fail_if_body_matches_regexp: [zzz]}}
   cel: {prober: http, timeout: 30s, http: {fail_if_body_json_not_matches_cel: 'body.state == "red"'}}
   tcp: {prober: tcp, timeout: 30s}
-  tcp_short: {prober: tcp, timeout: 300ms, tcp: {query_response: [{expect: never}]}}
+  tcp_short: {prober: tcp, timeout: 1s, tcp: {query_response: [{expect: never}]}}
   tcp_tls: {prober: tcp, timeout: 30s, tcp: {tls: true}}
-  tcp_tls_short: {prober: tcp, timeout: 300ms, tcp: {tls: true}}
+  tcp_tls_short: {prober: tcp, timeout: 1s, tcp: {tls: true}}
   tcp_line: {prober: tcp, timeout: 30s, tcp: {query_response: [{expect: "^220"}]}}
   tcp_bytes: {prober: tcp, timeout: 30s, tcp: {query_response: [{expect_bytes: "220 hellO"}]}}
   dns: {prober: dns, timeout: 30s, dns: {query_name: gone.example, query_type: A}}
-  dns_short: {prober: dns, timeout: 300ms, dns: {query_name: silent.example, query_type: A}}
+  dns_short: {prober: dns, timeout: 1s, dns: {query_name: silent.example, query_type: A}}
   dns_rr: {prober: dns, timeout: 30s, dns: {query_name: node.example, query_type: A, validate_answer_rrs: {fail_if_matches_regexp: ["231"]}}}
-  icmp_short: {prober: icmp, timeout: 300ms, icmp: {preferred_ip_protocol: ip4}}
+  icmp_short: {prober: icmp, timeout: 1s, icmp: {preferred_ip_protocol: ip4}}
   grpc: {prober: grpc, timeout: 30s, grpc: {service: down}}
   grpc_unknown: {prober: grpc, timeout: 30s, grpc: {service: unknown}}
   grpc_tls: {prober: grpc, timeout: 30s, grpc: {tls: true}}
-  grpc_short: {prober: grpc, timeout: 300ms}
+  grpc_short: {prober: grpc, timeout: 1s}
   unix: {prober: unix, timeout: 30s}
 `
 
@@ -110,6 +111,7 @@ func TestReasons(t *testing.T) {
 		{"unix", "/no/such/socket", "connect", "no such file"},
 	} {
 		t.Run(c.module+" "+c.target, func(t *testing.T) {
+			t.Parallel()
 			r, err := s.Once(context.Background(), c.module, fill(c.target, w))
 			if err != nil {
 				t.Fatal(err)
@@ -218,16 +220,20 @@ func openFiles(t *testing.T) int {
 func TestNothingIsLeftBehind(t *testing.T) {
 	w := world(t, newAuthority(t))
 	s := newService(t, reasonModules)
+	var probing sync.WaitGroup
 	before, files := goleak.IgnoreCurrent(), openFiles(t)
 	for _, c := range []struct{ module, target string }{
 		{"http_short", "http://{hangs}"}, {"http_short", "http://{hangs_header}"}, {"http_short", "http://{hangs_body}"}, {"https_short", "https://{tls_hangs}"},
 		{"tcp_short", "{greeter}"}, {"tcp_tls_short", "{tls_hangs}"}, {"dns_short", "{dns}"}, {"grpc_short", "{hangs}"}, {"grpc_tls", "{grpc}"},
 		{"http", "{tls}"}, {"https_short", "{tls}"}, {"http", "{web}/redirects/3"}, {"grpc", "{grpc}"}, {"icmp_short", "127.0.0.1"},
 	} {
-		if _, err := s.Once(context.Background(), c.module, fill(c.target, w)); err != nil {
-			t.Fatal(err)
-		}
+		probing.Go(func() {
+			if _, err := s.Once(context.Background(), c.module, fill(c.target, w)); err != nil {
+				t.Error(err)
+			}
+		})
 	}
+	probing.Wait()
 	leavesNothing(t, before)
 	waitFor(t, func() bool { return openFiles(t) <= files })
 }

@@ -242,21 +242,18 @@ var probers = map[string]prober{
 
 func proberNames() []string { return sortedKeys(probers) }
 
-// once runs one probe. The module's time limit holds where ctx has a later one.
-func once(ctx context.Context, m *prepared, target string) Result {
+// once runs one probe. The module's time limit holds where it is shorter than the one given.
+func once(ctx context.Context, m *prepared, target string, limit time.Duration) Result {
 	if m.Timeout > 0 {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, m.Timeout)
-		defer cancel()
+		limit = min(limit, m.Timeout)
 	}
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
 	if m.mask.files != nil {
 		m.mask.files.look()
 	}
 	t := newTrace(m.mask.of(target))
-	r := Result{Module: m.name, Target: MaskURL(target)}
-	if deadline, ok := ctx.Deadline(); ok {
-		r.Timeout = deadline.Sub(t.began)
-	}
+	r := Result{Module: m.name, Target: MaskURL(target), Timeout: limit}
 	t.logf("probing %s with module %s, prober %s, in %s at most", r.Target, m.name, m.Prober, r.Timeout.Round(time.Millisecond))
 	return t.finish(r, m.prober(ctx, target, m, t))
 }

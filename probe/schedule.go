@@ -134,9 +134,7 @@ func (t *target) probeOnce(ctx context.Context) {
 	}
 	t.begun, t.limit = time.Now(), limit
 	t.mu.Unlock()
-	limited, cancel := context.WithTimeout(ctx, limit)
-	r := once(limited, module, t.address)
-	cancel()
+	r := once(ctx, module, t.address, limit)
 	if ctx.Err() != nil {
 		return // cut short by a reload or the end; says nothing about the target
 	}

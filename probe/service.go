@@ -144,6 +144,9 @@ func (s *Service) Run(ctx context.Context) error {
 	return nil
 }
 
+// onceTimeout is for modules that have none.
+const onceTimeout = time.Minute
+
 // Once probes a target now. Its error says that there is no such module; a probe that fails is a result.
 func (s *Service) Once(ctx context.Context, module, target string) (Result, error) {
 	s.mu.Lock()
@@ -152,7 +155,7 @@ func (s *Service) Once(ctx context.Context, module, target string) (Result, erro
 	if m == nil {
 		return Result{}, fmt.Errorf("there is no module %q; %s", module, known)
 	}
-	return once(ctx, m, target).WithLog(), nil
+	return once(ctx, m, target, onceTimeout).WithLog(), nil
 }
 
 // nodeOf is the name of the node that a target is at, "" where it is none.

@@ -26,8 +26,6 @@ func probeOnce(ctx context.Context, cli *commandLine, stdout, stderr io.Writer) 
 		fmt.Fprintln(stderr, err)
 		return exitUsage
 	}
-	ctx, cancel := context.WithTimeout(ctx, time.Minute)
-	defer cancel()
 	r, err := service.Once(ctx, cli.module, cli.target)
 	if err != nil {
 		fmt.Fprintf(stderr, "%s: %s\n", programName, err)
