@@ -18,7 +18,7 @@ func TestLive(t *testing.T) {
 	s := newScene(t)
 	boards := shipped(t)
 	s.await(t, func() error { // what happens before the first scrape is no rise of any counter
-		if up := query(t, s.prometheus, "/api/v1/query?query="+url.QueryEscape("min_over_time(up[2s]) == 1")); len(up) != 2 {
+		if up := query(t, s.prometheus, "/api/v1/query?query="+url.QueryEscape("min_over_time(up[2s]) == 1")); len(up) != 3 {
 			return fmt.Errorf("scraped: %v", up)
 		}
 		return nil
@@ -29,7 +29,7 @@ func TestLive(t *testing.T) {
 	t.Run("annotations", func(t *testing.T) {
 		for _, b := range boards {
 			for _, a := range b.Annotations.List {
-				run(t, s.prometheus, a.Target, everything())
+				run(t, s.prometheus, a.Target, s.all())
 			}
 		}
 	})
@@ -63,7 +63,7 @@ func (s *scene) empty(t *testing.T, boards []board) (empty []string, all int) {
 		for _, p := range b.drawn() {
 			all++
 			for _, q := range p.Targets {
-				if !someValue(run(t, s.prometheus, q, everything())) {
+				if !someValue(run(t, s.prometheus, q, s.all())) {
 					empty = append(empty, fmt.Sprintf("%s/%s/%s", b.file, p.Title, q.RefID))
 					break
 				}
@@ -81,13 +81,13 @@ func someValue(all []series) bool {
 
 // choices: what Grafana writes for one value or several must be good PromQL, and must find what was chosen.
 func (s *scene) choices(t *testing.T, boards []board) {
-	one := everything()
+	one := s.all()
 	one["job"], one["instance"], one["upstream"] = chosen("fremisn-exporter"), chosen(s.exporter.Address), chosen("fremisn_backend")
 	one["node"] = chosen("master")
-	several := everything()
+	several := s.all()
 	several["job"], several["instance"] = chosen("fremisn-exporter", "another"), chosen(s.exporter.Address, second)
 	several["upstream"], several["node"] = chosen("fremisn_backend", "another"), chosen("slave-1", "slave-2")
-	byAddress := everything()
+	byAddress := s.all()
 	byAddress["server"] = chosen(s.nodes[3].Address)
 	for _, b := range boards {
 		for _, p := range b.drawn() {
@@ -141,7 +141,7 @@ func (s *scene) variables(t *testing.T, boards []board) {
 			}
 			inner := strings.TrimSuffix(strings.TrimPrefix(v.Definition, "label_values("), ")")
 			cut := strings.LastIndex(inner, ",")
-			selector, label := everything().in(t, inner[:cut]), strings.TrimSpace(inner[cut+1:])
+			selector, label := s.all().in(t, inner[:cut]), strings.TrimSpace(inner[cut+1:])
 			var answer struct{ Data []string }
 			path := fmt.Sprintf("/api/v1/label/%s/values?match[]=%s", label, url.QueryEscape(selector))
 			if err := s.prometheus.Get(path, &answer); err != nil {
@@ -167,7 +167,10 @@ func (s *scene) bothBalancers(t *testing.T, boards []board) {
 						continue
 					}
 					lines := map[string]int{}
-					for _, found := range run(t, s.prometheus, q, everything()) {
+					for _, found := range run(t, s.prometheus, q, s.all()) {
+						if job, is := found.labels["job"]; is && job != "fremisn-exporter" {
+							t.Fatalf("%s/%s/%s: another exporter is shown: %v", b.file, p.Title, q.RefID, found.labels)
+						}
 						if instance, is := found.labels["instance"]; is {
 							lines[instance]++
 						}
@@ -187,13 +190,13 @@ func (s *scene) eventsAddUp(t *testing.T) {
 	bars := named(t, "saturation.json").panel(t, "Requests without a free node").Targets[0]
 	shown := map[string]float64{}
 	end := time.Now().Unix() - 2
-	expr := everything().in(t, bars.Expr)
+	expr := s.all().in(t, bars.Expr)
 	for _, found := range query(t, s.prometheus, fmt.Sprintf("/api/v1/query_range?start=%d&end=%d&step=1&query=%s", end-600, end, url.QueryEscape(expr))) {
 		for _, v := range found.values {
 			shown[found.labels["instance"]] += v
 		}
 	}
-	counted := query(t, s.prometheus, fmt.Sprintf("/api/v1/query?time=%d&query=%s", end, url.QueryEscape("sum by (instance) (nginx_upstream_no_live_total)")))
+	counted := query(t, s.prometheus, fmt.Sprintf("/api/v1/query?time=%d&query=%s", end, url.QueryEscape(`sum by (instance) (nginx_upstream_no_live_total{job="fremisn-exporter"})`)))
 	if len(counted) != 2 {
 		t.Fatalf("counters: %v", counted)
 	}
@@ -213,7 +216,7 @@ func (s *scene) states(t *testing.T) {
 	up := named(t, "overview.json").panel(t, "Nodes up").Targets[0]
 	s.nodes[3].Refuse()
 	s.await(t, func() error {
-		for _, found := range run(t, s.prometheus, state, everything()) {
+		for _, found := range run(t, s.prometheus, state, s.all()) {
 			if down := found.labels["server"] == s.nodes[3].Address; down != (found.values[0] == 0) {
 				return fmt.Errorf("state of %v is %g", found.labels, found.values[0])
 			}
@@ -221,7 +224,7 @@ func (s *scene) states(t *testing.T) {
 		return nil
 	})
 	s.await(t, func() error {
-		for _, found := range run(t, s.prometheus, up, everything()) {
+		for _, found := range run(t, s.prometheus, up, s.all()) {
 			if found.labels["up"] != "3" || found.labels["all"] != "4" {
 				return fmt.Errorf("nodes up: %v", found)
 			}

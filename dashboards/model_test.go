@@ -146,7 +146,7 @@ func named(t *testing.T, file string) board {
 // A choice is what is chosen in a dashboard: variables to what Grafana puts in their place.
 type choice map[string]string
 
-// everything is the choice that a dashboard opens with.
+// everything is the choice that a dashboard opens with, where Prometheus holds nothing else.
 func everything() choice {
 	return choice{
 		"job": ".+", "instance": ".+", "upstream": ".*", "node": ".*", "server": ".*",

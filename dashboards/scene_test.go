@@ -30,6 +30,13 @@ type scene struct {
 	client     *http.Client
 }
 
+// all is the choice that a dashboard opens with: Grafana lists all jobs and instances that the variables' queries find.
+func (s *scene) all() choice {
+	c := everything()
+	c["job"], c["instance"] = chosen("fremisn-exporter"), chosen(s.exporter.Address, second)
+	return c
+}
+
 // second is the name of the second load balancer.
 const second = "lb-2:9113"
 
@@ -124,7 +131,8 @@ probes:
 `, nginxConf, strings.Join(names, "\n"), strings.Join(health, ", "), strings.Join(quota, ", "), secure)
 }
 
-// scrapes is Prometheus' configuration.
+// scrapes is Prometheus' configuration. The job "another" stands for the exporters that this one replaces: nginx_* and
+// probe_* have the same names there.
 func (s *scene) scrapes(t *testing.T) string {
 	t.Helper()
 	return fmt.Sprintf(`global: {scrape_interval: 1s, scrape_timeout: 1s, evaluation_interval: 1s}
@@ -137,7 +145,10 @@ scrape_configs:
     static_configs:
       - targets: [%q]
         labels: {job: fremisn-exporter, instance: %q}
-`, recordingRules(t), s.exporter.Address, s.exporter.Address, second)
+  - job_name: another
+    static_configs: [{targets: [%q]}]
+    metric_relabel_configs: [{source_labels: [__name__], regex: fremisn_.*, action: drop}]
+`, recordingRules(t), s.exporter.Address, s.exporter.Address, second, s.exporter.Address)
 }
 
 func recordingRules(t *testing.T) string {

@@ -97,8 +97,9 @@ func (b *board) build() (dashboard.Dashboard, error) {
 	return built, nil
 }
 
-// variables of every dashboard. "All" is a regular expression, not a list of names: it is short, and holds what came
-// later. For upstream and node it fits what has no name, too.
+// variables of every dashboard. All jobs and all instances are those of this exporter, as a list: .+ would take in every
+// other exporter of NGINX, the blackbox_exporter and whatever else Prometheus scrapes. All upstreams and nodes are a
+// regular expression, which fits what has no name, too.
 func variables() []dashboard.VariableModel {
 	return []dashboard.VariableModel{
 		{
@@ -109,19 +110,19 @@ func variables() []dashboard.VariableModel {
 			Refresh: cog.ToPtr(dashboard.VariableRefreshOnDashboardLoad), Options: []dashboard.VariableOption{}, Regex: cog.ToPtr(""),
 			Multi: cog.ToPtr(false), IncludeAll: cog.ToPtr(false),
 		},
-		choice("job", "Job", `label_values(fremisn_exporter_build_info, job)`, ".+"),
-		choice("instance", "Instance", `label_values(fremisn_exporter_build_info{job=~"$job"}, instance)`, ".+"),
+		choice("job", "Job", `label_values(fremisn_exporter_build_info, job)`, ""),
+		choice("instance", "Instance", `label_values(fremisn_exporter_build_info{job=~"$job"}, instance)`, ""),
 		choice("upstream", "Upstream", `label_values(nginx_upstream_server_info{`+balancer+`}, upstream)`, ".*"),
 		choice("node", "Node", `label_values({__name__=~"nginx_upstream_server_info|probe_success",`+group+`}, node)`, ".*"),
 	}
 }
 
 func choice(name, label, values, all string) dashboard.VariableModel {
-	return dashboard.VariableModel{
+	v := dashboard.VariableModel{
 		Type: "query", Name: name, Label: cog.ToPtr(label), Hide: cog.ToPtr(dashboard.VariableHideDontHide), Datasource: theDatasource(),
 		Definition: cog.ToPtr(values), Query: &dashboard.StringOrMap{Map: map[string]any{"query": values, "refId": "PrometheusVariableQueryEditor-VariableQuery"}},
 		Refresh: cog.ToPtr(dashboard.VariableRefreshOnTimeRangeChanged), Sort: cog.ToPtr(dashboard.VariableSortNaturalAsc),
-		Multi: cog.ToPtr(true), IncludeAll: cog.ToPtr(true), AllValue: cog.ToPtr(all), Regex: cog.ToPtr(""),
+		Multi: cog.ToPtr(true), IncludeAll: cog.ToPtr(true), Regex: cog.ToPtr(""),
 		Options: []dashboard.VariableOption{},
 		Current: &dashboard.VariableOption{
 			Selected: cog.ToPtr(true),
@@ -129,6 +130,10 @@ func choice(name, label, values, all string) dashboard.VariableModel {
 			Value:    dashboard.StringOrArrayOfString{ArrayOfString: []string{"$__all"}},
 		},
 	}
+	if all != "" {
+		v.AllValue = cog.ToPtr(all)
+	}
+	return v
 }
 
 // annotations tell what has happened, on every dashboard. An alert may lack the labels that choose it.
