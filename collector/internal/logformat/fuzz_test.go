@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"strings"
 	"testing"
+	"unsafe"
 )
 
 // withoutQuick is the same program with nothing read the quick way.
@@ -95,6 +96,34 @@ func TestQuickIsWhole(t *testing.T) {
 				both.agree(t, []byte(test.line[:i]))
 			}
 			both.agree(t, append([]byte(test.line[:i]), test.line[i+1:]...))
+		}
+	}
+}
+
+// TestNothingIsReadOfTheNextLine: a line that lacks what its next line has is malformed, and no step begins in that one.
+func TestNothingIsReadOfTheNextLine(t *testing.T) {
+	p, err := Compile(`$a"$b"$request_time"$upstream_addr"$c"$status`, "default", false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	q, r := p.NewParser(), NewRecord()
+	line := `x"y"0.001"127.0.0.1:80"z"200`
+	if err := q.ParseLine([]byte(line), r); err != nil {
+		t.Fatal(err)
+	}
+	for cut := range len(line) {
+		// What is cut off begins the next line.
+		block := []byte(line[:cut] + "\n" + line[cut:] + "\n" + strings.Repeat(line+"\n", 5))
+		for range 2 {
+			if q.Parse(block, 0, cut, r) {
+				t.Errorf("%q is taken", block[:cut])
+			}
+		}
+		for i := range p.steps {
+			s := &p.steps[i]
+			if at, pos := quickSteps(s, text{unsafe.Pointer(unsafe.SliceData(block))}, 0, cut, q, r); pos > cut+1 || pos == cut+1 && at.kind != kindEnd {
+				t.Errorf("%q: from step %d on it comes to byte %d", block[:cut], i, pos)
+			}
 		}
 	}
 }

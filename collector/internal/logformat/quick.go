@@ -120,12 +120,11 @@ func quickSteps(s *step, t text, pos, end int, p *Parser, r *Record) (*step, int
 				}
 				m = matches(t.load(at), s.spread)
 			}
-			at += bits.TrailingZeros64(m) >> 3
-			if s.search == toBareQuote && t.byte(at-1) == '\\' {
+			if at += bits.TrailingZeros64(m) >> 3; at > end || s.search == toBareQuote && t.byte(at-1) == '\\' {
 				return s, pos
 			}
 			r.Method = known.method
-			if p.paths && at <= end {
+			if p.paths {
 				path := pos + n + 1
 				r.Path = t.slice(path, t.untilQuery(path, at))
 			}
@@ -205,8 +204,8 @@ func quickSteps(s *step, t text, pos, end int, p *Parser, r *Record) (*step, int
 			return s, pos
 		}
 		w := t.load(at)
-		if (w^s.head)&s.mask != 0 || s.overlap && isSeparator(w) {
-			return s, pos
+		if at > end || (w^s.head)&s.mask != 0 || s.overlap && isSeparator(w) {
+			return s, pos // at > end: in the next line, where nothing is looked for
 		}
 		if n := len(s.literal); n > 8 {
 			if at+n > end+1 || t.load(at+n-8) != s.tail {
