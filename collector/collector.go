@@ -175,6 +175,9 @@ func (c *Collector) follow(b bookFor) (*followed, error) {
 
 // tellPlan says at start and after a reload what is followed and what a log's format keeps from being told.
 func (c *Collector) tellPlan(p *Plan, books []bookFor) {
+	for _, page := range p.Status {
+		level.Info(c.logger).Log("msg", "asking the status page", "url", c.mask(page.URL), "host", page.Host, "from", page.From)
+	}
 	for _, b := range books {
 		level.Info(c.logger).Log("msg", "following", "log", b.Name, "path", b.Path, "syslog", b.Syslog, "format", b.FormatName, "from", b.From)
 		for _, m := range b.missing {

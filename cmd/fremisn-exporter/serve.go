@@ -90,6 +90,13 @@ func newExporter(cli *commandLine, l *loaded, logger log.Logger) (*exporter, err
 	if e.probes, err = probe.New(e.probeOptions(l)); err != nil {
 		return nil, usageError{err}
 	}
+	for _, schedule := range l.probe.Probes {
+		for _, target := range schedule.Targets {
+			if at, found := l.found[target]; found {
+				level.Info(logger).Log("msg", "probing an upstream server", "target", probe.MaskURL(target), "from", at)
+			}
+		}
+	}
 	e.collector, err = collector.New(collector.Options{
 		Plan: l.plan, StoragePath: cli.storagePath, Mask: probe.MaskURL, Logger: logger,
 		Others: []collector.Other{{Name: "probe", Collect: e.probes.CollectTo}},

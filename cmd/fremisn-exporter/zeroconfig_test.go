@@ -233,6 +233,11 @@ func TestNothingIsConfigured(t *testing.T) {
 		fields := strings.Fields(row)
 		expect(t, families, fields[0], fields[1], fields[2:])
 	}
+	for _, told := range []string{`msg="asking the status page" url=http://` + status + "/nginx_status", `msg="probing an upstream server" target=http://` + address1 + "/", "msg=following log=fremisn "} {
+		if !strings.Contains(p.stderr.String(), told) {
+			t.Errorf("it does not tell at start that it has found %s:\n%s", told, p.stderr)
+		}
+	}
 	for collector, m := range map[string]float64{"stub_status": 1, "access_log": 1, "error_log": 1, "nginx_conf": 1, "probe": 1} {
 		if got := gauge(families, "fremisn_exporter_collector_success", "collector", collector); got != m {
 			t.Errorf("collector %s: success %g", collector, got)
