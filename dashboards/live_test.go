@@ -112,9 +112,12 @@ func (s *scene) choices(t *testing.T, boards []board) {
 		}
 	}
 	state := named(t, "node.json").panel(t, "State").Targets[0]
-	if found := run(t, s.prometheus, state, byAddress); len(found) != 2 {
-		t.Errorf("a server without a name is found by its address on both load balancers: %v", found)
-	}
+	s.await(t, func() error {
+		if found := run(t, s.prometheus, state, byAddress); len(found) != 2 {
+			return fmt.Errorf("a server without a name is found by its address on both load balancers: %v", found)
+		}
+		return nil
+	})
 	probes := named(t, "node.json").panel(t, "Probes").Targets[0]
 	for _, found := range run(t, s.prometheus, probes, byAddress) {
 		if !strings.Contains(found.labels["target"], s.nodes[3].Address) {
@@ -196,7 +199,7 @@ func (s *scene) eventsAddUp(t *testing.T) {
 			shown[found.labels["instance"]] += v
 		}
 	}
-	counted := query(t, s.prometheus, fmt.Sprintf("/api/v1/query?time=%d&query=%s", end, url.QueryEscape(`sum by (instance) (nginx_upstream_no_live_total{job="fremisn-exporter"})`)))
+	counted := query(t, s.prometheus, fmt.Sprintf("/api/v1/query?time=%d&query=%s", end, url.QueryEscape(`sum by (instance) (last_over_time(nginx_upstream_no_live_total{job="fremisn-exporter"}[30s]))`)))
 	if len(counted) != 2 {
 		t.Fatalf("counters: %v", counted)
 	}
