@@ -207,14 +207,14 @@ func FuzzRestoreState(f *testing.F) {
 	f.Add(readBook(f, logtest.Formats()[0], 50).AppendState(nil))
 	f.Add([]byte{0, 0, 0, 1, 0, 0, 0})
 	f.Add([]byte{0, 0, 0, 1, 255, 255, 255, 255, 15})
+	const format = `$status $request_time $upstream_addr $upstream_response_time`
+	b, again := bookOf(f, format, "default", nil), bookOf(f, format, "default", nil)
 	f.Fuzz(func(t *testing.T, state []byte) {
-		b := bookOf(t, `$status $request_time $upstream_addr $upstream_response_time`, "default", nil)
 		if err := b.RestoreState(state); err != nil {
 			return
 		}
 		b.Lines([]byte("200 0.001 127.0.0.231:4005 0.001\n"))
 		exposed(t, b)
-		again := bookOf(t, `$status $request_time $upstream_addr $upstream_response_time`, "default", nil)
 		if err := again.RestoreState(b.AppendState(nil)); err != nil {
 			t.Fatalf("the state of a restored book is refused: %s", err)
 		}
