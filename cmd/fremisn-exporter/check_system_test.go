@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -183,7 +185,9 @@ func TestPorts(t *testing.T) {
 }
 
 func TestPortOfExporterBehindTLS(t *testing.T) {
-	server := httptest.NewTLSServer(http.NotFoundHandler())
+	server := httptest.NewUnstartedServer(http.NotFoundHandler())
+	server.Config.ErrorLog = log.New(io.Discard, "", 0)
+	server.StartTLS()
 	defer server.Close()
 	address := strings.TrimPrefix(server.URL, "https://")
 	for running, want := range map[bool]verdict{true: good, false: wrong} {
