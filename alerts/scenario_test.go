@@ -20,11 +20,11 @@ import (
 
 const (
 	// factor is how much faster than in the shipped rules everything goes; see scaled.
-	factor     = 40
+	factor     = 30
 	scaledHour = time.Hour / factor
-	// Prometheus scrapes each half minute and evaluates each minute: a scrape that a busy machine answers too late
-	// is seen by one evaluation, and no alert fires at its first.
-	scrapeInterval     = 30 * time.Second / factor
+	// Prometheus scrapes and evaluates each minute, as it does by default: no alert fires at the first evaluation, so
+	// that one scrape which a busy machine answers too late is not enough.
+	scrapeInterval     = time.Minute / factor
 	evaluationInterval = time.Minute / factor
 	// patience is for slow machines; nothing waits for it in vain.
 	patience = 150 * time.Second
@@ -140,7 +140,7 @@ func TestScenarios(t *testing.T) {
 		}
 	}
 	prometheus := startPrometheus(t, balancers)
-	const beforehand = 12 // scrapes
+	const beforehand = 4 // scrapes
 	for _, s := range scenarios {
 		balancers[s.name].awaitScrapes(t, prometheus, beforehand)
 	}
@@ -284,17 +284,29 @@ func (b *balancer) ask(ctx context.Context, method, path string) int {
 	return response.StatusCode
 }
 
+// A node of a machine that is short of time is slow indeed, and that is not what the scenarios are about.
+const (
+	halfASecond = `label_replace(fremisn:node_response_seconds:p95_5m, "address", "$1", "server", "(.+)") > 0.5`
+	halfAMinute = `label_replace(fremisn:node_response_seconds:p95_5m, "address", "$1", "server", "(.+)") > 30`
+)
+
 func startPrometheus(t *testing.T, balancers map[string]*balancer) *rig.Prometheus {
 	t.Helper()
 	dir := t.TempDir()
+	lenient := false
 	for _, file := range ruleFiles(t) {
 		text, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := os.WriteFile(filepath.Join(dir, file), []byte(scaled(string(text), factor)), 0o644); err != nil {
+		lenient = lenient || strings.Contains(string(text), halfASecond)
+		rules := strings.Replace(scaled(string(text), factor), halfASecond, halfAMinute, 1)
+		if err := os.WriteFile(filepath.Join(dir, file), []byte(rules), 0o644); err != nil {
 			t.Fatal(err)
 		}
+	}
+	if !lenient {
+		t.Errorf("no rule has %s any more", halfASecond)
 	}
 	var targets []string
 	for _, b := range balancers {
