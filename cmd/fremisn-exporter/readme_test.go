@@ -150,3 +150,36 @@ func TestReadmePrometheus(t *testing.T) {
 		}
 	}
 }
+
+// TestDependenciesHaveReasons: CONTRIBUTING gives every direct dependency its reason, and tells of no other.
+func TestDependenciesHaveReasons(t *testing.T) {
+	root := filepath.Join("..", "..")
+	read := func(name string) string {
+		text, err := os.ReadFile(filepath.Join(root, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(text)
+	}
+	direct := map[string]bool{}
+	for _, match := range regexp.MustCompile(`(?m)^\t(\S+) v\S+$`).FindAllStringSubmatch(read("go.mod"), -1) {
+		direct[match[1]] = true
+	}
+	reasons := map[string]bool{}
+	for _, match := range regexp.MustCompile(`(?m)^\| (\S+/\S+) \| \S+`).FindAllStringSubmatch(read("CONTRIBUTING.md"), -1) {
+		reasons[match[1]] = true
+	}
+	for module := range direct {
+		if !reasons[module] {
+			t.Errorf("%s has no reason", module)
+		}
+	}
+	for module := range reasons {
+		if !direct[module] {
+			t.Errorf("%s is no direct dependency", module)
+		}
+	}
+	if len(direct) < 10 {
+		t.Errorf("only %d direct dependencies were found", len(direct))
+	}
+}
