@@ -31,6 +31,7 @@ func promtoolTests(t *testing.T) []string {
 }
 
 func TestPromtool(t *testing.T) {
+	t.Parallel()
 	command(t, "promtool", append([]string{"check", "rules", "--lint-fatal"}, ruleFiles(t)...)...)
 	for _, file := range promtoolTests(t) {
 		t.Run(file, func(t *testing.T) {

@@ -119,6 +119,7 @@ type balancer struct {
 }
 
 func TestScenarios(t *testing.T) {
+	t.Parallel() // it waits most of the time
 	shared := t.TempDir()
 	if err := os.Chmod(filepath.Dir(shared), 0o755); err != nil { // one exporter runs as nobody
 		t.Fatal(err)
