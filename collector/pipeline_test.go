@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/go-kit/log"
@@ -273,28 +274,56 @@ func TestFirstStartIsNoGap(t *testing.T) {
 	}
 }
 
-// TestCommitsWhileNobodyScrapes: on the tick, when something has changed, every commitInterval.
+// TestCommitsWhileNobodyScrapes: on the tick, when something has changed, every commitInterval; and at the end.
 func TestCommitsWhileNobodyScrapes(t *testing.T) {
 	h := newLogHost(t)
-	p, end := h.reading(nil)
-	defer end()
-	begin := time.Now()
 	h.write(1)
-	if _, err := scrapeOf(p); err != nil {
+	dir, err := statefile.Open(h.data)
+	if err != nil {
 		t.Fatal(err)
 	}
-	for _, c := range []struct {
-		after time.Duration
-		dirty bool
-		due   bool
-	}{
-		{commitInterval / 2, true, false},
-		{2 * commitInterval, true, true},
-		{2 * commitInterval, false, false},
-	} {
-		if got := p.commits.isDue(begin.Add(c.after), c.dirty); got != c.due {
-			t.Errorf("after %s, dirty %v: due %v", c.after, c.dirty, got)
+	synctest.Test(t, func(t *testing.T) {
+		p, err := newPipeline(pipelineConfig{
+			Log: "access", Path: h.path, FromStart: true, State: dir, Logger: log.NewNopLogger(), Book: bookOf(t, "$status $request_time", "default", nil),
+		})
+		if err != nil {
+			t.Fatal(err)
 		}
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- p.Run(ctx) }()
+		wantCommits := func(when string, want uint64) {
+			t.Helper()
+			synctest.Wait()
+			if got := p.Stats().CommitsOK; got != want {
+				t.Errorf("%s: %d commits, want %d", when, got, want)
+			}
+		}
+		wantCommits("at start", 1)
+		time.Sleep(10 * commitInterval)
+		wantCommits("when nothing has changed", 1)
+		h.write(1)
+		time.Sleep(2 * tickInterval)
+		wantCommits("when something was read long after the last commit", 2)
+		h.write(1)
+		time.Sleep(commitInterval / 2)
+		wantCommits("soon after a commit", 2)
+		time.Sleep(commitInterval)
+		wantCommits("after a while", 3)
+		h.write(1)
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+		wantCommits("at the end", 4)
+	})
+	if err := dir.Close(); err != nil {
+		t.Fatal(err)
+	}
+	p, end := h.reading(nil)
+	defer end()
+	if n := shown(p.view(), "fremisn_exporter_log_lines_total", "parsed"); n != 4 {
+		t.Errorf("%v lines were committed of 4", n)
 	}
 }
 
