@@ -19,7 +19,8 @@ TORTURE_KILLS ?= 1000
 
 .PHONY: build
 build: ## build ./fremisn-exporter: static, stripped, version stamped
-	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o fremisn-exporter ./cmd/fremisn-exporter
+	@echo "building ./fremisn-exporter $(VERSION)"
+	@CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o fremisn-exporter ./cmd/fremisn-exporter
 
 .PHONY: demo
 demo: ## real NGINX and Prometheus, simulated nodes, traffic with faults; DEMO_SECONDS=N ends it by itself
