@@ -143,6 +143,7 @@ func TestIsTerminal(t *testing.T) {
 	}
 	defer null.Close()
 	t.Setenv("NO_COLOR", "")
+	t.Setenv("TERM", "xterm")
 	if !isTerminal(terminal) || isTerminal(null) || isTerminal(&bytes.Buffer{}) {
 		t.Errorf("a terminal %t, /dev/null %t, a buffer %t", isTerminal(terminal), isTerminal(null), isTerminal(&bytes.Buffer{}))
 	}
