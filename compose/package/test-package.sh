@@ -50,6 +50,8 @@ StandardError=inherit
 ExecStopPost=/bin/systemctl poweroff --no-block
 TimeoutStartSec=300
 UNIT
+  # The test starts NGINX with its own nginx.conf: the unit, started at boot beside it, would take the ports first or second.
+  ln -sf /dev/null "$work/root/etc/systemd/system/nginx.service"
   mkdir -p "$work/root/etc/systemd/system/multi-user.target.wants"
   ln -s ../test.service "$work/root/etc/systemd/system/multi-user.target.wants/test.service"
   timeout 400 systemd-nspawn -q -D "$work/root" --register=no --keep-unit --private-network -b >"$work/boot.log" 2>&1 ||
