@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"sync"
 	"time"
 
@@ -294,11 +295,23 @@ func (p *pipeline) restore() {
 	p.totals = saved.Totals
 	switch {
 	case p.follower == nil:
-	case saved.Source != "" && saved.Source != p.Path:
+	case saved.Source != "" && saved.Source != p.where():
 		level.Info(p.Logger).Log("msg", "the log is another one than before: its counters go on, from the place that start: says", "path", p.Path, "before", saved.Source)
 	default:
 		p.follower.Resume(saved.Position, saved.Seen)
 	}
+}
+
+// where is what is read, by a name that does not depend on the folder that the program was started in.
+func (p *pipeline) where() string {
+	if p.Syslog != "" {
+		return p.Syslog
+	}
+	path, err := filepath.Abs(p.Path)
+	if err != nil {
+		return p.Path
+	}
+	return path
 }
 
 func (p *pipeline) lostState(reason string, err error) {
@@ -324,7 +337,7 @@ func (p *pipeline) commitAndPublish(ctx context.Context) error {
 }
 
 func (p *pipeline) record() (statefile.Record, error) {
-	saved := savedPosition{Totals: p.totals, Source: p.Path + p.Syslog}
+	saved := savedPosition{Totals: p.totals, Source: p.where()}
 	if p.follower != nil {
 		saved.Position, saved.Seen = p.follower.Position(), p.follower.Seen()
 	}

@@ -387,3 +387,22 @@ func TestAnotherFileUnderTheSameName(t *testing.T) {
 		t.Errorf("a gap is told: %s", &h.said)
 	}
 }
+
+// TestTheSameFileByAnotherSpelling: a relative path goes on where the absolute one was.
+func TestTheSameFileByAnotherSpelling(t *testing.T) {
+	h := newLogHost(t)
+	t.Chdir(filepath.Dir(h.path))
+	h.write(10)
+	p, end := h.reading(nil)
+	if n, err := scrapeOf(p); n != 10 || err != nil {
+		t.Fatal(n, err)
+	}
+	end()
+	h.write(5) // while the exporter is down
+	h.path, h.fromEnd = filepath.Base(h.path), true
+	p, end = h.reading(nil)
+	defer end()
+	if n, err := scrapeOf(p); n != 15 || err != nil {
+		t.Errorf("%v lines (%v) of 15", n, err)
+	}
+}

@@ -102,14 +102,17 @@ func (f *Follower) resumeUnread(c Cursor, siblings []sibling) bool {
 	return false
 }
 
-func (f *Follower) isOpen(info fs.FileInfo) bool {
+// opened is the generation that a file is, nil where it is none.
+func (f *Follower) opened(info fs.FileInfo) *generation {
 	for _, g := range f.generations {
 		if (fileID{g.Dev, g.Ino}) == idOf(info) {
-			return true
+			return g
 		}
 	}
-	return false
+	return nil
 }
+
+func (f *Follower) isOpen(info fs.FileInfo) bool { return f.opened(info) != nil }
 
 // candidates are the files that may be the saved generation, the likeliest first: by inode, then by name, plain ones
 // before compressed ones, which may be only half written.
@@ -283,7 +286,10 @@ func (f *Follower) isKnown(content *content) bool {
 		}
 	}
 	for _, c := range f.finished {
-		if size, fits := content.fits(c); c.Offset > 0 && fits && size == c.Offset {
+		if c.Offset == 0 {
+			continue
+		}
+		if size, fits := content.fits(c); fits && size == c.Offset {
 			return true
 		}
 	}

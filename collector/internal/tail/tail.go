@@ -226,13 +226,11 @@ func (f *Follower) look(path string) error {
 
 // isOpenAt tells whether a file is followed, and if so notes its name.
 func (f *Follower) isOpenAt(path string, info fs.FileInfo) bool {
-	for _, g := range f.generations {
-		if (fileID{g.Dev, g.Ino}) == idOf(info) {
-			g.Path = path
-			return true
-		}
+	g := f.opened(info)
+	if g != nil {
+		g.Path = path
 	}
-	return false
+	return g != nil
 }
 
 // add makes g the newest generation. Others may have come and gone since the log was last looked at.
