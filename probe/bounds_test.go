@@ -66,7 +66,7 @@ func TestMemoryOfHistories(t *testing.T) {
 	fill := func(times int) uint64 {
 		for i := range times {
 			for _, target := range s.targets {
-				trace := newTrace(target.module.mask)
+				trace := newTrace(target.module.secrets)
 				for range 12 {
 					trace.enter("processing")
 					trace.logf("answered %s", sentence)

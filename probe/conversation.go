@@ -145,7 +145,7 @@ func (c *conversation) info(step *QueryResponse, match []int) {
 	var labels []Label
 	for _, l := range step.Labels {
 		value := string(step.Expect.Expand(nil, []byte(l.Value), c.lines.Bytes(), match))
-		labels = append(labels, Label{l.Name, c.t.mask.mask(value)})
+		labels = append(labels, Label{l.Name, c.t.secrets.Mask(value)})
 	}
 	c.t.gauge("probe_expect_info", "Explicit content matched", 1, labels...)
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/fremisn/fremisn-exporter/cmd/fremisn-exporter/strictyaml"
+	"github.com/fremisn/fremisn-exporter/probe/mask"
 )
 
 // FuzzConfig: whatever is taken for a config can be run, shown and guarded.
@@ -70,7 +71,7 @@ func FuzzConversation(f *testing.F) {
 			return
 		}
 		m := &prepared{}
-		trace := newTrace(masker{})
+		trace := newTrace(mask.Secrets{})
 		conn := &said{Reader: strings.NewReader(heard)}
 		c := conversation{conn: conn, m: m, t: trace, steps: []QueryResponse{
 			{Expect: Regexp{compiled}, Send: send, Labels: []ExpectLabel{{Name: "value", Value: value}}},
@@ -119,14 +120,14 @@ func FuzzMask(f *testing.F) {
 	f.Add("x=\"", "p%40w", "?token=1")
 	plain := regexp.MustCompile(`^[a-zA-Z0-9]{6,}$`)
 	f.Fuzz(func(t *testing.T, before, secret, after string) {
-		if !plain.MatchString(secret) || strings.Contains(before, secret) || strings.Contains(after, secret) || strings.Contains(masked, secret) {
-			Mask(before + secret + after)
+		if !plain.MatchString(secret) || strings.Contains(before, secret) || strings.Contains(after, secret) || strings.Contains(mask.Placeholder, secret) {
+			mask.Text(before + secret + after)
 			return
 		}
-		if shown := MaskURL(before + " http://user:" + secret + "@host/" + after); strings.Contains(shown, secret) {
+		if shown := mask.URL(before + " http://user:" + secret + "@host/" + after); strings.Contains(shown, secret) {
 			t.Errorf("userinfo: %q", shown)
 		}
-		if shown := MaskURL(before + " http://host/?access_token=" + secret + "&" + after); strings.Contains(shown, secret) {
+		if shown := mask.URL(before + " http://host/?access_token=" + secret + "&" + after); strings.Contains(shown, secret) {
 			t.Errorf("token: %q", shown)
 		}
 	})

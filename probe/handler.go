@@ -110,13 +110,13 @@ func (r Result) debug(w io.Writer, registry *prometheus.Registry, m *prepared) {
 	fmt.Fprintf(w, "Logs for the probe:\n%s\n\n\nMetrics that would have been returned:\n", r.Log)
 	families, err := registry.Gather()
 	if err != nil {
-		fmt.Fprintf(w, "not all metrics can be shown: %s\n", m.mask.mask(err.Error()))
+		fmt.Fprintf(w, "not all metrics can be shown: %s\n", m.secrets.Mask(err.Error()))
 	}
 	var text bytes.Buffer
 	for _, family := range families {
 		expfmt.MetricFamilyToText(&text, family) // a buffer takes all
 	}
-	fmt.Fprintf(w, "%s\n\n\nModule configuration:\n%s", m.mask.mask(text.String()), m.maskedYAML())
+	fmt.Fprintf(w, "%s\n\n\nModule configuration:\n%s", m.secrets.Mask(text.String()), m.maskedYAML())
 }
 
 // Describe tells nothing: what a probe gives depends on how it goes.

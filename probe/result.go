@@ -8,6 +8,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/fremisn/fremisn-exporter/probe/mask"
 )
 
 // A Result is one probe that has ended.
@@ -26,7 +28,7 @@ type Result struct {
 	Log      string   // without secrets; filled in by WithLog
 
 	raw     string // the log with its secrets: most logs are never read, and masking takes its time
-	mask    masker
+	secrets mask.Secrets
 	missing []string // metrics of the module that the body did not hold
 }
 
@@ -70,8 +72,8 @@ func failf(reason, format string, args ...any) *failure {
 
 // A trace collects what a probe finds while it runs. Callbacks of a connection may reach it after the probe has ended.
 type trace struct {
-	began time.Time
-	mask  masker
+	began   time.Time
+	secrets mask.Secrets
 
 	mu      sync.Mutex
 	ended   bool
@@ -95,8 +97,8 @@ const (
 	maxSamples = 1000
 )
 
-func newTrace(mask masker) *trace {
-	return &trace{began: time.Now(), mask: mask, samples: make([]Sample, 0, 32)}
+func newTrace(secrets mask.Secrets) *trace {
+	return &trace{began: time.Now(), secrets: secrets, samples: make([]Sample, 0, 32)}
 }
 
 // enter begins a phase and ends the one before.
@@ -176,12 +178,12 @@ func (t *trace) finish(r Result, failed *failure) Result {
 	defer t.mu.Unlock()
 	end := time.Now()
 	t.ended = true
-	r.When, r.Duration, r.Success, r.mask = t.began, end.Sub(t.began), failed == nil, t.mask
+	r.When, r.Duration, r.Success, r.secrets = t.began, end.Sub(t.began), failed == nil, t.secrets
 	r.Phases = t.durations(end)
 	success, last := 1.0, "success"
 	if failed != nil {
 		success = 0
-		r.Reason, r.Sentence = failed.reason, t.mask.mask(clip(failed.sentence))
+		r.Reason, r.Sentence = failed.reason, t.secrets.Mask(clip(failed.sentence))
 		last = "failed (" + failed.reason + "): " + failed.sentence
 	}
 	t.lines = min(t.lines, maxLines-1) // there is always room for the last
@@ -213,14 +215,14 @@ func (t *trace) durations(end time.Time) []Phase {
 
 // WithLog fills in the log, without secrets.
 func (r Result) WithLog() Result {
-	r.Log = r.mask.mask(r.raw)
+	r.Log = r.secrets.Mask(r.raw)
 	return r
 }
 
 // quote is the beginning of what a server sent, as it can be shown. Secrets are taken out first: a cut through one
 // would leave a half that nobody knows for a secret.
 func (t *trace) quote(text []byte) string {
-	return quote(t.mask.mask(clip(string(text))))
+	return quote(t.secrets.Mask(clip(string(text))))
 }
 
 func quote(text string) string {
@@ -249,11 +251,9 @@ func once(ctx context.Context, m *prepared, target string, limit time.Duration) 
 	}
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	if m.mask.files != nil {
-		m.mask.files.look()
-	}
-	t := newTrace(m.mask.of(target))
-	r := Result{Module: m.name, Target: MaskURL(target), Timeout: limit}
+	m.secrets.ReadFiles()
+	t := newTrace(m.secrets.WithTarget(target))
+	r := Result{Module: m.name, Target: mask.URL(target), Timeout: limit}
 	t.logf("probing %s with module %s, prober %s, in %s at most", r.Target, m.name, m.Prober, r.Timeout.Round(time.Millisecond))
 	return t.finish(r, m.prober(ctx, target, m, t))
 }

@@ -9,6 +9,8 @@ import (
 
 	"github.com/go-kit/log"
 	"github.com/go-kit/log/level"
+
+	"github.com/fremisn/fremisn-exporter/probe/mask"
 )
 
 // defaultTimeout is for modules that have none, where the interval is not shorter.
@@ -42,7 +44,7 @@ type target struct {
 
 func newTarget(schedule Schedule, address string, s *Service) *target {
 	t := &target{
-		probe: schedule.Name, address: address, masked: MaskURL(address), service: s, stop: func() {},
+		probe: schedule.Name, address: address, masked: mask.URL(address), service: s, stop: func() {},
 		changed: make(chan struct{}, 1), counts: newCounts(), silent: map[string]bool{},
 	}
 	t.logger = log.With(s.logger, "probe", schedule.Name, "target", t.masked)

@@ -13,6 +13,8 @@ import (
 	"github.com/go-kit/log"
 	"github.com/go-kit/log/level"
 	"github.com/prometheus/common/config"
+
+	"github.com/fremisn/fremisn-exporter/probe/mask"
 )
 
 // Options are what a Service works with.
@@ -46,13 +48,13 @@ type prepared struct {
 	name       string
 	hostname   string // of /probe: the Host header, and the name for certificates; "" without
 	prober     prober
-	mask       masker
+	secrets    mask.Secrets
 	tls        *tlsSource
 	transports *transports
 }
 
 func prepare(name string, m Module) (*prepared, error) {
-	p := &prepared{Module: m, name: name, prober: probers[m.Prober], mask: newMasker(&m)}
+	p := &prepared{Module: m, name: name, prober: probers[m.Prober], secrets: newSecrets(&m)}
 	settings := map[string]*config.TLSConfig{
 		"http": &p.HTTP.Client.TLSConfig, "tcp": &p.TCP.TLSConfig, "dns": &p.DNS.TLSConfig, "grpc": &p.GRPC.TLSConfig, "unix": &p.Unix.TLSConfig,
 	}[m.Prober]

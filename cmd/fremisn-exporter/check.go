@@ -19,6 +19,7 @@ import (
 	"github.com/fremisn/fremisn-exporter/collector"
 	"github.com/fremisn/fremisn-exporter/collector/nginxconf"
 	"github.com/fremisn/fremisn-exporter/probe"
+	"github.com/fremisn/fremisn-exporter/probe/mask"
 )
 
 // checkPatience bounds the whole of check: a page and a node that hang have their own, shorter times.
@@ -131,7 +132,7 @@ func (r *report) checkStatus(ctx context.Context, l *loaded) {
 	}
 	for _, page := range l.plan.Status {
 		found := line{Section: sectionStatus, Verdict: good, Subject: "stub_status", From: page.From}
-		url := probe.MaskURL(page.URL)
+		url := mask.URL(page.URL)
 		text, err := collector.CheckStatus(ctx, page.StatusConfig)
 		found.Text = url + ": " + text
 		if err != nil {
@@ -239,7 +240,7 @@ func (found *line) probeUnprobed(ctx context.Context, address string) {
 }
 
 func (found *line) probe(ctx context.Context, service *probe.Service, module, target, file string) {
-	shown := probe.MaskURL(target)
+	shown := mask.URL(target)
 	result, err := service.Once(ctx, module, target)
 	switch {
 	case err != nil:

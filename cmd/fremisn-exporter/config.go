@@ -13,6 +13,7 @@ import (
 	"github.com/fremisn/fremisn-exporter/collector"
 	"github.com/fremisn/fremisn-exporter/collector/nginxconf"
 	"github.com/fremisn/fremisn-exporter/probe"
+	"github.com/fremisn/fremisn-exporter/probe/mask"
 )
 
 // defaultNginxConf is read where no config file is given.
@@ -111,7 +112,7 @@ func withoutSecrets(err error) error {
 	var faults strictyaml.Errors
 	if errors.As(err, &faults) {
 		for _, fault := range faults {
-			fault.Msg = probe.MaskFault(fault.Path, fault.Msg)
+			fault.Msg = mask.ConfigError(fault.Path, fault.Msg)
 		}
 	}
 	return err

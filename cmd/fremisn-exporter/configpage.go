@@ -6,7 +6,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
-	"github.com/fremisn/fremisn-exporter/probe"
+	"github.com/fremisn/fremisn-exporter/probe/mask"
 )
 
 // runningConfig is the config as it runs, without its secrets and without comments, which may hold some too.
@@ -26,7 +26,7 @@ func maskConfig(text []byte) string {
 	if err := yaml.Unmarshal(text, &document); err != nil {
 		return "" // a text that does not parse does not run
 	}
-	probe.MaskYAML(&document)
+	mask.YAML(&document)
 	var out bytes.Buffer
 	encoder := yaml.NewEncoder(&out)
 	encoder.SetIndent(2)

@@ -27,6 +27,7 @@ import (
 	"github.com/fremisn/fremisn-exporter/cmd/fremisn-exporter/web"
 	"github.com/fremisn/fremisn-exporter/collector"
 	"github.com/fremisn/fremisn-exporter/probe"
+	"github.com/fremisn/fremisn-exporter/probe/mask"
 )
 
 // shutdownPatience is how long scrapes under way may take after SIGTERM.
@@ -93,12 +94,12 @@ func newExporter(cli *commandLine, l *loaded, logger log.Logger) (*exporter, err
 	for _, schedule := range l.probe.Probes {
 		for _, target := range schedule.Targets {
 			if at, found := l.found[target]; found {
-				level.Info(logger).Log("msg", "probing an upstream server", "target", probe.MaskURL(target), "from", at)
+				level.Info(logger).Log("msg", "probing an upstream server", "target", mask.URL(target), "from", at)
 			}
 		}
 	}
 	e.collector, err = collector.New(collector.Options{
-		Plan: l.plan, StoragePath: cli.storagePath, Mask: probe.MaskURL, Logger: logger,
+		Plan: l.plan, StoragePath: cli.storagePath, Mask: mask.URL, Logger: logger,
 		Others: []collector.Other{{Name: "probe", Collect: e.probes.CollectTo}},
 	})
 	return e, err
