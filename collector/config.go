@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/fremisn/fremisn-exporter/cmd/fremisn-exporter/strictyaml"
 	"github.com/fremisn/fremisn-exporter/collector/internal/stubstatus"
 )
 
@@ -66,14 +67,8 @@ const (
 	defaultStatusTimeout = 2 * time.Second
 )
 
-// A fieldError is about one key of the config file.
-type fieldError struct{ field, msg string }
-
-func (e *fieldError) Error() string     { return e.msg }
-func (e *fieldError) YAMLField() string { return e.field }
-
 func faultf(field, format string, args ...any) error {
-	return &fieldError{field, fmt.Sprintf(format, args...)}
+	return strictyaml.Errorf(field, format, args...)
 }
 
 // SetDefaults sets what holds where the section does not say.

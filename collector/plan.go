@@ -63,7 +63,7 @@ type LogPlan struct {
 const combinedFormat = `$remote_addr - $remote_user [$time_local] "$request" $status $body_bytes_sent "$http_referer" "$http_user_agent"`
 
 // NewPlan lays the config over what nginx.conf says; conf is nil without an nginx.conf. file is the config file's
-// name, its folder is where relative paths begin. The errors have YAMLField, from the top of the file.
+// name, its folder is where relative paths begin. The errors are of type *strictyaml.FieldError, from the top of the file.
 func NewPlan(file string, c Config, nodes []Node, conf *nginxconf.Config) (*Plan, error) {
 	p := &Plan{
 		Routes: c.Routes, LatencyBuckets: c.LatencyBuckets, MaxSeries: c.MaxSeries, Nodes: nodes, Conf: conf,

@@ -10,6 +10,8 @@ import (
 
 	"github.com/miekg/dns"
 	"github.com/prometheus/common/config"
+
+	"github.com/fremisn/fremisn-exporter/cmd/fremisn-exporter/strictyaml"
 )
 
 // Config is the sections modules:, probes: and on_demand: of the config file.
@@ -166,13 +168,8 @@ type OnDemand struct {
 	Allow Allow `yaml:"allow"`
 }
 
-type fieldError struct{ field, msg string }
-
-func (e *fieldError) Error() string     { return e.msg }
-func (e *fieldError) YAMLField() string { return e.field }
-
 func faultf(field, format string, args ...any) error {
-	return &fieldError{field, fmt.Sprintf(format, args...)}
+	return strictyaml.Errorf(field, format, args...)
 }
 
 // defaultTTL of ICMP requests, as blackbox_exporter has it.

@@ -63,7 +63,7 @@ func prepare(name string, m Module) (*prepared, error) {
 		p.tls = &tlsSource{settings: settings}
 	}
 	if p.prober == nil {
-		return nil, &fieldError{"modules." + name + ".prober", fmt.Sprintf("%q is no prober; known are %s", m.Prober, strings.Join(proberNames(), ", "))}
+		return nil, faultf("modules."+name+".prober", "%q is no prober; known are %s", m.Prober, strings.Join(proberNames(), ", "))
 	}
 	return p, nil
 }

@@ -98,7 +98,7 @@ func interpret(cli *commandLine, text []byte) (*loaded, error) {
 		}
 	}
 	if l.plan, err = collector.NewPlan(file, c.Nginx, c.Nodes, l.conf); err != nil {
-		return nil, fault(document, err)
+		return nil, document.Place(err)
 	}
 	l.plan.Resolve(context.Background())
 	if l.probe.Probes == nil && l.conf != nil {
@@ -165,23 +165,6 @@ func nginxConfFault(path string, err error) string {
 		return fmt.Sprintf("%s: there is no such file; correct the path, or remove the key to read no nginx.conf", path)
 	}
 	return err.Error()
-}
-
-// fault gives errors that know their keys the lines of these.
-func fault(document *strictyaml.Document, err error) error {
-	faults := []error{err}
-	if several, ok := err.(interface{ Unwrap() []error }); ok {
-		faults = several.Unwrap()
-	}
-	var placed strictyaml.Errors
-	for _, err := range faults {
-		var about interface{ YAMLField() string }
-		if !errors.As(err, &about) {
-			return err
-		}
-		placed = append(placed, document.Fault(about.YAMLField(), err.Error()))
-	}
-	return placed
 }
 
 // upstreamModule is the module that probes what nginx.conf names.

@@ -4,8 +4,10 @@
 // probes of one name can be told when both could be read.
 //
 // Types may have SetDefaults(), called before their keys are read, and Validate() error, called after them, inner
-// values first. A Validate error with a method YAMLField() string names the field below the value that it is about,
-// such as "targets[2]".
+// values first. A Validate error made by [Errorf] names the field below the value that it is about, such as
+// "targets[2]".
+//
+// The package imports nothing of this program, so that all of it may use it.
 package strictyaml
 
 import (
@@ -39,6 +41,19 @@ func (e *Error) Error() string {
 		where += ": " + e.Path
 	}
 	return where + ": " + e.Msg
+}
+
+// A FieldError is a fault of one value, told by what checks the value: it does not know where in the file that stands.
+type FieldError struct {
+	Field string // below the value that was checked, such as "targets[2]"; "" for the value as a whole
+	Msg   string
+}
+
+func (e *FieldError) Error() string { return e.Msg }
+
+// Errorf returns a FieldError.
+func Errorf(field, format string, args ...any) error {
+	return &FieldError{field, fmt.Sprintf(format, args...)}
 }
 
 // mostTold is how many faults are told of a file; one that is no config at all has thousands.
@@ -95,9 +110,21 @@ func (d *Document) Fault(path, msg string) *Error {
 	return &Error{File: d.file, Line: d.line(path), Path: path, Msg: msg}
 }
 
-// Line is the line of the key at path, or of the nearest one around it; 0 where there is none.
-func (d *Document) Line(path string) int { return d.line(path) }
+// Place gives FieldErrors of the whole document, as joined by errors.Join, their lines. Its error is of type Errors,
+// unless err holds something else, which it returns as it is.
+func (d *Document) Place(err error) error {
+	var placed Errors
+	for _, err := range unjoin(err) {
+		var about *FieldError
+		if !errors.As(err, &about) {
+			return err
+		}
+		placed = append(placed, d.Fault(about.Field, err.Error()))
+	}
+	return placed
+}
 
+// line is the line of the key at path, or of the nearest one around it; 0 where there is none.
 func (d *Document) line(path string) int {
 	for path != "" {
 		if line, ok := d.lines[path]; ok {
@@ -183,10 +210,10 @@ func (d *Document) validate(v reflect.Value, path string) {
 		return
 	}
 	for _, err := range unjoin(err) {
-		var about interface{ YAMLField() string }
+		var about *FieldError
 		at := path
 		if errors.As(err, &about) {
-			at = join(path, about.YAMLField())
+			at = join(path, about.Field)
 		}
 		d.fail(d.line(at), at, "%s", err)
 	}

@@ -21,15 +21,10 @@ type inner struct {
 
 func (i *inner) SetDefaults() { i.Count = 7 }
 
-type fieldError struct{ field, msg string }
-
-func (e *fieldError) Error() string     { return e.msg }
-func (e *fieldError) YAMLField() string { return e.field }
-
 func (i *inner) Validate() error {
 	for n, target := range i.Targets {
 		if target == "bad" {
-			return &fieldError{fmt.Sprintf("targets[%d]", n), "bad is bad"}
+			return &FieldError{fmt.Sprintf("targets[%d]", n), "bad is bad"}
 		}
 	}
 	return nil
