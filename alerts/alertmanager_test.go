@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/fremisn/fremisn-exporter/cmd/fremisn-sim/rig"
+	"github.com/fremisn/fremisn-exporter/cmd/fremisn-sim/testenv"
 )
 
 func TestRoutes(t *testing.T) {
@@ -44,7 +44,7 @@ func TestRoutes(t *testing.T) {
 // severity and place: node and address follow from the node's name.
 func TestInhibition(t *testing.T) {
 	dir := t.TempDir()
-	alertmanager, err := rig.StartAlertmanager(t.Context(), dir, "alertmanager.yml")
+	alertmanager, err := testenv.StartAlertmanager(t.Context(), dir, "alertmanager.yml")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -14,8 +14,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/fremisn/fremisn-exporter/cmd/fremisn-sim/rig"
 	"github.com/fremisn/fremisn-exporter/cmd/fremisn-sim/sim"
+	"github.com/fremisn/fremisn-exporter/cmd/fremisn-sim/testenv"
 )
 
 const (
@@ -34,7 +34,7 @@ const (
 // shipped: what happens to one must not be seen in another.
 type scenario struct {
 	name     string
-	topology func(*rig.Mission)
+	topology func(*testenv.Mission)
 	before   func(t *testing.T, b *balancer) // NGINX runs, the exporter does not yet
 	happens  func(t *testing.T, b *balancer)
 	clients  int      // at once; 1 where 0
@@ -81,7 +81,7 @@ var scenarios = []scenario{
 		fires: []string{"NoLiveUpstreams", "AvailabilityBudgetBurn"}, says: "NGINX has disabled 3 server(s) after failed requests (max_fails, fail_timeout); any others were full. No probe of a node fails.",
 	},
 	{
-		name: "rate-limiting", topology: func(m *rig.Mission) { m.Rate, m.Burst = "3r/s", 1 },
+		name: "rate-limiting", topology: func(m *testenv.Mission) { m.Rate, m.Burst = "3r/s", 1 },
 		fires: []string{"RateLimitingHigh"},
 	},
 	{
@@ -113,8 +113,8 @@ type balancer struct {
 	dir      string
 	listen   string
 	nodes    []*sim.Node
-	nginx    *rig.Nginx
-	exporter *rig.Exporter
+	nginx    *testenv.Nginx
+	exporter *testenv.Exporter
 	client   *http.Client
 }
 
@@ -124,7 +124,7 @@ func TestScenarios(t *testing.T) {
 	if err := os.Chmod(filepath.Dir(shared), 0o755); err != nil { // one exporter runs as nobody
 		t.Fatal(err)
 	}
-	binary, err := rig.BuildExporter(shared)
+	binary, err := testenv.BuildExporter(shared)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -189,7 +189,7 @@ func newBalancer(t *testing.T, s scenario, binary string) *balancer {
 	if err := os.Mkdir(b.dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	mission := rig.Mission{Rate: "1000r/s", Burst: 1000, Formats: []rig.Format{{Name: "access", Format: rig.FullFormat}}}
+	mission := testenv.Mission{Rate: "1000r/s", Burst: 1000, Formats: []testenv.Format{{Name: "access", Format: testenv.FullFormat}}}
 	for _, name := range []string{"master", "slave-1", "slave-2"} {
 		node, err := sim.Start(name, "127.0.0.1:0", sim.Latency{Base: 5 * time.Millisecond, Spread: 20 * time.Millisecond})
 		if err != nil {
@@ -200,7 +200,7 @@ func newBalancer(t *testing.T, s scenario, binary string) *balancer {
 	}
 	for _, address := range []*string{&mission.Listen, &mission.Status} {
 		var err error
-		if *address, err = rig.FreeAddress("127.0.0.1"); err != nil {
+		if *address, err = testenv.FreeAddress("127.0.0.1"); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -208,19 +208,21 @@ func newBalancer(t *testing.T, s scenario, binary string) *balancer {
 	if s.topology != nil {
 		s.topology(&mission)
 	}
-	if err := rig.WritePages(b.dir); err != nil {
+	if err := testenv.WritePages(b.dir); err != nil {
 		t.Fatal(err)
 	}
 	var err error
-	if b.nginx, err = rig.StartNginx(t.Context(), b.dir, mission.Conf(), mission.Listen, mission.Status); err != nil {
+	if b.nginx, err = testenv.StartNginx(t.Context(), b.dir, mission.Conf(), mission.Listen, mission.Status); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { b.nginx.Stop() })
-	start := func() (*rig.Exporter, error) { return rig.StartExporter(t.Context(), binary, b.dir, b.config(), "") }
+	start := func() (*testenv.Exporter, error) {
+		return testenv.StartExporter(t.Context(), binary, b.dir, b.config(), "")
+	}
 	if s.before != nil {
 		s.before(t, b)
-		start = func() (*rig.Exporter, error) {
-			return rig.StartExporterAsNobody(t.Context(), binary, b.dir, b.config())
+		start = func() (*testenv.Exporter, error) {
+			return testenv.StartExporterAsNobody(t.Context(), binary, b.dir, b.config())
 		}
 	}
 	if b.exporter, err = start(); err != nil {
@@ -291,7 +293,7 @@ const (
 	halfAMinute = `label_replace(fremisn:node_response_seconds:p95_5m, "address", "$1", "server", "(.+)") > 30`
 )
 
-func startPrometheus(t *testing.T, balancers map[string]*balancer) *rig.Prometheus {
+func startPrometheus(t *testing.T, balancers map[string]*balancer) *testenv.Prometheus {
 	t.Helper()
 	dir := t.TempDir()
 	lenient := false
@@ -319,7 +321,7 @@ scrape_configs:
   - job_name: fremisn-exporter
     static_configs: [{targets: ["%[4]s"]}]
 `, scrapeInterval.Milliseconds(), evaluationInterval.Milliseconds(), filepath.Join(dir, "*.rules.yml"), strings.Join(targets, `", "`))
-	prometheus, err := rig.StartPrometheus(t.Context(), dir, config, "")
+	prometheus, err := testenv.StartPrometheus(t.Context(), dir, config, "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -328,7 +330,7 @@ scrape_configs:
 }
 
 // awaitScrapes waits until the load balancer has been scraped n times.
-func (b *balancer) awaitScrapes(t *testing.T, prometheus *rig.Prometheus, n int) {
+func (b *balancer) awaitScrapes(t *testing.T, prometheus *testenv.Prometheus, n int) {
 	t.Helper()
 	await(t, func() (bool, string) {
 		samples, err := prometheus.Query(fmt.Sprintf(`count_over_time(up{instance=%q}[1h])`, b.exporter.Address))
@@ -354,7 +356,7 @@ func await(t *testing.T, is func() (bool, string)) {
 	}
 }
 
-func alertsOf(t *testing.T, prometheus *rig.Prometheus, query string) map[string]bool {
+func alertsOf(t *testing.T, prometheus *testenv.Prometheus, query string) map[string]bool {
 	t.Helper()
 	samples, err := prometheus.Query(query)
 	if err != nil {
@@ -368,7 +370,7 @@ func alertsOf(t *testing.T, prometheus *rig.Prometheus, query string) map[string
 }
 
 // listen adds what the alerts that fire now say.
-func listen(t *testing.T, prometheus *rig.Prometheus, said map[string]map[string]string) {
+func listen(t *testing.T, prometheus *testenv.Prometheus, said map[string]map[string]string) {
 	t.Helper()
 	var answer struct {
 		Data struct {

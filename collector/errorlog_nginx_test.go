@@ -21,7 +21,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/common/expfmt"
 
-	"github.com/fremisn/fremisn-exporter/cmd/fremisn-sim/rig"
+	"github.com/fremisn/fremisn-exporter/cmd/fremisn-sim/testenv"
 	"github.com/fremisn/fremisn-exporter/collector/nginxconf"
 )
 
@@ -29,7 +29,7 @@ var captureErrors = flag.Bool("capture-errors", false, "write testdata/nginx/err
 
 func freeAddress(t *testing.T) string {
 	t.Helper()
-	address, err := rig.FreeAddress("127.0.0.1")
+	address, err := testenv.FreeAddress("127.0.0.1")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -141,7 +141,7 @@ func TestErrorLogOfRealNginx(t *testing.T) {
 	})
 	full := fullServer(t)
 	refuses, dead1, dead2, balancer, impatient := freeAddress(t), freeAddress(t), freeAddress(t), freeAddress(t), freeAddress(t)
-	conf := strings.Replace(rig.Preamble(), "error_log DIR/error.log warn", "error_log DIR/error.log info", 1) + "http {" + rig.TempPaths + `
+	conf := strings.Replace(testenv.Preamble(), "error_log DIR/error.log warn", "error_log DIR/error.log info", 1) + "http {" + testenv.TempPaths + `
     access_log off;
     client_max_body_size 64m;
     proxy_connect_timeout 300ms; proxy_read_timeout 300ms; proxy_send_timeout 300ms;
@@ -176,7 +176,7 @@ func TestErrorLogOfRealNginx(t *testing.T) {
     server { listen ` + impatient + `; client_header_timeout 200ms; }
 }
 `
-	nginx, err := rig.StartNginx(context.Background(), dir, conf, balancer, impatient)
+	nginx, err := testenv.StartNginx(context.Background(), dir, conf, balancer, impatient)
 	if err != nil {
 		t.Fatal(err)
 	}

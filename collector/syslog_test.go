@@ -17,7 +17,7 @@ import (
 
 	"github.com/go-kit/log"
 
-	"github.com/fremisn/fremisn-exporter/cmd/fremisn-sim/rig"
+	"github.com/fremisn/fremisn-exporter/cmd/fremisn-sim/testenv"
 )
 
 func TestSyslogMessage(t *testing.T) {
@@ -122,7 +122,7 @@ func TestSyslogOfRealNginx(t *testing.T) {
 	errorTarget := "udp://" + freeUDP(t)
 	errorPipeline, _ := listening(t, errorTarget, newErrorBook(errorBookConfig{Log: "error", MaxSeries: 100, Topology: &topology{}}))
 	server := func(target string) string { return strings.TrimPrefix(target, "udp://") }
-	conf := strings.Replace(rig.Preamble(), "events {", "error_log syslog:server="+server(errorTarget)+",nohostname error;\nevents {", 1) + "http {" + rig.TempPaths + `
+	conf := strings.Replace(testenv.Preamble(), "events {", "error_log syslog:server="+server(errorTarget)+",nohostname error;\nevents {", 1) + "http {" + testenv.TempPaths + `
     log_format told '` + format + `';
     server {
         listen ` + balancer + `;
@@ -135,7 +135,7 @@ func TestSyslogOfRealNginx(t *testing.T) {
     }
 }
 `
-	nginx, err := rig.StartNginx(context.Background(), dir, conf, balancer)
+	nginx, err := testenv.StartNginx(context.Background(), dir, conf, balancer)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/fremisn/fremisn-exporter/cmd/fremisn-sim/rig"
+	"github.com/fremisn/fremisn-exporter/cmd/fremisn-sim/testenv"
 )
 
 // TestLive runs every query of every panel on real Prometheus, that scrapes the real exporter, that watches real NGINX.
@@ -263,7 +263,7 @@ func (s *scene) await(t *testing.T, so func() error) {
 // a number, and a text for what is not there.
 func TestEmpty(t *testing.T) {
 	config := fmt.Sprintf("global: {evaluation_interval: 1s}\nrule_files: [%q]\n", recordingRules(t))
-	prometheus, err := rig.StartPrometheus(t.Context(), t.TempDir(), config, "")
+	prometheus, err := testenv.StartPrometheus(t.Context(), t.TempDir(), config, "")
 	if err != nil {
 		t.Fatal(err)
 	}

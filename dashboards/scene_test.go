@@ -15,8 +15,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/fremisn/fremisn-exporter/cmd/fremisn-sim/rig"
 	"github.com/fremisn/fremisn-exporter/cmd/fremisn-sim/sim"
+	"github.com/fremisn/fremisn-exporter/cmd/fremisn-sim/testenv"
 )
 
 // A scene is all of it, real but for the nodes: NGINX, the exporter, and a Prometheus with the recording rules that
@@ -25,8 +25,8 @@ type scene struct {
 	dir        string
 	nodes      []*sim.Node
 	balancer   string
-	exporter   *rig.Exporter
-	prometheus *rig.Prometheus
+	exporter   *testenv.Exporter
+	prometheus *testenv.Prometheus
 	client     *http.Client
 }
 
@@ -48,12 +48,12 @@ func newScene(t *testing.T) *scene {
 	t.Helper()
 	s := &scene{dir: t.TempDir(), client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64}}}
 	t.Cleanup(s.client.CloseIdleConnections)
-	binary, err := rig.BuildExporter(s.dir)
+	binary, err := testenv.BuildExporter(s.dir)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for i, ip := range []string{"127.0.0.231", "127.0.0.18", "127.0.0.17", "127.0.0.16"} {
-		address, err := rig.FreeAddress(ip)
+		address, err := testenv.FreeAddress(ip)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -66,14 +66,14 @@ func newScene(t *testing.T) *scene {
 	}
 	s.balancer = free(t)
 	status := free(t)
-	if err := rig.WritePages(s.dir); err != nil {
+	if err := testenv.WritePages(s.dir); err != nil {
 		t.Fatal(err)
 	}
-	mission := rig.Mission{Listen: s.balancer, Status: status, Formats: []rig.Format{{Name: "access", Format: rig.FullFormat}}, Rate: "50r/s", Read: time.Second, Server: "max_conns=1 fail_timeout=1s"}
+	mission := testenv.Mission{Listen: s.balancer, Status: status, Formats: []testenv.Format{{Name: "access", Format: testenv.FullFormat}}, Rate: "50r/s", Read: time.Second, Server: "max_conns=1 fail_timeout=1s"}
 	for _, node := range s.nodes {
 		mission.Nodes = append(mission.Nodes, node.Address)
 	}
-	nginx, err := rig.StartNginx(t.Context(), s.dir, mission.Conf(), s.balancer, status)
+	nginx, err := testenv.StartNginx(t.Context(), s.dir, mission.Conf(), s.balancer, status)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -82,11 +82,11 @@ func newScene(t *testing.T) *scene {
 	secure.TLS = &tls.Config{}
 	secure.StartTLS()
 	t.Cleanup(secure.Close)
-	if s.exporter, err = rig.StartExporter(t.Context(), binary, s.dir, s.config(nginx.Conf, secure.URL), ""); err != nil {
+	if s.exporter, err = testenv.StartExporter(t.Context(), binary, s.dir, s.config(nginx.Conf, secure.URL), ""); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { s.exporter.Stop() })
-	if s.prometheus, err = rig.StartPrometheus(t.Context(), s.dir, s.scrapes(t), ""); err != nil {
+	if s.prometheus, err = testenv.StartPrometheus(t.Context(), s.dir, s.scrapes(t), ""); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { s.prometheus.Stop() })
@@ -95,7 +95,7 @@ func newScene(t *testing.T) *scene {
 
 func free(t *testing.T) string {
 	t.Helper()
-	address, err := rig.FreeAddress("127.0.0.1")
+	address, err := testenv.FreeAddress("127.0.0.1")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -220,7 +220,7 @@ type series struct {
 }
 
 // run asks a target as Grafana would: over the last minute, or now.
-func run(t *testing.T, p *rig.Prometheus, q target, c choice) []series {
+func run(t *testing.T, p *testenv.Prometheus, q target, c choice) []series {
 	t.Helper()
 	path := "/api/v1/query?query=" + url.QueryEscape(c.in(t, q.Expr))
 	if q.Range {
@@ -230,7 +230,7 @@ func run(t *testing.T, p *rig.Prometheus, q target, c choice) []series {
 	return query(t, p, path)
 }
 
-func query(t *testing.T, p *rig.Prometheus, path string) []series {
+func query(t *testing.T, p *testenv.Prometheus, path string) []series {
 	t.Helper()
 	var answer struct {
 		Status, Error string

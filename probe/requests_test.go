@@ -13,7 +13,7 @@ import (
 
 	"github.com/miekg/dns"
 
-	"github.com/fremisn/fremisn-exporter/cmd/fremisn-sim/rig"
+	"github.com/fremisn/fremisn-exporter/cmd/fremisn-sim/testenv"
 )
 
 // nginxCounts are the connections and requests that a real NGINX has seen, those of asking included.
@@ -34,7 +34,7 @@ func TestOneConnectionAndOneRequest(t *testing.T) {
 	plain, secure, status := refused(t), refused(t), refused(t)
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	nginx, err := rig.StartNginx(ctx, t.TempDir(), rig.Preamble()+"http {"+rig.TempPaths+`
+	nginx, err := testenv.StartNginx(ctx, t.TempDir(), testenv.Preamble()+"http {"+testenv.TempPaths+`
     access_log off;
     server { listen `+plain+`; listen `+secure+` ssl http2; ssl_certificate `+a.path("nginx.pem")+`; ssl_certificate_key `+a.path("nginx.key")+`;
         location / { return 200 "{}"; }

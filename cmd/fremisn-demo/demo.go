@@ -10,8 +10,8 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"github.com/fremisn/fremisn-exporter/cmd/fremisn-sim/rig"
 	"github.com/fremisn/fremisn-exporter/cmd/fremisn-sim/sim"
+	"github.com/fremisn/fremisn-exporter/cmd/fremisn-sim/testenv"
 )
 
 // A demo is the parts while they run.
@@ -19,9 +19,9 @@ type demo struct {
 	dir        string
 	out        io.Writer
 	nodes      []*sim.Node
-	nginx      *rig.Nginx
-	exporter   *rig.Exporter
-	prometheus *rig.Prometheus
+	nginx      *testenv.Nginx
+	exporter   *testenv.Exporter
+	prometheus *testenv.Prometheus
 	balancer   string // address
 	status     string
 }
@@ -63,7 +63,7 @@ func (d *demo) address(ip, port, what string) (string, error) {
 		listener.Close()
 		return usual, nil
 	}
-	free, freeErr := rig.FreeAddress(ip)
+	free, freeErr := testenv.FreeAddress(ip)
 	if freeErr != nil {
 		return "", fmt.Errorf("%s cannot listen on %s (%w); the demo needs Linux, where all of 127.0.0.0/8 is this host", what, ip, freeErr)
 	}
@@ -88,14 +88,14 @@ func (d *demo) startNginx(ctx context.Context) error {
 	if d.status, err = d.address("127.0.0.1", "8080", "the status page"); err != nil {
 		return err
 	}
-	if err := rig.WritePages(d.dir); err != nil {
+	if err := testenv.WritePages(d.dir); err != nil {
 		return err
 	}
-	mission := rig.Mission{Listen: d.balancer, Status: d.status, Formats: []rig.Format{{Name: "access", Format: rig.FullFormat}}}
+	mission := testenv.Mission{Listen: d.balancer, Status: d.status, Formats: []testenv.Format{{Name: "access", Format: testenv.FullFormat}}}
 	for _, node := range d.nodes {
 		mission.Nodes = append(mission.Nodes, node.Address)
 	}
-	if d.nginx, err = rig.StartNginx(ctx, d.dir, mission.Conf(), d.balancer, d.status); err != nil {
+	if d.nginx, err = testenv.StartNginx(ctx, d.dir, mission.Conf(), d.balancer, d.status); err != nil {
 		return err
 	}
 	d.progress("NGINX", "round robin, max_conns=1, 10 requests a second with a burst of 20")
@@ -107,7 +107,7 @@ func (d *demo) startExporter(ctx context.Context, binary string) error {
 	if err != nil {
 		return err
 	}
-	if d.exporter, err = rig.StartExporter(ctx, absolute(binary), d.dir, d.config(), address); err != nil {
+	if d.exporter, err = testenv.StartExporter(ctx, absolute(binary), d.dir, d.config(), address); err != nil {
 		return err
 	}
 	d.progress("exporter", "reads nginx.conf, the logs and the status page; probes every node each second")
@@ -155,7 +155,7 @@ func (d *demo) startPrometheus(ctx context.Context, rules string) error {
 		ruleFiles = fmt.Sprintf("rule_files: [%q]\n", filepath.Join(absolute(rules), "*.rules.yml"))
 	}
 	config := fmt.Sprintf("global: {scrape_interval: 1s, evaluation_interval: 5s}\n%sscrape_configs:\n  - job_name: fremisn-exporter\n    static_configs: [{targets: [%q]}]\n", ruleFiles, d.exporter.Address)
-	if d.prometheus, err = rig.StartPrometheus(ctx, d.dir, config, address); err != nil {
+	if d.prometheus, err = testenv.StartPrometheus(ctx, d.dir, config, address); err != nil {
 		return err
 	}
 	d.progress("Prometheus", "scrapes the exporter each second")

@@ -8,12 +8,12 @@ import (
 	"regexp"
 	"testing"
 
-	"github.com/fremisn/fremisn-exporter/cmd/fremisn-sim/rig"
+	"github.com/fremisn/fremisn-exporter/cmd/fremisn-sim/testenv"
 )
 
 // TestDemo runs the whole demonstration for a few seconds, as a user would.
 func TestDemo(t *testing.T) {
-	binary, err := rig.BuildExporter(t.TempDir())
+	binary, err := testenv.BuildExporter(t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -17,7 +17,7 @@ import (
 
 	"github.com/alecthomas/kingpin/v2"
 
-	"github.com/fremisn/fremisn-exporter/cmd/fremisn-sim/rig"
+	"github.com/fremisn/fremisn-exporter/cmd/fremisn-sim/testenv"
 )
 
 func main() {
@@ -51,7 +51,7 @@ func run(ctx context.Context, exporter, rules, seconds string, stdout, stderr io
 	d := &demo{dir: dir, out: stdout}
 	defer d.stop()
 	if err := d.start(ctx, exporter, rules); err != nil {
-		if errors.Is(err, rig.ErrMissing) {
+		if errors.Is(err, testenv.ErrMissing) {
 			fmt.Fprintf(stderr, "%s; install it by your system's own means (Debian: apt-get install nginx prometheus) and run this again\n", err)
 		} else {
 			fmt.Fprintln(stderr, err)

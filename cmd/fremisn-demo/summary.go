@@ -6,7 +6,7 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"github.com/fremisn/fremisn-exporter/cmd/fremisn-sim/rig"
+	"github.com/fremisn/fremisn-exporter/cmd/fremisn-sim/testenv"
 )
 
 // summary waits for the last scrape and prints a line for each node.
@@ -54,7 +54,7 @@ func (d *demo) clients() error {
 
 // A row asks Prometheus about one node; the first error stays.
 type row struct {
-	prometheus *rig.Prometheus
+	prometheus *testenv.Prometheus
 	node       string
 	err        error
 }

@@ -8,19 +8,19 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/fremisn/fremisn-exporter/cmd/fremisn-sim/rig"
+	"github.com/fremisn/fremisn-exporter/cmd/fremisn-sim/testenv"
 )
 
 // Nothing but the path of nginx.conf is told: the status page, the logs, their format and the nodes are found in it.
 func TestCheckOnRealNGINX(t *testing.T) {
 	h := newHost(t)
-	mission := rig.Mission{
+	mission := testenv.Mission{
 		Listen: freeAddress(t), Status: freeAddress(t), Nodes: []string{strings.TrimPrefix(h.node.URL, "http://")},
-		Formats: []rig.Format{{Name: "access", Format: rig.IncumbentFormat}},
+		Formats: []testenv.Format{{Name: "access", Format: testenv.IncumbentFormat}},
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	nginx, err := rig.StartNginx(ctx, t.TempDir(), mission.Conf(), mission.Listen, mission.Status)
+	nginx, err := testenv.StartNginx(ctx, t.TempDir(), mission.Conf(), mission.Listen, mission.Status)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -56,15 +56,15 @@ func TestCheckOnRealNGINX(t *testing.T) {
 // The report of a healthy mission is a screen: 50 rows of 80 columns, the verdict last.
 func TestReportIsOneScreen(t *testing.T) {
 	h := newHost(t)
-	mission := rig.Mission{
-		Listen: freeAddress(t), Status: freeAddress(t), Formats: []rig.Format{{Name: "access", Format: rig.FullFormat}},
+	mission := testenv.Mission{
+		Listen: freeAddress(t), Status: freeAddress(t), Formats: []testenv.Format{{Name: "access", Format: testenv.FullFormat}},
 	}
 	for range 3 {
 		mission.Nodes = append(mission.Nodes, strings.TrimPrefix(answering(t, "{}").URL, "http://"))
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	nginx, err := rig.StartNginx(ctx, t.TempDir(), mission.Conf(), mission.Listen, mission.Status)
+	nginx, err := testenv.StartNginx(ctx, t.TempDir(), mission.Conf(), mission.Listen, mission.Status)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -16,7 +16,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/fremisn/fremisn-exporter/cmd/fremisn-sim/rig"
+	"github.com/fremisn/fremisn-exporter/cmd/fremisn-sim/testenv"
 )
 
 // sinceDebians are the series that v0.28 of blackbox_exporter gives and Debian's does not.
@@ -76,7 +76,7 @@ func TestOldScrapeJobsGoOn(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "old.rules.yml"), []byte(rules), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	prometheus, err := rig.StartPrometheus(context.Background(), dir, prometheusConfig, "")
+	prometheus, err := testenv.StartPrometheus(context.Background(), dir, prometheusConfig, "")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -16,15 +16,15 @@ import (
 	"testing"
 	"time"
 
-	"github.com/fremisn/fremisn-exporter/cmd/fremisn-sim/rig"
 	"github.com/fremisn/fremisn-exporter/cmd/fremisn-sim/sim"
+	"github.com/fremisn/fremisn-exporter/cmd/fremisn-sim/testenv"
 )
 
 // The formats that one NGINX writes at once.
-var e2eFormats = []rig.Format{
-	{Name: "full", Format: rig.FullFormat},
-	{Name: "incumbent", Format: rig.IncumbentFormat},
-	{Name: "json", Escape: "json", Format: rig.JSONFormat},
+var e2eFormats = []testenv.Format{
+	{Name: "full", Format: testenv.FullFormat},
+	{Name: "incumbent", Format: testenv.IncumbentFormat},
+	{Name: "json", Escape: "json", Format: testenv.JSONFormat},
 }
 
 // A stack is NGINX with three nodes behind it, as the tests drive it. NGINX tells its clients which servers were
@@ -32,7 +32,7 @@ var e2eFormats = []rig.Format{
 type stack struct {
 	dir      string
 	nodes    []*sim.Node
-	nginx    *rig.Nginx
+	nginx    *testenv.Nginx
 	balancer string
 	status   string
 	client   *http.Transport
@@ -84,7 +84,7 @@ func startStack(t *testing.T) *stack {
 		fmt.Fprintf(&formats, "log_format %s %s '%s';\naccess_log DIR/%s.log %s;\n", f.Name, escape, f.Format, f.Name, f.Name)
 	}
 	s.balancer, s.status = freeAddress(t), freeAddress(t)
-	conf := rig.Preamble() + "http {" + rig.TempPaths + formats.String() + `
+	conf := testenv.Preamble() + "http {" + testenv.TempPaths + formats.String() + `
     limit_req_zone $server_name zone=strict:1m rate=1r/m;
     upstream fremisn_backend { ` + servers.String() + ` keepalive 32; }
     upstream fragile { ` + fragile.String() + ` }
@@ -110,7 +110,7 @@ func startStack(t *testing.T) *stack {
 }
 `
 	var err error
-	if s.nginx, err = rig.StartNginx(context.Background(), s.dir, conf, s.balancer, s.status); err != nil {
+	if s.nginx, err = testenv.StartNginx(context.Background(), s.dir, conf, s.balancer, s.status); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { s.nginx.Stop() })

@@ -14,8 +14,8 @@ import (
 	"github.com/prometheus/common/expfmt"
 	"github.com/prometheus/common/model"
 
-	"github.com/fremisn/fremisn-exporter/cmd/fremisn-sim/rig"
 	"github.com/fremisn/fremisn-exporter/cmd/fremisn-sim/sim"
+	"github.com/fremisn/fremisn-exporter/cmd/fremisn-sim/testenv"
 )
 
 // TestEndToEnd drives real NGINX through what it does to upstreams, in three formats at once, and holds every count
@@ -68,7 +68,7 @@ func TestEndToEnd(t *testing.T) {
 
 	dir := t.TempDir()
 	binary := buildExporter(t)
-	e, err := rig.StartExporter(ctx, binary, dir, s.config(), "")
+	e, err := testenv.StartExporter(ctx, binary, dir, s.config(), "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -86,7 +86,7 @@ func TestEndToEnd(t *testing.T) {
 	// The counts are kept over the end of the exporter, whichever way it ends; what is logged meanwhile is added.
 	e.Kill()
 	s.ask(t, ctx, "GET", "/v1/healthcheck")
-	if e, err = rig.StartExporter(ctx, binary, dir, s.config(), ""); err != nil {
+	if e, err = testenv.StartExporter(ctx, binary, dir, s.config(), ""); err != nil {
 		t.Fatal(err)
 	}
 	for _, f := range e2eFormats {
@@ -201,7 +201,7 @@ func counts(families map[string]*dto.MetricFamily, name, log string, labels ...s
 	return values
 }
 
-func scrapeFamilies(t *testing.T, e *rig.Exporter) map[string]*dto.MetricFamily {
+func scrapeFamilies(t *testing.T, e *testenv.Exporter) map[string]*dto.MetricFamily {
 	t.Helper()
 	text, err := e.Metrics()
 	if err != nil {
@@ -230,7 +230,7 @@ func buildExporter(t *testing.T) string {
 			buildOnce.err = err
 			return
 		}
-		buildOnce.binary, buildOnce.err = rig.BuildExporter(dir)
+		buildOnce.binary, buildOnce.err = testenv.BuildExporter(dir)
 	})
 	if buildOnce.err != nil {
 		t.Fatal(buildOnce.err)

@@ -13,7 +13,7 @@ import (
 	"testing"
 	"unicode/utf8"
 
-	"github.com/fremisn/fremisn-exporter/cmd/fremisn-sim/rig"
+	"github.com/fremisn/fremisn-exporter/cmd/fremisn-sim/testenv"
 )
 
 // writeHostileLog mixes good lines, all of which have the status 299 and are of 7 bytes, with whatever may come, and tells how
@@ -82,7 +82,7 @@ func TestHostileLog(t *testing.T) {
 probes: []
 nodes: [{name: master, address: "127.0.0.231:4005"}]
 `, path)
-	e, err := rig.StartExporter(context.Background(), buildExporter(t), dir, config, "")
+	e, err := testenv.StartExporter(context.Background(), buildExporter(t), dir, config, "")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -15,7 +15,7 @@ import (
 	"github.com/prometheus/common/expfmt"
 	"github.com/prometheus/common/model"
 
-	"github.com/fremisn/fremisn-exporter/cmd/fremisn-sim/rig"
+	"github.com/fremisn/fremisn-exporter/cmd/fremisn-sim/testenv"
 )
 
 // TestAsTheOldExporter holds the metrics of a status page against those of Debian's nginx-prometheus-exporter, run
@@ -23,7 +23,7 @@ import (
 func TestAsTheOldExporter(t *testing.T) {
 	ctx, dir := context.Background(), t.TempDir()
 	address, old := freeAddress(t), freeAddress(t)
-	nginx, err := rig.StartNginx(ctx, dir, rig.Preamble()+"http {"+rig.TempPaths+`
+	nginx, err := testenv.StartNginx(ctx, dir, testenv.Preamble()+"http {"+testenv.TempPaths+`
     access_log off;
     server { listen `+address+`; location = /nginx_status { stub_status; } }
 }
@@ -33,7 +33,7 @@ func TestAsTheOldExporter(t *testing.T) {
 	}
 	t.Cleanup(func() { nginx.Stop() })
 	page := "http://" + address + "/nginx_status"
-	binary, err := rig.Find("prometheus-nginx-exporter")
+	binary, err := testenv.Find("prometheus-nginx-exporter")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -13,7 +13,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/fremisn/fremisn-exporter/cmd/fremisn-sim/rig"
+	"github.com/fremisn/fremisn-exporter/cmd/fremisn-sim/testenv"
 	"github.com/fremisn/fremisn-exporter/collector/logtest"
 )
 
@@ -57,7 +57,7 @@ func TestRealPrometheus(t *testing.T) {
 		defer server.Close()
 		config += fmt.Sprintf("  - {job_name: %s, static_configs: [{targets: [%s]}]}\n", name, strings.TrimPrefix(server.URL, "http://"))
 	}
-	prometheus, err := rig.StartPrometheus(context.Background(), dir, config, "", "native-histograms")
+	prometheus, err := testenv.StartPrometheus(context.Background(), dir, config, "", "native-histograms")
 	if err != nil {
 		t.Fatal(err)
 	}

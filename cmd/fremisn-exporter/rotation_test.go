@@ -13,7 +13,7 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"github.com/fremisn/fremisn-exporter/cmd/fremisn-sim/rig"
+	"github.com/fremisn/fremisn-exporter/cmd/fremisn-sim/testenv"
 )
 
 // stockLogrotate is Debian's configuration for NGINX, as it is installed.
@@ -23,7 +23,7 @@ const stockLogrotate = "/etc/logrotate.d/nginx"
 type rotatedHost struct {
 	t       *testing.T
 	dir     string
-	nginx   *rig.Nginx
+	nginx   *testenv.Nginx
 	address string
 	conf    string // logrotate's
 	sent    atomic.Int64
@@ -32,14 +32,14 @@ type rotatedHost struct {
 func startRotatedHost(t *testing.T) *rotatedHost {
 	t.Helper()
 	h := &rotatedHost{t: t, dir: t.TempDir(), address: freeAddress(t)}
-	conf := strings.Replace(rig.Preamble(), "worker_processes 1;", "worker_processes 4;", 1) + "http {" + rig.TempPaths + `
+	conf := strings.Replace(testenv.Preamble(), "worker_processes 1;", "worker_processes 4;", 1) + "http {" + testenv.TempPaths + `
     log_format main '$request_id $status $request_time "$request"';
     access_log DIR/access.log main;
     server { listen ` + h.address + `; location / { return 204; } }
 }
 `
 	var err error
-	if h.nginx, err = rig.StartNginx(context.Background(), h.dir, conf, h.address); err != nil {
+	if h.nginx, err = testenv.StartNginx(context.Background(), h.dir, conf, h.address); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { h.nginx.Stop() })
@@ -76,7 +76,7 @@ func (h *rotatedHost) stockConf() string {
 
 func (h *rotatedHost) logrotate() {
 	h.t.Helper()
-	binary, err := rig.Find("logrotate")
+	binary, err := testenv.Find("logrotate")
 	if err != nil {
 		h.t.Fatal(err)
 	}
@@ -93,7 +93,7 @@ func (h *rotatedHost) reopen(turn int) {
 	if err := os.Rename(log, fmt.Sprintf("%s-by-hand-%d", log, turn)); err != nil {
 		h.t.Fatal(err)
 	}
-	nginx, err := rig.Find("nginx")
+	nginx, err := testenv.Find("nginx")
 	if err != nil {
 		h.t.Fatal(err)
 	}
@@ -140,9 +140,9 @@ func TestRealRotation(t *testing.T) {
 	h := startRotatedHost(t)
 	home, binary := t.TempDir(), buildExporter(t)
 	config := fmt.Sprintf("nginx:\n  config: %s\n  access_logs: [{path: %s/access.log, format: main, start: beginning}]\n  status: []\n", h.nginx.Conf, h.dir)
-	start := func() *rig.Exporter {
+	start := func() *testenv.Exporter {
 		t.Helper()
-		e, err := rig.StartExporter(context.Background(), binary, home, config, "", "--log.level", "warn")
+		e, err := testenv.StartExporter(context.Background(), binary, home, config, "", "--log.level", "warn")
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -15,7 +15,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/fremisn/fremisn-exporter/cmd/fremisn-sim/rig"
+	"github.com/fremisn/fremisn-exporter/cmd/fremisn-sim/testenv"
 )
 
 // shortTorture is how often the exporter is killed where TORTURE_KILLS does not say; `make torture` says 1000.
@@ -183,7 +183,7 @@ func TestTorture(t *testing.T) {
 	config := fmt.Sprintf("nginx:\n  access_logs: [{path: %s, format: '$request_length $status', start: beginning}]\n", w.path("access.log"))
 	last := map[string]float64{}
 	// What was rotated before the exporter ever ran is not its own.
-	first, err := rig.StartExporter(context.Background(), binary, home, config, "", "--log.level", "warn")
+	first, err := testenv.StartExporter(context.Background(), binary, home, config, "", "--log.level", "warn")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -204,7 +204,7 @@ func TestTorture(t *testing.T) {
 		}
 	})
 	for range kills {
-		e, err := rig.StartExporter(context.Background(), binary, home, config, "", "--log.level", "warn")
+		e, err := testenv.StartExporter(context.Background(), binary, home, config, "", "--log.level", "warn")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -227,7 +227,7 @@ func TestTorture(t *testing.T) {
 	}
 	close(done)
 	writing.Wait()
-	e, err := rig.StartExporter(context.Background(), binary, home, config, "", "--log.level", "warn")
+	e, err := testenv.StartExporter(context.Background(), binary, home, config, "", "--log.level", "warn")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -243,7 +243,7 @@ func TestTorture(t *testing.T) {
 }
 
 // watch scrapes once and holds every counter against the last scrape.
-func watch(t *testing.T, e *rig.Exporter, last map[string]float64) {
+func watch(t *testing.T, e *testenv.Exporter, last map[string]float64) {
 	t.Helper()
 	families := scrapeFamilies(t, e)
 	now := map[string]float64{}

@@ -14,7 +14,7 @@ import (
 	"github.com/prometheus/common/expfmt"
 	"github.com/prometheus/common/model"
 
-	"github.com/fremisn/fremisn-exporter/cmd/fremisn-sim/rig"
+	"github.com/fremisn/fremisn-exporter/cmd/fremisn-sim/testenv"
 )
 
 // What an operator adds to Debian's NGINX: a load balancer, and a status page.
@@ -24,7 +24,7 @@ log_format_of_check
 limit_req_zone  $uri zone=strict:1m rate=1r/m;
 limit_conn_zone $uri zone=conns:1m;
 proxy_cache_path DIR/cache keys_zone=pages:1m;
-` + rig.TempPaths
+` + testenv.TempPaths
 	additionalSite = `
 upstream fremisn_backend {
     zone fremisn_backend 64k;
@@ -53,7 +53,7 @@ server {
 
 // startDebian runs NGINX on a copy of the configuration that Debian's package has installed, with the additions. Only
 // paths, ports and the user are others: /etc/nginx and port 80 are the machine's.
-func startDebian(t *testing.T, fill *strings.Replacer, listens ...string) *rig.Nginx {
+func startDebian(t *testing.T, fill *strings.Replacer, listens ...string) *testenv.Nginx {
 	t.Helper()
 	dir := t.TempDir()
 	user := "# "
@@ -76,7 +76,7 @@ func startDebian(t *testing.T, fill *strings.Replacer, listens ...string) *rig.N
 	if err != nil {
 		t.Fatal(err)
 	}
-	nginx, err := rig.StartNginx(context.Background(), dir, string(conf), listens...)
+	nginx, err := testenv.StartNginx(context.Background(), dir, string(conf), listens...)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,6 +1,6 @@
-// Package rig runs the real parts that tests and the demonstration need, each in a scratch folder and on loopback:
+// Package testenv runs the real parts that tests and the demonstration need, each in a scratch folder and on loopback:
 // NGINX, Prometheus, the exporter. What it starts dies with the process that started it, and is ended by its id.
-package rig
+package testenv
 
 import (
 	"bytes"
