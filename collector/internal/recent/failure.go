@@ -1,0 +1,92 @@
+package recent
+
+import (
+	"cmp"
+	"slices"
+)
+
+// A Failure is a request that failed, to be looked at by a person.
+type Failure struct {
+	Millis    int64 // when it ended, Unix milliseconds
+	Outcome   int
+	RequestID string
+	Method    string
+	Path      string // without the query
+	Code      int    // 0 where it is not known
+	Duration  int64  // milliseconds, negative where it is not known
+	Attempts  []Attempt
+}
+
+// An Attempt is one server's part in a Failure.
+type Attempt struct {
+	Server   string
+	Code     int   // 0 where there was none
+	Duration int64 // milliseconds, negative where it is not known
+}
+
+const (
+	// worstPerSlot is how many failures are kept of ten seconds: the longest.
+	worstPerSlot = 8
+	// failureSlots is how many slots with failures are kept: six minutes of a flood, an hour of a few.
+	failureSlots = 36
+)
+
+// failures keeps the worst of each slot, in the order of the slots.
+type failures []failureSlot
+
+type failureSlot struct {
+	number int64
+	worst  []Failure // the longest first
+}
+
+// WouldKeep reports whether a failure of this duration is one of the worst of its slot, so that the caller need not
+// put together one that is not kept.
+func (w *Window) WouldKeep(duration int64) bool {
+	if w.slot <= w.newest-int64(Slots) {
+		return false
+	}
+	i, found := w.failures.search(w.slot)
+	if !found {
+		return i > 0 || len(w.failures) < failureSlots
+	}
+	worst := w.failures[i].worst
+	return len(worst) < worstPerSlot || duration > worst[len(worst)-1].Duration
+}
+
+// Fail keeps a failure if it is one of the worst of its slot.
+func (w *Window) Fail(f Failure) {
+	if !w.WouldKeep(f.Duration) {
+		return
+	}
+	w.failures.insert(w.slot, f)
+}
+
+func (s failures) search(number int64) (int, bool) {
+	return slices.BinarySearchFunc(s, number, func(f failureSlot, n int64) int { return cmp.Compare(f.number, n) })
+}
+
+func (s *failures) insert(number int64, f Failure) {
+	i, found := s.search(number)
+	if !found {
+		*s = slices.Insert(*s, i, failureSlot{number: number})
+		if over := len(*s) - failureSlots; over > 0 {
+			*s = slices.Delete(*s, 0, over)
+			i -= over
+		}
+	}
+	worst := (*s)[i].worst
+	at, _ := slices.BinarySearchFunc(worst, f.Duration, func(f Failure, d int64) int { return cmp.Compare(d, f.Duration) })
+	worst = slices.Insert(worst, at, f)
+	(*s)[i].worst = worst[:min(len(worst), worstPerSlot)]
+}
+
+// since returns the failures of the slots after a number.
+func (s failures) since(number int64) []Failure {
+	var all []Failure
+	for _, slot := range s {
+		if slot.number > number {
+			all = append(all, slot.worst...)
+		}
+	}
+	return all
+}

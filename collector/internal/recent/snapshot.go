@@ -1,0 +1,156 @@
+package recent
+
+import "time"
+
+// A Snapshot is a Window at one moment. It never changes.
+type Snapshot struct {
+	At       time.Time
+	Servers  []Hour
+	Routes   []Hour
+	Failures []Failure // the latest that are kept, in no order
+}
+
+// An Hour is the last hour of one server or route.
+type Hour struct {
+	Name    string
+	Minutes [Minutes]*Tally // the last minute first; nil where nothing happened
+
+	newest   int64 // the slot of the moment
+	answered [Slots]uint16
+}
+
+// A Tally counts what happened in some time. The zero Tally has counted nothing.
+type Tally struct {
+	Counts    [Outcomes]uint64
+	SumMillis uint64
+	times     [buckets]uint64
+}
+
+// Snapshot copies the window as it is at a moment, Unix milliseconds.
+//
+// The minute that ends now is the slot under way and the five before it: between 50 and 60 seconds.
+func (w *Window) Snapshot(millis int64) *Snapshot {
+	s := &Snapshot{At: time.UnixMilli(millis).UTC()}
+	newest := millis / slotMillis
+	s.Servers = w.servers.snapshot(newest)
+	s.Routes = w.routes.snapshot(newest)
+	s.Failures = w.failures.since(newest - int64(Slots))
+	return s
+}
+
+func (t *table) snapshot(newest int64) []Hour {
+	hours := make([]Hour, 0, len(t.series))
+	for _, s := range t.series {
+		hours = append(hours, s.hour(newest))
+	}
+	return hours
+}
+
+func (s *Series) hour(newest int64) Hour {
+	h := Hour{Name: s.name, newest: newest}
+	for i := range Slots {
+		slot := s.at(newest - int64(i))
+		if slot == nil {
+			continue
+		}
+		h.answered[i] = slot.answered
+		minute := &h.Minutes[i/SlotsPerMinute]
+		if *minute == nil {
+			*minute = &Tally{}
+		}
+		(*minute).addSlot(slot)
+	}
+	return h
+}
+
+func (t *Tally) addSlot(s *slot) {
+	t.SumMillis += s.sumMillis
+	for i, n := range s.counts {
+		t.Counts[i] += uint64(n)
+	}
+	for i, n := range s.times {
+		t.times[i] += uint64(n)
+	}
+}
+
+// Last returns the tally of the last so many minutes.
+func (h *Hour) Last(minutes int) Tally { return h.Between(0, minutes) }
+
+// Between returns the tally of the minutes from one to before another, counted back from now.
+func (h *Hour) Between(from, to int) Tally {
+	var t Tally
+	for _, minute := range h.Minutes[min(from, Minutes):min(to, Minutes)] {
+		if minute != nil {
+			t.Add(minute)
+		}
+	}
+	return t
+}
+
+// AnsweredAfter returns the first second after a moment in which an attempt was answered, and whether there is one in
+// the hour.
+func (h *Hour) AnsweredAfter(moment time.Time) (time.Time, bool) {
+	from := moment.Unix() + 1
+	perSlot := slotMillis / 1000
+	for number := max(from/perSlot, h.newest-int64(Slots)+1); number <= h.newest; number++ {
+		bits := h.answered[h.newest-number]
+		for second := range perSlot {
+			if at := number*perSlot + second; bits&(1<<second) != 0 && at >= from {
+				return time.Unix(at, 0).UTC(), true
+			}
+		}
+	}
+	return time.Time{}, false
+}
+
+// Add adds what another tally has counted.
+func (t *Tally) Add(other *Tally) {
+	t.SumMillis += other.SumMillis
+	for i, n := range other.Counts {
+		t.Counts[i] += n
+	}
+	for i, n := range other.times {
+		t.times[i] += n
+	}
+}
+
+// Total returns how many were counted, of any outcome.
+func (t *Tally) Total() uint64 {
+	var sum uint64
+	for _, n := range t.Counts {
+		sum += n
+	}
+	return sum
+}
+
+// Timed returns how many of them had a duration.
+func (t *Tally) Timed() uint64 {
+	var sum uint64
+	for _, n := range t.times {
+		sum += n
+	}
+	return sum
+}
+
+// Quantile returns the q-quantile of the durations, and whether there were any. It is off by at most an eighth; what
+// took longer than 65.5 s counts as 65.5 s.
+func (t *Tally) Quantile(q float64) (time.Duration, bool) {
+	total := t.Timed()
+	if total == 0 {
+		return 0, false
+	}
+	rank := q * float64(total)
+	below := 0.0
+	for i, n := range t.times {
+		if n > 0 && below+float64(n) >= rank {
+			lower, width := float64(lowerBound(i)), float64(lowerBound(i+1)-lowerBound(i))
+			if width <= 1 || i == buckets-1 {
+				return time.Duration(lower) * time.Millisecond, true
+			}
+			within := lower + (width-1)*(rank-below)/float64(n)
+			return time.Duration(within * float64(time.Millisecond)), true
+		}
+		below += float64(n)
+	}
+	return time.Duration(lowerBound(buckets-1)) * time.Millisecond, true
+}
