@@ -61,7 +61,7 @@ dashboards-preview: build ## pictures of the dashboards under PREVIEW_MINUTES (1
 bench: build ## ratios: the binary against a bare loop, mtail and the old exporters; then Go's benchmarks
 	@.ci/deps mtail prometheus-nginx-exporter prometheus-blackbox-exporter
 	go run ./cmd/fremisn-bench --exporter ./fremisn-exporter
-	go test -run '^$$' -bench . -benchmem ./collector/... ./probe/... ./cmd/fremisn-exporter/web
+	go test -run '^$$' -bench . -benchmem ./collector/... ./probe/... ./cmd/fremisn-exporter/internal/web
 
 .PHONY: torture
 torture: ## the crash harness in its long form: TORTURE_KILLS (1000) times kill -9, while the log is written and rotated

@@ -3,11 +3,15 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/fremisn/fremisn-exporter/cmd/fremisn-exporter/internal/settings"
+	"github.com/fremisn/fremisn-exporter/cmd/fremisn-sim/testenv"
 )
 
 // badConfigs are one file for every rule, each with the exact message that a user must get. DIR is their folder.
@@ -101,8 +105,8 @@ func TestBadConfigs(t *testing.T) {
 func TestNoRegularConfigFile(t *testing.T) {
 	dir := t.TempDir()
 	path := func(name string) string { return filepath.Join(dir, name) }
-	if err := errorsOf(syscall.Mkfifo(path("fifo"), 0o644), os.Symlink("/dev/zero", path("device")), os.Symlink("loop", path("loop")),
-		os.WriteFile(path("large"), bytes.Repeat([]byte("# a comment\n"), maxConfig/12+1), 0o644)); err != nil {
+	if err := errors.Join(syscall.Mkfifo(path("fifo"), 0o644), os.Symlink("/dev/zero", path("device")), os.Symlink("loop", path("loop")),
+		os.WriteFile(path("large"), bytes.Repeat([]byte("# a comment\n"), 1<<20/12+1), 0o644)); err != nil {
 		t.Fatal(err)
 	}
 	for file, want := range map[string]string{
@@ -124,7 +128,7 @@ func TestNoRegularConfigFile(t *testing.T) {
 		closed := path("closed")
 		os.Chmod(dir, 0o777)
 		os.WriteFile(closed, []byte("nodes: []\n"), 0)
-		if _, err := readConfig(closed); err == nil || err.Error() != closed+": cannot be read: permission denied" {
+		if _, err := settings.Load(context.Background(), settings.Source{ConfigFile: closed}); err == nil || err.Error() != closed+": cannot be read: permission denied" {
 			t.Errorf("one that may not be read: %v", err)
 		}
 	})
@@ -163,44 +167,9 @@ func TestCommandLine(t *testing.T) {
 	}
 }
 
-// TestFaultsTellNoSecret puts secrets where they do not belong.
-func TestFaultsTellNoSecret(t *testing.T) {
-	for section, want := range map[string]string{
-		`authorization: "Bearer hunter2"`:                         "authorization: <secret> stands where keys with values should",
-		`basic_auth: "op:hunter2"`:                                "basic_auth: cannot unmarshal !!str <secret>",
-		`oauth2: hunter2`:                                         "oauth2: cannot unmarshal !!str <secret>",
-		`http_headers: {X-Api-Key: {secrets: hunter2}}`:           "secrets: <secret> stands where a list should; write <secret>",
-		`http_headers: {X-Api-Key: hunter2}`:                      "X-Api-Key: <secret> stands",
-		`proxy_connect_header: {A: hunter2}`:                      "proxy_connect_header.A: <secret> stands",
-		`headers: "Authorization: hunter2"`:                       `headers: "Authorization: <secret>`,
-		`proxy_url: "http://u:hunter2@%zz"`:                       `proxy_url: parse "http://<secret>@%zz": invalid URL escape`,
-		`proxy_url: "http://u:hunter2@[::"`:                       `proxy_url: parse "http://<secret>@[::"`,
-		`basic_auth: {username: a, password: {hunter2: hunter2}}`: "basic_auth",
-		`basic_auth: {username: a, passwort: hunter2}`:            "did you mean password?",
-		`bearer_token: [hunter2]`:                                 "bearer_token: cannot unmarshal",
-		`tls_config: {key: [hunter2]}`:                            "tls_config",
-	} {
-		t.Run(section, func(t *testing.T) {
-			_, err := interpret(&commandLine{configFile: "probes.yml"}, []byte("modules:\n  m:\n    prober: http\n    http: {"+section+"}\n"))
-			if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "hunter2") {
-				t.Errorf("got  %v\nwant %s", err, want)
-			}
-		})
-	}
-}
-
-func TestMaskConfig(t *testing.T) {
-	text, err := os.ReadFile("testdata/secrets.yml")
-	if err != nil {
+func asNobody(t *testing.T, f func()) {
+	t.Helper()
+	if err := testenv.AsNobody(f); err != nil {
 		t.Fatal(err)
-	}
-	shown := maskConfig(text)
-	if strings.Contains(shown, "hunter2") {
-		t.Errorf("a secret is shown:\n%s", shown)
-	}
-	for _, kept := range []string{"username: operator", "password_file: /etc/fremisn/password", "Accept: application/json", "http://127.0.0.231:4005"} {
-		if !strings.Contains(shown, kept) {
-			t.Errorf("%q is not shown:\n%s", kept, shown)
-		}
 	}
 }

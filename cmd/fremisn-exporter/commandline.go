@@ -14,6 +14,8 @@ import (
 	"github.com/prometheus/common/version"
 	"github.com/prometheus/exporter-toolkit/web"
 	"github.com/prometheus/exporter-toolkit/web/kingpinflag"
+
+	"github.com/fremisn/fremisn-exporter/cmd/fremisn-exporter/internal/settings"
 )
 
 const programName = "fremisn-exporter"
@@ -22,8 +24,7 @@ const programName = "fremisn-exporter"
 type commandLine struct {
 	command string
 
-	configFile    string
-	nginxConf     string // read where there is no config file
+	source        settings.Source
 	storagePath   string
 	telemetryPath string
 	lifecycle     bool
@@ -58,7 +59,7 @@ func parseCommandLine(args []string, stdout, stderr io.Writer) (cli *commandLine
 
 	named := false // by the user
 	cli.flags(app)
-	app.Flag("nginx.config", "Where no config file is given: the nginx.conf from which everything is found.").Default(defaultNginxConf).IsSetByUser(&named).StringVar(&cli.nginxConf)
+	app.Flag("nginx.config", "Where no config file is given: the nginx.conf from which everything is found.").Default(settings.DefaultNginxConf).IsSetByUser(&named).StringVar(&cli.source.NginxConf)
 	app.Command("serve", "Serve metrics (the default command).").Default()
 	check := app.Command("check", "Read the config, nginx.conf, the logs and the status pages, and report what works and what does not. Changes nothing.")
 	check.Flag("output", "How to print the report: text or json.").Default("text").EnumVar(&cli.output, "text", "json")
@@ -69,7 +70,7 @@ func parseCommandLine(args []string, stdout, stderr io.Writer) (cli *commandLine
 	health.Arg("url", "The exporter's health page.").Default("http://127.0.0.1:9113/-/healthy").StringVar(&cli.healthAddress)
 
 	command, err := app.Parse(args)
-	if err == nil && named && cli.configFile != "" {
+	if err == nil && named && cli.source.ConfigFile != "" {
 		err = errors.New("--nginx.config is for use without --config; name it as nginx.config in that file")
 	}
 	if err != nil {
@@ -80,7 +81,7 @@ func parseCommandLine(args []string, stdout, stderr io.Writer) (cli *commandLine
 }
 
 func (cli *commandLine) flags(app *kingpin.Application) {
-	app.Flag("config", "The config file; without it everything is found from NGINX's own.").PlaceHolder("FILE").StringVar(&cli.configFile)
+	app.Flag("config", "The config file; without it everything is found from NGINX's own.").PlaceHolder("FILE").StringVar(&cli.source.ConfigFile)
 	app.Flag("storage.path", "Where positions and counters are kept; an empty text keeps them in memory alone.").Default("data/").PlaceHolder("DIR").StringVar(&cli.storagePath)
 	cli.web = kingpinflag.AddFlags(app, ":9113")
 	app.Flag("web.telemetry-path", "Where metrics are served.").Default("/metrics").StringVar(&cli.telemetryPath)

@@ -45,11 +45,11 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	}
 	switch cli.command {
 	case "check":
-		return check(ctx, cli, stdout, stderr)
+		return runCheck(ctx, cli, stdout, stderr)
 	case "probe":
-		return probeOnce(ctx, cli, stdout, stderr)
+		return runProbe(ctx, cli, stdout, stderr)
 	case "healthcheck":
-		return healthcheck(ctx, cli, stdout, stderr)
+		return runHealthcheck(ctx, cli, stdout, stderr)
 	}
 	return serve(ctx, cli, logger, stderr)
 }

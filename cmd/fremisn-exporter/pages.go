@@ -9,7 +9,7 @@ import (
 
 	dto "github.com/prometheus/client_model/go"
 
-	"github.com/fremisn/fremisn-exporter/cmd/fremisn-exporter/web"
+	"github.com/fremisn/fremisn-exporter/cmd/fremisn-exporter/internal/web"
 	"github.com/fremisn/fremisn-exporter/probe"
 )
 
@@ -48,17 +48,15 @@ func percent(part, whole time.Duration) float64 {
 
 // overview is the landing page: every node that is named, probed or seen in a log.
 func (e *exporter) overview(ctx context.Context) web.Overview {
-	e.mu.Lock()
-	l := e.loaded
-	e.mu.Unlock()
+	s := e.running()
 	rows := nodeRows{byAddress: map[string]*web.NodeRow{}}
-	for _, n := range l.nodes {
+	for _, n := range s.Nodes {
 		rows.at(n.Address).Name = n.Name
 	}
-	if l.conf != nil {
-		for _, u := range l.conf.Upstreams {
-			for _, s := range u.Servers {
-				rows.at(s.Address)
+	if s.Nginx != nil {
+		for _, u := range s.Nginx.Upstreams {
+			for _, server := range u.Servers {
+				rows.at(server.Address)
 			}
 		}
 	}

@@ -2,12 +2,15 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/fremisn/fremisn-exporter/cmd/fremisn-exporter/internal/settings"
 )
 
 func readme(t *testing.T) string {
@@ -44,17 +47,21 @@ func TestReadmeConfig(t *testing.T) {
 		t.Fatal(err)
 	}
 	config := strings.NewReplacer("/etc/nginx/nginx.conf", conf, "/etc/fremisn/token", token).Replace(fenced(t, "yaml", "nginx:\n  config:"))
-	l, err := interpret(&commandLine{configFile: filepath.Join(dir, "probes.yml")}, []byte(config))
+	file := filepath.Join(dir, "probes.yml")
+	if err := os.WriteFile(file, []byte(config), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	l, err := settings.Load(context.Background(), settings.Source{ConfigFile: file})
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, log := range l.plan.AccessLogs {
+	for _, log := range l.Plan.AccessLogs {
 		if !strings.Contains(log.Format, "$upstream_bytes_received") {
 			t.Errorf("log %s has the format %s", log.Name, log.Format)
 		}
 	}
-	if len(l.plan.AccessLogs) != 2 || len(l.plan.ErrorLogs) != 1 || len(l.probe.Probes) != 2 || len(l.nodes) != 3 {
-		t.Errorf("%d access logs, %d error logs, %d probes, %d nodes", len(l.plan.AccessLogs), len(l.plan.ErrorLogs), len(l.probe.Probes), len(l.nodes))
+	if len(l.Plan.AccessLogs) != 2 || len(l.Plan.ErrorLogs) != 1 || len(l.Probe.Probes) != 2 || len(l.Nodes) != 3 {
+		t.Errorf("%d access logs, %d error logs, %d probes, %d nodes", len(l.Plan.AccessLogs), len(l.Plan.ErrorLogs), len(l.Probe.Probes), len(l.Nodes))
 	}
 }
 

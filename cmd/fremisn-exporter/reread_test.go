@@ -13,6 +13,8 @@ import (
 	"github.com/go-kit/log"
 	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
+
+	"github.com/fremisn/fremisn-exporter/cmd/fremisn-exporter/internal/settings"
 )
 
 // A watched is an exporter without its HTTP server, under a clock that stands still unless the test waits.
@@ -31,8 +33,8 @@ func watchingNginxConf(t *testing.T, f func(t *testing.T, w *watched)) {
 	w.write(t, "access.log", "")
 	w.write(t, "probes.yml", "nginx: {config: nginx.conf}\nprobes: []\n")
 	synctest.Test(t, func(t *testing.T) {
-		cli := &commandLine{configFile: filepath.Join(dir, "probes.yml")}
-		l, err := load(cli)
+		cli := &commandLine{source: settings.Source{ConfigFile: filepath.Join(dir, "probes.yml")}}
+		l, err := settings.Load(context.Background(), cli.source)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -24,7 +23,8 @@ import (
 
 	"log/slog"
 
-	"github.com/fremisn/fremisn-exporter/cmd/fremisn-exporter/web"
+	"github.com/fremisn/fremisn-exporter/cmd/fremisn-exporter/internal/settings"
+	"github.com/fremisn/fremisn-exporter/cmd/fremisn-exporter/internal/web"
 	"github.com/fremisn/fremisn-exporter/collector"
 	"github.com/fremisn/fremisn-exporter/probe"
 	"github.com/fremisn/fremisn-exporter/probe/mask"
@@ -46,9 +46,9 @@ type exporter struct {
 	hangup    chan os.Signal
 	ready     atomic.Bool
 
-	mu     sync.Mutex // one reload at a time
-	loaded *loaded
-	broken string // what is wrong with a changed nginx.conf, "" where nothing is
+	mu       sync.Mutex // one reload at a time
+	settings *settings.Settings
+	broken   string // what is wrong with a changed nginx.conf, "" where nothing is
 }
 
 func serve(ctx context.Context, cli *commandLine, logger log.Logger, stderr io.Writer) int {
@@ -57,12 +57,12 @@ func serve(ctx context.Context, cli *commandLine, logger log.Logger, stderr io.W
 	signal.Notify(hangup, syscall.SIGHUP)
 	defer signal.Stop(hangup)
 	level.Info(logger).Log(append([]any{"msg", "starting " + programName}, runtimeInfo()...)...)
-	l, err := load(cli)
+	s, err := settings.Load(ctx, cli.source)
 	if err != nil {
 		fmt.Fprintln(stderr, err)
 		return exitUsage
 	}
-	e, err := newExporter(cli, l, logger)
+	e, err := newExporter(cli, s, logger)
 	if err != nil {
 		fmt.Fprintf(stderr, "%s: %s\n", programName, err)
 		var usage usageError
@@ -85,28 +85,28 @@ type usageError struct{ error }
 
 func (e usageError) Unwrap() error { return e.error }
 
-func newExporter(cli *commandLine, l *loaded, logger log.Logger) (*exporter, error) {
-	e := &exporter{cli: cli, logger: logger, loaded: l, reloads: newReloads()}
+func newExporter(cli *commandLine, s *settings.Settings, logger log.Logger) (*exporter, error) {
+	e := &exporter{cli: cli, logger: logger, settings: s, reloads: newReloads()}
 	var err error
-	if e.probes, err = probe.New(e.probeOptions(l)); err != nil {
+	if e.probes, err = probe.New(e.probeOptions(s)); err != nil {
 		return nil, usageError{err}
 	}
-	for _, schedule := range l.probe.Probes {
+	for _, schedule := range s.Probe.Probes {
 		for _, target := range schedule.Targets {
-			if at, found := l.found[target]; found {
+			if at, found := s.Found[target]; found {
 				level.Info(logger).Log("msg", "probing an upstream server", "target", mask.URL(target), "from", at)
 			}
 		}
 	}
 	e.collector, err = collector.New(collector.Options{
-		Plan: l.plan, StoragePath: cli.storagePath, Mask: mask.URL, Logger: logger,
+		Plan: s.Plan, StoragePath: cli.storagePath, Mask: mask.URL, Logger: logger,
 		Others: []collector.Other{{Name: "probe", Collect: e.probes.CollectTo}},
 	})
 	return e, err
 }
 
-func (e *exporter) probeOptions(l *loaded) probe.Options {
-	return probe.Options{Config: l.probe, Nodes: l.nodeNames(), Logger: e.logger, TimeoutOffset: e.cli.timeoutOffset}
+func (e *exporter) probeOptions(s *settings.Settings) probe.Options {
+	return probe.Options{Config: s.Probe, Nodes: s.NodeNames(), Logger: e.logger, TimeoutOffset: e.cli.timeoutOffset}
 }
 
 // run serves until ctx ends or a listener fails, then lets scrapes end, reads what is there and commits.
@@ -159,7 +159,7 @@ func (e *exporter) server() (*http.Server, error) {
 		Probe:    e.probes,
 		Overview: e.overview,
 		Targets:  e.targets,
-		Config:   e.runningConfig,
+		Config:   func() string { return e.running().Masked() },
 		Ready:    e.ready.Load,
 		Logger:   e.logger,
 	}
@@ -194,9 +194,9 @@ func (e *exporter) watch(ctx context.Context) {
 func (e *exporter) reload() error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	l, err := load(e.cli)
+	s, err := settings.Load(context.Background(), e.cli.source)
 	if err == nil {
-		err = e.change(l)
+		err = e.change(s)
 	}
 	e.reloads.done(err)
 	if err != nil {
@@ -208,15 +208,15 @@ func (e *exporter) reload() error {
 	return nil
 }
 
-// change makes l the running config.
-func (e *exporter) change(l *loaded) error {
-	if err := e.probes.Reload(e.probeOptions(l)); err != nil {
+// change makes s the running config.
+func (e *exporter) change(s *settings.Settings) error {
+	if err := e.probes.Reload(e.probeOptions(s)); err != nil {
 		return err
 	}
-	if err := e.collector.Reload(context.Background(), l.plan); err != nil {
-		return errors.Join(err, e.probes.Reload(e.probeOptions(e.loaded)))
+	if err := e.collector.Reload(context.Background(), s.Plan); err != nil {
+		return errors.Join(err, e.probes.Reload(e.probeOptions(e.settings)))
 	}
-	e.loaded = l
+	e.settings = s
 	return nil
 }
 
@@ -225,18 +225,18 @@ func (e *exporter) change(l *loaded) error {
 func (e *exporter) rereadNginxConf() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if e.loaded.conf == nil {
+	if e.settings.Nginx == nil {
 		return
 	}
-	changed := e.loaded.conf.Changed()
+	changed := e.settings.Nginx.Changed()
 	if !changed && e.broken == "" {
 		return
 	}
 	var err error
 	if changed {
-		var l *loaded
-		if l, err = interpret(e.cli, e.loaded.text); err == nil {
-			err = e.change(l)
+		var s *settings.Settings
+		if s, err = e.settings.Reread(context.Background()); err == nil {
+			err = e.change(s)
 		}
 	}
 	e.collector.ConfigError(err)
@@ -248,11 +248,11 @@ func (e *exporter) rereadNginxConf() {
 			level.Error(e.logger).Log("msg", "nginx.conf has changed and cannot be taken over, its last good reading stands", "err", err)
 		}
 		return
-	case e.sameConfigFile(): // else a reload has failed for another reason, which stands
+	case !e.settings.ConfigFileChanged(): // else a reload has failed for another reason, which stands
 		e.reloads.done(nil)
 	}
 	e.broken = ""
-	level.Info(e.logger).Log("msg", "nginx.conf has changed and was read again", "file", e.loaded.conf.Path)
+	level.Info(e.logger).Log("msg", "nginx.conf has changed and was read again", "file", e.settings.Nginx.Path)
 }
 
 // resolveAgain looks up servers and nodes that had no address when the config was read: in a stack that starts as a
@@ -260,20 +260,18 @@ func (e *exporter) rereadNginxConf() {
 func (e *exporter) resolveAgain(ctx context.Context) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if !e.loaded.plan.Unresolved() {
+	s := e.settings.Resolved(ctx)
+	if s == nil {
 		return
 	}
-	l, plan := *e.loaded, *e.loaded.plan
-	if l.plan = &plan; !plan.Resolve(ctx) {
-		return
-	}
-	if err := e.change(&l); err != nil {
+	if err := e.change(s); err != nil {
 		level.Error(e.logger).Log("msg", "servers that were found by name cannot be taken over", "err", err)
 	}
 }
 
-// sameConfigFile tells whether the config file is the one that runs.
-func (e *exporter) sameConfigFile() bool {
-	text, err := readConfig(e.loaded.file)
-	return err == nil && bytes.Equal(text, e.loaded.text)
+// running returns the settings that run.
+func (e *exporter) running() *settings.Settings {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.settings
 }

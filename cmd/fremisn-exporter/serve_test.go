@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -275,4 +276,12 @@ func TestHealthcheck(t *testing.T) {
 	if code := run(context.Background(), []string{"healthcheck", "http://" + freeAddress(t) + "/-/healthy"}, io.Discard, io.Discard); code != exitFailed {
 		t.Errorf("no exporter: exit code %d", code)
 	}
+}
+
+// answering is a server that gives the same body to everybody.
+func answering(t *testing.T, body string) *httptest.Server {
+	t.Helper()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, body) }))
+	t.Cleanup(server.Close)
+	return server
 }

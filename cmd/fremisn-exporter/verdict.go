@@ -6,7 +6,7 @@ import (
 
 	dto "github.com/prometheus/client_model/go"
 
-	"github.com/fremisn/fremisn-exporter/cmd/fremisn-exporter/web"
+	"github.com/fremisn/fremisn-exporter/cmd/fremisn-exporter/internal/web"
 )
 
 // overviewVerdict is the landing page in a line: whether the nodes serve well, and if not, what is wrong first.

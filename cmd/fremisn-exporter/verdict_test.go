@@ -5,7 +5,7 @@ import (
 
 	dto "github.com/prometheus/client_model/go"
 
-	"github.com/fremisn/fremisn-exporter/cmd/fremisn-exporter/web"
+	"github.com/fremisn/fremisn-exporter/cmd/fremisn-exporter/internal/web"
 )
 
 func TestVerdict(t *testing.T) {

@@ -14,6 +14,7 @@ import (
 	"github.com/prometheus/common/expfmt"
 	"github.com/prometheus/common/model"
 
+	"github.com/fremisn/fremisn-exporter/cmd/fremisn-exporter/internal/check"
 	"github.com/fremisn/fremisn-exporter/cmd/fremisn-sim/testenv"
 )
 
@@ -66,7 +67,7 @@ func startDebian(t *testing.T, fill *strings.Replacer, listens ...string) *teste
 	if err := os.Mkdir(filepath.Join(dir, "log"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	formats := strings.Replace(additionalFormats, "log_format_of_check", readyFormat(), 1)
+	formats := strings.Replace(additionalFormats, "log_format_of_check", check.ReadyFormat(), 1)
 	for name, text := range map[string]string{"conf.d/fremisn.conf": formats, "sites-enabled/fremisn": additionalSite} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(fill.Replace(strings.ReplaceAll(text, "DIR", dir))), 0o644); err != nil {
 			t.Fatal(err)

@@ -1,4 +1,4 @@
-package main
+package check
 
 import (
 	"context"
@@ -39,18 +39,18 @@ func TestCheckOnRealNGINX(t *testing.T) {
 	})
 	h.write(t, h.config, "nginx: {config: "+nginx.Conf+"}\n")
 	c := h.check(t)
-	if c.code != exitOK {
-		t.Errorf("exit code %d\n%s", c.code, c.text)
+	if !c.ok {
+		t.Errorf("ok %t\n%s", c.ok, c.text)
 	}
-	if l := c.find(t, sectionStatus, good, mission.Status); !strings.HasPrefix(l.From, nginx.Conf+":") {
+	if l := c.find(t, sectionStatus, statusOK, mission.Status); !strings.HasPrefix(l.From, nginx.Conf+":") {
 		t.Errorf("status page from %s", l.From)
 	}
-	c.find(t, sectionLogs, good, log+": all of the last 5 lines fit log_format access")
-	if l := c.find(t, sectionLogs, look, "cannot give"); l.Missing["nginx_upstream_attempts_total{code}"] != "$upstream_status" {
+	c.find(t, sectionLogs, statusOK, log+": all of the last 5 lines fit log_format access")
+	if l := c.find(t, sectionLogs, statusWarn, "cannot give"); l.Missing["nginx_upstream_attempts_total{code}"] != "$upstream_status" {
 		t.Errorf("missing are %v", l.Missing)
 	}
-	c.find(t, sectionNodes, good, h.node.URL)
-	c.find(t, sectionFindings, look, "reaches")
+	c.find(t, sectionNodes, statusOK, h.node.URL)
+	c.find(t, sectionNginx, statusWarn, "reaches")
 }
 
 // The report of a healthy mission is a screen: 50 rows of 80 columns, the verdict last.
@@ -72,7 +72,7 @@ func TestReportIsOneScreen(t *testing.T) {
 	h.write(t, h.config, "nginx: {config: "+nginx.Conf+"}\n")
 	c := h.check(t)
 	rows := strings.Split(strings.TrimSuffix(c.text, "\n"), "\n")
-	if c.code != exitOK || len(rows) > 50 || !strings.HasPrefix(rows[len(rows)-1], "All works; ") {
-		t.Errorf("exit code %d, %d rows\n%s", c.code, len(rows), c.text)
+	if !c.ok || len(rows) > 50 || !strings.HasPrefix(rows[len(rows)-1], "All works; ") {
+		t.Errorf("ok %t, %d rows\n%s", c.ok, len(rows), c.text)
 	}
 }

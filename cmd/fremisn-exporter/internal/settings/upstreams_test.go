@@ -1,6 +1,7 @@
-package main
+package settings
 
 import (
+	"context"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -12,24 +13,24 @@ import (
 	"github.com/fremisn/fremisn-exporter/probe"
 )
 
-func loadText(t *testing.T, config, nginxConf string) *loaded {
+func loadText(t *testing.T, config, nginxConf string) *Settings {
 	t.Helper()
 	dir := t.TempDir()
-	cli := &commandLine{nginxConf: filepath.Join(dir, "nginx.conf")}
-	if err := os.WriteFile(cli.nginxConf, []byte(nginxConf), 0o644); err != nil {
+	from := Source{NginxConf: filepath.Join(dir, "nginx.conf")}
+	if err := os.WriteFile(from.NginxConf, []byte(nginxConf), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	if config != "" {
-		cli.configFile = filepath.Join(dir, "probes.yml")
-		if err := os.WriteFile(cli.configFile, []byte(config), 0o644); err != nil {
+		from.ConfigFile = filepath.Join(dir, "probes.yml")
+		if err := os.WriteFile(from.ConfigFile, []byte(config), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
-	l, err := load(cli)
+	s, err := Load(context.Background(), from)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return l
+	return s
 }
 
 const twoGroups = `events {}
@@ -47,13 +48,13 @@ func TestProbesThatAreFound(t *testing.T) {
 	const withConf = "nginx: {config: nginx.conf}\n"
 	for name, config := range map[string]string{"no config file": "", "a config file without probes": withConf + "nodes: [{name: a, address: \"127.0.0.231:4005\"}]\n"} {
 		l := loadText(t, config, twoGroups)
-		if diff := cmp.Diff(want, l.probe.Probes); diff != "" {
+		if diff := cmp.Diff(want, l.Probe.Probes); diff != "" {
 			t.Errorf("%s:\n%s", name, diff)
 		}
-		if !reflect.DeepEqual(l.probe.Modules["alive"], probe.DefaultModule()) {
-			t.Errorf("%s: the module is another: %+v", name, l.probe.Modules["alive"])
+		if !reflect.DeepEqual(l.Probe.Modules["alive"], probe.DefaultModule()) {
+			t.Errorf("%s: the module is another: %+v", name, l.Probe.Modules["alive"])
 		}
-		if got := l.found["http://[::1]:4010/"]; got.Line != 5 {
+		if got := l.Found["http://[::1]:4010/"]; got.Line != 5 {
 			t.Errorf("%s: found at %s", name, got)
 		}
 	}
@@ -66,13 +67,13 @@ func TestProbesThatAreFound(t *testing.T) {
 		if config == "" {
 			conf = "events {}\nhttp { access_log off; upstream a { server 127.0.0.1:1 down; } }\n"
 		}
-		if l := loadText(t, config, conf); len(l.probe.Probes) > 0 {
-			t.Errorf("%s: probed is %+v", name, l.probe.Probes)
+		if l := loadText(t, config, conf); len(l.Probe.Probes) > 0 {
+			t.Errorf("%s: probed is %+v", name, l.Probe.Probes)
 		}
 	}
 	// The module can be replaced under its name.
 	own := loadText(t, withConf+"modules: {alive: {prober: http, timeout: 1s}}\n", twoGroups)
-	if got := own.probe.Modules["alive"].Timeout; got != time.Second || len(own.probe.Probes) != 1 {
-		t.Errorf("a module of the same name: timeout %s, %d probes", got, len(own.probe.Probes))
+	if got := own.Probe.Modules["alive"].Timeout; got != time.Second || len(own.Probe.Probes) != 1 {
+		t.Errorf("a module of the same name: timeout %s, %d probes", got, len(own.Probe.Probes))
 	}
 }

@@ -1,9 +1,10 @@
-package main
+package check
 
 import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -14,10 +15,14 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/alecthomas/kingpin/v2"
+	"github.com/prometheus/exporter-toolkit/web/kingpinflag"
+
+	"github.com/fremisn/fremisn-exporter/cmd/fremisn-exporter/internal/settings"
 )
 
 // A host is what check looks at: a status page, a node, logs and a config, all in good order.
-
 type host struct {
 	dir, config  string
 	access       string
@@ -59,70 +64,75 @@ func (h *host) write(t *testing.T, path, text string) {
 }
 
 type checked struct {
-	code  int
-	text  string
-	ok    bool
-	lines []line
+	ok        bool
+	text      string
+	machineOK bool
+	findings  []finding
 }
 
-// check runs the command twice: for people and for machines.
-
+// check reports for people and for machines.
 func (h *host) check(t *testing.T) checked {
 	t.Helper()
-	args := []string{"check", "--config", h.config, "--storage.path", filepath.Join(h.dir, "data"), "--web.listen-address", freeAddress(t)}
-	var text, stderr, machine bytes.Buffer
-	code := run(context.Background(), args, &text, &stderr)
-	if second := run(context.Background(), append(args, "--output", "json"), &machine, &stderr); second != code || stderr.Len() > 0 {
-		t.Errorf("exit codes %d and %d, stderr %q", code, second, &stderr)
+	app := kingpin.New("check", "")
+	flags := kingpinflag.AddFlags(app, freeAddress(t))
+	if _, err := app.Parse(nil); err != nil {
+		t.Fatal(err)
 	}
-	var report struct {
+	report := Run(context.Background(), Options{
+		Source: settings.Source{ConfigFile: h.config}, StoragePath: filepath.Join(h.dir, "data"), Web: flags,
+	})
+	var text, machine bytes.Buffer
+	report.Text(&text)
+	if err := report.JSON(&machine); err != nil {
+		t.Fatal(err)
+	}
+	var parsed struct {
 		OK    bool
-		Lines []line
+		Lines []finding
 	}
-	if err := json.Unmarshal(machine.Bytes(), &report); err != nil {
+	if err := json.Unmarshal(machine.Bytes(), &parsed); err != nil {
 		t.Fatalf("%v in\n%s", err, &machine)
 	}
 	if _, err := os.Stat(filepath.Join(h.dir, "data")); err == nil {
 		t.Error("check has made the state directory")
 	}
-	return checked{code, text.String(), report.OK, report.Lines}
+	return checked{report.OK(), text.String(), parsed.OK, parsed.Lines}
 }
 
 // find is the only line of the section with that verdict and text.
-
-func (c checked) find(t *testing.T, section string, v verdict, text string) line {
+func (c checked) find(t *testing.T, section string, v status, text string) finding {
 	t.Helper()
-	for _, l := range c.lines {
-		if l.Section == section && l.Verdict == v && strings.Contains(l.Text, text) {
+	for _, l := range c.findings {
+		if l.Section == section && l.Status == v && strings.Contains(l.Text, text) {
 			return l
 		}
 	}
 	t.Fatalf("no line %s %s %q in\n%s", section, v, text, c.text)
-	return line{}
+	return finding{}
 }
 
 func TestCheckFindsAllGood(t *testing.T) {
 	h := newHost(t)
 	c := h.check(t)
-	if c.code != exitOK || !c.ok {
-		t.Errorf("exit code %d, ok %t\n%s", c.code, c.ok, c.text)
+	if !c.ok || !c.machineOK {
+		t.Errorf("ok %t, for machines %t\n%s", c.ok, c.machineOK, c.text)
 	}
-	c.find(t, sectionConfig, good, h.config)
-	c.find(t, sectionConfig, good, "nginx.conf: 1 file, 1 upstream, 2 log formats")
-	if l := c.find(t, sectionStatus, good, "active connections: 3, requests: 42"); l.From != h.config {
+	c.find(t, sectionConfig, statusOK, h.config)
+	c.find(t, sectionConfig, statusOK, "nginx.conf: 1 file, 1 upstream, 2 log formats")
+	if l := c.find(t, sectionStatus, statusOK, "active connections: 3, requests: 42"); l.From != h.config {
 		t.Errorf("status page from %s", l.From)
 	}
-	if l := c.find(t, sectionLogs, good, "all of the last 1000 lines fit log_format main"); !strings.HasSuffix(l.From, "nginx.conf:5") {
+	if l := c.find(t, sectionLogs, statusOK, "all of the last 1000 lines fit log_format main"); !strings.HasSuffix(l.From, "nginx.conf:5") {
 		t.Errorf("log from %s", l.From)
 	}
-	c.find(t, sectionLogs, good, "the only line begins as entries do")
-	if l := c.find(t, sectionNodes, good, ": alive in "); l.Subject != "master" {
+	c.find(t, sectionLogs, statusOK, "the only line begins as entries do")
+	if l := c.find(t, sectionNodes, statusOK, ": alive in "); l.Subject != "master" {
 		t.Errorf("node %q", l.Subject)
 	}
-	c.find(t, sectionSystem, good, "will be made")
-	c.find(t, sectionSystem, good, "free")
-	l := c.find(t, sectionLogs, look, "log_format main cannot give")
-	if l.Missing["nginx_upstream_attempts_total"] != "$upstream_addr" || !strings.Contains(l.Text, "; nginx_upstream_… attempts_total, ") || !strings.HasSuffix(l.Text, "; exemplars") || !strings.HasPrefix(l.Verse, "log_format fremisn\n'") {
+	c.find(t, sectionSystem, statusOK, "will be made")
+	c.find(t, sectionSystem, statusOK, "free")
+	l := c.find(t, sectionLogs, statusWarn, "log_format main cannot give")
+	if l.Missing["nginx_upstream_attempts_total"] != "$upstream_addr" || !strings.Contains(l.Text, "; nginx_upstream_… attempts_total, ") || !strings.HasSuffix(l.Text, "; exemplars") || !strings.HasPrefix(l.Verbatim, "log_format fremisn\n'") {
 		t.Errorf("%+v", l)
 	}
 	if !strings.HasSuffix(c.text, "worth a look.\n") || strings.Contains(c.text, "\x1b") {
@@ -149,17 +159,17 @@ func TestCheckFindsWhatIsWrong(t *testing.T) {
 			h.write(t, h.access, `127.0.0.1 - - [x] "GET / HTTP/1.1" 200`+"\n")
 		}, sectionLogs, "0 of the last 1 line fit", "malformed"},
 		"log is a folder": {func(t *testing.T, h *host) {
-			if err := errorsOf(os.Remove(h.access), os.Mkdir(h.access, 0o755)); err != nil {
+			if err := errors.Join(os.Remove(h.access), os.Mkdir(h.access, 0o755)); err != nil {
 				t.Fatal(err)
 			}
 		}, sectionLogs, "is a folder", "access-*.log"},
 		"log links to stdout": {func(t *testing.T, h *host) {
-			if err := errorsOf(os.Remove(h.access), os.Symlink("/dev/stdout", h.access)); err != nil {
+			if err := errors.Join(os.Remove(h.access), os.Symlink("/dev/stdout", h.access)); err != nil {
 				t.Fatal(err)
 			}
 		}, sectionLogs, "", "mount a volume on"},
 		"log is a FIFO": {func(t *testing.T, h *host) {
-			if err := errorsOf(os.Remove(h.access), syscall.Mkfifo(h.access, 0o644)); err != nil {
+			if err := errors.Join(os.Remove(h.access), syscall.Mkfifo(h.access, 0o644)); err != nil {
 				t.Fatal(err)
 			}
 		}, sectionLogs, "is no regular file", "mount a volume on"},
@@ -178,33 +188,23 @@ func TestCheckFindsWhatIsWrong(t *testing.T) {
 			h := newHost(t)
 			test.spoil(t, h)
 			c := h.check(t)
-			if c.code != exitFailed || c.ok {
-				t.Errorf("exit code %d, ok %t", c.code, c.ok)
+			if c.ok || c.machineOK {
+				t.Errorf("ok %t, for machines %t", c.ok, c.machineOK)
 			}
-			if l := c.find(t, test.section, wrong, test.text); !strings.Contains(l.Remedy, test.remedy) {
+			if l := c.find(t, test.section, statusFail, test.text); !strings.Contains(l.Remedy, test.remedy) {
 				t.Errorf("remedy %q", l.Remedy)
 			}
 		})
 	}
 }
 
-func errorsOf(all ...error) error {
-	for _, err := range all {
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // What can be told while nginx.conf is broken is told, for that is when it is asked for.
-
 func TestCheckProbesWithoutNginxConf(t *testing.T) {
 	h := newHost(t)
 	h.write(t, filepath.Join(h.dir, "nginx.conf"), "http {\n")
-	h.check(t).find(t, sectionNodes, good, h.node.URL+": alive in ")
+	h.check(t).find(t, sectionNodes, statusOK, h.node.URL+": alive in ")
 	h.write(t, h.config, fmt.Sprintf("nginx: {config: nginx.conf}\nnodes: [{name: master, address: %q}]\n", strings.TrimPrefix(h.node.URL, "http://")))
-	if l := h.check(t).find(t, sectionNodes, good, h.node.URL+"/: alive in "); l.Subject != "master" {
+	if l := h.check(t).find(t, sectionNodes, statusOK, h.node.URL+"/: alive in "); l.Subject != "master" {
 		t.Errorf("%+v", l)
 	}
 }
@@ -215,7 +215,7 @@ func TestCheckTellsOfAnOldLog(t *testing.T) {
 	if err := os.Chtimes(h.access, time.Time{}, time.Now().Add(-3*24*time.Hour)); err != nil {
 		t.Fatal(err)
 	}
-	h.check(t).find(t, sectionLogs, good, "lines fit log_format main; last written 3 days ago")
+	h.check(t).find(t, sectionLogs, statusOK, "lines fit log_format main; last written 3 days ago")
 	for d, want := range map[time.Duration]string{time.Hour: "1 hour", 47 * time.Hour: "47 hours", 49 * time.Hour: "2 days"} {
 		if got := roughly(d); got != want {
 			t.Errorf("%s is %s, want %s", d, got, want)
@@ -227,32 +227,30 @@ func TestCheckTellsEveryFaultOfTheConfig(t *testing.T) {
 	h := newHost(t)
 	h.write(t, h.config, "nodes: [{name: a, adress: x}]\nprobe: []\n")
 	c := h.check(t)
-	c.find(t, sectionConfig, wrong, "probes.yml:1: nodes[0].adress: there is no such key; did you mean address?")
-	if l := c.find(t, sectionConfig, wrong, "probes.yml:2: probe: there is no such key; did you mean probes?"); l.Remedy == "" {
+	c.find(t, sectionConfig, statusFail, "probes.yml:1: nodes[0].adress: there is no such key; did you mean address?")
+	if l := c.find(t, sectionConfig, statusFail, "probes.yml:2: probe: there is no such key; did you mean probes?"); l.Remedy == "" {
 		t.Error("without remedy")
 	}
-	if c.code != exitFailed || !strings.Contains(c.text, "2 wrong (config)") {
-		t.Errorf("exit code %d\n%s", c.code, c.text)
+	if c.ok || !strings.Contains(c.text, "2 wrong (config)") {
+		t.Errorf("ok %t\n%s", c.ok, c.text)
 	}
 }
 
 // A node that no probe names is asked once all the same.
-
 func TestCheckProbesEveryNode(t *testing.T) {
 	h := newHost(t)
 	address := strings.TrimPrefix(h.node.URL, "http://")
 	h.write(t, h.config, fmt.Sprintf("nginx: {config: nginx.conf, status: [{url: %s}]}\nprobes: []\nnodes: [{name: master, address: %q}, {name: slave, address: %q}]\n",
 		h.status.URL, address, freeAddress(t)))
 	c := h.check(t)
-	c.find(t, sectionNodes, look, h.node.URL+"/: alive in ")
-	c.find(t, sectionNodes, wrong, "refused (connect); no probe names it")
-	if c.code != exitFailed {
-		t.Errorf("exit code %d", c.code)
+	c.find(t, sectionNodes, statusWarn, h.node.URL+"/: alive in ")
+	c.find(t, sectionNodes, statusFail, "refused (connect); no probe names it")
+	if c.ok {
+		t.Errorf("ok %t", c.ok)
 	}
 }
 
 // What nginx.conf has and cannot be observed is told with what would have it observed.
-
 func TestCheckTellsWhatIsLeftOut(t *testing.T) {
 	h := newHost(t)
 	h.write(t, filepath.Join(h.dir, "nginx.conf"), `events {}
@@ -264,21 +262,20 @@ http {
 `)
 	h.write(t, h.config, "nginx: {config: nginx.conf}\n")
 	c := h.check(t)
-	if l := c.find(t, sectionStatus, look, "does not let this host in"); l.Remedy != "add allow 127.0.0.1;" || !strings.HasSuffix(l.From, "nginx.conf:5") {
+	if l := c.find(t, sectionStatus, statusWarn, "does not let this host in"); l.Remedy != "add allow 127.0.0.1;" || !strings.HasSuffix(l.From, "nginx.conf:5") {
 		t.Errorf("%+v", l)
 	}
-	if l := c.find(t, sectionLogs, look, "what is sent to syslog"); l.Remedy != `to receive it, name it in nginx.access_logs: {syslog: "udp://127.0.0.1:5514", format: combined}` {
+	if l := c.find(t, sectionLogs, statusWarn, "what is sent to syslog"); l.Remedy != `to receive it, name it in nginx.access_logs: {syslog: "udp://127.0.0.1:5514", format: combined}` {
 		t.Errorf("%+v", l)
 	}
-	c.find(t, sectionLogs, look, "stderr is no file")
-	c.find(t, sectionLogs, look, "none is followed")
-	if c.code != exitOK {
-		t.Errorf("exit code %d\n%s", c.code, c.text)
+	c.find(t, sectionLogs, statusWarn, "stderr is no file")
+	c.find(t, sectionLogs, statusWarn, "none is followed")
+	if !c.ok {
+		t.Errorf("ok %t\n%s", c.ok, c.text)
 	}
 }
 
 // What is only worth a look does not fail the check.
-
 func TestCheckBearsOddities(t *testing.T) {
 	h := newHost(t)
 	h.write(t, h.access, "200 0.001\n200 garbage\n200 0.002\n")
@@ -287,15 +284,15 @@ func TestCheckBearsOddities(t *testing.T) {
 	}
 	h.write(t, filepath.Join(h.dir, "nginx.conf"), strings.ReplaceAll(strings.Replace(nothingToFind, "zone nodes 64k;", "", 1), "LOGS", h.dir))
 	c := h.check(t)
-	if c.code != exitOK {
-		t.Errorf("exit code %d\n%s", c.code, c.text)
+	if !c.ok {
+		t.Errorf("ok %t\n%s", c.ok, c.text)
 	}
-	l := c.find(t, sectionLogs, look, "2 of the last 3 lines fit log_format main")
-	if !strings.HasPrefix(l.Verse, "200 garbage\n    ^\nexpected ") {
-		t.Errorf("caret\n%s", l.Verse)
+	l := c.find(t, sectionLogs, statusWarn, "2 of the last 3 lines fit log_format main")
+	if !strings.HasPrefix(l.Verbatim, "200 garbage\n    ^\nexpected ") {
+		t.Errorf("caret\n%s", l.Verbatim)
 	}
-	c.find(t, sectionLogs, look, "is not there yet")
-	c.find(t, sectionFindings, look, "has no zone")
+	c.find(t, sectionLogs, statusWarn, "is not there yet")
+	c.find(t, sectionNginx, statusWarn, "has no zone")
 }
 
 // What should stand there follows the caret where there is room, and stands under it where there is none.

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -60,39 +59,6 @@ Metrics:
 				if !c.colour && utf8.RuneCountInString(line) > 80 {
 					t.Errorf("wider than 80: %s", line)
 				}
-			}
-		})
-	}
-}
-
-func TestColourIsForTerminals(t *testing.T) {
-	terminal, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer terminal.Close()
-	null, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer null.Close()
-	for _, c := range []struct {
-		name          string
-		out           io.Writer
-		noColor, term string
-		want          bool
-	}{
-		{"a terminal", terminal, "", "xterm", true},
-		{"NO_COLOR", terminal, "1", "xterm", false},
-		{"a terminal without colours", terminal, "", "dumb", false},
-		{"no terminal", null, "", "xterm", false},
-		{"no file", &bytes.Buffer{}, "", "xterm", false},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			t.Setenv("NO_COLOR", c.noColor)
-			t.Setenv("TERM", c.term)
-			if isTerminal(c.out) != c.want {
-				t.Errorf("takes colours: %v", !c.want)
 			}
 		})
 	}

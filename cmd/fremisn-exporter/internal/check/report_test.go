@@ -1,4 +1,4 @@
-package main
+package check
 
 import (
 	"bytes"
@@ -7,11 +7,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 	"unicode/utf8"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/fremisn/fremisn-exporter/collector"
 )
@@ -19,7 +16,7 @@ import (
 func TestReadyFormatIsTakenByNGINX(t *testing.T) {
 	dir := t.TempDir()
 	conf := filepath.Join(dir, "nginx.conf")
-	text := fmt.Sprintf("pid %s/pid;\nerror_log %s/error.log;\nevents {}\nhttp {\n%s\naccess_log %s/access.log fremisn;\n}\n", dir, dir, readyFormat(), dir)
+	text := fmt.Sprintf("pid %s/pid;\nerror_log %s/error.log;\nevents {}\nhttp {\n%s\naccess_log %s/access.log fremisn;\n}\n", dir, dir, ReadyFormat(), dir)
 	if err := os.WriteFile(conf, []byte(text), 0o644); err != nil {
 		t.Fatal(err)
 	}
@@ -50,13 +47,13 @@ func TestExpectation(t *testing.T) {
 }
 
 func TestTextFitsItsWidth(t *testing.T) {
-	r := &report{Folder: "/etc/nginx/"}
-	r.add(line{Section: sectionLogs, Verdict: good, Subject: "access", Text: strings.Repeat("word ", 40), From: "/etc/nginx/nginx.conf:12"})
-	r.add(line{Section: sectionLogs, Verdict: wrong, Subject: "a name that is much too long", Text: "t\x1b[31mext \x9b \xff", Remedy: strings.Repeat("do this ", 30)})
+	r := &Report{folder: "/etc/nginx/"}
+	r.add(finding{Section: sectionLogs, Status: statusOK, Subject: "access", Text: strings.Repeat("word ", 40), From: "/etc/nginx/nginx.conf:12"})
+	r.add(finding{Section: sectionLogs, Status: statusFail, Subject: "a name that is much too long", Text: "t\x1b[31mext \x9b \xff", Remedy: strings.Repeat("do this ", 30)})
 	r.add(fact("max_conns", r12(), nginxDocs+"ngx_http_upstream_module.html#max_conns", strings.Repeat("remedy ", 20), "fact"))
 	for _, width := range []int{80, 120} {
 		var b bytes.Buffer
-		r.Text(&b, width, false)
+		r.text(&b, width, false)
 		for _, row := range strings.Split(b.String(), "\n") {
 			if utf8.RuneCountInString(row) > width {
 				t.Errorf("%d columns: %q", utf8.RuneCountInString(row), row)
@@ -72,24 +69,24 @@ func TestTextFitsItsWidth(t *testing.T) {
 		}
 	}
 	var coloured bytes.Buffer
-	r.Text(&coloured, 80, true)
+	r.text(&coloured, 80, true)
 	if !strings.Contains(coloured.String(), "\x1b[31;1m✖\x1b[0m") {
 		t.Error("no colour on a terminal")
 	}
 }
 
 func TestManyGoodLinesAreOne(t *testing.T) {
-	r := &report{}
+	r := &Report{}
 	for i := range 60 {
-		v := good
+		v := statusOK
 		if i == 30 {
-			v = wrong
+			v = statusFail
 		}
-		r.add(line{Section: sectionNodes, Verdict: v, Subject: fmt.Sprintf("node-%d", i), Text: "text"})
+		r.add(finding{Section: sectionNodes, Status: v, Subject: fmt.Sprintf("node-%d", i), Text: "text"})
 	}
-	r.add(line{Section: sectionSystem, Verdict: good, Subject: "port", Text: "free"})
+	r.add(finding{Section: sectionSystem, Status: statusOK, Subject: "port", Text: "free"})
 	var b bytes.Buffer
-	r.Text(&b, 80, false)
+	r.text(&b, 80, false)
 	want := `Nodes
   ✔ 59 of them  are good; --output json names each
   ✖ node-30     text
@@ -115,46 +112,5 @@ func TestCaret(t *testing.T) {
 	}
 	if got := caret([]byte("a\tb\xffc"), 3); got != "a.b.c\n   ^" {
 		t.Errorf("%q", got)
-	}
-}
-
-// Colour is for terminals: not for pipes and files, nor for /dev/null, which is a device, too.
-func TestIsTerminal(t *testing.T) {
-	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer master.Close()
-	number, err := unix.IoctlGetInt(int(master.Fd()), unix.TIOCGPTN)
-	if err == nil {
-		err = unix.IoctlSetPointerInt(int(master.Fd()), unix.TIOCSPTLCK, 0)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	terminal, err := os.OpenFile(fmt.Sprintf("/dev/pts/%d", number), os.O_RDWR|syscall.O_NOCTTY, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer terminal.Close()
-	null, err := os.Open(os.DevNull)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer null.Close()
-	t.Setenv("NO_COLOR", "")
-	t.Setenv("TERM", "xterm")
-	if !isTerminal(terminal) || isTerminal(null) || isTerminal(&bytes.Buffer{}) {
-		t.Errorf("a terminal %t, /dev/null %t, a buffer %t", isTerminal(terminal), isTerminal(null), isTerminal(&bytes.Buffer{}))
-	}
-	if err := unix.IoctlSetWinsize(int(terminal.Fd()), unix.TIOCSWINSZ, &unix.Winsize{Col: 100, Row: 50}); err != nil {
-		t.Fatal(err)
-	}
-	if got := terminalWidth(terminal); got != 100 {
-		t.Errorf("width %d, want 100", got)
-	}
-	t.Setenv("NO_COLOR", "1")
-	if isTerminal(terminal) {
-		t.Error("NO_COLOR is not heeded")
 	}
 }

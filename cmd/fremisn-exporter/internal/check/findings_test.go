@@ -1,4 +1,4 @@
-package main
+package check
 
 import (
 	"os"
@@ -40,7 +40,7 @@ http {
 }
 `
 
-func findingsIn(t *testing.T, text string) []line {
+func findingsIn(t *testing.T, text string) []finding {
 	t.Helper()
 	dir := t.TempDir()
 	if err := os.Symlink("/dev/stdout", filepath.Join(dir, "linked.log")); err != nil {
@@ -54,7 +54,7 @@ func findingsIn(t *testing.T, text string) []line {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return findings(c)
+	return nginxFindings(c)
 }
 
 func TestFindingsAreSilent(t *testing.T) {
@@ -96,7 +96,7 @@ func TestFindings(t *testing.T) {
 			if l.Subject != test.subject || !strings.HasSuffix(l.From, "/"+test.at) || !strings.Contains(l.Text, test.says) {
 				t.Errorf("%s at %s: %s", l.Subject, l.From, l.Text)
 			}
-			if l.Verdict != look || l.Section != sectionFindings || l.Remedy == "" || !strings.HasPrefix(l.Source, "https://") {
+			if l.Status != statusWarn || l.Section != sectionNginx || l.Remedy == "" || !strings.HasPrefix(l.Source, "https://") {
 				t.Errorf("without remedy, source or verdict: %+v", l)
 			}
 		})

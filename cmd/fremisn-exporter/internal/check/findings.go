@@ -1,4 +1,4 @@
-package main
+package check
 
 import (
 	"fmt"
@@ -11,28 +11,28 @@ import (
 
 const nginxDocs = "https://nginx.org/en/docs/http/"
 
-// A finding looks for one thing that experience with a load balancer in front of few, slow nodes suggests to look for.
+// A rule looks for one thing that experience with a load balancer in front of few, slow nodes suggests to look for.
 // Each is a fact with its source; whether to change it is for the operator.
-type finding func(*nginxconf.Config) []line
+type rule func(*nginxconf.Config) []finding
 
 // findings are all of them, in the order of the report.
-func findings(conf *nginxconf.Config) []line {
-	var found []line
-	for _, look := range []finding{
+func nginxFindings(conf *nginxconf.Config) []finding {
+	var found []finding
+	for _, apply := range []rule{
 		maxConnsWithoutZone, fewServersFailTogether, burstAboveSlots, limitStatusOfOutage, errorLogAboveWarn,
 		postsNotRetried, accessLogInPart, accessLogOff, keepaliveUnused, logIsStdout,
 	} {
-		found = append(found, look(conf)...)
+		found = append(found, apply(conf)...)
 	}
 	return found
 }
 
-func fact(subject string, at nginxconf.Pos, source, remedy, format string, args ...any) line {
-	return line{Section: sectionFindings, Verdict: look, Subject: subject, From: at.String(), Source: source, Remedy: remedy, Text: fmt.Sprintf(format, args...)}
+func fact(subject string, at nginxconf.Pos, source, remedy, format string, args ...any) finding {
+	return finding{Section: sectionNginx, Status: statusWarn, Subject: subject, From: at.String(), Source: source, Remedy: remedy, Text: fmt.Sprintf(format, args...)}
 }
 
-func maxConnsWithoutZone(conf *nginxconf.Config) []line {
-	var found []line
+func maxConnsWithoutZone(conf *nginxconf.Config) []finding {
+	var found []finding
 	for _, u := range conf.Upstreams {
 		if i := slices.IndexFunc(u.Servers, func(s nginxconf.Server) bool { return s.MaxConns > 0 }); i >= 0 && u.Zone == "" {
 			found = append(found, fact("max_conns", u.Servers[i].Pos, nginxDocs+"ngx_http_upstream_module.html#max_conns",
@@ -46,8 +46,8 @@ func maxConnsWithoutZone(conf *nginxconf.Config) []line {
 // fewServers is how many servers one request can disable within its tries without anybody noticing.
 const fewServers = 3
 
-func fewServersFailTogether(conf *nginxconf.Config) []line {
-	var found []line
+func fewServersFailTogether(conf *nginxconf.Config) []finding {
+	var found []finding
 	for _, u := range conf.Upstreams {
 		var live []nginxconf.Server
 		for _, s := range u.Servers {
@@ -67,8 +67,8 @@ func fewServersFailTogether(conf *nginxconf.Config) []line {
 	return found
 }
 
-func burstAboveSlots(conf *nginxconf.Config) []line {
-	var found []line
+func burstAboveSlots(conf *nginxconf.Config) []finding {
+	var found []finding
 	for _, p := range conf.Proxies {
 		slots := slotsOf(conf, p.Upstream)
 		for _, l := range p.LimitReqs {
@@ -108,9 +108,9 @@ func slotsOf(conf *nginxconf.Config, group string) int {
 	return 0
 }
 
-func limitStatusOfOutage(conf *nginxconf.Config) []line {
+func limitStatusOfOutage(conf *nginxconf.Config) []finding {
 	const remedy = " 429; tells clients to slow down"
-	var found []line
+	var found []finding
 	for _, l := range conf.LimitReqs {
 		if l.Status == 503 {
 			found = append(found, fact("status 503", l.Pos, nginxDocs+"ngx_http_limit_req_module.html#limit_req_status", "limit_req_status"+remedy,
@@ -126,8 +126,8 @@ func limitStatusOfOutage(conf *nginxconf.Config) []line {
 	return found
 }
 
-func errorLogAboveWarn(conf *nginxconf.Config) []line {
-	var found []line
+func errorLogAboveWarn(conf *nginxconf.Config) []finding {
+	var found []finding
 	for _, log := range conf.ErrorLogs {
 		if slices.Contains([]string{"error", "crit", "alert", "emerg"}, log.Level) && len(conf.Upstreams) > 0 {
 			found = append(found, fact("error_log", log.Pos, "https://nginx.org/en/docs/ngx_core_module.html#error_log",
@@ -138,10 +138,10 @@ func errorLogAboveWarn(conf *nginxconf.Config) []line {
 	return found
 }
 
-func postsNotRetried(conf *nginxconf.Config) []line {
-	return once(conf, func(p nginxconf.Proxy) (line, bool) {
+func postsNotRetried(conf *nginxconf.Config) []finding {
+	return once(conf, func(p nginxconf.Proxy) (finding, bool) {
 		if slices.Contains(p.NextUpstream, "non_idempotent") || slices.Contains(p.NextUpstream, "off") {
-			return line{}, false
+			return finding{}, false
 		}
 		return fact("retries", p.Pos, nginxDocs+"ngx_http_proxy_module.html#proxy_next_upstream",
 			"good to know: with non_idempotent it is, and may be done twice",
@@ -150,8 +150,8 @@ func postsNotRetried(conf *nginxconf.Config) []line {
 }
 
 // once is a finding about proxies, said for the first of each group alone.
-func once(conf *nginxconf.Config, judge func(nginxconf.Proxy) (line, bool)) []line {
-	var found []line
+func once(conf *nginxconf.Config, judge func(nginxconf.Proxy) (finding, bool)) []finding {
+	var found []finding
 	said := map[string]bool{"": true}
 	for _, p := range conf.Proxies {
 		if said[p.Upstream] {
@@ -166,8 +166,8 @@ func once(conf *nginxconf.Config, judge func(nginxconf.Proxy) (line, bool)) []li
 }
 
 // accessLogInPart finds logs that lack lines, for a while or for ever.
-func accessLogInPart(conf *nginxconf.Config) []line {
-	var found []line
+func accessLogInPart(conf *nginxconf.Config) []finding {
+	var found []finding
 	for _, log := range conf.AccessLogs {
 		if log.Buffered {
 			found = append(found, fact("access_log", log.Pos, nginxDocs+"ngx_http_log_module.html#access_log",
@@ -183,24 +183,24 @@ func accessLogInPart(conf *nginxconf.Config) []line {
 	return found
 }
 
-func accessLogOff(conf *nginxconf.Config) []line {
-	return once(conf, func(p nginxconf.Proxy) (line, bool) {
+func accessLogOff(conf *nginxconf.Config) []finding {
+	return once(conf, func(p nginxconf.Proxy) (finding, bool) {
 		return fact("access_log", p.LogOff, nginxDocs+"ngx_http_log_module.html#access_log",
 			"remove access_log off where requests are proxied",
 			"it is off where requests go to %s (line %d): no metric counts them", p.Upstream, p.Line), p.LogOff.Line > 0
 	})
 }
 
-func keepaliveUnused(conf *nginxconf.Config) []line {
+func keepaliveUnused(conf *nginxconf.Config) []finding {
 	keepalive := map[string]nginxconf.Pos{}
 	for _, u := range conf.Upstreams {
 		if u.Keepalive > 0 {
 			keepalive[u.Name] = u.Pos
 		}
 	}
-	return once(conf, func(p nginxconf.Proxy) (line, bool) {
+	return once(conf, func(p nginxconf.Proxy) (finding, bool) {
 		if _, set := keepalive[p.Upstream]; !set || p.HTTPVersion == "1.1" && p.Connection == "" || p.HTTPVersion == "2" {
-			return line{}, false
+			return finding{}, false
 		}
 		return fact("keepalive", p.Pos, nginxDocs+"ngx_http_upstream_module.html#keepalive",
 			`proxy_http_version 1.1; proxy_set_header Connection "";`,
@@ -208,8 +208,8 @@ func keepaliveUnused(conf *nginxconf.Config) []line {
 	})
 }
 
-func logIsStdout(conf *nginxconf.Config) []line {
-	var found []line
+func logIsStdout(conf *nginxconf.Config) []finding {
+	var found []finding
 	say := func(path string, at nginxconf.Pos) {
 		target, err := os.Readlink(path)
 		if err != nil {

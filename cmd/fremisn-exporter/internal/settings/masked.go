@@ -1,4 +1,4 @@
-package main
+package settings
 
 import (
 	"bytes"
@@ -9,19 +9,16 @@ import (
 	"github.com/fremisn/fremisn-exporter/probe/mask"
 )
 
-// runningConfig is the config as it runs, without its secrets and without comments, which may hold some too.
-func (e *exporter) runningConfig() string {
-	e.mu.Lock()
-	l := e.loaded
-	e.mu.Unlock()
-	if l.file == "" {
-		return fmt.Sprintf("# No config file: everything is found from %s.\n", l.conf.Path)
+// Masked returns the config file as it runs, without its secrets and without comments, which may hold some too.
+func (s *Settings) Masked() string {
+	if s.Source.ConfigFile == "" {
+		return fmt.Sprintf("# No config file: everything is found from %s.\n", s.Nginx.Path)
 	}
-	return maskConfig(l.text)
+	return maskText(s.Text)
 }
 
-// maskConfig is a config file's text with its secrets replaced.
-func maskConfig(text []byte) string {
+// maskText returns a config file's text with its secrets replaced.
+func maskText(text []byte) string {
 	var document yaml.Node
 	if err := yaml.Unmarshal(text, &document); err != nil {
 		return "" // a text that does not parse does not run

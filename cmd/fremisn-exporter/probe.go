@@ -4,24 +4,24 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 	"time"
 
 	"github.com/go-kit/log"
-	"golang.org/x/sys/unix"
 
+	"github.com/fremisn/fremisn-exporter/cmd/fremisn-exporter/internal/settings"
+	"github.com/fremisn/fremisn-exporter/cmd/fremisn-exporter/internal/terminal"
 	"github.com/fremisn/fremisn-exporter/probe"
 )
 
-// probeOnce is the command probe: one probe, told to a person.
-func probeOnce(ctx context.Context, cli *commandLine, stdout, stderr io.Writer) int {
-	l, err := load(cli)
+// runProbe is the command probe: one probe, told to a person.
+func runProbe(ctx context.Context, cli *commandLine, stdout, stderr io.Writer) int {
+	s, err := settings.Load(ctx, cli.source)
 	if err != nil {
 		fmt.Fprintln(stderr, err)
 		return exitUsage
 	}
-	service, err := probe.New(probe.Options{Config: l.probe, Nodes: l.nodeNames(), Logger: log.NewNopLogger()})
+	service, err := probe.New(probe.Options{Config: s.Probe, Nodes: s.NodeNames(), Logger: log.NewNopLogger()})
 	if err != nil {
 		fmt.Fprintln(stderr, err)
 		return exitUsage
@@ -31,21 +31,11 @@ func probeOnce(ctx context.Context, cli *commandLine, stdout, stderr io.Writer) 
 		fmt.Fprintf(stderr, "%s: %s\n", programName, err)
 		return exitUsage
 	}
-	printProbe(stdout, r, isTerminal(stdout))
+	printProbe(stdout, r, terminal.HasColours(stdout))
 	if !r.Success {
 		return exitFailed
 	}
 	return exitOK
-}
-
-// isTerminal tells a terminal that takes colours, and whose user has not said that they are unwanted.
-func isTerminal(w io.Writer) bool {
-	file, ok := w.(*os.File)
-	if !ok || os.Getenv("NO_COLOR") != "" || os.Getenv("TERM") == "dumb" {
-		return false
-	}
-	_, err := unix.IoctlGetTermios(int(file.Fd()), unix.TCGETS)
-	return err == nil
 }
 
 // barWidth is the width of the waterfall in characters; the whole fits a terminal of 80.

@@ -1,4 +1,4 @@
-package main
+package check
 
 import (
 	"bufio"
@@ -22,53 +22,53 @@ import (
 )
 
 // checkSystem looks at what serve would take of this host: its state directory and its ports.
-func (r *report) checkSystem(ctx context.Context, cli *commandLine) {
-	r.add(checkStorage(cli.storagePath))
-	if cli.web == nil || cli.web.WebListenAddresses == nil {
+func (r *Report) checkSystem(ctx context.Context, o Options) {
+	r.add(checkStorage(o.StoragePath))
+	if o.Web == nil || o.Web.WebListenAddresses == nil {
 		return
 	}
-	if cli.web.WebSystemdSocket != nil && *cli.web.WebSystemdSocket {
+	if o.Web.WebSystemdSocket != nil && *o.Web.WebSystemdSocket {
 		return // systemd has opened the port already
 	}
-	running := cli.storagePath != "" && locked(filepath.Join(cli.storagePath, "lock"))
-	for _, address := range *cli.web.WebListenAddresses {
+	running := o.StoragePath != "" && locked(filepath.Join(o.StoragePath, "lock"))
+	for _, address := range *o.Web.WebListenAddresses {
 		r.add(checkPort(ctx, address, listeners(), running))
 	}
-	if file := cli.web.WebConfigFile; file != nil && *file != "" {
+	if file := o.Web.WebConfigFile; file != nil && *file != "" {
 		r.add(checkWebConfig(*file))
 	}
 }
 
 // checkWebConfig reads the file that has TLS and passwords as serve would.
-func checkWebConfig(file string) line {
-	found := line{Section: sectionSystem, Verdict: good, Subject: "web config", Text: file + " is good"}
+func checkWebConfig(file string) finding {
+	found := finding{Section: sectionSystem, Status: statusOK, Subject: "web config", Text: file + " is good"}
 	if err := toolkit.Validate(file); err != nil {
-		found.Verdict, found.Text, found.Remedy = wrong, file+": "+err.Error(), "correct it, or leave out --web.config.file"
+		found.Status, found.Text, found.Remedy = statusFail, file+": "+err.Error(), "correct it, or leave out --web.config.file"
 	}
 	return found
 }
 
 // checkStorage looks whether the state directory, or the one it would be made in, can be written. It makes nothing.
-func checkStorage(path string) line {
-	found := line{Section: sectionSystem, Verdict: good, Subject: "state"}
+func checkStorage(path string) finding {
+	found := finding{Section: sectionSystem, Status: statusOK, Subject: "state"}
 	if path == "" {
-		found.Verdict, found.Text = look, "none: counters begin at zero at every start"
+		found.Status, found.Text = statusWarn, "none: counters begin at zero at every start"
 		found.Remedy = "give --storage.path a folder"
 		return found
 	}
 	absolute, err := filepath.Abs(path)
 	if err != nil {
-		found.Verdict, found.Text = wrong, err.Error()
+		found.Status, found.Text = statusFail, err.Error()
 		return found
 	}
 	existing, info := nearest(absolute)
 	switch {
 	case info == nil:
-		found.Verdict, found.Text = wrong, absolute+" cannot be looked at"
+		found.Status, found.Text = statusFail, absolute+" cannot be looked at"
 	case !info.IsDir():
-		found.Verdict, found.Text, found.Remedy = wrong, existing+" is no folder", "choose another with --storage.path"
+		found.Status, found.Text, found.Remedy = statusFail, existing+" is no folder", "choose another with --storage.path"
 	case unix.Faccessat(unix.AT_FDCWD, existing, unix.W_OK|unix.X_OK, unix.AT_EACCESS) != nil:
-		found.Verdict = wrong
+		found.Status = statusFail
 		found.Text = fmt.Sprintf("%s cannot be written by %s (%s)", existing, userName(), describe(info))
 		found.Remedy = fmt.Sprintf("sudo install -d -o %s -m 750 %s", userName(), absolute)
 	case existing != absolute:
@@ -121,12 +121,12 @@ func nearest(path string) (string, os.FileInfo) {
 
 // checkPort tells whether somebody listens where serve would. Nothing is opened: the kernel's tables tell. running says
 // that an exporter holds the state directory; behind TLS and a password it does not tell strangers what it is.
-func checkPort(ctx context.Context, address string, taken []netip.AddrPort, running bool) line {
-	found := line{Section: sectionSystem, Verdict: good, Subject: "port"}
+func checkPort(ctx context.Context, address string, taken []netip.AddrPort, running bool) finding {
+	found := finding{Section: sectionSystem, Status: statusOK, Subject: "port"}
 	host, portText, err := net.SplitHostPort(address)
 	port, portErr := strconv.ParseUint(portText, 10, 16)
 	if err != nil || portErr != nil {
-		found.Verdict, found.Text = wrong, fmt.Sprintf("%q is not HOST:PORT", address)
+		found.Status, found.Text = statusFail, fmt.Sprintf("%q is not HOST:PORT", address)
 		found.Remedy = "write --web.listen-address=:9113"
 		return found
 	}
@@ -143,7 +143,7 @@ func checkPort(ctx context.Context, address string, taken []netip.AddrPort, runn
 	case running:
 		found.Text = address + " is held, as it seems by the exporter that holds the state directory"
 	default:
-		found.Verdict, found.Text = wrong, address+" is taken: another program listens on "+taken[i].String()
+		found.Status, found.Text = statusFail, address+" is taken: another program listens on "+taken[i].String()
 		found.Remedy = fmt.Sprintf("sudo ss -ltnp 'sport = :%d' tells which; end it, or choose another with --web.listen-address", port)
 	}
 	return found

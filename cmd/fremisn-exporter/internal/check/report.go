@@ -1,70 +1,64 @@
-package main
+package check
 
 import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"os"
 	"regexp"
 	"slices"
 	"strings"
 	"unicode/utf8"
 
-	"golang.org/x/sys/unix"
+	"github.com/fremisn/fremisn-exporter/cmd/fremisn-exporter/internal/terminal"
 )
 
-// A verdict is what a line of the report says.
-type verdict string
+// A status is what the report says of a thing. Its words are those of the JSON report.
+type status string
 
 const (
-	good  verdict = "good"
-	look  verdict = "look"  // worth a look; does not fail the check
-	wrong verdict = "wrong" // does not work
+	statusOK   status = "good"
+	statusWarn status = "look"  // worth a look; does not fail the check
+	statusFail status = "wrong" // does not work
 )
 
 // Sections, in the order of the report.
 const (
-	sectionConfig   = "Config"
-	sectionStatus   = "Status page"
-	sectionLogs     = "Logs"
-	sectionNodes    = "Nodes"
-	sectionSystem   = "This host"
-	sectionFindings = "Findings in nginx.conf"
+	sectionConfig = "Config"
+	sectionStatus = "Status page"
+	sectionLogs   = "Logs"
+	sectionNodes  = "Nodes"
+	sectionSystem = "This host"
+	sectionNginx  = "Findings in nginx.conf"
 )
 
-// A line is one thing that was looked at.
-type line struct {
-	Section string            `json:"section"`
-	Verdict verdict           `json:"verdict"`
-	Subject string            `json:"subject"`
-	Text    string            `json:"text"`
-	Verse   string            `json:"verbatim,omitempty"` // shown as it is, never wrapped: a line with its caret, a log_format to copy
-	Remedy  string            `json:"remedy,omitempty"`
-	Missing map[string]string `json:"missing,omitempty"` // metrics that a log_format cannot give, by the variables that it lacks
-	From    string            `json:"from,omitempty"`    // where it is said: a file, or file:line
-	Source  string            `json:"source,omitempty"`  // of the fact
+// A finding is what was found of one thing that was looked at.
+type finding struct {
+	Section  string            `json:"section"`
+	Status   status            `json:"verdict"`
+	Subject  string            `json:"subject"`
+	Text     string            `json:"text"`
+	Verbatim string            `json:"verbatim,omitempty"` // shown as it is, never wrapped: a line with its caret, a log_format to copy
+	Remedy   string            `json:"remedy,omitempty"`
+	Missing  map[string]string `json:"missing,omitempty"` // metrics that a log_format cannot give, by the variables that it lacks
+	From     string            `json:"from,omitempty"`    // where it is said: a file, or file:line
+	Source   string            `json:"source,omitempty"`  // of the fact
 }
 
 // A report is what check found.
-type report struct {
-	Lines  []line
-	Folder string // of nginx.conf: Text leaves it out of places
+type Report struct {
+	findings []finding
+	folder   string // of nginx.conf: Text leaves it out of places
 }
 
-func (r *report) add(l line) { r.Lines = append(r.Lines, l) }
+func (r *Report) add(l finding) { r.findings = append(r.findings, l) }
 
-// ExitCode is 1 where something is wrong: what is worth a look does not fail the check.
-func (r *report) ExitCode() int {
-	if r.count(wrong) > 0 {
-		return exitFailed
-	}
-	return exitOK
-}
+// OK reports whether everything works. What is only worth a look does not fail the check.
+func (r *Report) OK() bool { return r.count(statusFail) == 0 }
 
-func (r *report) count(v verdict) int {
+func (r *Report) count(v status) int {
 	n := 0
-	for _, l := range r.Lines {
-		if l.Verdict == v {
+	for _, l := range r.findings {
+		if l.Status == v {
 			n++
 		}
 	}
@@ -72,32 +66,14 @@ func (r *report) count(v verdict) int {
 }
 
 // JSON writes the report for machines.
-func (r *report) JSON(w io.Writer) error {
+func (r *Report) JSON(w io.Writer) error {
 	encoder := json.NewEncoder(w)
 	encoder.SetIndent("", "  ")
 	encoder.SetEscapeHTML(false)
 	return encoder.Encode(struct {
-		OK    bool   `json:"ok"`
-		Lines []line `json:"lines"`
-	}{r.ExitCode() == exitOK, r.Lines})
-}
-
-const (
-	defaultWidth = 80
-	leastWidth   = 60
-)
-
-// terminalWidth is how many columns w has, 80 where it is no terminal.
-func terminalWidth(w io.Writer) int {
-	file, ok := w.(*os.File)
-	if !ok {
-		return defaultWidth
-	}
-	size, err := unix.IoctlGetWinsize(int(file.Fd()), unix.TIOCGWINSZ)
-	if err != nil || size.Col == 0 {
-		return defaultWidth
-	}
-	return max(leastWidth, min(int(size.Col), 140))
+		OK       bool      `json:"ok"`
+		Findings []finding `json:"lines"`
+	}{r.OK(), r.findings})
 }
 
 // A page writes the report for people.
@@ -109,11 +85,13 @@ type page struct {
 	folder string
 }
 
-var marks = map[verdict]struct{ sign, colour string }{good: {"✔", "32"}, look: {"!", "33"}, wrong: {"✖", "31"}}
+var marks = map[status]struct{ sign, colour string }{statusOK: {"✔", "32"}, statusWarn: {"!", "33"}, statusFail: {"✖", "31"}}
 
-// Text writes the report for people, aligned, in so many columns.
-func (r *report) Text(w io.Writer, width int, colour bool) {
-	p := page{w: w, width: width, indent: r.indent(), colour: colour, folder: r.Folder}
+// Text writes the report for people, aligned, as w can show it.
+func (r *Report) Text(w io.Writer) { r.text(w, terminal.Width(w), terminal.HasColours(w)) }
+
+func (r *Report) text(w io.Writer, width int, colour bool) {
+	p := page{w: w, width: width, indent: r.indent(), colour: colour, folder: r.folder}
 	section := ""
 	for _, l := range r.short() {
 		if l.Section != section {
@@ -128,23 +106,23 @@ func (r *report) Text(w io.Writer, width int, colour bool) {
 }
 
 // sum is the verdict; it names what is wrong, which may have left the screen.
-func (r *report) sum() string {
-	verdict := "All works"
-	if n := r.count(wrong); n > 0 {
+func (r *Report) sum() string {
+	text := "All works"
+	if n := r.count(statusFail); n > 0 {
 		var subjects []string
-		for _, l := range r.Lines {
-			if subject := printable(l.Subject); l.Verdict == wrong && !slices.Contains(subjects, subject) {
+		for _, l := range r.findings {
+			if subject := printable(l.Subject); l.Status == statusFail && !slices.Contains(subjects, subject) {
 				subjects = append(subjects, subject)
 			}
 		}
-		verdict = fmt.Sprintf("%d wrong (%s)", n, strings.Join(subjects, ", "))
+		text = fmt.Sprintf("%d wrong (%s)", n, strings.Join(subjects, ", "))
 	}
-	return fmt.Sprintf("%s; %d good, %d worth a look.", verdict, r.count(good), r.count(look))
+	return fmt.Sprintf("%s; %d good, %d worth a look.", text, r.count(statusOK), r.count(statusWarn))
 }
 
 const mostSubject = 12
 
-func (r *report) indent() int {
+func (r *Report) indent() int {
 	widest := 0
 	for _, l := range r.short() {
 		widest = max(widest, min(mostSubject, utf8.RuneCountInString(printable(l.Subject))))
@@ -152,8 +130,8 @@ func (r *report) indent() int {
 	return widest + 6
 }
 
-func (p page) line(l line) {
-	mark := marks[l.Verdict]
+func (p page) line(l finding) {
+	mark := marks[l.Status]
 	subject := []rune(printable(l.Subject))
 	if len(subject) > p.indent-6 {
 		subject = append(subject[:p.indent-7], '…')
@@ -169,8 +147,8 @@ func (p page) line(l line) {
 		}
 		p.row(row)
 	}
-	if l.Verse != "" {
-		for _, row := range strings.Split(l.Verse, "\n") {
+	if l.Verbatim != "" {
+		for _, row := range strings.Split(l.Verbatim, "\n") {
 			fmt.Fprintf(p.w, "      %s\n", p.paint("36", row))
 		}
 	}
@@ -189,22 +167,22 @@ func (p page) line(l line) {
 const mostGood = 10
 
 // short is the report's lines without the good ones of a section that has too many for a screen.
-func (r *report) short() []line {
+func (r *Report) short() []finding {
 	goods := map[string]int{}
-	for _, l := range r.Lines {
-		if l.Verdict == good {
+	for _, l := range r.findings {
+		if l.Status == statusOK {
 			goods[l.Section]++
 		}
 	}
-	var shown []line
+	var shown []finding
 	told := map[string]bool{}
-	for _, l := range r.Lines {
+	for _, l := range r.findings {
 		switch n := goods[l.Section]; {
-		case l.Verdict != good || n <= mostGood:
+		case l.Status != statusOK || n <= mostGood:
 			shown = append(shown, l)
 		case !told[l.Section]:
 			told[l.Section] = true
-			shown = append(shown, line{Section: l.Section, Verdict: good, Subject: fmt.Sprintf("%d of them", n), Text: "are good; --output json names each"})
+			shown = append(shown, finding{Section: l.Section, Status: statusOK, Subject: fmt.Sprintf("%d of them", n), Text: "are good; --output json names each"})
 		}
 	}
 	return shown
@@ -212,7 +190,7 @@ func (r *report) short() []line {
 
 // heading tells where the sources of findings are, which the lines name without it.
 func heading(section string) string {
-	if section == sectionFindings {
+	if section == sectionNginx {
 		return section + " (sources: " + strings.TrimPrefix(nginxDocs, "https://") + ")"
 	}
 	return section

@@ -1,7 +1,8 @@
-package main
+package check
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log"
@@ -11,34 +12,12 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"syscall"
 	"testing"
-)
 
-func asNobody(t *testing.T, f func()) {
-	t.Helper()
-	done := make(chan error)
-	go func() {
-		runtime.LockOSThread() // and never unlocked: the thread is not used again
-		if os.Geteuid() == 0 {
-			const nobody, keep = 65534, ^uintptr(0)
-			_, _, e1 := syscall.RawSyscall(syscall.SYS_SETGROUPS, 0, 0, 0)
-			_, _, e2 := syscall.RawSyscall(syscall.SYS_SETRESGID, keep, nobody, keep)
-			_, _, e3 := syscall.RawSyscall(syscall.SYS_SETRESUID, keep, nobody, keep)
-			if e1|e2|e3 != 0 {
-				done <- fmt.Errorf("becoming nobody: %v %v %v", e1, e2, e3)
-				return
-			}
-		}
-		f()
-		done <- nil
-	}()
-	if err := <-done; err != nil {
-		t.Fatal(err)
-	}
-}
+	"github.com/fremisn/fremisn-exporter/cmd/fremisn-exporter/internal/settings"
+)
 
 func TestUnreadable(t *testing.T) {
 	top := filepath.Dir(t.TempDir()) // go's own folder for the test is closed to others
@@ -60,7 +39,7 @@ func TestUnreadable(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			dir := filepath.Join(top, strings.ReplaceAll(name, " ", "-"))
 			file := filepath.Join(dir, "access.log")
-			if err := errorsOf(os.Mkdir(dir, 0o755), os.WriteFile(file, nil, 0o644)); err != nil {
+			if err := errors.Join(os.Mkdir(dir, 0o755), os.WriteFile(file, nil, 0o644)); err != nil {
 				t.Fatal(err)
 			}
 			if os.Geteuid() != 0 && test.trouble != "" { // the files are this user's own: for an owner, its own bits alone count
@@ -71,11 +50,11 @@ func TestUnreadable(t *testing.T) {
 				}
 			}
 			if os.Geteuid() == 0 {
-				if err := errorsOf(os.Chown(file, 0, test.gid), os.Chown(dir, 0, test.gid)); err != nil {
+				if err := errors.Join(os.Chown(file, 0, test.gid), os.Chown(dir, 0, test.gid)); err != nil {
 					t.Fatal(err)
 				}
 			}
-			if err := errorsOf(os.Chmod(file, test.file), os.Chmod(dir, test.dir)); err != nil {
+			if err := errors.Join(os.Chmod(file, test.file), os.Chmod(dir, test.dir)); err != nil {
 				t.Fatal(err)
 			}
 			t.Cleanup(func() { os.Chmod(dir, 0o755) })
@@ -104,19 +83,19 @@ func TestCheckOfClosedConfiguration(t *testing.T) {
 	closed := filepath.Join(h.dir, "closed.conf")
 	h.write(t, filepath.Join(h.dir, "nginx.conf"), "events {}\ninclude closed.conf;\n")
 	h.write(t, closed, "")
-	if err := errorsOf(os.Chmod(top, 0o755), os.Chmod(h.dir, 0o755), os.Chmod(closed, 0)); err != nil {
+	if err := errors.Join(os.Chmod(top, 0o755), os.Chmod(h.dir, 0o755), os.Chmod(closed, 0)); err != nil {
 		t.Fatal(err)
 	}
 	for _, file := range []string{closed, filepath.Join(h.dir, "nginx.conf")} {
 		if err := os.Chmod(file, 0); err != nil {
 			t.Fatal(err)
 		}
-		var r report
+		var r Report
 		asNobody(t, func() {
-			_, err := load(&commandLine{configFile: h.config})
+			_, err := settings.Load(context.Background(), settings.Source{ConfigFile: h.config})
 			r.configErrors(err)
 		})
-		if l := r.Lines[0]; l.Verdict != wrong || !strings.Contains(strings.ToLower(l.Text), "permission denied") || !strings.HasPrefix(l.Remedy, "sudo ") || !strings.Contains(l.Remedy, file) {
+		if l := r.findings[0]; l.Status != statusFail || !strings.Contains(strings.ToLower(l.Text), "permission denied") || !strings.HasPrefix(l.Remedy, "sudo ") || !strings.Contains(l.Remedy, file) {
 			t.Errorf("%s: %+v", file, l)
 		}
 	}
@@ -125,19 +104,19 @@ func TestCheckOfClosedConfiguration(t *testing.T) {
 func TestStorageOfAnother(t *testing.T) {
 	top := filepath.Dir(t.TempDir())
 	closed := filepath.Join(top, "closed")
-	if err := errorsOf(os.Chmod(top, 0o755), os.Mkdir(closed, 0o555)); err != nil {
+	if err := errors.Join(os.Chmod(top, 0o755), os.Mkdir(closed, 0o555)); err != nil {
 		t.Fatal(err)
 	}
-	var l line
+	var l finding
 	asNobody(t, func() { l = checkStorage(filepath.Join(closed, "data")) })
-	if l.Verdict != wrong || !strings.Contains(l.Text, closed+" cannot be written by") || !strings.HasPrefix(l.Remedy, "sudo install -d -o ") {
+	if l.Status != statusFail || !strings.Contains(l.Text, closed+" cannot be written by") || !strings.HasPrefix(l.Remedy, "sudo install -d -o ") {
 		t.Errorf("%+v", l)
 	}
-	if l := checkStorage(""); l.Verdict != look {
+	if l := checkStorage(""); l.Status != statusWarn {
 		t.Errorf("no storage: %+v", l)
 	}
 	dir := t.TempDir()
-	if l := checkStorage(dir); l.Verdict != good || !strings.Contains(l.Text, "can be written") {
+	if l := checkStorage(dir); l.Status != statusOK || !strings.Contains(l.Text, "can be written") {
 		t.Errorf("a good one: %+v", l)
 	}
 	lock, err := os.Create(filepath.Join(dir, "lock"))
@@ -148,7 +127,7 @@ func TestStorageOfAnother(t *testing.T) {
 	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX); err != nil {
 		t.Fatal(err)
 	}
-	if l := checkStorage(dir); l.Verdict != good || !strings.Contains(l.Text, "is in use by an exporter that runs") {
+	if l := checkStorage(dir); l.Status != statusOK || !strings.Contains(l.Text, "is in use by an exporter that runs") {
 		t.Errorf("one that an exporter holds: %+v", l)
 	}
 }
@@ -169,16 +148,16 @@ func TestPorts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for address, want := range map[string]verdict{
-		stranger.Addr().String(): wrong,
-		":" + port:               wrong,
-		"127.0.0.99:" + port:     good,
-		strings.TrimPrefix(exporter.URL, "http://"): good,
-		freeAddress(t): good,
-		"9113":         wrong,
-		":0":           good,
+	for address, want := range map[string]status{
+		stranger.Addr().String(): statusFail,
+		":" + port:               statusFail,
+		"127.0.0.99:" + port:     statusOK,
+		strings.TrimPrefix(exporter.URL, "http://"): statusOK,
+		freeAddress(t): statusOK,
+		"9113":         statusFail,
+		":0":           statusOK,
 	} {
-		if l := checkPort(context.Background(), address, listeners(), false); l.Verdict != want {
+		if l := checkPort(context.Background(), address, listeners(), false); l.Status != want {
 			t.Errorf("%s: %+v", address, l)
 		}
 	}
@@ -190,8 +169,8 @@ func TestPortOfExporterBehindTLS(t *testing.T) {
 	server.StartTLS()
 	defer server.Close()
 	address := strings.TrimPrefix(server.URL, "https://")
-	for running, want := range map[bool]verdict{true: good, false: wrong} {
-		if l := checkPort(context.Background(), address, listeners(), running); l.Verdict != want {
+	for running, want := range map[bool]status{true: statusOK, false: statusFail} {
+		if l := checkPort(context.Background(), address, listeners(), running); l.Status != want {
 			t.Errorf("running %t: %+v", running, l)
 		}
 	}
@@ -199,11 +178,11 @@ func TestPortOfExporterBehindTLS(t *testing.T) {
 
 func TestWebConfig(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "web.yml")
-	for text, want := range map[string]verdict{"basic_auth_users: {}\n": good, "tls_server: {}\n": wrong} {
+	for text, want := range map[string]status{"basic_auth_users: {}\n": statusOK, "tls_server: {}\n": statusFail} {
 		if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
 			t.Fatal(err)
 		}
-		if l := checkWebConfig(file); l.Verdict != want {
+		if l := checkWebConfig(file); l.Status != want {
 			t.Errorf("%q: %+v", text, l)
 		}
 	}

@@ -1,4 +1,4 @@
-package main
+package check
 
 import (
 	"bytes"
@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/fremisn/fremisn-exporter/cmd/fremisn-exporter/internal/settings"
 	"github.com/fremisn/fremisn-exporter/collector"
 )
 
@@ -19,31 +20,31 @@ const (
 	sampleBytes = 4 << 20 // the most that is read of a log
 )
 
-func (r *report) checkLogs(l *loaded) {
+func (r *Report) checkLogs(s *settings.Settings) {
 	shown := map[string]bool{} // formats of which has been told what they lack
-	for _, log := range l.plan.AccessLogs {
-		r.checkLog(log, func(sample [][]byte, found *line) { judgeAccess(log, sample, found) })
+	for _, log := range s.Plan.AccessLogs {
+		r.checkLog(log, func(sample [][]byte, found *finding) { judgeAccess(log, sample, found) })
 		if !shown[log.Format] {
 			shown[log.Format] = true
 			r.checkFormat(log, len(shown) == 1)
 		}
 	}
-	for _, log := range l.plan.ErrorLogs {
+	for _, log := range s.Plan.ErrorLogs {
 		r.checkLog(log, judgeErrors)
 	}
-	for _, found := range leftOut(l, "access_log", "error_log") {
+	for _, found := range leftOut(s, "access_log", "error_log") {
 		found.Section = sectionLogs
 		r.add(found)
 	}
-	if len(l.plan.AccessLogs) == 0 {
-		r.add(line{Section: sectionLogs, Verdict: look, Subject: "access_log", Text: "none is followed: no nginx_access_…, nginx_upstream_…_duration_seconds",
+	if len(s.Plan.AccessLogs) == 0 {
+		r.add(finding{Section: sectionLogs, Status: statusWarn, Subject: "access_log", Text: "none is followed: no nginx_access_…, nginx_upstream_…_duration_seconds",
 			Remedy: "write access_log /var/log/nginx/access.log; in nginx.conf, or name the log in nginx.access_logs"})
 	}
 }
 
 // checkLog looks whether a log can be read and lets judge say what its last lines are worth.
-func (r *report) checkLog(log collector.LogPlan, judge func([][]byte, *line)) {
-	found := line{Section: sectionLogs, Verdict: good, Subject: log.Name, From: log.From}
+func (r *Report) checkLog(log collector.LogPlan, judge func([][]byte, *finding)) {
+	found := finding{Section: sectionLogs, Status: statusOK, Subject: log.Name, From: log.From}
 	defer func() { r.add(found) }()
 	if log.Syslog != "" {
 		found.Text = fmt.Sprintf("received at %s: what NGINX sends is seen when the exporter runs", log.Syslog)
@@ -53,7 +54,7 @@ func (r *report) checkLog(log collector.LogPlan, judge func([][]byte, *line)) {
 	found.Text = path
 	trouble, remedy := unreadable(path)
 	if trouble != "" {
-		found.Verdict, found.Text, found.Remedy = wrong, found.Text+" "+trouble, remedy
+		found.Status, found.Text, found.Remedy = statusFail, found.Text+" "+trouble, remedy
 		return
 	}
 	sample, written, err := lastLines(path)
@@ -64,11 +65,11 @@ func (r *report) checkLog(log collector.LogPlan, judge func([][]byte, *line)) {
 	}()
 	switch {
 	case errors.Is(err, os.ErrNotExist):
-		found.Verdict = look
+		found.Status = statusWarn
 		found.Text += " is not there yet; it is waited for and read from its beginning"
 		found.Remedy = "nothing to do if NGINX has not run yet; else correct the path"
 	case err != nil:
-		found.Verdict, found.Text = wrong, found.Text+" cannot be read: "+err.Error()
+		found.Status, found.Text = statusFail, found.Text+" cannot be read: "+err.Error()
 	case len(sample) == 0:
 		found.Text += " is readable and empty"
 	default:
@@ -122,10 +123,10 @@ func lastLines(path string) ([][]byte, time.Time, error) {
 }
 
 // judgeAccess tells how many of the lines fit the format, and where the first that does not goes wrong.
-func judgeAccess(log collector.LogPlan, sample [][]byte, found *line) {
+func judgeAccess(log collector.LogPlan, sample [][]byte, found *finding) {
 	format, err := collector.NewFormatCheck(log.Format, log.Escape)
 	if err != nil {
-		found.Verdict, found.Text = wrong, fmt.Sprintf("%s: %s", formatName(log), err)
+		found.Status, found.Text = statusFail, fmt.Sprintf("%s: %s", formatName(log), err)
 		return
 	}
 	fit := 0
@@ -146,11 +147,11 @@ func judgeAccess(log collector.LogPlan, sample [][]byte, found *line) {
 	if !errors.As(first, &at) {
 		return
 	}
-	found.Verdict = look
+	found.Status = statusWarn
 	if fit == 0 {
-		found.Verdict = wrong
+		found.Status = statusFail
 	}
-	found.Verse = pointAt(firstLine, at)
+	found.Verbatim = pointAt(firstLine, at)
 	found.Remedy = "such lines count as malformed. Older than a change of the log_format? Else give the one it is written in"
 }
 
@@ -212,7 +213,7 @@ func caret(text []byte, offset int) string {
 var errorLine = regexp.MustCompile(`^\d{4}/\d\d/\d\d \d\d:\d\d:\d\d \[[a-z]+\] \d+#\d+:`)
 
 // judgeErrors tells how many lines begin as NGINX begins entries: a few may not, for messages can hold newlines.
-func judgeErrors(sample [][]byte, found *line) {
+func judgeErrors(sample [][]byte, found *finding) {
 	entries := 0
 	for _, text := range sample {
 		if errorLine.Match(text) {
@@ -221,13 +222,13 @@ func judgeErrors(sample [][]byte, found *line) {
 	}
 	found.Text += ": " + share(entries, len(sample), "begins as entries do", "begin as entries do")
 	if entries == 0 {
-		found.Verdict = wrong
+		found.Status = statusFail
 		found.Remedy = "is this an error_log of NGINX? an entry begins with 2026/01/31 23:59:59 [error] 123#123:"
 	}
 }
 
 // checkFormat tells which metrics a log_format cannot give, and once for all the log_format that does.
-func (r *report) checkFormat(log collector.LogPlan, ready bool) {
+func (r *Report) checkFormat(log collector.LogPlan, ready bool) {
 	format, err := collector.NewFormatCheck(log.Format, log.Escape)
 	if err != nil {
 		return // said of the log
@@ -236,14 +237,14 @@ func (r *report) checkFormat(log collector.LogPlan, ready bool) {
 	if len(missing) == 0 {
 		return // said of the log
 	}
-	found := line{Section: sectionLogs, Verdict: look, Subject: log.Name, Missing: map[string]string{},
+	found := finding{Section: sectionLogs, Status: statusWarn, Subject: log.Name, Missing: map[string]string{},
 		Text:   fmt.Sprintf("%s cannot give %s: %s", formatName(log), count(len(missing), "metric"), byPrefix(missing)),
 		Remedy: "the log_format fremisn above gives all: access_log " + log.Path + " fremisn;"}
 	for _, m := range missing {
 		found.Missing[m.Metric] = m.Variable
 	}
 	if ready {
-		found.Verse = readyFormat()
+		found.Verbatim = ReadyFormat()
 		found.Remedy = "this log_format gives all; use it as access_log " + log.Path + " fremisn;"
 	}
 	r.add(found)
@@ -267,8 +268,8 @@ func byPrefix(missing []collector.MissingMetric) string {
 	return strings.Join(groups, "; ")
 }
 
-// readyFormat is the log_format that gives every metric, ready to be pasted into nginx.conf.
-func readyFormat() string {
+// ReadyFormat is the log_format that gives every metric, ready to be pasted into nginx.conf.
+func ReadyFormat() string {
 	const width = 70 // with quotes and the report's margin it fits a terminal of 80
 	var rows []string
 	row := ""

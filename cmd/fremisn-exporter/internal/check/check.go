@@ -1,0 +1,107 @@
+// Package check is the diagnosis: it looks at all that serve would need, changes nothing and listens nowhere, and says of
+// everything that does not work what would mend it.
+package check
+
+import (
+	toolkit "github.com/prometheus/exporter-toolkit/web"
+
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"time"
+
+	"github.com/fremisn/fremisn-exporter/cmd/fremisn-exporter/internal/settings"
+	"github.com/fremisn/fremisn-exporter/cmd/fremisn-exporter/strictyaml"
+	"github.com/fremisn/fremisn-exporter/collector/nginxconf"
+)
+
+// timeLimit bounds the whole of check: a page and a node that hang have their own, shorter times.
+const timeLimit = time.Minute
+
+// Options say what is checked.
+type Options struct {
+	Source        settings.Source
+	StoragePath   string              // where serve would keep its state; "" for nowhere
+	Web           *toolkit.FlagConfig // where serve would listen, and how
+	TimeoutOffset time.Duration       // as serve would take it off the time of a probe
+}
+
+// Run looks at everything. It takes a minute at the most.
+func Run(ctx context.Context, o Options) *Report {
+	ctx, cancel := context.WithTimeout(ctx, timeLimit)
+	defer cancel()
+	r := &Report{}
+	s, err := settings.Load(ctx, o.Source)
+	if err != nil {
+		r.configErrors(err)
+		if s = settings.WithoutNginxConf(o.Source); s != nil { // what the config file names itself can still be probed
+			r.checkNodes(ctx, s, o.TimeoutOffset)
+		}
+		r.checkSystem(ctx, o)
+		return r
+	}
+	r.checkConfig(s)
+	r.checkStatus(ctx, s)
+	r.checkLogs(s)
+	r.checkNodes(ctx, s, o.TimeoutOffset)
+	r.checkSystem(ctx, o)
+	if s.Nginx != nil {
+		r.folder = filepath.Dir(s.Nginx.Files[0]) + "/"
+		for _, f := range nginxFindings(s.Nginx) {
+			r.add(f)
+		}
+	}
+	return r
+}
+
+// configErrors is a line for every fault of the config file, or one for that of nginx.conf.
+func (r *Report) configErrors(err error) {
+	var faults strictyaml.Errors
+	if !errors.As(err, &faults) {
+		r.add(finding{Section: sectionConfig, Status: statusFail, Subject: "config", Text: err.Error(), Remedy: configRemedy(err)})
+		return
+	}
+	for _, fault := range faults {
+		r.add(finding{Section: sectionConfig, Status: statusFail, Subject: "config", Text: fault.Error()})
+	}
+	r.findings[len(r.findings)-1].Remedy = "nothing else can be checked before the config file is right"
+}
+
+func configRemedy(err error) string {
+	var fault *nginxconf.Error
+	switch {
+	case !errors.As(err, &fault):
+		return "nothing that depends on it can be checked before this is right"
+	case fault.Unreadable == "":
+		return "nginx -t tells the same; a forgotten ; is often on the line above. What nginx.conf names can be checked when this is right"
+	}
+	if _, remedy := unreadable(fault.Unreadable); remedy != "" {
+		return remedy
+	}
+	return "correct the path; what nginx.conf names can be checked when this is right"
+}
+
+func (r *Report) checkConfig(s *settings.Settings) {
+	if s.Source.ConfigFile == "" {
+		r.add(finding{Section: sectionConfig, Status: statusOK, Subject: "config", Text: "no config file given: all is taken from nginx.conf"})
+	} else {
+		r.add(finding{Section: sectionConfig, Status: statusOK, Subject: "config", Text: fmt.Sprintf("%s: %s, %s",
+			s.Source.ConfigFile, count(len(s.Nodes), "node"), count(len(s.Probe.Probes), "probe"))})
+	}
+	if s.Nginx == nil {
+		r.add(finding{Section: sectionConfig, Status: statusWarn, Subject: "nginx.conf", Text: "not read, so upstreams and log formats have no names",
+			Remedy: "give nginx.config: " + settings.DefaultNginxConf})
+		return
+	}
+	text := fmt.Sprintf("%s: %s, %s, %s", s.Nginx.Path, count(len(s.Nginx.Files), "file"),
+		count(len(s.Nginx.Upstreams), "upstream"), count(len(s.Nginx.LogFormats), "log format"))
+	r.add(finding{Section: sectionConfig, Status: statusOK, Subject: "nginx.conf", Text: text})
+}
+
+func count(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}

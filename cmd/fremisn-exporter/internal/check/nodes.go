@@ -1,0 +1,107 @@
+package check
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/go-kit/log"
+
+	"github.com/fremisn/fremisn-exporter/cmd/fremisn-exporter/internal/settings"
+	"github.com/fremisn/fremisn-exporter/probe"
+	"github.com/fremisn/fremisn-exporter/probe/mask"
+)
+
+// probesAtOnce is how many probes run side by side.
+const probesAtOnce = 8
+
+// checkNodes probes every target once.
+func (r *Report) checkNodes(ctx context.Context, s *settings.Settings, offset time.Duration) {
+	service, err := probe.New(probe.Options{Config: s.Probe, Nodes: s.NodeNames(), Logger: log.NewNopLogger(), TimeoutOffset: offset})
+	if err != nil {
+		r.add(finding{Section: sectionNodes, Status: statusFail, Subject: "probes", Text: err.Error(), Remedy: "correct modules: and probes: in the config file"})
+		return
+	}
+	var lines []*finding
+	var running sync.WaitGroup
+	slots := make(chan struct{}, probesAtOnce)
+	probed := map[string]bool{}
+	for _, schedule := range s.Probe.Probes {
+		for _, target := range schedule.Targets {
+			node := s.NodeNames()[probe.Address(target)]
+			probed[probe.Address(target)] = true
+			found := &finding{Section: sectionNodes, Subject: node, From: s.Source.ConfigFile}
+			if at, fromNginx := s.Found[target]; fromNginx {
+				found.From = at.String()
+			}
+			if node == "" {
+				found.Subject = schedule.Name
+			}
+			lines = append(lines, found)
+			running.Go(func() {
+				slots <- struct{}{}
+				defer func() { <-slots }()
+				found.probe(ctx, service, schedule.Module, target, s.Source.ConfigFile)
+			})
+		}
+	}
+	for _, n := range s.Nodes {
+		if !probed[n.Address] {
+			found := &finding{Section: sectionNodes, Subject: n.Name, From: s.Source.ConfigFile}
+			lines = append(lines, found)
+			running.Go(func() { found.probeUnprobed(ctx, n.Address) })
+		}
+	}
+	running.Wait()
+	for _, found := range lines {
+		r.add(*found)
+	}
+	if len(lines) == 0 && len(s.Nodes) == 0 {
+		r.add(finding{Section: sectionNodes, Status: statusWarn, Subject: "probes", Text: "nothing is probed: there are no probes: and no upstream in nginx.conf", Remedy: "give probes: in the config file, as in compose/probes.yml"})
+	}
+}
+
+// probeUnprobed asks a node that no probe names as one would be asked that nginx.conf names.
+func (found *finding) probeUnprobed(ctx context.Context, address string) {
+	if strings.HasPrefix(address, "unix:") {
+		found.Status, found.Text = statusWarn, address+" is a socket, which no HTTP probe reaches"
+		return
+	}
+	service, err := probe.New(probe.Options{
+		Config: probe.Config{Modules: map[string]probe.Module{settings.UpstreamModule: probe.DefaultModule()}}, Logger: log.NewNopLogger(),
+	})
+	if err != nil {
+		found.Status, found.Text = statusFail, err.Error()
+		return
+	}
+	found.probe(ctx, service, settings.UpstreamModule, "http://"+address+"/", "")
+	found.Text += "; no probe names it"
+	found.Remedy = "name it among the targets of a probe"
+	if found.Status == statusOK {
+		found.Status = statusWarn
+	}
+}
+
+func (found *finding) probe(ctx context.Context, service *probe.Service, module, target, file string) {
+	shown := mask.URL(target)
+	result, err := service.Once(ctx, module, target)
+	switch {
+	case err != nil:
+		found.Status, found.Text = statusFail, shown+": "+err.Error()
+	case !result.Success:
+		found.Status, found.Text = statusFail, fmt.Sprintf("%s: %s (%s)", shown, result.Sentence, result.Reason)
+		config := ""
+		if file != "" {
+			config = "--config " + file + " "
+		}
+		found.Remedy = fmt.Sprintf("see every phase: %s probe %s%s %s", "fremisn-exporter", config, module, shown)
+	default:
+		found.Status, found.Text = statusOK, fmt.Sprintf("%s: %s in %s", shown, module, inMilliseconds(result.Duration))
+	}
+}
+
+func inMilliseconds(d time.Duration) string {
+	return fmt.Sprintf("%.2f ms", float64(d.Microseconds())/1000)
+}

@@ -1,0 +1,66 @@
+package check
+
+import (
+	"context"
+	"errors"
+	"os"
+	"slices"
+	"strings"
+	"syscall"
+
+	"github.com/fremisn/fremisn-exporter/cmd/fremisn-exporter/internal/settings"
+	"github.com/fremisn/fremisn-exporter/collector"
+	"github.com/fremisn/fremisn-exporter/probe/mask"
+)
+
+func (r *Report) checkStatus(ctx context.Context, s *settings.Settings) {
+	left := leftOut(s, "stub_status")
+	for _, found := range left {
+		found.Section = sectionStatus
+		r.add(found)
+	}
+	if len(s.Plan.Status)+len(left) == 0 {
+		r.add(finding{Section: sectionStatus, Status: statusWarn, Subject: "stub_status", Text: "no page named or found: no nginx_up, nginx_connections_…",
+			Remedy: "add to nginx.conf: server { listen 127.0.0.1:8080; location = /nginx_status { stub_status; access_log off; allow 127.0.0.1; deny all; } }"})
+	}
+	for _, page := range s.Plan.Status {
+		found := finding{Section: sectionStatus, Status: statusOK, Subject: "stub_status", From: page.From}
+		url := mask.URL(page.URL)
+		text, err := collector.CheckStatus(ctx, page.StatusConfig)
+		found.Text = url + ": " + text
+		if err != nil {
+			found.Status, found.Text = statusFail, url+": "+err.Error()
+			found.Remedy = "the location must have stub_status and allow this host; see for yourself: curl -i " + curlOf(url, page.Host)
+			if errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, os.ErrNotExist) {
+				found.Text = url + ": nothing listens there"
+				found.Remedy = "is NGINX running, and with this configuration? systemctl status nginx; nginx -t; from another host or container, name a URL in nginx.status"
+			}
+		}
+		r.add(found)
+	}
+}
+
+// curlOf is a page's address as curl takes it.
+func curlOf(url, host string) string {
+	header := ""
+	if host != "" {
+		header = "-H 'Host: " + host + "' "
+	}
+	rest, isSocket := strings.CutPrefix(url, "unix:")
+	if !isSocket {
+		return header + url
+	}
+	socket, path, _ := strings.Cut(rest, ":")
+	return header + "--unix-socket " + socket + " http://localhost" + path
+}
+
+// leftOut is a line for everything of one directive that nginx.conf has and that cannot be observed.
+func leftOut(s *settings.Settings, directives ...string) []finding {
+	var lines []finding
+	for _, i := range s.Plan.Ignored {
+		if slices.Contains(directives, i.Directive) {
+			lines = append(lines, finding{Status: statusWarn, Subject: i.Directive, Text: "not followed: " + i.Text, Remedy: i.Remedy, From: i.Pos.String()})
+		}
+	}
+	return lines
+}

@@ -1,0 +1,226 @@
+// Package settings reads what the exporter is told to do: the config file and the nginx.conf that it names, or
+// nginx.conf alone. Everything that serve, check and probe know of them is in [Settings], which never changes once it
+// has been read.
+package settings
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/fremisn/fremisn-exporter/cmd/fremisn-exporter/strictyaml"
+	"github.com/fremisn/fremisn-exporter/collector"
+	"github.com/fremisn/fremisn-exporter/collector/nginxconf"
+	"github.com/fremisn/fremisn-exporter/probe"
+	"github.com/fremisn/fremisn-exporter/probe/mask"
+)
+
+// DefaultNginxConf is read where no config file is given.
+const DefaultNginxConf = "/etc/nginx/nginx.conf"
+
+// maxConfig bounds a config file, bytes.
+const maxConfig = 1 << 20
+
+// A Source says where settings are read from.
+type Source struct {
+	ConfigFile string // "" for nginx.conf alone
+	NginxConf  string // read where there is no config file
+}
+
+// A fileConfig is the config file; each section belongs to the package that acts on it.
+type fileConfig struct {
+	Nginx collector.Config `yaml:"nginx"`
+	Nodes []collector.Node `yaml:"nodes"`
+	Probe probe.Config     `yaml:",inline"`
+}
+
+// Validate checks the sections against each other.
+func (c *fileConfig) Validate() error { return collector.ValidateNodes(c.Nodes) }
+
+// Settings are a config file with the nginx.conf that it names, both read and checked.
+type Settings struct {
+	Source Source
+	Text   []byte            // of the config file; nil where there is none
+	Nginx  *nginxconf.Config // nil where none is read
+	Plan   *collector.Plan
+	Probe  probe.Config
+	Found  map[string]nginxconf.Pos // targets that nginx.conf names, by where it does
+	Nodes  []collector.Node
+}
+
+// Load reads the config file, or without one what nginx.conf says, and looks up the servers that have names. Its errors
+// are for the user: they name file, line, key and remedy.
+func Load(ctx context.Context, from Source) (*Settings, error) {
+	text, err := readConfig(from.ConfigFile)
+	if err != nil {
+		return nil, err
+	}
+	return interpret(ctx, from, text)
+}
+
+// Reread returns the settings of the same config file's text with nginx.conf read anew. The file itself is not read:
+// somebody may be in the middle of changing it.
+func (s *Settings) Reread(ctx context.Context) (*Settings, error) {
+	return interpret(ctx, s.Source, s.Text)
+}
+
+// Resolved returns settings in which servers that had no address have one, nil where there are none.
+func (s *Settings) Resolved(ctx context.Context) *Settings {
+	if !s.Plan.Unresolved() {
+		return nil
+	}
+	resolved, plan := *s, *s.Plan
+	if resolved.Plan = &plan; !plan.Resolve(ctx) {
+		return nil
+	}
+	return &resolved
+}
+
+// ConfigFileChanged reports whether the config file holds another text than these settings, or cannot be read.
+func (s *Settings) ConfigFileChanged() bool {
+	text, err := readConfig(s.Source.ConfigFile)
+	return err != nil || !bytes.Equal(text, s.Text)
+}
+
+// NodeNames returns the nodes' names by their addresses.
+func (s *Settings) NodeNames() map[string]string {
+	names := map[string]string{}
+	for _, n := range s.Nodes {
+		names[n.Address] = n.Name
+	}
+	return names
+}
+
+func readConfig(file string) ([]byte, error) {
+	if file == "" {
+		return nil, nil
+	}
+	info, err := os.Stat(file)
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		return nil, fmt.Errorf("%s: there is no such file; correct --config", file)
+	case err == nil && info.IsDir():
+		return nil, fmt.Errorf("%s: this is a folder; --config takes a file", file)
+	case err == nil && !info.Mode().IsRegular():
+		return nil, fmt.Errorf("%s: this is no regular file (%s); --config takes a file that a reload can read again",
+			file, info.Mode().Type())
+	case err == nil && info.Size() > maxConfig:
+		return nil, fmt.Errorf("%s: the file has more than %d MiB; is it the right one?", file, maxConfig>>20)
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return nil, fmt.Errorf("%s: cannot be read: %w", file, errors.Unwrap(err))
+	}
+	return text, nil
+}
+
+func interpret(ctx context.Context, from Source, text []byte) (*Settings, error) {
+	if from.ConfigFile == "" {
+		return interpretNginxConf(ctx, from)
+	}
+	s, config, document, err := decode(from, text)
+	if err != nil {
+		return nil, err
+	}
+	if s.Nginx, err = loadNginxConf(from.ConfigFile, config.Nginx.NginxConf, document); err != nil {
+		return nil, err
+	}
+	if s.Plan, err = collector.NewPlan(from.ConfigFile, config.Nginx, config.Nodes, s.Nginx); err != nil {
+		return nil, document.Place(err)
+	}
+	s.Plan.Resolve(ctx)
+	if s.Probe.Probes == nil && s.Nginx != nil {
+		s.probeUpstreams()
+	}
+	return s, nil
+}
+
+// decode reads the config file's text alone.
+func decode(from Source, text []byte) (*Settings, *fileConfig, *strictyaml.Document, error) {
+	var config fileConfig
+	document, err := strictyaml.Decode(from.ConfigFile, text, &config)
+	if err != nil {
+		return nil, nil, nil, maskErrors(err)
+	}
+	return &Settings{Source: from, Text: text, Probe: config.Probe, Nodes: config.Nodes}, &config, document, nil
+}
+
+// maskErrors hides secrets that faults in a file repeat: they are logged, too.
+func maskErrors(err error) error {
+	var faults strictyaml.Errors
+	if errors.As(err, &faults) {
+		for _, fault := range faults {
+			fault.Msg = mask.ConfigError(fault.Path, fault.Msg)
+		}
+	}
+	return err
+}
+
+// loadNginxConf reads the nginx.conf that the config file names, nil where it names none. A relative path begins in the
+// config file's folder.
+func loadNginxConf(file, path string, document *strictyaml.Document) (*nginxconf.Config, error) {
+	if path == "" {
+		return nil, nil
+	}
+	if !filepath.IsAbs(path) {
+		path = filepath.Join(filepath.Dir(file), path)
+	}
+	conf, err := nginxconf.Load(path)
+	if err == nil {
+		return conf, nil
+	}
+	message := err.Error()
+	if errors.Is(err, os.ErrNotExist) {
+		message = path + ": there is no such file; correct the path, or remove the key to read no nginx.conf"
+	}
+	fault := document.Fault("nginx.config", message)
+	fault.Err = err
+	return nil, fault
+}
+
+// interpretNginxConf returns the settings of a host with NGINX and nothing else said.
+func interpretNginxConf(ctx context.Context, from Source) (*Settings, error) {
+	conf, err := nginxconf.Load(from.NginxConf)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, fmt.Errorf("there is no %s, and no config file is given; name one with --config, "+
+			"or NGINX's with --nginx.config", from.NginxConf)
+	}
+	if err != nil {
+		return nil, err
+	}
+	plan, err := collector.NewPlan("", collector.Config{}, nil, conf)
+	if err != nil {
+		return nil, err
+	}
+	plan.Resolve(ctx)
+	s := &Settings{Source: from, Nginx: conf, Plan: plan}
+	s.probeUpstreams()
+	return s, nil
+}
+
+// WithoutNginxConf returns a config file's probes and nodes alone, nil where they cannot be had: what can be told while
+// nginx.conf is broken.
+func WithoutNginxConf(from Source) *Settings {
+	text, err := readConfig(from.ConfigFile)
+	if err != nil || text == nil {
+		return nil
+	}
+	s, _, _, err := decode(from, text)
+	if err != nil {
+		return nil
+	}
+	if s.Probe.Probes == nil {
+		var targets []string
+		for _, n := range s.Nodes {
+			if !strings.HasPrefix(n.Address, "unix:") {
+				targets = append(targets, "http://"+n.Address+"/")
+			}
+		}
+		s.probeAlive(targets)
+	}
+	return s
+}

@@ -1,0 +1,38 @@
+// Package terminal tells what a person sees of what the program prints.
+package terminal
+
+import (
+	"io"
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	defaultWidth = 80
+	minWidth     = 60
+	maxWidth     = 140
+)
+
+// Width returns how many columns w has, from 60 to 140, and 80 where it is no terminal.
+func Width(w io.Writer) int {
+	file, ok := w.(*os.File)
+	if !ok {
+		return defaultWidth
+	}
+	size, err := unix.IoctlGetWinsize(int(file.Fd()), unix.TIOCGWINSZ)
+	if err != nil || size.Col == 0 {
+		return defaultWidth
+	}
+	return max(minWidth, min(int(size.Col), maxWidth))
+}
+
+// HasColours reports whether w is a terminal that takes colours, and whose user has not said that they are unwanted.
+func HasColours(w io.Writer) bool {
+	file, ok := w.(*os.File)
+	if !ok || os.Getenv("NO_COLOR") != "" || os.Getenv("TERM") == "dumb" {
+		return false
+	}
+	_, err := unix.IoctlGetTermios(int(file.Fd()), unix.TCGETS)
+	return err == nil
+}
