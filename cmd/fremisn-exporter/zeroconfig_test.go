@@ -253,7 +253,7 @@ func TestNothingIsConfigured(t *testing.T) {
 			t.Errorf("%s is not told to be %s", server, state)
 		}
 	}
-	if got := gauge(families, "nginx_upstream_server_max_conns", "server", address1); got != 7 {
+	if got := gauge(families, "nginx_upstream_server_max_conns", "upstream", "fremisn_backend", "server", address1); got != 7 {
 		t.Errorf("max_conns %g", got)
 	}
 }

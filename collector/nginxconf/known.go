@@ -13,6 +13,10 @@ const (
 	inServerIf
 	inLocationIf
 	inLimitExcept
+	inEvents
+	inStream
+	inStreamUpstream
+	inStreamServer
 
 	inHTTPServerLocation = inHTTP | inServer | inLocation
 )
@@ -30,46 +34,46 @@ func uses(name string) []use {
 	switch name {
 	case "worker_processes":
 		return []use{{inMain, 1, 1, false}}
-	case "events", "http":
+	case "worker_connections":
+		return []use{{inEvents, 1, 1, false}}
+	case "events", "http", "stream":
 		return []use{{inMain, 0, 0, true}}
 	case "error_log":
-		return []use{{inMain | inHTTPServerLocation, 1, -1, false}}
+		return []use{{inMain | inHTTPServerLocation | inStream | inStreamServer, 1, -1, false}}
 	case "access_log":
-		return []use{{inHTTPServerLocation | inLocationIf | inLimitExcept, 1, -1, false}}
+		return []use{{inHTTPServerLocation | inLocationIf | inLimitExcept | inStream | inStreamServer, 1, -1, false}}
 	case "log_format":
-		return []use{{inHTTP, 2, -1, false}}
+		return []use{{inHTTP | inStream, 2, -1, false}}
 	case "limit_req_zone":
-		return []use{{inHTTP, 3, 4, false}}
+		return []use{{inHTTP, 3, -1, false}} // Tengine's has several keys
 	case "limit_conn_zone":
 		return []use{{inHTTP, 2, 2, false}}
 	case "limit_req":
-		return []use{{inHTTPServerLocation, 1, 3, false}}
+		return []use{{inHTTPServerLocation, 1, -1, false}}
 	case "limit_conn":
-		return []use{{inHTTPServerLocation, 2, 2, false}}
-	case "limit_req_status", "limit_conn_status", "proxy_http_version", "satisfy":
+		return []use{{inHTTPServerLocation | inStream | inStreamServer, 2, 2, false}}
+	case "limit_req_status", "limit_conn_status", "limit_req_dry_run", "limit_conn_dry_run", "proxy_http_version", "satisfy", "log_subrequest":
 		return []use{{inHTTPServerLocation, 1, 1, false}}
 	case "proxy_set_header":
 		return []use{{inHTTPServerLocation, 2, 2, false}}
-	case "proxy_next_upstream":
-		return []use{{inHTTPServerLocation, 1, -1, false}}
 	case "allow", "deny", "auth_basic":
 		return []use{{inHTTPServerLocation | inLimitExcept, 1, 1, false}}
 	case "internal":
 		return []use{{inLocation, 0, 0, false}}
 	case "proxy_pass":
-		return []use{{inLocation | inLocationIf | inLimitExcept, 1, 1, false}}
+		return []use{{inLocation | inLocationIf | inLimitExcept | inStreamServer, 1, 1, false}}
 	case "stub_status":
 		return []use{{inServer | inLocation, 0, 1, false}}
 	case "upstream":
-		return []use{{inHTTP, 1, 1, true}}
+		return []use{{inHTTP | inStream, 1, 1, true}}
 	case "server":
-		return []use{{inHTTP, 0, 0, true}, {inUpstream, 1, -1, false}}
+		return []use{{inHTTP | inStream, 0, 0, true}, {inUpstream | inStreamUpstream, 1, -1, false}}
 	case "zone":
-		return []use{{inUpstream, 1, 2, false}}
+		return []use{{inUpstream | inStreamUpstream, 1, 2, false}}
 	case "keepalive":
-		return []use{{inUpstream, 1, 1, false}}
+		return []use{{inUpstream, 1, 2, false}}
 	case "listen", "server_name":
-		return []use{{inServer, 1, -1, false}}
+		return []use{{inServer | inStreamServer, 1, -1, false}}
 	case "map", "split_clients":
 		return []use{{inHTTP, 2, 2, true}}
 	case "geo":
@@ -85,6 +89,23 @@ func uses(name string) []use {
 	case "limit_except":
 		return []use{{inLocation, 1, -1, true}}
 	}
+	return usesOfPass(name)
+}
+
+// usesOfPass are those of grpc_pass, proxy_read_timeout and their like.
+func usesOfPass(directive string) []use {
+	m, name, ok := passSetting(directive)
+	switch {
+	case !ok:
+	case name == "pass" && m != byProxy:
+		return []use{{inLocation | inLocationIf, 1, 1, false}}
+	case name == "next_upstream":
+		return []use{{inHTTPServerLocation | inStream | inStreamServer, 1, -1, false}}
+	case name == "next_upstream_tries", name == "next_upstream_timeout", name == "connect_timeout":
+		return []use{{inHTTPServerLocation | inStream | inStreamServer, 1, 1, false}}
+	case name == "send_timeout", name == "read_timeout", name == "keep_conn" && m == byFastCGI:
+		return []use{{inHTTPServerLocation, 1, 1, false}}
+	}
 	return nil
 }
 
@@ -93,6 +114,14 @@ func (c place) within(name string) place {
 	switch {
 	case c == inMain && name == "http":
 		return inHTTP
+	case c == inMain && name == "events":
+		return inEvents
+	case c == inMain && name == "stream":
+		return inStream
+	case c == inStream && name == "upstream":
+		return inStreamUpstream
+	case c == inStream && name == "server":
+		return inStreamServer
 	case c == inHTTP && name == "upstream":
 		return inUpstream
 	case c == inHTTP && name == "server":
@@ -125,6 +154,9 @@ func (c place) misplaced(d *directive) error {
 			return errorAt(d, `directive %q has no opening "{"`, d.name)
 		}
 		return d.wants(u.least, u.most)
+	}
+	if c&(inEvents|inStream|inStreamUpstream|inStreamServer) != 0 {
+		return nil // of which not all is known
 	}
 	return errorAt(d, "%q directive is not allowed here", d.name)
 }

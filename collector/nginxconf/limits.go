@@ -44,6 +44,7 @@ func (r *reading) limitReqZone(d *directive) error {
 		n = 1
 	}
 	r.zones[name] = float64(n) / unit
+	r.config.LimitZones = append(r.config.LimitZones, LimitZone{d.Pos, name, valid(d.args[0]), r.zones[name]})
 	return nil
 }
 
@@ -53,7 +54,7 @@ func (r *reading) limitReq(d *directive, s scope) (LimitReq, error) {
 	if !known {
 		return LimitReq{}, errorAt(d, "zero size shared memory zone %q", zone)
 	}
-	l := LimitReq{Pos: d.Pos, Zone: zone, Rate: rate, Status: s.limitReqStatus}
+	l := LimitReq{Pos: d.Pos, Zone: zone, Rate: rate, Status: s.limitReqStatus, DryRun: s.limitReqDryRun}
 	var err error
 	if l.Burst, err = d.number("burst"); err != nil {
 		return l, err
@@ -85,6 +86,8 @@ func (r *reading) limitConn(d *directive, s scope) error {
 	if err != nil || n <= 0 {
 		return errorAt(d, "invalid number of connections %q", d.args[1])
 	}
-	r.config.LimitConns = append(r.config.LimitConns, LimitConn{Pos: d.Pos, Zone: valid(d.args[0]), Limit: n, Status: s.limitConnStatus})
+	r.config.LimitConns = append(r.config.LimitConns, LimitConn{
+		Pos: d.Pos, Zone: valid(d.args[0]), Limit: n, Status: s.limitConnStatus, DryRun: s.limitConnDryRun,
+	})
 	return nil
 }

@@ -40,8 +40,9 @@ func newParser(absolute string) *parser {
 func (p *parser) interpret(directives []*directive, absolute, path string) (*Config, error) {
 	r := &reading{config: &Config{
 		Path: path, Files: p.files, Workers: "1",
-		LogFormats:     map[string]LogFormat{"combined": {Name: "combined", Format: combinedFormat, Escape: "default"}},
-		LimitReqStatus: defaultLimitStatus, LimitConnStatus: defaultLimitStatus,
+		WorkerConnections: 512,
+		LogFormats:        map[string]LogFormat{"combined": {Name: "combined", Format: combinedFormat, Escape: "default"}},
+		LimitReqStatus:    defaultLimitStatus, LimitConnStatus: defaultLimitStatus,
 	}, paths: pathsFor(absolute)}
 	if err := r.main(directives); err != nil {
 		return nil, err

@@ -136,7 +136,7 @@ func TestFilesAreThoseOfNGINX(t *testing.T) {
 			for name, n := range map[string]int{
 				"log_format":  len(c.LogFormats) - 1,
 				"stub_status": len(c.StatusPages),
-				"proxy_pass":  len(c.Proxies),
+				"proxy_pass":  passes(c),
 				"limit_req":   len(c.LimitReqs),
 				"limit_conn":  len(c.LimitConns),
 				"keepalive":   keepalives(c),
@@ -161,10 +161,22 @@ func keepalives(c *Config) int {
 	return n
 }
 
+func passes(c *Config) int {
+	n := 0
+	for _, p := range c.Proxies {
+		if p.Directive == "proxy_pass" {
+			n++
+		}
+	}
+	return n
+}
+
 func servers(c *Config) int {
 	n := 0
 	for _, u := range c.Upstreams {
-		n += len(u.Servers)
+		if !u.Implicit {
+			n += len(u.Servers)
+		}
 	}
 	return n
 }

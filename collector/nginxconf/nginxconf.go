@@ -12,6 +12,7 @@ package nginxconf
 
 import (
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -48,20 +49,43 @@ type Config struct {
 
 	LogFormats  map[string]LogFormat // by name; "combined" is always there
 	AccessLogs  []AccessLog          // in order of appearance, one for each (path or syslog target, format)
-	ErrorLogs   []ErrorLog
-	Upstreams   []Upstream // of http; stream upstreams are left out
+	LogSets     []LogSet             // in order of appearance
+	ErrorLogs   []ErrorLog           // in order of appearance, one for each path or syslog target
+	Upstreams   []Upstream           // of http, those that only a *_pass names last; those of stream are left out
+	LimitZones  []LimitZone
 	LimitReqs   []LimitReq
 	LimitConns  []LimitConn
 	StatusPages []StatusPage
 	Proxies     []Proxy
+	ServerNames []ServerName // in order of appearance, each once
 
-	Workers string // worker_processes, "1" where unset
+	Stream Stream
+
+	Workers           string // worker_processes, "1" where unset
+	WorkersAt         Pos    // its Line is 0 where unset
+	WorkerConnections int    // 512 where unset
+	ConnectionsAt     Pos    // its Line is 0 where unset
 
 	LimitReqStatus  int // of the http level, 503 where unset
 	LimitConnStatus int
 
+	Notes []Note // what has been passed over
+
 	globs []string // the patterns of includes
 	stamp string   // names, sizes and times of all files, and what the patterns matched, before they were read
+}
+
+// A Note is about what an nginx.conf has and this package does not know: it may be of another build of NGINX.
+type Note struct {
+	Pos
+	Text string
+}
+
+// A Stream is what nginx.conf says of stream{}.
+type Stream struct {
+	LogFormats map[string]LogFormat
+	AccessLogs []AccessLog
+	Upstreams  []Upstream
 }
 
 // A LogFormat is one log_format directive.
@@ -75,12 +99,22 @@ type LogFormat struct {
 // An AccessLog is one access_log directive that is not off.
 type AccessLog struct {
 	Pos
-	Path      string // absolute; "" for syslog. May hold variables: then it is only reported
-	Syslog    string // "server=…" parameters as written, "" for a file
-	Format    string // name of a log_format
-	Buffered  bool
-	Gzip      bool
-	Condition string // if=
+	Level       string // the block it stands in: http, server, location, if or limit_except; stream
+	Path        string // absolute; "" for syslog. May hold variables: then it is only reported
+	Syslog      string // "server=…" parameters as written, "" for a file
+	Format      string // name of a log_format
+	Buffered    bool
+	Gzip        bool
+	Condition   string // if=
+	Unwritten   bool   // http's, where every server has access_log directives of its own
+	Subrequests bool   // log_subrequest is on where the log is in force
+}
+
+// A LogSet is the access logs of one block, where it has any of its own: each request that is answered there is
+// written to all of them. What nobody inherits is none.
+type LogSet struct {
+	Level string // as of AccessLog
+	Logs  []AccessLog
 }
 
 // An ErrorLog is one error_log directive.
@@ -89,16 +123,23 @@ type ErrorLog struct {
 	Path   string // absolute; "stderr" and "memory:…" as written; "" for syslog
 	Syslog string
 	Level  string // error where unset
+	Twice  Pos    // an error_log of the same block for the same file, which has each entry twice then; else its Line is 0
 }
 
-// An Upstream is one upstream block of http.
+// An Upstream is one upstream block of http, or an address that a *_pass names without one.
 type Upstream struct {
 	Pos
-	Name      string
-	Servers   []Server
-	Zone      string // shared memory zone's name, "" without one: max_conns and failures then count per worker
-	Keepalive int    // idle connections kept per worker, 0 without keepalive
-	Method    string // least_conn, ip_hash, hash, random; "" is round robin
+	Name        string
+	Servers     []Server
+	Zone        string // shared memory zone's name, "" without one: max_conns and failures then count per worker
+	ZoneAt      Pos
+	Keepalive   int  // idle connections kept per worker, 0 without keepalive
+	Local       bool // keepalive … local
+	KeepaliveAt Pos  // its Line is 0 where unset
+	Method      string
+	MethodAt    Pos    // its Line is 0 for round_robin
+	Implicit    bool   // there is no block: a *_pass names the address
+	Protocol    string // as of Proxy, of the first *_pass that names the group; "" where none is seen to
 }
 
 // A Server is one server of an upstream.
@@ -111,6 +152,16 @@ type Server struct {
 	FailTimeout time.Duration
 	Backup      bool
 	Down        bool
+	Drain       bool
+	Resolve     bool
+}
+
+// A LimitZone is one limit_req_zone directive.
+type LimitZone struct {
+	Pos
+	Name string
+	Key  string
+	Rate float64 // requests a second
 }
 
 // A LimitReq is one limit_req directive with what its zone says.
@@ -121,6 +172,7 @@ type LimitReq struct {
 	Burst  int
 	Delay  int // -1: nodelay
 	Status int // limit_req_status in force there
+	DryRun bool
 }
 
 // A LimitConn is one limit_conn directive.
@@ -129,6 +181,7 @@ type LimitConn struct {
 	Zone   string
 	Limit  int
 	Status int
+	DryRun bool
 }
 
 // A StatusPage is one location with stub_status, as a URL that this host can ask.
@@ -139,13 +192,36 @@ type StatusPage struct {
 	Denied string // why this host cannot ask it: "does not let this host in; …"; "" where it can
 }
 
-// A Proxy is one proxy_pass of http, with what is in force there.
+// A Proxy is one proxy_pass of http, or a grpc_pass, fastcgi_pass and so on, with what is in force there.
 type Proxy struct {
 	Pos
-	Upstream     string     // the group that it names, "" where it names a host
-	HTTPVersion  string     // proxy_http_version, "" where unset
-	Connection   string     // what proxy_set_header gives Connection; "close" where unset
-	NextUpstream []string   // proxy_next_upstream, nil where unset
-	LimitReqs    []LimitReq // in force there
-	LogOff       Pos        // of the access_log off in force; its Line is 0 where requests are logged
+	Directive                                string        // proxy_pass
+	Protocol                                 string        // http, https, grpc, grpcs, fastcgi, uwsgi, suwsgi, scgi or memcached; "" where variables decide
+	Upstream                                 string        // the group, of an upstream block or of the address alone; "" where variables decide
+	HTTPVersion                              string        // proxy_http_version, "" where unset
+	Connection                               string        // what proxy_set_header gives Connection; "close" where unset
+	KeepConn                                 bool          // fastcgi_keep_conn
+	NextUpstream                             []string      // proxy_next_upstream, nil where unset
+	NextAt                                   Pos           // its Line is 0 where unset
+	NextTries                                int           // proxy_next_upstream_tries, 0: no bound
+	NextTriesAt                              Pos           // its Line is 0 where unset
+	NextTimeout                              time.Duration // 0: no bound
+	ConnectTimeout, SendTimeout, ReadTimeout time.Duration
+	LimitReqs                                []LimitReq // in force there
+	ErrorLogs                                []ErrorLog // in force there
+	LogOff                                   Pos        // of the access_log off in force; its Line is 0 where requests are logged
+}
+
+// RetriesOn reports whether proxy_next_upstream has the condition, "error" and "timeout" where it is unset.
+func (p Proxy) RetriesOn(condition string) bool {
+	if p.NextUpstream == nil {
+		return condition == "error" || condition == "timeout"
+	}
+	return slices.Contains(p.NextUpstream, condition)
+}
+
+// A ServerName is one name of a server_name directive, as written but in lower case.
+type ServerName struct {
+	Pos
+	Name string
 }

@@ -94,7 +94,7 @@ func summary(c *Config, dir string) string {
 
 func TestReading(t *testing.T) {
 	for tree, want := range map[string]string{
-		"good/mission": `upstream fremisn_backend "" "" keepalive 32 line 31
+		"good/mission": `upstream fremisn_backend "" "round_robin" keepalive 32 line 31
  192.168.100.231:4005 weight 1 max_conns 1 max_fails 1 10s backup false down false
  192.168.100.18:4008 weight 1 max_conns 1 max_fails 1 10s backup false down false
  192.168.100.17:4009 weight 1 max_conns 1 max_fails 1 10s backup false down false
@@ -104,7 +104,7 @@ error_log DIR/logs/error.log warn line 29
 status http://127.0.0.1:8080/nginx_status host "" line 98
 proxy "fremisn_backend" 1.1 "" [] limits 1 logged true line 73
 `,
-		"good/ingress": `upstream upstream_balancer "" "" keepalive 320 line 12
+		"good/ingress": `upstream upstream_balancer "" "round_robin" keepalive 320 line 12
  0.0.0.1:1234 weight 1 max_conns 0 max_fails 1 10s backup false down false
 access_log DIR/logs/access.log upstreaminfo buffered false gzip false if "$loggable" line 10
 error_log DIR/logs/error.log notice line 11
@@ -138,7 +138,7 @@ limit_conn conns 2 status 430
 error_log DIR/logs/error.log error line 0
 `,
 		"good/access-logs": `access_log DIR/logs/plain.log combined buffered false gzip false if "" line 4
-access_log DIR/logs/main.log main buffered true gzip false if "" line 5
+access_log DIR/logs/main.log main buffered false gzip false if "" line 9
 access_log server=127.0.0.1:5514,tag=web,nohostname main buffered false gzip false if "" line 6
 access_log DIR/logs/on.log main buffered false gzip false if "$host" line 7
 access_log DIR/logs/gz.log main buffered true gzip true if "" line 8
@@ -167,21 +167,25 @@ error_log DIR/logs/server-error.log error line 12
 access_log DIR/logs/dots.log combined buffered false gzip false if "" line 5
 error_log DIR/logs/relative-error.log warn line 1
 `,
-		"good/proxied-hosts": `upstream Nodes "nodes" "" keepalive 2 line 4
+		"good/proxied-hosts": `upstream Nodes "nodes" "round_robin" keepalive 2 line 4
  127.0.0.1:80 weight 1 max_conns 0 max_fails 1 10s backup false down false
  127.0.0.1:80 weight 1 max_conns 0 max_fails 1 10s backup false down false
  unix:/run/node.sock: weight 1 max_conns 0 max_fails 1 10s backup false down false
  localhost:4005 weight 2 max_conns 0 max_fails 1 10s backup false down false
+upstream 127.0.0.1:9000 "" "round_robin" keepalive 0 line 8
+ 127.0.0.1:9000 weight 1 max_conns 0 max_fails 1 10s backup false down false
+upstream unix:/run/other.sock "" "round_robin" keepalive 0 line 11
+ unix:/run/other.sock weight 1 max_conns 0 max_fails 1 10s backup false down false
 error_log DIR/logs/error.log error line 0
-proxy ""  "close" [] limits 0 logged false line 8
+proxy "127.0.0.1:9000"  "close" [] limits 0 logged false line 8
 proxy "Nodes"  "close" [] limits 0 logged false line 9
 proxy ""  "close" [] limits 0 logged false line 10
-proxy ""  "close" [] limits 0 logged false line 11
+proxy "unix:/run/other.sock"  "close" [] limits 0 logged false line 11
 proxy "Nodes"  "close" [] limits 0 logged false line 12
 proxy "Nodes"  "close" [] limits 0 logged false line 13
 proxy "Nodes"  "close" [] limits 0 logged false line 13
 `,
-		"good/one-line": `upstream u "" "" keepalive 0 line 1
+		"good/one-line": `upstream u "" "round_robin" keepalive 0 line 1
  127.0.0.1:1 weight 1 max_conns 0 max_fails 1 10s backup false down false
 error_log DIR/logs/error.log error line 0
 status http://127.0.0.1:8080/s host "" line 1
@@ -204,15 +208,17 @@ status http://127.0.0.1:8082/d host "" line 6
 status http://127.0.0.1:8080/a host "" line 4 but does not let this host in; add allow 127.0.0.1;
 status http://127.0.0.1:8080/b host "" line 4 but does not let this host in; add allow 127.0.0.1;
 `,
-		"good/nested-locations": `upstream nodes "" "" keepalive 4 line 4
+		"good/nested-locations": `upstream nodes "" "round_robin" keepalive 4 line 4
  127.0.0.1:1 weight 1 max_conns 0 max_fails 1 10s backup false down false
+upstream 127.0.0.1:99 "" "round_robin" keepalive 0 line 10
+ 127.0.0.1:99 weight 1 max_conns 0 max_fails 1 10s backup false down false
 error_log DIR/logs/error.log error line 0
 proxy "nodes" 1.1 "close" [error timeout non_idempotent] limits 0 logged false line 9
 proxy "nodes" 1.1 "" [] limits 0 logged false line 10
-proxy "" 1.1 "" [] limits 0 logged false line 10
+proxy "127.0.0.1:99" 1.1 "" [] limits 0 logged false line 10
 proxy "nodes" 1.1 "" [] limits 0 logged false line 11
 `,
-		"other/stream-ignored": `upstream web "" "" keepalive 0 line 8
+		"other/stream-ignored": `upstream web "" "round_robin" keepalive 0 line 8
  127.0.0.1:81 weight 1 max_conns 0 max_fails 1 10s backup false down false
 access_log DIR/logs/access.log combined buffered false gzip false if "" line 0
 error_log DIR/logs/error.log error line 0

@@ -8,95 +8,149 @@ import (
 	"time"
 )
 
+// methods are the directives that choose a group's method, and what it is called.
+func methods() map[string]string {
+	return map[string]string{
+		"least_conn": "least_conn", "ip_hash": "ip_hash", "hash": "hash", "random": "random", "least_time": "least_time",
+		"sticky": "sticky", "balancer_by_lua_block": "lua", "balancer_by_lua_file": "lua",
+	}
+}
+
+const roundRobin = "round_robin"
+
 func (r *reading) upstream(d *directive) error {
-	u := Upstream{Pos: d.Pos, Name: valid(d.args[0])}
+	u, err := r.group(d, ":80")
+	if err != nil {
+		return err
+	}
 	key := strings.ToLower(u.Name)
-	if r.groups[key] != "" {
+	if _, twice := r.groups[key]; twice {
 		return &Error{Pos: d.Pos, Msg: fmt.Sprintf("duplicate upstream %q", u.Name)}
 	}
-	r.groups[key] = u.Name
+	r.groups[key] = len(r.config.Upstreams)
+	r.config.Upstreams = append(r.config.Upstreams, u)
+	return nil
+}
+
+// group reads the block of an upstream. port is what a server without one has.
+func (r *reading) group(d *directive, port string) (Upstream, error) {
+	u := Upstream{Pos: d.Pos, Name: valid(d.args[0]), Method: roundRobin}
 	for _, inner := range d.block {
 		var err error
 		switch inner.name {
 		case "server":
 			var server Server
-			if server, err = readServer(inner); err == nil {
+			if server, err = r.server(inner, port); err == nil {
 				u.Servers = append(u.Servers, server)
 			}
 		case "zone":
-			u.Zone = valid(inner.args[0])
+			u.Zone, u.ZoneAt = valid(inner.args[0]), inner.Pos
 		case "keepalive":
-			if u.Keepalive, err = strconv.Atoi(inner.args[0]); err != nil || u.Keepalive <= 0 {
-				err = errorAt(inner, "invalid value %q in \"keepalive\" directive", inner.args[0])
-			}
-		case "least_conn", "ip_hash", "hash", "random":
-			u.Method = inner.name
+			err = r.keepalive(inner, &u)
+		default:
+			r.method(inner, &u)
 		}
 		if err != nil {
-			return err
+			return u, err
 		}
 	}
 	if len(u.Servers) == 0 {
-		return errorAt(d, "no servers are inside upstream")
+		r.note(d, "the group %s has no servers", u.Name)
 	}
-	r.config.Upstreams = append(r.config.Upstreams, u)
+	return u, nil
+}
+
+// method reads what may choose the group's method. sticky goes with another one, and is what decides for those who
+// come again.
+func (r *reading) method(d *directive, u *Upstream) {
+	method, known := methods()[d.name]
+	switch {
+	case known && u.Method != "sticky":
+		u.Method, u.MethodAt = method, d.Pos
+	case known, ofUpstream(d.name):
+	default:
+		r.note(d, "%s is no directive that this program knows in a group; it is passed over", d.name)
+	}
+}
+
+// ofUpstream reports whether a directive belongs in an upstream block of NGINX, and says nothing that is read.
+func ofUpstream(name string) bool {
+	switch name {
+	case "keepalive_requests", "keepalive_time", "keepalive_timeout", "ntlm", "queue", "resolver", "resolver_timeout", "state",
+		"sticky_cookie_insert":
+		return true
+	}
+	return false
+}
+
+func (r *reading) keepalive(d *directive, u *Upstream) error {
+	n, err := strconv.Atoi(d.args[0])
+	if err != nil || n < 0 {
+		return errorAt(d, "invalid value %q in \"keepalive\" directive", d.args[0])
+	}
+	u.Keepalive, u.KeepaliveAt = n, d.Pos
+	for _, arg := range d.args[1:] {
+		if arg == "local" {
+			u.Local = true
+		} else {
+			r.note(d, "keepalive has the parameter %s, which this program does not know; it is passed over", arg)
+		}
+	}
 	return nil
 }
 
 // valid is a name as a label's value can have it: NGINX takes any bytes.
 func valid(name string) string { return strings.ToValidUTF8(name, "\uFFFD") }
 
-func readServer(d *directive) (Server, error) {
-	s := Server{Pos: d.Pos, Address: withPort(valid(d.args[0])), Weight: 1, MaxFails: 1, FailTimeout: 10 * time.Second}
+// server reads a server of a group. A value that NGINX refuses is an error; a parameter that only other builds have is
+// none.
+func (r *reading) server(d *directive, port string) (Server, error) {
+	s := Server{Pos: d.Pos, Address: withPort(valid(d.args[0]), port), Weight: 1, MaxFails: 1, FailTimeout: 10 * time.Second}
 	for _, arg := range d.args[1:] {
-		name, value, _ := strings.Cut(arg, "=")
-		var err error
-		switch name {
-		case "weight":
-			if s.Weight, err = strconv.Atoi(value); s.Weight <= 0 {
-				err = strconv.ErrRange
-			}
-		case "max_conns":
-			s.MaxConns, err = strconv.Atoi(value)
-		case "max_fails":
-			s.MaxFails, err = strconv.Atoi(value)
-		case "fail_timeout":
-			s.FailTimeout, err = parseTime(value)
-		case "backup":
+		name, value, hasValue := strings.Cut(arg, "=")
+		good := true
+		switch {
+		case hasValue && name == "weight":
+			s.Weight, good = count(value)
+			good = good && s.Weight > 0
+		case hasValue && name == "max_conns":
+			s.MaxConns, good = count(value)
+		case hasValue && name == "max_fails":
+			s.MaxFails, good = count(value)
+		case hasValue && name == "fail_timeout":
+			s.FailTimeout, good = parseTime(value)
+		case arg == "backup":
 			s.Backup = true
-		case "down":
+		case arg == "down":
 			s.Down = true
-		case "slow_start", "resolve", "service", "route", "drain": // of newer versions and NGINX Plus
+		case arg == "drain":
+			s.Drain = true
+		case arg == "resolve":
+			s.Resolve = true
+		case hasValue && (name == "slow_start" || name == "service" || name == "route" || name == "sid" || name == "id"):
 		default:
-			err = strconv.ErrSyntax
+			r.note(d, "server has the parameter %s, which this program does not know; it is passed over", arg)
 		}
-		if err != nil {
+		if !good {
 			return Server{}, errorAt(d, "invalid parameter %q", arg)
 		}
 	}
 	return s, nil
 }
 
-// parseTime reads NGINX's times: 10, 10s, 1m30s, 500ms; see https://nginx.org/en/docs/syntax.html.
-func parseTime(text string) (time.Duration, error) {
-	if n, err := strconv.Atoi(text); err == nil && n >= 0 {
-		return time.Duration(n) * time.Second, nil
-	}
-	text = strings.ReplaceAll(text, " ", "")
-	if days, ok := strings.CutSuffix(text, "d"); ok {
-		n, err := strconv.Atoi(days)
-		return time.Duration(n) * 24 * time.Hour, err
-	}
-	return time.ParseDuration(text)
+// count reads a number as NGINX does: digits alone.
+func count(text string) (n int, ok bool) {
+	n, err := strconv.Atoi(text)
+	return n, err == nil && strings.Trim(text, "0123456789") == ""
 }
 
-// withPort is an address as $upstream_addr shows it.
-func withPort(address string) string {
+// withPort is an address as $upstream_addr shows it; port, such as ":80", is added where there is none.
+func withPort(address, port string) string {
 	if strings.HasPrefix(address, "unix:") {
 		return address
 	}
 	if _, _, err := net.SplitHostPort(address); err == nil {
 		return address
 	}
-	return address + ":80"
+	return address + port
 }

@@ -199,7 +199,7 @@ func keepaliveUnused(conf *nginxconf.Config) []finding {
 		}
 	}
 	return once(conf, func(p nginxconf.Proxy) (finding, bool) {
-		if _, set := keepalive[p.Upstream]; !set || p.HTTPVersion == "1.1" && p.Connection == "" || p.HTTPVersion == "2" {
+		if _, set := keepalive[p.Upstream]; !set || p.Directive != "proxy_pass" || p.HTTPVersion == "1.1" && p.Connection == "" || p.HTTPVersion == "2" {
 			return finding{}, false
 		}
 		return fact("keepalive", p.Pos, nginxDocs+"ngx_http_upstream_module.html#keepalive",

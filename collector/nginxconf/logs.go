@@ -1,0 +1,214 @@
+package nginxconf
+
+import (
+	"slices"
+	"strings"
+)
+
+// logFormat reads a log_format into those known so far.
+func logFormat(d *directive, known map[string]LogFormat) error {
+	f := LogFormat{Pos: d.Pos, Name: d.args[0], Escape: "default"}
+	parts := d.args[1:]
+	if escape, ok := strings.CutPrefix(parts[0], "escape="); ok {
+		if escape != "default" && escape != "json" && escape != "none" {
+			return errorAt(d, "unknown log format escaping %q", escape)
+		}
+		f.Escape, parts = escape, parts[1:]
+	}
+	for _, part := range parts {
+		if err := checkVariables(d, part); err != nil {
+			return err
+		}
+	}
+	f.Format = strings.Join(parts, "")
+	if _, twice := known[f.Name]; twice && f.Name != "combined" {
+		return errorAt(d, "duplicate \"log_format\" name %q", f.Name)
+	}
+	known[f.Name] = f
+	return nil
+}
+
+// checkVariables refuses what NGINX cannot read as variables.
+func checkVariables(d *directive, text string) error {
+	for {
+		_, rest, found := strings.Cut(text, "$")
+		if !found {
+			return nil
+		}
+		text = rest
+		inner, bracket := strings.CutPrefix(rest, "{")
+		name := inner[:len(inner)-len(strings.TrimLeft(inner, wordCharacters))]
+		switch {
+		case bracket && !strings.HasPrefix(inner[len(name):], "}"):
+			return errorAt(d, "the closing bracket in %q variable is missing", name)
+		case name == "":
+			return errorAt(d, "invalid parameter %q", "$"+rest)
+		}
+	}
+}
+
+const wordCharacters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_"
+
+// addAccessLog takes what the block itself says. What is wrong with it is told by accessLog.
+func (s *scope) addAccessLog(r *reading, d *directive) {
+	s.hasAccessLog = true
+	s.proxy.accessLog(d)
+	if log, isLog, err := r.readAccessLog(d, r.config.LogFormats, s.level); err == nil && isLog {
+		s.logs = append(s.logs, log)
+	}
+}
+
+// logsInForce completes the access logs of a block, own, that lies within outer.
+func (r *reading) logsInForce(directives []*directive, own *scope, outer scope) {
+	switch {
+	case own.hasAccessLog && own.level == "http" && !r.anyServerWithoutLog(directives):
+		for i := range own.logs {
+			own.logs[i].Unwritten = true
+		}
+	case own.hasAccessLog && len(own.logs) > 0:
+		r.config.LogSets = append(r.config.LogSets, LogSet{own.level, own.logs})
+	case own.hasAccessLog:
+	case own.level == "http" && r.anyServerWithoutLog(directives):
+		log := AccessLog{Pos: Pos{File: r.config.Path}, Level: "http", Path: r.paths.accessLog, Format: "combined"}
+		own.logs = []AccessLog{log}
+		r.config.LogSets = append(r.config.LogSets, LogSet{own.level, own.logs})
+		r.addAccessLog(log)
+	default:
+		own.logs = outer.logs
+	}
+	if !own.subrequests {
+		return
+	}
+	for _, log := range own.logs {
+		log.Subrequests = true
+		r.addAccessLog(log)
+	}
+}
+
+// anyServerWithoutLog reports whether a server inherits the access logs of http.
+func (r *reading) anyServerWithoutLog(http []*directive) bool {
+	return slices.ContainsFunc(http, func(d *directive) bool { return d.name == "server" && !d.has("access_log") })
+}
+
+func (r *reading) accessLog(d *directive, s scope) error {
+	log, isLog, err := r.readAccessLog(d, r.config.LogFormats, s.level)
+	if err != nil || !isLog {
+		return err
+	}
+	for _, inForce := range s.logs {
+		log.Unwritten = log.Unwritten || inForce.Pos == log.Pos && inForce.Unwritten
+	}
+	r.addAccessLog(log)
+	return nil
+}
+
+// readAccessLog reads an access_log directive; isLog is false where it is off.
+func (r *reading) readAccessLog(d *directive, formats map[string]LogFormat, level string) (log AccessLog, isLog bool, err error) {
+	log = AccessLog{Pos: d.Pos, Level: level, Format: "combined"}
+	if d.args[0] == "off" {
+		if len(d.args) > 1 {
+			return log, false, errorAt(d, "invalid parameter %q", d.args[1])
+		}
+		return log, false, nil
+	}
+	if to, ok := strings.CutPrefix(d.args[0], "syslog:"); ok {
+		log.Syslog = to
+	} else {
+		log.Path = r.paths.absolute(d.args[0])
+	}
+	for i, arg := range d.args[1:] {
+		name, value, isParameter := strings.Cut(arg, "=")
+		switch {
+		case isParameter && name == "if":
+			log.Condition = value
+		case isParameter && name == "gzip", arg == "gzip":
+			log.Gzip, log.Buffered = true, true
+		case isParameter && (name == "buffer" || name == "flush"):
+			log.Buffered = true
+		case i == 0:
+			log.Format = arg
+		default:
+			return log, false, errorAt(d, "invalid parameter %q", arg) // most often the next directive, for want of a ";"
+		}
+	}
+	if _, known := formats[log.Format]; !known {
+		return log, false, errorAt(d, "unknown log format %q", log.Format)
+	}
+	return log, true, nil
+}
+
+// addAccessLog takes a log once for each format; of several directives the first that is written.
+func (r *reading) addAccessLog(log AccessLog) {
+	key := log.Path + "\n" + log.Syslog + "\n" + log.Format
+	i, known := r.access[key]
+	if !known {
+		r.access[key] = len(r.config.AccessLogs)
+		r.config.AccessLogs = append(r.config.AccessLogs, log)
+		return
+	}
+	first := &r.config.AccessLogs[i]
+	first.Subrequests = first.Subrequests || log.Subrequests
+	if first.Unwritten && !log.Unwritten {
+		log.Subrequests = first.Subrequests
+		*first = log
+	}
+}
+
+// levels are those of error_log.
+func levels() []string {
+	return []string{"debug", "info", "notice", "warn", "error", "crit", "alert", "emerg"}
+}
+
+// addErrorLog takes what the block itself says. What is wrong with it is told by errorLog.
+func (s *scope) addErrorLog(r *reading, d *directive) {
+	log, err := r.readErrorLog(d)
+	if err != nil {
+		return
+	}
+	for _, other := range s.errorLogs {
+		if log.Path != "" && other.Path == log.Path {
+			r.twice[log.Path] = log.Pos
+		}
+	}
+	s.errorLogs = append(s.errorLogs, log)
+}
+
+func (r *reading) readErrorLog(d *directive) (ErrorLog, error) {
+	log := ErrorLog{Pos: d.Pos, Level: "error"}
+	if len(d.args) > 2 {
+		return log, errorAt(d, "duplicate log level %q", d.args[2])
+	}
+	if len(d.args) == 2 {
+		log.Level = d.args[1]
+		if !slices.Contains(levels(), log.Level) && !strings.HasPrefix(log.Level, "debug_") {
+			return log, errorAt(d, "invalid log level %q", log.Level)
+		}
+	}
+	switch to := d.args[0]; {
+	case strings.HasPrefix(to, "syslog:"):
+		log.Syslog = strings.TrimPrefix(to, "syslog:")
+	case to == "stderr", strings.HasPrefix(to, "memory:"):
+		log.Path = to
+	default:
+		log.Path = r.paths.absolute(to)
+	}
+	return log, nil
+}
+
+func (r *reading) errorLog(d *directive) error {
+	log, err := r.readErrorLog(d)
+	if err != nil {
+		return err
+	}
+	r.addErrorLog(log)
+	return nil
+}
+
+func (r *reading) addErrorLog(log ErrorLog) {
+	key := log.Path + "\n" + log.Syslog
+	if !r.errors[key] {
+		r.errors[key] = true
+		log.Twice = r.twice[log.Path]
+		r.config.ErrorLogs = append(r.config.ErrorLogs, log)
+	}
+}
