@@ -73,8 +73,14 @@ DIR/number_as_text.yml:3: nodes[0].name: a list stands where a text should`,
 	"several_faults": `DIR/several_faults.yml:1: nginx.max_series: 0 series hold nothing; write a number above zero such as 10000
 DIR/several_faults.yml:1: nginx.latency_buckets[0]: 0 is no bound; write seconds above zero
 DIR/several_faults.yml:5: probe: there is no such key; did you mean probes?`,
-	"nests_deep": `DIR/nests_deep.yml:1: nodes[0]: a list stands where keys with values should`,
-	"no_yaml":    "DIR/no_yaml.yml:1: not YAML: did not find expected node content",
+	"objectives": `DIR/objectives.yml:4: objectives.availability: 99.9 is no share between 0 and 1; write for example 0.99
+DIR/objectives.yml:5: objectives.latency.ratio: 1 is no share between 0 and 1; write for example 0.95`,
+	"objectives_of_no_route": `DIR/objectives_of_no_route.yml:5: objectives.latency.within: 3s is none of nginx.latency_buckets, so it cannot be told how many requests took no longer; write one of 0.5s, 2.5s
+DIR/objectives_of_no_route.yml:7: objectives.routes.enrolment: nginx.routes has no route "enrolment"; known are enrollment, other
+DIR/objectives_of_no_route.yml:7: objectives.routes.enrolment.latency.within: 1.5s is none of nginx.latency_buckets, so it cannot be told how many requests took no longer; write one of 0.5s, 2.5s`,
+	"objectives_without_routes": `DIR/objectives_without_routes.yml:1: objectives.routes.enrollment: nginx.routes has no route "enrollment"; name routes there first`,
+	"nests_deep":                `DIR/nests_deep.yml:1: nodes[0]: a list stands where keys with values should`,
+	"no_yaml":                   "DIR/no_yaml.yml:1: not YAML: did not find expected node content",
 }
 
 func TestBadConfigs(t *testing.T) {

@@ -150,6 +150,7 @@ func (e *exporter) server() (*http.Server, error) {
 		newProcessStats(),
 		versioncollector.NewCollector("fremisn_exporter"),
 		e.reloads,
+		objectives{e.running},
 	)
 	options := web.Options{
 		MetricsPath: e.cli.telemetryPath,

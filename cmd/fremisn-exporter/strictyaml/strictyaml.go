@@ -219,11 +219,17 @@ func (d *Document) validate(v reflect.Value, path string) {
 	}
 }
 
+// unjoin returns the errors that errors.Join has joined, and those joined in them.
 func unjoin(err error) []error {
-	if several, ok := err.(interface{ Unwrap() []error }); ok {
-		return several.Unwrap()
+	several, ok := err.(interface{ Unwrap() []error })
+	if !ok {
+		return []error{err}
 	}
-	return []error{err}
+	var all []error
+	for _, err := range several.Unwrap() {
+		all = append(all, unjoin(err)...)
+	}
+	return all
 }
 
 func (d *Document) structure(node *yaml.Node, v reflect.Value, path string) {

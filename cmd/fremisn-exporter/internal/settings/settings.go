@@ -33,23 +33,27 @@ type Source struct {
 
 // A fileConfig is the config file; each section belongs to the package that acts on it.
 type fileConfig struct {
-	Nginx collector.Config `yaml:"nginx"`
-	Nodes []collector.Node `yaml:"nodes"`
-	Probe probe.Config     `yaml:",inline"`
+	Nginx      collector.Config `yaml:"nginx"`
+	Nodes      []collector.Node `yaml:"nodes"`
+	Objectives objectivesConfig `yaml:"objectives"`
+	Probe      probe.Config     `yaml:",inline"`
 }
 
 // Validate checks the sections against each other.
-func (c *fileConfig) Validate() error { return collector.ValidateNodes(c.Nodes) }
+func (c *fileConfig) Validate() error {
+	return errors.Join(collector.ValidateNodes(c.Nodes), c.Objectives.validate(c.Nginx))
+}
 
 // Settings are a config file with the nginx.conf that it names, both read and checked.
 type Settings struct {
-	Source Source
-	Text   []byte            // of the config file; nil where there is none
-	Nginx  *nginxconf.Config // nil where none is read
-	Plan   *collector.Plan
-	Probe  probe.Config
-	Found  map[string]nginxconf.Pos // targets that nginx.conf names, by where it does
-	Nodes  []collector.Node
+	Source     Source
+	Text       []byte            // of the config file; nil where there is none
+	Nginx      *nginxconf.Config // nil where none is read
+	Plan       *collector.Plan
+	Probe      probe.Config
+	Found      map[string]nginxconf.Pos // targets that nginx.conf names, by where it does
+	Nodes      []collector.Node
+	Objectives map[string]Objective // by route; that of "" is for all of them together
 }
 
 // Load reads the config file, or without one what nginx.conf says, and looks up the servers that have names. Its errors
@@ -146,7 +150,10 @@ func decode(from Source, text []byte) (*Settings, *fileConfig, *strictyaml.Docum
 	if err != nil {
 		return nil, nil, nil, maskErrors(err)
 	}
-	return &Settings{Source: from, Text: text, Probe: config.Probe, Nodes: config.Nodes}, &config, document, nil
+	return &Settings{
+		Source: from, Text: text, Probe: config.Probe, Nodes: config.Nodes,
+		Objectives: config.Objectives.objectives(config.Nginx.LatencyBuckets),
+	}, &config, document, nil
 }
 
 // maskErrors hides secrets that faults in a file repeat: they are logged, too.
@@ -197,7 +204,10 @@ func interpretNginxConf(ctx context.Context, from Source) (*Settings, error) {
 		return nil, err
 	}
 	plan.Resolve(ctx)
-	s := &Settings{Source: from, Nginx: conf, Plan: plan}
+	var objectives objectivesConfig
+	s := &Settings{
+		Source: from, Nginx: conf, Plan: plan, Objectives: objectives.objectives(collector.DefaultLatencyBuckets()),
+	}
 	s.probeUpstreams()
 	return s, nil
 }

@@ -1,0 +1,133 @@
+package settings
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/fremisn/fremisn-exporter/cmd/fremisn-exporter/strictyaml"
+	"github.com/fremisn/fremisn-exporter/collector"
+)
+
+// An Objective is what a service promises its clients: which share of requests it answers well, and which share of those
+// in time. Shares are between 0 and 1.
+type Objective struct {
+	Availability float64
+	Within       time.Duration
+	Ratio        float64 // of requests that are answered within that time
+}
+
+// The objective where the config file gives none.
+const (
+	defaultAvailability = 0.99
+	defaultWithin       = 2500 * time.Millisecond
+	defaultRatio        = 0.95
+)
+
+// objectivesConfig is the section objectives: of the config file.
+type objectivesConfig struct {
+	All    objectiveConfig            `yaml:",inline"`
+	Routes map[string]objectiveConfig `yaml:"routes"`
+}
+
+// An objectiveConfig leaves out what it has from the objective of all routes.
+type objectiveConfig struct {
+	Availability *float64      `yaml:"availability"`
+	Latency      latencyConfig `yaml:"latency"`
+}
+
+type latencyConfig struct {
+	Within *time.Duration `yaml:"within"`
+	Ratio  *float64       `yaml:"ratio"`
+}
+
+// Validate checks the shares.
+func (c *objectiveConfig) Validate() error {
+	return errors.Join(validateShare("availability", c.Availability, defaultAvailability),
+		validateShare("latency.ratio", c.Latency.Ratio, defaultRatio))
+}
+
+func validateShare(field string, share *float64, example float64) error {
+	if share == nil || *share > 0 && *share < 1 {
+		return nil
+	}
+	return strictyaml.Errorf(field, "%g is no share between 0 and 1; write for example %g", *share, example)
+}
+
+// validate checks the section against that of NGINX, where routes and buckets are.
+func (c *objectivesConfig) validate(nginx collector.Config) error {
+	faults := []error{validateWithin("objectives", c.All.Latency.Within, nginx.LatencyBuckets)}
+	var known []string
+	for _, route := range nginx.Routes {
+		known = append(known, route.Name)
+	}
+	known = append(known, "other")
+	for _, name := range slices.Sorted(maps.Keys(c.Routes)) {
+		field := "objectives.routes." + name
+		if !slices.Contains(known, name) || len(nginx.Routes) == 0 {
+			faults = append(faults, strictyaml.Errorf(field, "nginx.routes has no route %q; %s", name, routesHint(nginx.Routes)))
+		}
+		faults = append(faults, validateWithin(field, c.Routes[name].Latency.Within, nginx.LatencyBuckets))
+	}
+	return errors.Join(faults...)
+}
+
+func routesHint(routes []collector.RouteConfig) string {
+	if len(routes) == 0 {
+		return "name routes there first"
+	}
+	var names []string
+	for _, route := range routes {
+		names = append(names, route.Name)
+	}
+	return "known are " + strings.Join(names, ", ") + ", other"
+}
+
+// validateWithin checks that a histogram can tell how many requests took so long at the most.
+func validateWithin(field string, within *time.Duration, buckets []float64) error {
+	if within == nil || slices.Contains(buckets, within.Seconds()) {
+		return nil
+	}
+	var bounds []string
+	for _, bound := range buckets {
+		bounds = append(bounds, fmt.Sprintf("%gs", bound))
+	}
+	return strictyaml.Errorf(field+".latency.within", "%gs is none of nginx.latency_buckets, so it cannot be told how many "+
+		"requests took no longer; write one of %s", within.Seconds(), strings.Join(bounds, ", "))
+}
+
+// objectives returns the objectives by their routes; that of "" is for all of them together.
+func (c *objectivesConfig) objectives(buckets []float64) map[string]Objective {
+	all := c.All.apply(Objective{Availability: defaultAvailability, Within: nearestBound(buckets), Ratio: defaultRatio})
+	byRoute := map[string]Objective{"": all}
+	for name, route := range c.Routes {
+		byRoute[name] = route.apply(all)
+	}
+	return byRoute
+}
+
+// apply returns base with what c says in its place.
+func (c *objectiveConfig) apply(base Objective) Objective {
+	if c.Availability != nil {
+		base.Availability = *c.Availability
+	}
+	if c.Latency.Within != nil {
+		base.Within = *c.Latency.Within
+	}
+	if c.Latency.Ratio != nil {
+		base.Ratio = *c.Latency.Ratio
+	}
+	return base
+}
+
+// nearestBound is the default time limit, or the first bound above it where it is none, or the last.
+func nearestBound(buckets []float64) time.Duration {
+	if len(buckets) == 0 {
+		return defaultWithin
+	}
+	i, _ := slices.BinarySearch(buckets, defaultWithin.Seconds())
+	return time.Duration(buckets[min(i, len(buckets)-1)] * float64(time.Second))
+}
