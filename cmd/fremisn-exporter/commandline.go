@@ -4,13 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
-	"runtime"
 	"time"
 
 	"github.com/alecthomas/kingpin/v2"
-	"github.com/go-kit/log"
-	"github.com/go-kit/log/level"
 	"github.com/prometheus/common/version"
 	"github.com/prometheus/exporter-toolkit/web"
 	"github.com/prometheus/exporter-toolkit/web/kingpinflag"
@@ -96,23 +92,4 @@ func (cli *commandLine) flags(app *kingpin.Application) {
 func (cli *commandLine) usage(stderr io.Writer, err error) int {
 	fmt.Fprintf(stderr, "%s: %s; try %s --help\n", programName, err, programName)
 	return exitUsage
-}
-
-func newLogger(w io.Writer, least, format string) (log.Logger, error) {
-	logger := log.NewLogfmtLogger(log.NewSyncWriter(w))
-	if format == "json" {
-		logger = log.NewJSONLogger(log.NewSyncWriter(w))
-	}
-	value, err := level.Parse(least)
-	if err != nil {
-		return nil, err
-	}
-	logger = level.NewFilter(logger, level.Allow(value))
-	return log.With(logger, "ts", log.DefaultTimestampUTC), nil
-}
-
-// runtimeInfo is what the log says first.
-func runtimeInfo() []any {
-	host, _ := os.Hostname()
-	return []any{"version", version.Info(), "go", runtime.Version(), "host", host, "pid", os.Getpid()}
 }

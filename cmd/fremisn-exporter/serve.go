@@ -19,7 +19,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	versioncollector "github.com/prometheus/client_golang/prometheus/collectors/version"
 	toolkit "github.com/prometheus/exporter-toolkit/web"
-	slogkit "github.com/tjhop/slog-gokit"
 
 	"log/slog"
 
@@ -125,7 +124,7 @@ func (e *exporter) run(ctx context.Context) error {
 
 	failed := make(chan error, 1)
 	go func() {
-		failed <- toolkit.ListenAndServe(server, e.cli.web, slog.New(slogkit.NewGoKitHandler(e.logger, nil)))
+		failed <- toolkit.ListenAndServe(server, e.cli.web, newSlog(e.logger))
 	}()
 	e.ready.Store(true)
 	select {
@@ -171,7 +170,10 @@ func (e *exporter) server() (*http.Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute}, nil
+	return &http.Server{
+		Handler: handler, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute,
+		ErrorLog: slog.NewLogLogger(newSlog(e.logger).Handler(), slog.LevelDebug),
+	}, nil
 }
 
 // watch reloads on SIGHUP, and when nginx.conf has changed.
