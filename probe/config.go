@@ -39,6 +39,7 @@ type HTTPProbe struct {
 	ValidHTTPVersions          []string          `yaml:"valid_http_versions,omitempty"`
 	IPProtocol                 string            `yaml:"preferred_ip_protocol,omitempty"` // empty: ip6
 	IPProtocolFallback         bool              `yaml:"ip_protocol_fallback"`
+	SourceIPAddress            string            `yaml:"source_ip_address,omitempty"` // ours alone
 	SkipResolvePhaseWithProxy  bool              `yaml:"skip_resolve_phase_with_proxy,omitempty"`
 	NoFollowRedirects          *bool             `yaml:"no_follow_redirects,omitempty"` // the old name of follow_redirects: false
 	FailIfSSL                  bool              `yaml:"fail_if_ssl,omitempty"`
@@ -137,6 +138,7 @@ type GRPCProbe struct {
 	TLSConfig          config.TLSConfig    `yaml:"tls_config,omitempty"`
 	IPProtocol         string              `yaml:"preferred_ip_protocol,omitempty"`
 	IPProtocolFallback bool                `yaml:"ip_protocol_fallback"`
+	SourceIPAddress    string              `yaml:"source_ip_address,omitempty"` // ours alone
 	Metadata           map[string][]string `yaml:"metadata,omitempty"`
 }
 
@@ -230,6 +232,9 @@ func (p *HTTPProbe) Validate() error {
 			return err
 		}
 	}
+	if err := validateSource(p.SourceIPAddress); err != nil {
+		return err
+	}
 	if p.NoFollowRedirects != nil {
 		p.Client.FollowRedirects = !*p.NoFollowRedirects
 	}
@@ -312,7 +317,12 @@ func (p *DNSProbe) Validate() error {
 }
 
 // Validate checks a grpc probe.
-func (p *GRPCProbe) Validate() error { return validateIPProtocol(p.IPProtocol) }
+func (p *GRPCProbe) Validate() error {
+	if err := validateSource(p.SourceIPAddress); err != nil {
+		return err
+	}
+	return validateIPProtocol(p.IPProtocol)
+}
 
 func sortedKeys[V any](m map[string]V) []string {
 	names := make([]string, 0, len(m))

@@ -171,9 +171,10 @@ func (b *BodyMetric) help() string {
 	return "A number of the answer, found at the path that the module names."
 }
 
+// validateIPProtocol takes what blackbox_exporter's users write for ip4 as well.
 func validateIPProtocol(protocol string) error {
 	switch protocol {
-	case "", "ip4", "ip6":
+	case "", "ip4", "ip6", "ipv4":
 		return nil
 	}
 	return faultf("preferred_ip_protocol", "%q is no IP protocol; write ip4 or ip6", protocol)

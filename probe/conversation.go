@@ -19,6 +19,7 @@ type conversation struct {
 	t     *trace
 	steps []QueryResponse
 
+	answered                 bool // something has come
 	regexFailed, bytesFailed float64
 }
 
@@ -58,7 +59,7 @@ func (c *conversation) secure(ctx context.Context) *failure {
 	c.t.enter("tls")
 	settings, err := c.m.tls.get(c.host)
 	if err != nil {
-		return failf("tls", "the settings of TLS cannot be used: %s", err)
+		return settingsFailure(err)
 	}
 	if settings.ServerName == "" && !settings.InsecureSkipVerify {
 		return failf("tls", "a certificate cannot be held against a path; give tls_config.server_name")
@@ -109,6 +110,10 @@ func (c *conversation) step(ctx context.Context, i int) *failure {
 // expect reads lines until one matches.
 func (c *conversation) expect(ctx context.Context, expression Regexp) ([]int, *failure) {
 	for c.lines.Scan() {
+		if err := c.lines.Err(); err != nil {
+			break // half a line of a server that then hangs, or resets the connection
+		}
+		c.answered = true
 		line := c.lines.Bytes()
 		c.t.logf("read %s", c.t.quote(line))
 		if match := expression.FindSubmatchIndex(line); match != nil {
@@ -120,14 +125,22 @@ func (c *conversation) expect(ctx context.Context, expression Regexp) ([]int, *f
 		return nil, classify(ctx, err, "conversation")
 	}
 	c.regexFailed = 1
+	if !c.answered {
+		return nil, closedFailure()
+	}
 	return nil, failf("body", "the connection ended before a line matched %q", expression)
 }
 
 func (c *conversation) expectBytes(ctx context.Context, want []byte) *failure {
 	got := make([]byte, len(want))
-	if n, err := io.ReadFull(c.conn, got); err == io.ErrUnexpectedEOF || err == io.EOF {
+	n, err := io.ReadFull(c.conn, got)
+	c.answered = c.answered || n > 0
+	switch {
+	case !c.answered && err == io.EOF:
+		return closedFailure()
+	case err == io.ErrUnexpectedEOF, err == io.EOF:
 		return failf("body", "%d bytes came where %d are expected", n, len(want))
-	} else if err != nil {
+	case err != nil:
 		return classify(ctx, err, "conversation")
 	}
 	if c.bytesFailed = 0; !bytes.Equal(got, want) {

@@ -4,25 +4,35 @@ import (
 	"context"
 	"errors"
 	"hash/fnv"
+	"io"
 	"net"
 	"os"
+	"slices"
+	"strings"
 	"syscall"
 	"time"
 )
 
+// addresses are those of a host.
+type addresses struct {
+	chosen *net.IPAddr
+	others []net.IPAddr
+	took   time.Duration // the lookup
+}
+
+// all returns the chosen one and after it the others.
+func (a addresses) all() []net.IPAddr { return append([]net.IPAddr{*a.chosen}, a.others...) }
+
 // lookup resolves a host as blackbox_exporter does: the preferred protocol, else the other where that is allowed.
-// It gives the metrics of the lookup and how long it took.
-func lookup(ctx context.Context, host, preferred string, fallback bool, t *trace) (*net.IPAddr, time.Duration, *failure) {
-	if preferred == "" {
-		preferred = "ip6"
-	}
+// It gives the metrics of the lookup.
+func lookup(ctx context.Context, host, preferred string, fallback bool, t *trace) (addresses, *failure) {
 	t.enter("resolve")
 	begin := time.Now()
-	ip, failed := resolve(ctx, host, preferred, fallback)
-	took := time.Since(begin)
-	t.gauge("probe_dns_lookup_time_seconds", "Returns the time taken for probe dns lookup in seconds", took.Seconds())
+	found, failed := resolve(ctx, host, ipProtocol(preferred), fallback)
+	found.took = time.Since(begin)
+	t.gauge("probe_dns_lookup_time_seconds", "Returns the time taken for probe dns lookup in seconds", found.took.Seconds())
 	protocol, hash := 0.0, 0.0
-	if ip != nil {
+	if ip := found.chosen; ip != nil {
 		protocol, hash = 6, ipHash(ip.IP.To16())
 		if ip4 := ip.IP.To4(); ip4 != nil {
 			protocol, hash = 4, ipHash(ip4)
@@ -31,7 +41,15 @@ func lookup(ctx context.Context, host, preferred string, fallback bool, t *trace
 	}
 	t.gauge("probe_ip_protocol", "Specifies whether probe ip protocol is IP4 or IP6", protocol)
 	t.gauge("probe_ip_addr_hash", "Specifies the hash of IP address. It's useful to detect if the IP address changes.", hash)
-	return ip, took, failed
+	return found, failed
+}
+
+// ipProtocol is preferred_ip_protocol as blackbox_exporter reads it: what is neither empty nor ip6 is ip4.
+func ipProtocol(preferred string) string {
+	if preferred == "" || preferred == "ip6" {
+		return "ip6"
+	}
+	return "ip4"
 }
 
 func ipHash(ip net.IP) float64 {
@@ -40,26 +58,26 @@ func ipHash(ip net.IP) float64 {
 	return float64(sum.Sum32())
 }
 
-// resolve gives the first address of the preferred protocol, else the last of the other.
-func resolve(ctx context.Context, host, preferred string, fallback bool) (*net.IPAddr, *failure) {
+// resolve chooses the first address of the preferred protocol, else the last of the other.
+func resolve(ctx context.Context, host, preferred string, fallback bool) (addresses, *failure) {
 	ips, err := net.DefaultResolver.LookupIPAddr(ctx, host)
 	if err != nil {
-		return nil, lookupFailure(ctx, host, err)
+		return addresses{}, lookupFailure(ctx, host, err)
 	}
-	var other *net.IPAddr
-	for i := range ips {
-		if is4 := ips[i].IP.To4() != nil; is4 == (preferred == "ip4") {
-			return &ips[i], nil
-		}
-		other = &ips[i]
+	at := slices.IndexFunc(ips, func(ip net.IPAddr) bool { return (ip.IP.To4() != nil) == (preferred == "ip4") })
+	if at < 0 && fallback {
+		at = len(ips) - 1
 	}
-	if other == nil || !fallback {
-		return nil, failf("dns", "%s has no %s address, and ip_protocol_fallback is off", host, preferred)
+	if at < 0 {
+		return addresses{}, failf("dns", "%s has no %s address, and ip_protocol_fallback is off", host, preferred)
 	}
-	return other, nil
+	return addresses{chosen: &ips[at], others: slices.Concat(ips[:at], ips[at+1:])}, nil
 }
 
 func lookupFailure(ctx context.Context, host string, err error) *failure {
+	if exhausted(err) {
+		return exhaustedFailure(err)
+	}
 	if ctx.Err() != nil {
 		return failf("timeout", "time ran out while %s was looked up", host)
 	}
@@ -82,40 +100,82 @@ func network(base string, ip *net.IPAddr) string {
 func classify(ctx context.Context, err error, phase string) *failure {
 	var known *failure
 	var timeout net.Error
-	var op *net.OpError
 	var dns *net.DNSError
 	switch {
 	case errors.As(err, &known):
 		return known
+	case exhausted(err):
+		return exhaustedFailure(err)
 	case errors.As(err, &dns): // of a redirect, or of a proxy
 		return lookupFailure(ctx, dns.Name, dns)
 	case ctx.Err() != nil, errors.Is(err, os.ErrDeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
 		return failf("timeout", "time ran out %s", during(phase))
+	case isReset(err):
+		return failf("connect", "the connection was reset %s", during(phase))
 	case isTLSError(err):
 		return failf("tls", "the TLS handshake failed: %s", tlsText(err))
+	}
+	return classifyConnection(err, phase)
+}
+
+// classifyConnection is classify for an error that only the phase explains.
+func classifyConnection(err error, phase string) *failure {
+	var op *net.OpError
+	switch {
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return failf("connect", "the connection was refused")
 	case errors.Is(err, syscall.ENETUNREACH), errors.Is(err, syscall.EHOSTUNREACH):
 		return failf("connect", "there is no way to the host: %s", err)
 	case errors.As(err, &op) && op.Op == "dial", phase == "connect":
 		return failf("connect", "no connection: %s", err)
-	case errors.Is(err, syscall.ECONNRESET):
-		return failf(afterConnect(phase), "the connection was reset %s", during(phase))
+	case phase == "tls" && isClosed(err):
+		return failf("connect", "the connection was closed in the TLS handshake")
 	case phase == "tls":
 		return failf("tls", "the TLS handshake failed: %s", tlsText(err))
-	}
-	if phase == "resolve" || phase == "" { // of http alone: a file or a token that cannot be had
+	case phase == "resolve" || phase == "": // of http alone: a file or a token that cannot be had
 		return failf("other", "the request could not be made: %s", err)
+	case isClosed(err) && (phase == "processing" || phase == "check" || phase == "request"):
+		return closedFailure()
 	}
 	return failf("other", "it broke off %s: %s", during(phase), err)
 }
 
-// afterConnect is the reason for a connection that ended in a phase.
-func afterConnect(phase string) string {
-	if phase == "tls" {
-		return "tls"
+func closedFailure() *failure { return failf("connect", "the connection was closed without an answer") }
+
+// exhausted reports whether this host is the fault: it has no descriptors, ports or memory left.
+func exhausted(err error) bool {
+	for _, want := range []error{syscall.EMFILE, syscall.ENFILE, syscall.ENOMEM, syscall.ENOBUFS, syscall.EADDRNOTAVAIL} {
+		// A lookup keeps the text of its error alone.
+		if errors.Is(err, want) || strings.Contains(err.Error(), want.Error()) {
+			return true
+		}
 	}
-	return "other"
+	return false
+}
+
+func exhaustedFailure(err error) *failure {
+	return failf("other", "nothing could be sent from here: %s", err)
+}
+
+// isReset reports whether the other side has cut the connection. net/http hides some of these errors from errors.Is.
+func isReset(err error) bool {
+	return errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) ||
+		strings.Contains(err.Error(), syscall.ECONNRESET.Error()) || strings.Contains(err.Error(), syscall.EPIPE.Error())
+}
+
+// closings are how net/http says that the other side closed the connection, or the request's stream on it, without an
+// answer.
+var closings = []string{
+	"server closed idle connection", "server sent GOAWAY", "received GOAWAY", "Server's graceful shutdown GOAWAY",
+	"received from peer", "client conn not usable", "client conn could not be established", "client connection lost",
+}
+
+func isClosed(err error) bool {
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return true
+	}
+	text := err.Error()
+	return strings.HasSuffix(text, "EOF") || slices.ContainsFunc(closings, func(c string) bool { return strings.Contains(text, c) })
 }
 
 func during(phase string) string {

@@ -20,11 +20,12 @@ func probeDNS(ctx context.Context, target string, m *prepared, t *trace) *failur
 			port = "853"
 		}
 	}
-	ip, took, failed := lookup(ctx, host, m.DNS.IPProtocol, m.DNS.IPProtocolFallback, t)
+	found, failed := lookup(ctx, host, m.DNS.IPProtocol, m.DNS.IPProtocolFallback, t)
 	if failed != nil {
 		return failed
 	}
-	d.resolve = took
+	ip := found.chosen
+	d.resolve = found.took
 	answer, failed := d.ask(ctx, host, net.JoinHostPort(ip.String(), port), ip)
 	if failed != nil {
 		return failed
@@ -88,7 +89,7 @@ func (d *dnsRun) client(ctx context.Context, host string, ip *net.IPAddr) (*dns.
 	if d.m.DNS.DNSOverTLS {
 		settings, err := d.m.tls.get(host)
 		if err != nil {
-			return nil, failf("tls", "the settings of TLS cannot be used: %s", err)
+			return nil, settingsFailure(err)
 		}
 		client.Net += "-tls"
 		client.TLSConfig = settings

@@ -1,24 +1,24 @@
 package probe
 
 import (
+	"bytes"
 	"context"
-	"errors"
+	"crypto/tls"
+	"encoding/base64"
+	"fmt"
 	"net"
+	"net/http"
+	"net/http/httptrace"
 	"net/url"
-	"sync/atomic"
+	"strconv"
+	"strings"
 	"time"
 
-	"google.golang.org/grpc"
-	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/credentials"
-	"google.golang.org/grpc/credentials/insecure"
-	"google.golang.org/grpc/health/grpc_health_v1"
-	"google.golang.org/grpc/metadata"
-	"google.golang.org/grpc/peer"
-	"google.golang.org/grpc/status"
+	"github.com/prometheus/common/version"
 )
 
-// A grpcRun is one grpc probe while it runs.
+// A grpcRun is one grpc probe while it runs. It speaks gRPC's health checking protocol over one connection itself:
+// gRPC's own client asks again where a server refuses a stream.
 type grpcRun struct {
 	m *prepared
 	t *trace
@@ -26,9 +26,8 @@ type grpcRun struct {
 	checked        bool
 	resolve, check time.Duration
 	isTLS          float64
-	code           codes.Code
+	code           int
 	serving        string
-	dialErr        atomic.Pointer[error]
 }
 
 // probeGRPC asks a server's health service once.
@@ -39,113 +38,121 @@ func probeGRPC(ctx context.Context, target string, m *prepared, t *trace) *failu
 	if err != nil || u.Hostname() == "" {
 		return failf("other", "the target is not HOST:PORT")
 	}
-	ip, took, failed := lookup(ctx, u.Hostname(), m.GRPC.IPProtocol, m.GRPC.IPProtocolFallback, t)
+	found, failed := lookup(ctx, u.Hostname(), m.GRPC.IPProtocol, m.GRPC.IPProtocolFallback, t)
 	if failed != nil {
 		return failed
 	}
-	g.resolve = took
-	port := u.Port()
+	g.resolve = found.took
+	ctx, opened := withConnections(ctx, m.GRPC.SourceIPAddress)
+	defer opened.close()
+	opened.addresses = found.all()
+	begin := time.Now()
+	failed = g.ask(ctx, g.url(u))
+	g.checked, g.check = true, time.Since(begin)
+	return failed
+}
+
+// url is where the health service is.
+func (g *grpcRun) url(target *url.URL) *url.URL {
+	scheme := map[bool]string{false: "http", true: "https"}[g.m.GRPC.TLS]
+	port := target.Port()
 	if port == "" {
-		port = map[bool]string{false: "80", true: "443"}[m.GRPC.TLS]
+		port = defaultPorts[scheme]
 	}
-	conn, failed := g.connection(u.Hostname(), ip, port)
-	if failed != nil {
-		return failed
+	return &url.URL{Scheme: scheme, Host: net.JoinHostPort(target.Hostname(), port), Path: "/grpc.health.v1.Health/Check"}
+}
+
+func (g *grpcRun) ask(ctx context.Context, service *url.URL) *failure {
+	g.t.enter("connect")
+	g.code = grpcUnavailable
+	traced := httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{TLSHandshakeStart: func() { g.t.enter("tls") }})
+	request, err := g.request(traced, service)
+	if err != nil {
+		return failf("other", "no request can be made: %s", err)
+	}
+	transport, err := g.m.transports.get(service.Hostname(), false)
+	if err != nil {
+		return settingsFailure(err)
+	}
+	conn, err := connect(traced, transport, request)
+	if err != nil {
+		return g.broken(ctx, err)
 	}
 	defer conn.Close()
-	return g.ask(ctx, conn)
+	g.t.enter("check")
+	response, err := conn.RoundTrip(request)
+	if err != nil {
+		return g.broken(ctx, err)
+	}
+	defer response.Body.Close()
+	answer, err := readGRPC(response)
+	if err != nil {
+		return g.broken(ctx, err)
+	}
+	return g.judge(answer, response.TLS)
 }
 
-// connection dials the address that was looked up, once: the library would try again and again.
-func (g *grpcRun) connection(host string, ip *net.IPAddr, port string) (*grpc.ClientConn, *failure) {
-	secure := insecure.NewCredentials()
-	if g.m.GRPC.TLS {
-		settings, err := g.m.tls.get(host)
-		if err != nil {
-			return nil, failf("tls", "the settings of TLS cannot be used: %s", err)
-		}
-		secure = credentials.NewTLS(settings)
-	}
-	var dialled atomic.Bool
-	dial := func(ctx context.Context, _ string) (net.Conn, error) {
-		if dialled.Swap(true) {
-			return nil, errors.New("one connection has been tried")
-		}
-		var dialer net.Dialer
-		conn, err := dialer.DialContext(ctx, network("tcp", ip), net.JoinHostPort(ip.String(), port))
-		if err != nil {
-			g.dialErr.Store(&err)
-			return nil, err
-		}
-		if g.m.GRPC.TLS {
-			g.t.enter("tls")
-		} else {
-			g.t.enter("check")
-		}
-		return conn, nil
-	}
-	conn, err := grpc.NewClient("passthrough:///"+net.JoinHostPort(host, port),
-		grpc.WithTransportCredentials(secure), grpc.WithContextDialer(dial), grpc.WithDisableRetry(), grpc.WithDisableServiceConfig())
+func (g *grpcRun) request(ctx context.Context, service *url.URL) (*http.Request, error) {
+	body := healthRequest(g.m.GRPC.Service)
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, service.String(), bytes.NewReader(body))
 	if err != nil {
-		return nil, failf("other", "no connection can be prepared: %s", err)
+		return nil, err
 	}
-	return conn, nil
+	for name, values := range g.m.GRPC.Metadata {
+		for _, value := range values {
+			if strings.HasSuffix(strings.ToLower(name), "-bin") {
+				value = base64.RawStdEncoding.EncodeToString([]byte(value))
+			}
+			request.Header.Add(name, value)
+		}
+	}
+	request.Header.Set("Content-Type", "application/grpc")
+	request.Header.Set("Te", "trailers")
+	request.Header.Set("User-Agent", "fremisn-exporter/"+version.Version)
+	if deadline, ok := ctx.Deadline(); ok {
+		left := min(time.Until(deadline).Milliseconds(), 99_999_999) // eight digits at most
+		request.Header.Set("Grpc-Timeout", strconv.FormatInt(max(left, 1), 10)+"m")
+	}
+	return request, nil
 }
 
-func (g *grpcRun) ask(ctx context.Context, conn *grpc.ClientConn) *failure {
-	g.t.enter("connect")
-	begin := time.Now()
-	from := new(peer.Peer)
-	request := &grpc_health_v1.HealthCheckRequest{Service: g.m.GRPC.Service}
-	answer, err := grpc_health_v1.NewHealthClient(conn).Check(metadata.NewOutgoingContext(ctx, lowerKeys(g.m.GRPC.Metadata)), request, grpc.Peer(from))
-	g.checked, g.check = true, time.Since(begin)
-	g.code = status.Code(err)
-	if err != nil {
-		g.t.logf("answered %s", g.code)
-		return g.failure(ctx, err)
+// judge holds what the server says of its service against what is wanted.
+func (g *grpcRun) judge(answer grpcAnswer, state *tls.ConnectionState) *failure {
+	g.code = answer.code
+	if g.code != grpcOK {
+		g.t.logf("answered %s", codeName(g.code))
+		return failf("status", "answered with the status %s: %s", codeName(g.code), answer.message)
 	}
-	if info, is := from.AuthInfo.(credentials.TLSInfo); is {
+	if state != nil {
 		g.isTLS = 1
-		g.t.leafMetrics(&info.State)
+		g.t.leafMetrics(state)
 	}
-	g.serving = answer.GetStatus().String()
+	g.serving = "UNKNOWN"
+	if answer.serving < len(servingNames) {
+		g.serving = servingNames[answer.serving]
+	}
 	g.t.logf("answered %s", g.serving)
-	if answer.GetStatus() != grpc_health_v1.HealthCheckResponse_SERVING {
+	if g.serving != "SERVING" {
 		return failf("status", "the service is %s", g.serving)
 	}
 	return nil
 }
 
-func (g *grpcRun) failure(ctx context.Context, err error) *failure {
-	phase := g.t.phase()
-	if dialErr := g.dialErr.Load(); dialErr != nil {
-		return classify(ctx, *dialErr, "connect")
+// broken is of a connection that fails before the answer is there.
+func (g *grpcRun) broken(ctx context.Context, err error) *failure {
+	failed := classify(ctx, err, g.t.phase())
+	if failed.reason == "timeout" {
+		g.code = grpcDeadlineExceeded
 	}
-	if ctx.Err() != nil || g.code == codes.DeadlineExceeded {
-		return failf("timeout", "time ran out %s", during(phase))
-	}
-	if isTLSError(err) || phase == "tls" && g.code == codes.Unavailable {
-		return failf("tls", "the TLS handshake failed: %s", status.Convert(err).Message())
-	}
-	if g.code == codes.Unavailable {
-		return failf("other", "the connection broke off: %s", status.Convert(err).Message())
-	}
-	return failf("status", "answered with the status %s: %s", g.code, status.Convert(err).Message())
-}
-
-func lowerKeys(values map[string][]string) metadata.MD {
-	md := metadata.MD{}
-	for name, texts := range values {
-		md.Append(name, texts...)
-	}
-	return md
+	g.t.logf("answered %s", codeName(g.code))
+	return failed
 }
 
 func (g *grpcRun) metrics() {
 	phases := []Phase{{"resolve", g.resolve}}
 	if g.checked {
 		phases = append(phases, Phase{"check", g.check})
-		for _, name := range grpc_health_v1.HealthCheckResponse_ServingStatus_name {
+		for _, name := range servingNames {
 			value := 0.0
 			if name == g.serving {
 				value = 1
@@ -158,4 +165,29 @@ func (g *grpcRun) metrics() {
 	}
 	g.t.gauge("probe_grpc_ssl", "Indicates if SSL was used for the connection", g.isTLS)
 	g.t.gauge("probe_grpc_status_code", "Response gRPC status code", float64(g.code))
+}
+
+// servingNames are grpc.health.v1.HealthCheckResponse.ServingStatus.
+var servingNames = []string{"UNKNOWN", "SERVING", "NOT_SERVING", "SERVICE_UNKNOWN"}
+
+// The status codes of gRPC that need a name here.
+const (
+	grpcOK               = 0
+	grpcUnknown          = 2
+	grpcDeadlineExceeded = 4
+	grpcInternal         = 13
+	grpcUnavailable      = 14
+)
+
+var codeNames = []string{
+	"OK", "Canceled", "Unknown", "InvalidArgument", "DeadlineExceeded", "NotFound", "AlreadyExists", "PermissionDenied",
+	"ResourceExhausted", "FailedPrecondition", "Aborted", "OutOfRange", "Unimplemented", "Internal", "Unavailable",
+	"DataLoss", "Unauthenticated",
+}
+
+func codeName(code int) string {
+	if code >= 0 && code < len(codeNames) {
+		return codeNames[code]
+	}
+	return fmt.Sprintf("Code(%d)", code)
 }

@@ -6,14 +6,12 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"net/http/cookiejar"
 	"net/textproto"
 	"net/url"
 	"os"
 	"strings"
 
 	"github.com/prometheus/common/version"
-	"golang.org/x/net/publicsuffix"
 )
 
 // maxRedirects is how many are followed.
@@ -28,6 +26,10 @@ type httpRun struct {
 	t     *trace
 	times httpTimes
 
+	ctx       context.Context // of the connections
+	conns     []*http.ClientConn
+	jar       originJar
+	home      string   // the origin of the target: credentials go nowhere else
 	location  *url.URL // where the chain of redirects is, by name: the requests of its first host go by address
 	first     string   // host:port of the first request, by address
 	sni       string   // name for the first host's certificate
@@ -44,8 +46,10 @@ type httpRun struct {
 func probeHTTP(ctx context.Context, target string, m *prepared, t *trace) *failure {
 	h := &httpRun{m: m, t: t}
 	defer h.metrics()
-	ctx, opened := withConnections(ctx)
+	ctx, opened := withConnections(ctx, m.HTTP.SourceIPAddress)
 	defer opened.close()
+	defer h.close()
+	h.ctx = ctx
 	request, failed := h.prepare(ctx, target)
 	if failed != nil {
 		return failed
@@ -65,17 +69,17 @@ func (h *httpRun) prepare(ctx context.Context, target string) (*http.Request, *f
 		return nil, failf("other", "the target is no URL")
 	}
 	byName := *u
-	h.location = &byName
+	h.location, h.home = &byName, origin(&byName)
 	if h.m.resolves() {
-		ip, took, failed := lookup(ctx, u.Hostname(), h.m.HTTP.IPProtocol, h.m.HTTP.IPProtocolFallback, h.t)
-		h.times.resolved(took)
+		found, failed := lookup(ctx, u.Hostname(), h.m.HTTP.IPProtocol, h.m.HTTP.IPProtocolFallback, h.t)
+		h.times.resolved(found.took)
 		switch {
 		case u.Hostname() == "":
 			return nil, failf("other", "the target names no host")
 		case failed != nil:
 			return nil, failed
 		}
-		u.Host = hostPort(ip.String(), u.Port())
+		u.Host = hostPort(found.chosen.String(), u.Port())
 	}
 	h.first = u.Host
 	h.sni = byName.Hostname()
@@ -93,8 +97,8 @@ func (h *httpRun) prepare(ctx context.Context, target string) (*http.Request, *f
 	}
 	request.Host = byName.Host
 	h.setHeaders(request)
-	if _, err := h.m.transports.get(h.sni); err != nil {
-		return nil, failf("tls", "the settings of the client cannot be used: %s", err)
+	if _, err := h.m.transports.get(h.sni, false); err != nil {
+		return nil, settingsFailure(err)
 	}
 	h.times.begun = true
 	return request, nil
@@ -143,23 +147,42 @@ func (h *httpRun) setHeaders(request *http.Request) {
 // client is one for this probe alone, for its cookies and redirects; the transports under it are the module's, and
 // keep no connection.
 func (h *httpRun) client() *http.Client {
-	jar, _ := cookiejar.New(&cookiejar.Options{PublicSuffixList: publicsuffix.List}) // gives no error
-	return &http.Client{Transport: h, Jar: jar, CheckRedirect: h.redirect}
+	return &http.Client{Transport: h, Jar: &h.jar, CheckRedirect: h.redirect}
 }
 
-// RoundTrip is one request of the chain. The name for certificates is the first host's alone.
+// close says goodbye on the connections, where their protocol has a word for it.
+func (h *httpRun) close() {
+	for _, conn := range h.conns {
+		conn.Close()
+	}
+}
+
+// RoundTrip is one request of the chain, on a connection of its own. The name for certificates is the first host's
+// alone.
 func (h *httpRun) RoundTrip(request *http.Request) (*http.Response, error) {
-	sni := ""
+	sni, foreign := "", origin(h.location) != h.home
 	if request.URL.Host == h.first {
 		sni = h.sni
 	}
-	transport, err := h.m.transports.get(sni)
-	if err != nil {
-		return nil, failf("tls", "the settings of the client cannot be used: %s", err)
+	request = request.Clone(request.Context())
+	if foreign {
+		stripCredentials(request, &h.jar)
+	} else if err := h.m.auth.set(h.ctx, request.Header); err != nil {
+		return nil, err
 	}
 	h.times.next(request.URL.Scheme == "https")
 	h.t.logf("%s %s", request.Method, h.location)
-	return transport.RoundTrip(request)
+	transport, err := h.m.transports.get(sni, foreign)
+	if err != nil {
+		return nil, settingsFailure(err)
+	}
+	conn, err := connect(request.Context(), transport, request)
+	if err != nil {
+		return nil, err
+	}
+	h.conns = append(h.conns, conn)
+	h.times.connected(h.t)
+	return conn.RoundTrip(request)
 }
 
 func (h *httpRun) redirect(request *http.Request, via []*http.Request) error {
@@ -175,15 +198,23 @@ func (h *httpRun) redirect(request *http.Request, via []*http.Request) error {
 		return err
 	}
 	h.location = next
-	if next.Scheme != "http" && next.Scheme != "https" {
+	return h.mayFollow(request, next)
+}
+
+// mayFollow says why a redirect is not followed.
+func (h *httpRun) mayFollow(request *http.Request, next *url.URL) error {
+	switch {
+	case next.Scheme != "http" && next.Scheme != "https":
 		h.refused = failf("other", "the redirect to %s is not followed: it is no http", next.Redacted())
-		return h.refused
-	}
-	if h.m.mayFollow != nil && !h.m.mayFollow(next) {
+	case h.m.mayFollow != nil && !h.m.mayFollow(next):
 		h.refused = failf("other", "the redirect to %s is not followed: on_demand.allow does not let it", next.Redacted())
-		return h.refused
+	case request.Body != nil && origin(next) != h.home:
+		h.refused = failf("other", "the redirect to %s is not followed: the body of the request is for %s alone",
+			next.Redacted(), h.home)
+	default:
+		return nil
 	}
-	return nil
+	return h.refused
 }
 
 func (h *httpRun) fail(ctx context.Context, err error) *failure {
@@ -193,10 +224,6 @@ func (h *httpRun) fail(ctx context.Context, err error) *failure {
 	var about *url.Error
 	if errors.As(err, &about) {
 		err = about.Err
-	}
-	// The request for a token goes out inside of the probe's own.
-	if h.m.HTTP.Client.OAuth2 != nil && ctx.Err() == nil && (errors.As(err, &about) || strings.HasPrefix(err.Error(), "oauth2: ")) {
-		return failf("other", "no OAuth2 token could be had: %s", err)
 	}
 	return classify(ctx, err, h.t.phase())
 }

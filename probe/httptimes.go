@@ -32,6 +32,12 @@ func (x *httpTimes) next(secure bool) {
 	x.exchanges = append(x.exchanges, &exchange{tls: secure})
 }
 
+// connected marks that the request can be sent.
+func (x *httpTimes) connected(t *trace) {
+	t.enter("processing")
+	x.mark(func(e *exchange, now time.Time) { e.connected = now })
+}
+
 // end marks the end of the last answer's body.
 func (x *httpTimes) end() { x.mark(func(e *exchange, now time.Time) { e.done = now }) }
 
@@ -71,10 +77,6 @@ func (x *httpTimes) trace(ctx context.Context, t *trace) context.Context {
 		TLSHandshakeStart: func() { t.enter("tls"); x.mark(func(e *exchange, now time.Time) { e.tlsStart = now }) },
 		TLSHandshakeDone: func(tls.ConnectionState, error) {
 			x.mark(func(e *exchange, now time.Time) { e.tlsDone = now })
-		},
-		GotConn: func(httptrace.GotConnInfo) {
-			t.enter("processing")
-			x.mark(func(e *exchange, now time.Time) { e.connected = now })
 		},
 		GotFirstResponseByte: func() { x.mark(func(e *exchange, now time.Time) { e.answer = now }) },
 	})

@@ -22,11 +22,12 @@ func probeICMP(ctx context.Context, target string, m *prepared, t *trace) *failu
 			t.gauge("probe_icmp_duration_seconds", "Duration of icmp request by phase", p.Duration.Seconds(), Label{"phase", p.Name})
 		}
 	}()
-	ip, took, failed := lookup(ctx, target, m.ICMP.IPProtocol, m.ICMP.IPProtocolFallback, t)
+	found, failed := lookup(ctx, target, m.ICMP.IPProtocol, m.ICMP.IPProtocolFallback, t)
 	if failed != nil {
 		return failed
 	}
-	durations[0].Duration = took
+	ip := found.chosen
+	durations[0].Duration = found.took
 	t.enter("setup")
 	begin := time.Now()
 	socket, err := openEcho(ip, &m.ICMP)

@@ -34,6 +34,7 @@ modules:
   tcp_tls: {prober: tcp, timeout: 30s, tcp: {tls: true}}
   tcp_tls_short: {prober: tcp, timeout: 1s, tcp: {tls: true}}
   tcp_line: {prober: tcp, timeout: 30s, tcp: {query_response: [{expect: "^220"}]}}
+  tcp_line_short: {prober: tcp, timeout: 1s, tcp: {query_response: [{expect: "^220"}]}}
   tcp_bytes: {prober: tcp, timeout: 30s, tcp: {query_response: [{expect_bytes: "220 hellO"}]}}
   dns: {prober: dns, timeout: 30s, dns: {query_name: gone.example, query_type: A}}
   dns_short: {prober: dns, timeout: 1s, dns: {query_name: silent.example, query_type: A}}
@@ -77,16 +78,23 @@ func TestReasons(t *testing.T) {
 		{"cel", "{web}/json", "body", "does not fit"},
 		{"cel", "{web}", "body", "no JSON"},
 		{"http", "http://{truncated}", "body", "broke off"},
-		{"http", "http://{resets}", "other", "reset while waiting for the answer"},
+		{"http", "http://{resets}", "connect", "reset while waiting for the answer"},
 		{"http", "http://{garbage}", "other", "malformed"},
 		{"http", "http://%zz/", "other", "no URL"},
 		{"http", "http:///x", "other", "names no host"},
 		{"http", "{web}/redirect?to=ftp://127.0.0.1/", "other", "it is no http"},
-		{"http_file", "{web}", "other", "the request could not be made: unable to read"},
-		{"http_ca", "{tls}", "tls", "the settings of the client cannot be used"},
+		{"http_file", "{web}", "other", "the request could not be made: a secret cannot be read"},
+		{"http_ca", "{tls}", "tls", "the settings of TLS cannot be used"},
 		{"http_oauth2", "{web}", "other", "no OAuth2 token could be had"},
-		{"http", "http://{closes}", "other", "it broke off while waiting for the answer"},
-		{"https_short", "https://{tls_hangs_up}", "tls", "TLS handshake"},
+		{"http", "http://{closes}", "connect", "the connection was closed without an answer"},
+		{"https_short", "https://{tls_hangs_up}", "connect", "the connection was reset in the TLS handshake"},
+		{"https_short", "https://{tls_says_nothing}", "connect", "the connection was closed in the TLS handshake"},
+		{"http", "http://{half_head}", "connect", "the connection was closed without an answer"},
+		{"http", "http://{resets_late}", "connect", "the connection was reset while the body was read"},
+		{"tcp_line", "{closes_raw}", "connect", "the connection was closed without an answer"},
+		{"tcp_bytes", "{closes_raw}", "connect", "the connection was closed without an answer"},
+		{"tcp_line_short", "{half_line}", "timeout", "in the conversation"},
+		{"tcp_line_short", "{half_line_closes}", "", ""},
 		{"http", "{tls_wrong}", "tls", "the TLS handshake failed"},
 		{"http_short", "http://{hangs_header}", "timeout", "while waiting for the answer"},
 		{"tcp", "{refused}", "connect", "refused"},
@@ -115,6 +123,12 @@ func TestReasons(t *testing.T) {
 			r, err := s.Once(context.Background(), c.module, fill(c.target, w))
 			if err != nil {
 				t.Fatal(err)
+			}
+			if c.module == "tcp_line_short" && c.reason == "" { // as in blackbox_exporter: the end of the data ends the line
+				if !r.Success {
+					t.Error(r.Sentence)
+				}
+				return
 			}
 			if c.reason == "" {
 				if r.Success || r.Reason != "timeout" && r.Reason != "connect" {
@@ -145,6 +159,11 @@ func TestReasonsOfLookups(t *testing.T) {
 			answer.SetReply(query)
 			answer.Answer = records(name + " 60 IN A 127.0.0.1")
 			w.WriteMsg(answer)
+		case strings.HasPrefix(name, "both"):
+			kind := dns.TypeToString[query.Question[0].Qtype]
+			answer.SetReply(query)
+			answer.Answer = records(name + " 60 IN " + kind + " " + map[string]string{"A": "127.0.0.1", "AAAA": "::1"}[kind])
+			w.WriteMsg(answer)
 		default:
 			w.WriteMsg(answer.SetRcode(query, dns.RcodeNameError))
 		}
@@ -158,6 +177,7 @@ func TestReasonsOfLookups(t *testing.T) {
 	}}
 	w := world(t, newAuthority(t))
 	_, port, _ := net.SplitHostPort(w["address"])
+	_, grpcPort, _ := net.SplitHostPort(w["grpc"])
 	s := newService(t, reasonModules+"probes: [{name: p, module: http, interval: 1h, targets: ['"+w["web"]+"']}]\n")
 	for _, c := range []struct{ module, target, reason, sentence string }{
 		{"http_short", "http://silent.example./", "timeout", "time ran out while silent.example. was looked up"},
@@ -165,6 +185,7 @@ func TestReasonsOfLookups(t *testing.T) {
 		{"http", "http://gone.example./", "dns", "there is no host gone.example."},
 		{"tcp", "gone.example.:80", "dns", "there is no host gone.example."},
 		{"grpc", "gone.example.:80", "dns", "there is no host gone.example."},
+		{"grpc", "both.example.:" + grpcPort, "status", "NOT_SERVING"}, // it is at one of the addresses alone
 		{"icmp_short", "gone.example.", "dns", "there is no host gone.example."},
 		{"dns", "gone.example.", "dns", "there is no host gone.example."},
 		{"http", "http://loopback.example.:" + port + "/redirect?to=http://gone.example./", "dns", "gone.example."},

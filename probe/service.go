@@ -51,6 +51,7 @@ type prepared struct {
 	secrets    mask.Secrets
 	tls        *tlsSource
 	transports *transports
+	auth       auth
 }
 
 func prepare(name string, m Module) (*prepared, error) {
@@ -58,10 +59,11 @@ func prepare(name string, m Module) (*prepared, error) {
 	settings := map[string]*config.TLSConfig{
 		"http": &p.HTTP.Client.TLSConfig, "tcp": &p.TCP.TLSConfig, "dns": &p.DNS.TLSConfig, "grpc": &p.GRPC.TLSConfig, "unix": &p.Unix.TLSConfig,
 	}[m.Prober]
-	p.transports = &transports{settings: p.HTTP.Client}
 	if settings != nil {
 		p.tls = &tlsSource{settings: settings}
 	}
+	p.transports = newTransports(&p.Module, p.tls)
+	p.auth = newAuth(&p.HTTP.Client)
 	if p.prober == nil {
 		return nil, faultf("modules."+name+".prober", "%q is no prober; known are %s", m.Prober, strings.Join(proberNames(), ", "))
 	}

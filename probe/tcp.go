@@ -11,10 +11,11 @@ func probeTCP(ctx context.Context, target string, m *prepared, t *trace) *failur
 	if err != nil {
 		return failf("other", "%q is not HOST:PORT", target)
 	}
-	ip, _, failed := lookup(ctx, host, m.TCP.IPProtocol, m.TCP.IPProtocolFallback, t)
+	found, failed := lookup(ctx, host, m.TCP.IPProtocol, m.TCP.IPProtocolFallback, t)
 	if failed != nil {
 		return failed
 	}
+	ip := found.chosen
 	dialer := net.Dialer{}
 	if m.TCP.SourceIPAddress != "" {
 		dialer.LocalAddr = &net.TCPAddr{IP: net.ParseIP(m.TCP.SourceIPAddress)}

@@ -25,6 +25,14 @@ func isTLSError(err error) bool {
 		strings.Contains(err.Error(), "specified CA cert") || strings.Contains(err.Error(), "specified client cert")
 }
 
+// settingsFailure is of TLS settings that cannot be used, such as a file that cannot be read.
+func settingsFailure(err error) *failure {
+	if exhausted(err) {
+		return exhaustedFailure(err)
+	}
+	return failf("tls", "the settings of TLS cannot be used: %s", err)
+}
+
 // tlsText is what went wrong, in words.
 func tlsText(err error) string {
 	var record tls.RecordHeaderError
@@ -39,41 +47,51 @@ func tlsText(err error) string {
 type tlsSource struct {
 	settings *config.TLSConfig
 
-	mu       sync.Mutex
-	built    *tls.Config
+	mu    sync.Mutex
+	built *tlsSettings
+}
+
+// tlsSettings are TLS settings as they were built from one state of the file of authorities. Nobody changes them.
+type tlsSettings struct {
+	config   *tls.Config
 	modified time.Time
 	size     int64
 }
 
-// get gives a copy for one connection to host.
+// get returns a copy for one connection to host.
 func (s *tlsSource) get(host string) (*tls.Config, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.built == nil || s.changed() {
-		built, err := config.NewTLSConfig(s.settings)
-		if err != nil {
-			return nil, err
-		}
-		s.built = built
+	built, err := s.load()
+	if err != nil {
+		return nil, err
 	}
-	own := s.built.Clone()
+	own := built.config.Clone()
 	if own.ServerName == "" {
 		own.ServerName = host
 	}
 	return own, nil
 }
 
-func (s *tlsSource) changed() bool {
-	if s.settings.CAFile == "" {
-		return false
+// load returns the settings as they are now: the same pointer as before where nothing has changed.
+func (s *tlsSource) load() (*tlsSettings, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := tlsSettings{}
+	if s.settings.CAFile != "" {
+		info, err := os.Stat(s.settings.CAFile)
+		if err != nil {
+			return nil, err
+		}
+		now.modified, now.size = info.ModTime(), info.Size()
 	}
-	info, err := os.Stat(s.settings.CAFile)
-	if err != nil {
-		return true
+	if s.built != nil && s.built.modified.Equal(now.modified) && s.built.size == now.size {
+		return s.built, nil
 	}
-	before, size := s.modified, s.size
-	s.modified, s.size = info.ModTime(), info.Size()
-	return !before.Equal(s.modified) || size != s.size
+	var err error
+	if now.config, err = config.NewTLSConfig(s.settings); err != nil {
+		return nil, err
+	}
+	s.built = &now
+	return s.built, nil
 }
 
 const (

@@ -1,48 +1,137 @@
 package probe
 
 import (
+	"context"
+	"net"
 	"net/http"
+	"net/url"
 	"sync"
+	"time"
 
 	"github.com/prometheus/common/config"
 )
 
-// transports are a module's ways to ask: one for each name that a certificate is held against. They are built once and
-// used by all probes: each probe has connections of its own all the same, for none is kept.
+// As in prometheus/common, whose transports blackbox_exporter takes.
+const (
+	tlsHandshakeTimeout   = 10 * time.Second
+	expectContinueTimeout = time.Second
+)
+
+// transports are a module's ways to connect: one for each name that a certificate is held against. All probes share
+// them, and each makes connections of its own: no transport keeps any.
 type transports struct {
-	settings config.HTTPClientConfig
+	client    *config.HTTPClientConfig
+	protocols http.Protocols
+	tls       *tlsSource
 
 	mu     sync.Mutex
-	byName map[string]http.RoundTripper
+	cached map[transportKey]cachedTransport
+}
+
+// A transportKey is the name for certificates ("" is the one in the URL), and whether the module's own certificate
+// stays out of it.
+type transportKey struct {
+	name    string
+	foreign bool
+}
+
+type cachedTransport struct {
+	*http.Transport
+	built *tlsSettings // what it was made from
 }
 
 // maxTransports bounds them: names come from /probe too.
 const maxTransports = 2000
 
-// get gives the transport for a name; "" is the name that the URL has. server_name of the module holds for the first
-// host alone: a redirect elsewhere goes by the URL.
-func (s *transports) get(name string) (http.RoundTripper, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if transport := s.byName[name]; transport != nil {
-		return transport, nil
+// newTransports returns those of a module. A grpc module speaks HTTP/2 alone, with TLS and without.
+func newTransports(m *Module, tls *tlsSource) *transports {
+	s := &transports{client: &m.HTTP.Client, tls: tls}
+	if m.Prober == "grpc" {
+		s.client = &config.HTTPClientConfig{}
+		s.protocols.SetHTTP2(true)
+		s.protocols.SetUnencryptedHTTP2(true)
+		return s
 	}
-	settings := s.settings
-	if name == "" || settings.TLSConfig.ServerName == "" {
-		settings.TLSConfig.ServerName = name
-	}
-	transport, err := config.NewRoundTripperFromConfig(settings, "probe", config.WithKeepAlivesDisabled(), config.WithDialContextFunc(dial))
+	s.protocols.SetHTTP1(true)
+	s.protocols.SetHTTP2(s.client.EnableHTTP2)
+	return s
+}
+
+// get returns the transport for a name. server_name of the module holds for the first host alone: a redirect elsewhere
+// goes by the URL. A foreign host is not shown the module's certificate.
+func (s *transports) get(name string, foreign bool) (*http.Transport, error) {
+	built, err := s.tls.load()
 	if err != nil {
 		return nil, err
 	}
-	if len(s.byName) >= maxTransports || s.byName == nil {
-		s.byName = map[string]http.RoundTripper{}
+	key := transportKey{name, foreign}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if known := s.cached[key]; known.built == built {
+		return known.Transport, nil
 	}
-	s.byName[name] = transport
+	if len(s.cached) >= maxTransports || s.cached == nil {
+		s.cached = map[transportKey]cachedTransport{}
+	}
+	transport := s.build(key, built)
+	s.cached[key] = cachedTransport{transport, built}
 	return transport, nil
 }
 
-// resolves tells whether the exporter looks the target up itself, and not the proxy.
+func (s *transports) build(key transportKey, built *tlsSettings) *http.Transport {
+	secure := built.config.Clone()
+	if key.name == "" || secure.ServerName == "" {
+		secure.ServerName = key.name
+	}
+	if key.foreign {
+		secure.Certificates, secure.GetClientCertificate = nil, nil
+	}
+	return &http.Transport{
+		Proxy:                 proxyOf(s.client.Proxy()),
+		ProxyConnectHeader:    s.client.GetProxyConnectHeader(),
+		DisableKeepAlives:     true,
+		DisableCompression:    true,
+		TLSClientConfig:       secure,
+		TLSHandshakeTimeout:   tlsHandshakeTimeout,
+		ExpectContinueTimeout: expectContinueTimeout,
+		DialContext:           dial,
+		Protocols:             &s.protocols,
+	}
+}
+
+type requestKey struct{}
+
+// proxyOf chooses a proxy by the request that a connection is for: NewClientConn knows its host alone.
+func proxyOf(choose func(*http.Request) (*url.URL, error)) func(*http.Request) (*url.URL, error) {
+	if choose == nil {
+		return nil
+	}
+	return func(r *http.Request) (*url.URL, error) {
+		if request, is := r.Context().Value(requestKey{}).(*http.Request); is {
+			r = request
+		}
+		return choose(r)
+	}
+}
+
+// connect makes a connection for one request. The transport's own RoundTrip would connect and ask again, thousands of
+// times, where a server of HTTP/2 closes without an answer.
+func connect(ctx context.Context, transport *http.Transport, request *http.Request) (*http.ClientConn, error) {
+	port := request.URL.Port()
+	if port == "" {
+		port = defaultPorts[request.URL.Scheme]
+	}
+	host := request.URL.Hostname()
+	if ascii, ok := normalHost(host); ok {
+		host = ascii
+	}
+	if transport.Proxy != nil {
+		ctx = context.WithValue(ctx, requestKey{}, request)
+	}
+	return transport.NewClientConn(ctx, request.URL.Scheme, net.JoinHostPort(host, port))
+}
+
+// resolves reports whether the exporter looks the target up itself, and not the proxy.
 func (m *prepared) resolves() bool {
 	client := &m.HTTP.Client
 	proxied := client.ProxyURL.URL != nil || client.ProxyFromEnvironment

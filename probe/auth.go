@@ -1,0 +1,200 @@
+package probe
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"os"
+	"strings"
+
+	"github.com/golang-jwt/jwt/v5"
+	"github.com/prometheus/common/config"
+	"golang.org/x/oauth2"
+	"golang.org/x/oauth2/clientcredentials"
+)
+
+// auth is what a module shows to its target in headers. Files are read each time: they may change.
+type auth struct {
+	client *config.HTTPClientConfig
+	tokens *tokenSource // nil without oauth2
+}
+
+func newAuth(client *config.HTTPClientConfig) auth {
+	c := auth{client: client}
+	if client.OAuth2 != nil {
+		c.tokens = &tokenSource{settings: client.OAuth2, turn: make(chan struct{}, 1)}
+	}
+	return c
+}
+
+// set adds the credentials to the header of a request. As in prometheus/common, an Authorization that is there already
+// stays, but for a token of OAuth2.
+func (c *auth) set(ctx context.Context, header http.Header) error {
+	for name, values := range headersOf(c.client.HTTPHeaders) {
+		if err := addHeader(header, name, values); err != nil {
+			return err
+		}
+	}
+	if c.tokens != nil {
+		token, err := c.tokens.token(ctx)
+		if err == nil {
+			header.Set("Authorization", token.Type()+" "+token.AccessToken)
+		}
+		return err
+	}
+	if header.Get("Authorization") != "" {
+		return nil
+	}
+	authorization, err := c.authorization()
+	if authorization != "" {
+		header.Set("Authorization", authorization)
+	}
+	return err
+}
+
+func addHeader(header http.Header, name string, values config.Header) error {
+	for _, value := range values.Values {
+		header.Add(name, value)
+	}
+	for _, value := range values.Secrets {
+		header.Add(name, string(value))
+	}
+	for _, file := range values.Files {
+		value, err := os.ReadFile(file)
+		if err != nil {
+			return fmt.Errorf("the header %s cannot be read: %w", name, err)
+		}
+		header.Add(name, strings.TrimSpace(string(value)))
+	}
+	return nil
+}
+
+// authorization returns the value of the header Authorization, "" without one.
+func (c *auth) authorization() (string, error) {
+	client := c.client
+	switch {
+	case client.BasicAuth != nil:
+		basic := client.BasicAuth
+		user, err := secretOf(basic.Username, basic.UsernameFile, basic.UsernameRef)
+		if err != nil {
+			return "", err
+		}
+		password, err := secretOf(string(basic.Password), basic.PasswordFile, basic.PasswordRef)
+		return "Basic " + base64.StdEncoding.EncodeToString([]byte(user+":"+password)), err
+	case client.Authorization != nil:
+		own := client.Authorization
+		secret, err := secretOf(string(own.Credentials), own.CredentialsFile, own.CredentialsRef)
+		return own.Type + " " + secret, err
+	case client.BearerToken != "" || client.BearerTokenFile != "":
+		secret, err := secretOf(string(client.BearerToken), client.BearerTokenFile, "")
+		return "Bearer " + secret, err
+	}
+	return "", nil
+}
+
+// secretOf returns a secret that stands in the config, in a file, or in a store that this program has not.
+func secretOf(text, file, ref string) (string, error) {
+	switch {
+	case ref != "":
+		return "", fmt.Errorf("the secret %q is kept by a secret manager; there is none here, name a file", ref)
+	case file == "":
+		return text, nil
+	}
+	content, err := os.ReadFile(file)
+	if err != nil {
+		return "", fmt.Errorf("a secret cannot be read: %w", err)
+	}
+	return strings.TrimSpace(string(content)), nil
+}
+
+// A tokenSource has the token of a module, for as long as it is valid.
+type tokenSource struct {
+	settings *config.OAuth2
+	turn     chan struct{} // held by who looks at what follows
+
+	last   *oauth2.Token
+	secret string // with which the last one was had
+}
+
+const grantJWTBearer = "urn:ietf:params:oauth:grant-type:jwt-bearer"
+
+// token returns a valid token. It asks for one where there is none, in the time that ctx gives.
+func (s *tokenSource) token(ctx context.Context) (*oauth2.Token, error) {
+	select {
+	case s.turn <- struct{}{}:
+		defer func() { <-s.turn }()
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	o := s.settings
+	text, file, ref := string(o.ClientSecret), o.ClientSecretFile, o.ClientSecretRef
+	if o.GrantType == grantJWTBearer {
+		text, file, ref = string(o.ClientCertificateKey), o.ClientCertificateKeyFile, o.ClientCertificateKeyRef
+	}
+	secret, err := secretOf(text, file, ref)
+	if err != nil {
+		return nil, err
+	}
+	if s.last.Valid() && s.secret == secret {
+		return s.last, nil
+	}
+	client, err := s.client()
+	if err != nil {
+		return nil, failf("tls", "the settings for the OAuth2 token cannot be used: %s", err)
+	}
+	token, err := s.ask(context.WithValue(ctx, oauth2.HTTPClient, client), secret)
+	if err != nil {
+		if ctx.Err() == nil {
+			err = failf("other", "no OAuth2 token could be had: %s", err)
+		}
+		return nil, err
+	}
+	s.last, s.secret = token, secret
+	return token, nil
+}
+
+// client asks for tokens. A redirect would show the secret to somebody else.
+func (s *tokenSource) client() (*http.Client, error) {
+	secure, err := config.NewTLSConfig(&s.settings.TLSConfig)
+	if err != nil {
+		return nil, err
+	}
+	transport := &http.Transport{
+		TLSClientConfig: secure, Proxy: s.settings.Proxy(), ProxyConnectHeader: s.settings.GetProxyConnectHeader(),
+		DisableKeepAlives: true, TLSHandshakeTimeout: tlsHandshakeTimeout, DialContext: dial,
+	}
+	return &http.Client{Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error {
+		return errors.New("a redirect of the token_url is not followed")
+	}}, nil
+}
+
+func (s *tokenSource) ask(ctx context.Context, secret string) (*oauth2.Token, error) {
+	o := s.settings
+	parameters := url.Values{}
+	for name, value := range o.EndpointParams {
+		parameters.Set(name, value)
+	}
+	if o.GrantType != grantJWTBearer {
+		plain := clientcredentials.Config{
+			ClientID: o.ClientID, ClientSecret: secret, Scopes: o.Scopes, TokenURL: o.TokenURL, EndpointParams: parameters,
+		}
+		return plain.Token(ctx)
+	}
+	issuer := o.Iss
+	if issuer == "" {
+		issuer = o.ClientID
+	}
+	algorithm, is := jwt.GetSigningMethod(o.SignatureAlgorithm).(*jwt.SigningMethodRSA)
+	if !is {
+		algorithm = jwt.SigningMethodRS256
+	}
+	signed := config.JwtGrantTypeConfig{
+		PrivateKey: []byte(secret), PrivateKeyID: o.ClientCertificateKeyID, SigningAlgorithm: algorithm, Iss: issuer,
+		Subject: o.ClientID, Audience: o.Audience, Scopes: o.Scopes, TokenURL: o.TokenURL, PrivateClaims: o.Claims,
+		EndpointParams: parameters,
+	}
+	return signed.TokenSource(ctx).Token()
+}

@@ -1,0 +1,78 @@
+package probe
+
+import (
+	"net/http"
+	"net/http/cookiejar"
+	"net/url"
+	"slices"
+	"sync"
+
+	"golang.org/x/net/publicsuffix"
+)
+
+// harmlessHeaders are the headers of a module that go over a redirect to another scheme, host or port, and whose values
+// are shown. All others may be credentials.
+var harmlessHeaders = []string{
+	"Accept", "Accept-Encoding", "Accept-Language", "Cache-Control", "Connection", "Content-Type", "Host", "User-Agent",
+}
+
+// origin is scheme, host and port of a URL, "" where it has none that can be compared.
+func origin(u *url.URL) string {
+	key, ok := normalURL(u.String())
+	if !ok {
+		return ""
+	}
+	return hostOf(key)
+}
+
+// stripCredentials leaves of a redirected request what anybody may see: its URL names a user only where the redirect
+// does, and its cookies are those that its own origin has set.
+func stripCredentials(request *http.Request, jar http.CookieJar) {
+	for name := range request.Header {
+		if !slices.Contains(harmlessHeaders, name) {
+			delete(request.Header, name)
+		}
+	}
+	for _, cookie := range jar.Cookies(request.URL) {
+		request.AddCookie(cookie)
+	}
+	if user := request.URL.User; user != nil {
+		password, _ := user.Password()
+		request.SetBasicAuth(user.Username(), password)
+	}
+}
+
+// An originJar keeps the cookies of each origin apart: one that a login on one port has set is a credential of that
+// port.
+type originJar struct {
+	mu   sync.Mutex
+	jars map[string]*cookiejar.Jar
+}
+
+func (j *originJar) at(u *url.URL) *cookiejar.Jar {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	key := origin(u)
+	if j.jars[key] == nil {
+		jar, _ := cookiejar.New(&cookiejar.Options{PublicSuffixList: publicsuffix.List}) // gives no error
+		if j.jars == nil {
+			j.jars = map[string]*cookiejar.Jar{}
+		}
+		j.jars[key] = jar
+	}
+	return j.jars[key]
+}
+
+// SetCookies implements http.CookieJar.
+func (j *originJar) SetCookies(u *url.URL, cookies []*http.Cookie) { j.at(u).SetCookies(u, cookies) }
+
+// Cookies implements http.CookieJar.
+func (j *originJar) Cookies(u *url.URL) []*http.Cookie {
+	j.mu.Lock()
+	none := j.jars[origin(u)] == nil
+	j.mu.Unlock()
+	if none {
+		return nil
+	}
+	return j.at(u).Cookies(u)
+}
