@@ -15,7 +15,7 @@ import (
 	"golang.org/x/net/http2"
 	"golang.org/x/sys/unix"
 
-	"github.com/fremisn/fremisn-exporter/cmd/fremisn-sim/rig"
+	"github.com/fremisn/fremisn-exporter/cmd/fremisn-sim/testenv"
 )
 
 // TestNginxThatClosesWithoutAnAnswer has a real NGINX return 444 over HTTP/2 and HTTP/1.1, which it logs once for each
@@ -27,7 +27,7 @@ func TestNginxThatClosesWithoutAnAnswer(t *testing.T) {
 	log := filepath.Join(dir, "requests.log")
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	nginx, err := rig.StartNginx(ctx, dir, rig.Preamble()+"http {"+rig.TempPaths+`
+	nginx, err := testenv.StartNginx(ctx, dir, testenv.Preamble()+"http {"+testenv.TempPaths+`
     access_log `+log+`;
     server { listen `+address+` ssl http2; ssl_certificate `+a.path("nginx.pem")+`; ssl_certificate_key `+a.path("nginx.key")+`;
         location / { return 444; }
