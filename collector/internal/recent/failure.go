@@ -5,7 +5,8 @@ import (
 	"slices"
 )
 
-// A Failure is a request that failed, to be looked at by a person.
+// A Failure is a request that failed, or one that failed on a server and was rescued by another. A person may want to
+// look at it.
 type Failure struct {
 	Millis    int64 // when it ended, Unix milliseconds
 	Outcome   int
@@ -39,26 +40,37 @@ type failureSlot struct {
 	worst  []Failure // the longest first
 }
 
-// WouldKeep reports whether a failure of this duration is one of the worst of its slot, so that the caller need not
+// WouldFail reports whether a failure of this duration is one of the worst of its slot, so that the caller need not
 // put together one that is not kept.
-func (w *Window) WouldKeep(duration int64) bool {
+func (w *Window) WouldFail(duration int64) bool { return w.wouldKeep(w.failures, duration) }
+
+// WouldRescue is WouldFail for a request that was rescued.
+func (w *Window) WouldRescue(duration int64) bool { return w.wouldKeep(w.rescued, duration) }
+
+func (w *Window) wouldKeep(kept failures, duration int64) bool {
 	if w.slot <= w.newest-int64(Slots) {
 		return false
 	}
-	i, found := w.failures.search(w.slot)
+	i, found := kept.search(w.slot)
 	if !found {
-		return i > 0 || len(w.failures) < failureSlots
+		return i > 0 || len(kept) < failureSlots
 	}
-	worst := w.failures[i].worst
+	worst := kept[i].worst
 	return len(worst) < worstPerSlot || duration > worst[len(worst)-1].Duration
 }
 
-// Fail keeps a failure if it is one of the worst of its slot.
+// Fail keeps a request that failed if it is one of the worst of its slot.
 func (w *Window) Fail(f Failure) {
-	if !w.WouldKeep(f.Duration) {
-		return
+	if w.WouldFail(f.Duration) {
+		w.failures.insert(w.slot, f)
 	}
-	w.failures.insert(w.slot, f)
+}
+
+// Rescue keeps a request that failed on a server, and that another answered, if it is one of the worst of its slot.
+func (w *Window) Rescue(f Failure) {
+	if w.WouldRescue(f.Duration) {
+		w.rescued.insert(w.slot, f)
+	}
 }
 
 func (s failures) search(number int64) (int, bool) {

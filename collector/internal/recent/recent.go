@@ -43,8 +43,8 @@ type Window struct {
 	position int   // of that slot in a ring
 	millis   int64 // the time that is counted at, Unix milliseconds
 
-	servers, routes table
-	failures        failures
+	servers, routes   table
+	failures, rescued failures
 }
 
 // New returns a Window in which nothing has happened.

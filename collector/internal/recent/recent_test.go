@@ -173,7 +173,7 @@ func TestWorstFailuresAreKept(t *testing.T) {
 		w.Now(at(time.Duration(slot) * recent.SlotLength))
 		for i := range int64(50) {
 			duration := (i * 37) % 50
-			if w.WouldKeep(duration) {
+			if w.WouldFail(duration) {
 				w.Fail(recent.Failure{Millis: int64(slot), Duration: duration})
 			}
 		}
@@ -222,6 +222,7 @@ func busyWindow() *recent.Window {
 		w.Now(at(time.Duration(second) * time.Second))
 		w.Server("a:80").AddAttempt(second%recent.Outcomes, int64(second*second), second%2 == 0)
 		w.Route("enrollment").Add(second%recent.Outcomes, int64(second)-1)
+		w.Rescue(recent.Failure{RequestID: "rescued", Duration: int64(second)})
 		w.Fail(recent.Failure{
 			Millis: at(time.Duration(second) * time.Second), Outcome: failed, RequestID: "id", Method: "POST", Path: "/v1", Code: 504,
 			Duration: int64(second), Attempts: []recent.Attempt{{Server: "a:80", Code: 504, Duration: 5}, {Server: "b:80", Duration: -1}},
@@ -232,7 +233,7 @@ func busyWindow() *recent.Window {
 
 func FuzzRestore(f *testing.F) {
 	f.Add(busyWindow().AppendState(nil))
-	f.Add([]byte{1, 0, 0, 0})
+	f.Add([]byte{1, 0, 0, 0, 0})
 	f.Fuzz(func(t *testing.T, state []byte) {
 		w := recent.New()
 		w.Now(at(0))

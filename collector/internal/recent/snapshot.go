@@ -7,7 +7,9 @@ type Snapshot struct {
 	At       time.Time
 	Servers  []Hour
 	Routes   []Hour
-	Failures []Failure // the latest that are kept, in no order
+	Requests [Slots][Outcomes]uint32 // of all routes, the latest slot first
+	Failures []Failure               // the latest that are kept, in no order
+	Rescued  []Failure               // failed on a server, and were answered by another
 }
 
 // An Hour is the last hour of one server or route.
@@ -34,7 +36,17 @@ func (w *Window) Snapshot(millis int64) *Snapshot {
 	newest := millis / slotMillis
 	s.Servers = w.servers.snapshot(newest)
 	s.Routes = w.routes.snapshot(newest)
+	for _, route := range w.routes.series {
+		for i := range Slots {
+			if slot := route.at(newest - int64(i)); slot != nil {
+				for outcome, n := range slot.counts {
+					s.Requests[i][outcome] += n
+				}
+			}
+		}
+	}
 	s.Failures = w.failures.since(newest - int64(Slots))
+	s.Rescued = w.rescued.since(newest - int64(Slots))
 	return s
 }
 

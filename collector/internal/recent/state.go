@@ -8,11 +8,11 @@ import (
 
 // The state is a row of unsigned varints, and strings with their length before them:
 //
-//	version, servers, routes, failures
+//	version, servers, routes, failures, rescued
 //	servers, routes: count, then for each: name, count of slots, then for each slot:
 //	    number, answered, sum of milliseconds, counts (the mask of those that are not 0, then these),
 //	    times (count of buckets that are not 0, then for each: buckets since the last one, count)
-//	failures: count of slots, then for each: number, count of failures, then for each:
+//	failures, rescued: count of slots, then for each: number, count of failures, then for each:
 //	    milliseconds, outcome, id, method, path, code, duration + 1, count of attempts, then for each:
 //	    server, code, duration + 1
 //
@@ -26,6 +26,7 @@ func (w *Window) AppendState(dst []byte) []byte {
 	w.servers.encode(&e)
 	w.routes.encode(&e)
 	w.failures.encode(&e)
+	w.rescued.encode(&e)
 	return e.b
 }
 
@@ -41,6 +42,7 @@ func (w *Window) Restore(state []byte) error {
 	fresh.servers.decode(&d)
 	fresh.routes.decode(&d)
 	fresh.failures.decode(&d)
+	fresh.rescued.decode(&d)
 	if d.err == nil && len(d.b) > 0 {
 		d.fail()
 	}
@@ -49,7 +51,7 @@ func (w *Window) Restore(state []byte) error {
 	}
 	w.servers.adopt(&fresh.servers)
 	w.routes.adopt(&fresh.routes)
-	w.failures = fresh.failures
+	w.failures, w.rescued = fresh.failures, fresh.rescued
 	return nil
 }
 

@@ -1,0 +1,259 @@
+// Package verdict answers one question: is it fine now? It is pure: what is known goes in as an Input, a Status comes
+// out, and an Engine remembers between two of them no more than since when something holds and what incidents there
+// were. Pages, the API and the operators' scripts show what it says and judge nothing themselves.
+package verdict
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+)
+
+// The thresholds. Those of the alerts are the same: a test compares them.
+const (
+	FailingRatio   = 0.05 // of a node's attempts in FailingWindow
+	FailingCount   = 5
+	FailingMinutes = 5
+
+	SlowOwn      = 3 // times its own p95
+	SlowPeers    = 2 // times that of its peers
+	SlowAttempts = 20
+
+	LimitedRatio = 0.1 // of the requests in a minute
+
+	MalformedRatio   = 0.01 // of a log's lines in MalformedMinutes
+	MalformedMinutes = 5
+
+	DownRatio = 0.5 // of the requests in a minute
+	DownCount = 5
+
+	// ProbeFailures in a row make a node down, or one that has never succeeded.
+	ProbeFailures = 2
+)
+
+// keepSlow is how long a node stays slow after it has become faster.
+const keepSlow = time.Minute
+
+// An Engine judges again and again. Its methods are not safe for use by several goroutines at once.
+type Engine struct {
+	memory memory
+	logs   map[string][]logSample
+	pages  map[string][]pageSample
+}
+
+// memory is what an Engine remembers across restarts.
+type memory struct {
+	Verdict   string               `json:"verdict"`
+	Since     time.Time            `json:"since"`
+	Reasons   map[string]time.Time `json:"reasons,omitempty"` // since when, by key
+	States    map[string]since     `json:"states,omitempty"`  // of the nodes, by address
+	Slow      map[string]slow      `json:"slow,omitempty"`    // by address
+	Incidents []incident           `json:"incidents,omitempty"`
+}
+
+type since struct {
+	State string    `json:"state"`
+	Since time.Time `json:"since"`
+}
+
+// slow is a node that has become slow.
+type slow struct {
+	Baseline time.Duration `json:"baseline"` // its own p95 before
+	Held     time.Time     `json:"held"`     // when it was last slower than itself or its peers
+}
+
+// New returns an Engine that has seen nothing.
+func New() *Engine {
+	return &Engine{memory: memory{}.whole(), logs: map[string][]logSample{}, pages: map[string][]pageSample{}}
+}
+
+// Judge says whether it is fine at the moment of the input.
+func (e *Engine) Judge(in Input) Status {
+	in.Now = in.Now.UTC()
+	e.sample(in)
+	j := &judgement{in: in, engine: e, names: map[string]string{}}
+	for _, s := range in.Servers {
+		j.names[s.Address] = s.Name
+	}
+	j.judge()
+	e.forget(j.names)
+	status := j.status()
+	e.remember(in, &status)
+	return status
+}
+
+// forget drops what is remembered of servers that are there no more.
+func (e *Engine) forget(servers map[string]string) {
+	gone := func(address string) bool {
+		_, there := servers[address]
+		return !there
+	}
+	maps.DeleteFunc(e.memory.States, func(address string, _ since) bool { return gone(address) })
+	maps.DeleteFunc(e.memory.Slow, func(address string, _ slow) bool { return gone(address) })
+}
+
+// A judgement is one Judge under way.
+type judgement struct {
+	in      Input
+	engine  *Engine
+	names   map[string]string // of the nodes, by address
+	nodes   []Node
+	reasons []Reason
+	down    bool
+}
+
+func (j *judgement) judge() {
+	j.judgeNGINX()
+	j.judgePoison()
+	for i := range j.in.Servers {
+		j.judgeServer(&j.in.Servers[i])
+	}
+	j.judgeGroups()
+	j.judgeRequests()
+	j.judgeExporter()
+	j.stamp()
+}
+
+func (j *judgement) add(r Reason) { j.reasons = append(j.reasons, r) }
+
+// stamp says since when each reason holds, and puts the gravest first.
+func (j *judgement) stamp() {
+	before := j.engine.memory.Reasons
+	now := map[string]time.Time{}
+	for i := range j.reasons {
+		r := &j.reasons[i]
+		if at, held := before[r.key()]; held && r.Since.IsZero() {
+			r.Since = at
+		}
+		if r.Since.IsZero() {
+			r.Since = j.in.Now
+		}
+		r.Since = r.Since.UTC()
+		now[r.key()] = r.Since
+		if r.Severity == "" {
+			r.Severity = Warning
+		}
+	}
+	j.engine.memory.Reasons = now
+	slices.SortStableFunc(j.reasons, func(a, b Reason) int { return cmp.Compare(rank(a), rank(b)) })
+}
+
+func (r *Reason) key() string { return r.Kind + "|" + r.Upstream + "|" + r.Server + "|" + r.Subject }
+
+// rank puts a poison request first, then what makes the verdict down, then the rest by what it costs clients.
+func rank(r Reason) int {
+	order := []string{
+		KindPoison, KindNGINXDown, KindRequestsFailed, KindNodeDown, KindTakenOut, KindSaturated, KindNodeFailing, KindNodeSlow,
+		KindLimited, KindLicence, KindLogUnread, KindConfig, KindStateNotSaved,
+	}
+	place := slices.Index(order, r.Kind)
+	if r.Severity != Critical && r.Kind != KindPoison {
+		place += len(order)
+	}
+	return place
+}
+
+func (j *judgement) status() Status {
+	s := Status{
+		Reasons: j.reasons, NGINX: j.nginx(), Nodes: j.nodes, Windows: requestWindows(j.in.Requests), Logs: j.logs(),
+		Failures: j.failures(),
+	}
+	for _, route := range j.in.Routes {
+		s.Routes = append(s.Routes, RouteStatus{Route: route.Name, Windows: requestWindows(route.Requests)})
+	}
+	switch {
+	case j.down:
+		s.Verdict = Down
+	case len(j.reasons) > 0:
+		s.Verdict = Degraded
+	case j.nothingKnown():
+		s.Verdict = Unknown
+	default:
+		s.Verdict = Fine
+	}
+	s.Sentence = j.sentence(s.Verdict)
+	return s
+}
+
+// nothingKnown reports whether nothing has been read or probed yet.
+func (j *judgement) nothingKnown() bool {
+	for _, p := range j.in.Pages {
+		if p.Known {
+			return false
+		}
+	}
+	for _, s := range j.in.Servers {
+		if slices.ContainsFunc(s.Probes, func(p Probe) bool { return p.Done }) {
+			return false
+		}
+	}
+	for _, l := range j.in.Logs {
+		if l.Lines > 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// sentence is the verdict in a line.
+func (j *judgement) sentence(verdict string) string {
+	switch verdict {
+	case Unknown:
+		return "Nothing has been read or probed yet."
+	case Fine:
+		return "Everything is fine: " + j.fine() + "."
+	}
+	more := ""
+	if n := len(j.reasons) - 1; n > 0 {
+		more = fmt.Sprintf(" And %s.", plural(n, "more reason", "more reasons"))
+	}
+	return j.reasons[0].Sentence + more
+}
+
+// fine lists what is known to be well.
+func (j *judgement) fine() string {
+	text := ""
+	add := func(part string) {
+		if text != "" {
+			text += ", "
+		}
+		text += part
+	}
+	if up := j.nginx().Up; up != nil && *up {
+		add("NGINX answers")
+	}
+	if n := len(j.nodes); n > 0 {
+		up := 0
+		for _, node := range j.nodes {
+			if node.State == StateUp {
+				up++
+			}
+		}
+		add(fmt.Sprintf("%d of %s up", up, plural(n, "node is", "nodes are")))
+	}
+	if j.in.Requests != nil {
+		window := j.in.Requests.Between(0, 5)
+		total, failed := window.Outcomes.Total(), window.Outcomes.Failed()
+		switch {
+		case total == 0:
+			add("no requests in the last 5 minutes")
+		case failed == 0:
+			add(fmt.Sprintf("none of %s failed in the last 5 minutes", plural(int(total), "request", "requests")))
+		default:
+			add(fmt.Sprintf("%d of %s failed in the last 5 minutes", failed, plural(int(total), "request", "requests")))
+		}
+	}
+	if text == "" {
+		return "nothing is wrong"
+	}
+	return text
+}
+
+func plural(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, many)
+}
