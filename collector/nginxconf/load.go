@@ -6,7 +6,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"sort"
 	"strings"
 	"time"
 )
@@ -14,18 +13,22 @@ import (
 // combinedFormat is NGINX's own; see https://nginx.org/en/docs/http/ngx_http_log_module.html.
 const combinedFormat = `$remote_addr - $remote_user [$time_local] "$request" $status $body_bytes_sent "$http_referer" "$http_user_agent"`
 
-// Load reads the file at path with all that it includes. What is wrong with it, or with getting it, is an *Error.
-func Load(path string) (*Config, error) {
+// Load reads the file at path with all that it includes, or the output of nginx -T. What is wrong with it, or with
+// getting it, is an *Error. Where logs lie that it does not name by absolute paths is told by the folder it lies in.
+func Load(path string) (*Config, error) { return Build{}.Load(path) }
+
+// Load reads as the function Load does, for an NGINX of this build.
+func (b Build) Load(path string) (*Config, error) {
 	absolute, err := filepath.Abs(path)
 	if err != nil {
 		return nil, err
 	}
 	p := newParser(absolute)
-	directives, err := p.parseFile(absolute, inMain)
+	directives, err := p.parseMain(absolute)
 	if err != nil {
 		return nil, mainError(err, absolute, path)
 	}
-	c, err := p.interpret(directives, absolute, path)
+	c, err := p.interpret(directives, b, absolute, path)
 	if err != nil {
 		return nil, mainError(err, absolute, path)
 	}
@@ -33,17 +36,32 @@ func Load(path string) (*Config, error) {
 }
 
 func newParser(absolute string) *parser {
-	return &parser{prefix: filepath.Dir(absolute), known: map[string]bool{}}
+	return &parser{main: absolute, prefix: filepath.Dir(absolute), known: map[string]bool{}}
+}
+
+// parseMain reads the main file, which may be a dump of it and of all that it includes.
+func (p *parser) parseMain(path string) ([]*directive, error) {
+	text, err := p.read(path)
+	if err != nil {
+		return nil, err
+	}
+	if p.dump = readDump(text); p.dump != nil {
+		path, text = p.dump.main, p.dump.files[p.dump.main]
+		p.main, p.prefix = path, filepath.Dir(path)
+	}
+	return p.parse(path, text, inMain)
 }
 
 // interpret makes a Config of what has been parsed.
-func (p *parser) interpret(directives []*directive, absolute, path string) (*Config, error) {
-	r := &reading{config: &Config{
-		Path: path, Files: p.files, Workers: "1",
-		WorkerConnections: 512,
-		LogFormats:        map[string]LogFormat{"combined": {Name: "combined", Format: combinedFormat, Escape: "default"}},
-		LimitReqStatus:    defaultLimitStatus, LimitConnStatus: defaultLimitStatus,
-	}, paths: pathsFor(absolute)}
+func (p *parser) interpret(directives []*directive, b Build, absolute, path string) (*Config, error) {
+	r := &reading{build: b, config: &Config{
+		Path: path, Files: p.files, Workers: "1", WorkerConnections: 512,
+		LogFormats:     map[string]LogFormat{"combined": {Name: "combined", Format: combinedFormat, Escape: "default"}},
+		LimitReqStatus: defaultLimitStatus, LimitConnStatus: defaultLimitStatus,
+	}, paths: pathsFor(p.main)}
+	if b.known() {
+		r.paths = b.paths()
+	}
 	if err := r.main(directives); err != nil {
 		return nil, err
 	}
@@ -70,23 +88,32 @@ func mainError(err error, absolute, path string) error {
 
 // paths is where a build of NGINX puts what its configuration does not name. A configuration does not tell which
 // build reads it; the folder it lies in does.
-type paths struct{ prefix, accessLog, errorLog string }
+type paths struct {
+	prefix, accessLog, errorLog string
+	others                      []string // prefixes that may be the right one, where it is not known
+}
 
 // pathsFor knows the packages of Debian and nginx.org, and the official image, which have their configuration in
 // /etc/nginx and their logs in /var/log/nginx; any other is taken for a build with the prefix above conf/.
 func pathsFor(conf string) paths {
 	dir := filepath.Dir(conf)
 	if dir == "/etc/nginx" {
+		p := paths{"/etc/nginx", "/var/log/nginx/access.log", "/var/log/nginx/error.log", prefixes()}
 		if _, err := os.Stat(filepath.Join(dir, "sites-enabled")); err == nil { // Debian's prefix is not where its configuration is
-			return paths{"/usr/share/nginx", "/var/log/nginx/access.log", "/var/log/nginx/error.log"}
+			p.prefix = "/usr/share/nginx"
 		}
-		return paths{"/etc/nginx", "/var/log/nginx/access.log", "/var/log/nginx/error.log"}
+		return p
 	}
 	prefix := dir
 	if filepath.Base(dir) == "conf" {
 		prefix = filepath.Dir(dir)
 	}
-	return paths{prefix, filepath.Join(prefix, "logs/access.log"), filepath.Join(prefix, "logs/error.log")}
+	return paths{prefix, filepath.Join(prefix, "logs/access.log"), filepath.Join(prefix, "logs/error.log"), prefixes()}
+}
+
+// prefixes are those of the packages of nginx.org, Debian and Red Hat, Alpine, FreeBSD and a build of one's own.
+func prefixes() []string {
+	return []string{"/etc/nginx", "/usr/share/nginx", "/var/lib/nginx", "/usr/local/nginx", "/usr/local/etc/nginx"}
 }
 
 func (p paths) absolute(path string) string {
@@ -94,6 +121,20 @@ func (p paths) absolute(path string) string {
 		return path
 	}
 	return filepath.Join(p.prefix, path)
+}
+
+// elsewhere is where else a relative path may lead, none where the prefix is known.
+func (p paths) elsewhere(path string) []string {
+	if filepath.IsAbs(path) {
+		return nil
+	}
+	var all []string
+	for _, prefix := range p.others {
+		if prefix != p.prefix {
+			all = append(all, filepath.Join(prefix, path))
+		}
+	}
+	return all
 }
 
 // Changed tells whether any file that was read, or the set of files that a pattern matches, is another than it was.
@@ -111,8 +152,7 @@ func (c *Config) stampNow() string {
 		b.WriteString(stamp(file, info))
 	}
 	for _, pattern := range c.globs {
-		matches, _ := filepath.Glob(pattern)
-		b.WriteString(matched(pattern, matches))
+		b.WriteString(matched(pattern, glob(pattern)))
 	}
 	return b.String()
 }
@@ -123,6 +163,12 @@ func stamp(file string, info fs.FileInfo) string {
 
 // matched is a pattern of an include with the files that it matches.
 func matched(pattern string, matches []string) string {
-	sort.Strings(matches)
 	return fmt.Sprintf("%s %q\n", pattern, matches)
+}
+
+// IsMissing reports whether an error of Load is that the file it was given is not there. A file that it includes is
+// another matter.
+func IsMissing(err error) bool {
+	var fault *Error
+	return errors.As(err, &fault) && fault.Line == 0 && errors.Is(err, fs.ErrNotExist)
 }

@@ -114,7 +114,7 @@ func (r *reading) readAccessLog(d *directive, formats map[string]LogFormat, leve
 	if to, ok := strings.CutPrefix(d.args[0], "syslog:"); ok {
 		log.Syslog = to
 	} else {
-		log.Path = r.paths.absolute(d.args[0])
+		log.Path, log.Elsewhere = r.paths.absolute(d.args[0]), r.paths.elsewhere(d.args[0])
 	}
 	for i, arg := range d.args[1:] {
 		name, value, isParameter := strings.Cut(arg, "=")
@@ -190,7 +190,7 @@ func (r *reading) readErrorLog(d *directive) (ErrorLog, error) {
 	case to == "stderr", strings.HasPrefix(to, "memory:"):
 		log.Path = to
 	default:
-		log.Path = r.paths.absolute(to)
+		log.Path, log.Elsewhere = r.paths.absolute(to), r.paths.elsewhere(to)
 	}
 	return log, nil
 }

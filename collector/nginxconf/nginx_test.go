@@ -2,6 +2,7 @@ package nginxconf
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -237,16 +238,25 @@ func TestPathsAreThoseOfTheBuild(t *testing.T) {
 		return match[1]
 	}
 	// The error log is stderr or a file by the version of the package; its nginx.conf always names the file.
-	want := paths{option("prefix"), option("http-log-path"), "/var/log/nginx/error.log"}
-	if got := pathsFor(option("conf-path")); got != want {
+	want := [3]string{option("prefix"), option("http-log-path"), "/var/log/nginx/error.log"}
+	if got := pathsFor(option("conf-path")); got.three() != want {
 		t.Errorf("%+v, want %+v", got, want)
 	}
-	for conf, want := range map[string]paths{
+	build := Installed(t.Context())
+	if got := build.paths(); got.prefix != want[0] || got.accessLog != want[1] || build.confPath() != option("conf-path") || !build.known() {
+		t.Errorf("the build is read as %+v", build)
+	}
+	if v := build.Version; v[0] < 1 || !strings.Contains(string(said), fmt.Sprintf("nginx/%d.%d.%d", v[0], v[1], v[2])) {
+		t.Errorf("version %v of\n%s", v, said)
+	}
+	for conf, want := range map[string][3]string{
 		"/usr/local/nginx/conf/nginx.conf": {"/usr/local/nginx", "/usr/local/nginx/logs/access.log", "/usr/local/nginx/logs/error.log"},
 		"/srv/lb/nginx.conf":               {"/srv/lb", "/srv/lb/logs/access.log", "/srv/lb/logs/error.log"},
 	} {
-		if got := pathsFor(conf); got != want {
+		if got := pathsFor(conf); got.three() != want {
 			t.Errorf("%s: %+v, want %+v", conf, got, want)
 		}
 	}
 }
+
+func (p paths) three() [3]string { return [3]string{p.prefix, p.accessLog, p.errorLog} }

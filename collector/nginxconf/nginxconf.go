@@ -99,10 +99,11 @@ type LogFormat struct {
 // An AccessLog is one access_log directive that is not off.
 type AccessLog struct {
 	Pos
-	Level       string // the block it stands in: http, server, location, if or limit_except; stream
-	Path        string // absolute; "" for syslog. May hold variables: then it is only reported
-	Syslog      string // "server=…" parameters as written, "" for a file
-	Format      string // name of a log_format
+	Level       string   // the block it stands in: http, server, location, if or limit_except; stream
+	Path        string   // absolute; "" for syslog. May hold variables: then it is only reported
+	Elsewhere   []string // where else it may be, for a relative path of a build that is not at hand
+	Syslog      string   // "server=…" parameters as written, "" for a file
+	Format      string   // name of a log_format
 	Buffered    bool
 	Gzip        bool
 	Condition   string // if=
@@ -120,10 +121,11 @@ type LogSet struct {
 // An ErrorLog is one error_log directive.
 type ErrorLog struct {
 	Pos
-	Path   string // absolute; "stderr" and "memory:…" as written; "" for syslog
-	Syslog string
-	Level  string // error where unset
-	Twice  Pos    // an error_log of the same block for the same file, which has each entry twice then; else its Line is 0
+	Path      string   // absolute; "stderr" and "memory:…" as written; "" for syslog
+	Elsewhere []string // as of AccessLog
+	Syslog    string
+	Level     string // error where unset
+	Twice     Pos    // an error_log of the same block for the same file, which has each entry twice then; else its Line is 0
 }
 
 // An Upstream is one upstream block of http, or an address that a *_pass names without one.
@@ -199,7 +201,8 @@ type Proxy struct {
 	Protocol                                 string        // http, https, grpc, grpcs, fastcgi, uwsgi, suwsgi, scgi or memcached; "" where variables decide
 	Upstream                                 string        // the group, of an upstream block or of the address alone; "" where variables decide
 	HTTPVersion                              string        // proxy_http_version, "" where unset
-	Connection                               string        // what proxy_set_header gives Connection; "close" where unset
+	Connection                               string        // what proxy_set_header gives Connection where a client does not upgrade; NGINX's default where unset
+	Closes                                   bool          // each connection to a server is certain to end with its request, whatever keepalive says
 	KeepConn                                 bool          // fastcgi_keep_conn
 	NextUpstream                             []string      // proxy_next_upstream, nil where unset
 	NextAt                                   Pos           // its Line is 0 where unset

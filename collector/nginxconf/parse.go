@@ -33,7 +33,9 @@ const (
 
 // A parser reads a configuration file with all that it includes.
 type parser struct {
+	main    string          // the main file
 	prefix  string          // where relative includes begin: the main file's folder
+	dump    *dump           // what nginx -T has printed, nil where the files themselves are read
 	known   map[string]bool // files
 	files   []string
 	stamps  []string // of the files, taken before they were read
@@ -53,11 +55,28 @@ func (p *parser) parseFile(path string, in place) ([]*directive, error) {
 	return p.parse(path, text, in)
 }
 
-// read is the text of a file. What is no file, or no configuration by its size, is not read; a FIFO is not waited for.
+// read is the text of a file, or of its part of a dump.
 func (p *parser) read(path string) ([]byte, error) {
 	if p.reads++; p.reads > maxFiles {
 		return nil, fmt.Errorf("is one of more than %d files", maxFiles)
 	}
+	if p.dump != nil {
+		text, err := p.dump.read(path)
+		return text, errors.Join(err, p.counted(text))
+	}
+	return p.readFile(path)
+}
+
+// counted bounds what is read in all.
+func (p *parser) counted(text []byte) error {
+	if p.text += len(text); p.text > maxText {
+		return fmt.Errorf("makes it more than %d bytes together", maxText)
+	}
+	return nil
+}
+
+// readFile is the text of a file. What is no file, or no configuration by its size, is not read; a FIFO is not waited for.
+func (p *parser) readFile(path string) ([]byte, error) {
 	file, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, err
@@ -76,12 +95,11 @@ func (p *parser) read(path string) ([]byte, error) {
 	}
 	// No more than it has by its size, which is none for what the kernel makes up, some of it for ever.
 	text, err := io.ReadAll(io.LimitReader(file, info.Size()))
-	p.text += len(text)
-	switch {
-	case err != nil:
+	if err == nil {
+		err = p.counted(text)
+	}
+	if err != nil {
 		return nil, err
-	case p.text > maxText:
-		return nil, fmt.Errorf("makes it more than %d bytes together", maxText)
 	}
 	if !p.known[path] { // several servers may include it
 		p.known[path] = true
@@ -188,11 +206,12 @@ func (p *parser) include(d *directive, in place) ([]*directive, error) {
 		path = filepath.Join(p.prefix, path)
 	}
 	paths := []string{path}
-	if strings.ContainsAny(path, "*?[") {
-		var err error
-		if paths, err = filepath.Glob(path); err != nil {
-			return nil, errorAt(d, "include %q: %s", d.args[0], err)
-		}
+	switch {
+	case !isPattern(path):
+	case p.dump != nil:
+		paths = p.dump.glob(path)
+	default:
+		paths = glob(path)
 		p.globs = append(p.globs, path)
 		p.matches = append(p.matches, matched(path, paths))
 	}

@@ -139,19 +139,17 @@ func (p passing) defaultPort() string {
 func (r *reading) pass(d *directive, m passModule, s scope) error {
 	set := s.pass[m]
 	p := Proxy{
-		Pos: d.Pos, Directive: d.name, Connection: "close", KeepConn: set.keepConn,
+		Pos: d.Pos, Directive: d.name, KeepConn: set.keepConn,
 		NextUpstream: set.next, NextAt: set.nextAt, NextTries: set.tries, NextTriesAt: set.triesAt, NextTimeout: set.timeout,
 		ConnectTimeout: set.connect, SendTimeout: set.send, ReadTimeout: set.receive,
 		ErrorLogs: s.errorLogs, LogOff: s.proxy.logOff,
 	}
 	if m == byProxy {
 		p.HTTPVersion = s.proxy.version
-		if connection, isSet := s.proxy.headers["connection"]; isSet {
-			p.Connection = connection
-		}
+		p.Connection = r.connection(s.proxy.headers)
 	}
 	to := passTarget(m, d.args[0])
-	p.Protocol = to.protocol
+	p.Protocol, p.Closes = to.protocol, r.closes(m, p)
 	if !to.decided {
 		p.Upstream = r.passedTo(d, to)
 	}
@@ -185,4 +183,54 @@ func (r *reading) passedTo(d *directive, to passing) string {
 		u.Protocol = to.protocol
 	}
 	return u.Name
+}
+
+// connection is what a request to a server has as its Connection, where the client does not upgrade.
+func (r *reading) connection(headers map[string]string) string {
+	value, isSet := headers["connection"]
+	switch {
+	case isSet:
+		return r.withoutUpgrade(value)
+	case r.build.atLeast(1, 29, 7):
+		return ""
+	}
+	return "close"
+}
+
+// withoutUpgrade is the value that the usual map of $http_upgrade gives a variable for a request without that header;
+// any other variable stands as it is.
+func (r *reading) withoutUpgrade(value string) string {
+	m := r.maps[value]
+	if m == nil || strings.Trim(m.args[0], "${}") != "http_upgrade" {
+		return value
+	}
+	otherwise := ""
+	for _, entry := range m.block {
+		switch {
+		case len(entry.args) != 1:
+		case entry.name == "":
+			return entry.args[0]
+		case entry.name == "default":
+			otherwise = entry.args[0]
+		}
+	}
+	return otherwise
+}
+
+// closes reports whether a connection is certain to end with its request.
+func (r *reading) closes(m passModule, p Proxy) bool {
+	switch m {
+	case byFastCGI:
+		return !p.KeepConn
+	case byUwsgi, bySCGI:
+		return true
+	case byGRPC, byMemcached:
+		return false
+	}
+	connection := strings.ToLower(p.Connection)
+	if strings.Contains(connection, "$") || strings.Contains(connection, "keep-alive") {
+		return false // which is not known, or may keep it
+	}
+	oldest := p.HTTPVersion == "" && !r.build.atLeast(1, 29, 7) || p.HTTPVersion == "1.0"
+	return oldest || p.HTTPVersion != "2" && strings.Contains(connection, "close")
 }

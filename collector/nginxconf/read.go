@@ -11,13 +11,15 @@ const defaultLimitStatus = 503
 // A reading makes a Config of directives.
 type reading struct {
 	config  *Config
+	build   Build
 	paths   paths
-	zones   map[string]float64 // of limit_req: requests a second
-	groups  map[string]int     // index of upstreams by their names in lower case
-	errors  map[string]bool    // error logs that have been seen, by where they go
-	twice   map[string]Pos     // error logs that one block names twice, by their paths
-	access  map[string]int     // index of access logs by where they go and their format
-	names   map[string]bool    // of servers
+	zones   map[string]float64    // of limit_req: requests a second
+	groups  map[string]int        // index of upstreams by their names in lower case
+	errors  map[string]bool       // error logs that have been seen, by where they go
+	twice   map[string]Pos        // error logs that one block names twice, by their paths
+	access  map[string]int        // index of access logs by where they go and their format
+	names   map[string]bool       // of servers
+	maps    map[string]*directive // by the variables that they make
 	status  []pendingStatus
 	servers []*virtualServer
 }
@@ -77,6 +79,7 @@ func (d *directive) has(name string) bool {
 
 func (r *reading) main(directives []*directive) error {
 	r.zones, r.groups, r.names = map[string]float64{}, map[string]int{}, map[string]bool{}
+	r.maps = map[string]*directive{}
 	r.errors, r.twice, r.access = map[string]bool{}, map[string]Pos{}, map[string]int{}
 	outer := scope{limitReqStatus: defaultLimitStatus, limitConnStatus: defaultLimitStatus, pass: defaultPassSettings()}
 	for _, d := range directives {
@@ -142,6 +145,8 @@ func (r *reading) http(http *directive, outer scope) error {
 			err = r.limitReqZone(d)
 		case "upstream":
 			err = r.upstream(d)
+		case "map":
+			r.maps[d.args[1]] = d
 		}
 		if err != nil {
 			return err

@@ -13,6 +13,7 @@ func (r *reading) stream(stream *directive) error {
 		case "upstream":
 			var u Upstream
 			if u, err = r.group(d, ""); err == nil {
+				u.Keepalive = 0
 				s.Upstreams = append(s.Upstreams, u)
 			}
 		}

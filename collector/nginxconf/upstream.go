@@ -34,7 +34,7 @@ func (r *reading) upstream(d *directive) error {
 
 // group reads the block of an upstream. port is what a server without one has.
 func (r *reading) group(d *directive, port string) (Upstream, error) {
-	u := Upstream{Pos: d.Pos, Name: valid(d.args[0]), Method: roundRobin}
+	u := Upstream{Pos: d.Pos, Name: valid(d.args[0]), Method: roundRobin, Keepalive: r.build.keepaliveByDefault()}
 	for _, inner := range d.block {
 		var err error
 		switch inner.name {

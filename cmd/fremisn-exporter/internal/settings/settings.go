@@ -130,7 +130,7 @@ func interpret(ctx context.Context, from Source, text []byte) (*Settings, error)
 	if err != nil {
 		return nil, err
 	}
-	if s.Nginx, err = loadNginxConf(from.ConfigFile, config.Nginx.NginxConf, document); err != nil {
+	if s.Nginx, err = loadNginxConf(ctx, from.ConfigFile, config.Nginx.NginxConf, document); err != nil {
 		return nil, err
 	}
 	if s.Plan, err = collector.NewPlan(from.ConfigFile, config.Nginx, config.Nodes, s.Nginx); err != nil {
@@ -169,19 +169,19 @@ func maskErrors(err error) error {
 
 // loadNginxConf reads the nginx.conf that the config file names, nil where it names none. A relative path begins in the
 // config file's folder.
-func loadNginxConf(file, path string, document *strictyaml.Document) (*nginxconf.Config, error) {
+func loadNginxConf(ctx context.Context, file, path string, document *strictyaml.Document) (*nginxconf.Config, error) {
 	if path == "" {
 		return nil, nil
 	}
 	if !filepath.IsAbs(path) {
 		path = filepath.Join(filepath.Dir(file), path)
 	}
-	conf, err := nginxconf.Load(path)
+	conf, err := nginxconf.BuildFor(ctx, path).Load(path)
 	if err == nil {
 		return conf, nil
 	}
 	message := err.Error()
-	if errors.Is(err, os.ErrNotExist) {
+	if nginxconf.IsMissing(err) {
 		message = path + ": there is no such file; correct the path, or remove the key to read no nginx.conf"
 	}
 	fault := document.Fault("nginx.config", message)
@@ -191,8 +191,8 @@ func loadNginxConf(file, path string, document *strictyaml.Document) (*nginxconf
 
 // interpretNginxConf returns the settings of a host with NGINX and nothing else said.
 func interpretNginxConf(ctx context.Context, from Source) (*Settings, error) {
-	conf, err := nginxconf.Load(from.NginxConf)
-	if errors.Is(err, os.ErrNotExist) {
+	conf, err := nginxconf.BuildFor(ctx, from.NginxConf).Load(from.NginxConf)
+	if nginxconf.IsMissing(err) {
 		return nil, fmt.Errorf("there is no %s, and no config file is given; name one with --config, "+
 			"or NGINX's with --nginx.config", from.NginxConf)
 	}

@@ -1,0 +1,117 @@
+package nginxconf
+
+import (
+	"context"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// A Build is what nginx -V says of itself. The zero Build is one that is not at hand.
+type Build struct {
+	Version [3]int // of NGINX or OpenResty; zero where another program says so
+	Prefix  string // where relative paths of logs begin
+
+	conf, accessLog, errorLog string // where they are without a word in nginx.conf
+}
+
+// binaries are where packages and builds put the program, of which the first that is there is asked.
+func binaries() []string {
+	return []string{
+		"nginx", "/usr/sbin/nginx", "/usr/local/sbin/nginx", "/usr/local/nginx/sbin/nginx", "/opt/nginx/sbin/nginx",
+		"openresty", "/usr/local/openresty/nginx/sbin/nginx", "angie", "/usr/sbin/angie",
+	}
+}
+
+// patienceForBuild bounds the asking of a program that answers at once.
+const patienceForBuild = 2 * time.Second
+
+// Installed asks the NGINX that is installed on this host for what it was built with.
+func Installed(ctx context.Context) Build {
+	ctx, cancel := context.WithTimeout(ctx, patienceForBuild)
+	defer cancel()
+	for _, name := range binaries() {
+		path, err := exec.LookPath(name)
+		if err != nil {
+			continue
+		}
+		cmd := exec.CommandContext(ctx, path, "-V")
+		cmd.WaitDelay = patienceForBuild
+		if said, err := cmd.CombinedOutput(); err == nil {
+			return readBuild(string(said))
+		}
+	}
+	return Build{}
+}
+
+var (
+	versionLine = regexp.MustCompile(`(?m)^nginx version: (?:nginx|openresty)/(\d{1,6})\.(\d{1,6})\.(\d{1,6})`)
+	buildOption = regexp.MustCompile(`--([\w-]+)=((?:'[^']*'|[^\s'])*)`)
+)
+
+// readBuild reads what nginx -V prints.
+func readBuild(said string) Build {
+	_, arguments, known := strings.Cut(said, "configure arguments:")
+	if !known {
+		return Build{}
+	}
+	b := Build{Prefix: "/usr/local/nginx", conf: "conf/nginx.conf", accessLog: "logs/access.log", errorLog: "logs/error.log"}
+	if match := versionLine.FindStringSubmatch(said); match != nil {
+		for i := range b.Version {
+			b.Version[i], _ = strconv.Atoi(match[i+1])
+		}
+	}
+	for _, match := range buildOption.FindAllStringSubmatch(arguments, -1) {
+		value := strings.ReplaceAll(match[2], "'", "")
+		switch match[1] {
+		case "prefix":
+			b.Prefix = value
+		case "conf-path":
+			b.conf = value
+		case "http-log-path":
+			b.accessLog = value
+		case "error-log-path":
+			b.errorLog = value
+		}
+	}
+	return b
+}
+
+// known reports whether the build is at hand.
+func (b Build) known() bool { return b.Prefix != "" }
+
+// atLeast reports whether the version is known, and that one or a later one.
+func (b Build) atLeast(major, minor, patch int) bool {
+	v := b.Version
+	return v[0] > major || v[0] == major && (v[1] > minor || v[1] == minor && v[2] >= patch)
+}
+
+// paths is where this build puts what a configuration does not name.
+func (b Build) paths() paths {
+	absolute := func(path string) string {
+		if filepath.IsAbs(path) || path == "stderr" {
+			return path
+		}
+		return filepath.Join(b.Prefix, path)
+	}
+	return paths{prefix: b.Prefix, accessLog: absolute(b.accessLog), errorLog: absolute(b.errorLog)}
+}
+
+// confPath is the configuration that the build reads when it is not told another.
+func (b Build) confPath() string {
+	if !b.known() || filepath.IsAbs(b.conf) {
+		return b.conf
+	}
+	return filepath.Join(b.Prefix, b.conf)
+}
+
+// keepaliveByDefault is how many idle connections a group keeps that has no keepalive.
+func (b Build) keepaliveByDefault() int {
+	if b.atLeast(1, 29, 7) {
+		return 32
+	}
+	return 0
+}

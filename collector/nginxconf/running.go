@@ -1,0 +1,199 @@
+package nginxconf
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// A Running is an NGINX that runs on this host, as far as /proc shows it.
+type Running struct {
+	Master       int         // its process id
+	Prefix       string      // -p of its command line, "" without it
+	Active       []time.Time // when each worker was started that takes requests
+	ShuttingDown []time.Time // when each worker was started that finishes what it has
+}
+
+// FindRunning returns the NGINX that runs with the configuration of that path; ok is false where /proc shows none, as in
+// a container of its own, or several.
+func FindRunning(build Build, conf string) (running Running, ok bool) {
+	return findRunning("/proc", build, conf)
+}
+
+// Titles that NGINX gives its processes.
+const (
+	titleMaster   = "nginx: master process "
+	titleWorker   = "nginx: worker process"
+	titleShutting = "nginx: worker process is shutting down"
+)
+
+func findRunning(proc string, build Build, conf string) (running Running, ok bool) {
+	processes := nginxProcesses(proc)
+	for _, p := range processes {
+		command, isMaster := strings.CutPrefix(p.title, titleMaster)
+		if !isMaster || !runsWith(command, build, conf) {
+			continue
+		}
+		if ok {
+			return Running{}, false
+		}
+		running, ok = Running{Master: p.id, Prefix: option(command, "-p")}, true
+	}
+	for _, p := range processes {
+		switch {
+		case !ok || p.parent != running.Master:
+		case p.title == titleShutting:
+			running.ShuttingDown = append(running.ShuttingDown, p.started)
+		case p.title == titleWorker:
+			running.Active = append(running.Active, p.started)
+		}
+	}
+	return running, ok
+}
+
+// runsWith reports whether the command line of a master names the configuration, or none where that is the one it reads.
+func runsWith(command string, build Build, conf string) bool {
+	told := option(command, "-c")
+	if told == "" {
+		told = build.confPath()
+	}
+	if !filepath.IsAbs(told) {
+		prefix := option(command, "-p")
+		if prefix == "" {
+			prefix = build.Prefix
+		}
+		told = filepath.Join(prefix, told)
+	}
+	return filepath.Clean(told) == conf
+}
+
+// option is what follows a flag of a command line, "" without it.
+func option(command, flag string) string {
+	words := strings.Fields(command)
+	for i, word := range words {
+		if word == flag && i+1 < len(words) {
+			return words[i+1]
+		}
+	}
+	return ""
+}
+
+// A process is one of NGINX's.
+type process struct {
+	id, parent int
+	title      string
+	started    time.Time
+}
+
+func nginxProcesses(proc string) []process {
+	entries, err := os.ReadDir(proc)
+	if err != nil {
+		return nil
+	}
+	boot, ok := bootTime(proc)
+	if !ok {
+		return nil
+	}
+	var all []process
+	for _, entry := range entries {
+		id, err := strconv.Atoi(entry.Name())
+		if err != nil {
+			continue
+		}
+		if p, ok := nginxProcess(filepath.Join(proc, entry.Name()), boot); ok {
+			p.id = id
+			all = append(all, p)
+		}
+	}
+	return all
+}
+
+// nginxProcess reads a process's title, parent and start; ok is false where it is none of NGINX's, or gone.
+func nginxProcess(dir string, boot time.Time) (p process, ok bool) {
+	line, err := os.ReadFile(filepath.Join(dir, "cmdline"))
+	if err != nil || !bytes.HasPrefix(line, []byte("nginx: ")) {
+		return p, false
+	}
+	p.title = strings.TrimRight(string(bytes.ReplaceAll(line, []byte{0}, []byte{' '})), " ")
+	if strings.HasPrefix(p.title, strings.TrimSpace(titleMaster)) {
+		p.title += " "
+	}
+	stat, err := os.ReadFile(filepath.Join(dir, "stat"))
+	if err != nil {
+		return p, false
+	}
+	// 22 fields at the least; the second, the name in brackets, may hold anything. See proc(5).
+	const parentField, startField = 4 - 3, 22 - 3
+	fields := bytes.Fields(stat[bytes.LastIndexByte(stat, ')')+1:])
+	if len(fields) <= startField {
+		return p, false
+	}
+	ticks, err := strconv.ParseInt(string(fields[startField]), 10, 64)
+	if err != nil {
+		return p, false
+	}
+	p.parent, err = strconv.Atoi(string(fields[parentField]))
+	p.started = boot.Add(time.Duration(ticks) * tick)
+	return p, err == nil
+}
+
+// tick is the kernel's unit of a process's start, 1/100 s on every system that Go runs on.
+const tick = 10 * time.Millisecond
+
+// bootTime is when the host was started, by how long it runs: btime of /proc/stat is in whole seconds.
+func bootTime(proc string) (boot time.Time, ok bool) {
+	text, err := os.ReadFile(filepath.Join(proc, "uptime"))
+	now := time.Now()
+	if err != nil {
+		return boot, false
+	}
+	var seconds float64
+	if _, err := fmt.Sscan(string(text), &seconds); err != nil {
+		return boot, false
+	}
+	return now.Add(-time.Duration(seconds * float64(time.Second))), true
+}
+
+// slack is how much the start of a process, told in ticks, and the time of a file may differ where the process read it.
+const slack = 5 * tick
+
+// HasLoaded reports whether the running NGINX has read these files as they are: no worker that takes requests is older
+// than any of them.
+func (c *Config) HasLoaded(running Running) bool {
+	var newest time.Time
+	for _, file := range c.Files {
+		for _, stat := range []func(string) (os.FileInfo, error){os.Stat, os.Lstat} {
+			if info, err := stat(file); err == nil && info.ModTime().After(newest) {
+				newest = info.ModTime()
+			}
+		}
+	}
+	for _, started := range running.Active {
+		if started.Add(slack).Before(newest) {
+			return false
+		}
+	}
+	return true
+}
+
+// BuildFor returns the build that is installed, with the prefix of the NGINX that runs with the configuration where
+// its command line has one.
+func BuildFor(ctx context.Context, conf string) Build {
+	build := Installed(ctx)
+	absolute, err := filepath.Abs(conf)
+	if err != nil {
+		return build
+	}
+	if running, ok := FindRunning(build, absolute); ok && filepath.IsAbs(running.Prefix) {
+		build.Prefix = running.Prefix
+		if build.conf == "" {
+			build.accessLog, build.errorLog = "logs/access.log", "logs/error.log"
+		}
+	}
+	return build
+}
