@@ -167,8 +167,11 @@ func nodeOf(target string, nodes map[string]string) string { return nodes[Addres
 
 var errStuck = errors.New("a probe has not ended in twice its time")
 
-// Address is the host:port that a target is at, as a node's address is written.
+// Address is the host:port that a target is at, as a node's address is written; unix:/path stays as it is.
 func Address(target string) string {
+	if strings.HasPrefix(target, "unix:") {
+		return target
+	}
 	if !strings.Contains(target, "://") && !strings.ContainsAny(target, "/@") && strings.Contains(target, ":") {
 		return target
 	}

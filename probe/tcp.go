@@ -3,6 +3,7 @@ package probe
 import (
 	"context"
 	"net"
+	"strings"
 )
 
 // probeTCP connects, and has the conversation that the module describes.
@@ -33,11 +34,11 @@ func probeTCP(ctx context.Context, target string, m *prepared, t *trace) *failur
 	return converse(ctx, conversation{conn: conn, host: host, m: m, t: t, steps: m.TCP.QueryResponse}, m.TCP.TLS)
 }
 
-// probeUnix is probeTCP for a stream socket of this host, named by its path.
+// probeUnix is probeTCP for a stream socket of this host, named by its path, or as NGINX does: unix:/path.
 func probeUnix(ctx context.Context, target string, m *prepared, t *trace) *failure {
 	t.enter("connect")
 	var dialer net.Dialer
-	conn, err := dialer.DialContext(ctx, "unix", target)
+	conn, err := dialer.DialContext(ctx, "unix", strings.TrimPrefix(target, "unix:"))
 	if err != nil {
 		return classify(ctx, err, "connect")
 	}

@@ -52,6 +52,7 @@ type Settings struct {
 	Plan       *collector.Plan
 	Probe      probe.Config
 	Found      map[string]nginxconf.Pos // targets that nginx.conf names, by where it does
+	Unprobed   []Unprobed               // servers that it names and that are not probed
 	Nodes      []collector.Node
 	Objectives map[string]Objective // by route; that of "" is for all of them together
 }
@@ -230,7 +231,7 @@ func WithoutNginxConf(from Source) *Settings {
 				targets = append(targets, "http://"+n.Address+"/")
 			}
 		}
-		s.probeAlive(targets)
+		s.probeAlive(map[string][]string{UpstreamModule: targets})
 	}
 	return s
 }

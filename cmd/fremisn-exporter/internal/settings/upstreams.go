@@ -1,44 +1,120 @@
 package settings
 
 import (
+	"path/filepath"
 	"strings"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/fremisn/fremisn-exporter/collector/nginxconf"
 	"github.com/fremisn/fremisn-exporter/probe"
 )
 
-// UpstreamModule is the name of the module that probes what nginx.conf names.
+// UpstreamModule is the name of the module that asks by HTTP what nginx.conf names, as proxy_pass http:// does.
 const UpstreamModule = "alive"
+
+// Further modules that probe what nginx.conf names, each as the *_pass speaks to it.
+const (
+	moduleHTTPS  = "alive_https"
+	moduleTCP    = "alive_tcp"
+	moduleTLS    = "alive_tls"
+	moduleSocket = "alive_socket"
+)
+
+// upstreamProbe is the label probe of what is probed without a section probes:.
+const upstreamProbe = "upstream"
+
+// An Unprobed is a server of nginx.conf that is not probed though nothing in the config says so.
+type Unprobed struct {
+	nginxconf.Pos
+	Server string
+	Why    string
+	Remedy string // "" where there is none
+}
 
 // probeUpstreams probes every upstream server that nginx.conf does not call down, once each.
 func (s *Settings) probeUpstreams() {
-	var targets []string
+	targets := map[string][]string{}
 	s.Found = map[string]nginxconf.Pos{}
 	for _, upstream := range s.Nginx.Upstreams {
 		for _, server := range upstream.Servers {
-			target := "http://" + server.Address + "/"
-			if _, twice := s.Found[target]; twice || server.Down || strings.HasPrefix(server.Address, "unix:") {
+			if why, remedy := unprobed(upstream, server); why != "" {
+				s.Unprobed = append(s.Unprobed, Unprobed{server.Pos, server.Address, why, remedy})
+				continue
+			}
+			module, target := upstreamTarget(upstream.Protocol, server.Address)
+			if _, twice := s.Found[target]; twice || server.Down {
 				continue
 			}
 			s.Found[target] = server.Pos
-			targets = append(targets, target)
+			targets[module] = append(targets[module], target)
 		}
 	}
 	s.probeAlive(targets)
 }
 
-// probeAlive probes targets as those of nginx.conf are.
-func (s *Settings) probeAlive(targets []string) {
+// unprobed says why a server is not probed, "" where nothing speaks against it.
+func unprobed(u nginxconf.Upstream, server nginxconf.Server) (why, remedy string) {
+	path, isSocket := strings.CutPrefix(server.Address, "unix:")
+	switch {
+	case u.Method == "lua":
+		return "is a placeholder: Lua chooses the servers of " + u.Name, "name them in probes:"
+	case isSocket && !filepath.IsAbs(path):
+		return "is a socket without a folder: it lies where NGINX was started", "write its whole path in nginx.conf"
+	case isSocket && unix.Faccessat(unix.AT_FDCWD, path, unix.W_OK, unix.AT_EACCESS) == unix.EACCES:
+		return "is a socket that this user may not connect to", "let the exporter's user join the group of " + path
+	}
+	return "", ""
+}
+
+// upstreamTarget returns how a server is asked to which NGINX speaks a protocol.
+func upstreamTarget(protocol, address string) (module, target string) {
+	switch {
+	case strings.HasPrefix(address, "unix:"):
+		return moduleSocket, address
+	case protocol == "https":
+		return moduleHTTPS, "https://" + address + "/"
+	case protocol == "grpcs":
+		return moduleTLS, address
+	case protocol == "http" || protocol == "":
+		return UpstreamModule, "http://" + address + "/"
+	}
+	return moduleTCP, address
+}
+
+// probeAlive probes targets, by their modules, as those of nginx.conf are.
+func (s *Settings) probeAlive(targets map[string][]string) {
 	if len(targets) == 0 {
 		return
 	}
-	modules := map[string]probe.Module{UpstreamModule: probe.DefaultModule()}
+	all := aliveModules()
 	for name, module := range s.Probe.Modules {
-		modules[name] = module
+		all[name] = module
 	}
-	s.Probe.Modules = modules
-	s.Probe.Probes = []probe.Schedule{{
-		Name: "upstream", Module: UpstreamModule, Interval: 15 * time.Second, Targets: targets,
-	}}
+	s.Probe.Modules = all
+	for _, module := range []string{UpstreamModule, moduleHTTPS, moduleTCP, moduleTLS, moduleSocket} {
+		if len(targets[module]) > 0 {
+			s.Probe.Probes = append(s.Probe.Probes, probe.Schedule{
+				Name: upstreamProbe, Module: module, Interval: 15 * time.Second, Targets: targets[module],
+			})
+		}
+	}
+}
+
+// aliveModules are those that probe what nginx.conf names. NGINX does not verify certificates of servers unless it is
+// told to; nor do they.
+func aliveModules() map[string]probe.Module {
+	https := probe.DefaultModule()
+	https.HTTP.Client.TLSConfig.InsecureSkipVerify = true
+	tcp := probe.Module{Prober: "tcp", Timeout: 5 * time.Second}
+	tcp.SetDefaults()
+	tcp.TCP.IPProtocol = "ip4"
+	tls := tcp
+	tls.TCP.TLS, tls.TCP.TLSConfig.InsecureSkipVerify = true, true
+	socket := probe.Module{Prober: "unix", Timeout: 5 * time.Second}
+	socket.SetDefaults()
+	return map[string]probe.Module{
+		UpstreamModule: probe.DefaultModule(), moduleHTTPS: https, moduleTCP: tcp, moduleTLS: tls, moduleSocket: socket,
+	}
 }
