@@ -64,7 +64,7 @@ const defaultLimitStatus = 503
 
 // newAccessBook makes a book without counts. The error says why the log_format cannot be read.
 func newAccessBook(cfg accessBookConfig) (*accessBook, error) {
-	program, err := logformat.Compile(cfg.Format, cfg.Escape, len(cfg.Routes) > 0)
+	program, err := logformat.Compile(cfg.Format, cfg.Escape, logformat.Options{Paths: len(cfg.Routes) > 0})
 	if err != nil {
 		return nil, fmt.Errorf("log %s: %w", cfg.Log, err)
 	}
@@ -74,7 +74,7 @@ func newAccessBook(cfg accessBookConfig) (*accessBook, error) {
 	b := &accessBook{
 		log:       cfg.Log,
 		topology:  cfg.Topology,
-		parser:    program.NewParser(),
+		parser:    logformat.NewParser(program),
 		record:    logformat.NewRecord(),
 		layout:    ledger.NewLayout(cfg.Buckets),
 		maxSeries: cfg.MaxSeries,

@@ -34,11 +34,11 @@ type FormatCheck struct {
 
 // NewFormatCheck compiles a log_format; escape is default, json or none. The error says what is wrong with the format.
 func NewFormatCheck(format, escape string) (*FormatCheck, error) {
-	program, err := logformat.Compile(format, escape, true)
+	program, err := logformat.Compile(format, escape, logformat.Options{Paths: true})
 	if err != nil {
 		return nil, err
 	}
-	return &FormatCheck{program.NewParser(), logformat.NewRecord()}, nil
+	return &FormatCheck{logformat.NewParser(program), logformat.NewRecord()}, nil
 }
 
 // Line reads one line, with or without its newline. The error, if any, is a *LineError.

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 	"unicode/utf8"
 
 	"github.com/fremisn/fremisn-exporter/collector/logtest"
@@ -27,9 +28,12 @@ var (
 	slowVariable = regexp.MustCompile(`\$\{?([a-z0-9_]+)\}?`)
 	slowList     = regexp.MustCompile(`^[^ ,]*(?:(?:, | : )[^ ,]*)*`)
 	slowJSON     = regexp.MustCompile(`^(?s:[^"\\]|\\.)*`)
-	slowTime     = regexp.MustCompile(`^[0-9]{1,9}(\.[0-9]{1,3})?$`)
+	slowTime     = regexp.MustCompile(`^[0-9]{1,9}\.[0-9]{3}$`)
 	slowDigits   = regexp.MustCompile(`^[0-9]+$`)
 	slowStatus   = regexp.MustCompile(`^[0-9]{3}$`)
+	slowTimes    = regexp.MustCompile(`^(\d\d/[A-Z][a-z]{2}/\d{4}:[\d:]{8} [+-]\d{4}|\d{4}-\d\d-\d\dT[\d:]{8}[+-]\d\d:\d\d)$`)
+	slowToken    = regexp.MustCompile(`^[^ "]*$`)
+	slowName     = regexp.MustCompile(`^([^ "]*|unix:[^"]*)$`)
 	slowAddress  = regexp.MustCompile(`^(?s:unix:.*|.+:[0-9]+)$`)
 )
 
@@ -196,6 +200,16 @@ func (s *slowReader) check(v map[string]string) (lists map[string][]string, ends
 			return nil, nil, 0, false
 		}
 	}
+	if local, has := v["time_local"]; has && !slowTimeIs("02/Jan/2006:15:04:05 -0700", local) {
+		return nil, nil, 0, false
+	}
+	if iso, has := v["time_iso8601"]; has && !slowTimeIs("2006-01-02T15:04:05-07:00", iso) {
+		return nil, nil, 0, false
+	}
+	if !slowToken.MatchString(v["remote_addr"]) {
+		return nil, nil, 0, false
+	}
+	dash := false
 	lists, n = map[string][]string{}, -1
 	if address, has := v["upstream_addr"]; has {
 		n = 0
@@ -203,7 +217,7 @@ func (s *slowReader) check(v map[string]string) (lists map[string][]string, ends
 			lists["upstream_addr"], ends = s.list(address)
 			n = len(ends)
 			for _, element := range lists["upstream_addr"] {
-				if len(element) > 255 {
+				if len(element) > 255 || !slowName.MatchString(element) {
 					return nil, nil, 0, false
 				}
 			}
@@ -211,7 +225,8 @@ func (s *slowReader) check(v map[string]string) (lists map[string][]string, ends
 	}
 	for _, name := range slices.Sorted(maps.Keys(slowLists)) {
 		value, has := v[name]
-		if !has || value == "-" && n <= 1 {
+		if !has || value == "-" {
+			dash = dash || has
 			continue // one element without a number, or no list
 		}
 		var elements []string
@@ -232,7 +247,12 @@ func (s *slowReader) check(v map[string]string) (lists map[string][]string, ends
 		}
 		lists[name] = elements
 	}
-	return lists, ends, max(n, 0), true
+	return lists, ends, max(n, 0), !dash || n <= 1
+}
+
+func slowTimeIs(layout, value string) bool {
+	_, err := time.Parse(layout, value)
+	return err == nil && slowTimes.MatchString(value)
 }
 
 func slowFits(number string) bool {

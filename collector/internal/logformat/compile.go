@@ -2,14 +2,307 @@ package logformat
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
+	"slices"
 	"strings"
 )
 
 // Pad is how many bytes after a line's newline a Parser may read (it loads eight bytes at a time).
 const Pad = 64
 
-// A step reads one value and the literal after it. What the quick way needs stands first.
+// Options say what a Program reads beside the fields of a Record that it always fills.
+type Options struct {
+	Paths   bool     // fill Record.Path
+	Capture []string // variables, without their dollars, whose values Record.Captured gives, in this order
+}
+
+// A FormatError says why a log_format cannot be followed as it is.
+type FormatError struct {
+	Variables []string // those that cannot be told apart, without their dollars; none where the format as a whole is wrong
+	Rest      *Program // reads the format with these variables taken for one text; nil where that is of no use
+	reason    string
+}
+
+func (e *FormatError) Error() string { return e.reason }
+
+// A Program is a compiled log_format. It is immutable.
+type Program struct {
+	steps      []step
+	fields     uint32
+	captures   uint32 // which of Options.Capture the format has
+	options    Options
+	hasRequest bool
+	loose      *Program // reads what does not fit this one, and tells less of it; nil for none
+	lists      int      // how many list variables there are, those left out of which nothing is made
+
+	// Of a format with line breaks: one line of each entry is the request's, the others are these.
+	beside []*Program
+	blank  bool // some are empty
+}
+
+// maxCaptures is as many as Program.captures has bits.
+const maxCaptures = 32
+
+// Compile compiles a log_format with its escape (default, json or none). An error is a *FormatError; it says what no
+// reader could tell apart, or what NGINX would not take either.
+func Compile(format, escape string, o Options) (*Program, error) {
+	if err := checkFormat(format, escape); err != nil {
+		return nil, &FormatError{reason: err.Error()}
+	}
+	if len(o.Capture) > maxCaptures {
+		return nil, &FormatError{reason: fmt.Sprintf("%d variables are to be captured, more than %d", len(o.Capture), maxCaptures)}
+	}
+	lines := strings.Split(format, "\n")
+	if len(lines) == 1 {
+		return compileLine(format, escape, o)
+	}
+	return compileEntry(lines, escape, o)
+}
+
+// compileEntry compiles a log_format that writes several lines for each request. The one that says most is read, the
+// others are known and passed over: so an entry can be cut anywhere, by a block or by a restart, and counts once.
+func compileEntry(lines []string, escape string, o Options) (*Program, error) {
+	var entry *Program
+	var all []*Program
+	var broken error
+	blank := false
+	for _, line := range lines {
+		if line == "" {
+			blank = true
+			continue
+		}
+		p, err := compileLine(line, escape, o)
+		var f *FormatError
+		if errors.As(err, &f) && f.Rest == nil && len(f.Variables) == 0 && !strings.Contains(line, "$") {
+			p, err = literalLine(line, escape), nil
+		}
+		if err != nil {
+			broken = errors.Join(broken, err)
+			continue
+		}
+		all = append(all, p)
+		if entry == nil || p.weight() > entry.weight() {
+			entry = p
+		}
+	}
+	if broken != nil {
+		return nil, broken
+	}
+	joined := *entry
+	joined.blank = blank
+	for _, p := range all {
+		if p != entry {
+			joined.beside = append(joined.beside, p)
+		}
+	}
+	return &joined, nil
+}
+
+// weight orders the lines of an entry by what they say: one with the status is the request's.
+func (p *Program) weight() int {
+	n := len(p.steps)
+	for f := range noField {
+		if p.Has(f) {
+			n += 1 << 16
+		}
+	}
+	if p.Has(Status) {
+		n += 1 << 24
+	}
+	return n
+}
+
+// literalLine reads a line of an entry that is the same each time.
+func literalLine(line, escape string) *Program {
+	fixed := variable{kind: kindFixed, field: noField}
+	return &Program{steps: []step{newStep(part{literal: line + "\n"}, fixed, escape), {kind: kindEnd}}}
+}
+
+// compileLine compiles one line of a log_format.
+func compileLine(format, escape string, o Options) (*Program, error) {
+	parts, err := split(format)
+	if err != nil {
+		return nil, &FormatError{reason: err.Error()}
+	}
+	if len(parts) == 1 {
+		return nil, &FormatError{reason: fmt.Sprintf("the log_format %q has no variable; write variables such as $status and $request_time", format)}
+	}
+	parts[len(parts)-1].literal += "\n"
+	c := newCompiler(parts, escape, o)
+	if failure := c.compile(parts); failure != nil {
+		rest := newCompiler(parts, escape, o)
+		rest.lenient = true
+		if rest.compile(parts) == nil && rest.program.fields != 0 {
+			failure.Rest = rest.program
+		}
+		return nil, failure
+	}
+	if c.split {
+		loose := newCompiler(parts, escape, o)
+		loose.loose = true
+		if loose.compile(parts) == nil {
+			c.program.loose = loose.program
+		}
+	}
+	return c.program, nil
+}
+
+func newCompiler(parts []part, escape string, o Options) *compiler {
+	c := &compiler{escape: escape, program: &Program{options: o}}
+	for _, part := range parts[1:] {
+		c.variables = append(c.variables, lookup(part.name))
+		c.program.hasRequest = c.program.hasRequest || part.name == "request"
+	}
+	return c
+}
+
+// A compiler makes the steps of a Program from the parts of a format.
+type compiler struct {
+	escape    string
+	program   *Program
+	variables []variable // of the parts but the first
+	lenient   bool       // variables that cannot be told apart are one text
+	loose     bool       // so are $host and $request_uri
+	split     bool       // the two were told apart
+}
+
+func (c *compiler) compile(parts []part) *FormatError {
+	p := c.program
+	if parts[0].literal != "" {
+		p.steps = append(p.steps, newStep(parts[0], variable{kind: kindFixed, field: noField}, c.escape))
+	}
+	joined, ambiguous := false, false // with the variable before: the two are one text
+	for i, part := range parts[1:] {
+		v := p.demote(c.variables[i])
+		captured := slices.Index(p.options.Capture, part.name)
+		length := len(part.literal)
+		next, failure := c.beside(part, v, i)
+		if joined {
+			v.kind, captured = kindText, -1
+		}
+		if ambiguous {
+			v.field = noField
+		}
+		switch {
+		case failure != nil && !c.lenient:
+			return failure
+		case failure != nil:
+			joined, ambiguous = true, true
+			continue
+		case next.name == "request_uri" && !c.loose && (p.options.Paths || captured >= 0):
+			// $host$request_uri: a URI begins with the first slash, unless the request was no proper one.
+			v.kind, part.literal, c.split = kindText, "/", true
+		case next.name != "":
+			joined = true // neither is of use
+			continue
+		}
+		joined, ambiguous = false, false
+		c.add(part, v, length, captured)
+	}
+	p.chooseTime()
+	p.preferBytesSent()
+	p.steps = append(p.steps, step{kind: kindEnd})
+	return nil
+}
+
+// beside returns the variable that follows variable i without a literal, unless the two can be told apart. The error
+// says that they cannot, and are of use.
+func (c *compiler) beside(part part, v variable, i int) (next variable, failure *FormatError) {
+	if i+1 < len(c.variables) {
+		next = c.program.demote(c.variables[i+1])
+	}
+	switch {
+	case v.kind.isList() && (part.literal == ", " || part.literal == " : "):
+		return next, &FormatError{
+			reason: fmt.Sprintf("%q after $%s in the log_format is also what stands between its elements; "+
+				"put quotes around the variable", part.literal, part.name),
+			Variables: []string{part.name, next.name},
+		}
+	case part.literal != "" || v.width > 0:
+		return variable{}, nil
+	case isPlain(v) && (isPlain(next) || next.kind == kindURI):
+		return next, nil
+	}
+	return next, &FormatError{
+		reason: fmt.Sprintf("$%s and $%s stand side by side in the log_format and cannot be told apart; "+
+			"put a character between them", part.name, next.name),
+		Variables: []string{part.name, next.name},
+	}
+}
+
+// add appends the steps of a variable and the literal after it, of which length bytes are passed over.
+func (c *compiler) add(part part, v variable, length, captured int) {
+	p := c.program
+	if v.field != noField {
+		p.fields |= 1 << v.field
+	}
+	s := newStep(part, v, c.escape)
+	s.length = uint16(length)
+	s.paths = p.options.Paths
+	if v.kind.isList() && v.kind != kindListUnknown {
+		p.lists++
+	}
+	if captured < 0 {
+		p.steps = append(p.steps, s)
+		return
+	}
+	p.captures |= 1 << captured
+	p.steps = append(p.steps,
+		step{kind: kindMark, name: s.name, fast: fastMark},
+		s,
+		step{kind: kindCapture, name: s.name, fast: fastCapture, into: uint8(captured), behind: s.length})
+}
+
+// isPlain reports whether nothing is made of a variable, so that it can be taken for text.
+func isPlain(v variable) bool {
+	return v.kind == kindText || v.field == noField && (v.kind == kindToken || v.kind == kindSize)
+}
+
+// preferBytesSent has $body_bytes_sent stand for $bytes_sent, or only be validated where the format has both.
+func (p *Program) preferBytesSent() {
+	if p.Has(BytesSent) {
+		p.validateOnly(BodyBytesSent)
+	}
+}
+
+// chooseTime has Record.Time come of the finest time that the format has.
+func (p *Program) chooseTime() {
+	for _, finer := range []Field{Msec, TimeISO8601} {
+		if p.Has(finer) {
+			for f := finer + 1; f <= TimeLocal; f++ {
+				p.validateOnly(f)
+			}
+		}
+	}
+}
+
+func (p *Program) validateOnly(f Field) {
+	for i := range p.steps {
+		if s := &p.steps[i]; s.field == f {
+			s.into = offsetOf(noField)
+		}
+	}
+}
+
+// demote makes text of what the program does not need.
+func (p *Program) demote(v variable) variable {
+	if v.kind == kindMethod && p.hasRequest || v.kind == kindURI && (p.hasRequest || !p.options.Paths) {
+		v.kind = kindText
+	}
+	return v
+}
+
+// Has reports whether the format has a variable.
+func (p *Program) Has(f Field) bool { return p.fields&(1<<f) != 0 }
+
+// HasUpstream reports whether the format tells of upstreams: whether one was tried, at least.
+func (p *Program) HasUpstream() bool { return p.fields>>UpstreamAddr != 0 }
+
+// Captures reports whether the format gives the value of variable i of Options.Capture.
+func (p *Program) Captures(i int) bool { return p.captures&(1<<i) != 0 }
+
+// A step reads one value and the literal after it. What the fast path needs stands first.
 type step struct {
 	head      uint64 // the first eight bytes of literal
 	mask      uint64 // of head: as many bytes as there are
@@ -18,19 +311,21 @@ type step struct {
 	tail      uint64 // the last eight bytes of a literal of more than eight
 	literal   string
 	length    uint16 // bytes of literal that are passed over
-	quick     quick
+	fast      fast
 	kind      kind
 	search    search
+	paths     bool  // the path of a request is wanted
 	overlap   bool  // a list's separator may look like the literal: read by grammar
 	width     uint8 // bytes
-	into      uint8 // where in a Record a number or a word goes: its offset
+	into      uint8 // where in a Record a number or a word goes: its offset; of kindCapture the index
 	listIndex uint8 // where in a Record's lists a list goes
 
 	first       byte // of literal
 	field       Field
 	long        bool // the value is often longer than what find looks at
 	isOftenDash bool
-	name        *string
+	behind      uint16 // of kindCapture: how many bytes ago the captured value ended
+	name        string
 }
 
 // A search is how the end of a value is found.
@@ -42,88 +337,9 @@ const (
 	toBareQuote               // the first quote that no backslash escapes: escape=json
 )
 
-// A Program is a compiled log_format. It is immutable.
-type Program struct {
-	steps      []step
-	fields     uint32
-	paths      bool
-	hasRequest bool
-}
-
-// Compile compiles a log_format with its escape (default, json or none). Paths are only read if asked for. The
-// error says what no reader could tell apart, or what NGINX would not take either.
-func Compile(format, escape string, paths bool) (*Program, error) {
-	switch escape {
-	case "", "default", "json", "none":
-	default:
-		return nil, fmt.Errorf("%q is no escaping; write default, json or none", escape)
-	}
-	parts, err := split(format)
-	if err != nil {
-		return nil, err
-	}
-	p := &Program{paths: paths}
-	for _, part := range parts {
-		p.hasRequest = p.hasRequest || part.name == "request"
-	}
-	parts[len(parts)-1].literal += "\n"
-	for i, part := range parts {
-		if i == 0 {
-			if part.literal != "" {
-				p.steps = append(p.steps, newStep(part, variable{kind: kindFixed, field: noField}, escape))
-			}
-			continue
-		}
-		v := p.demote(lookup(part.name))
-		if part.literal == "" {
-			next := p.demote(lookup(parts[i+1].name))
-			switch {
-			case v.width > 0:
-			case v.kind == kindText && next.kind == kindText:
-				continue // neither is of use: the two are one value
-			case v.kind == kindText && next.kind == kindURI:
-				// $host$request_uri: a URI begins with the first slash.
-				s := newStep(part.followedBy("/"), v, escape)
-				s.length = 0
-				p.steps = append(p.steps, s)
-				continue
-			default:
-				return nil, fmt.Errorf("$%s and $%s stand side by side in the log_format and cannot be told apart; put a character between them", part.name, parts[i+1].name)
-			}
-		}
-		if v.kind.isList() && (part.literal == ", " || part.literal == " : ") {
-			return nil, fmt.Errorf("%q after $%s in the log_format is also what stands between its elements; put quotes around the variable", part.literal, part.name)
-		}
-		if v.field != noField {
-			p.fields |= 1 << v.field
-		}
-		p.steps = append(p.steps, newStep(part, v, escape))
-	}
-	p.preferBytesSent()
-	p.steps = append(p.steps, step{kind: kindEnd})
-	return p, nil
-}
-
-// preferBytesSent has $body_bytes_sent stand for $bytes_sent, or only be validated where the format has both.
-func (p *Program) preferBytesSent() {
-	for i := range p.steps {
-		if s := &p.steps[i]; s.field == BodyBytesSent && p.Has(BytesSent) {
-			s.into = offsetOf(noField)
-		}
-	}
-}
-
-// demote makes text of what the program does not need.
-func (p *Program) demote(v variable) variable {
-	if v.kind == kindMethod && p.hasRequest || v.kind == kindURI && (p.hasRequest || !p.paths) {
-		v.kind = kindText
-	}
-	return v
-}
-
 func newStep(part part, v variable, escape string) step {
 	s := step{
-		kind: v.kind, field: v.field, width: uint8(v.width), name: &part.name,
+		kind: v.kind, field: v.field, width: uint8(v.width), name: part.name,
 		literal: part.literal, length: uint16(len(part.literal)),
 	}
 	for i := 0; i < len(part.literal) && i < 8; i++ {
@@ -155,35 +371,37 @@ func newStep(part part, v variable, escape string) step {
 	if v.kind.isList() && v.field != noField {
 		s.listIndex = uint8(v.field - firstNumberList)
 	}
-	s.quick = quickOf(&s)
+	s.fast = fastOf(&s)
 	return s
 }
 
-// Has tells whether the format has a variable.
-func (p *Program) Has(f Field) bool { return p.fields&(1<<f) != 0 }
-
-// HasUpstream tells whether the format tells of upstreams: whether one was tried, at least.
-func (p *Program) HasUpstream() bool { return p.fields>>UpstreamAddr != 0 }
-
 // want says what a step takes, for a person.
 func (s *step) want() string {
-	var value string
+	value := "$" + s.name
 	switch s.kind {
 	case kindStatus:
-		value = "three digits for $" + *s.name
+		value = "three digits for $" + s.name
 	case kindTime:
-		value = "seconds such as 0.125 for $" + *s.name
+		value = "seconds such as 0.125 for $" + s.name
 	case kindSize:
-		value = "a number of bytes for $" + *s.name
+		value = "a number for $" + s.name
+		if s.field != noField {
+			value = "a number of bytes for $" + s.name
+		}
+	case kindToken:
+		value = "no space and no quote in $" + s.name
+	case kindLocalTime:
+		value = "a time such as 24/Nov/2026:12:27:30 +0000 for $" + s.name
+	case kindISOTime:
+		value = "a time such as 2026-11-24T12:27:30+00:00 for $" + s.name
+	case kindUnixTime:
+		value = "seconds such as 1764073650.125 for $" + s.name
 	case kindListTime, kindListSize, kindListStatus, kindAddresses, kindListUnknown:
-		value = "the list of $" + *s.name
+		value = "the list of $" + s.name
 	case kindFixed:
-		if *s.name == "" {
+		if s.name == "" {
 			return fmt.Sprintf("%q", strings.TrimSuffix(s.literal, "\n"))
 		}
-		value = "$" + *s.name
-	default:
-		value = "$" + *s.name
 	}
 	switch literal := strings.TrimSuffix(s.literal, "\n"); {
 	case literal != "":

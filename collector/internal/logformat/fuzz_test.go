@@ -9,12 +9,12 @@ import (
 	"unsafe"
 )
 
-// withoutQuick is the same program with nothing read the quick way.
-func withoutQuick(p *Program) *Program {
+// withoutFast is the same program with nothing read the quick way.
+func withoutFast(p *Program) *Program {
 	slow := *p
 	slow.steps = append([]step(nil), p.steps...)
 	for i := range slow.steps {
-		slow.steps[i].quick = quickNone
+		slow.steps[i].fast = fastNone
 	}
 	return &slow
 }
@@ -42,7 +42,7 @@ func said(p *Program, r *Record) string {
 // twoWays are a parser and one that reads nothing the quick way.
 type twoWays struct{ quick, whole *Parser }
 
-func bothWays(p *Program) twoWays { return twoWays{p.NewParser(), withoutQuick(p).NewParser()} }
+func bothWays(p *Program) twoWays { return twoWays{NewParser(p), NewParser(withoutFast(p))} }
 
 // agree fails the test unless a line reads the same in both ways, the second time, too, when its addresses are known.
 func (b twoWays) agree(t *testing.T, line []byte) {
@@ -76,11 +76,11 @@ func TestQuickIsWhole(t *testing.T) {
 			`{"request":"DELETE /a HTTP/1.1","status":200,"sent":99,"upstream_addr":"10.0.0.1:8080","upstream_response_time":"0.001","agent":"a\"b","id":"0123456789abcdef0123456789abcdef"}`},
 		{`$status$request_time "$request" $upstream_addr,$upstream_cache_status`, "none", `2000.125 "GET "x HTTP/1.0" 127.0.0.1:80,HIT`},
 	} {
-		p, err := Compile(test.format, test.escape, true)
+		p, err := Compile(test.format, test.escape, Options{Paths: true})
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := p.NewParser().ParseLine([]byte(test.line), NewRecord()); err != nil {
+		if err := NewParser(p).ParseLine([]byte(test.line), NewRecord()); err != nil {
 			t.Fatal(err)
 		}
 		both := bothWays(p)
@@ -102,11 +102,11 @@ func TestQuickIsWhole(t *testing.T) {
 
 // TestNothingIsReadOfTheNextLine: a line that lacks what its next line has is malformed, and no step begins in that one.
 func TestNothingIsReadOfTheNextLine(t *testing.T) {
-	p, err := Compile(`$a"$b"$request_time"$upstream_addr"$c"$status`, "default", false)
+	p, err := Compile(`$a"$b"$request_time"$upstream_addr"$c"$status`, "default", Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	q, r := p.NewParser(), NewRecord()
+	q, r := NewParser(p), NewRecord()
 	line := `x"y"0.001"127.0.0.1:80"z"200`
 	if err := q.ParseLine([]byte(line), r); err != nil {
 		t.Fatal(err)
@@ -121,7 +121,7 @@ func TestNothingIsReadOfTheNextLine(t *testing.T) {
 		}
 		for i := range p.steps {
 			s := &p.steps[i]
-			if at, pos := quickSteps(s, text{unsafe.Pointer(unsafe.SliceData(block))}, 0, cut, q, r); pos > cut+1 || pos == cut+1 && at.kind != kindEnd {
+			if at, pos := fastSteps(s, text{unsafe.Pointer(unsafe.SliceData(block))}, 0, cut, q, r); pos > cut+1 || pos == cut+1 && at.kind != kindEnd {
 				t.Errorf("%q: from step %d on it comes to byte %d", block[:cut], i, pos)
 			}
 		}
@@ -135,7 +135,7 @@ func FuzzCompile(f *testing.F) {
 		f.Add(format, "json", "200")
 	}
 	f.Fuzz(func(t *testing.T, format, escape, line string) {
-		p, err := Compile(format, escape, true)
+		p, err := Compile(format, escape, Options{Paths: true})
 		if err != nil {
 			return
 		}
@@ -162,7 +162,7 @@ func FuzzParse(f *testing.F) {
 	f.Add([]byte(`1.2.3.4 - - [24/Nov/2026:12:27:30 +0000] "POST /v1/face/recognition HTTP/1.1" 200 12345678 "-" rt=1.125 id=0123456789abcdef0123456789abcdef lr="PASSED" ua="192.168.100.231:4005" us="200" urt="0.125"`))
 	var ways []twoWays
 	for _, format := range formats {
-		p, err := Compile(format.text, format.escape, true)
+		p, err := Compile(format.text, format.escape, Options{Paths: true})
 		if err != nil {
 			f.Fatal(err)
 		}

@@ -12,6 +12,9 @@ const (
 
 // agree checks that the lists have as many elements as each other, and sets how many.
 func (p *Parser) agree(r *Record, shapes shape) bool {
+	if shapes&manyElements != 0 {
+		return p.agreeOnMany(r, shapes)
+	}
 	switch shapes {
 	case oneElement, oneElement | dash:
 		r.Elements = 1
@@ -20,44 +23,30 @@ func (p *Parser) agree(r *Record, shapes shape) bool {
 		r.Elements = 0
 		return true
 	}
-	if shapes&manyElements != 0 && p.compare(r) {
-		return true
-	}
 	p.failure = failure{lists: true}
 	return false
 }
 
-// compare is agree for a line with a list of more than one element, or with one that ends in " : ".
-func (p *Parser) compare(r *Record) bool {
-	r.Elements = -1
-	if p.Has(UpstreamAddr) {
-		r.Elements = 0
-		if r.Upstreams != nil {
-			r.Elements = len(r.Upstreams.Elements)
-		}
-	}
-	for k := range r.lists {
-		l := &r.lists[k]
-		if !p.Has(firstNumberList + Field(k)) {
-			continue
-		}
-		n := 1
-		switch {
-		case l.isMany:
-			n = len(l.many)
-		case l.one == Absent && l.shape == noList:
-			n = 0
-		case l.one == Absent && r.Elements <= 1:
-			continue // a dash is one element or no list
-		}
-		if r.Elements < 0 {
-			r.Elements = n
-		}
-		if n != r.Elements {
-			return false
-		}
+// agreeOnMany is agree for a line with a list of more than one element, or with one that ends in " : ".
+func (p *Parser) agreeOnMany(r *Record, shapes shape) bool {
+	r.Elements = p.elements
+	if p.elements == disagreed || shapes&noList != 0 || p.elements != 1 && shapes&(oneElement|dash) != 0 {
+		p.failure = failure{lists: true}
+		return false
 	}
 	return true
+}
+
+// disagreed stands for the number of elements where two lists have not the same.
+const disagreed = -1
+
+// many notes that a list has n elements.
+func (p *Parser) many(n int) shape {
+	if p.shapes&manyElements != 0 && p.elements != n {
+		n = disagreed
+	}
+	p.elements = n
+	return manyElements
 }
 
 // addresses reads the value of $upstream_addr from i to j.
@@ -67,17 +56,17 @@ func (p *Parser) addresses(t text, i, j int, r *Record) bool {
 		p.shapes |= noList
 		return true
 	}
-	u := p.known.get(t, i, j)
+	u := p.addressCache.get(t, i, j)
 	if r.Upstreams = u; u == nil {
 		return false
 	}
 	if u.many {
-		p.shapes |= manyElements
+		p.shapes |= p.many(len(u.Elements))
 		return true
 	}
 	p.shapes |= oneElement
 	if u.ID >= 0 {
-		p.known.short.keep(t, i, j, u)
+		p.addressCache.short.insert(t, i, j, u)
 	}
 	return true
 }
@@ -88,10 +77,8 @@ func (l *list) read(k kind, value []byte) (shape, bool) {
 	l.one = Absent
 	switch {
 	case len(value) == 0:
-		l.shape = noList
 		return noList, true
 	case len(value) == 1 && value[0] == '-':
-		l.shape = dash
 		return dash, true
 	}
 	if cap(l.many) > maxElements {
@@ -99,7 +86,7 @@ func (l *list) read(k kind, value []byte) (shape, bool) {
 	}
 	l.many, l.separators = l.many[:0], l.separators[:0]
 	for rest := value; ; {
-		if l.quick(k, &rest) {
+		if l.fast(k, &rest) {
 			continue
 		}
 		element, follow, after := nextElement(rest)
@@ -122,8 +109,8 @@ func (l *list) read(k kind, value []byte) (shape, bool) {
 	return manyElements, true
 }
 
-// quick reads one element that looks as NGINX writes almost all of them, with ", " after it.
-func (l *list) quick(k kind, rest *[]byte) bool {
+// fast reads one element that looks as NGINX writes almost all of them, with ", " after it.
+func (l *list) fast(k kind, rest *[]byte) bool {
 	v := *rest
 	n, width := Absent, 5
 	switch {
@@ -132,7 +119,7 @@ func (l *list) quick(k kind, rest *[]byte) bool {
 	case v[0] == '-':
 		width = 1
 	case k == kindListTime:
-		n = quickMillis(load(v, 0))
+		n = fastMillis(load(v, 0))
 	case k == kindListStatus:
 		n, width = status(load(v, 0)), 3
 	default:
@@ -164,7 +151,7 @@ func readElement(k kind, element []byte) (int64, bool) {
 	return code, code >= 0
 }
 
-// isSeparator tells whether w begins with what stands between the elements of a list.
+// isSeparator reports whether w begins with what stands between the elements of a list.
 func isSeparator(w uint64) bool {
 	return w&0xffff == ','|' '<<8 || w&0xffffff == ' '|':'<<8|' '<<16
 }
@@ -193,7 +180,7 @@ func (s *step) skipList(t text, pos, end int) int {
 	return -1
 }
 
-// beyondSeparator tells whether the literal begins like a separator and goes on: then it is the literal that is meant.
+// beyondSeparator reports whether the literal begins like a separator and goes on: then it is the literal that is meant.
 func (s *step) beyondSeparator() bool {
 	return isSeparator(s.head) && (s.first == ',' && s.length > 2 || s.first == ' ' && s.length > 3)
 }

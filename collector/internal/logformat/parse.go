@@ -3,16 +3,24 @@ package logformat
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"unsafe"
 )
 
-// A Parser reads the lines of one log. It remembers the upstream servers it has seen; it is not for several goroutines.
+// A Parser reads the lines of one log, each in the first of its formats that the line fits. It remembers the upstream
+// servers it has seen; it is not for several goroutines.
 type Parser struct {
-	*Program
-	known   known
-	padded  []byte // a copy of a line that has no room after it
-	shapes  shape  // of the lists of the line that is being read
-	failure failure
+	*Program      // the first of the formats
+	formats       []*Program
+	addressCache  addressCache
+	local, iso    clock
+	padded        []byte // a copy of a line that has no room after it
+	shapes        shape  // of the lists of the line that is being read
+	elements      int    // of its lists of several elements
+	slowLists     int    // how many lists the slow path has read
+	failure       failure
+	firstFailure  failure // of the first format
+	blank, beside bool    // a format writes lines that are no requests
 }
 
 // A failure is where a line stops to fit.
@@ -22,20 +30,31 @@ type failure struct {
 	lists  bool // the lists disagree in length
 }
 
-// NewParser returns a parser for one log.
-func (p *Program) NewParser() *Parser {
-	return &Parser{Program: p}
+// NewParser returns a parser for one log that is, or was, written in these formats. They have the same Options.
+func NewParser(first *Program, former ...*Program) *Parser {
+	p := &Parser{Program: first, formats: append([]*Program{first}, former...)}
+	for _, f := range p.formats {
+		p.blank = p.blank || f.blank
+		p.beside = p.beside || len(f.beside) > 0
+	}
+	return p
+}
+
+// Formats returns the parser's formats, by Record.Format.
+func (p *Parser) Formats() []*Program { return p.formats }
+
+// Has reports whether any of the formats has a variable.
+func (p *Parser) Has(f Field) bool {
+	return slices.ContainsFunc(p.formats, func(each *Program) bool { return each.Has(f) })
+}
+
+// HasUpstream reports whether any of the formats tells of upstreams.
+func (p *Parser) HasUpstream() bool {
+	return slices.ContainsFunc(p.formats, func(each *Program) bool { return each.HasUpstream() })
 }
 
 // Generation changes when the parser starts to number its Upstreams anew.
-func (p *Parser) Generation() int { return p.known.generation }
-
-// NewRecord returns a record for Parse to fill, again and again.
-func NewRecord() *Record {
-	r := new(Record)
-	r.clear()
-	return r
-}
+func (p *Parser) Generation() int { return p.addressCache.generation }
 
 // A LineError tells where a line does not fit its log_format.
 type LineError struct {
@@ -47,12 +66,11 @@ func (e *LineError) Error() string {
 	return fmt.Sprintf("at byte %d: expected %s", e.Offset, e.Expected)
 }
 
-// ParseLine reads a line, given with or without its newline. It copies the line; Parse is for the hot path.
+// ParseLine reads a line, given with or without its newline. The error, if any, is a *LineError of the first format. A line
+// that a format writes beside that of the request is none, and leaves r empty. ParseLine copies; Parse is for the hot
+// path.
 func (p *Parser) ParseLine(line []byte, r *Record) error {
 	line = bytes.TrimSuffix(line, []byte{'\n'})
-	if len(line) == 0 {
-		return &LineError{Expected: "a line that is not empty"}
-	}
 	if i := bytes.IndexByte(line, '\n'); i >= 0 {
 		return &LineError{Offset: i, Expected: "one line"}
 	}
@@ -60,10 +78,18 @@ func (p *Parser) ParseLine(line []byte, r *Record) error {
 	if p.Parse(b, 0, len(line), r) {
 		return nil
 	}
-	if p.failure.lists {
+	f := p.firstFailure
+	if p.Beside(b, 0, len(line)) {
+		r.clear()
+		return nil
+	}
+	if len(line) == 0 {
+		return &LineError{Expected: "a line that is not empty"}
+	}
+	if f.lists {
 		return &LineError{Offset: len(line), Expected: "lists of $upstream_… with as many elements as each other"}
 	}
-	return &LineError{Offset: p.failure.offset, Expected: p.failure.step.want()}
+	return &LineError{Offset: f.offset, Expected: f.step.want()}
 }
 
 // Padded is a copy of a line with a newline and room after it, good until the next. Parse can read it, from 0 on.
@@ -78,39 +104,121 @@ func (p *Parser) Padded(line []byte) []byte {
 }
 
 // Parse reads the line b[start:end] into r. b[end] is its newline, the first after start, and b goes on for at
-// least Pad bytes after it. It is false, and r is of no use, if the line does not fit as a whole.
-//
-// Few steps look where the line ends. None begins after the newline: no literal but the last has one, no number takes
-// one in, and where a search or a fixed width may jump over it, that is checked.
+// least Pad bytes after it. It returns false, and r is of no use, if the line does not fit as a whole.
 func (p *Parser) Parse(b []byte, start, end int, r *Record) bool {
 	_ = b[end+Pad]
 	t := text{unsafe.Pointer(unsafe.SliceData(b))}
-	p.shapes, r.plain = 0, false
-	s, pos := quickSteps(&p.steps[0], t, start, end, p, r)
-	for s.kind != kindEnd {
-		next := s.whole(t, pos, end, p, r)
-		if next < 0 {
-			return p.fail(pos-start, s)
+	if len(p.formats) == 1 && len(p.options.Capture) == len(r.Captured) {
+		return p.read(p.Program, t, start, end, r) || p.fail(start) || p.again(p.Program, t, start, end, r)
+	}
+	return p.tryFormats(t, start, end, r)
+}
+
+// tryFormats is Parse for several formats: a record has nothing of the format before.
+func (p *Parser) tryFormats(t text, start, end int, r *Record) bool {
+	if len(r.Captured) != len(p.options.Capture) {
+		r.Captured = make([][]byte, len(p.options.Capture))
+	}
+	for i, f := range p.formats {
+		if r.Format != i {
+			r.clear()
+			r.Format = i
 		}
-		s, pos = quickSteps(s.next(), t, next, end, p, r)
+		if p.read(f, t, start, end, r) {
+			return true
+		}
+		if i == 0 {
+			p.fail(start)
+		}
+		if p.again(f, t, start, end, r) {
+			return true
+		}
+	}
+	return false
+}
+
+// again reads a line that read has refused.
+func (p *Parser) again(f *Program, t text, start, end int, r *Record) bool {
+	if f.loose == nil {
+		return false
+	}
+	r.Path = nil
+	return p.read(f.loose, t, start, end, r)
+}
+
+// Beside reports whether a line that Parse has refused is one that the log_format writes beside that of the request:
+// empty, where it ends in a line break, or another line of the same entry.
+func (p *Parser) Beside(b []byte, start, end int) bool {
+	if start == end {
+		return p.blank
+	}
+	if !p.beside {
+		return false
+	}
+	t, scratch := text{unsafe.Pointer(unsafe.SliceData(b))}, NewRecord()
+	scratch.Captured = make([][]byte, len(p.options.Capture))
+	for _, f := range p.formats {
+		for _, other := range f.beside {
+			if p.read(other, t, start, end, scratch) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// read reads a line in one format. Few steps look where the line ends. None begins after the newline: no literal but
+// the last has one, no number takes one in, and where a search or a fixed width may jump over it, that is checked.
+func (p *Parser) read(f *Program, t text, start, end int, r *Record) bool {
+	p.shapes, p.slowLists = 0, 0
+	s, pos := fastSteps(&f.steps[0], t, start, end, p, r)
+	for s.kind != kindEnd {
+		next := s.slow(t, pos, end, p, r)
+		if next < 0 {
+			p.failure = failure{offset: pos, step: s}
+			return false
+		}
+		s, pos = fastSteps(s.next(), t, next, end, p, r)
 	}
 	if pos != end+1 {
-		return p.fail(pos-start, &p.steps[len(p.steps)-2])
+		p.failure = failure{offset: pos, step: f.lastValue()}
+		return false
 	}
-	if r.plain {
-		p.shapes |= oneElement
+	if p.slowLists < f.lists {
+		p.shapes |= oneElement // the fast path reads no others
 	}
 	return p.agree(r, p.shapes)
 }
 
-func (s *step) next() *step { return (*step)(unsafe.Add(unsafe.Pointer(s), unsafe.Sizeof(step{}))) }
+// lastValue is the last step that reads a value.
+func (p *Program) lastValue() *step {
+	for i := len(p.steps) - 1; i > 0; i-- {
+		if k := p.steps[i].kind; k != kindEnd && k != kindMark && k != kindCapture {
+			return &p.steps[i]
+		}
+	}
+	return &p.steps[0]
+}
 
-// whole reads the value at pos, whatever it looks like, and the literal after it, and returns the position behind both;
+// fail keeps why a line does not fit the first format.
+func (p *Parser) fail(start int) bool {
+	p.firstFailure = p.failure
+	p.firstFailure.offset -= start
+	return false
+}
+
+// slow reads the value at pos, whatever it looks like, and the literal after it, and returns the position behind both;
 // -1 if the line does not fit.
-func (s *step) whole(t text, pos, end int, p *Parser, r *Record) int {
+func (s *step) slow(t text, pos, end int, p *Parser, r *Record) int {
 	next := -1
 	switch {
-	case s.kind == kindFixed || s.kind == kindStatus:
+	case s.kind == kindMark:
+		r.mark = pos
+		return pos
+	case s.kind == kindCapture:
+		r.Captured[s.into] = t.slice(r.mark, pos-int(s.behind))
+		return pos
+	case s.width > 0 || s.kind == kindFixed:
 		if next = pos + int(s.width); next > end || !s.at(t, next, end) {
 			return -1
 		}
@@ -120,22 +228,24 @@ func (s *step) whole(t text, pos, end int, p *Parser, r *Record) int {
 	default:
 		next = s.skip(t, pos, end)
 	}
-	if next < 0 || !s.take(t, pos, next-int(s.length), p, r) {
+	if next < 0 || !s.store(t, pos, next-int(s.length), p, r) {
 		return -1
 	}
 	return next
 }
 
-// take reads the value from i to j, and tells whether it is one of its kind.
-func (s *step) take(t text, i, j int, p *Parser, r *Record) bool {
+// store reads the value from i to j into r, and reports whether it is one of its kind.
+func (s *step) store(t text, i, j int, p *Parser, r *Record) bool {
 	value, ok := t.slice(i, j), true
 	switch s.kind {
 	case kindRequest:
 		word, rest, _ := bytes.Cut(value, []byte{' '})
 		r.Method = methodOf(word)
-		if p.paths {
+		if s.paths {
 			r.Path = untilQuery(rest)
 		}
+	case kindToken:
+		ok = isToken(value)
 	case kindMethod:
 		r.Method = methodOf(value)
 	case kindURI:
@@ -151,14 +261,35 @@ func (s *step) take(t text, i, j int, p *Parser, r *Record) bool {
 		*r.number(s.into), ok = number(value, size)
 	case kindWord:
 		*r.word(s.into) = wordOf(value)
+	case kindLocalTime:
+		*r.number(s.into), ok = p.local.local(t, i)
+	case kindISOTime:
+		*r.number(s.into), ok = p.iso.iso(t, i)
+	case kindUnixTime:
+		*r.number(s.into), ok = unixMillis(value)
 	case kindAddresses:
+		p.slowLists++
 		return p.addresses(t, i, j, r)
 	case kindListStatus, kindListTime, kindListSize:
+		p.slowLists++
 		var seen shape
 		seen, ok = r.list(s).read(s.kind, value)
+		if seen == manyElements {
+			seen = p.many(len(r.list(s).many))
+		}
 		p.shapes |= seen
 	}
 	return ok
+}
+
+// isToken reports whether a value has no space and no quote.
+func isToken(value []byte) bool {
+	for _, c := range value {
+		if c == ' ' || c == '"' {
+			return false
+		}
+	}
+	return true
 }
 
 // number reads a value, Absent where it is "-" or empty.
@@ -169,12 +300,7 @@ func number(value []byte, read func([]byte) (int64, bool)) (int64, bool) {
 	return read(value)
 }
 
-func (p *Parser) fail(offset int, s *step) bool {
-	p.failure = failure{offset: offset, step: s}
-	return false
-}
-
-// at tells whether the step's literal stands at i, which is at most a few bytes after end.
+// at reports whether the step's literal stands at i, which is at most a few bytes after end.
 func (s *step) at(t text, i, end int) bool {
 	n := len(s.literal)
 	return (t.load(i)^s.head)&s.mask == 0 &&
@@ -211,7 +337,7 @@ func (s *step) skip(t text, pos, end int) int {
 	}
 }
 
-// escaped tells whether the quote at i has an odd number of backslashes before it, in the value that begins at start.
+// escaped reports whether the quote at i has an odd number of backslashes before it, in the value that begins at start.
 func (t text) escaped(start, i int) bool {
 	j := i
 	for j > start && t.byte(j-1) == '\\' {

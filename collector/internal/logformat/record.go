@@ -18,6 +18,9 @@ const (
 	LimitReqStatus
 	LimitConnStatus
 	CacheStatus
+	Msec
+	TimeISO8601
+	TimeLocal
 	UpstreamAddr
 	UpstreamStatus // from here on: lists, one element for each of UpstreamAddr
 	UpstreamResponseTime
@@ -162,21 +165,26 @@ func wordOf(value []byte) Word {
 // Absent stands for a number that a line does not give ("-", or empty).
 const Absent int64 = -1
 
-// A Record is one line. Its slices point into the line; what the format lacks is zero, nil or Absent.
+// A Record is one line. Its slices point into what Parse was given; what the format lacks is zero, nil or Absent.
 type Record struct {
 	Code      int64  // $status
 	Millis    int64  // $request_time, milliseconds
 	Sent      int64  // $bytes_sent, else $body_bytes_sent
 	Received  int64  // $request_length
-	Path      []byte // the second word of $request (else $request_uri) up to "?", raw; only after Compile with paths
+	Time      int64  // Unix milliseconds: $msec, else $time_iso8601, else $time_local; 0 where the format has none
+	Path      []byte // the second word of $request (else $request_uri) up to "?", raw; only with Options.Paths
 	IDAt      int    // where $request_id begins, in what Parse was given
 	IDLen     int    // and how long it is; 0 where there is none
+	Format    int    // which of the parser's formats the line fits
 	Method    Method // of $request, else $request_method
 	LimitReq  Word
 	LimitConn Word
 	Cache     Word
-	plain     bool  // there was a list of one element, without separators
 	unused    int64 // where numbers go that nothing is made of
+	mark      int   // where the value begins that is being captured
+
+	// Captured are the values of Options.Capture, as they are logged, escaped; nil where the format lacks the variable.
+	Captured [][]byte
 
 	Elements  int        // attempts and group names: elements that each of the lists has
 	Upstreams *Upstreams // $upstream_addr, taken apart; nil where there is none
@@ -185,6 +193,9 @@ type Record struct {
 
 // maxLists is numberLists rounded up to a power of two.
 const maxLists = 8
+
+// A list variable too many would be read into another's place: then this does not compile.
+const _ = uint(maxLists - numberLists)
 
 // offsetOf is where in a Record the number or word of a field goes.
 func offsetOf(f Field) uint8 {
@@ -196,6 +207,8 @@ func offsetOf(f Field) uint8 {
 		return uint8(unsafe.Offsetof(r.Sent))
 	case RequestLength:
 		return uint8(unsafe.Offsetof(r.Received))
+	case Msec, TimeISO8601, TimeLocal:
+		return uint8(unsafe.Offsetof(r.Time))
 	case LimitReqStatus:
 		return uint8(unsafe.Offsetof(r.LimitReq))
 	case LimitConnStatus:
@@ -212,16 +225,6 @@ type list struct {
 	many       []int64 // of any other
 	separators []byte  // ',' or ':' after each but the last of many
 	isMany     bool
-	shape      shape // dash or noList, where there is no number
-}
-
-// One is the number of a list variable for a line with one element.
-func (r *Record) One(f Field) int64 {
-	l := &r.lists[f-firstNumberList]
-	if l.isMany {
-		return l.many[0]
-	}
-	return l.one
 }
 
 // At is the number of a list variable for element i of Elements.
@@ -247,10 +250,20 @@ func (r *Record) Separator(i int) byte {
 	return 0
 }
 
-// clear makes a record that holds nothing.
+// NewRecord returns a record for Parse to fill, again and again.
+func NewRecord() *Record {
+	r := new(Record)
+	r.clear()
+	return r
+}
+
+// clear makes a record that holds nothing. It keeps the room of its slices.
 func (r *Record) clear() {
-	*r = Record{Code: Absent, Millis: Absent, Sent: Absent, Received: Absent}
+	lists, captured := r.lists, r.Captured
+	*r = Record{Code: Absent, Millis: Absent, Sent: Absent, Received: Absent, lists: lists, Captured: captured}
+	clear(r.Captured)
 	for k := range r.lists {
-		r.lists[k].one = Absent
+		l := &r.lists[k]
+		l.one, l.isMany = Absent, false
 	}
 }

@@ -38,15 +38,15 @@ const (
 const (
 	// maxName is the longest element in bytes: addresses and names of hosts and groups are shorter.
 	maxName = 255
-	// maxRaw is the longest value that is remembered, maxKnown and maxElements how many values and elements.
+	// maxRaw is the longest value that is remembered, maxCached and maxElements how many values and elements.
 	maxRaw      = 512
-	maxKnown    = 4096
+	maxCached   = 4096
 	maxElements = 8192
-	tableSize   = 2 * maxKnown
+	tableSize   = 2 * maxCached
 )
 
-// known remembers values of $upstream_addr: a log has a few of them, over and over.
-type known struct {
+// addressCache remembers values of $upstream_addr: a log has a few of them, over and over.
+type addressCache struct {
 	short      shortValues
 	table      [tableSize]*Upstreams
 	count      int
@@ -86,8 +86,8 @@ func cutShort(w0, w1, w2, m1, m2 uint64) (words shortWords, n int) {
 	return words, 8 + bits.TrailingZeros64(m1)>>3 + bits.TrailingZeros64(m2)>>3&^int(inFirst)
 }
 
-// keep remembers the value from i to j.
-func (v *shortValues) keep(t text, i, j int, u *Upstreams) {
+// insert remembers the value from i to j.
+func (v *shortValues) insert(t text, i, j int, u *Upstreams) {
 	if n := j - i; n >= shortest && n <= longest {
 		var padded [24]byte
 		copy(padded[:], t.slice(i, j))
@@ -97,7 +97,7 @@ func (v *shortValues) keep(t text, i, j int, u *Upstreams) {
 }
 
 // get returns the value from start to end taken apart, nil if it is no list of addresses.
-func (k *known) get(t text, start, end int) *Upstreams {
+func (c *addressCache) get(t text, start, end int) *Upstreams {
 	i, n := start, end-start
 	hash := uint64(n) * golden
 	for ; n >= 8; n -= 8 {
@@ -109,9 +109,9 @@ func (k *known) get(t text, start, end int) *Upstreams {
 	}
 	value := t.slice(start, end)
 	for slot := hash % tableSize; ; slot = (slot + 1) % tableSize {
-		u := k.table[slot]
+		u := c.table[slot]
 		if u == nil {
-			return k.learn(value, hash, slot)
+			return c.insert(value, hash, slot)
 		}
 		if u.hash == hash && string(u.raw) == string(value) {
 			return u
@@ -126,37 +126,37 @@ func mix(x uint64) uint64 {
 	return high ^ low
 }
 
-// learn takes a new value apart, and keeps it unless it is unusually long.
-func (k *known) learn(value []byte, hash, slot uint64) *Upstreams {
-	u := &k.scratch
+// insert takes a new value apart, and keeps it unless it is unusually long.
+func (c *addressCache) insert(value []byte, hash, slot uint64) *Upstreams {
+	u := &c.scratch
 	keep := len(value) <= maxRaw
 	if keep {
 		u = &Upstreams{raw: bytes.Clone(value), hash: hash}
 	}
 	u.ID = -1
-	if u.Elements = takeApart(u.Elements[:0], value); u.Elements == nil {
+	if u.Elements = splitAddresses(u.Elements[:0], value); u.Elements == nil {
 		return nil
 	}
 	u.many = len(u.Elements) > 1 || value[len(value)-1] == ' '
 	if !keep {
 		return u
 	}
-	if k.count == maxKnown || k.elements+len(u.Elements) > maxElements {
-		*k = known{generation: k.generation + 1}
+	if c.count == maxCached || c.elements+len(u.Elements) > maxElements {
+		*c = addressCache{generation: c.generation + 1}
 		slot = hash % tableSize
 	}
-	u.ID = k.count
-	k.table[slot] = u
-	k.count++
-	k.elements += len(u.Elements)
+	u.ID = c.count
+	c.table[slot] = u
+	c.count++
+	c.elements += len(u.Elements)
 	return u
 }
 
-// takeApart appends the elements of value to dst. It is nil if one is too long to be a name.
-func takeApart(dst []Element, value []byte) []Element {
+// splitAddresses appends the elements of value to dst. It returns nil if one is no name.
+func splitAddresses(dst []Element, value []byte) []Element {
 	for rest := value; ; {
 		name, follow, after := nextElement(rest)
-		if len(name) > maxName {
+		if !isName(name) {
 			return nil
 		}
 		kind := kindOf(name)
@@ -170,6 +170,14 @@ func takeApart(dst []Element, value []byte) []Element {
 		dst[i].Retry = dst[i].follow == ',' && dst[i].Kind == Attempt && dst[i+1].Kind == Attempt
 	}
 	return dst
+}
+
+// isName reports whether an element can be an address or a group's name: paths of sockets alone may have spaces.
+func isName(element []byte) bool {
+	if len(element) > maxName || bytes.IndexByte(element, '"') >= 0 {
+		return false
+	}
+	return bytes.IndexByte(element, ' ') < 0 || bytes.HasPrefix(element, []byte("unix:"))
 }
 
 // nextElement cuts the first element off a list: up to ", " or " : ". A " : " that ends the list is dropped: NGINX

@@ -5,68 +5,92 @@ import (
 	"unsafe"
 )
 
-// A quick is how a value is read that looks as almost all of its kind do. What looks otherwise is read by the step's
-// whole way, which takes everything.
-type quick uint8
+// A fast is how the fast path reads a value that looks as almost all of its kind do. What looks otherwise is read by the
+// slow path, which takes everything.
+type fast uint8
 
 const (
-	quickNone quick = iota
-	quickText
-	quickDash
-	quickFixed
-	quickRequest
-	quickID
-	quickStatus
-	quickTime
-	quickSize
-	quickWord
-	quickAddresses
-	quickBareAddresses
-	quickListStatus
-	quickListTime
-	quickListSize
+	fastNone fast = iota
+	fastMark
+	fastCapture
+	fastText
+	fastToken
+	fastDash
+	fastFixed
+	fastRequest
+	fastID
+	fastStatus
+	fastTime
+	fastSize
+	fastWord
+	fastLocalTime
+	fastISOTime
+	fastUnixTime
+	fastAddresses
+	fastBareAddresses
+	fastListStatus
+	fastListTime
+	fastListSize
 )
 
-// quickOf chooses.
-func quickOf(s *step) quick {
+// fastOf chooses.
+func fastOf(s *step) fast {
 	switch s.kind {
 	case kindFixed:
-		return quickFixed
+		return fastFixed
 	case kindRequest:
 		if s.first == '"' {
-			return quickRequest
+			return fastRequest
 		}
 	case kindID:
-		return quickID
+		if s.literal != "" {
+			return fastID
+		}
 	case kindStatus:
-		return quickStatus
+		return fastStatus
 	case kindTime:
-		return quickTime
+		return fastTime
 	case kindSize:
-		return quickSize
+		if s.first-'0' > 9 {
+			return fastSize // else the number might end before its last digit
+		}
 	case kindWord:
-		return quickWord
+		return fastWord
 	case kindAddresses:
 		if s.overlap {
-			return quickBareAddresses
+			return fastBareAddresses
 		}
-		return quickAddresses
+		return fastAddresses
 	case kindListStatus:
-		return quickListStatus
+		return fastListStatus
 	case kindListTime:
-		return quickListTime
+		return fastListTime
 	case kindListSize:
-		return quickListSize
+		if s.first-'0' > 9 {
+			return fastListSize
+		}
+	case kindLocalTime:
+		return fastLocalTime
+	case kindISOTime:
+		return fastISOTime
+	case kindUnixTime:
+		return fastUnixTime
+	case kindToken:
+		return fastToken
+	case kindMark:
+		return fastMark
+	case kindCapture:
+		return fastCapture
 	case kindText:
 		switch {
 		case s.literal == "" || s.length == 0:
 		case s.isOftenDash && s.first != '-':
-			return quickDash
+			return fastDash
 		default:
-			return quickText
+			return fastText
 		}
 	}
-	return quickNone
+	return fastNone
 }
 
 // longText is from what length on it is better to search with what the machine has for that.
@@ -75,15 +99,58 @@ const longText = 64
 // wordPassed is PASSED as the low six bytes of a load.
 const wordPassed = 'P' | 'A'<<8 | 'S'<<16 | 'S'<<24 | 'E'<<32 | 'D'<<40
 
-// quickSteps reads values the quick way, from pos and step s on, and returns the first step that it cannot read so, and
+// fastSteps reads values the fast way, from pos and step s on, and returns the first step that it cannot read so, and
 // where. It calls nothing, so that all it works with stays in registers; that it is one loop and long is the price.
 //
 // What it puts into r for the step that it returns is of no use.
-func quickSteps(s *step, t text, pos, end int, p *Parser, r *Record) (*step, int) {
+func fastSteps(s *step, t text, pos, end int, p *Parser, r *Record) (*step, int) {
 	for {
 		at := pos // where the literal stands
-		switch s.quick {
-		case quickText:
+		switch s.fast {
+		case fastMark:
+			r.mark = pos
+			s = s.next()
+			continue
+		case fastCapture:
+			r.Captured[s.into] = t.slice(r.mark, pos-int(s.behind))
+			s = s.next()
+			continue
+		case fastToken:
+			w := t.load(pos)
+			m := matches(w, s.spread) | matches(w, ' '*ones) | matches(w, '"'*ones)
+			for m == 0 {
+				if at += 8; at > end {
+					return s, pos
+				}
+				w = t.load(at)
+				m = matches(w, s.spread) | matches(w, ' '*ones) | matches(w, '"'*ones)
+			}
+			at += bits.TrailingZeros64(m) >> 3
+			if s.search == toBareQuote && at > pos && t.byte(at-1) == '\\' {
+				return s, pos
+			}
+		case fastLocalTime:
+			c := &p.local
+			if t.load(pos) != c.w0 || t.load(pos+8) != c.w1 || t.load(pos+16) != c.w2 || t.load(pos+18) != c.w3 {
+				return s, pos
+			}
+			*r.number(s.into) = c.millis
+			at += 26
+		case fastISOTime:
+			c := &p.iso
+			if t.load(pos) != c.w0 || t.load(pos+8) != c.w1 || t.load(pos+16) != c.w2 || t.load(pos+17) != c.w3 {
+				return s, pos
+			}
+			*r.number(s.into) = c.millis
+			at += 25
+		case fastUnixTime:
+			ms := fastUnixMillis(t.load(pos), t.load(pos+6))
+			if ms < 0 {
+				return s, pos
+			}
+			*r.number(s.into) = ms
+			at += 14
+		case fastText:
 			m := matches(t.load(pos), s.spread)
 			for m == 0 {
 				if at += 8; at > end || at-pos >= longText {
@@ -95,20 +162,20 @@ func quickSteps(s *step, t text, pos, end int, p *Parser, r *Record) (*step, int
 			if s.search == toBareQuote && at > pos && t.byte(at-1) == '\\' {
 				return s, pos
 			}
-		case quickDash:
+		case fastDash:
 			if t.byte(pos) == '-' {
 				at++
 			}
-		case quickFixed:
+		case fastFixed:
 			if at += int(s.width); at > end {
 				return s, pos
 			}
-		case quickRequest:
+		case fastRequest:
 			w := t.load(pos)
 			n := bits.TrailingZeros64(matches(w, ' '*ones)) >> 3
 			w &= 1<<(8*uint(n)) - 1
-			known := &methodTable[w*methodHash>>60]
-			if known.word != w || int(known.length) != n || n == 0 {
+			method := &methodTable[w*methodHash>>60]
+			if method.word != w || int(method.length) != n || n == 0 {
 				return s, pos
 			}
 			// The quote is behind the method and the space after it, which are four bytes or more.
@@ -123,44 +190,44 @@ func quickSteps(s *step, t text, pos, end int, p *Parser, r *Record) (*step, int
 			if at += bits.TrailingZeros64(m) >> 3; at > end || s.search == toBareQuote && t.byte(at-1) == '\\' {
 				return s, pos
 			}
-			r.Method = known.method
-			if p.paths {
+			r.Method = method.method
+			if s.paths {
 				path := pos + n + 1
 				r.Path = t.slice(path, t.untilQuery(path, at))
 			}
-		case quickID:
+		case fastID:
 			if at += 32; at > end || t.byte(at-1) == '\\' ||
 				matches(t.load(pos), s.spread)|matches(t.load(pos+8), s.spread)|matches(t.load(pos+16), s.spread)|matches(t.load(pos+24), s.spread) != 0 {
 				return s, pos
 			}
 			r.IDAt, r.IDLen = pos, 32
-		case quickStatus:
+		case fastStatus:
 			if r.Code = status(t.load(pos)); r.Code < 0 {
 				return s, pos
 			}
 			at += 3
-		case quickTime:
-			if r.Millis = quickMillis(t.load(pos)); r.Millis < 0 {
+		case fastTime:
+			if r.Millis = fastMillis(t.load(pos)); r.Millis < 0 {
 				return s, pos
 			}
 			at += 5
-		case quickSize:
-			n, digits := quickNumber(t.load(pos))
+		case fastSize:
+			n, digits := fastNumber(t.load(pos))
 			if uint(digits-1) > 6 {
 				return s, pos
 			}
 			*r.number(s.into) = n
 			at += digits
-		case quickWord:
+		case fastWord:
 			if t.load(pos)&(1<<48-1) != wordPassed {
 				return s, pos
 			}
 			*r.word(s.into) = Passed
 			at += 6
-		case quickAddresses, quickBareAddresses:
+		case fastAddresses, fastBareAddresses:
 			w0, w1, w2 := t.load(pos), t.load(pos+8), t.load(pos+16)
 			m0, m1, m2 := matches(w0, s.spread), matches(w1, s.spread), matches(w2, s.spread)
-			if s.quick == quickBareAddresses {
+			if s.fast == fastBareAddresses {
 				m0 |= matches(w0, s.other)
 				m1 |= matches(w1, s.other)
 				m2 |= matches(w2, s.other)
@@ -169,36 +236,32 @@ func quickSteps(s *step, t text, pos, end int, p *Parser, r *Record) (*step, int
 				return s, pos
 			}
 			words, n := cutShort(w0, w1, w2, m1, m2)
-			v := p.known.short.at(words)
+			v := p.addressCache.short.at(words)
 			if v.words != words || v.length != n {
 				return s, pos
 			}
 			r.Upstreams = v.u
-			r.plain = true
 			at += n
-		case quickListStatus:
+		case fastListStatus:
 			code := status(t.load(pos))
 			if code < 0 {
 				return s, pos
 			}
 			r.list(s).set(code)
-			r.plain = true
 			at += 3
-		case quickListTime:
-			ms := quickMillis(t.load(pos))
+		case fastListTime:
+			ms := fastMillis(t.load(pos))
 			if ms < 0 {
 				return s, pos
 			}
 			r.list(s).set(ms)
-			r.plain = true
 			at += 5
-		case quickListSize:
-			n, digits := quickNumber(t.load(pos))
+		case fastListSize:
+			n, digits := fastNumber(t.load(pos))
 			if uint(digits-1) > 6 {
 				return s, pos
 			}
 			r.list(s).set(n)
-			r.plain = true
 			at += digits
 		default:
 			return s, pos
@@ -219,9 +282,11 @@ func quickSteps(s *step, t text, pos, end int, p *Parser, r *Record) (*step, int
 			}
 		}
 		pos = at + int(s.length)
-		s = (*step)(unsafe.Add(unsafe.Pointer(s), unsafe.Sizeof(step{})))
+		s = s.next()
 	}
 }
+
+func (s *step) next() *step { return (*step)(unsafe.Add(unsafe.Pointer(s), unsafe.Sizeof(step{}))) }
 
 // number is where a step of one number puts it, word where one of a word does.
 func (r *Record) number(offset uint8) *int64 { return (*int64)(unsafe.Add(unsafe.Pointer(r), offset)) }

@@ -1,0 +1,70 @@
+package logformat
+
+import (
+	"encoding/binary"
+	"math/bits"
+	"unsafe"
+)
+
+const (
+	ones  = 0x0101010101010101
+	highs = 0x8080808080808080
+)
+
+// A text is where a Parser reads: the block that the line is in. Parse has checked that the line and Pad bytes after it
+// are part of it, and no step begins to read after the newline, so that loads need no check each.
+type text struct{ first unsafe.Pointer }
+
+// load returns the eight bytes at i, the first in the lowest bits.
+func (t text) load(i int) uint64 {
+	return binary.LittleEndian.Uint64((*[8]byte)(unsafe.Add(t.first, i))[:])
+}
+
+func (t text) byte(i int) byte { return *(*byte)(unsafe.Add(t.first, i)) }
+
+// slice is the bytes from i to j.
+func (t text) slice(i, j int) []byte { return unsafe.Slice((*byte)(unsafe.Add(t.first, i)), j-i) }
+
+// untilQuery is where the path that begins at i ends: at the query, the next word, or the end of both at j.
+func (t text) untilQuery(i, j int) int {
+	for ; i < j; i += 8 {
+		w := t.load(i)
+		if m := matches(w, ' '*ones) | matches(w, '?'*ones); m != 0 {
+			return min(i+bits.TrailingZeros64(m)>>3, j)
+		}
+	}
+	return j
+}
+
+// load is text.load for what is checked.
+func load(b []byte, i int) uint64 { return binary.LittleEndian.Uint64(b[i:]) }
+
+// matches has the top bit set of the lowest byte of w that equals the byte which spread repeats, and zero bits below.
+func matches(w, spread uint64) uint64 {
+	w ^= spread
+	return (w - ones) &^ w & highs
+}
+
+// find is the first place at or after i of the byte that spread repeats, if it is within 32 bytes; else found is
+// false and it is not before at. It may look beyond the line.
+func (t text) find(i int, spread uint64) (at int, found bool) {
+	m := matches(t.load(i), spread)
+	n := matches(t.load(i+8), spread)
+	if m|n != 0 {
+		at = i + 8 + bits.TrailingZeros64(n)>>3
+		if m != 0 {
+			at = i + bits.TrailingZeros64(m)>>3
+		}
+		return at, true
+	}
+	m = matches(t.load(i+16), spread)
+	n = matches(t.load(i+24), spread)
+	if m|n != 0 {
+		at = i + 24 + bits.TrailingZeros64(n)>>3
+		if m != 0 {
+			at = i + 16 + bits.TrailingZeros64(m)>>3
+		}
+		return at, true
+	}
+	return i + 32, false
+}

@@ -1,0 +1,102 @@
+package logformat
+
+// A kind is the shape that NGINX gives to the value of a variable.
+type kind uint8
+
+const (
+	kindText        kind = iota // anything that the escaping lets through
+	kindEnd                     // no value: behind the last step
+	kindMark                    // no value: the value that follows is captured
+	kindCapture                 // no value: the value that went before is captured
+	kindToken                   // no space and no quote
+	kindFixed                   // of a known width
+	kindRequest                 // $request: METHOD URI PROTOCOL, or anything where quotes hold it
+	kindMethod                  // $request_method
+	kindURI                     // $request_uri
+	kindID                      // $request_id
+	kindStatus                  // three digits
+	kindTime                    // seconds with three decimals
+	kindSize                    // digits
+	kindWord                    // one of a few words: what the cache and the limits say
+	kindLocalTime               // 24/Nov/2026:12:27:30 +0000
+	kindISOTime                 // 2026-11-24T12:27:30+00:00
+	kindUnixTime                // $msec: seconds since 1970 with three decimals
+	kindAddresses               // $upstream_addr
+	kindListTime                // lists of the above, one element for each of $upstream_addr
+	kindListSize                //
+	kindListStatus              //
+	kindListUnknown             // a list that nothing is made of
+)
+
+func (k kind) isList() bool { return k >= kindAddresses }
+
+// A variable is what is known of one of NGINX's variables.
+type variable struct {
+	name  string
+	kind  kind
+	width int   // bytes, of what has always the same
+	field Field // where the value goes
+}
+
+// fieldVariables are the variables behind the fields.
+var fieldVariables = [noField]variable{
+	Request:                {name: "request", kind: kindRequest},
+	RequestMethod:          {name: "request_method", kind: kindMethod},
+	RequestURI:             {name: "request_uri", kind: kindURI},
+	RequestID:              {name: "request_id", kind: kindID},
+	Status:                 {name: "status", kind: kindStatus, width: 3},
+	RequestTime:            {name: "request_time", kind: kindTime},
+	BytesSent:              {name: "bytes_sent", kind: kindSize},
+	BodyBytesSent:          {name: "body_bytes_sent", kind: kindSize},
+	RequestLength:          {name: "request_length", kind: kindSize},
+	LimitReqStatus:         {name: "limit_req_status", kind: kindWord},
+	LimitConnStatus:        {name: "limit_conn_status", kind: kindWord},
+	CacheStatus:            {name: "upstream_cache_status", kind: kindWord},
+	Msec:                   {name: "msec", kind: kindUnixTime},
+	TimeISO8601:            {name: "time_iso8601", kind: kindISOTime, width: len("2026-11-24T12:27:30+00:00")},
+	TimeLocal:              {name: "time_local", kind: kindLocalTime, width: len("24/Nov/2026:12:27:30 +0000")},
+	UpstreamAddr:           {name: "upstream_addr", kind: kindAddresses},
+	UpstreamStatus:         {name: "upstream_status", kind: kindListStatus},
+	UpstreamResponseTime:   {name: "upstream_response_time", kind: kindListTime},
+	UpstreamHeaderTime:     {name: "upstream_header_time", kind: kindListTime},
+	UpstreamConnectTime:    {name: "upstream_connect_time", kind: kindListTime},
+	UpstreamBytesSent:      {name: "upstream_bytes_sent", kind: kindListSize},
+	UpstreamBytesReceived:  {name: "upstream_bytes_received", kind: kindListSize},
+	UpstreamResponseLength: {name: "upstream_response_length", kind: kindListSize},
+}
+
+// otherVariables are those of which only the shape is known: a value of another shape says that the line was written in
+// another format.
+var otherVariables = []variable{
+	{name: "req_id", kind: kindID, field: RequestID}, // ingress-nginx copies $request_id to it
+	{name: "upstream_queue_time", kind: kindListUnknown, field: noField},
+	{name: "pipe", kind: kindFixed, width: 1, field: noField},
+	{name: "remote_addr", kind: kindToken, field: noField},
+	{name: "realip_remote_addr", kind: kindToken, field: noField},
+	{name: "proxy_protocol_addr", kind: kindToken, field: noField},
+	{name: "server_addr", kind: kindToken, field: noField},
+	{name: "scheme", kind: kindToken, field: noField},
+	{name: "remote_port", kind: kindSize, field: noField},
+	{name: "server_port", kind: kindSize, field: noField},
+	{name: "connection", kind: kindSize, field: noField},
+	{name: "connection_requests", kind: kindSize, field: noField},
+}
+
+// lookup returns what is known of a variable. What is not known is text.
+func lookup(name string) variable {
+	for f, v := range fieldVariables {
+		if v.name == name {
+			v.field = Field(f)
+			return v
+		}
+	}
+	for _, v := range otherVariables {
+		if v.name == name {
+			return v
+		}
+	}
+	return variable{name: name, kind: kindText, field: noField}
+}
+
+// VariableName returns the variable that a field is read from, without its dollar.
+func VariableName(f Field) string { return fieldVariables[f].name }
