@@ -24,6 +24,7 @@ type commandLine struct {
 	storagePath   string
 	telemetryPath string
 	lifecycle     bool
+	autoReload    bool
 	createdLines  bool
 	timeoutOffset time.Duration
 	logLevel      string
@@ -82,6 +83,7 @@ func (cli *commandLine) flags(app *kingpin.Application) {
 	cli.web = kingpinflag.AddFlags(app, ":9113")
 	app.Flag("web.telemetry-path", "Where metrics are served.").Default("/metrics").StringVar(&cli.telemetryPath)
 	app.Flag("web.enable-lifecycle", "Let POST /-/reload reload the config.").BoolVar(&cli.lifecycle)
+	app.Flag("config.auto-reload", "Reload the config file by itself when it has changed.").Default("true").BoolVar(&cli.autoReload)
 	app.Flag("web.created-lines", "Give _created lines in OpenMetrics text; Prometheus stores each as a series.").BoolVar(&cli.createdLines)
 	app.Flag("timeout-offset", "What is taken off the scrape timeout that Prometheus names, to answer before it is over.").Default("500ms").DurationVar(&cli.timeoutOffset)
 	app.Flag("log.level", "Only log messages of this level or above: debug, info, warn, error.").Default("info").EnumVar(&cli.logLevel, "debug", "info", "warn", "error")

@@ -3,18 +3,30 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"os"
 	"os/signal"
 	"runtime"
 	"syscall"
+	"time"
 )
 
 func main() {
 	oneProcessor()
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
 	defer stop()
+	context.AfterFunc(ctx, func() { time.AfterFunc(lastResort, giveUp) })
 	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
+}
+
+// lastResort is how long after a signal the program ends, whatever hangs: a disk may have taken the one goroutine that
+// could have said so.
+const lastResort = shutdownTotal + 500*time.Millisecond
+
+func giveUp() {
+	fmt.Fprintf(os.Stderr, "%s: not ended in %s: a disk or a name server does not answer\n", programName, lastResort)
+	os.Exit(exitFailed)
 }
 
 // oneProcessor keeps the program to one thread of Go code at a time, as node_exporter does, unless the environment says

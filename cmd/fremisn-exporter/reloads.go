@@ -12,31 +12,49 @@ var (
 		"Whether the last attempt to load the config succeeded.", nil, nil)
 	descReloadTime = prometheus.NewDesc("fremisn_exporter_config_last_reload_success_timestamp_seconds",
 		"Unix time of the last config that was loaded.", nil, nil)
+	descReloads = prometheus.NewDesc("fremisn_exporter_config_reloads_total",
+		"Attempts to load the config again, by what caused them: a signal, a request, or a change of the config file or of nginx.conf.",
+		[]string{"trigger", "result"}, nil)
 )
 
-// reloads tells of the last loads of the config.
+// reloads counts the attempts to load the config.
 type reloads struct {
 	mu     sync.Mutex
 	ok     bool
 	lastOK time.Time
+	counts map[reloadKind]float64
 }
 
-func newReloads() *reloads { return &reloads{ok: true, lastOK: time.Now()} }
+type reloadKind struct{ trigger, result string }
 
-func (r *reloads) done(err error) {
+func newReloads() *reloads {
+	r := &reloads{ok: true, lastOK: time.Now(), counts: map[reloadKind]float64{}}
+	for _, trigger := range []string{triggerSignal, triggerHTTP, triggerFile, triggerNginx} {
+		for _, result := range []string{"ok", "failed"} {
+			r.counts[reloadKind{trigger, result}] = 0
+		}
+	}
+	return r
+}
+
+func (r *reloads) done(trigger string, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	result := "failed"
 	if r.ok = err == nil; r.ok {
-		r.lastOK = time.Now()
+		r.lastOK, result = time.Now(), "ok"
 	}
+	r.counts[reloadKind{trigger, result}]++
 }
 
-// Describe and Collect make it a prometheus.Collector.
+// Describe implements prometheus.Collector.
 func (r *reloads) Describe(descs chan<- *prometheus.Desc) {
 	descs <- descReloadOK
 	descs <- descReloadTime
+	descs <- descReloads
 }
 
+// Collect implements prometheus.Collector.
 func (r *reloads) Collect(metrics chan<- prometheus.Metric) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -44,6 +62,10 @@ func (r *reloads) Collect(metrics chan<- prometheus.Metric) {
 	if r.ok {
 		ok = 1
 	}
+	lastOK := float64(r.lastOK.UnixMilli()) / 1000
 	metrics <- prometheus.MustNewConstMetric(descReloadOK, prometheus.GaugeValue, ok)
-	metrics <- prometheus.MustNewConstMetric(descReloadTime, prometheus.GaugeValue, float64(r.lastOK.UnixMilli())/1000)
+	metrics <- prometheus.MustNewConstMetric(descReloadTime, prometheus.GaugeValue, lastOK)
+	for kind, n := range r.counts {
+		metrics <- prometheus.MustNewConstMetric(descReloads, prometheus.CounterValue, n, kind.trigger, kind.result)
+	}
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -17,23 +18,23 @@ import (
 	"github.com/fremisn/fremisn-exporter/cmd/fremisn-exporter/internal/settings"
 )
 
-// A watched is an exporter without its HTTP server, under a clock that stands still unless the test waits.
-type watched struct {
+// A watchedFiles is an exporter without its HTTP server, under a clock that stands still unless the test waits.
+type watchedFiles struct {
 	*exporter
 	conf   string
 	stderr *syncBuffer
 }
 
 // watchingNginxConf runs f beside an exporter that watches an nginx.conf in dir, and one that it includes.
-func watchingNginxConf(t *testing.T, f func(t *testing.T, w *watched)) {
+func watchingNginxConf(t *testing.T, autoReload bool, f func(t *testing.T, w *watchedFiles)) {
 	dir := t.TempDir()
-	w := &watched{conf: filepath.Join(dir, "nginx.conf"), stderr: &syncBuffer{}}
+	w := &watchedFiles{conf: filepath.Join(dir, "nginx.conf"), stderr: &syncBuffer{}}
 	w.write(t, "nginx.conf", "events {}\nerror_log "+dir+"/error.log;\nhttp { access_log "+dir+"/access.log; include conf.d/*.conf; }\n")
 	w.write(t, "conf.d/nodes.conf", "upstream nodes { server 127.0.0.1:1 weight=1; }\n")
 	w.write(t, "access.log", "")
 	w.write(t, "probes.yml", "nginx: {config: nginx.conf}\nprobes: []\n")
 	synctest.Test(t, func(t *testing.T) {
-		cli := &commandLine{source: settings.Source{ConfigFile: filepath.Join(dir, "probes.yml")}}
+		cli := &commandLine{autoReload: autoReload, source: settings.Source{ConfigFile: filepath.Join(dir, "probes.yml")}}
 		l, err := settings.Load(context.Background(), cli.source)
 		if err != nil {
 			t.Fatal(err)
@@ -55,7 +56,7 @@ func watchingNginxConf(t *testing.T, f func(t *testing.T, w *watched)) {
 	})
 }
 
-func (w *watched) write(t *testing.T, name, text string) {
+func (w *watchedFiles) write(t *testing.T, name, text string) {
 	t.Helper()
 	path := filepath.Join(filepath.Dir(w.conf), name)
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
@@ -67,7 +68,7 @@ func (w *watched) write(t *testing.T, name, text string) {
 }
 
 // scrape is what /metrics shows of the reload, of nginx.conf and of its log.
-func (w *watched) scrape(t *testing.T) map[string]*dto.MetricFamily {
+func (w *watchedFiles) scrape(t *testing.T) map[string]*dto.MetricFamily {
 	t.Helper()
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(w.reloads)
@@ -84,9 +85,9 @@ func (w *watched) scrape(t *testing.T) map[string]*dto.MetricFamily {
 
 // expect waits the minute in which a change must be noticed and looks at what is scraped then. Whatever happens to
 // nginx.conf, the one request that was logged stays counted.
-func (w *watched) expect(t *testing.T, when string, weight, wellRead, reloaded float64) {
+func (w *watchedFiles) expect(t *testing.T, when string, weight, wellRead, reloaded float64) {
 	t.Helper()
-	time.Sleep(time.Minute)
+	time.Sleep(time.Minute + time.Second) // not at a look: files are written when this returns
 	families := w.scrape(t)
 	for _, c := range []struct {
 		what      string
@@ -103,7 +104,7 @@ func (w *watched) expect(t *testing.T, when string, weight, wellRead, reloaded f
 	}
 }
 
-func (w *watched) told(t *testing.T, text string, times int) {
+func (w *watchedFiles) told(t *testing.T, text string, times int) {
 	t.Helper()
 	if n := strings.Count(w.stderr.String(), text); n != times {
 		t.Errorf("%q is told %d times, want %d:\n%s", text, n, times, w.stderr)
@@ -113,7 +114,7 @@ func (w *watched) told(t *testing.T, text string, times int) {
 // A change of nginx.conf, or of what it includes, is noticed within a minute; a broken one keeps the last good reading
 // and is told of; counters stay.
 func TestNginxConfIsReread(t *testing.T) {
-	watchingNginxConf(t, func(t *testing.T, w *watched) {
+	watchingNginxConf(t, true, func(t *testing.T, w *watchedFiles) {
 		w.write(t, "access.log", `127.0.0.1 - - [25/Nov/2026:02:00:00 +0000] "GET / HTTP/1.1" 200 2 "-" "-"`+"\n")
 		w.expect(t, "at first", 1, 1, 1)
 
@@ -149,7 +150,7 @@ func TestNginxConfIsReread(t *testing.T) {
 
 // Each of the two files can be bad for itself: that nginx.conf is good again does not make the other one good.
 func TestRereadAndReload(t *testing.T) {
-	watchingNginxConf(t, func(t *testing.T, w *watched) {
+	watchingNginxConf(t, true, func(t *testing.T, w *watchedFiles) {
 		w.write(t, "access.log", `127.0.0.1 - - [25/Nov/2026:02:00:00 +0000] "GET / HTTP/1.1" 200 2 "-" "-"`+"\n")
 		w.write(t, "probes.yml", "nginx: {config: nginx.conf}\nprobe: []\n")
 		w.hangup <- syscall.SIGHUP
@@ -165,5 +166,57 @@ func TestRereadAndReload(t *testing.T) {
 		w.expect(t, "nginx.conf is bad at a reload", 20, 0, 0)
 		w.write(t, "conf.d/nodes.conf", "upstream nodes { server 127.0.0.1:1 weight=300; }\n")
 		w.expect(t, "nginx.conf is good again without a reload", 300, 1, 1)
+	})
+}
+
+// The config file is reloaded by itself when it has changed, and is let alone while it changes still. A bad one is told
+// once, and the old one runs on.
+func TestConfigFileIsReloadedByItself(t *testing.T) {
+	watchingNginxConf(t, true, func(t *testing.T, w *watchedFiles) {
+		name := func() string { return w.running().Nodes[0].Name }
+		write := func(node string) {
+			t.Helper()
+			w.write(t, "probes.yml", "nginx: {config: nginx.conf}\nprobes: []\nnodes: [{name: "+node+", address: \"127.0.0.1:1\"}]\n")
+		}
+		write("one")
+		time.Sleep(time.Minute + time.Second)
+		if got := name(); got != "one" {
+			t.Fatalf("a minute after the change the node is %q", got)
+		}
+		for i := range 5 { // somebody writes and writes
+			write(fmt.Sprintf("draft-%d", i))
+			time.Sleep(watchInterval)
+			if got := name(); got != "one" {
+				t.Fatalf("a draft was taken: %q", got)
+			}
+		}
+		w.write(t, "probes.yml", "nodes: [{nam: x}]\n")
+		time.Sleep(5 * time.Minute)
+		if got := name(); got != "draft-4" && got != "one" {
+			t.Errorf("the bad one runs: %q", got)
+		}
+		w.told(t, "the config was not reloaded", 1)
+		if got := gauge(w.scrape(t), "fremisn_exporter_config_reloads_total", "trigger", "file", "result", "failed"); got != 1 {
+			t.Errorf("%g failed reloads are counted", got)
+		}
+		write("two")
+		time.Sleep(time.Minute)
+		if got := name(); got != "two" {
+			t.Errorf("a minute after it was mended the node is %q", got)
+		}
+		if got := gauge(w.scrape(t), "fremisn_exporter_config_last_reload_successful"); got != 1 {
+			t.Errorf("the last reload is told to have failed")
+		}
+	})
+}
+
+// With --no-config.auto-reload the config file is read when somebody asks for it alone.
+func TestConfigFileIsNotReloadedByItself(t *testing.T) {
+	watchingNginxConf(t, false, func(t *testing.T, w *watchedFiles) {
+		w.write(t, "probes.yml", "nginx: {config: nginx.conf}\nprobes: []\nnodes: [{name: one, address: \"127.0.0.1:1\"}]\n")
+		time.Sleep(5 * time.Minute)
+		if nodes := w.running().Nodes; len(nodes) > 0 {
+			t.Errorf("the change was taken: %v", nodes)
+		}
 	})
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"os"
 	"os/signal"
@@ -20,8 +21,6 @@ import (
 	versioncollector "github.com/prometheus/client_golang/prometheus/collectors/version"
 	toolkit "github.com/prometheus/exporter-toolkit/web"
 
-	"log/slog"
-
 	"github.com/fremisn/fremisn-exporter/cmd/fremisn-exporter/internal/settings"
 	"github.com/fremisn/fremisn-exporter/cmd/fremisn-exporter/internal/web"
 	"github.com/fremisn/fremisn-exporter/collector"
@@ -29,13 +28,16 @@ import (
 	"github.com/fremisn/fremisn-exporter/probe/mask"
 )
 
-// shutdownPatience is how long scrapes under way may take after SIGTERM.
-const shutdownPatience = 5 * time.Second
-
-// watchInterval is how often nginx.conf is looked at for a change.
-const watchInterval = 15 * time.Second
+// SIGTERM ends the program within 10 s: scrapes under way have their time, then reading and committing has the rest.
+const (
+	shutdownRequests = 2500 * time.Millisecond
+	shutdownTotal    = 9 * time.Second
+)
 
 // An exporter is the serve command while it runs.
+//
+// The settings that run never change and are replaced as a whole, by the goroutine of watch alone. So pages and scrapes
+// read them without waiting, and nothing is locked across a disk, a lookup or another goroutine.
 type exporter struct {
 	cli       *commandLine
 	logger    log.Logger
@@ -44,10 +46,9 @@ type exporter struct {
 	reloads   *reloads
 	hangup    chan os.Signal
 	ready     atomic.Bool
-
-	mu       sync.Mutex // one reload at a time
-	settings *settings.Settings
-	broken   string // what is wrong with a changed nginx.conf, "" where nothing is
+	settings  atomic.Pointer[settings.Settings]
+	asked     chan chan error // for a reload
+	last      lastLook        // of watch
 }
 
 func serve(ctx context.Context, cli *commandLine, logger log.Logger, stderr io.Writer) int {
@@ -85,23 +86,28 @@ type usageError struct{ error }
 func (e usageError) Unwrap() error { return e.error }
 
 func newExporter(cli *commandLine, s *settings.Settings, logger log.Logger) (*exporter, error) {
-	e := &exporter{cli: cli, logger: logger, settings: s, reloads: newReloads()}
+	e := &exporter{cli: cli, logger: logger, reloads: newReloads(), asked: make(chan chan error)}
+	e.settings.Store(s)
 	var err error
 	if e.probes, err = probe.New(e.probeOptions(s)); err != nil {
 		return nil, usageError{err}
 	}
-	for _, schedule := range s.Probe.Probes {
-		for _, target := range schedule.Targets {
-			if at, found := s.Found[target]; found {
-				level.Info(logger).Log("msg", "probing an upstream server", "target", mask.URL(target), "from", at)
-			}
-		}
-	}
+	e.logFoundTargets(s)
 	e.collector, err = collector.New(collector.Options{
 		Plan: s.Plan, StoragePath: cli.storagePath, Mask: mask.URL, Logger: logger,
 		Others: []collector.Other{{Name: "probe", Collect: e.probes.CollectTo}},
 	})
 	return e, err
+}
+
+func (e *exporter) logFoundTargets(s *settings.Settings) {
+	for _, schedule := range s.Probe.Probes {
+		for _, target := range schedule.Targets {
+			if at, found := s.Found[target]; found {
+				level.Info(e.logger).Log("msg", "probing an upstream server", "target", mask.URL(target), "from", at)
+			}
+		}
+	}
 }
 
 func (e *exporter) probeOptions(s *settings.Settings) probe.Options {
@@ -116,30 +122,53 @@ func (e *exporter) run(ctx context.Context) error {
 	}
 	background, stop := context.WithCancel(context.Background())
 	defer stop()
-	var running sync.WaitGroup
-	var collectorErr error
-	running.Go(func() { collectorErr = e.collector.Run(background) })
-	running.Go(func() { e.probes.Run(background) })
-	running.Go(func() { e.watch(background) })
+	collected := make(chan error, 1)
+	go func() { collected <- e.collector.Run(background) }()
+	var others sync.WaitGroup
+	others.Go(func() { e.probes.Run(background) })
+	others.Go(func() { e.watch(background) })
 
 	failed := make(chan error, 1)
-	go func() {
-		failed <- toolkit.ListenAndServe(server, e.cli.web, newSlog(e.logger))
-	}()
+	go func() { failed <- toolkit.ListenAndServe(server, e.cli.web, newSlog(e.logger)) }()
 	e.ready.Store(true)
 	select {
 	case <-ctx.Done():
 	case err = <-failed:
 	}
 	e.ready.Store(false)
-	patience, cancel := context.WithTimeout(context.Background(), shutdownPatience)
+	deadline, cancel := context.WithTimeout(context.Background(), shutdownTotal)
 	defer cancel()
-	if server.Shutdown(patience) != nil {
+	shutdown(deadline, server)
+	stop()
+	return errors.Join(err, e.end(deadline, collected, &others))
+}
+
+// shutdown lets requests under way end, for a while.
+func shutdown(ctx context.Context, server *http.Server) {
+	ctx, cancel := context.WithTimeout(ctx, shutdownRequests)
+	defer cancel()
+	if server.Shutdown(ctx) != nil {
 		server.Close()
 	}
-	stop()
-	running.Wait()
-	return errors.Join(err, collectorErr)
+}
+
+// end waits until everything has ended that was told to, but no longer than ctx: a disk or a name server may hang. Its
+// error says that something was not committed. Probes and reloads have nothing to commit.
+func (e *exporter) end(ctx context.Context, collected <-chan error, others *sync.WaitGroup) error {
+	var err error
+	select {
+	case err = <-collected:
+	case <-ctx.Done():
+		return errors.New("a disk does not answer: what was read last is not committed, and will be read again")
+	}
+	ended := make(chan struct{})
+	go func() { others.Wait(); close(ended) }()
+	select {
+	case <-ended:
+	case <-ctx.Done():
+		level.Warn(e.logger).Log("msg", "ended while a reload or a probe was still under way")
+	}
+	return err
 }
 
 func (e *exporter) server() (*http.Server, error) {
@@ -164,7 +193,7 @@ func (e *exporter) server() (*http.Server, error) {
 		Logger:   e.logger,
 	}
 	if e.cli.lifecycle {
-		options.Reload = e.reload
+		options.Reload = e.askForReload
 	}
 	handler, err := web.New(options)
 	if err != nil {
@@ -176,105 +205,5 @@ func (e *exporter) server() (*http.Server, error) {
 	}, nil
 }
 
-// watch reloads on SIGHUP, and when nginx.conf has changed.
-func (e *exporter) watch(ctx context.Context) {
-	tick := time.NewTicker(watchInterval)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-e.hangup:
-			e.reload()
-		case <-tick.C:
-			e.rereadNginxConf()
-			e.resolveAgain(ctx)
-		}
-	}
-}
-
-// reload reads the config anew. A bad one is refused whole: what ran runs on.
-func (e *exporter) reload() error {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	s, err := settings.Load(context.Background(), e.cli.source)
-	if err == nil {
-		err = e.change(s)
-	}
-	e.reloads.done(err)
-	if err != nil {
-		level.Error(e.logger).Log("msg", "the config was not reloaded, the old one runs on", "err", err)
-		return err
-	}
-	e.broken = ""
-	level.Info(e.logger).Log("msg", "config reloaded")
-	return nil
-}
-
-// change makes s the running config.
-func (e *exporter) change(s *settings.Settings) error {
-	if err := e.probes.Reload(e.probeOptions(s)); err != nil {
-		return err
-	}
-	if err := e.collector.Reload(context.Background(), s.Plan); err != nil {
-		return errors.Join(err, e.probes.Reload(e.probeOptions(e.settings)))
-	}
-	e.settings = s
-	return nil
-}
-
-// rereadNginxConf takes over a change of nginx.conf. A broken one keeps the last good reading, and is said to be broken
-// until it is whole again, or as it was. The config file is not read again: somebody may be in the middle of changing it.
-func (e *exporter) rereadNginxConf() {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if e.settings.Nginx == nil {
-		return
-	}
-	changed := e.settings.Nginx.Changed()
-	if !changed && e.broken == "" {
-		return
-	}
-	var err error
-	if changed {
-		var s *settings.Settings
-		if s, err = e.settings.Reread(context.Background()); err == nil {
-			err = e.change(s)
-		}
-	}
-	e.collector.ConfigError(err)
-	switch {
-	case err != nil:
-		e.reloads.done(err)
-		if err.Error() != e.broken { // once, not at every look
-			e.broken = err.Error()
-			level.Error(e.logger).Log("msg", "nginx.conf has changed and cannot be taken over, its last good reading stands", "err", err)
-		}
-		return
-	case !e.settings.ConfigFileChanged(): // else a reload has failed for another reason, which stands
-		e.reloads.done(nil)
-	}
-	e.broken = ""
-	level.Info(e.logger).Log("msg", "nginx.conf has changed and was read again", "file", e.settings.Nginx.Path)
-}
-
-// resolveAgain looks up servers and nodes that had no address when the config was read: in a stack that starts as a
-// whole, names come with their containers.
-func (e *exporter) resolveAgain(ctx context.Context) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	s := e.settings.Resolved(ctx)
-	if s == nil {
-		return
-	}
-	if err := e.change(s); err != nil {
-		level.Error(e.logger).Log("msg", "servers that were found by name cannot be taken over", "err", err)
-	}
-}
-
 // running returns the settings that run.
-func (e *exporter) running() *settings.Settings {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	return e.settings
-}
+func (e *exporter) running() *settings.Settings { return e.settings.Load() }

@@ -328,7 +328,7 @@ func gauge(families map[string]*dto.MetricFamily, name string, pairs ...string) 
 			fits = fits && label(m, pairs[i]) == pairs[i+1]
 		}
 		if fits {
-			return m.GetGauge().GetValue()
+			return m.GetGauge().GetValue() + m.GetCounter().GetValue()
 		}
 	}
 	return -1

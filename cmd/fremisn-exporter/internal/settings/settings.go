@@ -85,10 +85,14 @@ func (s *Settings) Resolved(ctx context.Context) *Settings {
 	return &resolved
 }
 
-// ConfigFileChanged reports whether the config file holds another text than these settings, or cannot be read.
-func (s *Settings) ConfigFileChanged() bool {
-	text, err := readConfig(s.Source.ConfigFile)
-	return err != nil || !bytes.Equal(text, s.Text)
+// ChangedText returns the config file's text as it stands, and reports whether it is another than that of these
+// settings; a file that cannot be read is another, too.
+func (s *Settings) ChangedText() (text string, changed bool) {
+	now, err := readConfig(s.Source.ConfigFile)
+	if err != nil {
+		return "", true
+	}
+	return string(now), !bytes.Equal(now, s.Text)
 }
 
 // NodeNames returns the nodes' names by their addresses.

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"embed"
+	"errors"
 	"fmt"
 	"html/template"
 	"net/http"
@@ -25,7 +26,7 @@ type Options struct {
 	Targets     func() []Target
 	Config      func() string // the running config, secrets masked
 	Ready       func() bool
-	Reload      func() error // nil: the lifecycle is not enabled
+	Reload      func(context.Context) error // nil: the lifecycle is not enabled
 	Logger      log.Logger
 }
 
@@ -131,10 +132,22 @@ func (s *site) reload(w http.ResponseWriter, r *http.Request) {
 	case s.Reload == nil:
 		text(w, http.StatusForbidden, "reloading over HTTP is off; start with --web.enable-lifecycle, or send SIGHUP\n")
 	default:
-		if err := s.Reload(); err != nil {
-			text(w, http.StatusInternalServerError, err.Error()+"\n")
-			return
-		}
+		s.reloadNow(w, r)
+	}
+}
+
+// answerLimit is how long an answer may take, whatever disks, name servers and NGINX do.
+const answerLimit = 3 * time.Second
+
+func (s *site) reloadNow(w http.ResponseWriter, r *http.Request) {
+	ctx, cancel := context.WithTimeout(r.Context(), answerLimit)
+	defer cancel()
+	switch err := s.Reload(ctx); {
+	case errors.Is(err, context.DeadlineExceeded):
+		text(w, http.StatusServiceUnavailable, "the reload is still under way; the log tells how it ends\n")
+	case err != nil:
+		text(w, http.StatusInternalServerError, err.Error()+"\n")
+	default:
 		text(w, http.StatusOK, "reloaded\n")
 	}
 }
@@ -166,7 +179,7 @@ func (s *site) show(w http.ResponseWriter, name, title, path string, data any) {
 }
 
 func (s *site) landing(w http.ResponseWriter, r *http.Request) {
-	ctx, cancel := context.WithTimeout(r.Context(), 3*time.Second)
+	ctx, cancel := context.WithTimeout(r.Context(), answerLimit)
 	defer cancel()
 	s.show(w, "landing.html", "Overview", "/", s.Overview(ctx))
 }

@@ -1,0 +1,178 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/go-kit/log/level"
+
+	"github.com/fremisn/fremisn-exporter/cmd/fremisn-exporter/internal/settings"
+)
+
+// watchInterval is how often nginx.conf and the config file are looked at for a change.
+const watchInterval = 15 * time.Second
+
+// What has the config reloaded.
+const (
+	triggerSignal = "signal"
+	triggerHTTP   = "http"
+	triggerFile   = "file"       // the config file has changed
+	triggerNginx  = "nginx_conf" // nginx.conf has changed
+)
+
+// lastLook is what is remembered between two looks at the files.
+type lastLook struct {
+	broken  string // what is wrong with a changed nginx.conf, "" where nothing is
+	seen    string // the config file's text at the last look, where it was not the one that runs
+	refused string // the config file's text that could not be loaded
+}
+
+// watch is the goroutine that reloads: on SIGHUP, when it is asked to, and when the config file or nginx.conf has
+// changed. Nobody else replaces the settings that run.
+func (e *exporter) watch(ctx context.Context) {
+	tick := time.NewTicker(watchInterval)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-e.hangup:
+			e.reload(ctx, triggerSignal)
+		case done := <-e.asked:
+			done <- e.reload(ctx, triggerHTTP)
+		case <-tick.C:
+			e.look(ctx)
+		}
+	}
+}
+
+// askForReload has watch reload, and returns how that went. When ctx ends first, the reload goes on.
+func (e *exporter) askForReload(ctx context.Context) error {
+	done := make(chan error, 1)
+	select {
+	case e.asked <- done:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// reload reads the config anew. A bad one is refused whole: what ran runs on.
+func (e *exporter) reload(ctx context.Context, trigger string) error {
+	s, err := settings.Load(ctx, e.cli.source)
+	if err == nil {
+		err = e.change(ctx, s)
+	}
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	e.reloads.done(trigger, err)
+	if err != nil {
+		level.Error(e.logger).Log("msg", "the config was not reloaded, the old one runs on", "err", err)
+		return err
+	}
+	e.last = lastLook{}
+	level.Info(e.logger).Log("msg", "config reloaded", "trigger", trigger)
+	return nil
+}
+
+// change makes s the running settings.
+func (e *exporter) change(ctx context.Context, s *settings.Settings) error {
+	if err := e.probes.Reload(e.probeOptions(s)); err != nil {
+		return err
+	}
+	if err := e.collector.Reload(ctx, s.Plan); err != nil {
+		return errors.Join(err, e.probes.Reload(e.probeOptions(e.running())))
+	}
+	e.settings.Store(s)
+	return nil
+}
+
+// look takes up changes of the files, and addresses that names have got.
+func (e *exporter) look(ctx context.Context) {
+	if e.cli.autoReload {
+		e.lookAtConfigFile(ctx)
+	}
+	e.lookAtNginxConf(ctx)
+	e.resolveAgain(ctx)
+}
+
+// lookAtConfigFile reloads the config file when it has changed and been as it is for two looks: at the first, somebody
+// may be in the middle of writing it. A text that was refused is not tried again.
+func (e *exporter) lookAtConfigFile(ctx context.Context) {
+	text, changed := e.running().ChangedText()
+	before := e.last.seen
+	e.last.seen = text
+	if !changed || text != before || text == e.last.refused {
+		return
+	}
+	if e.reload(ctx, triggerFile) != nil {
+		e.last.refused = text
+	}
+}
+
+// lookAtNginxConf takes over a change of nginx.conf. A broken one keeps the last good reading, and is said to be broken
+// until it is whole again, or as it was.
+func (e *exporter) lookAtNginxConf(ctx context.Context) {
+	running := e.running()
+	if running.Nginx == nil {
+		return
+	}
+	changed := running.Nginx.Changed()
+	if !changed && e.last.broken == "" {
+		return
+	}
+	var err error
+	if changed {
+		err = e.reread(ctx, running)
+	}
+	if ctx.Err() != nil {
+		return
+	}
+	e.collector.ConfigError(err)
+	if err != nil {
+		e.nginxConfBroken(err)
+		return
+	}
+	if _, changed := running.ChangedText(); !changed { // else a reload has failed for another reason, which stands
+		e.reloads.done(triggerNginx, nil)
+	}
+	e.last.broken = ""
+	level.Info(e.logger).Log("msg", "nginx.conf has changed and was read again", "file", running.Nginx.Path)
+}
+
+func (e *exporter) reread(ctx context.Context, running *settings.Settings) error {
+	s, err := running.Reread(ctx)
+	if err != nil {
+		return err
+	}
+	return e.change(ctx, s)
+}
+
+// nginxConfBroken says what is wrong with nginx.conf, once and not at every look.
+func (e *exporter) nginxConfBroken(err error) {
+	e.reloads.done(triggerNginx, err)
+	if err.Error() == e.last.broken {
+		return
+	}
+	e.last.broken = err.Error()
+	level.Error(e.logger).Log("msg", "nginx.conf has changed and cannot be taken over, its last good reading stands", "err", err)
+}
+
+// resolveAgain looks up servers and nodes that had no address when the config was read: in a stack that starts as a
+// whole, names come with their containers.
+func (e *exporter) resolveAgain(ctx context.Context) {
+	s := e.running().Resolved(ctx)
+	if s == nil || ctx.Err() != nil {
+		return
+	}
+	if err := e.change(ctx, s); err != nil && ctx.Err() == nil {
+		level.Error(e.logger).Log("msg", "servers that were found by name cannot be taken over", "err", err)
+	}
+}
