@@ -119,7 +119,7 @@ func TestWhatCameAfterDebians(t *testing.T) {
 		{"cel_no_bool", "{web}/json", "", "probe_success 0;probe_failed_due_to_cel 1"},
 		{"cel_no_field", "{web}/json", "", "probe_success 0;probe_failed_due_to_cel 1"},
 		{"cel", "{web}", "", "probe_success 0;probe_failed_due_to_cel 1"},
-		{"cel", "{web}/status/500?body={}", "", "probe_success 0;probe_failed_due_to_cel 0"},
+		{"cel", "{web}/status/500?page={}", "", "probe_success 0;probe_failed_due_to_cel 0"},
 		{"cel_and_regexp", "{web}/json", "", "probe_success 1"},
 		{"body_file", "{web}/request", "", "probe_success 1"},
 		{"body_file_gone", "{web}/request", "", "probe_success 0;probe_http_status_code 0"},

@@ -31,10 +31,10 @@ func (s *Schedule) Validate() error {
 	seen := map[string]int{}
 	for i, target := range s.Targets {
 		// The label target= has no userinfo: two targets that differ in it alone would be one series.
-		if first, twice := seen[mask.URL(target)]; twice {
-			return faultf(fmt.Sprintf("targets[%d]", i), "%s is targets[%d] already; remove one, or give it to a probe of another name", mask.URL(target), first)
+		if first, twice := seen[mask.Target(target)]; twice {
+			return faultf(fmt.Sprintf("targets[%d]", i), "%s is targets[%d] already; remove one, or give it to a probe of another name", mask.Target(target), first)
 		}
-		seen[mask.URL(target)] = i
+		seen[mask.Target(target)] = i
 	}
 	return nil
 }
@@ -79,16 +79,16 @@ func checkTarget(prober, target string) error {
 	switch prober {
 	case "http", "grpc":
 		if scheme, _, has := strings.Cut(target, "://"); has && !strings.EqualFold(scheme, "http") && !strings.EqualFold(scheme, "https") {
-			return fmt.Errorf("%q has the scheme %q; write http://… or https://…", mask.URL(target), scheme)
+			return fmt.Errorf("%q has the scheme %q; write http://… or https://…", mask.Target(target), scheme)
 		}
 		u, err := url.Parse(withScheme(target))
 		if err != nil || u.Hostname() == "" || strings.Contains(u.Host, ":") && u.Port() != "" && !isPort(u.Port()) {
-			return fmt.Errorf("%q is no URL; write http://HOST:PORT/", mask.URL(target))
+			return fmt.Errorf("%q is no URL; write http://HOST:PORT/", mask.Target(target))
 		}
 	case "tcp":
 		host, port, err := net.SplitHostPort(target)
 		if number := strings.Trim(port, "0123456789") == ""; err != nil || host == "" || number && !isPort(port) {
-			return fmt.Errorf("%q is not HOST:PORT", mask.URL(target))
+			return fmt.Errorf("%q is not HOST:PORT", mask.Target(target))
 		}
 	default:
 		if target == "" {

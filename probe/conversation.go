@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
+	"fmt"
 	"io"
 	"net"
 	"time"
@@ -19,7 +20,7 @@ type conversation struct {
 	t     *trace
 	steps []QueryResponse
 
-	answered                 bool // something has come
+	sent, answered           bool // something has gone out, has come
 	regexFailed, bytesFailed float64
 }
 
@@ -92,7 +93,8 @@ func (c *conversation) step(ctx context.Context, i int) *failure {
 		}
 	}
 	if len(send) > 0 {
-		// What is sent may be a password: the log tells its length alone.
+		// What is sent may be a password, and what comes may repeat it: the log tells lengths alone.
+		c.sent = true
 		c.t.logf("step %d sends %d bytes", i+1, len(send)+1)
 		if _, err := c.conn.Write(append(send, '\n')); err != nil {
 			return classify(ctx, err, "conversation")
@@ -115,7 +117,7 @@ func (c *conversation) expect(ctx context.Context, expression Regexp) ([]int, *f
 		}
 		c.answered = true
 		line := c.lines.Bytes()
-		c.t.logf("read %s", c.t.quote(line))
+		c.t.logf("read %s", c.shown(line))
 		if match := expression.FindSubmatchIndex(line); match != nil {
 			c.regexFailed = 0
 			return match, nil
@@ -129,6 +131,14 @@ func (c *conversation) expect(ctx context.Context, expression Regexp) ([]int, *f
 		return nil, closedFailure()
 	}
 	return nil, failf("body", "the connection ended before a line matched %q", expression)
+}
+
+// shown is what may be told of what a server sent.
+func (c *conversation) shown(text []byte) string {
+	if c.sent {
+		return fmt.Sprintf("%d bytes", len(text))
+	}
+	return c.t.quote(text)
 }
 
 func (c *conversation) expectBytes(ctx context.Context, want []byte) *failure {
@@ -145,7 +155,7 @@ func (c *conversation) expectBytes(ctx context.Context, want []byte) *failure {
 	}
 	if c.bytesFailed = 0; !bytes.Equal(got, want) {
 		c.bytesFailed = 1
-		return failf("body", "the bytes that came are not those expected: %s", c.t.quote(got))
+		return failf("body", "the bytes that came are not those expected: %s", c.shown(got))
 	}
 	return nil
 }
@@ -158,7 +168,7 @@ func (c *conversation) info(step *QueryResponse, match []int) {
 	var labels []Label
 	for _, l := range step.Labels {
 		value := string(step.Expect.Expand(nil, []byte(l.Value), c.lines.Bytes(), match))
-		labels = append(labels, Label{l.Name, c.t.secrets.Mask(value)})
+		labels = append(labels, Label{l.Name, c.m.sent.Mask(c.t.secrets.Mask(value))})
 	}
 	c.t.gauge("probe_expect_info", "Explicit content matched", 1, labels...)
 }

@@ -169,9 +169,11 @@ func (h *httpRun) RoundTrip(request *http.Request) (*http.Response, error) {
 		stripCredentials(request, &h.jar)
 	} else if err := h.m.auth.set(h.ctx, request.Header); err != nil {
 		return nil, err
+	} else if h.m.auth.tokens != nil {
+		h.t.hide(afterSpace(request.Header.Get("Authorization")))
 	}
 	h.times.next(request.URL.Scheme == "https")
-	h.t.logf("%s %s", request.Method, h.location)
+	h.t.logf("%s %s", request.Method, withoutFragment(h.location.String()))
 	transport, err := h.m.transports.get(sni, foreign)
 	if err != nil {
 		return nil, settingsFailure(err)
@@ -187,7 +189,7 @@ func (h *httpRun) RoundTrip(request *http.Request) (*http.Response, error) {
 
 func (h *httpRun) redirect(request *http.Request, via []*http.Request) error {
 	text := request.Response.Header.Get("Location")
-	h.t.logf("answered %s, Location: %s", request.Response.Status, text)
+	h.t.logf("answered %s, Location: %s", request.Response.Status, withoutFragment(text))
 	h.redirects = len(via)
 	if h.redirects > maxRedirects || !h.m.HTTP.Client.FollowRedirects || h.m.stay {
 		h.stopped = true
@@ -201,16 +203,22 @@ func (h *httpRun) redirect(request *http.Request, via []*http.Request) error {
 	return h.mayFollow(request, next)
 }
 
+// withoutFragment leaves out what a server meant for browsers alone, such as a token.
+func withoutFragment(location string) string {
+	before, _, _ := strings.Cut(location, "#")
+	return before
+}
+
 // mayFollow says why a redirect is not followed.
 func (h *httpRun) mayFollow(request *http.Request, next *url.URL) error {
 	switch {
 	case next.Scheme != "http" && next.Scheme != "https":
-		h.refused = failf("other", "the redirect to %s is not followed: it is no http", next.Redacted())
+		h.refused = failf("other", "the redirect to %s is not followed: it is no http", withoutFragment(next.Redacted()))
 	case h.m.mayFollow != nil && !h.m.mayFollow(next):
-		h.refused = failf("other", "the redirect to %s is not followed: on_demand.allow does not let it", next.Redacted())
+		h.refused = failf("other", "the redirect to %s is not followed: on_demand.allow does not let it", withoutFragment(next.Redacted()))
 	case request.Body != nil && origin(next) != h.home:
 		h.refused = failf("other", "the redirect to %s is not followed: the body of the request is for %s alone",
-			next.Redacted(), h.home)
+			withoutFragment(next.Redacted()), h.home)
 	default:
 		return nil
 	}

@@ -4,17 +4,12 @@ import (
 	"net/http"
 	"net/http/cookiejar"
 	"net/url"
-	"slices"
 	"sync"
 
 	"golang.org/x/net/publicsuffix"
-)
 
-// harmlessHeaders are the headers of a module that go over a redirect to another scheme, host or port, and whose values
-// are shown. All others may be credentials.
-var harmlessHeaders = []string{
-	"Accept", "Accept-Encoding", "Accept-Language", "Cache-Control", "Connection", "Content-Type", "Host", "User-Agent",
-}
+	"github.com/fremisn/fremisn-exporter/probe/mask"
+)
 
 // origin is scheme, host and port of a URL, "" where it has none that can be compared.
 func origin(u *url.URL) string {
@@ -29,7 +24,7 @@ func origin(u *url.URL) string {
 // does, and its cookies are those that its own origin has set.
 func stripCredentials(request *http.Request, jar http.CookieJar) {
 	for name := range request.Header {
-		if !slices.Contains(harmlessHeaders, name) {
+		if !mask.IsHarmlessHeader(name) {
 			delete(request.Header, name)
 		}
 	}

@@ -165,6 +165,13 @@ func (t *trace) gauge(name, help string, value float64, labels ...Label) {
 	}
 }
 
+// hide makes a value that was given in the meantime, such as a token, one that is never shown.
+func (t *trace) hide(secret string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.secrets = t.secrets.WithValues(secret)
+}
+
 // missing notes a metric that the body did not hold.
 func (t *trace) missing(metric string) {
 	t.mu.Lock()
@@ -253,7 +260,7 @@ func once(ctx context.Context, m *prepared, target string, limit time.Duration) 
 	defer cancel()
 	m.secrets.ReadFiles()
 	t := newTrace(m.secrets.WithTarget(target))
-	r := Result{Module: m.name, Target: mask.URL(target), Timeout: limit}
+	r := Result{Module: m.name, Target: mask.Target(target), Timeout: limit}
 	t.logf("probing %s with module %s, prober %s, in %s at most", r.Target, m.name, m.Prober, r.Timeout.Round(time.Millisecond))
 	return t.finish(r, m.prober(ctx, target, m, t))
 }

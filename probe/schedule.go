@@ -44,7 +44,7 @@ type target struct {
 
 func newTarget(schedule Schedule, address string, s *Service) *target {
 	t := &target{
-		probe: schedule.Name, address: address, masked: mask.URL(address), service: s, stop: func() {},
+		probe: schedule.Name, address: address, masked: mask.Target(address), service: s, stop: func() {},
 		changed: make(chan struct{}, 1), counts: newCounts(), silent: map[string]bool{},
 	}
 	t.logger = log.With(s.logger, "probe", schedule.Name, "target", t.masked)

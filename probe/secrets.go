@@ -34,10 +34,27 @@ func (m *Module) secretFiles() []mask.File {
 	return slices.DeleteFunc(files, func(f mask.File) bool { return f.Path == "" })
 }
 
-// secrets are the values of a module that nobody may see.
+// secrets are the values of a module that nobody may see, wherever a server repeats them.
 func (m *Module) secrets() []string {
-	client := &m.HTTP.Client
-	secrets := []string{string(client.BearerToken)}
+	secrets := clientSecrets(&m.HTTP.Client)
+	for name, value := range m.HTTP.Headers {
+		secrets = append(secrets, mask.InValue(name, value)...)
+	}
+	secrets = append(secrets, mask.InBody(m.HTTP.Body)...)
+	for name, values := range m.GRPC.Metadata {
+		for _, value := range values {
+			secrets = append(secrets, mask.InValue(name, value)...)
+		}
+	}
+	for _, step := range slices.Concat(m.TCP.QueryResponse, m.Unix.QueryResponse) {
+		secrets = append(secrets, mask.InCommands(step.Send)...)
+	}
+	return secrets
+}
+
+// clientSecrets are those of an HTTP client.
+func clientSecrets(client *config.HTTPClientConfig) []string {
+	secrets := []string{string(client.BearerToken), string(client.TLSConfig.Key)}
 	if basic := client.BasicAuth; basic != nil {
 		secrets = append(secrets, string(basic.Password), mask.Basic(basic.Username, string(basic.Password)))
 	}
@@ -47,44 +64,36 @@ func (m *Module) secrets() []string {
 	if o := client.OAuth2; o != nil {
 		secrets = append(secrets, string(o.ClientSecret), string(o.ClientCertificateKey), mask.Basic(o.ClientID, string(o.ClientSecret)))
 		for name, value := range o.EndpointParams {
-			if mask.IsSecretKey(name) {
-				secrets = append(secrets, value)
-			}
+			secrets = append(secrets, mask.InValue(name, value)...)
 		}
 		secrets = append(secrets, proxySecrets(o.ProxyConfig)...)
-		secrets = append(secrets, mask.Password(o.TokenURL))
-	}
-	secrets = append(secrets, proxySecrets(client.ProxyConfig)...)
-	for name, value := range m.HTTP.Headers {
-		if mask.IsSecretHeader(name) {
-			secrets = append(secrets, value, afterSpace(value))
-		}
+		secrets = append(secrets, mask.InURL(o.TokenURL)...)
 	}
 	for name, header := range headersOf(client.HTTPHeaders) {
 		for _, secret := range header.Secrets {
 			secrets = append(secrets, string(secret))
 		}
-		if mask.IsSecretHeader(name) {
-			secrets = append(secrets, header.Values...)
+		for _, value := range header.Values {
+			secrets = append(secrets, mask.InValue(name, value)...)
 		}
 	}
-	for name, values := range m.GRPC.Metadata {
-		if mask.IsSecretHeader(name) {
-			for _, value := range values {
-				secrets = append(secrets, value, afterSpace(value))
-			}
-		}
-	}
-	for _, step := range slices.Concat(m.TCP.QueryResponse, m.Unix.QueryResponse) {
-		secrets = append(secrets, mask.InCommands(step.Send)...)
-	}
-	return secrets
+	return append(secrets, proxySecrets(client.ProxyConfig)...)
 }
 
 // afterSpace is the token of "Bearer token", "" where there is one word alone.
 func afterSpace(value string) string {
 	_, rest, _ := strings.Cut(value, " ")
 	return rest
+}
+
+// sentSecrets hide all words of what a conversation sends: a server may repeat any of them.
+func sentSecrets(steps []QueryResponse) mask.Secrets {
+	var words []string
+	for _, step := range steps {
+		words = append(words, step.Send)
+		words = append(words, strings.Fields(step.Send)...)
+	}
+	return mask.New(words, nil)
 }
 
 func headersOf(h *config.Headers) map[string]config.Header {
@@ -98,7 +107,7 @@ func headersOf(h *config.Headers) map[string]config.Header {
 func proxySecrets(proxy config.ProxyConfig) []string {
 	var secrets []string
 	if proxy.ProxyURL.URL != nil {
-		secrets = append(secrets, mask.Password(proxy.ProxyURL.String()))
+		secrets = append(secrets, mask.InURL(proxy.ProxyURL.String())...)
 	}
 	for _, values := range proxy.ProxyConnectHeader {
 		for _, value := range values {

@@ -33,6 +33,15 @@ func TestNoSecretIsTold(t *testing.T) {
 			http.Redirect(w, r, "http://user:"+planted+"@"+r.Host+"/", http.StatusFound)
 			return
 		}
+		if r.URL.Path == "/fragment" {
+			http.Redirect(w, r, "http://"+r.Host+"/#access_token="+planted, http.StatusFound)
+			return
+		}
+		if r.URL.Path == "/token" {
+			w.Header().Set("Content-Type", "application/json")
+			fmt.Fprintf(w, `{"access_token": %q, "token_type": "bearer"}`, "given-"+planted)
+			return
+		}
 		w.Header().Set("X-Repeated", fmt.Sprint(r.Header))
 		w.WriteHeader(http.StatusInternalServerError)
 		fmt.Fprintf(w, "%v License has not been initialized %v", r.Header, r.Header)
@@ -58,17 +67,22 @@ func TestNoSecretIsTold(t *testing.T) {
 	repeat := serveConns(t, listen(t), says("220 "+planted+" Authorization: "+planted+"\n"+strings.Repeat("x", maxQuote-4)+planted+"\n"))
 	withUser := strings.Replace(echo.URL, "://", "://user:"+planted+"@", 1)
 	proxied := strings.Replace(echo.URL, "://", "://proxy:"+planted+"@", 1)
-	config := strings.NewReplacer("PLANTED", planted, "FILE", secretFile, "PROXY", proxied, "PARROT", "http://"+parrot).Replace(`
+	config := strings.NewReplacer("PLANTED", planted, "FILE", secretFile, "PROXY", proxied, "PARROT", "http://"+parrot, "ECHO", echo.URL).Replace(`
 modules:
   basic: {prober: http, timeout: 30s, http: {basic_auth: {username: operator, password: PLANTED}}}
   bearer: {prober: http, timeout: 30s, http: {authorization: {credentials: PLANTED}}}
   old: {prober: http, timeout: 30s, http: {bearer_token: PLANTED}}
   headers: {prober: http, timeout: 30s, http: {headers: {Authorization: Bearer PLANTED, Cookie: "a=PLANTED", X-Api-Key: PLANTED, Proxy-Authorization: PLANTED}}}
+  unheard: {prober: http, timeout: 30s, http: {headers: {Private-Token: PLANTED, Ocp-Apim-Subscription-Key: PLANTED, apikey: PLANTED, Session: PLANTED, X-JWT-Assertion: PLANTED, X-What: PLANTED}}}
+  form: {prober: http, timeout: 30s, http: {method: POST, body: "grant_type=x&pin=PLANTED"}}
+  json: {prober: http, timeout: 30s, http: {method: POST, body: '{"deep": [{"pin": "PLANTED"}]}'}}
+  text: {prober: http, timeout: 30s, http: {method: POST, body: "PLANTED"}}
+  given: {prober: http, timeout: 30s, http: {oauth2: {client_id: a, client_secret: PLANTED, token_url: "ECHO/token", endpoint_params: {otp: PLANTED, assertion: PLANTED}}}}
   more: {prober: http, timeout: 30s, http: {http_headers: {X-Auth-Token: {values: [PLANTED]}, X-Other: {secrets: [PLANTED]}}}}
   oauth2: {prober: http, timeout: 30s, http: {oauth2: {client_id: a, client_secret: PLANTED, token_url: "PROXY/token"}}}
   proxy: {prober: http, timeout: 30s, http: {proxy_url: PROXY}}
   tcp: {prober: tcp, timeout: 30s, tcp: {query_response: [{send: "PASS PLANTED"}, {expect: "^(220 .*)", labels: [{name: said, value: "${1}"}]}, {expect: nothing}]}}
-  imap: {prober: tcp, timeout: 30s, tcp: {query_response: [{send: "a1 LOGIN operator PLANTED\r"}, {expect_bytes: "nothing nothing nothing nothing"}]}}
+  imap: {prober: tcp, timeout: 30s, tcp: {query_response: [{send: "a1 LOGIN operator PLANTED\r"}, {send: "HELO PLANTED"}, {expect_bytes: "nothing nothing nothing nothing"}]}}
   basic_file: {prober: http, timeout: 30s, http: {basic_auth: {username: operator, password_file: FILE}}}
   bearer_file: {prober: http, timeout: 30s, http: {bearer_token_file: FILE}}
   credentials_file: {prober: http, timeout: 30s, http: {authorization: {type: Token, credentials_file: FILE}}}
@@ -81,7 +95,8 @@ on_demand: {allow: any}
 	var log bytes.Buffer
 	options := Options{Config: parse(t, config), Logger: gokit.NewLogfmtLogger(gokit.NewSyncWriter(&log))}
 	for module, m := range options.Modules {
-		targets := []string{withUser, withUser + "/to", strings.TrimPrefix(withUser, "http://"), "http://user:" + planted + "@" + refused(t) + "/",
+		targets := []string{withUser, withUser + "/to", echo.URL + "/fragment", "http://" + planted + "@" + parrot + "/",
+			echo.URL + "/?sig=" + planted + "&X-Amz-Signature=" + planted + "&pwd=" + planted + "&code=" + planted, strings.TrimPrefix(withUser, "http://"), "http://user:" + planted + "@" + refused(t) + "/",
 			"http://" + parrot + "/?access_token=" + planted, "http://user:" + planted + "@" + parrot + "/?a=b&token=" + planted + "#x", "https://" + refused(t) + "/?api_key=" + planted}
 		if m.Prober == "tcp" {
 			targets = []string{repeat}

@@ -187,7 +187,7 @@ func site() http.Handler {
 	mux.HandleFunc("/status/{code}", func(w http.ResponseWriter, r *http.Request) {
 		code, _ := strconv.Atoi(r.PathValue("code"))
 		w.WriteHeader(code)
-		io.WriteString(w, r.URL.Query().Get("body"))
+		io.WriteString(w, r.URL.Query().Get("page"))
 	})
 	mux.HandleFunc("/chunked", func(w http.ResponseWriter, r *http.Request) {
 		io.WriteString(w, "up")

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -49,13 +50,14 @@ type prepared struct {
 	hostname   string // of /probe: the Host header, and the name for certificates; "" without
 	prober     prober
 	secrets    mask.Secrets
+	sent       mask.Secrets // what a conversation sends
 	tls        *tlsSource
 	transports *transports
 	auth       auth
 }
 
 func prepare(name string, m Module) (*prepared, error) {
-	p := &prepared{Module: m, name: name, prober: probers[m.Prober], secrets: newSecrets(&m)}
+	p := &prepared{Module: m, name: name, prober: probers[m.Prober], secrets: newSecrets(&m), sent: sentSecrets(slices.Concat(m.TCP.QueryResponse, m.Unix.QueryResponse))}
 	settings := map[string]*config.TLSConfig{
 		"http": &p.HTTP.Client.TLSConfig, "tcp": &p.TCP.TLSConfig, "dns": &p.DNS.TLSConfig, "grpc": &p.GRPC.TLSConfig, "unix": &p.Unix.TLSConfig,
 	}[m.Prober]

@@ -1,7 +1,9 @@
 // Package mask hides secrets in what people see: pages, logs, metrics, errors.
 //
-// [URL] and [Text] know secrets by where they stand, [YAML] and [ConfigError] by their keys, and [Secrets] by their
-// values, wherever a server repeats them. The package imports nothing of this program, so that all of it may use it.
+// Nothing is known to be a secret by a bad name, for lists of those are always too short: every value of a query, a
+// header or a body is hidden but those of a short list of harmless names. [URL], [Text], [Body] and [YAML] find values by
+// where they stand; [Secrets] finds them wherever a server repeats them. The package imports nothing of this program, so
+// that all of it may use it.
 package mask
 
 import (
@@ -9,46 +11,109 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 )
 
 // Placeholder stands where a secret was.
 const Placeholder = "<secret>"
 
+// harmlessParameters are the names of a query, a form or a JSON body whose values are shown.
+var harmlessParameters = []string{
+	"format", "lang", "limit", "method", "module", "node", "offset", "page", "probe", "target",
+}
+
+// harmlessHeaders are the headers whose values are shown.
+var harmlessHeaders = []string{
+	"Accept", "Accept-Encoding", "Accept-Language", "Cache-Control", "Connection", "Content-Type", "Host", "User-Agent",
+}
+
+// IsHarmlessHeader reports whether the values of a header may be shown, and given to anybody.
+func IsHarmlessHeader(name string) bool {
+	return slices.Contains(harmlessHeaders, http.CanonicalHeaderKey(name))
+}
+
+func isHarmlessParameter(name string) bool {
+	return slices.Contains(harmlessParameters, strings.ToLower(name))
+}
+
 var (
 	userinfo = regexp.MustCompile(`([a-zA-Z][a-zA-Z0-9+.-]*://)[^/?#\s"'<>]*@`)
 	// A target may leave out its scheme. Without a colon it could be a mail address, which is no secret.
 	bareUserinfo = regexp.MustCompile(`(^|[\s"'=(\[,])[^/?#\s"'<>:@=(\[,]+:[^/?#\s"'<>@]*@`)
-	secretParam  = regexp.MustCompile(
-		`(?i)([?&;](?:[a-z]+[_-])?(?:token|api[_-]?key|password|passwd|secret|signature)=)([^&;#\s"'<>]+)`)
+	// query is what follows the path of a URL.
+	query     = regexp.MustCompile(`[?#][^\s"'<>]+`)
+	parameter = regexp.MustCompile(`([?&;#])([^=&;#?]*)=([^&;#]*)`)
+	// fragment is that of a whole URL: browsers are given tokens in it.
+	fragment = regexp.MustCompile(`([a-zA-Z][a-zA-Z0-9+.-]*://[^\s"'<>#]*#)[^\s"'<>]+`)
+	// What a server repeats is found by the names of secrets too: nobody knows where in a text its headers end.
 	secretHeader = regexp.MustCompile(
 		`(?i)\b((?:proxy-)?authorization|cookie|set-cookie|x-[a-z-]*(?:key|token|secret|auth)[a-z-]*)(:\s*|=)[^\n]*`)
+	secretJSON = regexp.MustCompile(`(?i)("[\w.-]*(?:` + secretNames + `)[\w.-]*"\s*:\s*)("(?:[^"\\]|\\.)*"?|[^\s,}\]"]+)`)
+	secretName = regexp.MustCompile(`(?i)` + secretNames)
 	// Protocols of lines take passwords as words after these.
-	secretCommand = regexp.MustCompile(`(?im)^((?:\S+ +)?(?:PASS|PASSWORD|AUTH|LOGIN) +)([^\r\n]+)`)
+	secretCommand = regexp.MustCompile(`(?im)^((?:\S+ +)?(?:PASS|PASSWORD|AUTH|LOGIN|OPER|IDENTIFY) +)([^\r\n]+)`)
 )
 
-// URL hides user and password of every URL in a text, and the values of parameters whose names say that they are
-// secrets.
+const secretNames = `token|key|secret|auth|pass|pwd|session|cookie|credential|signature|jwt|csrf|assertion|private`
+
+// URL hides user and password of every URL in a text, the values of its parameters, but for a few harmless ones, and
+// its fragment.
 func URL(text string) string {
+	if strings.Contains(text, "=") {
+		text = query.ReplaceAllStringFunc(text, func(q string) string {
+			return parameter.ReplaceAllStringFunc(q, maskParameter)
+		})
+	}
+	if strings.Contains(text, "#") {
+		text = fragment.ReplaceAllString(text, "${1}"+Placeholder)
+	}
 	if strings.Contains(text, "@") {
 		text = userinfo.ReplaceAllString(text, "${1}"+Placeholder+"@")
 		text = bareUserinfo.ReplaceAllString(text, "${1}"+Placeholder+"@")
 	}
-	if strings.Contains(text, "=") {
-		text = secretParam.ReplaceAllString(text, "${1}"+Placeholder)
-	}
 	return text
 }
 
-// Text hides what URL does, and the values of headers that carry secrets.
-func Text(text string) string {
-	return secretHeader.ReplaceAllString(URL(text), "$1$2"+Placeholder)
+// maskParameter hides a value, and a harmless one that holds a URL with secrets.
+func maskParameter(pair string) string {
+	name, value, _ := strings.Cut(pair, "=")
+	if isHarmlessParameter(strings.TrimLeft(name, "?&;#")) {
+		plain, err := url.QueryUnescape(value)
+		if err == nil && (plain == value || URL(plain) == plain) {
+			return pair
+		}
+	}
+	if value == "" {
+		return pair
+	}
+	return name + "=" + Placeholder
 }
 
-// IsSecretHeader reports whether the values of a header are secrets.
-func IsSecretHeader(name string) bool {
-	name = http.CanonicalHeaderKey(name)
-	return secretHeader.MatchString(name + ": x")
+// Target hides what URL does in a target, and in one without a scheme a user who has no password.
+func Target(target string) string {
+	if !strings.ContainsAny(target, "@?#") {
+		return target
+	}
+	authority := target
+	if !strings.Contains(target, "://") {
+		if at := strings.IndexAny(target, "/?#"); at >= 0 {
+			authority = target[:at]
+		}
+		if at := strings.LastIndexByte(authority, '@'); at >= 0 {
+			target = Placeholder + target[at:]
+		}
+	}
+	return URL(target)
+}
+
+// Text hides what URL does, and what names of headers and of JSON say to be a secret.
+func Text(text string) string {
+	text = URL(text)
+	if strings.Contains(text, `"`) {
+		text = secretJSON.ReplaceAllString(text, `${1}"`+Placeholder+`"`)
+	}
+	return secretHeader.ReplaceAllString(text, "$1$2"+Placeholder)
 }
 
 // Basic returns user and password as a server sees them, "" without a password.
@@ -57,16 +122,6 @@ func Basic(user, password string) string {
 		return ""
 	}
 	return base64.StdEncoding.EncodeToString([]byte(user + ":" + password))
-}
-
-// Password returns the password in a URL, "" where there is none.
-func Password(text string) string {
-	u, err := url.Parse(text)
-	if err != nil || u.User == nil {
-		return ""
-	}
-	password, _ := u.User.Password()
-	return password
 }
 
 // InCommands returns the secrets in what a protocol of lines sends, such as those of "LOGIN user password".
@@ -79,24 +134,60 @@ func InCommands(text string) []string {
 	return secrets
 }
 
-// inTarget returns the secrets of a target as they stand in it and as a server sees them.
-func inTarget(target string) []string {
+// InURL returns the secrets of a URL or a target as they stand in it and as a server sees them.
+func InURL(text string) []string {
 	var secrets []string
-	for _, parameter := range secretParam.FindAllStringSubmatch(target, -1) {
-		secrets = append(secrets, parameter[2])
-		if plain, err := url.QueryUnescape(parameter[2]); err == nil {
-			secrets = append(secrets, plain)
+	for _, found := range parameter.FindAllStringSubmatch(text, -1) {
+		secrets = append(secrets, InValue(found[2], found[3])...)
+		if plain, err := url.QueryUnescape(found[3]); err == nil && plain != found[3] {
+			secrets = append(secrets, InValue(found[2], plain)...)
 		}
 	}
-	if !strings.Contains(target, "@") {
+	if !strings.Contains(text, "@") {
 		return secrets
 	}
-	if !strings.Contains(target, "://") {
-		target = "http://" + target
+	if !strings.Contains(text, "://") {
+		text = "http://" + text
 	}
-	if u, err := url.Parse(target); err == nil && u.User != nil {
+	if u, err := url.Parse(text); err == nil && u.User != nil {
 		password, _ := u.User.Password()
 		secrets = append(secrets, password, Basic(u.User.Username(), password))
+		if password == "" {
+			secrets = append(secrets, u.User.Username())
+		}
 	}
 	return secrets
+}
+
+// shortestValue is the least length of a value that is taken for a secret though its name does not say so. Shorter ones,
+// such as "https" or "prod", stand in every second text.
+const shortestValue = 8
+
+// InValue returns the value of a header or a parameter where a server's text is to be searched for it, with the token of
+// "Bearer token".
+func InValue(name, value string) []string {
+	if IsHarmlessHeader(name) || isHarmlessParameter(name) {
+		return nil
+	}
+	_, word, _ := strings.Cut(value, " ")
+	if secretName.MatchString(name) {
+		return []string{value, word}
+	}
+	var secrets []string
+	for _, text := range []string{value, word} {
+		if len(text) >= shortestValue && !isAddress(text) {
+			secrets = append(secrets, text)
+		}
+	}
+	return secrets
+}
+
+// isAddress reports whether a value is an address or a URL without secrets, such as that of X-Forwarded-For.
+func isAddress(value string) bool {
+	u, err := url.Parse(value)
+	if err == nil && u.Host != "" && u.User == nil && u.RawQuery == "" {
+		return true
+	}
+	return !strings.ContainsFunc(value, func(r rune) bool { return !strings.ContainsRune("0123456789.:[], ", r) }) &&
+		strings.ContainsAny(value, ".:")
 }

@@ -16,6 +16,7 @@ type Secrets struct {
 	replacer *strings.Replacer
 	files    *secretFiles      // nil where no secret is in a file
 	target   *strings.Replacer // of one probe's target
+	further  *strings.Replacer // of one probe's answers
 }
 
 // A File holds one secret: for a user, where it is a password.
@@ -33,11 +34,10 @@ func New(values []string, files []File) Secrets {
 
 // Mask hides every secret in text, which becomes valid UTF-8.
 func (s Secrets) Mask(text string) string {
-	if s.replacer != nil {
-		text = s.replacer.Replace(text)
-	}
-	if s.target != nil {
-		text = s.target.Replace(text)
+	for _, replacer := range []*strings.Replacer{s.replacer, s.target, s.further} {
+		if replacer != nil {
+			text = replacer.Replace(text)
+		}
 	}
 	if s.files != nil {
 		text = s.files.mask(text)
@@ -48,7 +48,13 @@ func (s Secrets) Mask(text string) string {
 // WithTarget returns s with the secrets of a target, too: servers repeat them without the words by which Text finds
 // them.
 func (s Secrets) WithTarget(target string) Secrets {
-	s.target = replacerOf(inTarget(target))
+	s.target = replacerOf(InURL(target))
+	return s
+}
+
+// WithValues returns s with further secrets, such as a token that was given in the meantime.
+func (s Secrets) WithValues(values ...string) Secrets {
+	s.further = replacerOf(values)
 	return s
 }
 

@@ -85,7 +85,7 @@ func (found *finding) probeUnprobed(ctx context.Context, address string) {
 }
 
 func (found *finding) probe(ctx context.Context, service *probe.Service, module, target, file string) {
-	shown := mask.URL(target)
+	shown := mask.Target(target)
 	result, err := service.Once(ctx, module, target)
 	switch {
 	case err != nil:

@@ -16,12 +16,14 @@ func TestFaultsTellNoSecret(t *testing.T) {
 		`http_headers: {X-Api-Key: {secrets: hunter2}}`:           "secrets: <secret> stands where a list should; write <secret>",
 		`http_headers: {X-Api-Key: hunter2}`:                      "X-Api-Key: <secret> stands",
 		`proxy_connect_header: {A: hunter2}`:                      "proxy_connect_header.A: <secret> stands",
-		`headers: "Authorization: hunter2"`:                       `headers: "Authorization: <secret>`,
+		`headers: "Authorization: hunter2"`:                       "headers: <secret> stands where keys with values should",
 		`proxy_url: "http://u:hunter2@%zz"`:                       `proxy_url: parse "http://<secret>@%zz": invalid URL escape`,
 		`proxy_url: "http://u:hunter2@[::"`:                       `proxy_url: parse "http://<secret>@[::"`,
 		`basic_auth: {username: a, password: {hunter2: hunter2}}`: "basic_auth",
 		`basic_auth: {username: a, passwort: hunter2}`:            "did you mean password?",
 		`bearer_token: [hunter2]`:                                 "bearer_token: cannot unmarshal",
+		`basic_auth: {username: a, password: *hunter2}`:           "unknown anchor <secret> referenced",
+		`headers: "X-Foo: a\nhunter2"`:                            "headers: <secret> stands",
 		`tls_config: {key: [hunter2]}`:                            "tls_config",
 	} {
 		t.Run(section, func(t *testing.T) {
