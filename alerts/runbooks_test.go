@@ -153,7 +153,7 @@ func TestRunbookCommands(t *testing.T) {
 func exporterMessages(t *testing.T) string {
 	t.Helper()
 	var all strings.Builder
-	for _, pattern := range []string{"../collector/*.go", "../probe/*.go", "../cmd/fremisn-exporter/*.go", "../cmd/fremisn-exporter/internal/*/*.go"} {
+	for _, pattern := range []string{"../collector/*.go", "../collector/*/*.go", "../collector/internal/*/*.go", "../probe/*.go", "../cmd/fremisn-exporter/*.go", "../cmd/fremisn-exporter/internal/*/*.go"} {
 		files, err := filepath.Glob(pattern)
 		if err != nil {
 			t.Fatal(err)

@@ -10,6 +10,8 @@ import (
 	"github.com/go-kit/log"
 	"github.com/go-kit/log/level"
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/fremisn/fremisn-exporter/collector/internal/metric"
 )
 
 // A task is one collector's work at one scrape: it emits metrics and returns an error, nothing more.
@@ -44,7 +46,7 @@ var errStillRunning = errors.New("still busy with an earlier scrape")
 
 // run collects all tasks and emits what they gave. One that hangs costs a scrape its whole time once; from then on
 // it is waited for a tenth of that time, until it is quick again, so that it does not delay the others.
-func (r *runner) run(ctx context.Context, tasks []task, emit func(prometheus.Metric)) {
+func (r *runner) run(ctx context.Context, tasks []task, e emitter) {
 	results := make(chan result, len(tasks))
 	for _, t := range tasks {
 		go func() { results <- r.one(ctx, t) }()
@@ -53,14 +55,14 @@ func (r *runner) run(ctx context.Context, tasks []task, emit func(prometheus.Met
 		got := <-results
 		r.tell(got)
 		for _, m := range got.metrics {
-			emit(m)
+			e.emit(m)
 		}
 		success := 0.0
 		if got.err == nil {
 			success = 1
 		}
-		emit(prometheus.MustNewConstMetric(descCollectorSuccess, prometheus.GaugeValue, success, got.name))
-		emit(prometheus.MustNewConstMetric(descCollectorDuration, prometheus.GaugeValue, got.duration.Seconds(), got.name))
+		e.gauge(metric.CollectorSuccess, success, got.name)
+		e.gauge(metric.CollectorDuration, got.duration.Seconds(), got.name)
 	}
 }
 

@@ -12,9 +12,18 @@ import (
 	"github.com/go-kit/log"
 	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
+
+	"github.com/fremisn/fremisn-exporter/collector/internal/metric"
 )
 
-var descTest = desc("test_value", "A value.", "from")
+var (
+	descTest  = prometheus.NewDesc("test_value", "A value.", []string{"from"}, nil)
+	descsTest = newDescs(false)
+)
+
+func emitTo(metrics *[]prometheus.Metric) emitter {
+	return emitter{descsTest, func(m prometheus.Metric) { *metrics = append(*metrics, m) }}
+}
 
 func gives(name string) task {
 	return task{name, func(_ context.Context, emit func(prometheus.Metric)) error {
@@ -34,7 +43,7 @@ func collected(t *testing.T, metrics []prometheus.Metric) (given, success map[st
 		switch label := d.GetLabel()[0].GetValue(); m.Desc() {
 		case descTest:
 			given[label] = true
-		case descCollectorSuccess:
+		case descsTest[metric.CollectorSuccess]:
 			success[label] = d.GetGauge().GetValue() == 1
 		}
 	}
@@ -51,7 +60,7 @@ func TestHangingCollectorDelaysTheOthersOnce(t *testing.T) {
 			ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 			defer cancel()
 			var metrics []prometheus.Metric
-			r.run(ctx, []task{gives("quick"), hangs}, func(m prometheus.Metric) { metrics = append(metrics, m) })
+			r.run(ctx, []task{gives("quick"), hangs}, emitTo(&metrics))
 			given, success = collected(t, metrics)
 			return given, success, time.Since(begin)
 		}
@@ -84,7 +93,7 @@ func TestTwoScrapesAtOnce(t *testing.T) {
 	for range 2 {
 		go func() {
 			var metrics []prometheus.Metric
-			r.run(context.Background(), []task{meets}, func(m prometheus.Metric) { metrics = append(metrics, m) })
+			r.run(context.Background(), []task{meets}, emitTo(&metrics))
 			_, success := collected(t, metrics)
 			results <- success["meets"]
 		}()
@@ -105,7 +114,7 @@ func TestErrorIsToldOnce(t *testing.T) {
 	var err error
 	fails := task{"fails", func(context.Context, func(prometheus.Metric)) error { return err }}
 	for _, err = range []error{errors.New("no such page"), errors.New("no such page"), nil, nil} {
-		r.run(context.Background(), []task{fails}, func(prometheus.Metric) {})
+		r.run(context.Background(), []task{fails}, emitter{descsTest, func(prometheus.Metric) {}})
 	}
 	want := "level=warn msg=\"collector failed\" collector=fails err=\"no such page\"\nlevel=info msg=\"collector works again\" collector=fails\n"
 	if logged.String() != want {

@@ -11,13 +11,14 @@ import (
 	"google.golang.org/protobuf/testing/protocmp"
 
 	"github.com/fremisn/fremisn-exporter/collector/internal/ledger"
+	"github.com/fremisn/fremisn-exporter/collector/source"
 )
 
 // TestHistogramIsThatOfClientGolang observes the same times in a histogram of client_golang: classic buckets, native
 // buckets, count and sum are the same.
 func TestHistogramIsThatOfClientGolang(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
-	for _, buckets := range [][]float64{DefaultLatencyBuckets(), {0.3, 2.3, 1e6}, {0.0001, 0.0015, 7}, {1e300}} {
+	for _, buckets := range [][]float64{source.DefaultLatencyBuckets(), {0.3, 2.3, 1e6}, {0.0001, 0.0015, 7}, {1e300}} {
 		for _, spread := range []float64{0.1, 2, 9} {
 			t.Run(fmt.Sprint(buckets, spread), func(t *testing.T) {
 				layout := ledger.NewLayout(buckets)
@@ -52,7 +53,7 @@ func TestHistogramIsThatOfClientGolang(t *testing.T) {
 
 // TestNativeBucketsAreBounded fills every bucket that there is.
 func TestNativeBucketsAreBounded(t *testing.T) {
-	layout := ledger.NewLayout(DefaultLatencyBuckets())
+	layout := ledger.NewLayout(source.DefaultLatencyBuckets())
 	h := ledger.New([]ledger.Family{{Name: "h", Histogram: true}}, layout, 1000).Histogram(0)
 	total := 0
 	for ms := int64(1); ms < 999_999_999_999; ms += ms/20 + 1 {

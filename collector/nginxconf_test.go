@@ -8,6 +8,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"github.com/fremisn/fremisn-exporter/collector/nginxconf"
+	"github.com/fremisn/fremisn-exporter/collector/source"
 )
 
 // emitted is metrics that are given once.
@@ -31,9 +32,9 @@ func TestEmitNginxConf(t *testing.T) {
 		}}},
 		LimitReqs: []nginxconf.LimitReq{{Zone: "api", Rate: 0.5, Burst: 5}, {Zone: "api", Rate: 0.5, Burst: 20}, {Zone: "api", Rate: 0.5}},
 	}
-	topo := newTopology(conf.Upstreams, []Node{{Name: "master", Address: "127.0.0.231:4005"}}, nil)
+	topo := source.NewTopology(conf.Upstreams, []source.Node{{Name: "master", Address: "127.0.0.231:4005"}}, nil)
 	var metrics emitted
-	emitNginxConf(conf, topo, func(m prometheus.Metric) { metrics = append(metrics, m) })
+	emitNginxConf(conf, topo, emitter{newDescs(false), func(m prometheus.Metric) { metrics = append(metrics, m) }})
 	const want = `# HELP nginx_limit_req_burst Largest burst of the limit_req directives that use the zone.
 # TYPE nginx_limit_req_burst gauge
 nginx_limit_req_burst{zone="api"} 20

@@ -7,14 +7,13 @@ import (
 	"sync"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-
+	"github.com/fremisn/fremisn-exporter/collector/internal/metric"
 	"github.com/fremisn/fremisn-exporter/collector/internal/stubstatus"
+	"github.com/fremisn/fremisn-exporter/collector/source"
 )
 
 // A statusPages asks every stub_status page at a scrape.
 type statusPages struct {
-	descs statusDescs
 	pages []*statusPage
 }
 
@@ -36,20 +35,15 @@ type statusAnswer struct {
 }
 
 // newStatusPages gives each page the label addr where there are several.
-func newStatusPages(plans []StatusPlan, mask func(string) string) (*statusPages, error) {
+func newStatusPages(pages []source.StatusPage, mask func(string) string) (*statusPages, error) {
 	s := &statusPages{}
-	var labelNames []string
-	if len(plans) > 1 {
-		labelNames = []string{"addr"}
-	}
-	s.descs = newStatusDescs(labelNames...)
-	for _, plan := range plans {
-		page, err := stubstatus.New(plan.URL, plan.Host, plan.Timeout)
+	for _, config := range pages {
+		page, err := stubstatus.New(config.URL, config.Host, config.Timeout)
 		if err != nil {
 			return nil, err
 		}
-		p := &statusPage{name: mask(plan.URL), page: page, timeout: plan.Timeout}
-		if len(plans) > 1 {
+		p := &statusPage{name: mask(config.URL), page: page, timeout: config.Timeout}
+		if len(pages) > 1 {
 			p.labels = []string{p.name}
 		}
 		s.pages = append(s.pages, p)
@@ -64,7 +58,7 @@ func (s *statusPages) close() {
 }
 
 // collect emits the numbers of the pages that answer, and nginx_up of all.
-func (s *statusPages) collect(ctx context.Context, openMetrics bool, emit func(prometheus.Metric)) error {
+func (s *statusPages) collect(ctx context.Context, openMetrics bool, e emitter) error {
 	answers := make([]statusAnswer, len(s.pages))
 	var wg sync.WaitGroup
 	for i, p := range s.pages {
@@ -78,30 +72,27 @@ func (s *statusPages) collect(ctx context.Context, openMetrics bool, emit func(p
 			up = 0
 			errs = append(errs, fmt.Errorf("%s: %w", p.name, err))
 		}
-		emit(prometheus.MustNewConstMetric(s.descs.up, prometheus.GaugeValue, up, p.labels...))
+		e.gauge(metric.Up, up, p.labels...)
 		if up == 1 {
-			s.emit(answers[i].stats, p.labels, openMetrics, emit)
+			emitStatus(answers[i].stats, p.labels, openMetrics, e)
 		}
 	}
 	return errors.Join(errs...)
 }
 
-func (s *statusPages) emit(stats stubstatus.Stats, labels []string, openMetrics bool, emit func(prometheus.Metric)) {
-	gauge := func(d *prometheus.Desc, v uint64) {
-		emit(prometheus.MustNewConstMetric(d, prometheus.GaugeValue, float64(v), labels...))
-	}
-	gauge(s.descs.active, stats.Active)
-	gauge(s.descs.reading, stats.Reading)
-	gauge(s.descs.writing, stats.Writing)
-	gauge(s.descs.waiting, stats.Waiting)
+func emitStatus(stats stubstatus.Stats, labels []string, openMetrics bool, e emitter) {
+	e.gauge(metric.ConnectionsActive, float64(stats.Active), labels...)
+	e.gauge(metric.ConnectionsReading, float64(stats.Reading), labels...)
+	e.gauge(metric.ConnectionsWriting, float64(stats.Writing), labels...)
+	e.gauge(metric.ConnectionsWaiting, float64(stats.Waiting), labels...)
 	// OpenMetrics wants counters to end in _total, and the encoder would rename these two.
-	kind := prometheus.CounterValue
+	count := e.counter
 	if openMetrics {
-		kind = prometheus.UntypedValue
+		count = e.untyped
 	}
-	emit(prometheus.MustNewConstMetric(s.descs.accepted, kind, float64(stats.Accepted), labels...))
-	emit(prometheus.MustNewConstMetric(s.descs.handled, kind, float64(stats.Handled), labels...))
-	emit(prometheus.MustNewConstMetric(s.descs.requests, prometheus.CounterValue, float64(stats.Requests), labels...))
+	count(metric.ConnectionsAccepted, float64(stats.Accepted), labels...)
+	count(metric.ConnectionsHandled, float64(stats.Handled), labels...)
+	e.counter(metric.HTTPRequests, float64(stats.Requests), labels...)
 }
 
 // ask fetches the page. A page that did not answer in time once is given a tenth of its time at the next scrapes,

@@ -5,10 +5,11 @@ import (
 	"fmt"
 
 	"github.com/fremisn/fremisn-exporter/collector/internal/stubstatus"
+	"github.com/fremisn/fremisn-exporter/collector/source"
 )
 
-// CheckStatus asks a stub_status page once and tells what it said, in words.
-func CheckStatus(ctx context.Context, c StatusConfig) (string, error) {
+// CheckStatus asks a stub_status page once and returns what it said, in words.
+func CheckStatus(ctx context.Context, c source.StatusConfig) (string, error) {
 	page, err := stubstatus.New(c.URL, c.Host, c.Timeout)
 	if err != nil {
 		return "", err

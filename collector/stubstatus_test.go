@@ -12,6 +12,9 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
+
+	"github.com/fremisn/fremisn-exporter/collector/internal/metric"
+	"github.com/fremisn/fremisn-exporter/collector/source"
 )
 
 const statusBody = "Active connections: 3 \nserver accepts handled requests\n 10 9 20 \nReading: 0 Writing: 1 Waiting: 2 \n"
@@ -19,10 +22,10 @@ const statusBody = "Active connections: 3 \nserver accepts handled requests\n 10
 func same(s string) string { return s }
 
 // statusNames is the metrics given, with the type that each has and the value of addr.
-func statusNames(t *testing.T, s *statusPages, openMetrics bool) (map[string]string, error) {
+func statusNames(t *testing.T, s *statusPages, descs *descs, openMetrics bool) (map[string]string, error) {
 	t.Helper()
 	got := map[string]string{}
-	err := s.collect(context.Background(), openMetrics, func(m prometheus.Metric) {
+	err := s.collect(context.Background(), openMetrics, emitter{descs, func(m prometheus.Metric) {
 		var d dto.Metric
 		if err := m.Write(&d); err != nil {
 			t.Fatal(err)
@@ -39,7 +42,7 @@ func statusNames(t *testing.T, s *statusPages, openMetrics bool) (map[string]str
 			name += " " + l.GetValue()
 		}
 		got[name] = value
-	})
+	}})
 	return got, err
 }
 
@@ -49,47 +52,49 @@ func TestStatusPages(t *testing.T) {
 	gone := httptest.NewServer(nil)
 	gone.Close()
 
-	page := func(url string) StatusPlan {
-		return StatusPlan{StatusConfig: StatusConfig{URL: url, Timeout: time.Minute}}
+	page := func(url string) source.StatusPage {
+		return source.StatusPage{StatusConfig: source.StatusConfig{URL: url, Timeout: time.Minute}}
 	}
-	one, err := newStatusPages([]StatusPlan{page(server.URL)}, same)
+	one, err := newStatusPages([]source.StatusPage{page(server.URL)}, same)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer one.close()
-	two, err := newStatusPages([]StatusPlan{page(server.URL), page(gone.URL)}, same)
+	two, err := newStatusPages([]source.StatusPage{page(server.URL), page(gone.URL)}, same)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer two.close()
 
+	ofOne, ofTwo := newDescs(false), newDescs(true)
 	for _, c := range []struct {
 		name        string
 		pages       *statusPages
+		descs       *descs
 		openMetrics bool
 		wantError   bool
 		want        map[string]string
 	}{
-		{"one page", one, false, false, map[string]string{
-			one.descs.up.String(): "gauge 1", one.descs.active.String(): "gauge 3", one.descs.reading.String(): "gauge 0",
-			one.descs.writing.String(): "gauge 1", one.descs.waiting.String(): "gauge 2", one.descs.accepted.String(): "counter 10",
-			one.descs.handled.String(): "counter 9", one.descs.requests.String(): "counter 20",
+		{"one page", one, ofOne, false, false, map[string]string{
+			ofOne[metric.Up].String(): "gauge 1", ofOne[metric.ConnectionsActive].String(): "gauge 3", ofOne[metric.ConnectionsReading].String(): "gauge 0",
+			ofOne[metric.ConnectionsWriting].String(): "gauge 1", ofOne[metric.ConnectionsWaiting].String(): "gauge 2", ofOne[metric.ConnectionsAccepted].String(): "counter 10",
+			ofOne[metric.ConnectionsHandled].String(): "counter 9", ofOne[metric.HTTPRequests].String(): "counter 20",
 		}},
-		{"OpenMetrics keeps the names", one, true, false, map[string]string{
-			one.descs.up.String(): "gauge 1", one.descs.active.String(): "gauge 3", one.descs.reading.String(): "gauge 0",
-			one.descs.writing.String(): "gauge 1", one.descs.waiting.String(): "gauge 2", one.descs.accepted.String(): "unknown 10",
-			one.descs.handled.String(): "unknown 9", one.descs.requests.String(): "counter 20",
+		{"OpenMetrics keeps the names", one, ofOne, true, false, map[string]string{
+			ofOne[metric.Up].String(): "gauge 1", ofOne[metric.ConnectionsActive].String(): "gauge 3", ofOne[metric.ConnectionsReading].String(): "gauge 0",
+			ofOne[metric.ConnectionsWriting].String(): "gauge 1", ofOne[metric.ConnectionsWaiting].String(): "gauge 2", ofOne[metric.ConnectionsAccepted].String(): "unknown 10",
+			ofOne[metric.ConnectionsHandled].String(): "unknown 9", ofOne[metric.HTTPRequests].String(): "counter 20",
 		}},
-		{"two pages, one gone", two, false, true, map[string]string{
-			two.descs.up.String() + " " + server.URL: "gauge 1", two.descs.up.String() + " " + gone.URL: "gauge 0",
-			two.descs.active.String() + " " + server.URL: "gauge 3", two.descs.reading.String() + " " + server.URL: "gauge 0",
-			two.descs.writing.String() + " " + server.URL: "gauge 1", two.descs.waiting.String() + " " + server.URL: "gauge 2",
-			two.descs.accepted.String() + " " + server.URL: "counter 10", two.descs.handled.String() + " " + server.URL: "counter 9",
-			two.descs.requests.String() + " " + server.URL: "counter 20",
+		{"two pages, one gone", two, ofTwo, false, true, map[string]string{
+			ofTwo[metric.Up].String() + " " + server.URL: "gauge 1", ofTwo[metric.Up].String() + " " + gone.URL: "gauge 0",
+			ofTwo[metric.ConnectionsActive].String() + " " + server.URL: "gauge 3", ofTwo[metric.ConnectionsReading].String() + " " + server.URL: "gauge 0",
+			ofTwo[metric.ConnectionsWriting].String() + " " + server.URL: "gauge 1", ofTwo[metric.ConnectionsWaiting].String() + " " + server.URL: "gauge 2",
+			ofTwo[metric.ConnectionsAccepted].String() + " " + server.URL: "counter 10", ofTwo[metric.ConnectionsHandled].String() + " " + server.URL: "counter 9",
+			ofTwo[metric.HTTPRequests].String() + " " + server.URL: "counter 20",
 		}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			got, err := statusNames(t, c.pages, c.openMetrics)
+			got, err := statusNames(t, c.pages, c.descs, c.openMetrics)
 			if (err != nil) != c.wantError {
 				t.Errorf("error %v", err)
 			}
@@ -116,7 +121,7 @@ func TestHangingPageIsWaitedForOnce(t *testing.T) {
 	defer server.Close()
 	defer close(release)
 	const timeout = 500 * time.Millisecond
-	s, err := newStatusPages([]StatusPlan{{StatusConfig: StatusConfig{URL: server.URL, Timeout: timeout}}}, same)
+	s, err := newStatusPages([]source.StatusPage{{StatusConfig: source.StatusConfig{URL: server.URL, Timeout: timeout}}}, same)
 	if err != nil {
 		t.Fatal(err)
 	}

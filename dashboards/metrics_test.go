@@ -5,6 +5,7 @@ import (
 	"go/parser"
 	"go/token"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -99,8 +100,8 @@ func bareNames(t *testing.T, where, expr string) {
 // descriptors are the metrics in the exporter's source, with their labels.
 func descriptors(t *testing.T) map[string][]string {
 	t.Helper()
-	all := map[string][]string{}
-	for _, dir := range []string{"../collector", "../probe", "../cmd/fremisn-exporter"} {
+	all := listed(t)
+	for _, dir := range []string{"../probe", "../cmd/fremisn-exporter"} {
 		files, err := filepath.Glob(dir + "/*.go")
 		if err != nil || len(files) == 0 {
 			t.Fatalf("%s: no source: %v", dir, err)
@@ -121,6 +122,21 @@ func descriptors(t *testing.T) map[string][]string {
 	}
 	if len(all) < 60 {
 		t.Fatalf("only %d descriptors found: %v", len(all), all)
+	}
+	return all
+}
+
+// listed are the metrics that the program lists, with their labels.
+func listed(t *testing.T) map[string][]string {
+	t.Helper()
+	output, err := exec.Command("go", "run", "../cmd/fremisn-exporter", "metrics").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := map[string][]string{}
+	for line := range strings.Lines(string(output)) {
+		fields := strings.Split(line, "\t")
+		all[fields[0]] = strings.FieldsFunc(fields[2], func(c rune) bool { return c == ',' })
 	}
 	return all
 }

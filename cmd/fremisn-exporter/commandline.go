@@ -66,6 +66,8 @@ func parseCommandLine(args []string, stdout, stderr io.Writer) (cli *commandLine
 	health := app.Command("healthcheck", "Ask a running exporter whether it is healthy; for containers without a shell.")
 	health.Arg("url", "The exporter's health page.").Default("http://127.0.0.1:9113/-/healthy").StringVar(&cli.healthAddress)
 
+	app.Command("metrics", "Print the metrics that NGINX, its logs and the exporter itself give: name, type, labels and help, parted by tabs.").Hidden()
+
 	command, err := app.Parse(args)
 	if err == nil && named && cli.source.ConfigFile != "" {
 		err = errors.New("--nginx.config is for use without --config; name it as nginx.config in that file")

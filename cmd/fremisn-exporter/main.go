@@ -60,6 +60,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return runCheck(ctx, cli, stdout, stderr)
 	case "probe":
 		return runProbe(ctx, cli, stdout, stderr)
+	case "metrics":
+		return printMetrics(stdout)
 	case "healthcheck":
 		return runHealthcheck(ctx, cli, stdout, stderr)
 	}

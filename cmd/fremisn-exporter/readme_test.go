@@ -56,8 +56,8 @@ func TestReadmeConfig(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, log := range l.Plan.AccessLogs {
-		if !strings.Contains(log.Format, "$upstream_bytes_received") {
-			t.Errorf("log %s has the format %s", log.Name, log.Format)
+		if !strings.Contains(log.Formats[0].Text, "$upstream_bytes_received") {
+			t.Errorf("log %s has the format %s", log.Name, log.Formats[0].Text)
 		}
 	}
 	if len(l.Plan.AccessLogs) != 2 || len(l.Plan.ErrorLogs) != 1 || len(l.Probe.Probes) != 2 || len(l.Nodes) != 3 {

@@ -94,7 +94,7 @@ func newExporter(cli *commandLine, s *settings.Settings, logger log.Logger) (*ex
 	}
 	e.logFoundTargets(s)
 	e.collector, err = collector.New(collector.Options{
-		Plan: s.Plan, StoragePath: cli.storagePath, Mask: mask.URL, Logger: logger,
+		Settings: s.Plan, StoragePath: cli.storagePath, Mask: mask.URL, Logger: logger,
 		Others: []collector.Other{{Name: "probe", Collect: e.probes.CollectTo}},
 	})
 	return e, err

@@ -13,7 +13,7 @@ import (
 // A Family is a metric that a ledger keeps.
 type Family struct {
 	Name      string
-	Labels    int // how many each of its series has
+	Labels    []string // the names of those that each of its series has
 	Histogram bool
 	Unused    bool // nothing is counted in it: it only keeps what a state has
 }
@@ -28,6 +28,8 @@ type Meta struct {
 type Counter struct {
 	Meta
 	Value uint64
+
+	seeded bool // made to stand at 0
 }
 
 // Add adds n, and stays at the greatest value that there is.
@@ -61,6 +63,7 @@ type family struct {
 	weight     int // how many series one is for Prometheus
 	counters   []*Counter
 	histograms []*Histogram
+	frozen     []*Histogram   // copies of histograms, as of the last snapshot
 	index      map[string]int // of the list above
 }
 
@@ -70,7 +73,7 @@ func New(families []Family, layout *Layout, maxSeries int) *Ledger {
 	l := &Ledger{layout: layout, maxSeries: maxSeries, dropped: map[uint64]struct{}{}}
 	for _, f := range families {
 		weight := 1
-		if f.Histogram {
+		if f.Histogram && !f.Unused {
 			weight = len(layout.Classic) + 3 // +Inf, _sum and _count
 		}
 		l.families = append(l.families, family{Family: f, weight: weight, index: map[string]int{}})
@@ -102,6 +105,14 @@ func (l *Ledger) Histogram(family int, labels ...string) *Histogram {
 	return f.histograms[l.find(family, labels)]
 }
 
+// Seed makes the series with these label values, which stands at 0 until something is counted in it. A state does not
+// have it before.
+func (l *Ledger) Seed(family int, labels ...string) {
+	before := len(l.families[family].counters)
+	c := l.Counter(family, labels...)
+	c.seeded = c.seeded || len(l.families[family].counters) > before
+}
+
 // Settle keeps the ids that were noted since the last one. They stand in block.
 func (l *Ledger) Settle(block []byte) {
 	for i := range l.families {
@@ -120,11 +131,11 @@ func (l *Ledger) find(family int, labels []string) int {
 	if i, ok := f.index[key]; ok {
 		return i
 	}
-	other := strings.TrimSuffix(strings.Repeat(Other+separator, f.Family.Labels), separator)
+	other := strings.TrimSuffix(strings.Repeat(Other+separator, len(f.Labels)), separator)
 	if key != other {
 		if l.series+f.weight > l.maxSeries {
 			l.drop(f.Name, key)
-			labels = make([]string, f.Family.Labels)
+			labels = make([]string, len(f.Labels))
 			for i := range labels {
 				labels[i] = Other
 			}

@@ -10,7 +10,7 @@ import (
 )
 
 func testFamilies() []Family {
-	return []Family{{Name: "requests", Labels: 2}, {Name: "times", Labels: 1, Histogram: true}}
+	return []Family{{Name: "requests", Labels: []string{"a", "b"}}, {Name: "times", Labels: []string{"a"}, Histogram: true}}
 }
 
 func TestBucketsTakeTheirBoundIn(t *testing.T) {
@@ -81,7 +81,7 @@ func TestFullLedger(t *testing.T) {
 }
 
 func TestDroppedIsBounded(t *testing.T) {
-	l := New([]Family{{Name: "requests", Labels: 1}}, NewLayout([]float64{1}), 1)
+	l := New([]Family{{Name: "requests", Labels: []string{"a"}}}, NewLayout([]float64{1}), 1)
 	for i := range maxDropped + 100 {
 		l.Counter(0, string(rune(i/1000+65))+string(rune(i%1000+65)))
 	}

@@ -22,9 +22,11 @@ const stateVersion = 1
 
 // A keptFamily is one that a state has and the ledger does not: it is written as it was read.
 type keptFamily struct {
-	Family
-	counters   []*Counter
-	histograms []keptHistogram
+	name        string
+	labels      int
+	isHistogram bool
+	counters    []*Counter
+	histograms  []keptHistogram
 }
 
 type keptHistogram struct {
@@ -38,20 +40,10 @@ type keptBucket struct{ upper, count uint64 }
 // AppendState appends the state of the ledger to dst.
 func (l *Ledger) AppendState(dst []byte) []byte {
 	w := stateWriter{index: map[string]uint64{}}
-	w.number(uint64(len(l.families) + len(l.kept)))
-	for i := range l.families {
-		f := &l.families[i]
-		w.family(f.Family)
-		w.number(uint64(len(f.counters) + len(f.histograms)))
-		for _, c := range f.counters {
-			w.meta(&c.Meta)
-			w.number(c.Value)
-		}
-		for _, h := range f.histograms {
-			w.meta(&h.Meta)
-			w.number(h.SumMillis)
-			w.joint(h)
-		}
+	used := l.usedFamilies()
+	w.number(uint64(len(used) + len(l.kept)))
+	for _, f := range used {
+		w.ownFamily(f)
 	}
 	for i := range l.kept {
 		w.kept(&l.kept[i])
@@ -68,6 +60,20 @@ func (l *Ledger) AppendState(dst []byte) []byte {
 	}
 	return append(dst, w.body...)
 }
+
+// usedFamilies are those that have counted something.
+func (l *Ledger) usedFamilies() []*family {
+	var used []*family
+	for i := range l.families {
+		if f := &l.families[i]; len(f.histograms) > 0 || slices.ContainsFunc(f.counters, (*Counter).hasCounted) {
+			used = append(used, f)
+		}
+	}
+	return used
+}
+
+// hasCounted reports whether a state must have the counter.
+func (c *Counter) hasCounted() bool { return c.Value > 0 || !c.seeded }
 
 type stateWriter struct {
 	strings []string
@@ -87,14 +93,36 @@ func (w *stateWriter) string(s string) {
 	w.number(i)
 }
 
-func (w *stateWriter) family(f Family) {
-	w.string(f.Name)
-	w.number(uint64(f.Labels))
+func (w *stateWriter) family(name string, labels int, isHistogram bool) {
+	w.string(name)
+	w.number(uint64(labels))
 	kind := uint64(0)
-	if f.Histogram {
+	if isHistogram {
 		kind = 1
 	}
 	w.number(kind)
+}
+
+func (w *stateWriter) ownFamily(f *family) {
+	w.family(f.Name, len(f.Labels), f.Histogram)
+	counters := 0
+	for _, c := range f.counters {
+		if c.hasCounted() {
+			counters++
+		}
+	}
+	w.number(uint64(counters + len(f.histograms)))
+	for _, c := range f.counters {
+		if c.hasCounted() {
+			w.meta(&c.Meta)
+			w.number(c.Value)
+		}
+	}
+	for _, h := range f.histograms {
+		w.meta(&h.Meta)
+		w.number(h.SumMillis)
+		w.joint(h)
+	}
 }
 
 func (w *stateWriter) meta(m *Meta) {
@@ -121,7 +149,7 @@ func (w *stateWriter) joint(h *Histogram) {
 }
 
 func (w *stateWriter) kept(f *keptFamily) {
-	w.family(f.Family)
+	w.family(f.name, f.labels, f.isHistogram)
 	w.number(uint64(len(f.counters) + len(f.histograms)))
 	for _, c := range f.counters {
 		w.meta(&c.Meta)
@@ -168,43 +196,46 @@ func (l *Ledger) Restore(state []byte) error {
 }
 
 func (l *Ledger) restoreFamily(r *stateReader) {
-	f := Family{Name: r.string()}
+	f := keptFamily{name: r.string()}
 	labels := r.number()
-	f.Histogram = r.number() == 1
+	f.isHistogram = r.number() == 1
 	if labels > maxLabels {
 		r.fail("too many labels")
 		return
 	}
-	f.Labels = int(labels)
-	own := slices.IndexFunc(l.families, func(have family) bool {
-		return have.Name == f.Name && have.Family.Labels == f.Labels && have.Family.Histogram == f.Histogram
-	})
-	kept := keptFamily{Family: f}
-	for range r.count(f.Labels + 2) {
-		meta := r.meta(f.Labels)
+	f.labels = int(labels)
+	own := slices.IndexFunc(l.families, f.isOf)
+	for range r.count(f.labels + 2) {
+		meta := r.meta(f.labels)
 		switch {
 		case r.err != nil:
 			return
-		case f.Histogram:
-			h := r.histogram(meta)
-			if own < 0 {
-				kept.histograms = append(kept.histograms, h)
-				continue
-			}
-			l.restoreHistogram(own, h, r)
+		case own >= 0:
+			l.restoreSeries(own, meta, r)
+		case f.isHistogram:
+			f.histograms = append(f.histograms, r.histogram(meta))
 		default:
-			c := &Counter{Meta: meta, Value: r.number()}
-			if own < 0 {
-				kept.counters = append(kept.counters, c)
-				continue
-			}
-			if i, ok := l.place(own, meta, r); ok {
-				l.families[own].counters[i].Value = c.Value
-			}
+			f.counters = append(f.counters, &Counter{Meta: meta, Value: r.number()})
 		}
 	}
 	if own < 0 {
-		l.kept = append(l.kept, kept)
+		l.kept = append(l.kept, f)
+	}
+}
+
+// isOf reports whether a ledger's family is the one that a state has.
+func (f keptFamily) isOf(own family) bool {
+	return own.Name == f.name && len(own.Labels) == f.labels && own.Histogram == f.isHistogram
+}
+
+func (l *Ledger) restoreSeries(family int, meta Meta, r *stateReader) {
+	if l.families[family].Histogram {
+		l.restoreHistogram(family, r.histogram(meta), r)
+		return
+	}
+	value := r.number()
+	if i, ok := l.place(family, meta, r); ok {
+		l.families[family].counters[i].Value = value
 	}
 }
 

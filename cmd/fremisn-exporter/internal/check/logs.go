@@ -13,6 +13,7 @@ import (
 
 	"github.com/fremisn/fremisn-exporter/cmd/fremisn-exporter/internal/settings"
 	"github.com/fremisn/fremisn-exporter/collector"
+	"github.com/fremisn/fremisn-exporter/collector/source"
 )
 
 const (
@@ -24,8 +25,8 @@ func (r *Report) checkLogs(s *settings.Settings) {
 	shown := map[string]bool{} // formats of which has been told what they lack
 	for _, log := range s.Plan.AccessLogs {
 		r.checkLog(log, func(sample [][]byte, found *finding) { judgeAccess(log, sample, found) })
-		if !shown[log.Format] {
-			shown[log.Format] = true
+		if !shown[log.Formats[0].Text] {
+			shown[log.Formats[0].Text] = true
 			r.checkFormat(log, len(shown) == 1)
 		}
 	}
@@ -43,7 +44,7 @@ func (r *Report) checkLogs(s *settings.Settings) {
 }
 
 // checkLog looks whether a log can be read and lets judge say what its last lines are worth.
-func (r *Report) checkLog(log collector.LogPlan, judge func([][]byte, *finding)) {
+func (r *Report) checkLog(log source.LogSource, judge func([][]byte, *finding)) {
 	found := finding{Section: sectionLogs, Status: statusOK, Subject: log.Name, From: log.From}
 	defer func() { r.add(found) }()
 	if log.Syslog != "" {
@@ -123,8 +124,8 @@ func lastLines(path string) ([][]byte, time.Time, error) {
 }
 
 // judgeAccess tells how many of the lines fit the format, and where the first that does not goes wrong.
-func judgeAccess(log collector.LogPlan, sample [][]byte, found *finding) {
-	format, err := collector.NewFormatCheck(log.Format, log.Escape)
+func judgeAccess(log source.LogSource, sample [][]byte, found *finding) {
+	format, err := collector.NewFormatCheck(log.Formats[0].Text, log.Formats[0].Escape)
 	if err != nil {
 		found.Status, found.Text = statusFail, fmt.Sprintf("%s: %s", formatName(log), err)
 		return
@@ -166,9 +167,9 @@ func share(fit, of int, one, many string) string {
 	return fmt.Sprintf("%d of the last %s %s", fit, count(of, "line"), many)
 }
 
-func formatName(log collector.LogPlan) string {
-	if log.FormatName != "" {
-		return "log_format " + log.FormatName
+func formatName(log source.LogSource) string {
+	if log.Formats[0].Name != "" {
+		return "log_format " + log.Formats[0].Name
 	}
 	return "the format given"
 }
@@ -228,8 +229,8 @@ func judgeErrors(sample [][]byte, found *finding) {
 }
 
 // checkFormat tells which metrics a log_format cannot give, and once for all the log_format that does.
-func (r *Report) checkFormat(log collector.LogPlan, ready bool) {
-	format, err := collector.NewFormatCheck(log.Format, log.Escape)
+func (r *Report) checkFormat(log source.LogSource, ready bool) {
+	format, err := collector.NewFormatCheck(log.Formats[0].Text, log.Formats[0].Escape)
 	if err != nil {
 		return // said of the log
 	}

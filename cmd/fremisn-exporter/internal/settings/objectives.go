@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/fremisn/fremisn-exporter/cmd/fremisn-exporter/strictyaml"
-	"github.com/fremisn/fremisn-exporter/collector"
+	"github.com/fremisn/fremisn-exporter/collector/source"
 )
 
 // An Objective is what a service promises its clients: which share of requests it answers well, and which share of those
@@ -58,7 +58,7 @@ func validateShare(field string, share *float64, example float64) error {
 }
 
 // validate checks the section against that of NGINX, where routes and buckets are.
-func (c *objectivesConfig) validate(nginx collector.Config) error {
+func (c *objectivesConfig) validate(nginx source.Config) error {
 	faults := []error{validateWithin("objectives", c.All.Latency.Within, nginx.LatencyBuckets)}
 	var known []string
 	for _, route := range nginx.Routes {
@@ -75,7 +75,7 @@ func (c *objectivesConfig) validate(nginx collector.Config) error {
 	return errors.Join(faults...)
 }
 
-func routesHint(routes []collector.RouteConfig) string {
+func routesHint(routes []source.RouteConfig) string {
 	if len(routes) == 0 {
 		return "name routes there first"
 	}

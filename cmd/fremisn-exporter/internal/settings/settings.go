@@ -13,8 +13,8 @@ import (
 	"strings"
 
 	"github.com/fremisn/fremisn-exporter/cmd/fremisn-exporter/strictyaml"
-	"github.com/fremisn/fremisn-exporter/collector"
 	"github.com/fremisn/fremisn-exporter/collector/nginxconf"
+	"github.com/fremisn/fremisn-exporter/collector/source"
 	"github.com/fremisn/fremisn-exporter/probe"
 	"github.com/fremisn/fremisn-exporter/probe/mask"
 )
@@ -33,15 +33,15 @@ type Source struct {
 
 // A fileConfig is the config file; each section belongs to the package that acts on it.
 type fileConfig struct {
-	Nginx      collector.Config `yaml:"nginx"`
-	Nodes      []collector.Node `yaml:"nodes"`
+	Nginx      source.Config    `yaml:"nginx"`
+	Nodes      []source.Node    `yaml:"nodes"`
 	Objectives objectivesConfig `yaml:"objectives"`
 	Probe      probe.Config     `yaml:",inline"`
 }
 
 // Validate checks the sections against each other.
 func (c *fileConfig) Validate() error {
-	return errors.Join(collector.ValidateNodes(c.Nodes), c.Objectives.validate(c.Nginx))
+	return errors.Join(source.ValidateNodes(c.Nodes), c.Objectives.validate(c.Nginx))
 }
 
 // Settings are a config file with the nginx.conf that it names, both read and checked.
@@ -49,11 +49,11 @@ type Settings struct {
 	Source     Source
 	Text       []byte            // of the config file; nil where there is none
 	Nginx      *nginxconf.Config // nil where none is read
-	Plan       *collector.Plan
+	Plan       *source.Settings
 	Probe      probe.Config
 	Found      map[string]nginxconf.Pos // targets that nginx.conf names, by where it does
 	Unprobed   []Unprobed               // servers that it names and that are not probed
-	Nodes      []collector.Node
+	Nodes      []source.Node
 	Objectives map[string]Objective // by route; that of "" is for all of them together
 }
 
@@ -138,7 +138,7 @@ func interpret(ctx context.Context, from Source, text []byte) (*Settings, error)
 	if s.Nginx, err = loadNginxConf(ctx, from.ConfigFile, config.Nginx.NginxConf, document); err != nil {
 		return nil, err
 	}
-	if s.Plan, err = collector.NewPlan(from.ConfigFile, config.Nginx, config.Nodes, s.Nginx); err != nil {
+	if s.Plan, err = source.New(from.ConfigFile, config.Nginx, config.Nodes, s.Nginx); err != nil {
 		return nil, document.Place(err)
 	}
 	s.Plan.Resolve(ctx)
@@ -204,14 +204,14 @@ func interpretNginxConf(ctx context.Context, from Source) (*Settings, error) {
 	if err != nil {
 		return nil, err
 	}
-	plan, err := collector.NewPlan("", collector.Config{}, nil, conf)
+	plan, err := source.New("", source.Config{}, nil, conf)
 	if err != nil {
 		return nil, err
 	}
 	plan.Resolve(ctx)
 	var objectives objectivesConfig
 	s := &Settings{
-		Source: from, Nginx: conf, Plan: plan, Objectives: objectives.objectives(collector.DefaultLatencyBuckets()),
+		Source: from, Nginx: conf, Plan: plan, Objectives: objectives.objectives(source.DefaultLatencyBuckets()),
 	}
 	s.probeUpstreams()
 	return s, nil

@@ -1,6 +1,0 @@
-//go:build race
-
-package collector
-
-// Under the race detector the slow reading is ten times slower still, so the differential tests read fewer lines.
-const slowLines = 8_000

@@ -1,0 +1,158 @@
+package collector
+
+import (
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/fremisn/fremisn-exporter/collector/internal/follow"
+	"github.com/fremisn/fremisn-exporter/collector/internal/ledger"
+	"github.com/fremisn/fremisn-exporter/collector/internal/metric"
+	"github.com/fremisn/fremisn-exporter/collector/source"
+)
+
+// A logExposer turns the snapshots of one log into metrics. It keeps what it made: a series that has not moved since the
+// last scrape gives the same metric again, which nobody may change.
+type logExposer struct {
+	log string
+
+	mu       sync.Mutex
+	topology *source.Topology
+	descs    *descs
+	of       *ledger.Ledger
+	series   [metric.Count][]exposedSeries
+}
+
+// exposedSeries is a series as it was last exposed.
+type exposedSeries struct {
+	labels    []*dto.LabelPair
+	value     uint64            // of a counter
+	histogram *ledger.Histogram // as of the last snapshot
+	metric    prometheus.Metric
+}
+
+// expose emits the metrics of the lines and of the log itself.
+func (x *logExposer) expose(s *follow.Snapshot, lag int64, t *source.Topology, e emitter) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.of != s.Series.Of || x.topology != t || x.descs != e.descs {
+		x.of, x.topology, x.descs, x.series = s.Series.Of, t, e.descs, [metric.Count][]exposedSeries{}
+	}
+	for id := range metric.Count {
+		switch m := metric.Get(id); {
+		case m.Of != metric.AccessLog && m.Of != metric.ErrorLog:
+		case m.Type == metric.Histogram:
+			x.exposeHistograms(id, s.Series, e)
+		default:
+			x.exposeCounters(id, s.Series, e)
+		}
+	}
+	x.exposeLog(s, lag, e)
+}
+
+func (x *logExposer) exposeCounters(id metric.ID, snapshot *ledger.Snapshot, e emitter) {
+	for i, c := range snapshot.Counters(int(id)) {
+		s := x.seriesAt(id, i, snapshot, c.Labels)
+		if s.metric == nil || s.value != c.Value {
+			s.value = c.Value
+			s.metric = &constMetric{desc: e.descs[id], labels: s.labels, counter: &dto.Counter{
+				Value: proto.Float64(float64(c.Value)), CreatedTimestamp: timestamp(c.Created),
+			}}
+		}
+		e.emit(s.metric)
+	}
+}
+
+func (x *logExposer) exposeHistograms(id metric.ID, snapshot *ledger.Snapshot, e emitter) {
+	for i, h := range snapshot.Histograms(int(id)) {
+		s := x.seriesAt(id, i, snapshot, h.Labels)
+		if s.histogram != h {
+			s.histogram = h
+			s.metric = &constMetric{desc: e.descs[id], labels: s.labels, histogram: newHistogram(h, snapshot.Layout)}
+		}
+		e.emit(s.metric)
+	}
+}
+
+func (x *logExposer) seriesAt(id metric.ID, i int, snapshot *ledger.Snapshot, values []string) *exposedSeries {
+	if i == len(x.series[id]) {
+		x.series[id] = append(x.series[id], exposedSeries{labels: x.pairs(id, snapshot.Labels(int(id)), values)})
+	}
+	return &x.series[id][i]
+}
+
+// pairs are the labels of a series, sorted by name.
+func (x *logExposer) pairs(id metric.ID, names, values []string) []*dto.LabelPair {
+	pairs := []*dto.LabelPair{pair("log", x.log)}
+	for i, name := range names {
+		if name != "server" {
+			pairs = append(pairs, pair(name, values[i]))
+			continue
+		}
+		upstream, server, node := x.place(values[i], id == metric.ErrorEvents && values[0] == "no_live_upstreams")
+		pairs = append(pairs, pair("upstream", upstream), pair("server", server), pair("node", node))
+	}
+	slices.SortFunc(pairs, func(a, b *dto.LabelPair) int { return strings.Compare(a.GetName(), b.GetName()) })
+	return pairs
+}
+
+// place is the labels upstream, server and node of what the ledger has as a server: in an error log that may be a group.
+func (x *logExposer) place(name string, isGroup bool) (upstream, server, node string) {
+	switch {
+	case name == ledger.Other:
+		return ledger.Other, ledger.Other, ledger.Other
+	case isGroup || x.topology.IsGroup(name):
+		return name, "", ""
+	}
+	return x.topology.Upstream(name), name, x.topology.Node(name)
+}
+
+// exposeLog emits the metrics of the log itself.
+func (x *logExposer) exposeLog(s *follow.Snapshot, lag int64, e emitter) {
+	e.counter(metric.LogLines, float64(s.Lines.Parsed), x.log, "parsed")
+	e.counter(metric.LogLines, float64(s.Lines.Malformed), x.log, "malformed")
+	e.counter(metric.LogLines, float64(s.Lines.TooLong), x.log, "too_long")
+	e.counter(metric.LogLines, float64(s.Lines.Ignored), x.log, "ignored")
+	e.counter(metric.LogSeriesDropped, float64(s.Series.Dropped), x.log)
+	e.counter(metric.LogReadBytes, float64(s.Totals.ReadBytes), x.log)
+	e.counter(metric.LogRotations, float64(s.Totals.Renamed), x.log, "renamed")
+	e.counter(metric.LogRotations, float64(s.Totals.Truncated), x.log, "truncated")
+	for _, reason := range follow.GapReasons() {
+		e.counter(metric.LogGaps, float64(s.Totals.Gaps[reason]), x.log, reason)
+	}
+	e.gauge(metric.LogLag, float64(lag), x.log)
+	if !s.Totals.LastLine.IsZero() {
+		e.gauge(metric.LogLastLine, float64(s.Totals.LastLine.UnixMilli())/1000, x.log)
+	}
+}
+
+func pair(name, value string) *dto.LabelPair {
+	return &dto.LabelPair{Name: proto.String(name), Value: proto.String(strings.ToValidUTF8(value, "\uFFFD"))}
+}
+
+func timestamp(unixMillis int64) *timestamppb.Timestamp {
+	return timestamppb.New(time.UnixMilli(unixMillis))
+}
+
+// A constMetric is a metric that does not change any more.
+type constMetric struct {
+	desc      *prometheus.Desc
+	labels    []*dto.LabelPair
+	counter   *dto.Counter
+	histogram *dto.Histogram
+}
+
+// Desc implements prometheus.Metric.
+func (m *constMetric) Desc() *prometheus.Desc { return m.desc }
+
+// Write implements prometheus.Metric.
+func (m *constMetric) Write(out *dto.Metric) error {
+	out.Label, out.Counter, out.Histogram = m.labels, m.counter, m.histogram
+	return nil
+}

@@ -1,0 +1,205 @@
+package accesslog
+
+import (
+	"github.com/fremisn/fremisn-exporter/collector/internal/ledger"
+	"github.com/fremisn/fremisn-exporter/collector/internal/logformat"
+	"github.com/fremisn/fremisn-exporter/collector/internal/metric"
+)
+
+// switchingProtocols is the status of a connection that was upgraded, such as a WebSocket: its times are the life of a
+// connection, not the latency of an answer.
+const switchingProtocols = 101
+
+// count counts a line that fits as a whole.
+func (c *Counter) count(r *logformat.Record) {
+	ref := ledger.RefTo(r.IDAt, r.IDLen)
+	noLive := c.countAttempts(r, ref)
+	c.countRequest(r, c.outcomeOf(r, noLive), ref)
+	if r.LimitReq != logformat.NoWord {
+		c.countWord(metric.LimitReq, r.LimitReq)
+	}
+	if r.LimitConn != logformat.NoWord {
+		c.countWord(metric.LimitConn, r.LimitConn)
+	}
+	if r.Cache != logformat.NoWord {
+		c.countWord(metric.Cache, r.Cache)
+	}
+}
+
+func (c *Counter) countRequest(r *logformat.Record, result outcome, ref ledger.Ref) {
+	s := c.seriesOf(r, result)
+	s.requests.Value++
+	s.outcomes.Value++
+	if r.Millis >= 0 && r.Code != switchingProtocols {
+		if s.duration == nil {
+			s.duration = c.ledger.Histogram(int(metric.RequestDuration), s.route, result.String())
+		}
+		if r.Millis < ledger.Quick {
+			s.duration.Note(r.Millis, ref)
+		} else {
+			s.duration.Observe(r.Millis, ref)
+		}
+	}
+	if r.Sent >= 0 {
+		if s.sent == nil {
+			s.sent = c.ledger.Counter(int(metric.SentBytes), s.route)
+		}
+		s.sent.Add(uint64(r.Sent))
+	}
+	if r.Received >= 0 {
+		if s.received == nil {
+			s.received = c.ledger.Counter(int(metric.ReceivedBytes), s.route)
+		}
+		s.received.Add(uint64(r.Received))
+	}
+}
+
+// seriesOf returns the series of a request.
+func (c *Counter) seriesOf(r *logformat.Record, result outcome) *requestSeries {
+	route, code := c.routes.without, r.Code
+	if c.format.path {
+		route = c.routes.find(r.Path)
+	}
+	if !c.format.status {
+		code = codeUnknown
+	}
+	key := requestKey(route, r.Method, code, result)
+	if s := c.requests.get(key); s != nil {
+		return s
+	}
+	name := c.routes.names[route]
+	s := &requestSeries{key: key, route: name, outcome: result}
+	s.requests = c.ledger.Counter(int(metric.Requests), name, r.Method.String(), codeName(code), result.String())
+	s.outcomes = c.ledger.Counter(int(metric.AccessOutcomes), name, result.String())
+	c.requests.add(s)
+	return s
+}
+
+// wordCounters are the counters of one family of words, found once.
+type wordCounters [logformat.WordCount]*ledger.Counter
+
+// countWord counts what a limit or the cache said.
+func (c *Counter) countWord(id metric.ID, word logformat.Word) {
+	counter := &c.words[id-metric.LimitReq][word]
+	if *counter == nil {
+		*counter = c.ledger.Counter(int(id), word.String())
+	}
+	(*counter).Value++
+}
+
+// countAttempts counts what happened upstream. It reports whether the last element is the name of a group that had no
+// server to give.
+func (c *Counter) countAttempts(r *logformat.Record, ref ledger.Ref) (noLive bool) {
+	if r.Elements == 0 {
+		return false
+	}
+	if !c.format.addresses {
+		c.countUnknown(r, ref)
+		return false
+	}
+	if c.parser.Generation() != c.servers.generation {
+		c.clearCaches()
+	}
+	u := r.Upstreams
+	if len(u.Elements) == 1 && u.Elements[0].Kind == logformat.Attempt {
+		c.attempt(r, c.servers.first(u), 0, true, ref)
+		return false
+	}
+	return c.countElements(r, u, ref)
+}
+
+func (c *Counter) countElements(r *logformat.Record, u *logformat.Upstreams, ref ledger.Ref) (noLive bool) {
+	last := len(u.Elements) - 1
+	for last >= 0 && u.Elements[last].Kind != logformat.Attempt {
+		last--
+	}
+	for i := range u.Elements {
+		e := &u.Elements[i]
+		switch e.Kind {
+		case logformat.Group:
+			c.ledger.Counter(int(metric.NoLive), e.Name).Value++
+		case logformat.Attempt:
+			server := c.servers.at(u, i)
+			c.attempt(r, server, i, i == last, ref)
+			if e.Retry {
+				c.retry(server)
+			}
+		}
+	}
+	return u.Elements[len(u.Elements)-1].Kind == logformat.Group
+}
+
+// countUnknown counts attempts of a format that has no address.
+func (c *Counter) countUnknown(r *logformat.Record, ref ledger.Ref) {
+	server := c.servers.named(unknownServer)
+	for i := range r.Elements {
+		c.attempt(r, server, i, i == r.Elements-1, ref)
+		if r.Separator(i) == ',' {
+			c.retry(server)
+		}
+	}
+}
+
+// attempt counts element i on its server.
+func (c *Counter) attempt(r *logformat.Record, server *serverSeries, i int, last bool, ref ledger.Ref) {
+	code, result := c.attemptResult(r, i, last)
+	a := server.attempts(c.ledger, code, result)
+	a.attempts.Value++
+	a.outcomes.Value++
+	if ms := r.At(logformat.UpstreamResponseTime, i); ms >= 0 && code != switchingProtocols {
+		if a.times.response == nil {
+			a.times.response = c.ledger.Histogram(int(metric.ResponseDuration), server.name, result.String())
+		}
+		if ms < ledger.Quick {
+			a.times.response.Note(ms, ref)
+		} else {
+			a.times.response.Observe(ms, ref)
+		}
+	}
+	if ms := r.At(logformat.UpstreamHeaderTime, i); ms >= 0 {
+		if a.times.header == nil {
+			a.times.header = c.ledger.Histogram(int(metric.HeaderDuration), server.name, result.String())
+		}
+		if ms < ledger.Quick {
+			a.times.header.Note(ms, ref)
+		} else {
+			a.times.header.Observe(ms, ref)
+		}
+	}
+	if ms := r.At(logformat.UpstreamConnectTime, i); ms >= 0 {
+		if a.times.connect == nil {
+			a.times.connect = c.ledger.Histogram(int(metric.ConnectDuration), server.name, result.String())
+		}
+		if ms < ledger.Quick {
+			a.times.connect.Note(ms, ref)
+		} else {
+			a.times.connect.Observe(ms, ref)
+		}
+	}
+	c.attemptBytes(r, server, i)
+}
+
+func (c *Counter) attemptBytes(r *logformat.Record, server *serverSeries, i int) {
+	if n := r.At(logformat.UpstreamBytesSent, i); n >= 0 {
+		if server.sent == nil {
+			server.sent = c.ledger.Counter(int(metric.UpstreamSentBytes), server.name)
+		}
+		server.sent.Add(uint64(n))
+	}
+	if !c.format.hasReceived {
+		return
+	}
+	if n := r.At(c.format.received, i); n >= 0 {
+		if server.received == nil {
+			server.received = c.ledger.Counter(int(metric.UpstreamReceivedBytes), server.name)
+		}
+		server.received.Add(uint64(n))
+	}
+}
+
+func (c *Counter) retry(server *serverSeries) {
+	if server.retries == nil {
+		server.retries = c.ledger.Counter(int(metric.Retries), server.name)
+	}
+	server.retries.Value++
+}

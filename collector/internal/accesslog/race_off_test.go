@@ -1,0 +1,6 @@
+//go:build !race
+
+package accesslog
+
+// slowLines is how many lines the differential tests read in each format.
+const slowLines = 100_000

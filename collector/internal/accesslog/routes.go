@@ -1,0 +1,106 @@
+package accesslog
+
+import (
+	"regexp"
+	"regexp/syntax"
+
+	"github.com/fremisn/fremisn-exporter/collector/source"
+)
+
+// A routeTable finds the route of a path. Most expressions only ask for a prefix, which needs no regexp engine; the
+// answers of others are remembered.
+type routeTable struct {
+	names   []string // by number; the last is what matches nothing
+	without int      // the number where the format has no path
+	routes  []compiledRoute
+	pure    bool // all are prefixes
+	seen    map[string]int
+}
+
+type compiledRoute struct {
+	match  *regexp.Regexp
+	prefix string
+	pure   bool // the whole expression is ^prefix
+}
+
+const (
+	otherRoute = "other"
+	// maxSeenPaths and maxSeenPath bound what is remembered: 4,096 paths of 128 bytes.
+	maxSeenPaths = 4096
+	maxSeenPath  = 128
+)
+
+func newRouteTable(routes []source.Route) routeTable {
+	t := routeTable{pure: true, seen: map[string]int{}}
+	for _, r := range routes {
+		c := compiledRoute{match: r.Match}
+		c.prefix, c.pure = anchoredPrefix(r.Match)
+		t.pure = t.pure && c.pure
+		t.names = append(t.names, r.Name)
+		t.routes = append(t.routes, c)
+	}
+	last := otherRoute
+	if len(routes) == 0 {
+		last = ""
+	}
+	t.names = append(t.names, last)
+	t.without = len(routes)
+	return t
+}
+
+// find is the number of the route of a path.
+func (t *routeTable) find(path []byte) int {
+	if t.pure {
+		for i := range t.routes {
+			prefix := t.routes[i].prefix
+			if len(path) >= len(prefix) && string(path[:len(prefix)]) == prefix {
+				return i
+			}
+		}
+		return len(t.routes)
+	}
+	if id, ok := t.seen[string(path)]; ok {
+		return id
+	}
+	id := t.match(path)
+	if len(path) <= maxSeenPath {
+		if len(t.seen) == maxSeenPaths {
+			clear(t.seen)
+		}
+		t.seen[string(path)] = id
+	}
+	return id
+}
+
+func (t *routeTable) match(path []byte) int {
+	for i, r := range t.routes {
+		if r.pure {
+			if len(path) >= len(r.prefix) && string(path[:len(r.prefix)]) == r.prefix {
+				return i
+			}
+		} else if r.match.Match(path) {
+			return i
+		}
+	}
+	return len(t.routes)
+}
+
+// anchoredPrefix tells whether an expression is no more than ^prefix, and which.
+func anchoredPrefix(match *regexp.Regexp) (prefix string, pure bool) {
+	expression, err := syntax.Parse(match.String(), syntax.Perl)
+	if err != nil {
+		return "", false
+	}
+	expression = expression.Simplify()
+	if expression.Op == syntax.OpBeginText {
+		return "", true
+	}
+	if expression.Op != syntax.OpConcat || len(expression.Sub) != 2 {
+		return "", false
+	}
+	begin, literal := expression.Sub[0], expression.Sub[1]
+	if begin.Op != syntax.OpBeginText || literal.Op != syntax.OpLiteral || literal.Flags&syntax.FoldCase != 0 {
+		return "", false
+	}
+	return string(literal.Rune), true
+}

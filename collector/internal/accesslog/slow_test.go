@@ -1,0 +1,451 @@
+package accesslog
+
+import (
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"sort"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	"github.com/fremisn/fremisn-exporter/collector/logtest"
+	"github.com/fremisn/fremisn-exporter/collector/source"
+)
+
+// A slowReader counts an access log in another way than the book does, with strings, regular expressions and a map of
+// floats, after the contract alone. It knows the reference topology of testTopology.
+type slowReader struct {
+	format, escape string
+	routes         []source.Route
+	counts         map[string]float64
+	observed       map[string][]float64
+}
+
+var (
+	slowVariable = regexp.MustCompile(`\$\{?([a-z0-9_]+)\}?`)
+	slowList     = regexp.MustCompile(`^[^ ,]*(?:(?:, | : )[^ ,]*)*`)
+	slowJSON     = regexp.MustCompile(`^(?s:[^"\\]|\\.)*`)
+	slowTime     = regexp.MustCompile(`^[0-9]{1,9}\.[0-9]{3}$`)
+	slowDigits   = regexp.MustCompile(`^[0-9]+$`)
+	slowStatus   = regexp.MustCompile(`^[0-9]{3}$`)
+	slowTimes    = regexp.MustCompile(`^(\d\d/[A-Z][a-z]{2}/\d{4}:[\d:]{8} [+-]\d{4}|\d{4}-\d\d-\d\dT[\d:]{8}[+-]\d\d:\d\d)$`)
+	slowToken    = regexp.MustCompile(`^[^ "]*$`)
+	slowName     = regexp.MustCompile(`^([^ "]*|unix:[^"]*)$`)
+	slowAddress  = regexp.MustCompile(`^(?s:unix:.*|.+:[0-9]+)$`)
+)
+
+// values cuts a line into the values of the format's variables, nil if it does not fit.
+func (s *slowReader) values(line string) map[string]string {
+	found := map[string]string{}
+	variables := slowVariable.FindAllStringSubmatchIndex(s.format, -1)
+	rest, fits := strings.CutPrefix(line, s.format[:variables[0][0]])
+	if !fits {
+		return nil
+	}
+	for i, at := range variables {
+		name, end := s.format[at[2]:at[3]], len(s.format)
+		if i+1 < len(variables) {
+			end = variables[i+1][0]
+		}
+		literal := s.format[at[1]:end]
+		value, fits := s.value(name, literal, rest)
+		if !fits || !strings.HasPrefix(rest[len(value):], literal) {
+			return nil
+		}
+		rest = rest[len(value)+len(literal):]
+		if before, twice := found[name]; twice && before != value && name != "remote_addr" {
+			value = before
+		}
+		found[name] = value
+	}
+	if rest != "" {
+		return nil
+	}
+	return found
+}
+
+func (s *slowReader) value(name, literal, rest string) (string, bool) {
+	switch {
+	case name == "time_local" && len(rest) >= 26:
+		return rest[:26], true
+	case name == "time_iso8601" && len(rest) >= 25:
+		return rest[:25], true
+	case literal == "":
+		return rest, true
+	case strings.HasPrefix(name, "upstream_") && name != "upstream_cache_status" && strings.ContainsAny(literal[:1], " ,"):
+		return slowList.FindString(rest), true
+	case literal[0] == '"' && s.escape == "json":
+		return slowJSON.FindString(rest), true
+	case literal[0] == '"' && s.escape != "none":
+		before, _, found := strings.Cut(rest, `"`)
+		return before, found
+	}
+	before, _, found := strings.Cut(rest, literal)
+	return before, found
+}
+
+// list splits a list into elements, and tells which of them end their group.
+func (s *slowReader) list(value string) (elements []string, ends []bool) {
+	for i, group := range strings.Split(strings.TrimSuffix(value, " : "), " : ") {
+		_ = i
+		for _, element := range strings.Split(group, ", ") {
+			elements, ends = append(elements, element), append(ends, false)
+		}
+		ends[len(ends)-1] = true
+	}
+	return elements, ends
+}
+
+func absent(value string) bool { return value == "" || value == "-" }
+
+// key names a series, in the order of the labels that the caller has.
+func slowKey(name string, labels []string) string {
+	return name + "\xff" + strings.Join(labels, "\xff")
+}
+
+func (s *slowReader) add(n float64, name string, labels ...string) {
+	s.counts[slowKey(name, labels)] += n
+}
+
+// seriesName writes a key as the text format does: labels by name, le last.
+func seriesName(key, suffix string, more ...string) string {
+	parts := strings.Split(key, "\xff")
+	pairs := []string{`log="access"`}
+	for i := 1; i+1 < len(parts); i += 2 {
+		pairs = append(pairs, fmt.Sprintf("%s=%s", parts[i], slowQuote(parts[i+1])))
+	}
+	slices.Sort(pairs)
+	return parts[0] + suffix + "{" + strings.Join(append(pairs, more...), ",") + "}"
+}
+
+func slowQuote(value string) string {
+	return `"` + strings.NewReplacer(`\`, `\\`, "\n", `\n`, `"`, `\"`).Replace(value) + `"`
+}
+
+func (s *slowReader) observe(value, name string, labels ...string) {
+	if absent(value) {
+		return
+	}
+	seconds, _ := strconv.ParseFloat(value, 64)
+	key := slowKey(name, labels)
+	s.observed[key] = append(s.observed[key], seconds)
+}
+
+// series are all series with their values.
+func (s *slowReader) series() map[string]float64 {
+	all := map[string]float64{}
+	for key, n := range s.counts {
+		all[seriesName(key, "")] += n
+	}
+	for key, observed := range s.observed {
+		slices.Sort(observed)
+		sum := 0.0
+		for _, seconds := range observed {
+			sum += seconds
+		}
+		all[seriesName(key, "_sum")] = sum
+		all[seriesName(key, "_count")] = float64(len(observed))
+		all[seriesName(key, "_bucket", `le="+Inf"`)] = float64(len(observed))
+		for _, bound := range source.DefaultLatencyBuckets() {
+			n := sort.Search(len(observed), func(i int) bool { return observed[i] > bound })
+			all[seriesName(key, "_bucket", fmt.Sprintf(`le="%v"`, bound))] = float64(n)
+		}
+	}
+	return all
+}
+
+func (s *slowReader) server(address string) []string {
+	upstream, node := "", ""
+	for i, known := range []string{"127.0.0.231:4005", "127.0.0.18:4008", "127.0.0.17:4009"} {
+		if address == known {
+			upstream = "fremisn_backend"
+			if i == 0 {
+				node = "master"
+			}
+		}
+	}
+	return []string{"server", address, "upstream", upstream, "node", node}
+}
+
+var slowLists = map[string]*regexp.Regexp{
+	"upstream_status": slowStatus, "upstream_response_time": slowTime, "upstream_header_time": slowTime,
+	"upstream_connect_time": slowTime, "upstream_bytes_sent": slowDigits, "upstream_bytes_received": slowDigits, "upstream_response_length": slowDigits,
+}
+
+// line counts one line, and tells whether it fits the format.
+func (s *slowReader) line(line string) bool {
+	v := s.values(line)
+	if line == "" || v == nil || !s.count(v) {
+		s.add(1, "fremisn_exporter_log_lines_total", "result", "malformed")
+		return false
+	}
+	s.add(1, "fremisn_exporter_log_lines_total", "result", "parsed")
+	return true
+}
+
+// check validates the values that are not text, and gives the lists' elements.
+func (s *slowReader) check(v map[string]string) (lists map[string][]string, ends []bool, n int, ok bool) {
+	if status, has := v["status"]; has && !slowStatus.MatchString(status) {
+		return nil, nil, 0, false
+	}
+	for _, name := range []string{"request_time", "bytes_sent", "body_bytes_sent", "request_length"} {
+		want := slowDigits
+		if name == "request_time" {
+			want = slowTime
+		}
+		if value := v[name]; !absent(value) && !(want.MatchString(value) && slowFits(value)) {
+			return nil, nil, 0, false
+		}
+	}
+	if local, has := v["time_local"]; has && !slowTimeIs("02/Jan/2006:15:04:05 -0700", local) {
+		return nil, nil, 0, false
+	}
+	if iso, has := v["time_iso8601"]; has && !slowTimeIs("2006-01-02T15:04:05-07:00", iso) {
+		return nil, nil, 0, false
+	}
+	if !slowToken.MatchString(v["remote_addr"]) {
+		return nil, nil, 0, false
+	}
+	dash := false
+	lists, n = map[string][]string{}, -1
+	if address, has := v["upstream_addr"]; has {
+		n = 0
+		if !absent(address) {
+			lists["upstream_addr"], ends = s.list(address)
+			n = len(ends)
+			for _, element := range lists["upstream_addr"] {
+				if len(element) > 255 || !slowName.MatchString(element) {
+					return nil, nil, 0, false
+				}
+			}
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(slowLists)) {
+		value, has := v[name]
+		if !has || value == "-" {
+			dash = dash || has
+			continue // one element without a number, or no list
+		}
+		var elements []string
+		var breaks []bool
+		if value != "" {
+			elements, breaks = s.list(value)
+		}
+		if n < 0 {
+			n, ends = len(elements), breaks
+		}
+		if len(elements) != n {
+			return nil, nil, 0, false
+		}
+		for _, element := range elements {
+			if !absent(element) && !(slowLists[name].MatchString(element) && slowFits(element)) {
+				return nil, nil, 0, false
+			}
+		}
+		lists[name] = elements
+	}
+	return lists, ends, max(n, 0), !dash || n <= 1
+}
+
+func slowTimeIs(layout, value string) bool {
+	_, err := time.Parse(layout, value)
+	return err == nil && slowTimes.MatchString(value)
+}
+
+func slowFits(number string) bool {
+	whole, _, _ := strings.Cut(number, ".")
+	_, err := strconv.ParseInt(whole, 10, 64)
+	return err == nil
+}
+
+func slowAttemptOutcome(code string) string {
+	switch {
+	case code == "504":
+		return "timeout"
+	case absent(code) || code == "499":
+		return "aborted"
+	case code[0] == '5':
+		return "error"
+	}
+	return "ok"
+}
+
+func (s *slowReader) count(v map[string]string) bool {
+	lists, ends, n, ok := s.check(v)
+	if !ok {
+		return false
+	}
+	addresses := lists["upstream_addr"]
+	_, hasAddresses := v["upstream_addr"]
+	isAttempt := func(i int) bool { return i < n && (!hasAddresses || slowAddress.MatchString(addresses[i])) }
+	last := n - 1
+	for last >= 0 && !isAttempt(last) {
+		last--
+	}
+	number := func(name string, i int) string {
+		if i < len(lists[name]) {
+			return lists[name][i]
+		}
+		return ""
+	}
+	_, hasStatuses := v["upstream_status"]
+	for i := range n {
+		if !isAttempt(i) {
+			if !absent(addresses[i]) {
+				s.add(1, "nginx_upstream_no_live_total", "upstream", strings.ToValidUTF8(addresses[i], "\uFFFD"))
+			}
+			continue
+		}
+		address := "unknown"
+		if hasAddresses {
+			address = strings.ToValidUTF8(addresses[i], "\uFFFD")
+		}
+		labels := s.server(address)
+		code, outcome := number("upstream_status", i), ""
+		switch {
+		case hasStatuses:
+			outcome = slowAttemptOutcome(code)
+			if absent(code) {
+				code = "none"
+			}
+		case i == last:
+			code = v["status"]
+			outcome = slowAttemptOutcome(code)
+		default:
+			code, outcome = "unknown", "error"
+		}
+		s.add(1, "nginx_upstream_attempts_total", append([]string{"code", code, "outcome", outcome}, labels...)...)
+		s.add(1, "nginx_upstream_outcomes_total", append([]string{"outcome", outcome}, labels...)...)
+		timed := append([]string{"outcome", outcome}, labels...)
+		s.observe(number("upstream_response_time", i), "nginx_upstream_response_duration_seconds", timed...)
+		s.observe(number("upstream_header_time", i), "nginx_upstream_header_duration_seconds", timed...)
+		s.observe(number("upstream_connect_time", i), "nginx_upstream_connect_duration_seconds", timed...)
+		s.bytes(number("upstream_bytes_sent", i), "nginx_upstream_sent_bytes_total", labels...)
+		received := "upstream_response_length"
+		if _, has := v["upstream_bytes_received"]; has {
+			received = "upstream_bytes_received"
+		}
+		s.bytes(number(received, i), "nginx_upstream_received_bytes_total", labels...)
+		if !ends[i] && isAttempt(i+1) {
+			s.add(1, "nginx_upstream_retries_total", labels...)
+		}
+	}
+	s.request(v, n, hasAddresses && n > 0 && !isAttempt(n-1) && !absent(addresses[n-1]))
+	return true
+}
+
+func (s *slowReader) bytes(value, name string, labels ...string) {
+	if !absent(value) {
+		n, _ := strconv.ParseFloat(value, 64)
+		s.add(n, name, labels...)
+	}
+}
+
+func (s *slowReader) request(v map[string]string, attempts int, noLive bool) {
+	status := v["status"]
+	_, hasReq := v["limit_req_status"]
+	_, hasConn := v["limit_conn_status"]
+	tells := strings.Contains(s.format, "$upstream_")
+	outcome := "ok"
+	switch {
+	case v["limit_req_status"] == "REJECTED" || v["limit_conn_status"] == "REJECTED",
+		!hasReq && !hasConn && tells && attempts == 0 && status == "503":
+		outcome = "limited"
+	case noLive:
+		outcome = "no_live"
+	case status == "499" || status == "000":
+		outcome = "aborted"
+	case status == "504":
+		outcome = "timeout"
+	case status[0] == '5':
+		outcome = "error"
+	case status[0] == '4':
+		outcome = "client_error"
+	}
+	words := strings.Split(v["request"], " ")
+	method := "OTHER"
+	if slices.Contains([]string{"GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"}, words[0]) {
+		method = words[0]
+	}
+	route := s.route(words)
+	s.add(1, "nginx_access_requests_total", "route", route, "method", method, "code", status, "outcome", outcome)
+	s.add(1, "nginx_access_outcomes_total", "route", route, "outcome", outcome)
+	s.observe(v["request_time"], "nginx_access_request_duration_seconds", "route", route, "outcome", outcome)
+	sent := "body_bytes_sent"
+	if _, has := v["bytes_sent"]; has {
+		sent = "bytes_sent"
+	}
+	s.bytes(v[sent], "nginx_access_sent_bytes_total", "route", route)
+	s.bytes(v["request_length"], "nginx_access_received_bytes_total", "route", route)
+	for name, metric := range map[string]string{
+		"limit_req_status": "nginx_access_limit_req_total", "limit_conn_status": "nginx_access_limit_conn_total", "upstream_cache_status": "nginx_access_cache_total",
+	} {
+		if value := v[name]; !absent(value) {
+			s.add(1, metric, "status", slowWord(value))
+		}
+	}
+}
+
+func slowWord(value string) string {
+	if slices.Contains(strings.Fields("PASSED DELAYED REJECTED DELAYED_DRY_RUN REJECTED_DRY_RUN MISS BYPASS EXPIRED STALE UPDATING REVALIDATED HIT SCARCE"), value) {
+		return strings.ToLower(value)
+	}
+	return "other"
+}
+
+func (s *slowReader) route(words []string) string {
+	if len(s.routes) == 0 {
+		return ""
+	}
+	path := ""
+	if len(words) > 1 {
+		path, _, _ = strings.Cut(words[1], "?")
+	}
+	for _, r := range s.routes {
+		if r.Match.MatchString(path) {
+			return r.Name
+		}
+	}
+	return "other"
+}
+
+func newSlowReader(f logtest.Format, routes []source.Route) *slowReader {
+	return &slowReader{format: f.Text, escape: f.Escape, routes: routes, counts: map[string]float64{}, observed: map[string][]float64{}}
+}
+
+// compare fails the test where the book and the slow reading differ.
+func (s *slowReader) compare(t *testing.T, b *Counter) {
+	t.Helper()
+	s.add(0, "fremisn_exporter_log_lines_total", "result", "parsed")
+	s.add(0, "fremisn_exporter_log_lines_total", "result", "malformed")
+	s.add(0, "fremisn_exporter_log_lines_total", "result", "too_long")
+	s.add(0, "fremisn_exporter_log_series_dropped_total")
+	all, seen := s.series(), map[string]bool{}
+	for _, line := range exposed(t, b) {
+		if !utf8.ValidString(line) {
+			t.Errorf("%q is not UTF-8", line)
+		}
+		at := strings.LastIndexByte(line, ' ')
+		got, err := strconv.ParseFloat(line[at+1:], 64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want, known := all[line[:at]]
+		if !known {
+			t.Errorf("%s is given, the slow reading has no such series", line)
+		}
+		if difference := got - want; difference > 1e-9*want || -difference > 1e-9*want {
+			t.Errorf("%s: got %v, the slow reading has %v", line[:at], got, want)
+		}
+		seen[line[:at]] = true
+	}
+	for series, want := range all {
+		if !seen[series] {
+			t.Errorf("%s is missing, the slow reading has %v", series, want)
+		}
+	}
+}

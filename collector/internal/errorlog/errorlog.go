@@ -1,0 +1,104 @@
+package errorlog
+
+import (
+	"bytes"
+	"strings"
+	"time"
+
+	"github.com/fremisn/fremisn-exporter/collector/internal/ledger"
+	"github.com/fremisn/fremisn-exporter/collector/internal/metric"
+)
+
+// Config says how an error log is counted.
+type Config struct {
+	MaxSeries int
+}
+
+// A Counter counts the entries of one error log. It belongs to one goroutine.
+type Counter struct {
+	families  []ledger.Family
+	layout    *ledger.Layout
+	maxSeries int
+	ledger    *ledger.Ledger
+	lines     ledger.Lines
+	clock     func() time.Time
+}
+
+// New returns a Counter that has counted nothing.
+func New(cfg Config) *Counter {
+	c := &Counter{families: families(), layout: ledger.NewLayout(nil), maxSeries: cfg.MaxSeries, clock: time.Now}
+	c.ledger = c.newLedger()
+	return c
+}
+
+func (c *Counter) newLedger() *ledger.Ledger { return ledger.New(c.families, c.layout, c.maxSeries) }
+
+// families are a ledger's, by their ID in the table of metrics.
+func families() []ledger.Family {
+	var families []ledger.Family
+	for i := range metric.Table() {
+		m := metric.Get(metric.ID(i))
+		f := ledger.Family{Unused: true}
+		if m.Of == metric.ErrorLog {
+			f = ledger.Family{Name: m.Name, Labels: m.Kept()}
+		}
+		families = append(families, f)
+	}
+	return families
+}
+
+// Lines counts a block of whole lines.
+func (c *Counter) Lines(block []byte) {
+	c.ledger.Now = c.clock().UnixMilli()
+	for len(block) > 0 {
+		end := bytes.IndexByte(block, '\n')
+		if end < 0 {
+			end = len(block)
+		}
+		c.line(block[:end])
+		block = block[min(end+1, len(block)):]
+	}
+}
+
+func (c *Counter) line(line []byte) {
+	entry, ok := Parse(line)
+	if !ok {
+		c.lines.Malformed++
+		return
+	}
+	c.lines.Parsed++
+	c.ledger.Counter(int(metric.ErrorEntries), entry.Level).Value++
+	c.ledger.Counter(int(metric.ErrorEvents), entry.Event, labelText(entry.Upstream)).Value++
+}
+
+// TooLong counts a line that no block can hold.
+func (c *Counter) TooLong() { c.lines.TooLong++ }
+
+// labelText makes a label's value of what stands in a log.
+func labelText(raw []byte) string {
+	const maxLabel = 256
+	return strings.ToValidUTF8(string(raw[:min(len(raw), maxLabel)]), "\uFFFD")
+}
+
+// Snapshot returns the counts as they are now. The label server of an event may be the name of a group.
+func (c *Counter) Snapshot() (ledger.Lines, *ledger.Snapshot) { return c.lines, c.ledger.Snapshot() }
+
+// AppendState appends an encoding of all counts to dst and returns it.
+func (c *Counter) AppendState(dst []byte) []byte { return ledger.AppendCounts(dst, c.lines, c.ledger) }
+
+// RestoreState replaces the counts by those of an AppendState of this or an earlier version. After an error the counts
+// are as before.
+func (c *Counter) RestoreState(state []byte) error {
+	l := c.newLedger()
+	l.Now = c.clock().UnixMilli()
+	restore := ledger.RestoreCounts
+	if ledger.IsFirstVersion(state) {
+		restore = restoreFirstVersion
+	}
+	lines, err := restore(state, l)
+	if err != nil {
+		return err
+	}
+	c.lines, c.ledger = lines, l
+	return nil
+}

@@ -1,0 +1,165 @@
+package errorlog
+
+import (
+	"bytes"
+)
+
+// A mark is how a message of NGINX begins, with the event that it tells. Only the beginning counts: further on there may
+// be a path, a header or a user's name that a client has sent.
+type mark struct{ begin, event string }
+
+var marks = []mark{
+	{"no live upstreams", "no_live_upstreams"},
+	{"upstream server temporarily disabled", "server_disabled"},
+	{"limiting requests", "limit_req"},
+	{"delaying request", "limit_req"},
+	{"limiting connections", "limit_conn"},
+	{"upstream prematurely closed ", "premature_close"},
+	{"upstream sent too big header", "invalid_header"},
+	{"upstream sent invalid header", "invalid_header"},
+	{"upstream sent invalid \"", "invalid_header"}, // "Content-Length" header, and others
+	{"upstream sent duplicate header", "invalid_header"},
+	{"upstream sent no valid HTTP/1.0 header", "invalid_header"},
+	{"upstream sent \"Content-Length\" and", "invalid_header"}, // with "Transfer-Encoding", at the same time
+	{"upstream sent unsupported", "invalid_header"},
+	{"a client request body is buffered", "body_buffered"},
+	{"an upstream response is buffered", "response_buffered"},
+	{"SSL_", "ssl"},
+	{"peer closed connection in SSL handshake", "ssl"},
+	{"upstream SSL certificate", "ssl"},
+	{"client SSL certificate", "ssl"},
+	{"client prematurely closed ", "client_closed"},
+	{"client closed ", "client_closed"},
+	{"client canceled ", "client_closed"},
+	{"epoll_wait() reported that client prematurely closed connection", "client_closed"},
+	{"kevent() reported that client prematurely closed connection", "client_closed"},
+}
+
+// Errnos of Linux.
+const (
+	errConnReset   = "104"
+	errPipe        = "32"
+	errTimedOut    = "110"
+	errConnRefused = "111"
+)
+
+// event names what NGINX says, which is said, and tells whether it is about an upstream server.
+func event(said []byte) (name string, ofUpstream bool) {
+	action := actionOf(said)
+	ofUpstream = bytes.HasSuffix(action, []byte("upstream"))
+	// These say it by themselves.
+	for _, begin := range []string{"upstream ", "no live upstreams", "an upstream "} {
+		ofUpstream = ofUpstream || bytes.HasPrefix(said, []byte(begin))
+	}
+	for _, m := range marks {
+		if bytes.HasPrefix(said, []byte(m.begin)) {
+			if m.event != "client_closed" || !isHandshake(action) {
+				return m.event, ofUpstream
+			}
+		}
+	}
+	if isKeepalive(said) {
+		return "client_closed", false
+	}
+	call, errno := failure(said)
+	switch {
+	case call == "":
+		// Anything may stand in such a message, a word on upstreams at its end, too.
+		return "other", bytes.HasPrefix(said, []byte("upstream ")) || bytes.HasPrefix(said, []byte("FastCGI sent in stderr"))
+	case isHandshake(action):
+		return "ssl", ofUpstream
+	case call == "connect()" || string(action) == "connecting to upstream":
+		return connectEvent(errno), true
+	case !ofUpstream:
+		return clientEvent(errno, action), false
+	case errno == errTimedOut && bytes.HasPrefix(action, []byte("sending request")):
+		return "send_timeout", true
+	case errno == errTimedOut:
+		return "read_timeout", true
+	case errno == errConnReset || errno == errPipe:
+		return "connection_reset", true
+	}
+	return "other", true
+}
+
+func isHandshake(action []byte) bool { return bytes.HasPrefix(action, []byte("SSL handshaking")) }
+
+// isKeepalive is for "client 1.2.3.4 closed keepalive connection", which may go on with an errno.
+func isKeepalive(said []byte) bool {
+	rest, ok := bytes.CutPrefix(said, []byte("client "))
+	_, rest, found := bytes.Cut(rest, []byte(" "))
+	return ok && found && bytes.HasPrefix(rest, []byte("closed keepalive connection"))
+}
+
+func connectEvent(errno string) string {
+	switch errno {
+	case errConnRefused:
+		return "connect_refused"
+	case errTimedOut:
+		return "connect_timeout"
+	}
+	return "connect_error"
+}
+
+// clientEvent is for what happens on the client's side.
+func clientEvent(errno string, action []byte) string {
+	switch {
+	case bytes.HasPrefix(action, []byte("resolving")):
+		return "other"
+	case errno == errTimedOut:
+		return "client_timeout"
+	case errno == errConnReset || errno == errPipe:
+		return "client_closed"
+	}
+	return "other"
+}
+
+// calls are how messages begin that tell of a connection's failure: what failed. Other calls work on files, whose
+// names clients choose.
+var calls = []string{
+	"upstream timed out", "client timed out", "connect()", "recv()", "recvmsg()", "readv()", "read()",
+	"send()", "sendmsg()", "writev()", "write()", "sendfile()", "peer closed connection in SSL handshake", "client closed connection",
+}
+
+// failure is what failed on a connection, with its errno: "recv()" and "104" of "recv() failed (104: Connection reset
+// by peer)", both empty for anything else.
+func failure(said []byte) (call, errno string) {
+	for _, c := range calls {
+		rest, ok := bytes.CutPrefix(said, []byte(c))
+		if !ok {
+			continue
+		}
+		if c == "connect()" {
+			// "connect() to unix:/run/app.sock failed (2: No such file or directory)": the name is from nginx.conf.
+			if i := bytes.LastIndex(rest, []byte(" failed (")); i >= 0 {
+				rest = rest[i:]
+			}
+		}
+		rest, _ = bytes.CutPrefix(rest, []byte(" failed"))
+		return c, errnoOf(rest)
+	}
+	return "", ""
+}
+
+// errnoOf is the number that " (111: Connection refused)" begins with, "" without one.
+func errnoOf(said []byte) string {
+	rest, ok := bytes.CutPrefix(said, []byte(" ("))
+	number, _, found := bytes.Cut(rest, []byte(":"))
+	if !ok || !found || len(number) == 0 || len(number) > 4 {
+		return ""
+	}
+	for _, c := range number {
+		if c < '0' || c > '9' {
+			return ""
+		}
+	}
+	return string(number)
+}
+
+// actionOf is what stands behind the last " while ".
+func actionOf(said []byte) []byte {
+	if i := bytes.LastIndex(said, []byte(" while ")); i >= 0 {
+		return said[i+len(" while "):]
+	}
+	return nil
+}

@@ -1,0 +1,121 @@
+package follow
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/go-kit/log"
+	"github.com/go-kit/log/level"
+
+	"github.com/fremisn/fremisn-exporter/collector/internal/statefile"
+)
+
+// A committer writes a log's records in a goroutine of its own: a disk that hangs must not hold up the reading.
+type committer struct {
+	dir     *statefile.Dir
+	log     string
+	logger  log.Logger
+	publish func(*Snapshot)
+	work    chan commitWork
+	free    chan struct{} // holds a token while no commit is under way
+
+	mu      sync.Mutex
+	counts  Stats
+	failing bool // the last commit failed; logged once
+	lastTry time.Time
+}
+
+// commitWork is a record with the snapshot that may be published once it is on disk.
+type commitWork struct {
+	record   statefile.Record
+	snapshot *Snapshot
+	done     chan error
+}
+
+// maxCommitWait is how long a scrape waits for a disk.
+const maxCommitWait = 2 * time.Second
+
+var errCommitHangs = errors.New("saving state: the disk does not answer")
+
+func newCommitter(dir *statefile.Dir, name string, logger log.Logger, publish func(*Snapshot)) *committer {
+	c := &committer{
+		dir: dir, log: name, logger: logger, publish: publish, work: make(chan commitWork), free: make(chan struct{}, 1),
+	}
+	c.free <- struct{}{}
+	return c
+}
+
+func (c *committer) run() {
+	for w := range c.work {
+		err := c.dir.Commit(c.log, w.record)
+		if err == nil {
+			c.publish(w.snapshot)
+		}
+		c.count(err)
+		c.free <- struct{}{} // before the answer: who gets that may commit again at once
+		w.done <- err
+	}
+}
+
+func (c *committer) stop() { close(c.work) }
+
+// commit writes a record, and waits for that, but not for a disk that hangs: while it does, the next commits fail
+// at once.
+func (c *committer) commit(ctx context.Context, w commitWork) error {
+	c.mu.Lock()
+	c.lastTry = time.Now()
+	c.mu.Unlock()
+	select {
+	case <-c.free:
+	default:
+		c.count(errCommitHangs)
+		return errCommitHangs
+	}
+	w.done = make(chan error, 1)
+	c.work <- w
+	patience := time.NewTimer(maxCommitWait)
+	defer patience.Stop()
+	select {
+	case err := <-w.done:
+		return err
+	case <-ctx.Done():
+	case <-patience.C:
+	}
+	return errCommitHangs
+}
+
+func (c *committer) count(err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err == nil {
+		c.counts.CommitsOK++
+		c.counts.LastCommit = time.Now()
+		if c.failing {
+			level.Info(c.logger).Log("msg", "state is saved again")
+		}
+		c.failing = false
+		return
+	}
+	c.counts.CommitsFailed++
+	if !c.failing {
+		level.Error(c.logger).Log("msg", "state is not saved: the metrics of this log stand still at the last that was", "err", err)
+	}
+	c.failing = true
+}
+
+func (c *committer) stats() Stats {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.counts
+}
+
+func (c *committer) hasCommitted() bool { return !c.stats().LastCommit.IsZero() }
+
+// isDue reports whether it is time to commit while nobody scrapes.
+func (c *committer) isDue(now time.Time, dirty bool) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return dirty && now.Sub(c.lastTry) >= commitInterval
+}

@@ -1,0 +1,289 @@
+// Package follow is the pipeline of one log: a goroutine that reads it, counts its lines, commits what it counted with
+// the position that goes with it, and only then publishes.
+//
+// Who owns what. The goroutine of Run owns the reader (a follower of files, or a syslog socket) and the counter; nothing
+// in them is locked. The goroutine of the committer writes records, so that a disk that hangs does not hold up the
+// reading; it publishes a snapshot once the record that goes with it is on disk. Scrapes and reloads send requests and
+// wait for answers no longer than their contexts allow.
+//
+// What a snapshot shows has been committed: after a crash at any moment no counter comes back lower than it was shown.
+// Where nothing is kept on disk, snapshots are published as they are made.
+package follow
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/go-kit/log"
+
+	"github.com/fremisn/fremisn-exporter/collector/internal/ledger"
+	"github.com/fremisn/fremisn-exporter/collector/internal/statefile"
+	"github.com/fremisn/fremisn-exporter/collector/internal/tail"
+	"github.com/fremisn/fremisn-exporter/collector/source"
+)
+
+// A Counter keeps the counts of one log. One goroutine owns it: nothing in it is locked.
+type Counter interface {
+	// Lines counts the lines of block, which is whole lines, each ended by "\n". It keeps no part of block.
+	Lines(block []byte)
+	// TooLong counts a line that no block can hold.
+	TooLong()
+	// AppendState appends an encoding of all counts to dst and returns it.
+	AppendState(dst []byte) []byte
+	// RestoreState replaces the counts by those of an AppendState of this or an earlier version.
+	// After an error the counts are as before.
+	RestoreState(state []byte) error
+	// Snapshot returns the counts as they are now, for any goroutine to read.
+	Snapshot() (ledger.Lines, *ledger.Snapshot)
+}
+
+// Config says what a Pipeline reads, who counts it, and where that is kept.
+type Config struct {
+	Source  source.LogSource
+	Counter Counter
+	State   *statefile.Dir // nil: in memory alone
+	Logger  log.Logger
+}
+
+// A reader gives a pipeline the lines of a log.
+type reader interface {
+	// Read hands out what there is now.
+	Read() error
+	Close()
+}
+
+// A Pipeline follows one log.
+type Pipeline struct {
+	source   source.LogSource
+	counter  Counter
+	logger   log.Logger
+	reader   reader
+	follower *tail.Follower // nil for syslog
+	requests chan *readRequest
+	changes  chan counterChange
+	commits  *committer
+	now      func() time.Time
+	done     chan struct{}
+
+	// Of the goroutine that runs Run.
+	totals  Totals
+	dirty   bool // there is something that has not been committed
+	readErr error
+	lastErr error // of the last commit; to be read when done is closed
+
+	mu        sync.Mutex // guards what follows
+	published *Snapshot
+	problem   string
+	lag       int64  // bytes that were written and not read when last looked at
+	readBytes uint64 // counted, committed or not
+}
+
+// A readRequest is a scrape that waits for everything that was written before it.
+type readRequest struct{ done chan error }
+
+type counterChange struct {
+	counter Counter
+	done    chan error
+}
+
+const (
+	// tickInterval is how often a log is read while nobody scrapes, so that no rotation is missed.
+	tickInterval = time.Second
+	// commitInterval is how often what was read is committed while nobody scrapes.
+	commitInterval = 15 * time.Second
+	// lastCommitWait is how long the last commit may take.
+	lastCommitWait = 3 * time.Second
+)
+
+// New returns a Pipeline. It opens nothing: what is wrong with a log is told at a scrape.
+func New(cfg Config) *Pipeline {
+	p := &Pipeline{
+		source:   cfg.Source,
+		counter:  cfg.Counter,
+		logger:   cfg.Logger,
+		requests: make(chan *readRequest),
+		changes:  make(chan counterChange),
+		now:      time.Now,
+		done:     make(chan struct{}),
+		totals:   Totals{Gaps: map[string]uint64{}},
+	}
+	p.commits = newCommitter(cfg.State, cfg.Source.Name, cfg.Logger, p.publish)
+	if cfg.Source.Syslog != "" {
+		p.reader = newSyslogReader(cfg.Source.Syslog, p)
+		return p
+	}
+	p.follower = tail.New(cfg.Source.Path, cfg.Source.FromStart, p, func() time.Time { return p.now() })
+	p.reader = p.follower
+	return p
+}
+
+// Source is the log that is followed.
+func (p *Pipeline) Source() source.LogSource { return p.source }
+
+// Done is closed when Run has returned.
+func (p *Pipeline) Done() <-chan struct{} { return p.done }
+
+// Err is what Run has returned, once Done is closed.
+func (p *Pipeline) Err() error { return p.lastErr }
+
+// Run reads until ctx ends, then once more, commits and returns. Its error says what could not be committed.
+func (p *Pipeline) Run(ctx context.Context) error {
+	defer close(p.done)
+	defer p.reader.Close()
+	committing := make(chan struct{})
+	go func() { defer close(committing); p.commits.run() }()
+	p.restore()
+	p.publish(p.snapshot())
+	p.read()
+	p.commit(ctx)
+	p.serve(ctx)
+	p.read()
+	last, cancel := context.WithTimeout(context.Background(), lastCommitWait)
+	defer cancel()
+	p.lastErr = p.commit(last)
+	p.commits.stop()
+	if p.lastErr == nil {
+		<-committing
+	}
+	return p.lastErr
+}
+
+// serve reads, commits and answers until ctx ends.
+func (p *Pipeline) serve(ctx context.Context) {
+	tick := time.NewTicker(tickInterval)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case request := <-p.requests:
+			p.answer(ctx, request)
+		case change := <-p.changes:
+			change.done <- p.changeCounter(change.counter)
+		case <-tick.C:
+			p.read()
+			if p.commits.isDue(p.now(), p.dirty) {
+				p.commit(ctx)
+			}
+		}
+	}
+}
+
+// answer reads for a scrape, and for all others that have come meanwhile.
+func (p *Pipeline) answer(ctx context.Context, first *readRequest) {
+	waiting := []*readRequest{first}
+	for more := true; more; {
+		select {
+		case next := <-p.requests:
+			waiting = append(waiting, next)
+		default:
+			more = false
+		}
+	}
+	p.read()
+	err := errors.Join(p.readErr, p.commit(ctx))
+	for _, request := range waiting {
+		request.done <- err
+	}
+}
+
+func (p *Pipeline) read() {
+	p.readErr = p.reader.Read()
+	problem := ""
+	if p.readErr != nil {
+		problem = p.readErr.Error()
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.problem, p.readBytes = problem, p.totals.ReadBytes
+	if p.follower != nil {
+		p.lag = p.follower.Lag()
+	}
+}
+
+var (
+	// ErrStillReading says that a log was not read to its end in time.
+	ErrStillReading = errors.New("still reading, the numbers are those of an earlier moment")
+	errEnded        = errors.New("it is not followed any more")
+)
+
+// Scrape asks for all that was written before it, and returns the last snapshot that has been committed. Its error says
+// why that is an older one: the log cannot be read, the commit failed, or ctx ended first.
+func (p *Pipeline) Scrape(ctx context.Context) (*Snapshot, error) {
+	request := &readRequest{done: make(chan error, 1)}
+	select {
+	case p.requests <- request:
+	case <-ctx.Done():
+		return p.last(), ErrStillReading
+	case <-p.done:
+		return p.last(), errEnded
+	}
+	select {
+	case err := <-request.done:
+		return p.last(), err
+	case <-ctx.Done():
+		return p.last(), ErrStillReading
+	}
+}
+
+func (p *Pipeline) last() *Snapshot {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.published
+}
+
+func (p *Pipeline) publish(s *Snapshot) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.published = s
+}
+
+// Replace counts the lines that follow with another Counter, which takes over the counts of the one before. It waits
+// until what was written before is counted, no longer than ctx.
+func (p *Pipeline) Replace(ctx context.Context, c Counter) error {
+	change := counterChange{c, make(chan error, 1)}
+	select {
+	case p.changes <- change:
+	case <-ctx.Done():
+		return ErrStillReading
+	case <-p.done:
+		return errEnded
+	}
+	select {
+	case err := <-change.done:
+		return err
+	case <-ctx.Done():
+		return ErrStillReading // it takes place when the log can be read again
+	}
+}
+
+func (p *Pipeline) changeCounter(c Counter) error {
+	p.read()
+	if err := c.RestoreState(p.counter.AppendState(nil)); err != nil {
+		return err
+	}
+	p.counter = c
+	return nil
+}
+
+// Stats is what is said of a pipeline beside its counts. It is of now, committed or not.
+type Stats struct {
+	CommitsOK, CommitsFailed uint64
+	LastCommit               time.Time
+	Lag                      int64  // bytes that were written and are not in the published counts
+	Problem                  string // why the log cannot be read; "" where all is well
+}
+
+// Stats may be asked for by any goroutine.
+func (p *Pipeline) Stats() Stats {
+	s := p.commits.stats()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	s.Problem, s.Lag = p.problem, p.lag
+	if p.published != nil {
+		s.Lag += int64(p.readBytes - min(p.readBytes, p.published.Totals.ReadBytes))
+	}
+	return s
+}

@@ -1,0 +1,27 @@
+package follow
+
+import (
+	"testing"
+
+	"github.com/fremisn/fremisn-exporter/collector/internal/accesslog"
+	"github.com/fremisn/fremisn-exporter/collector/internal/exposetest"
+	"github.com/fremisn/fremisn-exporter/collector/internal/ledger"
+	"github.com/fremisn/fremisn-exporter/collector/source"
+)
+
+func counterOf(t testing.TB, format string) *accesslog.Counter {
+	t.Helper()
+	c, err := accesslog.New(accesslog.Config{
+		Source:  source.LogSource{Name: "access", Formats: []source.Format{{Text: format}}},
+		Buckets: []float64{0.1, 1}, MaxSeries: 10000,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// Snapshot makes a Snapshot what exposetest writes.
+func (s *Snapshot) Snapshot() (ledger.Lines, *ledger.Snapshot) { return s.Lines, s.Series }
+
+func exposed(s *Snapshot) []string { return exposetest.Lines("access", s, &source.Topology{}) }

@@ -1,0 +1,62 @@
+package follow
+
+import (
+	"context"
+
+	"github.com/go-kit/log/level"
+
+	"github.com/fremisn/fremisn-exporter/collector/internal/tail"
+)
+
+// Reasons of gaps that are not the follower's.
+const (
+	gapCorrupt = "state_corrupt"
+	gapLost    = "state_lost"
+	gapDropped = "dropped"
+)
+
+// GapReasons are the reasons of gaps. They are exposed from zero on, so that the first gap is a rise.
+func GapReasons() []string {
+	return []string{gapCorrupt, gapLost, tail.GapDeleted, tail.GapTruncated, tail.GapUnreadable, gapDropped}
+}
+
+// Lines, TooLong, Checkpoint, Rotated and Gap make the pipeline the sink of its reader.
+
+// Lines counts a block of whole lines.
+func (p *Pipeline) Lines(block []byte) {
+	p.counter.Lines(block)
+	p.totals.ReadBytes += uint64(len(block))
+	p.totals.LastLine = p.now()
+	p.dirty = true
+}
+
+// TooLong counts a line that no block can hold.
+func (p *Pipeline) TooLong() {
+	p.counter.TooLong()
+	p.dirty = true
+}
+
+// Checkpoint commits on the way through a long log, so that it shows progress and is not read again after a crash.
+func (p *Pipeline) Checkpoint() { p.commit(context.Background()) }
+
+// Rotated counts a rotation.
+func (p *Pipeline) Rotated(kind string) {
+	level.Info(p.logger).Log("msg", "the log was rotated", "kind", kind, "path", p.source.Path)
+	if kind == "truncated" {
+		p.totals.Truncated++
+	} else {
+		p.totals.Renamed++
+	}
+	p.dirty = true
+}
+
+// Gap counts and logs that lines are lost, or may be.
+func (p *Pipeline) Gap(reason, file string, from, to int64, cause string) {
+	fields := []any{"msg", "lines are lost, or may be", "reason", reason, "file", file, "from", from}
+	if to >= 0 {
+		fields = append(fields, "to", to)
+	}
+	level.Warn(p.logger).Log(append(fields, "cause", cause)...)
+	p.totals.Gaps[reason]++
+	p.dirty = true
+}

@@ -1,0 +1,136 @@
+package follow
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"path/filepath"
+	"time"
+
+	"github.com/go-kit/log/level"
+
+	"github.com/fremisn/fremisn-exporter/collector/internal/ledger"
+	"github.com/fremisn/fremisn-exporter/collector/internal/statefile"
+	"github.com/fremisn/fremisn-exporter/collector/internal/tail"
+)
+
+// Totals are counts of the log itself, kept beside those of its lines.
+type Totals struct {
+	ReadBytes uint64            `json:"read_bytes"`
+	Renamed   uint64            `json:"renamed"`
+	Truncated uint64            `json:"truncated"`
+	Gaps      map[string]uint64 `json:"gaps"`
+	LastLine  time.Time         `json:"last_line"` // when it was read
+}
+
+// A Snapshot is what is counted of a log at one moment. It is immutable.
+type Snapshot struct {
+	Lines  ledger.Lines
+	Series *ledger.Snapshot
+	Totals Totals
+}
+
+// savedPosition is the first part of a record.
+type savedPosition struct {
+	tail.Position
+	Source string    `json:"source,omitempty"` // the path, glob or address that was read
+	Seen   time.Time `json:"seen"`
+	Totals Totals    `json:"totals"`
+}
+
+// restore takes up what was committed.
+func (p *Pipeline) restore() {
+	if p.commits.dir == nil {
+		return
+	}
+	record, err := p.commits.dir.Load(p.source.Name)
+	switch {
+	case errors.Is(err, statefile.ErrNone):
+		return
+	case errors.Is(err, statefile.ErrLost):
+		p.lostState(gapLost, err)
+		return
+	case err != nil:
+		p.lostState(gapCorrupt, err)
+		return
+	}
+	var saved savedPosition
+	err = json.Unmarshal(record.Position, &saved)
+	if err == nil {
+		err = p.counter.RestoreState(record.Counts)
+	}
+	if err != nil {
+		p.lostState(gapCorrupt, p.commits.dir.Aside(p.source.Name, err))
+		return
+	}
+	p.resume(saved)
+}
+
+func (p *Pipeline) resume(saved savedPosition) {
+	if saved.Totals.Gaps == nil {
+		saved.Totals.Gaps = map[string]uint64{}
+	}
+	p.totals = saved.Totals
+	switch {
+	case p.follower == nil:
+	case saved.Source != "" && saved.Source != p.where():
+		level.Info(p.logger).Log("msg", "the log is another one than before: its counters go on, from the place that start: says", "path", p.source.Path, "before", saved.Source)
+	default:
+		p.follower.Resume(saved.Position, saved.Seen)
+	}
+}
+
+// where is what is read, by a name that does not depend on the folder that the program was started in.
+func (p *Pipeline) where() string {
+	if p.source.Syslog != "" {
+		return p.source.Syslog
+	}
+	path, err := filepath.Abs(p.source.Path)
+	if err != nil {
+		return p.source.Path
+	}
+	return path
+}
+
+func (p *Pipeline) lostState(reason string, err error) {
+	p.Gap(reason, p.source.Path, 0, -1, err.Error()+"; counting begins at zero, and at the place that start: says")
+}
+
+// commit writes what has been counted, with the position that goes with it, and publishes it when it is on disk. It waits
+// for that no longer than ctx.
+func (p *Pipeline) commit(ctx context.Context) error {
+	if p.commits.dir == nil {
+		p.publish(p.snapshot())
+		return nil
+	}
+	if !p.dirty && p.commits.hasCommitted() {
+		return nil
+	}
+	record, err := p.record()
+	if err == nil {
+		err = p.commits.commit(ctx, commitWork{record: record, snapshot: p.snapshot()})
+	}
+	p.dirty = p.dirty && err != nil
+	return err
+}
+
+func (p *Pipeline) record() (statefile.Record, error) {
+	saved := savedPosition{Totals: p.totals, Source: p.where()}
+	if p.follower != nil {
+		saved.Position, saved.Seen = p.follower.Position(), p.follower.Seen()
+	}
+	position, err := json.Marshal(saved)
+	if err != nil {
+		return statefile.Record{}, fmt.Errorf("saving state: %w", err)
+	}
+	return statefile.Record{Position: position, Counts: p.counter.AppendState(nil)}, nil
+}
+
+func (p *Pipeline) snapshot() *Snapshot {
+	s := &Snapshot{Totals: p.totals}
+	s.Lines, s.Series = p.counter.Snapshot()
+	s.Totals.Gaps = maps.Clone(p.totals.Gaps)
+	return s
+}

@@ -1,0 +1,263 @@
+package follow
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"net"
+	"os"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// A syslogReader receives what NGINX sends with access_log syslog:server=…: one line a datagram. It has no position
+// to come back to, and the kernel drops what comes too fast; how much, it tells.
+type syslogReader struct {
+	target string
+	sink   *Pipeline
+
+	mu      sync.Mutex // held from a datagram's leaving the kernel until it is among lines
+	buffer  []byte
+	oob     []byte
+	lines   []byte // received and not yet handed out
+	overrun uint64 // datagrams dropped because nobody handed them out
+	dropped uint64 // by the kernel, as it counts
+	told    uint64 // of both
+	conn    *net.UnixConn
+	udp     *net.UDPConn
+	err     error
+	retry   time.Time
+}
+
+const (
+	// socketBuffer is what is asked of the kernel for datagrams that wait, bytes.
+	socketBuffer = 8 << 20
+	// maxWaiting bounds what waits here to be handed out, bytes.
+	maxWaiting = 32 << 20
+	// maxDatagram is the largest there is, bytes.
+	maxDatagram = 64 << 10
+	// maxAtOnce is how many datagrams are taken in one go: more than the kernel keeps in socketBuffer.
+	maxAtOnce = 1 << 15
+	// listenAgain is how often a socket that could not be had is tried again.
+	listenAgain = 5 * time.Second
+)
+
+func newSyslogReader(target string, sink *Pipeline) reader {
+	return &syslogReader{target: target, sink: sink, buffer: make([]byte, maxDatagram), oob: make([]byte, 128)}
+}
+
+// Read hands out what has been received. The socket is opened at the first Read, and again while it cannot be had.
+func (s *syslogReader) Read() error {
+	if s.conn == nil && s.udp == nil && s.sink.now().After(s.retry) {
+		s.err = s.listen()
+		s.retry = s.sink.now().Add(listenAgain)
+	}
+	var lostSoFar uint64
+	if s.err == nil {
+		if raw, err := s.raw(); err == nil {
+			// What was sent before is in the kernel's buffer or among the lines.
+			raw.Control(func(fd uintptr) { s.receiveSome(int(fd)) })
+			lostSoFar = dropsOf(raw)
+		}
+	}
+	s.mu.Lock()
+	s.dropped = max(s.dropped, lostSoFar)
+	lines := s.lines
+	s.lines = nil
+	lost := s.dropped + s.overrun - s.told
+	s.told += lost
+	s.mu.Unlock()
+	if len(lines) > 0 {
+		s.sink.Lines(lines)
+	}
+	if lost > 0 {
+		s.sink.Gap(gapDropped, s.target, 0, int64(lost), fmt.Sprintf("%d datagrams were dropped: they came faster than they were taken; raise net.core.rmem_max", lost))
+	}
+	return s.err
+}
+
+func (s *syslogReader) listen() error {
+	if path, ok := strings.CutPrefix(s.target, "unix:"); ok {
+		return s.listenUnix(path)
+	}
+	address, err := net.ResolveUDPAddr("udp", strings.TrimPrefix(s.target, "udp://"))
+	if err != nil {
+		return fmt.Errorf("%s: %w", s.target, err)
+	}
+	if s.udp, err = net.ListenUDP("udp", address); err != nil {
+		return fmt.Errorf("%s cannot be listened on: %w", s.target, err)
+	}
+	raw, err := s.udp.SyscallConn()
+	if err != nil {
+		return err
+	}
+	prepare(raw)
+	go s.receive(raw)
+	return nil
+}
+
+// listenUnix makes the socket. One that is left over from a process that is gone is removed; one that somebody
+// listens on is not.
+func (s *syslogReader) listenUnix(path string) error {
+	if info, err := os.Lstat(path); err == nil {
+		if info.Mode()&os.ModeSocket == 0 {
+			return fmt.Errorf("%s exists and is no socket", path)
+		}
+		if probe, err := net.Dial("unixgram", path); err == nil {
+			probe.Close()
+			return fmt.Errorf("%s is in use by another process", path)
+		}
+		if err := os.Remove(path); err != nil {
+			return fmt.Errorf("%s is left over and cannot be removed: %w", path, err)
+		}
+	}
+	conn, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
+	if err != nil {
+		return fmt.Errorf("%s cannot be listened on: %w", s.target, err)
+	}
+	// NGINX's workers run as another user; who may reach the folder is for the operator to say.
+	if err := os.Chmod(path, 0o666); err != nil {
+		conn.Close()
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	s.conn = conn
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		return err
+	}
+	prepare(raw)
+	go s.receive(raw)
+	return nil
+}
+
+// prepare asks for a large buffer, beyond the system's limit where this process may, and to be told of drops. What
+// the system does not grant is no error.
+func prepare(raw syscall.RawConn) {
+	raw.Control(func(fd uintptr) {
+		if unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, socketBuffer) != nil {
+			unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUF, socketBuffer)
+		}
+		unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RXQ_OVFL, 1)
+	})
+}
+
+// receive takes datagrams as they come, until the socket is closed: the kernel's buffer is small.
+func (s *syslogReader) receive(raw syscall.RawConn) {
+	raw.Read(func(fd uintptr) bool {
+		for !s.receiveSome(int(fd)) {
+		}
+		return false // wait for more
+	})
+}
+
+// receiveSome takes what is in the kernel's buffer, and tells whether nothing is left in it. No more than so many are taken
+// at once: somebody may want to hand them out.
+func (s *syslogReader) receiveSome(fd int) (empty bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for range maxAtOnce {
+		n, oobn, _, _, err := unix.Recvmsg(fd, s.buffer, s.oob, unix.MSG_DONTWAIT)
+		switch {
+		case err == unix.EINTR:
+		case err != nil:
+			return true // EAGAIN, or the socket is closed
+		default:
+			s.take(s.buffer[:n], s.oob[:oobn])
+		}
+	}
+	return false
+}
+
+// take keeps a datagram's line.
+func (s *syslogReader) take(datagram, oob []byte) {
+	if dropped, ok := overflow(oob); ok {
+		s.dropped = dropped
+	}
+	line := syslogMessage(datagram)
+	if len(s.lines)+len(line)+1 > maxWaiting {
+		s.overrun++
+		return
+	}
+	s.lines = append(append(s.lines, line...), '\n')
+}
+
+// overflow is how many datagrams the kernel has dropped for this socket, as told with SO_RXQ_OVFL.
+func overflow(oob []byte) (uint64, bool) {
+	messages, err := unix.ParseSocketControlMessage(oob)
+	if err != nil {
+		return 0, false
+	}
+	for _, m := range messages {
+		if m.Header.Level == unix.SOL_SOCKET && m.Header.Type == unix.SO_RXQ_OVFL && len(m.Data) >= 4 {
+			return uint64(binary.NativeEndian.Uint32(m.Data)), true
+		}
+	}
+	return 0, false
+}
+
+// raw is the socket beneath the one or the other connection.
+func (s *syslogReader) raw() (syscall.RawConn, error) {
+	if s.conn != nil {
+		return s.conn.SyscallConn()
+	}
+	return s.udp.SyscallConn()
+}
+
+// dropsOf is how many datagrams the kernel has dropped for a socket: the number that comes with datagrams, too, but
+// without waiting for the next. 0 where the kernel (before 4.12) does not tell.
+func dropsOf(raw syscall.RawConn) uint64 {
+	const dropsIndex, values = 8, 9 // of SK_MEMINFO_…
+	var info [values]uint32
+	size := uint32(unsafe.Sizeof(info))
+	var failed syscall.Errno
+	err := raw.Control(func(fd uintptr) {
+		_, _, failed = unix.Syscall6(unix.SYS_GETSOCKOPT, fd, unix.SOL_SOCKET, unix.SO_MEMINFO, uintptr(unsafe.Pointer(&info)), uintptr(unsafe.Pointer(&size)), 0)
+	})
+	if err != nil || failed != 0 || size != uint32(unsafe.Sizeof(info)) {
+		return 0
+	}
+	return uint64(info[dropsIndex])
+}
+
+// Close closes the socket, and removes it where it is a file.
+func (s *syslogReader) Close() {
+	if s.udp != nil {
+		s.udp.Close()
+	}
+	if s.conn != nil {
+		s.conn.Close()
+		os.Remove(strings.TrimPrefix(s.target, "unix:"))
+	}
+}
+
+// syslogMessage is the log line in a datagram of RFC 3164 as NGINX writes it: <190>Nov 23 01:14:47 host nginx: LINE,
+// and with nohostname the same without the host. The line itself is one line: NGINX escapes what clients send.
+func syslogMessage(datagram []byte) []byte {
+	const stamp = len("Nov 23 01:14:47 ")
+	line := bytes.TrimRight(datagram, "\n\x00")
+	if i := bytes.IndexByte(line, '\n'); i >= 0 {
+		line = bytes.ReplaceAll(line, []byte("\n"), []byte(" "))
+	}
+	end := bytes.IndexByte(line, '>')
+	if len(line) == 0 || line[0] != '<' || end < 2 || end > 4 || len(line) < end+1+stamp {
+		return line
+	}
+	rest := line[end+1+stamp:]
+	// The tag ends in ": "; before it there is a host, or none. Neither holds a space.
+	for range 2 {
+		word, after, found := bytes.Cut(rest, []byte(" "))
+		if !found {
+			return line
+		}
+		if bytes.HasSuffix(word, []byte(":")) {
+			return after
+		}
+		rest = after
+	}
+	return line
+}

@@ -1,0 +1,61 @@
+package ledger
+
+import (
+	"encoding/binary"
+	"fmt"
+)
+
+// Lines counts the lines of a log by what came of them.
+type Lines struct{ Parsed, Malformed, TooLong, Ignored uint64 }
+
+// linesState begins the state of a log's counts since the second version. It is a number that is written longer than
+// needed, which no state of the first version begins with.
+const linesState = "\x80\x00\x02"
+
+// IsFirstVersion reports whether a state was written by the first version of this program, in which access logs and
+// error logs had encodings of their own.
+func IsFirstVersion(state []byte) bool {
+	return len(state) < len(linesState) || string(state[:len(linesState)]) != linesState
+}
+
+// AppendCounts appends the state of a log's counts to dst: its lines by result, and the series that they made.
+//
+//	linesState, results{number}, the ledger's state
+func AppendCounts(dst []byte, n Lines, l *Ledger) []byte {
+	dst = append(dst, linesState...)
+	numbers := []uint64{n.Parsed, n.Malformed, n.TooLong, n.Ignored}
+	dst = binary.AppendUvarint(dst, uint64(len(numbers)))
+	for _, number := range numbers {
+		dst = binary.AppendUvarint(dst, number)
+	}
+	return l.AppendState(dst)
+}
+
+// RestoreCounts sets a ledger that was just made to what AppendCounts wrote. It reads an access log's state of the first
+// version, too: three numbers and the ledger's state. After an error the ledger is of no use.
+func RestoreCounts(state []byte, l *Ledger) (Lines, error) {
+	r := &stateReader{rest: state}
+	count := uint64(3)
+	if !IsFirstVersion(state) {
+		r.rest = state[len(linesState):]
+		if count = r.number(); count > maxResults {
+			r.fail("too many results of lines")
+		}
+	}
+	var numbers [maxResults]uint64
+	for i := range count {
+		if r.err == nil {
+			numbers[i] = r.number()
+		}
+	}
+	if r.err != nil {
+		return Lines{}, fmt.Errorf("restoring the counts of a log: %w", r.err)
+	}
+	if err := l.Restore(r.rest); err != nil {
+		return Lines{}, fmt.Errorf("restoring the counts of a log: %w", err)
+	}
+	return Lines{numbers[0], numbers[1], numbers[2], numbers[3]}, nil
+}
+
+// maxResults is more than there are results.
+const maxResults = 16

@@ -1,0 +1,70 @@
+package ledger
+
+import "slices"
+
+// A Snapshot is a ledger's series at one moment. It is immutable, so that any goroutine may read it.
+type Snapshot struct {
+	Layout  *Layout
+	Dropped int     // label sets that are counted as Other
+	Of      *Ledger // for comparing alone: while it is the same, a series keeps its place in its family
+
+	families []familySnapshot
+}
+
+type familySnapshot struct {
+	labels     []string
+	counters   []Counter
+	histograms []*Histogram
+}
+
+// Labels are the names of the labels of a family's series.
+func (s *Snapshot) Labels(family int) []string { return s.families[family].labels }
+
+// Counters are the series of a family, in the order in which they came.
+func (s *Snapshot) Counters(family int) []Counter { return s.families[family].counters }
+
+// Histograms are the series of a family, in the order in which they came. One that has not moved since the snapshot
+// before is the same as there.
+func (s *Snapshot) Histograms(family int) []*Histogram { return s.families[family].histograms }
+
+// Snapshot copies what has changed since the last one.
+func (l *Ledger) Snapshot() *Snapshot {
+	s := &Snapshot{Layout: l.layout, Dropped: len(l.dropped), Of: l, families: make([]familySnapshot, len(l.families))}
+	for i := range l.families {
+		f := &l.families[i]
+		if f.Unused {
+			continue
+		}
+		s.families[i].labels = f.Labels
+		s.families[i].counters = copyCounters(f.counters)
+		f.freeze()
+		s.families[i].histograms = slices.Clone(f.frozen)
+	}
+	return s
+}
+
+func copyCounters(counters []*Counter) []Counter {
+	copied := make([]Counter, len(counters))
+	for i, c := range counters {
+		copied[i] = *c
+	}
+	return copied
+}
+
+// freeze brings the copies of the family's histograms up to date.
+func (f *family) freeze() {
+	for i, h := range f.histograms {
+		switch {
+		case i == len(f.frozen):
+			f.frozen = append(f.frozen, h.copy())
+		case f.frozen[i].Count() != h.Count():
+			f.frozen[i] = h.copy()
+		}
+	}
+}
+
+func (h *Histogram) copy() *Histogram {
+	copied := &Histogram{Meta: h.Meta, SumMillis: h.SumMillis, layout: h.layout, counts: slices.Clone(h.counts)}
+	copied.Exemplars = slices.Clone(h.Exemplars)
+	return copied
+}

@@ -1,0 +1,68 @@
+// Package metric is the table of the collector's metrics: for each its name, help, type, labels and the log variables
+// that it is made of. Descriptors, the series of the logs, the check of what a log_format lacks, README's table and the
+// list that the program prints all come from it. It knows nothing of how a metric is exposed.
+package metric
+
+import (
+	"slices"
+
+	"github.com/fremisn/fremisn-exporter/collector/internal/logformat"
+)
+
+// A Type is a metric's type.
+type Type uint8
+
+const (
+	Counter Type = iota
+	Gauge
+	Histogram
+)
+
+func (t Type) String() string { return [...]string{"counter", "gauge", "histogram"}[t] }
+
+// A Metric is one row of the table.
+type Metric struct {
+	Name     string
+	Help     string
+	Type     Type
+	Labels   []string // in the order in which Prometheus' descriptors have them
+	Optional []string // labels that are there in some set-ups only
+	Of       Source
+	Needs    []Need // a log_format must have a variable of each
+}
+
+// A Source is what a metric is made of.
+type Source uint8
+
+const (
+	Exporter Source = iota
+	StatusPage
+	AccessLog
+	ErrorLog
+	NginxConf
+)
+
+// A Need is met by any of its variables; the first is the one to recommend.
+type Need []logformat.Field
+
+// A Format is a log_format, or several of one log.
+type Format interface {
+	Has(f logformat.Field) bool
+}
+
+// MetBy reports whether a log_format has one of the variables.
+func (n Need) MetBy(f Format) bool { return slices.ContainsFunc(n, f.Has) }
+
+// GivenBy reports whether a log_format has what the metric is made of.
+func (m *Metric) GivenBy(f Format) bool {
+	return !slices.ContainsFunc(m.Needs, func(n Need) bool { return !n.MetBy(f) })
+}
+
+// Kept are the labels that a log's ledger keeps: log is the same for all of its series, and where there is a server,
+// upstream and node follow from its address by the nginx.conf of the day.
+func (m *Metric) Kept() []string {
+	ofServer := slices.Contains(m.Labels, "server")
+	return slices.DeleteFunc(slices.Clone(m.Labels), func(label string) bool {
+		return label == "log" || ofServer && (label == "upstream" || label == "node")
+	})
+}

@@ -1,0 +1,163 @@
+package collector
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/go-kit/log/level"
+
+	"github.com/fremisn/fremisn-exporter/collector/internal/follow"
+	"github.com/fremisn/fremisn-exporter/collector/source"
+)
+
+// reloadWait is how long a reload waits for logs to be read up to the change.
+const reloadWait = 2 * time.Second
+
+var errEnded = errors.New("the collector has ended")
+
+// Reload changes to other settings. Logs that stay keep their counters and their place; a changed format or changed
+// routes hold from the next line. After an error all is as before. It may be called at any time: before Run, too, and
+// waits no longer than ctx and Run's.
+func (c *Collector) Reload(ctx context.Context, s *source.Settings) error {
+	ctx, cancel := c.withRun(ctx)
+	defer cancel()
+	select {
+	case <-c.reloading:
+	case <-ctx.Done():
+		return errEnded
+	}
+	defer func() { c.reloading <- struct{}{} }()
+	next, counters, err := c.prepare(s)
+	if err != nil {
+		return err
+	}
+	before := c.observed()
+	if next.logs, err = c.changeLogs(ctx, before.logs, s.Logs(), counters); err != nil {
+		return err
+	}
+	c.mu.Lock()
+	c.current, c.confErr = next, nil
+	c.mu.Unlock()
+	before.status.close()
+	c.logSettings(s)
+	return nil
+}
+
+// withRun returns ctx, ended by Run's, too.
+func (c *Collector) withRun(ctx context.Context) (context.Context, context.CancelFunc) {
+	c.mu.Lock()
+	run := c.run
+	c.mu.Unlock()
+	ctx, cancel := context.WithCancel(ctx)
+	if run == nil {
+		return ctx, cancel
+	}
+	stop := context.AfterFunc(run, cancel)
+	return ctx, func() { stop(); cancel() }
+}
+
+// changeLogs ends the logs that are gone before it begins new ones: a log that moved keeps its name, and the name
+// is that of its record on disk.
+func (c *Collector) changeLogs(ctx context.Context, before []*followed, logs []source.LogSource, counters []follow.Counter) ([]*followed, error) {
+	ctx, cancel := context.WithTimeout(ctx, reloadWait)
+	defer cancel()
+	kept, err := c.replaceCounters(ctx, before, logs, counters)
+	if err != nil {
+		return nil, err
+	}
+	ending := c.endLogs(ctx, before, kept)
+	var next []*followed
+	for i, l := range logs {
+		f := kept[i]
+		if f == nil {
+			f = c.begin(c.follow(l, counters[i]), ending[l.Name])
+		}
+		next = append(next, f)
+	}
+	return next, nil
+}
+
+// replaceCounters has the logs that stay count with their new counters. It returns them by their place in logs. One that
+// cannot be read at the moment changes when it can.
+func (c *Collector) replaceCounters(ctx context.Context, before []*followed, logs []source.LogSource, counters []follow.Counter) (map[int]*followed, error) {
+	kept := map[int]*followed{}
+	if !c.isRunning() {
+		return kept, nil
+	}
+	errs := make([]error, len(logs))
+	var changing sync.WaitGroup
+	for i, l := range logs {
+		at := slices.IndexFunc(before, func(f *followed) bool { return f.source.Same(l) })
+		if at < 0 {
+			continue
+		}
+		f := before[at]
+		kept[i] = &followed{source: l, pipeline: f.pipeline, exposer: f.exposer, stop: f.stop}
+		changing.Go(func() { errs[i] = f.pipeline.Replace(ctx, counters[i]) })
+	}
+	changing.Wait()
+	for i, err := range errs {
+		if errors.Is(err, follow.ErrStillReading) {
+			level.Warn(c.logger).Log("msg", "the log cannot be read now: what the reload changes holds when it can", "log", logs[i].Name)
+			errs[i] = nil
+		} else if err != nil {
+			errs[i] = fmt.Errorf("log %s: %w", logs[i].Name, err)
+		}
+	}
+	return kept, errors.Join(errs...)
+}
+
+// endLogs ends the logs that are not kept. It returns what is closed when they have ended, by their names.
+func (c *Collector) endLogs(ctx context.Context, before []*followed, kept map[int]*followed) map[string]<-chan struct{} {
+	stays := map[*follow.Pipeline]bool{}
+	for _, f := range kept {
+		stays[f.pipeline] = true
+	}
+	ending := map[string]<-chan struct{}{}
+	for _, f := range before {
+		if !stays[f.pipeline] && f.stop != nil {
+			f.stop()
+			ending[f.source.Name] = f.pipeline.Done()
+		}
+	}
+	for _, f := range before {
+		if stays[f.pipeline] || f.stop == nil {
+			continue
+		}
+		select {
+		case <-f.pipeline.Done():
+			c.retire(f)
+		case <-ctx.Done():
+			c.mu.Lock()
+			c.stopping = append(c.stopping, f.pipeline)
+			c.mu.Unlock()
+		}
+	}
+	return ending
+}
+
+func (c *Collector) retire(f *followed) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.retired.add(f.pipeline.Stats())
+}
+
+func (c *Collector) isRunning() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.run != nil
+}
+
+// begin starts a log if Run has begun; else Run starts it.
+func (c *Collector) begin(f *followed, after <-chan struct{}) *followed {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.run == nil {
+		return f
+	}
+	return c.start(f, after)
+}

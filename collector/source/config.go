@@ -1,0 +1,290 @@
+package source
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"net"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/fremisn/fremisn-exporter/cmd/fremisn-exporter/strictyaml"
+	"github.com/fremisn/fremisn-exporter/collector/internal/stubstatus"
+)
+
+// Config is the section nginx: of the config file. A list that is nil was not given: what nginx.conf says stands.
+type Config struct {
+	NginxConf      string            `yaml:"config"`
+	Status         []StatusConfig    `yaml:"status"`
+	AccessLogs     []AccessLogConfig `yaml:"access_logs"`
+	ErrorLogs      []ErrorLogConfig  `yaml:"error_logs"`
+	Routes         []RouteConfig     `yaml:"routes"`
+	LatencyBuckets []float64         `yaml:"latency_buckets"` // upper bounds, seconds
+	MaxSeries      int               `yaml:"max_series"`      // for each log
+}
+
+// StatusConfig is one stub_status page.
+type StatusConfig struct {
+	URL     string        `yaml:"url"`
+	Host    string        `yaml:"host"` // the Host to ask for, where the one of the URL reaches another server
+	Timeout time.Duration `yaml:"timeout"`
+}
+
+// AccessLogConfig is one access log: a file (or a glob), or a datagram socket that NGINX sends to.
+type AccessLogConfig struct {
+	Path   string `yaml:"path"`
+	Syslog string `yaml:"syslog"`
+	Name   string `yaml:"name"`
+	Format string `yaml:"format"` // a literal holds a "$"; else it is a name
+	Escape string `yaml:"escape"` // default, json or none, for a literal
+	Start  string `yaml:"start"`  // end or beginning
+}
+
+// ErrorLogConfig is one error log.
+type ErrorLogConfig struct {
+	Path   string `yaml:"path"`
+	Syslog string `yaml:"syslog"`
+	Name   string `yaml:"name"`
+	Start  string `yaml:"start"`
+}
+
+// RouteConfig names the requests whose path matches.
+type RouteConfig struct {
+	Name  string `yaml:"name"`
+	Match string `yaml:"match"`
+}
+
+// DefaultLatencyBuckets are upper bounds in seconds, up to FREMIS-N's read timeout.
+func DefaultLatencyBuckets() []float64 {
+	return []float64{0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60}
+}
+
+const (
+	defaultMaxSeries     = 10000
+	defaultStatusTimeout = 2 * time.Second
+)
+
+func faultf(field, format string, args ...any) error {
+	return strictyaml.Errorf(field, format, args...)
+}
+
+// SetDefaults sets what holds where the section does not say.
+func (c *Config) SetDefaults() {
+	c.LatencyBuckets = DefaultLatencyBuckets()
+	c.MaxSeries = defaultMaxSeries
+}
+
+// Validate checks what can be told without looking at the system.
+func (c *Config) Validate() error {
+	var faults []error
+	fault := func(field, format string, args ...any) { faults = append(faults, faultf(field, format, args...)) }
+	if c.MaxSeries <= 0 {
+		fault("max_series", "%d series hold nothing; write a number above zero such as %d", c.MaxSeries, defaultMaxSeries)
+	}
+	if len(c.LatencyBuckets) == 0 {
+		fault("latency_buckets", "the list is empty; remove the key to have the default")
+	}
+	for i, bound := range c.LatencyBuckets {
+		switch {
+		case math.IsNaN(bound) || math.IsInf(bound, 0) || bound <= 0:
+			fault(fmt.Sprintf("latency_buckets[%d]", i), "%g is no bound; write seconds above zero", bound)
+		case i > 0 && bound <= c.LatencyBuckets[i-1]:
+			fault(fmt.Sprintf("latency_buckets[%d]", i), "%g does not rise above %g before it; sort the bounds", bound, c.LatencyBuckets[i-1])
+		}
+	}
+	c.validateNames(fault)
+	return errors.Join(faults...)
+}
+
+func (c *Config) validateNames(fault func(field, format string, args ...any)) {
+	seen, sockets := map[string]string{}, map[string]string{}
+	claim := func(field, name, socket string) {
+		if first, taken := sockets[socket]; taken && socket != "" {
+			fault(field+".syslog", "%s is what nginx.%s receives already; a socket gives one log: let NGINX send the other to an address of its own", socket, first)
+			return
+		}
+		sockets[socket] = field
+		if first, taken := seen[name]; taken {
+			fault(field, "the log %q has its name from nginx.%s already; give one of the two another name: (the label log)", name, first)
+			return
+		}
+		seen[name] = field
+	}
+	for i, log := range c.AccessLogs {
+		claim(fmt.Sprintf("access_logs[%d]", i), log.Name, log.Syslog)
+	}
+	for i, log := range c.ErrorLogs {
+		claim(fmt.Sprintf("error_logs[%d]", i), log.Name, log.Syslog)
+	}
+	urls := map[string]bool{}
+	for i, page := range c.Status {
+		if urls[page.URL] {
+			fault(fmt.Sprintf("status[%d].url", i), "%q stands twice; keep one", page.URL)
+		}
+		urls[page.URL] = true
+	}
+}
+
+// SetDefaults gives a page two seconds.
+func (c *StatusConfig) SetDefaults() { c.Timeout = defaultStatusTimeout }
+
+// Validate checks the URL and the time.
+func (c *StatusConfig) Validate() error {
+	if c.Timeout <= 0 {
+		return faultf("timeout", "a page needs time to answer; write for example %s", defaultStatusTimeout)
+	}
+	if _, err := stubstatus.New(c.URL, c.Host, c.Timeout); err != nil {
+		return faultf("url", "%s", err)
+	}
+	if strings.ContainsAny(c.Host, "/ \t\r\n@") {
+		return faultf("host", "%q is no host; write a server_name such as status.example.com", c.Host)
+	}
+	return nil
+}
+
+// Validate checks the source and the words, and gives the log its name.
+func (c *AccessLogConfig) Validate() error {
+	if err := validateSource(c.Path, c.Syslog, c.Start); err != nil {
+		return err
+	}
+	switch c.Escape {
+	case "", "default", "json", "none":
+	default:
+		return faultf("escape", "%q is no escaping; write default, json or none", c.Escape)
+	}
+	if c.Name == "" {
+		c.Name = logName(c.Path)
+	}
+	return nil
+}
+
+// Validate checks the source and the words, and gives the log its name.
+func (c *ErrorLogConfig) Validate() error {
+	if err := validateSource(c.Path, c.Syslog, c.Start); err != nil {
+		return err
+	}
+	if c.Name == "" {
+		c.Name = logName(c.Path)
+	}
+	return nil
+}
+
+func validateSource(path, syslog, start string) error {
+	switch {
+	case path == "" && syslog == "":
+		return faultf("", "a log needs path: FILE or syslog: udp://ADDRESS:PORT")
+	case path != "" && syslog != "":
+		return faultf("syslog", "a log has path or syslog, not both; make two logs of it")
+	}
+	if syslog != "" {
+		if err := validateSyslog(syslog); err != nil {
+			return err
+		}
+	}
+	if _, err := filepath.Match(filepath.Base(path), ""); err != nil {
+		return faultf("path", "%q is not a glob that can be read: a [ without its ]", path)
+	}
+	switch start {
+	case "", "end", "beginning":
+		return nil
+	}
+	return faultf("start", "%q is no place to start; write end or beginning", start)
+}
+
+func validateSyslog(target string) error {
+	if path, ok := strings.CutPrefix(target, "unix:"); ok {
+		if path == "" {
+			return faultf("syslog", "unix: needs the path of a socket, such as unix:/run/fremisn/access.sock")
+		}
+		return nil
+	}
+	address, ok := strings.CutPrefix(target, "udp://")
+	if !ok {
+		return faultf("syslog", "%q is neither udp://ADDRESS:PORT nor unix:/path", target)
+	}
+	if err := validateAddress(address); err != nil {
+		return faultf("syslog", "%s", err)
+	}
+	return nil
+}
+
+// logName is the base name without its suffix and without the glob that stands for a date.
+func logName(path string) string {
+	if path == "" {
+		return "syslog"
+	}
+	base := strings.ToValidUTF8(filepath.Base(path), "\uFFFD") // a label's value
+	if i := strings.IndexAny(base, "*?["); i >= 0 {
+		base = base[:i]
+	}
+	base = strings.TrimRight(strings.TrimSuffix(base, filepath.Ext(base)), "-_.")
+	if base == "" {
+		return "log"
+	}
+	return base
+}
+
+// Validate checks name and expression.
+func (c *RouteConfig) Validate() error {
+	if c.Name == "" {
+		return faultf("name", "a route needs a name")
+	}
+	if c.Match == "" {
+		return faultf("match", "a route needs an expression, such as ^/v1/face/")
+	}
+	if _, err := regexp.Compile(c.Match); err != nil {
+		return faultf("match", "%s", strings.TrimPrefix(err.Error(), "error parsing regexp: "))
+	}
+	return nil
+}
+
+// Validate checks that a node can be told from others.
+func (n *Node) Validate() error {
+	if n.Name == "" {
+		return faultf("name", "a node needs a name")
+	}
+	if strings.HasPrefix(n.Address, "unix:") {
+		return nil
+	}
+	if err := validateAddress(n.Address); err != nil {
+		return faultf("address", "%s", err)
+	}
+	return nil
+}
+
+func validateAddress(address string) error {
+	host, port, err := net.SplitHostPort(address)
+	switch {
+	case address == "":
+		return fmt.Errorf("the address is missing; write HOST:PORT")
+	case err != nil && !strings.Contains(address, ":"):
+		return fmt.Errorf("%q has no port; write %s:80, or the port it listens on", address, address)
+	case err != nil || host == "":
+		return fmt.Errorf("%q is not HOST:PORT", address)
+	}
+	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
+		return fmt.Errorf("%q has the port %q; a port is 1 to 65535", address, port)
+	}
+	return nil
+}
+
+// ValidateNodes checks that no two nodes have one name or one address.
+func ValidateNodes(nodes []Node) error {
+	names, addresses := map[string]bool{}, map[string]string{}
+	var faults []error
+	for i, n := range nodes {
+		if names[n.Name] {
+			faults = append(faults, faultf(fmt.Sprintf("nodes[%d].name", i), "two nodes have the name %q; give each its own", n.Name))
+		}
+		names[n.Name] = true
+		key := strings.ToLower(n.Address)
+		if first, taken := addresses[key]; taken {
+			faults = append(faults, faultf(fmt.Sprintf("nodes[%d].address", i), "%q is the address of node %q already", n.Address, first))
+		}
+		addresses[key] = n.Name
+	}
+	return errors.Join(faults...)
+}

@@ -1,0 +1,72 @@
+package source
+
+import (
+	"context"
+	"errors"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/fremisn/fremisn-exporter/collector/nginxconf"
+)
+
+// Servers and nodes that are given by name are known by the addresses that NGINX logs; those that had none at first are
+// looked up again, and those that had one are not.
+func TestServersByName(t *testing.T) {
+	plan := &Settings{
+		Conf: &nginxconf.Config{Upstreams: []nginxconf.Upstream{
+			{Name: "first", Servers: []nginxconf.Server{{Address: "master:4005"}, {Address: "late:4008"}, {Address: "unix:/run/node.sock"}}},
+			{Name: "second", Servers: []nginxconf.Server{{Address: "10.0.0.1:4005"}, {Address: "master:4005"}}},
+		}},
+		Nodes: []Node{{Name: "m", Address: "[fd00::1]:4005"}, {Name: "l", Address: "late:4008"}},
+	}
+	asked := map[string]int{}
+	hosts := map[string][]string{"master": {"fd00::1", "10.0.0.1"}}
+	look := func(_ context.Context, host string) ([]string, error) {
+		asked[host]++
+		if hosts[host] == nil {
+			return nil, errors.New("no such host")
+		}
+		return hosts[host], nil
+	}
+	// One name at a time: look is not made for several.
+	one := make(chan struct{}, 1)
+	serial := func(ctx context.Context, host string) ([]string, error) {
+		one <- struct{}{}
+		defer func() { <-one }()
+		return look(ctx, host)
+	}
+	if !plan.resolve(context.Background(), serial) || !plan.Unresolved() {
+		t.Errorf("resolved %v, want one of two names", plan.Resolved)
+	}
+	if plan.resolve(context.Background(), serial) {
+		t.Error("nothing has changed, and something was found")
+	}
+	hosts["late"] = []string{"10.0.0.2"}
+	if !plan.resolve(context.Background(), serial) || plan.Unresolved() {
+		t.Errorf("resolved %v, want both names", plan.Resolved)
+	}
+	if diff := cmp.Diff(map[string]int{"master": 1, "late": 3}, asked); diff != "" {
+		t.Error(diff)
+	}
+
+	topo := NewTopology(plan.Conf.Upstreams, plan.Nodes, plan.Resolved)
+	for server, want := range map[string][2]string{
+		"[fd00::1]:4005": {"first", "m"},
+		"10.0.0.1:4005":  {"second", ""}, // written so in the second group
+		"10.0.0.2:4008":  {"first", "l"},
+		"master:4005":    {"first", "m"},
+		"10.0.0.2:4005":  {"", ""},
+	} {
+		if got := [2]string{topo.Upstream(server), topo.Node(server)}; got != want {
+			t.Errorf("%s is of group and node %q, want %q", server, got, want)
+		}
+	}
+}
+
+func TestResolveOfThisHost(t *testing.T) {
+	plan := &Settings{Nodes: []Node{{Name: "here", Address: "localhost:4005"}}}
+	if !plan.Resolve(context.Background()) || NewTopology(nil, plan.Nodes, plan.Resolved).Node("127.0.0.1:4005") != "here" {
+		t.Errorf("resolved %v", plan.Resolved)
+	}
+}

@@ -1,0 +1,366 @@
+// Package source says what to observe: the config file where it speaks, nginx.conf where it is silent. A LogSource goes
+// from either of them all the way to the pipeline that follows the log; a Topology says which group and which node a
+// server's address belongs to, names of servers included.
+package source
+
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"sort"
+	"strings"
+
+	"github.com/fremisn/fremisn-exporter/collector/internal/logformat"
+	"github.com/fremisn/fremisn-exporter/collector/nginxconf"
+)
+
+// Settings are what to observe. They do not change once they are made, except by Resolve.
+type Settings struct {
+	Status         []StatusPage
+	AccessLogs     []LogSource
+	ErrorLogs      []LogSource
+	Routes         []Route
+	LatencyBuckets []float64 // upper bounds, seconds
+	MaxSeries      int       // for each log
+	Nodes          []Node
+	Conf           *nginxconf.Config // nil without an nginx.conf
+	Ignored        []Ignored
+	Resolved       map[string][]string // servers and nodes given by name → their addresses, by Resolve
+}
+
+// An Ignored is what nginx.conf has and cannot be observed as it stands.
+type Ignored struct {
+	nginxconf.Pos
+	Directive string // stub_status, access_log or error_log
+	Text      string // what it is, and why it is left out
+	Remedy    string // what would have it observed, "" where nothing would
+}
+
+func (i Ignored) String() string {
+	text := i.Pos.String() + ": " + i.Text
+	if i.Remedy != "" {
+		text += "; " + i.Remedy
+	}
+	return text
+}
+
+// A StatusPage is a stub_status page to ask.
+type StatusPage struct {
+	StatusConfig
+	From string // where it is said: "nginx.conf:12", "probes.yml"
+}
+
+// A Kind is a kind of log.
+type Kind uint8
+
+const (
+	Access Kind = iota
+	Error
+)
+
+// A LogSource is a log to follow. It is immutable.
+type LogSource struct {
+	Kind      Kind
+	Name      string   // the label log
+	Path      string   // a file or a glob; "" with Syslog
+	Syslog    string   // where NGINX sends it: udp://ADDRESS:PORT or unix:/path
+	Formats   []Format // of an access log: a line is read in the first that it fits
+	FromStart bool     // read from the beginning where there is no saved position
+	From      string   // where it is said that it is followed
+}
+
+// Where is the path or the address that the log is read from.
+func (l LogSource) Where() string { return l.Path + l.Syslog }
+
+// Same reports whether another LogSource is the same log, perhaps counted in another way.
+func (l LogSource) Same(other LogSource) bool {
+	return l.Kind == other.Kind && l.Name == other.Name && l.Path == other.Path && l.Syslog == other.Syslog
+}
+
+// A Format is a log_format.
+type Format struct {
+	Name   string // "" for a literal one
+	Text   string
+	Escape string // default, json or none
+}
+
+// A Route names the requests whose path matches.
+type Route struct {
+	Name  string
+	Match *regexp.Regexp
+}
+
+// CombinedFormat is the log_format that NGINX has where none is named.
+const CombinedFormat = `$remote_addr - $remote_user [$time_local] "$request" $status $body_bytes_sent "$http_referer" "$http_user_agent"`
+
+// New lays the config over what nginx.conf says; conf is nil without an nginx.conf. file is the config file's name: its
+// folder is where relative paths begin. The errors are of type *strictyaml.FieldError, from the top of the file.
+func New(file string, c Config, nodes []Node, conf *nginxconf.Config) (*Settings, error) {
+	s := &Settings{LatencyBuckets: c.LatencyBuckets, MaxSeries: c.MaxSeries, Nodes: nodes, Conf: conf}
+	if s.MaxSeries == 0 {
+		s.MaxSeries = defaultMaxSeries
+	}
+	if s.LatencyBuckets == nil {
+		s.LatencyBuckets = DefaultLatencyBuckets()
+	}
+	for _, r := range c.Routes { // Validate has checked that they compile
+		s.Routes = append(s.Routes, Route{Name: r.Name, Match: regexp.MustCompile(r.Match)})
+	}
+	for _, page := range c.Status {
+		s.Status = append(s.Status, StatusPage{page, file})
+	}
+	if err := s.addConfigured(file, c); err != nil {
+		return nil, err
+	}
+	if conf != nil {
+		s.fill(c)
+	}
+	return s, nil
+}
+
+// addConfigured adds the logs of the config file.
+func (s *Settings) addConfigured(file string, c Config) error {
+	var faults []error
+	for i, log := range c.AccessLogs {
+		l, err := accessLog(file, log, s.Conf)
+		if err != nil {
+			faults = append(faults, faultf(fmt.Sprintf("nginx.access_logs[%d].format", i), "%s", err))
+		}
+		s.AccessLogs = append(s.AccessLogs, l)
+	}
+	for _, log := range c.ErrorLogs {
+		s.ErrorLogs = append(s.ErrorLogs, LogSource{
+			Kind: Error, Name: log.Name, Path: fromFolder(file, log.Path), Syslog: log.Syslog,
+			FromStart: log.Start == "beginning", From: file,
+		})
+	}
+	return errors.Join(faults...)
+}
+
+// Logs are all logs to follow.
+func (s *Settings) Logs() []LogSource { return append(slices.Clone(s.AccessLogs), s.ErrorLogs...) }
+
+// fill takes from nginx.conf what the config file does not say.
+func (s *Settings) fill(c Config) {
+	names := map[string]bool{}
+	for _, log := range s.Logs() {
+		names[log.Name] = true
+	}
+	if c.Status == nil {
+		s.fillStatus()
+	}
+	if c.AccessLogs == nil {
+		s.fillAccessLogs(names)
+	}
+	if c.ErrorLogs == nil {
+		s.fillErrorLogs(names)
+	}
+}
+
+// fillStatus takes the first page that lets this host in: all pages of one NGINX say the same.
+func (s *Settings) fillStatus() {
+	for _, page := range s.Conf.StatusPages {
+		switch {
+		case len(s.Status) > 0:
+		case page.Denied == "":
+			config := StatusConfig{URL: page.URL, Host: page.Host, Timeout: defaultStatusTimeout}
+			s.Status = append(s.Status, StatusPage{config, page.Pos.String()})
+		default:
+			text, remedy, _ := strings.Cut(page.Denied, "; ")
+			if remedy == "" {
+				remedy = "name a URL in nginx.status"
+			}
+			s.ignore(page.Pos, "stub_status", remedy, "the page %s %s", page.URL, text)
+		}
+	}
+}
+
+func (s *Settings) fillAccessLogs(names map[string]bool) {
+	formats := map[string]string{} // path → format
+	for _, log := range s.Conf.AccessLogs {
+		format, known := s.Conf.LogFormats[log.Format]
+		ignore := func(remedy, text string, args ...any) { s.ignore(log.Pos, "access_log", remedy, text, args...) }
+		switch {
+		case log.Path == "":
+			ignore(syslogRemedy("access_logs", log.Syslog, ", format: "+log.Format), "what is sent to syslog (%s) is not taken from whoever receives it", log.Syslog)
+		case log.Path == "/dev/null":
+			ignore("", "it goes to /dev/null")
+		case strings.Contains(log.Path, "$"):
+			ignore(fmt.Sprintf("name the files in nginx.access_logs, such as {path: %q, format: %s}", globOf(log.Path), log.Format),
+				"%s has variables in its path", log.Path)
+		case log.Gzip:
+			ignore("write it without gzip, and let logrotate compress it", "%s is written compressed and cannot be followed", log.Path)
+		case !known:
+			ignore("", "%s has the unknown format %q", log.Path, log.Format)
+		case formats[log.Path] == log.Format:
+			// Several servers write it, which is one log.
+		case formats[log.Path] != "":
+			ignore("give each format a file of its own", "%s is written in log_format %s, too: those lines are counted as malformed", log.Path, log.Format)
+		default:
+			formats[log.Path] = log.Format
+			s.AccessLogs = append(s.AccessLogs, LogSource{
+				Name: freeName(names, log.Path), Path: log.Path,
+				Formats: []Format{{Name: log.Format, Text: format.Format, Escape: format.Escape}}, From: log.Pos.String(),
+			})
+		}
+	}
+}
+
+// QuietErrorLogs are the followed error logs that NGINX writes nothing to but what is critical.
+func (s *Settings) QuietErrorLogs() []nginxconf.ErrorLog {
+	var quiet []nginxconf.ErrorLog
+	if s.Conf == nil {
+		return nil
+	}
+	for _, log := range s.Conf.ErrorLogs {
+		isFollowed := slices.ContainsFunc(s.ErrorLogs, func(f LogSource) bool { return f.Path == log.Path })
+		if isFollowed && slices.Contains([]string{"crit", "alert", "emerg"}, log.Level) {
+			quiet = append(quiet, log)
+		}
+	}
+	return quiet
+}
+
+func (s *Settings) fillErrorLogs(names map[string]bool) {
+	paths := map[string]bool{}
+	for _, log := range s.Conf.ErrorLogs {
+		ignore := func(remedy, text string, args ...any) { s.ignore(log.Pos, "error_log", remedy, text, args...) }
+		switch {
+		case log.Path == "":
+			ignore(syslogRemedy("error_logs", log.Syslog, ""), "what is sent to syslog (%s) is not taken from whoever receives it", log.Syslog)
+		case log.Path == "stderr" || strings.HasPrefix(log.Path, "memory:") || log.Path == "/dev/null":
+			ignore("write it to a file", "%s is no file that can be followed", log.Path)
+		case paths[log.Path]:
+		default:
+			paths[log.Path] = true
+			s.ErrorLogs = append(s.ErrorLogs, LogSource{
+				Kind: Error, Name: freeName(names, log.Path), Path: log.Path, From: log.Pos.String(),
+			})
+		}
+	}
+}
+
+func (s *Settings) ignore(at nginxconf.Pos, directive, remedy, text string, args ...any) {
+	s.Ignored = append(s.Ignored, Ignored{Pos: at, Directive: directive, Text: fmt.Sprintf(text, args...), Remedy: remedy})
+}
+
+// syslogRemedy is what to write to have the exporter receive what NGINX sends. It is not done unasked: to listen there
+// would take the lines from the log host that has them now.
+func syslogRemedy(section, parameters, format string) string {
+	server := "127.0.0.1:514"
+	for _, parameter := range strings.Split(parameters, ",") {
+		if value, ok := strings.CutPrefix(parameter, "server="); ok {
+			server = value
+		}
+	}
+	target := "udp://" + withSyslogPort(server)
+	if strings.HasPrefix(server, "unix:") {
+		target = server
+	}
+	return fmt.Sprintf("to receive it, name it in nginx.%s: {syslog: %q%s}", section, target, format)
+}
+
+// withSyslogPort adds the port that NGINX sends to where none is given.
+func withSyslogPort(server string) string {
+	if i := strings.LastIndexByte(server, ':'); i < 0 || strings.HasSuffix(server, "]") {
+		return server + ":514"
+	}
+	return server
+}
+
+// globOf returns a glob of the files that a path with variables names.
+func globOf(path string) string {
+	return regexp.MustCompile(`\$(?:\w+|\{\w+\})`).ReplaceAllString(path, "*")
+}
+
+// freeName returns the log's base name, with its folder before it or a number after it where the name is taken.
+func freeName(taken map[string]bool, path string) string {
+	name := logName(path)
+	if taken[name] {
+		name = strings.ToValidUTF8(filepath.Base(filepath.Dir(path)), "\uFFFD") + "-" + name
+	}
+	base := name
+	for i := 2; taken[name]; i++ {
+		name = fmt.Sprintf("%s-%d", base, i)
+	}
+	taken[name] = true
+	return name
+}
+
+func accessLog(file string, c AccessLogConfig, conf *nginxconf.Config) (LogSource, error) {
+	log := LogSource{
+		Name: c.Name, Path: fromFolder(file, c.Path), Syslog: c.Syslog, FromStart: c.Start == "beginning", From: file,
+	}
+	format, err := formatOf(c, log.Path, conf)
+	log.Formats = []Format{format}
+	return log, err
+}
+
+// formatOf is the format of a log of the config file: a literal, or one that nginx.conf names.
+func formatOf(c AccessLogConfig, path string, conf *nginxconf.Config) (Format, error) {
+	if strings.Contains(c.Format, "$") {
+		format := Format{Text: c.Format, Escape: c.Escape}
+		if format.Escape == "" {
+			format.Escape = "default"
+		}
+		_, err := logformat.Compile(format.Text, format.Escape, logformat.Options{Paths: true})
+		return format, err
+	}
+	format, err := namedFormat(c.Format, path, conf)
+	if err == nil && c.Escape != "" && c.Escape != format.Escape {
+		return format, fmt.Errorf("the log_format %q has escape=%s, not %s; remove escape, which belongs to a literal format", format.Name, format.Escape, c.Escape)
+	}
+	return format, err
+}
+
+// namedFormat finds a log_format by its name; "" is the one that nginx.conf writes the log in.
+func namedFormat(name, path string, conf *nginxconf.Config) (Format, error) {
+	f := Format{Name: name}
+	if name == "" {
+		f.Name = formatInUse(conf, path)
+	}
+	if conf == nil {
+		if f.Name != "combined" {
+			return f, fmt.Errorf("%q is the name of a log_format, and there is no nginx.config to find it in; give nginx.config, or the log_format itself", name)
+		}
+		f.Text, f.Escape = CombinedFormat, "default"
+		return f, nil
+	}
+	format, known := conf.LogFormats[f.Name]
+	if !known {
+		return f, fmt.Errorf("%s has no log_format %q; it has %s", conf.Path, f.Name, strings.Join(formatNames(conf), ", "))
+	}
+	f.Text, f.Escape = format.Format, format.Escape
+	return f, nil
+}
+
+// formatInUse is the format that nginx.conf writes the log in, or NGINX's default.
+func formatInUse(conf *nginxconf.Config, path string) string {
+	if conf != nil {
+		for _, log := range conf.AccessLogs {
+			if log.Path == path {
+				return log.Format
+			}
+		}
+	}
+	return "combined"
+}
+
+func formatNames(conf *nginxconf.Config) []string {
+	var names []string
+	for name := range conf.LogFormats {
+		names = append(names, name)
+	}
+	sort.Strings(names)
+	return names
+}
+
+// fromFolder makes a relative path begin at the config file's folder.
+func fromFolder(file, path string) string {
+	if path == "" || filepath.IsAbs(path) {
+		return path
+	}
+	return filepath.Join(filepath.Dir(file), path)
+}

@@ -1,0 +1,127 @@
+package source
+
+import (
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/fremisn/fremisn-exporter/collector/nginxconf"
+)
+
+func TestSettingsFromNginxConf(t *testing.T) {
+	at := func(line int) nginxconf.Pos { return nginxconf.Pos{File: "nginx.conf", Line: line} }
+	conf := &nginxconf.Config{
+		Path:       "nginx.conf",
+		LogFormats: map[string]nginxconf.LogFormat{"main": {Format: "$status", Escape: "json"}, "combined": {Format: CombinedFormat}},
+		StatusPages: []nginxconf.StatusPage{
+			{Pos: at(1), URL: "http://127.0.0.1:81/s", Denied: "does not let this host in; add allow 127.0.0.1;"}, {Pos: at(2), URL: "http://127.0.0.1:8080/s", Host: "status.example"}, {Pos: at(3), URL: "http://127.0.0.1:8080/t"},
+		},
+		AccessLogs: []nginxconf.AccessLog{
+			{Pos: at(4), Path: "/var/log/nginx/access.log", Format: "main"},
+			{Pos: at(5), Path: "/var/log/nginx/access.log", Format: "main"},
+			{Pos: at(6), Path: "/srv/site/access.log", Format: "combined"},
+			{Pos: at(6), Path: "/srv/site/access.log", Format: "main"},
+			{Pos: at(7), Path: "/var/log/$host.log", Format: "main"},
+			{Pos: at(8), Syslog: "server=127.0.0.1,tag=x", Format: "main"},
+			{Pos: at(8), Path: "/var/log/x.gz", Gzip: true, Format: "main"},
+			{Pos: at(8), Path: "/dev/null", Format: "main"},
+		},
+		ErrorLogs: []nginxconf.ErrorLog{{Pos: at(9), Path: "/var/log/nginx/error.log"}, {Pos: at(10), Path: "stderr"}, {Pos: at(11), Path: "/dev/null"}, {Pos: at(12), Syslog: "server=unix:/dev/log"}},
+	}
+	p, err := New("probes.yml", Config{}, nil, conf)
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantAccess := []LogSource{
+		{Name: "access", Path: "/var/log/nginx/access.log", Formats: []Format{{Name: "main", Text: "$status", Escape: "json"}}, From: "nginx.conf:4"},
+		{Name: "site-access", Path: "/srv/site/access.log", Formats: []Format{{Name: "combined", Text: CombinedFormat}}, From: "nginx.conf:6"},
+	}
+	if diff := cmp.Diff(wantAccess, p.AccessLogs); diff != "" {
+		t.Error(diff)
+	}
+	if diff := cmp.Diff([]LogSource{{Kind: Error, Name: "error", Path: "/var/log/nginx/error.log", From: "nginx.conf:9"}}, p.ErrorLogs); diff != "" {
+		t.Error(diff)
+	}
+	if len(p.Status) != 1 || p.Status[0].URL != "http://127.0.0.1:8080/s" || p.Status[0].Host != "status.example" {
+		t.Errorf("status pages %+v, want the first that lets us in", p.Status)
+	}
+	var ignored []string
+	for _, i := range p.Ignored {
+		ignored = append(ignored, i.Directive+" "+i.String())
+	}
+	wantIgnored := []string{
+		"stub_status nginx.conf:1: the page http://127.0.0.1:81/s does not let this host in; add allow 127.0.0.1;",
+		"access_log nginx.conf:6: /srv/site/access.log is written in log_format main, too: those lines are counted as malformed; give each format a file of its own",
+		`access_log nginx.conf:7: /var/log/$host.log has variables in its path; name the files in nginx.access_logs, such as {path: "/var/log/*.log", format: main}`,
+		`access_log nginx.conf:8: what is sent to syslog (server=127.0.0.1,tag=x) is not taken from whoever receives it; to receive it, name it in nginx.access_logs: {syslog: "udp://127.0.0.1:514", format: main}`,
+		"access_log nginx.conf:8: /var/log/x.gz is written compressed and cannot be followed; write it without gzip, and let logrotate compress it",
+		"access_log nginx.conf:8: it goes to /dev/null",
+		"error_log nginx.conf:10: stderr is no file that can be followed; write it to a file",
+		"error_log nginx.conf:11: /dev/null is no file that can be followed; write it to a file",
+		`error_log nginx.conf:12: what is sent to syslog (server=unix:/dev/log) is not taken from whoever receives it; to receive it, name it in nginx.error_logs: {syslog: "unix:/dev/log"}`,
+	}
+	if diff := cmp.Diff(wantIgnored, ignored); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestSettingsConfigWins(t *testing.T) {
+	conf := &nginxconf.Config{
+		Path:       "nginx.conf",
+		LogFormats: map[string]nginxconf.LogFormat{"main": {Format: "$status $request"}},
+		AccessLogs: []nginxconf.AccessLog{{Path: "/a/access.log", Format: "main"}},
+		ErrorLogs:  []nginxconf.ErrorLog{{Path: "/a/error.log"}},
+	}
+	p, err := New("/etc/fremisn/probes.yml", Config{
+		Status:     []StatusConfig{},
+		AccessLogs: []AccessLogConfig{{Path: "/a/access.log", Name: "mine"}, {Path: "logs/b.log", Name: "b", Format: "$status", Start: "beginning"}},
+		ErrorLogs:  []ErrorLogConfig{},
+	}, nil, conf)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []LogSource{
+		{Name: "mine", Path: "/a/access.log", Formats: []Format{{Name: "main", Text: "$status $request"}}, From: "/etc/fremisn/probes.yml"},
+		{Name: "b", Path: "/etc/fremisn/logs/b.log", Formats: []Format{{Text: "$status", Escape: "default"}}, FromStart: true, From: "/etc/fremisn/probes.yml"},
+	}
+	if diff := cmp.Diff(want, p.AccessLogs); diff != "" {
+		t.Error(diff)
+	}
+	if len(p.ErrorLogs)+len(p.Status) != 0 {
+		t.Error("an empty list in the config does not replace what nginx.conf has")
+	}
+}
+
+func TestLogName(t *testing.T) {
+	for path, want := range map[string]string{
+		"/var/log/nginx/access.log":        "access",
+		"/var/log/nginx/access-*.log":      "access",
+		"/var/log/nginx/site.access.log":   "site.access",
+		"/var/log/nginx/access_[0-9]*.log": "access",
+		"/var/log/nginx/access":            "access",
+		"/var/log/nginx/*.log":             "log",
+		"":                                 "syslog",
+	} {
+		if got := logName(path); got != want {
+			t.Errorf("logName(%q) = %q, want %q", path, got, want)
+		}
+	}
+}
+
+// TestQuietErrorLogs: a log at level crit is followed, and that it tells little is said.
+func TestQuietErrorLogs(t *testing.T) {
+	conf := &nginxconf.Config{ErrorLogs: []nginxconf.ErrorLog{
+		{Path: "/a/error.log", Level: "error"}, {Path: "/a/crit.log", Level: "crit"}, {Path: "/dev/null", Level: "crit"}, {Path: "/a/emerg.log", Level: "emerg"},
+	}}
+	p, err := New("probes.yml", Config{}, nil, conf)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var quiet []string
+	for _, log := range p.QuietErrorLogs() {
+		quiet = append(quiet, log.Path)
+	}
+	if diff := cmp.Diff([]string{"/a/crit.log", "/a/emerg.log"}, quiet); diff != "" || len(p.ErrorLogs) != 3 || len(p.Ignored) != 1 {
+		t.Errorf("%d followed, %d ignored; quiet (want -, got +)\n%s", len(p.ErrorLogs), len(p.Ignored), diff)
+	}
+}

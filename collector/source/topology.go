@@ -1,0 +1,111 @@
+package source
+
+import (
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/fremisn/fremisn-exporter/collector/nginxconf"
+)
+
+// A Node is a name that operators give to an upstream server.
+type Node struct {
+	Name    string `yaml:"name"`
+	Address string `yaml:"address"` // host:port, or unix:/path
+}
+
+// A Topology says what nginx.conf and the nodes section know of a server's address. It is immutable, so every
+// log's goroutine and every scrape may read it; a reload makes a new one. The zero Topology knows nothing.
+type Topology struct {
+	groupOf map[string]string // server address → first upstream that holds it
+	groups  map[string]bool   // names of upstreams
+	nodeOf  map[string]string // server address → node name
+}
+
+// Topology returns what nginx.conf and the nodes say, names of servers resolved as far as they are.
+func (s *Settings) Topology() *Topology {
+	return NewTopology(s.upstreams(), s.Nodes, s.Resolved)
+}
+
+func (s *Settings) upstreams() []nginxconf.Upstream {
+	if s.Conf == nil {
+		return nil
+	}
+	return s.Conf.Upstreams
+}
+
+// NewTopology puts together what the groups and the nodes say; resolved are the addresses of those given by name.
+func NewTopology(upstreams []nginxconf.Upstream, nodes []Node, resolved map[string][]string) *Topology {
+	t := &Topology{groupOf: map[string]string{}, groups: map[string]bool{}, nodeOf: map[string]string{}}
+	for _, u := range upstreams {
+		t.groups[u.Name] = true
+		for _, s := range u.Servers {
+			setFirst(t.groupOf, s.Address, u.Name)
+		}
+	}
+	for _, n := range nodes {
+		t.nodeOf[n.Address] = n.Name
+	}
+	// What is written as an address goes before what a name leads to.
+	for _, u := range upstreams {
+		for _, s := range u.Servers {
+			for _, address := range resolved[s.Address] {
+				setFirst(t.groupOf, address, u.Name)
+			}
+		}
+	}
+	for _, n := range nodes {
+		for _, address := range resolved[n.Address] {
+			setFirst(t.nodeOf, address, n.Name)
+		}
+	}
+	for server, addresses := range resolved { // a node may be given by its address where nginx.conf has a name
+		for _, address := range addresses {
+			if name, known := t.nodeOf[address]; known {
+				setFirst(t.nodeOf, server, name)
+			}
+		}
+	}
+	return t
+}
+
+func setFirst(m map[string]string, key, value string) {
+	if _, taken := m[key]; !taken {
+		m[key] = value
+	}
+}
+
+// Upstream returns the group that holds the server, "" where none does.
+func (t *Topology) Upstream(server string) string { return t.groupOf[withPort(server)] }
+
+// Node returns the server's name, "" where it has none.
+func (t *Topology) Node(server string) string { return t.nodeOf[withPort(server)] }
+
+// IsGroup reports whether nginx.conf has an upstream of this name.
+func (t *Topology) IsGroup(name string) bool { return t.groups[name] }
+
+// withPort gives a server the port that NGINX takes where none is written.
+func withPort(server string) string {
+	if server == "" || strings.HasPrefix(server, "unix:") {
+		return server
+	}
+	if i := strings.LastIndexByte(server, ':'); i < 0 || strings.HasSuffix(server, "]") {
+		return server + ":80"
+	}
+	return server
+}
+
+// Groups are the names of the upstreams, sorted.
+func (t *Topology) Groups() []string { return slices.Sorted(maps.Keys(t.groups)) }
+
+// Servers are the addresses of all servers and nodes that NGINX may log, sorted. A name that has not been found is none.
+func (t *Topology) Servers() []string {
+	servers := maps.Clone(t.groupOf)
+	maps.Copy(servers, t.nodeOf)
+	for address := range servers {
+		if isName(address) {
+			delete(servers, address)
+		}
+	}
+	return slices.Sorted(maps.Keys(servers))
+}
