@@ -21,7 +21,7 @@ func logFormat(d *directive, known map[string]LogFormat) error {
 		}
 	}
 	f.Format = strings.Join(parts, "")
-	if _, twice := known[f.Name]; twice && f.Name != "combined" {
+	if _, twice := known[f.Name]; twice {
 		return errorAt(d, "duplicate \"log_format\" name %q", f.Name)
 	}
 	known[f.Name] = f
