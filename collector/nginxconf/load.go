@@ -55,7 +55,7 @@ func (p *parser) parseMain(path string) ([]*directive, error) {
 // interpret makes a Config of what has been parsed.
 func (p *parser) interpret(directives []*directive, b Build, absolute, path string) (*Config, error) {
 	r := &reading{build: b, config: &Config{
-		Path: path, Files: p.files, Workers: "1", WorkerConnections: 512,
+		Path: path, Build: b, Files: p.files, Workers: "1", WorkerConnections: 512,
 		LogFormats:     map[string]LogFormat{"combined": {Name: "combined", Format: combinedFormat, Escape: "default"}},
 		LimitReqStatus: defaultLimitStatus, LimitConnStatus: defaultLimitStatus,
 	}, paths: pathsFor(p.main)}

@@ -47,6 +47,8 @@ type Config struct {
 	Path  string   // the file that Load was given
 	Files []string // every file read, in the order of reading, Path first
 
+	Build Build // for which it was read
+
 	LogFormats  map[string]LogFormat // by name; "combined" is always there
 	AccessLogs  []AccessLog          // in order of appearance, one for each (path or syslog target, format)
 	LogSets     []LogSet             // in order of appearance

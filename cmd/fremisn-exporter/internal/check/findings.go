@@ -20,7 +20,7 @@ func nginxFindings(conf *nginxconf.Config) []finding {
 	var found []finding
 	for _, apply := range []rule{
 		maxConnsWithoutZone, fewServersFailTogether, burstAboveSlots, limitStatusOfOutage, errorLogAboveWarn,
-		postsNotRetried, accessLogInPart, accessLogOff, keepaliveUnused, logIsStdout,
+		errorLogTwice, postsNotRetried, accessLogInPart, accessLogOff, keepaliveUnused, logIsStdout, passedOver,
 	} {
 		found = append(found, apply(conf)...)
 	}
@@ -34,10 +34,10 @@ func fact(subject string, at nginxconf.Pos, source, remedy, format string, args 
 func maxConnsWithoutZone(conf *nginxconf.Config) []finding {
 	var found []finding
 	for _, u := range conf.Upstreams {
-		if i := slices.IndexFunc(u.Servers, func(s nginxconf.Server) bool { return s.MaxConns > 0 }); i >= 0 && u.Zone == "" {
+		if i := slices.IndexFunc(u.Servers, func(s nginxconf.Server) bool { return s.MaxConns > 0 }); i >= 0 && u.Zone == "" && conf.Workers != "1" {
 			found = append(found, fact("max_conns", u.Servers[i].Pos, nginxDocs+"ngx_http_upstream_module.html#max_conns",
-				fmt.Sprintf("zone %s 64k; in the group makes them count together", u.Name),
-				"%s has no zone: each worker counts max_conns for itself (worker_processes %s)", u.Name, conf.Workers))
+				fmt.Sprintf("zone %s 64k; in the group makes the workers count together", u.Name),
+				"%s has no zone: each worker counts max_conns on its own (worker_processes %s)", u.Name, conf.Workers))
 		}
 	}
 	return found
@@ -56,15 +56,35 @@ func fewServersFailTogether(conf *nginxconf.Config) []finding {
 			}
 		}
 		allDefault := !slices.ContainsFunc(live, func(s nginxconf.Server) bool { return s.MaxFails != 1 })
-		// A group's only server is never disabled.
-		if len(live) < 2 || len(live) > fewServers || !allDefault {
+		// A group's only server is never disabled, and a request that is not tried again disables no other.
+		if len(live) < 2 || len(live) > fewServers || !allDefault || !retriesIn(conf, u.Name) {
 			continue
 		}
 		found = append(found, fact("max_fails", u.Pos, nginxDocs+"ngx_http_upstream_module.html#max_fails",
-			"raise max_fails, or bound tries by proxy_next_upstream_tries",
-			"a request that fails on all %[3]d servers of %[1]s disables them for %[2]s (max_fails=1)", u.Name, live[0].FailTimeout, len(live)))
+			"write max_fails=3 on each server, or proxy_next_upstream_tries 2; where requests go to it",
+			"one request that fails on all %[3]d servers of %[1]s takes them out for %[2]s (max_fails=1)", u.Name, live[0].FailTimeout, len(live)))
 	}
 	return found
+}
+
+// retriesIn reports whether a request that fails on a server of the group is tried on another.
+func retriesIn(conf *nginxconf.Config, group string) bool {
+	return slices.ContainsFunc(conf.Proxies, func(p nginxconf.Proxy) bool {
+		return p.Upstream == group && !p.RetriesOn("off") && p.NextTries != 1
+	})
+}
+
+// liveServers is how many servers of a group may get a request.
+func liveServers(conf *nginxconf.Config, group string) int {
+	n := 0
+	for _, u := range conf.Upstreams {
+		for _, s := range u.Servers {
+			if u.Name == group && !s.Down {
+				n++
+			}
+		}
+	}
+	return n
 }
 
 func burstAboveSlots(conf *nginxconf.Config) []finding {
@@ -77,10 +97,10 @@ func burstAboveSlots(conf *nginxconf.Config) []finding {
 			if l.Delay == -1 {
 				atOnce = l.Burst
 			}
-			if slots > 0 && min(atOnce, l.Burst) > slots {
+			if slots > 0 && !l.DryRun && min(atOnce, l.Burst) > slots {
 				found = append(found, fact("limit burst", l.Pos, nginxDocs+"ngx_http_limit_req_module.html#limit_req",
-					fmt.Sprintf("burst=%d, or delay=%d in place of nodelay, is what fits at once", slots, slots),
-					"a burst of %d reaches %s at once, whose max_conns add up to %d: the rest gets 502", l.Burst, p.Upstream, slots))
+					fmt.Sprintf("write burst=%d, or delay=%d in place of nodelay: that many fit at once", slots, slots),
+					"a burst of %d reaches %s at once, whose max_conns add up to %d: the rest get 502", l.Burst, p.Upstream, slots))
 			}
 		}
 	}
@@ -109,16 +129,16 @@ func slotsOf(conf *nginxconf.Config, group string) int {
 }
 
 func limitStatusOfOutage(conf *nginxconf.Config) []finding {
-	const remedy = " 429; tells clients to slow down"
+	const remedy = " 429; in http tells clients to slow down"
 	var found []finding
 	for _, l := range conf.LimitReqs {
-		if l.Status == 503 {
+		if l.Status == 503 && !l.DryRun {
 			found = append(found, fact("status 503", l.Pos, nginxDocs+"ngx_http_limit_req_module.html#limit_req_status", "limit_req_status"+remedy,
 				"zone %s rejects with 503: clients cannot tell it from an outage", l.Zone))
 		}
 	}
 	for _, l := range conf.LimitConns {
-		if l.Status == 503 {
+		if l.Status == 503 && !l.DryRun {
 			found = append(found, fact("status 503", l.Pos, nginxDocs+"ngx_http_limit_conn_module.html#limit_conn_status", "limit_conn_status"+remedy,
 				"zone %s rejects with 503: clients cannot tell it from an outage", l.Zone))
 		}
@@ -129,22 +149,59 @@ func limitStatusOfOutage(conf *nginxconf.Config) []finding {
 func errorLogAboveWarn(conf *nginxconf.Config) []finding {
 	var found []finding
 	for _, log := range conf.ErrorLogs {
-		if slices.Contains([]string{"error", "crit", "alert", "emerg"}, log.Level) && len(conf.Upstreams) > 0 {
-			found = append(found, fact("error_log", log.Pos, "https://nginx.org/en/docs/ngx_core_module.html#error_log",
-				strings.TrimSpace("error_log "+log.Path)+" warn;",
-				"level %s does not tell when a server is disabled, which is a warning", log.Level))
+		if slices.Contains([]string{"error", "crit", "alert", "emerg"}, log.Level) && followsRequests(conf, log) {
+			found = append(found, fact("error_log", log.Pos, errorLogDocs, "error_log "+targetOf(log)+" warn;",
+				"level %s does not say when NGINX takes a server out, which is a warning", log.Level))
 		}
+	}
+	return found
+}
+
+const errorLogDocs = "https://nginx.org/en/docs/ngx_core_module.html#error_log"
+
+// targetOf is an error log as a directive names it.
+func targetOf(log nginxconf.ErrorLog) string {
+	if log.Path == "" {
+		return "syslog:" + log.Syslog
+	}
+	return log.Path
+}
+
+// followsRequests reports whether what happens to requests that are passed to a group is written to the log.
+func followsRequests(conf *nginxconf.Config, log nginxconf.ErrorLog) bool {
+	return slices.ContainsFunc(conf.Proxies, func(p nginxconf.Proxy) bool {
+		return slices.ContainsFunc(p.ErrorLogs, func(l nginxconf.ErrorLog) bool { return l.Pos == log.Pos })
+	})
+}
+
+func errorLogTwice(conf *nginxconf.Config) []finding {
+	var found []finding
+	for _, log := range conf.ErrorLogs {
+		if log.Twice.Line > 0 {
+			found = append(found, fact("error_log", log.Twice, errorLogDocs, "remove one of the two, the one with the higher level",
+				"%s is named in line %d, too: NGINX writes entries twice, and they count twice", log.Path, log.Line))
+		}
+	}
+	return found
+}
+
+// passedOver is what nginx.conf has that only another build knows.
+func passedOver(conf *nginxconf.Config) []finding {
+	var found []finding
+	for _, note := range conf.Notes {
+		found = append(found, fact("nginx.conf", note.Pos, "", "nothing to do if your NGINX knows it", "%s", note.Text))
 	}
 	return found
 }
 
 func postsNotRetried(conf *nginxconf.Config) []finding {
 	return once(conf, func(p nginxconf.Proxy) (finding, bool) {
-		if slices.Contains(p.NextUpstream, "non_idempotent") || slices.Contains(p.NextUpstream, "off") {
+		if p.RetriesOn("non_idempotent") || p.RetriesOn("off") || p.NextTries == 1 || liveServers(conf, p.Upstream) < 2 {
 			return finding{}, false
 		}
+		module, _, _ := strings.Cut(p.Directive, "_")
 		return fact("retries", p.Pos, nginxDocs+"ngx_http_proxy_module.html#proxy_next_upstream",
-			"good to know: with non_idempotent it is, and may be done twice",
+			fmt.Sprintf("nothing to do unless a POST may be done twice: then %s_next_upstream error timeout non_idempotent;", module),
 			"a POST that a server of %s fails after it was sent is not tried on another", p.Upstream), true
 	})
 }
@@ -171,7 +228,7 @@ func accessLogInPart(conf *nginxconf.Config) []finding {
 	for _, log := range conf.AccessLogs {
 		if log.Buffered {
 			found = append(found, fact("access_log", log.Pos, nginxDocs+"ngx_http_log_module.html#access_log",
-				"flush=1s bounds the wait; without buffer= and gzip there is none",
+				"write flush=1s to bound the wait, or leave buffer= and gzip out",
 				"%s is buffered: lines come late and in bursts", log.Path))
 		}
 		if log.Condition != "" {
@@ -191,21 +248,33 @@ func accessLogOff(conf *nginxconf.Config) []finding {
 	})
 }
 
+// keepaliveUnused finds groups that are told to keep connections, and requests that close each.
 func keepaliveUnused(conf *nginxconf.Config) []finding {
-	keepalive := map[string]nginxconf.Pos{}
+	told := map[string]bool{}
 	for _, u := range conf.Upstreams {
-		if u.Keepalive > 0 {
-			keepalive[u.Name] = u.Pos
-		}
+		told[u.Name] = u.Keepalive > 0 && u.KeepaliveAt.Line > 0
 	}
 	return once(conf, func(p nginxconf.Proxy) (finding, bool) {
-		if _, set := keepalive[p.Upstream]; !set || p.Directive != "proxy_pass" || p.HTTPVersion == "1.1" && p.Connection == "" || p.HTTPVersion == "2" {
+		if !told[p.Upstream] || !p.Closes {
 			return finding{}, false
 		}
-		return fact("keepalive", p.Pos, nginxDocs+"ngx_http_upstream_module.html#keepalive",
-			`proxy_http_version 1.1; proxy_set_header Connection "";`,
-			"%s has keepalive, and this proxy_pass closes each connection (before 1.29.7)", p.Upstream), true
+		until := ""
+		if conf.Build.Version == [3]int{} {
+			until = " (before NGINX 1.29.7)"
+		}
+		return fact("keepalive", p.Pos, nginxDocs+"ngx_http_upstream_module.html#keepalive", keepaliveRemedy(p),
+			"%s has keepalive, but this %s closes every connection%s", p.Upstream, p.Directive, until), true
 	})
+}
+
+func keepaliveRemedy(p nginxconf.Proxy) string {
+	switch p.Directive {
+	case "proxy_pass":
+		return `proxy_http_version 1.1; proxy_set_header Connection "";`
+	case "fastcgi_pass":
+		return "fastcgi_keep_conn on;"
+	}
+	return "remove keepalive: the protocol keeps no connections"
 }
 
 func logIsStdout(conf *nginxconf.Config) []finding {
@@ -217,7 +286,8 @@ func logIsStdout(conf *nginxconf.Config) []finding {
 		}
 		if strings.HasPrefix(target, "/dev/std") || strings.HasPrefix(target, "/proc/self/fd/") {
 			found = append(found, fact("to stdout", at, "https://github.com/nginx/docker-nginx/blob/master/mainline/debian/Dockerfile",
-				"a volume on /var/log/nginx makes it a file", "%s is %s, as in the official image: it cannot be followed", path, target))
+				"name NGINX's container in the config file: docker: NAME, or mount a volume on /var/log/nginx",
+				"%s is %s, as in the official image: it is not a file", path, target))
 		}
 	}
 	for _, log := range conf.AccessLogs {
