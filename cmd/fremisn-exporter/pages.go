@@ -71,8 +71,8 @@ func (e *exporter) overview(ctx context.Context) web.Overview {
 		}
 		row.Probes = append(row.Probes, state)
 	}
-	families, err := e.collector.Gatherer(ctx, false).Gather()
-	if err != nil && len(families) == 0 {
+	families, err := e.scrapes.Families(ctx)
+	if err != nil {
 		return web.Overview{Nodes: rows.sorted()}
 	}
 	byName := map[string]*dto.MetricFamily{}

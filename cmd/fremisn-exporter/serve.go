@@ -43,6 +43,7 @@ type exporter struct {
 	logger    log.Logger
 	collector *collector.Collector
 	probes    *probe.Service
+	scrapes   *web.Scrapes
 	reloads   *reloads
 	hangup    chan os.Signal
 	ready     atomic.Bool
@@ -180,17 +181,19 @@ func (e *exporter) server() (*http.Server, error) {
 		e.reloads,
 		objectives{e.running},
 	)
+	e.scrapes = web.NewScrapes(web.MetricsOptions{
+		Registry: registry, Gatherer: e.collector.Gatherer, Limit: e.answerLimit,
+		Offset: e.cli.timeoutOffset, CreatedLines: e.cli.createdLines,
+	})
 	options := web.Options{
 		MetricsPath: e.cli.telemetryPath,
-		Metrics: web.Metrics(web.MetricsOptions{
-			Registry: registry, Gatherer: e.collector.Gatherer, Offset: e.cli.timeoutOffset, CreatedLines: e.cli.createdLines,
-		}),
-		Probe:    e.probes,
-		Overview: e.overview,
-		Targets:  e.targets,
-		Config:   func() string { return e.running().Masked() },
-		Ready:    e.ready.Load,
-		Logger:   e.logger,
+		Metrics:     e.scrapes,
+		Probe:       e.probes,
+		Overview:    e.overview,
+		Targets:     e.targets,
+		Config:      func() string { return e.running().Masked() },
+		Ready:       e.ready.Load,
+		Logger:      e.logger,
 	}
 	if e.cli.lifecycle {
 		options.Reload = e.askForReload
@@ -199,11 +202,23 @@ func (e *exporter) server() (*http.Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &http.Server{
-		Handler: handler, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute,
-		ErrorLog: slog.NewLogLogger(newSlog(e.logger).Handler(), slog.LevelDebug),
-	}, nil
+	server := web.NewServer(handler)
+	server.ErrorLog = slog.NewLogLogger(newSlog(e.logger).Handler(), slog.LevelDebug)
+	return server, nil
 }
 
 // running returns the settings that run.
 func (e *exporter) running() *settings.Settings { return e.settings.Load() }
+
+// answerLimit is how long an answer may take: the time limit of the status pages and a second, but no more than
+// web.AnswerLimit.
+func (e *exporter) answerLimit() time.Duration {
+	limit := time.Duration(0)
+	for _, page := range e.running().Plan.Status {
+		limit = max(limit, page.Timeout+time.Second)
+	}
+	if limit == 0 {
+		return web.AnswerLimit
+	}
+	return min(limit, web.AnswerLimit)
+}

@@ -15,7 +15,7 @@ import (
 // its cost: the labels of a histogram once and not for each of its buckets, and all of it into one buffer. What is rare
 // is left to expfmt.
 type exposition struct {
-	body        bytes.Buffer
+	body        *bytes.Buffer
 	format      expfmt.Format
 	options     []expfmt.EncoderOption
 	openMetrics bool
@@ -30,8 +30,9 @@ type bound struct {
 	text  []byte
 }
 
-func (e *exposition) reset(format expfmt.Format, created bool) {
-	e.body.Reset()
+// reset begins another body, which is written to the end of body.
+func (e *exposition) reset(body *bytes.Buffer, format expfmt.Format, created bool) {
+	e.body = body
 	e.format, e.options, e.bounds = format, nil, e.bounds[:0]
 	e.openMetrics = format.FormatType() == expfmt.TypeOpenMetrics
 	if created {
@@ -41,11 +42,12 @@ func (e *exposition) reset(format expfmt.Format, created bool) {
 
 // write writes all families. It goes on after an error; the first is the answer.
 func (e *exposition) write(families []*dto.MetricFamily) error {
-	quick := e.format.FormatType() == expfmt.TypeTextPlain || e.openMetrics && e.options == nil && !strings.Contains(string(e.format), "version=2")
-	encoder := expfmt.NewEncoder(&e.body, e.format, e.options...)
+	usualFormat := e.format.FormatType() == expfmt.TypeTextPlain ||
+		e.openMetrics && e.options == nil && !strings.Contains(string(e.format), "version=2")
+	encoder := expfmt.NewEncoder(e.body, e.format, e.options...)
 	var first error
 	for _, f := range families {
-		if quick && e.isUsual(f) {
+		if usualFormat && e.isUsual(f) {
 			e.family(f)
 			continue
 		}
@@ -61,7 +63,7 @@ func (e *exposition) write(families []*dto.MetricFamily) error {
 	return first
 }
 
-// isUsual tells whether a family is of a kind that family can write.
+// isUsual reports whether a family is of a kind that family can write.
 func (e *exposition) isUsual(f *dto.MetricFamily) bool {
 	if f.Unit != nil || f.Help == nil || !model.LegacyValidation.IsValidMetricName(f.GetName()) {
 		return false
@@ -98,7 +100,8 @@ func haveCounts(buckets []*dto.Bucket) bool {
 		if b.CumulativeCountFloat != nil {
 			return false
 		}
-		if e := b.Exemplar; e != nil && (len(e.Label) != 1 || !isPlainName(e.Label[0].GetName()) || e.Timestamp != nil && !e.Timestamp.IsValid()) {
+		e := b.Exemplar
+		if e != nil && (len(e.Label) != 1 || !isPlainName(e.Label[0].GetName()) || e.Timestamp != nil && !e.Timestamp.IsValid()) {
 			return false
 		}
 	}

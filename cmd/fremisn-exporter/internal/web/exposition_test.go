@@ -93,6 +93,7 @@ func TestExpositionIsThatOfExpfmt(t *testing.T) {
 	}
 	families := oddFamilies(t)
 	var got exposition
+	var body bytes.Buffer
 	for _, created := range []bool{false, true} {
 		var options []expfmt.EncoderOption
 		if created {
@@ -106,7 +107,8 @@ func TestExpositionIsThatOfExpfmt(t *testing.T) {
 				if err := encoder.(expfmt.Closer).Close(); err != nil {
 					t.Fatal(err)
 				}
-				got.reset(format, created)
+				body.Reset()
+				got.reset(&body, format, created)
 				if err := got.write([]*dto.MetricFamily{f}); (err == nil) != (wantErr == nil) {
 					t.Errorf("%s: error %v, expfmt's %v", format, err, wantErr)
 				}
@@ -135,9 +137,11 @@ func BenchmarkExposition(b *testing.B) {
 		b.Run(fmt.Sprint(format.FormatType(), format[len(format)-20:]), func(b *testing.B) {
 			var ours, theirs time.Duration
 			var e exposition
+			var body bytes.Buffer
 			for b.Loop() {
 				began := time.Now()
-				e.reset(format, false)
+				body.Reset()
+				e.reset(&body, format, false)
 				if err := e.write([]*dto.MetricFamily{f}); err != nil {
 					b.Fatal(err)
 				}

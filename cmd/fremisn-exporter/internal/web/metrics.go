@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -20,68 +19,145 @@ import (
 type MetricsOptions struct {
 	Registry     *prometheus.Registry // the exporter's own metrics; those about serving are added to it
 	Gatherer     func(ctx context.Context, openMetrics bool) prometheus.Gatherer
-	Offset       time.Duration // taken off the time that Prometheus gives
-	CreatedLines bool          // _created lines in OpenMetrics text
+	Limit        func() time.Duration // how long an answer may take
+	Offset       time.Duration        // taken off the time that Prometheus gives
+	CreatedLines bool                 // _created lines in OpenMetrics text
 }
 
-// defaultScrapeTimeout is Prometheus' own default, for scrapers that do not tell theirs.
-const defaultScrapeTimeout = 10 * time.Second
+const (
+	// defaultScrapeTimeout is Prometheus' own default, for scrapers that do not tell theirs.
+	defaultScrapeTimeout = 10 * time.Second
+	// maxScrapes bounds the scrapes that wait or are written. Those that ask for the same cost as much as one.
+	maxScrapes = 256
+	// writeLimit is how long a reader may take for an answer.
+	writeLimit = 8 * time.Second
+	// timeoutStep is what time limits are rounded to, so that scrapes of nearly the same limit share a gathering.
+	timeoutStep = 100 * time.Millisecond
+)
 
-// Metrics is the handler of /metrics. It answers as promhttp's does, with its metrics, but does not compress: the scraper is
-// near, and compressing costs more than all the rest.
-func Metrics(o MetricsOptions) http.Handler {
-	failures := prometheus.NewCounterVec(prometheus.CounterOpts{
+// Scrapes answers /metrics as promhttp's handler does, with its metrics. It is http.Handler.
+type Scrapes struct {
+	options   MetricsOptions
+	failures  *prometheus.CounterVec
+	snapshots *snapshots
+	slots     chan struct{}
+	handler   http.Handler
+}
+
+// NewScrapes returns the handler of /metrics.
+func NewScrapes(o MetricsOptions) *Scrapes {
+	s := &Scrapes{options: o, slots: make(chan struct{}, maxScrapes), failures: prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "promhttp_metric_handler_errors_total",
 		Help: "Total number of internal errors encountered by the promhttp metric handler.",
-	}, []string{"cause"})
-	failures.WithLabelValues("gathering")
-	failures.WithLabelValues("encoding")
-	o.Registry.MustRegister(failures)
-	bodies := sync.Pool{New: func() any { return new(exposition) }}
-	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		ctx, cancel := context.WithTimeout(r.Context(), scrapeTimeout(r, o.Offset))
-		defer cancel()
-		format := expfmt.NegotiateAccept(r.Header, expfmt.DefaultOpenMetricsAcceptedFormats()...)
-		families, err := gather(o.Registry, o.Gatherer(ctx, format.FormatType() == expfmt.TypeOpenMetrics))
-		if err != nil {
-			failures.WithLabelValues("gathering").Inc()
-			if len(families) == 0 {
-				http.Error(w, "An error has occurred while serving metrics:\n\n"+err.Error(), http.StatusInternalServerError)
-				return
-			}
-		}
-		if names := r.URL.Query()["name[]"]; len(names) > 0 {
-			families = slices.DeleteFunc(families, func(f *dto.MetricFamily) bool { return !slices.Contains(names, f.GetName()) })
-		}
-		e := bodies.Get().(*exposition)
-		defer bodies.Put(e)
-		e.reset(format, o.CreatedLines)
-		if err := e.write(families); err != nil {
-			failures.WithLabelValues("encoding").Inc()
-		}
-		w.Header().Set("Content-Type", string(format))
-		w.Header().Set("Content-Length", strconv.Itoa(e.body.Len()))
-		w.Header().Add("Vary", "Accept")
-		w.Write(e.body.Bytes()) // a scraper that has gone is its own loss
-	})
-	return promhttp.InstrumentMetricHandler(o.Registry, handler)
+	}, []string{"cause"})}
+	s.failures.WithLabelValues("gathering")
+	s.failures.WithLabelValues("encoding")
+	o.Registry.MustRegister(s.failures)
+	s.snapshots = newSnapshots(s.gather, o.CreatedLines, func(err error) { s.count("encoding", err) })
+	s.handler = promhttp.InstrumentMetricHandler(o.Registry, http.HandlerFunc(s.answer))
+	return s
 }
 
-// gather merges the families of two gatherers, each of which gives its own sorted by name and checked. They share none, and
-// so nothing is checked again.
-func gather(one, other prometheus.Gatherer) ([]*dto.MetricFamily, error) {
-	families, err := one.Gather()
-	more, moreErr := other.Gather()
+// ServeHTTP implements http.Handler.
+func (s *Scrapes) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.handler.ServeHTTP(w, r) }
+
+// Families returns what a scrape would show now. It is shared and must not be changed.
+func (s *Scrapes) Families(ctx context.Context) ([]*dto.MetricFamily, error) {
+	a, err := s.snapshots.get(ctx, snapshotKey{timeout: gatherTimeout(s.options.Limit())}, answerKey{}, nil)
+	defer s.snapshots.release(a)
+	if err != nil {
+		return nil, err
+	}
+	return a.families, nil
+}
+
+func (s *Scrapes) answer(w http.ResponseWriter, r *http.Request) {
+	select {
+	case s.slots <- struct{}{}:
+		defer func() { <-s.slots }()
+	default:
+		refuse(w, errBusy)
+		return
+	}
+	limit := min(scrapeTimeout(r, s.options.Offset), s.options.Limit())
+	ctx, cancel := context.WithTimeout(r.Context(), limit)
+	defer cancel()
+	format := expfmt.NegotiateAccept(r.Header, expfmt.DefaultOpenMetricsAcceptedFormats()...)
+	names := r.URL.Query()["name[]"]
+	as := answerKey{format: format, gzip: acceptsGzip(r), names: strings.Join(names, "\n")}
+	of := snapshotKey{format.FormatType() == expfmt.TypeOpenMetrics, gatherTimeout(limit)}
+	a, err := s.snapshots.get(ctx, of, as, names)
+	defer s.snapshots.release(a)
+	switch {
+	case errors.Is(err, errBusy):
+		refuse(w, err)
+	case err != nil:
+		message := "An error has occurred while serving metrics:\n\n" + err.Error()
+		http.Error(w, message, http.StatusInternalServerError)
+	default:
+		send(w, as, a)
+	}
+}
+
+func send(w http.ResponseWriter, as answerKey, a *answer) {
+	header := w.Header()
+	header.Set("Content-Type", string(as.format))
+	header.Set("Content-Length", strconv.Itoa(a.body.Len()))
+	header.Set("Vary", "Accept, Accept-Encoding")
+	if as.gzip {
+		header.Set("Content-Encoding", "gzip")
+	}
+	w.Write(a.body.Bytes()) // a scraper that has gone is its own loss
+}
+
+// refuse answers whom there is no room for.
+func refuse(w http.ResponseWriter, err error) {
+	w.Header().Set("Retry-After", "1")
+	http.Error(w, err.Error(), http.StatusServiceUnavailable)
+}
+
+// gather merges the families of the exporter's own metrics and those of NGINX, each of which are sorted by name and
+// checked. They share none, and so nothing is checked again.
+func (s *Scrapes) gather(ctx context.Context, openMetrics bool) ([]*dto.MetricFamily, error) {
+	families, err := s.options.Registry.Gather()
+	more, moreErr := s.options.Gatherer(ctx, openMetrics).Gather()
 	families = append(families, more...)
 	slices.SortStableFunc(families, func(a, b *dto.MetricFamily) int { return strings.Compare(a.GetName(), b.GetName()) })
-	return families, errors.Join(err, moreErr)
+	err = errors.Join(err, moreErr)
+	s.count("gathering", err)
+	return families, err
+}
+
+func (s *Scrapes) count(cause string, err error) {
+	if err != nil {
+		s.failures.WithLabelValues(cause).Inc()
+	}
+}
+
+// acceptsGzip reports whether a client takes gzip.
+func acceptsGzip(r *http.Request) bool {
+	for _, accepted := range strings.Split(r.Header.Get("Accept-Encoding"), ",") {
+		name, parameters, _ := strings.Cut(accepted, ";")
+		quality, has := strings.CutPrefix(strings.TrimSpace(parameters), "q=")
+		if strings.TrimSpace(name) == "gzip" {
+			q, err := strconv.ParseFloat(quality, 64)
+			return !has || err == nil && q > 0
+		}
+	}
+	return false
 }
 
 // scrapeTimeout is what Prometheus says it will wait, less the offset, and never less than half of it.
 func scrapeTimeout(r *http.Request, offset time.Duration) time.Duration {
 	timeout := defaultScrapeTimeout
-	if seconds, err := strconv.ParseFloat(r.Header.Get("X-Prometheus-Scrape-Timeout-Seconds"), 64); err == nil && seconds > 0 && seconds < 3600 {
+	seconds, err := strconv.ParseFloat(r.Header.Get("X-Prometheus-Scrape-Timeout-Seconds"), 64)
+	if err == nil && seconds > 0 && seconds < 3600 {
 		timeout = time.Duration(seconds * float64(time.Second))
 	}
 	return max(timeout-offset, timeout/2)
+}
+
+// gatherTimeout is what is left of an answer's time for gathering: it may wait for its turn, and is encoded and sent.
+func gatherTimeout(limit time.Duration) time.Duration {
+	return max((limit - 500*time.Millisecond).Round(timeoutStep), limit/2)
 }

@@ -83,14 +83,15 @@ func New(o Options) (http.Handler, error) {
 	}
 	mux := http.NewServeMux()
 	mux.Handle("GET "+o.MetricsPath, o.Metrics)
-	mux.Handle("GET /probe", o.Probe)
-	mux.HandleFunc("GET /{$}", s.landing)
-	mux.HandleFunc("GET /probes", s.probes)
-	mux.HandleFunc("GET /config", s.config)
+	mux.Handle("GET /probe", newFairProbes(maxProbes, o.Probe))
+	page := fewAtOnce(maxPages)
+	mux.Handle("GET /{$}", page(s.landing))
+	mux.Handle("GET /probes", page(s.probes))
+	mux.Handle("GET /config", page(s.config))
 	mux.HandleFunc("GET /-/healthy", func(w http.ResponseWriter, _ *http.Request) { text(w, http.StatusOK, "healthy\n") })
 	mux.HandleFunc("GET /-/ready", s.ready)
 	mux.HandleFunc("/-/reload", s.reload)
-	return secured(mux), nil
+	return secured(limited(mux)), nil
 }
 
 type site struct {
@@ -136,11 +137,11 @@ func (s *site) reload(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// answerLimit is how long an answer may take, whatever disks, name servers and NGINX do.
-const answerLimit = 3 * time.Second
+// AnswerLimit is how long an answer may take at the most, whatever disks, name servers and NGINX do.
+const AnswerLimit = 3 * time.Second
 
 func (s *site) reloadNow(w http.ResponseWriter, r *http.Request) {
-	ctx, cancel := context.WithTimeout(r.Context(), answerLimit)
+	ctx, cancel := context.WithTimeout(r.Context(), AnswerLimit)
 	defer cancel()
 	switch err := s.Reload(ctx); {
 	case errors.Is(err, context.DeadlineExceeded):
@@ -179,7 +180,7 @@ func (s *site) show(w http.ResponseWriter, name, title, path string, data any) {
 }
 
 func (s *site) landing(w http.ResponseWriter, r *http.Request) {
-	ctx, cancel := context.WithTimeout(r.Context(), answerLimit)
+	ctx, cancel := context.WithTimeout(r.Context(), AnswerLimit)
 	defer cancel()
 	s.show(w, "landing.html", "Overview", "/", s.Overview(ctx))
 }

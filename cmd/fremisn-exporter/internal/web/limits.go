@@ -1,0 +1,232 @@
+package web
+
+import (
+	"container/list"
+	"context"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+)
+
+const (
+	// maxConnections bounds those that are open. Of more, the one that has been silent for the longest is closed.
+	maxConnections = 4096
+	// maxPages bounds the pages that are made and sent at one time.
+	maxPages = 16
+	// maxProbes bounds the probes of /probe that run at one time: more than a Prometheus makes whose targets all hang.
+	maxProbes = 900
+	// readLimit is how long a client may take for a request, and how long it may say nothing between two.
+	readLimit = 10 * time.Second
+	idleLimit = 2 * time.Minute
+)
+
+// limited has a handler answer in bounded time and memory: a client that does not read is let go after a while, and a
+// body that nobody asked for is not read.
+func limited(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.ContentLength != 0 {
+			w.Header().Set("Connection", "close")
+		}
+		http.NewResponseController(w).SetWriteDeadline(time.Now().Add(AnswerLimit + writeLimit)) // where it can be set
+		next.ServeHTTP(w, r)
+	})
+}
+
+// fewAtOnce returns what wraps handlers that together answer n requests at one time, and refuse more.
+func fewAtOnce(n int) func(http.HandlerFunc) http.Handler {
+	slots := make(chan struct{}, n)
+	return func(next http.HandlerFunc) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			select {
+			case slots <- struct{}{}:
+				defer func() { <-slots }()
+				next(w, r)
+			default:
+				refuse(w, errBusy)
+			}
+		})
+	}
+}
+
+// fairProbes answers /probe. Where more than max are under way, the oldest of the client that has the most is given up
+// for a new one: so no client can keep the others out.
+type fairProbes struct {
+	next http.Handler
+	max  int
+
+	mu       sync.Mutex
+	total    int
+	byClient map[string]*list.List // of *probeRequest, the oldest first
+}
+
+// A probeRequest is one that is under way.
+type probeRequest struct {
+	cancel  context.CancelFunc
+	givenUp bool // guarded by fairProbes.mu
+}
+
+func newFairProbes(max int, next http.Handler) *fairProbes {
+	return &fairProbes{next: next, max: max, byClient: map[string]*list.List{}}
+}
+
+// ServeHTTP implements http.Handler.
+func (f *fairProbes) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	control := http.NewResponseController(w) // a probe may take longer than other answers
+	control.SetReadDeadline(time.Time{})
+	control.SetWriteDeadline(time.Time{})
+	ctx, cancel := context.WithCancel(r.Context())
+	defer cancel()
+	client, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		client = r.RemoteAddr
+	}
+	request := &probeRequest{cancel: cancel}
+	done := f.add(client, request)
+	defer done()
+	f.next.ServeHTTP(&probeWriter{ResponseWriter: w, control: control, givenUp: func() bool {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		return request.givenUp
+	}}, r.WithContext(ctx))
+}
+
+// add makes room for a request where there is none. done takes it out.
+func (f *fairProbes) add(client string, request *probeRequest) (done func()) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.total >= f.max {
+		f.giveUpOldest()
+	}
+	if f.byClient[client] == nil {
+		f.byClient[client] = list.New()
+	}
+	element := f.byClient[client].PushBack(request)
+	f.total++
+	return func() {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		f.remove(client, element)
+	}
+}
+
+// remove takes a request out, unless it has been given up before. f.mu is held.
+func (f *fairProbes) remove(client string, element *list.Element) {
+	requests := f.byClient[client]
+	if requests == nil || element.Value.(*probeRequest).givenUp {
+		return
+	}
+	requests.Remove(element)
+	f.total--
+	if requests.Len() == 0 {
+		delete(f.byClient, client)
+	}
+}
+
+// giveUpOldest ends the oldest request of the client that has the most. f.mu is held.
+func (f *fairProbes) giveUpOldest() {
+	busiest := ""
+	for client, requests := range f.byClient {
+		if busiest == "" || requests.Len() > f.byClient[busiest].Len() {
+			busiest = client
+		}
+	}
+	oldest := f.byClient[busiest].Front()
+	f.remove(busiest, oldest)
+	request := oldest.Value.(*probeRequest)
+	request.givenUp = true
+	request.cancel()
+}
+
+// A probeWriter answers 503 in place of what a probe that was given up gives: its target has not failed.
+type probeWriter struct {
+	http.ResponseWriter
+	control *http.ResponseController
+	givenUp func() bool
+	begun   bool
+	refused bool
+}
+
+// Unwrap is for http.ResponseController.
+func (w *probeWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+// WriteHeader implements http.ResponseWriter.
+func (w *probeWriter) WriteHeader(status int) {
+	if w.begun {
+		return
+	}
+	w.begun = true
+	w.control.SetWriteDeadline(time.Now().Add(writeLimit)) // where it can be set
+	if w.givenUp() {
+		w.refused = true
+		for _, name := range []string{"Content-Encoding", "Content-Length"} {
+			w.Header().Del(name)
+		}
+		refuse(w.ResponseWriter, errBusy)
+		return
+	}
+	w.ResponseWriter.WriteHeader(status)
+}
+
+// Write implements http.ResponseWriter.
+func (w *probeWriter) Write(b []byte) (int, error) {
+	w.WriteHeader(http.StatusOK)
+	if w.refused {
+		return len(b), nil
+	}
+	return w.ResponseWriter.Write(b)
+}
+
+// connections keeps the number of open connections within bounds.
+type connections struct {
+	max int
+
+	mu     sync.Mutex
+	open   map[net.Conn]*list.Element // in silent, nil while a request is under way
+	silent *list.List                 // of net.Conn: no request is under way; the one that has been so for the longest first
+}
+
+// change is for http.Server.ConnState.
+func (c *connections) change(conn net.Conn, state http.ConnState) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if element := c.open[conn]; element != nil {
+		c.silent.Remove(element)
+	}
+	switch state {
+	case http.StateNew:
+		if len(c.open) >= c.max && !c.closeSilent() {
+			conn.Close()
+			return
+		}
+		c.open[conn] = c.silent.PushBack(conn)
+	case http.StateIdle:
+		c.open[conn] = c.silent.PushBack(conn)
+	case http.StateActive:
+		c.open[conn] = nil
+	default:
+		delete(c.open, conn)
+	}
+}
+
+// closeSilent closes a connection without a request, if there is one. c.mu is held.
+func (c *connections) closeSilent() bool {
+	front := c.silent.Front()
+	if front == nil {
+		return false
+	}
+	conn := front.Value.(net.Conn)
+	c.silent.Remove(front)
+	delete(c.open, conn)
+	conn.Close()
+	return true
+}
+
+// NewServer returns the server of a handler of [New], which bounds time and memory whatever clients do.
+func NewServer(handler http.Handler) *http.Server {
+	c := &connections{max: maxConnections, open: map[net.Conn]*list.Element{}, silent: list.New()}
+	return &http.Server{
+		Handler: handler, ConnState: c.change, ReadHeaderTimeout: readLimit, ReadTimeout: readLimit, IdleTimeout: idleLimit,
+		MaxHeaderBytes: 64 << 10,
+	}
+}

@@ -1,0 +1,101 @@
+package web
+
+import (
+	"container/list"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// One client cannot hold /probe: where there is no room, the oldest probe of the client that has the most is given up,
+// which is told as 503 and not as a failure of its target.
+func TestOneClientCannotHoldProbe(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFairProbes(4, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			select {
+			case <-r.Context().Done():
+			case <-time.After(time.Duration(len(r.URL.Query().Get("target"))) * time.Second):
+			}
+			io.WriteString(w, "probe_success 1\n")
+		}))
+		var mu sync.Mutex
+		answers := map[string]string{}
+		var asking sync.WaitGroup
+		ask := func(client, target string) {
+			asking.Go(func() {
+				w, r := httptest.NewRecorder(), httptest.NewRequest("GET", "/probe?target="+target, nil)
+				r.RemoteAddr = client
+				f.ServeHTTP(w, r)
+				mu.Lock()
+				defer mu.Unlock()
+				answers[client] = fmt.Sprint(w.Code, " ", strings.TrimSpace(w.Body.String()))
+			})
+			time.Sleep(time.Millisecond)
+		}
+		hangs := strings.Repeat("x", 600)
+		ask("10.0.0.2:1", hangs)
+		for i := range 3 {
+			ask(fmt.Sprintf("10.0.0.1:%d", i), hangs)
+		}
+		ask("10.0.0.3:1", "x")
+		ask("10.0.0.1:3", "x")
+		time.Sleep(2 * time.Second)
+		mu.Lock()
+		for client, want := range map[string]string{
+			"10.0.0.1:0": "503 " + errBusy.Error(), "10.0.0.1:1": "503 " + errBusy.Error(),
+			"10.0.0.3:1": "200 probe_success 1", "10.0.0.1:3": "200 probe_success 1", "10.0.0.2:1": "", "10.0.0.1:2": "",
+		} {
+			if answers[client] != want {
+				t.Errorf("%s is answered %q, want %q", client, answers[client], want)
+			}
+		}
+		mu.Unlock()
+		asking.Wait()
+		if f.total != 0 || len(f.byClient) != 0 {
+			t.Errorf("%d probes of %d clients are left", f.total, len(f.byClient))
+		}
+	})
+}
+
+// Of more connections than are allowed the one that has been silent for the longest is closed, and none with a request
+// under way.
+func TestConnectionsAreBounded(t *testing.T) {
+	c := &connections{max: 3, open: map[net.Conn]*list.Element{}, silent: list.New()}
+	var conns []net.Conn
+	open := func() net.Conn {
+		ours, theirs := net.Pipe()
+		t.Cleanup(func() { ours.Close(); theirs.Close() })
+		conns = append(conns, theirs)
+		c.change(ours, http.StateNew)
+		return ours
+	}
+	isClosed := func(i int) bool {
+		conns[i].SetReadDeadline(time.Now().Add(time.Millisecond))
+		_, err := conns[i].Read(make([]byte, 1))
+		return err == io.EOF
+	}
+	first, second, third := open(), open(), open()
+	c.change(first, http.StateActive)
+	c.change(second, http.StateActive)
+	c.change(second, http.StateIdle) // silent since after the third
+	fourth := open()
+	for i, want := range []bool{false, false, true, false} {
+		if isClosed(i) != want {
+			t.Errorf("connection %d: closed %v", i, !want)
+		}
+	}
+	c.change(third, http.StateClosed)
+	c.change(second, http.StateActive)
+	c.change(fourth, http.StateActive)
+	open()
+	if !isClosed(4) || len(c.open) != 3 {
+		t.Errorf("where every connection is busy, the new one is closed: %v; %d are open", isClosed(4), len(c.open))
+	}
+}

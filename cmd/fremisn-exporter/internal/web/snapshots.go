@@ -1,0 +1,269 @@
+package web
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"time"
+
+	dto "github.com/prometheus/client_model/go"
+	"github.com/prometheus/common/expfmt"
+)
+
+const (
+	// fairTurn is how long one gathering keeps the next from beginning. One that takes longer waits for something that
+	// hangs, and takes no memory meanwhile.
+	fairTurn = 300 * time.Millisecond
+	// maxGatherings bounds those that run at one time.
+	maxGatherings = 8
+	// maxHeld bounds the bytes of answers that are being written: where readers are too slow, further ones are refused.
+	maxHeld = 24 << 20
+)
+
+// errBusy is the answer to whom cannot be served now.
+var errBusy = errors.New("too many scrapes are under way; try again")
+
+// snapshots gathers metrics for requests, and has those that ask for the same share one gathering and one encoding of
+// it. A request takes part in a gathering that begins after it: so it is shown all that was written before it. Memory is
+// bounded by gathering one after another, and by refusing answers while too many bytes of them are being written.
+type snapshots struct {
+	gather  func(ctx context.Context, openMetrics bool) ([]*dto.MetricFamily, error)
+	created bool // _created lines
+	encoded func(error)
+
+	turn    chan struct{} // holds a token while the next gathering may begin
+	running chan struct{} // a token for each gathering that runs
+	bodies  sync.Pool     // of *bytes.Buffer
+	writers sync.Pool     // of *encoder
+
+	mu      sync.Mutex
+	waiting map[snapshotKey]*snapshot // those that have not begun
+	held    int                       // bytes of bodies that somebody writes, or will
+	freed   chan struct{}             // has a token when held has fallen
+}
+
+// A snapshotKey is what requests must have in common to share a gathering.
+type snapshotKey struct {
+	openMetrics bool
+	timeout     time.Duration
+}
+
+// An answerKey is what requests must have in common to share an encoding.
+type answerKey struct {
+	format expfmt.Format // "" for the families themselves
+	gzip   bool
+	names  string // of the families that are asked for, "" for all
+}
+
+// A snapshot is one gathering, with the answers that are wanted of it.
+type snapshot struct {
+	deadline time.Time
+	answers  map[answerKey]*answer
+}
+
+// An answer is shared by the requests that wait for it. What ready closes does not change after that.
+type answer struct {
+	names    []string
+	refs     int // guarded by snapshots.mu
+	ready    chan struct{}
+	body     *bytes.Buffer // nil where there is none
+	families []*dto.MetricFamily
+	err      error
+}
+
+func newSnapshots(gather func(context.Context, bool) ([]*dto.MetricFamily, error), created bool, encoded func(error)) *snapshots {
+	s := &snapshots{
+		gather: gather, created: created, encoded: encoded,
+		turn: make(chan struct{}, 1), running: make(chan struct{}, maxGatherings), freed: make(chan struct{}, 1),
+		bodies:  sync.Pool{New: func() any { return new(bytes.Buffer) }},
+		writers: sync.Pool{New: func() any { return newEncoder() }},
+		waiting: map[snapshotKey]*snapshot{},
+	}
+	s.turn <- struct{}{}
+	return s
+}
+
+// get returns an answer, which the caller must release. It waits no longer than ctx and the snapshot's timeout.
+func (s *snapshots) get(ctx context.Context, of snapshotKey, as answerKey, names []string) (*answer, error) {
+	a := s.join(of, as, names)
+	select {
+	case <-a.ready:
+		return a, a.err
+	case <-ctx.Done():
+		return a, errBusy
+	}
+}
+
+// join takes part in the next gathering.
+func (s *snapshots) join(of snapshotKey, as answerKey, names []string) *answer {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	snap := s.waiting[of]
+	if snap == nil {
+		snap = &snapshot{deadline: time.Now().Add(fairTurn + of.timeout), answers: map[answerKey]*answer{}}
+		s.waiting[of] = snap
+		go s.run(of, snap)
+	}
+	a := snap.answers[as]
+	if a == nil {
+		a = &answer{names: names, ready: make(chan struct{})}
+		snap.answers[as] = a
+	}
+	a.refs++
+	return a
+}
+
+// release says that a request has done with its answer.
+func (s *snapshots) release(a *answer) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if a.refs--; a.refs == 0 && a.body != nil {
+		s.drop(a)
+	}
+}
+
+// drop gives an answer's body back. s.mu is held.
+func (s *snapshots) drop(a *answer) {
+	s.held -= a.body.Len()
+	s.bodies.Put(a.body)
+	a.body = nil
+	select {
+	case s.freed <- struct{}{}:
+	default:
+	}
+}
+
+// run gathers, and encodes what is wanted by then.
+func (s *snapshots) run(of snapshotKey, snap *snapshot) {
+	ctx, cancel := context.WithDeadline(context.Background(), snap.deadline)
+	defer cancel()
+	done, ok := s.begin(ctx)
+	s.mu.Lock()
+	delete(s.waiting, of) // who comes from here on takes part in the next
+	s.mu.Unlock()
+	if !ok {
+		for _, a := range snap.answers {
+			a.err = errBusy
+			close(a.ready)
+		}
+		return
+	}
+	defer done()
+	gathering, cancelGathering := context.WithTimeout(ctx, of.timeout)
+	defer cancelGathering()
+	families, err := s.gather(gathering, of.openMetrics)
+	for as, a := range snap.answers {
+		s.encode(as, a, families, err)
+	}
+}
+
+// begin waits for a turn, and until there is room for another body. done ends it.
+func (s *snapshots) begin(ctx context.Context) (done func(), ok bool) {
+	select {
+	case <-s.turn:
+	case <-ctx.Done():
+		return nil, false
+	}
+	var pass sync.Once
+	next := func() { pass.Do(func() { s.turn <- struct{}{} }) }
+	for s.isFull() {
+		select {
+		case <-s.freed:
+		case <-ctx.Done():
+			next()
+			return nil, false
+		}
+	}
+	select {
+	case s.running <- struct{}{}:
+	case <-ctx.Done():
+		next()
+		return nil, false
+	}
+	timer := time.AfterFunc(fairTurn, next)
+	return func() { timer.Stop(); next(); <-s.running }, true
+}
+
+func (s *snapshots) isFull() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.held > maxHeld
+}
+
+// encode makes an answer ready.
+func (s *snapshots) encode(as answerKey, a *answer, families []*dto.MetricFamily, err error) {
+	defer close(a.ready)
+	a.err = err
+	switch {
+	case err != nil && len(families) == 0:
+		return
+	case as.format == "":
+		a.families = families
+		return
+	case s.isFull():
+		a.err = errBusy
+		return
+	}
+	body, encodeErr := s.body(as, only(families, a.names))
+	s.encoded(encodeErr)
+	a.err = nil
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	a.body = body
+	s.held += body.Len()
+	if a.refs == 0 { // nobody waits any more
+		s.drop(a)
+	}
+}
+
+// body writes families as they are asked for. What could be written stands in it after an error, too.
+func (s *snapshots) body(as answerKey, families []*dto.MetricFamily) (*bytes.Buffer, error) {
+	w := s.writers.Get().(*encoder)
+	defer s.writers.Put(w)
+	body := s.buffer()
+	w.text.reset(body, as.format, s.created)
+	err := w.text.write(families)
+	if !as.gzip {
+		return body, err
+	}
+	packed := s.buffer()
+	w.gzip.Reset(packed)
+	w.gzip.Write(body.Bytes()) // a buffer takes all
+	w.gzip.Close()
+	s.bodies.Put(body)
+	return packed, err
+}
+
+func (s *snapshots) buffer() *bytes.Buffer {
+	b := s.bodies.Get().(*bytes.Buffer)
+	b.Reset()
+	return b
+}
+
+// An encoder is what one encoding at a time needs.
+type encoder struct {
+	text exposition
+	gzip *gzip.Writer
+}
+
+func newEncoder() *encoder {
+	w, _ := gzip.NewWriterLevel(nil, gzip.BestSpeed) // the level is a good one
+	return &encoder{gzip: w}
+}
+
+// only returns the families that have one of the names, all of them where there are no names.
+func only(families []*dto.MetricFamily, names []string) []*dto.MetricFamily {
+	if len(names) == 0 {
+		return families
+	}
+	var some []*dto.MetricFamily
+	for _, f := range families {
+		if slices.Contains(names, f.GetName()) {
+			some = append(some, f)
+		}
+	}
+	return some
+}

@@ -1,0 +1,142 @@
+package web
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http/httptest"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	dto "github.com/prometheus/client_model/go"
+	"github.com/prometheus/common/expfmt"
+	"google.golang.org/protobuf/proto"
+)
+
+const plainText = expfmt.Format("text/plain; version=0.0.4; charset=utf-8")
+
+// oneGauge is a gathering that gives how many there have been.
+func oneGauge(n int64) []*dto.MetricFamily {
+	gauge := &dto.Metric{Gauge: &dto.Gauge{Value: proto.Float64(float64(n))}}
+	return []*dto.MetricFamily{family("gatherings", "h", dto.MetricType_GAUGE, gauge)}
+}
+
+// Scrapes that come while one is under way share the next, which begins after them: they are shown what was written
+// before they came.
+func TestScrapesShareAGathering(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var gatherings atomic.Int64
+		s := newSnapshots(func(context.Context, bool) ([]*dto.MetricFamily, error) {
+			n := gatherings.Add(1)
+			time.Sleep(100 * time.Millisecond)
+			return oneGauge(n), nil
+		}, false, func(error) {})
+		of, as := snapshotKey{timeout: time.Second}, answerKey{format: plainText}
+		var scrapes sync.WaitGroup
+		scrape := func(want string) {
+			a, err := s.get(t.Context(), of, as, nil)
+			defer s.release(a)
+			if err != nil {
+				t.Error(err)
+			} else if got := a.body.String(); got != "# HELP gatherings h\n# TYPE gatherings gauge\ngatherings "+want+"\n" {
+				t.Errorf("got %s", got)
+			}
+		}
+		scrapes.Go(func() { scrape("1") })
+		time.Sleep(50 * time.Millisecond)
+		for range 200 {
+			scrapes.Go(func() { scrape("2") })
+		}
+		scrapes.Wait()
+		if n := gatherings.Load(); n != 2 || s.held != 0 {
+			t.Errorf("%d gatherings, %d bytes held", n, s.held)
+		}
+	})
+}
+
+// One gathering that waits for something that hangs keeps no other from its numbers.
+func TestGatheringThatHangsDelaysNoOther(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var gatherings atomic.Int64
+		s := newSnapshots(func(ctx context.Context, _ bool) ([]*dto.MetricFamily, error) {
+			n := gatherings.Add(1)
+			if n == 1 {
+				<-ctx.Done()
+			}
+			return oneGauge(n), nil
+		}, false, func(error) {})
+		of, as := snapshotKey{timeout: 2500 * time.Millisecond}, answerKey{format: plainText}
+		var scrapes sync.WaitGroup
+		for _, limit := range []time.Duration{2600 * time.Millisecond, fairTurn + time.Millisecond} {
+			scrapes.Go(func() {
+				began := time.Now()
+				a, err := s.get(t.Context(), of, as, nil)
+				defer s.release(a)
+				if took := time.Since(began); err != nil || took > limit {
+					t.Errorf("%v after %s", err, took)
+				}
+			})
+			time.Sleep(time.Millisecond)
+		}
+		scrapes.Wait()
+	})
+}
+
+// Answers that nobody reads are bounded: then new scrapes are refused in their time, and served when there is room again.
+func TestAnswersThatAreNotReadAreBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		big := make([]byte, 1<<20)
+		for i := range big {
+			big[i] = 'x'
+		}
+		families := []*dto.MetricFamily{family("big", string(big), dto.MetricType_GAUGE)}
+		s := newSnapshots(func(context.Context, bool) ([]*dto.MetricFamily, error) { return families, nil }, false, func(error) {})
+		of := snapshotKey{timeout: 2500 * time.Millisecond}
+		var held []*answer
+		var err error
+		for i := 0; err == nil; i++ {
+			if i > 100 {
+				t.Fatal("100 answers are held")
+			}
+			ctx, cancel := context.WithTimeout(t.Context(), AnswerLimit)
+			var a *answer
+			a, err = s.get(ctx, of, answerKey{format: plainText, names: fmt.Sprint(i)}, nil)
+			cancel()
+			if err == nil {
+				held = append(held, a)
+			} else {
+				s.release(a)
+			}
+		}
+		if !errors.Is(err, errBusy) || len(held) != maxHeld>>20+1 && len(held) != maxHeld>>20 {
+			t.Errorf("%v after %d answers of 1 MiB", err, len(held))
+		}
+		for _, a := range held {
+			s.release(a)
+		}
+		a, err := s.get(t.Context(), of, answerKey{format: plainText}, nil)
+		if err != nil {
+			t.Errorf("when all were read: %v", err)
+		}
+		s.release(a)
+		synctest.Wait()
+		if s.held != 0 || len(s.waiting) != 0 {
+			t.Errorf("%d bytes and %d gatherings are left", s.held, len(s.waiting))
+		}
+	})
+}
+
+func TestAcceptsGzip(t *testing.T) {
+	for header, want := range map[string]bool{
+		"": false, "gzip": true, "deflate, gzip;q=1.0, *;q=0.5": true, "gzip;q=0": false, "br": false, "gzip; q=0.0": false,
+	} {
+		r := httptest.NewRequest("GET", "/metrics", nil)
+		r.Header.Set("Accept-Encoding", header)
+		if acceptsGzip(r) != want {
+			t.Errorf("%q: %v", header, !want)
+		}
+	}
+}
