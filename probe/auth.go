@@ -8,12 +8,15 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/golang-jwt/jwt/v5"
 	"github.com/prometheus/common/config"
 	"golang.org/x/oauth2"
 	"golang.org/x/oauth2/clientcredentials"
+
+	"github.com/fremisn/fremisn-exporter/probe/mask"
 )
 
 // auth is what a module shows to its target in headers. Files are read each time: they may change.
@@ -197,4 +200,32 @@ func (s *tokenSource) ask(ctx context.Context, secret string) (*oauth2.Token, er
 		EndpointParams: parameters,
 	}
 	return signed.TokenSource(ctx).Token()
+}
+
+// hasCredentials reports whether a module shows its target something that is not for everybody.
+func (m *Module) hasCredentials() bool {
+	client := &m.HTTP.Client
+	if client.BasicAuth != nil || client.Authorization != nil || client.OAuth2 != nil ||
+		client.BearerToken != "" || client.BearerTokenFile != "" || m.HTTP.BodyFile != "" || mask.HasSecret(m.HTTP.Body) {
+		return true
+	}
+	for name := range m.HTTP.Headers {
+		if !mask.IsHarmlessHeader(name) {
+			return true
+		}
+	}
+	for name := range headersOf(client.HTTPHeaders) {
+		if !mask.IsHarmlessHeader(name) {
+			return true
+		}
+	}
+	for _, settings := range []*config.TLSConfig{
+		&client.TLSConfig, &m.TCP.TLSConfig, &m.Unix.TLSConfig, &m.DNS.TLSConfig, &m.GRPC.TLSConfig,
+	} {
+		if settings.Key != "" || settings.KeyFile != "" || settings.KeyRef != "" {
+			return true
+		}
+	}
+	return len(m.GRPC.Metadata) > 0 || slices.ContainsFunc(slices.Concat(m.TCP.QueryResponse, m.Unix.QueryResponse),
+		func(step QueryResponse) bool { return len(mask.InCommands(step.Send)) > 0 })
 }

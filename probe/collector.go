@@ -10,7 +10,6 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
-	"google.golang.org/protobuf/proto"
 )
 
 // reasons of failures, each given from zero on so that the first is a rise.
@@ -18,15 +17,7 @@ var reasons = []string{"dns", "connect", "tls", "timeout", "status", "body", "he
 
 var ownLabels = []string{"probe", "target", "node"}
 
-var (
-	descAttempts     = prometheus.NewDesc("probe_attempts_total", "Probes that have ended.", ownLabels, nil)
-	descFailures     = prometheus.NewDesc("probe_failures_total", "Probes that failed, by reason.", append(ownLabels[:3:3], "reason"), nil)
-	descMetricErrors = prometheus.NewDesc("probe_metric_errors_total", "Numbers that a body should have held and did not.", append(ownLabels[:3:3], "metric"), nil)
-	descConsecutive  = prometheus.NewDesc("probe_consecutive_failures", "Probes that failed since the last success.", ownLabels, nil)
-	descLastSuccess  = prometheus.NewDesc("probe_last_success_timestamp_seconds", "Unix time of the last success.", ownLabels, nil)
-	descInterval     = prometheus.NewDesc("probe_interval_seconds", "How often the target is probed.", ownLabels, nil)
-	descLatency      = prometheus.NewDesc("probe_latency_seconds", "How long the probes that succeed take.", ownLabels, nil)
-)
+const helpLatency = "How long the probes that succeed take."
 
 // counts are what adds up over all probes of a target.
 type counts struct {
@@ -45,7 +36,7 @@ func newCounts() counts {
 		failures:     map[string]uint64{},
 		metricErrors: map[string]uint64{},
 		latency: prometheus.NewHistogram(prometheus.HistogramOpts{
-			Name: "probe_latency_seconds", Help: "How long the probes that succeed take.",
+			Name: "probe_latency_seconds", Help: helpLatency,
 			Buckets:                     []float64{0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10},
 			NativeHistogramBucketFactor: 1.1, NativeHistogramMaxBucketNumber: 160,
 		}),
@@ -77,6 +68,7 @@ func (s *Service) CollectTo(_ context.Context, emit func(prometheus.Metric)) err
 	s.mu.Lock()
 	targets := s.targets
 	s.mu.Unlock()
+	s.refused.collect(emit)
 	c := collection{descs: map[string]*prometheus.Desc{}, emit: emit}
 	for _, t := range targets {
 		c.target(t)
@@ -97,29 +89,31 @@ func (c *collection) target(t *target) {
 	if t.stuck() {
 		c.errs = append(c.errs, fmt.Errorf("%s %s: %w", t.probe, t.masked, errStuck))
 	}
-	own := []string{t.probe, t.masked, t.node}
-	count := func(d *prometheus.Desc, n uint64, more ...string) {
-		m, err := prometheus.NewConstMetricWithCreatedTimestamp(d, prometheus.CounterValue, float64(n), t.counts.born, append(own[:3:3], more...)...)
+	count := func(name, help string, n uint64, more ...Label) {
+		names, values := withLabels(t.names, t.values, more)
+		m, err := prometheus.NewConstMetricWithCreatedTimestamp(c.desc(name, help, names), prometheus.CounterValue, float64(n), t.counts.born, values...)
 		c.give(m, err)
 	}
-	count(descAttempts, t.counts.attempts)
+	gauge := func(name, help string, value float64) { c.sample(Sample{name, help, nil, value}, t) }
+	count("probe_attempts_total", "Probes that have ended.", t.counts.attempts)
 	for reason, n := range t.counts.failures {
-		count(descFailures, n, reason)
+		count("probe_failures_total", "Probes that failed, by reason.", n, Label{"reason", reason})
 	}
 	for name, n := range t.counts.metricErrors {
-		count(descMetricErrors, n, name)
+		count("probe_metric_errors_total", "Numbers that a body should have held and did not.", n, Label{"metric", name})
 	}
-	c.give(prometheus.NewConstMetric(descInterval, prometheus.GaugeValue, t.every.Seconds(), own...))
-	c.give(prometheus.NewConstMetric(descConsecutive, prometheus.GaugeValue, float64(t.counts.consecutive), own...))
+	gauge("probe_interval_seconds", "How often the target is probed.", t.every.Seconds())
+	gauge("probe_timeout_seconds", "How long a probe of the target may take.", t.timeout().Seconds())
+	gauge("probe_consecutive_failures", "Probes that failed since the last success.", float64(t.counts.consecutive))
 	if !t.counts.lastSuccess.IsZero() {
-		c.give(prometheus.NewConstMetric(descLastSuccess, prometheus.GaugeValue, float64(t.counts.lastSuccess.UnixMilli())/1000, own...))
+		gauge("probe_last_success_timestamp_seconds", "Unix time of the last success.", float64(t.counts.lastSuccess.UnixMilli())/1000)
 	}
-	c.emit(&labelled{t.counts.latency, own})
+	c.emit(&labelled{t.counts.latency, c.desc("probe_latency_seconds", helpLatency, t.names), t.names, t.values})
 	if t.last == nil {
 		return
 	}
 	for _, sample := range t.last.Samples {
-		c.sample(sample, own)
+		c.sample(sample, t)
 	}
 }
 
@@ -131,40 +125,50 @@ func (c *collection) give(m prometheus.Metric, err error) {
 	c.emit(m)
 }
 
-// sample gives a gauge of the last probe. A label of probe_expect_info may have the name of one of ours: it gives way,
+// sample gives a gauge.
+func (c *collection) sample(s Sample, t *target) {
+	names, values := withLabels(t.names, t.values, s.Labels)
+	c.give(prometheus.NewConstMetric(c.desc(s.Name, s.Help, names), prometheus.GaugeValue, s.Value, values...))
+}
+
+func (c *collection) desc(name, help string, labels []string) *prometheus.Desc {
+	key := name + " " + strings.Join(labels, " ")
+	if c.descs[key] == nil {
+		c.descs[key] = prometheus.NewDesc(name, help, labels, nil)
+	}
+	return c.descs[key]
+}
+
+// withLabels adds the labels of a sample to those of its target. One may have the name of one of these: it gives way,
 // as a scraped label does in Prometheus.
-func (c *collection) sample(s Sample, own []string) {
-	names, values := append([]string{}, ownLabels...), append([]string{}, own...)
-	for _, l := range s.Labels {
+func withLabels(names, values []string, labels []Label) ([]string, []string) {
+	if len(labels) == 0 {
+		return names, values
+	}
+	names, values = slices.Clone(names), slices.Clone(values)
+	for _, l := range labels {
 		name := l.Name
 		for slices.Contains(names, name) {
 			name = "exported_" + name
 		}
 		names, values = append(names, name), append(values, l.Value)
 	}
-	key := s.Name + " " + strings.Join(names, " ")
-	if c.descs[key] == nil {
-		c.descs[key] = prometheus.NewDesc(s.Name, s.Help, names, nil)
-	}
-	c.give(prometheus.NewConstMetric(c.descs[key], prometheus.GaugeValue, s.Value, values...))
+	return names, values
 }
 
-// A labelled is a histogram with the labels of its target, which it was not born with: the node may change.
+// A labelled is a histogram with the labels of its target, which it was not born with: they may change.
 type labelled struct {
-	of  prometheus.Histogram
-	own []string
+	of            prometheus.Histogram
+	desc          *prometheus.Desc
+	names, values []string
 }
 
-func (l *labelled) Desc() *prometheus.Desc { return descLatency }
+func (l *labelled) Desc() *prometheus.Desc { return l.desc }
 
 func (l *labelled) Write(out *dto.Metric) error {
 	if err := l.of.Write(out); err != nil {
 		return err
 	}
-	out.Label = []*dto.LabelPair{
-		{Name: proto.String("node"), Value: proto.String(l.own[2])},
-		{Name: proto.String("probe"), Value: proto.String(l.own[0])},
-		{Name: proto.String("target"), Value: proto.String(l.own[1])},
-	}
+	out.Label = prometheus.MakeLabelPairs(l.desc, l.values)
 	return nil
 }

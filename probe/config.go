@@ -3,6 +3,7 @@ package probe
 import (
 	"fmt"
 	"net/textproto"
+	"path/filepath"
 	"slices"
 	"sort"
 	"strings"
@@ -163,6 +164,21 @@ type Schedule struct {
 	Module   string        `yaml:"module"`
 	Interval time.Duration `yaml:"interval"` // 100 ms or more
 	Targets  []string      `yaml:"targets"`
+
+	Files    []string          `yaml:"files,omitempty"`    // globs of files with more targets, in Prometheus' file_sd format
+	Labels   map[string]string `yaml:"labels,omitempty"`   // on every metric of the probe
+	Hostname string            `yaml:"hostname,omitempty"` // Host header, and the name for certificates
+}
+
+// SetDirectory makes the names of files of targets relative to a folder, as Prometheus does.
+func (c *Config) SetDirectory(dir string) {
+	for i := range c.Probes {
+		for j, glob := range c.Probes[i].Files {
+			if !filepath.IsAbs(glob) {
+				c.Probes[i].Files[j] = filepath.Join(dir, glob)
+			}
+		}
+	}
 }
 
 // OnDemand says who may be asked for through /probe.

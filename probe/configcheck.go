@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
@@ -25,9 +26,31 @@ func (s *Schedule) Validate() error {
 		return faultf("interval", "a probe needs an interval above zero; write for example 5s")
 	case s.Interval < 100*time.Millisecond:
 		return faultf("interval", "%s is too short; the shortest is 100ms", s.Interval)
-	case len(s.Targets) == 0:
+	case len(s.Targets) == 0 && len(s.Files) == 0:
 		return faultf("targets", "there is nothing to probe; name at least one target")
+	case strings.ContainsFunc(s.Hostname, func(r rune) bool { return r <= ' ' || r == 0x7f }):
+		return faultf("hostname", "%q is no host name", s.Hostname)
 	}
+	for i, glob := range s.Files {
+		if _, err := filepath.Match(glob, ""); err != nil {
+			return faultf(fmt.Sprintf("files[%d]", i), "%q is no pattern of files: a bracket is not closed", glob)
+		}
+	}
+	for _, name := range sortedKeys(s.Labels) {
+		if !isLabelName(name) {
+			return faultf("labels."+name, "%q is no label name", name)
+		} else if slices.Contains(ownLabels, name) || slices.Contains(reservedLabels, name) {
+			return faultf("labels."+name, "the label %q is set by the exporter; take another name", name)
+		}
+	}
+	return s.checkTargets()
+}
+
+// reservedLabels are those of our own metrics beside probe, target and node.
+var reservedLabels = []string{"le", "metric", "phase", "quantile", "reason"}
+
+// checkTargets says which target stands twice.
+func (s *Schedule) checkTargets() error {
 	seen := map[string]int{}
 	for i, target := range s.Targets {
 		// The label target= has no userinfo: two targets that differ in it alone would be one series.
@@ -53,6 +76,9 @@ func (c *Config) Validate() error {
 		if !known {
 			fault(fmt.Sprintf("probes[%d].module", i), "there is no module %q; %s", s.Module, knownModules(c.Modules))
 			continue
+		}
+		if err := m.checkHostname(s.Hostname); err != nil {
+			fault(fmt.Sprintf("probes[%d].hostname", i), "%s", err)
 		}
 		for j, target := range s.Targets {
 			if err := checkTarget(m.Prober, target); err != nil {
@@ -140,7 +166,7 @@ func isLabelName(name string) bool {
 }
 
 // reservedPrefixes begin the names that the exporter gives itself.
-var reservedPrefixes = []string{"probe_", "nginx_", "fremisn_exporter_", "go_", "process_", "promhttp_", "scrape_"}
+var reservedPrefixes = []string{"probe_", "nginx_", "fremisn_exporter_", "fremisn_objective_", "go_", "process_", "promhttp_", "scrape_"}
 
 func (b *BodyMetric) check(field string) error {
 	switch {

@@ -14,20 +14,35 @@ import (
 type guard struct {
 	any        bool
 	patterns   []Regexp
-	configured map[string]bool // normal form → whether a schedule follows its redirects
+	configured map[string]bool            // normal form → whether a schedule follows its redirects
+	reserved   map[string]map[string]bool // module with credentials → normal forms, with hostname, of its schedules
 }
 
-func newGuard(c *Config) guard {
-	g := guard{any: c.OnDemand.Allow.Any, patterns: c.OnDemand.Allow.Patterns, configured: map[string]bool{}}
-	for _, schedule := range c.Probes {
-		m := c.Modules[schedule.Module]
-		for _, target := range schedule.Targets {
-			if key, ok := normal(m.Prober, target); ok {
-				g.configured[key] = g.configured[key] || m.HTTP.Client.FollowRedirects
-			}
-		}
+func newGuard(o OnDemand) guard {
+	return guard{
+		any: o.Allow.Any, patterns: o.Allow.Patterns,
+		configured: map[string]bool{}, reserved: map[string]map[string]bool{},
 	}
-	return g
+}
+
+// reserve keeps the credentials of a module for the targets of its schedules.
+func (g *guard) reserve(module string, m *Module) {
+	if m.hasCredentials() && g.reserved[module] == nil {
+		g.reserved[module] = map[string]bool{}
+	}
+}
+
+// add makes a target of a schedule one that may be asked for.
+func (g *guard) add(module string, m *Module, target, hostname string) {
+	key, ok := normal(m.Prober, target)
+	if !ok {
+		return
+	}
+	g.configured[key] = g.configured[key] || m.HTTP.Client.FollowRedirects
+	if targets := g.reserved[module]; targets != nil {
+		targets[key+" "+strings.ToLower(hostname)] = true
+		targets[key+" "] = true // the name that the target has itself
+	}
 }
 
 // A permit is what a guard allows.
@@ -36,21 +51,41 @@ type permit struct {
 	stay      bool                // redirects are not followed, whatever the module says
 }
 
-// check tells whether a target may be probed, and where its redirects may go. A configured target is followed as its
-// schedule does, but a Host header of the asker's choice could send the chain anywhere: then it stays at its host.
-func (g guard) check(prober, target, hostname string) (permit, bool) {
-	if g.any {
-		return permit{}, true
-	}
+// Why a guard refuses a target: values of the label reason.
+const (
+	refusedTarget      = "target"
+	refusedCredentials = "credentials"
+	refusedBusy        = "busy"
+)
+
+var refusals = map[string]string{
+	refusedTarget: "on_demand.allow does not let this target be probed; name it under probes:, or widen on_demand.allow",
+	refusedCredentials: "the module has credentials, and they are for the targets of its own entries of probes:; " +
+		"name this target in one of them, or take a module without credentials",
+	refusedBusy: "too many probes are under way",
+}
+
+// check says why a target may not be probed, "" where it may, and where its redirects may go. A configured target is
+// followed as its schedule does, but a Host header of the asker's choice could send the chain anywhere: then it stays at
+// its host.
+func (g guard) check(module, prober, target, hostname string) (permit, string) {
 	key, ok := normal(prober, target)
-	if !ok {
-		return permit{}, false
+	if targets := g.reserved[module]; targets != nil && !targets[key+" "+strings.ToLower(hostname)] {
+		if allowed, _ := g.allows(prober, target, key, ok); !allowed {
+			return permit{}, refusedTarget
+		}
+		return permit{}, refusedCredentials
 	}
-	if len(g.patterns) > 0 {
-		return permit{mayFollow: func(u *url.URL) bool { return g.matches("http", u.String()) }}, g.matches(prober, target)
+	allowed, listed := g.allows(prober, target, key, ok)
+	switch {
+	case !allowed:
+		return permit{}, refusedTarget
+	case g.any:
+		return permit{}, ""
+	case listed:
+		return permit{mayFollow: func(u *url.URL) bool { return g.matches("http", u.String()) }}, ""
 	}
-	follows, known := g.configured[key]
-	p := permit{stay: !follows}
+	p := permit{stay: !g.configured[key]}
 	if hostname != "" {
 		own := hostOf(key)
 		p.mayFollow = func(u *url.URL) bool {
@@ -58,7 +93,21 @@ func (g guard) check(prober, target, hostname string) (permit, bool) {
 			return ok && hostOf(key) == own
 		}
 	}
-	return p, known
+	return p, ""
+}
+
+// allows reports whether on_demand lets a target be probed, and whether by its list of expressions.
+func (g guard) allows(prober, target, key string, ok bool) (allowed, listed bool) {
+	switch {
+	case g.any:
+		return true, false
+	case !ok:
+		return false, false
+	case len(g.patterns) > 0:
+		return g.matches(prober, target), true
+	}
+	_, known := g.configured[key]
+	return known, false
 }
 
 // hostOf is scheme, host and port of a normal form.

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+
+	gokit "github.com/go-kit/log"
 )
 
 func TestGuard(t *testing.T) {
@@ -85,8 +87,12 @@ probes:
 	} {
 		t.Run(c.prober+" "+c.target, func(t *testing.T) {
 			config := parse(t, c.config)
-			if _, got := newGuard(&config).check(c.prober, c.target, ""); got != c.want {
-				t.Errorf("allowed: %v, want %v", got, c.want)
+			s, err := New(Options{Config: config, Logger: gokit.NewNopLogger()})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, refused := s.guard.check("", c.prober, c.target, ""); (refused == "") != c.want {
+				t.Errorf("refused: %q, allowed is right: %v", refused, c.want)
 			}
 		})
 	}

@@ -44,9 +44,10 @@ func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, fmt.Sprintf("X-Prometheus-Scrape-Timeout-Seconds is no time: %s", err), http.StatusBadRequest)
 		return
 	}
-	allowed, ok := guard.check(m.Prober, target, hostname)
-	if !ok {
-		http.Error(w, "on_demand.allow does not let this target be probed; name it under probes:, or widen on_demand.allow", http.StatusForbidden)
+	allowed, refused := guard.check(name, m.Prober, target, hostname)
+	if refused != "" {
+		s.refused.add(refused, target)
+		http.Error(w, refusals[refused], http.StatusForbidden)
 		return
 	}
 	own := *m
@@ -59,7 +60,8 @@ func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case s.demand <- struct{}{}:
 		defer func() { <-s.demand }()
 	default:
-		http.Error(w, "too many probes are under way", http.StatusServiceUnavailable)
+		s.refused.add(refusedBusy, target)
+		http.Error(w, refusals[refusedBusy], http.StatusServiceUnavailable)
 		return
 	}
 	result := once(r.Context(), &own, target, timeout)
@@ -73,17 +75,25 @@ func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	promhttp.HandlerFor(registry, promhttp.HandlerOpts{ErrorHandling: promhttp.ContinueOnError}).ServeHTTP(w, r)
 }
 
-// setHostname takes the parameter hostname: an http module that has a Host header of its own must agree.
+// setHostname takes the parameter hostname.
 func (m *prepared) setHostname(hostname string) error {
-	if hostname == "" {
+	if err := m.checkHostname(hostname); err != nil {
+		return err
+	}
+	m.hostname = hostname
+	return nil
+}
+
+// checkHostname says that an http module has a Host header of its own that does not agree with a hostname.
+func (m *Module) checkHostname(hostname string) error {
+	if hostname == "" || m.Prober != "http" {
 		return nil
 	}
 	for name, value := range m.HTTP.Headers {
-		if m.Prober == "http" && textproto.CanonicalMIMEHeaderKey(name) == "Host" && value != hostname {
+		if textproto.CanonicalMIMEHeaderKey(name) == "Host" && value != hostname {
 			return fmt.Errorf("host header defined both in module configuration (%s) and with URL-parameter 'hostname' (%s)", value, hostname)
 		}
 	}
-	m.hostname = hostname
 	return nil
 }
 

@@ -158,15 +158,18 @@ func (h *httpRun) readBody(ctx context.Context, response *http.Response, good bo
 		return body, failf("body", "the body is not packed with %s: %s", p.Compression, err)
 	case readErr != nil && !h.stopped:
 		return body, bodyFailure(ctx, readErr)
-	case good && p.needsBody() && counted.n > int64(len(body)):
+	case good && p.judgesBody() && counted.n > int64(len(body)):
 		return body, failf("body", "the body has more than %d bytes; body_size_limit can raise what is kept of it", keep)
 	}
 	return body, nil
 }
 
-func (p *HTTPProbe) needsBody() bool {
-	return len(p.FailIfBodyMatchesRegexp)+len(p.FailIfBodyNotMatchesRegexp)+len(p.Metrics) > 0 || p.usesCEL()
+// judgesBody reports whether an expression wants all of the body.
+func (p *HTTPProbe) judgesBody() bool {
+	return len(p.FailIfBodyMatchesRegexp)+len(p.FailIfBodyNotMatchesRegexp) > 0 || p.usesCEL()
 }
+
+func (p *HTTPProbe) needsBody() bool { return p.judgesBody() || len(p.Metrics) > 0 }
 
 func (p *HTTPProbe) usesCEL() bool {
 	return p.FailIfBodyMatchesCEL != nil || p.FailIfBodyNotMatchesCEL != nil

@@ -3,6 +3,7 @@ package probe
 import (
 	"context"
 	"hash/fnv"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -22,7 +23,6 @@ const firstWithin = 5 * time.Second
 // A target is probed on its own clock.
 type target struct {
 	probe   string // the name of the schedule
-	address string
 	masked  string
 	service *Service
 	started bool // guarded by the service's lock
@@ -31,7 +31,10 @@ type target struct {
 	logger  log.Logger
 
 	mu      sync.Mutex // guards what follows
+	address string
 	module  *prepared
+	names   []string // of the labels on all its metrics: ours, and the user's
+	values  []string
 	node    string
 	every   time.Duration
 	counts  counts
@@ -55,9 +58,25 @@ func newTarget(schedule Schedule, address string, s *Service) *target {
 func (t *target) key() string { return t.probe + "\x00" + t.masked }
 
 // update gives the target what a config says of it.
-func (t *target) update(schedule Schedule, module *prepared, node string) {
+func (t *target) update(schedule Schedule, module *prepared, node, address string, labels map[string]string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if schedule.Hostname != "" {
+		own := *module
+		own.hostname = schedule.Hostname
+		module = &own
+	}
+	all := maps.Clone(schedule.Labels)
+	if all == nil {
+		all = labels
+	} else {
+		maps.Copy(all, labels)
+	}
+	t.names, t.values = slices.Clone(ownLabels), []string{t.probe, t.masked, node}
+	for _, name := range sortedKeys(all) {
+		t.names, t.values = append(t.names, name), append(t.values, all[name])
+	}
+	t.address = address
 	if t.every != 0 && t.every != schedule.Interval {
 		select {
 		case t.changed <- struct{}{}:
@@ -129,19 +148,24 @@ func (t *target) place(after time.Time, interval time.Duration) time.Time {
 
 func (t *target) probeOnce(ctx context.Context) {
 	t.mu.Lock()
-	module := t.module
-	limit := module.Timeout
-	if limit <= 0 {
-		limit = min(defaultTimeout, t.every)
-	}
+	module, limit := t.module, t.timeout()
+	address := t.address
 	t.begun, t.limit = time.Now(), limit
 	t.mu.Unlock()
-	r := once(ctx, module, t.address, limit)
+	r := once(ctx, module, address, limit)
 	if ctx.Err() != nil {
 		return // cut short by a reload or the end; says nothing about the target
 	}
 	r.ID = t.service.lastID.Add(1)
 	t.record(r)
+}
+
+// timeout is called with t locked.
+func (t *target) timeout() time.Duration {
+	if t.module.Timeout > 0 {
+		return t.module.Timeout
+	}
+	return min(defaultTimeout, t.every)
 }
 
 func (t *target) record(r Result) {

@@ -33,6 +33,12 @@ type Service struct {
 	demand chan struct{} // a place for each probe of /probe under way
 	lastID atomic.Uint64
 
+	refused *refusedLog
+
+	reloading sync.Mutex // one reload or reading of files at a time; guards what follows
+	options   Options
+	files     targetFiles
+
 	mu      sync.Mutex
 	ctx     context.Context // of Run; nil before
 	modules map[string]*prepared
@@ -77,7 +83,10 @@ const maxOnDemand = 1000
 
 // New prepares everything and probes nothing.
 func New(o Options) (*Service, error) {
-	s := &Service{logger: o.Logger, offset: o.TimeoutOffset, demand: make(chan struct{}, maxOnDemand)}
+	s := &Service{
+		logger: o.Logger, offset: o.TimeoutOffset, demand: make(chan struct{}, maxOnDemand),
+		refused: newRefusedLog(o.Logger), files: targetFiles{logger: o.Logger},
+	}
 	return s, s.Reload(o)
 }
 
@@ -97,33 +106,67 @@ func (s *Service) Reload(o Options) error {
 			return faultf(fmt.Sprintf("probes[%d].module", i), "there is no module %q; %s", schedule.Module, knownModules(modules))
 		}
 	}
+	s.reloading.Lock()
+	defer s.reloading.Unlock()
+	groups, _ := s.files.read(&o.Config)
+	s.options = o
+	s.setModules(modules)
+	s.apply(groups)
+	if o.OnDemand.Allow.Any {
+		level.Warn(s.logger).Log("msg", "on_demand.allow is any: whoever reaches /probe can make this host connect to whatever it can reach")
+	}
+	return nil
+}
+
+func (s *Service) setModules(modules map[string]*prepared) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.modules = modules
+}
+
+// apply makes the targets those of the options and of the files that they name. Its caller holds s.reloading.
+func (s *Service) apply(groups [][]targetGroup) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	old := map[string]*target{}
 	for _, t := range s.targets {
 		old[t.key()] = t
 	}
-	s.targets = nil
-	for _, schedule := range o.Probes {
-		for _, address := range schedule.Targets {
-			t := newTarget(schedule, address, s)
-			if before := old[t.key()]; before != nil {
-				delete(old, t.key())
-				t = before
+	o := &s.options
+	s.targets, s.guard = nil, newGuard(o.OnDemand)
+	seen := map[string]bool{}
+	for i, schedule := range o.Probes {
+		m := s.modules[schedule.Module]
+		s.guard.reserve(schedule.Module, &m.Module)
+		static := targetGroup{Targets: schedule.Targets}
+		for _, group := range append([]targetGroup{static}, groups[i]...) {
+			for _, address := range group.Targets {
+				s.guard.add(schedule.Module, &m.Module, address, schedule.Hostname)
+				t := newTarget(schedule, address, s)
+				if seen[t.key()] {
+					continue // a file may repeat what stands elsewhere: the first counts
+				}
+				seen[t.key()] = true
+				if before := old[t.key()]; before != nil {
+					delete(old, t.key())
+					t = before
+				}
+				t.update(schedule, m, nodeOf(address, o.Nodes), address, group.Labels)
+				s.targets = append(s.targets, t)
+				s.start(t)
 			}
-			t.update(schedule, modules[schedule.Module], nodeOf(address, o.Nodes))
-			s.targets = append(s.targets, t)
-			s.start(t)
 		}
 	}
 	for _, gone := range old {
 		gone.stop()
 	}
-	s.modules, s.guard = modules, newGuard(&o.Config)
-	if o.OnDemand.Allow.Any {
-		level.Warn(s.logger).Log("msg", "on_demand.allow is any: whoever reaches /probe can make this host connect to whatever it can reach")
-	}
-	return nil
+}
+
+// count returns how many targets there are.
+func (s *Service) count() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.targets)
 }
 
 // start is called with s locked. It starts a target that does not run yet.
@@ -145,6 +188,8 @@ func (s *Service) Run(ctx context.Context) error {
 		s.start(t)
 	}
 	s.mu.Unlock()
+	go s.watchFiles(ctx) // not waited for: a disk may hang
+	s.running.Go(func() { s.refused.run(ctx) })
 	<-ctx.Done()
 	s.running.Wait()
 	return nil

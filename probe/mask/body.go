@@ -101,3 +101,38 @@ func inJSON(name string, value any) []string {
 	}
 	return secrets
 }
+
+// HasSecret reports whether a name in a request's body says that its value is a secret.
+func HasSecret(text string) bool {
+	if value, ok := decodeJSON(text); ok {
+		return namesSecret(value)
+	}
+	form, err := url.ParseQuery(text)
+	if err != nil || !isForm(text) {
+		return false
+	}
+	for name := range form {
+		if secretName.MatchString(name) {
+			return true
+		}
+	}
+	return false
+}
+
+func namesSecret(value any) bool {
+	switch value := value.(type) {
+	case map[string]any:
+		for name, inner := range value {
+			if secretName.MatchString(name) || namesSecret(inner) {
+				return true
+			}
+		}
+	case []any:
+		for _, inner := range value {
+			if namesSecret(inner) {
+				return true
+			}
+		}
+	}
+	return false
+}

@@ -302,3 +302,25 @@ func TestCheckBearsOddities(t *testing.T) {
 // An nginx.conf, or a file that it includes, may be closed to this user while NGINX's master reads it as root.
 
 // An exporter behind TLS does not tell check what it is; that it holds the state directory does.
+
+// TestCheckTellsWhatCannotProbe: a module whose files are missing and a bad file of targets are named, and stop nothing.
+func TestCheckTellsWhatCannotProbe(t *testing.T) {
+	h := newHost(t)
+	h.write(t, filepath.Join(h.dir, "good.yml"), "- targets: ['"+h.node.URL+"/from/a/file']\n")
+	h.write(t, filepath.Join(h.dir, "bad.yml"), "- targets: [")
+	text, err := os.ReadFile(h.config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.write(t, h.config, strings.NewReplacer(
+		"{alive: ", "{broken: {prober: http, http: {tls_config: {ca_file: /no/such/ca}}}, alive: ",
+		"targets: [", "files: ['*.yml'], targets: [",
+	).Replace(string(text)))
+	c := h.check(t)
+	c.find(t, sectionNodes, statusFail, "/no/such/ca")
+	c.find(t, sectionNodes, statusFail, "bad.yml")
+	c.find(t, sectionNodes, statusOK, "/from/a/file: alive in")
+	if c.ok {
+		t.Error("all good")
+	}
+}

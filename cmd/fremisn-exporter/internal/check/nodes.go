@@ -28,24 +28,24 @@ func (r *Report) checkNodes(ctx context.Context, s *settings.Settings, offset ti
 	var running sync.WaitGroup
 	slots := make(chan struct{}, probesAtOnce)
 	probed := map[string]bool{}
-	for _, schedule := range s.Probe.Probes {
-		for _, target := range schedule.Targets {
-			node := s.NodeNames()[probe.Address(target)]
-			probed[probe.Address(target)] = true
-			found := &finding{Section: sectionNodes, Subject: node, From: s.Source.ConfigFile}
-			if at, fromNginx := s.Found[target]; fromNginx {
-				found.From = at.String()
-			}
-			if node == "" {
-				found.Subject = schedule.Name
-			}
-			lines = append(lines, found)
-			running.Go(func() {
-				slots <- struct{}{}
-				defer func() { <-slots }()
-				found.probe(ctx, service, schedule.Module, target, s.Source.ConfigFile)
-			})
+	for _, fault := range service.Faults() {
+		r.add(finding{Section: sectionNodes, Status: statusFail, Subject: fault.Subject, Text: fault.Text, From: s.Source.ConfigFile})
+	}
+	for _, t := range service.Targets() {
+		probed[t.Address] = true
+		found := &finding{Section: sectionNodes, Subject: s.NodeNames()[t.Address], From: s.Source.ConfigFile}
+		if at, fromNginx := s.Found[t.Target]; fromNginx {
+			found.From = at.String()
 		}
+		if found.Subject == "" {
+			found.Subject = t.Probe
+		}
+		lines = append(lines, found)
+		running.Go(func() {
+			slots <- struct{}{}
+			defer func() { <-slots }()
+			found.probe(ctx, service, t.Module, t.Target, s.Source.ConfigFile)
+		})
 	}
 	for _, n := range s.Nodes {
 		if !probed[n.Address] {

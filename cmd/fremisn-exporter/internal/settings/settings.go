@@ -155,6 +155,7 @@ func decode(from Source, text []byte) (*Settings, *fileConfig, *strictyaml.Docum
 	if err != nil {
 		return nil, nil, nil, maskErrors(err)
 	}
+	config.Probe.SetDirectory(filepath.Dir(from.ConfigFile))
 	return &Settings{
 		Source: from, Text: text, Probe: config.Probe, Nodes: config.Nodes,
 		Objectives: config.Objectives.objectives(config.Nginx.LatencyBuckets),

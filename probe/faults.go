@@ -1,0 +1,83 @@
+package probe
+
+import (
+	"fmt"
+	"os"
+
+	"github.com/prometheus/common/config"
+
+	"github.com/fremisn/fremisn-exporter/probe/mask"
+)
+
+// A Target is what a schedule probes.
+type Target struct {
+	Probe, Module, Target string
+	Address               string // host:port that it is at
+}
+
+// Targets returns what the schedules probe, those of files included.
+func (s *Service) Targets() []Target {
+	s.mu.Lock()
+	targets := s.targets
+	s.mu.Unlock()
+	var all []Target
+	for _, t := range targets {
+		t.mu.Lock()
+		all = append(all, Target{t.probe, t.module.name, t.address, Address(t.address)})
+		t.mu.Unlock()
+	}
+	return all
+}
+
+// A Fault is something in the modules or the files of targets that cannot be used. It stops nothing else.
+type Fault struct{ Subject, Text string }
+
+// Faults returns what of the config cannot work now: files of targets, and modules whose own files cannot be read.
+func (s *Service) Faults() []Fault {
+	var faults []Fault
+	s.reloading.Lock()
+	for _, key := range sortedKeys(s.files.known) {
+		if file := s.files.known[key]; file.fault != "" {
+			faults = append(faults, Fault{"files", file.path + ": " + file.fault})
+		}
+	}
+	s.reloading.Unlock()
+	s.mu.Lock()
+	modules := s.modules
+	s.mu.Unlock()
+	for _, name := range sortedKeys(modules) {
+		if err := modules[name].unusable(); err != nil {
+			faults = append(faults, Fault{"module " + name, mask.Text(err.Error())})
+		}
+	}
+	return faults
+}
+
+// unusable says why no probe of a module can work, nil where nothing speaks against it.
+func (m *prepared) unusable() error {
+	if m.tls != nil {
+		if _, err := m.tls.load(); err != nil {
+			return fmt.Errorf("the settings of TLS cannot be used: %w", err)
+		}
+	}
+	paths := []string{m.HTTP.BodyFile}
+	for _, file := range m.secretFiles() {
+		paths = append(paths, file.Path)
+	}
+	for _, path := range paths {
+		if path == "" {
+			continue
+		}
+		file, err := os.Open(path)
+		if err != nil {
+			return err
+		}
+		file.Close()
+	}
+	if o := m.HTTP.Client.OAuth2; o != nil {
+		if _, err := config.NewTLSConfig(&o.TLSConfig); err != nil {
+			return fmt.Errorf("the settings of TLS for the OAuth2 token cannot be used: %w", err)
+		}
+	}
+	return nil
+}

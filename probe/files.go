@@ -1,0 +1,192 @@
+package probe
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/go-kit/log"
+	"github.com/go-kit/log/level"
+	"go.yaml.in/yaml/v3"
+	"golang.org/x/sys/unix"
+
+	"github.com/fremisn/fremisn-exporter/probe/mask"
+)
+
+const (
+	// fileInterval is how often files of targets are read again.
+	fileInterval = 10 * time.Second
+	// maxTargetFile bounds a file of targets, bytes.
+	maxTargetFile = 8 << 20
+)
+
+// A targetGroup is one element of Prometheus' file_sd format.
+type targetGroup struct {
+	Targets []string          `yaml:"targets"`
+	Labels  map[string]string `yaml:"labels"`
+}
+
+// targetFiles reads files of targets, and keeps the last good reading of each. One goroutine uses it at a time.
+type targetFiles struct {
+	logger log.Logger
+	known  map[string]*targetFile // by prober and path
+}
+
+type targetFile struct {
+	path   string
+	text   []byte // of the last reading, good or bad
+	groups []targetGroup
+	fault  string // of the last reading, "" for a good one
+}
+
+// read returns the groups of each schedule's files, and whether any has changed since it was last called.
+func (f *targetFiles) read(c *Config) (groups [][]targetGroup, changed bool) {
+	seen := map[string]*targetFile{}
+	for _, schedule := range c.Probes {
+		m := c.Modules[schedule.Module]
+		var own []targetGroup
+		for _, path := range matches(schedule.Files) {
+			key := m.Prober + "\x00" + path
+			file := f.known[key]
+			if file == nil {
+				file, changed = &targetFile{path: path}, true
+			}
+			if seen[key] == nil && file.read(m.Prober, f.logger) {
+				changed = true
+			}
+			seen[key] = file
+			own = append(own, file.groups...)
+		}
+		groups = append(groups, own)
+	}
+	changed = changed || len(seen) != len(f.known)
+	f.known = seen
+	return groups, changed
+}
+
+// matches returns the files of some globs, each once. A glob without a match is no error.
+func matches(globs []string) []string {
+	paths := map[string]bool{}
+	for _, glob := range globs {
+		found, _ := filepath.Glob(glob) // Validate has checked the pattern
+		for _, path := range found {
+			paths[path] = true
+		}
+	}
+	return slices.Sorted(maps.Keys(paths))
+}
+
+// read reads a file again, and reports whether its targets have changed. A bad file keeps its last good ones, and is
+// named in the log once.
+func (f *targetFile) read(prober string, logger log.Logger) bool {
+	text, err := readBounded(f.path, maxTargetFile)
+	if err == nil && f.text != nil && f.fault == "" && bytes.Equal(text, f.text) {
+		return false
+	}
+	var groups []targetGroup
+	if err == nil {
+		groups, err = parseTargets(text, prober)
+	}
+	if err != nil {
+		fault := mask.Text(err.Error())
+		if fault != f.fault {
+			level.Error(logger).Log("msg", "a file of targets cannot be used, its last good targets stay", "file", f.path, "err", fault)
+		}
+		f.fault = fault
+		return false
+	}
+	if f.fault != "" {
+		level.Info(logger).Log("msg", "a file of targets can be used again", "file", f.path)
+	}
+	f.text, f.groups, f.fault = text, groups, ""
+	return true
+}
+
+func readBounded(path string, limit int64) ([]byte, error) {
+	file, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK, 0) // a pipe would wait for who writes to it
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	if info, err := file.Stat(); err != nil || !info.Mode().IsRegular() {
+		return nil, errors.Join(err, errors.New("this is no regular file"))
+	}
+	text, err := io.ReadAll(io.LimitReader(file, limit+1))
+	if err == nil && int64(len(text)) > limit {
+		err = fmt.Errorf("the file has more than %d MiB", limit>>20)
+	}
+	return text, err
+}
+
+// parseTargets reads a file in YAML or JSON, which YAML includes.
+func parseTargets(text []byte, prober string) ([]targetGroup, error) {
+	var groups []targetGroup
+	decoder := yaml.NewDecoder(bytes.NewReader(text))
+	decoder.KnownFields(true)
+	if err := decoder.Decode(&groups); err != nil && !errors.Is(err, io.EOF) {
+		return nil, fmt.Errorf("no list of targets and labels, as Prometheus' file_sd has it: %w", err)
+	}
+	for i, group := range groups {
+		for _, target := range group.Targets {
+			if err := checkTarget(prober, target); err != nil {
+				return nil, err
+			}
+		}
+		labels, err := fileLabels(group.Labels)
+		if err != nil {
+			return nil, err
+		}
+		groups[i].Labels = labels
+	}
+	return groups, nil
+}
+
+// fileLabels are those of a file that come along: not those that are for relabelling, and none that is ours. What would
+// take the name of a label of a metric is called exported_, as in Prometheus.
+func fileLabels(labels map[string]string) (map[string]string, error) {
+	own := map[string]string{}
+	for name, value := range labels {
+		switch {
+		case strings.HasPrefix(name, "__"), slices.Contains(ownLabels, name):
+			continue
+		case !isLabelName(name):
+			return nil, fmt.Errorf("%q is no label name", name)
+		case slices.Contains(reservedLabels, name):
+			name = "exported_" + name
+		}
+		own[name] = strings.ToValidUTF8(value, "\uFFFD")
+	}
+	return own, nil
+}
+
+// watchFiles takes up what changes in files of targets until ctx ends.
+func (s *Service) watchFiles(ctx context.Context) {
+	tick := time.NewTicker(fileInterval)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			s.rereadFiles()
+		}
+	}
+}
+
+func (s *Service) rereadFiles() {
+	s.reloading.Lock()
+	defer s.reloading.Unlock()
+	groups, changed := s.files.read(&s.options.Config)
+	if changed {
+		s.apply(groups)
+		level.Info(s.logger).Log("msg", "files of targets have changed", "targets", s.count())
+	}
+}

@@ -1,0 +1,93 @@
+package probe
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/go-kit/log"
+	"github.com/go-kit/log/level"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/fremisn/fremisn-exporter/probe/mask"
+)
+
+// refusedLogInterval is how often the log tells what /probe has refused, at most.
+const refusedLogInterval = time.Minute
+
+// maxRefusedTargets bounds the targets that one line of the log names.
+const maxRefusedTargets = 10
+
+var descRefused = prometheus.NewDesc("fremisn_exporter_probes_refused_total",
+	"Requests of /probe that were refused, by reason.", []string{"reason"}, nil)
+
+// A refusedLog counts what /probe refuses, and tells of it once a minute: an old job that gets 403 for everything shows
+// up nowhere else.
+type refusedLog struct {
+	logger log.Logger
+
+	mu      sync.Mutex
+	counts  map[string]uint64   // by reason
+	targets map[string]struct{} // since the last line
+	since   uint64              // refused since the last line
+	told    time.Time
+}
+
+func newRefusedLog(logger log.Logger) *refusedLog {
+	return &refusedLog{
+		logger:  logger,
+		counts:  map[string]uint64{refusedTarget: 0, refusedCredentials: 0, refusedBusy: 0},
+		targets: map[string]struct{}{},
+	}
+}
+
+func (r *refusedLog) add(reason, target string) {
+	r.mu.Lock()
+	r.counts[reason]++
+	r.since++
+	if len(r.targets) < maxRefusedTargets {
+		r.targets[clip(mask.Target(target))] = struct{}{}
+	}
+	r.mu.Unlock()
+	r.tell()
+}
+
+// tell writes the line, unless there was one within the last minute.
+func (r *refusedLog) tell() {
+	r.mu.Lock()
+	if r.since == 0 || time.Since(r.told) < refusedLogInterval {
+		r.mu.Unlock()
+		return
+	}
+	refused, targets := r.since, slices.Sorted(maps.Keys(r.targets))
+	r.told, r.since = time.Now(), 0
+	clear(r.targets)
+	r.mu.Unlock()
+	level.Warn(r.logger).Log("msg", "/probe has refused targets", "refused", refused, "targets", strings.Join(targets, " "),
+		"remedy", "name them under probes:, or widen on_demand.allow; the answer (403) says which")
+}
+
+// run tells of the last ones too.
+func (r *refusedLog) run(ctx context.Context) {
+	tick := time.NewTicker(refusedLogInterval)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			r.tell()
+		}
+	}
+}
+
+func (r *refusedLog) collect(emit func(prometheus.Metric)) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, reason := range slices.Sorted(maps.Keys(r.counts)) {
+		emit(prometheus.MustNewConstMetric(descRefused, prometheus.CounterValue, float64(r.counts[reason]), reason))
+	}
+}
