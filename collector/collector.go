@@ -151,7 +151,11 @@ func (c *Collector) logSettings(s *source.Settings) {
 			"where", l.Pos, "write", "error_log "+l.Path+" warn;")
 	}
 	for _, ignored := range s.Ignored {
-		level.Info(c.logger).Log("msg", "not followed", "why", ignored)
+		importance := level.Info
+		if ignored.Failed {
+			importance = level.Error
+		}
+		importance(c.logger).Log("msg", "not followed", "why", ignored)
 	}
 }
 

@@ -61,8 +61,11 @@ func (c *Collector) tasks(now *observed, openMetrics bool) []task {
 	if len(now.status.pages) > 0 {
 		add("stub_status", func(ctx context.Context, e emitter) error { return now.status.collect(ctx, openMetrics, e) })
 	}
-	if logs := now.logsOf(source.Access); len(logs) > 0 {
-		add("access_log", func(ctx context.Context, e emitter) error { return collectLogs(ctx, logs, now.topology, e) })
+	unreadable := now.settings.Unreadable()
+	if logs := now.logsOf(source.Access); len(logs) > 0 || unreadable != nil {
+		add("access_log", func(ctx context.Context, e emitter) error {
+			return errors.Join(collectLogs(ctx, logs, now.topology, e), unreadable)
+		})
 	}
 	if logs := now.logsOf(source.Error); len(logs) > 0 {
 		add("error_log", func(ctx context.Context, e emitter) error { return collectLogs(ctx, logs, now.topology, e) })

@@ -61,14 +61,14 @@ func (s *scope) addAccessLog(r *reading, d *directive) {
 // logsInForce completes the access logs of a block, own, that lies within outer.
 func (r *reading) logsInForce(directives []*directive, own *scope, outer scope) {
 	switch {
-	case own.hasAccessLog && own.level == "http" && !r.anyServerWithoutLog(directives):
+	case own.hasAccessLog && own.level == "http" && everyServerHasLog(directives):
 		for i := range own.logs {
 			own.logs[i].Unwritten = true
 		}
 	case own.hasAccessLog && len(own.logs) > 0:
 		r.config.LogSets = append(r.config.LogSets, LogSet{own.level, own.logs})
 	case own.hasAccessLog:
-	case own.level == "http" && r.anyServerWithoutLog(directives):
+	case own.level == "http" && anyServerWithoutLog(directives):
 		log := AccessLog{Pos: Pos{File: r.config.Path}, Level: "http", Path: r.paths.accessLog, Format: "combined"}
 		own.logs = []AccessLog{log}
 		r.config.LogSets = append(r.config.LogSets, LogSet{own.level, own.logs})
@@ -86,8 +86,14 @@ func (r *reading) logsInForce(directives []*directive, own *scope, outer scope) 
 }
 
 // anyServerWithoutLog reports whether a server inherits the access logs of http.
-func (r *reading) anyServerWithoutLog(http []*directive) bool {
+func anyServerWithoutLog(http []*directive) bool {
 	return slices.ContainsFunc(http, func(d *directive) bool { return d.name == "server" && !d.has("access_log") })
+}
+
+// everyServerHasLog reports whether there are servers, and none that inherits the access logs of http.
+func everyServerHasLog(http []*directive) bool {
+	isServer := func(d *directive) bool { return d.name == "server" }
+	return slices.ContainsFunc(http, isServer) && !anyServerWithoutLog(http)
 }
 
 func (r *reading) accessLog(d *directive, s scope) error {

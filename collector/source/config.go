@@ -35,12 +35,12 @@ type StatusConfig struct {
 
 // AccessLogConfig is one access log: a file (or a glob), or a datagram socket that NGINX sends to.
 type AccessLogConfig struct {
-	Path   string `yaml:"path"`
-	Syslog string `yaml:"syslog"`
-	Name   string `yaml:"name"`
-	Format string `yaml:"format"` // a literal holds a "$"; else it is a name
-	Escape string `yaml:"escape"` // default, json or none, for a literal
-	Start  string `yaml:"start"`  // end or beginning
+	Path   string      `yaml:"path"`
+	Syslog string      `yaml:"syslog"`
+	Name   string      `yaml:"name"`
+	Format FormatNames `yaml:"format"` // a literal holds a "$"; else it is a name
+	Escape string      `yaml:"escape"` // default, json or none, for a literal
+	Start  string      `yaml:"start"`  // end or beginning
 }
 
 // ErrorLogConfig is one error log.
@@ -211,20 +211,31 @@ func validateSyslog(target string) error {
 	return nil
 }
 
-// logName is the base name without its suffix and without the glob that stands for a date.
+// wildcards are what a glob has in place of what differs between the files.
+var wildcards = regexp.MustCompile(`(?:\[[^\]]*\]|[*?])+`)
+
+// logName is the base name without its suffix; of a glob without what stands for a date or a host, and where nothing is
+// left the name of its folder.
 func logName(path string) string {
 	if path == "" {
 		return "syslog"
 	}
-	base := strings.ToValidUTF8(filepath.Base(path), "\uFFFD") // a label's value
-	if i := strings.IndexAny(base, "*?["); i >= 0 {
-		base = base[:i]
+	for dir := path; dir != "/" && dir != "."; dir = filepath.Dir(dir) {
+		base := strings.ToValidUTF8(filepath.Base(dir), "\uFFFD") // a label's value
+		if dir == path {
+			base = strings.TrimSuffix(base, filepath.Ext(base))
+		}
+		var parts []string
+		for _, part := range wildcards.Split(base, -1) {
+			if part = strings.Trim(part, "-_."); part != "" {
+				parts = append(parts, part)
+			}
+		}
+		if len(parts) > 0 {
+			return strings.Join(parts, "-")
+		}
 	}
-	base = strings.TrimRight(strings.TrimSuffix(base, filepath.Ext(base)), "-_.")
-	if base == "" {
-		return "log"
-	}
-	return base
+	return "log"
 }
 
 // Validate checks name and expression.

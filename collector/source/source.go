@@ -9,10 +9,8 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
-	"sort"
 	"strings"
 
-	"github.com/fremisn/fremisn-exporter/collector/internal/logformat"
 	"github.com/fremisn/fremisn-exporter/collector/nginxconf"
 )
 
@@ -36,6 +34,7 @@ type Ignored struct {
 	Directive string // stub_status, access_log or error_log
 	Text      string // what it is, and why it is left out
 	Remedy    string // what would have it observed, "" where nothing would
+	Failed    bool   // it should be observed, and cannot be
 }
 
 func (i Ignored) String() string {
@@ -67,6 +66,7 @@ type LogSource struct {
 	Path      string   // a file or a glob; "" with Syslog
 	Syslog    string   // where NGINX sends it: udp://ADDRESS:PORT or unix:/path
 	Formats   []Format // of an access log: a line is read in the first that it fits
+	InUse     bool     // Formats are those that nginx.conf writes the log in, else those that the config file names
 	FromStart bool     // read from the beginning where there is no saved position
 	From      string   // where it is said that it is followed
 }
@@ -124,11 +124,16 @@ func New(file string, c Config, nodes []Node, conf *nginxconf.Config) (*Settings
 func (s *Settings) addConfigured(file string, c Config) error {
 	var faults []error
 	for i, log := range c.AccessLogs {
-		l, err := accessLog(file, log, s.Conf)
+		formats, err := s.formatsOf(log, fromFolder(file, log.Path))
 		if err != nil {
 			faults = append(faults, faultf(fmt.Sprintf("nginx.access_logs[%d].format", i), "%s", err))
 		}
-		s.AccessLogs = append(s.AccessLogs, l)
+		if len(formats) > 0 {
+			s.AccessLogs = append(s.AccessLogs, LogSource{
+				Name: log.Name, Path: fromFolder(file, log.Path), Syslog: log.Syslog, Formats: formats,
+				InUse: len(log.Format) == 0, FromStart: log.Start == "beginning", From: file,
+			})
+		}
 	}
 	for _, log := range c.ErrorLogs {
 		s.ErrorLogs = append(s.ErrorLogs, LogSource{
@@ -177,37 +182,6 @@ func (s *Settings) fillStatus() {
 	}
 }
 
-func (s *Settings) fillAccessLogs(names map[string]bool) {
-	formats := map[string]string{} // path → format
-	for _, log := range s.Conf.AccessLogs {
-		format, known := s.Conf.LogFormats[log.Format]
-		ignore := func(remedy, text string, args ...any) { s.ignore(log.Pos, "access_log", remedy, text, args...) }
-		switch {
-		case log.Path == "":
-			ignore(syslogRemedy("access_logs", log.Syslog, ", format: "+log.Format), "what is sent to syslog (%s) is not taken from whoever receives it", log.Syslog)
-		case log.Path == "/dev/null":
-			ignore("", "it goes to /dev/null")
-		case strings.Contains(log.Path, "$"):
-			ignore(fmt.Sprintf("name the files in nginx.access_logs, such as {path: %q, format: %s}", globOf(log.Path), log.Format),
-				"%s has variables in its path", log.Path)
-		case log.Gzip:
-			ignore("write it without gzip, and let logrotate compress it", "%s is written compressed and cannot be followed", log.Path)
-		case !known:
-			ignore("", "%s has the unknown format %q", log.Path, log.Format)
-		case formats[log.Path] == log.Format:
-			// Several servers write it, which is one log.
-		case formats[log.Path] != "":
-			ignore("give each format a file of its own", "%s is written in log_format %s, too: those lines are counted as malformed", log.Path, log.Format)
-		default:
-			formats[log.Path] = log.Format
-			s.AccessLogs = append(s.AccessLogs, LogSource{
-				Name: freeName(names, log.Path), Path: log.Path,
-				Formats: []Format{{Name: log.Format, Text: format.Format, Escape: format.Escape}}, From: log.Pos.String(),
-			})
-		}
-	}
-}
-
 // QuietErrorLogs are the followed error logs that NGINX writes nothing to but what is critical.
 func (s *Settings) QuietErrorLogs() []nginxconf.ErrorLog {
 	var quiet []nginxconf.ErrorLog
@@ -246,6 +220,23 @@ func (s *Settings) ignore(at nginxconf.Pos, directive, remedy, text string, args
 	s.Ignored = append(s.Ignored, Ignored{Pos: at, Directive: directive, Text: fmt.Sprintf(text, args...), Remedy: remedy})
 }
 
+// Unreadable returns why access logs that nginx.conf writes cannot be followed, nil where all that should be are.
+func (s *Settings) Unreadable() error {
+	var errs []error
+	for _, i := range s.Ignored {
+		if i.Failed {
+			errs = append(errs, errors.New(i.String()))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// fail is ignore for what should be observed and cannot be.
+func (s *Settings) fail(at nginxconf.Pos, directive, remedy, text string, args ...any) {
+	s.ignore(at, directive, remedy, text, args...)
+	s.Ignored[len(s.Ignored)-1].Failed = true
+}
+
 // syslogRemedy is what to write to have the exporter receive what NGINX sends. It is not done unasked: to listen there
 // would take the lines from the log host that has them now.
 func syslogRemedy(section, parameters, format string) string {
@@ -270,11 +261,6 @@ func withSyslogPort(server string) string {
 	return server
 }
 
-// globOf returns a glob of the files that a path with variables names.
-func globOf(path string) string {
-	return regexp.MustCompile(`\$(?:\w+|\{\w+\})`).ReplaceAllString(path, "*")
-}
-
 // freeName returns the log's base name, with its folder before it or a number after it where the name is taken.
 func freeName(taken map[string]bool, path string) string {
 	name := logName(path)
@@ -287,74 +273,6 @@ func freeName(taken map[string]bool, path string) string {
 	}
 	taken[name] = true
 	return name
-}
-
-func accessLog(file string, c AccessLogConfig, conf *nginxconf.Config) (LogSource, error) {
-	log := LogSource{
-		Name: c.Name, Path: fromFolder(file, c.Path), Syslog: c.Syslog, FromStart: c.Start == "beginning", From: file,
-	}
-	format, err := formatOf(c, log.Path, conf)
-	log.Formats = []Format{format}
-	return log, err
-}
-
-// formatOf is the format of a log of the config file: a literal, or one that nginx.conf names.
-func formatOf(c AccessLogConfig, path string, conf *nginxconf.Config) (Format, error) {
-	if strings.Contains(c.Format, "$") {
-		format := Format{Text: c.Format, Escape: c.Escape}
-		if format.Escape == "" {
-			format.Escape = "default"
-		}
-		_, err := logformat.Compile(format.Text, format.Escape, logformat.Options{Paths: true})
-		return format, err
-	}
-	format, err := namedFormat(c.Format, path, conf)
-	if err == nil && c.Escape != "" && c.Escape != format.Escape {
-		return format, fmt.Errorf("the log_format %q has escape=%s, not %s; remove escape, which belongs to a literal format", format.Name, format.Escape, c.Escape)
-	}
-	return format, err
-}
-
-// namedFormat finds a log_format by its name; "" is the one that nginx.conf writes the log in.
-func namedFormat(name, path string, conf *nginxconf.Config) (Format, error) {
-	f := Format{Name: name}
-	if name == "" {
-		f.Name = formatInUse(conf, path)
-	}
-	if conf == nil {
-		if f.Name != "combined" {
-			return f, fmt.Errorf("%q is the name of a log_format, and there is no nginx.config to find it in; give nginx.config, or the log_format itself", name)
-		}
-		f.Text, f.Escape = CombinedFormat, "default"
-		return f, nil
-	}
-	format, known := conf.LogFormats[f.Name]
-	if !known {
-		return f, fmt.Errorf("%s has no log_format %q; it has %s", conf.Path, f.Name, strings.Join(formatNames(conf), ", "))
-	}
-	f.Text, f.Escape = format.Format, format.Escape
-	return f, nil
-}
-
-// formatInUse is the format that nginx.conf writes the log in, or NGINX's default.
-func formatInUse(conf *nginxconf.Config, path string) string {
-	if conf != nil {
-		for _, log := range conf.AccessLogs {
-			if log.Path == path {
-				return log.Format
-			}
-		}
-	}
-	return "combined"
-}
-
-func formatNames(conf *nginxconf.Config) []string {
-	var names []string
-	for name := range conf.LogFormats {
-		names = append(names, name)
-	}
-	sort.Strings(names)
-	return names
 }
 
 // fromFolder makes a relative path begin at the config file's folder.

@@ -12,7 +12,7 @@ func TestSettingsFromNginxConf(t *testing.T) {
 	at := func(line int) nginxconf.Pos { return nginxconf.Pos{File: "nginx.conf", Line: line} }
 	conf := &nginxconf.Config{
 		Path:       "nginx.conf",
-		LogFormats: map[string]nginxconf.LogFormat{"main": {Format: "$status", Escape: "json"}, "combined": {Format: CombinedFormat}},
+		LogFormats: map[string]nginxconf.LogFormat{"main": {Format: "$status", Escape: "json"}, "combined": {Format: CombinedFormat, Escape: "default"}},
 		StatusPages: []nginxconf.StatusPage{
 			{Pos: at(1), URL: "http://127.0.0.1:81/s", Denied: "does not let this host in; add allow 127.0.0.1;"}, {Pos: at(2), URL: "http://127.0.0.1:8080/s", Host: "status.example"}, {Pos: at(3), URL: "http://127.0.0.1:8080/t"},
 		},
@@ -33,8 +33,10 @@ func TestSettingsFromNginxConf(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantAccess := []LogSource{
-		{Name: "access", Path: "/var/log/nginx/access.log", Formats: []Format{{Name: "main", Text: "$status", Escape: "json"}}, From: "nginx.conf:4"},
-		{Name: "site-access", Path: "/srv/site/access.log", Formats: []Format{{Name: "combined", Text: CombinedFormat}}, From: "nginx.conf:6"},
+		{Name: "access", Path: "/var/log/nginx/access.log", Formats: []Format{{Name: "main", Text: "$status", Escape: "json"}}, InUse: true, From: "nginx.conf:4"},
+		{Name: "site-access", Path: "/srv/site/access.log", Formats: []Format{
+			{Name: "combined", Text: CombinedFormat, Escape: "default"}, {Name: "main", Text: "$status", Escape: "json"},
+		}, InUse: true, From: "nginx.conf:6"},
 	}
 	if diff := cmp.Diff(wantAccess, p.AccessLogs); diff != "" {
 		t.Error(diff)
@@ -51,8 +53,7 @@ func TestSettingsFromNginxConf(t *testing.T) {
 	}
 	wantIgnored := []string{
 		"stub_status nginx.conf:1: the page http://127.0.0.1:81/s does not let this host in; add allow 127.0.0.1;",
-		"access_log nginx.conf:6: /srv/site/access.log is written in log_format main, too: those lines are counted as malformed; give each format a file of its own",
-		`access_log nginx.conf:7: /var/log/$host.log has variables in its path; name the files in nginx.access_logs, such as {path: "/var/log/*.log", format: main}`,
+		`access_log nginx.conf:7: /var/log/$host.log has variables in its path; name the files in nginx.access_logs: {path: "/var/log/*.log", name: log, format: main}`,
 		`access_log nginx.conf:8: what is sent to syslog (server=127.0.0.1,tag=x) is not taken from whoever receives it; to receive it, name it in nginx.access_logs: {syslog: "udp://127.0.0.1:514", format: main}`,
 		"access_log nginx.conf:8: /var/log/x.gz is written compressed and cannot be followed; write it without gzip, and let logrotate compress it",
 		"access_log nginx.conf:8: it goes to /dev/null",
@@ -74,14 +75,14 @@ func TestSettingsConfigWins(t *testing.T) {
 	}
 	p, err := New("/etc/fremisn/probes.yml", Config{
 		Status:     []StatusConfig{},
-		AccessLogs: []AccessLogConfig{{Path: "/a/access.log", Name: "mine"}, {Path: "logs/b.log", Name: "b", Format: "$status", Start: "beginning"}},
+		AccessLogs: []AccessLogConfig{{Path: "/a/access.log", Name: "mine"}, {Path: "logs/b.log", Name: "b", Format: FormatNames{"$status"}, Start: "beginning"}},
 		ErrorLogs:  []ErrorLogConfig{},
 	}, nil, conf)
 	if err != nil {
 		t.Fatal(err)
 	}
 	want := []LogSource{
-		{Name: "mine", Path: "/a/access.log", Formats: []Format{{Name: "main", Text: "$status $request"}}, From: "/etc/fremisn/probes.yml"},
+		{Name: "mine", Path: "/a/access.log", Formats: []Format{{Name: "main", Text: "$status $request"}}, InUse: true, From: "/etc/fremisn/probes.yml"},
 		{Name: "b", Path: "/etc/fremisn/logs/b.log", Formats: []Format{{Text: "$status", Escape: "default"}}, FromStart: true, From: "/etc/fremisn/probes.yml"},
 	}
 	if diff := cmp.Diff(want, p.AccessLogs); diff != "" {
@@ -99,7 +100,12 @@ func TestLogName(t *testing.T) {
 		"/var/log/nginx/site.access.log":   "site.access",
 		"/var/log/nginx/access_[0-9]*.log": "access",
 		"/var/log/nginx/access":            "access",
-		"/var/log/nginx/*.log":             "log",
+		"/var/log/nginx/*.log":             "nginx",
+		"/var/log/nginx/*/*.log":           "nginx",
+		"/var/log/nginx/*-access.log":      "access",
+		"/var/log/nginx/a_*_b.log":         "a-b",
+		"/var/log/nginx/[0-9]?-*.log":      "nginx",
+		"*.log":                            "log",
 		"":                                 "syslog",
 	} {
 		if got := logName(path); got != want {

@@ -54,13 +54,18 @@ func curlOf(url, host string) string {
 	return header + "--unix-socket " + socket + " http://localhost" + path
 }
 
-// leftOut is a line for everything of one directive that nginx.conf has and that cannot be observed.
+// leftOut is a finding for everything of one directive that nginx.conf has and that is not observed.
 func leftOut(s *settings.Settings, directives ...string) []finding {
-	var lines []finding
+	var left []finding
 	for _, i := range s.Plan.Ignored {
-		if slices.Contains(directives, i.Directive) {
-			lines = append(lines, finding{Status: statusWarn, Subject: i.Directive, Text: "not followed: " + i.Text, Remedy: i.Remedy, From: i.Pos.String()})
+		if !slices.Contains(directives, i.Directive) {
+			continue
 		}
+		found := finding{Status: statusWarn, Subject: i.Directive, Text: "not followed: " + i.Text, Remedy: i.Remedy, From: i.Pos.String()}
+		if i.Failed {
+			found.Status, found.Text = statusFail, i.Text
+		}
+		left = append(left, found)
 	}
-	return lines
+	return left
 }

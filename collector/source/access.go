@@ -1,0 +1,248 @@
+package source
+
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/fremisn/fremisn-exporter/collector/internal/logformat"
+	"github.com/fremisn/fremisn-exporter/collector/internal/metric"
+	"github.com/fremisn/fremisn-exporter/collector/nginxconf"
+)
+
+// A candidate is a file that nginx.conf writes requests to.
+type candidate struct {
+	source LogSource
+	at     nginxconf.Pos
+	score  int  // how much its formats tell
+	whole  bool // no if= leaves requests out
+}
+
+// fillAccessLogs follows the access logs of nginx.conf. Of several logs of one server or location it follows one: each
+// request stands in all of them.
+func (s *Settings) fillAccessLogs(names map[string]bool) {
+	candidates := s.candidates()
+	for _, path := range s.duplicates(candidates) {
+		duplicate := candidates[path.index]
+		s.ignore(duplicate.at, "access_log", "name it in nginx.access_logs of the config file to count its requests as well",
+			"%s has the same requests as %s, which tells more: not followed, or each would count twice", duplicate.source.Path, path.instead)
+		candidates[path.index].source.Path = ""
+	}
+	for _, c := range candidates {
+		if c.source.Path != "" {
+			c.source.Name = freeName(names, c.source.Path)
+			s.AccessLogs = append(s.AccessLogs, c.source)
+		}
+	}
+}
+
+// candidates are the access logs of nginx.conf that can be followed; the others are told.
+func (s *Settings) candidates() []candidate {
+	var all []candidate
+	index := map[string]int{}
+	for _, log := range s.Conf.AccessLogs {
+		text, remedy := s.unfollowable(log)
+		if text != "" {
+			s.ignore(log.Pos, "access_log", remedy, "%s", text)
+			continue
+		}
+		format, ok := s.usableFormat(log.Format, log.Pos, log.Path)
+		if !ok {
+			continue
+		}
+		i, known := index[log.Path]
+		if !known {
+			i = len(all)
+			index[log.Path] = i
+			all = append(all, candidate{at: log.Pos, source: LogSource{Path: log.Path, InUse: true, From: log.Pos.String()}})
+		}
+		c := &all[i]
+		c.whole = c.whole || log.Condition == ""
+		c.score = max(c.score, score(format))
+		if !slices.Contains(c.source.Formats, format) {
+			c.source.Formats = append(c.source.Formats, format)
+		}
+	}
+	return all
+}
+
+// unfollowable says why a log cannot be followed, whatever its format, and what to do; "" where it can.
+func (s *Settings) unfollowable(log nginxconf.AccessLog) (text, remedy string) {
+	switch {
+	case log.Path == "":
+		return fmt.Sprintf("what is sent to syslog (%s) is not taken from whoever receives it", log.Syslog),
+			syslogRemedy("access_logs", log.Syslog, ", format: "+log.Format)
+	case log.Path == "/dev/null":
+		return "it goes to /dev/null", ""
+	case log.Unwritten:
+		return log.Path + " is never written: every server has an access_log of its own", ""
+	case strings.Contains(log.Path, "$"):
+		return log.Path + " has variables in its path", s.globRemedy(log)
+	case log.Gzip:
+		return log.Path + " is written compressed and cannot be followed", "write it without gzip, and let logrotate compress it"
+	}
+	return "", ""
+}
+
+// usableFormat returns a log_format of nginx.conf; ok is false where no program can read it, which is told then.
+func (s *Settings) usableFormat(name string, at nginxconf.Pos, path string) (f Format, ok bool) {
+	format, known := s.Conf.LogFormats[name]
+	if !known {
+		s.fail(at, "access_log", "", "%s has the unknown format %q", path, name)
+		return Format{}, false
+	}
+	f = Format{Name: name, Text: format.Format, Escape: format.Escape}
+	_, err := logformat.Compile(f.Text, f.Escape, logformat.Options{Paths: true})
+	var unclear *logformat.FormatError
+	if err == nil {
+		return f, true
+	}
+	remedy := "change the log_format, or log in another one as well"
+	if errors.As(err, &unclear) && len(unclear.Variables) > 0 {
+		quoted := `"$` + strings.Join(unclear.Variables, `", "$`) + `"`
+		remedy = "write " + quoted + " in the log_format, with the quotes" + without(unclear.Rest)
+	}
+	s.fail(at, "access_log", remedy, "%s cannot be followed: log_format %s: %s", path, name, err)
+	return Format{}, false
+}
+
+// without names what a format would still give without the variables that cannot be told apart.
+func without(rest *logformat.Program) string {
+	if rest == nil {
+		return ""
+	}
+	var names []string
+	for i := range metric.Table() {
+		if m := metric.Get(metric.ID(i)); m.Of == metric.AccessLog && m.GivenBy(rest) {
+			names = append(names, m.Name)
+		}
+	}
+	return "; without what cannot be told apart it would still give " + strings.Join(names, ", ")
+}
+
+// score is how much a format tells: with the status more than without, then by the metrics that it feeds.
+func score(f Format) int {
+	program, err := logformat.Compile(f.Text, f.Escape, logformat.Options{Paths: true})
+	if err != nil {
+		return 0
+	}
+	n := 0
+	for i := range metric.Table() {
+		if m := metric.Get(metric.ID(i)); m.Of == metric.AccessLog && m.GivenBy(program) {
+			n++
+		}
+	}
+	if program.Has(logformat.Status) {
+		n += int(metric.Count)
+	}
+	return n
+}
+
+// A duplicate is the index of a candidate that is not followed, and the path of the log that is in its place.
+type duplicate struct {
+	index   int
+	instead string
+}
+
+// duplicates are the candidates whose requests all stand in others. Where a server or location has one log alone, that
+// one is followed; of several, one that is followed already, else the one that tells most.
+func (s *Settings) duplicates(candidates []candidate) []duplicate {
+	sets := s.sets(candidates)
+	followed := map[int]bool{}
+	for _, set := range sets {
+		if len(set) == 1 {
+			followed[set[0]] = true
+		}
+	}
+	var left []duplicate
+	instead := map[int]int{}
+	for _, set := range sets {
+		if len(set) == 1 {
+			continue
+		}
+		best := slices.IndexFunc(set, func(i int) bool { return followed[i] })
+		if best < 0 {
+			best = 0
+			for at := range set {
+				if better(candidates[set[at]], candidates[set[best]]) {
+					best = at
+				}
+			}
+			followed[set[best]] = true
+		}
+		for _, i := range set {
+			instead[i] = set[best]
+		}
+	}
+	for i := range candidates {
+		if other, several := instead[i]; several && !followed[i] {
+			left = append(left, duplicate{i, candidates[other].source.Path})
+		}
+	}
+	return left
+}
+
+// sets are the candidates that the requests of each block are written to, by their indexes.
+func (s *Settings) sets(candidates []candidate) [][]int {
+	var sets [][]int
+	for _, set := range s.Conf.LogSets {
+		var members []int
+		for _, log := range set.Logs {
+			i := slices.IndexFunc(candidates, func(c candidate) bool { return c.source.Path == log.Path })
+			if i >= 0 && !slices.Contains(members, i) {
+				members = append(members, i)
+			}
+		}
+		if len(members) > 0 {
+			sets = append(sets, members)
+		}
+	}
+	return sets
+}
+
+// better reports whether a log tells more than another. One with all requests goes before one with some.
+func better(a, b candidate) bool {
+	if a.whole != b.whole {
+		return a.whole
+	}
+	return a.score > b.score
+}
+
+var variableInPath = regexp.MustCompile(`\$(?:\w+|\{\w+\})`)
+
+// globRemedy is what to write to have the files followed that a path with variables names. A glob that other logs of
+// nginx.conf match as well would count these twice, and read error logs as access logs.
+func (s *Settings) globRemedy(log nginxconf.AccessLog) string {
+	glob := variableInPath.ReplaceAllString(log.Path, "*")
+	entry := func(path string) string {
+		return fmt.Sprintf("{path: %q, name: %s, format: %s}", path, logName(path), log.Format)
+	}
+	others := s.matching(glob)
+	if len(others) == 0 {
+		return "name the files in nginx.access_logs: " + entry(glob)
+	}
+	dir := filepath.Join(filepath.Dir(log.Path), "hosts")
+	own := filepath.Join(dir, filepath.Base(log.Path))
+	return fmt.Sprintf("%s would match %s, too: write these files to a folder of their own (access_log %s %s;) and name them in nginx.access_logs: %s",
+		glob, strings.Join(others, ", "), own, log.Format, entry(variableInPath.ReplaceAllString(own, "*")))
+}
+
+// matching are the logs that nginx.conf writes by name and that a glob matches.
+func (s *Settings) matching(glob string) []string {
+	var all []string
+	add := func(path string) {
+		if fits, err := filepath.Match(glob, path); err == nil && fits && !strings.Contains(path, "$") && !slices.Contains(all, path) {
+			all = append(all, path)
+		}
+	}
+	for _, log := range s.Conf.AccessLogs {
+		add(log.Path)
+	}
+	for _, log := range s.Conf.ErrorLogs {
+		add(log.Path)
+	}
+	return all
+}
