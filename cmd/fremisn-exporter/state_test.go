@@ -5,7 +5,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 )
 
 // TestReloadKeepsCounters: a log that stays keeps its counts and its place; changed routes hold from the next line.
@@ -64,42 +63,68 @@ func TestReloadKeepsCounters(t *testing.T) {
 	want(old+" 2", routed+" 2", `fremisn_exporter_log_lines_total{log="access",result="parsed"} 4`, `fremisn_exporter_log_lines_total{log="access",result="malformed"} 0`)
 }
 
-// TestDiskThatRefuses: where the state cannot be written, scrapes go on with fresh numbers, and it heals by itself.
-func TestDiskThatRefuses(t *testing.T) {
+// A refusingHost is an exporter whose state cannot be written any more once it has been.
+type refusingHost struct {
+	*program
+	log, obstacle string
+}
+
+func startRefusing(t *testing.T) refusingHost {
+	t.Helper()
 	dir := t.TempDir()
-	log, file := filepath.Join(dir, "access.log"), filepath.Join(dir, "probes.yml")
-	write := func(path, text string) {
-		t.Helper()
-		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	write(file, "nginx: {access_logs: [{path: "+log+", start: beginning, format: $status}]}\n")
-	write(log, "200\n")
-	p := startProgramOn(t, file)
-	scrape := func() string { t.Helper(); _, body, _ := p.get(t, "/metrics", "Accept: text/plain"); return body }
-	scrape()
+	h := refusingHost{log: filepath.Join(dir, "access.log")}
+	file := filepath.Join(dir, "probes.yml")
+	writeFile(t, file, "nginx: {access_logs: [{path: "+h.log+", start: beginning, format: $status}]}\n")
+	writeFile(t, h.log, "200\n")
+	h.program = startProgramOn(t, file)
+	h.get(t, "/metrics")
 	// Not by permissions, which root does not heed: a folder stands where the new record would be written.
-	obstacle := filepath.Join(p.data, "access.state.new")
-	if err := os.MkdirAll(filepath.Join(obstacle, "in the way"), 0o755); err != nil {
+	h.obstacle = filepath.Join(h.data, "access.state.new")
+	if err := os.MkdirAll(filepath.Join(h.obstacle, "in the way"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	write(log, "200\n200\n200\n")
-	body := scrape()
-	for _, want := range []string{`fremisn_exporter_log_lines_total{log="access",result="parsed"} 3`, `fremisn_exporter_state_commits_total{result="failed"} 1`} {
-		if !strings.Contains(body, "\n"+want+"\n") {
-			t.Errorf("missing: %s", want)
+	writeFile(t, h.log, "200\n200\n200\n")
+	return h
+}
+
+func writeFile(t *testing.T, path, text string) {
+	t.Helper()
+	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestDiskThatRefuses: where the state cannot be written, the counters stand still at what was, which is said, and it
+// heals by itself.
+func TestDiskThatRefuses(t *testing.T) {
+	p := startRefusing(t)
+	expect := func(lines ...string) {
+		t.Helper()
+		_, body, _ := p.get(t, "/metrics", "Accept: text/plain")
+		for _, want := range lines {
+			if !strings.Contains(body, "\n"+want+"\n") {
+				t.Errorf("missing: %s", want)
+			}
 		}
 	}
-	if err := os.RemoveAll(obstacle); err != nil {
+	expect(`fremisn_exporter_log_lines_total{log="access",result="parsed"} 1`, `fremisn_exporter_state_commits_total{result="failed"} 1`,
+		`fremisn_exporter_collector_success{collector="access_log"} 0`)
+	if err := os.RemoveAll(p.obstacle); err != nil {
 		t.Fatal(err)
 	}
-	healed := time.Now()
-	body = scrape()
-	if !strings.Contains(body, `fremisn_exporter_state_commits_total{result="failed"} 1`) || !strings.Contains(p.stderr.String(), "state is saved again") {
+	expect(`fremisn_exporter_log_lines_total{log="access",result="parsed"} 3`, `fremisn_exporter_state_commits_total{result="failed"} 1`,
+		`fremisn_exporter_collector_success{collector="access_log"} 1`)
+	if !strings.Contains(p.stderr.String(), "state is saved again") {
 		t.Errorf("not healed:\n%s", p.stderr)
 	}
-	if info, err := os.Stat(filepath.Join(p.data, "access.state")); err != nil || info.ModTime().Before(healed.Add(-time.Second)) {
-		t.Errorf("no new record: %v %v", info, err)
+}
+
+// What could not be committed at the end is told by the exit code and the log.
+func TestLastCommitFails(t *testing.T) {
+	p := startRefusing(t)
+	p.stop()
+	if code := <-p.code; code != exitFailed || !strings.Contains(p.stderr.String(), `level=error`) || strings.Contains(p.stderr.String(), "in good order") {
+		t.Errorf("exit code %d:\n%s", code, p.stderr)
 	}
+	p.code <- exitOK // for the clean-up
 }

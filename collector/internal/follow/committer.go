@@ -86,6 +86,15 @@ func (c *committer) commit(ctx context.Context, w commitWork) error {
 	return errCommitHangs
 }
 
+// await waits until no commit is under way, no longer than ctx.
+func (c *committer) await(ctx context.Context) {
+	select {
+	case <-c.free:
+		c.free <- struct{}{}
+	case <-ctx.Done():
+	}
+}
+
 func (c *committer) count(err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

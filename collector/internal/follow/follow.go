@@ -142,6 +142,7 @@ func (p *Pipeline) Run(ctx context.Context) error {
 	p.read()
 	last, cancel := context.WithTimeout(context.Background(), lastCommitWait)
 	defer cancel()
+	p.commits.await(last) // one that was begun before, and that ctx has ended the waiting for
 	p.lastErr = p.commit(last)
 	p.commits.stop()
 	if p.lastErr == nil {
