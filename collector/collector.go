@@ -40,7 +40,6 @@ type Collector struct {
 	state  *statefile.Dir // nil: memory alone
 	others []Other
 	runner *runner
-	nginx  runningCache
 
 	reloading chan struct{} // holds a token while nobody reloads
 
@@ -66,6 +65,7 @@ type followed struct {
 	source   source.LogSource
 	pipeline *follow.Pipeline
 	exposer  *logExposer
+	views    *lastView
 	stop     context.CancelFunc // nil before it runs
 }
 
@@ -136,6 +136,7 @@ func (c *Collector) follow(s source.LogSource, counter follow.Counter) *followed
 			Source: s, Counter: counter, State: c.state, Logger: log.With(c.logger, "log", s.Name),
 		}),
 		exposer: &logExposer{log: s.Name},
+		views:   &lastView{},
 	}
 }
 
@@ -241,7 +242,7 @@ func (c *Collector) start(f *followed, after <-chan struct{}) *followed {
 			level.Error(c.logger).Log("msg", "log ended with an error", "log", f.source.Name, "err", err)
 		}
 	}()
-	return &followed{source: f.source, pipeline: f.pipeline, exposer: f.exposer, stop: stop}
+	return &followed{source: f.source, pipeline: f.pipeline, exposer: f.exposer, views: f.views, stop: stop}
 }
 
 func (c *Collector) closeState() error {
@@ -272,6 +273,10 @@ type LogStatus struct {
 	From    string // where it is said that it is followed
 	Lag     int64  // bytes
 	Problem string // why it cannot be read; "" where all is well
+
+	Unsaved string // why its counts are not saved; "" where they are
+
+	Lines, Malformed uint64 // of Traffic alone: lines that were read, and of them those that fit no format
 }
 
 // Logs returns the status of every log that is followed.
@@ -279,7 +284,7 @@ func (c *Collector) Logs() []LogStatus {
 	var all []LogStatus
 	for _, f := range c.observed().logs {
 		stats := f.pipeline.Stats()
-		all = append(all, LogStatus{Name: f.source.Name, Source: f.source.Where(), From: f.source.From, Lag: stats.Lag, Problem: stats.Problem})
+		all = append(all, LogStatus{Name: f.source.Name, Source: f.source.Where(), From: f.source.From, Lag: stats.Lag, Problem: stats.Problem, Unsaved: stats.Unsaved})
 	}
 	return all
 }

@@ -96,7 +96,7 @@ func (c *Collector) replaceCounters(ctx context.Context, before []*followed, log
 			continue
 		}
 		f := before[at]
-		kept[i] = &followed{source: l, pipeline: f.pipeline, exposer: f.exposer, stop: f.stop}
+		kept[i] = &followed{source: l, pipeline: f.pipeline, exposer: f.exposer, views: f.views, stop: f.stop}
 		changing.Go(func() { errs[i] = f.pipeline.Replace(ctx, counters[i]) })
 	}
 	changing.Wait()

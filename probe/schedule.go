@@ -39,7 +39,9 @@ type target struct {
 	every   time.Duration
 	counts  counts
 	last    *Result
+	since   time.Time // when it began to succeed, or to fail
 	history history
+	hour    hour
 	begun   time.Time     // of the probe under way; zero without
 	limit   time.Duration // of the probe under way
 	silent  map[string]bool
@@ -174,6 +176,10 @@ func (t *target) record(r Result) {
 	t.begun = time.Time{}
 	t.counts.add(r)
 	t.history.add(r)
+	t.hour.add(&r)
+	if before == nil || before.Success != r.Success {
+		t.since = r.When
+	}
 	t.last = &r
 	missing := t.newlyMissing(r)
 	t.mu.Unlock()

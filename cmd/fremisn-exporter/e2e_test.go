@@ -179,6 +179,15 @@ func sum(counts map[string]int) int {
 	return total
 }
 
+func label(m *dto.Metric, name string) string {
+	for _, l := range m.GetLabel() {
+		if l.GetName() == name {
+			return l.GetValue()
+		}
+	}
+	return ""
+}
+
 // counts are a family's values by labels; of a histogram, the numbers of observations.
 func counts(families map[string]*dto.MetricFamily, name, log string, labels ...string) map[string]int {
 	values := map[string]int{}

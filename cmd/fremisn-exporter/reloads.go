@@ -22,6 +22,7 @@ type reloads struct {
 	mu     sync.Mutex
 	ok     bool
 	lastOK time.Time
+	reason string // why the last attempt failed
 	counts map[reloadKind]float64
 }
 
@@ -42,9 +43,18 @@ func (r *reloads) done(trigger string, err error) {
 	defer r.mu.Unlock()
 	result := "failed"
 	if r.ok = err == nil; r.ok {
-		r.lastOK, result = time.Now(), "ok"
+		r.lastOK, result, r.reason = time.Now(), "ok", ""
+	} else {
+		r.reason = err.Error()
 	}
 	r.counts[reloadKind{trigger, result}]++
+}
+
+// problem returns why the last attempt failed, "" where it succeeded.
+func (r *reloads) problem() string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.reason
 }
 
 // Describe implements prometheus.Collector.

@@ -50,6 +50,7 @@ type exporter struct {
 	settings  atomic.Pointer[settings.Settings]
 	asked     chan chan error // for a reload
 	last      lastLook        // of watch
+	judge     *judge
 }
 
 func serve(ctx context.Context, cli *commandLine, logger log.Logger, stderr io.Writer) int {
@@ -98,6 +99,9 @@ func newExporter(cli *commandLine, s *settings.Settings, logger log.Logger) (*ex
 		Settings: s.Plan, StoragePath: cli.storagePath, Mask: mask.URL, Logger: logger,
 		Others: []collector.Other{{Name: "probe", Collect: e.probes.CollectTo}},
 	})
+	if err == nil {
+		e.judge = newJudge(e)
+	}
 	return e, err
 }
 
@@ -128,6 +132,7 @@ func (e *exporter) run(ctx context.Context) error {
 	var others sync.WaitGroup
 	others.Go(func() { e.probes.Run(background) })
 	others.Go(func() { e.watch(background) })
+	others.Go(func() { e.judge.run(background) })
 
 	failed := make(chan error, 1)
 	go func() { failed <- toolkit.ListenAndServe(server, e.cli.web, newSlog(e.logger)) }()
@@ -189,7 +194,8 @@ func (e *exporter) server() (*http.Server, error) {
 		MetricsPath: e.cli.telemetryPath,
 		Metrics:     e.scrapes,
 		Probe:       e.probes,
-		Overview:    e.overview,
+		Overview:    e.judge.overview,
+		Incidents:   e.judge.incidentList,
 		Targets:     e.targets,
 		Config:      func() string { return e.running().Masked() },
 		Ready:       e.ready.Load,

@@ -155,7 +155,7 @@ func TestEndpoints(t *testing.T) {
 		body         string
 	}{
 		{"GET", "/metrics", 200, "\nnginx_connections_active 3\n"},
-		{"GET", "/", 200, "<title>Overview · fremisn-exporter</title>"},
+		{"GET", "/", 200, "aria-current=\"page\">Overview</a>"},
 		{"GET", "/probes", 200, "Nothing is probed"},
 		{"GET", "/config", 200, "nginx:\n  status:"},
 		{"GET", "/-/healthy", 200, "healthy\n"},

@@ -11,6 +11,8 @@ import (
 	"github.com/fremisn/fremisn-exporter/collector/internal/ledger"
 	"github.com/fremisn/fremisn-exporter/collector/internal/logformat"
 	"github.com/fremisn/fremisn-exporter/collector/internal/metric"
+	"github.com/fremisn/fremisn-exporter/collector/internal/recent"
+	"github.com/fremisn/fremisn-exporter/collector/internal/takenout"
 	"github.com/fremisn/fremisn-exporter/collector/source"
 )
 
@@ -24,6 +26,7 @@ type Config struct {
 	Servers         []string       // addresses, likewise
 	LimitReqStatus  int            // what NGINX answers where limit_req rejects, 0 for its default
 	LimitConnStatus int
+	Answers         *takenout.Answers // takes the seconds in which servers answered; may be nil
 }
 
 // A Counter counts the lines of one access log. It belongs to one goroutine.
@@ -44,8 +47,20 @@ type Counter struct {
 	servers  serverCache
 	words    [3]wordCounters // limit_req, limit_conn, cache
 
+	hour    *recent.Window
+	answers *takenout.Answers
+	paths   *logformat.Parser // finds paths where parser does not; nil where it does
+	again   *logformat.Record // of paths
+	current lineBounds
+
 	lines ledger.Lines
 	clock func() time.Time
+}
+
+// lineBounds is where the line that is counted stands.
+type lineBounds struct {
+	block      []byte
+	start, end int
 }
 
 // formatFields is what a format tells.
@@ -60,15 +75,10 @@ const defaultLimitStatus = 503
 
 // New returns a Counter that has counted nothing. The error says why the log_format cannot be read.
 func New(cfg Config) (*Counter, error) {
-	var programs []*logformat.Program
-	for _, f := range cfg.Source.Formats {
-		program, err := logformat.Compile(f.Text, f.Escape, logformat.Options{Paths: len(cfg.Routes) > 0})
-		if err != nil {
-			return nil, fmt.Errorf("log %s: %w", cfg.Source.Name, err)
-		}
-		programs = append(programs, program)
+	parser, err := newParser(cfg.Source, len(cfg.Routes) > 0)
+	if err != nil {
+		return nil, err
 	}
-	parser := logformat.NewParser(programs[0], programs[1:]...)
 	c := &Counter{
 		parser:    parser,
 		record:    logformat.NewRecord(),
@@ -80,7 +90,15 @@ func New(cfg Config) (*Counter, error) {
 		groups:    cfg.Groups,
 		known:     cfg.Servers,
 		limited:   [2]int64{int64(cfg.LimitReqStatus), int64(cfg.LimitConnStatus)},
+		hour:      recent.New(),
+		answers:   cfg.Answers,
 		clock:     time.Now,
+	}
+	if len(cfg.Routes) == 0 {
+		c.again = logformat.NewRecord()
+		if c.paths, err = newParser(cfg.Source, true); err != nil {
+			return nil, err
+		}
 	}
 	for i, status := range c.limited {
 		if status == 0 {
@@ -89,6 +107,18 @@ func New(cfg Config) (*Counter, error) {
 	}
 	c.begin(c.newLedger())
 	return c, nil
+}
+
+func newParser(s source.LogSource, paths bool) (*logformat.Parser, error) {
+	var programs []*logformat.Program
+	for _, f := range s.Formats {
+		program, err := logformat.Compile(f.Text, f.Escape, logformat.Options{Paths: paths})
+		if err != nil {
+			return nil, fmt.Errorf("log %s: %w", s.Name, err)
+		}
+		programs = append(programs, program)
+	}
+	return logformat.NewParser(programs[0], programs[1:]...), nil
 }
 
 func (c *Counter) newLedger() *ledger.Ledger { return ledger.New(c.families, c.layout, c.maxSeries) }
@@ -167,12 +197,13 @@ func (c *Counter) seededServers() []string {
 // clearCaches drops the series caches; every series is looked up anew.
 func (c *Counter) clearCaches() {
 	c.requests = newRequestCache()
-	c.servers = newServerCache(c.parser.Generation())
+	c.servers = newServerCache(c.hour, c.parser.Generation())
 }
 
 // Lines counts the lines of block, which is whole lines, each ended by "\n". It keeps no part of block.
 func (c *Counter) Lines(block []byte) {
 	c.ledger.Now = c.clock().UnixMilli()
+	c.hour.Now(c.ledger.Now)
 	for start := 0; start < len(block); {
 		n := bytes.IndexByte(block[start:], '\n')
 		if n < 0 {
@@ -197,6 +228,7 @@ func (c *Counter) line(block []byte, start, end int) {
 	switch {
 	case c.parser.Parse(block, start, end, c.record):
 		c.lines.Parsed++
+		c.current = lineBounds{block, start, end}
 		c.count(c.record)
 	case !c.parser.Beside(block, start, end):
 		c.lines.Malformed++
@@ -209,16 +241,29 @@ func (c *Counter) TooLong() { c.lines.TooLong++ }
 // Snapshot returns the counts as they are now.
 func (c *Counter) Snapshot() (ledger.Lines, *ledger.Snapshot) { return c.lines, c.ledger.Snapshot() }
 
-// AppendState appends an encoding of all counts to dst and returns it.
-func (c *Counter) AppendState(dst []byte) []byte { return ledger.AppendCounts(dst, c.lines, c.ledger) }
+// AppendState appends an encoding of all counts and of the last hour to dst and returns it.
+func (c *Counter) AppendState(dst []byte) []byte {
+	dst = ledger.AppendBeside(dst, c.hour.AppendState(nil))
+	return ledger.AppendCounts(dst, c.lines, c.ledger)
+}
 
 // RestoreState replaces the counts by those of an AppendState of this or an earlier version. After an error the counts
 // are as before.
 func (c *Counter) RestoreState(state []byte) error {
+	hour, state, err := ledger.CutBeside(state)
+	if err != nil {
+		return err
+	}
 	l := c.newLedger()
 	lines, err := ledger.RestoreCounts(state, l)
 	if err != nil {
 		return err
+	}
+	if hour != nil {
+		if err := c.hour.Restore(hour); err != nil {
+			return err
+		}
+		c.hour.EachAnswer(c.answers.Mark)
 	}
 	c.lines = lines
 	c.begin(l)

@@ -4,6 +4,7 @@ import (
 	"github.com/fremisn/fremisn-exporter/collector/internal/ledger"
 	"github.com/fremisn/fremisn-exporter/collector/internal/logformat"
 	"github.com/fremisn/fremisn-exporter/collector/internal/metric"
+	"github.com/fremisn/fremisn-exporter/collector/internal/recent"
 )
 
 // Series caches hold which series of the ledger a combination of values is counted in, so that a line costs a few loads
@@ -18,6 +19,7 @@ type requestSeries struct {
 	requests, outcomes *ledger.Counter
 	duration           *ledger.Histogram
 	sent, received     *ledger.Counter
+	hour               *recent.Series
 }
 
 // A requestCache is a hash table with open addressing; its length is a power of two.
@@ -82,6 +84,8 @@ type serverSeries struct {
 	name                    string
 	codes                   []*attemptSeries
 	retries, sent, received *ledger.Counter
+	hour                    *recent.Series
+	answered                int64 // the last second in which it did, Unix time
 }
 
 // attemptSeries are the series of attempts on one server with one status. Statuses of one outcome share all but the
@@ -117,13 +121,14 @@ func (s *serverSeries) attempts(l *ledger.Ledger, code int64, result outcome) *a
 
 // A serverCache holds the series of servers, by the number that the parser gave to a value of $upstream_addr.
 type serverCache struct {
+	window     *recent.Window
 	generation int
 	byName     map[string]*serverSeries
 	byID       [][]*serverSeries // of each value its elements, nil for what is no attempt
 }
 
-func newServerCache(generation int) serverCache {
-	return serverCache{generation: generation, byName: map[string]*serverSeries{}}
+func newServerCache(w *recent.Window, generation int) serverCache {
+	return serverCache{window: w, generation: generation, byName: map[string]*serverSeries{}}
 }
 
 // first returns the series of the only element of u.
@@ -163,6 +168,7 @@ func (c *serverCache) insert(u *logformat.Upstreams) {
 // maxServers bounds the names, not the series in use at one moment.
 const maxServers = 1 << 13
 
+// named returns the series of a server.
 func (c *serverCache) named(name string) *serverSeries {
 	if s := c.byName[name]; s != nil {
 		return s
@@ -171,7 +177,7 @@ func (c *serverCache) named(name string) *serverSeries {
 		clear(c.byName)
 		c.byID = nil
 	}
-	s := &serverSeries{name: name}
+	s := &serverSeries{name: name, hour: c.window.Server(name)}
 	c.byName[name] = s
 	return s
 }

@@ -12,9 +12,14 @@ const switchingProtocols = 101
 
 // count counts a line that fits as a whole.
 func (c *Counter) count(r *logformat.Record) {
+	c.hour.At(r.Time)
 	ref := ledger.RefTo(r.IDAt, r.IDLen)
 	noLive := c.countAttempts(r, ref)
-	c.countRequest(r, c.outcomeOf(r, noLive), ref)
+	result := c.outcomeOf(r, noLive)
+	c.countRequest(r, result, ref)
+	if result != outcomeOK || r.Elements > 1 {
+		c.keepFailure(r, result)
+	}
 	if r.LimitReq != logformat.NoWord {
 		c.countWord(metric.LimitReq, r.LimitReq)
 	}
@@ -30,6 +35,7 @@ func (c *Counter) countRequest(r *logformat.Record, result outcome, ref ledger.R
 	s := c.seriesOf(r, result)
 	s.requests.Value++
 	s.outcomes.Value++
+	s.hour.Add(int(result), latency(r.Millis, r.Code))
 	if r.Millis >= 0 && r.Code != switchingProtocols {
 		if s.duration == nil {
 			s.duration = c.ledger.Histogram(int(metric.RequestDuration), s.route, result.String())
@@ -68,7 +74,7 @@ func (c *Counter) seriesOf(r *logformat.Record, result outcome) *requestSeries {
 		return s
 	}
 	name := c.routes.names[route]
-	s := &requestSeries{key: key, route: name, outcome: result}
+	s := &requestSeries{key: key, route: name, outcome: result, hour: c.hour.Route(name)}
 	s.requests = c.ledger.Counter(int(metric.Requests), name, r.Method.String(), codeName(code), result.String())
 	s.outcomes = c.ledger.Counter(int(metric.AccessOutcomes), name, result.String())
 	c.requests.add(s)
@@ -146,7 +152,13 @@ func (c *Counter) attempt(r *logformat.Record, server *serverSeries, i int, last
 	a := server.attempts(c.ledger, code, result)
 	a.attempts.Value++
 	a.outcomes.Value++
-	if ms := r.At(logformat.UpstreamResponseTime, i); ms >= 0 && code != switchingProtocols {
+	ms := r.At(logformat.UpstreamResponseTime, i)
+	answered := isAnswer(code, result)
+	server.hour.AddAttempt(int(result), latency(ms, code), answered)
+	if answered {
+		c.markAnswer(server)
+	}
+	if ms >= 0 && code != switchingProtocols {
 		if a.times.response == nil {
 			a.times.response = c.ledger.Histogram(int(metric.ResponseDuration), server.name, result.String())
 		}

@@ -105,9 +105,11 @@ func (c *committer) count(err error) {
 			level.Info(c.logger).Log("msg", "state is saved again")
 		}
 		c.failing = false
+		c.counts.Unsaved = ""
 		return
 	}
 	c.counts.CommitsFailed++
+	c.counts.Unsaved = err.Error()
 	if !c.failing {
 		level.Error(c.logger).Log("msg", "state is not saved: the metrics of this log stand still at the last that was", "err", err)
 	}

@@ -63,6 +63,7 @@ type Pipeline struct {
 	follower *tail.Follower // nil for syslog
 	requests chan *readRequest
 	changes  chan counterChange
+	looks    chan look
 	commits  *committer
 	now      func() time.Time
 	done     chan struct{}
@@ -105,6 +106,7 @@ func New(cfg Config) *Pipeline {
 		logger:   cfg.Logger,
 		requests: make(chan *readRequest),
 		changes:  make(chan counterChange),
+		looks:    make(chan look),
 		now:      time.Now,
 		done:     make(chan struct{}),
 		totals:   Totals{Gaps: map[string]uint64{}},
@@ -163,6 +165,10 @@ func (p *Pipeline) serve(ctx context.Context) {
 			p.answer(ctx, request)
 		case change := <-p.changes:
 			change.done <- p.changeCounter(change.counter)
+		case look := <-p.looks:
+			p.read()
+			look.at(p.counter)
+			close(look.done)
 		case <-tick.C:
 			p.read()
 			if p.commits.isDue(p.now(), p.dirty) {
@@ -269,10 +275,36 @@ func (p *Pipeline) changeCounter(c Counter) error {
 	return nil
 }
 
+// A look is a function that reads the counter.
+type look struct {
+	at   func(Counter)
+	done chan struct{}
+}
+
+// Look calls f with the counter, in the goroutine that owns it, once everything that was written before is counted. What f
+// sees may not be committed yet. It waits no longer than ctx; after an error f may be called later, or never.
+func (p *Pipeline) Look(ctx context.Context, f func(Counter)) error {
+	l := look{f, make(chan struct{})}
+	select {
+	case p.looks <- l:
+	case <-ctx.Done():
+		return ErrStillReading
+	case <-p.done:
+		return errEnded
+	}
+	select {
+	case <-l.done:
+		return nil
+	case <-ctx.Done():
+		return ErrStillReading
+	}
+}
+
 // Stats is what is said of a pipeline beside its counts. It is of now, committed or not.
 type Stats struct {
 	CommitsOK, CommitsFailed uint64
 	LastCommit               time.Time
+	Unsaved                  string // why the last commit failed; "" where it succeeded
 	Lag                      int64  // bytes that were written and are not in the published counts
 	Problem                  string // why the log cannot be read; "" where all is well
 }

@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 )
 
@@ -16,6 +17,33 @@ const linesState = "\x80\x00\x02"
 // error logs had encodings of their own.
 func IsFirstVersion(state []byte) bool {
 	return len(state) < len(linesState) || string(state[:len(linesState)]) != linesState
+}
+
+// besideState begins the state of a log that holds something beside its counts. It is another number that is written
+// longer than needed.
+const besideState = "\x80\x00\x03"
+
+// AppendBeside appends a state that is kept beside the counts of a log, which AppendCounts appends after it.
+//
+//	besideState, length, what is kept beside
+func AppendBeside(dst, beside []byte) []byte {
+	dst = append(dst, besideState...)
+	dst = binary.AppendUvarint(dst, uint64(len(beside)))
+	return append(dst, beside...)
+}
+
+// CutBeside parts what AppendBeside appended from the counts after it. What is kept beside is nil in a state without.
+func CutBeside(state []byte) (beside, counts []byte, err error) {
+	if len(state) < len(besideState) || string(state[:len(besideState)]) != besideState {
+		return nil, state, nil
+	}
+	state = state[len(besideState):]
+	length, n := binary.Uvarint(state)
+	if n <= 0 || length > uint64(len(state)-n) {
+		return nil, nil, errors.New("restoring the counts of a log: the state is cut short")
+	}
+	state = state[n:]
+	return state[:length:length], state[length:], nil
 }
 
 // AppendCounts appends the state of a log's counts to dst: its lines by result, and the series that they made.

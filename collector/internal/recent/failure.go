@@ -87,7 +87,10 @@ func (s *failures) insert(number int64, f Failure) {
 		}
 	}
 	worst := (*s)[i].worst
-	at, _ := slices.BinarySearchFunc(worst, f.Duration, func(f Failure, d int64) int { return cmp.Compare(d, f.Duration) })
+	at := slices.IndexFunc(worst, func(kept Failure) bool { return kept.Duration < f.Duration })
+	if at < 0 {
+		at = len(worst)
+	}
 	worst = slices.Insert(worst, at, f)
 	(*s)[i].worst = worst[:min(len(worst), worstPerSlot)]
 }

@@ -37,7 +37,8 @@ const (
 
 // A Window is the last hour of one log.
 type Window struct {
-	newest   int64 // the slot of the clock: nothing is later
+	now      int64 // the clock, Unix milliseconds
+	newest   int64 // its slot: nothing is later
 	slot     int64 // the slot that is counted in: Unix time / SlotLength
 	second   uint  // of that slot, 0 to 9
 	position int   // of that slot in a ring
@@ -56,20 +57,23 @@ func New() *Window {
 
 // Now sets the clock, Unix milliseconds. It is called before the lines of a block are counted.
 func (w *Window) Now(millis int64) {
+	w.now = millis
 	w.newest = millis / slotMillis
 	w.set(millis)
 }
 
 // At says when the line happened whose counts follow, Unix milliseconds; 0 where the line does not say.
 func (w *Window) At(millis int64) {
-	if millis == w.millis || millis <= 0 {
-		return
+	if millis <= 0 || millis > w.now {
+		millis = w.now
 	}
-	if millis/slotMillis > w.newest {
-		return
+	if millis != w.millis {
+		w.set(millis)
 	}
-	w.set(millis)
 }
+
+// Second returns the time that is counted at, Unix seconds.
+func (w *Window) Second() int64 { return w.millis / 1000 }
 
 func (w *Window) set(millis int64) {
 	w.millis = millis
@@ -80,6 +84,19 @@ func (w *Window) set(millis int64) {
 
 // Server returns the series of a server.
 func (w *Window) Server(name string) *Series { return w.servers.get(name) }
+
+// EachAnswer calls f for each second of the hour in which a server answered, Unix time.
+func (w *Window) EachAnswer(f func(server string, second int64)) {
+	for _, s := range w.servers.series {
+		for _, slot := range s.ring {
+			for second := range int64(SlotLength / time.Second) {
+				if slot != nil && slot.answered&(1<<second) != 0 {
+					f(s.name, slot.number*slotMillis/1000+second)
+				}
+			}
+		}
+	}
+}
 
 // Route returns the series of a route.
 func (w *Window) Route(name string) *Series { return w.routes.get(name) }

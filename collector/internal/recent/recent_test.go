@@ -149,20 +149,56 @@ func TestMemoryOfAFullHour(t *testing.T) {
 	runtime.KeepAlive(w)
 }
 
-func TestAnsweredAfter(t *testing.T) {
+func TestEachAnswer(t *testing.T) {
 	w := recent.New()
 	s := w.Server("a:80")
+	want := []int64{}
 	for _, second := range []int{3, 17, 44} {
 		w.Now(at(time.Duration(second) * time.Second))
 		s.AddAttempt(ok, 1, true)
+		want = append(want, start.Unix()+int64(second))
 	}
 	w.Now(at(50 * time.Second))
 	s.AddAttempt(failed, 1, false)
-	hour := w.Snapshot(at(time.Minute)).Servers[0]
-	for after, want := range map[int]int{-4000: 3, 0: 3, 3: 17, 16: 17, 17: 44, 44: -1} {
-		got, found := hour.AnsweredAfter(start.Add(time.Duration(after) * time.Second))
-		if found != (want >= 0) || found && !got.Equal(start.Add(time.Duration(want)*time.Second)) {
-			t.Errorf("after second %d: %v %v, want second %d", after, got, found, want)
+	got := []int64{}
+	w.EachAnswer(func(server string, second int64) {
+		if server != "a:80" {
+			t.Errorf("an answer of %s", server)
+		}
+		got = append(got, second)
+	})
+	slices.Sort(got)
+	if !slices.Equal(got, want) {
+		t.Errorf("answered at %v, want %v", got, want)
+	}
+}
+
+func TestLogsAreMerged(t *testing.T) {
+	var snapshots []*recent.Snapshot
+	for range 2 {
+		w := recent.New()
+		for _, second := range []int{0, 70} {
+			w.Now(at(time.Duration(second) * time.Second))
+			w.Server("a:80").AddAttempt(ok, 5, true)
+			w.Route("api").Add(failed, 7)
+		}
+		snapshots = append(snapshots, w.Snapshot(at(70*time.Second)))
+	}
+	sum := recent.Merge(snapshots)
+	if len(sum.Servers) != 1 || len(sum.Routes) != 1 {
+		t.Fatalf("%d servers and %d routes, want one of each", len(sum.Servers), len(sum.Routes))
+	}
+	last, hour := sum.Servers[0].Last(1), sum.Routes[0].Last(60)
+	if last.Total() != 2 || hour.Total() != 4 || hour.SumMillis != 28 {
+		t.Errorf("%d attempts in the last minute and %d requests in the hour, want 2 and 4", last.Total(), hour.Total())
+	}
+	if one := snapshots[0].Servers[0].Last(60); one.Total() != 2 {
+		t.Errorf("merging changed a snapshot: %d attempts", one.Total())
+	}
+	for from, want := range map[int]uint64{0: 4, 5: 4, 10: 2, 70: 2, 80: 0} {
+		counts := sum.RequestsSince(start.Add(time.Duration(from) * time.Second))
+		if counts[failed] != want {
+			t.Errorf("since second %d: %d failed, want %d", from, counts[failed], want)
 		}
 	}
 }

@@ -1,6 +1,9 @@
 package recent
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // A Snapshot is a Window at one moment. It never changes.
 type Snapshot struct {
@@ -16,9 +19,6 @@ type Snapshot struct {
 type Hour struct {
 	Name    string
 	Minutes [Minutes]*Tally // the last minute first; nil where nothing happened
-
-	newest   int64 // the slot of the moment
-	answered [Slots]uint16
 }
 
 // A Tally counts what happened in some time. The zero Tally has counted nothing.
@@ -59,13 +59,12 @@ func (t *table) snapshot(newest int64) []Hour {
 }
 
 func (s *Series) hour(newest int64) Hour {
-	h := Hour{Name: s.name, newest: newest}
+	h := Hour{Name: s.name}
 	for i := range Slots {
 		slot := s.at(newest - int64(i))
 		if slot == nil {
 			continue
 		}
-		h.answered[i] = slot.answered
 		minute := &h.Minutes[i/SlotsPerMinute]
 		if *minute == nil {
 			*minute = &Tally{}
@@ -85,6 +84,65 @@ func (t *Tally) addSlot(s *slot) {
 	}
 }
 
+// Add adds what another hour has counted, which ends at the same moment.
+func (h *Hour) Add(other *Hour) {
+	for i, minute := range other.Minutes {
+		if minute == nil {
+			continue
+		}
+		sum := &Tally{}
+		if h.Minutes[i] != nil {
+			*sum = *h.Minutes[i]
+		}
+		sum.Add(minute)
+		h.Minutes[i] = sum
+	}
+}
+
+// Merge puts together the snapshots of several logs of the same moment.
+func Merge(snapshots []*Snapshot) *Snapshot {
+	sum := &Snapshot{}
+	for _, s := range snapshots {
+		sum.At = s.At
+		sum.Servers = mergeHours(sum.Servers, s.Servers)
+		sum.Routes = mergeHours(sum.Routes, s.Routes)
+		sum.Failures = append(sum.Failures, s.Failures...)
+		sum.Rescued = append(sum.Rescued, s.Rescued...)
+		for i, counts := range s.Requests {
+			for outcome, n := range counts {
+				sum.Requests[i][outcome] += n
+			}
+		}
+	}
+	return sum
+}
+
+func mergeHours(sum, more []Hour) []Hour {
+	for i := range more {
+		at := slices.IndexFunc(sum, func(h Hour) bool { return h.Name == more[i].Name })
+		if at < 0 {
+			sum = append(sum, more[i])
+			continue
+		}
+		sum[at].Add(&more[i])
+	}
+	return sum
+}
+
+// RequestsSince returns the requests by outcome from a moment on, which is rounded down to a slot.
+func (s *Snapshot) RequestsSince(moment time.Time) (counts [Outcomes]uint64) {
+	newest := s.At.UnixMilli() / slotMillis
+	for i := range s.Requests {
+		if newest-int64(i) < moment.UnixMilli()/slotMillis {
+			break
+		}
+		for outcome, n := range s.Requests[i] {
+			counts[outcome] += uint64(n)
+		}
+	}
+	return counts
+}
+
 // Last returns the tally of the last so many minutes.
 func (h *Hour) Last(minutes int) Tally { return h.Between(0, minutes) }
 
@@ -99,22 +157,6 @@ func (h *Hour) Between(from, to int) Tally {
 	return t
 }
 
-// AnsweredAfter returns the first second after a moment in which an attempt was answered, and whether there is one in
-// the hour.
-func (h *Hour) AnsweredAfter(moment time.Time) (time.Time, bool) {
-	from := moment.Unix() + 1
-	perSlot := slotMillis / 1000
-	for number := max(from/perSlot, h.newest-int64(Slots)+1); number <= h.newest; number++ {
-		bits := h.answered[h.newest-number]
-		for second := range perSlot {
-			if at := number*perSlot + second; bits&(1<<second) != 0 && at >= from {
-				return time.Unix(at, 0).UTC(), true
-			}
-		}
-	}
-	return time.Time{}, false
-}
-
 // Add adds what another tally has counted.
 func (t *Tally) Add(other *Tally) {
 	t.SumMillis += other.SumMillis
@@ -123,6 +165,17 @@ func (t *Tally) Add(other *Tally) {
 	}
 	for i, n := range other.times {
 		t.times[i] += n
+	}
+}
+
+// Sub takes away what another tally has counted, which is a part of this one.
+func (t *Tally) Sub(part *Tally) {
+	t.SumMillis -= min(t.SumMillis, part.SumMillis)
+	for i, n := range part.Counts {
+		t.Counts[i] -= min(t.Counts[i], n)
+	}
+	for i, n := range part.times {
+		t.times[i] -= min(t.times[i], n)
 	}
 }
 

@@ -210,13 +210,37 @@ func (d *Dir) Aside(log string, because error) error {
 
 // Commit replaces a log's record.
 func (d *Dir) Commit(log string, r Record) error {
-	path := d.file(log)
+	if err := d.replace(d.file(log), encode(r)); err != nil {
+		return err
+	}
+	if err := d.know(log); err != nil {
+		return fmt.Errorf("saving state: %w", err)
+	}
+	return nil
+}
+
+// WriteBeside replaces a file that is kept beside the records, which belongs to no log.
+func (d *Dir) WriteBeside(name string, data []byte) error { return d.replace(d.beside(name), data) }
+
+// ReadBeside returns what WriteBeside wrote, nil where there is nothing.
+func (d *Dir) ReadBeside(name string) ([]byte, error) {
+	data, err := os.ReadFile(d.beside(name))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	return data, err
+}
+
+func (d *Dir) beside(name string) string { return filepath.Join(d.path, fileName(name)+".json") }
+
+// replace writes a file beside the old one and puts it in its place.
+func (d *Dir) replace(path string, data []byte) error {
 	temporary := path + ".new"
 	f, err := d.disk.Create(temporary)
 	if err != nil {
 		return fmt.Errorf("saving state: %w", err)
 	}
-	_, err = f.Write(encode(r))
+	_, err = f.Write(data)
 	if err == nil {
 		err = f.Sync()
 	}
@@ -230,9 +254,6 @@ func (d *Dir) Commit(log string, r Record) error {
 		return fmt.Errorf("saving state: %w", err)
 	}
 	if err := d.disk.SyncDir(d.path); err != nil {
-		return fmt.Errorf("saving state: %w", err)
-	}
-	if err := d.know(log); err != nil {
 		return fmt.Errorf("saving state: %w", err)
 	}
 	return nil

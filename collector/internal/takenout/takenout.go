@@ -77,6 +77,9 @@ type Outage struct {
 	Cause            Failure // of the first time
 }
 
+// IsLogged reports whether NGINX said so itself.
+func (o *Outage) IsLogged() bool { return o.Evidence == Logged }
+
 // A State is what is known of a server at one moment.
 type State struct {
 	Server      Server

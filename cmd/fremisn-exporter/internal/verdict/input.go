@@ -8,7 +8,7 @@ type Input struct {
 	Pages    []Page    // NGINX's status pages
 	Servers  []Server  // every server of nginx.conf, every node, every address that is probed or logged
 	Groups   []Group   // of nginx.conf
-	Requests History   // of all access logs; nil where none is followed
+	Requests Requests  // of all access logs; nil where none is followed
 	Routes   []Route   // of all access logs
 	Failures []Request // the latest requests that failed
 	Rescued  []Request // the latest that failed on a server and were answered by another
@@ -22,18 +22,21 @@ type Input struct {
 // Outcomes count requests or attempts by their outcome.
 type Outcomes [7]uint64
 
-// The outcomes, in the order of the contract's metrics.
+// The outcomes, in the order of collector.Outcomes.
 const (
 	OK = iota
-	ClientError
 	Error
 	Timeout
 	Aborted
+	ClientError
 	NoLive
 	Limited
 )
 
-var outcomeNames = [len(Outcomes{})]string{"ok", "client_error", "error", "timeout", "aborted", "no_live", "limited"}
+var outcomeNames = [len(Outcomes{})]string{"ok", "error", "timeout", "aborted", "client_error", "no_live", "limited"}
+
+// OutcomeNames returns the outcomes' labels, in their order.
+func OutcomeNames() []string { return outcomeNames[:] }
 
 // Total returns how many there were.
 func (o Outcomes) Total() uint64 {
@@ -69,10 +72,15 @@ type Window struct {
 	P50, P95 time.Duration // of their durations
 }
 
-// A History is the last hour of a server, a route or of all requests. Time counts back from the Input's moment.
+// A History is the last hour of a server or a route. Time counts back from the Input's moment.
 type History interface {
 	// Between returns what happened from one minute to before another: 0 and 1 are the last minute.
 	Between(from, to int) Window
+}
+
+// Requests are the last hour of all requests.
+type Requests interface {
+	History
 	// Since returns the outcomes from a moment on, which is rounded down to ten seconds.
 	Since(moment time.Time) Outcomes
 }

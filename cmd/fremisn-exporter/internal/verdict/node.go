@@ -213,10 +213,6 @@ var windows = map[string]int{"1m": 1, "5m": 5, "1h": 60}
 func requestWindows(h History) map[string]*RequestWindow {
 	all := map[string]*RequestWindow{}
 	for name, minutes := range windows {
-		all[name] = nil
-		if h == nil {
-			continue
-		}
 		w := h.Between(0, minutes)
 		total := w.Outcomes.Total()
 		p50, p95 := quantiles(w)

@@ -157,8 +157,17 @@ func rank(r Reason) int {
 
 func (j *judgement) status() Status {
 	s := Status{
-		Reasons: j.reasons, NGINX: j.nginx(), Nodes: j.nodes, Windows: requestWindows(j.in.Requests), Logs: j.logs(),
-		Failures: j.failures(),
+		Reasons: j.reasons, NGINX: j.nginx(), Nodes: j.nodes, Windows: map[string]*RequestWindow{"1m": nil, "5m": nil, "1h": nil},
+		Routes: []RouteStatus{}, Logs: j.logs(), Failures: j.failures(),
+	}
+	if j.in.Requests != nil {
+		s.Windows = requestWindows(j.in.Requests)
+	}
+	if s.Reasons == nil {
+		s.Reasons = []Reason{}
+	}
+	if s.Nodes == nil {
+		s.Nodes = []Node{}
 	}
 	for _, route := range j.in.Routes {
 		s.Routes = append(s.Routes, RouteStatus{Route: route.Name, Windows: requestWindows(route.Requests)})

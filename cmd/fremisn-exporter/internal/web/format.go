@@ -48,7 +48,8 @@ func count(n float64) string {
 	return digits
 }
 
-func bytesText(n float64) string {
+func bytesText(size int64) string {
+	n := float64(size)
 	units := []string{"B", "KiB", "MiB", "GiB", "TiB"}
 	i := 0
 	for n >= 1024 && i < len(units)-1 {

@@ -87,7 +87,7 @@ func rank(t Target) int {
 
 // TargetLink is the page of one target. It is made of labels, so that an alert can make it too.
 func TargetLink(probe, target string) string {
-	return "/probes?" + url.Values{"probe": {probe}, "target": {target}}.Encode()
+	return "probes?" + url.Values{"probe": {probe}, "target": {target}}.Encode()
 }
 
 // Link is the page of the target alone.

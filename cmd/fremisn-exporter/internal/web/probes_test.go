@@ -115,11 +115,11 @@ func TestProbesPageOfMany(t *testing.T) {
 	if first < 0 || second < 0 || first > second || strings.Contains(text, "log of") {
 		t.Errorf("what fails does not come first: %d, %d", first, second)
 	}
-	link := regexp.MustCompile(`href="(/probes\?[^"]*node-700[^"]*)"`).FindStringSubmatch(text)
+	link := regexp.MustCompile(`href="(probes\?[^"]*node-700[^"]*)"`).FindStringSubmatch(text)
 	if link == nil {
 		t.Fatal("no link to the target")
 	}
-	alone := pageText(t, site+strings.ReplaceAll(link[1], "&amp;", "&"))
+	alone := pageText(t, site+"/"+strings.ReplaceAll(link[1], "&amp;", "&"))
 	if !strings.Contains(alone, "log of http://node-700:4005 result 38") || strings.Contains(alone, "node-7000") {
 		t.Error(alone)
 	}

@@ -15,6 +15,8 @@ import (
 	"github.com/go-kit/log"
 	"github.com/go-kit/log/level"
 	"github.com/prometheus/common/version"
+
+	"github.com/fremisn/fremisn-exporter/cmd/fremisn-exporter/internal/verdict"
 )
 
 // Options are the parts that the pages show and the actions that they offer.
@@ -23,49 +25,12 @@ type Options struct {
 	Metrics     http.Handler
 	Probe       http.Handler
 	Overview    func(context.Context) Overview
+	Incidents   func() []verdict.Incident // the latest first
 	Targets     func() []Target
 	Config      func() string // the running config, secrets masked
 	Ready       func() bool
 	Reload      func(context.Context) error // nil: the lifecycle is not enabled
 	Logger      log.Logger
-}
-
-// An Overview is the landing page: the verdict first, then nodes, logs after them.
-type Overview struct {
-	Verdict Verdict
-	Nodes   []NodeRow
-	Logs    []LogRow
-}
-
-// A Verdict says in a line whether all is well.
-type Verdict struct{ Class, Sentence string }
-
-// A NodeRow is a server as its probes and as real traffic see it.
-type NodeRow struct {
-	Name, Address string
-	Probes        []ProbeState
-	Attempts      float64 // by the access logs
-	Errors        float64
-	Retries       float64
-	P50, P95      time.Duration // response times of real traffic, since counting began; 0 without any
-}
-
-// A ProbeState is the last result of one probe of a node.
-type ProbeState struct {
-	Name, Target, Link string
-	Done               bool // it has run
-	Success            bool
-	Duration           time.Duration
-	When               time.Time
-	Sentence           string // why it failed
-}
-
-// A LogRow is one log that is followed.
-type LogRow struct {
-	Name, Path, From string
-	Lines, Malformed float64
-	LagBytes         float64
-	Problem          string
 }
 
 //go:embed pages
@@ -75,8 +40,8 @@ var pages embed.FS
 func New(o Options) (http.Handler, error) {
 	s := &site{Options: o, began: time.Now()}
 	var err error
-	s.templates, err = template.New("").Funcs(template.FuncMap{
-		"ms": milliseconds, "ago": ago, "count": count, "bytes": bytesText, "share": share,
+	s.templates, err = template.New("").Funcs(statusFuncs()).Funcs(template.FuncMap{
+		"ms": milliseconds, "ago": ago, "relative": func(path string) string { return strings.TrimPrefix(path, "/") }, "count": count, "bytes": bytesText, "share": share,
 	}).ParseFS(pages, "pages/*.html")
 	if err != nil {
 		return nil, fmt.Errorf("pages: %w", err)
@@ -86,6 +51,9 @@ func New(o Options) (http.Handler, error) {
 	mux.Handle("GET /probe", newFairProbes(maxProbes, o.Probe))
 	page := fewAtOnce(maxPages)
 	mux.Handle("GET /{$}", page(s.landing))
+	mux.Handle("GET /incidents", page(s.incidents))
+	mux.Handle("GET /api/v1/status", page(s.apiStatus))
+	mux.Handle("GET /api/v1/incidents", page(s.apiIncidents))
 	mux.Handle("GET /probes", page(s.probes))
 	mux.Handle("GET /config", page(s.config))
 	mux.HandleFunc("GET /-/healthy", func(w http.ResponseWriter, _ *http.Request) { text(w, http.StatusOK, "healthy\n") })
@@ -179,38 +147,10 @@ func (s *site) show(w http.ResponseWriter, name, title, path string, data any) {
 	w.Write(body.Bytes())
 }
 
-func (s *site) landing(w http.ResponseWriter, r *http.Request) {
-	ctx, cancel := context.WithTimeout(r.Context(), AnswerLimit)
-	defer cancel()
-	s.show(w, "landing.html", "Overview", "/", s.Overview(ctx))
-}
-
 func (s *site) config(w http.ResponseWriter, r *http.Request) {
 	if strings.Contains(r.Header.Get("Accept"), "text/html") {
 		s.show(w, "config.html", "Config", "/config", s.Config())
 		return
 	}
 	text(w, http.StatusOK, s.Config())
-}
-
-// Title is the node's name, or its address where it has none.
-func (n NodeRow) Title() string {
-	if n.Name != "" {
-		return n.Name
-	}
-	return n.Address
-}
-
-// Class is the colour of a node's card: bad when any probe of it failed last.
-func (n NodeRow) Class() string {
-	class := "wait"
-	for _, p := range n.Probes {
-		switch {
-		case p.Done && !p.Success:
-			return "bad"
-		case p.Done:
-			class = "good"
-		}
-	}
-	return class
 }

@@ -1,0 +1,108 @@
+package accesslog
+
+import (
+	"strings"
+
+	"github.com/fremisn/fremisn-exporter/collector/internal/ledger"
+	"github.com/fremisn/fremisn-exporter/collector/internal/logformat"
+	"github.com/fremisn/fremisn-exporter/collector/internal/recent"
+)
+
+// Outcomes are the labels of the outcomes, in the order in which recent counts them.
+func Outcomes() []string {
+	var names []string
+	for o := range outcomeCount {
+		names = append(names, o.String())
+	}
+	return names
+}
+
+// Hour returns the last hour at a moment, Unix milliseconds.
+func (c *Counter) Hour(millis int64) *recent.Snapshot { return c.hour.Snapshot(millis) }
+
+// LineCounts returns how many lines there were, by what came of them.
+func (c *Counter) LineCounts() ledger.Lines { return c.lines }
+
+// HasServers reports whether the log says which server answered.
+func (c *Counter) HasServers() bool { return c.format.addresses }
+
+// latency is a time as the last hour takes it: that of an upgraded connection is none.
+func latency(millis, code int64) int64 {
+	if code == switchingProtocols {
+		return -1
+	}
+	return millis
+}
+
+// isAnswer reports whether NGINX takes an attempt for a success, as far as the log tells: 502 and 504 are what it writes
+// itself where a server has failed.
+func isAnswer(code int64, result outcome) bool {
+	return result == outcomeOK || result == outcomeError && code != 502 && code > 0
+}
+
+// markAnswer remembers that the server answered in the second of the line.
+func (c *Counter) markAnswer(s *serverSeries) {
+	if second := c.hour.Second(); second != s.answered {
+		s.answered = second
+		c.answers.Mark(s.name, second)
+	}
+}
+
+// keepFailure keeps a request that a person may want to look at: one that failed, or that a server failed at and another
+// answered.
+func (c *Counter) keepFailure(r *logformat.Record, result outcome) {
+	switch {
+	case result == outcomeError || result == outcomeTimeout || result == outcomeNoLive:
+		if c.hour.WouldFail(r.Millis) {
+			c.hour.Fail(c.failure(r, result))
+		}
+	case r.Elements > 1 && c.hour.WouldRescue(r.Millis):
+		c.hour.Rescue(c.failure(r, result))
+	}
+}
+
+// maxAttempts bounds the attempts that are kept of a failure. NGINX makes as many as there are servers.
+const maxAttempts = 16
+
+func (c *Counter) failure(r *logformat.Record, result outcome) recent.Failure {
+	f := recent.Failure{
+		Millis: c.hour.Second() * 1000, Outcome: int(result), Method: r.Method.String(), Path: c.pathOf(r), Duration: r.Millis,
+		RequestID: labelText(c.current.block[r.IDAt : r.IDAt+r.IDLen]),
+	}
+	if c.format.status {
+		f.Code = int(max(r.Code, 0))
+	}
+	if r.Upstreams == nil {
+		return f
+	}
+	for i, e := range r.Upstreams.Elements {
+		if e.Kind != logformat.Attempt || len(f.Attempts) == maxAttempts {
+			continue
+		}
+		a := recent.Attempt{Server: e.Name, Duration: r.At(logformat.UpstreamResponseTime, i)}
+		if c.format.upstreamStatus {
+			a.Code = int(max(r.At(logformat.UpstreamStatus, i), 0))
+		}
+		f.Attempts = append(f.Attempts, a)
+	}
+	return f
+}
+
+// pathOf returns the path of the line that is counted, without its query. Where no routes are configured the parser does
+// not look for it, so the few lines that are kept are read again.
+func (c *Counter) pathOf(r *logformat.Record) string {
+	if c.paths == nil {
+		return labelText(r.Path)
+	}
+	line := c.current.block[c.current.start:c.current.end]
+	if c.paths.ParseLine(line, c.again) != nil {
+		return ""
+	}
+	return labelText(c.again.Path)
+}
+
+// labelText makes a text of what stands in a log.
+func labelText(raw []byte) string {
+	const maxText = 256
+	return strings.ToValidUTF8(string(raw[:min(len(raw), maxText)]), "\uFFFD")
+}

@@ -1,0 +1,155 @@
+package collector
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/fremisn/fremisn-exporter/collector/internal/accesslog"
+	"github.com/fremisn/fremisn-exporter/collector/internal/errorlog"
+	"github.com/fremisn/fremisn-exporter/collector/internal/follow"
+	"github.com/fremisn/fremisn-exporter/collector/internal/ledger"
+	"github.com/fremisn/fremisn-exporter/collector/internal/recent"
+	"github.com/fremisn/fremisn-exporter/collector/internal/stubstatus"
+	"github.com/fremisn/fremisn-exporter/collector/internal/takenout"
+	"github.com/fremisn/fremisn-exporter/collector/source"
+)
+
+// What the last hour is made of.
+type (
+	Hour    = recent.Hour
+	Tally   = recent.Tally
+	Failure = recent.Failure
+	Outage  = takenout.Outage
+)
+
+// Outcomes are the labels of the outcomes, by their index in a Tally.
+func Outcomes() []string { return accesslog.Outcomes() }
+
+// Traffic is what NGINX's status pages and logs say of the last hour.
+type Traffic struct {
+	At       time.Time
+	Pages    []PageStatus
+	Logs     []LogStatus
+	Followed bool             // an access log is followed
+	Servers  bool             // one of them says which server answered
+	Hour     *recent.Snapshot // of all access logs; without series where none is followed
+	Out      []takenout.State // which servers NGINX passes over
+	Outages  []Outage         // the latest times in which it did, the latest last
+	Topology *source.Topology
+}
+
+// A PageStatus is what a status page answered.
+type PageStatus struct {
+	URL   string // masked
+	Stats stubstatus.Stats
+	Err   error // why there is no answer
+}
+
+// Traffic asks all status pages and all logs, and returns what they say within ctx. What a log has not answered by then is
+// missing in it, as at a scrape.
+func (c *Collector) Traffic(ctx context.Context) Traffic {
+	now := c.observed()
+	t := Traffic{At: time.Now(), Topology: now.topology, Followed: len(now.logsOf(source.Access)) > 0}
+	t.Pages = make([]PageStatus, len(now.status.pages))
+	views := make([]logView, len(now.logs))
+	var asking sync.WaitGroup
+	for i, p := range now.status.pages {
+		asking.Go(func() {
+			answer := p.ask(ctx)
+			t.Pages[i] = PageStatus{URL: p.name, Stats: answer.stats, Err: answer.err}
+		})
+	}
+	for i, f := range now.logs {
+		asking.Go(func() { views[i] = f.look(ctx, t.At) })
+	}
+	asking.Wait()
+	t.Logs = c.Logs()
+	var hours []*recent.Snapshot
+	for i, v := range views {
+		if v.hour != nil {
+			hours = append(hours, v.hour)
+		}
+		t.Out = append(t.Out, v.out...)
+		t.Outages = append(t.Outages, v.outages...)
+		t.Servers = t.Servers || v.servers
+		t.setLines(now.logs[i].source.Name, v.lines)
+	}
+	t.Hour = recent.Merge(hours)
+	t.Hour.At = t.At
+	return t
+}
+
+func (t *Traffic) setLines(log string, lines ledger.Lines) {
+	for i := range t.Logs {
+		if t.Logs[i].Name == log {
+			t.Logs[i].Lines = lines.Parsed + lines.Malformed + lines.TooLong + lines.Ignored
+			t.Logs[i].Malformed = lines.Malformed + lines.TooLong
+		}
+	}
+}
+
+// A logView is what one log says.
+type logView struct {
+	lines   ledger.Lines
+	servers bool // it says which server answered
+	hour    *recent.Snapshot
+	out     []takenout.State
+	outages []Outage
+}
+
+// look asks the goroutine that owns the log. When that does not answer in time, what it said last is as good.
+func (f *followed) look(ctx context.Context, now time.Time) logView {
+	answer := make(chan logView, 1)
+	if f.pipeline.Look(ctx, func(c follow.Counter) { answer <- viewOf(c, now) }) != nil {
+		return f.views.load()
+	}
+	v := <-answer
+	f.views.store(v)
+	return v
+}
+
+func viewOf(c follow.Counter, now time.Time) logView {
+	switch c := c.(type) {
+	case *accesslog.Counter:
+		return logView{lines: c.LineCounts(), servers: c.HasServers(), hour: c.Hour(now.UnixMilli())}
+	case *errorlog.Counter:
+		return logView{lines: c.LineCounts()}
+	}
+	return logView{}
+}
+
+// lastView is what a log said last.
+type lastView struct {
+	mu sync.Mutex
+	v  logView
+}
+
+func (l *lastView) load() logView {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.v
+}
+
+func (l *lastView) store(v logView) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.v = v
+}
+
+// Remember keeps what another part of the program must not forget, under a name of its own, beside positions and counters.
+// Without a storage path it does nothing.
+func (c *Collector) Remember(name string, data []byte) error {
+	if c.state == nil {
+		return nil
+	}
+	return c.state.WriteBeside(name, data)
+}
+
+// Recall returns what Remember has kept under a name, nil where there is nothing.
+func (c *Collector) Recall(name string) ([]byte, error) {
+	if c.state == nil {
+		return nil, nil
+	}
+	return c.state.ReadBeside(name)
+}
