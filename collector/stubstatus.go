@@ -38,7 +38,7 @@ type statusAnswer struct {
 func newStatusPages(pages []source.StatusPage, mask func(string) string) (*statusPages, error) {
 	s := &statusPages{}
 	for _, config := range pages {
-		page, err := stubstatus.New(config.URL, config.Host, config.Timeout)
+		page, err := config.NewPage()
 		if err != nil {
 			return nil, err
 		}

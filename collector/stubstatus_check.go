@@ -4,13 +4,12 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/fremisn/fremisn-exporter/collector/internal/stubstatus"
 	"github.com/fremisn/fremisn-exporter/collector/source"
 )
 
 // CheckStatus asks a stub_status page once and returns what it said, in words.
 func CheckStatus(ctx context.Context, c source.StatusConfig) (string, error) {
-	page, err := stubstatus.New(c.URL, c.Host, c.Timeout)
+	page, err := c.NewPage()
 	if err != nil {
 		return "", err
 	}

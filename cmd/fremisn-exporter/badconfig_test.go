@@ -25,6 +25,8 @@ var badConfigs = map[string]string{
 	"bad_module_regexp":      "DIR/bad_module_regexp.yml:5: modules.alive.http.fail_if_body_matches_regexp[0]: missing closing ): `(down`",
 	"bad_status_url":         `DIR/bad_status_url.yml:3: nginx.status[0].url: "127.0.0.1:8080/nginx_status" is not a URL: first path segment in URL cannot contain colon`,
 	"bad_status_scheme":      `DIR/bad_status_scheme.yml:3: nginx.status[0].url: "ftp://127.0.0.1/nginx_status" has the scheme "ftp"; write http://…, https://… or unix:/run/nginx.sock:/nginx_status`,
+	"bad_status_ca":          "DIR/bad_status_ca.yml:4: nginx.status[0].tls_config: unable to read CA cert: unable to read file /no-such-ca.pem: open /no-such-ca.pem: no such file or directory",
+	"bad_status_tls":         "DIR/bad_status_tls.yml:4: nginx.status[0].tls_config: exactly one of key or key_file must be configured when a client certificate is configured",
 	"bad_status_host":        `DIR/bad_status_host.yml:3: nginx.status[0].host: "a/b" is no host; write a server_name such as status.example.com`,
 	"unknown_module":         `DIR/unknown_module.yml:5: probes[0].module: there is no module "aliv"; known are alive`,
 	"unknown_prober":         `DIR/unknown_prober.yml:2: modules.alive.prober: "htpp" is no prober; known are dns, grpc, http, icmp, tcp, unix`,
@@ -61,7 +63,7 @@ DIR/no_module.yml:4: probes[1].module: a probe needs a module; name one of those
 	"garbage_behind_end":  `DIR/garbage_behind_end.yml:2: not YAML: did not find expected <document start>`,
 	"no_utf8":             `DIR/no_utf8.yml:2: not YAML: invalid trailing UTF-8 octet`,
 	"nul_byte":            `DIR/nul_byte.yml:2: not YAML: control characters are not allowed`,
-	"unknown_anchor":      `DIR/unknown_anchor.yml:2: not YAML: unknown anchor 'all' referenced`,
+	"unknown_anchor":      `DIR/unknown_anchor.yml:2: an alias (*…) without its anchor (&…) above it; put a value that begins with * in quotes`,
 	"unknown_formats": `DIR/unknown_formats.yml:3: nginx.access_logs[0].format: "mian" is the name of a log_format, and there is no nginx.config to find it in; give nginx.config, or the log_format itself
 DIR/unknown_formats.yml:4: nginx.access_logs[1].format: at byte 8 of the log_format: the variable "${request" is not closed; write ${request}`,
 	"wrong_kinds": `DIR/wrong_kinds.yml:1: nginx: a list stands where keys with values should

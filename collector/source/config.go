@@ -1,6 +1,8 @@
 package source
 
 import (
+	"github.com/prometheus/common/config"
+
 	"errors"
 	"fmt"
 	"math"
@@ -28,9 +30,11 @@ type Config struct {
 
 // StatusConfig is one stub_status page.
 type StatusConfig struct {
-	URL     string        `yaml:"url"`
-	Host    string        `yaml:"host"` // the Host to ask for, where the one of the URL reaches another server
-	Timeout time.Duration `yaml:"timeout"`
+	URL           string            `yaml:"url"`
+	Host          string            `yaml:"host"` // the Host to ask for, where the one of the URL reaches another server
+	Timeout       time.Duration     `yaml:"timeout"`
+	TLS           *config.TLSConfig `yaml:"tls_config"`
+	ProxyProtocol bool              `yaml:"proxy_protocol"` // send a header of its version 1 first
 }
 
 // AccessLogConfig is one access log: a file (or a glob), or a datagram socket that NGINX sends to.
@@ -136,13 +140,42 @@ func (c *StatusConfig) Validate() error {
 	if c.Timeout <= 0 {
 		return faultf("timeout", "a page needs time to answer; write for example %s", defaultStatusTimeout)
 	}
-	if _, err := stubstatus.New(c.URL, c.Host, c.Timeout); err != nil {
+	if err := c.validateTLS(); err != nil {
+		return err
+	}
+	if _, err := stubstatus.New(stubstatus.Config{URL: c.URL, Host: c.Host, Timeout: c.Timeout}); err != nil {
 		return faultf("url", "%s", err)
 	}
 	if strings.ContainsAny(c.Host, "/ \t\r\n@") {
 		return faultf("host", "%q is no host; write a server_name such as status.example.com", c.Host)
 	}
 	return nil
+}
+
+// validateTLS reads the files that tls_config names: which is not there, or holds no certificate, is told now.
+func (c *StatusConfig) validateTLS() error {
+	if c.TLS == nil {
+		return nil
+	}
+	if err := c.TLS.Validate(); err != nil {
+		return strictyaml.Errorf("tls_config", "%s", err)
+	}
+	if _, err := config.NewTLSConfig(c.TLS); err != nil {
+		return strictyaml.Errorf("tls_config", "%s", err)
+	}
+	return nil
+}
+
+// NewPage returns the page, which can be asked. It connects nowhere.
+func (c *StatusConfig) NewPage() (*stubstatus.Page, error) {
+	page := stubstatus.Config{URL: c.URL, Host: c.Host, Timeout: c.Timeout, ProxyProtocol: c.ProxyProtocol}
+	if c.TLS != nil {
+		var err error
+		if page.TLS, err = config.NewTLSConfig(c.TLS); err != nil {
+			return nil, fmt.Errorf("nginx.status: tls_config: %w", err)
+		}
+	}
+	return stubstatus.New(page)
 }
 
 // Validate checks the source and the words, and gives the log its name.

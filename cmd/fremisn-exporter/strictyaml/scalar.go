@@ -206,6 +206,8 @@ func (d *Document) syntax(data []byte, err error) *Error {
 	line := badByte(data)
 	if m := unknownAnchor.FindStringSubmatch(err.Error()); m != nil {
 		line = 1 + strings.Count(string(data[:max(0, bytes.Index(data, []byte("*"+m[1])))]), "\n")
+		// The name is not told: it may be a password that begins with a star.
+		return &Error{File: d.file, Line: line, Msg: "an alias (*…) without its anchor (&…) above it; put a value that begins with * in quotes"}
 	}
 	if m := lineInYAMLError.FindStringSubmatch(err.Error()); m != nil {
 		line, _ = strconv.Atoi(m[1])

@@ -69,7 +69,7 @@ func TestSocketsDoNotShareATransport(t *testing.T) {
 			}
 			w.Write([]byte(strings.Replace(page, "291", active, 1)))
 		})
-		p, err := New("unix:"+socket+":/nginx_status", "", time.Minute)
+		p, err := New(Config{URL: "unix:" + socket + ":/nginx_status", Timeout: time.Minute})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -96,7 +96,7 @@ func TestHostChoosesTheServer(t *testing.T) {
 		w.Write([]byte(page))
 	}))
 	defer server.Close()
-	p, err := New(server.URL+"/nginx_status", "example.com", time.Minute)
+	p, err := New(Config{URL: server.URL + "/nginx_status", Host: "example.com", Timeout: time.Minute})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -116,7 +116,7 @@ func TestFetchRefuses(t *testing.T) {
 		want   string
 	}{
 		"forbidden": {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(403) }, "answered 403 Forbidden; is it the location with stub_status, and does its allow let this host in?"},
-		"redirect":  {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/else", http.StatusFound) }, "answered 302 Found; is it the location with stub_status, and does its allow let this host in?"},
+		"redirect":  {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/else", http.StatusFound) }, "more than 5 redirects"},
 		"endless": {func(w http.ResponseWriter, _ *http.Request) {
 			for {
 				if _, err := w.Write(make([]byte, 4096)); err != nil {
@@ -137,7 +137,7 @@ func TestFetchRefuses(t *testing.T) {
 				timeout = 50 * time.Millisecond
 				t.Cleanup(func() { listener.Close() })
 			}
-			p, err := New("http://"+listener.Addr().String()+"/nginx_status", "", timeout)
+			p, err := New(Config{URL: "http://" + listener.Addr().String() + "/nginx_status", Timeout: timeout})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -162,7 +162,7 @@ func TestNewRefuses(t *testing.T) {
 		"unix::/status":        "is no socket with a page",
 		"":                     "has the scheme",
 	} {
-		if _, err := New(rawURL, "", time.Second); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := New(Config{URL: rawURL, Timeout: time.Second}); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("New(%q): %v, want %s", rawURL, err, want)
 		}
 	}
