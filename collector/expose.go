@@ -46,7 +46,7 @@ func (x *logExposer) expose(s *follow.Snapshot, lag int64, t *source.Topology, e
 	}
 	for id := range metric.Count {
 		switch m := metric.Get(id); {
-		case m.Of != metric.AccessLog && m.Of != metric.ErrorLog:
+		case !m.IsOfLog():
 		case m.Type == metric.Histogram:
 			x.exposeHistograms(id, s.Series, e)
 		default:
@@ -74,7 +74,7 @@ func (x *logExposer) exposeHistograms(id metric.ID, snapshot *ledger.Snapshot, e
 		s := x.seriesAt(id, i, snapshot, h.Labels)
 		if s.histogram != h {
 			s.histogram = h
-			s.metric = &constMetric{desc: e.descs[id], labels: s.labels, histogram: newHistogram(h, snapshot.Layout)}
+			s.metric = &constMetric{desc: e.descs[id], labels: s.labels, histogram: newHistogram(h)}
 		}
 		e.emit(s.metric)
 	}

@@ -15,26 +15,27 @@ const nativeZeroThreshold = 2.938735877055719e-39
 
 // newHistogram makes of a histogram its classic and its native form at once, as client_golang's constant metrics
 // cannot. Scrapers take what they understand: text has the classic one alone.
-func newHistogram(h *ledger.Histogram, layout *ledger.Layout) *dto.Histogram {
+func newHistogram(h *ledger.Histogram) *dto.Histogram {
 	count := h.Count()
 	out := &dto.Histogram{
 		SampleCount:      proto.Uint64(count),
 		SampleSum:        proto.Float64(float64(h.SumMillis) / 1000),
 		CreatedTimestamp: timestamp(h.Created),
 	}
-	setClassic(out, h, layout, count)
+	setClassic(out, h, count)
 	setNative(out, h.Native())
 	return out
 }
 
-func setClassic(out *dto.Histogram, h *ledger.Histogram, layout *ledger.Layout, count uint64) {
-	n := len(layout.Classic)
+func setClassic(out *dto.Histogram, h *ledger.Histogram, count uint64) {
+	classic := h.Classic()
+	n := len(classic)
 	buckets := make([]dto.Bucket, n+1)
 	counts := h.Cumulative(make([]uint64, 0, n+1))
 	out.Bucket = make([]*dto.Bucket, 0, n+1)
 	for i := range n {
 		b := &buckets[i]
-		b.UpperBound, b.CumulativeCount = &layout.Classic[i], &counts[i]
+		b.UpperBound, b.CumulativeCount = &classic[i], &counts[i]
 		b.Exemplar = exemplar(h, i)
 		out.Bucket = append(out.Bucket, b)
 	}

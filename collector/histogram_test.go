@@ -34,7 +34,7 @@ func TestHistogramIsThatOfClientGolang(t *testing.T) {
 					own.Observe(ms, 0)
 					theirs.Observe(float64(ms) / 1000)
 				}
-				got, want := newHistogram(own, layout), new(dto.Metric)
+				got, want := newHistogram(own), new(dto.Metric)
 				if err := theirs.Write(want); err != nil {
 					t.Fatal(err)
 				}
@@ -60,7 +60,7 @@ func TestNativeBucketsAreBounded(t *testing.T) {
 		h.Observe(ms, 0)
 		total++
 	}
-	got := newHistogram(h, layout)
+	got := newHistogram(h)
 	if n := len(got.PositiveDelta); n > ledger.MaxNativeBuckets || n < ledger.MaxNativeBuckets/2 {
 		t.Errorf("%d native buckets, want at most %d", n, ledger.MaxNativeBuckets)
 	}

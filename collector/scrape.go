@@ -61,14 +61,16 @@ func (c *Collector) tasks(now *observed, openMetrics bool) []task {
 	if len(now.status.pages) > 0 {
 		add("stub_status", func(ctx context.Context, e emitter) error { return now.status.collect(ctx, openMetrics, e) })
 	}
-	unreadable := now.settings.Unreadable()
-	if logs := now.logsOf(source.Access); len(logs) > 0 || unreadable != nil {
-		add("access_log", func(ctx context.Context, e emitter) error {
-			return errors.Join(collectLogs(ctx, logs, now.topology, e), unreadable)
-		})
-	}
-	if logs := now.logsOf(source.Error); len(logs) > 0 {
-		add("error_log", func(ctx context.Context, e emitter) error { return collectLogs(ctx, logs, now.topology, e) })
+	for name, kind := range map[string]source.Kind{"access_log": source.Access, "stream_log": source.Stream, "error_log": source.Error} {
+		var unreadable error
+		if kind == source.Access {
+			unreadable = now.settings.Unreadable()
+		}
+		if logs := now.logsOf(kind); len(logs) > 0 || unreadable != nil {
+			add(name, func(ctx context.Context, e emitter) error {
+				return errors.Join(collectLogs(ctx, logs, now.topology, e), unreadable)
+			})
+		}
 	}
 	if conf := now.settings.Conf; conf != nil {
 		add("nginx_conf", func(_ context.Context, e emitter) error {

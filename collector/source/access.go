@@ -49,7 +49,7 @@ func (s *Settings) candidates() []candidate {
 			s.ignore(log.Pos, "access_log", remedy, "%s", text)
 			continue
 		}
-		format, ok := s.usableFormat(log.Format, log.Pos, log.Path)
+		format, ok := s.usableFormat(log.Format, log.Pos, log.Path, Access)
 		if !ok {
 			continue
 		}
@@ -62,6 +62,7 @@ func (s *Settings) candidates() []candidate {
 		c := &all[i]
 		c.whole = c.whole || log.Condition == ""
 		c.score = max(c.score, score(format))
+		c.source.Subrequests = c.source.Subrequests || log.Subrequests
 		if !slices.Contains(c.source.Formats, format) {
 			c.source.Formats = append(c.source.Formats, format)
 		}
@@ -88,8 +89,8 @@ func (s *Settings) unfollowable(log nginxconf.AccessLog) (text, remedy string) {
 }
 
 // usableFormat returns a log_format of nginx.conf; ok is false where no program can read it, which is told then.
-func (s *Settings) usableFormat(name string, at nginxconf.Pos, path string) (f Format, ok bool) {
-	format, known := s.Conf.LogFormats[name]
+func (s *Settings) usableFormat(name string, at nginxconf.Pos, path string, kind Kind) (f Format, ok bool) {
+	format, known := s.directives(kind).formats[name]
 	if !known {
 		s.fail(at, "access_log", "", "%s has the unknown format %q", path, name)
 		return Format{}, false
@@ -116,7 +117,7 @@ func without(rest *logformat.Program) string {
 	}
 	var names []string
 	for i := range metric.Table() {
-		if m := metric.Get(metric.ID(i)); m.Of == metric.AccessLog && m.GivenBy(rest) {
+		if m := metric.Get(metric.ID(i)); m.IsOf(false) && m.GivenBy(rest) {
 			names = append(names, m.Name)
 		}
 	}
@@ -131,7 +132,7 @@ func score(f Format) int {
 	}
 	n := 0
 	for i := range metric.Table() {
-		if m := metric.Get(metric.ID(i)); m.Of == metric.AccessLog && m.GivenBy(program) {
+		if m := metric.Get(metric.ID(i)); m.IsOf(false) && m.GivenBy(program) {
 			n++
 		}
 	}

@@ -22,6 +22,7 @@ type Config struct {
 	NginxConf      string            `yaml:"config"`
 	Status         []StatusConfig    `yaml:"status"`
 	AccessLogs     []AccessLogConfig `yaml:"access_logs"`
+	StreamLogs     []AccessLogConfig `yaml:"stream_logs"` // logs of stream{}
 	ErrorLogs      []ErrorLogConfig  `yaml:"error_logs"`
 	Routes         []RouteConfig     `yaml:"routes"`
 	LatencyBuckets []float64         `yaml:"latency_buckets"` // upper bounds, seconds
@@ -39,12 +40,13 @@ type StatusConfig struct {
 
 // AccessLogConfig is one access log: a file (or a glob), or a datagram socket that NGINX sends to.
 type AccessLogConfig struct {
-	Path   string      `yaml:"path"`
-	Syslog string      `yaml:"syslog"`
-	Name   string      `yaml:"name"`
-	Format FormatNames `yaml:"format"` // a literal holds a "$"; else it is a name
-	Escape string      `yaml:"escape"` // default, json or none, for a literal
-	Start  string      `yaml:"start"`  // end or beginning
+	Path   string        `yaml:"path"`
+	Syslog string        `yaml:"syslog"`
+	Name   string        `yaml:"name"`
+	Format FormatNames   `yaml:"format"` // a line is read in the first that it fits
+	Escape string        `yaml:"escape"` // default, json or none, for a literal
+	Start  string        `yaml:"start"`  // end or beginning
+	Labels []LabelConfig `yaml:"labels"`
 }
 
 // ErrorLogConfig is one error log.
@@ -57,8 +59,9 @@ type ErrorLogConfig struct {
 
 // RouteConfig names the requests whose path matches.
 type RouteConfig struct {
-	Name  string `yaml:"name"`
-	Match string `yaml:"match"`
+	Name   string `yaml:"name"`
+	Match  string `yaml:"match"`
+	Ignore bool   `yaml:"ignore"` // do not count its requests
 }
 
 // DefaultLatencyBuckets are upper bounds in seconds, up to FREMIS-N's read timeout.
@@ -119,6 +122,12 @@ func (c *Config) validateNames(fault func(field, format string, args ...any)) {
 	}
 	for i, log := range c.AccessLogs {
 		claim(fmt.Sprintf("access_logs[%d]", i), log.Name, log.Syslog)
+	}
+	for i, log := range c.StreamLogs {
+		claim(fmt.Sprintf("stream_logs[%d]", i), log.Name, log.Syslog)
+		if len(log.Labels) > 0 {
+			fault(fmt.Sprintf("stream_logs[%d].labels", i), "logs of stream{} have no labels of one's own; remove the key")
+		}
 	}
 	for i, log := range c.ErrorLogs {
 		claim(fmt.Sprintf("error_logs[%d]", i), log.Name, log.Syslog)
@@ -191,7 +200,7 @@ func (c *AccessLogConfig) Validate() error {
 	if c.Name == "" {
 		c.Name = logName(c.Path)
 	}
-	return nil
+	return validateLabels(c.Labels)
 }
 
 // Validate checks the source and the words, and gives the log its name.

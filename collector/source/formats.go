@@ -3,8 +3,8 @@ package source
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
-	"sort"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -35,10 +35,10 @@ func (f *FormatNames) UnmarshalYAML(node *yaml.Node) error {
 
 // formatsOf returns the formats of a log of the config file. An error is the config file's; a log_format of nginx.conf that
 // cannot be read is told, and left out.
-func (s *Settings) formatsOf(c AccessLogConfig, path string) ([]Format, error) {
-	names := c.Format
+func (s *Settings) formatsOf(c AccessLogConfig, path string, kind Kind) ([]Format, error) {
+	names, d := c.Format, s.directives(kind)
 	if len(names) == 0 {
-		names = formatsInUse(s.Conf, path)
+		names = d.formatsInUse(path)
 	}
 	var formats []Format
 	for _, name := range names {
@@ -50,12 +50,12 @@ func (s *Settings) formatsOf(c AccessLogConfig, path string) ([]Format, error) {
 			formats = append(formats, format)
 			continue
 		}
-		if err := knownFormat(name, s.Conf); err != nil {
+		if err := d.know(name); err != nil {
 			return nil, err
 		}
 		format, ok := combined(), true
 		if s.Conf != nil {
-			format, ok = s.usableFormat(name, s.Conf.LogFormats[name].Pos, path)
+			format, ok = s.usableFormat(name, d.formats[name].Pos, path, kind)
 		}
 		if ok && c.Escape != "" && c.Escape != format.Escape {
 			return nil, fmt.Errorf("the log_format %q has escape=%s, not %s; remove escape, which belongs to a literal format", name, format.Escape, c.Escape)
@@ -77,42 +77,48 @@ func literalFormat(text, escape string) (Format, error) {
 	return Format{Text: text, Escape: escape}, err
 }
 
-// knownFormat is an error where there is no log_format of that name.
-func knownFormat(name string, conf *nginxconf.Config) error {
-	if conf == nil {
-		if name == "combined" {
-			return nil
-		}
+// directives are those of nginx.conf for one kind of logs.
+type directives struct {
+	conf    *nginxconf.Config // nil without an nginx.conf
+	formats map[string]nginxconf.LogFormat
+	logs    []nginxconf.AccessLog
+}
+
+func (s *Settings) directives(kind Kind) directives {
+	switch {
+	case s.Conf == nil && kind == Access:
+		return directives{formats: map[string]nginxconf.LogFormat{"combined": {}}}
+	case s.Conf == nil:
+		return directives{}
+	case kind == Stream:
+		return directives{s.Conf, s.Conf.Stream.LogFormats, s.Conf.Stream.AccessLogs}
+	}
+	return directives{s.Conf, s.Conf.LogFormats, s.Conf.AccessLogs}
+}
+
+// know returns an error where there is no log_format of that name.
+func (d directives) know(name string) error {
+	_, known := d.formats[name]
+	switch {
+	case known:
+		return nil
+	case d.conf == nil:
 		return fmt.Errorf("%q is the name of a log_format, and there is no nginx.config to find it in; give nginx.config, or the log_format itself", name)
 	}
-	if _, known := conf.LogFormats[name]; !known {
-		return fmt.Errorf("%s has no log_format %q; it has %s", conf.Path, name, strings.Join(formatNames(conf), ", "))
-	}
-	return nil
+	return fmt.Errorf("%s has no log_format %q; it has %s", d.conf.Path, name, strings.Join(slices.Sorted(maps.Keys(d.formats)), ", "))
 }
 
 // formatsInUse are the formats that nginx.conf writes the log in, or NGINX's default.
-func formatsInUse(conf *nginxconf.Config, path string) []string {
+func (d directives) formatsInUse(path string) []string {
 	var names []string
-	if conf != nil && path != "" {
-		for _, log := range conf.AccessLogs {
-			if log.Path == path {
-				names = append(names, log.Format)
-			}
+	for _, log := range d.logs {
+		if path != "" && log.Path == path {
+			names = append(names, log.Format)
 		}
 	}
 	if names == nil {
 		return []string{"combined"}
 	}
-	return names
-}
-
-func formatNames(conf *nginxconf.Config) []string {
-	var names []string
-	for name := range conf.LogFormats {
-		names = append(names, name)
-	}
-	sort.Strings(names)
 	return names
 }
 

@@ -19,6 +19,7 @@ type Settings struct {
 	Status         []StatusPage
 	AccessLogs     []LogSource
 	ErrorLogs      []LogSource
+	StreamLogs     []LogSource
 	Routes         []Route
 	LatencyBuckets []float64 // upper bounds, seconds
 	MaxSeries      int       // for each log
@@ -57,6 +58,7 @@ type Kind uint8
 const (
 	Access Kind = iota
 	Error
+	Stream
 )
 
 // A LogSource is a log to follow. It is immutable.
@@ -67,8 +69,12 @@ type LogSource struct {
 	Syslog    string   // where NGINX sends it: udp://ADDRESS:PORT or unix:/path
 	Formats   []Format // of an access log: a line is read in the first that it fits
 	InUse     bool     // Formats are those that nginx.conf writes the log in, else those that the config file names
+	Labels    []Label  // the user's own, of an access log
 	FromStart bool     // read from the beginning where there is no saved position
 	From      string   // where it is said that it is followed
+
+	// Subrequests says that NGINX logs subrequests here (log_subrequest).
+	Subrequests bool
 }
 
 // Where is the path or the address that the log is read from.
@@ -88,8 +94,9 @@ type Format struct {
 
 // A Route names the requests whose path matches.
 type Route struct {
-	Name  string
-	Match *regexp.Regexp
+	Name   string
+	Match  *regexp.Regexp
+	Ignore bool // its requests are not counted
 }
 
 // CombinedFormat is the log_format that NGINX has where none is named.
@@ -106,7 +113,7 @@ func New(file string, c Config, nodes []Node, conf *nginxconf.Config) (*Settings
 		s.LatencyBuckets = DefaultLatencyBuckets()
 	}
 	for _, r := range c.Routes { // Validate has checked that they compile
-		s.Routes = append(s.Routes, Route{Name: r.Name, Match: regexp.MustCompile(r.Match)})
+		s.Routes = append(s.Routes, Route{Name: r.Name, Match: regexp.MustCompile(r.Match), Ignore: r.Ignore})
 	}
 	for _, page := range c.Status {
 		s.Status = append(s.Status, StatusPage{page, file})
@@ -123,18 +130,19 @@ func New(file string, c Config, nodes []Node, conf *nginxconf.Config) (*Settings
 // addConfigured adds the logs of the config file.
 func (s *Settings) addConfigured(file string, c Config) error {
 	var faults []error
-	for i, log := range c.AccessLogs {
-		formats, err := s.formatsOf(log, fromFolder(file, log.Path))
-		if err != nil {
-			faults = append(faults, faultf(fmt.Sprintf("nginx.access_logs[%d].format", i), "%s", err))
-		}
-		if len(formats) > 0 {
-			s.AccessLogs = append(s.AccessLogs, LogSource{
-				Name: log.Name, Path: fromFolder(file, log.Path), Syslog: log.Syslog, Formats: formats,
-				InUse: len(log.Format) == 0, FromStart: log.Start == "beginning", From: file,
-			})
+	add := func(logs *[]LogSource, section string, kind Kind, configs []AccessLogConfig) {
+		for i, config := range configs {
+			l, err := s.configured(file, kind, config)
+			if err != nil {
+				faults = append(faults, faultf(fmt.Sprintf("nginx.%s[%d].format", section, i), "%s", err))
+			}
+			if len(l.Formats) > 0 {
+				*logs = append(*logs, l)
+			}
 		}
 	}
+	add(&s.AccessLogs, "access_logs", Access, c.AccessLogs)
+	add(&s.StreamLogs, "stream_logs", Stream, c.StreamLogs)
 	for _, log := range c.ErrorLogs {
 		s.ErrorLogs = append(s.ErrorLogs, LogSource{
 			Kind: Error, Name: log.Name, Path: fromFolder(file, log.Path), Syslog: log.Syslog,
@@ -144,8 +152,22 @@ func (s *Settings) addConfigured(file string, c Config) error {
 	return errors.Join(faults...)
 }
 
+// configured is an access log, or a log of stream{}, of the config file.
+func (s *Settings) configured(file string, kind Kind, c AccessLogConfig) (LogSource, error) {
+	l := LogSource{
+		Kind: kind, Name: c.Name, Path: fromFolder(file, c.Path), Syslog: c.Syslog, Labels: newLabels(c.Labels, s.Conf),
+		InUse: len(c.Format) == 0, FromStart: c.Start == "beginning", From: file,
+	}
+	l.Subrequests = slices.ContainsFunc(s.directives(kind).logs, func(log nginxconf.AccessLog) bool {
+		return log.Subrequests && log.Path == l.Path
+	})
+	var err error
+	l.Formats, err = s.formatsOf(c, l.Path, kind)
+	return l, err
+}
+
 // Logs are all logs to follow.
-func (s *Settings) Logs() []LogSource { return append(slices.Clone(s.AccessLogs), s.ErrorLogs...) }
+func (s *Settings) Logs() []LogSource { return slices.Concat(s.AccessLogs, s.StreamLogs, s.ErrorLogs) }
 
 // fill takes from nginx.conf what the config file does not say.
 func (s *Settings) fill(c Config) {

@@ -29,23 +29,23 @@ type Config struct {
 	Answers         *takenout.Answers // takes the seconds in which servers answered; may be nil
 }
 
-// A Counter counts the lines of one access log. It belongs to one goroutine.
+// A Counter counts the lines of one access log, or of one log of stream{}. It belongs to one goroutine.
 type Counter struct {
-	parser    *logformat.Parser
-	record    *logformat.Record
-	families  []ledger.Family
-	ledger    *ledger.Ledger
-	layout    *ledger.Layout
-	maxSeries int
-	format    formatFields
-	routes    routeTable
-	groups    []string
-	known     []string // addresses of servers
-	limited   [2]int64 // statuses that mean limited where the format has no $limit_…_status
+	cfg      Config
+	isStream bool
+	parser   *logformat.Parser
+	record   *logformat.Record
+	families []ledger.Family
+	ledger   *ledger.Ledger
+	layout   *ledger.Layout
+	rules    *Rules
+	routes   routeTable
+	own      *ownLabels
 
-	requests requestCache
-	servers  serverCache
-	words    [3]wordCounters // limit_req, limit_conn, cache
+	requests    requestCache
+	servers     serverCache
+	words       []*wordCounters // by the number of the user's own labels
+	subrequests *ledger.Counter
 
 	hour    *recent.Window
 	answers *takenout.Answers
@@ -63,16 +63,6 @@ type lineBounds struct {
 	start, end int
 }
 
-// formatFields is what a format tells.
-type formatFields struct {
-	path, status, limits, upstream, addresses, upstreamStatus bool
-
-	received    logformat.Field // of an upstream, if either of the two variables is there
-	hasReceived bool
-}
-
-const defaultLimitStatus = 503
-
 // New returns a Counter that has counted nothing. The error says why the log_format cannot be read.
 func New(cfg Config) (*Counter, error) {
 	parser, err := newParser(cfg.Source, len(cfg.Routes) > 0)
@@ -80,19 +70,16 @@ func New(cfg Config) (*Counter, error) {
 		return nil, err
 	}
 	c := &Counter{
-		parser:    parser,
-		record:    logformat.NewRecord(),
-		families:  families(parser),
-		layout:    ledger.NewLayout(cfg.Buckets),
-		maxSeries: cfg.MaxSeries,
-		format:    fieldsOf(parser),
-		routes:    newRouteTable(cfg.Routes),
-		groups:    cfg.Groups,
-		known:     cfg.Servers,
-		limited:   [2]int64{int64(cfg.LimitReqStatus), int64(cfg.LimitConnStatus)},
-		hour:      recent.New(),
-		answers:   cfg.Answers,
-		clock:     time.Now,
+		cfg:      cfg,
+		isStream: cfg.Source.Kind == source.Stream,
+		parser:   parser,
+		record:   logformat.NewRecord(),
+		layout:   ledger.NewLayout(cfg.Buckets),
+		rules:    NewRules(parser, cfg.LimitReqStatus, cfg.LimitConnStatus),
+		routes:   newRouteTable(cfg.Routes),
+		hour:     recent.New(),
+		answers:  cfg.Answers,
+		clock:    time.Now,
 	}
 	if len(cfg.Routes) == 0 {
 		c.again = logformat.NewRecord()
@@ -100,19 +87,16 @@ func New(cfg Config) (*Counter, error) {
 			return nil, err
 		}
 	}
-	for i, status := range c.limited {
-		if status == 0 {
-			c.limited[i] = defaultLimitStatus
-		}
-	}
+	c.families = families(parser, c.isStream, cfg.Source.Labels)
 	c.begin(c.newLedger())
 	return c, nil
 }
 
 func newParser(s source.LogSource, paths bool) (*logformat.Parser, error) {
+	options := logformat.Options{Paths: paths, Capture: captured(s)}
 	var programs []*logformat.Program
 	for _, f := range s.Formats {
-		program, err := logformat.Compile(f.Text, f.Escape, logformat.Options{Paths: paths})
+		program, err := logformat.Compile(f.Text, f.Escape, options)
 		if err != nil {
 			return nil, fmt.Errorf("log %s: %w", s.Name, err)
 		}
@@ -121,17 +105,36 @@ func newParser(s source.LogSource, paths bool) (*logformat.Parser, error) {
 	return logformat.NewParser(programs[0], programs[1:]...), nil
 }
 
-func (c *Counter) newLedger() *ledger.Ledger { return ledger.New(c.families, c.layout, c.maxSeries) }
+// captured are the variables whose values are read as they stand: those of the user's own labels, or of a log of
+// stream{} those that access logs do not have.
+func captured(s source.LogSource) []string {
+	if s.Kind == source.Stream {
+		return streamVariables()
+	}
+	var variables []string
+	for _, l := range s.Labels {
+		variables = append(variables, l.Variable)
+	}
+	return variables
+}
 
-// families are a ledger's, by their ID in the table of metrics. What the format cannot give takes no room.
-func families(p metric.Format) []ledger.Family {
+func (c *Counter) newLedger() *ledger.Ledger {
+	return ledger.New(c.families, c.layout, c.cfg.MaxSeries)
+}
+
+// families are a ledger's, by their ID in the table of metrics. What the formats cannot give takes no room.
+func families(p *logformat.Parser, isStream bool, labels []source.Label) []ledger.Family {
 	var families []ledger.Family
 	for i := range metric.Table() {
 		m := metric.Get(metric.ID(i))
 		f := ledger.Family{Unused: true}
+		if m.IsOf(isStream) {
+			f = ledger.Family{Name: m.Name, Labels: m.Kept(), Histogram: m.Type == metric.Histogram, Buckets: m.Buckets}
+			f.Unused = !m.GivenBy(p) || m.Of == metric.StreamLog && !streamGives(metric.ID(i), p)
+		}
 		if m.Of == metric.AccessLog {
-			f = ledger.Family{
-				Name: m.Name, Labels: m.Kept(), Histogram: m.Type == metric.Histogram, Unused: !m.GivenBy(p),
+			for _, l := range labels {
+				f.Labels = append(f.Labels, l.Name)
 			}
 		}
 		families = append(families, f)
@@ -139,59 +142,16 @@ func families(p metric.Format) []ledger.Family {
 	return families
 }
 
-func fieldsOf(p *logformat.Parser) formatFields {
-	s := formatFields{
-		path:           p.Has(logformat.Request) || p.Has(logformat.RequestURI),
-		status:         p.Has(logformat.Status),
-		limits:         p.Has(logformat.LimitReqStatus) || p.Has(logformat.LimitConnStatus),
-		upstream:       p.HasUpstream(),
-		addresses:      p.Has(logformat.UpstreamAddr),
-		upstreamStatus: p.Has(logformat.UpstreamStatus),
-	}
-	for _, f := range []logformat.Field{logformat.UpstreamResponseLength, logformat.UpstreamBytesReceived} {
-		if p.Has(f) {
-			s.received, s.hasReceived = f, true
-		}
-	}
-	return s
-}
-
 // begin makes the Counter count into l.
 func (c *Counter) begin(l *ledger.Ledger) {
 	c.ledger = l
+	c.own = newOwnLabels(c.cfg.Source.Labels)
+	for _, counter := range l.Counters(int(metric.AccessOutcomes)) {
+		c.own.restore(counter.Labels[len(counter.Labels)-len(c.own.labels):])
+	}
 	c.clearCaches()
-	c.words = [3]wordCounters{}
+	c.words, c.subrequests = nil, nil
 	c.seed()
-}
-
-// seed makes the series that stand at 0 from the start, so that the first failure is a rise.
-func (c *Counter) seed() {
-	c.ledger.Now = c.clock().UnixMilli()
-	for _, route := range c.routes.names {
-		for o := range outcomeCount {
-			c.ledger.Seed(int(metric.AccessOutcomes), route, o.String())
-		}
-	}
-	if c.format.upstream {
-		for _, server := range c.seededServers() {
-			for o := range attemptOutcomeCount {
-				c.ledger.Seed(int(metric.UpstreamOutcomes), server, o.String())
-			}
-		}
-	}
-	if c.format.addresses {
-		for _, group := range c.groups {
-			c.ledger.Seed(int(metric.NoLive), group)
-		}
-	}
-}
-
-// seededServers are the servers that NGINX may log.
-func (c *Counter) seededServers() []string {
-	if !c.format.addresses {
-		return []string{unknownServer}
-	}
-	return c.known
 }
 
 // clearCaches drops the series caches; every series is looked up anew.
@@ -227,7 +187,6 @@ func (c *Counter) Lines(block []byte) {
 func (c *Counter) line(block []byte, start, end int) {
 	switch {
 	case c.parser.Parse(block, start, end, c.record):
-		c.lines.Parsed++
 		c.current = lineBounds{block, start, end}
 		c.count(c.record)
 	case !c.parser.Beside(block, start, end):

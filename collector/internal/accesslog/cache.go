@@ -15,7 +15,8 @@ import (
 type requestSeries struct {
 	key                uint64
 	route              string
-	outcome            outcome
+	own                []string // values of the user's own labels
+	outcome            Outcome
 	requests, outcomes *ledger.Counter
 	duration           *ledger.Histogram
 	sent, received     *ledger.Counter
@@ -32,8 +33,8 @@ const maxRequestSeries = 1 << 13
 
 func newRequestCache() requestCache { return requestCache{table: make([]*requestSeries, 64)} }
 
-func requestKey(route int, method logformat.Method, code int64, result outcome) uint64 {
-	return uint64(route)<<32 | uint64(uint16(code))<<16 | uint64(method)<<8 | uint64(result)
+func requestKey(own, route int, method logformat.Method, code int64, result Outcome) uint64 {
+	return uint64(own)<<48 | uint64(route)<<32 | uint64(uint16(code))<<16 | uint64(method)<<8 | uint64(result)
 }
 
 // get returns the series with this key, nil where they are not there.
@@ -92,7 +93,7 @@ type serverSeries struct {
 // first.
 type attemptSeries struct {
 	code     int64
-	outcome  outcome
+	outcome  Outcome
 	attempts *ledger.Counter
 	outcomes *ledger.Counter
 	times    *timeSeries
@@ -101,14 +102,14 @@ type attemptSeries struct {
 type timeSeries struct{ response, header, connect *ledger.Histogram }
 
 // attempts returns the series of attempts with this status. A server has few of them, the usual one first.
-func (s *serverSeries) attempts(l *ledger.Ledger, code int64, result outcome) *attemptSeries {
+func (s *serverSeries) attempts(l *ledger.Ledger, code int64, result Outcome) *attemptSeries {
 	for _, a := range s.codes {
 		if a.code == code && a.outcome == result {
 			return a
 		}
 	}
 	a := &attemptSeries{code: code, outcome: result, times: &timeSeries{}}
-	a.attempts = l.Counter(int(metric.Attempts), s.name, codeName(code), result.String())
+	a.attempts = l.Counter(int(metric.Attempts), s.name, CodeName(code), result.String())
 	a.outcomes = l.Counter(int(metric.UpstreamOutcomes), s.name, result.String())
 	for _, other := range s.codes {
 		if other.outcome == result {

@@ -12,33 +12,47 @@ const switchingProtocols = 101
 
 // count counts a line that fits as a whole.
 func (c *Counter) count(r *logformat.Record) {
+	if c.isStream {
+		c.lines.Parsed++
+		c.hour.At(r.Time)
+		c.countAttempts(r, ledger.RefTo(r.IDAt, r.IDLen))
+		c.countSession(r)
+		return
+	}
+	f, route := &c.rules.formats[r.Format], c.routes.without
+	if f.path {
+		route = c.routes.find(r.Path)
+	}
+	if c.routes.ignored(route) {
+		c.lines.Ignored++
+		return
+	}
+	c.lines.Parsed++
 	c.hour.At(r.Time)
 	ref := ledger.RefTo(r.IDAt, r.IDLen)
 	noLive := c.countAttempts(r, ref)
-	result := c.outcomeOf(r, noLive)
-	c.countRequest(r, result, ref)
-	if result != outcomeOK || r.Elements > 1 {
-		c.keepFailure(r, result)
-	}
-	if r.LimitReq != logformat.NoWord {
-		c.countWord(metric.LimitReq, r.LimitReq)
-	}
-	if r.LimitConn != logformat.NoWord {
-		c.countWord(metric.LimitConn, r.LimitConn)
-	}
-	if r.Cache != logformat.NoWord {
-		c.countWord(metric.Cache, r.Cache)
+	switch {
+	case r.Received == 0 && c.cfg.Source.Subrequests:
+		c.countSubrequest(r)
+	case f.isTraffic():
+		c.countTraffic(r, route)
+	default:
+		c.countRequest(r, route, c.rules.Request(r, noLive), ref)
 	}
 }
 
-func (c *Counter) countRequest(r *logformat.Record, result outcome, ref ledger.Ref) {
-	s := c.seriesOf(r, result)
+func (c *Counter) countRequest(r *logformat.Record, route int, result Outcome, ref ledger.Ref) {
+	own := c.own.of(r)
+	s := c.seriesOf(r, own, route, result)
 	s.requests.Value++
 	s.outcomes.Value++
 	s.hour.Add(int(result), latency(r.Millis, r.Code))
+	if result != OK || r.Elements > 1 {
+		c.keepFailure(r, result)
+	}
 	if r.Millis >= 0 && r.Code != switchingProtocols {
 		if s.duration == nil {
-			s.duration = c.ledger.Histogram(int(metric.RequestDuration), s.route, result.String())
+			s.duration = c.ledger.Histogram(int(metric.RequestDuration), s.with(s.route, result.String())...)
 		}
 		if r.Millis < ledger.Quick {
 			s.duration.Note(r.Millis, ref)
@@ -46,49 +60,84 @@ func (c *Counter) countRequest(r *logformat.Record, result outcome, ref ledger.R
 			s.duration.Observe(r.Millis, ref)
 		}
 	}
+	c.countBytes(r, s)
+	if r.LimitReq != logformat.NoWord {
+		c.countWord(metric.LimitReq, r.LimitReq, own)
+	}
+	if r.LimitConn != logformat.NoWord {
+		c.countWord(metric.LimitConn, r.LimitConn, own)
+	}
+	if r.Cache != logformat.NoWord {
+		c.countWord(metric.Cache, r.Cache, own)
+	}
+}
+
+// with returns labels with those of the user's own behind them.
+func (s *requestSeries) with(labels ...string) []string { return append(labels, s.own...) }
+
+func (c *Counter) countBytes(r *logformat.Record, s *requestSeries) {
 	if r.Sent >= 0 {
 		if s.sent == nil {
-			s.sent = c.ledger.Counter(int(metric.SentBytes), s.route)
+			s.sent = c.ledger.Counter(int(metric.SentBytes), s.with(s.route)...)
 		}
 		s.sent.Add(uint64(r.Sent))
 	}
 	if r.Received >= 0 {
 		if s.received == nil {
-			s.received = c.ledger.Counter(int(metric.ReceivedBytes), s.route)
+			s.received = c.ledger.Counter(int(metric.ReceivedBytes), s.with(s.route)...)
 		}
 		s.received.Add(uint64(r.Received))
 	}
 }
 
 // seriesOf returns the series of a request.
-func (c *Counter) seriesOf(r *logformat.Record, result outcome) *requestSeries {
-	route, code := c.routes.without, r.Code
-	if c.format.path {
-		route = c.routes.find(r.Path)
-	}
-	if !c.format.status {
-		code = codeUnknown
-	}
-	key := requestKey(route, r.Method, code, result)
+func (c *Counter) seriesOf(r *logformat.Record, own, route int, result Outcome) *requestSeries {
+	code := c.rules.Code(r)
+	key := requestKey(own, route, r.Method, code, result)
 	if s := c.requests.get(key); s != nil {
 		return s
 	}
 	name := c.routes.names[route]
-	s := &requestSeries{key: key, route: name, outcome: result, hour: c.hour.Route(name)}
-	s.requests = c.ledger.Counter(int(metric.Requests), name, r.Method.String(), codeName(code), result.String())
-	s.outcomes = c.ledger.Counter(int(metric.AccessOutcomes), name, result.String())
+	s := &requestSeries{key: key, route: name, own: c.own.values[own], outcome: result}
+	if !c.rules.formats[r.Format].isTraffic() {
+		s.hour = c.hour.Route(name)
+		s.requests = c.ledger.Counter(int(metric.Requests), s.with(name, r.Method.String(), CodeName(code), result.String())...)
+		s.outcomes = c.ledger.Counter(int(metric.AccessOutcomes), s.with(name, result.String())...)
+	}
 	c.requests.add(s)
 	return s
 }
 
-// wordCounters are the counters of one family of words, found once.
-type wordCounters [logformat.WordCount]*ledger.Counter
+// trafficMethod is no method: it is the key of the series of a format that tells of bytes alone.
+const trafficMethod logformat.Method = 255
+
+// countTraffic counts the bytes of a request that another log counts.
+func (c *Counter) countTraffic(r *logformat.Record, route int) {
+	r.Method = trafficMethod
+	c.countBytes(r, c.seriesOf(r, c.own.of(r), route, OK))
+}
+
+// countSubrequest counts a line that is no request of a client; its attempts have been counted.
+func (c *Counter) countSubrequest(r *logformat.Record) {
+	if len(c.own.labels) == 0 && c.subrequests != nil {
+		c.subrequests.Value++
+		return
+	}
+	c.subrequests = c.ledger.Counter(int(metric.Subrequests), c.own.values[c.own.of(r)]...)
+	c.subrequests.Value++
+}
+
+// wordCounters are the series of what limit_req, limit_conn and the cache said, found once.
+type wordCounters [3][logformat.WordCount]*ledger.Counter
 
 // countWord counts what a limit or the cache said.
-func (c *Counter) countWord(id metric.ID, word logformat.Word) {
-	counter := &c.words[id-metric.LimitReq][word]
+func (c *Counter) countWord(id metric.ID, word logformat.Word, own int) {
+	for own >= len(c.words) {
+		c.words = append(c.words, new(wordCounters))
+	}
+	counter := &c.words[own][id-metric.LimitReq][word]
 	if *counter == nil {
-		*counter = c.ledger.Counter(int(id), word.String())
+		*counter = c.ledger.Counter(int(id), append([]string{word.String()}, c.own.values[own]...)...)
 	}
 	(*counter).Value++
 }
@@ -99,7 +148,7 @@ func (c *Counter) countAttempts(r *logformat.Record, ref ledger.Ref) (noLive boo
 	if r.Elements == 0 {
 		return false
 	}
-	if !c.format.addresses {
+	if !c.rules.formats[r.Format].addresses {
 		c.countUnknown(r, ref)
 		return false
 	}
@@ -137,7 +186,7 @@ func (c *Counter) countElements(r *logformat.Record, u *logformat.Upstreams, ref
 
 // countUnknown counts attempts of a format that has no address.
 func (c *Counter) countUnknown(r *logformat.Record, ref ledger.Ref) {
-	server := c.servers.named(unknownServer)
+	server := c.servers.named(UnknownServer)
 	for i := range r.Elements {
 		c.attempt(r, server, i, i == r.Elements-1, ref)
 		if r.Separator(i) == ',' {
@@ -148,7 +197,7 @@ func (c *Counter) countUnknown(r *logformat.Record, ref ledger.Ref) {
 
 // attempt counts element i on its server.
 func (c *Counter) attempt(r *logformat.Record, server *serverSeries, i int, last bool, ref ledger.Ref) {
-	code, result := c.attemptResult(r, i, last)
+	code, result := c.rules.Attempt(r, i, last)
 	a := server.attempts(c.ledger, code, result)
 	a.attempts.Value++
 	a.outcomes.Value++
@@ -198,10 +247,11 @@ func (c *Counter) attemptBytes(r *logformat.Record, server *serverSeries, i int)
 		}
 		server.sent.Add(uint64(n))
 	}
-	if !c.format.hasReceived {
+	f := &c.rules.formats[r.Format]
+	if !f.hasReceived {
 		return
 	}
-	if n := r.At(c.format.received, i); n >= 0 {
+	if n := r.At(f.received, i); n >= 0 {
 		if server.received == nil {
 			server.received = c.ledger.Counter(int(metric.UpstreamReceivedBytes), server.name)
 		}

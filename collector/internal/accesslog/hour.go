@@ -1,8 +1,6 @@
 package accesslog
 
 import (
-	"strings"
-
 	"github.com/fremisn/fremisn-exporter/collector/internal/ledger"
 	"github.com/fremisn/fremisn-exporter/collector/internal/logformat"
 	"github.com/fremisn/fremisn-exporter/collector/internal/recent"
@@ -24,7 +22,7 @@ func (c *Counter) Hour(millis int64) *recent.Snapshot { return c.hour.Snapshot(m
 func (c *Counter) LineCounts() ledger.Lines { return c.lines }
 
 // HasServers reports whether the log says which server answered.
-func (c *Counter) HasServers() bool { return c.format.addresses }
+func (c *Counter) HasServers() bool { return c.parser.Has(logformat.UpstreamAddr) }
 
 // latency is a time as the last hour takes it: that of an upgraded connection is none.
 func latency(millis, code int64) int64 {
@@ -36,8 +34,8 @@ func latency(millis, code int64) int64 {
 
 // isAnswer reports whether NGINX takes an attempt for a success, as far as the log tells: 502 and 504 are what it writes
 // itself where a server has failed.
-func isAnswer(code int64, result outcome) bool {
-	return result == outcomeOK || result == outcomeError && code != 502 && code > 0
+func isAnswer(code int64, result Outcome) bool {
+	return result == OK || result == Failed && code != 502 && code > 0
 }
 
 // markAnswer remembers that the server answered in the second of the line.
@@ -50,9 +48,9 @@ func (c *Counter) markAnswer(s *serverSeries) {
 
 // keepFailure keeps a request that a person may want to look at: one that failed, or that a server failed at and another
 // answered.
-func (c *Counter) keepFailure(r *logformat.Record, result outcome) {
+func (c *Counter) keepFailure(r *logformat.Record, result Outcome) {
 	switch {
-	case result == outcomeError || result == outcomeTimeout || result == outcomeNoLive:
+	case result == Failed || result == Timeout || result == NoLive:
 		if c.hour.WouldFail(r.Millis) {
 			c.hour.Fail(c.failure(r, result))
 		}
@@ -64,14 +62,12 @@ func (c *Counter) keepFailure(r *logformat.Record, result outcome) {
 // maxAttempts bounds the attempts that are kept of a failure. NGINX makes as many as there are servers.
 const maxAttempts = 16
 
-func (c *Counter) failure(r *logformat.Record, result outcome) recent.Failure {
+func (c *Counter) failure(r *logformat.Record, result Outcome) recent.Failure {
 	f := recent.Failure{
 		Millis: c.hour.Second() * 1000, Outcome: int(result), Method: r.Method.String(), Path: c.pathOf(r), Duration: r.Millis,
 		RequestID: labelText(c.current.block[r.IDAt : r.IDAt+r.IDLen]),
 	}
-	if c.format.status {
-		f.Code = int(max(r.Code, 0))
-	}
+	f.Code = int(max(c.rules.Code(r), 0))
 	if r.Upstreams == nil {
 		return f
 	}
@@ -80,7 +76,7 @@ func (c *Counter) failure(r *logformat.Record, result outcome) recent.Failure {
 			continue
 		}
 		a := recent.Attempt{Server: e.Name, Duration: r.At(logformat.UpstreamResponseTime, i)}
-		if c.format.upstreamStatus {
+		if c.rules.formats[r.Format].upstreamStatus {
 			a.Code = int(max(r.At(logformat.UpstreamStatus, i), 0))
 		}
 		f.Attempts = append(f.Attempts, a)
@@ -99,10 +95,4 @@ func (c *Counter) pathOf(r *logformat.Record) string {
 		return ""
 	}
 	return labelText(c.again.Path)
-}
-
-// labelText makes a text of what stands in a log.
-func labelText(raw []byte) string {
-	const maxText = 256
-	return strings.ToValidUTF8(string(raw[:min(len(raw), maxText)]), "\uFFFD")
 }

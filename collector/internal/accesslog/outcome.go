@@ -2,92 +2,157 @@ package accesslog
 
 import "github.com/fremisn/fremisn-exporter/collector/internal/logformat"
 
-// An outcome is what came of a request or an attempt: a value of the label outcome.
-type outcome uint8
+// An Outcome is what came of a request or an attempt: a value of the label outcome.
+type Outcome uint8
 
+// The first four are outcomes of attempts and requests, the others of requests alone.
 const (
-	// Outcomes of attempts and requests.
-	outcomeOK outcome = iota
-	outcomeError
-	outcomeTimeout
-	outcomeAborted
-	// Outcomes of requests alone.
-	outcomeClientError
-	outcomeNoLive
-	outcomeLimited
+	OK Outcome = iota
+	Failed
+	Timeout
+	Aborted
+	ClientError
+	NoLive
+	Limited
 	outcomeCount
 
-	attemptOutcomeCount = outcomeClientError
+	attemptOutcomes = ClientError
 )
 
-func (o outcome) String() string {
+func (o Outcome) String() string {
 	return [outcomeCount]string{"ok", "error", "timeout", "aborted", "client_error", "no_live", "limited"}[o]
 }
 
-// unknownServer stands for a server where the format has times but no address.
-const unknownServer = "unknown"
+// UnknownServer stands for a server where the format has times but no address.
+const UnknownServer = "unknown"
 
-// codeUnknown is a status that the format does not tell, as logformat.Absent is one that the line does not have.
-const codeUnknown int64 = -2
+// UnknownCode is a status that the format does not tell, as logformat.Absent is one that the line does not have.
+const UnknownCode int64 = -2
 
-// codeName is the label code.
-func codeName(code int64) string {
+// CodeName returns the label code.
+func CodeName(code int64) string {
 	switch code {
 	case logformat.Absent:
 		return "none"
-	case codeUnknown:
+	case UnknownCode:
 		return "unknown"
 	}
 	return string([]byte{byte('0' + code/100), byte('0' + code/10%10), byte('0' + code%10)})
 }
 
-// outcomeOf returns the outcome of a request: the first that fits.
-func (c *Counter) outcomeOf(r *logformat.Record, noLive bool) outcome {
-	code := r.Code
+// Rules decide what a line means. They are immutable.
+type Rules struct {
+	formats []formatFields // by Record.Format
+	limited [2]int64       // statuses that mean limited where the format has no $limit_…_status
+}
+
+// formatFields is what a format tells.
+type formatFields struct {
+	path, status, length, limits, upstream, addresses, upstreamStatus bool
+
+	received    logformat.Field // of an upstream, if either of the two variables is there
+	hasReceived bool
+}
+
+// isTraffic reports whether the format tells of nothing but bytes: a second log, for accounting, whose requests another
+// log counts.
+func (f *formatFields) isTraffic() bool { return !f.status && !f.upstream }
+
+const defaultLimitStatus = 503
+
+// NewRules returns the rules for lines in the parser's formats. The statuses are those that NGINX answers where limit_req
+// and limit_conn reject, 0 for its default.
+func NewRules(p *logformat.Parser, limitReqStatus, limitConnStatus int) *Rules {
+	r := &Rules{limited: [2]int64{int64(limitReqStatus), int64(limitConnStatus)}}
+	for i, status := range r.limited {
+		if status == 0 {
+			r.limited[i] = defaultLimitStatus
+		}
+	}
+	for _, f := range p.Formats() {
+		r.formats = append(r.formats, fieldsOf(f))
+	}
+	return r
+}
+
+func fieldsOf(p *logformat.Program) formatFields {
+	f := formatFields{
+		path:           p.Has(logformat.Request) || p.Has(logformat.RequestURI),
+		status:         p.Has(logformat.Status),
+		length:         p.Has(logformat.RequestLength),
+		limits:         p.Has(logformat.LimitReqStatus) || p.Has(logformat.LimitConnStatus),
+		upstream:       p.HasUpstream(),
+		addresses:      p.Has(logformat.UpstreamAddr),
+		upstreamStatus: p.Has(logformat.UpstreamStatus),
+	}
+	for _, field := range []logformat.Field{logformat.UpstreamResponseLength, logformat.UpstreamBytesReceived} {
+		if p.Has(field) {
+			f.received, f.hasReceived = field, true
+		}
+	}
+	return f
+}
+
+// IsRequest reports whether a line tells of a request at all, and not of its bytes alone.
+func (rules *Rules) IsRequest(r *logformat.Record) bool { return !rules.formats[r.Format].isTraffic() }
+
+// Code returns the status of a request.
+func (rules *Rules) Code(r *logformat.Record) int64 {
+	if !rules.formats[r.Format].status {
+		return UnknownCode
+	}
+	return r.Code
+}
+
+// Request returns the outcome of a request: the first that fits. noLive says that the last element of $upstream_addr is
+// the name of a group.
+func (rules *Rules) Request(r *logformat.Record, noLive bool) Outcome {
+	f, code := &rules.formats[r.Format], r.Code
 	switch {
 	case r.LimitReq == logformat.Rejected || r.LimitConn == logformat.Rejected:
-		return outcomeLimited
-	case !c.format.limits && c.format.upstream && r.Elements == 0 && (code == c.limited[0] || code == c.limited[1]):
-		return outcomeLimited
+		return Limited
+	case !f.limits && f.upstream && r.Elements == 0 && (code == rules.limited[0] || code == rules.limited[1]):
+		return Limited
 	case noLive:
-		return outcomeNoLive
+		return NoLive
 	case code < 400 && code > 0:
-		return outcomeOK
+		return OK
 	case code == 499 || code == 0:
-		return outcomeAborted
+		return Aborted
 	case code == 504:
-		return outcomeTimeout
+		return Timeout
 	case code >= 500 && code < 600:
-		return outcomeError
+		return Failed
 	case code >= 400 && code < 500:
-		return outcomeClientError
+		return ClientError
 	}
-	return outcomeOK
+	return OK
 }
 
 // attemptOutcome returns the outcome of an attempt by its status.
-func attemptOutcome(code int64) outcome {
+func attemptOutcome(code int64) Outcome {
 	switch {
 	case code == 504:
-		return outcomeTimeout
+		return Timeout
 	case code == logformat.Absent || code == 499:
-		return outcomeAborted
+		return Aborted
 	case code >= 500 && code < 600:
-		return outcomeError
+		return Failed
 	}
-	return outcomeOK
+	return OK
 }
 
-// attemptResult returns the status and the outcome of element i.
-func (c *Counter) attemptResult(r *logformat.Record, i int, last bool) (code int64, result outcome) {
+// Attempt returns the status and the outcome of the attempt that is element i. last says that no other attempt follows.
+func (rules *Rules) Attempt(r *logformat.Record, i int, last bool) (code int64, result Outcome) {
+	f := &rules.formats[r.Format]
 	switch {
-	case c.format.upstreamStatus:
+	case f.upstreamStatus:
 		code = r.At(logformat.UpstreamStatus, i)
 		return code, attemptOutcome(code)
-	case last && c.format.status:
+	case last && f.status:
 		return r.Code, attemptOutcome(r.Code)
 	case last:
-		return codeUnknown, outcomeOK
+		return UnknownCode, OK
 	}
-	return codeUnknown, outcomeError
+	return UnknownCode, Failed
 }

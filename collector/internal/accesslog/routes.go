@@ -13,7 +13,8 @@ type routeTable struct {
 	names   []string // by number; the last is what matches nothing
 	without int      // the number where the format has no path
 	routes  []compiledRoute
-	pure    bool // all are prefixes
+	ignore  []bool // by number
+	pure    bool   // all are prefixes
 	seen    map[string]int
 }
 
@@ -37,6 +38,7 @@ func newRouteTable(routes []source.Route) routeTable {
 		c.prefix, c.pure = anchoredPrefix(r.Match)
 		t.pure = t.pure && c.pure
 		t.names = append(t.names, r.Name)
+		t.ignore = append(t.ignore, r.Ignore)
 		t.routes = append(t.routes, c)
 	}
 	last := otherRoute
@@ -44,9 +46,13 @@ func newRouteTable(routes []source.Route) routeTable {
 		last = ""
 	}
 	t.names = append(t.names, last)
+	t.ignore = append(t.ignore, false)
 	t.without = len(routes)
 	return t
 }
+
+// ignored reports whether requests of a route are not to be counted.
+func (t *routeTable) ignored(route int) bool { return t.ignore[route] }
 
 // find is the number of the route of a path.
 func (t *routeTable) find(path []byte) int {
@@ -85,7 +91,7 @@ func (t *routeTable) match(path []byte) int {
 	return len(t.routes)
 }
 
-// anchoredPrefix tells whether an expression is no more than ^prefix, and which.
+// anchoredPrefix reports whether an expression is no more than ^prefix, and which.
 func anchoredPrefix(match *regexp.Regexp) (prefix string, pure bool) {
 	expression, err := syntax.Parse(match.String(), syntax.Perl)
 	if err != nil {

@@ -347,10 +347,8 @@ func TestSemantics(t *testing.T) {
 			`upstream_received_bytes_total{node=,server=127.0.0.18:4008,upstream=fremisn_backend} 12`,
 			`upstream_retries_total{node=master,server=127.0.0.231:4005,upstream=fremisn_backend} 1`,
 		}},
-		{"no status in the format", `"$request" $request_time`, "", `"GET / HTTP/1.1" 0.010`, nil, []string{
-			`access_request_duration_seconds_sum{outcome=ok,route=} 0.01`,
-			`access_request_duration_seconds_count{outcome=ok,route=} 1`,
-			`access_requests_total{code=unknown,method=GET,outcome=ok,route=} 1`,
+		{"neither status nor upstreams: bytes alone", `"$request" $request_time $bytes_sent`, "", `"GET / HTTP/1.1" 0.010 300`, nil, []string{
+			`access_sent_bytes_total{route=} 300`,
 		}},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -150,7 +150,11 @@ func (s *slowReader) series() map[string]float64 {
 		all[seriesName(key, "_sum")] = sum
 		all[seriesName(key, "_count")] = float64(len(observed))
 		all[seriesName(key, "_bucket", `le="+Inf"`)] = float64(len(observed))
-		for _, bound := range source.DefaultLatencyBuckets() {
+		bounds := source.DefaultLatencyBuckets()
+		if strings.HasPrefix(key, "nginx_upstream_connect_duration_seconds") {
+			bounds = []float64{0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10}
+		}
+		for _, bound := range bounds {
 			n := sort.Search(len(observed), func(i int) bool { return observed[i] > bound })
 			all[seriesName(key, "_bucket", fmt.Sprintf(`le="%v"`, bound))] = float64(n)
 		}

@@ -9,72 +9,103 @@
 // read, upstream, is read only where what NGINX says is about an upstream server, for then NGINX has written one.
 package errorlog
 
-import "bytes"
+import (
+	"bytes"
+	"strconv"
+	"time"
+)
 
-// An Entry is what one line tells. Its slices are parts of the line.
+// An Entry is what one entry says. Its slices are parts of what it was read from.
 type Entry struct {
-	Level    string
-	Event    string
-	Upstream []byte // the address, or for no_live_upstreams the name of the group; empty where there is none
+	Time       time.Time // whole seconds, in the time zone of this host
+	Level      string
+	PID        int   // of the worker
+	Connection int64 // the client's, by the number in the log; 0 where the entry is about none
+	Event      string
+	Upstream   []byte // the address, or for no_live_upstreams the name of the group; empty where there is none
+	Request    []byte // the request line as the client sent it; empty where there is none
 }
 
 // Levels of the error log; see https://nginx.org/en/docs/ngx_core_module.html#error_log.
 var levels = [...]string{"debug", "info", "notice", "warn", "error", "crit", "alert", "emerg"}
 
-// Parse reads a line; ok is false for one that is no entry.
-func Parse(line []byte) (e Entry, ok bool) {
-	message, level, ok := header(line)
+// Parse reads an entry, which may have several lines; ok is false for what is none.
+func Parse(text []byte) (e Entry, ok bool) {
+	message, ok := e.header(text)
 	if !ok {
 		return Entry{}, false
 	}
-	said, fields := cutClient(withoutConnection(message))
-	e.Level = level
+	said, fields := cutClient(e.connection(message))
 	var ofUpstream bool
-	if e.Event, ofUpstream = event(said); ofUpstream {
-		e.Upstream = upstream(fields)
+	if e.Event, ofUpstream = event(said, e.Level); ofUpstream {
+		e.Upstream = upstreamOf(said, fields)
 	}
+	e.Request = requestOf(fields)
 	return e, true
 }
 
-// header checks "YYYY/MM/DD HH:MM:SS [level] pid#tid: " and cuts it off.
-func header(line []byte) (message []byte, level string, ok bool) {
-	const stamp = "0000/00/00 00:00:00 ["
-	if len(line) < len(stamp) {
-		return nil, "", false
-	}
-	for i := range len(stamp) {
-		if c := line[i]; stamp[i] == '0' {
-			if c < '0' || c > '9' {
-				return nil, "", false
-			}
-		} else if c != stamp[i] {
-			return nil, "", false
-		}
+// Begins reports whether a line begins an entry. What does not belongs to the entry before.
+func Begins(line []byte) bool {
+	var e Entry
+	_, ok := e.header(line)
+	return ok
+}
+
+const stamp = "0000/00/00 00:00:00 ["
+
+// header reads "YYYY/MM/DD HH:MM:SS [level] pid#tid: " and cuts it off.
+func (e *Entry) header(line []byte) (message []byte, ok bool) {
+	if !isStamp(line) {
+		return nil, false
 	}
 	name, rest, found := bytes.Cut(line[len(stamp):], []byte("] "))
-	if !found {
-		return nil, "", false
+	if !found || len(name) > len("notice") {
+		return nil, false
 	}
 	for _, known := range levels {
 		if string(name) == known {
-			level = known
+			e.Level = known
 		}
 	}
 	ids, message, found := bytes.Cut(rest, []byte(": "))
-	if level == "" || !found || bytes.IndexByte(ids, '#') < 1 || bytes.IndexByte(ids, ' ') >= 0 {
-		return nil, "", false
+	pid, _, isPair := bytes.Cut(ids, []byte("#"))
+	if e.Level == "" || !found || !isPair || len(pid) == 0 || bytes.IndexByte(ids, ' ') >= 0 {
+		return nil, false
 	}
-	return message, level, true
+	e.PID, _ = strconv.Atoi(string(pid)) // 0 for what is no number
+	e.Time = timeOf(line)
+	return message, true
 }
 
-// withoutConnection cuts off "*12 ", the number of the connection.
-func withoutConnection(message []byte) []byte {
-	if len(message) > 0 && message[0] == '*' {
-		if _, rest, found := bytes.Cut(message, []byte(" ")); found {
-			return rest
+func isStamp(line []byte) bool {
+	if len(line) < len(stamp) {
+		return false
+	}
+	for i := range len(stamp) {
+		if stamp[i] == '0' && !isDigit(line[i]) || stamp[i] != '0' && line[i] != stamp[i] {
+			return false
 		}
 	}
-	return message
+	return true
+}
+
+// timeOf reads "YYYY/MM/DD HH:MM:SS".
+func timeOf(line []byte) time.Time {
+	two := func(i int) int { return int(line[i]-'0')*10 + int(line[i+1]-'0') }
+	return time.Date(two(0)*100+two(2), time.Month(two(5)), two(8), two(11), two(14), two(17), 0, time.Local)
+}
+
+// connection reads "*12 ", the number of the connection, and cuts it off.
+func (e *Entry) connection(message []byte) []byte {
+	if len(message) == 0 || message[0] != '*' {
+		return message
+	}
+	number, rest, found := bytes.Cut(message[1:], []byte(" "))
+	if !found {
+		return message
+	}
+	e.Connection, _ = strconv.ParseInt(string(number), 10, 64)
+	return rest
 }
 
 // cutClient parts what NGINX says from the fields that end it, the first of which is client.
@@ -88,6 +119,28 @@ func cutClient(message []byte) (said, fields []byte) {
 }
 
 const field = `, upstream: "`
+
+// stderr is how an entry begins that repeats what an application said.
+var stderr = []byte("FastCGI sent in stderr")
+
+// upstreamOf is the address of the server that an entry is about. What an application said may be a client's: where it
+// holds such a field, too, neither is believed.
+func upstreamOf(said, fields []byte) []byte {
+	if bytes.HasPrefix(said, stderr) && bytes.Count(fields, []byte(field)) > 1 {
+		return nil
+	}
+	return upstream(fields)
+}
+
+// requestOf is the request line, without its quotes. A request that holds a quote ends there: it is not escaped.
+func requestOf(fields []byte) []byte {
+	_, rest, found := bytes.Cut(fields, []byte(`, request: "`))
+	if !found {
+		return nil
+	}
+	request, _, _ := bytes.Cut(rest, []byte(`"`))
+	return request
+}
 
 // upstream is the address in the field that NGINX writes between request and host, of which the client has written both.
 // The first field of that name behind the end of a request line is NGINX's: a request that came as far as an upstream
@@ -116,7 +169,7 @@ func upstream(fields []byte) []byte {
 	return address(value[:end])
 }
 
-// endsRequest tells whether text ends as a request line does, with ` HTTP/1.1"`.
+// endsRequest reports whether text ends as a request line does, with ` HTTP/1.1"`.
 func endsRequest(text []byte) bool {
 	const version = ` HTTP/1.1"`
 	text, ok := bytes.CutSuffix(text, []byte(`"`))

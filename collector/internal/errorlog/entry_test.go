@@ -4,7 +4,10 @@ import (
 	"bytes"
 	"strings"
 	"testing"
+	"time"
 	"unicode/utf8"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 const where = `, client: 127.0.0.1, server: , request: "GET /v1/healthcheck HTTP/1.1", upstream: "http://127.0.0.231:4005/v1/healthcheck", host: "127.0.0.1:8081"`
@@ -78,7 +81,7 @@ func TestParse(t *testing.T) {
 		{`send() failed (32: Broken pipe) while sending to client, client: 1.1.1.1, server: , request: "GET / HTTP/1.1", host: "h"`, "client_closed", ""},
 		{`writev() failed (110: Operation timed out) while sending to client, client: 1.1.1.1, server: , request: "GET / HTTP/1.1", host: "h"`, "client_timeout", ""},
 		{`client 127.0.0.1 closed keepalive connection (104: Connection reset by peer)`, "client_closed", ""},
-		{`recv() failed (111: Connection refused) while resolving, resolver: 127.0.0.1:53`, "other", ""},
+		{`recv() failed (111: Connection refused) while resolving, resolver: 127.0.0.1:53`, "resolver_failed", ""},
 		{`bind() to 0.0.0.0:80 failed (98: Address already in use)`, "other", ""},
 		{`delaying request, dry run, excess: 0.5, by zone "z", client: 1.1.1.1, server: , request: "GET / HTTP/1.1", host: "h"`, "limit_req", ""},
 		{`limiting connections, dry run, by zone "z", client: 1.1.1.1, server: , request: "GET / HTTP/1.1", host: "h"`, "limit_conn", ""},
@@ -90,6 +93,55 @@ func TestParse(t *testing.T) {
 				t.Errorf("%s\ngot %v %s %q, want %s %q", line, ok, got.Event, got.Upstream, c.event, c.upstream)
 			}
 		}
+	}
+}
+
+// TestEventsOfTheSystem: events that are about NGINX's own resources, at the level that NGINX gives them.
+func TestEventsOfTheSystem(t *testing.T) {
+	const tail = `, client: 1.1.1.1, server: , request: "GET / HTTP/1.1", host: "h"`
+	for _, c := range []struct{ level, message, event string }{
+		{"alert", "768 worker_connections are not enough", "worker_connections_exhausted"},
+		{"alert", "768 worker_connections are not enough while connecting to upstream" + where, "worker_connections_exhausted"},
+		{"crit", "accept4() failed (24: Too many open files)", "too_many_open_files"},
+		{"alert", "socket() failed (24: Too many open files) while connecting to upstream" + where, "too_many_open_files"},
+		{"crit", `open() "/html/x" failed (24: Too many open files)` + tail, "too_many_open_files"},
+		{"error", `open() "/html/x" failed (24: Too many open files), client: " failed (2: No such file or directory)` + tail, "other"},
+		{"crit", `pwrite() "/var/lib/nginx/body/0000000001" failed (28: No space left on device)` + tail, "no_space"},
+		{"alert", `write() to "/var/log/nginx/access.log" failed (28: No space left on device) while logging request` + tail, "no_space"},
+		{"error", `node-1.example could not be resolved (3: Host not found)` + tail, "resolver_failed"},
+		{"error", `node-1.example could not be resolved (110: Operation timed out)` + tail, "resolver_failed"},
+		{"error", `no resolver defined to resolve node-1.example` + tail, "resolver_failed"},
+		{"error", `open() "/html/a could not be resolved (3: Host not found)" failed (2: No such file or directory)` + tail, "other"},
+		{"alert", "worker process 1234 exited on signal 9", "worker_exited"},
+		{"alert", "worker process 1234 exited on signal 11 (core dumped)", "worker_exited"},
+		{"alert", "worker process 1234 exited with fatal code 2 and cannot be respawned", "worker_exited"},
+		{"notice", "worker process 1234 exited with code 1", "worker_exited"},
+		{"notice", "worker process 1234 exited with code 0", "other"},
+	} {
+		got, ok := Parse([]byte("2026/11/24 10:00:00 [" + c.level + "] 12#12: " + c.message))
+		if !ok || got.Event != c.event {
+			t.Errorf("%s: got %v %s, want %s", c.message, ok, got.Event, c.event)
+		}
+	}
+}
+
+// TestEntryInFull has all that an entry says.
+func TestEntryInFull(t *testing.T) {
+	got, ok := Parse([]byte(`2026/11/24 10:00:07 [error] 12#34: *56 connect() failed (111: Connection refused) while connecting to upstream, client: 1.1.1.1, server: s, request: "POST /v1/face?a=b HTTP/1.1", upstream: "http://127.0.0.231:4005/v1/face?a=b", host: "h"`))
+	want := Entry{
+		Time: time.Date(2026, 11, 24, 10, 0, 7, 0, time.Local), Level: "error", PID: 12, Connection: 56,
+		Event: "connect_refused", Upstream: []byte("127.0.0.231:4005"), Request: []byte("POST /v1/face?a=b HTTP/1.1"),
+	}
+	if diff := cmp.Diff(want, got); diff != "" || !ok {
+		t.Error(ok, diff)
+	}
+}
+
+// TestWhatAnApplicationSaysIsNoServer: an application repeats what its client sent.
+func TestWhatAnApplicationSaysIsNoServer(t *testing.T) {
+	got, _ := Parse([]byte("2026/11/24 10:00:00 [error] 1#1: *1 FastCGI sent in stderr: \"PHP message: x, client: y, request: \"GET / HTTP/1.1\", upstream: \"http://6.6.6.6:66/\"\n\" while reading response header from upstream, client: 1.1.1.1, server: , request: \"GET / HTTP/1.1\", upstream: \"fastcgi://127.0.0.1:9000\", host: \"h\""))
+	if len(got.Upstream) > 0 || got.Event != "other" {
+		t.Errorf("%s of %s", got.Event, got.Upstream)
 	}
 }
 

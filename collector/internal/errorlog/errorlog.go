@@ -12,10 +12,17 @@ import (
 // Config says how an error log is counted.
 type Config struct {
 	MaxSeries int
+	Observe   func(*Entry) // called for each entry, which is good until it returns; may be nil
 }
 
 // A Counter counts the entries of one error log. It belongs to one goroutine.
+//
+// An entry may have several lines: a line that does not begin as one belongs to the entry before. So an entry is counted
+// when the next begins, or when its log is committed, whichever comes first: NGINX writes each at once.
 type Counter struct {
+	observe   func(*Entry)
+	entry     []byte // the one that may go on
+	size      int    // bytes of the last entry so far, counted or not
 	families  []ledger.Family
 	layout    *ledger.Layout
 	maxSeries int
@@ -26,7 +33,7 @@ type Counter struct {
 
 // New returns a Counter that has counted nothing.
 func New(cfg Config) *Counter {
-	c := &Counter{families: families(), layout: ledger.NewLayout(nil), maxSeries: cfg.MaxSeries, clock: time.Now}
+	c := &Counter{families: families(), layout: ledger.NewLayout(nil), maxSeries: cfg.MaxSeries, observe: cfg.Observe, clock: time.Now}
 	c.ledger = c.newLedger()
 	return c
 }
@@ -60,15 +67,41 @@ func (c *Counter) Lines(block []byte) {
 	}
 }
 
+// maxEntry is more than NGINX writes as one entry, bytes: what comes after is none of it.
+const maxEntry = 4096
+
 func (c *Counter) line(line []byte) {
-	entry, ok := Parse(line)
-	if !ok {
+	switch {
+	case Begins(line):
+		c.finish()
+		c.entry, c.size = append(c.entry[:0], line...), len(line)
+	case !c.goesOn(line):
 		c.lines.Malformed++
 		return
+	case len(c.entry) > 0:
+		c.entry = append(append(c.entry, '\n'), line...)
 	}
 	c.lines.Parsed++
+}
+
+// goesOn reports whether a line belongs to the entry before, and counts its bytes.
+func (c *Counter) goesOn(line []byte) bool {
+	c.size += 1 + len(line)
+	return c.lines.Parsed > 0 && c.size <= maxEntry
+}
+
+// finish counts the entry that has been read.
+func (c *Counter) finish() {
+	if len(c.entry) == 0 {
+		return
+	}
+	entry, _ := Parse(c.entry)
 	c.ledger.Counter(int(metric.ErrorEntries), entry.Level).Value++
 	c.ledger.Counter(int(metric.ErrorEvents), entry.Event, labelText(entry.Upstream)).Value++
+	if c.observe != nil {
+		c.observe(&entry)
+	}
+	c.entry = c.entry[:0]
 }
 
 // TooLong counts a line that no block can hold.
@@ -81,10 +114,16 @@ func labelText(raw []byte) string {
 }
 
 // Snapshot returns the counts as they are now. The label server of an event may be the name of a group.
-func (c *Counter) Snapshot() (ledger.Lines, *ledger.Snapshot) { return c.lines, c.ledger.Snapshot() }
+func (c *Counter) Snapshot() (ledger.Lines, *ledger.Snapshot) {
+	c.finish()
+	return c.lines, c.ledger.Snapshot()
+}
 
 // AppendState appends an encoding of all counts to dst and returns it.
-func (c *Counter) AppendState(dst []byte) []byte { return ledger.AppendCounts(dst, c.lines, c.ledger) }
+func (c *Counter) AppendState(dst []byte) []byte {
+	c.finish()
+	return ledger.AppendCounts(dst, c.lines, c.ledger)
+}
 
 // RestoreState replaces the counts by those of an AppendState of this or an earlier version. After an error the counts
 // are as before.

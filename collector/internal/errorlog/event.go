@@ -2,6 +2,7 @@ package errorlog
 
 import (
 	"bytes"
+	"regexp"
 )
 
 // A mark is how a message of NGINX begins, with the event that it tells. Only the beginning counts: further on there may
@@ -31,20 +32,36 @@ var marks = []mark{
 	{"client prematurely closed ", "client_closed"},
 	{"client closed ", "client_closed"},
 	{"client canceled ", "client_closed"},
+	{"no resolver defined to resolve", "resolver_failed"},
 	{"epoll_wait() reported that client prematurely closed connection", "client_closed"},
 	{"kevent() reported that client prematurely closed connection", "client_closed"},
 }
 
+// patterns are messages that do not begin with the same words each time. They are matched as a whole, up to the action:
+// nothing that a client chose can make another message look so.
+var patterns = []struct {
+	message *regexp.Regexp
+	event   string
+}{
+	{regexp.MustCompile(`^[0-9]+ worker_connections are not enough`), "worker_connections_exhausted"},
+	{regexp.MustCompile(`^[^ "]+ could not be resolved \([0-9]+: [^()"]*\)$`), "resolver_failed"},
+	{regexp.MustCompile(`^worker process [0-9]+ exited on signal [0-9]+`), "worker_exited"},
+	{regexp.MustCompile(`^worker process [0-9]+ exited with (fatal )?code [1-9][0-9]*`), "worker_exited"},
+}
+
 // Errnos of Linux.
 const (
+	errTooManyFiles = "24"
+	errNoSpace      = "28"
+
 	errConnReset   = "104"
 	errPipe        = "32"
 	errTimedOut    = "110"
 	errConnRefused = "111"
 )
 
-// event names what NGINX says, which is said, and tells whether it is about an upstream server.
-func event(said []byte) (name string, ofUpstream bool) {
+// event names what NGINX says, which is said, and reports whether it is about an upstream server.
+func event(said []byte, level string) (name string, ofUpstream bool) {
 	action := actionOf(said)
 	ofUpstream = bytes.HasSuffix(action, []byte("upstream"))
 	// These say it by themselves.
@@ -58,6 +75,14 @@ func event(said []byte) (name string, ofUpstream bool) {
 			}
 		}
 	}
+	for _, p := range patterns {
+		if p.message.Match(said) {
+			return p.event, ofUpstream
+		}
+	}
+	if name := exhausted(said, level); name != "" {
+		return name, ofUpstream
+	}
 	if isKeepalive(said) {
 		return "client_closed", false
 	}
@@ -65,7 +90,7 @@ func event(said []byte) (name string, ofUpstream bool) {
 	switch {
 	case call == "":
 		// Anything may stand in such a message, a word on upstreams at its end, too.
-		return "other", bytes.HasPrefix(said, []byte("upstream ")) || bytes.HasPrefix(said, []byte("FastCGI sent in stderr"))
+		return "other", bytes.HasPrefix(said, []byte("upstream ")) || bytes.HasPrefix(said, stderr)
 	case isHandshake(action):
 		return "ssl", ofUpstream
 	case call == "connect()" || string(action) == "connecting to upstream":
@@ -80,6 +105,25 @@ func event(said []byte) (name string, ofUpstream bool) {
 		return "connection_reset", true
 	}
 	return "other", true
+}
+
+// exhausted is for calls that fail since the system has run out of something. Files are named by clients, too: what their
+// names hold does not count, for NGINX says that a file is not there at the level error, and this at a higher one.
+func exhausted(said []byte, level string) string {
+	if level != "crit" && level != "alert" && level != "emerg" {
+		return ""
+	}
+	i := bytes.LastIndex(said, []byte(" failed ("))
+	if i < 0 {
+		return ""
+	}
+	switch errnoOf(said[i+len(" failed"):]) {
+	case errTooManyFiles:
+		return "too_many_open_files"
+	case errNoSpace:
+		return "no_space"
+	}
+	return ""
 }
 
 func isHandshake(action []byte) bool { return bytes.HasPrefix(action, []byte("SSL handshaking")) }
@@ -105,7 +149,7 @@ func connectEvent(errno string) string {
 func clientEvent(errno string, action []byte) string {
 	switch {
 	case bytes.HasPrefix(action, []byte("resolving")):
-		return "other"
+		return "resolver_failed"
 	case errno == errTimedOut:
 		return "client_timeout"
 	case errno == errConnReset || errno == errPipe:

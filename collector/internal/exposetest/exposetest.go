@@ -29,19 +29,24 @@ func Lines(log string, from Snapshotter, t *source.Topology) []string {
 	w.write("fremisn_exporter_log_series_dropped_total", uint64(s.Dropped), "log", log)
 	for id := range metric.Count {
 		for _, c := range s.Counters(int(id)) {
-			if c.Value > 0 || !isSeeded(id) {
+			if c.Value > 0 || !IsSeeded(id) {
 				w.write(metric.Get(id).Name, c.Value, w.labels(id, s.Labels(int(id)), c.Labels)...)
 			}
 		}
 		for _, h := range s.Histograms(int(id)) {
-			w.histogram(metric.Get(id).Name, h, s.Layout, w.labels(id, s.Labels(int(id)), h.Labels))
+			w.histogram(metric.Get(id).Name, h, w.labels(id, s.Labels(int(id)), h.Labels))
 		}
 	}
 	return w.lines
 }
 
-func isSeeded(id metric.ID) bool {
-	return id == metric.AccessOutcomes || id == metric.UpstreamOutcomes || id == metric.NoLive
+// IsSeeded reports whether series of a metric stand at 0 from the start.
+func IsSeeded(id metric.ID) bool {
+	switch id {
+	case metric.AccessOutcomes, metric.UpstreamOutcomes, metric.NoLive, metric.Retries, metric.LimitReq, metric.LimitConn:
+		return true
+	}
+	return false
 }
 
 type writer struct {
@@ -88,9 +93,9 @@ func (w *writer) write(name string, value any, labels ...string) {
 	w.lines = append(w.lines, fmt.Sprintf("%s{%s} %v", name, strings.Join(pairs, ","), value))
 }
 
-func (w *writer) histogram(name string, h *ledger.Histogram, l *ledger.Layout, labels []string) {
+func (w *writer) histogram(name string, h *ledger.Histogram, labels []string) {
 	for i, n := range h.Cumulative(nil) {
-		w.write(name+"_bucket", n, append(slices.Clone(labels), "le", number(l.Classic[i]))...)
+		w.write(name+"_bucket", n, append(slices.Clone(labels), "le", number(h.Classic()[i]))...)
 	}
 	w.write(name+"_bucket", h.Count(), append(slices.Clone(labels), "le", number(math.Inf(1)))...)
 	w.write(name+"_sum", number(float64(h.SumMillis)/1000), labels...)

@@ -93,6 +93,9 @@ func (h *Histogram) settle(block []byte, now int64) {
 	clear(h.notes)
 }
 
+// Classic are the upper bounds of the classic buckets in seconds, without +Inf.
+func (h *Histogram) Classic() []float64 { return h.layout.Classic }
+
 // Count is how many observations there were.
 func (h *Histogram) Count() uint64 {
 	var sum uint64

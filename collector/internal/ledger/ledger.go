@@ -15,7 +15,8 @@ type Family struct {
 	Name      string
 	Labels    []string // the names of those that each of its series has
 	Histogram bool
-	Unused    bool // nothing is counted in it: it only keeps what a state has
+	Buckets   []float64 // upper bounds of its classic buckets, seconds; nil for those of the ledger's layout
+	Unused    bool      // nothing is counted in it: it only keeps what a state has
 }
 
 // Meta is what counters and histograms have in common.
@@ -60,6 +61,7 @@ type Ledger struct {
 
 type family struct {
 	Family
+	layout     *Layout
 	weight     int // how many series one is for Prometheus
 	counters   []*Counter
 	histograms []*Histogram
@@ -72,11 +74,15 @@ type family struct {
 func New(families []Family, layout *Layout, maxSeries int) *Ledger {
 	l := &Ledger{layout: layout, maxSeries: maxSeries, dropped: map[uint64]struct{}{}}
 	for _, f := range families {
+		own := layout
+		if f.Buckets != nil && !f.Unused {
+			own = NewLayout(f.Buckets)
+		}
 		weight := 1
 		if f.Histogram && !f.Unused {
-			weight = len(layout.Classic) + 3 // +Inf, _sum and _count
+			weight = len(own.Classic) + 3 // +Inf, _sum and _count
 		}
-		l.families = append(l.families, family{Family: f, weight: weight, index: map[string]int{}})
+		l.families = append(l.families, family{Family: f, layout: own, weight: weight, index: map[string]int{}})
 		if !f.Unused {
 			l.series += weight
 		}
@@ -151,7 +157,7 @@ func (l *Ledger) create(f *family, key string, labels []string) int {
 	i := len(f.counters)
 	if f.Histogram {
 		i = len(f.histograms)
-		f.histograms = append(f.histograms, newHistogram(meta, l.layout))
+		f.histograms = append(f.histograms, newHistogram(meta, f.layout))
 	} else {
 		f.counters = append(f.counters, &Counter{Meta: meta})
 	}

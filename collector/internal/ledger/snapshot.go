@@ -4,7 +4,6 @@ import "slices"
 
 // A Snapshot is a ledger's series at one moment. It is immutable, so that any goroutine may read it.
 type Snapshot struct {
-	Layout  *Layout
 	Dropped int     // label sets that are counted as Other
 	Of      *Ledger // for comparing alone: while it is the same, a series keeps its place in its family
 
@@ -29,7 +28,7 @@ func (s *Snapshot) Histograms(family int) []*Histogram { return s.families[famil
 
 // Snapshot copies what has changed since the last one.
 func (l *Ledger) Snapshot() *Snapshot {
-	s := &Snapshot{Layout: l.layout, Dropped: len(l.dropped), Of: l, families: make([]familySnapshot, len(l.families))}
+	s := &Snapshot{Dropped: len(l.dropped), Of: l, families: make([]familySnapshot, len(l.families))}
 	for i := range l.families {
 		f := &l.families[i]
 		if f.Unused {

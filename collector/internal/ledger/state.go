@@ -247,7 +247,7 @@ func (l *Ledger) restoreHistogram(family int, kept keptHistogram, r *stateReader
 	h := l.families[family].histograms[i]
 	h.SumMillis = kept.sum
 	for _, b := range kept.buckets {
-		j, _ := l.layout.bucket(b.upper)
+		j, _ := h.layout.bucket(b.upper)
 		h.counts[j] += b.count
 	}
 }

@@ -28,7 +28,8 @@ type Metric struct {
 	Labels   []string // in the order in which Prometheus' descriptors have them
 	Optional []string // labels that are there in some set-ups only
 	Of       Source
-	Needs    []Need // a log_format must have a variable of each
+	Needs    []Need    // a log_format must have a variable of each
+	Buckets  []float64 // of a histogram: upper bounds of its own, seconds; nil for those of the config
 }
 
 // A Source is what a metric is made of.
@@ -38,6 +39,8 @@ const (
 	Exporter Source = iota
 	StatusPage
 	AccessLog
+	StreamLog
+	UpstreamLog // access logs and logs of stream{}
 	ErrorLog
 	NginxConf
 )
@@ -56,6 +59,16 @@ func (n Need) MetBy(f Format) bool { return slices.ContainsFunc(n, f.Has) }
 // GivenBy reports whether a log_format has what the metric is made of.
 func (m *Metric) GivenBy(f Format) bool {
 	return !slices.ContainsFunc(m.Needs, func(n Need) bool { return !n.MetBy(f) })
+}
+
+// IsOf reports whether the metric is one of an access log, or of a log of stream{}.
+func (m *Metric) IsOf(isStream bool) bool {
+	return m.Of == UpstreamLog || isStream && m.Of == StreamLog || !isStream && m.Of == AccessLog
+}
+
+// IsOfLog reports whether the metric is made of the lines of a log.
+func (m *Metric) IsOfLog() bool {
+	return m.Of == AccessLog || m.Of == StreamLog || m.Of == UpstreamLog || m.Of == ErrorLog
 }
 
 // Kept are the labels that a log's ledger keeps: log is the same for all of its series, and where there is a server,

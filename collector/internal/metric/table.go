@@ -17,6 +17,7 @@ const (
 
 	Requests
 	AccessOutcomes
+	Subrequests
 	RequestDuration
 	SentBytes
 	ReceivedBytes
@@ -32,6 +33,11 @@ const (
 	NoLive
 	UpstreamSentBytes
 	UpstreamReceivedBytes
+
+	StreamSessions
+	StreamSessionDuration
+	StreamSentBytes
+	StreamReceivedBytes
 
 	ErrorEntries
 	ErrorEvents
@@ -78,6 +84,12 @@ var anyUpstream = Need{
 	logformat.UpstreamResponseLength,
 }
 
+// anyRequest are the variables that make a log one of requests, and not of bytes alone.
+var anyRequest = append(Need{logformat.Status}, anyUpstream...)
+
+// connectBuckets are finer than those of whole requests: connecting takes microseconds within a host.
+var connectBuckets = []float64{0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10}
+
 var table = [Count]Metric{
 	// The status page, under the names and help texts of nginx-prometheus-exporter. Several pages add addr.
 	Up:                  statusPage("nginx_up", Gauge, "Status of the last metric scrape"),
@@ -92,16 +104,23 @@ var table = [Count]Metric{
 	// The access log. One request is one line; one attempt is one element of $upstream_addr.
 	Requests: {
 		Name: "nginx_access_requests_total", Of: AccessLog, Labels: []string{"log", "route", "method", "code", "outcome"},
-		Help: "Requests in the access log, by route, method, status code and outcome.",
+		Help:  "Requests in the access log, by route, method, status code and outcome.",
+		Needs: []Need{anyRequest},
 	},
 	AccessOutcomes: {
 		Name: "nginx_access_outcomes_total", Of: AccessLog, Labels: []string{"log", "route", "outcome"},
-		Help: "Requests in the access log, by route and outcome; every series stands at 0 from the start.",
+		Help:  "Requests in the access log, by route and outcome; every series stands at 0 from the start.",
+		Needs: []Need{anyRequest},
+	},
+	Subrequests: {
+		Name: "nginx_access_subrequests_total", Of: AccessLog, Labels: []string{"log"},
+		Help:  "Lines of subrequests, which log_subrequest has logged: their attempts count, requests they are none.",
+		Needs: needs(logformat.RequestLength),
 	},
 	RequestDuration: {
 		Name: "nginx_access_request_duration_seconds", Of: AccessLog, Type: Histogram, Labels: []string{"log", "route", "outcome"},
 		Help:  "Time from the first byte read from the client to the log line ($request_time).",
-		Needs: needs(logformat.RequestTime),
+		Needs: []Need{{logformat.RequestTime}, anyRequest},
 	},
 	SentBytes: {
 		Name: "nginx_access_sent_bytes_total", Of: AccessLog, Labels: []string{"log", "route"},
@@ -116,62 +135,81 @@ var table = [Count]Metric{
 	LimitReq: {
 		Name: "nginx_access_limit_req_total", Of: AccessLog, Labels: []string{"log", "status"},
 		Help:  "Requests by what limit_req did with them ($limit_req_status).",
-		Needs: needs(logformat.LimitReqStatus),
+		Needs: []Need{{logformat.LimitReqStatus}, anyRequest},
 	},
 	LimitConn: {
 		Name: "nginx_access_limit_conn_total", Of: AccessLog, Labels: []string{"log", "status"},
 		Help:  "Requests by what limit_conn did with them ($limit_conn_status).",
-		Needs: needs(logformat.LimitConnStatus),
+		Needs: []Need{{logformat.LimitConnStatus}, anyRequest},
 	},
 	Cache: {
 		Name: "nginx_access_cache_total", Of: AccessLog, Labels: []string{"log", "status"},
 		Help:  "Requests by what the cache did ($upstream_cache_status).",
-		Needs: needs(logformat.CacheStatus),
+		Needs: []Need{{logformat.CacheStatus}, anyRequest},
 	},
 	Attempts: {
-		Name: "nginx_upstream_attempts_total", Of: AccessLog, Labels: ofServer("code", "outcome"),
+		Name: "nginx_upstream_attempts_total", Of: UpstreamLog, Labels: ofServer("code", "outcome"),
 		Help:  "Attempts to have a request answered by a server, one for each element of $upstream_addr.",
 		Needs: []Need{anyUpstream},
 	},
 	UpstreamOutcomes: {
-		Name: "nginx_upstream_outcomes_total", Of: AccessLog, Labels: ofServer("outcome"),
+		Name: "nginx_upstream_outcomes_total", Of: UpstreamLog, Labels: ofServer("outcome"),
 		Help:  "Attempts, by server and outcome; every series of a known server stands at 0 from the start.",
 		Needs: []Need{anyUpstream},
 	},
 	ResponseDuration: {
-		Name: "nginx_upstream_response_duration_seconds", Of: AccessLog, Type: Histogram, Labels: ofServer("outcome"),
+		Name: "nginx_upstream_response_duration_seconds", Of: UpstreamLog, Type: Histogram, Labels: ofServer("outcome"),
 		Help:  "Time from connecting to the last byte of a server's response ($upstream_response_time).",
 		Needs: needs(logformat.UpstreamResponseTime),
 	},
 	HeaderDuration: {
-		Name: "nginx_upstream_header_duration_seconds", Of: AccessLog, Type: Histogram, Labels: ofServer("outcome"),
+		Name: "nginx_upstream_header_duration_seconds", Of: UpstreamLog, Type: Histogram, Labels: ofServer("outcome"),
 		Help:  "Time from connecting to a server's response header ($upstream_header_time).",
 		Needs: needs(logformat.UpstreamHeaderTime),
 	},
 	ConnectDuration: {
-		Name: "nginx_upstream_connect_duration_seconds", Of: AccessLog, Type: Histogram, Labels: ofServer("outcome"),
+		Name: "nginx_upstream_connect_duration_seconds", Of: UpstreamLog, Type: Histogram, Labels: ofServer("outcome"),
 		Help:  "Time to connect to a server, 0 on a connection kept alive ($upstream_connect_time).",
-		Needs: needs(logformat.UpstreamConnectTime),
+		Needs: needs(logformat.UpstreamConnectTime), Buckets: connectBuckets,
 	},
 	Retries: {
-		Name: "nginx_upstream_retries_total", Of: AccessLog, Labels: ofServer(),
+		Name: "nginx_upstream_retries_total", Of: UpstreamLog, Labels: ofServer(),
 		Help:  "Attempts on this server that NGINX followed with another in the same group.",
 		Needs: []Need{anyUpstream},
 	},
 	NoLive: {
-		Name: "nginx_upstream_no_live_total", Of: AccessLog, Labels: []string{"log", "upstream"},
+		Name: "nginx_upstream_no_live_total", Of: UpstreamLog, Labels: []string{"log", "upstream"},
 		Help:  "Times that NGINX could pick no server of the group: all disabled or at max_conns.",
 		Needs: needs(logformat.UpstreamAddr),
 	},
 	UpstreamSentBytes: {
-		Name: "nginx_upstream_sent_bytes_total", Of: AccessLog, Labels: ofServer(),
+		Name: "nginx_upstream_sent_bytes_total", Of: UpstreamLog, Labels: ofServer(),
 		Help:  "Bytes sent to a server ($upstream_bytes_sent).",
 		Needs: needs(logformat.UpstreamBytesSent),
 	},
 	UpstreamReceivedBytes: {
-		Name: "nginx_upstream_received_bytes_total", Of: AccessLog, Labels: ofServer(),
+		Name: "nginx_upstream_received_bytes_total", Of: UpstreamLog, Labels: ofServer(),
 		Help:  "Bytes received from a server ($upstream_bytes_received, else $upstream_response_length).",
 		Needs: needs(logformat.UpstreamBytesReceived, logformat.UpstreamResponseLength),
+	},
+
+	// Logs of stream{}.
+	StreamSessions: {
+		Name: "nginx_stream_sessions_total", Of: StreamLog, Labels: []string{"log", "protocol", "status"},
+		Help: "Sessions in the log of stream{}, by protocol and status.",
+	},
+	StreamSessionDuration: {
+		Name: "nginx_stream_session_duration_seconds", Of: StreamLog, Type: Histogram, Labels: []string{"log", "protocol"},
+		Help: "How long sessions lasted ($session_time).",
+	},
+	StreamSentBytes: {
+		Name: "nginx_stream_sent_bytes_total", Of: StreamLog, Labels: []string{"log"},
+		Help:  "Bytes sent to clients ($bytes_sent).",
+		Needs: needs(logformat.BytesSent),
+	},
+	StreamReceivedBytes: {
+		Name: "nginx_stream_received_bytes_total", Of: StreamLog, Labels: []string{"log"},
+		Help: "Bytes received from clients ($bytes_received).",
 	},
 
 	// The error log.

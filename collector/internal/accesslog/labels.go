@@ -1,0 +1,123 @@
+package accesslog
+
+import (
+	"strings"
+
+	"github.com/fremisn/fremisn-exporter/collector/internal/ledger"
+	"github.com/fremisn/fremisn-exporter/collector/internal/logformat"
+	"github.com/fremisn/fremisn-exporter/collector/source"
+)
+
+// An ownLabels gives a line the values of the user's own labels. It numbers the combinations of values that occur, for
+// the series caches: 0 is that of no values, which the series have that stand at 0 from the start.
+type ownLabels struct {
+	labels []ownLabel
+	values [][]string // by number
+	number map[uint64]int
+}
+
+// maxCombinations bounds the numbers: they have 16 bits in the key of a request.
+const maxCombinations = 1 << 15
+
+type ownLabel struct {
+	index     map[string]uint16 // values; 0 is Other
+	values    []string
+	room      int // for further values
+	wildcards []source.Wildcard
+}
+
+func newOwnLabels(labels []source.Label) *ownLabels {
+	o := &ownLabels{number: map[uint64]int{}, values: [][]string{make([]string, len(labels))}}
+	for _, l := range labels {
+		own := ownLabel{index: map[string]uint16{}, values: []string{ledger.Other}, room: l.Max, wildcards: l.Wildcards}
+		for _, value := range l.Values {
+			own.add(value)
+		}
+		o.labels = append(o.labels, own)
+	}
+	return o
+}
+
+func (l *ownLabel) add(value string) uint16 {
+	n := uint16(len(l.values))
+	l.values = append(l.values, value)
+	l.index[value] = n
+	return n
+}
+
+// find returns the number of a value, that of Other where it is none of the label's.
+func (l *ownLabel) find(value []byte) uint16 {
+	if n, ok := l.index[string(value)]; ok {
+		return n
+	}
+	for _, w := range l.wildcards {
+		if w.Fits(value) {
+			return l.named(w.Name)
+		}
+	}
+	if l.room == 0 {
+		return 0
+	}
+	return l.learn(string(value))
+}
+
+func (l *ownLabel) named(value string) uint16 {
+	if n, ok := l.index[value]; ok {
+		return n
+	}
+	return l.add(value)
+}
+
+// learn adds one of the first values that come.
+func (l *ownLabel) learn(value string) uint16 {
+	const maxValue = 256
+	value = strings.ToValidUTF8(value[:min(len(value), maxValue)], "\uFFFD")
+	if n, ok := l.index[value]; ok || l.room == 0 || value == ledger.Other {
+		return n
+	}
+	l.room--
+	return l.add(value)
+}
+
+// restore takes up the values that a state has.
+func (o *ownLabels) restore(values []string) {
+	for i := range o.labels {
+		if l := &o.labels[i]; l.room > 0 && values[i] != "" {
+			l.learn(values[i])
+		}
+	}
+}
+
+// of returns the number of a line's values.
+func (o *ownLabels) of(r *logformat.Record) int {
+	if len(o.labels) == 0 {
+		return 0
+	}
+	key := uint64(0)
+	for i := range o.labels {
+		key = key<<16 | uint64(o.labels[i].find(r.Captured[i]))
+	}
+	if n, ok := o.number[key]; ok {
+		return n
+	}
+	return o.combine(key)
+}
+
+// combine numbers a combination of values. Where there are too many, it is that of Other alone.
+func (o *ownLabels) combine(key uint64) int {
+	if len(o.values) >= maxCombinations && key != 0 {
+		return o.combine(0)
+	}
+	values := make([]string, len(o.labels))
+	for i := range values {
+		shift := 16 * (len(values) - 1 - i)
+		values[i] = o.labels[i].values[key>>shift&0xffff]
+	}
+	n := len(o.values)
+	if known, ok := o.number[key]; ok {
+		return known
+	}
+	o.values = append(o.values, values)
+	o.number[key] = n
+	return n
+}
