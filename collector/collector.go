@@ -40,6 +40,7 @@ type Collector struct {
 	state  *statefile.Dir // nil: memory alone
 	others []Other
 	runner *runner
+	nginx  runningCache
 
 	reloading chan struct{} // holds a token while nobody reloads
 

@@ -75,6 +75,7 @@ func (c *Collector) tasks(now *observed, openMetrics bool) []task {
 	if conf := now.settings.Conf; conf != nil {
 		add("nginx_conf", func(_ context.Context, e emitter) error {
 			emitNginxConf(conf, now.topology, e)
+			emitRunning(conf, &c.nginx, e)
 			return confErr
 		})
 	}

@@ -170,6 +170,11 @@ nginx_upstream_server_weight gauge upstream server node
 nginx_upstream_keepalive gauge upstream
 nginx_limit_req_rate gauge zone
 nginx_limit_req_burst gauge zone
+nginx_upstream_info gauge upstream method zone
+nginx_worker_processes gauge
+nginx_worker_connections gauge
+nginx_config_loaded gauge
+nginx_workers gauge state
 
 fremisn_exporter_build_info gauge branch goarch goos goversion revision tags version
 fremisn_exporter_collector_success gauge collector

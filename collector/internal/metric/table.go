@@ -45,9 +45,14 @@ const (
 	ServerInfo
 	ServerMaxConns
 	ServerWeight
+	UpstreamInfo
 	Keepalive
 	LimitReqRate
 	LimitReqBurst
+	WorkerProcesses
+	WorkerConnections
+	ConfigLoaded
+	Workers
 
 	LogLines
 	LogReadBytes
@@ -225,7 +230,7 @@ var table = [Count]Metric{
 	// nginx.conf.
 	ServerInfo: {
 		Name: "nginx_upstream_server_info", Of: NginxConf, Type: Gauge, Labels: []string{"upstream", "server", "node", "state"},
-		Help: "A server of an upstream group in nginx.conf, always 1; state is active, backup or down.",
+		Help: "A server of an upstream group in nginx.conf, always 1; state is active, backup, drain or down.",
 	},
 	ServerMaxConns: {
 		Name: "nginx_upstream_server_max_conns", Of: NginxConf, Type: Gauge, Labels: []string{"upstream", "server", "node"},
@@ -234,6 +239,10 @@ var table = [Count]Metric{
 	ServerWeight: {
 		Name: "nginx_upstream_server_weight", Of: NginxConf, Type: Gauge, Labels: []string{"upstream", "server", "node"},
 		Help: "Weight of the server in its group.",
+	},
+	UpstreamInfo: {
+		Name: "nginx_upstream_info", Of: NginxConf, Type: Gauge, Labels: []string{"upstream", "method", "zone"},
+		Help: "An upstream group of nginx.conf, always 1; without a zone each worker counts failures and connections for itself.",
 	},
 	Keepalive: {
 		Name: "nginx_upstream_keepalive", Of: NginxConf, Type: Gauge, Labels: []string{"upstream"},
@@ -246,6 +255,22 @@ var table = [Count]Metric{
 	LimitReqBurst: {
 		Name: "nginx_limit_req_burst", Of: NginxConf, Type: Gauge, Labels: []string{"zone"},
 		Help: "Largest burst of the limit_req directives that use the zone.",
+	},
+	WorkerProcesses: {
+		Name: "nginx_worker_processes", Of: NginxConf, Type: Gauge,
+		Help: "Number of workers in nginx.conf (worker_processes); auto is the number of processors where NGINX runs on this host.",
+	},
+	WorkerConnections: {
+		Name: "nginx_worker_connections", Of: NginxConf, Type: Gauge,
+		Help: "Most connections of one worker (worker_connections), those to clients and to servers together.",
+	},
+	ConfigLoaded: {
+		Name: "nginx_config_loaded", Of: NginxConf, Type: Gauge,
+		Help: "Whether the running NGINX has loaded nginx.conf as it is on disk; 0 where workers are older than the files.",
+	},
+	Workers: {
+		Name: "nginx_workers", Of: NginxConf, Type: Gauge, Labels: []string{"state"},
+		Help: "Workers of the running NGINX; state is active or shutting_down.",
 	},
 
 	// The exporter itself, for each log.
