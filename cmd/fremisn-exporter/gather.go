@@ -253,7 +253,8 @@ func (g *gathering) addAttempts() {
 	hours, groups := map[string]*collector.Hour{}, map[string]*collector.Hour{}
 	for i := range g.traffic.Hour.Servers {
 		hour := &g.traffic.Hour.Servers[i]
-		if hour.Name == "other" || hour.Name == "unknown" {
+		tally := hour.Last(60)
+		if hour.Name == "other" || hour.Name == "unknown" || g.servers[hour.Name] == nil && tally.Total() == 0 {
 			continue
 		}
 		s := g.server(hour.Name)

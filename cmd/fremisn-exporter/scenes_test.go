@@ -1,0 +1,456 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/fremisn/fremisn-exporter/cmd/fremisn-exporter/internal/verdict"
+	"github.com/fremisn/fremisn-exporter/cmd/fremisn-sim/sim"
+	"github.com/fremisn/fremisn-exporter/cmd/fremisn-sim/testenv"
+)
+
+// A scene is real NGINX before three simulated nodes, with the shipped program beside it.
+type scene struct {
+	t        *testing.T
+	dir      string
+	binary   string
+	nodes    []*sim.Node
+	nginx    *testenv.Nginx
+	exporter *testenv.Exporter
+	balancer string
+}
+
+// A setup is how a scene differs from the usual.
+type setup struct {
+	mission testenv.Mission
+	replace [2]string // in nginx.conf
+	log     string    // what stands in the access log before anything starts
+	access  string    // the YAML of the access log; "" for that of NGINX in its format
+}
+
+var sceneNodes = []string{"master", "slave-1", "slave-2"}
+
+func startScene(t *testing.T, s setup) *scene {
+	t.Helper()
+	c := &scene{t: t, dir: t.TempDir(), binary: builtExporter(t)}
+	addresses := make([]string, 2)
+	for i := range addresses {
+		var err error
+		if addresses[i], err = testenv.FreeAddress("127.0.0.1"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c.balancer = "http://" + addresses[0]
+	m := s.mission
+	m.Listen, m.Status = addresses[0], addresses[1]
+	m.Formats = []testenv.Format{{Name: "full", Format: testenv.FullFormat}}
+	if m.Rate == "" {
+		m.Rate, m.Burst = "1000r/s", 1000
+	}
+	var config strings.Builder
+	for i, ip := range []string{"127.0.0.231", "127.0.0.18", "127.0.0.17"} {
+		node, err := sim.Start(sceneNodes[i], ip+":0", sim.Latency{Base: 2 * time.Millisecond})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(node.Close)
+		c.nodes = append(c.nodes, node)
+		m.Nodes = append(m.Nodes, node.Address)
+	}
+	if s.log != "" {
+		c.write("full.log", s.log)
+	}
+	if err := testenv.WritePages(c.dir); err != nil {
+		t.Fatal(err)
+	}
+	conf := m.Conf()
+	if s.replace[0] != "" {
+		conf = strings.Replace(conf, s.replace[0], s.replace[1], 1)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	var err error
+	if c.nginx, err = testenv.StartNginx(ctx, c.dir, conf, addresses...); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.nginx.Stop() })
+	access := s.access
+	if access == "" {
+		access = fmt.Sprintf("{path: %s/full.log, format: full, start: beginning}", c.dir)
+	}
+	fmt.Fprintf(&config, "nginx:\n  config: %s\n  access_logs: [%s]\nnodes:\n", c.nginx.Conf, strings.ReplaceAll(access, "DIR", c.dir))
+	for i, node := range c.nodes {
+		fmt.Fprintf(&config, "  - {name: %s, address: %q}\n", sceneNodes[i], node.Address)
+	}
+	config.WriteString("modules: {health: {prober: http, timeout: 2s}}\nprobes:\n  - name: health\n    module: health\n    interval: 500ms\n    targets:\n")
+	for _, node := range c.nodes {
+		fmt.Fprintf(&config, "      - http://%s/v1/healthcheck\n", node.Address)
+	}
+	if c.exporter, err = testenv.StartExporter(ctx, c.binary, c.dir, config.String(), ""); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.exporter.Stop() })
+	return c
+}
+
+// builtExporter builds the program once for all tests of the package.
+func builtExporter(t *testing.T) string {
+	t.Helper()
+	built.Do(func() {
+		dir, err := os.MkdirTemp("", "fremisn-scenes")
+		if err == nil {
+			built.binary, err = testenv.BuildExporter(dir)
+		}
+		built.err = err
+	})
+	if built.err != nil {
+		t.Fatal(built.err)
+	}
+	return built.binary
+}
+
+var built struct {
+	sync.Once
+	binary string
+	err    error
+}
+
+func (c *scene) write(name, text string) {
+	c.t.Helper()
+	if err := os.WriteFile(filepath.Join(c.dir, name), []byte(text), 0o644); err != nil {
+		c.t.Fatal(err)
+	}
+}
+
+// ask sends a request through NGINX and returns the status.
+func (c *scene) ask(path string) int {
+	c.t.Helper()
+	ctx, cancel := context.WithTimeout(c.t.Context(), 30*time.Second)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, c.balancer+path, nil)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	defer response.Body.Close()
+	io.Copy(io.Discard, response.Body)
+	return response.StatusCode
+}
+
+func (c *scene) get(path string, into any) {
+	c.t.Helper()
+	response, err := http.Get(c.exporter.URL + path)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	defer response.Body.Close()
+	if err := json.NewDecoder(response.Body).Decode(into); err != nil {
+		c.t.Fatal(err)
+	}
+}
+
+func (c *scene) status() verdict.Status {
+	c.t.Helper()
+	var s verdict.Status
+	c.get("/api/v1/status", &s)
+	return s
+}
+
+// until polls the verdict until it is as wanted.
+func (c *scene) until(what string, wanted func(verdict.Status) bool) verdict.Status {
+	c.t.Helper()
+	ctx, cancel := context.WithTimeout(c.t.Context(), 90*time.Second)
+	defer cancel()
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	var last verdict.Status
+	for {
+		if last = c.status(); wanted(last) {
+			return last
+		}
+		select {
+		case <-ctx.Done():
+			for i := range last.Nodes {
+				last.Nodes[i].History = nil
+			}
+			text, _ := json.Marshal(last)
+			c.t.Fatalf("%s does not come; the last status is\n%.6000s", what, text)
+		case <-tick.C:
+		}
+	}
+}
+
+func allProbed(s verdict.Status) bool {
+	return len(s.Nodes) == 3 && !slices.ContainsFunc(s.Nodes, func(n verdict.Node) bool { return n.Probe == nil || n.Probe.Success == nil })
+}
+
+func hasReason(kind, node string) func(verdict.Status) bool {
+	return func(s verdict.Status) bool {
+		return slices.ContainsFunc(s.Reasons, func(r verdict.Reason) bool { return r.Kind == kind && r.Node == node })
+	}
+}
+
+func node(s verdict.Status, name string) verdict.Node {
+	for _, n := range s.Nodes {
+		if n.Name == name {
+			return n
+		}
+	}
+	return verdict.Node{}
+}
+
+func TestSceneHealthy(t *testing.T) {
+	t.Parallel()
+	c := startScene(t, setup{})
+	for range 30 {
+		if code := c.ask("/v1/face/match"); code != http.StatusOK {
+			t.Fatalf("answered %d", code)
+		}
+	}
+	s := c.until("30 requests", func(s verdict.Status) bool {
+		return allProbed(s) && s.Windows["1m"] != nil && s.Windows["1m"].Requests == 30
+	})
+	if s.Verdict != verdict.Fine || len(s.Reasons) != 0 || s.Windows["5m"].Outcomes["ok"] != 30 || s.Windows["1h"].P95 == nil {
+		t.Errorf("%s because %+v; %+v", s.Verdict, s.Reasons, s.Windows["5m"])
+	}
+	for i, name := range sceneNodes {
+		n := node(s, name)
+		served := c.nodes[i].Served()["POST /v1/face/match 200"]
+		if n.State != verdict.StateUp || int(n.Windows["1m"].Attempts) != served || *n.Windows["5m"].Share != float64(served)/30 || *n.MaxConns != 1 {
+			t.Errorf("%s served %d: %+v, %+v", name, served, n, n.Windows["1m"])
+		}
+	}
+	if s.NGINX.Up == nil || !*s.NGINX.Up || s.NGINX.Connections == nil {
+		t.Errorf("NGINX: %+v", s.NGINX)
+	}
+	var incidents []verdict.Incident
+	if c.get("/api/v1/incidents", &incidents); len(incidents) != 0 {
+		t.Errorf("%+v", incidents)
+	}
+}
+
+func TestSceneOneNodeDown(t *testing.T) {
+	t.Parallel()
+	c := startScene(t, setup{})
+	c.until("a good start", func(s verdict.Status) bool { return allProbed(s) && s.Verdict == verdict.Fine })
+	c.nodes[1].Refuse()
+	s := c.until("slave-1 down", hasReason("node_down", "slave-1"))
+	if n := node(s, "slave-1"); s.Verdict != verdict.Degraded || n.State != verdict.StateDown || *n.Probe.Success || !strings.Contains(n.Sentence, "refused") {
+		t.Errorf("%s: %+v %+v", s.Verdict, n, n.Probe)
+	}
+	for _, i := range []int{0, 2} {
+		c.nodes[i].Refuse()
+	}
+	if s = c.until("all down", func(s verdict.Status) bool { return s.Verdict == verdict.Down }); s.Reasons[0].Severity != verdict.Critical {
+		t.Errorf("%+v", s.Reasons)
+	}
+	for _, n := range c.nodes {
+		if err := n.Listen(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c.until("all up again", func(s verdict.Status) bool { return s.Verdict == verdict.Fine })
+	var incidents []verdict.Incident
+	c.get("/api/v1/incidents", &incidents)
+	if len(incidents) != 1 || incidents[0].Verdict != verdict.Down || incidents[0].To == nil {
+		t.Fatalf("%+v", incidents)
+	}
+	// It is known after the program was killed, too.
+	c.exporter.Kill()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	config, err := os.ReadFile(c.exporter.Config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.exporter, err = testenv.StartExporter(ctx, c.binary, c.dir, string(config), ""); err != nil {
+		t.Fatal(err)
+	}
+	var again []verdict.Incident
+	if c.get("/api/v1/incidents", &again); len(again) != 1 || !again[0].From.Equal(incidents[0].From) {
+		t.Errorf("after a kill: %+v", again)
+	}
+}
+
+// A gray node fails real requests while its probes succeed.
+func TestSceneGrayNode(t *testing.T) {
+	t.Parallel()
+	c := startScene(t, setup{})
+	c.nodes[0].Set(sim.Fault{Kind: "fail", Path: "/v1/face/"})
+	failed := 0
+	for range 30 {
+		if c.ask("/v1/face/match") == http.StatusInternalServerError {
+			failed++
+		}
+	}
+	s := c.until("master failing", func(s verdict.Status) bool { return allProbed(s) && s.Windows["1m"].Requests == 30 })
+	n := node(s, "master")
+	if !hasReason("node_failing", "master")(s) || n.State != verdict.StateFailing || !*n.Probe.Success || int(n.Windows["5m"].Outcomes["error"]) != failed {
+		t.Errorf("%d failed: %s %+v; %+v", failed, s.Verdict, s.Reasons, n.Windows["5m"])
+	}
+	if len(s.Failures) == 0 || s.Failures[0].Attempts[0].Node != "master" || s.Failures[0].Path != "/v1/face/match" || s.Failures[0].RequestID == "" {
+		t.Errorf("%+v", s.Failures)
+	}
+	var incidents []verdict.Incident
+	c.get("/api/v1/incidents", &incidents)
+	if len(incidents) != 1 || int(incidents[0].Failed["error"]) != failed || len(incidents[0].Requests) == 0 {
+		t.Errorf("%+v", incidents)
+	}
+}
+
+// madeLines are lines in the format of the scenes: one a second on each node, ending before a moment.
+func madeLines(c []string, until time.Time, seconds, millis, status int) string {
+	var b strings.Builder
+	for i := range seconds {
+		at := until.Add(time.Duration(i-seconds) * time.Second)
+		for _, server := range c {
+			fmt.Fprintf(&b, `127.0.0.1 - - [%s] "GET /v1/face/match HTTP/1.1" %d 5 "-" "-" id="%032x" rt=0.%03d rl=80 bs=200 lr=PASSED lc=- cs=- `+
+				`ua="%s" us="%d" uct="0.000" uht="0.%03d" urt="0.%03d" ubs="80" ubr="200"`+"\n",
+				at.Format("02/Jan/2006:15:04:05 -0700"), status, i, millis, server, status, millis, millis)
+		}
+	}
+	return b.String()
+}
+
+// Yesterday's failures are not those of now, though they are read now.
+func TestSceneBacklog(t *testing.T) {
+	t.Parallel()
+	yesterday := time.Now().Add(-24 * time.Hour)
+	c := startScene(t, setup{log: madeLines([]string{"127.0.0.1:81"}, yesterday, 500, 3, 504)})
+	s := c.until("the log read", func(s verdict.Status) bool { return allProbed(s) && s.Logs[0].Lines == 500 })
+	if s.Verdict != verdict.Fine || s.Windows["1h"].Requests != 0 || len(s.Failures) != 0 {
+		t.Errorf("%s %+v: %+v", s.Verdict, s.Reasons, s.Windows["1h"])
+	}
+}
+
+func TestSceneSlowNode(t *testing.T) {
+	t.Parallel()
+	c := startScene(t, setup{})
+	var addresses []string
+	for _, n := range c.nodes {
+		addresses = append(addresses, n.Address)
+	}
+	// What the log holds of the last ten minutes, as NGINX would have written it.
+	log, err := os.OpenFile(filepath.Join(c.dir, "full.log"), os.O_APPEND|os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer log.Close()
+	if _, err := log.WriteString(madeLines(addresses, time.Now().Add(-2*time.Minute), 200, 3, 200)); err != nil {
+		t.Fatal(err)
+	}
+	c.nodes[2].Set(sim.Fault{Kind: "slow", Delay: 150 * time.Millisecond, Path: "/v1/face/"})
+	for range 80 {
+		c.ask("/v1/face/match")
+	}
+	s := c.until("slave-2 slow", hasReason("node_slow", "slave-2"))
+	if n := node(s, "slave-2"); s.Verdict != verdict.Degraded || n.State != verdict.StateUp || *n.Windows["1m"].P95 < 0.1 || len(s.Reasons) != 1 {
+		t.Errorf("%s %+v: %+v", s.Verdict, s.Reasons, n)
+	}
+}
+
+func TestSceneSaturation(t *testing.T) {
+	t.Parallel()
+	c := startScene(t, setup{mission: testenv.Mission{Server: "max_conns=1 max_fails=0"}})
+	for _, n := range c.nodes {
+		n.Set(sim.Fault{Kind: "hang", Path: "/v1/face/hold"})
+	}
+	var held sync.WaitGroup
+	for range 3 {
+		held.Go(func() { c.ask("/v1/face/hold") })
+	}
+	defer func() {
+		for _, n := range c.nodes {
+			n.Clear()
+		}
+		held.Wait()
+	}()
+	eventuallyHeld(t, c.nodes)
+	for range 4 {
+		if code := c.ask("/v1/face/match"); code != http.StatusBadGateway {
+			t.Fatalf("a full load balancer answered %d", code)
+		}
+	}
+	s := c.until("saturation", func(s verdict.Status) bool { return s.Windows["1m"].Outcomes["no_live"] == 4 })
+	if !hasReason("saturated", "")(s) || !strings.Contains(fmt.Sprint(s.Reasons), "NGINX found no free server for 4 of 4 requests") {
+		t.Errorf("%+v: %+v", s.Reasons, s.Windows["1m"])
+	}
+}
+
+// eventuallyHeld waits until each node holds a request.
+func eventuallyHeld(t *testing.T, nodes []*sim.Node) {
+	t.Helper()
+	deadline := time.Now().Add(30 * time.Second)
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for range tick.C {
+		waiting := 0
+		for _, n := range nodes {
+			waiting += n.Waiting()
+		}
+		if waiting == len(nodes) {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("%d requests are held", waiting)
+		}
+	}
+}
+
+func TestSceneLimiter(t *testing.T) {
+	t.Parallel()
+	c := startScene(t, setup{mission: testenv.Mission{Rate: "1r/m", Burst: 1}})
+	limited := 0
+	for range 20 {
+		if c.ask("/v1/face/match") == http.StatusServiceUnavailable {
+			limited++
+		}
+	}
+	s := c.until("the limiter", func(s verdict.Status) bool { return s.Windows["1m"].Requests == 20 })
+	if !hasReason("limited", "")(s) || int(s.Windows["1m"].Outcomes["limited"]) != limited || s.Verdict != verdict.Degraded || len(s.Reasons) != 1 {
+		t.Errorf("%d limited: %s %+v", limited, s.Verdict, s.Reasons)
+	}
+}
+
+func TestSceneNGINXDown(t *testing.T) {
+	t.Parallel()
+	c := startScene(t, setup{})
+	c.until("a good start", func(s verdict.Status) bool { return allProbed(s) && s.Verdict == verdict.Fine })
+	c.nginx.Stop()
+	s := c.until("NGINX down", hasReason("nginx_down", ""))
+	if s.Verdict != verdict.Down || *s.NGINX.Up || s.Reasons[0].Severity != verdict.Critical {
+		t.Errorf("%s %+v", s.Verdict, s.Reasons)
+	}
+}
+
+func TestSceneLogsThatTellNothing(t *testing.T) {
+	t.Parallel()
+	for name, s := range map[string]setup{
+		"a folder":     {access: "{path: DIR/html, format: full}"},
+		"wrong format": {access: `{path: DIR/full.log, start: beginning, format: "$remote_addr only $status"}`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := startScene(t, s)
+			c.until("the first look", func(s verdict.Status) bool { return allProbed(s) })
+			for range 5 {
+				c.ask("/v1/face/match")
+			}
+			if s := c.until("log_unread", hasReason("log_unread", "")); s.Verdict != verdict.Degraded {
+				t.Errorf("%s %+v", s.Verdict, s.Reasons)
+			}
+		})
+	}
+}
