@@ -105,7 +105,7 @@ func TestEveryAlertHasUnitTests(t *testing.T) {
 		}
 	}
 	// Two rules whose lower step fires before the upper, at the same place: they cannot be told to be silent by name.
-	for _, name := range []string{"FremisnLicenceQuotaHigh critical"} {
+	for _, name := range []string{"FremisnLicenceQuotaHigh critical", "FremisnCertificateExpiring critical"} {
 		proofs[name].notYet = true
 	}
 	proofs["FremisnWatchdog info"].notYet = true // it always fires
@@ -137,7 +137,9 @@ func TestHealthyMeansAllMetrics(t *testing.T) {
 	}
 	for _, r := range rules(t) {
 		for _, name := range metricsIn(r.Expr) {
-			if !strings.HasPrefix(name, "fremisn:") && !given[name] {
+			// promtool of Prometheus 2.42 cannot write native histograms.
+			native := strings.HasSuffix(name, "_duration_seconds")
+			if !strings.HasPrefix(name, "fremisn:") && !given[name] && !native {
 				t.Errorf("%s%s reads %s, which the healthy test lacks", r.Alert, r.Record, name)
 			}
 		}

@@ -4,6 +4,7 @@ package alerts
 
 import (
 	"encoding/json"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -19,7 +20,10 @@ import (
 var promised = strings.Fields(`LoadBalancerDown AllNodesDown CapacityDegraded NodeDown NodeFlapping NodeGrayFailing NodeLatencyOutlier
 	NoLiveUpstreams SlotsSaturated RetriesHigh RateLimitingHigh AvailabilityBudgetBurn LatencyBudgetBurn TrafficImbalance ConnectionsDropped NginxRestarted
 	CertificateExpiring LogPipelineStalled LogCoverageLow LogParseErrors LogGaps StateNotCommitted CollectorFailing ProbeStale ExporterDown LicenceQuotaHigh
-	LicenceQuotaForecast LicenceUnknown Watchdog`)
+	LicenceQuotaForecast LicenceUnknown Watchdog WorkerConnectionsHigh ServerTakenOut ConfigNotLoaded`)
+
+// felt are the alerts on what clients feel now: only these call a person, by severity critical.
+var felt = strings.Fields(`LoadBalancerDown AllNodesDown NoLiveUpstreams NodeGrayFailing AvailabilityBudgetBurn LicenceQuotaHigh CertificateExpiring`)
 
 // runbookBase is where runbook links point: this folder on the main branch.
 const runbookBase = "https://github.com/fremisn/fremisn-exporter/blob/main/alerts/runbooks/"
@@ -66,7 +70,7 @@ func readYAML(t *testing.T, file string, into any) {
 
 func TestEveryPromisedAlert(t *testing.T) {
 	dashboards := dashboardUIDs(t)
-	dashboard := regexp.MustCompile(`^/d/(fremisn-[a-z]+)(\?var-job={{ \$labels\.job }}&var-instance={{ \$labels\.instance }}({{ with \$labels\.node }}&var-node={{ \. \| urlquery }}{{ end }})?)?$`)
+	dashboard := regexp.MustCompile(`^/d/(fremisn-[a-z]+)(\?var-cluster={{ \$labels\.cluster }}&var-job={{ \$labels\.job }}&var-instance={{ \$labels\.instance }}({{ with \$labels\.node }}&var-node={{ \. \| urlquery }}{{ end }})?)?$`)
 	var found []string
 	for _, r := range rules(t) {
 		if r.Alert == "" {
@@ -91,6 +95,13 @@ func TestEveryPromisedAlert(t *testing.T) {
 		link := dashboard.FindStringSubmatch(r.Annotations["dashboard_url"])
 		if link == nil || !slices.Contains(dashboards, link[1]) {
 			t.Errorf("%s links to %s; there are the dashboards %v", r.Alert, r.Annotations["dashboard_url"], dashboards)
+		}
+		// An exporter that is down shows no page.
+		if link := r.Annotations["incidents_url"]; name != "Watchdog" && name != "ExporterDown" && link != "http://{{ $labels.instance }}/incidents" {
+			t.Errorf("%s links to the incidents at %q", r.Alert, link)
+		}
+		if r.Labels["severity"] == "critical" && !slices.Contains(felt, name) {
+			t.Errorf("%s calls a person, and is nothing that clients feel now", r.Alert)
 		}
 		if r.Alert == "FremisnNodeDown" && r.KeepFiringFor != "5m" {
 			t.Errorf("FremisnNodeDown fires on for %q, not 5m", r.KeepFiringFor)
@@ -127,12 +138,12 @@ func dashboardUIDs(t *testing.T) []string {
 	return uids
 }
 
-// TestObjectivesStandInOnePlace: who changes a promise changes one rule.
+// TestObjectivesStandInOnePlace: the numbers that stand in for an exporter without objectives are in one rule each.
 func TestObjectivesStandInOnePlace(t *testing.T) {
 	for what, pattern := range map[string]string{
 		"the availability that is promised": `\b0?\.99\b|\b99 ?%`,
-		"the latency bound":                 `\b2[.]5\b`,
-		"the share within the bound":        `vector\(0\.95\)|\b95 ?%`,
+		"the latency bound":                 `\+ 2[.]5\b|le="2[.]5"`,
+		"the share within the bound":        `\+ 0\.95\b|\b95 ?%`,
 	} {
 		var places []string
 		for _, r := range rules(t) {
@@ -158,6 +169,32 @@ func metricsIn(expr string) []string {
 	return metric.FindAllString(groupings.ReplaceAllString(quotedText.ReplaceAllString(expr, `""`), ""), -1)
 }
 
+// sources are those of the exporter, without its tests.
+func sources(t *testing.T) string {
+	t.Helper()
+	var all strings.Builder
+	for _, root := range []string{"../collector", "../probe", "../cmd/fremisn-exporter"} {
+		err := filepath.WalkDir(root, func(path string, _ fs.DirEntry, err error) error {
+			if err != nil || filepath.Ext(path) != ".go" || strings.HasSuffix(path, "_test.go") {
+				return err
+			}
+			text, err := os.ReadFile(path)
+			all.Write(text)
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	return all.String()
+}
+
+// promisedMetrics are those of the contract that the exporter is about to have.
+var promisedMetrics = strings.Fields(`nginx_access_outcomes_total nginx_upstream_outcomes_total fremisn_objective_availability
+	fremisn_objective_latency_seconds fremisn_objective_latency_ratio nginx_upstream_server_unavailable
+	nginx_upstream_server_unavailable_seconds_total nginx_upstream_info nginx_config_loaded
+	nginx_worker_connections nginx_worker_processes`)
+
 // knownMetrics are those of the exporter, by its sources, of Prometheus itself and of the recording rules.
 func knownMetrics(t *testing.T) map[string]bool {
 	t.Helper()
@@ -171,28 +208,17 @@ func knownMetrics(t *testing.T) map[string]bool {
 	if err != nil {
 		t.Fatal(err)
 	}
+	names := promisedMetrics
 	for line := range strings.Lines(string(output)) {
 		name, _, _ := strings.Cut(line, "\t")
+		names = append(names, name)
+	}
+	for _, m := range regexp.MustCompile(`"((?:fremisn_objective|probe)_[a-z_]+)"`).FindAllStringSubmatch(sources(t), -1) {
+		names = append(names, m[1])
+	}
+	for _, name := range names {
 		for _, suffix := range []string{"", "_bucket", "_sum", "_count"} {
 			known[name+suffix] = true
-		}
-	}
-	named := regexp.MustCompile(`"((?:nginx|fremisn_exporter|probe)_[a-z_]+)"`)
-	for _, pattern := range []string{"../probe/*.go"} {
-		files, err := filepath.Glob(pattern)
-		if err != nil || len(files) == 0 {
-			t.Fatalf("%s: %v", pattern, err)
-		}
-		for _, file := range files {
-			text, err := os.ReadFile(file)
-			if err != nil {
-				t.Fatal(err)
-			}
-			for _, m := range named.FindAllStringSubmatch(string(text), -1) {
-				for _, suffix := range []string{"", "_bucket", "_sum", "_count"} {
-					known[m[1]+suffix] = true
-				}
-			}
 		}
 	}
 	for _, r := range rules(t) {

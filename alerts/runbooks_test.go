@@ -125,7 +125,7 @@ func TestRunbookCommands(t *testing.T) {
 	program := regexp.MustCompile(`(?:^|[|;] ?|&& )([a-z][a-z0-9_.-]*)`)
 	quoted := regexp.MustCompile(`'[^']*'`)
 	searched := regexp.MustCompile(`journalctl -u fremisn-exporter \| grep '([^']*)'`)
-	said := exporterMessages(t)
+	said := sources(t)
 	for _, name := range promised {
 		for _, block := range blocks(t, name)["sh"] {
 			if output, err := exec.Command("bash", "-n", "-c", block).CombinedOutput(); err != nil {
@@ -147,27 +147,4 @@ func TestRunbookCommands(t *testing.T) {
 			}
 		}
 	}
-}
-
-// exporterMessages are the sources that log.
-func exporterMessages(t *testing.T) string {
-	t.Helper()
-	var all strings.Builder
-	for _, pattern := range []string{"../collector/*.go", "../collector/*/*.go", "../collector/internal/*/*.go", "../probe/*.go", "../cmd/fremisn-exporter/*.go", "../cmd/fremisn-exporter/internal/*/*.go"} {
-		files, err := filepath.Glob(pattern)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, file := range files {
-			if strings.HasSuffix(file, "_test.go") {
-				continue
-			}
-			text, err := os.ReadFile(file)
-			if err != nil {
-				t.Fatal(err)
-			}
-			all.Write(text)
-		}
-	}
-	return all.String()
 }
