@@ -262,7 +262,7 @@ func (s *scene) await(t *testing.T, so func() error) {
 // TestEmpty runs every query on a Prometheus that knows nothing but the recording rules: no error, nothing that is not
 // a number, and a text for what is not there.
 func TestEmpty(t *testing.T) {
-	config := fmt.Sprintf("global: {evaluation_interval: 1s}\nrule_files: [%q]\n", recordingRules(t))
+	config := fmt.Sprintf("global: {evaluation_interval: 1s}\nrule_files: [%s]\n", strings.Join(recordingRules(t), ", "))
 	prometheus, err := testenv.StartPrometheus(t.Context(), t.TempDir(), config, "")
 	if err != nil {
 		t.Fatal(err)

@@ -149,7 +149,7 @@ type choice map[string]string
 // everything is the choice that a dashboard opens with, where Prometheus holds nothing else.
 func everything() choice {
 	return choice{
-		"job": ".+", "instance": ".+", "upstream": ".*", "node": ".*", "server": ".*",
+		"cluster": ".*", "job": ".+", "instance": ".+", "upstream": ".*", "node": ".*", "server": ".*",
 		"__rate_interval": "10s", "__interval": "1s", "__range": "60s",
 	}
 }

@@ -2,9 +2,12 @@ package dashboards
 
 import (
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -42,6 +45,9 @@ func (q queryTest) expr(t *testing.T) string {
 const (
 	lb    = `job="j",instance="lb"`
 	other = `job="j",instance="other"`
+
+	jakarta = `cluster="jakarta",job="j",instance="lb"`
+	bandung = `cluster="bandung",job="j",instance="lb"`
 )
 
 // onServer are the labels of a server.
@@ -71,14 +77,14 @@ var queryTests = []queryTest{
 			`probe_success{` + lb + `,node="out",target="http://4:4/"}`:                                   "0x20",
 			`probe_success{` + lb + `,node="",target="https://6:6/x"}`:                                    "0x20",
 			`probe_success{` + other + `,node="up",target="http://1:1/"}`:                                 "0x20",
-			`nginx_upstream_attempts_total{` + onServer(lb, "2:2", "down") + `,outcome="error"}`:          "0+1x20",
-			`nginx_upstream_attempts_total{` + onServer(lb, "3:3", "gray") + `,outcome="error"}`:          "0+1x20",
-			`nginx_upstream_attempts_total{` + onServer(lb, "3:3", "gray") + `,outcome="ok"}`:             "0+2x20",
-			`nginx_upstream_attempts_total{` + onServer(lb, "1:1", "up") + `,outcome="error"}`:            "0+1x20",
-			`nginx_upstream_attempts_total{` + onServer(lb, "1:1", "up") + `,outcome="ok"}`:               "0+9x20",
-			`nginx_upstream_attempts_total{` + onServer(lb, "5:5", "unwatched") + `,outcome="ok"}`:        "0+9x20",
-			`nginx_upstream_attempts_total{` + onServer(other, "1:1", "up") + `,outcome="timeout"}`:       "0+9x20",
-			`nginx_upstream_attempts_total{` + onServer(lb, "4:4", "out") + `,outcome="error"}`:           "0+1x20",
+			`nginx_upstream_outcomes_total{` + onServer(lb, "2:2", "down") + `,outcome="error"}`:          "0+1x20",
+			`nginx_upstream_outcomes_total{` + onServer(lb, "3:3", "gray") + `,outcome="error"}`:          "0+1x20",
+			`nginx_upstream_outcomes_total{` + onServer(lb, "3:3", "gray") + `,outcome="ok"}`:             "0+2x20",
+			`nginx_upstream_outcomes_total{` + onServer(lb, "1:1", "up") + `,outcome="error"}`:            "0+1x20",
+			`nginx_upstream_outcomes_total{` + onServer(lb, "1:1", "up") + `,outcome="ok"}`:               "0+9x20",
+			`nginx_upstream_outcomes_total{` + onServer(lb, "5:5", "unwatched") + `,outcome="ok"}`:        "0+9x20",
+			`nginx_upstream_outcomes_total{` + onServer(other, "1:1", "up") + `,outcome="timeout"}`:       "0+9x20",
+			`nginx_upstream_outcomes_total{` + onServer(lb, "4:4", "out") + `,outcome="error"}`:           "0+1x20",
 			`probe_success{job="j",instance="a third, without this node",node="up",target="http://1:1/"}`: "0x20",
 		},
 		want: map[string]float64{
@@ -120,66 +126,66 @@ var queryTests = []queryTest{
 	},
 	{
 		name: "error budget: half of 1 % in 30 days leaves half of it",
-		file: "overview.json", panel: "Error budget left, 30 days", at: "5m",
+		file: "overview.json", panel: "Error budget left, 30 days", at: "4h",
 		series: map[string]string{
-			`nginx_access_requests_total{` + lb + `,outcome="ok"}`:         "0+1990x20",
-			`nginx_access_requests_total{` + lb + `,outcome="no_live"}`:    "0+10x20",
-			`nginx_access_requests_total{` + lb + `,outcome="limited"}`:    "0+5000x20",
-			`nginx_access_requests_total{` + other + `,outcome="limited"}`: "0+5000x20",
+			`nginx_access_outcomes_total{` + lb + `,outcome="ok"}`:         "0+1990x960",
+			`nginx_access_outcomes_total{` + lb + `,outcome="no_live"}`:    "0+10x960",
+			`nginx_access_outcomes_total{` + lb + `,outcome="limited"}`:    "0+5000x960",
+			`nginx_access_outcomes_total{` + other + `,outcome="limited"}`: "0+5000x960",
 		},
 		want: map[string]float64{`{` + lb + `}`: 0.5},
 	},
 	{
 		name: "failed requests: the very first one counts, and a load balancer without any has an explicit zero",
-		file: "overview.json", panel: "Failed requests", target: 2, at: "2m",
+		file: "overview.json", panel: "Failed requests by outcome", target: 2, at: "2m",
 		series: map[string]string{
 			`up{` + lb + `}`: "1x20", `up{` + other + `}`: "1x20",
 			`fremisn_exporter_log_lines_total{` + lb + `,log="l",result="parsed"}`:      "0+1x20",
 			`fremisn_exporter_log_lines_total{` + other + `,log="l",result="parsed"}`:   "0+1x20",
-			`nginx_access_requests_total{` + lb + `,outcome="no_live",code="502"}`:      "_x8 18 18",
-			`nginx_access_requests_total{` + lb + `,outcome="error",code="500"}`:        "_x8 3 3",
-			`nginx_access_requests_total{` + other + `,outcome="ok",code="200"}`:        "0+1x20",
-			`nginx_access_requests_total{job="j",instance="gone",outcome="no_live"}`:    "4x4 stale",
+			`nginx_access_outcomes_total{` + lb + `,outcome="no_live",code="502"}`:      "_x8 18 18",
+			`nginx_access_outcomes_total{` + lb + `,outcome="error",code="500"}`:        "_x8 3 3",
+			`nginx_access_outcomes_total{` + other + `,outcome="ok",code="200"}`:        "0+1x20",
+			`nginx_access_outcomes_total{job="j",instance="gone",outcome="no_live"}`:    "4x4 stale",
 			`fremisn_exporter_log_lines_total{job="j",instance="gone",result="parsed"}`: "4x4 stale",
 		},
 		want: map[string]float64{`{` + lb + `}`: 18, `{` + other + `}`: 0},
 	},
 	{
 		name: "failed requests: what an exporter has counted before its first scrape, or while it was away, did not happen now",
-		file: "overview.json", panel: "Failed requests", target: 2, at: "2m",
+		file: "overview.json", panel: "Failed requests by outcome", target: 2, at: "2m",
 		series: map[string]string{
 			`up{` + lb + `}`: "_x7 1x20", `up{` + other + `}`: "0x7 1x20",
 			`fremisn_exporter_log_lines_total{` + lb + `,log="l",result="parsed"}`:    "_x7 1x20",
 			`fremisn_exporter_log_lines_total{` + other + `,log="l",result="parsed"}`: "_x7 1x20",
-			`nginx_access_requests_total{` + lb + `,outcome="no_live"}`:               "_x7 500x20",
-			`nginx_access_requests_total{` + other + `,outcome="no_live"}`:            "_x7 500x20",
+			`nginx_access_outcomes_total{` + lb + `,outcome="no_live"}`:               "_x7 500x20",
+			`nginx_access_outcomes_total{` + other + `,outcome="no_live"}`:            "_x7 500x20",
 		},
 		want: map[string]float64{`{` + lb + `}`: 0, `{` + other + `}`: 0},
 	},
 	{
 		name: "failed requests: what an exporter has counted while it was restarted counts when it is back",
-		file: "overview.json", panel: "Failed requests", target: 2, at: "2m",
+		file: "overview.json", panel: "Failed requests by outcome", target: 2, at: "2m",
 		series: map[string]string{
 			`up{` + lb + `}`: "1x5 0 0 1x10",
 			`fremisn_exporter_log_lines_total{` + lb + `,log="l",result="parsed"}`: "1x5 stale _ 1x10",
-			`nginx_access_requests_total{` + lb + `,outcome="no_live",code="502"}`: "7x5 stale _ 9x10",
-			`nginx_access_requests_total{` + lb + `,outcome="no_live",code="500"}`: "_x8 4x10",
+			`nginx_access_outcomes_total{` + lb + `,outcome="no_live",code="502"}`: "7x5 stale _ 9x10",
+			`nginx_access_outcomes_total{` + lb + `,outcome="no_live",code="500"}`: "_x8 4x10",
 		},
 		want: map[string]float64{`{` + lb + `}`: 6},
 	},
 	{
 		name: "failed requests: a counter that begins anew is no event",
-		file: "overview.json", panel: "Failed requests", target: 0, at: "2m",
+		file: "overview.json", panel: "Failed requests by outcome", target: 0, at: "2m",
 		series: map[string]string{
 			`up{` + lb + `}`: "1x20",
 			`fremisn_exporter_log_lines_total{` + lb + `,log="l",result="parsed"}`: "1x20",
-			`nginx_access_requests_total{` + lb + `,outcome="error"}`:              "90x7 2x10",
+			`nginx_access_outcomes_total{` + lb + `,outcome="error"}`:              "90x7 2x10",
 		},
 		want: map[string]float64{`{` + lb + `}`: 0},
 	},
 	{
 		name: "latency: none without requests, not NaN",
-		file: "overview.json", panel: "Latency of served requests", target: 1, at: "2m",
+		file: "overview.json", panel: "Response time of served requests", target: 1, at: "2m",
 		series: map[string]string{
 			`nginx_access_request_duration_seconds_bucket{` + lb + `,outcome="ok",le="1"}`:       "0+9x20",
 			`nginx_access_request_duration_seconds_bucket{` + lb + `,outcome="ok",le="+Inf"}`:    "0+9x20",
@@ -195,7 +201,7 @@ var queryTests = []queryTest{
 			`up{` + lb + `}`: "1x20",
 			`nginx_upstream_server_info{` + onServer(lb, "1:1", "a") + `,state="active"}`:     "1x20",
 			`nginx_upstream_server_info{` + onServer(lb, "2:2", "b") + `,state="active"}`:     "1x20",
-			`nginx_upstream_attempts_total{` + onServer(lb, "3:3", "") + `,outcome="ok"}`:     "0+1x20",
+			`nginx_upstream_outcomes_total{` + onServer(lb, "3:3", "") + `,outcome="ok"}`:     "0+1x20",
 			`nginx_upstream_retries_total{` + onServer(lb, "2:2", "b") + `,log="x"}`:          "_x8 1 1",
 			`nginx_upstream_retries_total{` + onServer(lb, "2:2", "b") + `,log="y"}`:          "0x7 2 2",
 			`nginx_upstream_retries_total{` + onServer(other, "2:2", "b") + `,log="unknown"}`: "_",
@@ -267,9 +273,9 @@ var queryTests = []queryTest{
 		series: map[string]string{
 			`up{` + lb + `}`: "1x20",
 			`nginx_upstream_server_info{` + onServer(lb, "1:1", "a") + `,state="active"}`:              "1x20",
-			`nginx_upstream_attempts_total{` + onServer(lb, "1:1", "a") + `,outcome="ok"}`:             "0+1x20",
-			`nginx_upstream_attempts_total{` + onServer(lb, "1:1", "a") + `,outcome="error",code="1"}`: "_x7 1x20",
-			`nginx_upstream_attempts_total{` + onServer(lb, "2:2", "b") + `,outcome="error",code="1"}`: "5x20",
+			`nginx_upstream_outcomes_total{` + onServer(lb, "1:1", "a") + `,outcome="ok"}`:             "0+1x20",
+			`nginx_upstream_outcomes_total{` + onServer(lb, "1:1", "a") + `,outcome="error",code="1"}`: "_x7 1x20",
+			`nginx_upstream_outcomes_total{` + onServer(lb, "2:2", "b") + `,outcome="error",code="1"}`: "5x20",
 		},
 		want: map[string]float64{`{` + onServer(lb, "1:1", "a") + `}`: 105_000},
 	},
@@ -301,6 +307,48 @@ var queryTests = []queryTest{
 		want: map[string]float64{`{alertname="FremisnNodeDown",alertstate="firing",` + lb + `,node="a"}`: 1, `{alertname="FremisnExporterDown",alertstate="firing",job="j"}`: 1},
 	},
 	{
+		name: "error budget: not enough data yet in the first three hours",
+		file: "overview.json", panel: "Error budget left, 30 days", at: "2h50m",
+		series: map[string]string{
+			`nginx_access_outcomes_total{` + lb + `,outcome="ok"}`: "0+1990x960", `nginx_access_outcomes_total{` + lb + `,outcome="error"}`: "0+10x960",
+		},
+		want: map[string]float64{},
+	},
+	{
+		name: "two sites with a load balancer of one name: a success rate for each, not their sum",
+		file: "overview.json", panel: "Success rate, last 5 min", at: "5m",
+		series: map[string]string{
+			`nginx_access_outcomes_total{` + jakarta + `,outcome="ok"}`: "0+9x20", `nginx_access_outcomes_total{` + jakarta + `,outcome="error"}`: "0+1x20",
+			`nginx_access_outcomes_total{` + bandung + `,outcome="ok"}`: "0+2x20", `nginx_access_outcomes_total{` + bandung + `,outcome="error"}`: "0+8x20",
+		},
+		want: map[string]float64{`{` + jakarta + `}`: 0.9, `{` + bandung + `}`: 0.2},
+	},
+	{
+		name: "the fleet's success rate: one value for each site, each load balancer by its weight",
+		file: "fleet.json", panel: "Success rate, last 5 min", at: "5m",
+		series: map[string]string{
+			`nginx_access_outcomes_total{` + jakarta + `,outcome="ok"}`: "0+9x20", `nginx_access_outcomes_total{` + jakarta + `,outcome="error"}`: "0+1x20",
+			`nginx_access_outcomes_total{cluster="jakarta",` + other + `,outcome="ok"}`: "0+90x20",
+			`nginx_access_outcomes_total{` + bandung + `,outcome="ok"}`:                 "0+2x20", `nginx_access_outcomes_total{` + bandung + `,outcome="error"}`: "0+8x20",
+			`nginx_access_outcomes_total{` + lb + `,outcome="ok"}`: "0+2x20",
+		},
+		want: map[string]float64{`{cluster="jakarta"}`: 0.99, `{cluster="bandung"}`: 0.2, `{}`: 1},
+	},
+	{
+		name: "trouble: what is down before what calls a person before what warns before what fails requests",
+		file: "fleet.json", panel: "Load balancers, the worst first", target: 0, at: "5m",
+		series: map[string]string{
+			`up{` + jakarta + `}`: "1x20", `nginx_up{` + jakarta + `,addr="x"}`: "0x20",
+			`up{` + bandung + `}`: "1x20", `nginx_up{` + bandung + `}`: "1x20",
+			`ALERTS{alertname="FremisnNoLiveUpstreams",alertstate="firing",severity="critical",` + bandung + `}`: "1x20",
+			`ALERTS{alertname="FremisnNodeDown",alertstate="firing",severity="warning",` + bandung + `}`:         "1x20",
+			`ALERTS{alertname="FremisnNodeDown",alertstate="firing",severity="warning",` + lb + `}`:              "1x20",
+			`up{` + lb + `}`: "1x20", `up{` + other + `}`: "1x20",
+			`nginx_access_outcomes_total{` + other + `,outcome="ok"}`: "0+3x20", `nginx_access_outcomes_total{` + other + `,outcome="error"}`: "0+1x20",
+		},
+		want: map[string]float64{`{` + jakarta + `}`: 1000, `{` + bandung + `}`: 102, `{` + lb + `}`: 1, `{` + other + `}`: 0.25},
+	},
+	{
 		name: "first quota full: the pace of the day goes on",
 		file: "licence-tls.json", panel: "First quota full in", at: "1h",
 		series: map[string]string{
@@ -310,6 +358,19 @@ var queryTests = []queryTest{
 		},
 		want: map[string]float64{`{` + lb + `,node="a",target="x",quota="q"}`: 1500},
 	},
+}
+
+var jobAndInstance = regexp.MustCompile(`(?:cluster="[^"]*",)?job="[^"]*",instance="[^"]*"`)
+
+// buildInfos stand beside the series of each load balancer, so that the rules take them for ours.
+func buildInfos(series map[string]string) []string {
+	all := map[string]bool{}
+	for name := range series {
+		if labels := jobAndInstance.FindString(name); labels != "" {
+			all["fremisn_exporter_build_info{"+labels+"}"] = true
+		}
+	}
+	return slices.Sorted(maps.Keys(all))
 }
 
 // TestQueries has promtool answer queries of the panels, with the recording rules, for series made by hand.
@@ -341,6 +402,9 @@ func TestQueries(t *testing.T) {
 	for _, test := range queryTests {
 		t.Run(test.name, func(t *testing.T) {
 			u := unit{Interval: "15s"}
+			for _, series := range buildInfos(test.series) {
+				u.Input = append(u.Input, input{series, "1x2000"})
+			}
 			for series, values := range test.series {
 				u.Input = append(u.Input, input{series, values})
 			}
@@ -349,7 +413,7 @@ func TestQueries(t *testing.T) {
 				c.Samples = append(c.Samples, sample{labels, value})
 			}
 			u.Queries = append(u.Queries, c)
-			content, err := yaml.Marshal(map[string]any{"rule_files": []string{recordingRules(t)}, "evaluation_interval": "15s", "tests": []unit{u}})
+			content, err := yaml.Marshal(map[string]any{"rule_files": recordingRules(t), "evaluation_interval": "15s", "tests": []unit{u}})
 			if err != nil {
 				t.Fatal(err)
 			}

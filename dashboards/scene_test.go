@@ -137,7 +137,7 @@ probes:
 func (s *scene) scrapes(t *testing.T) string {
 	t.Helper()
 	return fmt.Sprintf(`global: {scrape_interval: 1s, scrape_timeout: 1s, evaluation_interval: 1s}
-rule_files: [%q]
+rule_files: [%s]
 scrape_configs:
   - job_name: fremisn-exporter
     static_configs:
@@ -149,16 +149,21 @@ scrape_configs:
   - job_name: another
     static_configs: [{targets: [%q]}]
     metric_relabel_configs: [{source_labels: [__name__], regex: fremisn_.*, action: drop}]
-`, recordingRules(t), s.exporter.Address, s.exporter.Address, second, s.exporter.Address)
+`, strings.Join(recordingRules(t), ", "), s.exporter.Address, s.exporter.Address, second, s.exporter.Address)
 }
 
-func recordingRules(t *testing.T) string {
+// recordingRules are those of Prometheus that dashboards read.
+func recordingRules(t *testing.T) []string {
 	t.Helper()
-	path, err := filepath.Abs("../alerts/recording.rules.yml")
-	if err != nil {
-		t.Fatal(err)
+	var paths []string
+	for _, file := range []string{"recording.rules.yml", "days.rules.yml"} {
+		path, err := filepath.Abs("../alerts/" + file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		paths = append(paths, path)
 	}
-	return path
+	return paths
 }
 
 // ask sends n requests at once to the load balancer and waits for the answers.

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/grafana/grafana-foundation-sdk/go/cog"
 	"github.com/grafana/grafana-foundation-sdk/go/dashboard"
@@ -99,7 +100,7 @@ func (b *board) build() (dashboard.Dashboard, error) {
 
 // variables of every dashboard. All jobs and all instances are those of this exporter, as a list: .+ would take in every
 // other exporter of NGINX, the blackbox_exporter and whatever else Prometheus scrapes. All upstreams and nodes are a
-// regular expression, which fits what has no name, too.
+// regular expression, which fits what has no name, too; so are all sites, for where there is one the label cluster is missing.
 func variables() []dashboard.VariableModel {
 	return []dashboard.VariableModel{
 		{
@@ -110,10 +111,31 @@ func variables() []dashboard.VariableModel {
 			Refresh: cog.ToPtr(dashboard.VariableRefreshOnDashboardLoad), Options: []dashboard.VariableOption{}, Regex: cog.ToPtr(""),
 			Multi: cog.ToPtr(false), IncludeAll: cog.ToPtr(false),
 		},
-		choice("job", "Job", `label_values(fremisn_exporter_build_info, job)`, ""),
-		choice("instance", "Instance", `label_values(fremisn_exporter_build_info{job=~"$job"}, instance)`, ""),
+		choice("cluster", "Site", `label_values(fremisn_exporter_build_info, cluster)`, ".*"),
+		choice("job", "Job", `label_values(fremisn_exporter_build_info{cluster=~"$cluster"}, job)`, ""),
+		choice("instance", "Instance", `label_values(fremisn_exporter_build_info{cluster=~"$cluster",job=~"$job"}, instance)`, ""),
 		choice("upstream", "Upstream", `label_values(nginx_upstream_server_info{`+balancer+`}, upstream)`, ".*"),
 		choice("node", "Node", `label_values({__name__=~"nginx_upstream_server_info|probe_success",`+group+`}, node)`, ".*"),
+	}
+}
+
+// ofOneBalancer makes a dashboard that shows one load balancer at a time: legends of graphs need not tell which.
+func (b *board) ofOneBalancer() {
+	for i := range b.variables {
+		if v := &b.variables[i]; v.Name == "instance" {
+			v.Multi, v.IncludeAll, v.Current = cog.ToPtr(false), cog.ToPtr(false), nil
+		}
+	}
+	for _, p := range b.panels {
+		if p.Panel == nil || p.Panel.Type == "stat" || p.Panel.Type == "table" {
+			continue
+		}
+		for i, target := range p.Panel.Targets {
+			if q, is := target.(prometheus.Dataquery); is {
+				q.LegendFormat = cog.ToPtr(strings.TrimSuffix(*q.LegendFormat, atBalancer))
+				p.Panel.Targets[i] = q
+			}
+		}
 	}
 }
 
@@ -149,7 +171,11 @@ func annotations() []cog.Builder[dashboard.AnnotationQuery] {
 }
 
 // firingAlerts may lack an instance, as one for an exporter that is not there at all.
-const firingAlerts = `ALERTS{alertstate="firing",alertname=~"Fremisn.+",alertname!="FremisnWatchdog",job=~"$job|",instance=~"$instance|"}`
+const (
+	firing       = `ALERTS{alertstate="firing",alertname=~"Fremisn.+",alertname!="FremisnWatchdog",cluster=~"$cluster",job=~"$job|",instance=~"$instance|"`
+	firingAlerts = firing + "}"
+	firingPages  = firing + `,severity="critical"}` // those that call a person
+)
 
 func annotation(name, colour, title, text, tags, expr string) cog.Builder[dashboard.AnnotationQuery] {
 	return dashboard.NewAnnotationQueryBuilder().
@@ -162,10 +188,11 @@ func annotation(name, colour, title, text, tags, expr string) cog.Builder[dashbo
 const (
 	sameTime      = "${__url_time_range}"
 	sameChoice    = "${__all_variables}"
-	otherNode     = "/d/fremisn-node?${datasource:queryparam}&var-job=${__field.labels.job}&var-instance=${__field.labels.instance}&${upstream:queryparam}&var-node=${__field.labels.node}&" + sameTime
-	nodeOfRow     = "/d/fremisn-node?${datasource:queryparam}&var-job=${__data.fields.job}&var-instance=${__data.fields.instance}&${upstream:queryparam}&var-node=${__value.text}&" + sameTime
-	serverOfRow   = "/d/fremisn-node?${datasource:queryparam}&var-job=${__data.fields.job}&var-instance=${__data.fields.instance}&${upstream:queryparam}&var-server=${__value.text}&" + sameTime
+	otherNode     = "/d/fremisn-node?${datasource:queryparam}&var-cluster=${__field.labels.cluster}&var-job=${__field.labels.job}&var-instance=${__field.labels.instance}&${upstream:queryparam}&var-node=${__field.labels.node}&" + sameTime
+	nodeOfRow     = "/d/fremisn-node?${datasource:queryparam}&var-cluster=${__data.fields.cluster}&var-job=${__data.fields.job}&var-instance=${__data.fields.instance}&${upstream:queryparam}&var-node=${__value.text}&" + sameTime
+	serverOfRow   = "/d/fremisn-node?${datasource:queryparam}&var-cluster=${__data.fields.cluster}&var-job=${__data.fields.job}&var-instance=${__data.fields.instance}&${upstream:queryparam}&var-server=${__value.text}&" + sameTime
 	saturationURL = "/d/fremisn-saturation?" + sameChoice + "&" + sameTime
+	overviewOfRow = "/d/fremisn-overview?${datasource:queryparam}&var-cluster=${__data.fields.cluster}&var-job=${__data.fields.job}&var-instance=${__value.text}&" + sameTime
 	exporterURL   = "/d/fremisn-exporter?" + sameChoice + "&" + sameTime
 	licenceURL    = "/d/fremisn-licence?" + sameChoice + "&" + sameTime
 )

@@ -3,7 +3,7 @@ package main
 import "github.com/grafana/grafana-foundation-sdk/go/units"
 
 const (
-	byLog = "job, instance, log"
+	byLog = "cluster, job, instance, log"
 	atLog = "{{log}}" + atBalancer
 )
 
@@ -34,39 +34,39 @@ func exporterVerdict() []panel {
 			shows: "Whether Prometheus can scrape the exporter.",
 			bad:   "DOWN: all that is shown stands still.",
 			do:    "`systemctl status fremisn-exporter`, or the container's log; then the network between it and Prometheus.",
-		}, now("{{instance}}", `min by (job, instance) (up{`+balancer+`})`), words(word{1, "up", good}, word{0, "DOWN", bad})),
+		}, now(theSite, `min by (cluster, job, instance) (up{`+balancer+`})`), words(word{1, "up", good}, word{0, "DOWN", bad})),
 		oneStat(4, about{
 			id: 2, title: "Collectors", unit: units.Number, empty: "no exporter",
 			shows: "Whether every collector of the exporter did its work at the last scrape.",
 			bad:   "A name that is not ok.",
 			do:    "The exporter's log says why; `fremisn-exporter check` says what to do.",
-		}, now("{{collector}}"+atBalancer, `min by (job, instance, collector) (fremisn_exporter_collector_success{`+balancer+`}) == 0
+		}, now("{{collector}}"+atBalancer, `min by (cluster, job, instance, collector) (fremisn_exporter_collector_success{`+balancer+`}) == 0
 or
-min by (job, instance) (fremisn_exporter_collector_success{`+balancer+`}) == 1`), words(word{1, "all ok", good}, word{0, "FAILS", bad})),
+min by (cluster, job, instance) (fremisn_exporter_collector_success{`+balancer+`}) == 1`), words(word{1, "all ok", good}, word{0, "FAILS", bad})),
 		oneStat(4, about{
-			id: 3, title: "Log coverage", unit: units.PercentUnit, empty: "no requests, or no status page",
+			id: 3, title: "Log coverage, last 15 min", unit: units.PercentUnit, empty: "no requests, or no status page",
 			shows: "Lines read from access logs in 15 minutes, for each request that the status page counts (without the exporter's own).",
 			bad:   "Below a half under load: a server or location without access_log, or a log that is not followed.",
 			do:    "`fremisn-exporter check` lists the logs in nginx.conf and what is followed.",
-		}, over("{{instance}}", sum(byBalancer, "fremisn:log_coverage:ratio15m", balancer)), decimals(0), from(bad, step{0.5, look}, step{0.8, good})),
+		}, over(theSite, sum(byBalancer, "fremisn:log_coverage:ratio15m", balancer)), decimals(0), from(bad, step{0.5, look}, step{0.8, good})),
 		oneStat(4, about{
-			id: 4, title: "Not read yet", unit: units.BytesIEC, empty: "no log is read",
+			id: 4, title: "Log bytes not read yet", unit: units.BytesIEC, empty: "no log is read",
 			shows: "Bytes of the logs that are written and not read, at most.",
 			bad:   "More than some kilobytes, for longer than a scrape.",
 			do:    "A log that cannot be read stays behind: see permissions with `fremisn-exporter check`.",
-		}, over("{{instance}}", `max by (job, instance) (fremisn_exporter_log_lag_bytes{`+balancer+`})`), from(good, step{1 << 20, look}, step{64 << 20, bad})),
+		}, over(theSite, `max by (cluster, job, instance) (fremisn_exporter_log_lag_bytes{`+balancer+`})`), from(good, step{1 << 20, look}, step{64 << 20, bad})),
 		oneStat(4, about{
-			id: 5, title: "Config", unit: units.Number, empty: "no exporter",
+			id: 5, title: "Exporter's config", unit: units.Number, empty: "no exporter",
 			shows: "Whether the last reload of the config was taken.",
 			bad:   "REFUSED: the exporter runs on with the one before.",
 			do:    "The exporter's log names file, line and key. A next reload with a good file ends this.",
-		}, now("{{instance}}", `min by (job, instance) (fremisn_exporter_config_last_reload_successful{`+balancer+`})`), words(word{1, "taken", good}, word{0, "REFUSED", bad})),
+		}, now(theSite, `min by (cluster, job, instance) (fremisn_exporter_config_last_reload_successful{`+balancer+`})`), words(word{1, "taken", good}, word{0, "REFUSED", bad})),
 		oneStat(4, about{
 			id: 6, title: "Version", unit: units.Number, empty: "no exporter",
 			shows: "The exporter's version.",
 			bad:   "Different ones on load balancers that should be alike.",
 			do:    "Bring the older ones up to date.",
-		}, now("{{version}}"+atBalancer, `max by (job, instance, version) (fremisn_exporter_build_info{`+balancer+`})`), nameOnly, from(idle)),
+		}, now("{{version}}"+atBalancer, `max by (cluster, job, instance, version) (fremisn_exporter_build_info{`+balancer+`})`), nameOnly, from(idle)),
 	}
 }
 
@@ -130,7 +130,7 @@ func logRotations() panel {
 
 func seriesDropped() panel {
 	return bars(8, about{
-		id: 30, title: "Label sets counted as “other”", unit: units.Short, empty: "no log is read",
+		id: 30, title: "New series over max_series", unit: units.Short, empty: "no log is read",
 		shows: "How many new label sets came after max_series was reached; what they count is under “other”.",
 		bad:   "Any: sums stay right, details are missing.",
 		do:    "Fewer routes in the config, or a higher max_series.",
@@ -143,7 +143,7 @@ func commits() panel {
 		shows: "How many times positions and counters were written to disk, by result.",
 		bad:   "failed: a crash now would count lines twice or not at all.",
 		do:    "The exporter's log says why: a full disk, a folder that it may not write.",
-	}, []query{over("{{result}}"+atBalancer, events("job, instance, result", "fremisn_exporter_state_commits_total", balancer))}, coloured("ok", good, "failed", bad))
+	}, []query{over("{{result}}"+atBalancer, events("cluster, job, instance, result", "fremisn_exporter_state_commits_total", balancer))}, coloured("ok", good, "failed", bad))
 }
 
 func commitAge() panel {
@@ -152,7 +152,7 @@ func commitAge() panel {
 		shows: "How long ago the log whose state was written longest ago was committed. A log without new lines is not written anew.",
 		bad:   "Old while commits fail.",
 		do:    "See the commits next to this; old and no failures only means a quiet log.",
-	}, []query{over("{{instance}}", `time() - max by (job, instance) (fremisn_exporter_state_last_commit_timestamp_seconds{`+balancer+`})`)})
+	}, []query{over(theSite, `time() - max by (cluster, job, instance) (fremisn_exporter_state_last_commit_timestamp_seconds{`+balancer+`})`)})
 }
 
 const everyProbe = balancer + `,node=~"$node"`
@@ -178,7 +178,7 @@ func probeTable() panel {
 		column("every", `1 / (`+rate(byProbe, "probe_attempts_total", everyProbe)+` > 0)`),
 		column("failed", `max by (`+byProbe+`) (probe_consecutive_failures{`+everyProbe+`})`),
 		column("last success", `max by (`+byProbe+`) (probe_last_success_timestamp_seconds{`+everyProbe+`}) * 1000`),
-		column("unread", `sum by (`+byProbe+`) (increase(probe_metric_errors_total{`+everyProbe+`}[$__rate_interval]))`),
+		column("unread", `sum by (`+byProbe+`) (increase(probe_metric_errors_total{`+everyProbe+`}[`+window+`]))`),
 	}, []field{
 		{"node", "Node", width(90)}, {"probe", "Probe", width(90)}, {"target", "Target", nil}, {"instance", "Instance", width(150)},
 		{"interval", "Interval", width(90, unit(units.Seconds, 1))},
@@ -196,8 +196,8 @@ func scrapeDuration() panel {
 		bad:   "Near the scrape timeout: gaps in every graph.",
 		do:    "access_log: the first scrape after a long pause reads all that was written meanwhile. stub_status: NGINX is slow to answer.",
 	}, []query{
-		over("scrape"+atBalancer, `max by (job, instance) (scrape_duration_seconds{`+balancer+`})`),
-		over("{{collector}}"+atBalancer, `max by (job, instance, collector) (fremisn_exporter_collector_duration_seconds{`+balancer+`})`),
+		over("scrape"+atBalancer, `max by (cluster, job, instance) (scrape_duration_seconds{`+balancer+`})`),
+		over("{{collector}}"+atBalancer, `max by (cluster, job, instance, collector) (fremisn_exporter_collector_duration_seconds{`+balancer+`})`),
 	})
 }
 
@@ -206,10 +206,10 @@ func scrapeSamples() panel {
 		id: 51, title: "Samples a scrape", unit: units.Short, empty: "never scraped",
 		shows: "How many samples the exporter gives at each scrape, and how many series were new.",
 		bad:   "A line that rises for days: labels without bound, although max_series is one.",
-		do:    "See the label sets counted as “other”; use fewer routes.",
+		do:    "See “New series over max_series”; use fewer routes.",
 	}, []query{
-		over("samples"+atBalancer, `max by (job, instance) (scrape_samples_scraped{`+balancer+`})`),
-		over("new series"+atBalancer, `max by (job, instance) (scrape_series_added{`+balancer+`})`),
+		over("samples"+atBalancer, `max by (cluster, job, instance) (scrape_samples_scraped{`+balancer+`})`),
+		over("new series"+atBalancer, `max by (cluster, job, instance) (scrape_series_added{`+balancer+`})`),
 	}, coloured("samples", idle, "new series", poor))
 }
 
@@ -220,8 +220,8 @@ func collectorTable() panel {
 		bad:   "FAILS.",
 		do:    "The exporter's log says why, `fremisn-exporter check` what to do.",
 	}, []query{
-		column("success", `min by (job, instance, collector) (fremisn_exporter_collector_success{`+balancer+`})`),
-		column("duration", `max by (job, instance, collector) (fremisn_exporter_collector_duration_seconds{`+balancer+`})`),
+		column("success", `min by (cluster, job, instance, collector) (fremisn_exporter_collector_success{`+balancer+`})`),
+		column("duration", `max by (cluster, job, instance, collector) (fremisn_exporter_collector_duration_seconds{`+balancer+`})`),
 	}, []field{
 		{"collector", "Collector", nil}, {"instance", "Instance", nil},
 		{"success", "Result", width(90, inWords(word{1, "ok", good}, word{0, "FAILS", bad}))},
@@ -235,7 +235,7 @@ func cpu() panel {
 		shows: "Processor time of the exporter; 100 % is one core.",
 		bad:   "Near 100 % for long: the logs grow faster than one core reads.",
 		do:    "Scrape less often does not help: every line is read once. Write less into the log.",
-	}, []query{over("{{instance}}", rate(byBalancer, "process_cpu_seconds_total", balancer))})
+	}, []query{over(theSite, rate(byBalancer, "process_cpu_seconds_total", balancer))})
 }
 
 func memory() panel {
@@ -245,8 +245,8 @@ func memory() panel {
 		bad:   "A line that rises for days.",
 		do:    "Restart it (no count is lost), and report it with the series count.",
 	}, []query{
-		over("resident"+atBalancer, `max by (job, instance) (process_resident_memory_bytes{`+balancer+`})`),
-		over("in use"+atBalancer, `max by (job, instance) (go_memstats_heap_inuse_bytes{`+balancer+`})`),
+		over("resident"+atBalancer, `max by (cluster, job, instance) (process_resident_memory_bytes{`+balancer+`})`),
+		over("in use"+atBalancer, `max by (cluster, job, instance) (go_memstats_heap_inuse_bytes{`+balancer+`})`),
 	}, coloured("resident", idle, "in use", good))
 }
 
@@ -257,7 +257,7 @@ func descriptors() panel {
 		bad:   "A line that rises for days. Open files near the process' limit: neither logs nor probes can be opened.",
 		do:    "Many targets need many sockets: raise LimitNOFILE. A rise without new targets is a fault: report it.",
 	}, []query{
-		over("open files"+atBalancer, `max by (job, instance) (process_open_fds{`+balancer+`})`),
-		over("goroutines"+atBalancer, `max by (job, instance) (go_goroutines{`+balancer+`})`),
+		over("open files"+atBalancer, `max by (cluster, job, instance) (process_open_fds{`+balancer+`})`),
+		over("goroutines"+atBalancer, `max by (cluster, job, instance) (go_goroutines{`+balancer+`})`),
 	}, coloured("open files", idle, "goroutines", good))
 }

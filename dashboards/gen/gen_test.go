@@ -65,11 +65,15 @@ func TestBoardRefuses(t *testing.T) {
 func TestPromise(t *testing.T) {
 	rules := `
       - record: fremisn:availability:objective
-        expr: vector(0.99)
+        expr: |
+          fremisn_objective_availability
+            or x * 0 + 0.99
       - record: fremisn:latency:objective
-        expr: vector(0.95)
-      - record: x
-        expr: rate(nginx_access_request_duration_seconds_bucket{outcome="ok",le=~"2.5|2.50"}[5m])
+        expr: |
+          y or x * 0 + 0.95
+      - record: fremisn:latency_bound:seconds
+        expr: |
+          z or x * 0 + 2.5
 `
 	read := func(text string) (promise, error) {
 		file := filepath.Join(t.TempDir(), "rules.yml")
@@ -82,8 +86,7 @@ func TestPromise(t *testing.T) {
 		t.Errorf("%+v, %v", p, err)
 	}
 	for _, text := range []string{
-		rules + `        expr: rate(nginx_access_request_duration_seconds_bucket{le="5"}[5m])`,
-		strings.ReplaceAll(rules, "0.99", "x"), strings.ReplaceAll(rules, "le=", "ge="), "",
+		rules + strings.ReplaceAll(rules, "2.5", "5"), strings.ReplaceAll(rules, "0.99", "x"), strings.ReplaceAll(rules, "latency_bound", "bound"), "",
 	} {
 		if _, err := read(text); err == nil {
 			t.Errorf("taken: %s", text)
@@ -99,7 +102,7 @@ func TestSchema(t *testing.T) {
 		t.Fatal(err)
 	}
 	files, err := filepath.Glob(filepath.Join(dir, "*.json"))
-	if err != nil || len(files) != 5 {
+	if err != nil || len(files) != 6 {
 		t.Fatalf("made: %q, %v", files, err)
 	}
 	for _, file := range files {

@@ -2,13 +2,14 @@ package main
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/grafana/grafana-foundation-sdk/go/units"
 )
 
 const (
 	licensed = balancer + `,node=~"$node"`
-	byQuota  = "job, instance, node, target, quota"
+	byQuota  = "cluster, job, instance, node, target, quota"
 	theQuota = "{{quota}} {{node}}" + atBalancer
 )
 
@@ -47,6 +48,9 @@ func quotaUsed(selector string) string {
 }
 
 func quota(metric string) string {
+	if strings.HasSuffix(metric, ":predict14d") || strings.HasSuffix(metric, ":seconds") {
+		return `max by (` + byQuota + `) (last_over_time(` + metric + `{` + licensed + `}[10m]))` // recorded once in 5 minutes
+	}
 	return `max by (` + byQuota + `) (` + metric + `{` + licensed + `})`
 }
 
@@ -61,25 +65,25 @@ func runningOut() []panel {
 			shows: "The quota of which most is used, over all nodes.",
 			bad:   fmt.Sprintf("Above %g %%. At 100 %% enrolments fail with an error.", 100*quotaHigh),
 			do:    "Order more, or delete what is not needed; the table tells which quota and node.",
-		}, now("{{quota}} {{node}}"+atBalancer, "topk(1, "+quotaUsed(licensed)+")"), decimals(1), quotaColours),
+		}, now("{{quota}} {{node}}"+atBalancer, "topk by (cluster) (1, "+quotaUsed(licensed)+")"), decimals(1), quotaColours),
 		oneStat(6, about{
 			id: 2, title: "First quota full in", unit: units.Seconds, empty: "none in sight",
 			shows: "At the pace of the last day, when the first quota is used up.",
 			bad:   "Less than 14 days.",
 			do:    "Order more in time.",
-		}, now("{{quota}} {{node}}"+atBalancer, "bottomk(1, "+quota("fremisn:license_full:seconds")+")"), decimals(0), from(bad, step{14 * day, look}, step{60 * day, good})),
+		}, now("{{quota}} {{node}}"+atBalancer, "bottomk by (cluster) (1, "+quota("fremisn:license_full:seconds")+")"), decimals(0), from(bad, step{14 * day, look}, step{60 * day, good})),
 		oneStat(6, about{
 			id: 3, title: "Licence faults", unit: units.Short, empty: "nothing is probed",
 			shows: "How many probes in the time range met a licence fault of FREMIS-N.",
 			bad:   "Any: the node refuses work, or its licence cannot be told.",
 			do:    "See “Licence faults by node”; then the node's licence server.",
-		}, over("{{instance}}", events(byBalancer, "probe_failures_total", licensed+`,reason="license"`)), added, decimals(0), from(good, step{1, bad})),
+		}, over(theSite, events(byBalancer, "probe_failures_total", licensed+`,reason="license"`)), added, decimals(0), from(good, step{1, bad})),
 		oneStat(6, about{
 			id: 4, title: "First certificate ends in", unit: units.Seconds, empty: "no probe uses TLS",
 			shows: "How long the certificate that ends first is still good, of all that the probes see.",
 			bad:   fmt.Sprintf("Less than %d days. Below zero it has ended.", certificateSoon),
 			do:    "Renew it, and reload the server that shows it. The table tells which.",
-		}, now("{{probe}} {{target}}"+atBalancer, "bottomk(1, "+certificateLeft+")"), decimals(0),
+		}, now("{{probe}} {{target}}"+atBalancer, "bottomk by (cluster) (1, "+certificateLeft+")"), decimals(0),
 			from(bad, step{certificateSoon * day, look}, step{certificateLater * day, good})),
 	}
 }
@@ -137,7 +141,7 @@ func licenceFaults() panel {
 		shows: "How many probes found one of FREMIS-N's licence messages in the answer, such as “License has not been initialized”.",
 		bad:   "Any bar: the node refuses work.",
 		do:    "Check the node's licence and its way to the licence server.",
-	}, []query{over(theNode, events("job, instance, node", "probe_failures_total", licensed+`,reason="license"`))}, colouredByNode)
+	}, []query{over(theNode, events("cluster, job, instance, node", "probe_failures_total", licensed+`,reason="license"`))}, colouredByNode)
 }
 
 func licenceUnread() panel {
@@ -146,7 +150,7 @@ func licenceUnread() panel {
 		shows: "How many times a number was missing in a body that should have held it, by metric.",
 		bad:   "Any for long: the licence is unknown, and no alert can warn.",
 		do:    "Does the node want a token? Has its answer changed? `fremisn-exporter probe` shows it.",
-	}, []query{over("{{metric}} {{node}}"+atBalancer, events("job, instance, node, metric", "probe_metric_errors_total", licensed))})
+	}, []query{over("{{metric}} {{node}}"+atBalancer, events("cluster, job, instance, node, metric", "probe_metric_errors_total", licensed))})
 }
 
 func certificateTable() panel {
@@ -169,7 +173,7 @@ func certificateTable() panel {
 
 func certificateDays() panel {
 	return lines(10, about{
-		id: 31, title: "Time left", unit: units.Seconds, empty: "no probe uses TLS",
+		id: 31, title: "Certificate time left", unit: units.Seconds, empty: "no probe uses TLS",
 		shows: "How long each certificate is still good. It jumps up when it is renewed.",
 		bad:   fmt.Sprintf("Below the dashed line (%d days): renewing has failed.", certificateSoon),
 		do:    "See the log of what renews it.",

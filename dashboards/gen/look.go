@@ -161,7 +161,8 @@ var nodeWords = []word{
 	{stateUp, "up", good},
 	{stateDown, "DOWN", bad},
 	{stateFailing, "fails requests", poor},
-	{stateOut, "taken out", idle},
+	{statePassed, "taken out by NGINX", poor},
+	{stateOut, "off in nginx.conf", idle},
 	{stateUnknown, "not probed", unsure},
 }
 

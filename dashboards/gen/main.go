@@ -28,6 +28,7 @@ func run(out, rules string) error {
 		return err
 	}
 	for name, b := range map[string]*board{
+		"fleet":       fleet(promise),
 		"overview":    overview(promise),
 		"node":        node(promise),
 		"saturation":  saturation(),

@@ -11,7 +11,7 @@ import (
 const (
 	chosen  = server + `,server=~"$server"`
 	probes  = balancer + `,node=~"$node",target=~"(|.*/|.*@)$server(|/.*)"`
-	byProbe = "job, instance, node, probe, target"
+	byProbe = "cluster, job, instance, node, probe, target"
 
 	theNode  = "{{node}}" + atBalancer
 	theProbe = "{{node}} {{probe}} {{target}}" + atBalancer
@@ -39,7 +39,7 @@ func node(p promise) *board {
 	} {
 		selector := chosen
 		b.line(9, heat(12, about{
-			id: uint32(60 + 2*i), title: what.name + " time, all of it", unit: units.Seconds, empty: "no attempts",
+			id: uint32(60 + 2*i), title: what.name + " time heatmap", unit: units.Seconds, empty: "no attempts",
 			shows: "How long attempts took, " + what.shows + ". The darker, the more of them.",
 			bad:   "A second band above the first: some requests take another way. A cloud that rises: all get slower.",
 			do:    what.do,
@@ -63,15 +63,15 @@ func nodeVerdict(p promise) []panel {
 		oneStat(4, about{
 			id: 1, title: "State", unit: units.Number, empty: "not in nginx.conf",
 			shows: "What probes and real requests say together.",
-			bad:   "DOWN: a probe fails. “fails requests”: probes succeed and more than 20 % of the attempts fail.",
+			bad:   "DOWN: a probe fails. “taken out by NGINX”: NGINX passes it over after failures. “fails requests”: probes succeed and more than 20 % of the attempts fail.",
 			do:    "DOWN: see the reason of the probes' failures. “fails requests”: see codes and error-log events, then the node's own log.",
 		}, now(theServer, nodeState(chosen)), words(nodeWords...)),
 		oneStat(4, about{
-			id: 2, title: "Probes in a row that failed", unit: units.Short, empty: "not probed",
+			id: 2, title: "Failed probes in a row", unit: units.Short, empty: "not probed",
 			shows: "How many probes have failed since the last success, of the worst probe.",
 			bad:   "2 or more: no accident.",
 			do:    "`fremisn-exporter probe MODULE TARGET` on the exporter's machine says why.",
-		}, now(theNode, `max by (job, instance, node) (probe_consecutive_failures{`+probes+`})`), decimals(0),
+		}, now(theNode, `max by (cluster, job, instance, node) (probe_consecutive_failures{`+probes+`})`), decimals(0),
 			from(good, step{1, poor}, step{2, bad})),
 		oneStat(4, about{
 			id: 3, title: "Attempts", unit: units.RequestsPerSecond, empty: "no attempts",
@@ -80,14 +80,14 @@ func nodeVerdict(p promise) []panel {
 			do:    "See server_disabled in the error-log events below.",
 		}, over(theServer, zero(byServer, chosen, sum(byServer, "fremisn:node_attempts:rate5m", chosen))), decimals(2), from(idle)),
 		oneStat(4, about{
-			id: 4, title: "Failed attempts", unit: units.PercentUnit, empty: "no attempts",
+			id: 4, title: "Failed attempts, last 5 min", unit: units.PercentUnit, empty: "no attempts",
 			shows: "The share of attempts that failed (5xx, timeout), in 5 minutes.",
 			bad:   "Above 20 % it is no node to keep in service.",
 			do:    "See the codes: 502 is no answer, 504 a timeout, 500 the node's own error.",
 		}, over(theServer, sum(byServer, "fremisn:node_errors:ratio_rate5m", chosen)), decimals(2),
 			from(good, step{1 - p.availability, look}, step{failing, bad})),
 		oneStat(4, about{
-			id: 5, title: "p95 response time", unit: units.Seconds, empty: "no attempts",
+			id: 5, title: "p95 response time, last 5 min", unit: units.Seconds, empty: "no attempts",
 			shows: "95 % of its answers took at most this long, in 5 minutes.",
 			bad:   fmt.Sprintf("Above %g s, the bound of the promise.", p.bound),
 			do:    "Compare response, header and connect times below.",
@@ -119,20 +119,20 @@ func successBoth() panel {
 		bad:   "Probes at 100 % and requests well below: the health check does not see what is broken. The other way round: the probe's module is too strict, or its way is another.",
 		do:    "Trust the requests. Send the node what they send: `fremisn-exporter probe` with a module that posts.",
 	}, []query{
-		over("probes "+theNode, `clamp_min(1 - `+rate("job, instance, node", "probe_failures_total", probes)+`
-  / (`+rate("job, instance, node", "probe_attempts_total", probes)+` > 0), 0)`),
+		over("probes "+theNode, `clamp_min(1 - `+rate("cluster, job, instance, node", "probe_failures_total", probes)+`
+  / (`+rate("cluster, job, instance, node", "probe_attempts_total", probes)+` > 0), 0)`),
 		over("requests "+theServer, "1 - "+sum(byServer, "fremisn:node_errors:ratio_rate5m", chosen)),
 	}, colouredByNode, broken("probes"), bound(1-failing), upTo(1))
 }
 
 func latencyBoth(p promise) panel {
 	return lines(12, about{
-		id: 11, title: "p95 latency: probes against requests", unit: units.Seconds, empty: "neither probes nor attempts",
+		id: 11, title: "p95 response time: probes against requests", unit: units.Seconds, empty: "neither probes nor attempts",
 		shows: "95 % of the probes (broken), and of the answers to real requests, took at most this long. A health check does little, so it should be far below.",
 		bad:   "Probes as slow as requests: the node, or the way to it, is slow with everything.",
 		do:    "Probes slow: look at the machine. Requests slow alone: look at what they ask for.",
 	}, []query{
-		over("probes "+theNode, quantile("0.95", "job, instance, node", "probe_latency_seconds", probes)),
+		over("probes "+theNode, quantile("0.95", "cluster, job, instance, node", "probe_latency_seconds", probes)),
 		over("requests "+theServer, sum(byServer, "fremisn:node_response_seconds:p95_5m", chosen)),
 	}, colouredByNode, broken("probes"), bound(p.bound))
 }
@@ -143,13 +143,13 @@ func probePhases() panel {
 		shows: "Where the time of an http probe goes: resolve, connect, tls, processing (waiting for the first byte), transfer. The mean of the chosen nodes and probes.",
 		bad:   "processing that grows: the node is slow. connect: the network. resolve: the name service.",
 		do:    "`/probes` of the exporter keeps the log of failed probes.",
-	}, []query{over("{{phase}}"+atBalancer, `avg by (job, instance, phase) (probe_http_duration_seconds{`+probes+`})`)},
+	}, []query{over("{{phase}}"+atBalancer, `avg by (cluster, job, instance, phase) (probe_http_duration_seconds{`+probes+`})`)},
 		coloured("resolve", "#808080", "connect", idle, "tls", unsure, "processing", poor, "transfer", good))
 }
 
 func probeHeat() panel {
 	return heat(8, about{
-		id: 21, title: "Probe latency", unit: units.Seconds, empty: "no successful probes",
+		id: 21, title: "Probe time heatmap", unit: units.Seconds, empty: "no successful probes",
 		shows: "How long successful probes took, all of those that ran, not only the one last scraped.",
 		bad:   "A second band far above the first, or one that rises.",
 		do:    "Compare with the phases.",
@@ -162,7 +162,7 @@ func probeFailures() panel {
 		shows: "How many probes failed, by reason. An outage between two scrapes is seen, too.",
 		bad:   "connect: nothing listens. timeout: it hangs. status, body, header: it answers wrongly. tls, dns: the way. license: FREMIS-N's licence.",
 		do:    "connect, timeout: start or restart the node. license: see Licence and TLS.",
-	}, []query{over("{{reason}}"+atBalancer, events("job, instance, reason", "probe_failures_total", probes))},
+	}, []query{over("{{reason}}"+atBalancer, events("cluster, job, instance, reason", "probe_failures_total", probes))},
 		leadsTo("Licence", licenceURL))
 }
 
@@ -179,10 +179,10 @@ func codes() panel {
 func attemptOutcomes() panel {
 	var queries []query
 	for _, outcome := range []string{"error", "timeout", "aborted"} {
-		queries = append(queries, over(outcome+" "+theServer, zero(byServer, chosen, events(byServer, "nginx_upstream_attempts_total", chosen+`,outcome="`+outcome+`"`))))
+		queries = append(queries, over(outcome+" "+theServer, zero(byServer, chosen, events(byServer, "nginx_upstream_outcomes_total", chosen+`,outcome="`+outcome+`"`))))
 	}
 	return bars(8, about{
-		id: 31, title: "Attempts that came to nothing", unit: units.Short, empty: "no server in nginx.conf is known",
+		id: 31, title: "Failed attempts by outcome", unit: units.Short, empty: "no server in nginx.conf is known",
 		shows: "How many attempts ended in an error (5xx), a timeout (504), or were aborted because the client left.",
 		bad:   "error and timeout. aborted in numbers: clients lose patience.",
 		do:    "See the error-log events below for the reason as NGINX saw it.",

@@ -6,21 +6,23 @@ import (
 	"github.com/grafana/grafana-foundation-sdk/go/units"
 )
 
-// overview answers: is it fine, which node is not, and how much of the promise is left.
+// overview answers of one load balancer: is it fine, which node is not, and how much of the promise is left.
 func overview(p promise) *board {
 	b := newBoard("fremisn-overview", "Fremisn / Overview",
-		"Is it fine? Which node is not? How much of what was promised is left? Go on to Node for one node, to Saturation and limits for slots and the limiter.")
+		"One load balancer: is it fine? Which node is not? How much of what was promised is left? Go on to Node for one node, to Saturation and limits for slots and the limiter; Fleet shows all load balancers.")
 	b.row("Is it fine?")
 	b.line(4, verdict(p)...)
 	b.row("What do clients get?")
 	b.line(9, requests(), failedRequests(), requestLatency(p))
-	b.line(9, routes(), routeLatency(p), clientCodes())
+	b.line(9, routes(), routeLatency(), clientCodes())
 	b.row("Which node is not fine?")
 	b.line(7, nodeTable(p))
 	b.line(6, nodeStates())
-	b.line(9, nodeErrors(), nodeLatency(p), nodeAttempts())
+	b.line(9, nodeErrors(), nodeLatency(), nodeAttempts())
 	b.row("How much of the promise is left?")
-	b.line(9, budgetOverTime(p), budgetBurn(p), slowRequests(p))
+	b.line(9, budgetOverTime(), budgetBurn(), slowRequests())
+	b.line(7, objectiveTable())
+	b.ofOneBalancer()
 	return b
 }
 
@@ -31,9 +33,9 @@ func verdict(p promise) []panel {
 			shows: "Whether NGINX's status page answers the exporter, a value for each load balancer.",
 			bad:   "DOWN: clients most likely get no answer at all. “exporter down”: nothing is known of this load balancer.",
 			do:    "DOWN: look at NGINX on that machine (`systemctl status nginx`, its error log). “exporter down”: start the exporter, all other panels stand still until then.",
-		}, now("{{instance}}", `min by (job, instance) (nginx_up{`+balancer+`})
+		}, now(theSite, `min by (cluster, job, instance) (nginx_up{`+balancer+`})
 or
-min by (job, instance) (up{`+balancer+`}) * 3 - 1`),
+min by (cluster, job, instance) (up{`+balancer+`}) * 3 - 1`),
 			words(word{1, "up", good}, word{0, "DOWN", bad}, word{-1, "exporter down", unsure}, word{2, "not watched", idle}),
 			leadsTo("The exporter", exporterURL)),
 		oneStat(4, about{
@@ -41,33 +43,35 @@ min by (job, instance) (up{`+balancer+`}) * 3 - 1`),
 			shows: "How many nodes have only successful probes, of those that are probed, now.",
 			bad:   "Fewer than all: that much capacity is gone. None: no request can be served.",
 			do:    "Find the node in the table below and follow its link.",
-		}, now("{{up}} of {{all}}"+atBalancer, nodesUp()), valueAndName, decimals(0), someWords(word{1, "all", good}, word{0, "NONE", bad}), from(bad, step{0.001, poor}, step{1, good})),
+		}, now("{{up}} of {{all}} · "+theSite, nodesUp()), valueAndName, decimals(0), someWords(word{1, "all", good}, word{0, "NONE", bad}), from(bad, step{0.001, poor}, step{1, good})),
 		oneStat(4, about{
-			id: 3, title: "Alerts", unit: units.Number, empty: "0",
+			id: 3, title: "Alerts", unit: units.Number, empty: "no exporter",
 			shows: "How many of Fremisn's alerts fire for what is chosen, without the Watchdog, which always does.",
 			bad:   "Any. 0 is only good news while Prometheus evaluates the rules: its Watchdog must fire.",
 			do:    "Open the alert's runbook; the alert tells its address. The red marks in the graphs say when it began.",
-		}, now("firing", `sum(count by (job, instance) (`+firingAlerts+`)) or vector(0)`), decimals(0), from(good, step{1, bad})),
+		}, now(theSite, `count by (cluster, job, instance) (`+firingAlerts+`)
+or
+max by (cluster, job, instance) (up{`+balancer+`}) * 0`), decimals(0), from(good, step{1, bad})),
 		oneStat(4, about{
-			id: 4, title: "Error budget left, 30 days", unit: units.PercentUnit, empty: "no requests in 30 days",
-			shows: "What is left of the failures that the promise allows: " + percent(p.availability) + " of the requests in 30 days are served. Requests that the limiter turned away and clients that left do not count; requests that found no free node do.",
+			id: 4, title: "Error budget left, 30 days", unit: units.PercentUnit, empty: "not enough data yet",
+			shows: "What is left of the failures that the objective allows: " + percent(p.availability) + " of the requests in 30 days are served, or what `objectives:` in the exporter's config says. Requests that the limiter turned away and clients that left do not count; requests that found no free node do. The first three hours show nothing.",
 			bad:   "Below a quarter. Below zero the promise is broken.",
 			do:    "Put off risky changes. See below which outcome and which node used it up. It looks back as far as Prometheus keeps data.",
-		}, now("{{instance}}", budgetLeft), decimals(1),
+		}, now(theSite, budgetLeft("fremisn:error_budget:remaining_ratio")), decimals(1),
 			from(bad, step{0, poor}, step{0.25, look}, step{0.5, good})),
 		oneStat(4, about{
-			id: 5, title: "Served now", unit: units.PercentUnit, empty: "no requests",
-			shows: "The share of requests that were served in the last 5 minutes, counted as the promise does.",
+			id: 5, title: "Success rate, last 5 min", unit: units.PercentUnit, empty: "no requests",
+			shows: "The share of requests that were served in the last 5 minutes, counted as the objective does.",
 			bad:   "Below the objective of " + percent(p.availability) + ".",
-			do:    "“Failed requests” tells the outcome: no_live is a lack of slots, error and timeout are a node's fault.",
-		}, over("{{instance}}", "1 - "+sum(byBalancer, "fremisn:request_errors:ratio_rate5m", balancer)), decimals(2),
+			do:    "“Failed requests by outcome” tells more: no_live is a lack of slots, error and timeout are a node's fault.",
+		}, over(theSite, "1 - "+sum(byBalancer, "fremisn:request_errors:ratio_rate5m", allRoutes)), decimals(2),
 			from(bad, step{2*p.availability - 1, poor}, step{p.availability, good}), leadsTo("Slots and limits", saturationURL)),
 		oneStat(4, about{
-			id: 6, title: "p95 latency now", unit: units.Seconds, empty: "no requests",
+			id: 6, title: "p95 response time, last 5 min", unit: units.Seconds, empty: "no requests",
 			shows: "95 % of the requests that were served took at most this long, as the client sees it.",
 			bad:   fmt.Sprintf("Above %g s, the bound of the promise.", p.bound),
 			do:    "Compare the nodes' p95 below: one slow node, or all of them.",
-		}, over("{{instance}}", quantile("0.95", byBalancer, "nginx_access_request_duration_seconds", balancer+`,outcome="ok"`)), decimals(2),
+		}, over(theSite, sum(byBalancer, "fremisn:request_seconds:p95_5m", balancer)), decimals(2),
 			from(good, step{p.bound / 2, look}, step{p.bound, bad})),
 	}
 }
@@ -76,25 +80,25 @@ min by (job, instance) (up{`+balancer+`}) * 3 - 1`),
 // Where nginx.conf is not read, all nodes with a name and a probe are meant.
 func nodesUp() string {
 	of := func(how string) string {
-		return fmt.Sprintf(`(%[1]s by (job, instance) (fremisn:server_up:min{%[2]s}) or %[1]s by (job, instance) (fremisn:node_up:min{%[3]s,node=~"$node",node!=""}))`, how, server, balancer)
+		return fmt.Sprintf(`(%[1]s by (cluster, job, instance) (fremisn:server_up:min{%[2]s}) or %[1]s by (cluster, job, instance) (fremisn:node_up:min{%[3]s,node=~"$node",node!=""}))`, how, server, balancer)
 	}
 	return of("sum") + "\n  / " + of("count") + `
-  * on (job, instance) group_left (up) count_values by (job, instance) ("up", ` + of("sum") + `)
-  * on (job, instance) group_left (all) count_values by (job, instance) ("all", ` + of("count") + `)`
+  * on (cluster, job, instance) group_left (up) count_values by (cluster, job, instance) ("up", ` + of("sum") + `)
+  * on (cluster, job, instance) group_left (all) count_values by (cluster, job, instance) ("all", ` + of("count") + `)`
 }
 
-// outcomes of requests that are failures in the promise's sense, with a colour each.
+// outcomes of requests that were not served, with a colour each; the first three are failures in the objective's sense.
 var outcomes = []struct{ name, colour string }{
-	{"error", bad}, {"timeout", poor}, {"no_live", unsure},
+	{"error", bad}, {"timeout", poor}, {"no_live", unsure}, {"limited", idle}, {"aborted", "#808080"}, {"client_error", look},
 }
 
 func requests() panel {
 	return stacked(8, about{
 		id: 10, title: "Requests by outcome", unit: units.RequestsPerSecond, empty: "no requests",
-		shows: "Requests a second, by what came of them: ok, client_error (4xx), limited (turned away by the limiter), aborted (the client left), and failures: no_live (no free node), timeout, error.",
+		shows: "Requests a second over 5 minutes, by what came of them: ok, client_error (4xx), limited (turned away by the limiter), aborted (the client left), and failures: no_live (no free node), timeout, error.",
 		bad:   "Any share of error, timeout or no_live. A sudden fall of all: clients do not reach NGINX any more.",
 		do:    "no_live or limited: go on to Saturation and limits. error or timeout: see which node, below.",
-	}, []query{over("{{outcome}}"+atBalancer, sum("job, instance, outcome", "fremisn:requests:rate5m", balancer))},
+	}, []query{over("{{outcome}}"+atBalancer, sum("cluster, job, instance, outcome", "fremisn:requests:rate5m", balancer))},
 		coloured("ok", good, "client_error", look, "limited", idle, "aborted", "#808080", "no_live", unsure, "timeout", poor, "error", bad))
 }
 
@@ -103,13 +107,13 @@ func failedRequests() panel {
 	var colours []string
 	for _, o := range outcomes {
 		queries = append(queries, over(o.name+atBalancer,
-			zero(byBalancer, balancer, events(byBalancer, "nginx_access_requests_total", balancer+`,outcome="`+o.name+`"`))))
+			zero(byBalancer, balancer, events(byBalancer, "nginx_access_outcomes_total", balancer+`,outcome="`+o.name+`"`))))
 		colours = append(colours, o.name, o.colour)
 	}
 	return bars(8, about{
-		id: 11, title: "Failed requests", unit: units.Short, empty: "no access log is read",
-		shows: "How many requests failed, by outcome; the legend adds them up for the time range. error: 5xx from a node. timeout: 504. no_live: NGINX had no free node, most often because all slots were taken.",
-		bad:   "Any bar. Each uses up error budget.",
+		id: 11, title: "Failed requests by outcome", unit: units.Short, empty: "no access log is read",
+		shows: "How many requests were not served, by outcome; the legend adds them up for the time range. error: 5xx from a node. timeout: 504. no_live: NGINX had no free node, most often because all slots were taken. limited: the limiter turned them away. aborted: the client left. client_error: 4xx, the client's mistake.",
+		bad:   "Bars of error, timeout or no_live: each uses up error budget. The others do not.",
 		do:    "no_live: Saturation and limits. error, timeout: the node table, then that node's page, then its log.",
 	}, queries, coloured(colours...), leadsTo("Slots and limits", saturationURL))
 }
@@ -123,12 +127,13 @@ func requestLatency(p promise) panel {
 		}
 		queries = append(queries, asked)
 	}
+	queries = append(queries, over("bound"+atBalancer, theBound))
 	return lines(8, about{
-		id: 12, title: "Latency of served requests", unit: units.Seconds, empty: "no requests",
-		shows: fmt.Sprintf("How long served requests took, from the first byte of the request to the last of the answer: half, 95 %% and 99 %% of them at most this long. The dashed line is the bound: %s are promised within %g s.", percent(p.fast), p.bound),
+		id: 12, title: "Response time of served requests", unit: units.Seconds, empty: "no requests",
+		shows: "How long served requests took, from the first byte of the request to the last of the answer: half, 95 % and 99 % of them at most this long in 5 minutes. The dashed line is the bound of the objective." + objectiveIs(p),
 		bad:   "p95 above the line. p99 far above p95: a few requests wait for something.",
 		do:    "Compare with the nodes' latency below. If the nodes are fast, clients are slow to send or to read.",
-	}, queries, bound(p.bound), coloured("p50", good, "p95", poor, "p99", bad))
+	}, queries, dashed("bound", bad), coloured("p50", good, "p95", poor, "p99", bad))
 }
 
 func routes() panel {
@@ -137,17 +142,18 @@ func routes() panel {
 		shows: "Requests a second by route, as the exporter's config names them (routes:); “other” is what none of them fits, and one line without a name means that the config has none.",
 		bad:   "A route that grows alone: a job, or a client gone wild. Much “other”: somebody scans you.",
 		do:    "Ask whose it is: the access log has the clients' addresses.",
-	}, []query{over("{{route}}"+atBalancer, rate("job, instance, route", "nginx_access_requests_total", balancer))})
+	}, []query{over("{{route}}"+atBalancer, sum("cluster, job, instance, route", "fremisn:route_requests:rate5m", balancer))})
 }
 
-func routeLatency(p promise) panel {
+func routeLatency() panel {
 	return lines(8, about{
-		id: 14, title: "p95 latency by route", unit: units.Seconds, empty: "no requests",
-		shows: "95 % of the requests that were served on each route took at most this long. The dashed line is the bound of the promise.",
+		id: 14, title: "p95 response time by route", unit: units.Seconds, empty: "no requests",
+		shows: "95 % of the requests that were served on each route took at most this long, in 5 minutes. Dashed: the bounds of the objectives, of all requests and of routes with one of their own.",
 		bad:   "A route above the line: what it asks for is too much work, or its photographs are too large.",
 		do:    "Compare routes: enrolment takes longer than recognition by nature. All of them at once point to the nodes.",
-	}, []query{over("{{route}}"+atBalancer, quantile("0.95", "job, instance, route", "nginx_access_request_duration_seconds", balancer+`,outcome="ok"`))},
-		bound(p.bound))
+	}, []query{over("{{route}}"+atBalancer, quantile("0.95", "cluster, job, instance, route", "nginx_access_request_duration_seconds", balancer+`,outcome="ok"`)),
+		over("bound {{route}}"+atBalancer, sum("cluster, job, instance, route", "fremisn:latency_bound:seconds", balancer))},
+		dashed("bound", bad))
 }
 
 func clientCodes() panel {
@@ -156,7 +162,7 @@ func clientCodes() panel {
 		shows: "Requests a second by the status that clients got; 499: the client left before its answer.",
 		bad:   "5xx. Many 4xx: a client uses the API wrongly. 499 in numbers: clients lose patience.",
 		do:    "502 and 504: the nodes, below. 503: the limiter. 413: photographs above client_max_body_size.",
-	}, []query{over("{{code}}"+atBalancer, rate("job, instance, code", "nginx_access_requests_total", balancer))},
+	}, []query{over("{{code}}"+atBalancer, rate("cluster, job, instance, code", "nginx_access_requests_total", balancer))},
 		coloured("2..", good, "3..", idle, "499", "#808080", "4..", look, "5..", bad))
 }
 
@@ -164,7 +170,7 @@ func nodeTable(p promise) panel {
 	return rows(24, about{
 		id: 20, title: "Nodes", unit: units.Number, empty: "no server in nginx.conf is known",
 		shows: "Every server in nginx.conf: its state, its share of the attempts, and how it answered in the last 5 minutes. Last failure: the last time in the time range that a probe or an attempt failed. Click a node, or the address of one without a name, for its page.",
-		bad:   "DOWN: its probes fail. “fails requests”: its probes succeed and more than 20 % of the attempts on it fail. A share far from the others', a p95 above theirs, a utilisation above 80 %.",
+		bad:   "DOWN: its probes fail. “taken out by NGINX”: failed requests made NGINX pass it over. “fails requests”: its probes succeed and more than 20 % of the attempts on it fail. A share far from the others', a p95 above theirs, a utilisation above 80 %.",
 		do:    "Click the node. DOWN: start it. “fails requests”: look at its own log, for its health check does not tell.",
 	}, []query{
 		column("state", nodeState(server)),
@@ -192,7 +198,7 @@ func nodeTable(p promise) panel {
 
 func nodeStates() panel {
 	return timeline(24, about{
-		id: 21, title: "States of the nodes", unit: units.Number, empty: "no server in nginx.conf is known",
+		id: 21, title: "States of the nodes over time", unit: units.Number, empty: "no server in nginx.conf is known",
 		shows: "The state of every server over time, as in the table.",
 		bad:   "Red, or orange. Two nodes that change at the same moment point to the network or to the load balancer, not to the nodes.",
 		do:    "Click a node for its page, and compare with the marks of restarts and alerts.",
@@ -209,14 +215,14 @@ func nodeErrors() panel {
 		colouredByNode, bounds(step{failing, bad}), upTo(1), leadsTo("Open this node", otherNode))
 }
 
-func nodeLatency(p promise) panel {
+func nodeLatency() panel {
 	return lines(8, about{
-		id: 23, title: "p95 latency by node", unit: units.Seconds, empty: "no attempts",
-		shows: "95 % of each node's answers took at most this long, in 5 minutes, measured by NGINX. The dashed line is the bound of the promise.",
+		id: 23, title: "p95 response time by node", unit: units.Seconds, empty: "no attempts",
+		shows: "95 % of each node's answers took at most this long, in 5 minutes, measured by NGINX. The dashed line is the bound of the objective.",
 		bad:   "One node at twice the others' or more. All of them above the line.",
 		do:    "One: click it and see whether its own work or connecting is slow. All: look at the load, in Saturation and limits.",
-	}, []query{over(theServer, sum(byServer, "fremisn:node_response_seconds:p95_5m", server))},
-		colouredByNode, bound(p.bound), leadsTo("Open this node", otherNode))
+	}, []query{over(theServer, sum(byServer, "fremisn:node_response_seconds:p95_5m", server)), over("bound"+atBalancer, theBound)},
+		colouredByNode, dashed("bound", bad), leadsTo("Open this node", otherNode))
 }
 
 func nodeAttempts() panel {
@@ -229,18 +235,30 @@ func nodeAttempts() panel {
 		colouredByNode, leadsTo("Open this node", otherNode))
 }
 
-// budgetLeft ends at -100 %: how much worse than twice what is allowed says nothing more.
-var budgetLeft = "clamp_min(" + sum(byBalancer, "fremisn:error_budget:remaining_ratio", balancer) + ", -1)"
+// allRoutes leaves out the routes with objectives of their own: those of the load balancer have none.
+const allRoutes = balancer + `,route=""`
 
-func budgetOverTime(p promise) panel {
+// theBound is the time within which requests are promised.
+var theBound = sum(byBalancer, "fremisn:latency_bound:seconds", allRoutes)
+
+func objectiveIs(p promise) string {
+	return fmt.Sprintf(" %s within %g s, or what `objectives:` in the exporter's config says.", percent(p.fast), p.bound)
+}
+
+// budgetLeft ends at -100 %: how much worse than twice what is allowed says nothing more.
+func budgetLeft(metric string) string {
+	return "clamp_min(" + lately(byBalancer, metric, allRoutes) + ", -1)"
+}
+
+func budgetOverTime() panel {
 	return lines(8, about{
-		id: 30, title: "Error budget left, 30 days", unit: units.PercentUnit, empty: "no requests in 30 days",
-		shows: "What is left of what the promise allows in 30 days, at each moment. served: " + percent(1-p.availability) + " of the requests may fail. fast: " + percent(1-p.fast) + fmt.Sprintf(" of those served may take longer than %g s.", p.bound),
-		bad:   "A steep fall: an outage. A steady fall that reaches zero: the promise does not fit the system.",
-		do:    "Match the fall with the marks of alerts and restarts, and with “Failed requests”.",
+		id: 30, title: "Error and latency budget left, 30 days", unit: units.PercentUnit, empty: "not enough data yet",
+		shows: "What is left of what the objectives allow in 30 days, at each moment. served: of the requests that may fail. fast: of those served that may take longer than the bound. The first three hours show nothing.",
+		bad:   "A steep fall: an outage. A steady fall that reaches zero: the objective does not fit the system.",
+		do:    "Match the fall with the marks of alerts and restarts, and with “Failed requests by outcome”.",
 	}, []query{
-		over("served"+atBalancer, budgetLeft),
-		over("fast"+atBalancer, "clamp_min(1 - "+sum(byBalancer, "fremisn:request_slow:ratio_rate30d", balancer)+" / on () group_left () (1 - fremisn:latency:objective), -1)"),
+		over("served"+atBalancer, budgetLeft("fremisn:error_budget:remaining_ratio")),
+		over("fast"+atBalancer, budgetLeft("fremisn:latency_budget:remaining_ratio")),
 	}, coloured("served", idle, "fast", unsure), bound(0), upTo(1))
 }
 
@@ -251,27 +269,58 @@ const (
 	steadyBurn = 1
 )
 
-func budgetBurn(p promise) panel {
-	burn := func(window string) query {
-		return over(window+atBalancer, fmt.Sprintf(`sum by (job, instance) (fremisn:request_errors:ratio_rate%s{%s}) / on () group_left () (1 - fremisn:availability:objective)`, window, balancer))
+func budgetBurn() panel {
+	burn := func(window, failed string) query {
+		return over(window+atBalancer, failed+"\n  / on ("+byBalancer+") (1 - "+sum(byBalancer, "fremisn:availability:objective", allRoutes)+")")
+	}
+	recorded := func(window string) query {
+		return burn(window, sum(byBalancer, "fremisn:request_errors:ratio_rate"+window, allRoutes))
 	}
 	return lines(8, about{
-		id: 31, title: "Error budget burn", unit: units.Number, empty: "no requests",
+		id: 31, title: "Error budget burn rate", unit: units.Number, empty: "no requests",
 		shows: "How many times faster than allowed requests fail, over 5 minutes, an hour, six hours and three days. At 1 the budget lasts exactly 30 days.",
 		bad:   fmt.Sprintf("Above %g over an hour, or above %d over six: an alert fires, for the budget is gone in days. Above %d over three days: it will not last.", fastBurn, slowBurn, steadyBurn),
 		do:    "Act now if 5m is high, too; if it is not, the trouble is over and the budget stops falling.",
-	}, []query{burn("5m"), burn("1h"), burn("6h"), burn("3d")}, bounds(step{steadyBurn, look}, step{slowBurn, poor}, step{fastBurn, bad}),
-		coloured("5m", look, "1h", poor, "6h", bad, "3d", unsure))
+	}, []query{recorded("5m"), recorded("1h"), recorded("6h"), burn("3d", lately(byBalancer, "fremisn:request_errors:ratio_rate3d", allRoutes))},
+		bounds(step{steadyBurn, look}, step{slowBurn, poor}, step{fastBurn, bad}), coloured("5m", look, "1h", poor, "6h", bad, "3d", unsure))
 }
 
-func slowRequests(p promise) panel {
+func slowRequests() panel {
 	slow := func(window string) query {
-		return over(window+atBalancer, sum(byBalancer, "fremisn:request_slow:ratio_rate"+window, balancer))
+		return over(window+atBalancer, sum(byBalancer, "fremisn:request_slow:ratio_rate"+window, allRoutes))
 	}
 	return lines(8, about{
 		id: 32, title: "Slow requests", unit: units.PercentUnit, empty: "no served requests",
-		shows: fmt.Sprintf("The share of served requests that took longer than %g s. The dashed line is what is allowed: %s.", p.bound, percent(1-p.fast)),
+		shows: "The share of served requests that took longer than the bound of the objective, over 5 minutes, an hour and six hours. The dashed line is what is allowed.",
 		bad:   "Above the line for long.",
-		do:    "See “p95 latency by node”: one slow node, or too much work for all.",
-	}, []query{slow("5m"), slow("1h"), slow("6h")}, bound(1-p.fast), atLeastTo(2*(1-p.fast)), coloured("5m", look, "1h", poor, "6h", bad))
+		do:    "See “p95 response time by node”: one slow node, or too much work for all.",
+	}, []query{slow("5m"), slow("1h"), slow("6h"), over("allowed"+atBalancer, "1 - "+sum(byBalancer, "fremisn:latency:objective", allRoutes))},
+		dashed("allowed", bad), coloured("5m", look, "1h", poor, "6h", bad))
+}
+
+func objectiveTable() panel {
+	const byRoute = byBalancer + ", route"
+	return rows(24, about{
+		id: 33, title: "Objectives", unit: units.Number, empty: "no exporter",
+		shows: "What `objectives:` in the exporter's config promises of all requests (the row without a route) and of routes with objectives of their own, and how it stands. Colours of the other panels change at the default objective.",
+		bad:   "A budget below a quarter; below zero the objective is missed.",
+		do:    "An objective that is always missed, or never near: change it in the exporter's config. Rules and dashboards follow.",
+	}, []query{
+		column("served", sum(byRoute, "fremisn:availability:objective", balancer)),
+		column("success", "1 - "+sum(byRoute, "fremisn:request_errors:ratio_rate1h", balancer)),
+		column("error budget", lately(byRoute, "fremisn:error_budget:remaining_ratio", balancer)),
+		column("fast", sum(byRoute, "fremisn:latency:objective", balancer)),
+		column("within", sum(byRoute, "fremisn:latency_bound:seconds", balancer)),
+		column("in time", "1 - "+sum(byRoute, "fremisn:request_slow:ratio_rate1h", balancer)),
+		column("latency budget", lately(byRoute, "fremisn:latency_budget:remaining_ratio", balancer)),
+	}, []field{
+		{"route", "Route", nil},
+		{"served", "Served: objective", width(140, unit(units.PercentUnit, 2))},
+		{"success", "Served, last hour", width(140, withEmpty("no requests", unit(units.PercentUnit, 2)))},
+		{"error budget", "Error budget left", width(150, withEmpty("not enough data yet", unit(units.PercentUnit, 1), inColour(bad, step{0, poor}, step{0.25, look}, step{0.5, good})))},
+		{"fast", "In time: objective", width(140, unit(units.PercentUnit, 2))},
+		{"within", "Within", width(90, unit(units.Seconds, 2))},
+		{"in time", "In time, last hour", width(140, withEmpty("no requests", unit(units.PercentUnit, 2)))},
+		{"latency budget", "Latency budget left", width(150, withEmpty("not enough data yet", unit(units.PercentUnit, 1), inColour(bad, step{0, poor}, step{0.25, look}, step{0.5, good})))},
+	})
 }

@@ -229,6 +229,13 @@ func rows(width uint32, a about, queries []query, fields []field, options ...opt
 	return p
 }
 
+// sortedBy sorts a table by a column, the largest first.
+func sortedBy(column string) option {
+	return func(p *dashboard.Panel) {
+		p.Options.(*table.Options).SortBy = []common.TableSortByFieldState{{DisplayName: column, Desc: cog.ToPtr(true)}}
+	}
+}
+
 func override(p *dashboard.Panel, matcher, what string, properties ...dashboard.DynamicConfigValue) {
 	p.FieldConfig.Overrides = append(p.FieldConfig.Overrides, dashboard.DashboardFieldConfigSourceOverrides{
 		Matcher: dashboard.MatcherConfig{Id: matcher, Options: what}, Properties: properties,

@@ -7,8 +7,8 @@ import (
 	"strconv"
 )
 
-// A promise is what clients are promised. Its numbers stand in the recording rules, for alerts and dashboards alike,
-// and are read from there.
+// A promise is what clients are promised where the exporter's config does not say: these numbers stand in the recording
+// rules and are read from there. Colours change at them; lines and budgets go by what the exporter says.
 type promise struct {
 	availability float64 // the share of requests that are served
 	fast         float64 // the share of those served that are answered within bound
@@ -16,9 +16,9 @@ type promise struct {
 }
 
 var (
-	availabilityRule = regexp.MustCompile(`record: fremisn:availability:objective\s+expr: vector\(([0-9.]+)\)`)
-	latencyRule      = regexp.MustCompile(`record: fremisn:latency:objective\s+expr: vector\(([0-9.]+)\)`)
-	boundInRules     = regexp.MustCompile(`nginx_access_request_duration_seconds_bucket\{[^}]*le=~?"([0-9.]+)(?:\|[^"]*)?"`)
+	availabilityRule = regexp.MustCompile(`record: fremisn:availability:objective\s+expr: \|[^-]*\+ ([0-9.]+)`)
+	latencyRule      = regexp.MustCompile(`record: fremisn:latency:objective\s+expr: \|[^-]*\+ ([0-9.]+)`)
+	boundInRules     = regexp.MustCompile(`record: fremisn:latency_bound:seconds\s+expr: \|[^-]*\+ ([0-9.]+)`)
 )
 
 func readPromise(rules string) (promise, error) {

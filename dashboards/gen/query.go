@@ -5,21 +5,22 @@ import "fmt"
 // What is chosen at the top of a dashboard, as matchers. Every selector has one of them: a Prometheus may hold many
 // load balancers, and other people's NGINX metrics too.
 const (
-	balancer = `job=~"$job",instance=~"$instance"`
+	balancer = `cluster=~"$cluster",job=~"$job",instance=~"$instance"`
 	group    = balancer + `,upstream=~"$upstream"`
 	server   = group + `,node=~"$node"`
 )
 
 // Labels to keep.
 const (
-	byBalancer = "job, instance"
-	byGroup    = "job, instance, upstream"
-	byServer   = "job, instance, upstream, server, node"
+	byBalancer = "cluster, job, instance"
+	byGroup    = "cluster, job, instance, upstream"
+	byServer   = "cluster, job, instance, upstream, server, node"
 )
 
 // Names in legends. The instance tells load balancers apart; the address tells servers without a name apart.
 const (
 	atBalancer = " · {{instance}}"
+	theSite    = "{{cluster}} {{instance}}"
 	theGroup   = "{{upstream}}" + atBalancer
 	theServer  = "{{node}} {{server}}" + atBalancer
 )
@@ -43,9 +44,12 @@ func column(name, expr string) query {
 	return query{expr: expr, legend: name, instant: true, table: true}
 }
 
+// buckets of a histogram over time: the classic ones, or the native histogram where Prometheus keeps no classic ones.
 func buckets(metric, selector string) query {
 	return query{
-		expr:   fmt.Sprintf(`sum by (le) (increase(%s_bucket{%s}[$__rate_interval]))`, metric, selector),
+		expr: fmt.Sprintf(`sum by (le) (increase(%[1]s_bucket{%[2]s}[`+window+`]))
+or
+(sum(increase(%[1]s{%[2]s}[`+window+`])) unless on () count(%[1]s_bucket{%[2]s}))`, metric, selector),
 		legend: "{{le}}", heatmap: true,
 	}
 }
@@ -55,13 +59,19 @@ func (q query) withExemplars() query {
 	return q
 }
 
-// quantile of a classic histogram. Without an observation there is none: the comparison drops NaN, which a panel would show.
+// window is that of every rate on every panel, and of the recorded rates: panels that stand side by side agree.
+const window = "5m"
+
+// quantile of a histogram: the native one, which is exact to a few percent, or the classic one where Prometheus keeps no
+// native ones. Without an observation there is none: the comparison drops NaN, which a panel would show.
 func quantile(q, by, metric, selector string) string {
-	return fmt.Sprintf(`histogram_quantile(%s, sum by (%s, le) (rate(%s_bucket{%s}[$__rate_interval]))) >= 0`, q, by, metric, selector)
+	return fmt.Sprintf(`histogram_quantile(%[1]s, sum by (%[2]s) (rate(%[3]s{%[4]s}[`+window+`]))) >= 0
+or
+histogram_quantile(%[1]s, sum by (%[2]s, le) (rate(%[3]s_bucket{%[4]s}[`+window+`]))) >= 0`, q, by, metric, selector)
 }
 
 func rate(by, metric, selector string) string {
-	return fmt.Sprintf(`sum by (%s) (rate(%s{%s}[$__rate_interval]))`, by, metric, selector)
+	return fmt.Sprintf(`sum by (%s) (rate(%s{%s}[`+window+`]))`, by, metric, selector)
 }
 
 // sum adds up what a selector finds; it also takes away a recorded series' name, which would keep table rows apart.
@@ -76,7 +86,7 @@ func events(by, metric, selector string) string {
 	return fmt.Sprintf(`clamp_min(
   sum by (%[1]s) (%[2]s{%[3]s})
     - (sum by (%[1]s) (last_over_time(%[2]s{%[3]s}[$__rate_interval] offset $__interval)) or sum by (%[1]s) (%[2]s{%[3]s}) * 0),
-  0) and on (job, instance) max_over_time(up{%[4]s}[$__rate_interval] offset $__interval) == 1`, by, metric, selector, balancer)
+  0) and on (cluster, job, instance) max_over_time(up{%[4]s}[$__rate_interval] offset $__interval) == 1`, by, metric, selector, balancer)
 }
 
 // zero is 0 where expr is nothing: for each load balancer whose log is read, each group or each server that is known.
@@ -89,6 +99,11 @@ func zero(by, selector, expr string) string {
 	default:
 		return expr + "\nor " + servers(by, selector) + " * 0\nor " + sum(by, "fremisn:node_attempts:rate5m", selector) + " * 0"
 	}
+}
+
+// lately is a series that is recorded once in 5 minutes, and would look stale in between.
+func lately(by, metric, selector string) string {
+	return fmt.Sprintf(`sum by (%s) (last_over_time(%s{%s}[10m]))`, by, metric, selector)
 }
 
 // servers are those in nginx.conf.
@@ -110,8 +125,9 @@ const (
 	stateDown    = 0 // a probe fails
 	stateUp      = 1
 	stateFailing = 2 // probes succeed, and real requests fail
-	stateOut     = 3 // taken out in nginx.conf
+	stateOut     = 3 // down in nginx.conf
 	stateUnknown = 4 // in nginx.conf, and not probed
+	statePassed  = 5 // NGINX passes it over, after failures
 )
 
 // nodeState is the first state that fits.
@@ -120,6 +136,8 @@ func nodeState(selector string) string {
 or
 %s == %d
 or
+(max by (`+byServer+`) (nginx_upstream_server_unavailable{%s}) == 1) * 0 + %d
+or
 (%s > %g) * 0 + %d
 or
 %s
@@ -127,6 +145,7 @@ or
 %s * 0 + %d`,
 		servers(byServer, selector+`,state="down"`), stateOut,
 		probed(selector), stateDown,
+		selector, statePassed,
 		sum(byServer, "fremisn:node_errors:ratio_rate5m", selector), failing, stateFailing,
 		probed(selector),
 		servers(byServer, selector), stateUnknown)
@@ -139,10 +158,10 @@ func utilised(selector string) string {
 
 // lastFailure is when a probe or an attempt on a server last failed, within the time range, in milliseconds.
 func lastFailure(selector string) string {
-	failed := "nginx_upstream_attempts_total{" + selector + `,outcome=~"error|timeout"}`
+	failed := "nginx_upstream_outcomes_total{" + selector + `,outcome=~"error|timeout"}`
 	return fmt.Sprintf(`max_over_time((time() + 0 * (
   sum by (%[1]s) (%[2]s) > (sum by (%[1]s) (%[2]s offset $__interval) or sum by (%[1]s) (%[2]s) * 0)
-    and on (job, instance) up{%[3]s} offset $__interval == 1
+    and on (cluster, job, instance) up{%[3]s} offset $__interval == 1
   or
   %[4]s == 0
 ))[$__range:$__interval]) * 1000`, byServer, failed, balancer, probed(selector))

@@ -31,25 +31,24 @@ func saturation() *board {
 }
 
 // groupUtilisation is all slots taken of all slots in use, as FremisnSlotsSaturated sees it.
-const groupUtilisation = `sum by (` + byGroup + `) (fremisn:node_busy_slots:mean5m{` + group + `} and on (job, instance, upstream, server) nginx_upstream_server_max_conns{` + group + `} > 0)
-  / ` + slots
+var groupUtilisation = sum(byGroup, "fremisn:upstream_utilisation:ratio5m", group)
 
 // slots are those of the servers in use, or of all where none is: only the backups have work then.
 const slots = `sum by (` + byGroup + `) (
-    nginx_upstream_server_max_conns{` + group + `} > 0 and on (job, instance, upstream, server) nginx_upstream_server_info{` + group + `,state="active"}
-    or on (` + byGroup + `) nginx_upstream_server_max_conns{` + group + `} > 0)`
+    fremisn:server_slots:sum{` + group + `} and on (cluster, job, instance, upstream, server) nginx_upstream_server_info{` + group + `,state="active"}
+    or on (` + byGroup + `) fremisn:server_slots:sum{` + group + `})`
 
 func roomVerdict() []panel {
 	return []panel{
 		oneStat(5, about{
-			id: 1, title: "Slots taken", unit: units.PercentUnit, empty: "no max_conns",
+			id: 1, title: "Slots taken, last 5 min", unit: units.PercentUnit, empty: "no max_conns",
 			shows: "Slots taken on average in 5 minutes, of all slots of the group (max_conns of its servers).",
 			bad:   "Above 80 %: a burst finds no free slot, and its clients get 502 at once, for NGINX has no queue.",
 			do:    "Send less, or add nodes. Check that `zone` stands in the upstream if NGINX has several workers.",
 		}, over(theGroup, groupUtilisation), decimals(1), from(good, step{nearlyFull / 2, look}, step{nearlyFull, bad})),
 		oneStat(5, about{
 			id: 2, title: "Slots", unit: units.Short, empty: "no max_conns",
-			shows: "How many requests the group's servers take at once (the sum of max_conns; per worker without `zone`), without backups and those that are taken out.",
+			shows: "How many requests the group's servers take at once (the sum of max_conns; without `zone` each worker counts for itself), without backups and those that are taken out.",
 			bad:   "Fewer than your clients' requests in parallel.",
 			do:    "Each node more is one slot more, as long as max_conns is 1.",
 		}, now(theGroup, slots),
@@ -58,30 +57,30 @@ func roomVerdict() []panel {
 			id: 3, title: "Requests without a free node", unit: units.Short, empty: "no server in nginx.conf is known",
 			shows: "How many times in the time range NGINX found no server it could take.",
 			bad:   "Any: each is a 502.",
-			do:    "Below, “Full or disabled?” tells what to do.",
+			do:    "Below, “No free server, and servers taken out” tells what to do.",
 		}, over(theGroup, zero(byGroup, group, events(byGroup, "nginx_upstream_no_live_total", group))), added, decimals(0), from(good, step{1, bad})),
 		oneStat(5, about{
-			id: 4, title: "Turned away by the limiter", unit: units.PercentUnit, empty: "the log format does not tell",
+			id: 4, title: "Turned away by the limiter, last 5 min", unit: units.PercentUnit, empty: "the log format does not tell",
 			shows: "The share of requests that limit_req or limit_conn turned away, in 5 minutes.",
 			bad:   "Above 10 %, if the clients are yours.",
 			do:    "Make the clients slower, or the rate in nginx.conf higher; but not higher than the slots allow.",
-		}, over("{{instance}}", limitedShare), decimals(1), from(good, step{0.01, look}, step{0.1, bad})),
+		}, over(theSite, limitedShare), decimals(1), from(good, step{0.01, look}, step{0.1, bad})),
 		oneStat(4, about{
 			id: 5, title: "Dropped connections", unit: units.Short, empty: "no status page",
 			shows: "Connections that NGINX accepted and did not handle, in the time range.",
 			bad:   "Any.",
 			do:    "Raise worker_connections, and the limit of open files.",
-		}, over("{{instance}}", droppedInterval), added, decimals(0), from(good, step{1, bad})),
+		}, over(theSite, droppedInterval), added, decimals(0), from(good, step{1, bad})),
 	}
 }
 
-const limitedShare = `(sum by (job, instance) (fremisn:requests:rate5m{` + balancer + `,outcome="limited"}) or sum by (job, instance) (fremisn:requests:rate5m{` + balancer + `}) * 0)
-  / (sum by (job, instance) (fremisn:requests:rate5m{` + balancer + `}) > 0)`
+const limitedShare = `(sum by (cluster, job, instance) (fremisn:requests:rate5m{` + balancer + `,outcome="limited"}) or sum by (cluster, job, instance) (fremisn:requests:rate5m{` + balancer + `}) * 0)
+  / (sum by (cluster, job, instance) (fremisn:requests:rate5m{` + balancer + `}) > 0)`
 
 // droppedInterval is what accepted has grown more than handled since the point before. Both begin anew together.
 const droppedInterval = `clamp_min(
-  sum by (job, instance) (nginx_connections_accepted{` + balancer + `} - nginx_connections_handled{` + balancer + `})
-    - sum by (job, instance) (nginx_connections_accepted{` + balancer + `} offset $__interval - nginx_connections_handled{` + balancer + `} offset $__interval), 0)`
+  sum by (cluster, job, instance) (nginx_connections_accepted{` + balancer + `} - nginx_connections_handled{` + balancer + `})
+    - sum by (cluster, job, instance) (nginx_connections_accepted{` + balancer + `} offset $__interval - nginx_connections_handled{` + balancer + `} offset $__interval), 0)`
 
 func busySlots() panel {
 	return lines(12, about{
@@ -91,7 +90,7 @@ func busySlots() panel {
 		do:    "Spread the load over time, or add a node.",
 	}, []query{
 		over(theServer, zero(byServer, server, sum(byServer, "fremisn:node_busy_slots:mean5m", server))),
-		over("max_conns "+theServer, sum(byServer, "nginx_upstream_server_max_conns", server)+" > 0"),
+		over("max_conns "+theServer, sum(byServer, "fremisn:server_slots:sum", server)),
 	}, colouredByNode, dashed("max_conns", neutral), leadsTo("Open this node", otherNode))
 }
 
@@ -118,12 +117,13 @@ func fullOrDisabled() panel {
 	event := func(name, legend string) query {
 		return over(legend+" "+theGroup, zero(byGroup, group, events(byGroup, "nginx_error_log_events_total", group+`,event="`+name+`"`)))
 	}
+	out := over("out "+theServer, "max by ("+byServer+") (nginx_upstream_server_unavailable{"+group+"})")
 	return bars(12, about{
-		id: 13, title: "Full or disabled?", unit: units.Short, empty: "no error log is read",
-		shows: "Events of the error log: no_live (no server could be taken) next to disabled (NGINX leaves a server alone for fail_timeout after max_fails failures).",
+		id: 13, title: "No free server, and servers taken out", unit: units.Short, empty: "no error log is read",
+		shows: "Events of the error log: no_live (no server could be taken) next to disabled (NGINX leaves a server alone for fail_timeout after max_fails failures), and out: the servers that NGINX passes over at that moment.",
 		bad:   "no_live alone: all slots were taken. no_live with disabled while the probes are green: failures of single requests have disabled the nodes, down to the last.",
 		do:    "Alone: load, see above. With disabled: find the request that fails on every node in the access log; max_fails=0 keeps it from disabling all of them. `disabled` is written at level warn only.",
-	}, []query{event("no_live_upstreams", "no_live"), event("server_disabled", "disabled")}, coloured("no_live", bad, "disabled", unsure))
+	}, []query{event("no_live_upstreams", "no_live"), event("server_disabled", "disabled"), out}, coloured("no_live", bad, "disabled", unsure, "out", poor))
 }
 
 func limiterByStatus() panel {
@@ -133,14 +133,14 @@ func limiterByStatus() panel {
 		bad:   "rejected, if the clients are yours.",
 		do:    "See the rate and burst next to this. A client that is rejected should wait and try again.",
 	}, []query{
-		over("{{status}}"+atBalancer, rate("job, instance, status", "nginx_access_limit_req_total", balancer)),
-		over("rate of {{zone}}"+atBalancer, `max by (job, instance, zone) (nginx_limit_req_rate{`+balancer+`})`),
+		over("{{status}}"+atBalancer, rate("cluster, job, instance, status", "nginx_access_limit_req_total", balancer)),
+		over("rate of {{zone}}"+atBalancer, `max by (cluster, job, instance, zone) (nginx_limit_req_rate{`+balancer+`})`),
 	}, coloured("passed", good, "delayed", look, "rejected", bad, "delayed_dry_run", look, "rejected_dry_run", poor), dashed("rate of", neutral))
 }
 
 func rejectedShare() panel {
 	return bars(8, about{
-		id: 21, title: "Turned away", unit: units.Short, empty: "no access log is read",
+		id: 21, title: "Requests turned away", unit: units.Short, empty: "no access log is read",
 		shows: "How many requests limit_req and limit_conn turned away; they do not count against the promise.",
 		bad:   "Bars at the same time each day: a job that sends all at once.",
 		do:    "Spread the job, or raise burst.",
@@ -157,8 +157,8 @@ func limiterZones() panel {
 		bad:   "A burst far above the number of slots: it lets requests through that find no free node.",
 		do:    "burst and slots belong together; nodelay sends the whole burst at once.",
 	}, []query{
-		column("rate", `max by (job, instance, zone) (nginx_limit_req_rate{`+balancer+`})`),
-		column("burst", `max by (job, instance, zone) (nginx_limit_req_burst{`+balancer+`})`),
+		column("rate", `max by (cluster, job, instance, zone) (nginx_limit_req_rate{`+balancer+`})`),
+		column("burst", `max by (cluster, job, instance, zone) (nginx_limit_req_burst{`+balancer+`})`),
 	}, []field{
 		{"zone", "Zone", nil}, {"instance", "Instance", nil},
 		{"rate", "Rate", width(100, unit(units.RequestsPerSecond, 1))},
@@ -171,12 +171,13 @@ func connections() panel {
 	for _, state := range []string{"reading", "writing", "waiting"} {
 		queries = append(queries, over(state+atBalancer, sum(byBalancer, "nginx_connections_"+state, balancer)))
 	}
+	queries = append(queries, over("limit"+atBalancer, "max by ("+byBalancer+") (nginx_worker_connections{"+balancer+"}) * on ("+byBalancer+") max by ("+byBalancer+") (nginx_worker_processes{"+balancer+"})"))
 	return stacked(8, about{
 		id: 30, title: "Connections", unit: units.Short, empty: "no status page",
-		shows: "Open client connections: NGINX reads a request, works on or writes an answer, or waits for the next request of a connection kept alive.",
+		shows: "Open client connections: NGINX reads a request, works on or writes an answer, or waits for the next request of a connection kept alive. Dashed: worker_connections of all workers, which connections to nodes share.",
 		bad:   "writing that grows: requests wait for nodes. reading that grows: slow clients, or large photographs on thin lines.",
 		do:    "writing: see the slots above. All near worker_connections: raise it.",
-	}, queries, coloured("reading", look, "writing", poor, "waiting", idle))
+	}, queries, coloured("reading", look, "writing", poor, "waiting", idle), dashed("limit", bad))
 }
 
 func acceptedHandled() panel {
@@ -218,7 +219,7 @@ func share() panel {
 
 func shareOff() panel {
 	return lines(12, about{
-		id: 41, title: "Off the fair share", unit: units.PercentUnit, empty: "no attempts",
+		id: 41, title: "Share of traffic against the fair share", unit: units.PercentUnit, empty: "no attempts",
 		shows: "How far each node's share is from its fair one: above zero it gets too much, below too little.",
 		bad:   fmt.Sprintf("Beyond %g %% for long, under load.", 100*unfair),
 		do:    "Compare with “Utilisation by node” and with the nodes' latency: NGINX skips whoever is full.",
