@@ -213,7 +213,7 @@ func knownMetrics(t *testing.T) map[string]bool {
 		name, _, _ := strings.Cut(line, "\t")
 		names = append(names, name)
 	}
-	for _, m := range regexp.MustCompile(`"((?:fremisn_objective|probe)_[a-z_]+)"`).FindAllStringSubmatch(sources(t), -1) {
+	for _, m := range regexp.MustCompile(`"((?:fremisn_exporter|fremisn_objective|probe)_[a-z_]+)"`).FindAllStringSubmatch(sources(t), -1) {
 		names = append(names, m[1])
 	}
 	for _, name := range names {

@@ -14,20 +14,41 @@ import (
 
 var fence = regexp.MustCompile("(?ms)^```(\\w*)\n(.*?)\n```$")
 
-// blocks are what a runbook gives to paste, by language.
-func blocks(t *testing.T, name string) map[string][]string {
+func runbook(t *testing.T, name string) string {
 	t.Helper()
 	text, err := os.ReadFile("runbooks/Fremisn" + name + ".md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, diagnosis, _ := strings.Cut(string(text), "## Diagnosis\n")
-	diagnosis, _, _ = strings.Cut(diagnosis, "\n## ")
+	return string(text)
+}
+
+// blocks are what a runbook gives to paste, by language.
+func blocks(t *testing.T, name string) map[string][]string {
+	t.Helper()
 	found := map[string][]string{}
-	for _, m := range fence.FindAllStringSubmatch(diagnosis, -1) {
+	for _, m := range fence.FindAllStringSubmatch(runbook(t, name), -1) {
 		found[m[1]] = append(found[m[1]], m[2])
 	}
 	return found
+}
+
+// queries are those of the blocks and of the text that says how it ends.
+func queries(t *testing.T, name string) []string {
+	t.Helper()
+	var all []string
+	for _, block := range blocks(t, name)["promql"] {
+		for line := range strings.Lines(block) {
+			if line = strings.TrimSpace(line); line != "" && !strings.HasPrefix(line, "#") {
+				all = append(all, line)
+			}
+		}
+	}
+	_, end, _ := strings.Cut(runbook(t, name), "## How you see that it is over\n")
+	for _, m := range regexp.MustCompile("`([^`]*[{][^`]*)`").FindAllStringSubmatch(end, -1) {
+		all = append(all, m[1])
+	}
+	return all
 }
 
 func TestRunbooks(t *testing.T) {
@@ -38,7 +59,7 @@ func TestRunbooks(t *testing.T) {
 	if len(files) != len(promised) {
 		t.Errorf("%d runbooks for %d alerts", len(files), len(promised))
 	}
-	section := regexp.MustCompile(`(?ms)^## (\w+)\n\n(\S.*?)(?:\n\n## |\n\z)`)
+	section := regexp.MustCompile(`(?ms)^## ([\w ]+)\n\n(\S.*?)(?:\n\n## |\n\z)`)
 	mentioned := regexp.MustCompile(`\bFremisn([A-Z]\w+)`)
 	for _, name := range promised {
 		text, err := os.ReadFile("runbooks/Fremisn" + name + ".md")
@@ -58,7 +79,7 @@ func TestRunbooks(t *testing.T) {
 			sections = append(sections, rest[at[2]:at[3]])
 			rest = rest[at[5]:]
 		}
-		if !slices.Equal(sections, []string{"Meaning", "Impact", "Diagnosis", "Mitigation"}) {
+		if !slices.Equal(sections, []string{"Meaning", "Impact", "Diagnosis", "Mitigation", "How you see that it is over"}) {
 			t.Errorf("the runbook of %s has the sections %v", name, sections)
 		}
 		for _, m := range mentioned.FindAllStringSubmatch(string(text), -1) {
@@ -66,13 +87,51 @@ func TestRunbooks(t *testing.T) {
 				t.Errorf("the runbook of %s speaks of %s, which there is not", name, m[0])
 			}
 		}
-		found := blocks(t, name)
-		if len(found["sh"])+len(found["promql"]) == 0 {
-			t.Errorf("the runbook of %s has nothing to paste", name)
-		}
-		for language := range found {
+		for language := range blocks(t, name) {
 			if language != "sh" && language != "promql" {
 				t.Errorf("the runbook of %s has a block of %q", name, language)
+			}
+		}
+	}
+}
+
+// TestRunbooksKnowWhere: a runbook leads to the alert's dashboard and to the incidents, asks about one load balancer, says how
+// the end is seen, and where commands depend on how it is run, has them for each way.
+func TestRunbooksKnowWhere(t *testing.T) {
+	boards := map[string]string{}
+	for _, r := range rules(t) {
+		if r.Alert != "" {
+			board, _, _ := strings.Cut(r.Annotations["dashboard_url"], "?")
+			boards[strings.TrimPrefix(r.Alert, "Fremisn")] = board
+		}
+	}
+	where := regexp.MustCompile(`(?m)^# (package|compose|Kubernetes)$`)
+	for _, name := range promised {
+		text := runbook(t, name)
+		if link := boards[name] + "?var-cluster=CLUSTER&var-job=JOB&var-instance=INSTANCE`"; !strings.Contains(text, "Dashboard: `"+link) {
+			t.Errorf("the runbook of %s does not lead to %s", name, link)
+		}
+		if !strings.Contains(text, "`http://INSTANCE/incidents`") {
+			t.Errorf("the runbook of %s does not lead to the incidents", name)
+		}
+		asked := queries(t, name)
+		_, end, _ := strings.Cut(text, "## How you see that it is over\n")
+		if !strings.Contains(end, "`") {
+			t.Errorf("the runbook of %s has no query for its end", name)
+		}
+		if !slices.ContainsFunc(asked, func(q string) bool { return strings.Contains(q, `job="JOB",instance="INSTANCE"`) }) {
+			t.Errorf("the runbook of %s asks about no load balancer: %q", name, asked)
+		}
+		for _, block := range blocks(t, name)["sh"] {
+			var ways []string
+			for _, m := range where.FindAllStringSubmatch(block, -1) {
+				ways = append(ways, m[1])
+			}
+			if len(ways) > 0 && !slices.Equal(ways, []string{"package", "compose", "Kubernetes"}) {
+				t.Errorf("%s: commands for %v", name, ways)
+			}
+			if len(ways) == 0 && regexp.MustCompile(`systemctl|docker (exec|logs|restart)|kubectl|journalctl|nginx -`).MatchString(strings.ReplaceAll(block, "ssh NODE 'docker", "")) && !strings.Contains(block, "ssh NODE") {
+				t.Errorf("%s: %q is only for some", name, block)
 			}
 		}
 	}
@@ -84,22 +143,17 @@ func TestRunbookQueries(t *testing.T) {
 	type record struct{ Record, Expr string }
 	var records []record
 	for _, name := range promised {
-		for _, block := range blocks(t, name)["promql"] {
-			for _, query := range strings.Split(block, "\n") {
-				if query == "" || strings.HasPrefix(query, "#") {
-					continue
-				}
-				asked := metricsIn(query)
-				if len(asked) == 0 {
-					t.Errorf("%s: %q asks for no metric", name, query)
-				}
-				for _, m := range asked {
-					if !known[m] {
-						t.Errorf("%s asks for %s, which there is not", name, m)
-					}
-				}
-				records = append(records, record{"runbook:" + name, query})
+		for _, query := range queries(t, name) {
+			asked := metricsIn(query)
+			if len(asked) == 0 {
+				t.Errorf("%s: %q asks for no metric", name, query)
 			}
+			for _, m := range asked {
+				if !known[m] {
+					t.Errorf("%s asks for %s, which there is not", name, m)
+				}
+			}
+			records = append(records, record{"runbook:" + name, query})
 		}
 	}
 	if len(records) < 30 {
@@ -117,14 +171,14 @@ func TestRunbookQueries(t *testing.T) {
 }
 
 // elsewhere are programs of the hosts that runbooks are read for, which a machine that runs tests need not have.
-var elsewhere = strings.Fields("systemctl journalctl ssh ping dmesg docker")
+var elsewhere = strings.Fields("systemctl journalctl ssh ping dmesg docker kubectl")
 
 // TestRunbookCommands: a shell takes every command, its programs exist, and what is searched for in the exporter's log is
 // something that it says.
 func TestRunbookCommands(t *testing.T) {
 	program := regexp.MustCompile(`(?:^|[|;] ?|&& )([a-z][a-z0-9_.-]*)`)
-	quoted := regexp.MustCompile(`'[^']*'`)
-	searched := regexp.MustCompile(`journalctl -u fremisn-exporter \| grep '([^']*)'`)
+	quoted := regexp.MustCompile(`'[^']*'|"(?:[^"\\\\]|\\\\.)*"`)
+	searched := regexp.MustCompile(`(?:journalctl -u fremisn-exporter|docker logs fremisn-exporter 2>&1|-c fremisn-exporter) \| grep '([^']*)'`)
 	said := sources(t)
 	for _, name := range promised {
 		for _, block := range blocks(t, name)["sh"] {
@@ -133,7 +187,7 @@ func TestRunbookCommands(t *testing.T) {
 			}
 			for _, line := range strings.Split(block, "\n") {
 				line, _, _ = strings.Cut(line, "#")
-				for _, m := range program.FindAllStringSubmatch(quoted.ReplaceAllString(line, "''"), -1) {
+				for _, m := range program.FindAllStringSubmatch(quoted.ReplaceAllString(line, `""`), -1) {
 					if _, err := exec.LookPath(m[1]); err != nil && m[1] != "fremisn-exporter" && m[1] != "nginx" && !slices.Contains(elsewhere, m[1]) {
 						t.Errorf("%s: %s is no program", name, m[1])
 					}

@@ -8,7 +8,9 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"os"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"sync"
@@ -149,7 +151,7 @@ scrape_configs:
   - job_name: another
     static_configs: [{targets: [%q]}]
     metric_relabel_configs: [{source_labels: [__name__], regex: fremisn_.*, action: drop}]
-`, strings.Join(recordingRules(t), ", "), s.exporter.Address, s.exporter.Address, second, s.exporter.Address)
+`, strings.Join(soonRules(t), ", "), s.exporter.Address, s.exporter.Address, second, s.exporter.Address)
 }
 
 // recordingRules are those of Prometheus that dashboards read.
@@ -162,6 +164,24 @@ func recordingRules(t *testing.T) []string {
 			t.Fatal(err)
 		}
 		paths = append(paths, path)
+	}
+	return paths
+}
+
+// soonRules are the recording rules with those over days brought down to minutes: a point a second, and no wait of hours.
+func soonRules(t *testing.T) []string {
+	t.Helper()
+	dir, paths := t.TempDir(), []string{}
+	for _, path := range recordingRules(t) {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		soon := regexp.MustCompile(`\[\d+d:5m\]`).ReplaceAllString(strings.ReplaceAll(string(text), "interval: 5m", "interval: 1s"), "[5m:1s]")
+		paths = append(paths, filepath.Join(dir, filepath.Base(path)))
+		if err := os.WriteFile(paths[len(paths)-1], []byte(soon), 0o644); err != nil {
+			t.Fatal(err)
+		}
 	}
 	return paths
 }
