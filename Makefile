@@ -11,7 +11,7 @@ LDFLAGS  := -s -w -X $(BUILDINFO).Version=$(VERSION) -X $(BUILDINFO).Revision=$(
 # The race detector, which the tests run with, needs cgo and a C compiler.
 TEST_PACKAGES := gcc libc6-dev=/usr/include/stdio.h nginx prometheus prometheus-alertmanager=amtool prometheus-nginx-exporter \
                  prometheus-blackbox-exporter apache2-utils=ab shellcheck chromium logrotate curl jq openssl iproute2=ip \
-                 procps=ps docker-compose systemd=systemd-analyze
+                 procps=ps docker-compose systemd=systemd-analyze victoria-metrics
 FUZZTIME ?= 1m
 TORTURE_KILLS ?= 1000
 
@@ -41,6 +41,7 @@ lint: ## formatting, vet, staticcheck, shell scripts, rules, dashboards
 	go vet ./...
 	go run honnef.co/go/tools/cmd/staticcheck@v0.6.1 ./...
 	cd dashboards/gen && go vet ./... && go run honnef.co/go/tools/cmd/staticcheck@v0.6.1 ./...
+	cd alerts/mixin && go vet ./... && go run honnef.co/go/tools/cmd/staticcheck@v0.6.1 ./...
 	shellcheck .ci/run .ci/deps $(wildcard compose/*.sh compose/scripts/*.sh compose/package/*.sh compose/nginx/*.sh)
 	$(if $(wildcard alerts/*.rules.yml),promtool check rules $(wildcard alerts/*.rules.yml))
 	go test -run '^Test(Lint|MetricsExist|QueriesParse|Generated|Generator)$$' ./dashboards
@@ -48,6 +49,10 @@ lint: ## formatting, vet, staticcheck, shell scripts, rules, dashboards
 .PHONY: dashboards
 dashboards: ## generate dashboards/*.json anew
 	cd dashboards/gen && go run .
+
+.PHONY: kubernetes
+kubernetes: ## render compose/kubernetes/prometheusrule.yaml anew, from alerts/mixin.libsonnet
+	cd alerts/mixin && go run .
 
 .PHONY: dashboards-preview
 PREVIEW_MINUTES ?= 15

@@ -158,6 +158,15 @@ func TestObjectivesStandInOnePlace(t *testing.T) {
 	}
 }
 
+// TestMixin runs the tests of the mixin and of what is rendered from it, which are in a module of their own.
+func TestMixin(t *testing.T) {
+	test := exec.Command("go", "test", "-shuffle=on", ".")
+	test.Dir = "mixin"
+	if output, err := test.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, output)
+	}
+}
+
 var (
 	metric     = regexp.MustCompile(`\b(?:up\b|fremisn:[a-z0-9_:]+|ALERTS\b|(?:nginx|fremisn|probe|process|promhttp)_[a-z_]+\b)`)
 	quotedText = regexp.MustCompile(`"[^"]*"`)

@@ -166,7 +166,7 @@ func (s *scene) bothBalancers(t *testing.T, boards []board) {
 		for _, b := range boards {
 			for _, p := range b.drawn() {
 				for _, q := range p.Targets {
-					if strings.Contains(q.Expr, "topk(") || strings.Contains(q.Expr, "bottomk(") {
+					if strings.Contains(q.Expr, "topk by (cluster)") || strings.Contains(q.Expr, "bottomk by (cluster)") {
 						continue
 					}
 					lines := map[string]int{}
