@@ -204,20 +204,15 @@ func (s *tokenSource) ask(ctx context.Context, secret string) (*oauth2.Token, er
 
 // hasCredentials reports whether a module shows its target something that is not for everybody.
 func (m *Module) hasCredentials() bool {
-	client := &m.HTTP.Client
+	client := m.client()
 	if client.BasicAuth != nil || client.Authorization != nil || client.OAuth2 != nil ||
 		client.BearerToken != "" || client.BearerTokenFile != "" || m.HTTP.BodyFile != "" || mask.HasSecret(m.HTTP.Body) {
 		return true
 	}
-	for name := range m.HTTP.Headers {
-		if !mask.IsHarmlessHeader(name) {
-			return true
-		}
-	}
-	for name := range headersOf(client.HTTPHeaders) {
-		if !mask.IsHarmlessHeader(name) {
-			return true
-		}
+	names := slices.Concat(sortedKeys(m.HTTP.Headers), sortedKeys(headersOf(client.HTTPHeaders)),
+		sortedKeys(m.Websocket.Headers.Headers), sortedKeys(m.GRPC.Metadata))
+	if slices.ContainsFunc(names, func(name string) bool { return !mask.IsHarmlessHeader(name) }) {
+		return true
 	}
 	for _, settings := range []*config.TLSConfig{
 		&client.TLSConfig, &m.TCP.TLSConfig, &m.Unix.TLSConfig, &m.DNS.TLSConfig, &m.GRPC.TLSConfig,
@@ -226,6 +221,5 @@ func (m *Module) hasCredentials() bool {
 			return true
 		}
 	}
-	return len(m.GRPC.Metadata) > 0 || slices.ContainsFunc(slices.Concat(m.TCP.QueryResponse, m.Unix.QueryResponse),
-		func(step QueryResponse) bool { return len(mask.InCommands(step.Send)) > 0 })
+	return slices.ContainsFunc(m.steps(), func(step QueryResponse) bool { return len(mask.InCommands(step.Send)) > 0 })
 }

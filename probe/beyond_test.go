@@ -170,7 +170,7 @@ func TestEveryOptionIsTried(t *testing.T) {
 	tried := string(parity) + laterModules + reasonModules
 	elsewhere := map[string]bool{
 		"metrics": true, "name": true, "path": true, "help": true, // licence quotas, config_test.go
-		"enable_http3": true, // refused, config_test.go
+		"enable_http3": true, "websocket": true, "http_config": true, // http3_test.go, websocket_test.go
 	}
 	var walk func(reflect.Type)
 	seen := map[reflect.Type]bool{}

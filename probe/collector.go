@@ -103,7 +103,6 @@ func (c *collection) target(t *target) {
 		count("probe_metric_errors_total", "Numbers that a body should have held and did not.", n, Label{"metric", name})
 	}
 	gauge("probe_interval_seconds", "How often the target is probed.", t.every.Seconds())
-	gauge("probe_timeout_seconds", "How long a probe of the target may take.", t.timeout().Seconds())
 	gauge("probe_consecutive_failures", "Probes that failed since the last success.", float64(t.counts.consecutive))
 	if !t.counts.lastSuccess.IsZero() {
 		gauge("probe_last_success_timestamp_seconds", "Unix time of the last success.", float64(t.counts.lastSuccess.UnixMilli())/1000)

@@ -32,6 +32,8 @@ type Module struct {
 	DNS     DNSProbe      `yaml:"dns,omitempty"`
 	GRPC    GRPCProbe     `yaml:"grpc,omitempty"`
 	Unix    UnixProbe     `yaml:"unix,omitempty"`
+
+	Websocket WebsocketProbe `yaml:"websocket,omitempty"`
 }
 
 // HTTPProbe is the section http: of a module.
@@ -79,6 +81,15 @@ type UnixProbe struct {
 	QueryResponse []QueryResponse  `yaml:"query_response,omitempty"`
 	TLS           bool             `yaml:"tls,omitempty"`
 	TLSConfig     config.TLSConfig `yaml:"tls_config,omitempty"`
+}
+
+// WebsocketProbe is the section websocket: of a module, as blackbox_exporter's master has it.
+type WebsocketProbe struct {
+	Client             config.HTTPClientConfig `yaml:"http_config,omitempty"`
+	Headers            config.Headers          `yaml:"headers,omitempty"`
+	QueryResponse      []QueryResponse         `yaml:"query_response,omitempty"` // a message for each line of tcp's
+	IPProtocol         string                  `yaml:"preferred_ip_protocol,omitempty"`
+	IPProtocolFallback bool                    `yaml:"ip_protocol_fallback"`
 }
 
 // QueryResponse is one step of a conversation.
@@ -200,6 +211,7 @@ func (m *Module) SetDefaults() {
 	m.ICMP.SetDefaults()
 	m.DNS.SetDefaults()
 	m.GRPC.SetDefaults()
+	m.Websocket.SetDefaults()
 }
 
 func (p *HTTPProbe) SetDefaults() {
@@ -211,6 +223,11 @@ func (p *TCPProbe) SetDefaults()  { p.IPProtocolFallback = true }
 func (p *ICMPProbe) SetDefaults() { p.IPProtocolFallback, p.TTL = true, defaultTTL }
 func (p *DNSProbe) SetDefaults()  { p.IPProtocolFallback, p.Recursion = true, true }
 func (p *GRPCProbe) SetDefaults() { p.IPProtocolFallback = true }
+
+func (p *WebsocketProbe) SetDefaults() {
+	p.IPProtocolFallback = true
+	p.Client = config.DefaultHTTPClientConfig
+}
 
 // Validate checks a module.
 func (m *Module) Validate() error {
@@ -229,10 +246,12 @@ func (m *Module) Validate() error {
 // Validate checks an http probe.
 func (p *HTTPProbe) Validate() error {
 	switch {
-	case p.EnableHTTP3:
-		return faultf("enable_http3", "HTTP/3 is not supported; remove the key to probe by HTTP/2 or HTTP/1.1, or the module")
-	case slices.Contains(p.ValidHTTPVersions, "HTTP/3.0"):
-		return faultf("valid_http_versions", "HTTP/3 is not supported; remove HTTP/3.0")
+	case p.EnableHTTP3 && p.Client.EnableHTTP2:
+		return faultf("enable_http3", "HTTP/2 is on as well; write enable_http2: false, for a module speaks one of the two")
+	case p.EnableHTTP3 && slices.ContainsFunc(p.ValidHTTPVersions, func(v string) bool { return v != "HTTP/3.0" }):
+		return faultf("valid_http_versions", "enable_http3 is set, and nothing but HTTP/3.0 can come")
+	case !p.EnableHTTP3 && slices.Contains(p.ValidHTTPVersions, "HTTP/3.0"):
+		return faultf("valid_http_versions", "HTTP/3.0 cannot come without enable_http3: true")
 	case p.Body != "" && p.BodyFile != "":
 		return faultf("body_file", "body stands as well; keep one of the two")
 	case !slices.Contains([]string{"", "gzip", "br", "deflate", "identity"}, strings.ToLower(p.Compression)):
@@ -336,6 +355,21 @@ func (p *DNSProbe) Validate() error {
 func (p *GRPCProbe) Validate() error {
 	if err := validateSource(p.SourceIPAddress); err != nil {
 		return err
+	}
+	return validateIPProtocol(p.IPProtocol)
+}
+
+// Validate checks a websocket probe.
+func (p *WebsocketProbe) Validate() error {
+	for i, step := range p.QueryResponse {
+		switch field := fmt.Sprintf("query_response[%d]", i); {
+		case step.ExpectBytes != "":
+			return faultf(field+".expect_bytes", "messages of a WebSocket are matched by expect")
+		case step.StartTLS:
+			return faultf(field+".starttls", "a WebSocket has TLS from its beginning or not at all; take a wss:// target")
+		case len(step.Labels) > 0:
+			return faultf(field+".labels", "a websocket module gives no labels of its messages")
+		}
 	}
 	return validateIPProtocol(p.IPProtocol)
 }

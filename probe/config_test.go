@@ -15,8 +15,8 @@ import (
 func TestBadModules(t *testing.T) {
 	for config, want := range map[string]string{
 		"modules: {m: {prober: smoke}}":                                                                                                                 `x.yml:1: modules.m.prober: "smoke" is no prober; known are dns, grpc, http, icmp, tcp, unix`,
-		"modules: {m: {prober: http, http: {enable_http3: true}}}":                                                                                      "x.yml:1: modules.m.http.enable_http3: HTTP/3 is not supported; remove the key to probe by HTTP/2 or HTTP/1.1, or the module",
-		"modules: {m: {prober: http, http: {valid_http_versions: [HTTP/3.0]}}}":                                                                         "x.yml:1: modules.m.http.valid_http_versions: HTTP/3 is not supported; remove HTTP/3.0",
+		"modules: {m: {prober: http, http: {enable_http3: true}}}":                                                                                      "x.yml:1: modules.m.http.enable_http3: HTTP/2 is on as well; write enable_http2: false, for a module speaks one of the two",
+		"modules: {m: {prober: http, http: {valid_http_versions: [HTTP/3.0]}}}":                                                                         "x.yml:1: modules.m.http.valid_http_versions: HTTP/3.0 cannot come without enable_http3: true",
 		"modules: {m: {prober: http, http: {body: a, body_file: b}}}":                                                                                   "x.yml:1: modules.m.http.body_file: body stands as well; keep one of the two",
 		"modules: {m: {prober: http, http: {compression: zip}}}":                                                                                        `x.yml:1: modules.m.http.compression: "zip" is no compression; write gzip, br, deflate or identity`,
 		"modules: {m: {prober: http, http: {compression: br, headers: {accept-encoding: gzip}}}}":                                                       "x.yml:1: modules.m.http.compression: the header Accept-Encoding: gzip does not ask for br; let the two agree",

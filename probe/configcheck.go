@@ -111,6 +111,11 @@ func checkTarget(prober, target string) error {
 		if err != nil || u.Hostname() == "" || strings.Contains(u.Host, ":") && u.Port() != "" && !isPort(u.Port()) {
 			return fmt.Errorf("%q is no URL; write http://HOST:PORT/", mask.Target(target))
 		}
+	case "websocket":
+		if scheme, _, has := strings.Cut(target, "://"); !has || !slices.Contains([]string{"ws", "wss", "http", "https"}, strings.ToLower(scheme)) {
+			return fmt.Errorf("%q is no URL of a WebSocket; write ws://HOST:PORT/ or wss://HOST:PORT/", mask.Target(target))
+		}
+		return checkTarget("http", withWebScheme(target))
 	case "tcp":
 		host, port, err := net.SplitHostPort(target)
 		if number := strings.Trim(port, "0123456789") == ""; err != nil || host == "" || number && !isPort(port) {

@@ -171,7 +171,7 @@ var closings = []string{
 }
 
 func isClosed(err error) bool {
-	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || isQUICClosed(err) {
 		return true
 	}
 	text := err.Error()

@@ -138,7 +138,18 @@ func forms(prober, target string) []string {
 	if !ok {
 		return nil
 	}
-	if prober != "http" {
+	switch prober {
+	case "http":
+	case "websocket":
+		_, web, _ := strings.Cut(key, " ")
+		var all []string
+		for _, form := range forms("http", web) {
+			if rest, has := strings.CutPrefix(form, "http"); has { // and https, which is wss
+				all = append(all, "ws"+rest)
+			}
+		}
+		return all
+	default:
 		_, text, _ := strings.Cut(key, " ")
 		return []string{text}
 	}
@@ -178,6 +189,9 @@ func normal(prober, target string) (key string, ok bool) {
 		return prober + " " + target, target != ""
 	case "http":
 		return normalURL(target)
+	case "websocket":
+		key, ok := normalURL(withWebScheme(target))
+		return prober + " " + key, ok
 	case "grpc":
 		u, err := url.Parse(withScheme(target))
 		if err != nil {

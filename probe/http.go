@@ -27,7 +27,7 @@ type httpRun struct {
 	times httpTimes
 
 	ctx       context.Context // of the connections
-	conns     []*http.ClientConn
+	closers   []func()        // of connections, the last first
 	jar       originJar
 	home      string   // the origin of the target: credentials go nowhere else
 	location  *url.URL // where the chain of redirects is, by name: the requests of its first host go by address
@@ -67,6 +67,10 @@ func (h *httpRun) prepare(ctx context.Context, target string) (*http.Request, *f
 	u, err := url.Parse(withScheme(target))
 	if err != nil {
 		return nil, failf("other", "the target is no URL")
+	}
+	if h.m.HTTP.EnableHTTP3 && u.Scheme == "http" {
+		u.Scheme = "https"
+		h.t.logf("HTTP/3 takes https: http is not asked")
 	}
 	byName := *u
 	h.location, h.home = &byName, origin(&byName)
@@ -152,8 +156,8 @@ func (h *httpRun) client() *http.Client {
 
 // close says goodbye on the connections, where their protocol has a word for it.
 func (h *httpRun) close() {
-	for _, conn := range h.conns {
-		conn.Close()
+	for i := len(h.closers) - 1; i >= 0; i-- {
+		h.closers[i]()
 	}
 }
 
@@ -174,6 +178,9 @@ func (h *httpRun) RoundTrip(request *http.Request) (*http.Response, error) {
 	}
 	h.times.next(request.URL.Scheme == "https")
 	h.t.logf("%s %s", request.Method, withoutFragment(h.location.String()))
+	if h.m.HTTP.EnableHTTP3 {
+		return h.roundTripHTTP3(request, sni, foreign)
+	}
 	transport, err := h.m.transports.get(sni, foreign)
 	if err != nil {
 		return nil, settingsFailure(err)
@@ -182,7 +189,7 @@ func (h *httpRun) RoundTrip(request *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	h.conns = append(h.conns, conn)
+	h.closers = append(h.closers, func() { conn.Close() })
 	h.times.connected(h.t)
 	return conn.RoundTrip(request)
 }

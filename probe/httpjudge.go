@@ -45,6 +45,7 @@ func (h *httpRun) judge(ctx context.Context, response *http.Response) *failure {
 		failed = bodyFailed
 	}
 	h.times.end()
+	h.t.keepBody(body)
 	h.answerMetrics(response)
 	switch {
 	case failed != nil:

@@ -1,6 +1,7 @@
 package probe
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"slices"
@@ -28,6 +29,7 @@ type Result struct {
 	Log      string   // without secrets; filled in by WithLog
 
 	raw     string // the log with its secrets: most logs are never read, and masking takes its time
+	body    []byte // the beginning of what an http probe was answered, unpacked, with its secrets
 	secrets mask.Secrets
 	missing []string // metrics of the module that the body did not hold
 }
@@ -82,6 +84,7 @@ type trace struct {
 	log     strings.Builder
 	lines   int
 	missed  []string
+	body    []byte
 }
 
 type phaseMark struct {
@@ -95,6 +98,8 @@ const (
 	maxLine    = 1000 // bytes of a log line, or of a sentence
 	maxQuote   = 200  // bytes of what a server sent, where it is quoted
 	maxSamples = 1000
+
+	maxShownBody = 4 << 10 // bytes of an answer's body
 )
 
 func newTrace(secrets mask.Secrets) *trace {
@@ -165,6 +170,13 @@ func (t *trace) gauge(name, help string, value float64, labels ...Label) {
 	}
 }
 
+// keepBody keeps the beginning of an answer's body.
+func (t *trace) keepBody(body []byte) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.body = bytes.Clone(body[:min(len(body), maxShownBody)])
+}
+
 // hide makes a value that was given in the meantime, such as a token, one that is never shown.
 func (t *trace) hide(secret string) {
 	t.mu.Lock()
@@ -195,8 +207,9 @@ func (t *trace) finish(r Result, failed *failure) Result {
 	}
 	t.lines = min(t.lines, maxLines-1) // there is always room for the last
 	t.write(r.Duration, last)
-	r.raw, r.missing = strings.Clone(t.log.String()), t.missed // a clone has no room to grow
+	r.raw, r.missing, r.body = strings.Clone(t.log.String()), t.missed, t.body // a clone has no room to grow
 	r.Samples = append(t.samples,
+		Sample{"probe_timeout_seconds", "Returns how long the probe timeout is in seconds", nil, r.Timeout.Seconds()},
 		Sample{"probe_duration_seconds", "Returns how long the probe took to complete in seconds", nil, r.Duration.Seconds()},
 		Sample{"probe_success", "Displays whether or not the probe was a success", nil, success})
 	return r
@@ -223,7 +236,25 @@ func (t *trace) durations(end time.Time) []Phase {
 // WithLog fills in the log, without secrets.
 func (r Result) WithLog() Result {
 	r.Log = r.secrets.Mask(r.raw)
+	if len(r.body) > 0 {
+		r.Log += "\nThe body of the answer:\n" + r.secrets.Mask(readable(r.body)) + "\n"
+	}
 	return r
+}
+
+// readable is a body as it can be shown. One that was cut ends with a whole word: half of a secret would not be known
+// for one.
+func readable(body []byte) string {
+	text := strings.Map(func(r rune) rune {
+		if r == '\n' || r == '\t' || r >= ' ' && r != 0x7f {
+			return r
+		}
+		return '\uFFFD'
+	}, strings.ToValidUTF8(string(body), "\uFFFD"))
+	if len(body) < maxShownBody {
+		return text
+	}
+	return text[:strings.LastIndexAny(text, " \n\t\",;&<>")+1] + "…"
 }
 
 // quote is the beginning of what a server sent, as it can be shown. Secrets are taken out first: a cut through one
@@ -247,6 +278,8 @@ var probers = map[string]prober{
 	"icmp": probeICMP,
 	"tcp":  probeTCP,
 	"unix": probeUnix,
+
+	"websocket": probeWebsocket,
 }
 
 func proberNames() []string { return sortedKeys(probers) }

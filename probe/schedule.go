@@ -171,6 +171,9 @@ func (t *target) timeout() time.Duration {
 }
 
 func (t *target) record(r Result) {
+	if r.Success {
+		r.body = nil // it is of use to nobody
+	}
 	t.mu.Lock()
 	before := t.last
 	t.begun = time.Time{}

@@ -15,7 +15,7 @@ func newSecrets(m *Module) mask.Secrets { return mask.New(m.secrets(), m.secretF
 
 // secretFiles are the files that hold secrets of a module.
 func (m *Module) secretFiles() []mask.File {
-	client := &m.HTTP.Client
+	client := m.client()
 	files := []mask.File{{Path: client.BearerTokenFile}}
 	if basic := client.BasicAuth; basic != nil {
 		files = append(files, mask.File{Path: basic.PasswordFile, User: basic.Username})
@@ -26,9 +26,11 @@ func (m *Module) secretFiles() []mask.File {
 	if o := client.OAuth2; o != nil {
 		files = append(files, mask.File{Path: o.ClientSecretFile, User: o.ClientID})
 	}
-	for _, header := range headersOf(client.HTTPHeaders) {
-		for _, path := range header.Files {
-			files = append(files, mask.File{Path: path})
+	for _, headers := range []*config.Headers{client.HTTPHeaders, &m.Websocket.Headers} {
+		for _, header := range headersOf(headers) {
+			for _, path := range header.Files {
+				files = append(files, mask.File{Path: path})
+			}
 		}
 	}
 	return slices.DeleteFunc(files, func(f mask.File) bool { return f.Path == "" })
@@ -36,7 +38,8 @@ func (m *Module) secretFiles() []mask.File {
 
 // secrets are the values of a module that nobody may see, wherever a server repeats them.
 func (m *Module) secrets() []string {
-	secrets := clientSecrets(&m.HTTP.Client)
+	secrets := append(clientSecrets(&m.HTTP.Client), clientSecrets(&m.Websocket.Client)...)
+	secrets = append(secrets, headerSecrets(&m.Websocket.Headers)...)
 	for name, value := range m.HTTP.Headers {
 		secrets = append(secrets, mask.InValue(name, value)...)
 	}
@@ -46,7 +49,7 @@ func (m *Module) secrets() []string {
 			secrets = append(secrets, mask.InValue(name, value)...)
 		}
 	}
-	for _, step := range slices.Concat(m.TCP.QueryResponse, m.Unix.QueryResponse) {
+	for _, step := range m.steps() {
 		secrets = append(secrets, mask.InCommands(step.Send)...)
 	}
 	return secrets
@@ -69,7 +72,13 @@ func clientSecrets(client *config.HTTPClientConfig) []string {
 		secrets = append(secrets, proxySecrets(o.ProxyConfig)...)
 		secrets = append(secrets, mask.InURL(o.TokenURL)...)
 	}
-	for name, header := range headersOf(client.HTTPHeaders) {
+	secrets = append(secrets, headerSecrets(client.HTTPHeaders)...)
+	return append(secrets, proxySecrets(client.ProxyConfig)...)
+}
+
+func headerSecrets(headers *config.Headers) []string {
+	var secrets []string
+	for name, header := range headersOf(headers) {
 		for _, secret := range header.Secrets {
 			secrets = append(secrets, string(secret))
 		}
@@ -77,7 +86,7 @@ func clientSecrets(client *config.HTTPClientConfig) []string {
 			secrets = append(secrets, mask.InValue(name, value)...)
 		}
 	}
-	return append(secrets, proxySecrets(client.ProxyConfig)...)
+	return secrets
 }
 
 // afterSpace is the token of "Bearer token", "" where there is one word alone.

@@ -63,19 +63,33 @@ type prepared struct {
 }
 
 func prepare(name string, m Module) (*prepared, error) {
-	p := &prepared{Module: m, name: name, prober: probers[m.Prober], secrets: newSecrets(&m), sent: sentSecrets(slices.Concat(m.TCP.QueryResponse, m.Unix.QueryResponse))}
+	p := &prepared{Module: m, name: name, prober: probers[m.Prober], secrets: newSecrets(&m), sent: sentSecrets(m.steps())}
 	settings := map[string]*config.TLSConfig{
-		"http": &p.HTTP.Client.TLSConfig, "tcp": &p.TCP.TLSConfig, "dns": &p.DNS.TLSConfig, "grpc": &p.GRPC.TLSConfig, "unix": &p.Unix.TLSConfig,
+		"http": &p.HTTP.Client.TLSConfig, "tcp": &p.TCP.TLSConfig, "dns": &p.DNS.TLSConfig, "grpc": &p.GRPC.TLSConfig,
+		"unix": &p.Unix.TLSConfig, "websocket": &p.Websocket.Client.TLSConfig,
 	}[m.Prober]
 	if settings != nil {
 		p.tls = &tlsSource{settings: settings}
 	}
 	p.transports = newTransports(&p.Module, p.tls)
-	p.auth = newAuth(&p.HTTP.Client)
+	p.auth = newAuth(p.client())
 	if p.prober == nil {
 		return nil, faultf("modules."+name+".prober", "%q is no prober; known are %s", m.Prober, strings.Join(proberNames(), ", "))
 	}
 	return p, nil
+}
+
+// client returns the settings of the HTTP client that a module asks by.
+func (m *Module) client() *config.HTTPClientConfig {
+	if m.Prober == "websocket" {
+		return &m.Websocket.Client
+	}
+	return &m.HTTP.Client
+}
+
+// steps returns what the conversations of a module send and expect.
+func (m *Module) steps() []QueryResponse {
+	return slices.Concat(m.TCP.QueryResponse, m.Unix.QueryResponse, m.Websocket.QueryResponse)
 }
 
 // maxOnDemand bounds the probes of /probe that run at one time: more than a Prometheus makes whose targets all hang.
@@ -222,7 +236,7 @@ func Address(target string) string {
 	if !strings.Contains(target, "://") && !strings.ContainsAny(target, "/@") && strings.Contains(target, ":") {
 		return target
 	}
-	u, err := url.Parse(withScheme(target))
+	u, err := url.Parse(withWebScheme(target))
 	if err != nil || u.Hostname() == "" {
 		return target
 	}

@@ -99,12 +99,14 @@ const (
 	helpChainExpiry    = "Returns last SSL chain expiry in timestamp"
 	helpChainInfo      = "Contains SSL leaf certificate information"
 	helpTLSVersion     = "Returns the TLS version used or NaN when unknown"
+	helpNotBefore      = "Returns when the last of the certificates became valid, in unixtime" // ours alone
 	helpTLSCipher      = "Returns the TLS cipher negotiated during handshake"
 )
 
 // leafMetrics gives what every prober tells of a TLS connection.
 func (t *trace) leafMetrics(state *tls.ConnectionState) {
 	t.gauge("probe_ssl_earliest_cert_expiry", helpEarliestExpiry, float64(earliestExpiry(state).Unix()))
+	t.gauge("probe_ssl_latest_cert_not_before_timestamp_seconds", helpNotBefore, float64(latestStart(state).Unix()))
 	t.gauge("probe_tls_version_info", helpTLSVersion, 1, Label{"version", tlsVersion(state.Version)})
 	if len(state.PeerCertificates) == 0 {
 		return
@@ -141,6 +143,17 @@ func earliest(certificates []*x509.Certificate) time.Time {
 		}
 	}
 	return first
+}
+
+// latestStart is when the certificate that became valid last did so: all of them are valid from then on.
+func latestStart(state *tls.ConnectionState) time.Time {
+	var last time.Time
+	for _, c := range state.PeerCertificates {
+		if c.NotBefore.After(last) {
+			last = c.NotBefore
+		}
+	}
+	return last
 }
 
 // lastChainExpiry is the expiry of the chain that lasts longest: each lasts as long as its shortest certificate.

@@ -43,9 +43,10 @@ type cachedTransport struct {
 // maxTransports bounds them: names come from /probe too.
 const maxTransports = 2000
 
-// newTransports returns those of a module. A grpc module speaks HTTP/2 alone, with TLS and without.
+// newTransports returns those of a module. A grpc module speaks HTTP/2 alone, with TLS and
+// without, and a websocket module HTTP/1.1.
 func newTransports(m *Module, tls *tlsSource) *transports {
-	s := &transports{client: &m.HTTP.Client, tls: tls}
+	s := &transports{client: m.client(), tls: tls}
 	if m.Prober == "grpc" {
 		s.client = &config.HTTPClientConfig{}
 		s.protocols.SetHTTP2(true)
@@ -53,7 +54,7 @@ func newTransports(m *Module, tls *tlsSource) *transports {
 		return s
 	}
 	s.protocols.SetHTTP1(true)
-	s.protocols.SetHTTP2(s.client.EnableHTTP2)
+	s.protocols.SetHTTP2(s.client.EnableHTTP2 && m.Prober == "http")
 	return s
 }
 
