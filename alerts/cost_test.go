@@ -36,7 +36,7 @@ func TestCostOfRules(t *testing.T) {
 	file := filepath.Join(dir, "host.om")
 	writeHost(t, file, end)
 	command(t, "promtool", "tsdb", "create-blocks-from", "--max-block-duration=1000h", "openmetrics", "--quiet", file, filepath.Join(dir, "tsdb"))
-	prometheus, err := testenv.StartPrometheus(t.Context(), dir, "global: {}\n", "")
+	prometheus, err := testenv.StartPrometheus(t.Context(), dir, "global: {}\n", "", "--storage.tsdb.retention.time=60d")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -20,9 +20,9 @@ type Prometheus struct {
 	URL string
 }
 
-// StartPrometheus runs Prometheus with a whole configuration, in dir, on address; "" takes a free one. Features are
-// switched on beside that of exemplars.
-func StartPrometheus(ctx context.Context, dir, config, address string, features ...string) (*Prometheus, error) {
+// StartPrometheus runs Prometheus with a whole configuration, in dir, on address; "" takes a free one. An option is a flag
+// ("--…") or a feature to switch on beside that of exemplars.
+func StartPrometheus(ctx context.Context, dir, config, address string, options ...string) (*Prometheus, error) {
 	binary, err := Find("prometheus")
 	if err != nil {
 		return nil, err
@@ -36,10 +36,18 @@ func StartPrometheus(ctx context.Context, dir, config, address string, features 
 	if err := os.WriteFile(file, []byte(config), 0o644); err != nil {
 		return nil, err
 	}
+	features, flags := []string{"exemplar-storage"}, []string{
+		"--config.file=" + file, "--storage.tsdb.path=" + filepath.Join(dir, "tsdb"), "--web.listen-address=" + address, "--log.level=warn",
+	}
+	for _, option := range options {
+		if strings.HasPrefix(option, "--") {
+			flags = append(flags, option)
+		} else {
+			features = append(features, option)
+		}
+	}
 	p := &Prometheus{URL: "http://" + address}
-	p.Process, err = start("prometheus", binary,
-		"--config.file="+file, "--storage.tsdb.path="+filepath.Join(dir, "tsdb"), "--web.listen-address="+address,
-		"--enable-feature="+strings.Join(append([]string{"exemplar-storage"}, features...), ","), "--log.level=warn")
+	p.Process, err = start("prometheus", binary, append(flags, "--enable-feature="+strings.Join(features, ","))...)
 	if err != nil {
 		return nil, err
 	}
