@@ -15,6 +15,7 @@ import (
 	"github.com/fremisn/fremisn-exporter/collector/internal/errorlog"
 	"github.com/fremisn/fremisn-exporter/collector/internal/follow"
 	"github.com/fremisn/fremisn-exporter/collector/internal/statefile"
+	"github.com/fremisn/fremisn-exporter/collector/internal/takenout"
 	"github.com/fremisn/fremisn-exporter/collector/source"
 )
 
@@ -41,6 +42,9 @@ type Collector struct {
 	others []Other
 	runner *runner
 	nginx  runningCache
+
+	answers *takenout.Answers // of all access logs, for all error logs
+	workers *workers
 
 	reloading chan struct{} // holds a token while nobody reloads
 
@@ -73,7 +77,7 @@ type followed struct {
 // New prepares all that the settings name. It fails where they cannot be (a log_format that does not compile) and
 // where the storage path is in use or cannot be written.
 func New(o Options) (*Collector, error) {
-	c := &Collector{mask: o.Mask, logger: o.Logger, others: o.Others, runner: newRunner(o.Logger), reloading: make(chan struct{}, 1)}
+	c := &Collector{mask: o.Mask, logger: o.Logger, others: o.Others, runner: newRunner(o.Logger), answers: takenout.NewAnswers(), workers: newWorkers(), reloading: make(chan struct{}, 1)}
 	c.reloading <- struct{}{}
 	if o.StoragePath != "" {
 		state, err := statefile.Open(o.StoragePath)
@@ -97,7 +101,7 @@ func New(o Options) (*Collector, error) {
 // prepare makes all that the settings say, except for the logs: of them it gives the counters, one for each of
 // settings.Logs.
 func (c *Collector) prepare(s *source.Settings) (*observed, []follow.Counter, error) {
-	counters, err := newCounters(s)
+	counters, err := c.newCounters(s)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -108,18 +112,18 @@ func (c *Collector) prepare(s *source.Settings) (*observed, []follow.Counter, er
 	return &observed{settings: s, topology: s.Topology(), descs: newDescs(len(s.Status) > 1), status: status}, counters, nil
 }
 
-func newCounters(s *source.Settings) ([]follow.Counter, error) {
+func (c *Collector) newCounters(s *source.Settings) ([]follow.Counter, error) {
 	var counters []follow.Counter
 	limitReq, limitConn := s.LimitStatuses()
 	topology := s.Topology()
 	for _, log := range s.Logs() {
 		if log.Kind == source.Error {
-			counters = append(counters, errorlog.New(errorlog.Config{MaxSeries: s.MaxSeries}))
+			counters = append(counters, errorlog.New(errorlog.Config{MaxSeries: s.MaxSeries, TakenOut: c.takenOut(s, log)}))
 			continue
 		}
 		counter, err := accesslog.New(accesslog.Config{
 			Source: log, Routes: s.Routes, Buckets: s.LatencyBuckets, MaxSeries: s.MaxSeries,
-			Groups: topology.Groups(), Servers: topology.Servers(), LimitReqStatus: limitReq, LimitConnStatus: limitConn,
+			Groups: topology.Groups(), Servers: topology.Servers(), LimitReqStatus: limitReq, LimitConnStatus: limitConn, Answers: c.answers,
 		})
 		if err != nil {
 			return nil, err

@@ -68,7 +68,11 @@ func (c *Collector) tasks(now *observed, openMetrics bool) []task {
 		}
 		if logs := now.logsOf(kind); len(logs) > 0 || unreadable != nil {
 			add(name, func(ctx context.Context, e emitter) error {
-				return errors.Join(collectLogs(ctx, logs, now.topology, e), unreadable)
+				err := errors.Join(collectLogs(ctx, logs, now.topology, e), unreadable)
+				if kind == source.Error {
+					emitTakenOut(ctx, logs, now.topology, e)
+				}
+				return err
 			})
 		}
 	}

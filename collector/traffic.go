@@ -75,6 +75,7 @@ func (c *Collector) Traffic(ctx context.Context) Traffic {
 		t.Servers = t.Servers || v.servers
 		t.setLines(now.logs[i].source.Name, v.lines)
 	}
+	t.Out = mergeStates(t.Out)
 	t.Hour = recent.Merge(hours)
 	t.Hour.At = t.At
 	return t
@@ -114,7 +115,7 @@ func viewOf(c follow.Counter, now time.Time) logView {
 	case *accesslog.Counter:
 		return logView{lines: c.LineCounts(), servers: c.HasServers(), hour: c.Hour(now.UnixMilli())}
 	case *errorlog.Counter:
-		return logView{lines: c.LineCounts()}
+		return logView{lines: c.LineCounts(), out: c.TakenOut(now), outages: c.Outages()}
 	}
 	return logView{}
 }

@@ -42,6 +42,12 @@ var sceneNodes = []string{"master", "slave-1", "slave-2"}
 
 func startScene(t *testing.T, s setup) *scene {
 	t.Helper()
+	return startSceneWith(t, s, func(conf string) string { return strings.Replace(conf, s.replace[0], s.replace[1], 1) })
+}
+
+// startSceneWith is startScene with another way to change nginx.conf.
+func startSceneWith(t *testing.T, s setup, change func(conf string) string) *scene {
+	t.Helper()
 	c := &scene{t: t, dir: t.TempDir(), binary: builtExporter(t)}
 	addresses := make([]string, 2)
 	for i := range addresses {
@@ -73,10 +79,7 @@ func startScene(t *testing.T, s setup) *scene {
 	if err := testenv.WritePages(c.dir); err != nil {
 		t.Fatal(err)
 	}
-	conf := m.Conf()
-	if s.replace[0] != "" {
-		conf = strings.Replace(conf, s.replace[0], s.replace[1], 1)
-	}
+	conf := change(m.Conf())
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	var err error
@@ -453,4 +456,71 @@ func TestSceneLogsThatTellNothing(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A poison request makes each node that it reaches close the connection, and NGINX takes all of them out.
+func TestScenePoisonRequest(t *testing.T) {
+	t.Parallel()
+	for name, level := range map[string]string{"said at warn": "warn", "replayed at error": "error"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := startScene(t, setup{
+				mission: testenv.Mission{Server: "max_fails=1 fail_timeout=4s"},
+				replace: [2]string{"error.log warn;", "error.log " + level + ";"},
+			})
+			c.until("a good start", func(s verdict.Status) bool { return allProbed(s) && s.Verdict == verdict.Fine })
+			for _, n := range c.nodes {
+				n.Set(sim.Fault{Kind: "reset", Path: "/v1/face/poison"})
+			}
+			if code := c.askWithGet("/v1/face/poison?secret=1"); code != http.StatusBadGateway {
+				t.Fatalf("the poison request was answered %d", code)
+			}
+			s := c.until("the poison request named", hasReason("poison_request", ""))
+			if s.Verdict != verdict.Down || s.Reasons[0].Kind != "poison_request" {
+				t.Errorf("%s %+v", s.Verdict, s.Reasons)
+			}
+			id := s.Failures[0].RequestID
+			if want := "One request (GET /v1/face/poison, request " + id + ")"; !strings.HasPrefix(s.Sentence, want) || strings.Contains(fmt.Sprint(s), "secret") {
+				t.Errorf("the sentence %q does not begin with %q", s.Sentence, want)
+			}
+			for _, n := range s.Nodes {
+				if n.State != verdict.StateTakenOut || !*n.Probe.Success || !strings.Contains(n.Sentence, "its probes succeed") {
+					t.Errorf("%+v", n)
+				}
+			}
+			for _, n := range c.nodes {
+				n.Clear()
+			}
+			s = c.until("all back after fail_timeout", func(s verdict.Status) bool {
+				c.ask("/v1/face/match")
+				return !slices.ContainsFunc(s.Nodes, func(n verdict.Node) bool { return n.State == verdict.StateTakenOut })
+			})
+			if out := s.Nodes[0].LastOut; out == nil || out.To == nil || out.To.Sub(out.From) < 4*time.Second {
+				t.Errorf("the last time out: %+v", out)
+			}
+			text, err := c.exporter.Metrics()
+			if err != nil {
+				t.Fatal(err)
+			}
+			evidence := map[string]string{"warn": "logged", "error": "replayed"}[level]
+			for i, name := range sceneNodes {
+				labels := fmt.Sprintf(`{evidence=%q,node=%q,server=%q,upstream="fremisn_backend"} 1`, evidence, name, c.nodes[i].Address)
+				if want := "nginx_upstream_server_unavailable_total" + labels; !strings.Contains(text, want) {
+					t.Errorf("no %s in\n%s", want, text)
+				}
+			}
+		})
+	}
+}
+
+// askWithGet asks with GET, which NGINX tries again on another server.
+func (c *scene) askWithGet(path string) int {
+	c.t.Helper()
+	response, err := http.Get(c.balancer + path)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	defer response.Body.Close()
+	io.Copy(io.Discard, response.Body)
+	return response.StatusCode
 }

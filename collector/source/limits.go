@@ -1,6 +1,10 @@
 package source
 
-import "slices"
+import (
+	"slices"
+
+	"github.com/fremisn/fremisn-exporter/collector/nginxconf"
+)
 
 // LimitStatuses are the statuses that limit_req and limit_conn reject with, 503 where nothing says otherwise: those in
 // force where the limits are, if they agree, else those of http.
@@ -28,4 +32,20 @@ func agreed(statuses []int, otherwise int) int {
 		return defaultLimitStatus
 	}
 	return otherwise
+}
+
+// ErrorLevel is what the level of an error log lets through of failures of upstreams: that of the most talkative
+// directive that writes the file, in nginx.conf. A log that it does not name is taken to have the default level.
+func (s *Settings) ErrorLevel(log LogSource) nginxconf.Level {
+	level, found := nginxconf.LevelError, false
+	for _, l := range s.Conf.ErrorLogs {
+		if l.Path != log.Path || log.Path == "" {
+			continue
+		}
+		this := nginxconf.LevelOf(l.Level)
+		if !found || this < level {
+			level, found = this, true
+		}
+	}
+	return level
 }

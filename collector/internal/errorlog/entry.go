@@ -24,6 +24,7 @@ type Entry struct {
 	Event      string
 	Upstream   []byte // the address, or for no_live_upstreams the name of the group; empty where there is none
 	Request    []byte // the request line as the client sent it; empty where there is none
+	Fails      bool   // NGINX counts it as a failure of the server, or says that it takes the server out
 }
 
 // Levels of the error log; see https://nginx.org/en/docs/ngx_core_module.html#error_log.
@@ -41,6 +42,7 @@ func Parse(text []byte) (e Entry, ok bool) {
 		e.Upstream = upstreamOf(said, fields)
 	}
 	e.Request = requestOf(fields)
+	e.Fails = failsServer(said, e.Event)
 	return e, true
 }
 

@@ -131,6 +131,7 @@ func TestEntryInFull(t *testing.T) {
 	want := Entry{
 		Time: time.Date(2026, 11, 24, 10, 0, 7, 0, time.Local), Level: "error", PID: 12, Connection: 56,
 		Event: "connect_refused", Upstream: []byte("127.0.0.231:4005"), Request: []byte("POST /v1/face?a=b HTTP/1.1"),
+		Fails: true,
 	}
 	if diff := cmp.Diff(want, got); diff != "" || !ok {
 		t.Error(ok, diff)

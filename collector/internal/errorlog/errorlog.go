@@ -7,12 +7,13 @@ import (
 
 	"github.com/fremisn/fremisn-exporter/collector/internal/ledger"
 	"github.com/fremisn/fremisn-exporter/collector/internal/metric"
+	"github.com/fremisn/fremisn-exporter/collector/internal/takenout"
 )
 
 // Config says how an error log is counted.
 type Config struct {
 	MaxSeries int
-	Observe   func(*Entry) // called for each entry, which is good until it returns; may be nil
+	TakenOut  takenout.Options // of the servers whose failures the log holds
 }
 
 // A Counter counts the entries of one error log. It belongs to one goroutine.
@@ -20,7 +21,7 @@ type Config struct {
 // An entry may have several lines: a line that does not begin as one belongs to the entry before. So an entry is counted
 // when the next begins, or when its log is committed, whichever comes first: NGINX writes each at once.
 type Counter struct {
-	observe   func(*Entry)
+	tracker   *takenout.Tracker
 	entry     []byte // the one that may go on
 	size      int    // bytes of the last entry so far, counted or not
 	families  []ledger.Family
@@ -33,7 +34,7 @@ type Counter struct {
 
 // New returns a Counter that has counted nothing.
 func New(cfg Config) *Counter {
-	c := &Counter{families: families(), layout: ledger.NewLayout(nil), maxSeries: cfg.MaxSeries, observe: cfg.Observe, clock: time.Now}
+	c := &Counter{families: families(), layout: ledger.NewLayout(nil), maxSeries: cfg.MaxSeries, tracker: takenout.New(cfg.TakenOut), clock: time.Now}
 	c.ledger = c.newLedger()
 	return c
 }
@@ -98,9 +99,7 @@ func (c *Counter) finish() {
 	entry, _ := Parse(c.entry)
 	c.ledger.Counter(int(metric.ErrorEntries), entry.Level).Value++
 	c.ledger.Counter(int(metric.ErrorEvents), entry.Event, labelText(entry.Upstream)).Value++
-	if c.observe != nil {
-		c.observe(&entry)
-	}
+	c.track(&entry)
 	c.entry = c.entry[:0]
 }
 
@@ -122,12 +121,19 @@ func (c *Counter) Snapshot() (ledger.Lines, *ledger.Snapshot) {
 // AppendState appends an encoding of all counts to dst and returns it.
 func (c *Counter) AppendState(dst []byte) []byte {
 	c.finish()
+	if state, err := c.tracker.State(); err == nil { // there is nothing in it that JSON cannot hold
+		dst = ledger.AppendBeside(dst, state)
+	}
 	return ledger.AppendCounts(dst, c.lines, c.ledger)
 }
 
 // RestoreState replaces the counts by those of an AppendState of this or an earlier version. After an error the counts
 // are as before.
 func (c *Counter) RestoreState(state []byte) error {
+	taken, state, err := ledger.CutBeside(state)
+	if err != nil {
+		return err
+	}
 	l := c.newLedger()
 	l.Now = c.clock().UnixMilli()
 	restore := ledger.RestoreCounts
@@ -137,6 +143,11 @@ func (c *Counter) RestoreState(state []byte) error {
 	lines, err := restore(state, l)
 	if err != nil {
 		return err
+	}
+	if taken != nil {
+		if err := c.tracker.Restore(taken); err != nil {
+			return err
+		}
 	}
 	c.lines, c.ledger = lines, l
 	return nil

@@ -43,6 +43,7 @@ const (
 	UpstreamLog // access logs and logs of stream{}
 	ErrorLog
 	NginxConf
+	ErrorLogAndConf
 )
 
 // A Need is met by any of its variables; the first is the one to recommend.

@@ -54,6 +54,11 @@ const (
 	ConfigLoaded
 	Workers
 
+	ServerUnavailable
+	ServerUnavailableWorkers
+	ServerUnavailableSeconds
+	ServerUnavailableTaken
+
 	LogLines
 	LogReadBytes
 	LogLag
@@ -271,6 +276,27 @@ var table = [Count]Metric{
 	Workers: {
 		Name: "nginx_workers", Of: NginxConf, Type: Gauge, Labels: []string{"state"},
 		Help: "Workers of the running NGINX; state is active or shutting_down.",
+	},
+
+	// What NGINX has taken out, worked out from the error log and nginx.conf.
+	ServerUnavailable: {
+		Name: "nginx_upstream_server_unavailable", Of: ErrorLogAndConf, Type: Gauge, Labels: []string{"upstream", "server", "node"},
+		Help: "Whether a worker of NGINX passes the server over after failures (max_fails, fail_timeout).",
+	},
+	ServerUnavailableWorkers: {
+		Name: "nginx_upstream_server_unavailable_workers", Of: ErrorLogAndConf, Type: Gauge,
+		Labels: []string{"upstream", "server", "node"},
+		Help:   "Workers of NGINX that pass the server over; with a shared zone all of them or none.",
+	},
+	ServerUnavailableSeconds: {
+		Name: "nginx_upstream_server_unavailable_seconds_total", Of: ErrorLogAndConf, Labels: []string{"upstream", "server", "node"},
+		Help: "Time in which at least one worker passed the server over.",
+	},
+	ServerUnavailableTaken: {
+		Name: "nginx_upstream_server_unavailable_total", Of: ErrorLogAndConf,
+		Labels: []string{"upstream", "server", "node", "evidence"},
+		Help: "Times that a worker took the server out, failed tries after fail_timeout included; evidence is logged " +
+			"(NGINX said so, at the level warn) or replayed (from the failures that it logged).",
 	},
 
 	// The exporter itself, for each log.

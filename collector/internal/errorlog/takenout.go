@@ -1,0 +1,63 @@
+package errorlog
+
+import (
+	"bytes"
+	"time"
+
+	"github.com/fremisn/fremisn-exporter/collector/internal/takenout"
+)
+
+// serverFailures are the events that NGINX counts as a failure of the server (max_fails), in these actions: what happens
+// later, while the answer is passed on, it does not count.
+var (
+	serverFailures = map[string]bool{
+		"connect_refused": true, "connect_timeout": true, "connect_error": true, "read_timeout": true, "send_timeout": true,
+		"connection_reset": true, "premature_close": true, "invalid_header": true, "ssl": true,
+	}
+	failureActions = map[string]bool{
+		"connecting to upstream": true, "sending request to upstream": true, "SSL handshaking to upstream": true,
+		"reading response header from upstream": true,
+	}
+)
+
+// failsServer reports whether NGINX counts an entry as a failure of the server that it names, or says that it takes it
+// out. An answer without a status line is logged as an error, and taken for HTTP/0.9.
+func failsServer(said []byte, event string) bool {
+	switch {
+	case event == takenout.Disabled:
+		return true
+	case bytes.HasPrefix(said, []byte("upstream sent no valid HTTP/1.0 header")), bytes.HasSuffix(said, []byte(", ignored")):
+		return false
+	}
+	return serverFailures[event] && failureActions[string(actionOf(said))]
+}
+
+// track has the tracker replay an entry.
+func (c *Counter) track(e *Entry) {
+	if !e.Fails || len(e.Upstream) == 0 {
+		return
+	}
+	c.tracker.Failed(takenout.Failure{
+		At: e.Time, PID: e.PID, Connection: e.Connection, Server: labelText(e.Upstream), Event: e.Event, Request: requestText(e.Request),
+	}, c.clock())
+}
+
+// requestText is the method and the path of a request line, without the query.
+func requestText(line []byte) string {
+	method, rest, _ := bytes.Cut(line, []byte(" "))
+	uri, _, _ := bytes.Cut(rest, []byte(" "))
+	path, _, _ := bytes.Cut(uri, []byte("?"))
+	if len(path) == 0 {
+		return labelText(method)
+	}
+	return labelText(method) + " " + labelText(path)
+}
+
+// TakenOut returns which servers NGINX passes over at a moment, as far as this log tells.
+func (c *Counter) TakenOut(now time.Time) []takenout.State {
+	c.finish()
+	return c.tracker.States(now)
+}
+
+// Outages returns the latest times in which NGINX passed servers over, the latest last.
+func (c *Counter) Outages() []takenout.Outage { return c.tracker.Outages() }

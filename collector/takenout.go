@@ -1,0 +1,141 @@
+package collector
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"slices"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/fremisn/fremisn-exporter/collector/internal/metric"
+	"github.com/fremisn/fremisn-exporter/collector/internal/takenout"
+	"github.com/fremisn/fremisn-exporter/collector/nginxconf"
+	"github.com/fremisn/fremisn-exporter/collector/source"
+)
+
+// takenOut says which servers an error log can tell to be taken out: none without an nginx.conf, which has max_fails and
+// fail_timeout, and none where the log's level leaves failures out.
+func (c *Collector) takenOut(s *source.Settings, log source.LogSource) takenout.Options {
+	o := takenout.Options{Answers: c.answers, Gone: c.workers.gone}
+	if s.Conf == nil {
+		return o
+	}
+	level := s.ErrorLevel(log)
+	if level == nginxconf.LevelCrit {
+		return o
+	}
+	o.Logged = level == nginxconf.LevelWarn
+	o.Workers, _ = strconv.Atoi(s.Conf.Workers) // 0 for auto
+	for _, u := range s.Conf.Upstreams {
+		o.Servers = append(o.Servers, passableServers(u, s.Resolved)...)
+	}
+	return o
+}
+
+// passableServers are the servers of a group that NGINX may pass over. It never does that to the only server of a group, or
+// with max_fails=0; a group that Lua balances is Lua's affair.
+func passableServers(u nginxconf.Upstream, resolved map[string][]string) []takenout.Server {
+	if u.Method == "lua" {
+		return nil
+	}
+	var servers []takenout.Server
+	all := 0
+	for _, s := range u.Servers {
+		addresses := resolved[s.Address]
+		if len(addresses) == 0 {
+			addresses = []string{s.Address}
+		}
+		all += len(addresses)
+		for _, address := range addresses {
+			if s.MaxFails > 0 && !s.Down {
+				servers = append(servers, takenout.Server{
+					Upstream: u.Name, Address: address, MaxFails: s.MaxFails, FailTimeout: s.FailTimeout, Shared: u.Zone != "",
+				})
+			}
+		}
+	}
+	if all < 2 {
+		return nil
+	}
+	return servers
+}
+
+// emitTakenOut emits which servers are taken out, all error logs taken together.
+func emitTakenOut(ctx context.Context, logs []*followed, t *source.Topology, e emitter) {
+	now := time.Now()
+	states := make([][]takenout.State, len(logs))
+	var looking sync.WaitGroup
+	for i, f := range logs {
+		looking.Go(func() { states[i] = f.look(ctx, now).out })
+	}
+	looking.Wait()
+	for _, s := range mergeStates(slices.Concat(states...)) {
+		labels := []string{s.Server.Upstream, s.Server.Address, t.Node(s.Server.Address)}
+		unavailable := 0.0
+		if s.Unavailable {
+			unavailable = 1
+		}
+		e.gauge(metric.ServerUnavailable, unavailable, labels...)
+		e.gauge(metric.ServerUnavailableWorkers, float64(s.Workers), labels...)
+		e.counter(metric.ServerUnavailableSeconds, s.Seconds, labels...)
+		for _, evidence := range []takenout.Evidence{takenout.Logged, takenout.Replayed} {
+			e.counter(metric.ServerUnavailableTaken, float64(s.Taken[evidence]), append(labels, evidence.String())...)
+		}
+	}
+}
+
+// mergeStates makes one of what several error logs say of a server: each holds the failures of its own virtual hosts.
+func mergeStates(states []takenout.State) []takenout.State {
+	var merged []takenout.State
+	for _, s := range states {
+		i := slices.IndexFunc(merged, func(m takenout.State) bool {
+			return m.Server.Upstream == s.Server.Upstream && m.Server.Address == s.Server.Address
+		})
+		if i < 0 {
+			merged = append(merged, s)
+			continue
+		}
+		m := &merged[i]
+		m.Unavailable = m.Unavailable || s.Unavailable
+		m.Workers = max(m.Workers, s.Workers)
+		m.Seconds = max(m.Seconds, s.Seconds)
+		for evidence, n := range s.Taken {
+			m.Taken[evidence] += n
+		}
+	}
+	return merged
+}
+
+// workers remembers which of NGINX's workers it has seen in /proc, to notice that they have ended. In another container's
+// /proc there are none, and nothing is known.
+type workers struct {
+	mu   sync.Mutex
+	seen map[int]bool
+}
+
+func newWorkers() *workers { return &workers{seen: map[int]bool{}} }
+
+// maxWorkersSeen bounds the workers that are remembered.
+const maxWorkersSeen = 4096
+
+// gone reports whether a worker has ended or is shutting down. NGINX's new workers know nothing of its failures.
+func (w *workers) gone(pid int) bool {
+	line, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
+	isWorker := err == nil && bytes.HasPrefix(line, []byte("nginx: worker process"))
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	switch {
+	case isWorker && !bytes.Contains(line, []byte("shutting down")):
+		if len(w.seen) < maxWorkersSeen {
+			w.seen[pid] = true
+		}
+		return false
+	case w.seen[pid]:
+		delete(w.seen, pid)
+		return true
+	}
+	return isWorker
+}
