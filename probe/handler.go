@@ -65,6 +65,10 @@ func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	result := once(r.Context(), &own, target, timeout)
+	if s.onDemand != nil {
+		s.onDemand.Log("msg", "probe of /probe", "module", name, "target", result.Target, "success", result.Success,
+			"duration_seconds", result.Duration.Seconds(), "why", result.Sentence)
+	}
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(result)
 	if query.Get("debug") == "true" {

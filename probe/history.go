@@ -1,6 +1,9 @@
 package probe
 
-import "time"
+import (
+	"cmp"
+	"time"
+)
 
 // How many results are kept of each target. Failures are kept for longer: the latest ones stay, however many
 // successes came since.
@@ -10,14 +13,15 @@ const (
 )
 
 type history struct {
+	most           int       // of recent and of failed ones; 0 for keepRecent and keepFailed
 	recent, failed []*Result // latest last; a failure may be in both
 }
 
 func (h *history) add(r Result) {
 	r.Samples = nil // the bulk of a result
-	h.recent = keep(h.recent, &r, keepRecent)
+	h.recent = keep(h.recent, &r, cmp.Or(h.most, keepRecent))
 	if !r.Success {
-		h.failed = keep(h.failed, &r, keepFailed)
+		h.failed = keep(h.failed, &r, cmp.Or(h.most, keepFailed))
 	}
 }
 

@@ -51,6 +51,7 @@ func newTarget(schedule Schedule, address string, s *Service) *target {
 	t := &target{
 		probe: schedule.Name, address: address, masked: mask.Target(address), service: s, stop: func() {},
 		changed: make(chan struct{}, 1), counts: newCounts(), silent: map[string]bool{},
+		history: history{most: s.options.KeepResults},
 	}
 	t.logger = log.With(s.logger, "probe", schedule.Name, "target", t.masked)
 	return t

@@ -24,14 +24,17 @@ type Options struct {
 	Nodes         map[string]string // address host:port → name
 	Logger        log.Logger
 	TimeoutOffset time.Duration // taken off the time that a scraper of /probe gives
+	KeepResults   int           // so many recent results, and so many failures, are kept of each target; 0 for 20
+	ProbeLogger   log.Logger    // told of each probe of /probe; nil for nobody
 }
 
 // A Service probes: targets on a clock, and on demand.
 type Service struct {
-	logger log.Logger
-	offset time.Duration
-	demand chan struct{} // a place for each probe of /probe under way
-	lastID atomic.Uint64
+	logger   log.Logger
+	onDemand log.Logger // nil: probes of /probe are not logged
+	offset   time.Duration
+	demand   chan struct{} // a place for each probe of /probe under way
+	lastID   atomic.Uint64
 
 	refused *refusedLog
 
@@ -98,7 +101,7 @@ const maxOnDemand = 1000
 // New prepares everything and probes nothing.
 func New(o Options) (*Service, error) {
 	s := &Service{
-		logger: o.Logger, offset: o.TimeoutOffset, demand: make(chan struct{}, maxOnDemand),
+		logger: o.Logger, onDemand: o.ProbeLogger, offset: o.TimeoutOffset, demand: make(chan struct{}, maxOnDemand),
 		refused: newRefusedLog(o.Logger), files: targetFiles{logger: o.Logger},
 	}
 	return s, s.Reload(o)

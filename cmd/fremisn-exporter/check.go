@@ -5,7 +5,11 @@ import (
 	"fmt"
 	"io"
 
+	"github.com/go-kit/log"
+
 	"github.com/fremisn/fremisn-exporter/cmd/fremisn-exporter/internal/check"
+	"github.com/fremisn/fremisn-exporter/cmd/fremisn-exporter/internal/settings"
+	"github.com/fremisn/fremisn-exporter/probe"
 )
 
 // runCheck is the command check.
@@ -24,5 +28,19 @@ func runCheck(ctx context.Context, cli *commandLine, stdout, stderr io.Writer) i
 	if !report.OK() {
 		return exitFailed
 	}
+	return exitOK
+}
+
+// checkConfig is --config.check: it reads the config and says whether it is right.
+func checkConfig(ctx context.Context, cli *commandLine, stdout, stderr io.Writer) int {
+	s, err := settings.Load(ctx, cli.source)
+	if err == nil {
+		_, err = probe.New(probe.Options{Config: s.Probe, Nodes: s.NodeNames(), Logger: log.NewNopLogger()})
+	}
+	if err != nil {
+		fmt.Fprintln(stderr, err)
+		return exitUsage
+	}
+	fmt.Fprintln(stdout, "the config is right")
 	return exitOK
 }

@@ -4,6 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/url"
+	"os"
+	"path"
+	"regexp"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/alecthomas/kingpin/v2"
@@ -16,31 +22,48 @@ import (
 
 const programName = "fremisn-exporter"
 
+const (
+	defaultAddress  = ":9113" // nginx-prometheus-exporter's
+	blackboxAddress = ":9115" // blackbox_exporter's
+)
+
 // A commandLine is what the user asked for.
 type commandLine struct {
 	command string
 
-	source        settings.Source
-	storagePath   string
-	telemetryPath string
-	lifecycle     bool
-	autoReload    bool
-	createdLines  bool
-	timeoutOffset time.Duration
-	logLevel      string
-	logFormat     string
-	web           *web.FlagConfig
+	source         settings.Source
+	storagePath    string
+	telemetryPath  string
+	routePrefix    string // "" or /prefix
+	externalURL    string
+	lifecycle      bool
+	autoReload     bool
+	reloadInterval time.Duration
+	checkConfig    bool // --config.check
+	createdLines   bool
+	timeoutOffset  time.Duration
+	historyLimit   int
+	logLevel       string
+	logFormat      string
+	logProber      string
+	web            *web.FlagConfig
+	status         statusFlags
+	statusOnly     []string // flags and variables of nginx-prometheus-exporter that were given
 
 	output        string // check
 	module        string // probe
 	target        string // probe
 	healthAddress string // healthcheck
+
+	blackboxConfig string // --config.file
+	enableReload   bool   // --config.enable-auto-reload
+	given          map[string]*bool
 }
 
-// parseCommandLine reads args. done says that there is nothing more to do, and with which exit code: after --help,
-// --version and mistakes.
+// parseCommandLine reads args and the environment. done says that there is nothing more to do, and with which exit code:
+// after --help, --version and mistakes.
 func parseCommandLine(args []string, stdout, stderr io.Writer) (cli *commandLine, code int, done bool) {
-	cli = &commandLine{}
+	cli = &commandLine{given: map[string]*bool{}}
 	app := kingpin.New(programName, "Shows Prometheus how an NGINX load balancer and the nodes behind it serve.")
 	app.UsageWriter(stdout)
 	app.ErrorWriter(stderr)
@@ -53,43 +76,222 @@ func parseCommandLine(args []string, stdout, stderr io.Writer) (cli *commandLine
 			code, done = int(end), true
 		}
 	}()
+	cli.define(app)
+	args = newSpelling(args)
+	err := refused(args, false)
+	if err == nil {
+		cli.command, err = app.Parse(args)
+	}
+	if err == nil {
+		err = cli.complete(args)
+	}
+	if err != nil {
+		return cli, cli.usage(stderr, err), true
+	}
+	return cli, exitOK, false
+}
 
-	named := false // by the user
+// define names all flags and commands.
+func (cli *commandLine) define(app *kingpin.Application) {
 	cli.flags(app)
-	app.Flag("nginx.config", "Where no config file is given: the nginx.conf from which everything is found.").Default(settings.DefaultNginxConf).IsSetByUser(&named).StringVar(&cli.source.NginxConf)
+	cli.status.add(app)
+	cli.blackboxFlags(app)
 	app.Command("serve", "Serve metrics (the default command).").Default()
-	check := app.Command("check", "Read the config, nginx.conf, the logs and the status pages, and report what works and what does not. Changes nothing.")
+	check := app.Command("check", "Read the config, nginx.conf, the logs and the status pages, and report what works and what "+
+		"does not. Changes nothing.")
 	check.Flag("output", "How to print the report: text or json.").Default("text").EnumVar(&cli.output, "text", "json")
 	probe := app.Command("probe", "Probe one target from the terminal and tell what came of it.")
 	probe.Arg("module", "A module of the config file.").Required().StringVar(&cli.module)
 	probe.Arg("target", "What to probe, such as http://127.0.0.1:4005.").Required().StringVar(&cli.target)
 	health := app.Command("healthcheck", "Ask a running exporter whether it is healthy; for containers without a shell.")
 	health.Arg("url", "The exporter's health page.").Default("http://127.0.0.1:9113/-/healthy").StringVar(&cli.healthAddress)
-
-	app.Command("metrics", "Print the metrics that NGINX, its logs and the exporter itself give: name, type, labels and help, parted by tabs.").Hidden()
-
-	command, err := app.Parse(args)
-	if err == nil && named && cli.source.ConfigFile != "" {
-		err = errors.New("--nginx.config is for use without --config; name it as nginx.config in that file")
+	app.Command("metrics", "Print the metrics that NGINX, its logs and the exporter itself give: name, type, labels and help, "+
+		"parted by tabs.").Hidden()
+	for _, flag := range app.Model().Flags {
+		given := new(bool)
+		cli.given[flag.Name] = given
+		app.GetFlag(flag.Name).IsSetByUser(given)
 	}
-	if err != nil {
-		return cli, cli.usage(stderr, err), true
-	}
-	cli.command = command
-	return cli, exitOK, false
 }
 
 func (cli *commandLine) flags(app *kingpin.Application) {
-	app.Flag("config", "The config file; without it everything is found from NGINX's own.").PlaceHolder("FILE").StringVar(&cli.source.ConfigFile)
-	app.Flag("storage.path", "Where positions and counters are kept; an empty text keeps them in memory alone.").Default("data/").PlaceHolder("DIR").StringVar(&cli.storagePath)
-	cli.web = kingpinflag.AddFlags(app, ":9113")
+	app.Flag("config", "The config file; without it everything is found from NGINX's own.").
+		PlaceHolder("FILE").StringVar(&cli.source.ConfigFile)
+	app.Flag("nginx.config", "Where no config file is given: the nginx.conf from which everything is found.").
+		Default(settings.DefaultNginxConf).StringVar(&cli.source.NginxConf)
+	app.Flag("storage.path", "Where positions and counters are kept; an empty text keeps them in memory alone.").
+		Default("data/").PlaceHolder("DIR").StringVar(&cli.storagePath)
+	cli.web = kingpinflag.AddFlags(app, defaultAddress)
 	app.Flag("web.telemetry-path", "Where metrics are served.").Default("/metrics").StringVar(&cli.telemetryPath)
 	app.Flag("web.enable-lifecycle", "Let POST /-/reload reload the config.").BoolVar(&cli.lifecycle)
-	app.Flag("config.auto-reload", "Reload the config file by itself when it has changed.").Default("true").BoolVar(&cli.autoReload)
-	app.Flag("web.created-lines", "Give _created lines in OpenMetrics text; Prometheus stores each as a series.").BoolVar(&cli.createdLines)
-	app.Flag("timeout-offset", "What is taken off the scrape timeout that Prometheus names, to answer before it is over.").Default("500ms").DurationVar(&cli.timeoutOffset)
-	app.Flag("log.level", "Only log messages of this level or above: debug, info, warn, error.").Default("info").EnumVar(&cli.logLevel, "debug", "info", "warn", "error")
-	app.Flag("log.format", "How log messages look: logfmt or json.").Default("logfmt").EnumVar(&cli.logFormat, "logfmt", "json")
+	app.Flag("web.created-lines", "Give _created lines in OpenMetrics text; Prometheus stores each as a series.").
+		BoolVar(&cli.createdLines)
+	app.Flag("web.external-url", "The URL under which the exporter is reached from outside, behind a reverse proxy; its path is "+
+		"the default of --web.route-prefix.").PlaceHolder("URL").StringVar(&cli.externalURL)
+	app.Flag("web.route-prefix", "What the paths of all pages begin with.").PlaceHolder("PATH").StringVar(&cli.routePrefix)
+	app.Flag("config.auto-reload", "Reload the config file by itself when it has changed.").
+		Default("true").BoolVar(&cli.autoReload)
+	app.Flag("config.auto-reload-interval", "How often it is looked at for a change.").
+		Default("15s").SetValue((*duration)(&cli.reloadInterval))
+	app.Flag("timeout-offset", "What is taken off the scrape timeout that Prometheus names, to answer before it is over; a bare "+
+		"number is seconds.").Default("500ms").SetValue((*duration)(&cli.timeoutOffset))
+	app.Flag("log.level", "Only log messages of this level or above: debug, info, warn, error.").
+		Default("info").EnumVar(&cli.logLevel, "debug", "info", "warn", "error")
+	app.Flag("log.format", "How log messages look: logfmt or json.").
+		Default("logfmt").EnumVar(&cli.logFormat, "logfmt", "json")
+}
+
+// blackboxFlags are those of blackbox_exporter that have another name here, or that nobody else would need.
+func (cli *commandLine) blackboxFlags(app *kingpin.Application) {
+	app.Flag("config.file", "As in "+blackboxExporter+": the same as --config.").
+		PlaceHolder("FILE").StringVar(&cli.blackboxConfig)
+	app.Flag("config.check", "As in "+blackboxExporter+": read the config, say whether it is right, and end.").
+		BoolVar(&cli.checkConfig)
+	app.Flag("config.enable-auto-reload", "As in "+blackboxExporter+": the same as --config.auto-reload.").
+		BoolVar(&cli.enableReload)
+	app.Flag("history.limit", "As in "+blackboxExporter+": how many results of each target are kept.").
+		Default("20").IntVar(&cli.historyLimit)
+	app.Flag("log.prober", "As in "+blackboxExporter+": the level at which each probe of /probe is logged.").
+		Default("debug").EnumVar(&cli.logProber, "debug", "info", "warn", "error")
+}
+
+func (cli *commandLine) isGiven(flag string) bool { return cli.given[flag] != nil && *cli.given[flag] }
+
+// complete checks the flags against each other and adds what the environment says. A flag wins over its variable, and a
+// config file over both.
+func (cli *commandLine) complete(args []string) error {
+	switch {
+	case cli.source.ConfigFile != "" && cli.blackboxConfig != "":
+		return errors.New("--config.file is the same as --config; give one of them")
+	case cli.historyLimit < 1:
+		return fmt.Errorf("--history.limit=%d keeps nothing; write a number above zero such as 20", cli.historyLimit)
+	case cli.reloadInterval <= 0:
+		return fmt.Errorf("--config.auto-reload-interval=%s is no time; write for example 15s", cli.reloadInterval)
+	}
+	if cli.blackboxConfig != "" {
+		cli.source.ConfigFile = cli.blackboxConfig
+	}
+	if cli.isGiven("nginx.config") && cli.source.ConfigFile != "" {
+		return errors.New("--nginx.config is for use without --config; name it as nginx.config in that file")
+	}
+	cli.autoReload = cli.autoReload || cli.enableReload
+	if err := cli.completeStatus(args); err != nil {
+		return err
+	}
+	cli.listen()
+	return cli.completePaths()
+}
+
+// completeStatus takes a command line of nginx-prometheus-exporter, or its environment, as that does.
+func (cli *commandLine) completeStatus(args []string) error {
+	fromEnvironment, err := cli.status.environment(cli.isGiven)
+	if err != nil {
+		return err
+	}
+	for _, flag := range oldFlags {
+		if flag.of == nginxExporter && cli.isGiven(flag.name) {
+			cli.statusOnly = append(cli.statusOnly, "--"+flag.name)
+		}
+	}
+	cli.statusOnly = append(cli.statusOnly, fromEnvironment...)
+	for _, name := range []string{"LISTEN_ADDRESS", "TELEMETRY_PATH"} {
+		if os.Getenv(name) != "" {
+			cli.statusOnly = append(cli.statusOnly, "$"+name)
+		}
+	}
+	if len(cli.statusOnly) == 0 {
+		return nil
+	}
+	if err := refused(args, true); err != nil {
+		return err
+	}
+	if cli.source.ConfigFile != "" { // it wins
+		return nil
+	}
+	if cli.isGiven("nginx.config") {
+		return fmt.Errorf("%s reads status pages alone, --nginx.config everything that nginx.conf names; give one of them",
+			cli.statusOnly[0])
+	}
+	if cli.source.Status, err = cli.status.pages(); err != nil {
+		return err
+	}
+	return cli.status.readLabels()
+}
+
+// listen adds the addresses of the old exporters.
+func (cli *commandLine) listen() {
+	if cli.isGiven("web.listen-address") {
+		return
+	}
+	if address := os.Getenv("LISTEN_ADDRESS"); address != "" {
+		*cli.web.WebListenAddresses = strings.Fields(address)
+		return
+	}
+	if cli.isBlackbox() {
+		*cli.web.WebListenAddresses = []string{defaultAddress, blackboxAddress}
+	}
+}
+
+// isBlackbox reports whether only flags of blackbox_exporter are given.
+func (cli *commandLine) isBlackbox() bool {
+	shared := []string{"timeout-offset", "log.level", "log.format", "web.config.file", "web.systemd-socket", "storage.path"}
+	own := false
+	for name := range cli.given {
+		if !cli.isGiven(name) || slices.Contains(shared, name) {
+			continue
+		}
+		i := slices.IndexFunc(oldFlags, func(f oldFlag) bool { return f.name == name && f.of == blackboxExporter })
+		if i < 0 {
+			return false
+		}
+		own = true
+	}
+	return own
+}
+
+var plainPath = regexp.MustCompile(`^(/[A-Za-z0-9._~-]+)+$`)
+
+// taken are the paths of other pages; what begins with one of the last three is, too.
+var taken = []string{"/probe", "/probes", "/config", "/incidents", "/overview", "/api", "/-"}
+
+// completePaths checks where pages and metrics are served.
+func (cli *commandLine) completePaths() error {
+	if value := os.Getenv("TELEMETRY_PATH"); value != "" && !cli.isGiven("web.telemetry-path") {
+		cli.telemetryPath = value
+	}
+	given := cli.telemetryPath
+	if given != "" && given[0] != '/' {
+		cli.telemetryPath = "/" + given
+	}
+	if cli.telemetryPath != "/" && (!plainPath.MatchString(cli.telemetryPath) || path.Clean(cli.telemetryPath) != cli.telemetryPath) {
+		return fmt.Errorf("--web.telemetry-path=%q is no path; write for example /metrics", given)
+	}
+	for _, other := range taken {
+		if cli.telemetryPath == other || strings.HasPrefix(cli.telemetryPath, other+"/") {
+			return fmt.Errorf("--web.telemetry-path=%s is the path of another page; choose another such as /metrics", given)
+		}
+	}
+	return cli.completePrefix()
+}
+
+func (cli *commandLine) completePrefix() error {
+	if cli.externalURL != "" {
+		external, err := url.Parse(cli.externalURL)
+		if err != nil || external.Scheme != "http" && external.Scheme != "https" || external.Host == "" {
+			return fmt.Errorf("--web.external-url=%q is no URL; write for example https://example.com/exporter/", cli.externalURL)
+		}
+		if !cli.isGiven("web.route-prefix") {
+			cli.routePrefix = external.Path
+		}
+	}
+	if cli.routePrefix = "/" + strings.Trim(cli.routePrefix, "/"); cli.routePrefix == "/" {
+		cli.routePrefix = ""
+		return nil
+	}
+	if !plainPath.MatchString(cli.routePrefix) || path.Clean(cli.routePrefix) != cli.routePrefix {
+		return fmt.Errorf("--web.route-prefix=%q is no path; write for example /exporter", cli.routePrefix)
+	}
+	return nil
 }
 
 // usage tells what is wrong with the command line.

@@ -55,6 +55,15 @@ func (h slogHandler) Handle(_ context.Context, record slog.Record) error {
 	return h.leveled(record.Level).Log(pairs...)
 }
 
+// atLevel returns a logger whose lines are of a level: debug, info, warn or error.
+func (h slogHandler) atLevel(name string) log.Logger {
+	var l slog.Level
+	if l.UnmarshalText([]byte(name)) != nil {
+		return nil
+	}
+	return h.leveled(l)
+}
+
 func (h slogHandler) leveled(l slog.Level) log.Logger {
 	switch {
 	case l < slog.LevelInfo:

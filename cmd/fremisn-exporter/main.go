@@ -56,6 +56,10 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return cli.usage(stderr, err)
 	}
 	switch cli.command {
+	case "serve":
+		if cli.checkConfig {
+			return checkConfig(ctx, cli, stdout, stderr)
+		}
 	case "check":
 		return runCheck(ctx, cli, stdout, stderr)
 	case "probe":

@@ -10,7 +10,7 @@ import (
 	"github.com/fremisn/fremisn-exporter/cmd/fremisn-exporter/internal/settings"
 )
 
-// watchInterval is how often nginx.conf and the config file are looked at for a change.
+// watchInterval is how often nginx.conf is looked at for a change, and names that were not found are looked up.
 const watchInterval = 15 * time.Second
 
 // What has the config reloaded.
@@ -31,8 +31,9 @@ type lastLook struct {
 // watch is the goroutine that reloads: on SIGHUP, when it is asked to, and when the config file or nginx.conf has
 // changed. Nobody else replaces the settings that run.
 func (e *exporter) watch(ctx context.Context) {
-	tick := time.NewTicker(watchInterval)
+	tick, files := time.NewTicker(watchInterval), time.NewTicker(e.cli.reloadInterval)
 	defer tick.Stop()
+	defer files.Stop()
 	for {
 		select {
 		case <-ctx.Done():
@@ -41,8 +42,13 @@ func (e *exporter) watch(ctx context.Context) {
 			e.reload(ctx, triggerSignal)
 		case done := <-e.asked:
 			done <- e.reload(ctx, triggerHTTP)
+		case <-files.C:
+			if e.cli.autoReload {
+				e.lookAtConfigFile(ctx)
+			}
 		case <-tick.C:
-			e.look(ctx)
+			e.lookAtNginxConf(ctx)
+			e.resolveAgain(ctx)
 		}
 	}
 }
@@ -92,15 +98,6 @@ func (e *exporter) change(ctx context.Context, s *settings.Settings) error {
 	}
 	e.settings.Store(s)
 	return nil
-}
-
-// look takes up changes of the files, and addresses that names have got.
-func (e *exporter) look(ctx context.Context) {
-	if e.cli.autoReload {
-		e.lookAtConfigFile(ctx)
-	}
-	e.lookAtNginxConf(ctx)
-	e.resolveAgain(ctx)
 }
 
 // lookAtConfigFile reloads the config file when it has changed and been as it is for two looks: at the first, somebody

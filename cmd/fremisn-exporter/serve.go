@@ -59,6 +59,7 @@ func serve(ctx context.Context, cli *commandLine, logger log.Logger, stderr io.W
 	signal.Notify(hangup, syscall.SIGHUP)
 	defer signal.Stop(hangup)
 	level.Info(logger).Log(append([]any{"msg", "starting " + programName}, runtimeInfo()...)...)
+	cli.logOldFlags(logger)
 	s, err := settings.Load(ctx, cli.source)
 	if err != nil {
 		fmt.Fprintln(stderr, err)
@@ -95,14 +96,31 @@ func newExporter(cli *commandLine, s *settings.Settings, logger log.Logger) (*ex
 		return nil, usageError{err}
 	}
 	e.logFoundTargets(s)
-	e.collector, err = collector.New(collector.Options{
-		Settings: s.Plan, StoragePath: cli.storagePath, Mask: mask.URL, Logger: logger,
-		Others: []collector.Other{{Name: "probe", Collect: e.probes.CollectTo}},
-	})
-	if err == nil {
-		e.judge = newJudge(e)
+	if e.collector, err = e.newCollector(s); err != nil {
+		return nil, err
 	}
-	return e, err
+	e.judge = newJudge(e)
+	return e, nil
+}
+
+// newCollector opens the storage path. One that cannot be written stops nobody who has nothing to store.
+func (e *exporter) newCollector(s *settings.Settings) (*collector.Collector, error) {
+	o := collector.Options{
+		Settings: s.Plan, StoragePath: e.cli.storagePath, Mask: mask.URL, Logger: e.logger,
+		Others: []collector.Other{{Name: "probe", Collect: e.probes.CollectTo}},
+	}
+	hasLogs := len(s.Plan.Logs()) > 0
+	if s.Source.ConfigFile == "" && s.Source.Status != nil {
+		o.StoragePath = "" // nor will it ever have
+	}
+	c, err := collector.New(o)
+	if err == nil || hasLogs || o.StoragePath == "" {
+		return c, err
+	}
+	level.Warn(e.logger).Log("msg", "the storage path cannot be used; no log is followed, and so there is little to store",
+		"path", o.StoragePath, "err", err)
+	o.StoragePath = ""
+	return collector.New(o)
 }
 
 func (e *exporter) logFoundTargets(s *settings.Settings) {
@@ -116,7 +134,10 @@ func (e *exporter) logFoundTargets(s *settings.Settings) {
 }
 
 func (e *exporter) probeOptions(s *settings.Settings) probe.Options {
-	return probe.Options{Config: s.Probe, Nodes: s.NodeNames(), Logger: e.logger, TimeoutOffset: e.cli.timeoutOffset}
+	return probe.Options{
+		Config: s.Probe, Nodes: s.NodeNames(), Logger: e.logger, TimeoutOffset: e.cli.timeoutOffset,
+		KeepResults: e.cli.historyLimit, ProbeLogger: slogHandler{logger: e.logger}.atLevel(e.cli.logProber),
+	}
 }
 
 // run serves until ctx ends or a listener fails, then lets scrapes end, reads what is there and commits.
@@ -187,11 +208,12 @@ func (e *exporter) server() (*http.Server, error) {
 		objectives{e.running},
 	)
 	e.scrapes = web.NewScrapes(web.MetricsOptions{
-		Registry: registry, Gatherer: e.collector.Gatherer, Limit: e.answerLimit,
+		Registry: registry, Gatherer: e.gatherer(), Limit: e.answerLimit,
 		Offset: e.cli.timeoutOffset, CreatedLines: e.cli.createdLines,
 	})
 	options := web.Options{
 		MetricsPath: e.cli.telemetryPath,
+		Prefix:      e.cli.routePrefix,
 		Metrics:     e.scrapes,
 		Probe:       e.probes,
 		Overview:    e.judge.overview,

@@ -3,8 +3,13 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
 	"fmt"
 	"io"
+	"math/big"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -83,10 +88,17 @@ func startProgramOn(t *testing.T, file string, args ...string) *program {
 
 func startProgramWith(t *testing.T, args ...string) *program {
 	t.Helper()
-	address := freeAddress(t)
+	address, data := freeAddress(t), filepath.Join(t.TempDir(), "data")
+	p := startProgramArgs(t, "http://"+address, append([]string{"--storage.path", data, "--web.listen-address", address}, args...)...)
+	p.data = data
+	return p
+}
+
+// startProgramArgs starts it with these arguments and no others; it is to listen at url.
+func startProgramArgs(t *testing.T, url string, args ...string) *program {
+	t.Helper()
 	ctx, stop := context.WithCancel(context.Background())
-	p := &program{url: "http://" + address, data: filepath.Join(t.TempDir(), "data"), stderr: &syncBuffer{}, stop: stop, code: make(chan int, 1)}
-	args = append([]string{"--storage.path", p.data, "--web.listen-address", address}, args...)
+	p := &program{url: url, stderr: &syncBuffer{}, stop: stop, code: make(chan int, 1)}
 	go func() { p.code <- run(ctx, args, io.Discard, p.stderr) }()
 	t.Cleanup(func() {
 		stop()
@@ -284,4 +296,21 @@ func answering(t *testing.T, body string) *httptest.Server {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, body) }))
 	t.Cleanup(server.Close)
 	return server
+}
+
+// selfSigned returns a certificate for 127.0.0.1 and its key.
+func selfSigned(t *testing.T) (certificate, key []byte) {
+	t.Helper()
+	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}}
+	if certificate, err = x509.CreateCertificate(rand.Reader, template, template, &private.PublicKey, private); err != nil {
+		t.Fatal(err)
+	}
+	if key, err = x509.MarshalPKCS8PrivateKey(private); err != nil {
+		t.Fatal(err)
+	}
+	return certificate, key
 }

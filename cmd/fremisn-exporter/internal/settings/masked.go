@@ -11,7 +11,15 @@ import (
 
 // Masked returns the config file as it runs, without its secrets and without comments, which may hold some too.
 func (s *Settings) Masked() string {
-	if s.Source.ConfigFile == "" {
+	switch {
+	case s.Source.ConfigFile != "":
+	case s.Nginx == nil:
+		text := "# No config file: the status pages that the command line names are read, and nothing else.\n"
+		for _, page := range s.Source.Status {
+			text += "# " + mask.URL(page.URL) + "\n"
+		}
+		return text
+	default:
 		return fmt.Sprintf("# No config file: everything is found from %s.\n", s.Nginx.Path)
 	}
 	return maskText(s.Text)

@@ -29,6 +29,8 @@ const maxConfig = 1 << 20
 type Source struct {
 	ConfigFile string // "" for nginx.conf alone
 	NginxConf  string // read where there is no config file
+	// Status are the pages to ask, and nothing else is observed, where there is no config file; nil to read NginxConf.
+	Status []source.StatusConfig
 }
 
 // A fileConfig is the config file; each section belongs to the package that acts on it.
@@ -128,7 +130,10 @@ func readConfig(file string) ([]byte, error) {
 }
 
 func interpret(ctx context.Context, from Source, text []byte) (*Settings, error) {
-	if from.ConfigFile == "" {
+	switch {
+	case from.ConfigFile == "" && from.Status != nil:
+		return statusOnly(from)
+	case from.ConfigFile == "":
 		return interpretNginxConf(ctx, from)
 	}
 	s, config, document, err := decode(from, text)
@@ -216,6 +221,17 @@ func interpretNginxConf(ctx context.Context, from Source) (*Settings, error) {
 	}
 	s.probeUpstreams()
 	return s, nil
+}
+
+// statusOnly returns the settings of who observes status pages and nothing else.
+func statusOnly(from Source) (*Settings, error) {
+	config := source.Config{Status: from.Status, AccessLogs: []source.AccessLogConfig{}, ErrorLogs: []source.ErrorLogConfig{}}
+	plan, err := source.New("", config, nil, nil)
+	if err != nil {
+		return nil, err
+	}
+	var objectives objectivesConfig
+	return &Settings{Source: from, Plan: plan, Objectives: objectives.objectives(source.DefaultLatencyBuckets())}, nil
 }
 
 // WithoutNginxConf returns a config file's probes and nodes alone, nil where they cannot be had: what can be told while

@@ -22,6 +22,7 @@ import (
 // Options are the parts that the pages show and the actions that they offer.
 type Options struct {
 	MetricsPath string
+	Prefix      string // what all paths begin with: "" or /prefix
 	Metrics     http.Handler
 	Probe       http.Handler
 	Overview    func(context.Context) Overview
@@ -41,25 +42,65 @@ func New(o Options) (http.Handler, error) {
 	s := &site{Options: o, began: time.Now()}
 	var err error
 	s.templates, err = template.New("").Funcs(statusFuncs()).Funcs(template.FuncMap{
-		"ms": milliseconds, "ago": ago, "relative": func(path string) string { return strings.TrimPrefix(path, "/") }, "count": count, "bytes": bytesText, "share": share,
+		"ms": milliseconds, "ago": ago, "relative": relative, "home": s.home, "count": count, "bytes": bytesText, "share": share,
 	}).ParseFS(pages, "pages/*.html")
 	if err != nil {
 		return nil, fmt.Errorf("pages: %w", err)
 	}
 	mux := http.NewServeMux()
-	mux.Handle("GET "+o.MetricsPath, o.Metrics)
+	home := "GET /{$}"
+	metrics := o.MetricsPath
+	if metrics == "/" {
+		metrics, home = "/{$}", "GET "+overviewPath
+	}
+	mux.Handle("GET "+metrics, o.Metrics)
 	mux.Handle("GET /probe", newFairProbes(maxProbes, o.Probe))
 	page := fewAtOnce(maxPages)
-	mux.Handle("GET /{$}", page(s.landing))
+	mux.Handle(home, page(s.landing))
 	mux.Handle("GET /incidents", page(s.incidents))
 	mux.Handle("GET /api/v1/status", page(s.apiStatus))
 	mux.Handle("GET /api/v1/incidents", page(s.apiIncidents))
 	mux.Handle("GET /probes", page(s.probes))
 	mux.Handle("GET /config", page(s.config))
+	s.health(mux)
+	mux.HandleFunc("/-/reload", s.reload)
+	return secured(limited(s.prefixed(mux))), nil
+}
+
+// overviewPath is where the overview is when metrics are at /.
+const overviewPath = "/overview"
+
+func (s *site) health(mux *http.ServeMux) {
 	mux.HandleFunc("GET /-/healthy", func(w http.ResponseWriter, _ *http.Request) { text(w, http.StatusOK, "healthy\n") })
 	mux.HandleFunc("GET /-/ready", s.ready)
-	mux.HandleFunc("/-/reload", s.reload)
-	return secured(limited(mux)), nil
+}
+
+// prefixed serves everything below the prefix, and what containers ask for without it, too.
+func (s *site) prefixed(next http.Handler) http.Handler {
+	if s.Prefix == "" {
+		return next
+	}
+	mux := http.NewServeMux()
+	mux.Handle(s.Prefix+"/", http.StripPrefix(s.Prefix, next))
+	mux.Handle("GET /{$}", http.RedirectHandler(s.Prefix+"/", http.StatusFound))
+	s.health(mux)
+	return mux
+}
+
+// relative returns a path as pages link to it, so that links hold behind any prefix.
+func relative(path string) string {
+	if path == "/" {
+		return "./"
+	}
+	return strings.TrimPrefix(path, "/")
+}
+
+// home returns the link to the overview.
+func (s *site) home() string {
+	if s.MetricsPath == "/" {
+		return relative(overviewPath)
+	}
+	return "./"
 }
 
 type site struct {
