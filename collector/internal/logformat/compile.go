@@ -34,6 +34,7 @@ type Program struct {
 	options    Options
 	hasRequest bool
 	loose      *Program // reads what does not fit this one, and tells less of it; nil for none
+	elastic    int      // the first step whose value may have several ends; -1 if there is none
 	lists      int      // how many list variables there are, those left out of which nothing is made
 
 	// Of a format with line breaks: one line of each entry is the request's, the others are these.
@@ -116,7 +117,7 @@ func (p *Program) weight() int {
 // literalLine reads a line of an entry that is the same each time.
 func literalLine(line, escape string) *Program {
 	fixed := variable{kind: kindFixed, field: noField}
-	return &Program{steps: []step{newStep(part{literal: line + "\n"}, fixed, escape), {kind: kindEnd}}}
+	return &Program{steps: []step{newStep(part{literal: line + "\n"}, fixed, escape), {kind: kindEnd}}, elastic: -1}
 }
 
 // compileLine compiles one line of a log_format.
@@ -203,6 +204,10 @@ func (c *compiler) compile(parts []part) *FormatError {
 	p.chooseTime()
 	p.preferBytesSent()
 	p.steps = append(p.steps, step{kind: kindEnd})
+	p.elastic = slices.IndexFunc(p.steps, func(s step) bool { return s.isElastic() })
+	for i := range p.steps {
+		p.steps[i].index = i
+	}
 	return nil
 }
 
@@ -313,7 +318,7 @@ type step struct {
 	length    uint16 // bytes of literal that are passed over
 	fast      fast
 	kind      kind
-	search    search
+	search    delimiter
 	paths     bool  // the path of a request is wanted
 	overlap   bool  // a list's separator may look like the literal: read by grammar
 	width     uint8 // bytes
@@ -326,15 +331,16 @@ type step struct {
 	isOftenDash bool
 	behind      uint16 // of kindCapture: how many bytes ago the captured value ended
 	name        string
+	index       int
 }
 
-// A search is how the end of a value is found.
-type search uint8
+// A delimiter is how the end of a value is found.
+type delimiter uint8
 
 const (
-	toLiteral   search = iota // the first place where the whole literal stands
-	toQuote                   // the first quote, and the literal must stand there: escape=default has none in values
-	toBareQuote               // the first quote that no backslash escapes: escape=json
+	toLiteral   delimiter = iota // the first place where the whole literal stands
+	toQuote                      // the first quote, and the literal must stand there: escape=default has none in values
+	toBareQuote                  // the first quote that no backslash escapes: escape=json
 )
 
 func newStep(part part, v variable, escape string) step {

@@ -18,6 +18,7 @@ type Parser struct {
 	shapes        shape  // of the lists of the line that is being read
 	elements      int    // of its lists of several elements
 	slowLists     int    // how many lists the slow path has read
+	second        search // the second reading
 	failure       failure
 	firstFailure  failure // of the first format
 	blank, beside bool    // a format writes lines that are no requests
@@ -107,6 +108,9 @@ func (p *Parser) Padded(line []byte) []byte {
 // least Pad bytes after it. It returns false, and r is of no use, if the line does not fit as a whole.
 func (p *Parser) Parse(b []byte, start, end int, r *Record) bool {
 	_ = b[end+Pad]
+	if start == end {
+		return false
+	}
 	t := text{unsafe.Pointer(unsafe.SliceData(b))}
 	if len(p.formats) == 1 && len(p.options.Capture) == len(r.Captured) {
 		return p.read(p.Program, t, start, end, r) || p.fail(start) || p.again(p.Program, t, start, end, r)
@@ -139,11 +143,14 @@ func (p *Parser) tryFormats(t text, start, end int, r *Record) bool {
 
 // again reads a line that read has refused.
 func (p *Parser) again(f *Program, t text, start, end int, r *Record) bool {
+	if p.readAgain(f, t, start, end, r) {
+		return true
+	}
 	if f.loose == nil {
 		return false
 	}
 	r.Path = nil
-	return p.read(f.loose, t, start, end, r)
+	return p.read(f.loose, t, start, end, r) || p.readAgain(f.loose, t, start, end, r)
 }
 
 // Beside reports whether a line that Parse has refused is one that the log_format writes beside that of the request:
@@ -225,6 +232,8 @@ func (s *step) slow(t text, pos, end int, p *Parser, r *Record) int {
 		next += int(s.length)
 	case s.kind.isList():
 		next = s.skipList(t, pos, end)
+	case s.bareRequest():
+		next = s.skipRequest(t, pos, end)
 	default:
 		next = s.skip(t, pos, end)
 	}
@@ -247,7 +256,7 @@ func (s *step) store(t text, i, j int, p *Parser, r *Record) bool {
 	case kindToken:
 		ok = isToken(value)
 	case kindMethod:
-		r.Method = methodOf(value)
+		r.Method, ok = methodOf(value), isToken(value)
 	case kindURI:
 		r.Path = untilQuery(value)
 	case kindID:
@@ -260,7 +269,7 @@ func (s *step) store(t text, i, j int, p *Parser, r *Record) bool {
 	case kindSize:
 		*r.number(s.into), ok = number(value, size)
 	case kindWord:
-		*r.word(s.into) = wordOf(value)
+		*r.word(s.into), ok = wordOf(value), isToken(value)
 	case kindLocalTime:
 		*r.number(s.into), ok = p.local.local(t, i)
 	case kindISOTime:

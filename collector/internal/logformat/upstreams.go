@@ -172,9 +172,10 @@ func splitAddresses(dst []Element, value []byte) []Element {
 	return dst
 }
 
-// isName reports whether an element can be an address or a group's name: paths of sockets alone may have spaces.
+// isName reports whether an element can be an address or a group's name: paths of sockets alone may have spaces. A comma
+// at the end is half a separator.
 func isName(element []byte) bool {
-	if len(element) > maxName || bytes.IndexByte(element, '"') >= 0 {
+	if len(element) > maxName || bytes.IndexByte(element, '"') >= 0 || bytes.HasSuffix(element, []byte(",")) {
 		return false
 	}
 	return bytes.IndexByte(element, ' ') < 0 || bytes.HasPrefix(element, []byte("unix:"))
