@@ -3,4 +3,4 @@
 package accesslog
 
 // slowLines is how many lines the differential tests read in each format.
-const slowLines = 100_000
+const slowLines = 30_000

@@ -244,10 +244,10 @@ func TestSemantics(t *testing.T) {
 			`upstream_retries_total{node=master,server=127.0.0.231:4005,upstream=fremisn_backend} 1`,
 		}},
 		{"escape=none, a quote in the agent", `"$http_user_agent" $status`, "none", `"Mozilla (X"Y)" 200`, nil, []string{`access_requests_total{code=200,method=OTHER,outcome=ok,route=} 1`}},
-		{"escape=none, the literal in the agent", `"$http_user_agent" $status`, "none", `"a" 404" 200`, nil, nil},
+		{"escape=none, the literal in the agent", `"$http_user_agent" $status`, "none", `"a" 404" 200`, nil, []string{`access_requests_total{code=200,method=OTHER,outcome=ok,route=} 1`}},
 		{"escaped quotes and backslashes", `"$request" "$http_referer" $status`, "default", `"GET /\x22\x5C HTTP/1.1" "\x22\x22 500" 200`, nil, []string{`access_requests_total{code=200,method=GET,outcome=ok,route=} 1`}},
 		{"spaces in values", `$remote_addr $http_x [$status]`, "default", `1.2.3.4 a b c[ ] [200]`, nil, []string{`access_requests_total{code=200,method=OTHER,outcome=ok,route=} 1`}},
-		{"a value runs to the first whole literal", `$remote_addr $http_x [$status]`, "default", `1.2.3.4 a b [c [200]`, nil, nil},
+		{"a value runs to the first literal that lets the rest fit", `$remote_addr $http_x [$status]`, "default", `1.2.3.4 a b [c [200]`, nil, []string{`access_requests_total{code=200,method=OTHER,outcome=ok,route=} 1`}},
 		{"status 000", `"$request" $status`, "", `"GET / HTTP/1.1" 000`, nil, []string{`access_requests_total{code=000,method=GET,outcome=aborted,route=} 1`}},
 		{"status 000 with an attempt", lists, "", `000 "127.0.0.231:4005" "200" "0.001"`, nil, []string{
 			`access_requests_total{code=000,method=OTHER,outcome=aborted,route=} 1`,

@@ -20,6 +20,7 @@ import (
 // floats, after the contract alone. It knows the reference topology of testTopology.
 type slowReader struct {
 	format, escape string
+	reference      *logtest.Reference
 	routes         []source.Route
 	counts         map[string]float64
 	observed       map[string][]float64
@@ -180,10 +181,27 @@ var slowLists = map[string]*regexp.Regexp{
 	"upstream_connect_time": slowTime, "upstream_bytes_sent": slowDigits, "upstream_bytes_received": slowDigits, "upstream_response_length": slowDigits,
 }
 
+// reread cuts a line into values so that all of them have their shapes, nil if there is no way to.
+func (s *slowReader) reread(line string) map[string]string {
+	const longest = 4 << 10 // of what the tests make, nothing longer fits only so
+	if len(line) > longest {
+		return nil
+	}
+	values := s.reference.Read(line)
+	if values == nil {
+		return nil
+	}
+	found := map[string]string{}
+	for i, p := range s.reference.Parts {
+		found[p.Name] = values[i]
+	}
+	return found
+}
+
 // line counts one line, and tells whether it fits the format.
 func (s *slowReader) line(line string) bool {
 	v := s.values(line)
-	if line == "" || v == nil || !s.count(v) {
+	if line == "" || !(v != nil && s.count(v)) && !s.count(s.reread(line)) {
 		s.add(1, "fremisn_exporter_log_lines_total", "result", "malformed")
 		return false
 	}
@@ -211,8 +229,10 @@ func (s *slowReader) check(v map[string]string) (lists map[string][]string, ends
 	if iso, has := v["time_iso8601"]; has && !slowTimeIs("2006-01-02T15:04:05-07:00", iso) {
 		return nil, nil, 0, false
 	}
-	if !slowToken.MatchString(v["remote_addr"]) {
-		return nil, nil, 0, false
+	for _, name := range []string{"remote_addr", "limit_req_status", "limit_conn_status", "upstream_cache_status"} {
+		if !slowToken.MatchString(v[name]) {
+			return nil, nil, 0, false
+		}
 	}
 	dash := false
 	lists, n = map[string][]string{}, -1
@@ -279,6 +299,9 @@ func slowAttemptOutcome(code string) string {
 }
 
 func (s *slowReader) count(v map[string]string) bool {
+	if v == nil {
+		return false
+	}
 	lists, ends, n, ok := s.check(v)
 	if !ok {
 		return false
@@ -418,7 +441,7 @@ func (s *slowReader) route(words []string) string {
 }
 
 func newSlowReader(f logtest.Format, routes []source.Route) *slowReader {
-	return &slowReader{format: f.Text, escape: f.Escape, routes: routes, counts: map[string]float64{}, observed: map[string][]float64{}}
+	return &slowReader{format: f.Text, escape: f.Escape, reference: logtest.NewReference(f.Text, f.Escape), routes: routes, counts: map[string]float64{}, observed: map[string][]float64{}}
 }
 
 // compare fails the test where the book and the slow reading differ.

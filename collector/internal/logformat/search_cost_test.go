@@ -4,14 +4,16 @@ import (
 	"bytes"
 	"strings"
 	"testing"
+
+	"github.com/fremisn/fremisn-exporter/collector/logtest"
 )
 
 // worstLines are lines of about n bytes that a client may make who wants to be as much work as possible: what could end
 // a value, or begin one, again and again, in each value that he can write, with and without a proper end.
-func worstLines(r *reference, n int) []string {
+func worstLines(r *logtest.Reference, n int) []string {
 	pieces := []string{" ", `\`, ", ", " : ", "a : ", "a, ", "0.001, ", "0.001 : ", "200 : ", "x HTTP/1.1 ", "GET / HTTP/1.1 200 ", "- ", "[", "1"}
-	for _, p := range r.parts {
-		pieces = append(pieces, p.literal, "a"+p.literal, p.literal+"0.001", p.literal+"200", p.literal+"a, b", p.literal+"a : b")
+	for _, p := range r.Parts {
+		pieces = append(pieces, p.Literal, "a"+p.Literal, p.Literal+"0.001", p.Literal+"200", p.Literal+"a, b", p.Literal+"a : b")
 	}
 	var lines []string
 	for _, piece := range pieces {
@@ -19,14 +21,14 @@ func worstLines(r *reference, n int) []string {
 			continue
 		}
 		flood := strings.Repeat(piece, n/len(piece))
-		lines = append(lines, r.before+flood)
+		lines = append(lines, r.Before+flood)
 		var b strings.Builder
-		b.WriteString(r.before)
-		for i, p := range r.parts {
-			if i == 0 || p.name == "remote_user" || strings.HasPrefix(p.name, "http_") {
+		b.WriteString(r.Before)
+		for i, p := range r.Parts {
+			if i == 0 || p.Name == "remote_user" || strings.HasPrefix(p.Name, "http_") {
 				b.WriteString(flood)
 			}
-			b.WriteString(p.literal)
+			b.WriteString(p.Literal)
 		}
 		lines = append(lines, b.String())
 	}
@@ -40,7 +42,7 @@ func TestWorstLines(t *testing.T) {
 	for _, f := range fieldFormats() {
 		t.Run(f.escape+" "+f.format, func(t *testing.T) {
 			t.Parallel()
-			r := newReference(f.format, f.escape)
+			r := logtest.NewReference(f.format, f.escape)
 			program, err := Compile(f.format, f.escape, Options{Paths: true})
 			if err != nil {
 				t.Fatal(err)

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/fremisn/fremisn-exporter/collector/logtest"
 )
 
 // fieldFormats are the kinds of log_format that are found in the field: what stands beside what, in which quotes, in
@@ -146,18 +148,18 @@ func fieldFormats() []struct{ format, escape string } {
 // A client makes lines of a format as NGINX would for clients who know it and put pieces of it into all that they send.
 type client struct {
 	*rand.Rand
-	r      *reference
+	r      *logtest.Reference
 	pieces []string
 }
 
-func newClient(r *reference, seed uint64) *client {
+func newClient(r *logtest.Reference, seed uint64) *client {
 	c := &client{rand.New(rand.NewPCG(seed, 7)), r, nil}
 	c.pieces = []string{
 		" ", "-", "x", `"`, `\`, ", ", " : ", "200", "0.001", "[1:y", "a:1", "10.0.0.1:80, 10.0.0.2:80", "404 17", "HTTP/1.1", "GET /x HTTP/1.1",
 		"24/Nov/2026:12:27:30 +0000", "2026-11-24T12:27:30+00:00", "502, 200", "0.001, 0.002", "", "é", "1764073650.125",
 	}
-	for _, p := range r.parts {
-		c.pieces = append(c.pieces, p.literal, p.literal)
+	for _, p := range r.Parts {
+		c.pieces = append(c.pieces, p.Literal, p.Literal)
 	}
 	return c
 }
@@ -173,11 +175,11 @@ func (c *client) hostile() string {
 }
 
 // value is what a variable may hold, before it is escaped. Lists have n elements.
-func (c *client) value(p refPart, n int) string {
-	if refIsList(p.name) {
+func (c *client) value(p logtest.Part, n int) string {
+	if logtest.IsList(p.Name) {
 		return c.list(p, n)
 	}
-	switch p.name {
+	switch p.Name {
 	case "status":
 		return c.choose("200", "404", "502", "000", "101")
 	case "request_time":
@@ -201,7 +203,7 @@ func (c *client) value(p refPart, n int) string {
 	case "request_method":
 		return c.choose("GET", "POST", "X_Y")
 	case "request":
-		bare := strings.HasPrefix(p.literal, " ")
+		bare := strings.HasPrefix(p.Literal, " ")
 		if uri := strings.ReplaceAll(c.hostile(), " ", "%20"); bare || c.IntN(2) == 0 {
 			return c.choose("GET /"+uri+" HTTP/1.1", "POST /"+uri+"?a HTTP/2.0", "OPTIONS * HTTP/1.0")
 		}
@@ -209,7 +211,7 @@ func (c *client) value(p refPart, n int) string {
 	return c.hostile()
 }
 
-func (c *client) list(p refPart, n int) string {
+func (c *client) list(p logtest.Part, n int) string {
 	if n == 0 {
 		return "-"
 	}
@@ -218,7 +220,7 @@ func (c *client) list(p refPart, n int) string {
 		if i > 0 {
 			b.WriteString([]string{", ", " : "}[(i+n)%2])
 		}
-		switch p.name {
+		switch p.Name {
 		case "upstream_addr":
 			b.WriteString(c.choose("10.0.0.1:80", "[::1]:8080", "backend", "unix:/run/a.sock"))
 		case "upstream_status":
@@ -230,7 +232,7 @@ func (c *client) list(p refPart, n int) string {
 		}
 	}
 	if n == 1 && b.String() == "-" {
-		return map[bool]string{true: "200", false: "0.001"}[p.name == "upstream_status" || strings.Contains(p.name, "bytes") || strings.Contains(p.name, "length")]
+		return map[bool]string{true: "200", false: "0.001"}[p.Name == "upstream_status" || strings.Contains(p.Name, "bytes") || strings.Contains(p.Name, "length")]
 	}
 	return b.String()
 }
@@ -256,9 +258,9 @@ func escapeAs(escape, value string) string {
 func (c *client) line() string {
 	n := []int{0, 1, 1, 2, 3}[c.IntN(5)]
 	var b strings.Builder
-	b.WriteString(c.r.before)
-	for _, p := range c.r.parts {
-		b.WriteString(escapeAs(c.r.escape, c.value(p, n)) + p.literal)
+	b.WriteString(c.r.Before)
+	for _, p := range c.r.Parts {
+		b.WriteString(escapeAs(c.r.Escape, c.value(p, n)) + p.Literal)
 	}
 	return strings.ReplaceAll(b.String(), "\n", "")
 }
@@ -282,24 +284,24 @@ func (c *client) damaged() string {
 
 // A pair is a format in both readings.
 type pair struct {
-	r       *reference
+	r       *logtest.Reference
 	p       *Parser
 	compare []int // which variables are compared, as the parser captures them
 }
 
 func newPair(t testing.TB, format, escape string) *pair {
 	t.Helper()
-	q := &pair{r: newReference(format, escape)}
+	q := &pair{r: logtest.NewReference(format, escape)}
 	var o Options
-	for i, p := range q.r.parts {
-		alone := p.literal != "" || p.name == "status"
-		if i > 0 && q.r.parts[i-1].literal == "" && q.r.parts[i-1].name != "status" {
+	for i, p := range q.r.Parts {
+		alone := p.Literal != "" || p.Name == "status"
+		if i > 0 && q.r.Parts[i-1].Literal == "" && q.r.Parts[i-1].Name != "status" {
 			alone = false
 		}
-		last := !slices.ContainsFunc(q.r.parts[i+1:], func(later refPart) bool { return later.name == p.name })
-		if last && (alone || i == len(q.r.parts)-1) {
+		last := !slices.ContainsFunc(q.r.Parts[i+1:], func(later logtest.Part) bool { return later.Name == p.Name })
+		if last && (alone || i == len(q.r.Parts)-1) {
 			q.compare = append(q.compare, i)
-			o.Capture = append(o.Capture, p.name)
+			o.Capture = append(o.Capture, p.Name)
 		}
 	}
 	program, err := Compile(format, escape, o)
@@ -314,7 +316,7 @@ func newPair(t testing.TB, format, escape string) *pair {
 func (q *pair) agree(t *testing.T, line string) bool {
 	t.Helper()
 	record := NewRecord()
-	want, got := q.r.read(line), q.p.ParseLine([]byte(line), record)
+	want, got := q.r.Read(line), q.p.ParseLine([]byte(line), record)
 	if line == "" {
 		want = nil
 	}
@@ -326,7 +328,7 @@ func (q *pair) agree(t *testing.T, line string) bool {
 	}
 	for k, i := range q.compare {
 		if string(record.Captured[k]) != want[i] {
-			t.Fatalf("%q:\n$%s is %q in the reference, %q in the parser", line, q.r.parts[i].name, want[i], record.Captured[k])
+			t.Fatalf("%q:\n$%s is %q in the reference, %q in the parser", line, q.r.Parts[i].Name, want[i], record.Captured[k])
 		}
 	}
 	return true
@@ -358,7 +360,7 @@ func TestReference(t *testing.T) {
 func FuzzReference(f *testing.F) {
 	formats := fieldFormats()
 	for i, format := range formats {
-		c := newClient(newReference(format.format, format.escape), 5)
+		c := newClient(logtest.NewReference(format.format, format.escape), 5)
 		f.Add(uint(i), c.line())
 	}
 	socket := regexp.MustCompile(`unix:`)

@@ -1,4 +1,4 @@
-package logformat
+package logtest
 
 import (
 	"regexp"
@@ -6,44 +6,47 @@ import (
 	"strings"
 )
 
-// A reference reads lines by regular expressions made of the contract's words alone: every value has the shape that NGINX
+// A Reference reads lines by regular expressions made of the contract's words alone: every value has the shape that NGINX
 // gives it, lists agree in length, and of several ways each value is the shortest that lets the rest fit, from the left (an
 // unquoted list the longest). It is slow, and shares no code with the parser.
-type reference struct {
-	parts     []refPart // variables with what follows each
-	before    string
-	escape    string
+type Reference struct {
+	Parts     []Part // variables with what follows each
+	Before    string // the literal before them
+	Escape    string
 	hasLists  bool
 	compiled  map[int]*regexp.Regexp // by the number of elements
 	noOldHTTP map[int]*regexp.Regexp // the same, without requests of HTTP/0.9
 }
 
-type refPart struct{ name, literal string }
+// A Part is a variable of a log_format and the literal after it.
+type Part struct{ Name, Literal string }
 
 var refVariable = regexp.MustCompile(`\$(\w+)|\$\{(\w+)\}`)
 
-func newReference(format, escape string) *reference {
-	r := &reference{escape: escape, compiled: map[int]*regexp.Regexp{}, noOldHTTP: map[int]*regexp.Regexp{}}
+// NewReference returns a reference reading of a log_format.
+func NewReference(format, escape string) *Reference {
+	r := &Reference{Escape: escape, compiled: map[int]*regexp.Regexp{}, noOldHTTP: map[int]*regexp.Regexp{}}
 	at := refVariable.FindAllStringSubmatchIndex(format, -1)
-	r.before = format[:at[0][0]]
+	r.Before = format[:at[0][0]]
 	for i, m := range at {
 		end := len(format)
 		if i+1 < len(at) {
 			end = at[i+1][0]
 		}
 		name := refVariable.ReplaceAllString(format[m[0]:m[1]], "$1$2")
-		r.parts = append(r.parts, refPart{name, format[m[1]:end]})
-		r.hasLists = r.hasLists || refIsList(name)
+		r.Parts = append(r.Parts, Part{name, format[m[1]:end]})
+		r.hasLists = r.hasLists || IsList(name)
 	}
 	return r
 }
 
-func refIsList(name string) bool {
+// IsList reports whether a variable is a list, one element for each attempt.
+func IsList(name string) bool {
 	return strings.HasPrefix(name, "upstream_") && name != "upstream_cache_status" && !strings.HasPrefix(name, "upstream_http_")
 }
 
-// read returns the values of the variables, nil if the line does not fit.
-func (r *reference) read(line string) []string {
+// Read returns the values of the variables, nil if the line does not fit.
+func (r *Reference) Read(line string) []string {
 	most := 0
 	if r.hasLists {
 		most = strings.Count(line, ", ") + strings.Count(line, " : ") + 1
@@ -60,16 +63,16 @@ func (r *reference) read(line string) []string {
 		return nil
 	}
 	var values []string
-	for i := range r.parts {
+	for i := range r.Parts {
 		values = append(values, line[best[2*i+2]:best[2*i+3]])
 	}
 	return values
 }
 
-func (r *reference) match(n int, line string) []int {
+func (r *Reference) match(n int, line string) []int {
 	m := r.expression(r.compiled, n, true).FindStringSubmatchIndex(line)
-	for i, p := range r.parts {
-		if m != nil && p.name == "request" && p.literal != "" && p.literal[0] == ' ' && strings.HasPrefix(line[m[2*i+3]:], " HTTP/") {
+	for i, p := range r.Parts {
+		if m != nil && p.Name == "request" && p.Literal != "" && p.Literal[0] == ' ' && strings.HasPrefix(line[m[2*i+3]:], " HTTP/") {
 			return r.expression(r.noOldHTTP, n, false).FindStringSubmatchIndex(line)
 		}
 	}
@@ -77,10 +80,10 @@ func (r *reference) match(n int, line string) []int {
 }
 
 // better reports whether the ends of a are preferred to those of b.
-func (r *reference) better(a, b []int) bool {
-	for i, p := range r.parts {
+func (r *Reference) better(a, b []int) bool {
+	for i, p := range r.Parts {
 		if d := a[2*i+3] - b[2*i+3]; d != 0 {
-			return d > 0 == (refIsList(p.name) && refBare(p.literal))
+			return d > 0 == (IsList(p.Name) && refBare(p.Literal))
 		}
 	}
 	return false
@@ -94,12 +97,12 @@ func refBare(literal string) bool {
 	return !strings.HasPrefix(literal, ", ") && !strings.HasPrefix(literal, " : ")
 }
 
-func (r *reference) expression(in map[int]*regexp.Regexp, n int, oldHTTP bool) *regexp.Regexp {
+func (r *Reference) expression(in map[int]*regexp.Regexp, n int, oldHTTP bool) *regexp.Regexp {
 	if in[n] == nil {
 		var b strings.Builder
-		b.WriteString(`^(?s:` + regexp.QuoteMeta(r.before))
-		for _, p := range r.parts {
-			b.WriteString("(" + r.shape(p, n, oldHTTP) + ")" + regexp.QuoteMeta(p.literal))
+		b.WriteString(`^(?s:` + regexp.QuoteMeta(r.Before))
+		for _, p := range r.Parts {
+			b.WriteString("(" + r.shape(p, n, oldHTTP) + ")" + regexp.QuoteMeta(p.Literal))
 		}
 		in[n] = regexp.MustCompile(b.String() + `)$`)
 	}
@@ -111,9 +114,9 @@ const (
 	refClock = `(?:[01]\d|2[0-3]):[0-5]\d:(?:[0-5]\d|60)`
 )
 
-func (r *reference) shape(p refPart, n int, oldHTTP bool) string {
-	quoted := strings.HasPrefix(p.literal, `"`)
-	switch p.name {
+func (r *Reference) shape(p Part, n int, oldHTTP bool) string {
+	quoted := strings.HasPrefix(p.Literal, `"`)
+	switch p.Name {
 	case "status":
 		return `\d{3}`
 	case "request_time":
@@ -130,15 +133,15 @@ func (r *reference) shape(p refPart, n int, oldHTTP bool) string {
 		return `.`
 	case "remote_addr", "realip_remote_addr", "proxy_protocol_addr", "server_addr", "scheme", "request_method",
 		"limit_req_status", "limit_conn_status", "upstream_cache_status":
-		if p.name == "request_method" && slices.ContainsFunc(r.parts, func(p refPart) bool { return p.name == "request" }) {
+		if p.Name == "request_method" && slices.ContainsFunc(r.Parts, func(p Part) bool { return p.Name == "request" }) {
 			break
 		}
-		if quoted && r.escape == "json" {
+		if quoted && r.Escape == "json" {
 			return `(?:[^ "\\]|\\[^ "])*?`
 		}
 		return `[^ "]*?`
 	case "request":
-		if strings.HasPrefix(p.literal, " ") {
+		if strings.HasPrefix(p.Literal, " ") {
 			if oldHTTP {
 				return `|-|[^ ]+ /[^ ]*?|[^ ]+ .+? HTTP/\d(?:\.\d)?`
 			}
@@ -146,19 +149,19 @@ func (r *reference) shape(p refPart, n int, oldHTTP bool) string {
 		}
 	}
 	switch {
-	case refIsList(p.name):
+	case IsList(p.Name):
 		return refList(p, n)
-	case quoted && r.escape == "json":
+	case quoted && r.Escape == "json":
 		return `(?:[^"\\]|\\.)*`
-	case quoted && r.escape != "none":
+	case quoted && r.Escape != "none":
 		return `[^"]*`
 	}
 	return `.*?`
 }
 
 // refList is a list of n elements; 0 is none.
-func refList(p refPart, n int) string {
-	bare := strings.HasPrefix(p.literal, " ") || strings.HasPrefix(p.literal, ",")
+func refList(p Part, n int) string {
+	bare := strings.HasPrefix(p.Literal, " ") || strings.HasPrefix(p.Literal, ",")
 	any, filled, one := `(?:[^ "]*?[^ ",])??`, `[^ "]*?[^ ",]`, `(?:[^ ",-]|[^ "]+?[^ ",])`
 	if bare {
 		any, filled, one = `[^ ",]*?`, `[^ ",]+?`, `(?:[^ ",-]|[^ ",]{2,}?)`
@@ -167,7 +170,7 @@ func refList(p refPart, n int) string {
 		"upstream_status": `\d{3}`, "upstream_response_time": `\d{1,9}\.\d{3}`, "upstream_header_time": `\d{1,9}\.\d{3}`,
 		"upstream_connect_time": `\d{1,9}\.\d{3}`, "upstream_bytes_sent": `\d{1,19}`, "upstream_bytes_received": `\d{1,19}`,
 		"upstream_response_length": `\d{1,19}`,
-	}[p.name]
+	}[p.Name]
 	if number != "" {
 		any, filled, one = `(?:|-|`+number+`)`, `(?:-|`+number+`)`, `(?:-|`+number+`)`
 	}
