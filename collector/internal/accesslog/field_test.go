@@ -40,7 +40,7 @@ func TestLinesOfTheField(t *testing.T) {
 			"127.0.0.1 - - [25/Nov/2026:19:44:20 +0000] \"GET /seen HTTP/1.1\" 200 0 \"-\" \"curl/7.88.1\"\n", 0, 1, nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			b := testBook(t, logtest.Format{Text: c.format})
+			b := testCounter(t, logtest.Format{Text: c.format})
 			b.Lines([]byte(c.lines))
 			if b.lines.Parsed != c.parsed || b.lines.Malformed != c.malformed {
 				t.Errorf("%d lines parsed, %d malformed; want %d, %d", b.lines.Parsed, b.lines.Malformed, c.parsed, c.malformed)
