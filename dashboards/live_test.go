@@ -3,6 +3,7 @@ package dashboards
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"net/url"
 	"slices"
@@ -15,7 +16,8 @@ import (
 
 // TestLive runs every query of every panel on real Prometheus, that scrapes the real exporter, that watches real NGINX.
 func TestLive(t *testing.T) {
-	s := newScene(t)
+	s := newScene(t, nil)
+	s.withNative(t)
 	boards := shipped(t)
 	s.await(t, func() error { // what happens before the first scrape is no rise of any counter
 		if up := query(t, s.prometheus, "/api/v1/query?query="+url.QueryEscape("min_over_time(up[2s]) == 1")); len(up) != 3 {
@@ -24,6 +26,7 @@ func TestLive(t *testing.T) {
 		return nil
 	})
 	s.untilShown(t, boards)
+	t.Run("native histograms", func(t *testing.T) { s.nativeHistograms(t, boards) })
 	t.Run("choices", func(t *testing.T) { s.choices(t, boards) })
 	t.Run("variables", func(t *testing.T) { s.variables(t, boards) })
 	t.Run("annotations", func(t *testing.T) {
@@ -77,6 +80,60 @@ func someValue(all []series) bool {
 	return slices.ContainsFunc(all, func(one series) bool {
 		return slices.ContainsFunc(one.values, func(v float64) bool { return !math.IsNaN(v) })
 	})
+}
+
+// nativeHistograms: where Prometheus keeps native histograms in the place of classic ones, every panel and every recorded series
+// that shows something does so there, too, and the rules agree on how many requests are slow.
+func (s *scene) nativeHistograms(t *testing.T, boards []board) {
+	if classic := query(t, s.native, "/api/v1/query?query="+url.QueryEscape(`{__name__=~"(nginx|probe)_.+_seconds_(bucket|sum|count)",job="fremisn-exporter"}`)); len(classic) > 0 {
+		t.Fatalf("Prometheus keeps classic histograms, too: %v", classic[0])
+	}
+	s.await(t, func() error {
+		var errs []error
+		for _, b := range boards {
+			for _, p := range b.drawn() {
+				for _, q := range p.Targets {
+					if someValue(run(t, s.prometheus, q, s.all())) && !someValue(run(t, s.native, q, s.all())) {
+						errs = append(errs, fmt.Errorf("%s/%s/%s shows nothing: %s", b.file, p.Title, q.RefID, q.Expr))
+					}
+				}
+			}
+		}
+		names := func(p *testenv.Prometheus) map[string]bool {
+			found := map[string]bool{}
+			for _, one := range query(t, p, "/api/v1/query?query="+url.QueryEscape(`count by (__name__) ({__name__=~"fremisn:.+"})`)) {
+				found[one.labels["__name__"]] = true
+			}
+			return found
+		}
+		native := names(s.native)
+		for name := range names(s.prometheus) {
+			if !native[name] {
+				errs = append(errs, fmt.Errorf("%s is not recorded", name))
+			}
+		}
+		return errors.Join(errs...)
+	})
+	// The same scrapes would give the same; two Prometheus scrape at different moments, and a native bucket is a tenth wide.
+	for _, metric := range []string{"fremisn:requests_served:rate5m", "fremisn:requests_within:rate5m", "fremisn:request_seconds:p95_5m", "fremisn:node_busy_slots:mean5m"} {
+		s.await(t, func() error {
+			expr := "/api/v1/query?query=" + url.QueryEscape(fmt.Sprintf(`sum by (cluster, job, instance, upstream, server, node, route) (%s{job="fremisn-exporter"})`, metric))
+			classic, native := query(t, s.prometheus, expr), query(t, s.native, expr)
+			if len(classic) == 0 || len(classic) != len(native) {
+				return fmt.Errorf("%s: %v and %v", metric, classic, native)
+			}
+			for _, c := range classic {
+				i := slices.IndexFunc(native, func(n series) bool { return maps.Equal(n.labels, c.labels) })
+				if i < 0 {
+					return fmt.Errorf("%s: no %v", metric, c.labels)
+				}
+				if a, b := c.values[0], native[i].values[0]; math.Abs(a-b) > 0.25*max(a, b)+0.05 {
+					return fmt.Errorf("%s of %v is %g with classic histograms and %g with native ones", metric, c.labels, a, b)
+				}
+			}
+			return nil
+		})
+	}
 }
 
 // choices: what Grafana writes for one value or several must be good PromQL, and must find what was chosen.

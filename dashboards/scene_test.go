@@ -29,6 +29,7 @@ type scene struct {
 	balancer   string
 	exporter   *testenv.Exporter
 	prometheus *testenv.Prometheus
+	native     *testenv.Prometheus // the same, with native histograms in the place of classic ones
 	client     *http.Client
 }
 
@@ -46,7 +47,8 @@ const second = "lb-2:9113"
 // nodeNames are the nodes' names; the last is none, as for a server that the config does not name.
 var nodeNames = []string{"master", "slave-1", "slave-2", ""}
 
-func newScene(t *testing.T) *scene {
+// newScene begins one. Prometheus runs with the scrapes' config as changed by change, if any.
+func newScene(t *testing.T, change func(config string) string) *scene {
 	t.Helper()
 	s := &scene{dir: t.TempDir(), client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64}}}
 	t.Cleanup(s.client.CloseIdleConnections)
@@ -88,11 +90,25 @@ func newScene(t *testing.T) *scene {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { s.exporter.Stop() })
-	if s.prometheus, err = testenv.StartPrometheus(t.Context(), s.dir, s.scrapes(t), ""); err != nil {
+	config := s.scrapes(t)
+	if change != nil {
+		config = change(config)
+	}
+	if s.prometheus, err = testenv.StartPrometheus(t.Context(), s.dir, config, ""); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { s.prometheus.Stop() })
 	return s
+}
+
+// withNative scrapes the exporter into another Prometheus, which keeps native histograms and drops the classic ones.
+func (s *scene) withNative(t *testing.T) {
+	t.Helper()
+	var err error
+	if s.native, err = testenv.StartPrometheus(t.Context(), t.TempDir(), s.scrapes(t), "", "native-histograms"); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.native.Stop() })
 }
 
 func free(t *testing.T) string {
@@ -261,9 +277,9 @@ func query(t *testing.T, p *testenv.Prometheus, path string) []series {
 		Status, Error string
 		Data          struct {
 			Result []struct {
-				Metric map[string]string
-				Value  []any
-				Values [][]any
+				Metric             map[string]string
+				Value, Histogram   []any // one point in time: a number, or a native histogram
+				Values, Histograms [][]any
 			}
 		}
 	}
@@ -278,6 +294,13 @@ func query(t *testing.T, p *testenv.Prometheus, path string) []series {
 		one := series{labels: result.Metric}
 		if result.Value != nil {
 			result.Values = [][]any{result.Value}
+		}
+		if result.Histogram != nil {
+			result.Histograms = [][]any{result.Histogram}
+		}
+		for _, pair := range result.Histograms { // its count stands for it
+			count, _ := pair[1].(map[string]any)["count"].(string)
+			result.Values = append(result.Values, []any{pair[0], count})
 		}
 		for _, pair := range result.Values {
 			text, _ := pair[1].(string)
