@@ -47,6 +47,7 @@ type Collector struct {
 	workers *workers
 
 	reloading chan struct{} // holds a token while nobody reloads
+	notes     chan notes    // holds what the next start is to know, while nobody writes it
 
 	mu       sync.Mutex // guards what follows; it is never held across a wait
 	run      context.Context
@@ -77,8 +78,13 @@ type followed struct {
 // New prepares all that the settings name. It fails where they cannot be (a log_format that does not compile) and
 // where the storage path is in use or cannot be written.
 func New(o Options) (*Collector, error) {
-	c := &Collector{mask: o.Mask, logger: o.Logger, others: o.Others, runner: newRunner(o.Logger), answers: takenout.NewAnswers(), workers: newWorkers(), reloading: make(chan struct{}, 1)}
+	c := &Collector{
+		mask: o.Mask, logger: o.Logger, others: o.Others, runner: newRunner(o.Logger),
+		answers: takenout.NewAnswers(), workers: newWorkers(),
+		reloading: make(chan struct{}, 1), notes: make(chan notes, 1),
+	}
 	c.reloading <- struct{}{}
+	c.notes <- notes{Version: notesVersion}
 	if o.StoragePath != "" {
 		state, err := statefile.Open(o.StoragePath)
 		if err != nil {
@@ -86,15 +92,17 @@ func New(o Options) (*Collector, error) {
 		}
 		c.state = state
 	}
-	next, counters, err := c.prepare(o.Settings)
+	s := c.recall(o.Settings)
+	next, counters, err := c.prepare(s)
 	if err != nil {
 		return nil, errors.Join(err, c.closeState())
 	}
-	for i, log := range o.Settings.Logs() {
+	for i, log := range s.Logs() {
 		next.logs = append(next.logs, c.follow(log, counters[i]))
 	}
 	c.current = next
-	c.logSettings(o.Settings)
+	c.remember(s)
+	c.logSettings(s)
 	return c, nil
 }
 
@@ -122,7 +130,8 @@ func (c *Collector) newCounters(s *source.Settings) ([]follow.Counter, error) {
 			continue
 		}
 		counter, err := accesslog.New(accesslog.Config{
-			Source: log, Routes: s.Routes, Buckets: s.LatencyBuckets, MaxSeries: s.MaxSeries,
+			Reformat: c.reformat(log, s),
+			Source:   log, Routes: s.Routes, Buckets: s.LatencyBuckets, MaxSeries: s.MaxSeries,
 			Groups: topology.Groups(), Servers: topology.Servers(), LimitReqStatus: limitReq, LimitConnStatus: limitConn, Answers: c.answers,
 		})
 		if err != nil {
@@ -200,6 +209,7 @@ func (c *Collector) Run(ctx context.Context) error {
 	c.current = &started
 	c.mu.Unlock()
 
+	go c.watchLost(ctx)
 	<-ctx.Done()
 	<-c.reloading // a reload under way ends with ctx
 	defer func() { c.reloading <- struct{}{} }()

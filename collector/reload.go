@@ -31,11 +31,13 @@ func (c *Collector) Reload(ctx context.Context, s *source.Settings) error {
 		return errEnded
 	}
 	defer func() { c.reloading <- struct{}{} }()
+	before := c.observed()
+	s = s.After(before.settings)
 	next, counters, err := c.prepare(s)
 	if err != nil {
 		return err
 	}
-	before := c.observed()
+	c.remember(s) // before a log that was gained is read: what it is read from must outlast a crash
 	if next.logs, err = c.changeLogs(ctx, before.logs, s.Logs(), counters); err != nil {
 		return err
 	}
@@ -43,8 +45,20 @@ func (c *Collector) Reload(ctx context.Context, s *source.Settings) error {
 	c.current, c.confErr = next, nil
 	c.mu.Unlock()
 	before.status.close()
-	c.logSettings(s)
+	if s.Conf == nil || s.Conf != before.settings.Conf {
+		c.logSettings(s)
+	}
+	for _, l := range s.Logs() {
+		if l.IsLost() && !isLostIn(before.settings, l) {
+			level.Info(c.logger).Log("msg", "nginx.conf names the log no more: it is read until NGINX's old workers are gone", "log", l.Name, "path", l.Path)
+		}
+	}
 	return nil
+}
+
+// isLostIn reports whether settings have a log as lost already.
+func isLostIn(s *source.Settings, l source.LogSource) bool {
+	return slices.ContainsFunc(s.Logs(), func(b source.LogSource) bool { return b.IsLost() && b.Same(l) })
 }
 
 // withRun returns ctx, ended by Run's, too.
@@ -91,12 +105,15 @@ func (c *Collector) replaceCounters(ctx context.Context, before []*followed, log
 	errs := make([]error, len(logs))
 	var changing sync.WaitGroup
 	for i, l := range logs {
-		at := slices.IndexFunc(before, func(f *followed) bool { return f.source.Same(l) })
+		at := slices.IndexFunc(before, func(f *followed) bool { return f.source.Same(l) && (l.IsLost() || !f.hasEnded()) })
 		if at < 0 {
 			continue
 		}
 		f := before[at]
 		kept[i] = &followed{source: l, pipeline: f.pipeline, exposer: f.exposer, views: f.views, stop: f.stop}
+		if l.IsLost() && f.hasEnded() {
+			continue // it only shows what it has counted
+		}
 		changing.Go(func() { errs[i] = f.pipeline.Replace(ctx, counters[i]) })
 	}
 	changing.Wait()
@@ -104,6 +121,8 @@ func (c *Collector) replaceCounters(ctx context.Context, before []*followed, log
 		if errors.Is(err, follow.ErrStillReading) {
 			level.Warn(c.logger).Log("msg", "the log cannot be read now: what the reload changes holds when it can", "log", logs[i].Name)
 			errs[i] = nil
+		} else if err != nil && logs[i].IsLost() {
+			errs[i] = nil // it has ended meanwhile
 		} else if err != nil {
 			errs[i] = fmt.Errorf("log %s: %w", logs[i].Name, err)
 		}

@@ -109,7 +109,10 @@ func collectLogs(ctx context.Context, logs []*followed, t *source.Topology, e em
 		if snapshots[i] != nil {
 			f.exposer.expose(snapshots[i], f.pipeline.Stats().Lag, t, e)
 		}
-		if errs[i] != nil {
+		switch {
+		case f.source.IsLost() && f.hasEnded():
+			errs[i] = nil // its last counts stay
+		case errs[i] != nil:
 			errs[i] = fmt.Errorf("log %s: %w", f.source.Name, errs[i])
 		}
 	}

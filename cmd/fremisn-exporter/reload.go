@@ -23,9 +23,10 @@ const (
 
 // lastLook is what is remembered between two looks at the files.
 type lastLook struct {
-	broken  string // what is wrong with a changed nginx.conf, "" where nothing is
-	seen    string // the config file's text at the last look, where it was not the one that runs
-	refused string // the config file's text that could not be loaded
+	broken  string    // what is wrong with a changed nginx.conf, "" where nothing is
+	seen    string    // the config file's text at the last look, where it was not the one that runs
+	refused string    // the config file's text that could not be loaded
+	lookups time.Time // when names of servers were looked up last
 }
 
 // watch is the goroutine that reloads: on SIGHUP, when it is asked to, and when the config file or nginx.conf has
@@ -83,7 +84,7 @@ func (e *exporter) reload(ctx context.Context, trigger string) error {
 		level.Error(e.logger).Log("msg", "the config was not reloaded, the old one runs on", "err", err)
 		return err
 	}
-	e.last = lastLook{}
+	e.last = lastLook{lookups: time.Now()}
 	level.Info(e.logger).Log("msg", "config reloaded", "trigger", trigger)
 	return nil
 }
@@ -162,14 +163,21 @@ func (e *exporter) nginxConfBroken(err error) {
 	level.Error(e.logger).Log("msg", "nginx.conf has changed and cannot be taken over, its last good reading stands", "err", err)
 }
 
-// resolveAgain looks up servers and nodes that had no address when the config was read: in a stack that starts as a
-// whole, names come with their containers.
+// lookupInterval is how often the names of servers are looked up. Those that have no address are at every look: in a stack
+// that starts as a whole, names come with their containers.
+const lookupInterval = time.Minute
+
+// resolveAgain looks up the names of servers and nodes: a container that comes back has another address.
 func (e *exporter) resolveAgain(ctx context.Context) {
+	if time.Since(e.last.lookups) < lookupInterval && !e.running().Unresolved() {
+		return
+	}
+	e.last.lookups = time.Now()
 	s := e.running().Resolved(ctx)
 	if s == nil || ctx.Err() != nil {
 		return
 	}
 	if err := e.change(ctx, s); err != nil && ctx.Err() == nil {
-		level.Error(e.logger).Log("msg", "servers that were found by name cannot be taken over", "err", err)
+		level.Error(e.logger).Log("msg", "addresses that servers have by their names cannot be taken over", "err", err)
 	}
 }

@@ -57,7 +57,7 @@ func (s *Settings) candidates() []candidate {
 		if !known {
 			i = len(all)
 			index[log.Path] = i
-			all = append(all, candidate{at: log.Pos, source: LogSource{Path: log.Path, InUse: true, From: log.Pos.String()}})
+			all = append(all, candidate{at: log.Pos, source: LogSource{Path: log.Path, InUse: true, Found: true, From: log.Pos.String()}})
 		}
 		c := &all[i]
 		c.whole = c.whole || log.Condition == ""

@@ -131,28 +131,51 @@ func (l LogSource) FormatsIn(conf *nginxconf.Config) []Format {
 			formats = append(formats, f)
 		}
 	}
+	d := (&Settings{Conf: conf}).directives(l.Kind)
 	if l.InUse {
-		for _, log := range conf.AccessLogs {
-			if f, known := conf.LogFormats[log.Format]; known && log.Path == l.Path {
+		for _, log := range d.logs {
+			if f, known := d.formats[log.Format]; known && log.Path == l.Path {
 				add(Format{Name: log.Format, Text: f.Format, Escape: f.Escape})
 			}
 		}
 	}
 	for _, f := range l.Formats {
-		if now, known := conf.LogFormats[f.Name]; known && f.Name != "" && !l.InUse {
+		if f.Name == "" {
+			add(f)
+		}
+		if now, known := d.formats[f.Name]; known && f.Name != "" && !l.InUse {
 			add(Format{Name: f.Name, Text: now.Format, Escape: now.Escape})
 		}
 	}
 	return l.withFormer(formats)
 }
 
-// maxFormats is how many formats of a log are tried: those it has, and of those that it had the last.
-const maxFormats = 8
+// Reformat returns a function that says in which formats nginx.conf has the log by now, nil while it has not changed. It
+// returns nil where no format comes from nginx.conf.
+func (l LogSource) Reformat(conf *nginxconf.Config) func() []Format {
+	named := slices.ContainsFunc(l.Formats, func(f Format) bool { return f.Name != "" })
+	if conf == nil || !named && !l.InUse {
+		return nil
+	}
+	watch, log := nginxconf.NewWatch(conf), l
+	return func() []Format {
+		next := watch.Next()
+		if next == nil {
+			return nil
+		}
+		log.Formats = log.FormatsIn(next)
+		return log.Formats
+	}
+}
 
-// withFormer puts the formats that the log has so far behind others.
+// maxFormerFormats is how many former formats of a log are tried beside those it has.
+const maxFormerFormats = 3
+
+// withFormer puts the formats of nginx.conf that the log has so far behind others.
 func (l LogSource) withFormer(formats []Format) []Format {
+	most := len(formats) + maxFormerFormats
 	for _, f := range l.Formats {
-		if len(formats) < maxFormats && !slices.Contains(formats, f) {
+		if len(formats) < most && f.Name != "" && !slices.Contains(formats, f) {
 			formats = append(formats, f)
 		}
 	}

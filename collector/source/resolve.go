@@ -2,6 +2,7 @@ package source
 
 import (
 	"context"
+	"maps"
 	"net"
 	"slices"
 	"strings"
@@ -9,31 +10,66 @@ import (
 	"time"
 )
 
-// resolvePatience bounds the looking up of all names; names that are not found in it are looked up again later.
+// resolvePatience bounds the looking up of all names; names that are not found in it keep what they had.
 const resolvePatience = 2 * time.Second
+
+// maxFormer is how many former addresses of a name are kept.
+const maxFormer = 32
 
 // A lookup gives the addresses of a host.
 type lookup func(ctx context.Context, host string) ([]string, error)
 
 // Resolve looks up the servers and nodes that are given by name, for NGINX logs the addresses that it has found when it
-// started. It tells whether it has found any that were not known before.
+// started. A name that is not found keeps its addresses, and those that it had are kept as former ones. Resolve reports
+// whether anything is another than before. It must not be called once the settings are in use.
 func (s *Settings) Resolve(ctx context.Context) bool {
 	return s.resolve(ctx, net.DefaultResolver.LookupHost)
 }
 
-func (s *Settings) resolve(ctx context.Context, look lookup) (found bool) {
+func (s *Settings) resolve(ctx context.Context, look lookup) (changed bool) {
+	found := lookUp(ctx, s.named(), look)
+	resolved := map[string][]string{}
+	former := map[string][]string{}
+	for _, name := range s.named() {
+		now, before := found[name], s.Resolved[name]
+		if now == nil {
+			now = before
+		}
+		if now != nil {
+			resolved[name] = now
+		}
+		if addresses := formerOf(now, before, s.Former[name]); addresses != nil {
+			former[name] = addresses
+		}
+		changed = changed || !slices.Equal(now, before)
+	}
+	s.Resolved, s.Former = resolved, former
+	return changed
+}
+
+// formerOf are the addresses that a name had and has not now, the last first.
+func formerOf(now []string, before ...[]string) []string {
+	var former []string
+	for _, addresses := range before {
+		for _, address := range addresses {
+			if len(former) < maxFormer && !slices.Contains(now, address) && !slices.Contains(former, address) {
+				former = append(former, address)
+			}
+		}
+	}
+	return former
+}
+
+// lookUp returns the addresses of those names that are found in time, sorted.
+func lookUp(ctx context.Context, names []string, look lookup) map[string][]string {
 	ctx, cancel := context.WithTimeout(ctx, resolvePatience)
 	defer cancel()
-	resolved := map[string][]string{}
+	found := map[string][]string{}
 	var mu sync.Mutex
 	var looking sync.WaitGroup
-	for _, address := range s.named() {
-		if known := s.Resolved[address]; known != nil {
-			resolved[address] = known
-			continue
-		}
+	for _, name := range names {
 		looking.Go(func() {
-			host, port, err := net.SplitHostPort(address)
+			host, port, err := net.SplitHostPort(name)
 			if err != nil {
 				return
 			}
@@ -48,12 +84,31 @@ func (s *Settings) resolve(ctx context.Context, look lookup) (found bool) {
 			slices.Sort(addresses)
 			mu.Lock()
 			defer mu.Unlock()
-			resolved[address], found = addresses, true
+			found[name] = slices.Compact(addresses)
 		})
 	}
 	looking.Wait()
-	s.Resolved = resolved
 	return found
+}
+
+// keepNames takes over the addresses that names had before; those that have not been looked up yet have them still.
+func (s *Settings) keepNames(before *Settings) {
+	s.Resolved, s.Former = orEmpty(s.Resolved), orEmpty(s.Former)
+	for _, name := range s.named() {
+		if s.Resolved[name] == nil && before.Resolved[name] != nil {
+			s.Resolved[name] = before.Resolved[name]
+		}
+		if former := formerOf(s.Resolved[name], s.Former[name], before.Resolved[name], before.Former[name]); former != nil {
+			s.Former[name] = former
+		}
+	}
+}
+
+func orEmpty(m map[string][]string) map[string][]string {
+	if m == nil {
+		return map[string][]string{}
+	}
+	return maps.Clone(m)
 }
 
 // named are the addresses of servers and nodes that have a name for their host.
@@ -75,7 +130,7 @@ func (s *Settings) named() []string {
 	return all
 }
 
-// Unresolved tells whether a name has not been found yet.
+// Unresolved reports whether a name has not been found yet.
 func (s *Settings) Unresolved() bool { return len(s.Resolved) < len(s.named()) }
 
 // isName reports whether a server's address has a name for its host.

@@ -3,6 +3,7 @@ package source
 import (
 	"context"
 	"errors"
+	"fmt"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -46,18 +47,49 @@ func TestServersByName(t *testing.T) {
 	if !plan.resolve(context.Background(), serial) || plan.Unresolved() {
 		t.Errorf("resolved %v, want both names", plan.Resolved)
 	}
-	if diff := cmp.Diff(map[string]int{"master": 1, "late": 3}, asked); diff != "" {
+	if diff := cmp.Diff(map[string]int{"master": 3, "late": 3}, asked); diff != "" {
 		t.Error(diff)
 	}
-
-	topo := NewTopology(plan.Conf.Upstreams, plan.Nodes, plan.Resolved)
-	for server, want := range map[string][2]string{
+	expectServers(t, plan.Topology(), map[string][2]string{
 		"[fd00::1]:4005": {"first", "m"},
-		"10.0.0.1:4005":  {"second", ""}, // written so in the second group
+		"10.0.0.1:4005":  {"second", "m"}, // written so in the second group; of the node's server as well
 		"10.0.0.2:4008":  {"first", "l"},
 		"master:4005":    {"first", "m"},
 		"10.0.0.2:4005":  {"", ""},
-	} {
+	})
+
+	// The container comes back with another address: the one it had keeps its group and node, for it stands in the log.
+	hosts["late"] = []string{"10.0.0.3"}
+	if !plan.resolve(context.Background(), serial) {
+		t.Error("another address is not noticed")
+	}
+	delete(hosts, "master") // the name server is silent: what was known stands
+	if plan.resolve(context.Background(), serial) {
+		t.Error("a name that is not found changes something")
+	}
+	expectServers(t, plan.Topology(), map[string][2]string{
+		"10.0.0.3:4008": {"first", "l"}, "10.0.0.2:4008": {"first", "l"}, "[fd00::1]:4005": {"first", "m"},
+	})
+
+	// Read anew, as by a reload, the settings take over what names had.
+	reread := &Settings{Conf: plan.Conf, Nodes: plan.Nodes}
+	hosts["late"] = []string{"10.0.0.4"}
+	reread.resolve(context.Background(), serial)
+	expectServers(t, reread.After(plan).Topology(), map[string][2]string{
+		"10.0.0.2:4008": {"first", "l"}, "10.0.0.3:4008": {"first", "l"}, "10.0.0.4:4008": {"first", "l"}, "[fd00::1]:4005": {"first", "m"},
+	})
+	for i := range 1000 { // however often the name moves
+		hosts["late"] = []string{fmt.Sprintf("10.1.%d.%d", i/250, i%250)}
+		plan.resolve(context.Background(), serial)
+	}
+	if n := len(plan.Former["late:4008"]); n != maxFormer {
+		t.Errorf("%d former addresses are kept", n)
+	}
+}
+
+func expectServers(t *testing.T, topo *Topology, want map[string][2]string) {
+	t.Helper()
+	for server, want := range want {
 		if got := [2]string{topo.Upstream(server), topo.Node(server)}; got != want {
 			t.Errorf("%s is of group and node %q, want %q", server, got, want)
 		}

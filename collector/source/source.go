@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/fremisn/fremisn-exporter/collector/nginxconf"
 )
@@ -27,6 +28,8 @@ type Settings struct {
 	Conf           *nginxconf.Config // nil without an nginx.conf
 	Ignored        []Ignored
 	Resolved       map[string][]string // servers and nodes given by name → their addresses, by Resolve
+	Former         map[string][]string // … → the addresses that they had before
+	Known          []string            // logs that nginx.conf had before, of a Memory
 }
 
 // An Ignored is what nginx.conf has and cannot be observed as it stands.
@@ -64,14 +67,16 @@ const (
 // A LogSource is a log to follow. It is immutable.
 type LogSource struct {
 	Kind      Kind
-	Name      string   // the label log
-	Path      string   // a file or a glob; "" with Syslog
-	Syslog    string   // where NGINX sends it: udp://ADDRESS:PORT or unix:/path
-	Formats   []Format // of an access log: a line is read in the first that it fits
-	InUse     bool     // Formats are those that nginx.conf writes the log in, else those that the config file names
-	Labels    []Label  // the user's own, of an access log
-	FromStart bool     // read from the beginning where there is no saved position
-	From      string   // where it is said that it is followed
+	Name      string    // the label log
+	Path      string    // a file or a glob; "" with Syslog
+	Syslog    string    // where NGINX sends it: udp://ADDRESS:PORT or unix:/path
+	Formats   []Format  // of an access log: a line is read in the first that it fits
+	InUse     bool      // Formats are those that nginx.conf writes the log in, else those that the config file names
+	Labels    []Label   // the user's own, of an access log
+	FromStart bool      // read from the beginning where there is no saved position
+	From      string    // where it is said that it is followed
+	Found     bool      // it is named by nginx.conf alone
+	Lost      time.Time // since when nginx.conf names it no more; zero where it does
 
 	// Subrequests says that NGINX logs subrequests here (log_subrequest).
 	Subrequests bool
@@ -232,7 +237,7 @@ func (s *Settings) fillErrorLogs(names map[string]bool) {
 		default:
 			paths[log.Path] = true
 			s.ErrorLogs = append(s.ErrorLogs, LogSource{
-				Kind: Error, Name: freeName(names, log.Path), Path: log.Path, From: log.Pos.String(),
+				Kind: Error, Name: freeName(names, log.Path), Path: log.Path, From: log.Pos.String(), Found: true,
 			})
 		}
 	}

@@ -33,15 +33,15 @@ func TestSettingsFromNginxConf(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantAccess := []LogSource{
-		{Name: "access", Path: "/var/log/nginx/access.log", Formats: []Format{{Name: "main", Text: "$status", Escape: "json"}}, InUse: true, From: "nginx.conf:4"},
+		{Name: "access", Path: "/var/log/nginx/access.log", Formats: []Format{{Name: "main", Text: "$status", Escape: "json"}}, InUse: true, Found: true, From: "nginx.conf:4"},
 		{Name: "site-access", Path: "/srv/site/access.log", Formats: []Format{
 			{Name: "combined", Text: CombinedFormat, Escape: "default"}, {Name: "main", Text: "$status", Escape: "json"},
-		}, InUse: true, From: "nginx.conf:6"},
+		}, InUse: true, Found: true, From: "nginx.conf:6"},
 	}
 	if diff := cmp.Diff(wantAccess, p.AccessLogs); diff != "" {
 		t.Error(diff)
 	}
-	if diff := cmp.Diff([]LogSource{{Kind: Error, Name: "error", Path: "/var/log/nginx/error.log", From: "nginx.conf:9"}}, p.ErrorLogs); diff != "" {
+	if diff := cmp.Diff([]LogSource{{Kind: Error, Name: "error", Path: "/var/log/nginx/error.log", Found: true, From: "nginx.conf:9"}}, p.ErrorLogs); diff != "" {
 		t.Error(diff)
 	}
 	if len(p.Status) != 1 || p.Status[0].URL != "http://127.0.0.1:8080/s" || p.Status[0].Host != "status.example" {

@@ -24,7 +24,9 @@ type Topology struct {
 
 // Topology returns what nginx.conf and the nodes say, names of servers resolved as far as they are.
 func (s *Settings) Topology() *Topology {
-	return NewTopology(s.upstreams(), s.Nodes, s.Resolved)
+	t := NewTopology(s.upstreams(), s.Nodes, s.Resolved)
+	t.addNamed(s.upstreams(), s.Nodes, s.Former) // an address that a name has goes before one that another had
+	return t
 }
 
 func (s *Settings) upstreams() []nginxconf.Upstream {
@@ -47,6 +49,12 @@ func NewTopology(upstreams []nginxconf.Upstream, nodes []Node, resolved map[stri
 		t.nodeOf[n.Address] = n.Name
 	}
 	// What is written as an address goes before what a name leads to.
+	t.addNamed(upstreams, nodes, resolved)
+	return t
+}
+
+// addNamed adds the addresses of servers and nodes that are given by name.
+func (t *Topology) addNamed(upstreams []nginxconf.Upstream, nodes []Node, resolved map[string][]string) {
 	for _, u := range upstreams {
 		for _, s := range u.Servers {
 			for _, address := range resolved[s.Address] {
@@ -59,14 +67,22 @@ func NewTopology(upstreams []nginxconf.Upstream, nodes []Node, resolved map[stri
 			setFirst(t.nodeOf, address, n.Name)
 		}
 	}
-	for server, addresses := range resolved { // a node may be given by its address where nginx.conf has a name
-		for _, address := range addresses {
-			if name, known := t.nodeOf[address]; known {
-				setFirst(t.nodeOf, server, name)
+	// A node may be given by one address where nginx.conf has a name: its name goes to the server and all its addresses.
+	for _, server := range slices.Sorted(maps.Keys(resolved)) {
+		name, known := t.nodeOf[server]
+		for _, address := range resolved[server] {
+			if !known {
+				name, known = t.nodeOf[address]
 			}
 		}
+		if !known {
+			continue
+		}
+		setFirst(t.nodeOf, server, name)
+		for _, address := range resolved[server] {
+			setFirst(t.nodeOf, address, name)
+		}
 	}
-	return t
 }
 
 func setFirst(m map[string]string, key, value string) {

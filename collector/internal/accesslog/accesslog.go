@@ -27,6 +27,9 @@ type Config struct {
 	LimitReqStatus  int            // what NGINX answers where limit_req rejects, 0 for its default
 	LimitConnStatus int
 	Answers         *takenout.Answers // takes the seconds in which servers answered; may be nil
+
+	// Reformat returns the formats that nginx.conf has for the log by now, nil where it has not changed. It may be nil.
+	Reformat func() []source.Format
 }
 
 // A Counter counts the lines of one access log, or of one log of stream{}. It belongs to one goroutine.
@@ -49,6 +52,7 @@ type Counter struct {
 
 	hour    *recent.Window
 	answers *takenout.Answers
+	asked   bool              // whether nginx.conf has changed, in this block
 	paths   *logformat.Parser // finds paths where parser does not; nil where it does
 	again   *logformat.Record // of paths
 	current lineBounds
@@ -164,6 +168,7 @@ func (c *Counter) clearCaches() {
 func (c *Counter) Lines(block []byte) {
 	c.ledger.Now = c.clock().UnixMilli()
 	c.hour.Now(c.ledger.Now)
+	c.asked = false
 	for start := 0; start < len(block); {
 		n := bytes.IndexByte(block[start:], '\n')
 		if n < 0 {
@@ -189,7 +194,10 @@ func (c *Counter) line(block []byte, start, end int) {
 	case c.parser.Parse(block, start, end, c.record):
 		c.current = lineBounds{block, start, end}
 		c.count(c.record)
-	case !c.parser.Beside(block, start, end):
+	case c.parser.Beside(block, start, end):
+	case c.reformat(block):
+		c.line(block, start, end)
+	default:
 		c.lines.Malformed++
 	}
 }

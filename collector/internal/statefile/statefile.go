@@ -149,6 +149,26 @@ func (d *Dir) readKnown() error {
 	return nil
 }
 
+// notesFile is what the program as a whole remembers beside its logs.
+func (d *Dir) notesFile() string { return filepath.Join(d.path, "notes.json") }
+
+// Notes returns what SaveNotes was given last: nil where it never was.
+func (d *Dir) Notes() ([]byte, error) {
+	notes, err := os.ReadFile(d.notesFile())
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	return notes, err
+}
+
+// SaveNotes keeps what the program as a whole is to remember.
+func (d *Dir) SaveNotes(notes []byte) error {
+	if err := renameio.WriteFile(d.notesFile(), notes, 0o640); err != nil {
+		return fmt.Errorf("saving state: %w", err)
+	}
+	return d.disk.SyncDir(d.path)
+}
+
 // know adds a log to the list.
 func (d *Dir) know(log string) error {
 	d.mu.Lock()

@@ -75,17 +75,18 @@ func (s *Settings) Reread(ctx context.Context) (*Settings, error) {
 	return interpret(ctx, s.Source, s.Text)
 }
 
-// Resolved returns settings in which servers that had no address have one, nil where there are none.
+// Resolved returns settings in which servers have the addresses that their names lead to now, nil where these are what
+// they were.
 func (s *Settings) Resolved(ctx context.Context) *Settings {
-	if !s.Plan.Unresolved() {
-		return nil
-	}
 	resolved, plan := *s, *s.Plan
 	if resolved.Plan = &plan; !plan.Resolve(ctx) {
 		return nil
 	}
 	return &resolved
 }
+
+// Unresolved reports whether a server has no address yet.
+func (s *Settings) Unresolved() bool { return s.Plan.Unresolved() }
 
 // ChangedText returns the config file's text as it stands, and reports whether it is another than that of these
 // settings; a file that cannot be read is another, too.

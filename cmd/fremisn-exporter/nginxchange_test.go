@@ -1,0 +1,233 @@
+package main
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/fremisn/fremisn-exporter/cmd/fremisn-sim/testenv"
+)
+
+// A changingHost is NGINX whose nginx.conf changes, and an exporter that was told nothing but where it is.
+type changingHost struct {
+	t        *testing.T
+	dir      string
+	address  string
+	nginx    *testenv.Nginx
+	exporter *testenv.Exporter
+	port     string
+}
+
+// server is a server block of the host; logs are its directives.
+func (h *changingHost) conf(formats, logs string) string {
+	return testenv.Preamble() + "http {" + testenv.TempPaths + formats +
+		"\nserver { listen " + h.address + "; " + logs + " location /b { " + "return 204; } location / { return 200; } }\n}\n"
+}
+
+func startChangingHost(t *testing.T, formats, logs string) *changingHost {
+	t.Helper()
+	h := &changingHost{t: t, dir: t.TempDir(), address: freeAddress(t), port: freeAddress(t)}
+	var err error
+	if h.nginx, err = testenv.StartNginx(context.Background(), h.dir, h.conf(formats, logs), h.address); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { h.nginx.Stop() })
+	h.start()
+	t.Cleanup(func() { h.exporter.Stop() })
+	return h
+}
+
+// start runs the exporter in a process of its own, with the state of the one before.
+func (h *changingHost) start() {
+	h.t.Helper()
+	var err error
+	config := "nginx: {config: " + h.nginx.Conf + "}\nprobes: []\n"
+	h.exporter, err = testenv.StartExporter(context.Background(), buildExporter(h.t), h.dir, config, h.port)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	if _, err := h.exporter.Metrics(); err != nil { // from here on the logs are followed
+		h.t.Fatal(err)
+	}
+}
+
+// change writes another nginx.conf; NGINX is not told.
+func (h *changingHost) change(formats, logs string) {
+	h.t.Helper()
+	if err := h.nginx.Write(h.conf(formats, logs)); err != nil {
+		h.t.Fatal(err)
+	}
+}
+
+// reload has NGINX take nginx.conf, and waits until a request is answered by a worker that has it: the log of that name
+// has the text, which no request before has written.
+func (h *changingHost) reload(log, text string) (requests int) {
+	h.t.Helper()
+	if err := h.nginx.Reload(); err != nil {
+		h.t.Fatal(err)
+	}
+	until(h.t, "NGINX works with the new nginx.conf", func() bool {
+		h.get("/")
+		requests++
+		written, err := os.ReadFile(filepath.Join(h.dir, log))
+		return err == nil && strings.Contains(string(written), text)
+	})
+	return requests
+}
+
+func (h *changingHost) get(path string) {
+	h.t.Helper()
+	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	response, err := client.Get("http://" + h.address + path)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	io.Copy(io.Discard, response.Body)
+	response.Body.Close()
+}
+
+// expect holds what a scrape shows of a log against the requests that were made.
+func (h *changingHost) expect(when, log string, requests int) {
+	h.t.Helper()
+	// A worker writes its line after the answer: the line of the last request may still come.
+	got := 0
+	until(h.t, when+": every request is logged", func() bool {
+		got = sum(counts(scrapeFamilies(h.t, h.exporter), "nginx_access_requests_total", log))
+		return got >= requests
+	})
+	families := scrapeFamilies(h.t, h.exporter)
+	malformed := gauge(families, "fremisn_exporter_log_lines_total", "log", log, "result", "malformed")
+	if got != requests || malformed != 0 {
+		h.t.Errorf("%s: %d requests of log %s and %g malformed lines, want %d and none", when, got, log, malformed, requests)
+	}
+}
+
+const (
+	firstFormat  = `log_format main 'one $status "$request" $request_time';`
+	secondFormat = `log_format main 'two $request_time $status $request_method $request_id';`
+)
+
+// A log_format is changed on disk; NGINX goes on in the old one until it is reloaded, and the exporter may or may not have
+// noticed by then. Every request is counted.
+func TestFormatChangesUnderNGINX(t *testing.T) {
+	const log = "access_log DIR/access.log main;"
+	h := startChangingHost(t, firstFormat, log)
+	n := 0
+	get := func(times int) {
+		for range times {
+			h.get("/")
+			n++
+		}
+	}
+	get(5)
+	h.expect("at first", "access", n)
+	h.change(secondFormat, log)
+	get(5)
+	h.expect("changed on disk alone", "access", n)
+	n += h.reload("access.log", "two ")
+	get(5)
+	h.expect("right after the reload, before the exporter looks", "access", n)
+
+	// Changed back while the exporter is down, and it comes up before NGINX is told.
+	h.exporter.Kill()
+	h.change(firstFormat, log)
+	get(3)
+	h.start()
+	get(3)
+	h.expect("the exporter is new, and NGINX has not been told", "access", n)
+	written, err := os.ReadFile(filepath.Join(h.dir, "access.log"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(h.dir, "before"), written, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := h.nginx.Reload(); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "NGINX writes the first format again", func() bool {
+		get(1)
+		now, err := os.ReadFile(filepath.Join(h.dir, "access.log"))
+		return err == nil && strings.Contains(string(now[len(written):]), "\none ")
+	})
+	get(3)
+	h.expect("told at last", "access", n)
+}
+
+// A log that nginx.conf gains is read from its beginning: when the exporter is killed before it has noticed, and when it
+// notices by itself. One that it loses is read to its end.
+func TestLogsComeAndGoUnderNGINX(t *testing.T) {
+	const first, second, third = "access_log DIR/access.log main;", "access_log DIR/access.log main; location /b { access_log DIR/b.log main; return 204; }",
+		"access_log DIR/c.log main;"
+	h := startChangingHost(t, firstFormat, first)
+	a := 0
+	get := func(path string, times int, n *int) {
+		for range times {
+			h.get(path)
+			*n++
+		}
+	}
+	get("/", 4, &a)
+	h.expect("at first", "access", a)
+
+	conf := func(logs string) string {
+		return strings.Replace(h.conf(firstFormat, logs), " location /b { return 204; }", "", 1)
+	}
+	if err := h.nginx.Write(conf(second)); err != nil {
+		t.Fatal(err)
+	}
+	b := 0
+	if err := h.nginx.Reload(); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "NGINX has the second log", func() bool { _, err := os.Stat(filepath.Join(h.dir, "b.log")); return err == nil })
+	before := 0
+	until(t, "NGINX writes the second log", func() bool {
+		h.get("/b")
+		before++
+		text, err := os.ReadFile(filepath.Join(h.dir, "b.log"))
+		b = strings.Count(string(text), "\n")
+		return err == nil && b > 0
+	})
+	get("/b", 5, &before)
+	h.exporter.Kill()                                 // it has not looked yet
+	until(t, "every request is logged", func() bool { // old workers have written theirs to the first log
+		text, _ := os.ReadFile(filepath.Join(h.dir, "b.log"))
+		all, _ := os.ReadFile(filepath.Join(h.dir, "access.log"))
+		b, a = strings.Count(string(text), "\n"), strings.Count(string(all), "\n")
+		return a+b == before+4
+	})
+	h.start()
+	h.expect("killed before it noticed", "b", b)
+	h.expect("and the first log", "access", a)
+
+	// The log moves. Whoever asks for a reload does not wait for the next look.
+	if err := h.nginx.Write(conf(third)); err != nil {
+		t.Fatal(err)
+	}
+	if err := h.nginx.Reload(); err != nil {
+		t.Fatal(err)
+	}
+	made := 0
+	lines := func(name string) int {
+		text, _ := os.ReadFile(filepath.Join(h.dir, name))
+		return strings.Count(string(text), "\n")
+	}
+	until(t, "NGINX writes the third log", func() bool { h.get("/"); made++; return lines("c.log") > 0 })
+	get("/", 5, &made)
+	if err := h.exporter.Signal(syscall.SIGHUP); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "every request is logged", func() bool { return lines("access.log")+lines("c.log") == a+made })
+	until(t, "the exporter follows the third log", func() bool {
+		return sum(counts(scrapeFamilies(t, h.exporter), "nginx_access_requests_total", "c")) > 0
+	})
+	h.expect("gained while it ran", "c", lines("c.log"))
+	h.expect("lost, with what old workers wrote to it", "access", lines("access.log"))
+	h.expect("lost", "b", b)
+}

@@ -1,0 +1,114 @@
+package collector
+
+import (
+	"context"
+	"encoding/json"
+	"time"
+
+	"github.com/go-kit/log/level"
+
+	"github.com/fremisn/fremisn-exporter/collector/source"
+)
+
+// notes is what the program as a whole remembers from one start to the next.
+type notes struct {
+	Version  int            `json:"version"`
+	Settings *source.Memory `json:"settings"`
+}
+
+const notesVersion = 1
+
+// recall returns the settings as they follow upon those of the last run.
+func (c *Collector) recall(s *source.Settings) *source.Settings {
+	if c.state == nil || s.Conf == nil {
+		return s
+	}
+	text, err := c.state.Notes()
+	if err != nil {
+		level.Warn(c.logger).Log("msg", "what was remembered of the last run cannot be read", "err", err)
+	}
+	if text == nil {
+		return s
+	}
+	var n notes
+	if err := json.Unmarshal(text, &n); err != nil || n.Version != notesVersion || n.Settings == nil {
+		level.Warn(c.logger).Log("msg", "what was remembered of the last run cannot be used: logs that nginx.conf has gained meanwhile are read from their ends", "err", err)
+		return s
+	}
+	return s.Resume(n.Settings)
+}
+
+// remember keeps for the next start what follows from these settings.
+func (c *Collector) remember(s *source.Settings) {
+	if memory := s.Memory(); memory != nil {
+		c.note(func(n *notes) { n.Settings = memory })
+	}
+}
+
+// note changes what the next start is to know, and writes it.
+func (c *Collector) note(change func(*notes)) {
+	n := <-c.notes
+	defer func() { c.notes <- n }()
+	change(&n)
+	if c.state == nil {
+		return
+	}
+	text, err := json.Marshal(n)
+	if err == nil {
+		err = c.state.SaveNotes(text)
+	}
+	if err != nil {
+		level.Warn(c.logger).Log("msg", "what nginx.conf has cannot be saved: what changes while the exporter does not run may be overlooked", "err", err)
+	}
+}
+
+// reformat returns what a log's counter asks when a line fits no format. A format that is found so is remembered at
+// once: lines in it may stand in the log when the exporter is started again.
+func (c *Collector) reformat(l source.LogSource, s *source.Settings) func() []source.Format {
+	ask := l.Reformat(s.Conf)
+	if ask == nil {
+		return nil
+	}
+	return func() []source.Format {
+		formats := ask()
+		if formats != nil {
+			level.Info(c.logger).Log("msg", "nginx.conf has the log in another format", "log", l.Name, "format", formats[0].Text)
+			c.note(func(n *notes) { n.Settings = n.Settings.WithFormats(l, formats) })
+		}
+		return formats
+	}
+}
+
+// lostInterval is how often is looked whether a log that nginx.conf has lost is still written.
+const lostInterval = 15 * time.Second
+
+// watchLost ends the reading of logs that nginx.conf has lost and that nobody writes any more. What they have counted is
+// still shown.
+func (c *Collector) watchLost(ctx context.Context) {
+	tick := time.NewTicker(lostInterval)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		now := c.observed()
+		for _, f := range now.logs {
+			if f.stop != nil && !f.hasEnded() && f.source.IsOver(time.Now(), now.settings.Conf) {
+				level.Info(c.logger).Log("msg", "the log that nginx.conf names no more is read no further", "log", f.source.Name, "path", f.source.Path)
+				f.stop()
+			}
+		}
+	}
+}
+
+// hasEnded reports whether a log is read no further.
+func (f *followed) hasEnded() bool {
+	select {
+	case <-f.pipeline.Done():
+		return true
+	default:
+		return false
+	}
+}

@@ -1,0 +1,212 @@
+package source
+
+import (
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/fremisn/fremisn-exporter/collector/nginxconf"
+)
+
+// After returns the settings as they follow upon others, which were in use until then: what NGINX may still do by the
+// former nginx.conf is not lost, and what has a name keeps it.
+//
+//   - A log that nginx.conf has gained is read from its beginning.
+//   - A log that it has lost is followed further; see LogSource.Lost.
+//   - A log that is written in another format is also read in the former ones.
+//   - A log keeps its name, though others have come before it.
+//   - A server keeps the addresses that its name led to.
+func (s *Settings) After(before *Settings) *Settings {
+	next := *s
+	next.keepNames(before)
+	taken := map[string]bool{}
+	for _, log := range append(before.Logs(), s.fromConfigFile()...) {
+		taken[log.Name] = true
+	}
+	known := before.knownPaths()
+	next.AccessLogs = s.logsAfter(s.AccessLogs, before, known, taken)
+	next.StreamLogs = s.logsAfter(s.StreamLogs, before, known, taken)
+	next.ErrorLogs = s.logsAfter(s.ErrorLogs, before, known, taken)
+	next.AccessLogs = append(next.AccessLogs, next.lost(before.AccessLogs)...)
+	next.ErrorLogs = append(next.ErrorLogs, next.lost(before.ErrorLogs)...)
+	return &next
+}
+
+// Resume returns the settings as they follow upon those that a Memory is of. Logs that nginx.conf has lost meanwhile are
+// followed no more.
+func (s *Settings) Resume(m *Memory) *Settings {
+	next := s.After(m.settings())
+	next.AccessLogs = slices.DeleteFunc(next.AccessLogs, LogSource.IsLost)
+	next.ErrorLogs = slices.DeleteFunc(next.ErrorLogs, LogSource.IsLost)
+	return next
+}
+
+// fromConfigFile are the logs that the config file names.
+func (s *Settings) fromConfigFile() []LogSource {
+	return slices.DeleteFunc(s.Logs(), func(l LogSource) bool { return l.Found })
+}
+
+// knownPaths are the logs of nginx.conf, followed or not; nil where none was read.
+func (s *Settings) knownPaths() map[string]bool {
+	if s.Conf == nil && s.Known == nil {
+		return nil
+	}
+	known := map[string]bool{}
+	for _, path := range s.Paths() {
+		known[path] = true
+	}
+	return known
+}
+
+// Paths are the files that nginx.conf names as logs, followed or not.
+func (s *Settings) Paths() []string {
+	paths := slices.Clone(s.Known)
+	if s.Conf != nil {
+		for _, log := range s.Conf.AccessLogs {
+			paths = append(paths, log.Path)
+		}
+		for _, log := range s.Conf.Stream.AccessLogs {
+			paths = append(paths, log.Path)
+		}
+		for _, log := range s.Conf.ErrorLogs {
+			paths = append(paths, log.Path)
+		}
+	}
+	slices.Sort(paths)
+	return slices.Compact(paths)
+}
+
+func (s *Settings) logsAfter(logs []LogSource, before *Settings, known map[string]bool, taken map[string]bool) []LogSource {
+	var next []LogSource
+	configured := map[string]bool{}
+	for _, l := range s.fromConfigFile() {
+		configured[l.Name] = true
+	}
+	for _, l := range logs {
+		i := slices.IndexFunc(before.Logs(), func(b LogSource) bool { return b.Kind == l.Kind && b.Where() == l.Where() })
+		switch {
+		case i >= 0:
+			l = l.after(before.Logs()[i])
+			if l.Found && configured[l.Name] {
+				l.Name = freeName(taken, l.Path)
+			}
+		case l.Found:
+			l.FromStart = known != nil && !known[l.Path]
+			l.Name = freeName(taken, l.Path)
+		}
+		next = append(next, l)
+	}
+	return next
+}
+
+// after is the log as it follows upon an earlier reading of it.
+func (l LogSource) after(before LogSource) LogSource {
+	if l.Found && before.Found {
+		l.Name, l.FromStart = before.Name, before.FromStart
+	}
+	l.Formats = before.withFormer(slices.Clone(l.Formats))
+	return l
+}
+
+// lost are the logs of nginx.conf that are followed no more by these settings. Their names must be free.
+func (s *Settings) lost(before []LogSource) []LogSource {
+	var lost []LogSource
+	for _, b := range before {
+		isAnother := func(l LogSource) bool { return l.Kind == b.Kind && l.Where() == b.Where() || l.Name == b.Name }
+		if !b.Found || slices.ContainsFunc(s.Logs(), isAnother) {
+			continue
+		}
+		if !b.IsLost() {
+			b.Lost = time.Now()
+		}
+		lost = append(lost, b)
+	}
+	return lost
+}
+
+// IsLost reports whether nginx.conf names the log no more.
+func (l LogSource) IsLost() bool { return !l.Lost.IsZero() }
+
+// lostFor is how long a log that nginx.conf has lost is read where it cannot be seen whether NGINX still writes it.
+const lostFor = time.Hour
+
+// IsOver reports whether nobody writes a log any more that nginx.conf has lost: an hour ago, or before the oldest of
+// NGINX's workers was started.
+func (l LogSource) IsOver(now time.Time, conf *nginxconf.Config) bool {
+	if !l.IsLost() {
+		return false
+	}
+	if now.Sub(l.Lost) >= lostFor {
+		return true
+	}
+	if conf == nil {
+		return false
+	}
+	path, err := filepath.Abs(conf.Path)
+	if err != nil {
+		return false
+	}
+	running, ok := nginxconf.FindRunning(conf.Build, path)
+	return ok && len(running.ShuttingDown) == 0 && len(running.Active) > 0 && conf.HasLoaded(running)
+}
+
+// A Memory is what settings leave behind for those of the next start.
+type Memory struct {
+	Known  []string            `json:"known"` // logs of nginx.conf, followed or not
+	Logs   []RememberedLog     `json:"logs"`
+	Names  map[string][]string `json:"names,omitempty"` // addresses of servers that are given by name
+	Former map[string][]string `json:"former,omitempty"`
+}
+
+// A RememberedLog is a log of nginx.conf that was followed.
+type RememberedLog struct {
+	Kind      Kind     `json:"kind"`
+	Name      string   `json:"name"`
+	Path      string   `json:"path"`
+	Formats   []Format `json:"formats,omitempty"`
+	FromStart bool     `json:"from_start,omitempty"`
+}
+
+// Memory returns what the next start is to know; nil without an nginx.conf.
+func (s *Settings) Memory() *Memory {
+	if s.Conf == nil {
+		return nil
+	}
+	m := &Memory{Known: s.Paths(), Names: s.Resolved, Former: s.Former}
+	for _, l := range s.Logs() {
+		named := slices.ContainsFunc(l.Formats, func(f Format) bool { return f.Name != "" })
+		if (l.Found || named) && !l.IsLost() {
+			m.Logs = append(m.Logs, RememberedLog{l.Kind, l.Name, l.Path, l.Formats, l.FromStart})
+		}
+	}
+	return m
+}
+
+// settings are those of which the memory is, as far as After asks for them.
+func (m *Memory) settings() *Settings {
+	s := &Settings{Known: m.Known, Resolved: m.Names, Former: m.Former}
+	for _, l := range m.Logs {
+		log := LogSource{Kind: l.Kind, Name: l.Name, Path: l.Path, Formats: l.Formats, FromStart: l.FromStart, Found: true}
+		if l.Kind == Error {
+			s.ErrorLogs = append(s.ErrorLogs, log)
+		} else {
+			s.AccessLogs = append(s.AccessLogs, log)
+		}
+	}
+	return s
+}
+
+// WithFormats returns the memory with other formats of a log.
+func (m *Memory) WithFormats(l LogSource, formats []Format) *Memory {
+	if m == nil {
+		return nil
+	}
+	next := *m
+	next.Logs = slices.Clone(m.Logs)
+	for i := range next.Logs {
+		if next.Logs[i].Kind == l.Kind && next.Logs[i].Path == l.Path {
+			next.Logs[i].Formats = formats
+		}
+	}
+	return &next
+}
