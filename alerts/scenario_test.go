@@ -47,7 +47,7 @@ var scenarios = []scenario{
 	{name: "healthy"},
 	{
 		name: "node-down", happens: func(_ *testing.T, b *balancer) { b.nodes[2].Refuse() },
-		fires: []string{"NodeDown", "CapacityDegraded"}, says: "by: connect (",
+		fires: []string{"NodeDown", "CapacityDegraded"}, may: []string{"ServerTakenOut"}, says: "by: connect (",
 	},
 	{
 		name: "all-down", happens: func(_ *testing.T, b *balancer) {
@@ -55,7 +55,7 @@ var scenarios = []scenario{
 				n.Refuse()
 			}
 		},
-		fires: []string{"AllNodesDown", "NodeDown", "AvailabilityBudgetBurn"}, may: []string{"NoLiveUpstreams"},
+		fires: []string{"AllNodesDown", "NodeDown", "AvailabilityBudgetBurn"}, may: []string{"NoLiveUpstreams", "ServerTakenOut"},
 	},
 	{
 		name: "gray-failure", happens: func(_ *testing.T, b *balancer) { b.nodes[1].Set(sim.Fault{Kind: "fail", Path: "/v1/face"}) },
@@ -78,7 +78,7 @@ var scenarios = []scenario{
 				t.Errorf("the poison request got %d", code)
 			}
 		},
-		fires: []string{"NoLiveUpstreams", "AvailabilityBudgetBurn"}, says: "NGINX has disabled 3 server(s) after failed requests (max_fails, fail_timeout); any others were full. No probe of a node fails.",
+		fires: []string{"NoLiveUpstreams", "AvailabilityBudgetBurn", "ServerTakenOut"}, says: "NGINX has disabled 3 server(s) after failed requests (max_fails, fail_timeout); any others were full. No probe of a node fails.",
 	},
 	{
 		name: "rate-limiting", topology: func(m *testenv.Mission) { m.Rate, m.Burst = "3r/s", 1 },
