@@ -13,7 +13,6 @@ import (
 	"time"
 
 	gokit "github.com/go-kit/log"
-	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/fremisn/fremisn-exporter/cmd/fremisn-exporter/strictyaml"
@@ -104,19 +103,10 @@ func (p prober) ask(t testing.TB, pairs ...string) (int, string) {
 
 // metrics returns what the service adds to /metrics.
 func (p prober) metrics() string {
-	registry := prometheus.NewRegistry()
-	registry.MustRegister(collected(func(ch chan<- prometheus.Metric) {
-		p.CollectTo(context.Background(), func(m prometheus.Metric) { ch <- m })
-	}))
 	page := httptest.NewRecorder()
-	promhttp.HandlerFor(registry, promhttp.HandlerOpts{}).ServeHTTP(page, httptest.NewRequest("GET", "/metrics", nil))
+	promhttp.HandlerFor(p, promhttp.HandlerOpts{}).ServeHTTP(page, httptest.NewRequest("GET", "/metrics", nil))
 	return page.Body.String()
 }
-
-type collected func(chan<- prometheus.Metric)
-
-func (collected) Describe(chan<- *prometheus.Desc)      {}
-func (f collected) Collect(ch chan<- prometheus.Metric) { f(ch) }
 
 // within waits until something holds.
 func within(t testing.TB, limit time.Duration, holds func() bool) {

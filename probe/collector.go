@@ -1,19 +1,21 @@
 package probe
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
+	"google.golang.org/protobuf/types/known/timestamppb"
 )
 
 // reasons of failures, each given from zero on so that the first is a rise.
-var reasons = []string{"dns", "connect", "tls", "timeout", "status", "body", "header", "license", "other"}
+var reasons = [...]string{"dns", "connect", "tls", "timeout", "status", "body", "header", "license", "other"}
 
 var ownLabels = []string{"probe", "target", "node"}
 
@@ -21,36 +23,30 @@ const helpLatency = "How long the probes that succeed take."
 
 // counts are what adds up over all probes of a target.
 type counts struct {
-	born         time.Time
+	born         *timestamppb.Timestamp
 	attempts     uint64
-	failures     map[string]uint64 // by reason
-	metricErrors map[string]uint64 // by metric
+	failures     [len(reasons)]uint64
+	metricErrors map[string]uint64 // by metric; replaced, and never changed
 	consecutive  uint64
 	lastSuccess  time.Time
 	latency      prometheus.Histogram
 }
 
 func newCounts() counts {
-	c := counts{
-		born:         time.Now(),
-		failures:     map[string]uint64{},
-		metricErrors: map[string]uint64{},
+	return counts{
+		born: timestamppb.Now(),
 		latency: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name: "probe_latency_seconds", Help: helpLatency,
 			Buckets:                     []float64{0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10},
 			NativeHistogramBucketFactor: 1.1, NativeHistogramMaxBucketNumber: 160,
 		}),
 	}
-	for _, reason := range reasons {
-		c.failures[reason] = 0
-	}
-	return c
 }
 
 func (c *counts) add(r Result) {
 	c.attempts++
 	for _, metric := range r.missing {
-		c.metricErrors[metric]++
+		c.count(metric, 1)
 	}
 	if r.Success {
 		c.consecutive = 0
@@ -59,115 +55,104 @@ func (c *counts) add(r Result) {
 		return
 	}
 	c.consecutive++
-	c.failures[r.Reason]++
+	at := slices.Index(reasons[:], r.Reason)
+	if at < 0 {
+		at = len(reasons) - 1 // other
+	}
+	c.failures[at]++
 }
 
-// CollectTo gives the gauges of each target's last probe, and what adds up. Its error says that the clock stands
-// still somewhere, or that a sample cannot be given.
-func (s *Service) CollectTo(_ context.Context, emit func(prometheus.Metric)) error {
+// count adds to the errors of a body metric.
+func (c *counts) count(metric string, n uint64) {
+	changed := maps.Clone(c.metricErrors)
+	if changed == nil {
+		changed = map[string]uint64{}
+	}
+	changed[metric] += n
+	c.metricErrors = changed
+}
+
+// CheckClock says that a probe has not ended in twice its time.
+func (s *Service) CheckClock(context.Context, func(prometheus.Metric)) error {
 	s.mu.Lock()
 	targets := s.targets
 	s.mu.Unlock()
-	s.refused.collect(emit)
-	c := collection{descs: map[string]*prometheus.Desc{}, emit: emit}
+	var stuck []error
 	for _, t := range targets {
-		c.target(t)
+		t.mu.Lock()
+		if t.stuck() {
+			stuck = append(stuck, fmt.Errorf("%s %s: %w", t.probe, t.masked, errStuck))
+		}
+		t.mu.Unlock()
 	}
-	return errors.Join(c.errs...)
+	return errors.Join(stuck...)
 }
 
-// A collection is one scrape of the probes.
-type collection struct {
-	descs map[string]*prometheus.Desc // by name and label names: many targets share them
-	emit  func(prometheus.Metric)
-	errs  []error
+// Gather gives the gauges of each target's last probe, and what adds up, sorted by name. It is a prometheus.Gatherer
+// that builds its families itself: a registry would look at each of half a million series several times.
+func (s *Service) Gather() ([]*dto.MetricFamily, error) {
+	s.mu.Lock()
+	targets := s.targets
+	s.mu.Unlock()
+	g := gathering{families: map[string]*family{}, pairs: map[Label]*dto.LabelPair{}, counting: true}
+	states := make([]targetSnapshot, len(targets))
+	for i, t := range targets {
+		states[i] = t.snapshot()
+		g.target(&states[i])
+	}
+	g.allocate()
+	for i := range states {
+		g.target(&states[i])
+	}
+	families := append(g.build(), s.refused.family())
+	slices.SortFunc(families, func(a, b *dto.MetricFamily) int { return cmp.Compare(a.GetName(), b.GetName()) })
+	return families, nil
 }
 
-func (c *collection) target(t *target) {
+// A targetSnapshot is what a target gives at one scrape.
+type targetSnapshot struct {
+	own    []*dto.LabelPair
+	counts counts
+	every  time.Duration
+	last   *Result // nil before the first probe has ended
+}
+
+func (t *target) snapshot() targetSnapshot {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.stuck() {
-		c.errs = append(c.errs, fmt.Errorf("%s %s: %w", t.probe, t.masked, errStuck))
+	return targetSnapshot{t.pairs, t.counts, t.every, t.last}
+}
+
+// target counts or writes what a target gives.
+func (g *gathering) target(t *targetSnapshot) {
+	own, counts, last := t.own, &t.counts, t.last
+	g.counter("probe_attempts_total", "Probes that have ended.", own, counts.attempts, counts.born)
+	for i := range reasons {
+		g.counter("probe_failures_total", "Probes that failed, by reason.", own, counts.failures[i], counts.born, reasonLabels[i]...)
 	}
-	count := func(name, help string, n uint64, more ...Label) {
-		names, values := withLabels(t.names, t.values, more)
-		m, err := prometheus.NewConstMetricWithCreatedTimestamp(c.desc(name, help, names), prometheus.CounterValue, float64(n), t.counts.born, values...)
-		c.give(m, err)
+	for _, metric := range sortedKeys(counts.metricErrors) {
+		g.counter("probe_metric_errors_total", "Numbers that a body should have held and did not.", own,
+			counts.metricErrors[metric], counts.born, Label{"metric", metric})
 	}
-	gauge := func(name, help string, value float64) { c.sample(Sample{name, help, nil, value}, t) }
-	count("probe_attempts_total", "Probes that have ended.", t.counts.attempts)
-	for reason, n := range t.counts.failures {
-		count("probe_failures_total", "Probes that failed, by reason.", n, Label{"reason", reason})
+	g.gauge("probe_interval_seconds", "How often the target is probed.", own, t.every.Seconds())
+	g.gauge("probe_consecutive_failures", "Probes that failed since the last success.", own, float64(counts.consecutive))
+	if !counts.lastSuccess.IsZero() {
+		g.gauge("probe_last_success_timestamp_seconds", "Unix time of the last success.", own, float64(counts.lastSuccess.UnixMilli())/1000)
 	}
-	for name, n := range t.counts.metricErrors {
-		count("probe_metric_errors_total", "Numbers that a body should have held and did not.", n, Label{"metric", name})
-	}
-	gauge("probe_interval_seconds", "How often the target is probed.", t.every.Seconds())
-	gauge("probe_consecutive_failures", "Probes that failed since the last success.", float64(t.counts.consecutive))
-	if !t.counts.lastSuccess.IsZero() {
-		gauge("probe_last_success_timestamp_seconds", "Unix time of the last success.", float64(t.counts.lastSuccess.UnixMilli())/1000)
-	}
-	c.emit(&labelled{t.counts.latency, c.desc("probe_latency_seconds", helpLatency, t.names), t.names, t.values})
-	if t.last == nil {
+	g.histogram("probe_latency_seconds", helpLatency, own, counts.latency)
+	if last == nil {
 		return
 	}
-	for _, sample := range t.last.Samples {
-		c.sample(sample, t)
+	for i := range last.Samples {
+		s := &last.Samples[i]
+		g.gauge(s.Name, s.Help, own, s.Value, s.Labels...)
 	}
 }
 
-func (c *collection) give(m prometheus.Metric, err error) {
-	if err != nil {
-		c.errs = append(c.errs, err)
-		return
+// reasonLabels are the labels of probe_failures_total, for each reason.
+var reasonLabels = func() (all [len(reasons)][]Label) {
+	for i, reason := range reasons {
+		all[i] = []Label{{"reason", reason}}
 	}
-	c.emit(m)
-}
-
-// sample gives a gauge.
-func (c *collection) sample(s Sample, t *target) {
-	names, values := withLabels(t.names, t.values, s.Labels)
-	c.give(prometheus.NewConstMetric(c.desc(s.Name, s.Help, names), prometheus.GaugeValue, s.Value, values...))
-}
-
-func (c *collection) desc(name, help string, labels []string) *prometheus.Desc {
-	key := name + " " + strings.Join(labels, " ")
-	if c.descs[key] == nil {
-		c.descs[key] = prometheus.NewDesc(name, help, labels, nil)
-	}
-	return c.descs[key]
-}
-
-// withLabels adds the labels of a sample to those of its target. One may have the name of one of these: it gives way,
-// as a scraped label does in Prometheus.
-func withLabels(names, values []string, labels []Label) ([]string, []string) {
-	if len(labels) == 0 {
-		return names, values
-	}
-	names, values = slices.Clone(names), slices.Clone(values)
-	for _, l := range labels {
-		name := l.Name
-		for slices.Contains(names, name) {
-			name = "exported_" + name
-		}
-		names, values = append(names, name), append(values, l.Value)
-	}
-	return names, values
-}
-
-// A labelled is a histogram with the labels of its target, which it was not born with: they may change.
-type labelled struct {
-	of            prometheus.Histogram
-	desc          *prometheus.Desc
-	names, values []string
-}
-
-func (l *labelled) Desc() *prometheus.Desc { return l.desc }
-
-func (l *labelled) Write(out *dto.Metric) error {
-	if err := l.of.Write(out); err != nil {
-		return err
-	}
-	out.Label = prometheus.MakeLabelPairs(l.desc, l.values)
-	return nil
-}
+	return all
+}()

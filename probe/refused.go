@@ -10,7 +10,8 @@ import (
 
 	"github.com/go-kit/log"
 	"github.com/go-kit/log/level"
-	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/fremisn/fremisn-exporter/probe/mask"
 )
@@ -20,9 +21,6 @@ const refusedLogInterval = time.Minute
 
 // maxRefusedTargets bounds the targets that one line of the log names.
 const maxRefusedTargets = 10
-
-var descRefused = prometheus.NewDesc("fremisn_exporter_probes_refused_total",
-	"Requests of /probe that were refused, by reason.", []string{"reason"}, nil)
 
 // A refusedLog counts what /probe refuses, and tells of it once a minute: an old job that gets 403 for everything shows
 // up nowhere else.
@@ -84,10 +82,18 @@ func (r *refusedLog) run(ctx context.Context) {
 	}
 }
 
-func (r *refusedLog) collect(emit func(prometheus.Metric)) {
+// family is the counter.
+func (r *refusedLog) family() *dto.MetricFamily {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for _, reason := range slices.Sorted(maps.Keys(r.counts)) {
-		emit(prometheus.MustNewConstMetric(descRefused, prometheus.CounterValue, float64(r.counts[reason]), reason))
+	out := &dto.MetricFamily{
+		Name: proto.String("fremisn_exporter_probes_refused_total"),
+		Help: proto.String("Requests of /probe that were refused, by reason."), Type: dto.MetricType_COUNTER.Enum(),
 	}
+	for _, reason := range slices.Sorted(maps.Keys(r.counts)) {
+		out.Metric = append(out.Metric, &dto.Metric{
+			Label: labelPairs([]Label{{"reason", reason}}), Counter: &dto.Counter{Value: proto.Float64(float64(r.counts[reason]))},
+		})
+	}
+	return out
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/go-kit/log"
 	"github.com/go-kit/log/level"
+	dto "github.com/prometheus/client_model/go"
 
 	"github.com/fremisn/fremisn-exporter/probe/mask"
 )
@@ -33,8 +34,7 @@ type target struct {
 	mu      sync.Mutex // guards what follows
 	address string
 	module  *prepared
-	names   []string // of the labels on all its metrics: ours, and the user's
-	values  []string
+	pairs   []*dto.LabelPair // the labels on all its metrics: ours, and the user's; replaced, and never changed
 	node    string
 	every   time.Duration
 	counts  counts
@@ -75,10 +75,11 @@ func (t *target) update(schedule Schedule, module *prepared, node, address strin
 	} else {
 		maps.Copy(all, labels)
 	}
-	t.names, t.values = slices.Clone(ownLabels), []string{t.probe, t.masked, node}
-	for _, name := range sortedKeys(all) {
-		t.names, t.values = append(t.names, name), append(t.values, all[name])
+	own := []Label{{"probe", t.probe}, {"target", t.masked}, {"node", node}}
+	for name, value := range all {
+		own = append(own, Label{name, value})
 	}
+	t.pairs = labelPairs(own)
 	t.address = address
 	if t.every != 0 && t.every != schedule.Interval {
 		select {
@@ -88,9 +89,7 @@ func (t *target) update(schedule Schedule, module *prepared, node, address strin
 	}
 	t.every, t.module, t.node = schedule.Interval, module, node
 	for _, metric := range module.HTTP.Metrics {
-		if _, known := t.counts.metricErrors[metric.Name]; !known {
-			t.counts.metricErrors[metric.Name] = 0
-		}
+		t.counts.count(metric.Name, 0)
 	}
 }
 

@@ -12,7 +12,6 @@ import (
 	"time"
 
 	gokit "github.com/go-kit/log"
-	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
 	"go.uber.org/goleak"
 )
@@ -76,7 +75,7 @@ func (c *clock) takeOver(s *Service) {
 	}
 }
 
-func options(t *testing.T, interval string, targets ...string) Options {
+func options(t testing.TB, interval string, targets ...string) Options {
 	return Options{Config: parse(t, fmt.Sprintf("modules: {m: {prober: icmp, timeout: 500ms}}\nprobes: [{name: p, module: m, interval: %s, targets: [%q]}]\n",
 		interval, strings.Join(targets, `", "`)))}
 }
@@ -215,13 +214,10 @@ func TestHangingDelaysNobody(t *testing.T) {
 // samples gathers what the service gives, by name and labels.
 func samples(t *testing.T, s *Service) map[string]*dto.Metric {
 	t.Helper()
-	registry := prometheus.NewRegistry()
-	registry.MustRegister(collectorFunc(func(ch chan<- prometheus.Metric) {
-		if err := s.CollectTo(context.Background(), func(m prometheus.Metric) { ch <- m }); err != nil {
-			t.Error(err)
-		}
-	}))
-	families, err := registry.Gather()
+	if err := s.CheckClock(context.Background(), nil); err != nil {
+		t.Error(err)
+	}
+	families, err := s.Gather()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -237,11 +233,6 @@ func samples(t *testing.T, s *Service) map[string]*dto.Metric {
 	}
 	return all
 }
-
-type collectorFunc func(chan<- prometheus.Metric)
-
-func (collectorFunc) Describe(chan<- *prometheus.Desc)      {}
-func (f collectorFunc) Collect(ch chan<- prometheus.Metric) { f(ch) }
 
 // TestShortOutageIsSeen has a node fail for two seconds between two scrapes.
 func TestShortOutageIsSeen(t *testing.T) {
@@ -375,7 +366,7 @@ func TestStuckProbeIsReported(t *testing.T) {
 		c := &clock{does: func(context.Context, string) *failure { <-release; return nil }} // heeds no time limit
 		s := scheduled(t, c, options(t, "1s", "node:1"))
 		run(s, sleep(10*time.Second), func() {
-			if err := s.CollectTo(context.Background(), func(prometheus.Metric) {}); err == nil || !strings.Contains(err.Error(), "p node:1") {
+			if err := s.CheckClock(context.Background(), nil); err == nil || !strings.Contains(err.Error(), "p node:1") {
 				t.Errorf("error %v", err)
 			}
 			close(release)

@@ -19,7 +19,6 @@ import (
 	"time"
 
 	gokit "github.com/go-kit/log"
-	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
@@ -138,12 +137,8 @@ on_demand: {allow: any}
 			fmt.Fprint(&told, r.Target, r.Sentence, r.WithLog().Log)
 		}
 	}
-	registry := prometheus.NewRegistry()
-	registry.MustRegister(collectorFunc(func(ch chan<- prometheus.Metric) {
-		s.CollectTo(context.Background(), func(m prometheus.Metric) { ch <- m })
-	}))
 	page := httptest.NewRecorder()
-	promhttp.HandlerFor(registry, promhttp.HandlerOpts{}).ServeHTTP(page, httptest.NewRequest("GET", "/metrics", nil))
+	promhttp.HandlerFor(s, promhttp.HandlerOpts{}).ServeHTTP(page, httptest.NewRequest("GET", "/metrics", nil))
 	io.Copy(&told, page.Body)
 	told.WriteString(log.String())
 	if n := strings.Count(told.String(), "probe_success"); n < 30 {

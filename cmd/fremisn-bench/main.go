@@ -68,6 +68,7 @@ func (b *bench) run() error {
 		{"at rest: one log of 50 thousand lines, one status page, three probes every 15 s, a scrape every 15 s", b.rest},
 		{"a hot scrape: CPU of the whole process", b.scrape},
 		{"a thousand targets", b.probes},
+		{"many targets", b.scale},
 	} {
 		if !strings.Contains(part.what, b.only) {
 			continue

@@ -107,7 +107,7 @@ func newExporter(cli *commandLine, s *settings.Settings, logger log.Logger) (*ex
 func (e *exporter) newCollector(s *settings.Settings) (*collector.Collector, error) {
 	o := collector.Options{
 		Settings: s.Plan, StoragePath: e.cli.storagePath, Mask: mask.URL, Logger: e.logger,
-		Others: []collector.Other{{Name: "probe", Collect: e.probes.CollectTo}},
+		Others: []collector.Other{{Name: "probe", Collect: e.probes.CheckClock}},
 	}
 	hasLogs := len(s.Plan.Logs()) > 0
 	if s.Source.ConfigFile == "" && s.Source.Status != nil {
@@ -208,7 +208,7 @@ func (e *exporter) server() (*http.Server, error) {
 		objectives{e.running},
 	)
 	e.scrapes = web.NewScrapes(web.MetricsOptions{
-		Registry: registry, Gatherer: e.gatherer(), Limit: e.answerLimit,
+		Registry: registry, Gatherer: e.gatherer(), Probes: e.probes, Limit: e.answerLimit,
 		Offset: e.cli.timeoutOffset, CreatedLines: e.cli.createdLines,
 	})
 	options := web.Options{

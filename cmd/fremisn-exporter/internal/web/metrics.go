@@ -19,6 +19,7 @@ import (
 type MetricsOptions struct {
 	Registry     *prometheus.Registry // the exporter's own metrics; those about serving are added to it
 	Gatherer     func(ctx context.Context, openMetrics bool) prometheus.Gatherer
+	Probes       prometheus.Gatherer  // further families, sorted and checked; nil without
 	Limit        func() time.Duration // how long an answer may take
 	Offset       time.Duration        // taken off the time that Prometheus gives
 	CreatedLines bool                 // _created lines in OpenMetrics text
@@ -116,12 +117,15 @@ func refuse(w http.ResponseWriter, err error) {
 	http.Error(w, err.Error(), http.StatusServiceUnavailable)
 }
 
-// gather merges the families of the exporter's own metrics and those of NGINX, each of which are sorted by name and
-// checked. They share none, and so nothing is checked again.
+// gather merges the families of the exporter's own metrics, of NGINX and of the probes, each of which are checked. They share none, and so nothing is checked again.
 func (s *Scrapes) gather(ctx context.Context, openMetrics bool) ([]*dto.MetricFamily, error) {
 	families, err := s.options.Registry.Gather()
 	more, moreErr := s.options.Gatherer(ctx, openMetrics).Gather()
 	families = append(families, more...)
+	if s.options.Probes != nil {
+		probes, probesErr := s.options.Probes.Gather()
+		families, moreErr = append(families, probes...), errors.Join(moreErr, probesErr)
+	}
 	slices.SortStableFunc(families, func(a, b *dto.MetricFamily) int { return strings.Compare(a.GetName(), b.GetName()) })
 	err = errors.Join(err, moreErr)
 	s.count("gathering", err)
