@@ -129,7 +129,7 @@ func TestMissing(t *testing.T) {
 	if missing := missing(FullLogFormat); len(missing) > 0 {
 		t.Errorf("the full format lacks %v", missing)
 	}
-	ofCombined := missing(source.CombinedFormat)
+	ofCombined := missing(nginxconf.CombinedFormat)
 	for _, want := range []MissingMetric{
 		{"nginx_access_request_duration_seconds", "$request_time"},
 		{"nginx_upstream_attempts_total", "$upstream_addr"},

@@ -5,11 +5,11 @@ import (
 
 	"github.com/fremisn/fremisn-exporter/collector/internal/logformat"
 	"github.com/fremisn/fremisn-exporter/collector/internal/metric"
-	"github.com/fremisn/fremisn-exporter/collector/source"
+	"github.com/fremisn/fremisn-exporter/collector/nginxconf"
 )
 
 // FullLogFormat is a log_format that gives every metric.
-const FullLogFormat = source.CombinedFormat +
+const FullLogFormat = nginxconf.CombinedFormat +
 	` rt=$request_time rl=$request_length bs=$bytes_sent id=$request_id lr="$limit_req_status" lc="$limit_conn_status" cs="$upstream_cache_status"` +
 	` ua="$upstream_addr" us="$upstream_status" uct="$upstream_connect_time" uht="$upstream_header_time" urt="$upstream_response_time"` +
 	` ubs="$upstream_bytes_sent" ubr="$upstream_bytes_received"`

@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// combinedFormat is NGINX's own; see https://nginx.org/en/docs/http/ngx_http_log_module.html.
-const combinedFormat = `$remote_addr - $remote_user [$time_local] "$request" $status $body_bytes_sent "$http_referer" "$http_user_agent"`
+// CombinedFormat is the log_format that NGINX has where none is named; see https://nginx.org/en/docs/http/ngx_http_log_module.html.
+const CombinedFormat = `$remote_addr - $remote_user [$time_local] "$request" $status $body_bytes_sent "$http_referer" "$http_user_agent"`
 
 // Load reads the file at path with all that it includes, or the output of nginx -T. What is wrong with it, or with
 // getting it, is an *Error. Where logs lie that it does not name by absolute paths is told by the folder it lies in.
@@ -56,7 +56,7 @@ func (p *parser) parseMain(path string) ([]*directive, error) {
 func (p *parser) interpret(directives []*directive, b Build, absolute, path string) (*Config, error) {
 	r := &reading{build: b, config: &Config{
 		Path: path, Build: b, Files: p.files, Workers: "1", WorkerConnections: 512,
-		LogFormats:     map[string]LogFormat{"combined": {Name: "combined", Format: combinedFormat, Escape: "default"}},
+		LogFormats:     map[string]LogFormat{"combined": {Name: "combined", Format: CombinedFormat, Escape: "default"}},
 		LimitReqStatus: defaultLimitStatus, LimitConnStatus: defaultLimitStatus,
 	}, paths: pathsFor(p.main)}
 	if b.known() {

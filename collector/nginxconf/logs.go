@@ -160,8 +160,8 @@ func (r *reading) addAccessLog(log AccessLog) {
 	}
 }
 
-// levels are those of error_log.
-func levels() []string {
+// Levels returns those of the error log, the least first; see https://nginx.org/en/docs/ngx_core_module.html#error_log.
+func Levels() []string {
 	return []string{"debug", "info", "notice", "warn", "error", "crit", "alert", "emerg"}
 }
 
@@ -186,7 +186,7 @@ func (r *reading) readErrorLog(d *directive) (ErrorLog, error) {
 	}
 	if len(d.args) == 2 {
 		log.Level = d.args[1]
-		if !slices.Contains(levels(), log.Level) && !strings.HasPrefix(log.Level, "debug_") {
+		if !slices.Contains(Levels(), log.Level) && !strings.HasPrefix(log.Level, "debug_") {
 			return log, errorAt(d, "invalid log level %q", log.Level)
 		}
 	}

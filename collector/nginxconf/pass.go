@@ -168,7 +168,7 @@ func (r *reading) pass(d *directive, m passModule, s scope) error {
 func (r *reading) passedTo(d *directive, to passing) string {
 	i, known := r.groups[strings.ToLower(to.name)]
 	if !known {
-		address := withPort(to.name, to.defaultPort())
+		address := WithPort(to.name, to.defaultPort())
 		if i, known = r.groups[strings.ToLower(address)]; !known {
 			i = len(r.config.Upstreams)
 			r.groups[strings.ToLower(address)] = i

@@ -27,7 +27,7 @@ func TestLogFormats(t *testing.T) {
 			"bare":      `$status`,
 			"braces":    `{ $status; } # no comment`,
 			"two words": `$status;{}`,
-			"combined":  combinedFormat,
+			"combined":  CombinedFormat,
 		},
 		"good/escapes": {
 			"tabs":   "$status\t$request_time\t\"$request\"\\x\r\n",

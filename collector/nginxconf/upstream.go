@@ -105,7 +105,7 @@ func valid(name string) string { return strings.ToValidUTF8(name, "\uFFFD") }
 // server reads a server of a group. A value that NGINX refuses is an error; a parameter that only other builds have is
 // none.
 func (r *reading) server(d *directive, port string) (Server, error) {
-	s := Server{Pos: d.Pos, Address: withPort(valid(d.args[0]), port), Weight: 1, MaxFails: 1, FailTimeout: 10 * time.Second}
+	s := Server{Pos: d.Pos, Address: WithPort(valid(d.args[0]), port), Weight: 1, MaxFails: 1, FailTimeout: 10 * time.Second}
 	for _, arg := range d.args[1:] {
 		name, value, hasValue := strings.Cut(arg, "=")
 		good := true
@@ -144,9 +144,9 @@ func count(text string) (n int, ok bool) {
 	return n, err == nil && strings.Trim(text, "0123456789") == ""
 }
 
-// withPort is an address as $upstream_addr shows it; port, such as ":80", is added where there is none.
-func withPort(address, port string) string {
-	if strings.HasPrefix(address, "unix:") {
+// WithPort returns an address as $upstream_addr shows it: port, such as ":80", is added where there is none.
+func WithPort(address, port string) string {
+	if address == "" || strings.HasPrefix(address, "unix:") {
 		return address
 	}
 	if _, _, err := net.SplitHostPort(address); err == nil {

@@ -67,7 +67,9 @@ func (s *Settings) formatsOf(c AccessLogConfig, path string, kind Kind) ([]Forma
 	return formats, nil
 }
 
-func combined() Format { return Format{Name: "combined", Text: CombinedFormat, Escape: "default"} }
+func combined() Format {
+	return Format{Name: "combined", Text: nginxconf.CombinedFormat, Escape: "default"}
+}
 
 func literalFormat(text, escape string) (Format, error) {
 	if escape == "" {

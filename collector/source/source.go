@@ -104,9 +104,6 @@ type Route struct {
 	Ignore bool // its requests are not counted
 }
 
-// CombinedFormat is the log_format that NGINX has where none is named.
-const CombinedFormat = `$remote_addr - $remote_user [$time_local] "$request" $status $body_bytes_sent "$http_referer" "$http_user_agent"`
-
 // New lays the config over what nginx.conf says; conf is nil without an nginx.conf. file is the config file's name: its
 // folder is where relative paths begin. The errors are of type *strictyaml.FieldError, from the top of the file.
 func New(file string, c Config, nodes []Node, conf *nginxconf.Config) (*Settings, error) {

@@ -12,7 +12,7 @@ func TestSettingsFromNginxConf(t *testing.T) {
 	at := func(line int) nginxconf.Pos { return nginxconf.Pos{File: "nginx.conf", Line: line} }
 	conf := &nginxconf.Config{
 		Path:       "nginx.conf",
-		LogFormats: map[string]nginxconf.LogFormat{"main": {Format: "$status", Escape: "json"}, "combined": {Format: CombinedFormat, Escape: "default"}},
+		LogFormats: map[string]nginxconf.LogFormat{"main": {Format: "$status", Escape: "json"}, "combined": {Format: nginxconf.CombinedFormat, Escape: "default"}},
 		StatusPages: []nginxconf.StatusPage{
 			{Pos: at(1), URL: "http://127.0.0.1:81/s", Denied: "does not let this host in; add allow 127.0.0.1;"}, {Pos: at(2), URL: "http://127.0.0.1:8080/s", Host: "status.example"}, {Pos: at(3), URL: "http://127.0.0.1:8080/t"},
 		},
@@ -35,7 +35,7 @@ func TestSettingsFromNginxConf(t *testing.T) {
 	wantAccess := []LogSource{
 		{Name: "access", Path: "/var/log/nginx/access.log", Formats: []Format{{Name: "main", Text: "$status", Escape: "json"}}, InUse: true, Found: true, From: "nginx.conf:4"},
 		{Name: "site-access", Path: "/srv/site/access.log", Formats: []Format{
-			{Name: "combined", Text: CombinedFormat, Escape: "default"}, {Name: "main", Text: "$status", Escape: "json"},
+			{Name: "combined", Text: nginxconf.CombinedFormat, Escape: "default"}, {Name: "main", Text: "$status", Escape: "json"},
 		}, InUse: true, Found: true, From: "nginx.conf:6"},
 	}
 	if diff := cmp.Diff(wantAccess, p.AccessLogs); diff != "" {

@@ -3,7 +3,6 @@ package source
 import (
 	"maps"
 	"slices"
-	"strings"
 
 	"github.com/fremisn/fremisn-exporter/collector/nginxconf"
 )
@@ -92,24 +91,15 @@ func setFirst(m map[string]string, key, value string) {
 }
 
 // Upstream returns the group that holds the server, "" where none does.
-func (t *Topology) Upstream(server string) string { return t.groupOf[withPort(server)] }
+func (t *Topology) Upstream(server string) string {
+	return t.groupOf[nginxconf.WithPort(server, ":80")]
+}
 
 // Node returns the server's name, "" where it has none.
-func (t *Topology) Node(server string) string { return t.nodeOf[withPort(server)] }
+func (t *Topology) Node(server string) string { return t.nodeOf[nginxconf.WithPort(server, ":80")] }
 
 // IsGroup reports whether nginx.conf has an upstream of this name.
 func (t *Topology) IsGroup(name string) bool { return t.groups[name] }
-
-// withPort gives a server the port that NGINX takes where none is written.
-func withPort(server string) string {
-	if server == "" || strings.HasPrefix(server, "unix:") {
-		return server
-	}
-	if i := strings.LastIndexByte(server, ':'); i < 0 || strings.HasSuffix(server, "]") {
-		return server + ":80"
-	}
-	return server
-}
 
 // Groups are the names of the upstreams, sorted.
 func (t *Topology) Groups() []string { return slices.Sorted(maps.Keys(t.groups)) }

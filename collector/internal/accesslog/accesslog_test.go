@@ -160,7 +160,7 @@ func TestFormatsThatTellLess(t *testing.T) {
 			"an upstream's 503 is no limit", `$status $upstream_addr`, `503 127.0.0.231:4005`, nil,
 			[]string{`nginx_access_requests_total{code="503",log="access",method="OTHER",outcome="error",route=""} 1`},
 		}, {
-			"combined cannot tell a limit", source.CombinedFormat, `1.2.3.4 - - [24/Nov/2026:12:27:30 +0000] "GET / HTTP/1.1" 503 12 "-" "curl"`, nil,
+			"combined cannot tell a limit", nginxconf.CombinedFormat, `1.2.3.4 - - [24/Nov/2026:12:27:30 +0000] "GET / HTTP/1.1" 503 12 "-" "curl"`, nil,
 			[]string{
 				`nginx_access_requests_total{code="503",log="access",method="GET",outcome="error",route=""} 1`,
 				`nginx_access_sent_bytes_total{log="access",route=""} 12`,
@@ -345,7 +345,7 @@ func TestSeriesThatStandAtZero(t *testing.T) {
 	if diff := cmp.Diff(map[string]uint64{"127.0.0.231:4005 ok": 1}, values(after, metric.UpstreamOutcomes)); diff != "" {
 		t.Error(diff)
 	}
-	combined := counterOf(t, source.CombinedFormat, "default", func(c *Config) { c.Groups = []string{"fremisn_backend"} })
+	combined := counterOf(t, nginxconf.CombinedFormat, "default", func(c *Config) { c.Groups = []string{"fremisn_backend"} })
 	if n := len(values(combined, metric.NoLive)); n > 0 {
 		t.Errorf("%d series of what the format cannot tell", n)
 	}

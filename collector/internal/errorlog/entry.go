@@ -13,6 +13,8 @@ import (
 	"bytes"
 	"strconv"
 	"time"
+
+	"github.com/fremisn/fremisn-exporter/collector/nginxconf"
 )
 
 // An Entry is what one entry says. Its slices are parts of what it was read from.
@@ -27,8 +29,8 @@ type Entry struct {
 	Fails      bool   // NGINX counts it as a failure of the server, or says that it takes the server out
 }
 
-// Levels of the error log; see https://nginx.org/en/docs/ngx_core_module.html#error_log.
-var levels = [...]string{"debug", "info", "notice", "warn", "error", "crit", "alert", "emerg"}
+// levels are those of the error log.
+var levels = nginxconf.Levels()
 
 // Parse reads an entry, which may have several lines; ok is false for what is none.
 func Parse(text []byte) (e Entry, ok bool) {
