@@ -15,10 +15,11 @@ type Position struct {
 
 // A SavedBase is what stood beside a file of the log when that was last looked at.
 type SavedBase struct {
-	Path      string  `json:"path"`
-	Newest    newest  `json:"newest"`
-	Searching bool    `json:"searching,omitempty"` // for what came after Anchor
-	Anchor    *Cursor `json:"anchor,omitempty"`
+	Path      string    `json:"path"`
+	Newest    newest    `json:"newest"`
+	Since     time.Time `json:"since"`               // the time of change of the current file then
+	Searching bool      `json:"searching,omitempty"` // for what came after Anchor
+	Anchor    *Cursor   `json:"anchor,omitempty"`
 }
 
 // Position tells where reading has come to.
@@ -40,7 +41,7 @@ func (f *Follower) Position() Position {
 		if b.newest == nil && b.search == nil {
 			continue
 		}
-		saved := SavedBase{Path: b.path, Newest: b.newest, Searching: b.search != nil}
+		saved := SavedBase{Path: b.path, Newest: b.newest, Since: b.since, Searching: b.search != nil}
 		if saved.Searching && b.search.anchor != nil {
 			c := b.search.anchor.cursor()
 			saved.Anchor = &c
@@ -110,7 +111,7 @@ func (f *Follower) baseAt(path string) *base {
 
 func (f *Follower) restoreBase(saved SavedBase) {
 	b := f.baseAt(saved.Path)
-	b.newest = saved.Newest
+	b.newest, b.since = saved.Newest, saved.Since
 	if !saved.Searching {
 		return
 	}

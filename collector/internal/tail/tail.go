@@ -76,6 +76,7 @@ type base struct {
 	path    string
 	current *generation // what stands there, or stood there last; nil before the first
 	fromEnd bool        // the first file is not to be read from its beginning
+	since   time.Time   // the time of change of the current file then
 	newest  newest      // what stood beside the log when that was last looked at; nil: never looked at
 	search  *search     // for generations that have not been seen; nil where there is none under way
 }
@@ -147,11 +148,11 @@ func (f *Follower) readOpen() []error {
 	return errs
 }
 
-// measureLag counts what has not been read. Half a line at the end of a file that nobody writes any more is no lag.
+// measureLag counts what has not been read. What is left of an old file is half a line, which nobody ends.
 func (f *Follower) measureLag() {
 	f.lag = 0
 	for _, g := range f.generations {
-		if g.isCurrent() || !g.finished {
+		if g.isCurrent() {
 			f.lag += max(0, g.size-g.Offset)
 		}
 	}

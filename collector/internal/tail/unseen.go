@@ -53,7 +53,17 @@ const patience = time.Minute
 // survey notes what stands beside a base that has not been looked at: all of that is older than what comes.
 func (f *Follower) survey(b *base) {
 	if b.newest == nil && b.search == nil {
-		b.newest = newestOf(listOnce(b.path, isRelated))
+		b.note(listOnce(b.path, isRelated))
+	}
+}
+
+// note notes what stands beside a base.
+func (b *base) note(around folder) {
+	b.newest, b.since = newestOf(around), time.Time{}
+	if g := b.current; g != nil && g.file != nil {
+		if info, err := g.file.Stat(); err == nil {
+			b.since = info.ModTime().Truncate(time.Second) // on some disks times are whole seconds
+		}
 	}
 }
 
@@ -137,7 +147,8 @@ func (f *Follower) goOnSearching(b *base) {
 	}
 	f.giveUp(s)
 	if settled && len(s.waits) == len(s.givenUp) {
-		b.search, b.newest = nil, newestOf(around)
+		b.search = nil
+		b.note(around)
 	}
 }
 
@@ -191,7 +202,11 @@ func (f *Follower) unseen(b *base, around folder) []place {
 			doubtful = doubtful || isKnown && slices.ContainsFunc(all[:n], func(p place) bool { return !f.isKnownFile(p) })
 			n = 0
 		}
-		places = append(places, all[:max(0, n)]...)
+		for _, p := range all[:max(0, n)] {
+			if certain || !p.info.ModTime().Before(b.since) { // what is older was put there by somebody
+				places = append(places, p)
+			}
+		}
 	}
 	slices.SortStableFunc(places, func(x, y place) int { return x.info.ModTime().Compare(y.info.ModTime()) })
 	switch {
@@ -255,7 +270,23 @@ func (f *Follower) whereIs(g *generation, around folder) (at place, found bool) 
 			return p, true
 		}
 	}
+	for _, p := range around.copies() {
+		if p.scheme != "" && p.path != around.real && !f.isOpen(p.info) && f.isEdited(p, g) {
+			return p, true
+		}
+	}
 	return place{}, false
+}
+
+// isEdited reports whether a file holds the last lines that were counted of a generation, between others.
+func (f *Follower) isEdited(p place, g *generation) bool {
+	content, err := openContent(p.path)
+	if err != nil || content.gzip {
+		return false
+	}
+	defer content.close()
+	m, _ := g.trace(content.file, content.info.Size())
+	return m == edited
 }
 
 // adopt follows a copy of a generation, which took its place and was rotated before it was seen.
