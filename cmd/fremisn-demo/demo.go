@@ -39,7 +39,8 @@ func (d *demo) start(ctx context.Context, exporter, rules string) error {
 		if err != nil {
 			return err
 		}
-		node, err := sim.Start(place.name, address, sim.Latency{Base: 40 * time.Millisecond, Spread: 400 * time.Millisecond})
+		node, err := sim.Start(place.name, address, sim.Latency{Base: 40 * time.Millisecond,
+			Spread: 400 * time.Millisecond})
 		if err != nil {
 			return err
 		}
@@ -65,7 +66,8 @@ func (d *demo) address(ip, port, what string) (string, error) {
 	}
 	free, freeErr := testenv.FreeAddress(ip)
 	if freeErr != nil {
-		return "", fmt.Errorf("%s cannot listen on %s (%w); the demo needs Linux, where all of 127.0.0.0/8 is this host", what, ip, freeErr)
+		return "", fmt.Errorf("%s cannot listen on %s (%w); the demo needs Linux, where all of 127.0.0.0/8 is "+
+			"this host", what, ip, freeErr)
 	}
 	fmt.Fprintf(d.out, "  %-12s %s is taken (%s), so %s takes %s\n", "", usual, reason(err), what, free)
 	return free, nil
@@ -91,7 +93,8 @@ func (d *demo) startNginx(ctx context.Context) error {
 	if err := testenv.WritePages(d.dir); err != nil {
 		return err
 	}
-	mission := testenv.Mission{Listen: d.balancer, Status: d.status, Formats: []testenv.Format{{Name: "access", Format: testenv.FullFormat}}}
+	mission := testenv.Mission{Listen: d.balancer, Status: d.status,
+		Formats: []testenv.Format{{Name: "access", Format: testenv.FullFormat}}}
 	for _, node := range d.nodes {
 		mission.Nodes = append(mission.Nodes, node.Address)
 	}
@@ -154,7 +157,8 @@ func (d *demo) startPrometheus(ctx context.Context, rules string) error {
 	if found, _ := filepath.Glob(filepath.Join(rules, "*.rules.yml")); len(found) > 0 {
 		ruleFiles = fmt.Sprintf("rule_files: [%q]\n", filepath.Join(absolute(rules), "*.rules.yml"))
 	}
-	config := fmt.Sprintf("global: {scrape_interval: 1s, evaluation_interval: 5s}\n%sscrape_configs:\n  - job_name: fremisn-exporter\n    static_configs: [{targets: [%q]}]\n", ruleFiles, d.exporter.Address)
+	config := fmt.Sprintf("global: {scrape_interval: 1s, evaluation_interval: 5s}\n%sscrape_configs:\n  - job_name: "+
+		"fremisn-exporter\n    static_configs: [{targets: [%q]}]\n", ruleFiles, d.exporter.Address)
 	if d.prometheus, err = testenv.StartPrometheus(ctx, d.dir, config, address); err != nil {
 		return err
 	}
@@ -178,7 +182,8 @@ func (d *demo) tellWhatToOpen(seconds string) {
 		fmt.Fprintf(w, "  %s\t%s\n", line.url, line.what)
 	}
 	w.Flush()
-	fmt.Fprintf(d.out, "\n  histogram_quantile(0.95, sum by (le, node)\n    (rate(nginx_upstream_response_duration_seconds_bucket[1m])))\n\n%s\n\n", end)
+	fmt.Fprintf(d.out, "\n  histogram_quantile(0.95, sum by (le, node)\n    "+
+		"(rate(nginx_upstream_response_duration_seconds_bucket[1m])))\n\n%s\n\n", end)
 }
 
 // stop ends what was started, the last first.

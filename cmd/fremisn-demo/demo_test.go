@@ -24,7 +24,8 @@ func TestDemo(t *testing.T) {
 	}
 	for _, node := range []string{"master", "slave-1", "slave-2"} {
 		// node, address, requests, p50, p95, errors, retries, probe
-		line := regexp.MustCompile(`(?m)^ +` + node + ` +127\.0\.0\.\d+:\d+ +[1-9]\d* +\d+ ms +\d+ ms +\d+ +\d+ +(up|down) *$`)
+		line := regexp.MustCompile(`(?m)^ +` + node +
+			` +127\.0\.0\.\d+:\d+ +[1-9]\d* +\d+ ms +\d+ ms +\d+ +\d+ +(up|down) *$`)
 		if !line.MatchString(stdout.String()) {
 			t.Errorf("no line for %s in\n%s", node, stdout.String())
 		}

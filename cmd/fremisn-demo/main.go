@@ -52,7 +52,8 @@ func run(ctx context.Context, exporter, rules, seconds string, stdout, stderr io
 	defer d.stop()
 	if err := d.start(ctx, exporter, rules); err != nil {
 		if errors.Is(err, testenv.ErrMissing) {
-			fmt.Fprintf(stderr, "%s; install it by your system's own means (Debian: apt-get install nginx prometheus) and run this again\n", err)
+			fmt.Fprintf(stderr, "%s; install it by your system's own means (Debian: apt-get install nginx "+
+				"prometheus) and run this again\n", err)
 		} else {
 			fmt.Fprintln(stderr, err)
 		}

@@ -32,7 +32,8 @@ func (d *demo) summary() error {
 		if up == 1 {
 			state = "up"
 		}
-		fmt.Fprintf(w, "  %s\t%s\t%.0f\t%s\t%s\t%.0f\t%.0f\t%s\t\n", node.Name, node.Address, requests, inMs(p50), inMs(p95), errors, retries, state)
+		fmt.Fprintf(w, "  %s\t%s\t%.0f\t%s\t%s\t%.0f\t%.0f\t%s\t\n", node.Name, node.Address, requests, inMs(p50),
+			inMs(p95), errors, retries, state)
 	}
 	if err := w.Flush(); err != nil {
 		return err
@@ -47,7 +48,8 @@ func (d *demo) clients() error {
 		row.node = outcome
 		return row.value(`sum(nginx_access_requests_total{outcome=%q}) or vector(0)`)
 	}
-	fmt.Fprintf(d.out, "\n  clients: %.0f ok, %.0f turned away by the limiter, %.0f without a free node, %.0f errors, %.0f timeouts\n",
+	fmt.Fprintf(d.out, "\n  clients: %.0f ok, %.0f turned away by the limiter, %.0f without a free node, %.0f "+
+		"errors, %.0f timeouts\n",
 		count("ok"), count("limited"), count("no_live"), count("error"), count("timeout"))
 	return row.err
 }

@@ -50,7 +50,8 @@ var rooms = []room{
 }
 
 // TestImportsGoOneWay holds every package to the imports of its room: probe and collector never import each other, what
-// reads bytes does not know what shows them, and of the collector's packages only the outermost knows Prometheus' client.
+// reads bytes does not know what shows them, and of the collector's packages only the outermost knows Prometheus'
+// client.
 func TestImportsGoOneWay(t *testing.T) {
 	output, err := exec.Command("go", "list", "-f", `{{.ImportPath}} {{join .Imports " "}}`, module+"...").Output()
 	if err != nil {

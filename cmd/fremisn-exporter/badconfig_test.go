@@ -16,17 +16,22 @@ import (
 
 // badConfigs are one file for every rule, each with the exact message that a user must get. DIR is their folder.
 var badConfigs = map[string]string{
-	"unknown_key":            "DIR/unknown_key.yml:2: nginx.access_log: there is no such key; did you mean access_logs?",
-	"key_twice":              "DIR/key_twice.yml:3: nodes: this key stands twice, first in line 1; keep one",
-	"missing_unit":           `DIR/missing_unit.yml:6: probes[0].interval: "5" has no unit; write 5s`,
-	"negative_interval":      `DIR/negative_interval.yml:6: probes[0].interval: "-5s" is negative; write a time above zero such as 5s`,
-	"zero_interval":          "DIR/zero_interval.yml:6: probes[0].interval: a probe needs an interval above zero; write for example 5s",
-	"bad_route_regexp":       "DIR/bad_route_regexp.yml:3: nginx.routes[0].match: missing closing ): `^/v1/(face`",
-	"bad_module_regexp":      "DIR/bad_module_regexp.yml:5: modules.alive.http.fail_if_body_matches_regexp[0]: missing closing ): `(down`",
-	"bad_status_url":         `DIR/bad_status_url.yml:3: nginx.status[0].url: "127.0.0.1:8080/nginx_status" is not a URL: first path segment in URL cannot contain colon`,
-	"bad_status_scheme":      `DIR/bad_status_scheme.yml:3: nginx.status[0].url: "ftp://127.0.0.1/nginx_status" has the scheme "ftp"; write http://…, https://… or unix:/run/nginx.sock:/nginx_status`,
-	"bad_status_ca":          "DIR/bad_status_ca.yml:4: nginx.status[0].tls_config: unable to read CA cert: unable to read file /no-such-ca.pem: open /no-such-ca.pem: no such file or directory",
-	"bad_status_tls":         "DIR/bad_status_tls.yml:4: nginx.status[0].tls_config: exactly one of key or key_file must be configured when a client certificate is configured",
+	"unknown_key": "DIR/unknown_key.yml:2: nginx.access_log: there is no such key; did you mean " +
+		"access_logs?",
+	"key_twice":         "DIR/key_twice.yml:3: nodes: this key stands twice, first in line 1; keep one",
+	"missing_unit":      `DIR/missing_unit.yml:6: probes[0].interval: "5" has no unit; write 5s`,
+	"negative_interval": `DIR/negative_interval.yml:6: probes[0].interval: "-5s" is negative; write a time above zero such as 5s`,
+	"zero_interval": "DIR/zero_interval.yml:6: probes[0].interval: a probe needs an interval above zero; " +
+		"write for example 5s",
+	"bad_route_regexp": "DIR/bad_route_regexp.yml:3: nginx.routes[0].match: missing closing ): `^/v1/(face`",
+	"bad_module_regexp": "DIR/bad_module_regexp.yml:5: modules.alive.http.fail_if_body_matches_regexp[0]: " +
+		"missing closing ): `(down`",
+	"bad_status_url":    `DIR/bad_status_url.yml:3: nginx.status[0].url: "127.0.0.1:8080/nginx_status" is not a URL: first path segment in URL cannot contain colon`,
+	"bad_status_scheme": `DIR/bad_status_scheme.yml:3: nginx.status[0].url: "ftp://127.0.0.1/nginx_status" has the scheme "ftp"; write http://…, https://… or unix:/run/nginx.sock:/nginx_status`,
+	"bad_status_ca": "DIR/bad_status_ca.yml:4: nginx.status[0].tls_config: unable to read CA cert: unable " +
+		"to read file /no-such-ca.pem: open /no-such-ca.pem: no such file or directory",
+	"bad_status_tls": "DIR/bad_status_tls.yml:4: nginx.status[0].tls_config: exactly one of key or key_file " +
+		"must be configured when a client certificate is configured",
 	"bad_status_host":        `DIR/bad_status_host.yml:3: nginx.status[0].host: "a/b" is no host; write a server_name such as status.example.com`,
 	"unknown_module":         `DIR/unknown_module.yml:5: probes[0].module: there is no module "aliv"; known are alive`,
 	"unknown_prober":         `DIR/unknown_prober.yml:2: modules.alive.prober: "htpp" is no prober; known are dns, grpc, http, icmp, tcp, unix`,
@@ -34,22 +39,26 @@ var badConfigs = map[string]string{
 	"duplicate_node_address": `DIR/duplicate_node_address.yml:3: nodes[1].address: "127.0.0.231:4005" is the address of node "master" already`,
 	"duplicate_probe":        `DIR/duplicate_probe.yml:5: probes[1].name: two probes have the name "health"; give each its own`,
 	"node_without_port":      `DIR/node_without_port.yml:2: nodes[0].address: "127.0.0.231" has no port; write 127.0.0.231:80, or the port it listens on`,
-	"empty_targets":          "DIR/empty_targets.yml:4: probes[0].targets: there is nothing to probe; name at least one target",
+	"empty_targets": "DIR/empty_targets.yml:4: probes[0].targets: there is nothing to probe; name at least " +
+		"one target",
 	"unknown_format":         `DIR/unknown_format.yml:5: nginx.access_logs[0].format: DIR/nginx.conf has no log_format "mian"; it has combined, main`,
 	"unknown_format_no_conf": `DIR/unknown_format_no_conf.yml:4: nginx.access_logs[0].format: "main" is the name of a log_format, and there is no nginx.config to find it in; give nginx.config, or the log_format itself`,
 	"unclosed_variable":      `DIR/unclosed_variable.yml:4: nginx.access_logs[0].format: at byte 24 of the log_format: the variable "${status" is not closed; write ${status}`,
-	"missing_nginx_conf":     "DIR/missing_nginx_conf.yml:2: nginx.config: DIR/no-such-nginx.conf: there is no such file; correct the path, or remove the key to read no nginx.conf",
-	"broken_nginx_conf":      `DIR/broken_nginx_conf.yml:2: nginx.config: DIR/broken.conf:5: unexpected "}"`,
-	"tab":                    "DIR/tab.yml:2: a tab in the indentation; YAML takes spaces alone",
-	"empty":                  "DIR/empty.yml: the file is empty; it needs at least one of the sections nginx, nodes, modules, probes",
+	"missing_nginx_conf": "DIR/missing_nginx_conf.yml:2: nginx.config: DIR/no-such-nginx.conf: there is no such " +
+		"file; correct the path, or remove the key to read no nginx.conf",
+	"broken_nginx_conf": `DIR/broken_nginx_conf.yml:2: nginx.config: DIR/broken.conf:5: unexpected "}"`,
+	"tab":               "DIR/tab.yml:2: a tab in the indentation; YAML takes spaces alone",
+	"empty": "DIR/empty.yml: the file is empty; it needs at least one of the sections nginx, " +
+		"nodes, modules, probes",
 	"two_logs_of_one_name":   `DIR/two_logs_of_one_name.yml:4: nginx.access_logs[1]: the log "access" has its name from nginx.access_logs[0] already; give one of the two another name: (the label log)`,
 	"two_logs_on_one_socket": `DIR/two_logs_on_one_socket.yml:5: nginx.error_logs[0].syslog: udp://127.0.0.1:5514 is what nginx.access_logs[0] receives already; a socket gives one log: let NGINX send the other to an address of its own`,
 	"bad_escape":             `DIR/bad_escape.yml:5: nginx.access_logs[0].escape: "xml" is no escaping; write default, json or none`,
 	"escape_of_named_format": `DIR/escape_of_named_format.yml:4: nginx.access_logs[0].format: the log_format "combined" has escape=default, not json; remove escape, which belongs to a literal format`,
 	"bad_start":              `DIR/bad_start.yml:4: nginx.access_logs[0].start: "middle" is no place to start; write end or beginning`,
 	"bad_allow":              `DIR/bad_allow.yml:2: on_demand.allow: "everybody" is neither configured nor any; write one of these, or a list of expressions such as ["http://10\\.0\\.0\\..*"]`,
-	"buckets_do_not_rise":    "DIR/buckets_do_not_rise.yml:2: nginx.latency_buckets[2]: 0.5 does not rise above 0.5 before it; sort the bounds",
-	"bad_target_scheme":      `DIR/bad_target_scheme.yml:3: probes[0].targets[0]: "ftp://127.0.0.1/" has the scheme "ftp"; write http://… or https://…`,
+	"buckets_do_not_rise": "DIR/buckets_do_not_rise.yml:2: nginx.latency_buckets[2]: 0.5 does not rise above 0.5 " +
+		"before it; sort the bounds",
+	"bad_target_scheme": `DIR/bad_target_scheme.yml:3: probes[0].targets[0]: "ftp://127.0.0.1/" has the scheme "ftp"; write http://… or https://…`,
 	"bad_target_url": `DIR/bad_target_url.yml:3: probes[0].targets[0]: "http://127.0.0.1:99999/" is no URL; write http://HOST:PORT/
 DIR/bad_target_url.yml:3: probes[0].targets[1]: "http://" is no URL; write http://HOST:PORT/`,
 	"bad_target_port": `DIR/bad_target_port.yml:3: probes[0].targets[0]: "127.0.0.1:0" is not HOST:PORT
@@ -59,11 +68,12 @@ DIR/bad_target_port.yml:3: probes[0].targets[1]: "127.0.0.1" is not HOST:PORT`,
 DIR/no_module.yml:4: probes[1].module: a probe needs a module; name one of those in modules:`,
 	"merge_of_no_mapping": `DIR/merge_of_no_mapping.yml:3: probes[0].<<: "5" stands where an alias of keys with values should, such as *defaults`,
 	"nothing_but_keys":    `DIR/nothing_but_keys.yml: the file is empty; it needs at least one of the sections nginx, nodes, modules, probes`,
-	"two_documents":       "DIR/two_documents.yml: the file holds several documents; remove the line --- between them and all but one",
-	"garbage_behind_end":  `DIR/garbage_behind_end.yml:2: not YAML: did not find expected <document start>`,
-	"no_utf8":             `DIR/no_utf8.yml:2: not YAML: invalid trailing UTF-8 octet`,
-	"nul_byte":            `DIR/nul_byte.yml:2: not YAML: control characters are not allowed`,
-	"unknown_anchor":      `DIR/unknown_anchor.yml:2: an alias (*…) without its anchor (&…) above it; put a value that begins with * in quotes`,
+	"two_documents": "DIR/two_documents.yml: the file holds several documents; remove the line --- between " +
+		"them and all but one",
+	"garbage_behind_end": `DIR/garbage_behind_end.yml:2: not YAML: did not find expected <document start>`,
+	"no_utf8":            `DIR/no_utf8.yml:2: not YAML: invalid trailing UTF-8 octet`,
+	"nul_byte":           `DIR/nul_byte.yml:2: not YAML: control characters are not allowed`,
+	"unknown_anchor":     `DIR/unknown_anchor.yml:2: an alias (*…) without its anchor (&…) above it; put a value that begins with * in quotes`,
 	"unknown_formats": `DIR/unknown_formats.yml:3: nginx.access_logs[0].format: "mian" is the name of a log_format, and there is no nginx.config to find it in; give nginx.config, or the log_format itself
 DIR/unknown_formats.yml:4: nginx.access_logs[1].format: at byte 8 of the log_format: the variable "${request" is not closed; write ${request}`,
 	"wrong_kinds": `DIR/wrong_kinds.yml:1: nginx: a list stands where keys with values should
@@ -97,7 +107,8 @@ func TestBadConfigs(t *testing.T) {
 			ctx, cancel := context.WithTimeout(context.Background(), patience)
 			defer cancel()
 			var stdout, stderr bytes.Buffer
-			code := run(ctx, []string{"--web.listen-address", "127.0.0.1:0", "--config", filepath.Join(dir, name+".yml"), "--storage.path", "", "--log.level", "error"}, &stdout, &stderr)
+			code := run(ctx, []string{"--web.listen-address", "127.0.0.1:0", "--config",
+				filepath.Join(dir, name+".yml"), "--storage.path", "", "--log.level", "error"}, &stdout, &stderr)
 			if code != exitUsage {
 				t.Errorf("exit code %d, want %d", code, exitUsage)
 			}
@@ -113,14 +124,17 @@ func TestBadConfigs(t *testing.T) {
 func TestNoRegularConfigFile(t *testing.T) {
 	dir := t.TempDir()
 	path := func(name string) string { return filepath.Join(dir, name) }
-	if err := errors.Join(syscall.Mkfifo(path("fifo"), 0o644), os.Symlink("/dev/zero", path("device")), os.Symlink("loop", path("loop")),
+	if err := errors.Join(syscall.Mkfifo(path("fifo"), 0o644), os.Symlink("/dev/zero", path("device")),
+		os.Symlink("loop", path("loop")),
 		os.WriteFile(path("large"), bytes.Repeat([]byte("# a comment\n"), 1<<20/12+1), 0o644)); err != nil {
 		t.Fatal(err)
 	}
 	for file, want := range map[string]string{
-		dir:                ": this is a folder; --config takes a file",
-		path("fifo"):       ": this is no regular file (p---------); --config takes a file that a reload can read again",
-		path("device"):     ": this is no regular file (Dc---------); --config takes a file that a reload can read again",
+		dir: ": this is a folder; --config takes a file",
+		path("fifo"): ": this is no regular file (p---------); --config takes a file that a reload can " +
+			"read again",
+		path("device"): ": this is no regular file (Dc---------); --config takes a file that a reload can " +
+			"read again",
 		path("loop"):       ": cannot be read: too many levels of symbolic links",
 		path("large"):      ": the file has more than 1 MiB; is it the right one?",
 		path("large/x"):    ": cannot be read: not a directory",
@@ -136,7 +150,8 @@ func TestNoRegularConfigFile(t *testing.T) {
 		closed := path("closed")
 		os.Chmod(dir, 0o777)
 		os.WriteFile(closed, []byte("nodes: []\n"), 0)
-		if _, err := settings.Load(context.Background(), settings.Source{ConfigFile: closed}); err == nil || err.Error() != closed+": cannot be read: permission denied" {
+		if _, err := settings.Load(context.Background(), settings.Source{ConfigFile: closed}); err == nil ||
+			err.Error() != closed+": cannot be read: permission denied" {
 			t.Errorf("one that may not be read: %v", err)
 		}
 	})

@@ -60,7 +60,8 @@ type commandLine struct {
 	given          map[string]*bool
 }
 
-// parseCommandLine reads args and the environment. done says that there is nothing more to do, and with which exit code:
+// parseCommandLine reads args and the environment. done says that there is nothing more to do, and with which exit
+// code:
 // after --help, --version and mistakes.
 func parseCommandLine(args []string, stdout, stderr io.Writer) (cli *commandLine, code int, done bool) {
 	cli = &commandLine{given: map[string]*bool{}}
@@ -97,16 +98,18 @@ func (cli *commandLine) define(app *kingpin.Application) {
 	cli.status.add(app)
 	cli.blackboxFlags(app)
 	app.Command("serve", "Serve metrics (the default command).").Default()
-	check := app.Command("check", "Read the config, nginx.conf, the logs and the status pages, and report what works and what "+
-		"does not. Changes nothing.")
-	check.Flag("output", "How to print the report: text or json.").Default("text").EnumVar(&cli.output, "text", "json")
+	check := app.Command("check", "Read the config, nginx.conf, the logs and the status pages, and report what works "+
+		"and what does not. Changes nothing.")
+	check.Flag("output", "How to print the report: text or json.").
+		Default("text").EnumVar(&cli.output, "text", "json")
 	probe := app.Command("probe", "Probe one target from the terminal and tell what came of it.")
 	probe.Arg("module", "A module of the config file.").Required().StringVar(&cli.module)
 	probe.Arg("target", "What to probe, such as http://127.0.0.1:4005.").Required().StringVar(&cli.target)
-	health := app.Command("healthcheck", "Ask a running exporter whether it is healthy; for containers without a shell.")
+	health := app.Command("healthcheck", "Ask a running exporter whether it is healthy; for containers "+
+		"without a shell.")
 	health.Arg("url", "The exporter's health page.").Default("http://127.0.0.1:9113/-/healthy").StringVar(&cli.healthAddress)
-	app.Command("metrics", "Print the metrics that NGINX, its logs and the exporter itself give: name, type, labels and help, "+
-		"parted by tabs.").Hidden()
+	app.Command("metrics", "Print the metrics that NGINX, its logs and the exporter itself give: name, type, labels "+
+		"and help, parted by tabs.").Hidden()
 	for _, flag := range app.Model().Flags {
 		given := new(bool)
 		cli.given[flag.Name] = given
@@ -126,15 +129,15 @@ func (cli *commandLine) flags(app *kingpin.Application) {
 	app.Flag("web.enable-lifecycle", "Let POST /-/reload reload the config.").BoolVar(&cli.lifecycle)
 	app.Flag("web.created-lines", "Give _created lines in OpenMetrics text; Prometheus stores each as a series.").
 		BoolVar(&cli.createdLines)
-	app.Flag("web.external-url", "The URL under which the exporter is reached from outside, behind a reverse proxy; its path is "+
-		"the default of --web.route-prefix.").PlaceHolder("URL").StringVar(&cli.externalURL)
+	app.Flag("web.external-url", "The URL under which the exporter is reached from outside, behind a reverse proxy; "+
+		"its path is the default of --web.route-prefix.").PlaceHolder("URL").StringVar(&cli.externalURL)
 	app.Flag("web.route-prefix", "What the paths of all pages begin with.").PlaceHolder("PATH").StringVar(&cli.routePrefix)
 	app.Flag("config.auto-reload", "Reload the config file by itself when it has changed.").
 		Default("true").BoolVar(&cli.autoReload)
 	app.Flag("config.auto-reload-interval", "How often it is looked at for a change.").
 		Default("15s").SetValue((*duration)(&cli.reloadInterval))
-	app.Flag("timeout-offset", "What is taken off the scrape timeout that Prometheus names, to answer before it is over; a bare "+
-		"number is seconds.").Default("500ms").SetValue((*duration)(&cli.timeoutOffset))
+	app.Flag("timeout-offset", "What is taken off the scrape timeout that Prometheus names, to answer before it is "+
+		"over; a bare number is seconds.").Default("500ms").SetValue((*duration)(&cli.timeoutOffset))
 	app.Flag("log.level", "Only log messages of this level or above: debug, info, warn, error.").
 		Default("info").EnumVar(&cli.logLevel, "debug", "info", "warn", "error")
 	app.Flag("log.format", "How log messages look: logfmt or json.").
@@ -209,7 +212,8 @@ func (cli *commandLine) completeStatus(args []string) error {
 		return nil
 	}
 	if cli.isGiven("nginx.config") {
-		return fmt.Errorf("%s reads status pages alone, --nginx.config everything that nginx.conf names; give one of them",
+		return fmt.Errorf("%s reads status pages alone, --nginx.config everything that nginx.conf names; give "+
+			"one of them",
 			cli.statusOnly[0])
 	}
 	if cli.source.Status, err = cli.status.pages(); err != nil {
@@ -234,7 +238,8 @@ func (cli *commandLine) listen() {
 
 // isBlackbox reports whether only flags of blackbox_exporter are given.
 func (cli *commandLine) isBlackbox() bool {
-	shared := []string{"timeout-offset", "log.level", "log.format", "web.config.file", "web.systemd-socket", "storage.path"}
+	shared := []string{"timeout-offset", "log.level", "log.format", "web.config.file", "web.systemd-socket",
+		"storage.path"}
 	own := false
 	for name := range cli.given {
 		if !cli.isGiven(name) || slices.Contains(shared, name) {
@@ -263,12 +268,14 @@ func (cli *commandLine) completePaths() error {
 	if given != "" && given[0] != '/' {
 		cli.telemetryPath = "/" + given
 	}
-	if cli.telemetryPath != "/" && (!plainPath.MatchString(cli.telemetryPath) || path.Clean(cli.telemetryPath) != cli.telemetryPath) {
+	if cli.telemetryPath != "/" && (!plainPath.MatchString(cli.telemetryPath) ||
+		path.Clean(cli.telemetryPath) != cli.telemetryPath) {
 		return fmt.Errorf("--web.telemetry-path=%q is no path; write for example /metrics", given)
 	}
 	for _, other := range taken {
 		if cli.telemetryPath == other || strings.HasPrefix(cli.telemetryPath, other+"/") {
-			return fmt.Errorf("--web.telemetry-path=%s is the path of another page; choose another such as /metrics", given)
+			return fmt.Errorf("--web.telemetry-path=%s is the path of another page; choose another such as /metrics",
+				given)
 		}
 	}
 	return cli.completePrefix()
@@ -278,7 +285,8 @@ func (cli *commandLine) completePrefix() error {
 	if cli.externalURL != "" {
 		external, err := url.Parse(cli.externalURL)
 		if err != nil || external.Scheme != "http" && external.Scheme != "https" || external.Host == "" {
-			return fmt.Errorf("--web.external-url=%q is no URL; write for example https://example.com/exporter/", cli.externalURL)
+			return fmt.Errorf("--web.external-url=%q is no URL; write for example https://example.com/exporter/",
+				cli.externalURL)
 		}
 		if !cli.isGiven("web.route-prefix") {
 			cli.routePrefix = external.Path

@@ -53,7 +53,8 @@ func (cli *commandLine) logOldFlags(logger log.Logger) {
 	}
 	given := strings.Join(cli.statusOnly, " ")
 	if cli.source.Status == nil {
-		level.Warn(logger).Log("msg", "the config file wins over what "+nginxExporter+" has for status pages", "given", given)
+		level.Warn(logger).Log("msg", "the config file wins over what "+nginxExporter+" has for status pages", "given",
+			given)
 		return
 	}
 	level.Info(logger).Log("msg", "as "+nginxExporter+" does, status pages are read and nothing else", "given", given)

@@ -33,18 +33,21 @@ func TestOldScrapeJobsGoOn(t *testing.T) {
 	}))
 	t.Cleanup(node.Close)
 	host := node.Listener.Addr().String()
-	const modules = "modules:\n  fremisn_check: {prober: http, timeout: 5s, http: {valid_status_codes: [200, 404], preferred_ip_protocol: ip4}}\n  port: {prober: tcp, timeout: 5s}\n"
+	const modules = "modules:\n  fremisn_check: {prober: http, timeout: 5s, http: {valid_status_codes: [200, 404], " +
+		"preferred_ip_protocol: ip4}}\n  port: {prober: tcp, timeout: 5s}\n"
 	refused := freeAddress(t)
 	targets := map[string][]string{
-		"fremisn_check": {node.URL, node.URL + "/down", strings.Replace(host, "127.0.0.1", "localhost", 1), "http://" + freeAddress(t) + "/"},
-		"port":          {host, refused},
+		"fremisn_check": {node.URL, node.URL + "/down", strings.Replace(host, "127.0.0.1", "localhost", 1),
+			"http://" + freeAddress(t) + "/"},
+		"port": {host, refused},
 	}
 	old := freeAddress(t)
 	blackboxConfig := filepath.Join(dir, "blackbox.yml")
 	if err := os.WriteFile(blackboxConfig, []byte(modules), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	command := exec.Command("prometheus-blackbox-exporter", "--config.file="+blackboxConfig, "--web.listen-address="+old)
+	command := exec.Command("prometheus-blackbox-exporter", "--config.file="+blackboxConfig,
+		"--web.listen-address="+old)
 	command.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := command.Start(); err != nil {
 		t.Fatalf("%s; Debian's package prometheus-blackbox-exporter has it", err)
@@ -52,11 +55,13 @@ func TestOldScrapeJobsGoOn(t *testing.T) {
 	t.Cleanup(func() { command.Process.Kill(); command.Wait() })
 	config := modules + "probes:\n"
 	for _, module := range []string{"fremisn_check", "port"} {
-		config += fmt.Sprintf("  - {name: %s, module: %s, interval: 1h, targets: ['%s']}\n", module, module, strings.Join(targets[module], "', '"))
+		config += fmt.Sprintf("  - {name: %s, module: %s, interval: 1h, targets: ['%s']}\n", module, module,
+			strings.Join(targets[module], "', '"))
 	}
 	ours := startProgram(t, config)
 
-	prometheusConfig := "global: {scrape_interval: 1s, scrape_timeout: 1s, evaluation_interval: 1s}\nrule_files: [old.rules.yml]\nscrape_configs:\n"
+	prometheusConfig := "global: {scrape_interval: 1s, scrape_timeout: 1s, evaluation_interval: 1s}\nrule_files: " +
+		"[old.rules.yml]\nscrape_configs:\n"
 	for exporter, address := range map[string]string{"old": old, "new": strings.TrimPrefix(ours.url, "http://")} {
 		for module, targets := range targets {
 			prometheusConfig += fmt.Sprintf(`  - job_name: %s-%s
@@ -71,7 +76,8 @@ func TestOldScrapeJobsGoOn(t *testing.T) {
 `, exporter, module, module, strings.Join(targets, "', '"), exporter, address)
 		}
 	}
-	rules := "groups:\n  - name: old\n    rules:\n      - {alert: NodeDown, expr: probe_success == 0, labels: {severity: critical}}\n" +
+	rules := "groups:\n  - name: old\n    rules:\n      - {alert: NodeDown, expr: probe_success == 0, labels: " +
+		"{severity: critical}}\n" +
 		"      - {alert: NodeSlow, expr: 'avg_over_time(probe_duration_seconds[1m]) > 60'}\n"
 	if err := os.WriteFile(filepath.Join(dir, "old.rules.yml"), []byte(rules), 0o644); err != nil {
 		t.Fatal(err)
@@ -90,7 +96,8 @@ func TestOldScrapeJobsGoOn(t *testing.T) {
 		for _, s := range samples {
 			name := s.Labels["__name__"]
 			// The last: until v0.27 tcp probes gave it without a connection too.
-			if slices.Contains(sinceDebians, name) || name == "probe_failed_due_to_regex" && s.Labels["instance"] == refused {
+			if slices.Contains(sinceDebians, name) || name == "probe_failed_due_to_regex" &&
+				s.Labels["instance"] == refused {
 				continue
 			}
 			var labels []string
@@ -101,7 +108,8 @@ func TestOldScrapeJobsGoOn(t *testing.T) {
 			}
 			sort.Strings(labels)
 			text := name + "{" + strings.Join(labels, ",") + "}"
-			if !strings.Contains(name, "duration_seconds") && !strings.Contains(name, "lookup_time") && !strings.HasPrefix(name, "scrape_") {
+			if !strings.Contains(name, "duration_seconds") && !strings.Contains(name, "lookup_time") &&
+				!strings.HasPrefix(name, "scrape_") {
 				text += fmt.Sprint(" ", s.Value)
 			}
 			all = append(all, text)
@@ -111,7 +119,8 @@ func TestOldScrapeJobsGoOn(t *testing.T) {
 	}
 	until(t, "both are scraped, and the alerts fire", func() bool {
 		return len(series(`probe_success{exporter="old"}`)) == 6 && len(series(`probe_success{exporter="new"}`)) == 6 &&
-			len(series(`ALERTS{exporter="old",alertstate="firing"}`)) == 3 && len(series(`ALERTS{exporter="new",alertstate="firing"}`)) == 3
+			len(series(`ALERTS{exporter="old",alertstate="firing"}`)) == 3 &&
+			len(series(`ALERTS{exporter="new",alertstate="firing"}`)) == 3
 	})
 	for _, query := range []string{`{exporter=%q,__name__=~"probe_.*"}`, `up{exporter=%q}`, `ALERTS{exporter=%q}`} {
 		want, got := series(fmt.Sprintf(query, "old")), series(fmt.Sprintf(query, "new"))

@@ -58,7 +58,8 @@ type seen struct {
 func startStack(t *testing.T) *stack {
 	t.Helper()
 	s := &stack{dir: t.TempDir()}
-	for _, counts := range []*map[string]int{&s.seen.requests, &s.seen.attempts, &s.seen.coarse, &s.seen.connects, &s.seen.headers,
+	for _, counts := range []*map[string]int{&s.seen.requests, &s.seen.attempts, &s.seen.coarse, &s.seen.connects,
+		&s.seen.headers,
 		&s.seen.retries, &s.seen.noLive, &s.seen.limits} {
 		*counts = map[string]int{}
 	}
@@ -67,7 +68,8 @@ func startStack(t *testing.T) *stack {
 	var fragile strings.Builder
 	var servers, formats strings.Builder
 	for i, ip := range []string{"127.0.0.231", "127.0.0.18", "127.0.0.17"} {
-		node, err := sim.Start([]string{"master", "slave-1", "slave-2"}[i], ip+":0", sim.Latency{Base: time.Millisecond})
+		node, err := sim.Start([]string{"master", "slave-1", "slave-2"}[i], ip+":0",
+			sim.Latency{Base: time.Millisecond})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -81,7 +83,8 @@ func startStack(t *testing.T) *stack {
 		if f.Escape != "" {
 			escape = "escape=" + f.Escape
 		}
-		fmt.Fprintf(&formats, "log_format %s %s '%s';\naccess_log DIR/%s.log %s;\n", f.Name, escape, f.Format, f.Name, f.Name)
+		fmt.Fprintf(&formats, "log_format %s %s '%s';\naccess_log DIR/%s.log %s;\n", f.Name, escape, f.Format, f.Name,
+			f.Name)
 	}
 	s.balancer, s.status = freeAddress(t), freeAddress(t)
 	conf := testenv.Preamble() + "http {" + testenv.TempPaths + formats.String() + `
@@ -159,7 +162,8 @@ var groups = []string{"fremisn_backend", "fragile"}
 func (s *stack) note(t *testing.T, method string, response *http.Response) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	outcome := map[int]string{404: "client_error", 400: "client_error", 502: "error", 504: "timeout", 503: "limited"}[response.StatusCode]
+	outcome := map[int]string{404: "client_error", 400: "client_error", 502: "error", 504: "timeout",
+		503: "limited"}[response.StatusCode]
 	if outcome == "" {
 		outcome = "ok"
 	}
@@ -187,7 +191,8 @@ func (s *stack) note(t *testing.T, method string, response *http.Response) {
 			continue
 		}
 		s.seen.attempts[address+" "+strings.TrimPrefix(lists["Status"][i], ": ")]++
-		for name, counts := range map[string]map[string]int{"Connect-Time": s.seen.connects, "Header-Time": s.seen.headers} {
+		for name, counts := range map[string]map[string]int{"Connect-Time": s.seen.connects,
+			"Header-Time": s.seen.headers} {
 			if strings.TrimPrefix(lists[name][i], ": ") != "-" {
 				counts[address]++
 			}

@@ -100,17 +100,20 @@ func TestEndToEnd(t *testing.T) {
 // compare holds the metrics of one log against what was seen.
 func (s *stack) compare(t *testing.T, families map[string]*dto.MetricFamily, log string) {
 	t.Helper()
-	if got := counts(families, "fremisn_exporter_log_lines_total", log, "result"); got["malformed"]+got["too_long"] > 0 {
+	if got := counts(families, "fremisn_exporter_log_lines_total", log, "result"); got["malformed"]+
+		got["too_long"] > 0 {
 		t.Errorf("lines: %v", got)
 	}
-	if diff := cmp.Diff(s.seen.requests, counts(families, "nginx_access_requests_total", log, "method", "code", "outcome")); diff != "" {
+	if diff := cmp.Diff(s.seen.requests, counts(families, "nginx_access_requests_total", log, "method", "code",
+		"outcome")); diff != "" {
 		t.Errorf("requests (seen -, exported +)\n%s", diff)
 	}
 	attempts := s.seen.attempts
 	if log == "incumbent" {
 		attempts = s.seen.coarse
 	}
-	if diff := cmp.Diff(attempts, counts(families, "nginx_upstream_attempts_total", log, "server", "code")); diff != "" {
+	if diff := cmp.Diff(attempts, counts(families, "nginx_upstream_attempts_total", log, "server",
+		"code")); diff != "" {
 		t.Errorf("attempts\n%s", diff)
 	}
 	if diff := cmp.Diff(s.seen.retries, counts(families, "nginx_upstream_retries_total", log, "server")); diff != "" {
@@ -128,7 +131,8 @@ func (s *stack) compare(t *testing.T, families map[string]*dto.MetricFamily, log
 		server, _, _ := strings.Cut(key, " ")
 		perServer[server] += n
 	}
-	if diff := cmp.Diff(perServer, counts(families, "nginx_upstream_response_duration_seconds", log, "server")); diff != "" {
+	if diff := cmp.Diff(perServer, counts(families, "nginx_upstream_response_duration_seconds", log,
+		"server")); diff != "" {
 		t.Errorf("response durations\n%s", diff)
 	}
 	if log == "incumbent" {
@@ -165,7 +169,8 @@ func (s *stack) compareNodes(t *testing.T, families map[string]*dto.MetricFamily
 		}
 		for _, code := range []string{"200", "404"} {
 			if got[node.Name+" "+code] != served[code] {
-				t.Errorf("%s answered %s %d times, exported are %d", node.Name, code, served[code], got[node.Name+" "+code])
+				t.Errorf("%s answered %s %d times, exported are %d", node.Name, code, served[code],
+					got[node.Name+" "+code])
 			}
 		}
 	}

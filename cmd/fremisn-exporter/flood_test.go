@@ -111,7 +111,8 @@ func TestFloods(t *testing.T) {
 			floodOfConnections(t, e, strings.Repeat("GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n", 20), "")
 		}},
 		{"1,500 bodies that never end", func(t *testing.T, e *testenv.Exporter) {
-			floodOfConnections(t, e, "POST /-/reload HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n", "5\r\nxxxxx\r\n")
+			floodOfConnections(t, e, "POST /-/reload HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n",
+				"5\r\nxxxxx\r\n")
 			floodOfConnections(t, e, "GET / HTTP/1.1\r\nHost: x\r\nContent-Length: 100000000\r\n\r\n", "xxxxx")
 		}},
 	} {

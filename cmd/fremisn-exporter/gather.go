@@ -98,7 +98,8 @@ func (g *gathering) addresses(given string) []string {
 func (g *gathering) server(address string) *verdict.Server {
 	s := g.servers[address]
 	if s == nil {
-		s = &verdict.Server{Address: address, Name: g.traffic.Topology.Node(address), Upstream: g.traffic.Topology.Upstream(address)}
+		s = &verdict.Server{Address: address, Name: g.traffic.Topology.Node(address),
+			Upstream: g.traffic.Topology.Upstream(address)}
 		g.servers[address] = s
 		g.order = append(g.order, address)
 	}
@@ -188,13 +189,15 @@ func (g *gathering) addLicence(s *verdict.Server, state probe.State) {
 	}
 	if state.Done && state.Last.Reason == "license" {
 		g.in.Licences = append(g.in.Licences, verdict.Licence{Server: s.Address, Name: state.Probe,
-			Sentence: fmt.Sprintf("The licence of %s does not work: %s.", title, strings.TrimSuffix(state.Last.Sentence, "."))})
+			Sentence: fmt.Sprintf("The licence of %s does not work: %s.", title,
+				strings.TrimSuffix(state.Last.Sentence, "."))})
 	}
 	for _, q := range quotas(state.Last.Samples) {
 		g.overview.Quotas[s.Address] = append(g.overview.Quotas[s.Address], q)
 		if q.Limit > 0 && q.Used > quotaNearlyUsed*q.Limit {
 			g.in.Licences = append(g.in.Licences, verdict.Licence{Server: s.Address, Name: state.Probe + " " + q.Name,
-				Sentence: fmt.Sprintf("The licence of %s is nearly used up: %.0f of %.0f for %s.", title, q.Used, q.Limit, q.Name)})
+				Sentence: fmt.Sprintf("The licence of %s is nearly used up: %.0f of %.0f for %s.", title, q.Used,
+					q.Limit, q.Name)})
 		}
 	}
 }
@@ -303,7 +306,8 @@ func (t tallies) Between(from, to int) verdict.Window {
 		part := t.less.Between(from, to)
 		tally.Sub(&part)
 	}
-	w := verdict.Window{Outcomes: tally.Counts, Timed: tally.Timed(), Sum: time.Duration(tally.SumMillis) * time.Millisecond}
+	w := verdict.Window{Outcomes: tally.Counts, Timed: tally.Timed(),
+		Sum: time.Duration(tally.SumMillis) * time.Millisecond}
 	w.P50, _ = tally.Quantile(0.5)
 	w.P95, _ = tally.Quantile(0.95)
 	return w
@@ -327,7 +331,8 @@ func requestOf(f collector.Failure) verdict.Request {
 	}
 	for _, a := range f.Attempts {
 		r.Attempts = append(r.Attempts, verdict.Attempt{
-			Server: a.Server, Code: a.Code, Duration: time.Duration(max(a.Duration, 0)) * time.Millisecond, Timed: a.Duration >= 0,
+			Server: a.Server, Code: a.Code, Duration: time.Duration(max(a.Duration,
+				0)) * time.Millisecond, Timed: a.Duration >= 0,
 		})
 	}
 	return r

@@ -66,7 +66,8 @@ func TestGoldenMetrics(t *testing.T) {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(strings.Split(string(want), "\n"), strings.Split(got, "\n")); diff != "" {
-		t.Errorf("/metrics (golden -, now +); if that is meant: go test ./cmd/fremisn-exporter -run Golden -update\n%s", diff)
+		t.Errorf("/metrics (golden -, now +); if that is meant: go test ./cmd/fremisn-exporter -run Golden -update\n%s",
+			diff)
 	}
 }
 

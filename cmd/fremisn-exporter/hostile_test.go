@@ -16,7 +16,8 @@ import (
 	"github.com/fremisn/fremisn-exporter/cmd/fremisn-sim/testenv"
 )
 
-// writeHostileLog mixes good lines, all of which have the status 299 and are of 7 bytes, with whatever may come, and tells how
+// writeHostileLog mixes good lines, all of which have the status 299 and are of 7 bytes, with whatever may come, and
+// tells how
 // many lines there are, how many of them are good, and how many are too long.
 func writeHostileLog(t *testing.T, path string) (lines, good, tooLong int) {
 	t.Helper()
@@ -28,7 +29,8 @@ func writeHostileLog(t *testing.T, path string) (lines, good, tooLong int) {
 	w := bufio.NewWriterSize(file, 1<<20)
 	random := rand.New(rand.NewPCG(1, 2))
 	line := func(request, status, size, took, addresses, statuses, times string) {
-		fmt.Fprintf(w, "127.0.0.1 \"%s\" %s %s %s ua=\"%s\" us=\"%s\" urt=\"%s\"\n", request, status, size, took, addresses, statuses, times)
+		fmt.Fprintf(w, "127.0.0.1 \"%s\" %s %s %s ua=\"%s\" us=\"%s\" urt=\"%s\"\n", request, status, size, took,
+			addresses, statuses, times)
 		lines++
 	}
 	raw := func(b []byte) {
@@ -40,7 +42,8 @@ func writeHostileLog(t *testing.T, path string) (lines, good, tooLong int) {
 		good++
 		server := fmt.Sprintf("10.%d.%d.%d:80", i%7, i/256, i%256)
 		line(fmt.Sprintf("M%d /%d/%x?q HTTP/1.1", i, i, random.Uint64()), "200", "1", "0.001", server, "200", "0.001")
-		line("GET / HTTP/1.1", strconv.Itoa(100+i%900), "1", "0.001", fmt.Sprintf("host-%d.\xff\xfe:80, group-%d", i, i), "502, 502", "0.001, 0.000")
+		line("GET / HTTP/1.1", strconv.Itoa(100+i%900), "1", "0.001", fmt.Sprintf("host-%d.\xff\xfe:80, group-%d", i,
+			i), "502, 502", "0.001, 0.000")
 		switch i % 40 {
 		case 0:
 			noise := make([]byte, random.IntN(2000))
@@ -55,7 +58,8 @@ func writeHostileLog(t *testing.T, path string) (lines, good, tooLong int) {
 			line("GET / HTTP/1.1", "200", "-1", "NaN", "-", "-", "-")
 			line("GET / HTTP/1.1", "200", "1", "1e309", "-", "-", "-")
 		case 3:
-			line("GET / HTTP/1.1", "200", "1", "0.001", "127.0.0.17:4009"+strings.Repeat(", 127.0.0.17:4009", 999), "502"+strings.Repeat(", 502", 999), "0.001"+strings.Repeat(", 0.001", 999))
+			line("GET / HTTP/1.1", "200", "1", "0.001", "127.0.0.17:4009"+strings.Repeat(", 127.0.0.17:4009", 999),
+				"502"+strings.Repeat(", 502", 999), "0.001"+strings.Repeat(", 0.001", 999))
 		}
 		if i%5000 == 2500 {
 			raw(bytes.Repeat([]byte(`"\x22`), (8+i/500)<<20/5))
@@ -68,7 +72,8 @@ func writeHostileLog(t *testing.T, path string) (lines, good, tooLong int) {
 	return lines, good, tooLong
 }
 
-// TestHostileLog has the shipped binary read a log full of garbage: the good lines in it stay exact, series and memory are
+// TestHostileLog has the shipped binary read a log full of garbage: the good lines in it stay exact, series and memory
+// are
 // bounded, and all that is exposed is UTF-8.
 func TestHostileLog(t *testing.T) {
 	dir := t.TempDir()

@@ -44,7 +44,8 @@ type judge struct {
 // newJudge returns a judge that goes on with what an earlier one remembered. What cannot be read is logged and left.
 func newJudge(e *exporter) *judge {
 	j := &judge{
-		logger: e.logger, gather: e.gather, remember: e.collector.Remember, token: make(chan struct{}, 1), engine: verdict.New(),
+		logger: e.logger, gather: e.gather, remember: e.collector.Remember, token: make(chan struct{},
+			1), engine: verdict.New(),
 		last: web.Overview{Status: verdict.New().Judge(verdict.Input{Now: time.Now()})},
 	}
 	j.token <- struct{}{}
@@ -53,7 +54,8 @@ func newJudge(e *exporter) *judge {
 		err = j.engine.Load(saved)
 	}
 	if err != nil {
-		level.Warn(e.logger).Log("msg", "the incidents of the past cannot be read, new ones are kept from now on", "err", err)
+		level.Warn(e.logger).Log("msg", "the incidents of the past cannot be read, new ones are kept from now on",
+			"err", err)
 	}
 	j.saved, j.incidents = saved, j.engine.Incidents()
 	return j

@@ -8,7 +8,8 @@ import (
 	"github.com/fremisn/fremisn-exporter/collector"
 )
 
-// printMetrics prints the collector's table of metrics, one a line: documentation, rules and dashboards are held against
+// printMetrics prints the collector's table of metrics, one a line: documentation, rules and dashboards are held
+// against
 // it.
 func printMetrics(stdout io.Writer) int {
 	for _, m := range collector.Metrics() {

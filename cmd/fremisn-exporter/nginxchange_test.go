@@ -26,7 +26,8 @@ type changingHost struct {
 // server is a server block of the host; logs are its directives.
 func (h *changingHost) conf(formats, logs string) string {
 	return testenv.Preamble() + "http {" + testenv.TempPaths + formats +
-		"\nserver { listen " + h.address + "; " + logs + " location /b { " + "return 204; } location / { return 200; } }\n}\n"
+		"\nserver { listen " + h.address + "; " + logs + " location /b { " +
+		"return 204; } location / { return 200; } }\n}\n"
 }
 
 func startChangingHost(t *testing.T, formats, logs string) *changingHost {
@@ -103,7 +104,8 @@ func (h *changingHost) expect(when, log string, requests int) {
 	families := scrapeFamilies(h.t, h.exporter)
 	malformed := gauge(families, "fremisn_exporter_log_lines_total", "log", log, "result", "malformed")
 	if got != requests || malformed != 0 {
-		h.t.Errorf("%s: %d requests of log %s and %g malformed lines, want %d and none", when, got, log, malformed, requests)
+		h.t.Errorf("%s: %d requests of log %s and %g malformed lines, want %d and none", when, got, log, malformed,
+			requests)
 	}
 }
 
@@ -112,7 +114,8 @@ const (
 	secondFormat = `log_format main 'two $request_time $status $request_method $request_id';`
 )
 
-// A log_format is changed on disk; NGINX goes on in the old one until it is reloaded, and the exporter may or may not have
+// A log_format is changed on disk; NGINX goes on in the old one until it is reloaded, and the exporter may or may not
+// have
 // noticed by then. Every request is counted.
 func TestFormatChangesUnderNGINX(t *testing.T) {
 	const log = "access_log DIR/access.log main;"
@@ -159,10 +162,12 @@ func TestFormatChangesUnderNGINX(t *testing.T) {
 	h.expect("told at last", "access", n)
 }
 
-// A log that nginx.conf gains is read from its beginning: when the exporter is killed before it has noticed, and when it
+// A log that nginx.conf gains is read from its beginning: when the exporter is killed before it has noticed, and when
+// it
 // notices by itself. One that it loses is read to its end.
 func TestLogsComeAndGoUnderNGINX(t *testing.T) {
-	const first, second, third = "access_log DIR/access.log main;", "access_log DIR/access.log main; location /b { access_log DIR/b.log main; return 204; }",
+	const first, second, third = "access_log DIR/access.log main;", "access_log DIR/access.log main; location /b { " +
+		"access_log DIR/b.log main; return 204; }",
 		"access_log DIR/c.log main;"
 	h := startChangingHost(t, firstFormat, first)
 	a := 0
@@ -185,7 +190,11 @@ func TestLogsComeAndGoUnderNGINX(t *testing.T) {
 	if err := h.nginx.Reload(); err != nil {
 		t.Fatal(err)
 	}
-	until(t, "NGINX has the second log", func() bool { _, err := os.Stat(filepath.Join(h.dir, "b.log")); return err == nil })
+	until(t, "NGINX has the second log", func() bool {
+		_,
+			err := os.Stat(filepath.Join(h.dir, "b.log"))
+		return err == nil
+	})
 	before := 0
 	until(t, "NGINX writes the second log", func() bool {
 		h.get("/b")

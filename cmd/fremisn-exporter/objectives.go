@@ -12,7 +12,8 @@ var (
 	descLatency = prometheus.NewDesc("fremisn_objective_latency_seconds",
 		"Time within which requests are to be answered, by route; the empty route is all of them.", []string{"route"}, nil)
 	descLatencyRatio = prometheus.NewDesc("fremisn_objective_latency_ratio",
-		"Share of requests that are to be answered within fremisn_objective_latency_seconds, by route; the empty route is all of them.",
+		"Share of requests that are to be answered within fremisn_objective_latency_seconds, by route; the empty "+
+			"route is all of them.",
 		[]string{"route"}, nil)
 )
 

@@ -88,7 +88,8 @@ func (f *statusFlags) add(app *kingpin.Application) {
 		}
 		return app.Flag(name, "As in "+nginxExporter+": "+help)
 	}
-	flag("nginx.scrape-uri", "a stub_status page, "+defaultScrapeURI+" where none is given; repeatable. With one of these "+
+	flag("nginx.scrape-uri", "a stub_status page, "+defaultScrapeURI+
+		" where none is given; repeatable. With one of these "+
 		"flags or variables and no --config, only status pages are read.").PlaceHolder("URL").StringsVar(&f.uris)
 	flag("nginx.ssl-verify", "verify the certificates of status pages.").BoolVar(&f.verify)
 	flag("nginx.ssl-ca-cert", "who has signed them.").PlaceHolder("FILE").StringVar(&f.caCert)
@@ -148,7 +149,8 @@ func (f *statusFlags) readLabels() error {
 		case twice:
 			return fmt.Errorf("--prometheus.const-label: %q is given twice; keep one", name)
 		case name == "addr" && len(f.uris) > 1:
-			return errors.New("--prometheus.const-label: addr is the label that tells several pages apart; choose another name")
+			return errors.New("--prometheus.const-label: addr is the label that tells several pages apart; choose " +
+				"another name")
 		}
 		f.constLabels[label] = model.LabelValue(value)
 	}
@@ -158,14 +160,17 @@ func (f *statusFlags) readLabels() error {
 // environment reads the variables whose flags are not given, and returns the names of those that it has read.
 func (f *statusFlags) environment(isGiven func(flag string) bool) (read []string, err error) {
 	set := map[string]func(string) error{
-		"nginx.scrape-uri":       func(v string) error { f.uris = strings.Fields(v); return nil },
-		"nginx.ssl-verify":       boolean(&f.verify),
-		"nginx.ssl-ca-cert":      func(v string) error { f.caCert = v; return nil },
-		"nginx.ssl-client-cert":  func(v string) error { f.clientCert = v; return nil },
-		"nginx.ssl-client-key":   func(v string) error { f.clientKey = v; return nil },
-		"nginx.timeout":          (*duration)(&f.timeout).Set,
-		"nginx.proxy-protocol":   boolean(&f.proxyProtocol),
-		"prometheus.const-label": func(v string) error { f.labels = regexp.MustCompile(`[\n,]`).Split(v, -1); return nil },
+		"nginx.scrape-uri":      func(v string) error { f.uris = strings.Fields(v); return nil },
+		"nginx.ssl-verify":      boolean(&f.verify),
+		"nginx.ssl-ca-cert":     func(v string) error { f.caCert = v; return nil },
+		"nginx.ssl-client-cert": func(v string) error { f.clientCert = v; return nil },
+		"nginx.ssl-client-key":  func(v string) error { f.clientKey = v; return nil },
+		"nginx.timeout":         (*duration)(&f.timeout).Set,
+		"nginx.proxy-protocol":  boolean(&f.proxyProtocol),
+		"prometheus.const-label": func(v string) error {
+			f.labels = regexp.MustCompile(`[\n,]`).Split(v, -1)
+			return nil
+		},
 	}
 	for _, flag := range oldFlags {
 		value := os.Getenv(flag.env)

@@ -25,12 +25,15 @@ type oldFlagCase struct {
 // oldFlagCases have a row for each flag and variable of the old exporters: what it does here. A row without works is
 // refused in one line.
 var oldFlagCases = []oldFlagCase{
-	{"nginx.scrape-uri", []string{"--nginx.scrape-uri=http://127.0.0.1:1/a", "--nginx.scrape-uri", "unix:/run/a.sock:/b"},
+	{"nginx.scrape-uri", []string{"--nginx.scrape-uri=http://127.0.0.1:1/a", "--nginx.scrape-uri",
+		"unix:/run/a.sock:/b"},
 		[]string{"SCRAPE_URI=http://127.0.0.1:1/a\nunix:/run/a.sock:/b"}, func(c *commandLine) bool {
-			return len(c.source.Status) == 2 && c.source.Status[1].URL == "unix:/run/a.sock:/b" && c.source.Status[0].TLS.InsecureSkipVerify
+			return len(c.source.Status) == 2 && c.source.Status[1].URL == "unix:/run/a.sock:/b" &&
+				c.source.Status[0].TLS.InsecureSkipVerify
 		}},
 	{"nginx.ssl-verify", []string{"--nginx.ssl-verify"}, []string{"SSL_VERIFY=true"}, func(c *commandLine) bool {
-		return !c.source.Status[0].TLS.InsecureSkipVerify && c.source.Status[0].URL == "http://127.0.0.1:8080/stub_status"
+		return !c.source.Status[0].TLS.InsecureSkipVerify &&
+			c.source.Status[0].URL == "http://127.0.0.1:8080/stub_status"
 	}},
 	{"nginx.ssl-ca-cert", []string{"--nginx.ssl-ca-cert=CERT"}, []string{"SSL_CA_CERT=CERT"},
 		func(c *commandLine) bool { return c.source.Status[0].TLS.CAFile != "" }},
@@ -44,26 +47,32 @@ var oldFlagCases = []oldFlagCase{
 		func(c *commandLine) bool { return c.source.Status[0].ProxyProtocol }},
 	{"prometheus.const-label", []string{"--prometheus.const-label=env=prod", "--prometheus.const-label=zone=b"},
 		[]string{"CONST_LABELS=env=prod\nzone=b"}, hasConstLabels},
-	{"prometheus.const-labels", []string{"--prometheus.const-labels=env=prod,zone=b"}, []string{"CONST_LABELS=env=prod,zone=b"}, hasConstLabels},
-	{"nginx.retries", []string{"--nginx.retries=10"}, nil, func(c *commandLine) bool { return len(c.source.Status) == 1 }},
-	{"nginx.retry-interval", []string{"--nginx.retry-interval=5s"}, nil, func(c *commandLine) bool { return len(c.source.Status) == 1 }},
+	{"prometheus.const-labels", []string{"--prometheus.const-labels=env=prod,zone=b"},
+		[]string{"CONST_LABELS=env=prod,zone=b"}, hasConstLabels},
+	{"nginx.retries", []string{"--nginx.retries=10"}, nil,
+		func(c *commandLine) bool { return len(c.source.Status) == 1 }},
+	{"nginx.retry-interval", []string{"--nginx.retry-interval=5s"}, nil,
+		func(c *commandLine) bool { return len(c.source.Status) == 1 }},
 	{"nginx.plus", []string{"--nginx.plus"}, []string{"NGINX_PLUS=true"}, nil},
 	{"web.nginx-metrics-only", []string{"--web.nginx-metrics-only"}, nil, nil},
 	{"web.secured-metrics", []string{"--web.secured-metrics"}, []string{"SECURED_METRICS=true"}, nil},
 	{"web.ssl-server-cert", []string{"--web.ssl-server-cert=x"}, []string{"SSL_SERVER_CERT=x"}, nil},
 	{"web.ssl-server-key", []string{"--web.ssl-server-key", "x"}, []string{"SSL_SERVER_KEY=x"}, nil},
 	{"config.file", []string{"--config.file=blackbox.yml"}, nil, func(c *commandLine) bool {
-		return c.source.ConfigFile == "blackbox.yml" && slices.Equal(*c.web.WebListenAddresses, []string{":9113", ":9115"})
+		return c.source.ConfigFile == "blackbox.yml" && slices.Equal(*c.web.WebListenAddresses,
+			[]string{":9113", ":9115"})
 	}},
 	{"config.check", []string{"--config.check"}, nil, func(c *commandLine) bool { return c.checkConfig }},
-	{"config.enable-auto-reload", []string{"--config.enable-auto-reload"}, nil, func(c *commandLine) bool { return c.autoReload }},
+	{"config.enable-auto-reload", []string{"--config.enable-auto-reload"}, nil,
+		func(c *commandLine) bool { return c.autoReload }},
 	{"config.auto-reload-interval", []string{"--config.auto-reload-interval=30"}, nil,
 		func(c *commandLine) bool { return c.reloadInterval == 30*time.Second }},
 	{"history.limit", []string{"--history.limit=100"}, nil, func(c *commandLine) bool { return c.historyLimit == 100 }},
 	{"log.prober", []string{"--log.prober=info"}, nil, func(c *commandLine) bool { return c.logProber == "info" }},
 	{"web.external-url", []string{"--web.external-url=https://example.com/probes-of/"}, nil,
 		func(c *commandLine) bool { return c.routePrefix == "/probes-of" }},
-	{"web.route-prefix", []string{"--web.route-prefix=/"}, nil, func(c *commandLine) bool { return c.routePrefix == "" }},
+	{"web.route-prefix", []string{"--web.route-prefix=/"}, nil,
+		func(c *commandLine) bool { return c.routePrefix == "" }},
 }
 
 func hasConstLabels(c *commandLine) bool {
@@ -121,7 +130,8 @@ func (c oldFlagCase) check(t *testing.T, args []string) {
 	cli, code, done := parseCommandLine(args, io.Discard, &stderr)
 	flag := oldFlags[slices.IndexFunc(oldFlags, func(f oldFlag) bool { return f.name == c.flag })]
 	switch {
-	case c.works == nil && (code != exitUsage || strings.Count(stderr.String(), "\n") != 1 || !strings.Contains(stderr.String(), flag.instead) ||
+	case c.works == nil && (code != exitUsage || strings.Count(stderr.String(), "\n") != 1 ||
+		!strings.Contains(stderr.String(), flag.instead) ||
 		flag.instead == ""):
 		t.Errorf("exit code %d: %s", code, &stderr)
 	case c.works != nil && (done || !c.works(cli)):
@@ -144,11 +154,14 @@ func TestFlagsWinOverVariables(t *testing.T) {
 		return cli
 	}
 	cli := parse()
-	if cli.source.Status[0].URL != "http://127.0.0.1:1/variable" || (*cli.web.WebListenAddresses)[0] != "127.0.0.1:1" || cli.telemetryPath != "/variable" {
+	if cli.source.Status[0].URL != "http://127.0.0.1:1/variable" || (*cli.web.WebListenAddresses)[0] != "127.0.0.1:1" ||
+		cli.telemetryPath != "/variable" {
 		t.Errorf("variables: %+v", cli)
 	}
-	cli = parse("-nginx.scrape-uri=http://127.0.0.1:1/flag", "-web.listen-address=127.0.0.1:2", "-web.telemetry-path=/flag")
-	if cli.source.Status[0].URL != "http://127.0.0.1:1/flag" || (*cli.web.WebListenAddresses)[0] != "127.0.0.1:2" || cli.telemetryPath != "/flag" {
+	cli = parse("-nginx.scrape-uri=http://127.0.0.1:1/flag", "-web.listen-address=127.0.0.1:2",
+		"-web.telemetry-path=/flag")
+	if cli.source.Status[0].URL != "http://127.0.0.1:1/flag" || (*cli.web.WebListenAddresses)[0] != "127.0.0.1:2" ||
+		cli.telemetryPath != "/flag" {
 		t.Errorf("flags: %+v", cli)
 	}
 	if cli = parse("--config", "probes.yml"); cli.source.Status != nil || cli.source.ConfigFile != "probes.yml" {
@@ -168,7 +181,8 @@ func TestOldFlagsRefuse(t *testing.T) {
 		{[]string{"--nginx.timeout=soon"}, `"soon" is no time`},
 		{[]string{"--prometheus.const-label=prod"}, `"prod" is not NAME=VALUE`},
 		{[]string{"--prometheus.const-label=a=1", "--prometheus.const-label=a=2"}, `"a" is given twice`},
-		{[]string{"--nginx.scrape-uri=http://h/1", "--nginx.scrape-uri=http://h/2", "--prometheus.const-label=addr=2"}, "addr is the label"},
+		{[]string{"--nginx.scrape-uri=http://h/1", "--nginx.scrape-uri=http://h/2", "--prometheus.const-label=addr=2"},
+			"addr is the label"},
 		{[]string{"--nginx.scrape-uri=http://h/1", "--nginx.config=/etc/nginx/nginx.conf"}, "give one of them"},
 		{[]string{"--config=a", "--config.file=b"}, "give one of them"},
 		{[]string{"--history.limit=0"}, "keeps nothing"},
@@ -189,7 +203,8 @@ func TestOldFlagsRefuse(t *testing.T) {
 	} {
 		var stderr bytes.Buffer
 		code := run(context.Background(), c.args, io.Discard, &stderr)
-		if code != exitUsage || strings.Count(stderr.String(), "\n") != 1 || !strings.Contains(stderr.String(), c.want) {
+		if code != exitUsage || strings.Count(stderr.String(), "\n") != 1 || !strings.Contains(stderr.String(),
+			c.want) {
 			t.Errorf("%q: exit code %d, %s, want %s", c.args, code, &stderr, c.want)
 		}
 	}
@@ -199,13 +214,15 @@ func TestOldFlagsRefuse(t *testing.T) {
 // labels, and keeps no state: nothing is made in the folder that it was started in.
 func TestNginxExporterCommandLine(t *testing.T) {
 	page := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		io.WriteString(w, "Active connections: 3 \nserver accepts handled requests\n 10 9 20 \nReading: 0 Writing: 1 Waiting: 2 \n")
+		io.WriteString(w, "Active connections: 3 \nserver accepts handled requests\n 10 9 20 \nReading: 0 Writing: "+
+			"1 Waiting: 2 \n")
 	}))
 	t.Cleanup(page.Close)
 	address := freeAddress(t)
 	t.Setenv("LISTEN_ADDRESS", address)
 	t.Chdir(t.TempDir())
-	p := startProgramArgs(t, "http://"+address, "-nginx.scrape-uri", page.URL, "-prometheus.const-labels", "env=prod", "-web.telemetry-path=metrics")
+	p := startProgramArgs(t, "http://"+address, "-nginx.scrape-uri", page.URL, "-prometheus.const-labels", "env=prod",
+		"-web.telemetry-path=metrics")
 	_, body, _ := p.get(t, "/metrics", "Accept: text/plain")
 	for _, want := range []string{`nginx_up{env="prod"} 1`, `nginx_http_requests_total{env="prod"} 20`} {
 		if !strings.Contains(body, "\n"+want+"\n") {
@@ -228,18 +245,21 @@ func TestBlackboxExporterCommandLine(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "blackbox.yml")
 	writeFile(t, file, "modules: {http_2xx: {prober: http}}\n")
 	var out, stderr bytes.Buffer
-	if code := run(context.Background(), []string{"--config.file=" + file, "--config.check"}, &out, &stderr); code != exitOK || out.Len() == 0 {
+	if code := run(context.Background(), []string{"--config.file=" + file, "--config.check"}, &out,
+		&stderr); code != exitOK || out.Len() == 0 {
 		t.Errorf("a good config: exit code %d: %s%s", code, &out, &stderr)
 	}
 	bad := filepath.Join(t.TempDir(), "bad.yml")
 	writeFile(t, bad, "modules: {http_2xx: {prober: htpp}}\n")
-	if code := run(context.Background(), []string{"--config.file=" + bad, "--config.check"}, &out, &stderr); code != exitUsage {
+	if code := run(context.Background(), []string{"--config.file=" + bad, "--config.check"}, &out,
+		&stderr); code != exitUsage {
 		t.Errorf("a bad config: exit code %d: %s", code, &stderr)
 	}
 	writeFile(t, file, "modules: {http_2xx: {prober: http}}\non_demand: {allow: any}\n")
 	p := startProgramWith(t, "--config.file="+file, "--log.prober=warn", "--timeout-offset=0.5")
 	target := answering(t, "{}").URL
-	if status, body, _ := p.get(t, "/probe?target="+target); status != http.StatusOK || !strings.Contains(body, "probe_success 1") {
+	if status, body, _ := p.get(t, "/probe?target="+target); status != http.StatusOK ||
+		!strings.Contains(body, "probe_success 1") {
 		t.Errorf("%d %s", status, body)
 	}
 	if !strings.Contains(p.stderr.String(), `msg="probe of /probe" module=http_2xx target=`+target) {
@@ -250,7 +270,8 @@ func TestBlackboxExporterCommandLine(t *testing.T) {
 // Behind a prefix everything is below it, and every link of every page leads somewhere.
 func TestRoutePrefix(t *testing.T) {
 	p := startProgram(t, "probes: []\n", "--web.external-url=https://example.com/exporter/", "--web.enable-lifecycle")
-	for _, page := range []string{"/exporter/", "/exporter/probes", "/exporter/incidents", "/exporter/config", "/exporter"} {
+	for _, page := range []string{"/exporter/", "/exporter/probes", "/exporter/incidents", "/exporter/config",
+		"/exporter"} {
 		status, body, _ := p.get(t, page, "Accept: text/html")
 		if status != http.StatusOK {
 			t.Errorf("%s: %d", page, status)
@@ -291,7 +312,8 @@ func TestMetricsAtTheRoot(t *testing.T) {
 	if _, body, _ := p.get(t, "/"); !strings.Contains(body, "fremisn_exporter_build_info") {
 		t.Errorf("no metrics at /:\n%.200s", body)
 	}
-	if _, body, _ := p.get(t, "/overview"); !strings.Contains(body, `<a href="./">Metrics</a>`) || !strings.Contains(body, `<a href="overview"`) {
+	if _, body, _ := p.get(t, "/overview"); !strings.Contains(body, `<a href="./">Metrics</a>`) ||
+		!strings.Contains(body, `<a href="overview"`) {
 		t.Errorf("no overview:\n%.2000s", body)
 	}
 }
@@ -304,7 +326,8 @@ func TestStorageThatCannotBeUsed(t *testing.T) {
 	config := filepath.Join(dir, "probes.yml")
 	writeFile(t, config, "probes: []\n")
 	address := freeAddress(t)
-	p := startProgramArgs(t, "http://"+address, "--config", config, "--storage.path", storage, "--web.listen-address", address)
+	p := startProgramArgs(t, "http://"+address, "--config", config, "--storage.path", storage, "--web.listen-address",
+		address)
 	if !strings.Contains(p.stderr.String(), "the storage path cannot be used") {
 		t.Errorf("no warning:\n%s", p.stderr)
 	}
@@ -312,7 +335,8 @@ func TestStorageThatCannotBeUsed(t *testing.T) {
 	var stderr syncBuffer
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	code := run(ctx, []string{"--config", config, "--storage.path", storage, "--web.listen-address", freeAddress(t)}, io.Discard, &stderr)
+	code := run(ctx, []string{"--config", config, "--storage.path", storage, "--web.listen-address", freeAddress(t)},
+		io.Discard, &stderr)
 	if code != exitFailed || !strings.Contains(stderr.String(), "not a directory") {
 		t.Errorf("with a log: exit code %d:\n%s", code, &stderr)
 	}

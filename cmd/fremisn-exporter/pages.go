@@ -13,9 +13,11 @@ import (
 func (e *exporter) targets() []web.Target {
 	var targets []web.Target
 	for _, h := range e.probes.History() {
-		t := web.Target{Probe: h.Probe, Target: h.Target, Node: h.Node, Module: h.Module, Interval: h.Interval, Recent: h.Recent}
+		t := web.Target{Probe: h.Probe, Target: h.Target, Node: h.Node, Module: h.Module, Interval: h.Interval,
+			Recent: h.Recent}
 		for _, r := range h.Results {
-			t.Results = append(t.Results, web.Result{ID: resultID(r), When: r.When, Success: r.Success, Reason: r.Reason, Sentence: r.Sentence, Duration: r.Duration})
+			t.Results = append(t.Results, web.Result{ID: resultID(r), When: r.When, Success: r.Success,
+				Reason: r.Reason, Sentence: r.Sentence, Duration: r.Duration})
 		}
 		t.Detail = func(i int) ([]web.Phase, string) { return phaseBars(h.Results[i]), h.Results[i].WithLog().Log }
 		targets = append(targets, t)
@@ -28,7 +30,8 @@ func resultID(r probe.Result) string { return fmt.Sprintf("p%d", r.ID) }
 func phaseBars(r probe.Result) (bars []web.Phase) {
 	var before time.Duration
 	for _, p := range r.Phases {
-		bars = append(bars, web.Phase{Name: p.Name, Duration: p.Duration, Start: percent(before, r.Duration), Width: percent(p.Duration, r.Duration)})
+		bars = append(bars, web.Phase{Name: p.Name, Duration: p.Duration, Start: percent(before, r.Duration),
+			Width: percent(p.Duration, r.Duration)})
 		before += p.Duration
 	}
 	return bars

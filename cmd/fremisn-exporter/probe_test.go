@@ -26,7 +26,8 @@ func TestPrintProbe(t *testing.T) {
 	}{
 		{"success", false, probe.Result{
 			Target: "http://127.0.0.231:4005", Module: "fremisn_check", Success: true, Duration: 100 * ms,
-			Phases:  []probe.Phase{{Name: "resolve", Duration: 0}, {Name: "connect", Duration: 25 * ms}, {Name: "processing", Duration: 75 * ms}},
+			Phases: []probe.Phase{{Name: "resolve", Duration: 0}, {Name: "connect", Duration: 25 * ms},
+				{Name: "processing", Duration: 75 * ms}},
 			Samples: []probe.Sample{{Name: "probe_success", Value: 1}},
 		}, `http://127.0.0.231:4005 with module fremisn_check
 
@@ -80,14 +81,17 @@ func TestProbeCommand(t *testing.T) {
 		code           int
 		said           []string
 	}{
-		{"alive", node.URL, exitOK, []string{"connect ", "processing ", "success", "probe_success 1", "probe_http_status_code 200"}},
+		{"alive", node.URL, exitOK, []string{"connect ", "processing ", "success", "probe_success 1",
+			"probe_http_status_code 200"}},
 		{"alive", node.URL + "/bad", exitFailed, []string{"failed (status): answered 503, not 2xx", "probe_success 0"}},
-		{"alive", "http://user:hunter2@" + strings.TrimPrefix(node.URL, "http://"), exitOK, []string{"http://<secret>@127.0.0.1"}},
+		{"alive", "http://user:hunter2@" + strings.TrimPrefix(node.URL, "http://"), exitOK,
+			[]string{"http://<secret>@127.0.0.1"}},
 		{"dead", node.URL, exitUsage, []string{`there is no module "dead"; known are alive`}},
 	} {
 		t.Run(c.module+" "+fmt.Sprint(c.code), func(t *testing.T) {
 			var out bytes.Buffer
-			if code := run(context.Background(), []string{"--config", config, "probe", c.module, c.target}, &out, &out); code != c.code {
+			if code := run(context.Background(), []string{"--config", config, "probe", c.module, c.target}, &out,
+				&out); code != c.code {
 				t.Errorf("exit code %d, want %d", code, c.code)
 			}
 			for _, text := range c.said {

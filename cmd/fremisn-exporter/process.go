@@ -10,7 +10,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// processStats gives the metrics of client_golang's process collector, by the same names, at a tenth of the cost: it asks
+// processStats gives the metrics of client_golang's process collector, by the same names, at a tenth of the cost: it
+// asks
 // the kernel for what is needed, and reads no tables of the whole network's counters.
 type processStats struct {
 	cpu, openFDs, maxFDs, virtual, maxVirtual, resident, start *prometheus.Desc

@@ -24,7 +24,8 @@ var accepts = map[string]string{
 	"protobuf":    "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited",
 }
 
-// TestRealPrometheus has a real Prometheus scrape the exporter in each format, and wants the same numbers from all three,
+// TestRealPrometheus has a real Prometheus scrape the exporter in each format, and wants the same numbers from all
+// three,
 // native histograms and exemplars where there are any, and no word of complaint.
 func TestRealPrometheus(t *testing.T) {
 	dir := t.TempDir()
@@ -38,10 +39,12 @@ func TestRealPrometheus(t *testing.T) {
 		t.Fatal(err)
 	}
 	status := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		fmt.Fprint(w, "Active connections: 3 \nserver accepts handled requests\n 11 10 20 \nReading: 0 Writing: 1 Waiting: 2 \n")
+		fmt.Fprint(w, "Active connections: 3 \nserver accepts handled requests\n 11 10 20 \nReading: 0 Writing: 1 "+
+			"Waiting: 2 \n")
 	}))
 	defer status.Close()
-	p := startProgram(t, fmt.Sprintf("nginx:\n  status: [{url: %q}]\n  access_logs: [{path: %q, name: access, start: beginning, format: '%s'}]\nprobes: []\n", status.URL, path, full.Text))
+	p := startProgram(t, fmt.Sprintf("nginx:\n  status: [{url: %q}]\n  access_logs: [{path: %q, name: access, "+
+		"start: beginning, format: '%s'}]\nprobes: []\n", status.URL, path, full.Text))
 
 	target, err := url.Parse(p.url)
 	if err != nil {
@@ -55,7 +58,8 @@ func TestRealPrometheus(t *testing.T) {
 		}}
 		server := httptest.NewServer(proxy)
 		defer server.Close()
-		config += fmt.Sprintf("  - {job_name: %s, static_configs: [{targets: [%s]}]}\n", name, strings.TrimPrefix(server.URL, "http://"))
+		config += fmt.Sprintf("  - {job_name: %s, static_configs: [{targets: [%s]}]}\n", name,
+			strings.TrimPrefix(server.URL, "http://"))
 	}
 	prometheus, err := testenv.StartPrometheus(context.Background(), dir, config, "", "native-histograms")
 	if err != nil {
@@ -116,7 +120,8 @@ func TestRealPrometheus(t *testing.T) {
 			Exemplars []struct{ Labels map[string]string }
 		}
 	}
-	if err := prometheus.Get("/api/v1/query_exemplars?start=0&end=4000000000&query="+url.QueryEscape(`nginx_access_request_duration_seconds_bucket{job="openmetrics"}`), &exemplars); err != nil {
+	if err := prometheus.Get("/api/v1/query_exemplars?start=0&end=4000000000&query="+
+		url.QueryEscape(`nginx_access_request_duration_seconds_bucket{job="openmetrics"}`), &exemplars); err != nil {
 		t.Fatal(err)
 	}
 	if len(exemplars.Data) == 0 || len(exemplars.Data[0].Exemplars[0].Labels["request_id"]) != 32 {

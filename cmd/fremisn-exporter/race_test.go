@@ -14,7 +14,8 @@ import (
 	"time"
 )
 
-// Reloads by signal, by request and of nginx.conf go on while pages and scrapes are asked for and lines are written, and
+// Reloads by signal, by request and of nginx.conf go on while pages and scrapes are asked for and lines are written,
+// and
 // SIGTERM comes in the middle: nothing races, nothing waits for ever, and it ends in good order.
 func TestReloadsRaceWithEverything(t *testing.T) {
 	dir, status := t.TempDir(), statusServer(t)
@@ -23,7 +24,8 @@ func TestReloadsRaceWithEverything(t *testing.T) {
 	change := func(i int) {
 		writeFile(t, filepath.Join(dir, "nginx.conf"), fmt.Sprintf(
 			"events {}\nhttp { access_log %s; upstream u { server 127.0.0.1:1 weight=%d; } }\n", log, i%7+1))
-		writeFile(t, config, fmt.Sprintf("nginx: {config: nginx.conf, status: [{url: %q}], routes: [{name: r%d, match: ^/a}]}\n"+
+		writeFile(t, config, fmt.Sprintf("nginx: {config: nginx.conf, status: [{url: %q}], routes: [{name: r%d, "+
+			"match: ^/a}]}\n"+
 			"nodes: [{name: n%d, address: \"127.0.0.1:1\"}]\nmodules: {m: {prober: http}}\n"+
 			"probes: [{name: p%d, module: m, interval: 1s, targets: [%q]}]\n", status, i%3, i%5, i%2, node))
 	}
@@ -48,7 +50,8 @@ func TestReloadsRaceWithEverything(t *testing.T) {
 			}
 		})
 	}
-	for _, path := range []string{"/", "/metrics", "/probes", "/config", "/incidents", "/api/v1/status", "/probe?module=m&target=" + node} {
+	for _, path := range []string{"/", "/metrics", "/probes", "/config", "/incidents", "/api/v1/status",
+		"/probe?module=m&target=" + node} {
 		forever(func(int) { p.try(http.MethodGet, path) })
 	}
 	forever(func(i int) { change(i); p.try(http.MethodPost, "/-/reload") })
@@ -95,7 +98,8 @@ func TestNothingWaitsForAStatusPage(t *testing.T) {
 	page := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-released }))
 	t.Cleanup(func() { close(released); page.Close() })
 	p := startProgram(t, fmt.Sprintf("nginx: {status: [{url: %q, timeout: 500ms}]}\nprobes: []\n", page.URL))
-	for _, path := range []string{"/metrics", "/metrics", "/", "/probes", "/config", "/incidents", "/api/v1/status", "/-/ready"} {
+	for _, path := range []string{"/metrics", "/metrics", "/", "/probes", "/config", "/incidents", "/api/v1/status",
+		"/-/ready"} {
 		began := time.Now()
 		status, body, _ := p.get(t, path)
 		if took := time.Since(began); took > 1500*time.Millisecond || status != http.StatusOK || body == "" {

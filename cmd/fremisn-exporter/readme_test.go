@@ -38,7 +38,8 @@ func TestReadmeConfig(t *testing.T) {
 	dir := t.TempDir()
 	conf := filepath.Join(dir, "nginx.conf")
 	format := fenced(t, "nginx", "log_format fremisn ")
-	text := "events {}\nhttp {\n" + format + strings.Replace(format, "log_format fremisn ", "log_format main ", 1) + "}\n"
+	text := "events {}\nhttp {\n" + format + strings.Replace(format, "log_format fremisn ", "log_format main ", 1) +
+		"}\n"
 	if err := os.WriteFile(conf, []byte(text), 0o644); err != nil {
 		t.Fatal(err)
 	}
@@ -46,7 +47,8 @@ func TestReadmeConfig(t *testing.T) {
 	if err := os.WriteFile(token, []byte("secret\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	config := strings.NewReplacer("/etc/nginx/nginx.conf", conf, "/etc/fremisn/token", token).Replace(fenced(t, "yaml", "nginx:\n  config:"))
+	config := strings.NewReplacer("/etc/nginx/nginx.conf", conf, "/etc/fremisn/token",
+		token).Replace(fenced(t, "yaml", "nginx:\n  config:"))
 	file := filepath.Join(dir, "probes.yml")
 	if err := os.WriteFile(file, []byte(config), 0o644); err != nil {
 		t.Fatal(err)
@@ -61,7 +63,8 @@ func TestReadmeConfig(t *testing.T) {
 		}
 	}
 	if len(l.Plan.AccessLogs) != 2 || len(l.Plan.ErrorLogs) != 1 || len(l.Probe.Probes) != 2 || len(l.Nodes) != 3 {
-		t.Errorf("%d access logs, %d error logs, %d probes, %d nodes", len(l.Plan.AccessLogs), len(l.Plan.ErrorLogs), len(l.Probe.Probes), len(l.Nodes))
+		t.Errorf("%d access logs, %d error logs, %d probes, %d nodes", len(l.Plan.AccessLogs), len(l.Plan.ErrorLogs),
+			len(l.Probe.Probes), len(l.Nodes))
 	}
 }
 
@@ -69,7 +72,8 @@ func TestReadmeConfig(t *testing.T) {
 func TestReadmeFormat(t *testing.T) {
 	dir := t.TempDir()
 	conf := filepath.Join(dir, "nginx.conf")
-	text := "pid " + dir + "/pid;\nerror_log stderr;\nevents {}\nhttp {\n" + fenced(t, "nginx", "log_format fremisn ") + "access_log " + dir + "/access.log fremisn;\n}\n"
+	text := "pid " + dir + "/pid;\nerror_log stderr;\nevents {}\nhttp {\n" + fenced(t, "nginx", "log_format fremisn ") +
+		"access_log " + dir + "/access.log fremisn;\n}\n"
 	if err := os.WriteFile(conf, []byte(text), 0o644); err != nil {
 		t.Fatal(err)
 	}
@@ -143,7 +147,8 @@ func TestReadmeFlags(t *testing.T) {
 // TestReadmePrometheus: promtool takes what the README shows for Prometheus.
 func TestReadmePrometheus(t *testing.T) {
 	dir := t.TempDir()
-	for name, begin := range map[string]string{"scrape.yml": "# prometheus.yml\n", "write.yml": "global:\n  external_labels"} {
+	for name, begin := range map[string]string{"scrape.yml": "# prometheus.yml\n",
+		"write.yml": "global:\n  external_labels"} {
 		path := filepath.Join(dir, name)
 		text := strings.Replace(fenced(t, "yaml", begin), "/etc/prometheus/", dir+"/", 1)
 		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
@@ -173,7 +178,8 @@ func TestDependenciesHaveReasons(t *testing.T) {
 		direct[match[1]] = true
 	}
 	reasons := map[string]bool{}
-	for _, match := range regexp.MustCompile(`(?m)^\| (\S+/\S+) \| \S+`).FindAllStringSubmatch(read("CONTRIBUTING.md"), -1) {
+	for _, match := range regexp.MustCompile(`(?m)^\| (\S+/\S+) \| \S+`).FindAllStringSubmatch(read("CONTRIBUTING.md"),
+		-1) {
 		reasons[match[1]] = true
 	}
 	for module := range direct {

@@ -160,10 +160,12 @@ func (e *exporter) nginxConfBroken(err error) {
 		return
 	}
 	e.last.broken = err.Error()
-	level.Error(e.logger).Log("msg", "nginx.conf has changed and cannot be taken over, its last good reading stands", "err", err)
+	level.Error(e.logger).Log("msg", "nginx.conf has changed and cannot be taken over, its last good reading stands",
+		"err", err)
 }
 
-// lookupInterval is how often the names of servers are looked up. Those that have no address are at every look: in a stack
+// lookupInterval is how often the names of servers are looked up. Those that have no address are at every look: in a
+// stack
 // that starts as a whole, names come with their containers.
 const lookupInterval = time.Minute
 

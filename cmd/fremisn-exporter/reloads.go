@@ -13,7 +13,8 @@ var (
 	descReloadTime = prometheus.NewDesc("fremisn_exporter_config_last_reload_success_timestamp_seconds",
 		"Unix time of the last config that was loaded.", nil, nil)
 	descReloads = prometheus.NewDesc("fremisn_exporter_config_reloads_total",
-		"Attempts to load the config again, by what caused them: a signal, a request, or a change of the config file or of nginx.conf.",
+		"Attempts to load the config again, by what caused them: a signal, a request, or a change of the config "+
+			"file or of nginx.conf.",
 		[]string{"trigger", "result"}, nil)
 )
 

@@ -29,12 +29,14 @@ type watchedFiles struct {
 func watchingNginxConf(t *testing.T, autoReload bool, f func(t *testing.T, w *watchedFiles)) {
 	dir := t.TempDir()
 	w := &watchedFiles{conf: filepath.Join(dir, "nginx.conf"), stderr: &syncBuffer{}}
-	w.write(t, "nginx.conf", "events {}\nerror_log "+dir+"/error.log;\nhttp { access_log "+dir+"/access.log; include conf.d/*.conf; }\n")
+	w.write(t, "nginx.conf", "events {}\nerror_log "+dir+"/error.log;\nhttp { access_log "+dir+
+		"/access.log; include conf.d/*.conf; }\n")
 	w.write(t, "conf.d/nodes.conf", "upstream nodes { server 127.0.0.1:1 weight=1; }\n")
 	w.write(t, "access.log", "")
 	w.write(t, "probes.yml", "nginx: {config: nginx.conf}\nprobes: []\n")
 	synctest.Test(t, func(t *testing.T) {
-		cli := &commandLine{autoReload: autoReload, reloadInterval: watchInterval, source: settings.Source{ConfigFile: filepath.Join(dir, "probes.yml")}}
+		cli := &commandLine{autoReload: autoReload, reloadInterval: watchInterval,
+			source: settings.Source{ConfigFile: filepath.Join(dir, "probes.yml")}}
 		l, err := settings.Load(context.Background(), cli.source)
 		if err != nil {
 			t.Fatal(err)
@@ -94,7 +96,8 @@ func (w *watchedFiles) expect(t *testing.T, when string, weight, wellRead, reloa
 		got, want float64
 	}{
 		{"weight", gauge(families, "nginx_upstream_server_weight", "upstream", "nodes"), weight},
-		{"success of the collector", gauge(families, "fremisn_exporter_collector_success", "collector", "nginx_conf"), wellRead},
+		{"success of the collector", gauge(families, "fremisn_exporter_collector_success", "collector", "nginx_conf"),
+			wellRead},
 		{"success of the last reload", gauge(families, "fremisn_exporter_config_last_reload_successful"), reloaded},
 		{"requests", float64(sum(counts(families, "nginx_access_requests_total", "access"))), 1},
 	} {
@@ -176,7 +179,8 @@ func TestConfigFileIsReloadedByItself(t *testing.T) {
 		name := func() string { return w.running().Nodes[0].Name }
 		write := func(node string) {
 			t.Helper()
-			w.write(t, "probes.yml", "nginx: {config: nginx.conf}\nprobes: []\nnodes: [{name: "+node+", address: \"127.0.0.1:1\"}]\n")
+			w.write(t, "probes.yml", "nginx: {config: nginx.conf}\nprobes: []\nnodes: [{name: "+node+
+				", address: \"127.0.0.1:1\"}]\n")
 		}
 		write("one")
 		time.Sleep(time.Minute + time.Second)
@@ -196,7 +200,8 @@ func TestConfigFileIsReloadedByItself(t *testing.T) {
 			t.Errorf("the bad one runs: %q", got)
 		}
 		w.told(t, "the config was not reloaded", 1)
-		if got := gauge(w.scrape(t), "fremisn_exporter_config_reloads_total", "trigger", "file", "result", "failed"); got != 1 {
+		if got := gauge(w.scrape(t), "fremisn_exporter_config_reloads_total", "trigger", "file", "result",
+			"failed"); got != 1 {
 			t.Errorf("%g failed reloads are counted", got)
 		}
 		write("two")
@@ -213,7 +218,8 @@ func TestConfigFileIsReloadedByItself(t *testing.T) {
 // With --no-config.auto-reload the config file is read when somebody asks for it alone.
 func TestConfigFileIsNotReloadedByItself(t *testing.T) {
 	watchingNginxConf(t, false, func(t *testing.T, w *watchedFiles) {
-		w.write(t, "probes.yml", "nginx: {config: nginx.conf}\nprobes: []\nnodes: [{name: one, address: \"127.0.0.1:1\"}]\n")
+		w.write(t, "probes.yml", "nginx: {config: nginx.conf}\nprobes: []\nnodes: [{name: one, address: "+
+			"\"127.0.0.1:1\"}]\n")
 		time.Sleep(5 * time.Minute)
 		if nodes := w.running().Nodes; len(nodes) > 0 {
 			t.Errorf("the change was taken: %v", nodes)

@@ -80,7 +80,8 @@ func (h *rotatedHost) logrotate() {
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	output, err := exec.Command(binary, "--force", "--state", filepath.Join(h.dir, "logrotate.state"), h.conf).CombinedOutput()
+	output, err := exec.Command(binary, "--force", "--state", filepath.Join(h.dir, "logrotate.state"),
+		h.conf).CombinedOutput()
 	if err != nil {
 		h.t.Fatalf("logrotate: %v\n%s", err, output)
 	}
@@ -97,7 +98,8 @@ func (h *rotatedHost) reopen(turn int) {
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	output, err := exec.Command(nginx, "-p", h.dir, "-c", h.nginx.Conf, "-e", filepath.Join(h.dir, "start.log"), "-s", "reopen").CombinedOutput()
+	output, err := exec.Command(nginx, "-p", h.dir, "-c", h.nginx.Conf, "-e", filepath.Join(h.dir, "start.log"), "-s",
+		"reopen").CombinedOutput()
 	if err != nil {
 		h.t.Fatalf("nginx -s reopen: %v\n%s", err, output)
 	}
@@ -139,7 +141,8 @@ func (h *rotatedHost) load(done <-chan struct{}) {
 func TestRealRotation(t *testing.T) {
 	h := startRotatedHost(t)
 	home, binary := t.TempDir(), buildExporter(t)
-	config := fmt.Sprintf("nginx:\n  config: %s\n  access_logs: [{path: %s/access.log, format: main, start: beginning}]\n  status: []\n", h.nginx.Conf, h.dir)
+	config := fmt.Sprintf("nginx:\n  config: %s\n  access_logs: [{path: %s/access.log, format: main, start: "+
+		"beginning}]\n  status: []\n", h.nginx.Conf, h.dir)
 	start := func() *testenv.Exporter {
 		t.Helper()
 		e, err := testenv.StartExporter(context.Background(), binary, home, config, "", "--log.level", "warn")

@@ -42,7 +42,10 @@ var sceneNodes = []string{"master", "slave-1", "slave-2"}
 
 func startScene(t *testing.T, s setup) *scene {
 	t.Helper()
-	return startSceneWith(t, s, func(conf string) string { return strings.Replace(conf, s.replace[0], s.replace[1], 1) })
+	return startSceneWith(t, s, func(conf string) string {
+		return strings.Replace(conf, s.replace[0], s.replace[1],
+			1)
+	})
 }
 
 // startSceneWith is startScene with another way to change nginx.conf.
@@ -91,11 +94,13 @@ func startSceneWith(t *testing.T, s setup, change func(conf string) string) *sce
 	if access == "" {
 		access = fmt.Sprintf("{path: %s/full.log, format: full, start: beginning}", c.dir)
 	}
-	fmt.Fprintf(&config, "nginx:\n  config: %s\n  access_logs: [%s]\nnodes:\n", c.nginx.Conf, strings.ReplaceAll(access, "DIR", c.dir))
+	fmt.Fprintf(&config, "nginx:\n  config: %s\n  access_logs: [%s]\nnodes:\n", c.nginx.Conf,
+		strings.ReplaceAll(access, "DIR", c.dir))
 	for i, node := range c.nodes {
 		fmt.Fprintf(&config, "  - {name: %s, address: %q}\n", sceneNodes[i], node.Address)
 	}
-	config.WriteString("modules: {health: {prober: http, timeout: 2s}}\nprobes:\n  - name: health\n    module: health\n    interval: 500ms\n    targets:\n")
+	config.WriteString("modules: {health: {prober: http, timeout: 2s}}\nprobes:\n  - name: health\n    module: " +
+		"health\n    interval: 500ms\n    targets:\n")
 	for _, node := range c.nodes {
 		fmt.Fprintf(&config, "      - http://%s/v1/healthcheck\n", node.Address)
 	}
@@ -197,7 +202,10 @@ func (c *scene) until(what string, wanted func(verdict.Status) bool) verdict.Sta
 }
 
 func allProbed(s verdict.Status) bool {
-	return len(s.Nodes) == 3 && !slices.ContainsFunc(s.Nodes, func(n verdict.Node) bool { return n.Probe == nil || n.Probe.Success == nil })
+	return len(s.Nodes) == 3 && !slices.ContainsFunc(s.Nodes, func(n verdict.Node) bool {
+		return n.Probe == nil ||
+			n.Probe.Success == nil
+	})
 }
 
 func hasReason(kind, node string) func(verdict.Status) bool {
@@ -226,13 +234,15 @@ func TestSceneHealthy(t *testing.T) {
 	s := c.until("30 requests", func(s verdict.Status) bool {
 		return allProbed(s) && s.Windows["1m"] != nil && s.Windows["1m"].Requests == 30
 	})
-	if s.Verdict != verdict.Fine || len(s.Reasons) != 0 || s.Windows["5m"].Outcomes["ok"] != 30 || s.Windows["1h"].P95 == nil {
+	if s.Verdict != verdict.Fine || len(s.Reasons) != 0 || s.Windows["5m"].Outcomes["ok"] != 30 ||
+		s.Windows["1h"].P95 == nil {
 		t.Errorf("%s because %+v; %+v", s.Verdict, s.Reasons, s.Windows["5m"])
 	}
 	for i, name := range sceneNodes {
 		n := node(s, name)
 		served := c.nodes[i].Served()["POST /v1/face/match 200"]
-		if n.State != verdict.StateUp || int(n.Windows["1m"].Attempts) != served || *n.Windows["5m"].Share != float64(served)/30 || *n.MaxConns != 1 {
+		if n.State != verdict.StateUp || int(n.Windows["1m"].Attempts) != served ||
+			*n.Windows["5m"].Share != float64(served)/30 || *n.MaxConns != 1 {
 			t.Errorf("%s served %d: %+v, %+v", name, served, n, n.Windows["1m"])
 		}
 	}
@@ -251,7 +261,8 @@ func TestSceneOneNodeDown(t *testing.T) {
 	c.until("a good start", func(s verdict.Status) bool { return allProbed(s) && s.Verdict == verdict.Fine })
 	c.nodes[1].Refuse()
 	s := c.until("slave-1 down", hasReason("node_down", "slave-1"))
-	if n := node(s, "slave-1"); s.Verdict != verdict.Degraded || n.State != verdict.StateDown || *n.Probe.Success || !strings.Contains(n.Sentence, "refused") {
+	if n := node(s, "slave-1"); s.Verdict != verdict.Degraded || n.State != verdict.StateDown || *n.Probe.Success ||
+		!strings.Contains(n.Sentence, "refused") {
 		t.Errorf("%s: %+v %+v", s.Verdict, n, n.Probe)
 	}
 	for _, i := range []int{0, 2} {
@@ -299,12 +310,17 @@ func TestSceneGrayNode(t *testing.T) {
 			failed++
 		}
 	}
-	s := c.until("master failing", func(s verdict.Status) bool { return allProbed(s) && s.Windows["1m"].Requests == 30 })
+	s := c.until("master failing", func(s verdict.Status) bool {
+		return allProbed(s) &&
+			s.Windows["1m"].Requests == 30
+	})
 	n := node(s, "master")
-	if !hasReason("node_failing", "master")(s) || n.State != verdict.StateFailing || !*n.Probe.Success || int(n.Windows["5m"].Outcomes["error"]) != failed {
+	if !hasReason("node_failing", "master")(s) || n.State != verdict.StateFailing || !*n.Probe.Success ||
+		int(n.Windows["5m"].Outcomes["error"]) != failed {
 		t.Errorf("%d failed: %s %+v; %+v", failed, s.Verdict, s.Reasons, n.Windows["5m"])
 	}
-	if len(s.Failures) == 0 || s.Failures[0].Attempts[0].Node != "master" || s.Failures[0].Path != "/v1/face/match" || s.Failures[0].RequestID == "" {
+	if len(s.Failures) == 0 || s.Failures[0].Attempts[0].Node != "master" || s.Failures[0].Path != "/v1/face/match" ||
+		s.Failures[0].RequestID == "" {
 		t.Errorf("%+v", s.Failures)
 	}
 	var incidents []verdict.Incident
@@ -360,7 +376,8 @@ func TestSceneSlowNode(t *testing.T) {
 		c.ask("/v1/face/match")
 	}
 	s := c.until("slave-2 slow", hasReason("node_slow", "slave-2"))
-	if n := node(s, "slave-2"); s.Verdict != verdict.Degraded || n.State != verdict.StateUp || *n.Windows["1m"].P95 < 0.1 || len(s.Reasons) != 1 {
+	if n := node(s, "slave-2"); s.Verdict != verdict.Degraded || n.State != verdict.StateUp ||
+		*n.Windows["1m"].P95 < 0.1 || len(s.Reasons) != 1 {
 		t.Errorf("%s %+v: %+v", s.Verdict, s.Reasons, n)
 	}
 }
@@ -388,7 +405,8 @@ func TestSceneSaturation(t *testing.T) {
 		}
 	}
 	s := c.until("saturation", func(s verdict.Status) bool { return s.Windows["1m"].Outcomes["no_live"] == 4 })
-	if !hasReason("saturated", "")(s) || !strings.Contains(fmt.Sprint(s.Reasons), "NGINX found no free server for 4 of 4 requests") {
+	if !hasReason("saturated", "")(s) || !strings.Contains(fmt.Sprint(s.Reasons),
+		"NGINX found no free server for 4 of 4 requests") {
 		t.Errorf("%+v: %+v", s.Reasons, s.Windows["1m"])
 	}
 }
@@ -423,7 +441,8 @@ func TestSceneLimiter(t *testing.T) {
 		}
 	}
 	s := c.until("the limiter", func(s verdict.Status) bool { return s.Windows["1m"].Requests == 20 })
-	if !hasReason("limited", "")(s) || int(s.Windows["1m"].Outcomes["limited"]) != limited || s.Verdict != verdict.Degraded || len(s.Reasons) != 1 {
+	if !hasReason("limited", "")(s) || int(s.Windows["1m"].Outcomes["limited"]) != limited ||
+		s.Verdict != verdict.Degraded || len(s.Reasons) != 1 {
 		t.Errorf("%d limited: %s %+v", limited, s.Verdict, s.Reasons)
 	}
 }
@@ -480,11 +499,13 @@ func TestScenePoisonRequest(t *testing.T) {
 				t.Errorf("%s %+v", s.Verdict, s.Reasons)
 			}
 			id := s.Failures[0].RequestID
-			if want := "One request (GET /v1/face/poison, request " + id + ")"; !strings.HasPrefix(s.Sentence, want) || strings.Contains(fmt.Sprint(s), "secret") {
+			if want := "One request (GET /v1/face/poison, request " + id + ")"; !strings.HasPrefix(s.Sentence, want) ||
+				strings.Contains(fmt.Sprint(s), "secret") {
 				t.Errorf("the sentence %q does not begin with %q", s.Sentence, want)
 			}
 			for _, n := range s.Nodes {
-				if n.State != verdict.StateTakenOut || !*n.Probe.Success || !strings.Contains(n.Sentence, "its probes succeed") {
+				if n.State != verdict.StateTakenOut || !*n.Probe.Success || !strings.Contains(n.Sentence,
+					"its probes succeed") {
 					t.Errorf("%+v", n)
 				}
 			}
@@ -493,7 +514,8 @@ func TestScenePoisonRequest(t *testing.T) {
 			}
 			s = c.until("all back after fail_timeout", func(s verdict.Status) bool {
 				c.ask("/v1/face/match")
-				return !slices.ContainsFunc(s.Nodes, func(n verdict.Node) bool { return n.State == verdict.StateTakenOut })
+				return !slices.ContainsFunc(s.Nodes,
+					func(n verdict.Node) bool { return n.State == verdict.StateTakenOut })
 			})
 			if out := s.Nodes[0].LastOut; out == nil || out.To == nil || out.To.Sub(out.From) < 4*time.Second {
 				t.Errorf("the last time out: %+v", out)
@@ -504,7 +526,8 @@ func TestScenePoisonRequest(t *testing.T) {
 			}
 			evidence := map[string]string{"warn": "logged", "error": "replayed"}[level]
 			for i, name := range sceneNodes {
-				labels := fmt.Sprintf(`{evidence=%q,node=%q,server=%q,upstream="fremisn_backend"} 1`, evidence, name, c.nodes[i].Address)
+				labels := fmt.Sprintf(`{evidence=%q,node=%q,server=%q,upstream="fremisn_backend"} 1`, evidence, name,
+					c.nodes[i].Address)
 				if want := "nginx_upstream_server_unavailable_total" + labels; !strings.Contains(text, want) {
 					t.Errorf("no %s in\n%s", want, text)
 				}

@@ -117,7 +117,8 @@ func (e *exporter) newCollector(s *settings.Settings) (*collector.Collector, err
 	if err == nil || hasLogs || o.StoragePath == "" {
 		return c, err
 	}
-	level.Warn(e.logger).Log("msg", "the storage path cannot be used; no log is followed, and so there is little to store",
+	level.Warn(e.logger).Log("msg", "the storage path cannot be used; no log is followed, and so there is "+
+		"little to store",
 		"path", o.StoragePath, "err", err)
 	o.StoragePath = ""
 	return collector.New(o)

@@ -89,7 +89,8 @@ func startProgramOn(t *testing.T, file string, args ...string) *program {
 func startProgramWith(t *testing.T, args ...string) *program {
 	t.Helper()
 	address, data := freeAddress(t), filepath.Join(t.TempDir(), "data")
-	p := startProgramArgs(t, "http://"+address, append([]string{"--storage.path", data, "--web.listen-address", address}, args...)...)
+	p := startProgramArgs(t, "http://"+address, append([]string{"--storage.path", data, "--web.listen-address",
+		address}, args...)...)
 	p.data = data
 	return p
 }
@@ -152,7 +153,8 @@ func statusServer(t *testing.T) string {
 		t.Fatal(err)
 	}
 	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		fmt.Fprint(w, "Active connections: 3 \nserver accepts handled requests\n 10 9 20 \nReading: 0 Writing: 1 Waiting: 2 \n")
+		fmt.Fprint(w, "Active connections: 3 \nserver accepts handled requests\n 10 9 20 \nReading: 0 Writing: 1 "+
+			"Waiting: 2 \n")
 	})}
 	go server.Serve(listener)
 	t.Cleanup(func() { server.Close() })
@@ -189,9 +191,12 @@ func TestEndpoints(t *testing.T) {
 func TestNamesHoldInEveryFormat(t *testing.T) {
 	p := startProgram(t, fmt.Sprintf("nginx:\n  status: [{url: %q}]\n", statusServer(t)))
 	for _, c := range []struct{ accept, contentType, line string }{
-		{"text/plain", "text/plain; version=0.0.4", "# TYPE nginx_connections_accepted counter\nnginx_connections_accepted 10\n"},
-		{"application/openmetrics-text;version=1.0.0", "application/openmetrics-text; version=1.0.0", "# TYPE nginx_connections_accepted unknown\nnginx_connections_accepted 10.0\n"},
-		{"application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited", "application/vnd.google.protobuf", "nginx_connections_accepted"},
+		{"text/plain", "text/plain; version=0.0.4",
+			"# TYPE nginx_connections_accepted counter\nnginx_connections_accepted 10\n"},
+		{"application/openmetrics-text;version=1.0.0", "application/openmetrics-text; version=1.0.0",
+			"# TYPE nginx_connections_accepted unknown\nnginx_connections_accepted 10.0\n"},
+		{"application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited",
+			"application/vnd.google.protobuf", "nginx_connections_accepted"},
 	} {
 		status, body, header := p.get(t, "/metrics", "Accept: "+c.accept)
 		if status != http.StatusOK || !strings.HasPrefix(header.Get("Content-Type"), c.contentType) {
@@ -209,10 +214,12 @@ func TestNamesHoldInEveryFormat(t *testing.T) {
 func TestStatusPageGone(t *testing.T) {
 	p := startProgram(t, fmt.Sprintf("nginx:\n  status: [{url: \"http://%s/nginx_status\"}]\n", freeAddress(t)))
 	status, body, _ := p.get(t, "/metrics")
-	if status != http.StatusOK || !strings.Contains(body, "\nnginx_up 0\n") || strings.Contains(body, "nginx_connections") {
+	if status != http.StatusOK || !strings.Contains(body, "\nnginx_up 0\n") || strings.Contains(body,
+		"nginx_connections") {
 		t.Errorf("%d:\n%s", status, body)
 	}
-	for _, complete := range []string{"go_goroutines ", "process_cpu_seconds_total ", "promhttp_metric_handler_requests_total", "fremisn_exporter_build_info",
+	for _, complete := range []string{"go_goroutines ", "process_cpu_seconds_total ",
+		"promhttp_metric_handler_requests_total", "fremisn_exporter_build_info",
 		`fremisn_exporter_collector_success{collector="stub_status"} 0`, "fremisn_exporter_config_last_reload_successful 1"} {
 		if !strings.Contains(body, complete) {
 			t.Errorf("%s is missing", complete)
@@ -250,7 +257,8 @@ func TestReload(t *testing.T) {
 	if _, body, _ := p.get(t, "/config"); !strings.Contains(body, "name: two") {
 		t.Errorf("a bad config has replaced the good one:\n%s", body)
 	}
-	if _, body, _ := p.get(t, "/metrics"); !strings.Contains(body, "fremisn_exporter_config_last_reload_successful 0\n") {
+	if _, body, _ := p.get(t, "/metrics"); !strings.Contains(body,
+		"fremisn_exporter_config_last_reload_successful 0\n") {
 		t.Error("a failed reload is not told")
 	}
 	write("nodes: [{name: four, address: \"127.0.0.1:1\"}]\n")
@@ -274,7 +282,8 @@ func TestTakenPort(t *testing.T) {
 		t.Fatal(err)
 	}
 	var stderr syncBuffer
-	code := run(context.Background(), []string{"--config", file, "--storage.path", "", "--web.listen-address", listener.Addr().String()}, io.Discard, &stderr)
+	code := run(context.Background(), []string{"--config", file, "--storage.path", "", "--web.listen-address",
+		listener.Addr().String()}, io.Discard, &stderr)
 	if code != exitFailed || !strings.Contains(stderr.String(), "address already in use") {
 		t.Errorf("exit code %d:\n%s", code, stderr.String())
 	}
@@ -282,10 +291,12 @@ func TestTakenPort(t *testing.T) {
 
 func TestHealthcheck(t *testing.T) {
 	p := startProgram(t, "nodes: []\n")
-	if code := run(context.Background(), []string{"healthcheck", p.url + "/-/healthy"}, io.Discard, io.Discard); code != exitOK {
+	if code := run(context.Background(), []string{"healthcheck", p.url + "/-/healthy"}, io.Discard,
+		io.Discard); code != exitOK {
 		t.Errorf("a healthy exporter: exit code %d", code)
 	}
-	if code := run(context.Background(), []string{"healthcheck", "http://" + freeAddress(t) + "/-/healthy"}, io.Discard, io.Discard); code != exitFailed {
+	if code := run(context.Background(), []string{"healthcheck", "http://" + freeAddress(t) + "/-/healthy"}, io.Discard,
+		io.Discard); code != exitFailed {
 		t.Errorf("no exporter: exit code %d", code)
 	}
 }
@@ -293,7 +304,10 @@ func TestHealthcheck(t *testing.T) {
 // answering is a server that gives the same body to everybody.
 func answering(t *testing.T, body string) *httptest.Server {
 	t.Helper()
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, body) }))
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		io.WriteString(w,
+			body)
+	}))
 	t.Cleanup(server.Close)
 	return server
 }
@@ -305,8 +319,10 @@ func selfSigned(t *testing.T) (certificate, key []byte) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}}
-	if certificate, err = x509.CreateCertificate(rand.Reader, template, template, &private.PublicKey, private); err != nil {
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour),
+		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}}
+	if certificate, err = x509.CreateCertificate(rand.Reader, template, template, &private.PublicKey,
+		private); err != nil {
 		t.Fatal(err)
 	}
 	if key, err = x509.MarshalPKCS8PrivateKey(private); err != nil {

@@ -38,7 +38,8 @@ func TestEndsWhileNamesAreLookedUp(t *testing.T) {
 	silentNameServer(t)
 	dir := t.TempDir()
 	for name, text := range map[string]string{
-		"nginx.conf": "events {}\nhttp { access_log " + dir + "/access.log; upstream u { server node.example.test:80; } }\n",
+		"nginx.conf": "events {}\nhttp { access_log " + dir +
+			"/access.log; upstream u { server node.example.test:80; } }\n",
 		"access.log": "",
 		"probes.yml": "nginx: {config: nginx.conf, error_logs: [], status: []}\nprobes: []\n",
 	} {
@@ -75,7 +76,8 @@ func TestEndsWhileADiskHangs(t *testing.T) {
 		deadline, cancel := context.WithTimeout(t.Context(), shutdownTotal)
 		defer cancel()
 		var others sync.WaitGroup
-		if err := e.end(deadline, make(chan error), &others); err == nil || !strings.Contains(err.Error(), "not committed") {
+		if err := e.end(deadline, make(chan error), &others); err == nil || !strings.Contains(err.Error(),
+			"not committed") {
 			t.Errorf("a log that does not end: %v", err)
 		}
 		if took := time.Since(began); took > 10*time.Second {
@@ -92,7 +94,8 @@ func TestEndsWhileADiskHangs(t *testing.T) {
 		others.Go(func() { <-hangs })
 		collected := make(chan error, 1)
 		collected <- nil
-		if err := e.end(deadline, collected, &others); err != nil || !strings.Contains(out.String(), "still under way") {
+		if err := e.end(deadline, collected, &others); err != nil || !strings.Contains(out.String(),
+			"still under way") {
 			t.Errorf("a reload that does not end: %v\n%s", err, &out)
 		}
 		close(hangs)

@@ -13,7 +13,8 @@ func TestReloadKeepsCounters(t *testing.T) {
 	log, file := filepath.Join(dir, "access.log"), filepath.Join(dir, "probes.yml")
 	config := func(format, routes string) {
 		t.Helper()
-		text := "nginx:\n  access_logs: [{path: " + log + ", start: beginning, format: '" + format + "'}]\n  routes: [" + routes + "]\n"
+		text := "nginx:\n  access_logs: [{path: " + log + ", start: beginning, format: '" + format +
+			"'}]\n  routes: [" + routes + "]\n"
 		if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
 			t.Fatal(err)
 		}
@@ -60,7 +61,8 @@ func TestReloadKeepsCounters(t *testing.T) {
 	config(`$status "$request" $request_time`, `{name: a, match: "^/a"}`)
 	reload()
 	line(`200 "GET /a HTTP/1.1" 0.001`)
-	want(old+" 2", routed+" 2", `fremisn_exporter_log_lines_total{log="access",result="parsed"} 4`, `fremisn_exporter_log_lines_total{log="access",result="malformed"} 0`)
+	want(old+" 2", routed+" 2", `fremisn_exporter_log_lines_total{log="access",result="parsed"} 4`,
+		`fremisn_exporter_log_lines_total{log="access",result="malformed"} 0`)
 }
 
 // A refusingHost is an exporter whose state cannot be written any more once it has been.
@@ -107,12 +109,14 @@ func TestDiskThatRefuses(t *testing.T) {
 			}
 		}
 	}
-	expect(`fremisn_exporter_log_lines_total{log="access",result="parsed"} 1`, `fremisn_exporter_state_commits_total{result="failed"} 1`,
+	expect(`fremisn_exporter_log_lines_total{log="access",result="parsed"} 1`,
+		`fremisn_exporter_state_commits_total{result="failed"} 1`,
 		`fremisn_exporter_collector_success{collector="access_log"} 0`)
 	if err := os.RemoveAll(p.obstacle); err != nil {
 		t.Fatal(err)
 	}
-	expect(`fremisn_exporter_log_lines_total{log="access",result="parsed"} 3`, `fremisn_exporter_state_commits_total{result="failed"} 1`,
+	expect(`fremisn_exporter_log_lines_total{log="access",result="parsed"} 3`,
+		`fremisn_exporter_state_commits_total{result="failed"} 1`,
 		`fremisn_exporter_collector_success{collector="access_log"} 1`)
 	if !strings.Contains(p.stderr.String(), "state is saved again") {
 		t.Errorf("not healed:\n%s", p.stderr)
@@ -123,7 +127,8 @@ func TestDiskThatRefuses(t *testing.T) {
 func TestLastCommitFails(t *testing.T) {
 	p := startRefusing(t)
 	p.stop()
-	if code := <-p.code; code != exitFailed || !strings.Contains(p.stderr.String(), `level=error`) || strings.Contains(p.stderr.String(), "in good order") {
+	if code := <-p.code; code != exitFailed || !strings.Contains(p.stderr.String(), `level=error`) ||
+		strings.Contains(p.stderr.String(), "in good order") {
 		t.Errorf("exit code %d:\n%s", code, p.stderr)
 	}
 	p.code <- exitOK // for the clean-up

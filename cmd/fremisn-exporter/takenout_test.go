@@ -17,7 +17,8 @@ import (
 	"github.com/fremisn/fremisn-exporter/cmd/fremisn-sim/testenv"
 )
 
-// TestTakenOutAsNGINXDoesIt has a node close connections for some seconds under steady traffic, and compares the time in
+// TestTakenOutAsNGINXDoesIt has a node close connections for some seconds under steady traffic, and compares the time
+// in
 // which the program says that NGINX passes it over with the time in which NGINX's own log shows no attempt on it.
 func TestTakenOutAsNGINXDoesIt(t *testing.T) {
 	t.Parallel()
@@ -35,7 +36,8 @@ func TestTakenOutAsNGINXDoesIt(t *testing.T) {
 		{2, true, 1, 2, "error"},
 		{2, false, 1, 3, "error"},
 	} {
-		t.Run(fmt.Sprintf("workers=%d zone=%v max_fails=%d fail_timeout=%ds %s", c.workers, c.zone, c.maxFails, c.timeout, c.level), func(t *testing.T) {
+		t.Run(fmt.Sprintf("workers=%d zone=%v max_fails=%d fail_timeout=%ds %s", c.workers, c.zone, c.maxFails,
+			c.timeout, c.level), func(t *testing.T) {
 			t.Parallel()
 			zone := ""
 			if c.zone {
@@ -108,10 +110,12 @@ func (c *scene) compareOutage(workers int, zone bool) {
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	seconds := c.metric(text, `nginx_upstream_server_unavailable_seconds_total{node="slave-1",server="`+server+`",upstream="fremisn_backend"} `)
+	seconds := c.metric(text, `nginx_upstream_server_unavailable_seconds_total{node="slave-1",server="`+server+
+		`",upstream="fremisn_backend"} `)
 	taken := 0.0
 	for _, evidence := range []string{"logged", "replayed"} {
-		taken += c.metric(text, `nginx_upstream_server_unavailable_total{evidence="`+evidence+`",node="slave-1",server="`+server+`",upstream="fremisn_backend"} `)
+		taken += c.metric(text, `nginx_upstream_server_unavailable_total{evidence="`+evidence+
+			`",node="slave-1",server="`+server+`",upstream="fremisn_backend"} `)
 	}
 	// A log line has the second in which a request ended, and NGINX compares whole seconds: each time that a server is
 	// taken out or tried is off by up to one.

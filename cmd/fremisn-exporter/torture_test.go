@@ -212,7 +212,8 @@ func TestTorture(t *testing.T) {
 	w := &torturer{t: t, dir: t.TempDir(), random: rand.New(rand.NewSource(seed + 1)), dated: seed%2 == 0}
 	w.file = w.open()
 	binary, home := buildExporter(t), t.TempDir()
-	config := fmt.Sprintf("nginx:\n  access_logs: [{path: %s, format: '$request_length $status', start: beginning}]\n", w.path("access.log"))
+	config := fmt.Sprintf("nginx:\n  access_logs: [{path: %s, format: '$request_length $status', start: beginning}]\n",
+		w.path("access.log"))
 	last := map[string]float64{}
 	// What was rotated before the exporter ever ran is not its own.
 	first, err := testenv.StartExporter(context.Background(), binary, home, config, "", "--log.level", "warn")
@@ -279,7 +280,8 @@ func watch(t *testing.T, e *testenv.Exporter, last map[string]float64) {
 	t.Helper()
 	families := scrapeFamilies(t, e)
 	now := map[string]float64{}
-	for _, name := range []string{"nginx_access_requests_total", "nginx_access_received_bytes_total", "fremisn_exporter_log_read_bytes_total"} {
+	for _, name := range []string{"nginx_access_requests_total", "nginx_access_received_bytes_total",
+		"fremisn_exporter_log_read_bytes_total"} {
 		for _, m := range families[name].GetMetric() {
 			now[name] += m.GetCounter().GetValue()
 		}

@@ -61,7 +61,8 @@ func startDebian(t *testing.T, fill *strings.Replacer, listens ...string) *teste
 	if os.Geteuid() == 0 {
 		user = "user root; # "
 	}
-	move := strings.NewReplacer("/etc/nginx", dir, "/var/log/nginx", dir+"/log", "/run/nginx.pid", dir+"/pid", "user www-data", user,
+	move := strings.NewReplacer("/etc/nginx", dir, "/var/log/nginx", dir+"/log", "/run/nginx.pid", dir+"/pid",
+		"user www-data", user,
 		"listen 80 ", "listen "+freeAddress(t)+" ", "listen [::]:80 ", "listen unix:"+dir+"/in-place-of-IPv6 ")
 	copyConfiguration(t, "/etc/nginx", dir, move)
 	if err := os.Mkdir(filepath.Join(dir, "log"), 0o755); err != nil {
@@ -69,7 +70,8 @@ func startDebian(t *testing.T, fill *strings.Replacer, listens ...string) *teste
 	}
 	formats := strings.Replace(additionalFormats, "log_format_of_check", check.ReadyFormat(), 1)
 	for name, text := range map[string]string{"conf.d/fremisn.conf": formats, "sites-enabled/fremisn": additionalSite} {
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(fill.Replace(strings.ReplaceAll(text, "DIR", dir))), 0o644); err != nil {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(fill.Replace(strings.ReplaceAll(text, "DIR", dir))),
+			0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -201,7 +203,8 @@ func TestNothingIsConfigured(t *testing.T) {
 	one, two, refuses := answering(t, "{}"), answering(t, "{}"), freeAddress(t)
 	address1, address2 := strings.TrimPrefix(one.URL, "http://"), strings.TrimPrefix(two.URL, "http://")
 	balancer, status := freeAddress(t), freeAddress(t)
-	nginx := startDebian(t, strings.NewReplacer("ADDRESS1", address1, "ADDRESS2", address2, "REFUSES", refuses, "BALANCER", balancer, "STATUS", status), balancer, status)
+	nginx := startDebian(t, strings.NewReplacer("ADDRESS1", address1, "ADDRESS2", address2, "REFUSES", refuses,
+		"BALANCER", balancer, "STATUS", status), balancer, status)
 	p := startProgramWith(t, "--nginx.config", nginx.Conf)
 	familiesOf(t, p) // from here on the log is followed: it is read from where it ended
 
@@ -239,26 +242,31 @@ func TestNothingIsConfigured(t *testing.T) {
 		fields := strings.Fields(row)
 		expect(t, families, fields[0], fields[1], fields[2:])
 	}
-	for _, told := range []string{`msg="asking the status page" url=http://` + status + "/nginx_status", `msg="probing an upstream server" target=http://` + address1 + "/", "msg=following log=fremisn "} {
+	for _, told := range []string{`msg="asking the status page" url=http://` + status + "/nginx_status",
+		`msg="probing an upstream server" target=http://` + address1 + "/", "msg=following log=fremisn "} {
 		if !strings.Contains(p.stderr.String(), told) {
 			t.Errorf("it does not tell at start that it has found %s:\n%s", told, p.stderr)
 		}
 	}
-	for collector, m := range map[string]float64{"stub_status": 1, "access_log": 1, "error_log": 1, "nginx_conf": 1, "probe": 1} {
+	for collector, m := range map[string]float64{"stub_status": 1, "access_log": 1, "error_log": 1, "nginx_conf": 1,
+		"probe": 1} {
 		if got := gauge(families, "fremisn_exporter_collector_success", "collector", collector); got != m {
 			t.Errorf("collector %s: success %g", collector, got)
 		}
 	}
 	expectCounts(t, families, refuses)
-	if got, want := strings.Join(probed(families), " "), strings.Join(sorted("http://"+address1+"/", "http://"+address2+"/", "http://"+refuses+"/"), " "); got != want {
+	if got, want := strings.Join(probed(families), " "), strings.Join(sorted("http://"+address1+"/",
+		"http://"+address2+"/", "http://"+refuses+"/"), " "); got != want {
 		t.Errorf("probed are %s, want %s: a backup is, what is down is not", got, want)
 	}
-	for server, state := range map[string]string{address1: "active", refuses: "active", address2: "backup", "127.0.0.250:9": "down", "127.0.0.251:9": "down"} {
+	for server, state := range map[string]string{address1: "active", refuses: "active", address2: "backup",
+		"127.0.0.250:9": "down", "127.0.0.251:9": "down"} {
 		if gauge(families, "nginx_upstream_server_info", "server", server, "state", state) != 1 {
 			t.Errorf("%s is not told to be %s", server, state)
 		}
 	}
-	if got := gauge(families, "nginx_upstream_server_max_conns", "upstream", "fremisn_backend", "server", address1); got != 7 {
+	if got := gauge(families, "nginx_upstream_server_max_conns", "upstream", "fremisn_backend", "server",
+		address1); got != 7 {
 		t.Errorf("max_conns %g", got)
 	}
 }
@@ -287,7 +295,8 @@ func expectCounts(t *testing.T, families map[string]*dto.MetricFamily, refuses s
 	failed := counts(families, "nginx_upstream_attempts_total", "fremisn", "code")["502"]
 	refused := counts(families, "nginx_error_log_events_total", "error", "event")["connect_refused"]
 	if retries == 0 || retries != failed || retries != refused {
-		t.Errorf("the node that refuses: %d retries, %d failed attempts, %d entries in the error log", retries, failed, refused)
+		t.Errorf("the node that refuses: %d retries, %d failed attempts, %d entries in the error log", retries, failed,
+			refused)
 	}
 }
 

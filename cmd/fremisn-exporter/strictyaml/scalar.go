@@ -48,7 +48,8 @@ func (d *Document) duration(node *yaml.Node, v reflect.Value, path string) {
 		parsed = time.Duration(days)
 	}
 	if parsed < 0 {
-		d.fail(node.Line, path, "%q is negative; write a time above zero such as %s", text, strings.TrimPrefix(text, "-"))
+		d.fail(node.Line, path, "%q is negative; write a time above zero such as %s", text,
+			strings.TrimPrefix(text, "-"))
 		return
 	}
 	v.SetInt(int64(parsed))
@@ -164,13 +165,15 @@ func (d *Document) parse(data []byte) (*yaml.Node, *Error) {
 	err := decoder.Decode(&document)
 	switch {
 	case errors.Is(err, io.EOF), err == nil && isEmpty(&document):
-		return nil, &Error{File: d.file, Msg: "the file is empty; it needs at least one of the sections nginx, nodes, modules, probes"}
+		return nil, &Error{File: d.file, Msg: "the file is empty; it needs at least one of the sections nginx, " +
+			"nodes, modules, probes"}
 	case err != nil:
 		return nil, d.syntax(data, err)
 	}
 	switch err := decoder.Decode(new(yaml.Node)); {
 	case err == nil:
-		return nil, &Error{File: d.file, Msg: "the file holds several documents; remove the line --- between them and all but one"}
+		return nil, &Error{File: d.file, Msg: "the file holds several documents; remove the line --- between them " +
+			"and all but one"}
 	case !errors.Is(err, io.EOF):
 		return nil, d.syntax(data, err)
 	}
@@ -199,7 +202,8 @@ func allNull(root *yaml.Node) bool {
 func (d *Document) syntax(data []byte, err error) *Error {
 	lines := strings.Split(string(data), "\n")
 	for i, line := range lines {
-		if indent := line[:len(line)-len(strings.TrimLeft(line, " \t"))]; strings.Contains(indent, "\t") && strings.TrimSpace(line) != "" {
+		if indent := line[:len(line)-len(strings.TrimLeft(line, " \t"))]; strings.Contains(indent, "\t") &&
+			strings.TrimSpace(line) != "" {
 			return &Error{File: d.file, Line: i + 1, Msg: "a tab in the indentation; YAML takes spaces alone"}
 		}
 	}
@@ -207,7 +211,8 @@ func (d *Document) syntax(data []byte, err error) *Error {
 	if m := unknownAnchor.FindStringSubmatch(err.Error()); m != nil {
 		line = 1 + strings.Count(string(data[:max(0, bytes.Index(data, []byte("*"+m[1])))]), "\n")
 		// The name is not told: it may be a password that begins with a star.
-		return &Error{File: d.file, Line: line, Msg: "an alias (*…) without its anchor (&…) above it; put a value that begins with * in quotes"}
+		return &Error{File: d.file, Line: line, Msg: "an alias (*…) without its anchor (&…) above it; put a value " +
+			"that begins with * in quotes"}
 	}
 	if m := lineInYAMLError.FindStringSubmatch(err.Error()); m != nil {
 		line, _ = strconv.Atoi(m[1])

@@ -317,7 +317,8 @@ func (d *Document) eachKey(node *yaml.Node, path string, do func(key, value *yam
 			continue
 		}
 		if from.Kind != yaml.MappingNode {
-			d.fail(from.Line, join(path, "<<"), "%s stands where an alias of keys with values should, such as *defaults", describe(from))
+			d.fail(from.Line, join(path, "<<"), "%s stands where an alias of keys with values should, such as "+
+				"*defaults", describe(from))
 			continue
 		}
 		for i := 0; i+1 < len(from.Content); i += 2 {

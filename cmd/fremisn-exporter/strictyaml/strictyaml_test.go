@@ -60,8 +60,10 @@ both: {method: GET, bearer_token: t}
 		t.Fatal(err)
 	}
 	want := []inner{
-		{Interval: model.Duration(5 * time.Second), Timeout: 1500 * time.Millisecond, Count: 7, On: true, Targets: []string{"p", "q"}},
-		{Interval: model.Duration(5 * time.Second), Timeout: 1500 * time.Millisecond, Count: 2, On: true, Targets: []string{"p", "q"}},
+		{Interval: model.Duration(5 * time.Second), Timeout: 1500 * time.Millisecond, Count: 7, On: true,
+			Targets: []string{"p", "q"}},
+		{Interval: model.Duration(5 * time.Second), Timeout: 1500 * time.Millisecond, Count: 2, On: true,
+			Targets: []string{"p", "q"}},
 	}
 	if diff := cmp.Diff(want, got.List); diff != "" {
 		t.Error(diff)
@@ -69,7 +71,8 @@ both: {method: GET, bearer_token: t}
 	if got.ByName["n"].Interval != model.Duration(90*time.Second) || got.ByName["n"].Count != 7 {
 		t.Errorf("by_name: %+v", got.ByName)
 	}
-	if got.HTTP.BasicAuth == nil || got.HTTP.BasicAuth.Password != "p" || got.Both.Authorization == nil || got.Both.Authorization.Credentials != "t" || got.Both.Method != "GET" {
+	if got.HTTP.BasicAuth == nil || got.HTTP.BasicAuth.Password != "p" || got.Both.Authorization == nil ||
+		got.Both.Authorization.Credentials != "t" || got.Both.Method != "GET" {
 		t.Errorf("http: %+v both: %+v", got.HTTP, got.Both)
 	}
 }
@@ -77,11 +80,13 @@ both: {method: GET, bearer_token: t}
 func TestFaults(t *testing.T) {
 	for _, c := range []struct{ name, yaml, want string }{
 		{"unknown key", "nam: x\n", "f.yml:1: nam: there is no such key; did you mean name?"},
-		{"unknown key far", "name: x\nzzzzzz: 1\n", "f.yml:2: zzzzzz: there is no such key; known here: both, by_name, http, list, name"},
+		{"unknown key far", "name: x\nzzzzzz: 1\n",
+			"f.yml:2: zzzzzz: there is no such key; known here: both, by_name, http, list, name"},
 		{"twice", "name: x\nname: y\n", "f.yml:2: name: this key stands twice, first in line 1; keep one"},
 		{"no unit", "list:\n  - interval: 5\n", `f.yml:2: list[0].interval: "5" has no unit; write 5s`},
 		{"negative", "list:\n  - interval: -5s\n", `f.yml:2: list[0].interval: "-5s" is negative; write a time above zero such as 5s`},
-		{"no duration", "list:\n  - interval: soon\n", `f.yml:2: list[0].interval: "soon" is not a duration; write for example 500ms, 5s or 1m`},
+		{"no duration", "list:\n  - interval: soon\n",
+			`f.yml:2: list[0].interval: "soon" is not a duration; write for example 500ms, 5s or 1m`},
 		{"no number", "list:\n  - count: many\n", `f.yml:2: list[0].count: "many" is not a whole number`},
 		{"no list", "list: 5\n", `f.yml:1: list: "5" stands where a list should; write [5]`},
 		{"no mapping", "list: [5]\n", `f.yml:1: list[0]: "5" stands where keys with values should`},
@@ -91,11 +96,18 @@ func TestFaults(t *testing.T) {
 		{"tab", "name: x\nlist:\n\t- count: 1\n", "f.yml:3: a tab in the indentation; YAML takes spaces alone"},
 		{"syntax", "name: [x\n", "f.yml:1: not YAML: did not find expected ',' or ']'"},
 		{"empty", "", "f.yml: the file is empty; it needs at least one of the sections nginx, nodes, modules, probes"},
-		{"comment only", "# nothing\n", "f.yml: the file is empty; it needs at least one of the sections nginx, nodes, modules, probes"},
-		{"two documents", "name: x\n---\nname: y\n", "f.yml: the file holds several documents; remove the line --- between them and all but one"},
-		{"self-reading struct", "http:\n  basic_auth:\n    user: u\n", "f.yml:3: http.basic_auth.user: there is no such key; known here: password, password_file, password_ref, username, username_file, username_ref"},
-		{"inlined validate", "both: {bearer_token: x, bearer_token_file: y}\n", "f.yml:1: both: at most one of bearer_token & bearer_token_file must be configured"},
-		{"two faults", "nam: x\nlist:\n  - interval: 5\n", "f.yml:1: nam: there is no such key; did you mean name?\nf.yml:3: list[0].interval: \"5\" has no unit; write 5s"},
+		{"comment only", "# nothing\n", "f.yml: the file is empty; it needs at least one of the sections nginx, " +
+			"nodes, modules, probes"},
+		{"two documents", "name: x\n---\nname: y\n",
+			"f.yml: the file holds several documents; remove the line --- between them and all but one"},
+		{"self-reading struct", "http:\n  basic_auth:\n    user: u\n",
+			"f.yml:3: http.basic_auth.user: there is no such key; known here: password, password_file, " +
+				"password_ref, username, username_file, username_ref"},
+		{"inlined validate", "both: {bearer_token: x, bearer_token_file: y}\n",
+			"f.yml:1: both: at most one of bearer_token & bearer_token_file must be configured"},
+		{"two faults", "nam: x\nlist:\n  - interval: 5\n",
+			"f.yml:1: nam: there is no such key; did you mean name?\nf.yml:3: list[0].interval: \"5\" has no " +
+				"unit; write 5s"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			_, err := Decode("f.yml", []byte(c.yaml), new(outer))
@@ -113,7 +125,8 @@ func TestAliasesAreBounded(t *testing.T) {
 	var b strings.Builder
 	b.WriteString("by_name:\n  a0: &a0 {targets: [x, x, x, x, x, x, x, x, x, x]}\n")
 	for i := 1; i < 9; i++ {
-		fmt.Fprintf(&b, "  a%d: &a%d {targets: [%s]}\n", i, i, strings.TrimSuffix(strings.Repeat(fmt.Sprintf("*a%d, ", i-1), 10), ", "))
+		fmt.Fprintf(&b, "  a%d: &a%d {targets: [%s]}\n", i, i,
+			strings.TrimSuffix(strings.Repeat(fmt.Sprintf("*a%d, ", i-1), 10), ", "))
 	}
 	if _, err := Decode("f.yml", []byte(b.String()), new(outer)); err == nil {
 		t.Error("a file of nested aliases was taken")

@@ -285,7 +285,10 @@ func (n *Node) Control() http.Handler {
 		n.Set(f)
 	})
 	mux.HandleFunc("POST /clear", func(http.ResponseWriter, *http.Request) { n.Clear() })
-	mux.HandleFunc("GET /served", func(w http.ResponseWriter, _ *http.Request) { json.NewEncoder(w).Encode(n.Served()) })
+	mux.HandleFunc("GET /served", func(w http.ResponseWriter,
+		_ *http.Request) {
+		json.NewEncoder(w).Encode(n.Served())
+	})
 	return mux
 }
 

@@ -27,7 +27,8 @@ func StartAlertmanager(ctx context.Context, dir, config string) (*Alertmanager, 
 		return nil, err
 	}
 	a := &Alertmanager{URL: "http://" + address}
-	a.Process, err = start("alertmanager", binary, "--config.file="+config, "--storage.path="+filepath.Join(dir, "alertmanager"),
+	a.Process, err = start("alertmanager", binary, "--config.file="+config, "--storage.path="+filepath.Join(dir,
+		"alertmanager"),
 		"--web.listen-address="+address, "--cluster.listen-address=")
 	if err != nil {
 		return nil, err

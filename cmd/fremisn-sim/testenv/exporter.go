@@ -22,7 +22,8 @@ type Exporter struct {
 // BuildExporter builds the program into dir and gives its path. It may be called from any folder of the module.
 func BuildExporter(dir string) (string, error) {
 	binary := filepath.Join(dir, "fremisn-exporter")
-	command := exec.Command("go", "build", "-buildvcs=false", "-o", binary, "github.com/fremisn/fremisn-exporter/cmd/fremisn-exporter")
+	command := exec.Command("go", "build", "-buildvcs=false", "-o", binary,
+		"github.com/fremisn/fremisn-exporter/cmd/fremisn-exporter")
 	command.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if output, err := command.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("go build: %w\n%s", err, output)
@@ -53,7 +54,8 @@ func StartExporterAsNobody(ctx context.Context, binary, dir, config string) (*Ex
 	return startExporter(ctx, user, binary, dir, config, "")
 }
 
-func startExporter(ctx context.Context, user *syscall.Credential, binary, dir, config, address string, args ...string) (*Exporter, error) {
+func startExporter(ctx context.Context, user *syscall.Credential, binary, dir, config, address string,
+	args ...string) (*Exporter, error) {
 	var err error
 	if address == "" {
 		if address, err = FreeAddress("127.0.0.1"); err != nil {
@@ -64,7 +66,8 @@ func startExporter(ctx context.Context, user *syscall.Credential, binary, dir, c
 	if err := os.WriteFile(e.Config, []byte(config), 0o644); err != nil {
 		return nil, err
 	}
-	args = append([]string{"--config", e.Config, "--storage.path", filepath.Join(dir, "data"), "--web.listen-address", address}, args...)
+	args = append([]string{"--config", e.Config, "--storage.path", filepath.Join(dir, "data"), "--web.listen-address",
+		address}, args...)
 	if e.Process, err = startAs(user, "fremisn-exporter", binary, args...); err != nil {
 		return nil, err
 	}

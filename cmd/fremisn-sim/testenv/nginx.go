@@ -28,7 +28,8 @@ func StartNginx(ctx context.Context, dir, conf string, addresses ...string) (*Ng
 	if err := n.Write(conf); err != nil {
 		return nil, err
 	}
-	if n.Process, err = start("nginx", binary, "-p", dir, "-c", n.Conf, "-e", filepath.Join(dir, "start.log"), "-g", "daemon off;"); err != nil {
+	if n.Process, err = start("nginx", binary, "-p", dir, "-c", n.Conf, "-e", filepath.Join(dir, "start.log"), "-g",
+		"daemon off;"); err != nil {
 		return nil, err
 	}
 	for _, address := range addresses {
@@ -111,14 +112,16 @@ func (m Mission) Conf() string {
 		if f.Escape != "" {
 			escape = "escape=" + f.Escape + " "
 		}
-		fmt.Fprintf(&b, "    log_format %s %s'%s';\n    access_log DIR/%s.log %s;\n", f.Name, escape, strings.ReplaceAll(f.Format, "'", `\'`), f.Name, f.Name)
+		fmt.Fprintf(&b, "    log_format %s %s'%s';\n    access_log DIR/%s.log %s;\n", f.Name, escape,
+			strings.ReplaceAll(f.Format, "'", `\'`), f.Name, f.Name)
 	}
 	rate, server := or(m.Rate, "10r/s"), or(m.Server, "max_conns=1")
 	burst := m.Burst
 	if burst == 0 {
 		burst = 20
 	}
-	fmt.Fprintf(&b, "    limit_req_zone $binary_remote_addr zone=fremisn_limit:10m rate=%s;\n    upstream fremisn_backend {\n", rate)
+	fmt.Fprintf(&b, "    limit_req_zone $binary_remote_addr zone=fremisn_limit:10m rate=%s;\n    upstream "+
+		"fremisn_backend {\n", rate)
 	for _, node := range m.Nodes {
 		fmt.Fprintf(&b, "        server %s %s;\n", node, server)
 	}
@@ -173,7 +176,8 @@ func WritePages(dir string) error {
 		return err
 	}
 	for _, name := range []string{"502.html", "50x.html"} {
-		if err := os.WriteFile(filepath.Join(dir, "html", name), []byte("<!doctype html><title>"+name+"</title>\n"), 0o644); err != nil {
+		if err := os.WriteFile(filepath.Join(dir, "html", name), []byte("<!doctype html><title>"+name+"</title>\n"),
+			0o644); err != nil {
 			return err
 		}
 	}

@@ -20,7 +20,8 @@ type Prometheus struct {
 	URL string
 }
 
-// StartPrometheus runs Prometheus with a whole configuration, in dir, on address; "" takes a free one. An option is a flag
+// StartPrometheus runs Prometheus with a whole configuration, in dir, on address; "" takes a free one. An option is a
+// flag
 // ("--…") or a feature to switch on beside that of exemplars.
 func StartPrometheus(ctx context.Context, dir, config, address string, options ...string) (*Prometheus, error) {
 	binary, err := Find("prometheus")
@@ -37,7 +38,8 @@ func StartPrometheus(ctx context.Context, dir, config, address string, options .
 		return nil, err
 	}
 	features, flags := []string{"exemplar-storage"}, []string{
-		"--config.file=" + file, "--storage.tsdb.path=" + filepath.Join(dir, "tsdb"), "--web.listen-address=" + address, "--log.level=warn",
+		"--config.file=" + file, "--storage.tsdb.path=" + filepath.Join(dir, "tsdb"), "--web.listen-address=" +
+			address, "--log.level=warn",
 	}
 	for _, option := range options {
 		if strings.HasPrefix(option, "--") {

@@ -5,7 +5,8 @@ import (
 	"path/filepath"
 )
 
-// StartVictoriaMetrics runs VictoriaMetrics in dir. It takes remote writes at /api/v1/write and answers Prometheus' queries.
+// StartVictoriaMetrics runs VictoriaMetrics in dir. It takes remote writes at /api/v1/write and answers Prometheus'
+// queries.
 func StartVictoriaMetrics(ctx context.Context, dir string) (*Prometheus, error) {
 	binary, err := Find("victoria-metrics")
 	if err != nil {
@@ -17,7 +18,8 @@ func StartVictoriaMetrics(ctx context.Context, dir string) (*Prometheus, error) 
 	}
 	p := &Prometheus{URL: "http://" + address}
 	// Queries are to see what was written just now.
-	p.Process, err = start("victoria-metrics", binary, "-storageDataPath="+filepath.Join(dir, "victoria"), "-httpListenAddr="+address,
+	p.Process, err = start("victoria-metrics", binary, "-storageDataPath="+filepath.Join(dir, "victoria"),
+		"-httpListenAddr="+address,
 		"-search.latencyOffset=0s", "-search.disableCache", "-loggerLevel=WARN")
 	if err != nil {
 		return nil, err

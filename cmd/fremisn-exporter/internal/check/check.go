@@ -1,4 +1,5 @@
-// Package check is the diagnosis: it looks at all that serve would need, changes nothing and listens nowhere, and says of
+// Package check is the diagnosis: it looks at all that serve would need, changes nothing and listens nowhere, and says
+// of
 // everything that does not work what would mend it.
 package check
 
@@ -59,7 +60,8 @@ func Run(ctx context.Context, o Options) *Report {
 func (r *Report) configErrors(err error) {
 	var faults strictyaml.Errors
 	if !errors.As(err, &faults) {
-		r.add(finding{Section: sectionConfig, Status: statusFail, Subject: "config", Text: err.Error(), Remedy: configRemedy(err)})
+		r.add(finding{Section: sectionConfig, Status: statusFail, Subject: "config", Text: err.Error(),
+			Remedy: configRemedy(err)})
 		return
 	}
 	for _, fault := range faults {
@@ -74,7 +76,8 @@ func configRemedy(err error) string {
 	case !errors.As(err, &fault):
 		return "nothing that depends on it can be checked before this is right"
 	case fault.Unreadable == "":
-		return "nginx -t tells the same; a forgotten ; is often on the line above. What nginx.conf names can be checked when this is right"
+		return "nginx -t tells the same; a forgotten ; is often on the line above. What nginx.conf names can be " +
+			"checked when this is right"
 	}
 	if _, remedy := unreadable(fault.Unreadable); remedy != "" {
 		return remedy
@@ -84,13 +87,15 @@ func configRemedy(err error) string {
 
 func (r *Report) checkConfig(s *settings.Settings) {
 	if s.Source.ConfigFile == "" {
-		r.add(finding{Section: sectionConfig, Status: statusOK, Subject: "config", Text: "no config file given: all is taken from nginx.conf"})
+		r.add(finding{Section: sectionConfig, Status: statusOK, Subject: "config",
+			Text: "no config file given: all is taken from nginx.conf"})
 	} else {
 		r.add(finding{Section: sectionConfig, Status: statusOK, Subject: "config", Text: fmt.Sprintf("%s: %s, %s",
 			s.Source.ConfigFile, count(len(s.Nodes), "node"), count(len(s.Probe.Probes), "probe"))})
 	}
 	if s.Nginx == nil {
-		r.add(finding{Section: sectionConfig, Status: statusWarn, Subject: "nginx.conf", Text: "not read, so upstreams and log formats have no names",
+		r.add(finding{Section: sectionConfig, Status: statusWarn, Subject: "nginx.conf",
+			Text:   "not read, so upstreams and log formats have no names",
 			Remedy: "give nginx.config: " + settings.DefaultNginxConf})
 		return
 	}

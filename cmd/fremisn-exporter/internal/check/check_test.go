@@ -31,7 +31,10 @@ type host struct {
 
 func answering(t *testing.T, body string) *httptest.Server {
 	t.Helper()
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, body) }))
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		io.WriteString(w,
+			body)
+	}))
 	t.Cleanup(server.Close)
 	return server
 }
@@ -39,7 +42,8 @@ func answering(t *testing.T, body string) *httptest.Server {
 func newHost(t *testing.T) *host {
 	t.Helper()
 	h := &host{dir: t.TempDir()}
-	h.status = answering(t, "Active connections: 3 \nserver accepts handled requests\n 10 10 42 \nReading: 0 Writing: 1 Waiting: 2 \n")
+	h.status = answering(t, "Active connections: 3 \nserver accepts handled requests\n 10 10 42 \nReading: 0 "+
+		"Writing: 1 Waiting: 2 \n")
 	h.node = answering(t, "{}")
 	h.access = filepath.Join(h.dir, "access.log")
 	h.write(t, h.access, strings.Repeat("200 0.001\n", 1500))
@@ -132,7 +136,9 @@ func TestCheckFindsAllGood(t *testing.T) {
 	c.find(t, sectionSystem, statusOK, "will be made")
 	c.find(t, sectionSystem, statusOK, "free")
 	l := c.find(t, sectionLogs, statusWarn, "log_format main cannot give")
-	if l.Missing["nginx_upstream_attempts_total"] != "$upstream_addr" || !strings.Contains(l.Text, "; nginx_upstream_… attempts_total, ") || !strings.HasSuffix(l.Text, "; exemplars") || !strings.HasPrefix(l.Verbatim, "log_format fremisn\n'") {
+	if l.Missing["nginx_upstream_attempts_total"] != "$upstream_addr" || !strings.Contains(l.Text,
+		"; nginx_upstream_… attempts_total, ") || !strings.HasSuffix(l.Text, "; exemplars") ||
+		!strings.HasPrefix(l.Verbatim, "log_format fremisn\n'") {
 		t.Errorf("%+v", l)
 	}
 	if !strings.HasSuffix(c.text, "worth a look.\n") || strings.Contains(c.text, "\x1b") {
@@ -148,13 +154,21 @@ func TestCheckFindsWhatIsWrong(t *testing.T) {
 		remedy  string
 	}{
 		"status page is HTML": {func(t *testing.T, h *host) {
-			h.status.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "<html>Welcome to nginx!</html>") })
+			h.status.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter,
+				_ *http.Request) {
+				io.WriteString(w, "<html>Welcome to nginx!</html>")
+			})
 		}, sectionStatus, "not a stub_status page", "curl -i http://"},
 		"status page is forbidden": {func(t *testing.T, h *host) {
-			h.status.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusForbidden) })
+			h.status.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter,
+				_ *http.Request) {
+				w.WriteHeader(http.StatusForbidden)
+			})
 		}, sectionStatus, "answered 403", "allow this host"},
-		"status page is down": {func(t *testing.T, h *host) { h.status.Close() }, sectionStatus, "nothing listens there", "is NGINX running"},
-		"node is down":        {func(t *testing.T, h *host) { h.node.Close() }, sectionNodes, "refused", "fremisn-exporter probe --config "},
+		"status page is down": {func(t *testing.T, h *host) { h.status.Close() }, sectionStatus,
+			"nothing listens there", "is NGINX running"},
+		"node is down": {func(t *testing.T, h *host) { h.node.Close() }, sectionNodes, "refused",
+			"fremisn-exporter probe --config "},
 		"log in another format": {func(t *testing.T, h *host) {
 			h.write(t, h.access, `127.0.0.1 - - [x] "GET / HTTP/1.1" 200`+"\n")
 		}, sectionLogs, "0 of the last 1 line fit", "malformed"},
@@ -176,7 +190,8 @@ func TestCheckFindsWhatIsWrong(t *testing.T) {
 		"no error log but text": {func(t *testing.T, h *host) {
 			h.write(t, filepath.Join(h.dir, "error.log"), "hello\n")
 		}, sectionLogs, "0 of the last 1 line begin as entries do", "error_log of NGINX"},
-		"config": {func(t *testing.T, h *host) { h.write(t, h.config, "nodes: [{name: a, adress: x}]\n") }, sectionConfig, "probes.yml:1: nodes[0].adress", "before the config file is right"},
+		"config": {func(t *testing.T, h *host) { h.write(t, h.config, "nodes: [{name: a, adress: x}]\n") },
+			sectionConfig, "probes.yml:1: nodes[0].adress", "before the config file is right"},
 		"nginx.conf": {func(t *testing.T, h *host) {
 			h.write(t, filepath.Join(h.dir, "nginx.conf"), "http {\n")
 		}, sectionConfig, "nginx.conf:2: unexpected end of file, expecting \"}\"", "nginx -t tells the same"},
@@ -203,7 +218,8 @@ func TestCheckProbesWithoutNginxConf(t *testing.T) {
 	h := newHost(t)
 	h.write(t, filepath.Join(h.dir, "nginx.conf"), "http {\n")
 	h.check(t).find(t, sectionNodes, statusOK, h.node.URL+": alive in ")
-	h.write(t, h.config, fmt.Sprintf("nginx: {config: nginx.conf}\nnodes: [{name: master, address: %q}]\n", strings.TrimPrefix(h.node.URL, "http://")))
+	h.write(t, h.config, fmt.Sprintf("nginx: {config: nginx.conf}\nnodes: [{name: master, address: %q}]\n",
+		strings.TrimPrefix(h.node.URL, "http://")))
 	if l := h.check(t).find(t, sectionNodes, statusOK, h.node.URL+"/: alive in "); l.Subject != "master" {
 		t.Errorf("%+v", l)
 	}
@@ -216,7 +232,8 @@ func TestCheckTellsOfAnOldLog(t *testing.T) {
 		t.Fatal(err)
 	}
 	h.check(t).find(t, sectionLogs, statusOK, "lines fit log_format main; last written 3 days ago")
-	for d, want := range map[time.Duration]string{time.Hour: "1 hour", 47 * time.Hour: "47 hours", 49 * time.Hour: "2 days"} {
+	for d, want := range map[time.Duration]string{time.Hour: "1 hour", 47 * time.Hour: "47 hours",
+		49 * time.Hour: "2 days"} {
 		if got := roughly(d); got != want {
 			t.Errorf("%s is %s, want %s", d, got, want)
 		}
@@ -240,7 +257,8 @@ func TestCheckTellsEveryFaultOfTheConfig(t *testing.T) {
 func TestCheckProbesEveryNode(t *testing.T) {
 	h := newHost(t)
 	address := strings.TrimPrefix(h.node.URL, "http://")
-	h.write(t, h.config, fmt.Sprintf("nginx: {config: nginx.conf, status: [{url: %s}]}\nprobes: []\nnodes: [{name: master, address: %q}, {name: slave, address: %q}]\n",
+	h.write(t, h.config, fmt.Sprintf("nginx: {config: nginx.conf, status: [{url: %s}]}\nprobes: []\nnodes: [{name: "+
+		"master, address: %q}, {name: slave, address: %q}]\n",
 		h.status.URL, address, freeAddress(t)))
 	c := h.check(t)
 	c.find(t, sectionNodes, statusWarn, h.node.URL+"/: alive in ")
@@ -262,7 +280,8 @@ http {
 `)
 	h.write(t, h.config, "nginx: {config: nginx.conf}\n")
 	c := h.check(t)
-	if l := c.find(t, sectionStatus, statusWarn, "does not let this host in"); l.Remedy != "add allow 127.0.0.1;" || !strings.HasSuffix(l.From, "nginx.conf:5") {
+	if l := c.find(t, sectionStatus, statusWarn, "does not let this host in"); l.Remedy != "add allow 127.0.0.1;" ||
+		!strings.HasSuffix(l.From, "nginx.conf:5") {
 		t.Errorf("%+v", l)
 	}
 	if l := c.find(t, sectionLogs, statusWarn, "what is sent to syslog"); l.Remedy != `to receive it, name it in nginx.access_logs: {syslog: "udp://127.0.0.1:5514", format: combined}` {
@@ -282,7 +301,8 @@ func TestCheckBearsOddities(t *testing.T) {
 	if err := os.Remove(filepath.Join(h.dir, "error.log")); err != nil {
 		t.Fatal(err)
 	}
-	h.write(t, filepath.Join(h.dir, "nginx.conf"), strings.ReplaceAll(strings.Replace(nothingToFind, "zone nodes 64k;", "", 1), "LOGS", h.dir))
+	h.write(t, filepath.Join(h.dir, "nginx.conf"), strings.ReplaceAll(strings.Replace(nothingToFind, "zone nodes 64k;",
+		"", 1), "LOGS", h.dir))
 	c := h.check(t)
 	if !c.ok {
 		t.Errorf("ok %t\n%s", c.ok, c.text)
@@ -303,7 +323,8 @@ func TestCheckBearsOddities(t *testing.T) {
 
 // An exporter behind TLS does not tell check what it is; that it holds the state directory does.
 
-// TestCheckTellsWhatCannotProbe: a module whose files are missing and a bad file of targets are named, and stop nothing.
+// TestCheckTellsWhatCannotProbe: a module whose files are missing and a bad file of targets are named, and stop
+// nothing.
 func TestCheckTellsWhatCannotProbe(t *testing.T) {
 	h := newHost(t)
 	h.write(t, filepath.Join(h.dir, "good.yml"), "- targets: ['"+h.node.URL+"/from/a/file']\n")

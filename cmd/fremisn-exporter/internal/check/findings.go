@@ -28,14 +28,17 @@ func nginxFindings(conf *nginxconf.Config) []finding {
 }
 
 func fact(subject string, at nginxconf.Pos, source, remedy, format string, args ...any) finding {
-	return finding{Section: sectionNginx, Status: statusWarn, Subject: subject, From: at.String(), Source: source, Remedy: remedy, Text: fmt.Sprintf(format, args...)}
+	return finding{Section: sectionNginx, Status: statusWarn, Subject: subject, From: at.String(), Source: source,
+		Remedy: remedy, Text: fmt.Sprintf(format, args...)}
 }
 
 func maxConnsWithoutZone(conf *nginxconf.Config) []finding {
 	var found []finding
 	for _, u := range conf.Upstreams {
-		if i := slices.IndexFunc(u.Servers, func(s nginxconf.Server) bool { return s.MaxConns > 0 }); i >= 0 && u.Zone == "" && conf.Workers != "1" {
-			found = append(found, fact("max_conns", u.Servers[i].Pos, nginxDocs+"ngx_http_upstream_module.html#max_conns",
+		if i := slices.IndexFunc(u.Servers, func(s nginxconf.Server) bool { return s.MaxConns > 0 }); i >= 0 &&
+			u.Zone == "" && conf.Workers != "1" {
+			found = append(found, fact("max_conns", u.Servers[i].Pos,
+				nginxDocs+"ngx_http_upstream_module.html#max_conns",
 				fmt.Sprintf("zone %s 64k; in the group makes the workers count together", u.Name),
 				"%s has no zone: each worker counts max_conns on its own (worker_processes %s)", u.Name, conf.Workers))
 		}
@@ -133,13 +136,15 @@ func limitStatusOfOutage(conf *nginxconf.Config) []finding {
 	var found []finding
 	for _, l := range conf.LimitReqs {
 		if l.Status == 503 && !l.DryRun {
-			found = append(found, fact("status 503", l.Pos, nginxDocs+"ngx_http_limit_req_module.html#limit_req_status", "limit_req_status"+remedy,
+			found = append(found, fact("status 503", l.Pos, nginxDocs+"ngx_http_limit_req_module.html#limit_req_status",
+				"limit_req_status"+remedy,
 				"zone %s rejects with 503: clients cannot tell it from an outage", l.Zone))
 		}
 	}
 	for _, l := range conf.LimitConns {
 		if l.Status == 503 && !l.DryRun {
-			found = append(found, fact("status 503", l.Pos, nginxDocs+"ngx_http_limit_conn_module.html#limit_conn_status", "limit_conn_status"+remedy,
+			found = append(found, fact("status 503", l.Pos,
+				nginxDocs+"ngx_http_limit_conn_module.html#limit_conn_status", "limit_conn_status"+remedy,
 				"zone %s rejects with 503: clients cannot tell it from an outage", l.Zone))
 		}
 	}
@@ -178,7 +183,8 @@ func errorLogTwice(conf *nginxconf.Config) []finding {
 	var found []finding
 	for _, log := range conf.ErrorLogs {
 		if log.Twice.Line > 0 {
-			found = append(found, fact("error_log", log.Twice, errorLogDocs, "remove one of the two, the one with the higher level",
+			found = append(found, fact("error_log", log.Twice, errorLogDocs,
+				"remove one of the two, the one with the higher level",
 				"%s is named in line %d, too: NGINX writes entries twice, and they count twice", log.Path, log.Line))
 		}
 	}
@@ -196,12 +202,14 @@ func passedOver(conf *nginxconf.Config) []finding {
 
 func postsNotRetried(conf *nginxconf.Config) []finding {
 	return once(conf, func(p nginxconf.Proxy) (finding, bool) {
-		if p.RetriesOn("non_idempotent") || p.RetriesOn("off") || p.NextTries == 1 || liveServers(conf, p.Upstream) < 2 {
+		if p.RetriesOn("non_idempotent") || p.RetriesOn("off") || p.NextTries == 1 ||
+			liveServers(conf, p.Upstream) < 2 {
 			return finding{}, false
 		}
 		module, _, _ := strings.Cut(p.Directive, "_")
 		return fact("retries", p.Pos, nginxDocs+"ngx_http_proxy_module.html#proxy_next_upstream",
-			fmt.Sprintf("nothing to do unless a POST may be done twice: then %s_next_upstream error timeout non_idempotent;", module),
+			fmt.Sprintf("nothing to do unless a POST may be done twice: then %s_next_upstream error timeout "+
+				"non_idempotent;", module),
 			"a POST that a server of %s fails after it was sent is not tried on another", p.Upstream), true
 	})
 }
@@ -285,7 +293,8 @@ func logIsStdout(conf *nginxconf.Config) []finding {
 			target = path
 		}
 		if strings.HasPrefix(target, "/dev/std") || strings.HasPrefix(target, "/proc/self/fd/") {
-			found = append(found, fact("to stdout", at, "https://github.com/nginx/docker-nginx/blob/master/mainline/debian/Dockerfile",
+			found = append(found, fact("to stdout", at,
+				"https://github.com/nginx/docker-nginx/blob/master/mainline/debian/Dockerfile",
 				"name NGINX's container in the config file: docker: NAME, or mount a volume on /var/log/nginx",
 				"%s is %s, as in the official image: it is not a file", path, target))
 		}

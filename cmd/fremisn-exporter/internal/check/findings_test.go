@@ -70,24 +70,42 @@ func TestFindings(t *testing.T) {
 		at          string // file:line without the folder
 		says        string
 	}{
-		"max_conns without zone":      {"zone nodes 64k;", "", "max_conns", "nginx.conf:12", "each worker counts max_conns on its own"},
-		"max_fails":                   {" max_fails=3", "", "max_fails", "nginx.conf:10", "one request that fails on all 2 servers of nodes takes them out for 10s"},
-		"burst":                       {"burst=20 nodelay", "burst=21 nodelay", "limit burst", "nginx.conf:19", "a burst of 21 reaches nodes at once, whose max_conns add up to 20"},
-		"burst with delay":            {"burst=20 nodelay", "burst=30 delay=25", "limit burst", "nginx.conf:19", "burst of 30"},
-		"limit_req_status":            {"limit_req_status 429;", "", "status 503", "nginx.conf:19", "clients cannot tell it from an outage"},
-		"limit_conn_status":           {"limit_conn_status 429;", "", "status 503", "nginx.conf:20", "clients cannot tell it from an outage"},
-		"error_log":                   {"error.log warn", "error.log error", "error_log", "nginx.conf:2", "level error does not say when NGINX takes a server out"},
-		"error_log without level":     {"error.log warn", "error.log", "error_log", "nginx.conf:2", "level error does not"},
-		"POSTs":                       {" non_idempotent", "", "retries", "nginx.conf:24", "a POST that a server of nodes fails after it was sent is not tried on another"},
-		"buffered":                    {"access.log main", "access.log main buffer=32k flush=5s", "access_log", "nginx.conf:5", "is buffered"},
-		"conditional":                 {"access.log main", "access.log main if=$arg_a", "access_log", "nginx.conf:5", "has only requests for which $arg_a is neither empty nor 0"},
-		"off":                         {"limit_conn conns 10;", "limit_conn conns 10; access_log off;", "access_log", "nginx.conf:20", "it is off where requests go to nodes (line 24)"},
-		"keepalive on HTTP/1.0":       {"proxy_http_version 1.1;", "", "keepalive", "nginx.conf:24", "closes every connection"},
-		"keepalive with the header":   {`proxy_set_header Connection "";`, "", "keepalive", "nginx.conf:24", "closes every connection"},
-		"keepalive, headers set anew": {`proxy_set_header Connection "";`, "proxy_set_header Host x;", "keepalive", "nginx.conf:24", "closes every connection"},
-		"error_log twice":             {"error_log LOGS/error.log warn;", "error_log LOGS/error.log warn; error_log LOGS/error.log error;", "error_log", "nginx.conf:2", "NGINX writes entries twice"},
-		"a parameter of others":       {"max_fails=3;\n    keepalive", "max_fails=3 srun_id=a;\n    keepalive", "nginx.conf", "nginx.conf:13", "does not know"},
-		"access log to stdout":        {"access.log main", "linked.log main", "to stdout", "nginx.conf:5", "is /dev/stdout"},
+		"max_conns without zone": {"zone nodes 64k;", "", "max_conns", "nginx.conf:12",
+			"each worker counts max_conns on its own"},
+		"max_fails": {" max_fails=3", "", "max_fails", "nginx.conf:10",
+			"one request that fails on all 2 servers of nodes takes them out for 10s"},
+		"burst": {"burst=20 nodelay", "burst=21 nodelay", "limit burst", "nginx.conf:19",
+			"a burst of 21 reaches nodes at once, whose max_conns add up to 20"},
+		"burst with delay": {"burst=20 nodelay", "burst=30 delay=25", "limit burst", "nginx.conf:19",
+			"burst of 30"},
+		"limit_req_status": {"limit_req_status 429;", "", "status 503", "nginx.conf:19",
+			"clients cannot tell it from an outage"},
+		"limit_conn_status": {"limit_conn_status 429;", "", "status 503", "nginx.conf:20",
+			"clients cannot tell it from an outage"},
+		"error_log": {"error.log warn", "error.log error", "error_log", "nginx.conf:2",
+			"level error does not say when NGINX takes a server out"},
+		"error_log without level": {"error.log warn", "error.log", "error_log", "nginx.conf:2",
+			"level error does not"},
+		"POSTs": {" non_idempotent", "", "retries", "nginx.conf:24",
+			"a POST that a server of nodes fails after it was sent is not tried on another"},
+		"buffered": {"access.log main", "access.log main buffer=32k flush=5s", "access_log",
+			"nginx.conf:5", "is buffered"},
+		"conditional": {"access.log main", "access.log main if=$arg_a", "access_log", "nginx.conf:5",
+			"has only requests for which $arg_a is neither empty nor 0"},
+		"off": {"limit_conn conns 10;", "limit_conn conns 10; access_log off;", "access_log",
+			"nginx.conf:20", "it is off where requests go to nodes (line 24)"},
+		"keepalive on HTTP/1.0": {"proxy_http_version 1.1;", "", "keepalive", "nginx.conf:24",
+			"closes every connection"},
+		"keepalive with the header": {`proxy_set_header Connection "";`, "", "keepalive", "nginx.conf:24",
+			"closes every connection"},
+		"keepalive, headers set anew": {`proxy_set_header Connection "";`, "proxy_set_header Host x;", "keepalive",
+			"nginx.conf:24", "closes every connection"},
+		"error_log twice": {"error_log LOGS/error.log warn;",
+			"error_log LOGS/error.log warn; error_log LOGS/error.log error;", "error_log", "nginx.conf:2", "NGINX writes entries twice"},
+		"a parameter of others": {"max_fails=3;\n    keepalive", "max_fails=3 srun_id=a;\n    keepalive",
+			"nginx.conf", "nginx.conf:13", "does not know"},
+		"access log to stdout": {"access.log main", "linked.log main", "to stdout", "nginx.conf:5",
+			"is /dev/stdout"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			found := findingsIn(t, strings.ReplaceAll(nothingToFind, test.replace, test.by))
@@ -95,10 +113,12 @@ func TestFindings(t *testing.T) {
 				t.Fatalf("%d findings, want 1: %v", len(found), found)
 			}
 			l := found[0]
-			if l.Subject != test.subject || !strings.HasSuffix(l.From, "/"+test.at) || !strings.Contains(l.Text, test.says) {
+			if l.Subject != test.subject || !strings.HasSuffix(l.From, "/"+test.at) ||
+				!strings.Contains(l.Text, test.says) {
 				t.Errorf("%s at %s: %s", l.Subject, l.From, l.Text)
 			}
-			if l.Status != statusWarn || l.Section != sectionNginx || l.Remedy == "" || !strings.HasPrefix(l.Source, "https://") && l.Subject != "nginx.conf" {
+			if l.Status != statusWarn || l.Section != sectionNginx || l.Remedy == "" ||
+				!strings.HasPrefix(l.Source, "https://") && l.Subject != "nginx.conf" {
 				t.Errorf("without remedy, source or verdict: %+v", l)
 			}
 		})
@@ -114,9 +134,11 @@ func TestFindingsThatWouldBeFalse(t *testing.T) {
 		"retries where they are off":      {"non_idempotent", "off", "retries"},
 		"max_fails where nothing retries": {" max_fails=3", "", "max_fails"},
 		"max_conns of one worker":         {"worker_processes 2;", "", "max_conns"},
-		"keepalive by a map of upgrades":  {`proxy_set_header Connection "";`, "proxy_set_header Connection $kept;", "keepalive"},
-		"keepalive of gRPC":               {"proxy_pass http://nodes;", "grpc_pass grpc://nodes;", "keepalive"},
-		"a burst that is only tried":      {"burst=20 nodelay;", "burst=99 nodelay; limit_req_dry_run on;", "limit burst"},
+		"keepalive by a map of upgrades": {`proxy_set_header Connection "";`, "proxy_set_header Connection $kept;",
+			"keepalive"},
+		"keepalive of gRPC": {"proxy_pass http://nodes;", "grpc_pass grpc://nodes;", "keepalive"},
+		"a burst that is only tried": {"burst=20 nodelay;", "burst=99 nodelay; limit_req_dry_run on;",
+			"limit burst"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			text := strings.ReplaceAll(nothingToFind, test.replace, test.by)
@@ -129,7 +151,8 @@ func TestFindingsThatWouldBeFalse(t *testing.T) {
 			if strings.HasPrefix(name, "max_fails where") {
 				text = strings.Replace(text, "error timeout non_idempotent", "off", 1)
 			}
-			text = strings.Replace(text, "upstream nodes", "map $http_upgrade $kept { default upgrade; '' ''; } upstream nodes", 1)
+			text = strings.Replace(text, "upstream nodes",
+				"map $http_upgrade $kept { default upgrade; '' ''; } upstream nodes", 1)
 			for _, f := range findingsIn(t, text) {
 				if f.Subject == test.not {
 					t.Errorf("says %s: %s", f.Subject, f.Text)

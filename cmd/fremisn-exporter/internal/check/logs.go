@@ -38,7 +38,8 @@ func (r *Report) checkLogs(s *settings.Settings) {
 		r.add(found)
 	}
 	if len(s.Plan.AccessLogs) == 0 {
-		r.add(finding{Section: sectionLogs, Status: statusWarn, Subject: "access_log", Text: "none is followed: no nginx_access_…, nginx_upstream_…_duration_seconds",
+		r.add(finding{Section: sectionLogs, Status: statusWarn, Subject: "access_log",
+			Text:   "none is followed: no nginx_access_…, nginx_upstream_…_duration_seconds",
 			Remedy: "write access_log /var/log/nginx/access.log; in nginx.conf, or name the log in nginx.access_logs"})
 	}
 }
@@ -153,7 +154,8 @@ func judgeAccess(log source.LogSource, sample [][]byte, found *finding) {
 		found.Status = statusFail
 	}
 	found.Verbatim = pointAt(firstLine, at)
-	found.Remedy = "such lines count as malformed. Older than a change of the log_format? Else give the one it is written in"
+	found.Remedy = "such lines count as malformed. Older than a change of the log_format? Else give the one it is " +
+		"written in"
 }
 
 // share says how many of the last lines do what they should.

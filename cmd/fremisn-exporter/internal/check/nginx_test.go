@@ -57,7 +57,8 @@ func TestCheckOnRealNGINX(t *testing.T) {
 func TestReportIsOneScreen(t *testing.T) {
 	h := newHost(t)
 	mission := testenv.Mission{
-		Listen: freeAddress(t), Status: freeAddress(t), Formats: []testenv.Format{{Name: "access", Format: testenv.FullFormat}},
+		Listen: freeAddress(t), Status: freeAddress(t), Formats: []testenv.Format{{Name: "access",
+			Format: testenv.FullFormat}},
 	}
 	for range 3 {
 		mission.Nodes = append(mission.Nodes, strings.TrimPrefix(answering(t, "{}").URL, "http://"))

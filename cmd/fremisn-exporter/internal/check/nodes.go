@@ -19,9 +19,11 @@ const probesAtOnce = 8
 
 // checkNodes probes every target once.
 func (r *Report) checkNodes(ctx context.Context, s *settings.Settings, offset time.Duration) {
-	service, err := probe.New(probe.Options{Config: s.Probe, Nodes: s.NodeNames(), Logger: log.NewNopLogger(), TimeoutOffset: offset})
+	service, err := probe.New(probe.Options{Config: s.Probe, Nodes: s.NodeNames(), Logger: log.NewNopLogger(),
+		TimeoutOffset: offset})
 	if err != nil {
-		r.add(finding{Section: sectionNodes, Status: statusFail, Subject: "probes", Text: err.Error(), Remedy: "correct modules: and probes: in the config file"})
+		r.add(finding{Section: sectionNodes, Status: statusFail, Subject: "probes", Text: err.Error(),
+			Remedy: "correct modules: and probes: in the config file"})
 		return
 	}
 	var lines []*finding
@@ -29,7 +31,8 @@ func (r *Report) checkNodes(ctx context.Context, s *settings.Settings, offset ti
 	slots := make(chan struct{}, probesAtOnce)
 	probed := map[string]bool{}
 	for _, fault := range service.Faults() {
-		r.add(finding{Section: sectionNodes, Status: statusFail, Subject: fault.Subject, Text: fault.Text, From: s.Source.ConfigFile})
+		r.add(finding{Section: sectionNodes, Status: statusFail, Subject: fault.Subject, Text: fault.Text,
+			From: s.Source.ConfigFile})
 	}
 	for _, t := range service.Targets() {
 		probed[t.Address] = true
@@ -59,7 +62,8 @@ func (r *Report) checkNodes(ctx context.Context, s *settings.Settings, offset ti
 		r.add(*found)
 	}
 	if len(lines) == 0 && len(s.Nodes) == 0 {
-		r.add(finding{Section: sectionNodes, Status: statusWarn, Subject: "probes", Text: "nothing is probed: there are no probes: and no upstream in nginx.conf", Remedy: "give probes: in the config file, as in compose/probes.yml"})
+		r.add(finding{Section: sectionNodes, Status: statusWarn, Subject: "probes",
+			Text: "nothing is probed: there are no probes: and no upstream in nginx.conf", Remedy: "give probes: in the config file, as in compose/probes.yml"})
 	}
 }
 

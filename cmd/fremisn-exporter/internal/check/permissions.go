@@ -22,11 +22,13 @@ func unreadable(path string) (trouble, remedy string) {
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
 			return fmt.Sprintf("cannot be: there is no folder %s", dir),
-				"correct the path; in a container, mount the folder that NGINX writes to: volumes: [nginx-logs:" + dir + ":ro]"
+				"correct the path; in a container, mount the folder that NGINX writes to: volumes: [nginx-logs:" + dir +
+					":ro]"
 		case err != nil:
 			return "cannot be reached: " + err.Error(), "look at " + dir
 		case unix.Faccessat(unix.AT_FDCWD, dir, unix.X_OK, unix.AT_EACCESS) != nil:
-			return fmt.Sprintf("cannot be reached: %s may not enter the folder %s (%s)", userName(), dir, describe(info)), grant(dir, info, "x")
+			return fmt.Sprintf("cannot be reached: %s may not enter the folder %s (%s)", userName(), dir,
+				describe(info)), grant(dir, info, "x")
 		}
 	}
 	if target, err := filepath.EvalSymlinks(path); err == nil && isStream(target) {
@@ -54,7 +56,9 @@ func isStream(path string) bool {
 }
 
 func streamRemedy(path string) string {
-	return "mount a volume on " + filepath.Dir(path) + " in NGINX's container, where the official image links its logs to stdout, and the same volume here read-only; or delete the link"
+	return "mount a volume on " + filepath.Dir(path) +
+		" in NGINX's container, where the official image links its logs to stdout, and the same volume here " +
+		"read-only; or delete the link"
 }
 
 // folders are those on the way to path, from the root on.
@@ -115,6 +119,7 @@ func grant(path string, info fs.FileInfo, permission string) string {
 	case has:
 		return join + ", then start the exporter again"
 	default:
-		return fmt.Sprintf("sudo chmod g+%s %s && %s, then start the exporter again; have logrotate create the file so too", permission, path, join)
+		return fmt.Sprintf("sudo chmod g+%s %s && %s, then start the exporter again; have logrotate create the "+
+			"file so too", permission, path, join)
 	}
 }

@@ -33,15 +33,17 @@ const (
 
 // A finding is what was found of one thing that was looked at.
 type finding struct {
-	Section  string            `json:"section"`
-	Status   status            `json:"verdict"`
-	Subject  string            `json:"subject"`
-	Text     string            `json:"text"`
-	Verbatim string            `json:"verbatim,omitempty"` // shown as it is, never wrapped: a line with its caret, a log_format to copy
-	Remedy   string            `json:"remedy,omitempty"`
-	Missing  map[string]string `json:"missing,omitempty"` // metrics that a log_format cannot give, by the variables that it lacks
-	From     string            `json:"from,omitempty"`    // where it is said: a file, or file:line
-	Source   string            `json:"source,omitempty"`  // of the fact
+	Section string `json:"section"`
+	Status  status `json:"verdict"`
+	Subject string `json:"subject"`
+	Text    string `json:"text"`
+	// shown as it is, never wrapped: a line with its caret, a log_format to copy
+	Verbatim string `json:"verbatim,omitempty"`
+	Remedy   string `json:"remedy,omitempty"`
+	// metrics that a log_format cannot give, by the variables that it lacks
+	Missing map[string]string `json:"missing,omitempty"`
+	From    string            `json:"from,omitempty"`   // where it is said: a file, or file:line
+	Source  string            `json:"source,omitempty"` // of the fact
 }
 
 // A report is what check found.
@@ -85,7 +87,8 @@ type page struct {
 	folder string
 }
 
-var marks = map[status]struct{ sign, colour string }{statusOK: {"✔", "32"}, statusWarn: {"!", "33"}, statusFail: {"✖", "31"}}
+var marks = map[status]struct{ sign, colour string }{statusOK: {"✔", "32"}, statusWarn: {"!", "33"},
+	statusFail: {"✖", "31"}}
 
 // Text writes the report for people, aligned, as w can show it.
 func (r *Report) Text(w io.Writer) { r.text(w, terminal.Width(w), terminal.HasColours(w)) }
@@ -182,7 +185,8 @@ func (r *Report) short() []finding {
 			shown = append(shown, l)
 		case !told[l.Section]:
 			told[l.Section] = true
-			shown = append(shown, finding{Section: l.Section, Status: statusOK, Subject: fmt.Sprintf("%d of them", n), Text: "are good; --output json names each"})
+			shown = append(shown, finding{Section: l.Section, Status: statusOK, Subject: fmt.Sprintf("%d of them", n),
+				Text: "are good; --output json names each"})
 		}
 	}
 	return shown

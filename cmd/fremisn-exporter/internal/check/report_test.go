@@ -16,7 +16,8 @@ import (
 func TestReadyFormatIsTakenByNGINX(t *testing.T) {
 	dir := t.TempDir()
 	conf := filepath.Join(dir, "nginx.conf")
-	text := fmt.Sprintf("pid %s/pid;\nerror_log %s/error.log;\nevents {}\nhttp {\n%s\naccess_log %s/access.log fremisn;\n}\n", dir, dir, ReadyFormat(), dir)
+	text := fmt.Sprintf("pid %s/pid;\nerror_log %s/error.log;\nevents {}\nhttp {\n%s\naccess_log %s/access.log "+
+		"fremisn;\n}\n", dir, dir, ReadyFormat(), dir)
 	if err := os.WriteFile(conf, []byte(text), 0o644); err != nil {
 		t.Fatal(err)
 	}
@@ -37,20 +38,25 @@ func TestReadyFormatIsTakenByNGINX(t *testing.T) {
 }
 
 func TestExpectation(t *testing.T) {
-	if got := pointAt([]byte("200 x"), &collector.LineError{Offset: 4, Expected: "$request_time"}); got != "200 x\n    ^ expected $request_time" {
+	if got := pointAt([]byte("200 x"), &collector.LineError{Offset: 4,
+		Expected: "$request_time"}); got != "200 x\n    ^ expected $request_time" {
 		t.Errorf("%q", got)
 	}
 	long := bytes.Repeat([]byte("x"), 60)
-	if got := pointAt(long, &collector.LineError{Offset: 58, Expected: "$request_time"}); !strings.HasSuffix(got, " ^\nexpected $request_time") {
+	if got := pointAt(long, &collector.LineError{Offset: 58, Expected: "$request_time"}); !strings.HasSuffix(got,
+		" ^\nexpected $request_time") {
 		t.Errorf("%q", got)
 	}
 }
 
 func TestTextFitsItsWidth(t *testing.T) {
 	r := &Report{folder: "/etc/nginx/"}
-	r.add(finding{Section: sectionLogs, Status: statusOK, Subject: "access", Text: strings.Repeat("word ", 40), From: "/etc/nginx/nginx.conf:12"})
-	r.add(finding{Section: sectionLogs, Status: statusFail, Subject: "a name that is much too long", Text: "t\x1b[31mext \x9b \xff", Remedy: strings.Repeat("do this ", 30)})
-	r.add(fact("max_conns", r12(), nginxDocs+"ngx_http_upstream_module.html#max_conns", strings.Repeat("remedy ", 20), "fact"))
+	r.add(finding{Section: sectionLogs, Status: statusOK, Subject: "access", Text: strings.Repeat("word ", 40),
+		From: "/etc/nginx/nginx.conf:12"})
+	r.add(finding{Section: sectionLogs, Status: statusFail, Subject: "a name that is much too long",
+		Text: "t\x1b[31mext \x9b \xff", Remedy: strings.Repeat("do this ", 30)})
+	r.add(fact("max_conns", r12(), nginxDocs+"ngx_http_upstream_module.html#max_conns", strings.Repeat("remedy ", 20),
+		"fact"))
 	for _, width := range []int{80, 120} {
 		var b bytes.Buffer
 		r.text(&b, width, false)
@@ -62,7 +68,8 @@ func TestTextFitsItsWidth(t *testing.T) {
 				t.Errorf("it steers the terminal: %q", row)
 			}
 		}
-		for _, want := range []string{"✔ access ", "✖ a name that…", "[nginx.conf:12]", "(ngx_http_upstream_module#max_conns)", "1 wrong (a name that is much too long); 1 good, 1 worth a look."} {
+		for _, want := range []string{"✔ access ", "✖ a name that…", "[nginx.conf:12]",
+			"(ngx_http_upstream_module#max_conns)", "1 wrong (a name that is much too long); 1 good, 1 worth a look."} {
 			if !strings.Contains(b.String(), want) {
 				t.Errorf("without %q:\n%s", want, &b)
 			}
@@ -104,7 +111,8 @@ func TestCaret(t *testing.T) {
 	for _, test := range []struct {
 		text   string
 		offset int
-	}{{"short", 2}, {"", 0}, {string(long), 0}, {string(long), 150}, {string(long), 300}, {"a\tb\xffc", 3}, {"short", 99}} {
+	}{{"short", 2}, {"", 0}, {string(long), 0}, {string(long), 150}, {string(long), 300}, {"a\tb\xffc", 3}, {"short",
+		99}} {
 		rows := strings.Split(caret([]byte(test.text), test.offset), "\n")
 		if len(rows) != 2 || len([]rune(rows[1])) > 76 || strings.TrimLeft(rows[1], " ") != "^" {
 			t.Errorf("%q at %d: %q", test.text, test.offset, rows)

@@ -20,8 +20,10 @@ func (r *Report) checkStatus(ctx context.Context, s *settings.Settings) {
 		r.add(found)
 	}
 	if len(s.Plan.Status)+len(left) == 0 {
-		r.add(finding{Section: sectionStatus, Status: statusWarn, Subject: "stub_status", Text: "no page named or found: no nginx_up, nginx_connections_…",
-			Remedy: "add to nginx.conf: server { listen 127.0.0.1:8080; location = /nginx_status { stub_status; access_log off; allow 127.0.0.1; deny all; } }"})
+		r.add(finding{Section: sectionStatus, Status: statusWarn, Subject: "stub_status",
+			Text: "no page named or found: no nginx_up, nginx_connections_…",
+			Remedy: "add to nginx.conf: server { listen 127.0.0.1:8080; location = /nginx_status { stub_status; " +
+				"access_log off; allow 127.0.0.1; deny all; } }"})
 	}
 	for _, page := range s.Plan.Status {
 		found := finding{Section: sectionStatus, Status: statusOK, Subject: "stub_status", From: page.From}
@@ -30,10 +32,12 @@ func (r *Report) checkStatus(ctx context.Context, s *settings.Settings) {
 		found.Text = url + ": " + text
 		if err != nil {
 			found.Status, found.Text = statusFail, url+": "+err.Error()
-			found.Remedy = "the location must have stub_status and allow this host; see for yourself: curl -i " + curlOf(url, page.Host)
+			found.Remedy = "the location must have stub_status and allow this host; see for yourself: curl -i " +
+				curlOf(url, page.Host)
 			if errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, os.ErrNotExist) {
 				found.Text = url + ": nothing listens there"
-				found.Remedy = "is NGINX running, and with this configuration? systemctl status nginx; nginx -t; from another host or container, name a URL in nginx.status"
+				found.Remedy = "is NGINX running, and with this configuration? systemctl status nginx; nginx -t; " +
+					"from another host or container, name a URL in nginx.status"
 			}
 		}
 		r.add(found)
@@ -61,7 +65,8 @@ func leftOut(s *settings.Settings, directives ...string) []finding {
 		if !slices.Contains(directives, i.Directive) {
 			continue
 		}
-		found := finding{Status: statusWarn, Subject: i.Directive, Text: "not followed: " + i.Text, Remedy: i.Remedy, From: i.Pos.String()}
+		found := finding{Status: statusWarn, Subject: i.Directive, Text: "not followed: " + i.Text, Remedy: i.Remedy,
+			From: i.Pos.String()}
 		if i.Failed {
 			found.Status, found.Text = statusFail, i.Text
 		}

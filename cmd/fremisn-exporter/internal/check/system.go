@@ -43,7 +43,8 @@ func (r *Report) checkSystem(ctx context.Context, o Options) {
 func checkWebConfig(file string) finding {
 	found := finding{Section: sectionSystem, Status: statusOK, Subject: "web config", Text: file + " is good"}
 	if err := toolkit.Validate(file); err != nil {
-		found.Status, found.Text, found.Remedy = statusFail, file+": "+err.Error(), "correct it, or leave out --web.config.file"
+		found.Status, found.Text, found.Remedy = statusFail, file+": "+
+			err.Error(), "correct it, or leave out --web.config.file"
 	}
 	return found
 }
@@ -66,7 +67,8 @@ func checkStorage(path string) finding {
 	case info == nil:
 		found.Status, found.Text = statusFail, absolute+" cannot be looked at"
 	case !info.IsDir():
-		found.Status, found.Text, found.Remedy = statusFail, existing+" is no folder", "choose another with --storage.path"
+		found.Status, found.Text, found.Remedy = statusFail, existing+
+			" is no folder", "choose another with --storage.path"
 	case unix.Faccessat(unix.AT_FDCWD, existing, unix.W_OK|unix.X_OK, unix.AT_EACCESS) != nil:
 		found.Status = statusFail
 		found.Text = fmt.Sprintf("%s cannot be written by %s (%s)", existing, userName(), describe(info))
@@ -134,7 +136,10 @@ func checkPort(ctx context.Context, address string, taken []netip.AddrPort, runn
 	if err != nil {
 		wanted = netip.IPv6Unspecified() // every address, or a name that is taken for one
 	}
-	i := slices.IndexFunc(taken, func(t netip.AddrPort) bool { return port != 0 && collide(netip.AddrPortFrom(wanted, uint16(port)), t) })
+	i := slices.IndexFunc(taken, func(t netip.AddrPort) bool {
+		return port != 0 &&
+			collide(netip.AddrPortFrom(wanted, uint16(port)), t)
+	})
 	switch {
 	case i < 0:
 		found.Text = address + " is free"
@@ -144,13 +149,15 @@ func checkPort(ctx context.Context, address string, taken []netip.AddrPort, runn
 		found.Text = address + " is held, as it seems by the exporter that holds the state directory"
 	default:
 		found.Status, found.Text = statusFail, address+" is taken: another program listens on "+taken[i].String()
-		found.Remedy = fmt.Sprintf("sudo ss -ltnp 'sport = :%d' tells which; end it, or choose another with --web.listen-address", port)
+		found.Remedy = fmt.Sprintf("sudo ss -ltnp 'sport = :%d' tells which; end it, or choose another with "+
+			"--web.listen-address", port)
 	}
 	return found
 }
 
 func collide(a, b netip.AddrPort) bool {
-	return a.Port() == b.Port() && (a.Addr().IsUnspecified() || b.Addr().IsUnspecified() || a.Addr().Unmap() == b.Addr().Unmap())
+	return a.Port() == b.Port() && (a.Addr().IsUnspecified() || b.Addr().IsUnspecified() ||
+		a.Addr().Unmap() == b.Addr().Unmap())
 }
 
 // isExporter asks whoever listens for the page by which an exporter can be told.
@@ -202,7 +209,8 @@ func parseListeners(table io.Reader) []netip.AddrPort {
 		if err != nil || portErr != nil {
 			continue
 		}
-		for i := 0; i+4 <= len(raw); i += 4 { // words in the byte order of the machine, which is little-endian where this runs
+		// words in the byte order of the machine, which is little-endian where this runs
+		for i := 0; i+4 <= len(raw); i += 4 {
 			slices.Reverse(raw[i : i+4])
 		}
 		if address, ok := netip.AddrFromSlice(raw); ok {

@@ -29,12 +29,15 @@ func TestUnreadable(t *testing.T) {
 		gid             int // of both, where the test is root's
 		trouble, remedy string
 	}{
-		"readable":                  {0o755, 0o644, 0, "", ""},
-		"closed folder":             {0o700, 0o644, 0, "may not enter the folder DIR", "sudo chmod o+x DIR"},
-		"closed file":               {0o755, 0o600, 0, "cannot be read by USER (-rw-------", "sudo chmod o+r FILE"},
-		"a group may read":          {0o755, 0o040, 4, "cannot be read by USER (----r-----", "sudo usermod -aG adm USER, then start the exporter again"},
-		"a group that may not read": {0o755, 0o000, 4, "cannot be read by USER (----------", "sudo chmod g+r FILE && sudo usermod -aG adm USER"},
-		"a group may enter":         {0o010, 0o644, 4, "may not enter the folder DIR (d-----x---", "sudo usermod -aG adm USER"},
+		"readable":      {0o755, 0o644, 0, "", ""},
+		"closed folder": {0o700, 0o644, 0, "may not enter the folder DIR", "sudo chmod o+x DIR"},
+		"closed file":   {0o755, 0o600, 0, "cannot be read by USER (-rw-------", "sudo chmod o+r FILE"},
+		"a group may read": {0o755, 0o040, 4, "cannot be read by USER (----r-----",
+			"sudo usermod -aG adm USER, then start the exporter again"},
+		"a group that may not read": {0o755, 0o000, 4, "cannot be read by USER (----------",
+			"sudo chmod g+r FILE && sudo usermod -aG adm USER"},
+		"a group may enter": {0o010, 0o644, 4, "may not enter the folder DIR (d-----x---",
+			"sudo usermod -aG adm USER"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := filepath.Join(top, strings.ReplaceAll(name, " ", "-"))
@@ -42,7 +45,8 @@ func TestUnreadable(t *testing.T) {
 			if err := errors.Join(os.Mkdir(dir, 0o755), os.WriteFile(file, nil, 0o644)); err != nil {
 				t.Fatal(err)
 			}
-			if os.Geteuid() != 0 && test.trouble != "" { // the files are this user's own: for an owner, its own bits alone count
+			// the files are this user's own: for an owner, its own bits alone count
+			if os.Geteuid() != 0 && test.trouble != "" {
 				test.file &^= 0o700
 				test.trouble, _, _ = strings.Cut(test.trouble, " (")
 				if test.dir == 0o700 {
@@ -72,7 +76,8 @@ func TestUnreadable(t *testing.T) {
 			}
 		})
 	}
-	if trouble, remedy := unreadable(filepath.Join(top, "none", "access.log")); !strings.Contains(trouble, "no folder") || !strings.Contains(remedy, "volumes:") {
+	if trouble, remedy := unreadable(filepath.Join(top, "none", "access.log")); !strings.Contains(trouble,
+		"no folder") || !strings.Contains(remedy, "volumes:") {
 		t.Errorf("missing folder: %q %q", trouble, remedy)
 	}
 }
@@ -95,7 +100,8 @@ func TestCheckOfClosedConfiguration(t *testing.T) {
 			_, err := settings.Load(context.Background(), settings.Source{ConfigFile: h.config})
 			r.configErrors(err)
 		})
-		if l := r.findings[0]; l.Status != statusFail || !strings.Contains(strings.ToLower(l.Text), "permission denied") || !strings.HasPrefix(l.Remedy, "sudo ") || !strings.Contains(l.Remedy, file) {
+		if l := r.findings[0]; l.Status != statusFail || !strings.Contains(strings.ToLower(l.Text),
+			"permission denied") || !strings.HasPrefix(l.Remedy, "sudo ") || !strings.Contains(l.Remedy, file) {
 			t.Errorf("%s: %+v", file, l)
 		}
 	}
@@ -109,7 +115,8 @@ func TestStorageOfAnother(t *testing.T) {
 	}
 	var l finding
 	asNobody(t, func() { l = checkStorage(filepath.Join(closed, "data")) })
-	if l.Status != statusFail || !strings.Contains(l.Text, closed+" cannot be written by") || !strings.HasPrefix(l.Remedy, "sudo install -d -o ") {
+	if l.Status != statusFail || !strings.Contains(l.Text, closed+" cannot be written by") ||
+		!strings.HasPrefix(l.Remedy, "sudo install -d -o ") {
 		t.Errorf("%+v", l)
 	}
 	if l := checkStorage(""); l.Status != statusWarn {

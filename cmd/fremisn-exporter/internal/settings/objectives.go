@@ -12,7 +12,8 @@ import (
 	"github.com/fremisn/fremisn-exporter/collector/source"
 )
 
-// An Objective is what a service promises its clients: which share of requests it answers well, and which share of those
+// An Objective is what a service promises its clients: which share of requests it answers well, and which share of
+// those
 // in time. Shares are between 0 and 1.
 type Objective struct {
 	Availability float64
@@ -68,7 +69,8 @@ func (c *objectivesConfig) validate(nginx source.Config) error {
 	for _, name := range slices.Sorted(maps.Keys(c.Routes)) {
 		field := "objectives.routes." + name
 		if !slices.Contains(known, name) || len(nginx.Routes) == 0 {
-			faults = append(faults, strictyaml.Errorf(field, "nginx.routes has no route %q; %s", name, routesHint(nginx.Routes)))
+			faults = append(faults, strictyaml.Errorf(field, "nginx.routes has no route %q; %s", name,
+				routesHint(nginx.Routes)))
 		}
 		faults = append(faults, validateWithin(field, c.Routes[name].Latency.Within, nginx.LatencyBuckets))
 	}
@@ -95,8 +97,9 @@ func validateWithin(field string, within *time.Duration, buckets []float64) erro
 	for _, bound := range buckets {
 		bounds = append(bounds, fmt.Sprintf("%gs", bound))
 	}
-	return strictyaml.Errorf(field+".latency.within", "%gs is none of nginx.latency_buckets, so it cannot be told how many "+
-		"requests took no longer; write one of %s", within.Seconds(), strings.Join(bounds, ", "))
+	return strictyaml.Errorf(field+".latency.within",
+		"%gs is none of nginx.latency_buckets, so it cannot be told how many "+
+			"requests took no longer; write one of %s", within.Seconds(), strings.Join(bounds, ", "))
 }
 
 // objectives returns the objectives by their routes; that of "" is for all of them together.

@@ -10,13 +10,16 @@ import (
 // TestFaultsTellNoSecret puts secrets where they do not belong.
 func TestFaultsTellNoSecret(t *testing.T) {
 	for section, want := range map[string]string{
-		`authorization: "Bearer hunter2"`:                         "authorization: <secret> stands where keys with values should",
-		`basic_auth: "op:hunter2"`:                                "basic_auth: cannot unmarshal !!str <secret>",
-		`oauth2: hunter2`:                                         "oauth2: cannot unmarshal !!str <secret>",
-		`http_headers: {X-Api-Key: {secrets: hunter2}}`:           "secrets: <secret> stands where a list should; write <secret>",
-		`http_headers: {X-Api-Key: hunter2}`:                      "X-Api-Key: <secret> stands",
-		`proxy_connect_header: {A: hunter2}`:                      "proxy_connect_header.A: <secret> stands",
-		`headers: "Authorization: hunter2"`:                       "headers: <secret> stands where keys with values should",
+		`authorization: "Bearer hunter2"`: "authorization: <secret> stands where keys with " +
+			"values should",
+		`basic_auth: "op:hunter2"`: "basic_auth: cannot unmarshal !!str <secret>",
+		`oauth2: hunter2`:          "oauth2: cannot unmarshal !!str <secret>",
+		`http_headers: {X-Api-Key: {secrets: hunter2}}`: "secrets: <secret> stands where a list should; " +
+			"write <secret>",
+		`http_headers: {X-Api-Key: hunter2}`: "X-Api-Key: <secret> stands",
+		`proxy_connect_header: {A: hunter2}`: "proxy_connect_header.A: <secret> stands",
+		`headers: "Authorization: hunter2"`: "headers: <secret> stands where keys with " +
+			"values should",
 		`proxy_url: "http://u:hunter2@%zz"`:                       `proxy_url: parse "http://<secret>@%zz": invalid URL escape`,
 		`proxy_url: "http://u:hunter2@[::"`:                       `proxy_url: parse "http://<secret>@[::"`,
 		`basic_auth: {username: a, password: {hunter2: hunter2}}`: "basic_auth",
@@ -27,7 +30,8 @@ func TestFaultsTellNoSecret(t *testing.T) {
 		`tls_config: {key: [hunter2]}`:                            "tls_config",
 	} {
 		t.Run(section, func(t *testing.T) {
-			_, err := interpret(context.Background(), Source{ConfigFile: "probes.yml"}, []byte("modules:\n  m:\n    prober: http\n    http: {"+section+"}\n"))
+			_, err := interpret(context.Background(), Source{ConfigFile: "probes.yml"},
+				[]byte("modules:\n  m:\n    prober: http\n    http: {"+section+"}\n"))
 			if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "hunter2") {
 				t.Errorf("got  %v\nwant %s", err, want)
 			}
@@ -44,7 +48,8 @@ func TestMaskText(t *testing.T) {
 	if strings.Contains(shown, "hunter2") {
 		t.Errorf("a secret is shown:\n%s", shown)
 	}
-	for _, kept := range []string{"username: operator", "password_file: /etc/fremisn/password", "Accept: application/json", "http://127.0.0.231:4005"} {
+	for _, kept := range []string{"username: operator", "password_file: /etc/fremisn/password",
+		"Accept: application/json", "http://127.0.0.231:4005"} {
 		if !strings.Contains(shown, kept) {
 			t.Errorf("%q is not shown:\n%s", kept, shown)
 		}

@@ -226,7 +226,8 @@ func interpretNginxConf(ctx context.Context, from Source) (*Settings, error) {
 
 // statusOnly returns the settings of who observes status pages and nothing else.
 func statusOnly(from Source) (*Settings, error) {
-	config := source.Config{Status: from.Status, AccessLogs: []source.AccessLogConfig{}, ErrorLogs: []source.ErrorLogConfig{}}
+	config := source.Config{Status: from.Status, AccessLogs: []source.AccessLogConfig{},
+		ErrorLogs: []source.ErrorLogConfig{}}
 	plan, err := source.New("", config, nil, nil)
 	if err != nil {
 		return nil, err

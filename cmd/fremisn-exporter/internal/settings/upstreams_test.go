@@ -46,13 +46,15 @@ http {
 }
 `
 
-// Without a probes section every upstream server is probed, once, at / each 15 seconds: backups, too, and what is down not.
+// Without a probes section every upstream server is probed, once, at / each 15 seconds: backups, too, and what is down
+// not.
 func TestProbesThatAreFound(t *testing.T) {
 	want := []probe.Schedule{{Name: "upstream", Module: "alive", Interval: 15 * time.Second,
 		Targets: []string{"http://127.0.0.231:4005/", "http://127.0.0.18:80/", "http://[::1]:4010/"},
 	}, {Name: "upstream", Module: "alive_socket", Interval: 15 * time.Second, Targets: []string{"unix:/run/node.sock"}}}
 	const withConf = "nginx: {config: nginx.conf}\n"
-	for name, config := range map[string]string{"no config file": "", "a config file without probes": withConf + "nodes: [{name: a, address: \"127.0.0.231:4005\"}]\n"} {
+	for name, config := range map[string]string{"no config file": "", "a config file without probes": withConf +
+		"nodes: [{name: a, address: \"127.0.0.231:4005\"}]\n"} {
 		l := loadText(t, config, twoGroups)
 		if diff := cmp.Diff(want, l.Probe.Probes); diff != "" {
 			t.Errorf("%s:\n%s", name, diff)

@@ -38,7 +38,8 @@ func TestIsTerminal(t *testing.T) {
 	t.Setenv("NO_COLOR", "")
 	t.Setenv("TERM", "xterm")
 	if !HasColours(tty) || HasColours(null) || HasColours(&bytes.Buffer{}) {
-		t.Errorf("a terminal %t, /dev/null %t, a buffer %t", HasColours(tty), HasColours(null), HasColours(&bytes.Buffer{}))
+		t.Errorf("a terminal %t, /dev/null %t, a buffer %t", HasColours(tty), HasColours(null),
+			HasColours(&bytes.Buffer{}))
 	}
 	if err := unix.IoctlSetWinsize(int(tty.Fd()), unix.TIOCSWINSZ, &unix.Winsize{Col: 100, Row: 50}); err != nil {
 		t.Fatal(err)

@@ -101,7 +101,8 @@ func haveCounts(buckets []*dto.Bucket) bool {
 			return false
 		}
 		e := b.Exemplar
-		if e != nil && (len(e.Label) != 1 || !isPlainName(e.Label[0].GetName()) || e.Timestamp != nil && !e.Timestamp.IsValid()) {
+		if e != nil && (len(e.Label) != 1 || !isPlainName(e.Label[0].GetName()) || e.Timestamp != nil &&
+			!e.Timestamp.IsValid()) {
 			return false
 		}
 	}

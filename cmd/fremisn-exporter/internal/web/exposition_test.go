@@ -27,11 +27,13 @@ func family(name, help string, kind dto.MetricType, metrics ...*dto.Metric) *dto
 
 // oddHistogram has exemplars on some of its buckets, and the bucket +Inf or not.
 func oddHistogram(i int, text string, v float64) *dto.Histogram {
-	h := &dto.Histogram{SampleCount: proto.Uint64(uint64(i) * 1e6), SampleSum: proto.Float64(v), CreatedTimestamp: timestamppb.Now()}
+	h := &dto.Histogram{SampleCount: proto.Uint64(uint64(i) * 1e6), SampleSum: proto.Float64(v),
+		CreatedTimestamp: timestamppb.Now()}
 	for k, upper := range []float64{0.005, 1, float64(i), 1e7, math.Inf(1)}[:2+i%4] {
 		bucket := &dto.Bucket{UpperBound: proto.Float64(upper), CumulativeCount: proto.Uint64(uint64(k) * 1234567)}
 		if k%2 == 0 {
-			bucket.Exemplar = &dto.Exemplar{Label: []*dto.LabelPair{labelPair("request_id", text)}, Value: proto.Float64(v)}
+			bucket.Exemplar = &dto.Exemplar{Label: []*dto.LabelPair{labelPair("request_id", text)},
+				Value: proto.Float64(v)}
 			if i != 4 {
 				bucket.Exemplar.Timestamp = timestamppb.New(time.Unix(1700000000, int64(i)*1e8))
 			}
@@ -63,19 +65,24 @@ func oddFamilies(t *testing.T) []*dto.MetricFamily {
 				family("g", text, dto.MetricType_GAUGE, &dto.Metric{Label: labels, Gauge: gauge}),
 				family("c_total", "h", dto.MetricType_COUNTER, &dto.Metric{Label: labels, Counter: counter}),
 				family("c", "h", dto.MetricType_COUNTER, &dto.Metric{Label: labels, Counter: counter}),
-				family("u", "h", dto.MetricType_UNTYPED, &dto.Metric{Label: labels, Untyped: &dto.Untyped{Value: proto.Float64(v)}}),
+				family("u", "h", dto.MetricType_UNTYPED, &dto.Metric{Label: labels,
+					Untyped: &dto.Untyped{Value: proto.Float64(v)}}),
 				family("é", "h", dto.MetricType_GAUGE, &dto.Metric{Label: labels, Gauge: gauge}),
-				family("t", "h", dto.MetricType_GAUGE, &dto.Metric{Label: labels, TimestampMs: proto.Int64(5), Gauge: gauge}),
+				family("t", "h", dto.MetricType_GAUGE, &dto.Metric{Label: labels, TimestampMs: proto.Int64(5),
+					Gauge: gauge}),
 				family("h", "h", dto.MetricType_HISTOGRAM, histogram, histogram))
 		}
 	}
-	withExemplar := &dto.Counter{Value: proto.Float64(1), Exemplar: &dto.Exemplar{Label: []*dto.LabelPair{labelPair("a", "b")}, Value: proto.Float64(1)}}
+	withExemplar := &dto.Counter{Value: proto.Float64(1),
+		Exemplar: &dto.Exemplar{Label: []*dto.LabelPair{labelPair("a", "b")}, Value: proto.Float64(1)}}
 	helpless := family("helpless", "", dto.MetricType_GAUGE, &dto.Metric{Gauge: &dto.Gauge{Value: proto.Float64(1)}})
 	helpless.Help = nil
 	families = append(families, helpless,
-		family("floats", "h", dto.MetricType_HISTOGRAM, &dto.Metric{Histogram: &dto.Histogram{SampleCountFloat: proto.Float64(1.5), SampleSum: proto.Float64(1)}}),
+		family("floats", "h", dto.MetricType_HISTOGRAM,
+			&dto.Metric{Histogram: &dto.Histogram{SampleCountFloat: proto.Float64(1.5), SampleSum: proto.Float64(1)}}),
 		family("with_exemplar_total", "h", dto.MetricType_COUNTER, &dto.Metric{Counter: withExemplar}),
-		family("odd_label", "h", dto.MetricType_GAUGE, &dto.Metric{Label: []*dto.LabelPair{labelPair("é", "x")}, Gauge: &dto.Gauge{Value: proto.Float64(1)}}))
+		family("odd_label", "h", dto.MetricType_GAUGE, &dto.Metric{Label: []*dto.LabelPair{labelPair("é", "x")},
+			Gauge: &dto.Gauge{Value: proto.Float64(1)}}))
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector())
 	own, err := registry.Gather()
@@ -113,24 +120,28 @@ func TestExpositionIsThatOfExpfmt(t *testing.T) {
 					t.Errorf("%s: error %v, expfmt's %v", format, err, wantErr)
 				}
 				if got.body.String() != want.String() {
-					t.Fatalf("%s, created lines %v:\n%s\nexpfmt writes\n%s", format, created, got.body.String(), want.String())
+					t.Fatalf("%s, created lines %v:\n%s\nexpfmt writes\n%s", format, created, got.body.String(),
+						want.String())
 				}
 			}
 		}
 	}
 }
 
-// BenchmarkExposition writes 60 histograms of 13 buckets, here and as expfmt does, by turns: "ratio" is the time of expfmt by
+// BenchmarkExposition writes 60 histograms of 13 buckets, here and as expfmt does, by turns: "ratio" is the time of
+// expfmt by
 // ours.
 func BenchmarkExposition(b *testing.B) {
 	h := &dto.Histogram{SampleCount: proto.Uint64(1234), SampleSum: proto.Float64(56.789)}
 	for i, upper := range []float64{0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60} {
-		h.Bucket = append(h.Bucket, &dto.Bucket{UpperBound: proto.Float64(upper), CumulativeCount: proto.Uint64(uint64(100 * i))})
+		h.Bucket = append(h.Bucket, &dto.Bucket{UpperBound: proto.Float64(upper),
+			CumulativeCount: proto.Uint64(uint64(100 * i))})
 	}
 	f := family("nginx_upstream_response_duration_seconds", "h", dto.MetricType_HISTOGRAM)
 	for i := range 60 {
 		f.Metric = append(f.Metric, &dto.Metric{Histogram: h, Label: []*dto.LabelPair{
-			labelPair("log", "access"), labelPair("node", "slave-1"), labelPair("outcome", "ok"), labelPair("server", fmt.Sprintf("192.168.100.%d:4005", i)), labelPair("upstream", "fremisn_backend"),
+			labelPair("log", "access"), labelPair("node", "slave-1"), labelPair("outcome", "ok"), labelPair("server",
+				fmt.Sprintf("192.168.100.%d:4005", i)), labelPair("upstream", "fremisn_backend"),
 		}})
 	}
 	for _, format := range expfmt.DefaultOpenMetricsAcceptedFormats() {

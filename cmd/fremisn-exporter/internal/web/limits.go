@@ -181,9 +181,10 @@ func (w *probeWriter) Write(b []byte) (int, error) {
 type connections struct {
 	max int
 
-	mu     sync.Mutex
-	open   map[net.Conn]*list.Element // in silent, nil while a request is under way
-	silent *list.List                 // of net.Conn: no request is under way; the one that has been so for the longest first
+	mu   sync.Mutex
+	open map[net.Conn]*list.Element // in silent, nil while a request is under way
+	// of net.Conn: no request is under way; the one that has been so for the longest first
+	silent *list.List
 }
 
 // change is for http.Server.ConnState.

@@ -47,10 +47,11 @@ type Scrapes struct {
 
 // NewScrapes returns the handler of /metrics.
 func NewScrapes(o MetricsOptions) *Scrapes {
-	s := &Scrapes{options: o, slots: make(chan struct{}, maxScrapes), failures: prometheus.NewCounterVec(prometheus.CounterOpts{
-		Name: "promhttp_metric_handler_errors_total",
-		Help: "Total number of internal errors encountered by the promhttp metric handler.",
-	}, []string{"cause"})}
+	s := &Scrapes{options: o, slots: make(chan struct{}, maxScrapes),
+		failures: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "promhttp_metric_handler_errors_total",
+			Help: "Total number of internal errors encountered by the promhttp metric handler.",
+		}, []string{"cause"})}
 	s.failures.WithLabelValues("gathering")
 	s.failures.WithLabelValues("encoding")
 	o.Registry.MustRegister(s.failures)
@@ -117,7 +118,8 @@ func refuse(w http.ResponseWriter, err error) {
 	http.Error(w, err.Error(), http.StatusServiceUnavailable)
 }
 
-// gather merges the families of the exporter's own metrics, of NGINX and of the probes, each of which are checked. They share none, and so nothing is checked again.
+// gather merges the families of the exporter's own metrics, of NGINX and of the probes, each of which are checked.
+// They share none, and so nothing is checked again.
 func (s *Scrapes) gather(ctx context.Context, openMetrics bool) ([]*dto.MetricFamily, error) {
 	families, err := s.options.Registry.Gather()
 	more, moreErr := s.options.Gatherer(ctx, openMetrics).Gather()
@@ -126,7 +128,10 @@ func (s *Scrapes) gather(ctx context.Context, openMetrics bool) ([]*dto.MetricFa
 		probes, probesErr := s.options.Probes.Gather()
 		families, moreErr = append(families, probes...), errors.Join(moreErr, probesErr)
 	}
-	slices.SortStableFunc(families, func(a, b *dto.MetricFamily) int { return strings.Compare(a.GetName(), b.GetName()) })
+	slices.SortStableFunc(families, func(a, b *dto.MetricFamily) int {
+		return strings.Compare(a.GetName(),
+			b.GetName())
+	})
 	err = errors.Join(err, moreErr)
 	s.count("gathering", err)
 	return families, err

@@ -12,8 +12,9 @@ type Target struct {
 	Probe, Target, Node, Module string
 	Interval                    time.Duration
 	Results                     []Result
-	Recent                      int                           // so many of the results are all that were lately; the rest are failures of earlier times
-	Detail                      func(i int) ([]Phase, string) // phases and log of a result
+	// so many of the results are all that were lately; the rest are failures of earlier times
+	Recent int
+	Detail func(i int) ([]Phase, string) // phases and log of a result
 }
 
 // A Result is one probe that has ended.

@@ -19,16 +19,19 @@ import (
 // probed is a target whose results went as the text tells, the latest first: "+" well, "-" not; after "|" come the
 // failures of earlier times.
 func probed(probe, target, node, went string) Target {
-	t := Target{Probe: probe, Target: target, Node: node, Module: "fremisn_check", Interval: 5 * time.Second, Recent: strings.IndexByte(went+"|", '|')}
+	t := Target{Probe: probe, Target: target, Node: node, Module: "fremisn_check", Interval: 5 * time.Second,
+		Recent: strings.IndexByte(went+"|", '|')}
 	for i, how := range strings.Replace(went, "|", "", 1) {
-		r := Result{ID: fmt.Sprintf("p%s%d", probe, i), When: time.Now().Add(-time.Duration(i) * 5 * time.Second), Success: how == '+', Duration: 12 * time.Millisecond}
+		r := Result{ID: fmt.Sprintf("p%s%d", probe, i), When: time.Now().Add(-time.Duration(i) * 5 * time.Second),
+			Success: how == '+', Duration: 12 * time.Millisecond}
 		if !r.Success {
 			r.Reason, r.Sentence = "status", "answered 503, not <2xx>"
 		}
 		t.Results = append(t.Results, r)
 	}
 	t.Detail = func(i int) ([]Phase, string) {
-		return []Phase{{Name: "connect", Duration: time.Millisecond, Width: 40}, {Name: "processing", Duration: time.Millisecond, Start: 40, Width: 60}},
+		return []Phase{{Name: "connect", Duration: time.Millisecond, Width: 40},
+				{Name: "processing", Duration: time.Millisecond, Start: 40, Width: 60}},
 			fmt.Sprintf("log of %s result %d\n", target, i)
 	}
 	return t
@@ -37,7 +40,8 @@ func probed(probe, target, node, went string) Target {
 func probesSite(t *testing.T, targets ...Target) string {
 	t.Helper()
 	nothing := http.NotFoundHandler()
-	handler, err := New(Options{MetricsPath: "/metrics", Metrics: nothing, Probe: nothing, Targets: func() []Target { return targets }, Logger: log.NewNopLogger()})
+	handler, err := New(Options{MetricsPath: "/metrics", Metrics: nothing, Probe: nothing,
+		Targets: func() []Target { return targets }, Logger: log.NewNopLogger()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -71,10 +75,12 @@ func TestProbesPage(t *testing.T) {
 		query      string
 		said, kept []string // what is said, and what not
 	}{
-		{"", []string{"3 targets", "1 failing", "log of http://127.0.0.18:4008 result 1", "answered 503, not &lt;2xx&gt;", "2 earlier failures", "Not yet probed", "every 5s", `id="phealth5"`}, []string{"<d>", "All probes"}},
+		{"", []string{"3 targets", "1 failing", "log of http://127.0.0.18:4008 result 1",
+			"answered 503, not &lt;2xx&gt;", "2 earlier failures", "Not yet probed", "every 5s", `id="phealth5"`}, []string{"<d>", "All probes"}},
 		{"?probe=health", []string{"2 targets", "All probes", "127.0.0.18"}, []string{"127.0.0.17"}},
 		{"?node=slave-2", []string{"1 target,", "none failing", "127.0.0.17"}, []string{"127.0.0.18"}},
-		{"?probe=health&target=" + url.QueryEscape("http://127.0.0.18:4008"), []string{"1 target,", "result 1"}, []string{"127.0.0.231"}},
+		{"?probe=health&target=" + url.QueryEscape("http://127.0.0.18:4008"), []string{"1 target,", "result 1"},
+			[]string{"127.0.0.231"}},
 		{"?probe=gone", []string{"Nothing that is probed fits"}, []string{"127.0.0"}},
 	} {
 		t.Run(c.query, func(t *testing.T) {
@@ -132,7 +138,8 @@ func TestLinkOpensTheResult(t *testing.T) {
 		t.Run(id, func(t *testing.T) {
 			ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 			defer cancel()
-			command := exec.CommandContext(ctx, "chromium", "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
+			command := exec.CommandContext(ctx, "chromium", "--headless", "--no-sandbox", "--disable-gpu",
+				"--disable-dev-shm-usage",
 				"--user-data-dir="+t.TempDir(), "--dump-dom", site+"/probes#"+id)
 			document, err := command.Output()
 			if err != nil {

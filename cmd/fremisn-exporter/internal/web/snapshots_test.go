@@ -41,7 +41,8 @@ func TestScrapesShareAGathering(t *testing.T) {
 			defer s.release(a)
 			if err != nil {
 				t.Error(err)
-			} else if got := a.body.String(); got != "# HELP gatherings h\n# TYPE gatherings gauge\ngatherings "+want+"\n" {
+			} else if got := a.body.String(); got != "# HELP gatherings h\n# TYPE gatherings gauge\ngatherings "+want+
+				"\n" {
 				t.Errorf("got %s", got)
 			}
 		}
@@ -85,7 +86,8 @@ func TestGatheringThatHangsDelaysNoOther(t *testing.T) {
 	})
 }
 
-// Answers that nobody reads are bounded: then new scrapes are refused in their time, and served when there is room again.
+// Answers that nobody reads are bounded: then new scrapes are refused in their time, and served when there is room
+// again.
 func TestAnswersThatAreNotReadAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		big := make([]byte, 1<<20)
@@ -93,7 +95,8 @@ func TestAnswersThatAreNotReadAreBounded(t *testing.T) {
 			big[i] = 'x'
 		}
 		families := []*dto.MetricFamily{family("big", string(big), dto.MetricType_GAUGE)}
-		s := newSnapshots(func(context.Context, bool) ([]*dto.MetricFamily, error) { return families, nil }, false, func(error) {})
+		s := newSnapshots(func(context.Context, bool) ([]*dto.MetricFamily, error) { return families, nil }, false,
+			func(error) {})
 		of := snapshotKey{timeout: 2500 * time.Millisecond}
 		var held []*answer
 		var err error
