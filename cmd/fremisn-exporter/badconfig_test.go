@@ -34,7 +34,7 @@ var badConfigs = map[string]string{
 		"must be configured when a client certificate is configured",
 	"bad_status_host":        `DIR/bad_status_host.yml:3: nginx.status[0].host: "a/b" is no host; write a server_name such as status.example.com`,
 	"unknown_module":         `DIR/unknown_module.yml:5: probes[0].module: there is no module "aliv"; known are alive`,
-	"unknown_prober":         `DIR/unknown_prober.yml:2: modules.alive.prober: "htpp" is no prober; known are dns, grpc, http, icmp, tcp, unix`,
+	"unknown_prober":         `DIR/unknown_prober.yml:2: modules.alive.prober: "htpp" is no prober; known are dns, grpc, http, icmp, tcp, unix, websocket`,
 	"duplicate_node":         `DIR/duplicate_node.yml:3: nodes[1].name: two nodes have the name "master"; give each its own`,
 	"duplicate_node_address": `DIR/duplicate_node_address.yml:3: nodes[1].address: "127.0.0.231:4005" is the address of node "master" already`,
 	"duplicate_probe":        `DIR/duplicate_probe.yml:5: probes[1].name: two probes have the name "health"; give each its own`,
