@@ -27,6 +27,7 @@ type Config struct {
 	LimitReqStatus  int            // what NGINX answers where limit_req rejects, 0 for its default
 	LimitConnStatus int
 	Answers         *takenout.Answers // takes the seconds in which servers answered; may be nil
+	Watcher         Watcher           // may be nil
 
 	// Reformat returns the formats that nginx.conf has for the log by now, nil where it has not changed. It may be nil.
 	Reformat func() []source.Format
@@ -193,12 +194,17 @@ func (c *Counter) line(block []byte, start, end int) {
 	switch {
 	case c.parser.Parse(block, start, end, c.record):
 		c.current = lineBounds{block, start, end}
-		c.count(c.record)
+		if w := c.cfg.Watcher; w == nil || w.Accept(c.record) {
+			c.count(c.record)
+		}
 	case c.parser.Beside(block, start, end):
 	case c.reformat(block):
 		c.line(block, start, end)
 	default:
 		c.lines.Malformed++
+		if w := c.cfg.Watcher; w != nil {
+			w.Refuse(block[start:end])
+		}
 	}
 }
 

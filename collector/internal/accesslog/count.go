@@ -70,6 +70,9 @@ func (c *Counter) countRequest(r *logformat.Record, route int, result Outcome, r
 	if r.Cache != logformat.NoWord {
 		c.countWord(metric.Cache, r.Cache, own)
 	}
+	if w := c.cfg.Watcher; w != nil {
+		w.Request(r, c.current.block, s.route, result)
+	}
 }
 
 // with returns labels with those of the user's own behind them.

@@ -223,20 +223,19 @@ func (p *Pipeline) Scrape(ctx context.Context) (*Snapshot, error) {
 	select {
 	case p.requests <- request:
 	case <-ctx.Done():
-		return p.Last(), ErrStillReading
+		return p.last(), ErrStillReading
 	case <-p.done:
-		return p.Last(), errEnded
+		return p.last(), errEnded
 	}
 	select {
 	case err := <-request.done:
-		return p.Last(), err
+		return p.last(), err
 	case <-ctx.Done():
-		return p.Last(), ErrStillReading
+		return p.last(), ErrStillReading
 	}
 }
 
-// Last is the last snapshot that has been committed, nil before the first.
-func (p *Pipeline) Last() *Snapshot {
+func (p *Pipeline) last() *Snapshot {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.published
