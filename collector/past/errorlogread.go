@@ -1,0 +1,38 @@
+package past
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"time"
+
+	"github.com/fremisn/fremisn-exporter/collector/internal/errorlog"
+)
+
+// readErrorLogs reads error logs, as far as they are about servers, limits and clients.
+func readErrorLogs(ctx context.Context, paths []string, stdin io.Reader) (*errorEvidence, []error, error) {
+	e := &errorEvidence{}
+	files := make([]File, len(paths))
+	for i, path := range paths {
+		files[i] = File{Path: path}
+	}
+	s := &scan{files: files, stdin: stdin, workers: 1, progress: &progress{}, visitor: func(int, int) visitor { return errorVisitor{e} }}
+	problems, err := s.run(ctx)
+	return e, problems, err
+}
+
+// errorVisitor takes the lines of an error log.
+type errorVisitor struct{ *errorEvidence }
+
+func (v errorVisitor) Lines(block []byte) {
+	for line := range bytes.Lines(block) {
+		if entry, ok := errorlog.Parse(bytes.TrimSuffix(line, []byte("\n"))); ok && entry.Event != "other" && len(v.entries) < maxErrorEntries {
+			at, err := time.Parse("2006/01/02 15:04:05", string(line[:19]))
+			if err == nil {
+				v.entries = append(v.entries, errorEntry{at: at.UnixMilli(), event: entry.Event, server: string(entry.Upstream)})
+			}
+		}
+	}
+}
+
+func (errorVisitor) TooLong() {}

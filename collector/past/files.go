@@ -1,0 +1,144 @@
+package past
+
+import (
+	"cmp"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/fremisn/fremisn-exporter/collector/nginxconf"
+	"github.com/fremisn/fremisn-exporter/collector/source"
+)
+
+// files are those named, or the logs of nginx.conf with their rotated parts, the oldest first.
+func (r *reading) files() []string {
+	if len(r.Files) > 0 {
+		return r.Files
+	}
+	var all []string
+	for _, log := range r.Settings.AccessLogs {
+		if log.Path == "" {
+			continue
+		}
+		for _, path := range withRotated(log.Path) {
+			if !slices.Contains(all, path) {
+				all = append(all, path)
+			}
+		}
+	}
+	return all
+}
+
+// rotated is what logrotate puts behind a log's name, or before its suffix: .1, -20261124, .2.gz.
+var rotated = regexp.MustCompile(`^([.-]\d{1,14}(-\d{1,10})?)?$`)
+
+// withRotated are the files of a path or a glob and their rotated parts, the oldest first.
+func withRotated(path string) []string {
+	live, err := filepath.Glob(path)
+	if err != nil || len(live) == 0 {
+		live = []string{path}
+	}
+	var all []string
+	for _, file := range live {
+		suffix := filepath.Ext(file)
+		stem := strings.TrimSuffix(file, suffix)
+		entries, _ := os.ReadDir(filepath.Dir(file))
+		for _, e := range entries {
+			name := filepath.Join(filepath.Dir(file), e.Name())
+			if e.Type().IsRegular() && isPartOf(name, file, stem, suffix) && !slices.Contains(all, name) {
+				all = append(all, name)
+			}
+		}
+	}
+	slices.SortStableFunc(all, func(a, b string) int { return cmp.Compare(modified(a), modified(b)) })
+	return all
+}
+
+// isPartOf reports whether a file is a log or one of its rotated parts.
+func isPartOf(name, file, stem, suffix string) bool {
+	plain := strings.TrimSuffix(name, ".gz")
+	if rest, ok := strings.CutPrefix(plain, file); ok && rotated.MatchString(rest) {
+		return true
+	}
+	rest, ok := strings.CutPrefix(strings.TrimSuffix(plain, suffix), stem)
+	return ok && suffix != "" && strings.HasSuffix(plain, suffix) && rotated.MatchString(rest)
+}
+
+func modified(path string) int64 {
+	info, err := os.Stat(path)
+	if err != nil {
+		return 0
+	}
+	return info.ModTime().UnixNano()
+}
+
+// formatsOf are the formats that a file's lines may have, the likeliest first, the name of its log, and whether that has
+// subrequests.
+func (r *reading) formatsOf(file string) (list []source.Format, name string, subrequests bool) {
+	log := r.logOf(file)
+	if log == nil {
+		list, name = r.knownFormats(), logName(file)
+	} else {
+		list, name, subrequests = log.Formats, log.Name, log.Subrequests
+	}
+	if len(r.Formats) > 0 {
+		list = r.Formats
+	}
+	return list, name, subrequests
+}
+
+// logName is what a log is called that nobody has named: its base name without suffixes and without what rotation adds.
+func logName(file string) string {
+	if file == Stdin {
+		return "stdin"
+	}
+	name := filepath.Base(file)
+	for {
+		suffix := filepath.Ext(name)
+		shorter := strings.TrimSuffix(name, suffix)
+		if shorter == "" || suffix == "" || suffix != ".gz" && suffix != ".log" && !rotated.MatchString(suffix) {
+			return strings.ToValidUTF8(name, "\uFFFD")
+		}
+		name = shorter
+	}
+}
+
+// logOf is the log of the settings that a file is, or is a rotated part of; nil where it is none.
+func (r *reading) logOf(file string) *source.LogSource {
+	absolute, err := filepath.Abs(file)
+	if err != nil || file == Stdin {
+		return nil
+	}
+	for i := range r.Settings.AccessLogs {
+		log := &r.Settings.AccessLogs[i]
+		if log.Path != "" && slices.Contains(append(withRotated(log.Path), log.Path), absolute) {
+			return log
+		}
+	}
+	return nil
+}
+
+// knownFormats are those of the settings, of nginx.conf, and those that anybody may have.
+func (r *reading) knownFormats() []source.Format {
+	var list []source.Format
+	add := func(f source.Format) {
+		if !slices.ContainsFunc(list, func(g source.Format) bool { return g.Text == f.Text && g.Escape == f.Escape }) {
+			list = append(list, f)
+		}
+	}
+	for _, log := range r.Settings.AccessLogs {
+		for _, f := range log.Formats {
+			add(f)
+		}
+	}
+	if conf := r.Settings.Conf; conf != nil {
+		for _, name := range sortedKeys(conf.LogFormats) {
+			f := conf.LogFormats[name]
+			add(source.Format{Name: name, Text: f.Format, Escape: f.Escape})
+		}
+	}
+	add(source.Format{Name: "combined", Text: nginxconf.CombinedFormat, Escape: "default"})
+	return list
+}

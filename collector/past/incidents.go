@@ -1,0 +1,532 @@
+package past
+
+import (
+	"cmp"
+	"math"
+	"slices"
+	"strings"
+)
+
+// Kinds of incidents.
+const (
+	saturation    = "saturation"
+	takenOut      = "taken_out"
+	nodeFailure   = "node_failure"
+	slowNode      = "slow_node"
+	poison        = "poison"
+	rateLimit     = "rate_limit"
+	clientAborts  = "client_aborts"
+	leastHarmed   = 5
+	gapMillis     = 60_000 // what is further apart is two incidents
+	burstGap      = 30_000 // the same, of requests that found no server
+	hotWidth      = 10_000
+	hotShare      = 0.2 // of a server's attempts in ten seconds
+	failingShare  = 0.1 // of a server's attempts in the incident
+	limitedShare  = 0.1
+	abortedShare  = 0.05
+	aboveUsual    = 3 // times as often as in the rest of the log
+	poisonShare   = 0.8
+	maxIncidents  = 100
+	maxRequestIDs = 20
+)
+
+// An incident is a stretch of time in which one thing went wrong.
+type incident struct {
+	kind     string
+	from, to int64 // Unix milliseconds
+	upstream string
+	server   string
+	route    string
+	harmed   int // requests
+	lost     int // of them, those that the client got no answer to
+	events   []*event
+	ids      []string
+
+	noLive      int        // of harmed: requests that found no server because of it
+	outs        []interval // when servers were passed over because of it
+	servers     []string   // on which requests failed
+	before, now int64      // of a slow node: its p95, milliseconds
+	peers       int64
+	attempts    int     // on the slow node
+	share       float64 // of requests or attempts
+}
+
+// A detector finds the incidents of a log.
+type detector struct {
+	slots  *slots
+	events *events
+	facts  *facts
+	used   map[*event]bool // explained by an incident
+}
+
+// detect returns the incidents, the worst first. A request that fails wherever it goes explains the servers that it takes
+// out, and a failing server those that find the others full: so causes are looked for before what follows from them.
+func (d *detector) detect() []*incident {
+	d.used = map[*event]bool{}
+	var all []*incident
+	all = append(all, d.poisons()...)
+	all = append(all, d.failingNodes()...)
+	all = append(all, d.withoutServer(all)...)
+	all = append(all, d.limits()...)
+	all = append(all, d.aborts()...)
+	all = append(all, d.slowNodes()...)
+	all = slices.DeleteFunc(all, func(i *incident) bool { return i.harmed < leastHarmed })
+	slices.SortStableFunc(all, func(a, b *incident) int {
+		return cmp.Or(cmp.Compare(b.lost, a.lost), cmp.Compare(b.harmed, a.harmed), cmp.Compare(a.from, b.from))
+	})
+	return all[:min(len(all), maxIncidents)]
+}
+
+// clusters parts events, which are sorted, where they are further apart than gap.
+func clusters(list []*event, gap int64) [][]*event {
+	var parts [][]*event
+	for i, e := range list {
+		if i == 0 || e.at-list[i-1].at > gap {
+			parts = append(parts, nil)
+		}
+		last := len(parts) - 1
+		parts[last] = append(parts[last], e)
+	}
+	return parts
+}
+
+func (d *detector) filter(is func(*event) bool) []*event {
+	var list []*event
+	for _, e := range d.events.list {
+		if !d.used[e] && is(e) {
+			list = append(list, e)
+		}
+	}
+	return list
+}
+
+// build makes an incident of events.
+func (d *detector) build(kind string, list []*event) *incident {
+	i := &incident{kind: kind, from: list[0].at - max(0, list[0].millis), to: list[len(list)-1].at}
+	i.take(d, list)
+	return i
+}
+
+// take adds events to an incident.
+func (i *incident) take(d *detector, list []*event) {
+	every := max(1, d.events.every)
+	for _, e := range list {
+		if d.used[e] {
+			continue
+		}
+		d.used[e] = true
+		i.events = append(i.events, e)
+		i.harmed += every
+		if e.lost() {
+			i.lost += every
+		}
+		i.from, i.to = min(i.from, e.at-max(0, e.millis)), max(i.to, e.at)
+		if e.id != "" && len(i.ids) < maxRequestIDs {
+			i.ids = append(i.ids, e.id)
+		}
+	}
+}
+
+// requests are all requests that ended in a time, and those with an outcome among them.
+func (d *detector) requests(from, to int64, outcome string) (all, with int) {
+	o := slices.Index(outcomes(), outcome)
+	for n := floorDiv(from, d.slots.width); n <= floorDiv(to, d.slots.width); n++ {
+		if s := d.slots.slots[n]; s != nil {
+			all += int(s.requests)
+			if o >= 0 {
+				with += int(s.outcomes[o])
+			}
+		}
+	}
+	return all, with
+}
+
+// attempts are those on a server that ended in a time, and the failed ones among them.
+func (d *detector) attempts(server string, from, to int64) (all, failed int) {
+	number, known := d.slots.numbers[server]
+	if !known {
+		return 0, 0
+	}
+	for n := floorDiv(from, d.slots.width); n <= floorDiv(to, d.slots.width); n++ {
+		if s := d.slots.slots[n]; s != nil && number < len(s.servers) {
+			all += int(s.servers[number].attempts)
+			failed += int(s.servers[number].failed)
+		}
+	}
+	return all, failed
+}
+
+// poisons are requests of one route that fail wherever they go, on servers that answer others at the same time.
+func (d *detector) poisons() []*incident {
+	var found []*incident
+	failed := d.filter(func(e *event) bool { return e.failedEverywhere() })
+	gap := max(gapMillis, 2*d.facts.longestTimeout())
+	for _, part := range clusters(failed, gap) {
+		byRoute := map[string][]*event{}
+		for _, e := range part {
+			byRoute[e.method+" "+e.path] = append(byRoute[e.method+" "+e.path], e)
+		}
+		for _, route := range sortedKeys(byRoute) {
+			if i := d.poison(byRoute[route], part); i != nil {
+				found = append(found, i)
+			}
+		}
+	}
+	return found
+}
+
+// poison makes an incident of the requests of one route that failed, nil where something else may be to blame.
+func (d *detector) poison(list, all []*event) *incident {
+	servers := map[string]bool{}
+	healthy, attempts := 0, 0
+	for _, e := range list {
+		for _, a := range e.attempts {
+			servers[a.server] = true
+			attempts++
+			if d.answersOthers(a.server, a.at) {
+				healthy++
+			}
+		}
+	}
+	if len(servers) < 2 || float64(healthy) < poisonShare*float64(attempts) || float64(len(list)) < poisonShare*float64(len(all)) {
+		return nil
+	}
+	outs := d.facts.outs(d.failures(list))
+	// What found no server while these were passed over is part of it.
+	noLive := d.filter(func(e *event) bool { return e.outcome == "no_live" && len(e.attempts) == 0 && covered(outs, e.at) })
+	if !d.onSeveral(list) && !d.wholeRoute(list) && !(len(noLive) >= leastHarmed && d.noChance(list)) {
+		return nil
+	}
+	i := d.build(poison, list)
+	i.route, i.servers, i.outs = list[0].route, sortedKeys(servers), outs
+	i.upstream = d.facts.upstream(i.servers[0])
+	i.take(d, noLive)
+	i.noLive = i.harmed - len(list)*max(1, d.events.every)
+	return i
+}
+
+// onSeveral reports whether most of the requests failed on several servers each, and hardly any of the route was helped by
+// the next server.
+func (d *detector) onSeveral(list []*event) bool {
+	several, helped := 0, 0
+	for _, e := range list {
+		servers := map[string]bool{}
+		for _, a := range e.attempts {
+			servers[a.server] = true
+		}
+		if len(servers) > 1 {
+			several++
+		}
+	}
+	from, to := list[0].at-gapMillis/2, list[len(list)-1].at+gapMillis/2
+	for _, e := range d.events.list {
+		if e.at >= from && e.at <= to && len(e.attempts) > 1 && !e.failedEverywhere() && e.path == list[0].path {
+			helped++
+		}
+	}
+	return float64(several) >= poisonShare*float64(len(list)) && float64(several) >= poisonShare*float64(several+helped)
+}
+
+// wholeRoute reports whether most requests of the route failed, and hardly any others.
+func (d *detector) wholeRoute(list []*event) bool {
+	own, ownFailed, others, othersFailed := d.ofRoute(list)
+	return ownFailed >= leastHarmed && 2*ownFailed >= own && others >= leastHarmed && 10*othersFailed <= others
+}
+
+// noChance reports whether it is unlikely that failures that have nothing to do with the route all hit it.
+func (d *detector) noChance(list []*event) bool {
+	own, _, others, othersFailed := d.ofRoute(list)
+	share := float64(own) / float64(max(1, own+others))
+	return othersFailed == 0 && math.Pow(share, float64(len(list))) < 0.05
+}
+
+// ofRoute counts the requests of a route, and all others, in the time of its failures.
+func (d *detector) ofRoute(list []*event) (own, ownFailed, others, othersFailed int) {
+	from, to := list[0].at-gapMillis/2, list[len(list)-1].at+gapMillis/2
+	number, known := d.slots.pathIDs[list[0].method+" "+list[0].path]
+	for n := floorDiv(from, d.slots.width); n <= floorDiv(to, d.slots.width); n++ {
+		s := d.slots.slots[n]
+		if s == nil {
+			continue
+		}
+		for i, p := range s.paths {
+			if known && i == number {
+				own, ownFailed = own+int(p.requests), ownFailed+int(p.failed)
+			} else {
+				others, othersFailed = others+int(p.requests), othersFailed+int(p.failed)
+			}
+		}
+	}
+	return own, ownFailed, others, othersFailed
+}
+
+// answersOthers reports whether a server gave answers shortly before or after a failure, not counting the time in which
+// NGINX passes it over.
+func (d *detector) answersOthers(server string, at int64) bool {
+	before, failedBefore := d.attempts(server, at-10_000, at)
+	after, failedAfter := d.attempts(server, at, at+d.facts.timeout(server)+10_000)
+	return before > failedBefore || after > failedAfter
+}
+
+// failures are the failed attempts of events, by server, in the order of time.
+func (d *detector) failures(list []*event) map[string][]int64 {
+	failures := map[string][]int64{}
+	for _, e := range list {
+		for i := range e.attempts {
+			if a := &e.attempts[i]; a.failed() {
+				failures[a.server] = append(failures[a.server], a.at)
+			}
+		}
+	}
+	for _, times := range failures {
+		slices.Sort(times)
+	}
+	return failures
+}
+
+// failingNodes are servers whose attempts fail.
+func (d *detector) failingNodes() []*incident {
+	var found []*incident
+	for _, server := range slices.Sorted(slices.Values(d.slots.servers)) {
+		list := d.filter(func(e *event) bool { return e.failedOn(server) })
+		list = d.hot(list, server)
+		for _, part := range clusters(list, max(gapMillis, 3*d.facts.timeout(server))) {
+			if i := d.failingNode(server, part); i != nil {
+				found = append(found, i)
+			}
+		}
+	}
+	return d.joined(found)
+}
+
+// hot keeps the failures of ten seconds in which a good part of a server's attempts failed.
+func (d *detector) hot(list []*event, server string) []*event {
+	return slices.DeleteFunc(slices.Clone(list), func(e *event) bool {
+		all, failed := d.attempts(server, e.at-hotWidth/2, e.at+hotWidth/2)
+		return float64(failed) < hotShare*float64(all)
+	})
+}
+
+func (d *detector) failingNode(server string, list []*event) *incident {
+	from, to := list[0].at, list[len(list)-1].at
+	all, failed := d.attempts(server, from, to)
+	if all == 0 || float64(failed) < failingShare*float64(all) || !d.unusual(server, from, to) {
+		return nil
+	}
+	outs := d.facts.outs(map[string][]int64{server: d.failures(list)[server]})
+	if i := d.passedOver(server, list, outs); i != nil {
+		return i
+	}
+	i := &incident{kind: nodeFailure, from: from, to: to, server: server, upstream: d.facts.upstream(server), outs: outs, servers: []string{server}}
+	i.share = float64(failed) / float64(all)
+	i.take(d, list)
+	failures := i.harmed
+	i.take(d, d.filter(func(e *event) bool { return e.outcome == "no_live" && covered(outs, e.at) }))
+	i.noLive = i.harmed - failures
+	if i.harmed < leastHarmed {
+		d.release(i)
+		return nil
+	}
+	return i
+}
+
+// passedOver is an incident in which a server failed for a moment, and NGINX passing it over did more harm than that: it
+// was well again when it was tried the next time.
+func (d *detector) passedOver(server string, list []*event, outs []interval) *incident {
+	times := d.failures(list)[server]
+	if len(outs) == 0 || times[len(times)-1]-times[0] > d.facts.timeout(server) {
+		return nil
+	}
+	noLive := d.filter(func(e *event) bool { return e.outcome == "no_live" && covered(outs, e.at) })
+	if len(noLive) < leastHarmed || len(noLive) <= len(list) {
+		return nil
+	}
+	i := d.build(takenOut, list)
+	i.take(d, noLive)
+	i.noLive = i.harmed - len(list)*max(1, d.events.every)
+	i.server, i.upstream, i.outs, i.servers = server, d.facts.upstream(server), outs, []string{server}
+	return i
+}
+
+func (d *detector) release(i *incident) {
+	for _, e := range i.events {
+		delete(d.used, e)
+	}
+}
+
+// unusual reports whether a server fails more often in a time than in the rest of the log.
+func (d *detector) unusual(server string, from, to int64) bool {
+	all, failed := d.attempts(server, from, to)
+	total, totalFailed := d.totals(server)
+	rest, restFailed := total-all, totalFailed-failed
+	if rest < 100 {
+		return true
+	}
+	return float64(failed)/float64(all) >= aboveUsual*float64(restFailed)/float64(rest)
+}
+
+func (d *detector) totals(server string) (all, failed int) {
+	number := d.slots.numbers[server]
+	for _, s := range d.slots.slots {
+		if number < len(s.servers) {
+			all += int(s.servers[number].attempts)
+			failed += int(s.servers[number].failed)
+		}
+	}
+	return all, failed
+}
+
+// joined makes one incident of those in which all servers of a group failed at the same time.
+func (d *detector) joined(list []*incident) []*incident {
+	for _, i := range list {
+		others := slices.DeleteFunc(slices.Clone(list), func(o *incident) bool {
+			return o.kind != nodeFailure || i.kind != nodeFailure || o.upstream != i.upstream || o.from > i.to || o.to < i.from
+		})
+		servers := map[string]bool{}
+		for _, o := range others {
+			servers[o.server] = true
+		}
+		if n := d.facts.size(i.upstream); len(others) < 2 || n < 2 || len(servers) < n {
+			continue
+		}
+		for _, o := range others {
+			if o == i {
+				continue
+			}
+			i.events, i.harmed, i.lost, i.noLive = append(i.events, o.events...), i.harmed+o.harmed, i.lost+o.lost, i.noLive+o.noLive
+			i.from, i.to = min(i.from, o.from), max(i.to, o.to)
+			i.ids = append(i.ids, o.ids...)
+		}
+		i.ids = i.ids[:min(len(i.ids), maxRequestIDs)]
+		i.server, i.servers = "", sortedKeys(servers)
+		rest := slices.DeleteFunc(list, func(o *incident) bool { return o != i && slices.Contains(others, o) })
+		return d.joined(rest)
+	}
+	return list
+}
+
+// withoutServer are the requests that found no server and that nothing explains yet: saturation, unless a server was passed
+// over.
+func (d *detector) withoutServer(known []*incident) []*incident {
+	var found []*incident
+	byGroup := map[string][]*event{}
+	for _, e := range d.filter(func(e *event) bool { return e.outcome == "no_live" }) {
+		byGroup[e.group] = append(byGroup[e.group], e)
+	}
+	for _, group := range sortedKeys(byGroup) {
+		for _, part := range clusters(byGroup[group], burstGap) {
+			i := d.build(saturation, part)
+			i.upstream = group
+			d.whoWasOut(i, group)
+			for _, other := range known { // the same trouble, seen from the other side
+				if other.upstream == group && other.from <= i.to+burstGap && other.to >= i.from-burstGap && i.kind == takenOut && slices.Contains(other.servers, i.server) {
+					other.harmed, other.lost, other.noLive = other.harmed+i.harmed, other.lost+i.lost, other.noLive+i.harmed
+					other.from, other.to = min(other.from, i.from), max(other.to, i.to)
+					other.events = append(other.events, i.events...)
+					i = nil
+					break
+				}
+			}
+			if i != nil {
+				found = append(found, i)
+			}
+		}
+	}
+	return found
+}
+
+// whoWasOut makes a taken_out of a saturation in which most requests came while a server was passed over.
+func (d *detector) whoWasOut(i *incident, group string) {
+	from := i.from - d.facts.longestTimeout() - 1000
+	failures := map[string][]int64{}
+	for _, e := range d.events.list {
+		if e.at < from || e.at > i.to {
+			continue
+		}
+		for k := range e.attempts {
+			if a := &e.attempts[k]; a.failed() && d.facts.upstream(a.server) == group {
+				failures[a.server] = append(failures[a.server], a.at)
+			}
+		}
+	}
+	worst := 0
+	for _, server := range sortedKeys(failures) {
+		slices.Sort(failures[server])
+		outs := d.facts.outs(map[string][]int64{server: failures[server]})
+		n := 0
+		for _, e := range i.events {
+			if covered(outs, e.at) {
+				n++
+			}
+		}
+		if n > worst {
+			worst = n
+			i.server, i.outs = server, outs
+		}
+		if n > 0 {
+			i.servers = append(i.servers, server)
+		}
+	}
+	if 2*worst >= len(i.events) && worst > 0 {
+		i.kind = takenOut
+		i.noLive = i.harmed
+		return
+	}
+	i.server, i.servers, i.outs = "", nil, nil
+}
+
+// limits are stretches in which a good part of the requests is rejected.
+func (d *detector) limits() []*incident {
+	return d.outcomeIncidents(rateLimit, "limited", limitedShare)
+}
+
+// aborts are stretches in which a good part of the clients does not wait for the answer.
+func (d *detector) aborts() []*incident {
+	return d.outcomeIncidents(clientAborts, "aborted", abortedShare)
+}
+
+func (d *detector) outcomeIncidents(kind, outcome string, least float64) []*incident {
+	list := d.filter(func(e *event) bool { return e.outcome == outcome })
+	list = slices.DeleteFunc(list, func(e *event) bool {
+		all, with := d.requests(e.at-hotWidth/2, e.at+hotWidth/2, outcome)
+		return float64(with) < least*float64(all)
+	})
+	var found []*incident
+	for _, part := range clusters(list, gapMillis) {
+		all, with := d.requests(part[0].at, part[len(part)-1].at, outcome)
+		if len(part) < leastHarmed || float64(with) < least*float64(all) {
+			continue
+		}
+		i := d.build(kind, part)
+		i.share = float64(with) / float64(max(1, all))
+		i.route = commonRoute(part)
+		i.server, i.upstream = d.commonServer(part)
+		found = append(found, i)
+	}
+	return found
+}
+
+// commonRoute is the route of all events, "" where they are of several.
+func commonRoute(list []*event) string {
+	for _, e := range list {
+		if e.route != list[0].route {
+			return ""
+		}
+	}
+	return list[0].route
+}
+
+// commonServer is the server to which all of the events came, with its group, "" where there are several.
+func (d *detector) commonServer(list []*event) (server, upstream string) {
+	servers := map[string]bool{}
+	for _, e := range list {
+		for _, a := range e.attempts {
+			servers[a.server] = true
+			upstream = d.facts.upstream(a.server)
+		}
+	}
+	if len(servers) == 1 {
+		server = sortedKeys(servers)[0]
+	}
+	return server, strings.TrimSpace(upstream)
+}

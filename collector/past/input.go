@@ -1,0 +1,111 @@
+package past
+
+import (
+	"bytes"
+	"compress/gzip"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+)
+
+// Stdin is the path of standard input.
+const Stdin = "-"
+
+// A File is one file to read.
+type File struct {
+	Path string
+}
+
+// magics are how compressed files begin, and who decompresses those that this program does not.
+var magics = []struct{ begin, tool string }{
+	{"\x1f\x8b", ""},
+	{"BZh", "bzip2 -dc"},
+	{"\xfd7zXZ\x00", "xz -dc"},
+	{"\x28\xb5\x2f\xfd", "zstd -dc"},
+}
+
+// inspect looks at a file before it is read: its size, and whether it can only be read from its beginning.
+func inspect(path string) (size int64, stream bool, err error) {
+	info, err := os.Stat(path)
+	switch {
+	case err != nil:
+		return 0, false, openError(path, err)
+	case info.IsDir():
+		return 0, false, fmt.Errorf("%s: this is a folder; name the files in it, such as %s", path, filepath.Join(path, "access.log*"))
+	case !info.Mode().IsRegular():
+		return 0, true, nil // a pipe, which is not to be opened twice
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return 0, false, openError(path, err)
+	}
+	defer f.Close()
+	head := make([]byte, 512)
+	n, err := io.ReadFull(f, head)
+	if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF {
+		return 0, false, openError(path, err)
+	}
+	stream, err = isCompressed(head[:n], path)
+	return info.Size(), stream, err
+}
+
+// isCompressed reports whether a file that begins with head is to be decompressed. The error says that it is no log.
+func isCompressed(head []byte, path string) (bool, error) {
+	for _, m := range magics {
+		if !bytes.HasPrefix(head, []byte(m.begin)) {
+			continue
+		}
+		if m.tool != "" {
+			return false, fmt.Errorf("%s: this is compressed in a way that is not read here; decompress it: %s %s | fremisn-exporter … -", path, m.tool, path)
+		}
+		return true, nil
+	}
+	if bytes.IndexByte(head, 0) >= 0 {
+		return false, fmt.Errorf("%s: this is a binary file, no log", path)
+	}
+	return false, nil
+}
+
+func openError(path string, err error) error {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("%s: there is no such file", path)
+	case errors.Is(err, fs.ErrPermission):
+		return fmt.Errorf("%s: this user may not read it; run this as one who may, with sudo for example", path)
+	}
+	var fault *fs.PathError
+	if errors.As(err, &fault) {
+		err = fault.Err
+	}
+	return fmt.Errorf("%s: cannot be read: %w", path, err)
+}
+
+// decompressed reads a stream, decompressed where it is compressed.
+func decompressed(r io.Reader, p *progress) (io.Reader, error) {
+	c := counted{r, p}
+	head := make([]byte, 512)
+	n, err := io.ReadFull(c, head)
+	if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF {
+		return nil, err
+	}
+	whole := io.MultiReader(bytes.NewReader(head[:n]), c)
+	if compressed, err := isCompressed(head[:n], "it"); err != nil || !compressed {
+		return whole, err
+	}
+	return gzip.NewReader(whole)
+}
+
+// A counted reader tells the progress how much is read.
+type counted struct {
+	io.Reader
+	progress *progress
+}
+
+func (c counted) Read(p []byte) (int, error) {
+	n, err := c.Reader.Read(p)
+	c.progress.add(int64(n))
+	return n, err
+}

@@ -1,0 +1,211 @@
+// Package past reads whole access logs: what happened in them (analyze), what went wrong and why (explain), what would have
+// been under other settings of NGINX (whatif), and their metrics as a scraped exporter would have given them (backfill).
+//
+// Files are read by all cores, parts of a file side by side; nothing is followed and nothing is kept. What a line means
+// is decided as in serve, by collector/internal/accesslog.
+package past
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/fremisn/fremisn-exporter/collector/internal/logformat"
+	"github.com/fremisn/fremisn-exporter/collector/source"
+)
+
+// Options say what to read, and how.
+type Options struct {
+	Settings     *source.Settings // what is known of NGINX
+	Files        []string         // Stdin among them is standard input; none: the logs of Settings with their rotated parts
+	Formats      []source.Format  // of the lines; none: those of the log that a file belongs to, else all that are known
+	Since, Until time.Time        // lines at or after Since and before Until; zero for no bound
+	Stdin        io.Reader
+	Progress     io.Writer // a terminal that a bar is drawn on, nil for none
+	Workers      int       // 0: all cores
+}
+
+// ErrNothing is for where there is nothing to read.
+var ErrNothing = errors.New("nothing could be read")
+
+// A NoFitError says that no line fits a log_format.
+type NoFitError struct {
+	Path    string
+	Line    []byte // one that does not fit
+	Offset  int    // where it does not
+	Want    string // what should stand there
+	Format  string // the log_format that it was read with
+	Formats int    // how many there were
+	Fits    string // a log_format of nginx.conf that the line fits, "" where there is none
+}
+
+func (e *NoFitError) Error() string {
+	text := fmt.Sprintf("%s: no line fits the log_format %s", e.Path, e.Format)
+	if e.Formats > 1 {
+		text = fmt.Sprintf("%s: no line fits any of %d log_formats; in the first, %s", e.Path, e.Formats, e.Format)
+	}
+	if e.Fits != "" {
+		text += fmt.Sprintf("; it fits the log_format %s: give --format %s", e.Fits, e.Fits)
+	}
+	return text
+}
+
+// A reading is one command's way through the logs.
+type reading struct {
+	Options
+	inputs  []input
+	facts   *facts
+	workers int
+}
+
+// An input is a file with its formats.
+type input struct {
+	path    string
+	formats *formats
+}
+
+// formats are those of some files, compiled.
+type formats struct {
+	log         string // the label log
+	subrequests bool   // lines of length 0 are subrequests
+	list        []source.Format
+	programs    []*logformat.Program
+}
+
+// name is that of the first for a person.
+func (f *formats) name() string {
+	if f.list[0].Name != "" {
+		return f.list[0].Name
+	}
+	return "given"
+}
+
+// newReading finds the files and compiles their formats; capture are variables to be had of each line.
+func newReading(o Options, capture ...string) (*reading, error) {
+	r := &reading{Options: o, workers: o.Workers}
+	if r.workers <= 0 {
+		r.workers = allCores()
+	}
+	if o.Settings == nil {
+		r.Settings = &source.Settings{}
+	}
+	r.facts = newFacts(r.Settings)
+	known := map[string]*formats{}
+	for _, file := range r.files() {
+		list, log, subrequests := r.formatsOf(file)
+		key := fmt.Sprint(log, subrequests, list)
+		if known[key] == nil {
+			f := &formats{log: log, subrequests: subrequests}
+			if err := f.compile(list, capture); err != nil {
+				return nil, err
+			}
+			known[key] = f
+		}
+		r.inputs = append(r.inputs, input{file, known[key]})
+	}
+	if len(r.inputs) == 0 {
+		return nil, fmt.Errorf("%w: no file is named, and nginx.conf names no access log that is a file; name the files", ErrNothing)
+	}
+	return r, nil
+}
+
+// compile compiles what can be; it is an error if none can.
+func (f *formats) compile(list []source.Format, capture []string) error {
+	var first error
+	for _, format := range list {
+		program, err := logformat.Compile(format.Text, format.Escape, logformat.Options{Paths: true, Capture: capture})
+		if err != nil {
+			if first == nil {
+				first = err
+			}
+			continue
+		}
+		f.list, f.programs = append(f.list, format), append(f.programs, program)
+	}
+	if len(f.programs) == 0 {
+		return first
+	}
+	return nil
+}
+
+// run gives every block of lines to a visitor. It returns what could not be read of some of the files.
+func (r *reading) run(ctx context.Context, visit func(worker int, f *formats) visitor) (problems []error, err error) {
+	files := make([]File, len(r.inputs))
+	for i, in := range r.inputs {
+		files[i] = File{Path: in.path}
+	}
+	s := &scan{
+		files: files, stdin: r.Stdin, workers: r.workers, progress: &progress{out: r.Progress},
+		visitor: func(worker, file int) visitor { return visit(worker, r.inputs[file].formats) },
+	}
+	return s.run(ctx)
+}
+
+// nothing is the error for where no line could be read: that of the files if they could not be, else that of a line.
+func (r *reading) nothing(problems []error, misfit *misfit) error {
+	if misfit == nil {
+		if len(problems) > 0 {
+			return errors.Join(problems...)
+		}
+		var names []string
+		for _, in := range r.inputs {
+			names = append(names, in.path)
+		}
+		return fmt.Errorf("%w: there is no line in %s", ErrNothing, strings.Join(names, ", "))
+	}
+	return r.noFit(misfit)
+}
+
+// A misfit is a line that fits none of its formats.
+type misfit struct {
+	formats *formats
+	line    []byte
+}
+
+// newMisfit copies a line.
+func newMisfit(f *formats, line []byte) *misfit {
+	return &misfit{f, bytes.Clone(line[:min(len(line), maxShown)])}
+}
+
+// maxShown is how much of a line is shown to a person.
+const maxShown = 4096
+
+func (r *reading) noFit(m *misfit) error {
+	e := &NoFitError{Path: r.pathOf(m.formats), Line: m.line, Format: m.formats.name(), Formats: len(m.formats.list)}
+	parser := logformat.NewParser(m.formats.programs[0])
+	if at := (*logformat.LineError)(nil); errors.As(parser.ParseLine(m.line, logformat.NewRecord()), &at) {
+		e.Offset, e.Want = at.Offset, at.Expected
+	}
+	for _, f := range r.knownFormats() {
+		if slices.Contains(m.formats.list, f) || f.Name == "" {
+			continue
+		}
+		program, err := logformat.Compile(f.Text, f.Escape, logformat.Options{})
+		if err == nil && logformat.NewParser(program).ParseLine(m.line, logformat.NewRecord()) == nil {
+			e.Fits = f.Name
+			break
+		}
+	}
+	return e
+}
+
+// pathOf is a file that has these formats.
+func (r *reading) pathOf(f *formats) string {
+	i := slices.IndexFunc(r.inputs, func(in input) bool { return in.formats == f })
+	if path := r.inputs[i].path; path != Stdin {
+		return path
+	}
+	return "standard input"
+}
+
+// within reports whether a time is asked for. One that is not known never is, where any bound is given.
+func (o *Options) within(millis int64) bool {
+	return (o.Since.IsZero() || millis >= o.Since.UnixMilli()) && (o.Until.IsZero() || millis < o.Until.UnixMilli())
+}
+
+func (o *Options) bounded() bool { return !o.Since.IsZero() || !o.Until.IsZero() }

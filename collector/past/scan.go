@@ -1,0 +1,261 @@
+package past
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"runtime"
+	"sync"
+	"sync/atomic"
+)
+
+const (
+	// maxLine is the longest line, as serve has it.
+	maxLine = 1 << 20
+	// partSize is how much of a file one worker takes at a time.
+	partSize = 8 << 20
+)
+
+// A visitor takes the lines of one worker. It is used by one goroutine.
+type visitor interface {
+	// Lines takes whole lines, each ended by a line break. It keeps no part of block.
+	Lines(block []byte)
+	// TooLong takes a line of more than maxLine bytes.
+	TooLong()
+}
+
+// A job is a part of a plain file, or a whole stream.
+type job struct {
+	file     int
+	from, to int64 // lines that begin there; to is -1 for a stream
+}
+
+// A scan reads files with all cores, parts of plain files side by side.
+type scan struct {
+	files    []File
+	stdin    io.Reader
+	workers  int
+	part     int64 // bytes that a worker takes at a time, partSize where 0
+	progress *progress
+	visitor  func(worker, file int) visitor
+
+	next     atomic.Int64 // of jobs
+	mu       sync.Mutex
+	problems []error // a file each
+}
+
+// run reads everything, and returns what could not be read, a file each. It ends early when ctx does.
+func (s *scan) run(ctx context.Context) ([]error, error) {
+	jobs, err := s.plan(ctx)
+	if err != nil {
+		return nil, err
+	}
+	workers := min(s.workers, max(1, len(jobs)))
+	s.progress.start()
+	defer s.progress.stop()
+	var running sync.WaitGroup
+	for i := range workers {
+		running.Go(func() {
+			w := worker{scan: s, number: i, buffer: make([]byte, maxLine+1)}
+			for {
+				n := int(s.next.Add(1)) - 1
+				if n >= len(jobs) || ctx.Err() != nil {
+					return
+				}
+				if err := w.do(ctx, jobs[n]); err != nil {
+					s.problem(err)
+				}
+			}
+		})
+	}
+	finished := make(chan struct{})
+	go func() {
+		running.Wait()
+		close(finished)
+	}()
+	select {
+	case <-finished:
+	case <-ctx.Done(): // a read of a pipe may never end
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	return s.problems, nil
+}
+
+func (s *scan) problem(err error) {
+	if errors.Is(err, context.Canceled) {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.problems = append(s.problems, err)
+}
+
+// plan makes the jobs. What cannot be opened is a problem of its own, not the end.
+func (s *scan) plan(ctx context.Context) ([]job, error) {
+	part := s.part
+	if part == 0 {
+		part = partSize
+	}
+	var jobs []job
+	for i, f := range s.files {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		if f.Path == Stdin {
+			jobs = append(jobs, job{i, 0, -1})
+			continue
+		}
+		size, stream, err := inspect(f.Path)
+		if err != nil {
+			s.problem(err)
+			continue
+		}
+		s.progress.expect(size)
+		if stream {
+			jobs = append(jobs, job{i, 0, -1})
+			continue
+		}
+		for from := int64(0); from < size; from += part {
+			jobs = append(jobs, job{i, from, min(from+part, size)})
+		}
+	}
+	return jobs, nil
+}
+
+// allCores is how many workers there are.
+func allCores() int { return max(1, runtime.NumCPU()) }
+
+// A worker does jobs one after the other.
+type worker struct {
+	*scan
+	number int
+	buffer []byte
+}
+
+func (w *worker) do(ctx context.Context, j job) error {
+	path := w.files[j.file].Path
+	v := w.visitor(w.number, j.file)
+	if path == Stdin {
+		stream, err := decompressed(w.stdin, w.progress)
+		if err == nil {
+			err = w.feed(ctx, stream, v, false, -1)
+		}
+		return named("standard input", err)
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return openError(path, err)
+	}
+	defer f.Close()
+	if j.to < 0 {
+		stream, err := decompressed(f, w.progress)
+		if err == nil {
+			err = w.feed(ctx, stream, v, false, -1)
+		}
+		return named(path, err)
+	}
+	// A part begins behind the first line break at or after the byte before it: the line before belongs to the part before.
+	begin := max(0, j.from-1)
+	section := counted{io.NewSectionReader(f, begin, 1<<62), w.progress}
+	return named(path, w.feed(ctx, section, v, j.from > 0, j.to-begin))
+}
+
+func named(path string, err error) error {
+	if err == nil || errors.Is(err, context.Canceled) {
+		return err
+	}
+	if errors.Is(err, io.ErrUnexpectedEOF) {
+		return fmt.Errorf("%s: the compressed file ends in its middle: it was cut, or is still being written; what stands before is counted", path)
+	}
+	return fmt.Errorf("%s: %w", path, err)
+}
+
+// feed gives all lines of r to v that begin before stop; -1 is none. The first line is left out where it is cut.
+func (w *worker) feed(ctx context.Context, r io.Reader, v visitor, cut bool, stop int64) error {
+	b := lineBuffer{bytes: w.buffer, skip: cut, stop: stop}
+	for !b.done {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		n, err := r.Read(b.bytes[b.kept:])
+		b.take(n, v)
+		switch {
+		case err == io.EOF:
+			b.end(v)
+			return nil
+		case err != nil:
+			b.end(v)
+			return err
+		}
+	}
+	return nil
+}
+
+// A lineBuffer makes blocks of whole lines of what is read.
+type lineBuffer struct {
+	bytes   []byte
+	kept    int   // bytes of a line that goes on
+	at      int64 // where bytes begin in the input
+	stop    int64 // no line that begins there or later is taken; -1: all are
+	skip    bool  // what comes is the rest of a line that is not taken
+	tooLong bool  // and that is to be told at its end
+	done    bool
+}
+
+// take takes in n more bytes.
+func (b *lineBuffer) take(n int, v visitor) {
+	data := b.bytes[:b.kept+n]
+	if b.skip {
+		end := bytes.IndexByte(data, '\n')
+		if end < 0 {
+			b.at += int64(len(data))
+			b.kept = 0
+			return
+		}
+		if b.tooLong {
+			v.TooLong()
+		}
+		b.skip, b.tooLong = false, false
+		b.at += int64(end) + 1
+		data = data[end+1:]
+	}
+	if b.stop >= 0 && b.at+int64(len(data)) >= b.stop {
+		from := int(max(0, b.stop-1-b.at))
+		if b.at >= b.stop {
+			b.done, b.kept = true, 0
+			return
+		}
+		if end := bytes.IndexByte(data[from:], '\n'); end >= 0 {
+			v.Lines(data[:from+end+1])
+			b.done, b.kept = true, 0
+			return
+		}
+	}
+	last := bytes.LastIndexByte(data, '\n') + 1
+	if last > 0 {
+		v.Lines(data[:last])
+	}
+	b.at += int64(last)
+	b.kept = copy(b.bytes, data[last:])
+	if b.kept == len(b.bytes) {
+		b.skip, b.tooLong = true, true
+		b.at += int64(b.kept)
+		b.kept = 0
+	}
+}
+
+// end takes a last line that no line break ends.
+func (b *lineBuffer) end(v visitor) {
+	switch {
+	case b.tooLong:
+		v.TooLong()
+	case b.kept > 0 && !b.skip:
+		v.Lines(append(bytes.Clone(b.bytes[:b.kept]), '\n'))
+	}
+	b.kept = 0
+}

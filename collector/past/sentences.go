@@ -1,0 +1,279 @@
+package past
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/fremisn/fremisn-exporter/collector/nginxconf"
+)
+
+// words are how incidents are told: what happened, how that is known, and what to do about it.
+type words struct {
+	facts    *facts
+	evidence *errorEvidence
+}
+
+// of returns the sentence and the remedy of an incident.
+func (w words) of(i *incident) (sentence, remedy string) {
+	var known string
+	switch i.kind {
+	case saturation:
+		sentence, known, remedy = w.saturation(i)
+	case takenOut:
+		sentence, known, remedy = w.takenOut(i)
+	case nodeFailure:
+		sentence, known, remedy = w.nodeFailure(i)
+	case slowNode:
+		sentence, known, remedy = w.slowNode(i)
+	case poison:
+		sentence, known, remedy = w.poison(i)
+	case rateLimit:
+		sentence, known, remedy = w.rateLimit(i)
+	case clientAborts:
+		sentence, known, remedy = w.clientAborts(i)
+	}
+	return sentence + " " + known, remedy + "; runbook " + runbooks()[i.kind]
+}
+
+// runbooks are what to read, by kind of incident; beside the alerts.
+func runbooks() map[string]string {
+	return map[string]string{
+		saturation:   "alerts/runbooks/FremisnSlotsSaturated.md",
+		takenOut:     "alerts/runbooks/FremisnNoLiveUpstreams.md",
+		nodeFailure:  "alerts/runbooks/FremisnNodeGrayFailing.md",
+		slowNode:     "alerts/runbooks/FremisnNodeLatencyOutlier.md",
+		poison:       "alerts/runbooks/FremisnNoLiveUpstreams.md",
+		rateLimit:    "alerts/runbooks/FremisnRateLimitingHigh.md",
+		clientAborts: "alerts/runbooks/FremisnLatencyBudgetBurn.md",
+	}
+}
+
+func (w words) saturation(i *incident) (sentence, known, remedy string) {
+	u, found := w.facts.groups[i.upstream]
+	slots, bound := slotsOf(u)
+	sentence = fmt.Sprintf("%s found no free slot in %s, and no server was passed over after failures: all of them had as many connections as they may have.",
+		requests(i.harmed), plain(i.upstream))
+	if bound {
+		sentence = strings.TrimSuffix(sentence, ".") + fmt.Sprintf(" (%d slots in all).", slots)
+	}
+	known = "Known by the group's name in $upstream_addr where a server would stand."
+	if !found || !bound {
+		return sentence, known, "raise max_conns of the servers of " + plain(i.upstream) + " or add a server; fremisn-exporter whatif --try max_conns=2 says what that is worth"
+	}
+	remedy = fmt.Sprintf("raise max_conns (%s) or add a server to %s (%s); fremisn-exporter whatif --try max_conns=%d says what that is worth",
+		w.at(u.Servers[0].Pos), plain(u.Name), w.at(u.Pos), u.Servers[0].MaxConns+1)
+	if u.Zone == "" && w.facts.conf.Workers != "1" {
+		remedy += fmt.Sprintf("; add zone to %s (%s), for without it each worker counts its own connections", plain(u.Name), w.at(u.Pos))
+	}
+	return sentence, known, remedy
+}
+
+// slotsOf is how many connections a group may have in one worker, or in all of them with a zone.
+func slotsOf(u nginxconf.Upstream) (slots int, bound bool) {
+	for _, s := range u.Servers {
+		if s.MaxConns == 0 && !s.Down {
+			return 0, false
+		}
+		if !s.Down {
+			slots += s.MaxConns
+		}
+	}
+	return slots, slots > 0
+}
+
+func (w words) takenOut(i *incident) (sentence, known, remedy string) {
+	s := w.facts.server(i.server)
+	sentence = fmt.Sprintf("NGINX passed %s over for fail_timeout (%s) after failed attempts, and meanwhile %s found no free server in %s. It answered again when it was tried the next time.",
+		w.named(i.servers), s.FailTimeout, requests(i.noLive), plain(i.upstream))
+	return sentence, w.passing(i), fmt.Sprintf("raise max_fails (now %d) or shorten fail_timeout (now %s) at server %s%s, and find out why it failed",
+		s.MaxFails, s.FailTimeout, plain(s.Address), w.atOf(s.Pos))
+}
+
+func (w words) nodeFailure(i *incident) (sentence, known, remedy string) {
+	who := w.named(i.servers)
+	if i.server == "" {
+		who = "every server of " + plain(i.upstream) + " (" + who + ")"
+	}
+	sentence = fmt.Sprintf("%s failed: %s had a failed attempt there (%s)", who, requests(i.harmed-i.noLive), w.codes(i))
+	if i.share > 0 && i.server != "" {
+		sentence += fmt.Sprintf(", %s of its attempts", percent(i.share))
+	}
+	sentence += fmt.Sprintf("; %s got no answer, the others were helped by another server.", requests(i.lost))
+	if i.noLive > 0 {
+		sentence += fmt.Sprintf(" Among them are %d that found no server left.", i.noLive)
+	}
+	if len(i.outs) > 0 {
+		known = w.passing(i)
+	} else {
+		known = "Known by the status of each attempt." + w.agrees(i)
+	}
+	s := w.facts.server(i.servers[0])
+	return sentence, known, fmt.Sprintf("look at the node: its process, its log, its network; until it is well, add down to server %s%s", plain(s.Address), w.atOf(s.Pos))
+}
+
+func (w words) slowNode(i *incident) (sentence, known, remedy string) {
+	before, now, peers := float64(i.before)/1000, float64(i.now)/1000, float64(i.peers)/1000
+	sentence = fmt.Sprintf("%s became slow: its p95 rose from %s to %s, while the other servers of %s were at %s; %s took longer than was usual there.",
+		w.named(i.servers), inSeconds(&before), inSeconds(&now), plain(orElse(i.upstream, "its group")), inSeconds(&peers), requests(i.harmed))
+	known = "Known by $upstream_response_time against its own past and the others at the same time."
+	s := w.facts.server(i.server)
+	remedy = "look at what the node does besides: load, memory, disk, a neighbour"
+	if u, found := w.facts.groups[i.upstream]; found && u.Method != "least_conn" {
+		remedy += fmt.Sprintf("; least_conn in upstream %s (%s) sends a slow server less", plain(u.Name), w.at(u.Pos))
+	}
+	return sentence, known, remedy + fmt.Sprintf("; or give server %s%s a smaller weight", plain(s.Address), w.atOf(s.Pos))
+}
+
+func (w words) poison(i *incident) (sentence, known, remedy string) {
+	own := i.harmed - i.noLive
+	first := i.events[0]
+	sentence = fmt.Sprintf("%s %s %s failed on every server they reached (%s), which answered others at that time: the requests are to blame, not the nodes.",
+		requests(own), plain(first.method), plain(first.path), w.named(i.servers))
+	if i.noLive > 0 {
+		sentence += fmt.Sprintf(" NGINX passed the servers over for that, and %s found none left.", requests(i.noLive))
+	}
+	remedy = "send one of these requests to a node by hand and mend what it breaks"
+	if p, found := w.facts.proxy(i.upstream); found && p.NextAt.Line > 0 {
+		remedy += fmt.Sprintf("; until then proxy_next_upstream off (%s) keeps them to one server each", w.at(p.NextAt))
+	} else if found {
+		remedy += fmt.Sprintf("; until then proxy_next_upstream off beside %s (%s) keeps them to one server each", p.Directive, w.at(p.Pos))
+	}
+	if s := w.facts.server(i.servers[0]); i.noLive > 0 {
+		remedy += fmt.Sprintf(", and max_fails=0 at server %s%s keeps it from being passed over", plain(s.Address), w.atOf(s.Pos))
+	}
+	if len(i.outs) > 0 {
+		return sentence, w.passing(i), remedy
+	}
+	return sentence, "Known by the status of each attempt." + w.agrees(i), remedy
+}
+
+func (w words) rateLimit(i *incident) (sentence, known, remedy string) {
+	sentence = fmt.Sprintf("%s were rejected by a limit, %s of all at the time.", requests(i.harmed), percent(i.share))
+	known = "Known by $limit_req_status, $limit_conn_status or the status that a limit answers with." + w.agrees(i)
+	if w.facts.conf != nil && len(w.facts.conf.LimitReqs) > 0 {
+		l := w.facts.conf.LimitReqs[0]
+		return sentence, known, fmt.Sprintf("if these clients are welcome, raise burst (now %d) of limit_req (%s) or the rate of its zone %s (now %g a second); fremisn-exporter whatif --try limit_req.burst=%d says what that is worth",
+			l.Burst, w.at(l.Pos), plain(l.Zone), l.Rate, max(1, 2*l.Burst))
+	}
+	return sentence, known, "if these clients are welcome, raise burst of limit_req or the rate of limit_req_zone"
+}
+
+func (w words) clientAborts(i *incident) (sentence, known, remedy string) {
+	var waited []int64
+	for _, e := range i.events {
+		if e.millis >= 0 {
+			waited = append(waited, e.millis)
+		}
+	}
+	after := ""
+	if len(waited) > 0 {
+		slices.Sort(waited)
+		median := float64(waited[len(waited)/2]) / 1000
+		after = ", half of them within " + inSeconds(&median)
+		if first, last := waited[len(waited)/20], waited[len(waited)-1-len(waited)/20]; float64(last) < 1.2*float64(max(1, first)) {
+			after = fmt.Sprintf(", all after about %s: that is a timeout of theirs", inSeconds(&median))
+		}
+	}
+	sentence = fmt.Sprintf("%s were given up by their clients before the answer%s; %s of all at the time.", requests(i.harmed), after, percent(i.share))
+	known = "Known by status 499."
+	if i.server != "" {
+		sentence += fmt.Sprintf(" All of them waited for %s.", w.named([]string{i.server}))
+	}
+	return sentence, known, "find out what they waited for (the slowest requests, fremisn-exporter analyze); where the work takes that long, the clients' timeout has to be longer"
+}
+
+// passing says how it is known that NGINX passed a server over.
+func (w words) passing(i *incident) string {
+	times := 0
+	if w.evidence != nil {
+		times = w.evidence.count("server_disabled", i.servers, i.from, i.to)
+	}
+	switch {
+	case times > 0:
+		return fmt.Sprintf("NGINX says so itself in the error log (temporarily disabled, %d ×).", times)
+	case w.evidence != nil:
+		return "That NGINX passed over is worked out from the failures; the error log would say so at level warn." + w.agrees(i)
+	}
+	return "Known by the status of each attempt; no error log is given, so that NGINX passed over is worked out from max_fails and fail_timeout."
+}
+
+// agrees tells what the error log has of an incident.
+func (w words) agrees(i *incident) string {
+	if w.evidence == nil {
+		return ""
+	}
+	counts := w.evidence.events(i.servers, i.from, i.to)
+	if len(counts) == 0 {
+		return " The error log has nothing on it."
+	}
+	return " The error log has " + strings.Join(counts, ", ") + "."
+}
+
+// codes are what failed attempts ended with.
+func (w words) codes(i *incident) string {
+	codes := map[string]uint64{}
+	for _, e := range i.events {
+		for k := range e.attempts {
+			if a := &e.attempts[k]; a.failed() && slices.Contains(i.servers, a.server) {
+				codes[a.code]++
+			}
+		}
+	}
+	list := codeCounts(codes)
+	for k, c := range list {
+		code, n, _ := strings.Cut(c, ":")
+		list[k] = n + " × " + code
+	}
+	return strings.Join(list[:min(4, len(list))], ", ")
+}
+
+func (w words) named(servers []string) string {
+	var names []string
+	for _, s := range servers[:min(4, len(servers))] {
+		names = append(names, plain(w.facts.name(s)))
+	}
+	if more := len(servers) - len(names); more > 0 {
+		names = append(names, fmt.Sprintf("%d more", more))
+	}
+	return strings.Join(names, ", ")
+}
+
+// at is where a directive stands.
+func (w words) at(p nginxconf.Pos) string { return p.String() }
+
+func (w words) atOf(p nginxconf.Pos) string {
+	if p.Line == 0 {
+		return ""
+	}
+	return " (" + p.String() + ")"
+}
+
+// unknown tells what the log cannot tell.
+func (w words) unknown(d *detector) []string {
+	var list []string
+	if w.facts.conf == nil {
+		list = append(list, "no nginx.conf is read, so max_conns, max_fails and fail_timeout are taken to be NGINX's defaults, and no directive can be named")
+	}
+	if w.evidence == nil {
+		list = append(list, "no error log is given (--error-log): whether NGINX took a node out is worked out from the access log alone")
+	}
+	if every := d.events.every; every > 1 {
+		list = append(list, fmt.Sprintf("so many requests went wrong that only each %d is looked at; counts are estimates", every))
+	}
+	return list
+}
+
+func requests(n int) string {
+	if n == 1 {
+		return "1 request"
+	}
+	return grouped(uint64(max(0, n))) + " requests"
+}
+
+func orElse(text, otherwise string) string {
+	if text == "" {
+		return otherwise
+	}
+	return text
+}

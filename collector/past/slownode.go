@@ -1,0 +1,154 @@
+package past
+
+import (
+	"math"
+	"slices"
+)
+
+const (
+	slowWindow  = 60_000    // milliseconds
+	slowPast    = 3_600_000 // what a server is measured against
+	slowLeast   = 20        // attempts in a window
+	slowTimes   = 3         // times as slow as in the past
+	slowPeers   = 2         // times as slow as the others
+	slowSurplus = 8         // standard deviations more than usual are slower than usual
+	slowEnough  = 40        // attempts while it is slow: fewer may be chance
+)
+
+// slowNodes are servers that become slow while the others do not.
+func (d *detector) slowNodes() []*incident {
+	var found []*incident
+	numbers := d.slots.sorted()
+	for server := range d.slots.servers {
+		if len(d.slots.servers) > 1 {
+			found = append(found, d.slowNode(server, numbers)...)
+		}
+	}
+	return found
+}
+
+// slowNode walks over the slots with the shortest window behind each that holds enough attempts. What is usual is what came
+// before the window, and before any that were under suspicion.
+func (d *detector) slowNode(server int, numbers []int64) []*incident {
+	var found []*incident
+	var open *incident
+	var waiting []int // slots that are not yet part of what is usual
+	suspect := -1     // the first slot under suspicion
+	past := &pastTimes{width: d.slots.width}
+	for at := range numbers {
+		own, peers, from := d.window(server, numbers, at)
+		waiting = append(waiting, at)
+		switch {
+		case own == nil || past.sum.total() < slowLeast || !isSuspect(own, &past.sum):
+			for len(waiting) > 0 && waiting[0] < from {
+				past.add(numbers[waiting[0]], d.timesOf(server, numbers[waiting[0]]))
+				waiting = waiting[1:]
+			}
+			suspect = -1
+			continue
+		case suspect < 0:
+			suspect = at
+		}
+		if !isSlow(own, peers, &past.sum) {
+			continue
+		}
+		waiting = slices.DeleteFunc(waiting, func(slot int) bool { return slot >= min(suspect, from) })
+		if begin := numbers[min(suspect, from)] * d.slots.width; open == nil || begin-open.to > slowWindow {
+			open = &incident{
+				kind: slowNode, from: begin, to: begin, server: d.slots.servers[server], before: past.sum.quantile(0.95),
+				upstream: d.facts.upstream(d.slots.servers[server]), servers: []string{d.slots.servers[server]},
+			}
+			found = append(found, open)
+		}
+		open.now, open.peers = max(open.now, own.quantile(0.95)), peers.quantile(0.95)
+		d.extend(open, server, numbers, (numbers[at]+1)*d.slots.width)
+	}
+	return slices.DeleteFunc(found, func(i *incident) bool { return i.attempts < slowEnough || 3*i.harmed < i.attempts })
+}
+
+// extend adds the slots up to end to an incident.
+func (d *detector) extend(i *incident, server int, numbers []int64, end int64) {
+	for _, n := range numbers {
+		if n*d.slots.width < i.to || n*d.slots.width >= end {
+			continue
+		}
+		if t := d.timesOf(server, n); t != nil {
+			i.attempts += t.total()
+			if slow := t.above(i.before); slow > 0 {
+				i.harmed += slow
+				if t.id != "" && t.slowest > i.before && len(i.ids) < maxRequestIDs {
+					i.ids = append(i.ids, t.id)
+				}
+			}
+		}
+	}
+	i.to = end
+}
+
+func (d *detector) timesOf(server int, number int64) *times {
+	if s := d.slots.slots[number]; s != nil && server < len(s.servers) {
+		return s.servers[server].times
+	}
+	return nil
+}
+
+// window is the shortest time up to slot at, at most a minute, in which the server and its peers have enough attempts, and
+// its first slot; nil and the slot itself where there is none.
+func (d *detector) window(server int, numbers []int64, at int) (own, peers *times, from int) {
+	own, peers = &times{}, &times{}
+	group := d.facts.upstream(d.slots.servers[server])
+	for i := at; i >= 0 && (numbers[at]-numbers[i])*d.slots.width < slowWindow; i-- {
+		s := d.slots.slots[numbers[i]]
+		for n := range s.servers {
+			switch {
+			case n == server:
+				own.add(s.servers[n].times)
+			case d.facts.upstream(d.slots.servers[n]) == group:
+				peers.add(s.servers[n].times)
+			}
+		}
+		if own.total() >= slowLeast && peers.total() >= slowLeast {
+			return own, peers, i
+		}
+	}
+	return nil, nil, at
+}
+
+func isSlow(own, peers, usual *times) bool {
+	now := own.quantile(0.95)
+	return now >= slowTimes*max(1, usual.quantile(0.95)) && now >= slowPeers*max(1, peers.quantile(0.95)) &&
+		surplus(own, usual) >= slowSurplus && surplus(own, peers) >= slowSurplus
+}
+
+func isSuspect(own, usual *times) bool { return surplus(own, usual) >= slowSurplus/2 }
+
+// surplus is how many standard deviations more of a server's attempts are slower than nearly all of others, than would be by
+// chance.
+func surplus(own, others *times) float64 {
+	p95 := others.quantile(0.95)
+	n, slower := float64(own.total()), float64(own.above(p95))
+	usually := float64(others.above(p95)) / float64(others.total())
+	return (slower - usually*n) / math.Sqrt(max(usually*(1-usually), 0.01)*n)
+}
+
+// pastTimes are a server's times of the last hour in which it was not slow.
+type pastTimes struct {
+	width   int64
+	numbers []int64
+	times   []*times
+	sum     times
+}
+
+func (p *pastTimes) add(number int64, t *times) {
+	if t == nil {
+		return
+	}
+	p.numbers, p.times = append(p.numbers, number), append(p.times, t)
+	p.sum.add(t)
+	for (number-p.numbers[0])*p.width > slowPast {
+		for i, n := range p.times[0].counts {
+			p.sum.counts[i] -= n
+		}
+		p.numbers, p.times = p.numbers[1:], p.times[1:]
+	}
+}

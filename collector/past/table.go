@@ -1,0 +1,128 @@
+package past
+
+import (
+	"fmt"
+	"strings"
+	"unicode/utf8"
+)
+
+// A table is text in columns as wide as they need. The first column is set left, and so are those named.
+type table struct {
+	head []string
+	rows [][]string
+	left map[int]bool
+}
+
+func newTable(left []int, head ...string) *table {
+	t := &table{head: head, left: map[int]bool{0: true}}
+	for _, i := range left {
+		t.left[i] = true
+	}
+	return t
+}
+
+func (t *table) add(row ...string) { t.rows = append(t.rows, row) }
+
+// write writes the table. Columns in which no row says anything are left out.
+func (t *table) write(b *strings.Builder) {
+	widths := make([]int, len(t.head))
+	for _, row := range t.rows {
+		for i, cell := range row {
+			widths[i] = max(widths[i], utf8.RuneCountInString(cell))
+		}
+	}
+	for i, title := range t.head {
+		if widths[i] > 0 || i == 0 {
+			widths[i] = max(widths[i], utf8.RuneCountInString(title))
+		}
+	}
+	for _, row := range append([][]string{t.head}, t.rows...) {
+		var line strings.Builder
+		for i, cell := range row {
+			if widths[i] == 0 {
+				continue
+			}
+			pad := strings.Repeat(" ", max(0, widths[i]-utf8.RuneCountInString(cell)))
+			if t.left[i] {
+				line.WriteString(cell + pad)
+			} else {
+				line.WriteString(pad + cell)
+			}
+			line.WriteString("  ")
+		}
+		b.WriteString(strings.TrimRight(line.String(), " ") + "\n")
+	}
+}
+
+// grouped is a count with commas, such as 1,234,567; blank where it is none.
+func grouped(n uint64) string {
+	text := fmt.Sprint(n)
+	for i := len(text) - 3; i > 0; i -= 3 {
+		text = text[:i] + "," + text[i:]
+	}
+	return text
+}
+
+// blank is grouped with nothing for none, so that what is there stands out.
+func blank(n uint64) string {
+	if n == 0 {
+		return ""
+	}
+	return grouped(n)
+}
+
+// inSeconds is a duration as a person reads it: three digits that mean something.
+func inSeconds(seconds *float64) string {
+	switch {
+	case seconds == nil:
+		return ""
+	case *seconds < 9.9995:
+		return fmt.Sprintf("%.3f s", *seconds)
+	case *seconds < 99.95:
+		return fmt.Sprintf("%.1f s", *seconds)
+	}
+	return fmt.Sprintf("%.0f s", *seconds)
+}
+
+// percent is a share of 0 to 1.
+func percent(share float64) string {
+	if share > 0 && share < 0.001 {
+		return "<0.1 %"
+	}
+	return fmt.Sprintf("%.1f %%", 100*share)
+}
+
+// sparkline draws values, the greatest as a full block. What is not zero is seen.
+func sparkline(values []uint64) string {
+	var top uint64
+	for _, v := range values {
+		top = max(top, v)
+	}
+	var b strings.Builder
+	for _, v := range values {
+		if v == 0 {
+			b.WriteRune('·')
+			continue
+		}
+		b.WriteRune([]rune("▁▂▃▄▅▆▇█")[min(7, v*8/(top+1))])
+	}
+	return b.String()
+}
+
+// cut shortens a text to n runes, with an ellipsis.
+func cut(text string, n int) string {
+	if utf8.RuneCountInString(text) <= n {
+		return text
+	}
+	return string([]rune(text)[:n-1]) + "…"
+}
+
+// plain is text from a log as a terminal may have it: no control characters.
+func plain(text string) string {
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f || r >= 0x80 && r < 0xa0 || r == utf8.RuneError {
+			return '\uFFFD'
+		}
+		return r
+	}, text)
+}
