@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+	"time"
 
 	"github.com/fremisn/fremisn-exporter/collector/internal/metric"
 	"github.com/fremisn/fremisn-exporter/collector/internal/takenout"
@@ -62,24 +63,16 @@ func passableServers(u nginxconf.Upstream, resolved map[string][]string) []taken
 	return servers
 }
 
-// collectErrorLogs is collectLogs for error logs, with which servers are taken out.
-func collectErrorLogs(ctx context.Context, logs []*followed, t *source.Topology) (emission, error) {
+// emitTakenOut emits which servers are taken out, all error logs taken together.
+func emitTakenOut(ctx context.Context, logs []*followed, t *source.Topology, e emitter) {
+	now := time.Now()
 	states := make([][]takenout.State, len(logs))
 	var looking sync.WaitGroup
 	for i, f := range logs {
-		looking.Go(func() { states[i] = f.look(ctx).out })
+		looking.Go(func() { states[i] = f.look(ctx, now).out })
 	}
-	found, err := collectLogs(ctx, logs, t)
 	looking.Wait()
-	return func(e emitter, openMetrics bool) {
-		found(e, openMetrics)
-		emitTakenOut(slices.Concat(states...), t, e)
-	}, err
-}
-
-// emitTakenOut emits which servers are taken out, all error logs taken together.
-func emitTakenOut(states []takenout.State, t *source.Topology, e emitter) {
-	for _, s := range mergeStates(states) {
+	for _, s := range mergeStates(slices.Concat(states...)) {
 		labels := []string{s.Server.Upstream, s.Server.Address, t.Node(s.Server.Address)}
 		unavailable := 0.0
 		if s.Unavailable {

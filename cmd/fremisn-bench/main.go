@@ -65,6 +65,7 @@ func (b *bench) run() error {
 		{"binary", b.binarySize},
 		{"log engine: CPU of the whole process, by turns with the bare loop", b.engine},
 		{"against Debian's mtail, which keeps the same per-upstream histogram", b.mtail},
+		{"analyze, whole files: wall time by turns with the bare loop, and with Debian's goaccess", b.analyze},
 		{"at rest: one log of 50 thousand lines, one status page, three probes every 15 s, a scrape every 15 s", b.rest},
 		{"a hot scrape: CPU of the whole process", b.scrape},
 		{"a thousand targets", b.probes},

@@ -58,6 +58,7 @@ type commandLine struct {
 	blackboxConfig string // --config.file
 	enableReload   bool   // --config.enable-auto-reload
 	given          map[string]*bool
+	past           pastFlags
 }
 
 // parseCommandLine reads args and the environment. done says that there is nothing more to do, and with which exit
@@ -108,6 +109,7 @@ func (cli *commandLine) define(app *kingpin.Application) {
 	health := app.Command("healthcheck", "Ask a running exporter whether it is healthy; for containers "+
 		"without a shell.")
 	health.Arg("url", "The exporter's health page.").Default("http://127.0.0.1:9113/-/healthy").StringVar(&cli.healthAddress)
+	cli.past.flags(app)
 	app.Command("metrics", "Print the metrics that NGINX, its logs and the exporter itself give: name, type, labels "+
 		"and help, parted by tabs.").Hidden()
 	for _, flag := range app.Model().Flags {

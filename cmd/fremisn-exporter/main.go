@@ -66,6 +66,12 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return runProbe(ctx, cli, stdout, stderr)
 	case "metrics":
 		return printMetrics(stdout)
+	case "analyze":
+		return runAnalyze(ctx, cli, stdout, stderr)
+	case "explain":
+		return runExplain(ctx, cli, stdout, stderr)
+	case "whatif":
+		return runWhatIf(ctx, cli, stdout, stderr)
 	case "healthcheck":
 		return runHealthcheck(ctx, cli, stdout, stderr)
 	}

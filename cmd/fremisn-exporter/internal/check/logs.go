@@ -153,7 +153,7 @@ func judgeAccess(log source.LogSource, sample [][]byte, found *finding) {
 	if fit == 0 {
 		found.Status = statusFail
 	}
-	found.Verbatim = pointAt(firstLine, at)
+	found.Verbatim = PointAt(firstLine, at)
 	found.Remedy = "such lines count as malformed. Older than a change of the log_format? Else give the one it is " +
 		"written in"
 }
@@ -176,8 +176,8 @@ func formatName(log source.LogSource) string {
 	return "the format given"
 }
 
-// pointAt shows where a line goes wrong and what should stand there.
-func pointAt(text []byte, at *collector.LineError) string {
+// PointAt shows where a line goes wrong and what should stand there.
+func PointAt(text []byte, at *collector.LineError) string {
 	pointed := caret(text, at.Offset)
 	expected := "expected " + printable(at.Expected)
 	if column := len(pointed) - strings.LastIndexByte(pointed, '\n'); column+len(expected) > caretWidth+6 {

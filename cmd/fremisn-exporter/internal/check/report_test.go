@@ -38,12 +38,12 @@ func TestReadyFormatIsTakenByNGINX(t *testing.T) {
 }
 
 func TestExpectation(t *testing.T) {
-	if got := pointAt([]byte("200 x"), &collector.LineError{Offset: 4,
+	if got := PointAt([]byte("200 x"), &collector.LineError{Offset: 4,
 		Expected: "$request_time"}); got != "200 x\n    ^ expected $request_time" {
 		t.Errorf("%q", got)
 	}
 	long := bytes.Repeat([]byte("x"), 60)
-	if got := pointAt(long, &collector.LineError{Offset: 58, Expected: "$request_time"}); !strings.HasSuffix(got,
+	if got := PointAt(long, &collector.LineError{Offset: 58, Expected: "$request_time"}); !strings.HasSuffix(got,
 		" ^\nexpected $request_time") {
 		t.Errorf("%q", got)
 	}

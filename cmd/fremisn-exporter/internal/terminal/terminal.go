@@ -27,12 +27,17 @@ func Width(w io.Writer) int {
 	return max(minWidth, min(int(size.Col), maxWidth))
 }
 
-// HasColours reports whether w is a terminal that takes colours, and whose user has not said that they are unwanted.
-func HasColours(w io.Writer) bool {
+// IsTerminal reports whether a person may be looking at w.
+func IsTerminal(w io.Writer) bool {
 	file, ok := w.(*os.File)
-	if !ok || os.Getenv("NO_COLOR") != "" || os.Getenv("TERM") == "dumb" {
+	if !ok {
 		return false
 	}
 	_, err := unix.IoctlGetTermios(int(file.Fd()), unix.TCGETS)
 	return err == nil
+}
+
+// HasColours reports whether w is a terminal that takes colours, and whose user has not said that they are unwanted.
+func HasColours(w io.Writer) bool {
+	return os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb" && IsTerminal(w)
 }

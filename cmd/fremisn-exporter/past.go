@@ -1,0 +1,193 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"runtime"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/alecthomas/kingpin/v2"
+
+	"github.com/fremisn/fremisn-exporter/cmd/fremisn-exporter/internal/check"
+	"github.com/fremisn/fremisn-exporter/cmd/fremisn-exporter/internal/settings"
+	"github.com/fremisn/fremisn-exporter/cmd/fremisn-exporter/internal/terminal"
+	"github.com/fremisn/fremisn-exporter/collector"
+	"github.com/fremisn/fremisn-exporter/collector/nginxconf"
+	"github.com/fremisn/fremisn-exporter/collector/past"
+	"github.com/fremisn/fremisn-exporter/collector/source"
+)
+
+// pastFlags are what analyze, explain, whatif and backfill are asked for.
+type pastFlags struct {
+	files        []string
+	formats      []string
+	escape       string
+	since, until string
+	output       string
+	errorLogs    []string      // explain
+	tries        []string      // whatif
+	dir          string        // backfill
+	step         time.Duration // backfill
+	labels       []string      // backfill
+}
+
+// flags adds the commands that read whole logs.
+func (p *pastFlags) flags(app *kingpin.Application) {
+	p.common(app.Command("analyze", "Read whole access logs and show what happened in them: servers, routes, slowest requests, hours."), "text", "json", "csv")
+	explain := app.Command("explain", "Read whole access logs and tell what went wrong, when, why, and what to do about it.")
+	p.common(explain, "text", "json")
+	explain.Flag("error-log", "NGINX's error log of the same time, which says more; repeatable.").PlaceHolder("FILE").StringsVar(&p.errorLogs)
+	whatIf := app.Command("whatif", "Read whole access logs and tell what had become of the same requests under other settings of NGINX.")
+	p.common(whatIf, "text", "json")
+	whatIf.Flag("try", "Settings to try, such as max_conns=2,servers=4; repeatable: a column each. Keys: "+strings.Join(past.TryKeys(), ", ")+".").
+		PlaceHolder("KEY=VALUE").StringsVar(&p.tries)
+}
+
+// common adds what all of them have.
+func (p *pastFlags) common(c *kingpin.CmdClause, outputs ...string) {
+	c.Arg("file", "Access logs, .gz too, - for standard input; without one, the logs that nginx.conf names with their rotated parts.").StringsVar(&p.files)
+	c.Flag("format", "How the lines are written: the name of a log_format of nginx.conf, combined, or a log_format itself; repeatable: a line is read in the first that it fits.").
+		PlaceHolder("FORMAT").StringsVar(&p.formats)
+	c.Flag("escape", "The escape of a log_format that is given itself: default, json or none.").Default("default").EnumVar(&p.escape, "default", "json", "none")
+	c.Flag("since", `Only lines at or after this time: 2026-11-23T14:00:00Z, "2026-11-23 14:00", 14:00, or an age such as 2h.`).PlaceHolder("TIME").StringVar(&p.since)
+	c.Flag("until", "Only lines before this time.").PlaceHolder("TIME").StringVar(&p.until)
+	if len(outputs) > 0 {
+		c.Flag("output", "How to print it: "+strings.Join(outputs, ", ")+".").Default("text").EnumVar(&p.output, outputs...)
+	}
+}
+
+// A pastReport is what one of the commands says.
+type pastReport interface {
+	Text(w io.Writer) error
+	JSON(w io.Writer) error
+}
+
+// runPast runs one of the commands that read whole logs: read makes its report of them, and says which could not be read.
+func runPast(ctx context.Context, cli *commandLine, stdout, stderr io.Writer, read func(past.Options) (pastReport, []error, error)) int {
+	allProcessors()
+	o, err := cli.pastOptions(ctx, stderr)
+	if err != nil {
+		return cli.usage(stderr, err)
+	}
+	report, problems, err := read(o)
+	var unfit *past.NoFitError
+	switch {
+	case ctx.Err() != nil:
+		fmt.Fprintf(stderr, "%s: interrupted\n", programName)
+		return exitFailed
+	case errors.As(err, &unfit):
+		fmt.Fprintf(stderr, "%s: %s\n%s\n", programName, err, check.PointAt(unfit.Line, &collector.LineError{Offset: unfit.Offset, Expected: unfit.Want}))
+		return exitFailed
+	case err != nil:
+		for _, line := range strings.Split(err.Error(), "\n") {
+			fmt.Fprintf(stderr, "%s: %s\n", programName, line)
+		}
+		return exitFailed
+	}
+	for _, problem := range problems {
+		fmt.Fprintf(stderr, "%s: %s\n", programName, problem)
+	}
+	if err := cli.past.print(report, stdout); err != nil {
+		fmt.Fprintf(stderr, "%s: writing the report: %s\n", programName, err)
+		return exitFailed
+	}
+	return exitOK
+}
+
+func (p *pastFlags) print(report pastReport, stdout io.Writer) error {
+	switch p.output {
+	case "json":
+		return report.JSON(stdout)
+	case "csv":
+		return report.(interface{ CSV(io.Writer) error }).CSV(stdout)
+	}
+	return report.Text(stdout)
+}
+
+// allProcessors lets whole files be read by all cores, unless the environment says otherwise: serve has only one.
+func allProcessors() {
+	if os.Getenv("GOMAXPROCS") == "" {
+		runtime.GOMAXPROCS(runtime.NumCPU())
+	}
+}
+
+// pastOptions are what to read, and how. The error is one of usage.
+func (cli *commandLine) pastOptions(ctx context.Context, stderr io.Writer) (past.Options, error) {
+	p := &cli.past
+	o := past.Options{Files: p.files, Stdin: os.Stdin, Settings: &source.Settings{}}
+	if terminal.IsTerminal(stderr) {
+		o.Progress = stderr
+	}
+	var err error
+	if o.Since, o.Until, err = p.times(time.Now()); err != nil {
+		return o, err
+	}
+	s, err := settings.Load(ctx, cli.source)
+	switch {
+	case err == nil:
+		o.Settings = s.Plan
+	case cli.source.ConfigFile != "" || *cli.given["nginx.config"] || len(p.files) == 0:
+		return o, err
+	case errors.Is(err, os.ErrNotExist) || len(p.formats) > 0:
+		// Files that are named can be read without the nginx.conf of this host.
+	default:
+		return o, fmt.Errorf("%w; give --format to do without it", err)
+	}
+	o.Formats, err = p.logFormats(o.Settings)
+	return o, err
+}
+
+func (p *pastFlags) times(now time.Time) (since, until time.Time, err error) {
+	for name, from := range map[string]struct {
+		text string
+		into *time.Time
+	}{"since": {p.since, &since}, "until": {p.until, &until}} {
+		if from.text == "" {
+			continue
+		}
+		if *from.into, err = past.ParseTime(from.text, now); err != nil {
+			return since, until, fmt.Errorf("--%s: %w", name, err)
+		}
+	}
+	if !since.IsZero() && !until.IsZero() && !since.Before(until) {
+		err = fmt.Errorf("--since %s is not before --until %s", since.UTC().Format(time.RFC3339), until.UTC().Format(time.RFC3339))
+	}
+	return since, until, err
+}
+
+// logFormats are those that the user names or gives.
+func (p *pastFlags) logFormats(s *source.Settings) ([]source.Format, error) {
+	var formats []source.Format
+	for _, f := range p.formats {
+		if strings.Contains(f, "$") {
+			if _, err := collector.NewFormatCheck(f, p.escape); err != nil {
+				return nil, fmt.Errorf("--format: %w", err)
+			}
+			formats = append(formats, source.Format{Text: f, Escape: p.escape})
+			continue
+		}
+		known := []string{"combined"}
+		if s.Conf != nil {
+			known = nil
+			for name := range s.Conf.LogFormats {
+				known = append(known, name)
+			}
+			slices.Sort(known)
+		}
+		if !slices.Contains(known, f) {
+			return nil, fmt.Errorf("--format %q: there is no log_format of this name; there are %s; or give the log_format itself, with its variables", f, strings.Join(known, ", "))
+		}
+		if s.Conf == nil {
+			formats = append(formats, source.Format{Name: f, Text: nginxconf.CombinedFormat, Escape: "default"})
+			continue
+		}
+		named := s.Conf.LogFormats[f]
+		formats = append(formats, source.Format{Name: f, Text: named.Format, Escape: named.Escape})
+	}
+	return formats, nil
+}
