@@ -34,7 +34,7 @@ const (
 // shipped: what happens to one must not be seen in another.
 type scenario struct {
 	name     string
-	topology func(*testenv.Mission)
+	topology func(*testenv.Topology)
 	before   func(t *testing.T, b *balancer) // NGINX runs, the exporter does not yet
 	happens  func(t *testing.T, b *balancer)
 	clients  int      // at once; 1 where 0
@@ -81,7 +81,7 @@ var scenarios = []scenario{
 		fires: []string{"NoLiveUpstreams", "AvailabilityBudgetBurn", "ServerTakenOut"}, says: "NGINX has disabled 3 server(s) after failed requests (max_fails, fail_timeout); any others were full. No probe of a node fails.",
 	},
 	{
-		name: "rate-limiting", topology: func(m *testenv.Mission) { m.Rate, m.Burst = "3r/s", 1 },
+		name: "rate-limiting", topology: func(m *testenv.Topology) { m.Rate, m.Burst = "3r/s", 1 },
 		fires: []string{"RateLimitingHigh"},
 	},
 	{
@@ -189,7 +189,7 @@ func newBalancer(t *testing.T, s scenario, binary string) *balancer {
 	if err := os.Mkdir(b.dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	mission := testenv.Mission{Rate: "1000r/s", Burst: 1000, Formats: []testenv.Format{{Name: "access", Format: testenv.FullFormat}}}
+	mission := testenv.Topology{Rate: "1000r/s", Burst: 1000, Formats: []testenv.Format{{Name: "access", Format: testenv.FullFormat}}}
 	for _, name := range []string{"master", "slave-1", "slave-2"} {
 		node, err := sim.Start(name, "127.0.0.1:0", sim.Latency{Base: 5 * time.Millisecond, Spread: 20 * time.Millisecond})
 		if err != nil {

@@ -73,7 +73,7 @@ func newScene(t *testing.T, change func(config string) string) *scene {
 	if err := testenv.WritePages(s.dir); err != nil {
 		t.Fatal(err)
 	}
-	mission := testenv.Mission{Listen: s.balancer, Status: status, Formats: []testenv.Format{{Name: "access", Format: testenv.FullFormat}}, Rate: "50r/s", Read: time.Second, Server: "max_conns=1 fail_timeout=1s"}
+	mission := testenv.Topology{Listen: s.balancer, Status: status, Formats: []testenv.Format{{Name: "access", Format: testenv.FullFormat}}, Rate: "50r/s", Read: time.Second, Server: "max_conns=1 fail_timeout=1s"}
 	for _, node := range s.nodes {
 		mission.Nodes = append(mission.Nodes, node.Address)
 	}

@@ -26,7 +26,7 @@ type demo struct {
 	status     string
 }
 
-// The addresses of the mission, on loopback.
+// The addresses of the topology, on loopback.
 var places = []struct{ name, ip, port string }{
 	{"master", "127.0.0.231", "4005"},
 	{"slave-1", "127.0.0.18", "4008"},
@@ -93,12 +93,12 @@ func (d *demo) startNginx(ctx context.Context) error {
 	if err := testenv.WritePages(d.dir); err != nil {
 		return err
 	}
-	mission := testenv.Mission{Listen: d.balancer, Status: d.status,
+	topology := testenv.Topology{Listen: d.balancer, Status: d.status,
 		Formats: []testenv.Format{{Name: "access", Format: testenv.FullFormat}}}
 	for _, node := range d.nodes {
-		mission.Nodes = append(mission.Nodes, node.Address)
+		topology.Nodes = append(topology.Nodes, node.Address)
 	}
-	if d.nginx, err = testenv.StartNginx(ctx, d.dir, mission.Conf(), d.balancer, d.status); err != nil {
+	if d.nginx, err = testenv.StartNginx(ctx, d.dir, topology.Conf(), d.balancer, d.status); err != nil {
 		return err
 	}
 	d.progress("NGINX", "round robin, max_conns=1, 10 requests a second with a burst of 20")

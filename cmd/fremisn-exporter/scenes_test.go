@@ -32,10 +32,10 @@ type scene struct {
 
 // A setup is how a scene differs from the usual.
 type setup struct {
-	mission testenv.Mission
-	replace [2]string // in nginx.conf
-	log     string    // what stands in the access log before anything starts
-	access  string    // the YAML of the access log; "" for that of NGINX in its format
+	topology testenv.Topology
+	replace  [2]string // in nginx.conf
+	log      string    // what stands in the access log before anything starts
+	access   string    // the YAML of the access log; "" for that of NGINX in its format
 }
 
 var sceneNodes = []string{"master", "slave-1", "slave-2"}
@@ -60,7 +60,7 @@ func startSceneWith(t *testing.T, s setup, change func(conf string) string) *sce
 		}
 	}
 	c.balancer = "http://" + addresses[0]
-	m := s.mission
+	m := s.topology
 	m.Listen, m.Status = addresses[0], addresses[1]
 	m.Formats = []testenv.Format{{Name: "full", Format: testenv.FullFormat}}
 	if m.Rate == "" {
@@ -384,7 +384,7 @@ func TestSceneSlowNode(t *testing.T) {
 
 func TestSceneSaturation(t *testing.T) {
 	t.Parallel()
-	c := startScene(t, setup{mission: testenv.Mission{Server: "max_conns=1 max_fails=0"}})
+	c := startScene(t, setup{topology: testenv.Topology{Server: "max_conns=1 max_fails=0"}})
 	for _, n := range c.nodes {
 		n.Set(sim.Fault{Kind: "hang", Path: "/v1/face/hold"})
 	}
@@ -433,7 +433,7 @@ func eventuallyHeld(t *testing.T, nodes []*sim.Node) {
 
 func TestSceneLimiter(t *testing.T) {
 	t.Parallel()
-	c := startScene(t, setup{mission: testenv.Mission{Rate: "1r/m", Burst: 1}})
+	c := startScene(t, setup{topology: testenv.Topology{Rate: "1r/m", Burst: 1}})
 	limited := 0
 	for range 20 {
 		if c.ask("/v1/face/match") == http.StatusServiceUnavailable {
@@ -484,8 +484,8 @@ func TestScenePoisonRequest(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			c := startScene(t, setup{
-				mission: testenv.Mission{Server: "max_fails=1 fail_timeout=4s"},
-				replace: [2]string{"error.log warn;", "error.log " + level + ";"},
+				topology: testenv.Topology{Server: "max_fails=1 fail_timeout=4s"},
+				replace:  [2]string{"error.log warn;", "error.log " + level + ";"},
 			})
 			c.until("a good start", func(s verdict.Status) bool { return allProbed(s) && s.Verdict == verdict.Fine })
 			for _, n := range c.nodes {

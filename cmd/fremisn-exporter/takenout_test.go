@@ -44,7 +44,7 @@ func TestTakenOutAsNGINXDoesIt(t *testing.T) {
 				zone = "zone fremisn 64k; "
 			}
 			s := startSceneWith(t, setup{
-				mission: testenv.Mission{Server: fmt.Sprintf("max_fails=%d fail_timeout=%ds", c.maxFails, c.timeout)},
+				topology: testenv.Topology{Server: fmt.Sprintf("max_fails=%d fail_timeout=%ds", c.maxFails, c.timeout)},
 			}, func(conf string) string {
 				conf = strings.Replace(conf, "worker_processes 1;", fmt.Sprintf("worker_processes %d;", c.workers), 1)
 				conf = strings.Replace(conf, "error.log warn;", "error.log "+c.level+";", 1)

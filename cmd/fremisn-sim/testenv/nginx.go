@@ -48,9 +48,6 @@ func (n *Nginx) Write(conf string) error {
 // Reload makes NGINX read its configuration anew.
 func (n *Nginx) Reload() error { return n.Signal(syscall.SIGHUP) }
 
-// Reopen makes NGINX open its logs anew, as logrotate does.
-func (n *Nginx) Reopen() error { return n.Signal(syscall.SIGUSR1) }
-
 // Preamble is the main part of an nginx.conf that needs nothing outside of its folder.
 func Preamble() string {
 	user := ""
@@ -73,8 +70,8 @@ const TempPaths = `
     scgi_temp_path DIR/scgi;
 `
 
-// A Mission is the topology that this project was made for, on other addresses.
-type Mission struct {
+// A Topology is the load balancer and the nodes that this project was made for, on other addresses.
+type Topology struct {
 	Listen              string        // of the load balancer
 	Status              string        // of the status page
 	Nodes               []string      // addresses
@@ -103,11 +100,11 @@ const (
 )
 
 // Conf is the whole nginx.conf.
-func (m Mission) Conf() string {
+func (t Topology) Conf() string {
 	var b strings.Builder
 	b.WriteString(Preamble())
 	b.WriteString("http {" + TempPaths)
-	for _, f := range m.Formats {
+	for _, f := range t.Formats {
 		escape := ""
 		if f.Escape != "" {
 			escape = "escape=" + f.Escape + " "
@@ -115,14 +112,14 @@ func (m Mission) Conf() string {
 		fmt.Fprintf(&b, "    log_format %s %s'%s';\n    access_log DIR/%s.log %s;\n", f.Name, escape,
 			strings.ReplaceAll(f.Format, "'", `\'`), f.Name, f.Name)
 	}
-	rate, server := or(m.Rate, "10r/s"), or(m.Server, "max_conns=1")
-	burst := m.Burst
+	rate, server := or(t.Rate, "10r/s"), or(t.Server, "max_conns=1")
+	burst := t.Burst
 	if burst == 0 {
 		burst = 20
 	}
 	fmt.Fprintf(&b, "    limit_req_zone $binary_remote_addr zone=fremisn_limit:10m rate=%s;\n    upstream "+
 		"fremisn_backend {\n", rate)
-	for _, node := range m.Nodes {
+	for _, node := range t.Nodes {
 		fmt.Fprintf(&b, "        server %s %s;\n", node, server)
 	}
 	fmt.Fprintf(&b, `        keepalive 32;
@@ -152,7 +149,8 @@ func (m Mission) Conf() string {
         location = /nginx_status { stub_status; allow 127.0.0.0/8; deny all; }
     }
 }
-`, m.Listen, burst, times(m.Connect, 5*time.Second), times(m.Send, time.Minute), times(m.Read, time.Minute), or(m.HTML, "DIR/html"), or(m.HTML, "DIR/html"), m.Status)
+`, t.Listen, burst, times(t.Connect, 5*time.Second), times(t.Send, time.Minute), times(t.Read, time.Minute),
+		or(t.HTML, "DIR/html"), or(t.HTML, "DIR/html"), t.Status)
 	return b.String()
 }
 
@@ -170,7 +168,7 @@ func times(d, instead time.Duration) string {
 	return fmt.Sprintf("%dms", d.Milliseconds())
 }
 
-// WritePages writes plain error pages for a Mission without its own.
+// WritePages writes plain error pages for a Topology without its own.
 func WritePages(dir string) error {
 	if err := os.MkdirAll(filepath.Join(dir, "html"), 0o755); err != nil {
 		return err

@@ -79,9 +79,6 @@ func (p *Process) Output() string { return p.output.String() }
 // Signal sends a signal.
 func (p *Process) Signal(s os.Signal) error { return p.command.Process.Signal(s) }
 
-// Exited is closed when the process has ended.
-func (p *Process) Exited() <-chan struct{} { return p.exited }
-
 // Stop ends the process in good order, or after a while without. It gives the exit code.
 func (p *Process) Stop() int {
 	p.Signal(syscall.SIGTERM)

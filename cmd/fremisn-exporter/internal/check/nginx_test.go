@@ -14,19 +14,19 @@ import (
 // Nothing but the path of nginx.conf is told: the status page, the logs, their format and the nodes are found in it.
 func TestCheckOnRealNGINX(t *testing.T) {
 	h := newHost(t)
-	mission := testenv.Mission{
+	topology := testenv.Topology{
 		Listen: freeAddress(t), Status: freeAddress(t), Nodes: []string{strings.TrimPrefix(h.node.URL, "http://")},
 		Formats: []testenv.Format{{Name: "access", Format: testenv.IncumbentFormat}},
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	nginx, err := testenv.StartNginx(ctx, t.TempDir(), mission.Conf(), mission.Listen, mission.Status)
+	nginx, err := testenv.StartNginx(ctx, t.TempDir(), topology.Conf(), topology.Listen, topology.Status)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { nginx.Stop() })
 	for range 5 {
-		response, err := http.Get("http://" + mission.Listen + "/v1/face/recognition")
+		response, err := http.Get("http://" + topology.Listen + "/v1/face/recognition")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -42,7 +42,7 @@ func TestCheckOnRealNGINX(t *testing.T) {
 	if !c.ok {
 		t.Errorf("ok %t\n%s", c.ok, c.text)
 	}
-	if l := c.find(t, sectionStatus, statusOK, mission.Status); !strings.HasPrefix(l.From, nginx.Conf+":") {
+	if l := c.find(t, sectionStatus, statusOK, topology.Status); !strings.HasPrefix(l.From, nginx.Conf+":") {
 		t.Errorf("status page from %s", l.From)
 	}
 	c.find(t, sectionLogs, statusOK, log+": all of the last 5 lines fit log_format access")
@@ -53,19 +53,19 @@ func TestCheckOnRealNGINX(t *testing.T) {
 	c.find(t, sectionNginx, statusWarn, "reaches")
 }
 
-// The report of a healthy mission is a screen: 50 rows of 80 columns, the verdict last.
+// The report of a healthy topology is a screen: 50 rows of 80 columns, the verdict last.
 func TestReportIsOneScreen(t *testing.T) {
 	h := newHost(t)
-	mission := testenv.Mission{
+	topology := testenv.Topology{
 		Listen: freeAddress(t), Status: freeAddress(t), Formats: []testenv.Format{{Name: "access",
 			Format: testenv.FullFormat}},
 	}
 	for range 3 {
-		mission.Nodes = append(mission.Nodes, strings.TrimPrefix(answering(t, "{}").URL, "http://"))
+		topology.Nodes = append(topology.Nodes, strings.TrimPrefix(answering(t, "{}").URL, "http://"))
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	nginx, err := testenv.StartNginx(ctx, t.TempDir(), mission.Conf(), mission.Listen, mission.Status)
+	nginx, err := testenv.StartNginx(ctx, t.TempDir(), topology.Conf(), topology.Listen, topology.Status)
 	if err != nil {
 		t.Fatal(err)
 	}
