@@ -15,13 +15,14 @@ import (
 	"github.com/fremisn/fremisn-exporter/cmd/fremisn-sim/testenv"
 )
 
-// mostSamples is what one evaluation of all rules may read, with one host of 8 routes that is scraped and evaluated every 15
-// seconds, 30 days long.
+// mostSamples is what one evaluation of all rules may read, with one host of 8 routes that is scraped and evaluated
+// every 15 seconds, 30 days long.
 const mostSamples = 1_500_000
 
-// TestCostOfRules evaluates every rule once on the data of a host that has run for 30 days, each route with objectives of its own,
-// and has Prometheus count the samples that it read. The data is a sample every 15 seconds as far back as a rule looks at it; of
-// what rules look at over days by a point every 5 minutes, it is such a point: more between them would not be read.
+// TestCostOfRules evaluates every rule once on the data of a host that has run for 30 days, each route with
+// objectives of its own, and has Prometheus count the samples that it read. The data is a sample every 15 seconds as
+// far back as a rule looks at it; of what rules look at over days by a point every 5 minutes, it is such a point:
+// more between them would not be read.
 func TestCostOfRules(t *testing.T) {
 	t.Parallel()
 	for _, r := range rules(t) {
@@ -35,7 +36,8 @@ func TestCostOfRules(t *testing.T) {
 	end := time.Now().Add(-time.Minute).Truncate(time.Minute)
 	file := filepath.Join(dir, "host.om")
 	writeHost(t, file, end)
-	command(t, "promtool", "tsdb", "create-blocks-from", "--max-block-duration=1000h", "openmetrics", "--quiet", file, filepath.Join(dir, "tsdb"))
+	command(t, "promtool", "tsdb", "create-blocks-from", "--max-block-duration=1000h",
+		"openmetrics", "--quiet", file, filepath.Join(dir, "tsdb"))
 	prometheus, err := testenv.StartPrometheus(t.Context(), dir, "global: {}\n", "", "--storage.tsdb.retention.time=60d")
 	if err != nil {
 		t.Fatal(err)
@@ -111,11 +113,13 @@ func (h host) series(name string, before, step time.Duration, labels string) {
 	value := 1
 	for at := h.end.Add(-before); !at.After(h.end); at = at.Add(step) {
 		fmt.Fprintf(h.w, "%s{%s%s} %d %d\n", name, h.at, labels, value, at.Unix())
-		if strings.HasSuffix(name, "_total") || strings.HasSuffix(name, "_bucket") || strings.HasSuffix(name, "_count") || strings.HasSuffix(name, "_sum") {
+		if rises.MatchString(name) {
 			value += 3
 		}
 	}
 }
+
+var rises = regexp.MustCompile(`_(total|bucket|count|sum)$`)
 
 var (
 	hostRoutes   = strings.Fields("enrollment recognition match keyspace delete search verify other")
@@ -138,7 +142,8 @@ func (h host) write() {
 			probes = append(probes, fmt.Sprintf(`probe="%s",target="http://10.0.0.%d:4005/",node="%s"`, probe, i+1, node))
 		}
 		for _, quota := range []string{"enrollment", "keyspace", "anonymous"} {
-			quotas = append(quotas, fmt.Sprintf(`probe="licence",target="http://10.0.0.%d:4005/",node="%s",quota="%s"`, i+1, node, quota))
+			const of = `probe="licence",target="http://10.0.0.%d:4005/",node="%s",quota="%s"`
+			quotas = append(quotas, fmt.Sprintf(of, i+1, node, quota))
 		}
 	}
 	objectives := []string{`route=""`}
@@ -161,9 +166,11 @@ func (h host) write() {
 	}
 	h.family("up", "gauge", hours, scrape, "")
 	h.family("fremisn_exporter_build_info", "gauge", day, scrape, `version="1"`)
-	for _, name := range []string{"nginx_up", "nginx_connections_accepted", "nginx_connections_handled", "nginx_connections_active", "nginx_connections_writing",
-		"nginx_http_requests_total", "promhttp_metric_handler_requests_total", "process_start_time_seconds", "nginx_config_loaded",
-		"fremisn_exporter_config_last_reload_successful", "fremisn_exporter_state_last_commit_timestamp_seconds", "nginx_worker_connections", "nginx_worker_processes"} {
+	for _, name := range strings.Fields(`nginx_up nginx_connections_accepted nginx_connections_handled
+		nginx_connections_active nginx_connections_writing nginx_http_requests_total
+		promhttp_metric_handler_requests_total process_start_time_seconds nginx_config_loaded
+		fremisn_exporter_config_last_reload_successful fremisn_exporter_state_last_commit_timestamp_seconds
+		nginx_worker_connections nginx_worker_processes`) {
 		h.family(name, "unknown", hours, scrape, "")
 	}
 	h.family("nginx_access_outcomes_total", "unknown", hours, scrape, outcomes...)
@@ -173,8 +180,8 @@ func (h host) write() {
 	h.family("nginx_upstream_attempts_total", "unknown", hours, scrape, attempts...)
 	h.family("nginx_upstream_response_duration_seconds_bucket", "unknown", hours, scrape, buckets(times)...)
 	h.family("nginx_upstream_response_duration_seconds_sum", "unknown", hours, scrape, times...)
-	for _, name := range []string{"nginx_upstream_server_max_conns", "nginx_upstream_server_weight", "nginx_upstream_retries_total", "nginx_upstream_server_unavailable",
-		"nginx_upstream_server_unavailable_seconds_total"} {
+	for _, name := range strings.Fields(`nginx_upstream_server_max_conns nginx_upstream_server_weight
+		nginx_upstream_retries_total nginx_upstream_server_unavailable nginx_upstream_server_unavailable_seconds_total`) {
 		h.family(name, "unknown", hours, scrape, servers...)
 	}
 	var info []string
@@ -184,9 +191,11 @@ func (h host) write() {
 	h.family("nginx_upstream_server_info", "unknown", hours, scrape, info...)
 	h.family("nginx_upstream_info", "unknown", hours, scrape, `upstream="fremisn_backend",method="round_robin",zone=""`)
 	h.family("nginx_upstream_no_live_total", "unknown", hours, scrape, `log="access",upstream="fremisn_backend"`)
-	h.family("fremisn_exporter_log_lines_total", "unknown", hours, scrape, `log="access",result="parsed"`, `log="access",result="malformed"`, `log="error",result="parsed"`)
+	h.family("fremisn_exporter_log_lines_total", "unknown", hours, scrape,
+		`log="access",result="parsed"`, `log="access",result="malformed"`, `log="error",result="parsed"`)
 	h.family("fremisn_exporter_log_gaps_total", "unknown", hours, scrape, `log="access",reason="deleted"`)
-	h.family("fremisn_exporter_collector_success", "unknown", hours, scrape, `collector="access_log"`, `collector="error_log"`, `collector="stub_status"`, `collector="nginx_conf"`)
+	h.family("fremisn_exporter_collector_success", "unknown", hours, scrape,
+		`collector="access_log"`, `collector="error_log"`, `collector="stub_status"`, `collector="nginx_conf"`)
 	h.family("fremisn_exporter_state_commits_total", "unknown", hours, scrape, `result="ok"`, `result="failed"`)
 	h.family("nginx_error_log_entries_total", "unknown", hours, scrape, `log="error",level="error"`)
 	h.family("probe_success", "unknown", hours, scrape, probes...)
@@ -197,13 +206,15 @@ func (h host) write() {
 	h.family("probe_metric_errors_total", "unknown", hours, scrape, quotas...)
 	h.family("fremisn_license_used", "unknown", day, scrape, quotas...)
 	h.family("fremisn_license_limit", "unknown", hours, scrape, quotas...)
-	for _, name := range []string{"fremisn_objective_availability", "fremisn_objective_latency_seconds", "fremisn_objective_latency_ratio",
-		"fremisn:availability:objective", "fremisn:latency:objective", "fremisn:latency_bound:seconds"} {
+	for _, name := range strings.Fields(`fremisn_objective_availability fremisn_objective_latency_seconds
+		fremisn_objective_latency_ratio fremisn:availability:objective fremisn:latency:objective
+		fremisn:latency_bound:seconds`) {
 		h.family(name, "unknown", hours, scrape, objectives...)
 	}
 	h.family("fremisn:route_requests:rate5m", "unknown", hours, scrape, outcomes...)
 	h.family("fremisn:node_up:min", "unknown", hours, scrape, probes...)
-	for _, name := range []string{"fremisn:requests_bad:rate5m", "fremisn:requests_valid:rate5m", "fremisn:requests_slow:rate5m", "fremisn:requests_served:rate5m"} {
+	for _, name := range strings.Fields(`fremisn:requests_bad:rate5m fremisn:requests_valid:rate5m
+		fremisn:requests_slow:rate5m fremisn:requests_served:rate5m`) {
 		h.family(name, "unknown", month, 5*time.Minute, objectives...)
 	}
 }

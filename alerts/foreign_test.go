@@ -11,8 +11,9 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// TestForeignSeries gives the rules the series of every unit test, in which each alert fires, as those of somebody else: without
-// fremisn_exporter_build_info beside them, under another job's name. Nothing is recorded of them and nothing fires.
+// TestForeignSeries gives the rules the series of every unit test, in which each alert fires, as those of somebody
+// else: without fremisn_exporter_build_info beside them, under another job's name. Nothing is recorded of them and
+// nothing fires.
 func TestForeignSeries(t *testing.T) {
 	t.Parallel()
 	type series struct {
@@ -51,7 +52,8 @@ func TestForeignSeries(t *testing.T) {
 		{`fremisn_exporter_build_info{job="fremisn-exporter",instance="own",version="1"}`, "1x480"},
 		{`up{job="fremisn-exporter",instance="own"}`, "1x480"},
 	}
-	const nothing = `count by (__name__, alertname) ({__name__=~"fremisn:.+|ALERTS",alertname!="FremisnWatchdog",instance!="own"})`
+	const nothing = `count by (__name__, alertname) ` +
+		`({__name__=~"fremisn:.+|ALERTS",alertname!="FremisnWatchdog",instance!="own"})`
 	type expression struct {
 		At      string   `yaml:"eval_time"`
 		Expr    string   `yaml:"expr"`
@@ -71,7 +73,9 @@ func TestForeignSeries(t *testing.T) {
 	}
 	text, err := yaml.Marshal(map[string]any{
 		"rule_files": rules, "evaluation_interval": "30s",
-		"tests": []any{map[string]any{"interval": "15s", "input_series": append(foreign, own...), "promql_expr_test": expressions}},
+		"tests": []any{map[string]any{
+			"interval": "15s", "input_series": append(foreign, own...), "promql_expr_test": expressions,
+		}},
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -65,8 +65,8 @@ type unitTests struct {
 	Tests     []unitTest
 }
 
-// TestEveryAlertHasUnitTests: each rule, one for each severity, fires in a test that tells its labels and annotations in
-// full, and did not an evaluation before that.
+// TestEveryAlertHasUnitTests: each rule, one for each severity, fires in a test that tells its labels and annotations
+// in full, and did not an evaluation before that.
 func TestEveryAlertHasUnitTests(t *testing.T) {
 	type proof struct{ fires, notYet bool }
 	proofs := map[string]*proof{}

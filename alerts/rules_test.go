@@ -17,13 +17,15 @@ import (
 )
 
 // promised are the alerts that users' routes and runbooks rely on.
-var promised = strings.Fields(`LoadBalancerDown AllNodesDown CapacityDegraded NodeDown NodeFlapping NodeGrayFailing NodeLatencyOutlier
-	NoLiveUpstreams SlotsSaturated RetriesHigh RateLimitingHigh AvailabilityBudgetBurn LatencyBudgetBurn TrafficImbalance ConnectionsDropped NginxRestarted
-	CertificateExpiring LogPipelineStalled LogCoverageLow LogParseErrors LogGaps StateNotCommitted CollectorFailing ProbeStale ExporterDown LicenceQuotaHigh
+var promised = strings.Fields(`LoadBalancerDown AllNodesDown CapacityDegraded NodeDown NodeFlapping NodeGrayFailing
+	NodeLatencyOutlier NoLiveUpstreams SlotsSaturated RetriesHigh RateLimitingHigh AvailabilityBudgetBurn
+	LatencyBudgetBurn TrafficImbalance ConnectionsDropped NginxRestarted CertificateExpiring LogPipelineStalled
+	LogCoverageLow LogParseErrors LogGaps StateNotCommitted CollectorFailing ProbeStale ExporterDown LicenceQuotaHigh
 	LicenceQuotaForecast LicenceUnknown Watchdog WorkerConnectionsHigh ServerTakenOut ConfigNotLoaded`)
 
 // felt are the alerts on what clients feel now: only these call a person, by severity critical.
-var felt = strings.Fields(`LoadBalancerDown AllNodesDown NoLiveUpstreams NodeGrayFailing AvailabilityBudgetBurn LicenceQuotaHigh CertificateExpiring`)
+var felt = strings.Fields(`LoadBalancerDown AllNodesDown NoLiveUpstreams NodeGrayFailing
+	AvailabilityBudgetBurn LicenceQuotaHigh CertificateExpiring`)
 
 // runbookBase is where runbook links point: this folder on the main branch.
 const runbookBase = "https://github.com/fremisn/fremisn-exporter/blob/main/alerts/runbooks/"
@@ -92,12 +94,13 @@ func TestEveryPromisedAlert(t *testing.T) {
 		if want := runbookBase + r.Alert + ".md"; r.Annotations["runbook_url"] != want {
 			t.Errorf("%s has the runbook %s", r.Alert, r.Annotations["runbook_url"])
 		}
-		link := dashboard.FindStringSubmatch(r.Annotations["dashboard_url"])
-		if link == nil || !slices.Contains(dashboards, link[1]) {
+		board := dashboard.FindStringSubmatch(r.Annotations["dashboard_url"])
+		if board == nil || !slices.Contains(dashboards, board[1]) {
 			t.Errorf("%s links to %s; there are the dashboards %v", r.Alert, r.Annotations["dashboard_url"], dashboards)
 		}
 		// An exporter that is down shows no page.
-		if link := r.Annotations["incidents_url"]; name != "Watchdog" && name != "ExporterDown" && link != "http://{{ $labels.instance }}/incidents" {
+		link := r.Annotations["incidents_url"]
+		if name != "Watchdog" && name != "ExporterDown" && link != "http://{{ $labels.instance }}/incidents" {
 			t.Errorf("%s links to the incidents at %q", r.Alert, link)
 		}
 		if r.Labels["severity"] == "critical" && !slices.Contains(felt, name) {

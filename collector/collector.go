@@ -9,7 +9,6 @@ import (
 
 	"github.com/go-kit/log"
 	"github.com/go-kit/log/level"
-	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/fremisn/fremisn-exporter/collector/internal/accesslog"
 	"github.com/fremisn/fremisn-exporter/collector/internal/errorlog"
@@ -28,20 +27,14 @@ type Options struct {
 	Logger      log.Logger
 }
 
-// An Other is a collector of another package.
-type Other struct {
-	Name    string
-	Collect func(ctx context.Context, emit func(prometheus.Metric)) error
-}
-
 // A Collector observes one NGINX as its settings say.
 type Collector struct {
-	mask   func(string) string
-	logger log.Logger
-	state  *statefile.Dir // nil: memory alone
-	others []Other
-	runner *runner
-	nginx  runningCache
+	mask    func(string) string
+	logger  log.Logger
+	state   *statefile.Dir // nil: memory alone
+	others  []*other
+	reports *reports
+	nginx   runningCache
 
 	answers *takenout.Answers // of all access logs, for all error logs
 	workers *workers
@@ -68,23 +61,42 @@ type observed struct {
 
 // A followed is a log with its pipeline. It is immutable.
 type followed struct {
-	source   source.LogSource
+	source source.LogSource
+	*logTasks
+	stop context.CancelFunc // nil before it runs
+}
+
+// logTasks are a pipeline with what is asked of it. A reload keeps them.
+type logTasks struct {
 	pipeline *follow.Pipeline
-	exposer  *logExposer
-	views    *lastView
-	stop     context.CancelFunc // nil before it runs
+	read     task[*follow.Snapshot]
+	exposer  logExposer
+	view     task[logView]
+}
+
+// logPatience is how long a scrape waits for a log to be read and committed.
+const logPatience = 2500 * time.Millisecond
+
+func newLogTasks(cfg follow.Config) *logTasks {
+	t := &logTasks{pipeline: follow.New(cfg)}
+	t.read.work, t.read.patience, t.read.limit, t.read.isFresh = t.pipeline.Scrape, logPatience, logPatience-grace, true
+	t.view.work, t.view.patience, t.view.limit, t.view.isFresh = viewTask(t.pipeline), logPatience, logPatience-grace, true
+	t.exposer.log = cfg.Source.Name
+	return t
 }
 
 // New prepares all that the settings name. It fails where they cannot be (a log_format that does not compile) and
 // where the storage path is in use or cannot be written.
 func New(o Options) (*Collector, error) {
 	c := &Collector{
-		mask: o.Mask, logger: o.Logger, others: o.Others, runner: newRunner(o.Logger),
-		answers: takenout.NewAnswers(), workers: newWorkers(),
+		mask: o.Mask, logger: o.Logger, reports: newReports(o.Logger), answers: takenout.NewAnswers(), workers: newWorkers(),
 		reloading: make(chan struct{}, 1), notes: make(chan notes, 1),
 	}
 	c.reloading <- struct{}{}
 	c.notes <- notes{Version: notesVersion}
+	for _, other := range o.Others {
+		c.others = append(c.others, newOther(other))
+	}
 	if o.StoragePath != "" {
 		state, err := statefile.Open(o.StoragePath)
 		if err != nil {
@@ -144,14 +156,9 @@ func (c *Collector) newCounters(s *source.Settings) ([]follow.Counter, error) {
 
 // follow returns a log that is not yet followed.
 func (c *Collector) follow(s source.LogSource, counter follow.Counter) *followed {
-	return &followed{
-		source: s,
-		pipeline: follow.New(follow.Config{
-			Source: s, Counter: counter, State: c.state, Logger: log.With(c.logger, "log", s.Name),
-		}),
-		exposer: &logExposer{log: s.Name},
-		views:   &lastView{},
-	}
+	return &followed{source: s, logTasks: newLogTasks(follow.Config{
+		Source: s, Counter: counter, State: c.state, Logger: log.With(c.logger, "log", s.Name),
+	})}
 }
 
 // logSettings logs at start and after a reload what is followed and what a log's format keeps from being told.
@@ -209,12 +216,14 @@ func (c *Collector) Run(ctx context.Context) error {
 	c.current = &started
 	c.mu.Unlock()
 
-	go c.watchLost(ctx)
-	<-ctx.Done()
-	<-c.reloading // a reload under way ends with ctx
-	defer func() { c.reloading <- struct{}{} }()
+	c.watchLost(ctx)
 	last, cancel := context.WithTimeout(context.Background(), endWait)
 	defer cancel()
+	select {
+	case <-c.reloading: // a reload under way ends with ctx
+		defer func() { c.reloading <- struct{}{} }()
+	case <-last.Done():
+	}
 	return errors.Join(c.awaitEnd(last), c.closeState())
 }
 
@@ -257,7 +266,7 @@ func (c *Collector) start(f *followed, after <-chan struct{}) *followed {
 			level.Error(c.logger).Log("msg", "log ended with an error", "log", f.source.Name, "err", err)
 		}
 	}()
-	return &followed{source: f.source, pipeline: f.pipeline, exposer: f.exposer, views: f.views, stop: stop}
+	return &followed{source: f.source, logTasks: f.logTasks, stop: stop}
 }
 
 func (c *Collector) closeState() error {

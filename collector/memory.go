@@ -45,11 +45,29 @@ func (c *Collector) remember(s *source.Settings) {
 	}
 }
 
-// note changes what the next start is to know, and writes it.
+// noteWait is how long is waited for a disk that does not answer.
+const noteWait = 2 * time.Second
+
+// note changes what the next start is to know, and writes it. A disk that hangs does not hold up the caller.
 func (c *Collector) note(change func(*notes)) {
-	n := <-c.notes
-	defer func() { c.notes <- n }()
-	change(&n)
+	written := make(chan struct{})
+	go func() {
+		defer close(written)
+		n := <-c.notes
+		defer func() { c.notes <- n }()
+		change(&n)
+		c.writeNotes(n)
+	}()
+	patience := time.NewTimer(noteWait)
+	defer patience.Stop()
+	select {
+	case <-written:
+	case <-patience.C:
+		level.Warn(c.logger).Log("msg", "what nginx.conf has is not saved: the disk does not answer")
+	}
+}
+
+func (c *Collector) writeNotes(n notes) {
 	if c.state == nil {
 		return
 	}

@@ -31,6 +31,9 @@ func (c *Collector) Reload(ctx context.Context, s *source.Settings) error {
 		return errEnded
 	}
 	defer func() { c.reloading <- struct{}{} }()
+	if ctx.Err() != nil {
+		return errEnded
+	}
 	before := c.observed()
 	s = s.After(before.settings)
 	next, counters, err := c.prepare(s)
@@ -42,7 +45,10 @@ func (c *Collector) Reload(ctx context.Context, s *source.Settings) error {
 		return err
 	}
 	c.mu.Lock()
-	c.current, c.confErr = next, nil
+	c.current = next
+	if s.Conf == nil || s.Conf != before.settings.Conf {
+		c.confErr = nil
+	}
 	c.mu.Unlock()
 	before.status.close()
 	if s.Conf == nil || s.Conf != before.settings.Conf {
@@ -69,6 +75,9 @@ func (c *Collector) withRun(ctx context.Context) (context.Context, context.Cance
 	ctx, cancel := context.WithCancel(ctx)
 	if run == nil {
 		return ctx, cancel
+	}
+	if run.Err() != nil {
+		cancel()
 	}
 	stop := context.AfterFunc(run, cancel)
 	return ctx, func() { stop(); cancel() }
@@ -110,7 +119,7 @@ func (c *Collector) replaceCounters(ctx context.Context, before []*followed, log
 			continue
 		}
 		f := before[at]
-		kept[i] = &followed{source: l, pipeline: f.pipeline, exposer: f.exposer, views: f.views, stop: f.stop}
+		kept[i] = &followed{source: l, logTasks: f.logTasks, stop: f.stop}
 		if l.IsLost() && f.hasEnded() {
 			continue // it only shows what it has counted
 		}

@@ -7,6 +7,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/go-kit/log"
+	"github.com/go-kit/log/level"
 	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
 
@@ -41,49 +43,58 @@ func (s *scrape) Describe(chan<- *prometheus.Desc) {}
 func (s *scrape) Collect(metrics chan<- prometheus.Metric) {
 	now := s.c.observed()
 	e := emitter{now.descs, func(m prometheus.Metric) { metrics <- m }}
-	s.c.runner.run(s.ctx, s.c.tasks(now, s.openMetrics), e)
+	s.c.reports.run(s.ctx, s.c.collections(now), e, s.openMetrics)
 	s.c.emitState(now, e)
 }
 
-func (c *Collector) tasks(now *observed, openMetrics bool) []task {
-	c.mu.Lock()
-	confErr := c.confErr
-	c.mu.Unlock()
-	var tasks []task
-	add := func(name string, collect func(ctx context.Context, e emitter) error) {
-		tasks = append(tasks, task{name, func(ctx context.Context, emit func(prometheus.Metric)) error {
-			return collect(ctx, emitter{now.descs, emit})
-		}})
-	}
-	for _, other := range c.others {
-		tasks = append(tasks, task{other.Name, other.Collect})
+// A collection is one collector's work at a scrape. It waits for slow things no longer than ctx.
+type collection struct {
+	name    string
+	collect func(ctx context.Context) (emission, error)
+}
+
+// An emission emits what a collection has found; nil where it has found nothing.
+type emission func(e emitter, openMetrics bool)
+
+func (c *Collector) collections(now *observed) []collection {
+	var all []collection
+	for _, o := range c.others {
+		all = append(all, collection{o.name, o.collect})
 	}
 	if len(now.status.pages) > 0 {
-		add("stub_status", func(ctx context.Context, e emitter) error { return now.status.collect(ctx, openMetrics, e) })
+		all = append(all, collection{"stub_status", now.status.collect})
 	}
-	for name, kind := range map[string]source.Kind{"access_log": source.Access, "stream_log": source.Stream, "error_log": source.Error} {
-		var unreadable error
-		if kind == source.Access {
-			unreadable = now.settings.Unreadable()
-		}
-		if logs := now.logsOf(kind); len(logs) > 0 || unreadable != nil {
-			add(name, func(ctx context.Context, e emitter) error {
-				err := errors.Join(collectLogs(ctx, logs, now.topology, e), unreadable)
-				if kind == source.Error {
-					emitTakenOut(ctx, logs, now.topology, e)
-				}
-				return err
-			})
+	unreadable := now.settings.Unreadable()
+	for _, of := range []struct {
+		name       string
+		kind       source.Kind
+		unreadable error
+	}{{"access_log", source.Access, unreadable}, {"stream_log", source.Stream, nil}} {
+		if logs := now.logsOf(of.kind); len(logs) > 0 || of.unreadable != nil {
+			all = append(all, collection{of.name, func(ctx context.Context) (emission, error) {
+				found, err := collectLogs(ctx, logs, now.topology)
+				return found, errors.Join(err, of.unreadable)
+			}})
 		}
 	}
-	if conf := now.settings.Conf; conf != nil {
-		add("nginx_conf", func(_ context.Context, e emitter) error {
-			emitNginxConf(conf, now.topology, e)
-			emitRunning(conf, &c.nginx, e)
-			return confErr
-		})
+	if logs := now.logsOf(source.Error); len(logs) > 0 {
+		all = append(all, collection{"error_log", func(ctx context.Context) (emission, error) {
+			return collectErrorLogs(ctx, logs, now.topology)
+		}})
 	}
-	return tasks
+	if now.settings.Conf != nil {
+		all = append(all, collection{"nginx_conf", func(context.Context) (emission, error) { return c.collectConf(now) }})
+	}
+	return all
+}
+
+func (c *Collector) collectConf(now *observed) (emission, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return func(e emitter, _ bool) {
+		emitNginxConf(now.settings.Conf, now.topology, e)
+		emitRunning(now.settings.Conf, &c.nginx, e)
+	}, c.confErr
 }
 
 func (o *observed) logsOf(kind source.Kind) []*followed {
@@ -96,27 +107,101 @@ func (o *observed) logsOf(kind source.Kind) []*followed {
 	return logs
 }
 
-// collectLogs asks all logs at once to read to their ends; what one gives does not depend on the others.
-func collectLogs(ctx context.Context, logs []*followed, t *source.Topology, e emitter) error {
+// collectLogs asks all logs at once to read to their ends; what one gives does not depend on the others. One that does
+// not answer gives what it has committed so far.
+func collectLogs(ctx context.Context, logs []*followed, t *source.Topology) (emission, error) {
 	snapshots := make([]*follow.Snapshot, len(logs))
 	errs := make([]error, len(logs))
 	var reading sync.WaitGroup
 	for i, f := range logs {
-		reading.Go(func() { snapshots[i], errs[i] = f.pipeline.Scrape(ctx) })
+		reading.Go(func() {
+			snapshots[i], errs[i] = f.scrape(ctx)
+		})
 	}
 	reading.Wait()
-	for i, f := range logs {
-		if snapshots[i] != nil {
-			f.exposer.expose(snapshots[i], f.pipeline.Stats().Lag, t, e)
+	return func(e emitter, _ bool) {
+		for i, f := range logs {
+			if snapshots[i] != nil {
+				f.exposer.expose(snapshots[i], f.pipeline.Stats().Lag, t, e)
+			}
 		}
-		switch {
-		case f.source.IsLost() && f.hasEnded():
-			errs[i] = nil // its last counts stay
-		case errs[i] != nil:
-			errs[i] = fmt.Errorf("log %s: %w", f.source.Name, errs[i])
-		}
+	}, errors.Join(errs...)
+}
+
+// scrape returns the counts of a log, up to what was written before. With an error they are those of an earlier moment.
+func (f *followed) scrape(ctx context.Context) (*follow.Snapshot, error) {
+	if f.source.IsLost() && f.hasEnded() {
+		return f.pipeline.Last(), nil // its last counts stay
 	}
-	return errors.Join(errs...)
+	snapshot, err := f.read.ask(ctx)
+	if err != nil {
+		return f.pipeline.Last(), fmt.Errorf("log %s: %w", f.source.Name, err)
+	}
+	return snapshot, nil
+}
+
+// reports runs collections side by side, times them, and says whether they succeeded.
+type reports struct {
+	logger log.Logger
+
+	mu     sync.Mutex
+	errors map[string]string // the last error logged, so that each is logged once and not at every scrape
+}
+
+func newReports(logger log.Logger) *reports {
+	return &reports{logger: logger, errors: map[string]string{}}
+}
+
+// A result is what one collection found.
+type result struct {
+	name     string
+	found    emission
+	err      error
+	duration time.Duration
+}
+
+// run emits what the collections find, each when it has.
+func (r *reports) run(ctx context.Context, collections []collection, e emitter, openMetrics bool) {
+	results := make(chan result, len(collections))
+	for _, c := range collections {
+		go func() {
+			begin := time.Now()
+			found, err := c.collect(ctx)
+			results <- result{c.name, found, err, time.Since(begin)}
+		}()
+	}
+	for range collections {
+		got := <-results
+		r.log(got)
+		if got.found != nil {
+			got.found(e, openMetrics)
+		}
+		success := 0.0
+		if got.err == nil {
+			success = 1
+		}
+		e.gauge(metric.CollectorSuccess, success, got.name)
+		e.gauge(metric.CollectorDuration, got.duration.Seconds(), got.name)
+	}
+}
+
+// log logs an error when it is new, and its end.
+func (r *reports) log(got result) {
+	now := ""
+	if got.err != nil {
+		now = got.err.Error()
+	}
+	r.mu.Lock()
+	before := r.errors[got.name]
+	r.errors[got.name] = now
+	r.mu.Unlock()
+	switch {
+	case now == before:
+	case now == "":
+		level.Info(r.logger).Log("msg", "collector works again", "collector", got.name)
+	default:
+		level.Warn(r.logger).Log("msg", "collector failed", "collector", got.name, "err", now)
+	}
 }
 
 // commits counts writes of positions and counters.

@@ -7,7 +7,6 @@ import (
 	"net/http/httptest"
 	"sync/atomic"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -25,7 +24,8 @@ func same(s string) string { return s }
 func statusNames(t *testing.T, s *statusPages, descs *descs, openMetrics bool) (map[string]string, error) {
 	t.Helper()
 	got := map[string]string{}
-	err := s.collect(context.Background(), openMetrics, emitter{descs, func(m prometheus.Metric) {
+	found, err := s.collect(context.Background())
+	found(emitter{descs, func(m prometheus.Metric) {
 		var d dto.Metric
 		if err := m.Write(&d); err != nil {
 			t.Fatal(err)
@@ -42,7 +42,7 @@ func statusNames(t *testing.T, s *statusPages, descs *descs, openMetrics bool) (
 			name += " " + l.GetValue()
 		}
 		got[name] = value
-	}})
+	}}, openMetrics)
 	return got, err
 }
 
@@ -127,50 +127,23 @@ func TestHangingPageIsWaitedForOnce(t *testing.T) {
 	}
 	defer s.close()
 	page := s.pages[0]
-	state := func() (slow bool, inFlight chan struct{}) {
-		page.mu.Lock()
-		defer page.mu.Unlock()
-		return page.slow, page.inFlight
+	ask := func() error {
+		_, err := page.stats.ask(context.Background())
+		return err
 	}
-
 	hang.Store(true)
-	if answer := page.ask(context.Background()); answer.err == nil {
-		t.Fatal("a page that hangs has answered")
+	begin := time.Now()
+	if err := ask(); err == nil || time.Since(begin) < timeout {
+		t.Fatalf("a page that hangs has answered: %v", err)
 	}
-	if slow, _ := state(); !slow {
-		t.Fatal("a page that hung for its whole time is not taken for slow")
-	}
-	if answer := page.ask(context.Background()); answer.err == nil {
-		t.Fatal("a page that hangs has answered")
+	begin = time.Now()
+	if err := ask(); err == nil || time.Since(begin) >= timeout {
+		t.Fatalf("a page that hung is waited for anew: %v after %s", err, time.Since(begin))
 	}
 	hang.Store(false)
-	if _, inFlight := state(); inFlight != nil {
-		<-inFlight // the fetch that hung ends at its own time limit
+	for ask() != nil { // the fetch that hung ends at its own time limit
 	}
-	for {
-		if answer := page.ask(context.Background()); answer.err == nil {
-			break
-		}
+	if err := ask(); err != nil {
+		t.Error(err)
 	}
-	if slow, _ := state(); slow {
-		t.Error("a page that answers is still taken for slow")
-	}
-}
-
-// TestSlowPagePatience shows in fake time how long a scrape waits for a page that does not answer.
-func TestSlowPagePatience(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		p := &statusPage{timeout: 2 * time.Second, inFlight: make(chan struct{})}
-		begin := time.Now()
-		p.ask(context.Background())
-		if took := time.Since(begin); took != 2*time.Second+grace {
-			t.Errorf("first waited %s", took)
-		}
-		p.slow = true
-		begin = time.Now()
-		p.ask(context.Background())
-		if took := time.Since(begin); took != 200*time.Millisecond {
-			t.Errorf("then waited %s", took)
-		}
-	})
 }

@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strconv"
 	"sync"
-	"time"
 
 	"github.com/fremisn/fremisn-exporter/collector/internal/metric"
 	"github.com/fremisn/fremisn-exporter/collector/internal/takenout"
@@ -63,16 +62,24 @@ func passableServers(u nginxconf.Upstream, resolved map[string][]string) []taken
 	return servers
 }
 
-// emitTakenOut emits which servers are taken out, all error logs taken together.
-func emitTakenOut(ctx context.Context, logs []*followed, t *source.Topology, e emitter) {
-	now := time.Now()
+// collectErrorLogs is collectLogs for error logs, with which servers are taken out.
+func collectErrorLogs(ctx context.Context, logs []*followed, t *source.Topology) (emission, error) {
 	states := make([][]takenout.State, len(logs))
 	var looking sync.WaitGroup
 	for i, f := range logs {
-		looking.Go(func() { states[i] = f.look(ctx, now).out })
+		looking.Go(func() { states[i] = f.look(ctx).out })
 	}
+	found, err := collectLogs(ctx, logs, t)
 	looking.Wait()
-	for _, s := range mergeStates(slices.Concat(states...)) {
+	return func(e emitter, openMetrics bool) {
+		found(e, openMetrics)
+		emitTakenOut(slices.Concat(states...), t, e)
+	}, err
+}
+
+// emitTakenOut emits which servers are taken out, all error logs taken together.
+func emitTakenOut(states []takenout.State, t *source.Topology, e emitter) {
+	for _, s := range mergeStates(states) {
 		labels := []string{s.Server.Upstream, s.Server.Address, t.Node(s.Server.Address)}
 		unavailable := 0.0
 		if s.Unavailable {

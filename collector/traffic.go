@@ -56,12 +56,12 @@ func (c *Collector) Traffic(ctx context.Context) Traffic {
 	var asking sync.WaitGroup
 	for i, p := range now.status.pages {
 		asking.Go(func() {
-			answer := p.ask(ctx)
-			t.Pages[i] = PageStatus{URL: p.name, Stats: answer.stats, Err: answer.err}
+			stats, err := p.stats.ask(ctx)
+			t.Pages[i] = PageStatus{URL: p.name, Stats: stats, Err: err}
 		})
 	}
 	for i, f := range now.logs {
-		asking.Go(func() { views[i] = f.look(ctx, t.At) })
+		asking.Go(func() { views[i] = f.look(ctx) })
 	}
 	asking.Wait()
 	t.Logs = c.Logs()
@@ -100,14 +100,23 @@ type logView struct {
 }
 
 // look asks the goroutine that owns the log. When that does not answer in time, what it said last is as good.
-func (f *followed) look(ctx context.Context, now time.Time) logView {
-	answer := make(chan logView, 1)
-	if f.pipeline.Look(ctx, func(c follow.Counter) { answer <- viewOf(c, now) }) != nil {
-		return f.views.load()
+func (f *followed) look(ctx context.Context) logView {
+	v, err := f.view.ask(ctx)
+	if err != nil {
+		return f.view.lastGood()
 	}
-	v := <-answer
-	f.views.store(v)
 	return v
+}
+
+// viewTask returns work that gives what a log says once everything that was written before is counted.
+func viewTask(p *follow.Pipeline) func(ctx context.Context) (logView, error) {
+	return func(ctx context.Context) (logView, error) {
+		answer := make(chan logView, 1)
+		if err := p.Look(ctx, func(c follow.Counter) { answer <- viewOf(c, time.Now()) }); err != nil {
+			return logView{}, err
+		}
+		return <-answer, nil
+	}
 }
 
 func viewOf(c follow.Counter, now time.Time) logView {
@@ -118,24 +127,6 @@ func viewOf(c follow.Counter, now time.Time) logView {
 		return logView{lines: c.LineCounts(), out: c.TakenOut(now), outages: c.Outages()}
 	}
 	return logView{}
-}
-
-// lastView is what a log said last.
-type lastView struct {
-	mu sync.Mutex
-	v  logView
-}
-
-func (l *lastView) load() logView {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.v
-}
-
-func (l *lastView) store(v logView) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.v = v
 }
 
 // Remember keeps what another part of the program must not forget, under a name of its own, beside positions and counters.

@@ -17,10 +17,12 @@ import (
 	"github.com/fremisn/fremisn-exporter/cmd/fremisn-sim/testenv"
 )
 
-// TestCentralStore sends what one site's Prometheus knows to central stores, by the examples in compose/prometheus: remote write to
-// Prometheus and to VictoriaMetrics, and federation. What the dashboards show there is what they show at the source.
+// TestCentralStore sends what one site's Prometheus knows to central stores, by the examples in compose/prometheus:
+// remote write to Prometheus and to VictoriaMetrics, and federation. What the dashboards show there is what they show
+// at the source.
 func TestCentralStore(t *testing.T) {
-	receiver, err := testenv.StartPrometheus(t.Context(), t.TempDir(), "global: {}\n", "", "--web.enable-remote-write-receiver")
+	const receive = "--web.enable-remote-write-receiver"
+	receiver, err := testenv.StartPrometheus(t.Context(), t.TempDir(), "global: {}\n", "", receive)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -34,7 +36,8 @@ func TestCentralStore(t *testing.T) {
 		config = strings.Replace(config, "global: {", "global: {external_labels: {cluster: jakarta}, ", 1)
 		return config + remoteWrite(t, receiver.URL, victoria.URL)
 	})
-	federated, err := testenv.StartPrometheus(t.Context(), t.TempDir(), federation(t, strings.TrimPrefix(s.prometheus.URL, "http://")), "")
+	config := federation(t, strings.TrimPrefix(s.prometheus.URL, "http://"))
+	federated, err := testenv.StartPrometheus(t.Context(), t.TempDir(), config, "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -43,15 +46,18 @@ func TestCentralStore(t *testing.T) {
 		s.trouble(t, round)
 	}
 	for name, store := range map[string]central{
-		"Prometheus": {receiver, 1e-9, true}, "VictoriaMetrics": {victoria, 1e-9, false}, "federation": {federated, 0.5, true},
+		"Prometheus":      {receiver, 1e-9, true},
+		"VictoriaMetrics": {victoria, 1e-9, false},
+		"federation":      {federated, 0.5, true},
 	} {
 		t.Run(name, func(t *testing.T) { s.await(t, func() error { return s.same(t, store) }) })
 	}
 }
 
-// central is a store and how far its answers may be off. Federation has a sample's time from the source, but may miss one.
-// VictoriaMetrics has every sample, and another rate() and increase(): it does not extrapolate, and takes the birth of a counter
-// for a rise from 0. They agree on series older than their window, which here are none; what rules have recorded is the same.
+// central is a store and how far its answers may be off. Federation has a sample's time from the source, but may miss
+// one. VictoriaMetrics has every sample, and another rate() and increase(): it does not extrapolate, and takes the
+// birth of a counter for a rise from 0. They agree on series older than their window, which here are none; what rules
+// have recorded is the same.
 type central struct {
 	*testenv.Prometheus
 	tolerance float64

@@ -233,8 +233,8 @@ func lintExpr(t *testing.T, where, expr string) {
 		}
 	}
 	for _, r := range rangeInText.FindAllStringSubmatch(expr, -1) {
-		// Rates have the window of the recorded ones, so that panels side by side agree. What is recorded once in 5 minutes is
-		// looked for in 10. Events and marks go by Grafana's steps.
+		// Rates have the window of the recorded ones, so that panels side by side agree. What is recorded once in 5
+		// minutes is looked for in 10. Events and marks go by Grafana's steps.
 		if !slices.Contains([]string{"5m", "10m", "$__rate_interval", "$__range:$__interval"}, r[1]) {
 			t.Errorf("%s: the range [%s]", where, r[1])
 		}
@@ -252,8 +252,8 @@ func lintExpr(t *testing.T, where, expr string) {
 	if strings.Contains(expr, "without (") || strings.Contains(expr, "irate(") {
 		t.Errorf("%s: %s", where, expr)
 	}
-	// The linter wants rate or increase around every counter. Two more are right: a difference between two points in time,
-	// which sees the birth of a counter; and times zero, which only asks whether there is one.
+	// The linter wants rate or increase around every counter. Two more are right: a difference between two points in
+	// time, which sees the birth of a counter; and times zero, which only asks whether there is one.
 	changing := timesZero.ReplaceAllString(expr, "0")
 	for _, s := range selectors(changing) {
 		if strings.HasSuffix(s.metric, "_total") && !strings.Contains(changing, "rate(") && !strings.Contains(changing, "increase(") && !strings.Contains(changing, "offset $__interval") {

@@ -82,8 +82,8 @@ func someValue(all []series) bool {
 	})
 }
 
-// nativeHistograms: where Prometheus keeps native histograms in the place of classic ones, every panel and every recorded series
-// that shows something does so there, too, and the rules agree on how many requests are slow.
+// nativeHistograms: where Prometheus keeps native histograms in the place of classic ones, every panel and every
+// recorded series that shows something does so there, too, and the rules agree on how many requests are slow.
 func (s *scene) nativeHistograms(t *testing.T, boards []board) {
 	if classic := query(t, s.native, "/api/v1/query?query="+url.QueryEscape(`{__name__=~"(nginx|probe)_.+_seconds_(bucket|sum|count)",job="fremisn-exporter"}`)); len(classic) > 0 {
 		t.Fatalf("Prometheus keeps classic histograms, too: %v", classic[0])
@@ -114,7 +114,8 @@ func (s *scene) nativeHistograms(t *testing.T, boards []board) {
 		}
 		return errors.Join(errs...)
 	})
-	// The same scrapes would give the same; two Prometheus scrape at different moments, and a native bucket is a tenth wide.
+	// The same scrapes would give the same; two Prometheus scrape at different moments, and a native bucket is a
+	// tenth wide.
 	for _, metric := range []string{"fremisn:requests_served:rate5m", "fremisn:requests_within:rate5m", "fremisn:request_seconds:p95_5m", "fremisn:node_busy_slots:mean5m"} {
 		s.await(t, func() error {
 			expr := "/api/v1/query?query=" + url.QueryEscape(fmt.Sprintf(`sum by (cluster, job, instance, upstream, server, node, route) (%s{job="fremisn-exporter"})`, metric))

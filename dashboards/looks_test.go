@@ -34,8 +34,8 @@ func promised(t *testing.T) (availability, fast, bound float64) {
 		number(`fremisn:latency_bound:seconds\n +expr: \|[^-]*\+ ([0-9.]+)`)
 }
 
-// TestThresholdsAtObjective: the default objective is where colours change, and is said in words; lines are what the exporter
-// says, for an objective may be another.
+// TestThresholdsAtObjective: the default objective is where colours change, and is said in words; lines are what the
+// exporter says, for an objective may be another.
 func TestThresholdsAtObjective(t *testing.T) {
 	availability, fast, bound := promised(t)
 	near := func(a, b float64) bool { return a-b < 1e-6 && b-a < 1e-6 }

@@ -142,8 +142,8 @@ func listed(t *testing.T) map[string][]string {
 	return all
 }
 
-// describe notes the metric that a node of the source describes: desc(NAME, HELP, LABEL...), prometheus.NewDesc(NAME, HELP,
-// LABELS, …), gauge(NAME, HELP, VALUE, Label{…}...), Sample{NAME, …}.
+// describe notes the metric that a node of the source describes: desc(NAME, HELP, LABEL...), prometheus.NewDesc(NAME,
+// HELP, LABELS, …), gauge(NAME, HELP, VALUE, Label{…}...), Sample{NAME, …}.
 func describe(n ast.Node, all map[string][]string, isProbe bool) {
 	var args []ast.Expr
 	switch n := n.(type) {

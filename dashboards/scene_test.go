@@ -184,7 +184,8 @@ func recordingRules(t *testing.T) []string {
 	return paths
 }
 
-// soonRules are the recording rules with those over days brought down to minutes: a point a second, and no wait of hours.
+// soonRules are the recording rules with those over days brought down to minutes: a point a second, and no wait of
+// hours.
 func soonRules(t *testing.T) []string {
 	t.Helper()
 	dir, paths := t.TempDir(), []string{}

@@ -52,7 +52,8 @@ func TestMixinIsTheFiles(t *testing.T) {
 
 // TestMixinConfig: what the config says stands in every rule that it is about, and Prometheus takes it.
 func TestMixinConfig(t *testing.T) {
-	const config = `{ selector: 'job=~"lb-.+"', job: 'lb', clusterLabel: 'site', alertLabels: { team: 'faces' }, recordLabels: { from: 'mixin' },
+	const config = `{ selector: 'job=~"lb-.+"', job: 'lb', clusterLabel: 'site',
+		alertLabels: { team: 'faces' }, recordLabels: { from: 'mixin' },
 		severities: { FremisnExporterDown: 'critical' }, runbookBase: 'https://wiki/', dashboardBase: 'https://grafana',
 		objectives: { availability: 0.999, latency: { within: 0.5, ratio: 0.9 } } }`
 	var all []group
@@ -68,9 +69,12 @@ func TestMixinConfig(t *testing.T) {
 		t.Fatal(err)
 	}
 	for what, want := range map[string]bool{
-		`fremisn_exporter_build_info{job=~\"lb-.+\"}`: true, `up{job=\"lb\"}`: true, `"team":"faces"`: true, `"from":"mixin"`: true,
-		`* 0 + 0.999\n`: true, `* 0 + 0.5\n`: true, `* 0 + 0.9\n`: true, `https://wiki/FremisnNodeDown.md`: true, `https://grafana/d/fremisn-overview?`: true,
-		"fremisn_exporter_build_info ": false, "fremisn_exporter_build_info)": false, "(cluster,": false, "labels.cluster": false, "github.com": false,
+		`fremisn_exporter_build_info{job=~\"lb-.+\"}`: true, `up{job=\"lb\"}`: true, `"team":"faces"`: true,
+		`"from":"mixin"`: true,
+		`* 0 + 0.999\n`:  true, `* 0 + 0.5\n`: true, `* 0 + 0.9\n`: true,
+		`https://wiki/FremisnNodeDown.md`: true, `https://grafana/d/fremisn-overview?`: true,
+		"fremisn_exporter_build_info ": false, "fremisn_exporter_build_info)": false,
+		"(cluster,": false, "labels.cluster": false, "github.com": false,
 	} {
 		escaped := strings.NewReplacer("<", `\u003c`, ">", `\u003e`, "&", `\u0026`).Replace(what)
 		if bytes.Contains(text, []byte(escaped)) != want {
@@ -121,7 +125,8 @@ func TestPrometheusRule(t *testing.T) {
 	}
 }
 
-// TestKubernetesSchemas has the types of Kubernetes and of the Prometheus operator read the files: no field that they do not know.
+// TestKubernetesSchemas has the types of Kubernetes and of the Prometheus operator read the files: no field that they
+// do not know.
 func TestKubernetesSchemas(t *testing.T) {
 	kinds := map[string]func() any{
 		"PrometheusRule": func() any { return &monitoring.PrometheusRule{} },
@@ -166,8 +171,8 @@ func TestKubernetesSchemas(t *testing.T) {
 	}
 }
 
-// TestKubernetesFits: the PodMonitor selects the pods of the Deployment, by a port that they have, and keeps classic histograms
-// where it takes native ones; both containers see one log folder; the runbooks' names are those used.
+// TestKubernetesFits: the PodMonitor selects the pods of the Deployment, by a port that they have, and keeps classic
+// histograms where it takes native ones; both containers see one log folder; the runbooks' names are those used.
 func TestKubernetesFits(t *testing.T) {
 	var deployment apps.Deployment
 	var monitor monitoring.PodMonitor
@@ -195,7 +200,7 @@ func TestKubernetesFits(t *testing.T) {
 		}
 	}
 	if deployment.Name != "fremisn-loadbalancer" || pod.Labels["app"] != "fremisn-loadbalancer" {
-		t.Errorf("the runbooks speak of deployment/fremisn-loadbalancer and app=fremisn-loadbalancer, not of %s, %v", deployment.Name, pod.Labels)
+		t.Errorf("the runbooks speak of fremisn-loadbalancer, not of %s, %v", deployment.Name, pod.Labels)
 	}
 	for _, endpoint := range monitor.Spec.PodMetricsEndpoints {
 		found := false

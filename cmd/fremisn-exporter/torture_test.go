@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -33,6 +34,7 @@ type torturer struct {
 	late   []lateWriter
 	serial int
 	turns  int
+	dated  bool // how rotated parts are named
 
 	lines, sum atomic.Int64
 }
@@ -95,27 +97,46 @@ func (w *torturer) rotate() {
 	defer w.mu.Unlock()
 	w.turns++
 	w.leave()
-	switch w.random.Intn(4) {
+	switch w.random.Intn(7) {
 	case 0: // renamed; a worker goes on writing the old file for one to three turns, beside others that still do
 		w.shift()
 		w.late = append(w.late, lateWriter{w.file, w.turns + 1 + w.random.Intn(3)})
 		w.file = w.open()
-	case 1: // renamed to a dated name
-		w.must(os.Rename(w.path("access.log"), w.path(fmt.Sprintf("access.log-%06d", w.turns))))
-		w.must(w.file.Close())
-		w.file = w.open()
-	case 2: // renamed and compressed at once
+	case 1: // renamed
 		w.shift()
 		w.must(w.file.Close())
 		w.file = w.open()
-		w.compress("access.log.1")
+	case 2: // renamed and compressed at once
+		name := w.shift()
+		w.must(w.file.Close())
+		w.file = w.open()
+		w.compress(name)
 	case 3: // copied and truncated, with the writers still
-		w.shiftOld()
-		text, err := os.ReadFile(w.path("access.log"))
-		w.must(err)
-		w.must(os.WriteFile(w.path("access.log.1"), text, 0o644))
+		w.copyTo(w.room())
 		w.must(os.Truncate(w.path("access.log"), 0))
+	case 4: // replaced by a copy of itself, and reopened
+		w.copyTo("access.log~")
+		w.must(os.Rename(w.path("access.log~"), w.path("access.log")))
+		w.must(w.file.Close())
+		w.file = w.open()
+	case 5: // another log is written beside it
+		for _, name := range []string{"access_2.log", "access.8080.log", "access-202611.log", "access.log.json"} {
+			w.must(os.WriteFile(w.path(name), []byte(strings.Repeat("1 200\n", w.turns)), 0o644))
+		}
+	case 6: // an old part is restored
+		if old, err := filepath.Glob(w.path("access.log*.gz")); err == nil && len(old) > 0 {
+			text, err := os.ReadFile(old[w.random.Intn(len(old))])
+			w.must(err)
+			w.must(os.WriteFile(w.path("access.log-2025010100.gz"), text, 0o644))
+			w.must(os.WriteFile(w.path("access.log.9999.gz"), text, 0o644))
+		}
 	}
+}
+
+func (w *torturer) copyTo(name string) {
+	text, err := os.ReadFile(w.path("access.log"))
+	w.must(err)
+	w.must(os.WriteFile(w.path(name), text, 0o644))
 }
 
 // leave ends the late writers whose turn has come, and the first of three.
@@ -129,9 +150,20 @@ func (w *torturer) leave() {
 	})
 }
 
-func (w *torturer) shift() {
+// shift renames the log, and returns its new name.
+func (w *torturer) shift() string {
+	name := w.room()
+	w.must(os.Rename(w.path("access.log"), w.path(name)))
+	return name
+}
+
+// room is the name of the next rotated part.
+func (w *torturer) room() string {
+	if w.dated {
+		return fmt.Sprintf("access.log-2026%02d%02d%02d", 1+w.turns/(24*28), 1+w.turns/24%28, w.turns%24)
+	}
 	w.shiftOld()
-	w.must(os.Rename(w.path("access.log"), w.path("access.log.1")))
+	return "access.log.1"
 }
 
 // shiftOld makes room for access.log.1.
@@ -177,7 +209,7 @@ func TestTorture(t *testing.T) {
 	seed := time.Now().UnixNano()
 	t.Logf("seed %d", seed)
 	random := rand.New(rand.NewSource(seed))
-	w := &torturer{t: t, dir: t.TempDir(), random: rand.New(rand.NewSource(seed + 1))}
+	w := &torturer{t: t, dir: t.TempDir(), random: rand.New(rand.NewSource(seed + 1)), dated: seed%2 == 0}
 	w.file = w.open()
 	binary, home := buildExporter(t), t.TempDir()
 	config := fmt.Sprintf("nginx:\n  access_logs: [{path: %s, format: '$request_length $status', start: beginning}]\n",

@@ -98,9 +98,10 @@ func (b *board) build() (dashboard.Dashboard, error) {
 	return built, nil
 }
 
-// variables of every dashboard. All jobs and all instances are those of this exporter, as a list: .+ would take in every
-// other exporter of NGINX, the blackbox_exporter and whatever else Prometheus scrapes. All upstreams and nodes are a
-// regular expression, which fits what has no name, too; so are all sites, for where there is one the label cluster is missing.
+// variables of every dashboard. All jobs and all instances are those of this exporter, as a list: .+ would take in
+// every other exporter of NGINX, the blackbox_exporter and whatever else Prometheus scrapes. All upstreams and nodes
+// are a regular expression, which fits what has no name, too; so are all sites, for where there is one the label
+// cluster is missing.
 func variables() []dashboard.VariableModel {
 	return []dashboard.VariableModel{
 		{

@@ -50,8 +50,8 @@ func fleetVerdict(p promise) []panel {
 	}
 }
 
-// trouble is what the table is sorted by: a load balancer or exporter that is down before all, then alerts that call a person,
-// then others, then the share of failed requests.
+// trouble is what the table is sorted by: a load balancer or exporter that is down before all, then alerts that call
+// a person, then others, then the share of failed requests.
 const trouble = `1000 * (1 - min by (` + byBalancer + `) (nginx_up{` + balancer + `} or up{` + balancer + `}))
   + on (` + byBalancer + `) (100 * count by (` + byBalancer + `) (` + firingPages + `) or max by (` + byBalancer + `) (up{` + balancer + `}) * 0)
   + on (` + byBalancer + `) (count by (` + byBalancer + `) (` + firingAlerts + `) or max by (` + byBalancer + `) (up{` + balancer + `}) * 0)

@@ -94,7 +94,8 @@ func TestPromise(t *testing.T) {
 	}
 }
 
-// TestSchema has Grafana's own types read what was made: a field that they do not know, or of another type, is an error.
+// TestSchema has Grafana's own types read what was made: a field that they do not know, or of another type, is an
+// error.
 func TestSchema(t *testing.T) {
 	plugins.RegisterDefaultPlugins()
 	dir := t.TempDir()

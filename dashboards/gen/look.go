@@ -71,7 +71,8 @@ func dashes(dash ...int) dashboard.DynamicConfigValue {
 	return dashboard.DynamicConfigValue{Id: "custom.lineStyle", Value: map[string]any{"fill": "dash", "dash": dash}}
 }
 
-// dashed draws the series whose name begins with word as a thin dashed line without filling: a bound, not a measurement.
+// dashed draws the series whose name begins with word as a thin dashed line without filling: a bound, not a
+// measurement.
 func dashed(word, colour string) option {
 	return func(p *dashboard.Panel) {
 		override(p, "byRegexp", "/^"+word+"/", fixed(colour),

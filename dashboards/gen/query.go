@@ -62,8 +62,8 @@ func (q query) withExemplars() query {
 // window is that of every rate on every panel, and of the recorded rates: panels that stand side by side agree.
 const window = "5m"
 
-// quantile of a histogram: the native one, which is exact to a few percent, or the classic one where Prometheus keeps no
-// native ones. Without an observation there is none: the comparison drops NaN, which a panel would show.
+// quantile of a histogram: the native one, which is exact to a few percent, or the classic one where Prometheus keeps
+// no native ones. Without an observation there is none: the comparison drops NaN, which a panel would show.
 func quantile(q, by, metric, selector string) string {
 	return fmt.Sprintf(`histogram_quantile(%[1]s, sum by (%[2]s) (rate(%[3]s{%[4]s}[`+window+`]))) >= 0
 or

@@ -12,7 +12,8 @@ const nearlyFull = 0.8
 // unfair is how far a node's share may be from a fair one; FremisnTrafficImbalance draws the same line.
 const unfair = 0.2
 
-// saturation answers: is there room, what runs full first (slots, the limiter, connections), and is the work shared fairly.
+// saturation answers: is there room, what runs full first (slots, the limiter, connections), and is the work shared
+// fairly.
 func saturation() *board {
 	b := newBoard("fremisn-saturation", "Fremisn / Saturation and limits",
 		"Is there room? Slots of the nodes (max_conns), the limiter, NGINX's own connections, and whether each node gets its share.")

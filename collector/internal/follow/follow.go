@@ -223,19 +223,20 @@ func (p *Pipeline) Scrape(ctx context.Context) (*Snapshot, error) {
 	select {
 	case p.requests <- request:
 	case <-ctx.Done():
-		return p.last(), ErrStillReading
+		return p.Last(), ErrStillReading
 	case <-p.done:
-		return p.last(), errEnded
+		return p.Last(), errEnded
 	}
 	select {
 	case err := <-request.done:
-		return p.last(), err
+		return p.Last(), err
 	case <-ctx.Done():
-		return p.last(), ErrStillReading
+		return p.Last(), ErrStillReading
 	}
 }
 
-func (p *Pipeline) last() *Snapshot {
+// Last is the last snapshot that has been committed, nil before the first.
+func (p *Pipeline) Last() *Snapshot {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.published

@@ -82,7 +82,7 @@ func (h *logHost) reading(disk statefile.Disk) (p *Pipeline, end func()) {
 func scrapeOf(p *Pipeline) (lines uint64, err error) {
 	p.read()
 	err = p.commit(context.Background())
-	return p.last().Lines.Parsed, errors.Join(p.readErr, err)
+	return p.Last().Lines.Parsed, errors.Join(p.readErr, err)
 }
 
 // TestCrashAtEveryStepOfACommit kills the exporter, or the whole machine, before every step of a commit: what comes
@@ -116,13 +116,13 @@ func TestCrashAtEveryStepOfACommit(t *testing.T) {
 
 				h.write(25)
 				p, end = h.reading(nil)
-				if n := p.last().Lines.Parsed; n < committed {
+				if n := p.Last().Lines.Parsed; n < committed {
 					t.Errorf("%v lines came back of %v that were committed", n, committed)
 				}
 				if n, err := scrapeOf(p); n != 175 || err != nil {
 					t.Errorf("%v lines (%v) of 175", n, err)
 				}
-				if gaps := p.last().Totals.Gaps; gaps[gapCorrupt]+gaps[gapLost] > 0 {
+				if gaps := p.Last().Totals.Gaps; gaps[gapCorrupt]+gaps[gapLost] > 0 {
 					t.Errorf("state is said to be lost: %s", &h.said)
 				}
 				end()
@@ -172,7 +172,7 @@ func TestFullDisk(t *testing.T) {
 			end()
 			p, end = h.reading(nil)
 			defer end()
-			if n := p.last().Lines.Parsed; n < shown {
+			if n := p.Last().Lines.Parsed; n < shown {
 				t.Errorf("after a crash %d lines are shown of %d before", n, shown)
 			}
 			if n, err := scrapeOf(p); n != 50 || err != nil {
@@ -204,7 +204,7 @@ func TestHangingDisk(t *testing.T) {
 	close(disk.hang)
 	<-p.commits.free // the commit that hung is done
 	p.commits.free <- struct{}{}
-	if n := p.last().Lines.Parsed; n != 10 {
+	if n := p.Last().Lines.Parsed; n != 10 {
 		t.Errorf("%d lines are shown of the 10 whose commit hung", n)
 	}
 	if n, err := scrapeOf(p); n != 20 || err != nil {
@@ -240,7 +240,7 @@ func TestStateRemovedOrDamagedIsAGap(t *testing.T) {
 			if n, err := scrapeOf(p); n != 10 || err != nil { // start: beginning
 				t.Errorf("%v lines, %v", n, err)
 			}
-			if n := p.last().Totals.Gaps[c.reason]; n != 1 {
+			if n := p.Last().Totals.Gaps[c.reason]; n != 1 {
 				t.Errorf("%v gaps of reason %s", n, c.reason)
 			}
 			if said := h.said.String(); !strings.Contains(said, "reason="+c.reason) || !strings.Contains(said, h.path) {
@@ -260,7 +260,7 @@ func TestFirstStartIsNoGap(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, reason := range GapReasons() {
-		if n := p.last().Totals.Gaps[reason]; n != 0 {
+		if n := p.Last().Totals.Gaps[reason]; n != 0 {
 			t.Errorf("%v gaps of reason %s: %s", n, reason, &h.said)
 		}
 	}
@@ -312,7 +312,7 @@ func TestCommitsWhileNobodyScrapes(t *testing.T) {
 	}
 	p, end := h.reading(nil)
 	defer end()
-	if n := p.last().Lines.Parsed; n != 4 {
+	if n := p.Last().Lines.Parsed; n != 4 {
 		t.Errorf("%v lines were committed of 4", n)
 	}
 }
@@ -343,7 +343,7 @@ func TestWholeRecordOfVersion1(t *testing.T) {
 	h.write(50)
 	p, end := h.reading(nil)
 	defer end()
-	if n := p.last().Lines.Parsed; n != 100 {
+	if n := p.Last().Lines.Parsed; n != 100 {
 		t.Errorf("%v lines are restored of 100", n)
 	}
 	if n, err := scrapeOf(p); n != 150 || err != nil {
@@ -373,7 +373,7 @@ func TestAnotherFileUnderTheSameName(t *testing.T) {
 	if n, err := scrapeOf(p); n != 15 || err != nil {
 		t.Errorf("%v lines (%v), want 5 more", n, err)
 	}
-	if n := p.last().Totals.Gaps["deleted"]; n != 0 {
+	if n := p.Last().Totals.Gaps["deleted"]; n != 0 {
 		t.Errorf("a gap is told: %s", &h.said)
 	}
 }

@@ -157,7 +157,7 @@ func TestSyslogOfRealNginx(t *testing.T) {
 				`nginx_upstream_attempts_total{code="502",log="access",node="",outcome="error",server="`+refuses+`",upstream=""} 40`,
 				`fremisn_exporter_log_lines_total{log="access",result="parsed"} 60`,
 				`fremisn_exporter_log_lines_total{log="access",result="malformed"} 0`)
-			if n := p.last().Totals.Gaps[gapDropped]; n != 0 {
+			if n := p.Last().Totals.Gaps[gapDropped]; n != 0 {
 				t.Errorf("%d gaps", n)
 			}
 		})

@@ -1,22 +1,30 @@
 package tail
 
 import (
+	"encoding/base64"
+	"encoding/binary"
+	"errors"
 	"hash/crc64"
 	"io"
 	"os"
 	"syscall"
 )
 
-// A Cursor is how far one generation of a log has been read. Inode numbers are used again, and files are copied,
-// compressed and rewritten in place: it is the fingerprints that tell whether a file is the one that was read.
+// A Cursor is how far one generation of a log has been read. Inode numbers are used again, device numbers change when
+// a machine starts, and files are copied, compressed and rewritten: it is the fingerprints that tell which bytes of a
+// file have been counted. The first version wrote no Base, Marks and Lines; without them less can be certain.
 type Cursor struct {
-	Path     string      `json:"path"` // the name under which it was last seen
+	Path     string      `json:"path"`           // the name under which it was last seen
+	Base     string      `json:"base,omitempty"` // the path of the log at which it stood
 	Dev      uint64      `json:"dev"`
 	Ino      uint64      `json:"ino"`
-	Offset   int64       `json:"offset"`         // bytes of whole lines that have been handed out
-	Head     Fingerprint `json:"head"`           // of the file's first bytes
-	Last     Fingerprint `json:"last"`           // of the bytes that end at Offset
-	Skipping bool        `json:"skip,omitempty"` // Offset is within a line that is too long
+	Born     int64       `json:"born,omitempty"`  // when the file was made, nanoseconds; 0 where its disk does not know
+	Offset   int64       `json:"offset"`          // bytes of whole lines that have been handed out
+	Head     Fingerprint `json:"head"`            // of the file's first bytes
+	Last     Fingerprint `json:"last"`            // of the bytes that end at Offset
+	Marks    Marks       `json:"marks,omitempty"` // of bytes between the two, ascending
+	Lines    []uint64    `json:"lines,omitempty"` // of the last lines, without their first words
+	Skipping bool        `json:"skip,omitempty"`  // Offset is within a line that is too long
 }
 
 // A Fingerprint is a checksum of so many bytes.
@@ -32,7 +40,71 @@ const (
 
 var checksums = crc64.MakeTable(crc64.ECMA)
 
-func fingerprint(b []byte) Fingerprint { return Fingerprint{len(b), crc64.Checksum(b, checksums)} }
+func sum(b []byte) uint64 { return crc64.Checksum(b, checksums) }
+
+func fingerprint(b []byte) Fingerprint { return Fingerprint{len(b), sum(b)} }
+
+// A Mark is the checksum of the bytes, at most lastLen, that end at Offset.
+type Mark struct {
+	Offset int64
+	Sum    uint64
+}
+
+// markOf returns the mark at the end of b, which ends at offset in its file.
+func markOf(b []byte, offset int64) Mark {
+	return Mark{offset, sum(b[max(0, len(b)-lastLen):])}
+}
+
+// Marks are ascending marks of one file.
+type Marks []Mark
+
+// MarshalText packs marks: the distance from the mark before as a varint, then the checksum.
+func (m Marks) MarshalText() ([]byte, error) {
+	var packed []byte
+	before := int64(0)
+	for _, mark := range m {
+		packed = binary.AppendUvarint(packed, uint64(mark.Offset-before))
+		packed = binary.BigEndian.AppendUint64(packed, mark.Sum)
+		before = mark.Offset
+	}
+	return base64.RawStdEncoding.AppendEncode(nil, packed), nil
+}
+
+var errMarks = errors.New("the fingerprints of a position are damaged")
+
+// UnmarshalText reads what MarshalText wrote.
+func (m *Marks) UnmarshalText(text []byte) error {
+	packed, err := base64.RawStdEncoding.AppendDecode(nil, text)
+	if err != nil {
+		return errMarks
+	}
+	*m = nil
+	before := int64(0)
+	for len(packed) > 0 {
+		distance, n := binary.Uvarint(packed)
+		if n <= 0 || len(packed) < n+8 || distance > 1<<50 || len(*m) > 1024 {
+			return errMarks
+		}
+		before += int64(distance)
+		*m = append(*m, Mark{before, binary.BigEndian.Uint64(packed[n:])})
+		packed = packed[n+8:]
+	}
+	return nil
+}
+
+// thin keeps marks the denser the nearer they are to the end: of each distance from it, the next mark is at least
+// half as far again. So a file of any size has a few dozen.
+func (m Marks) thin(end int64) Marks {
+	kept, next := len(m), end
+	for i := len(m) - 1; i >= 0; i-- {
+		if next-m[i].Offset >= (end-next)/2 && m[i].Offset < next {
+			kept--
+			m[kept] = m[i]
+			next = m[i].Offset
+		}
+	}
+	return append(m[:0], m[kept:]...)
+}
 
 // bytesAt are n bytes of a file from an offset on, all of them.
 func bytesAt(file io.ReaderAt, offset, n int64) ([]byte, error) {
@@ -44,7 +116,7 @@ func bytesAt(file io.ReaderAt, offset, n int64) ([]byte, error) {
 	return b, err
 }
 
-// fits tells whether file is the one that the cursor was read from: it begins as that did, and what stands before
+// fits reports whether file holds all that the cursor was read from: it begins as that did, and what stands before
 // the offset is what was read last.
 func (c *Cursor) fits(file io.ReaderAt) bool {
 	if !c.isSane() {
@@ -64,10 +136,50 @@ func (c *Cursor) isSane() bool {
 		int64(c.Last.Len) == min(c.Offset, lastLen)
 }
 
+// lastMark returns the offset up to which a file of so many bytes holds what the cursor was read from: that of the
+// last mark before the first one that differs, 0 where there is none.
+func (c *Cursor) lastMark(file io.ReaderAt, size int64) (offset int64) {
+	for _, mark := range c.Marks {
+		if mark.Offset > size || mark.Offset <= 0 {
+			break
+		}
+		n := min(mark.Offset, lastLen)
+		b, err := bytesAt(file, mark.Offset-n, n)
+		if err != nil || sum(b) != mark.Sum {
+			break
+		}
+		offset = mark.Offset
+	}
+	if n := int64(c.Head.Len); n <= size && n > offset {
+		if head, err := bytesAt(file, 0, n); err == nil && fingerprint(head) == c.Head {
+			offset = n
+		}
+	}
+	return offset
+}
+
+// A fileID names a file as long as it exists and its disk is not mounted anew.
+type fileID struct{ dev, ino uint64 }
+
+func (c *Cursor) id() fileID { return fileID{c.Dev, c.Ino} }
+
+func idOf(info os.FileInfo) fileID {
+	dev, ino := identity(info)
+	return fileID{dev, ino}
+}
+
 // identity is the device and the inode of a file.
 func identity(info os.FileInfo) (dev, ino uint64) {
 	if stat, ok := info.Sys().(*syscall.Stat_t); ok {
 		return uint64(stat.Dev), stat.Ino
 	}
 	return 0, 0
+}
+
+// linksOf is how many names a file has; 0 says that it was removed.
+func linksOf(info os.FileInfo) uint64 {
+	if stat, ok := info.Sys().(*syscall.Stat_t); ok {
+		return uint64(stat.Nlink)
+	}
+	return 1
 }

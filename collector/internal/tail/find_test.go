@@ -2,52 +2,11 @@ package tail
 
 import (
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 )
-
-func TestSiblingNames(t *testing.T) {
-	for _, c := range []struct {
-		path, name   string
-		may, rotated bool
-	}{
-		{"access.log", "access.log", true, true},
-		{"access.log", "access.log.1", true, true},
-		{"access.log", "access.log.12.gz", true, true},
-		{"access.log", "access.log-20261124", true, true},
-		{"access.log", "access.log-20261124-13.gz", true, true},
-		{"access.log", "access.log.2026-11-24T13:00", true, true},
-		{"access.log", "access.log_1790000000", true, true},
-		{"access.log", "access.log.old", true, true},
-		{"access.log", "access.1.log", true, true},
-		{"access.log", "access.1.log.gz", true, true},
-		{"access.log", "access-20261124.log", true, true},
-		{"access.log", "access-2026-11-24_13.log.gz", true, true},
-		{"access.log", "access.log.before-upgrade", true, false},
-		{"access.log", "access.log.json", true, false},
-		{"access.log", "access.logs", false, false},
-		{"access.log", "access.log2", false, false},
-		{"access.log", "access-2.log", false, false},
-		{"access.log", "access-api.log", false, false},
-		{"access.log", "access-api.log.1", false, false},
-		{"access.log", "access_ssl.log", false, false},
-		{"access.log", "access2.log", false, false},
-		{"access.log", "error.log.1", false, false},
-		{"access", "access.1", true, true},
-		{"access", "access.1.gz", true, true},
-		{"access-*.log", "access-20261124.log", true, true},
-		{"access-*.log", "access-20261124.log.gz", true, true},
-		{"access-*.log", "access.log", false, false},
-	} {
-		f := New(filepath.Join("/logs", c.path), false, newRecord(), time.Now)
-		if may, rotated := f.isSibling(c.name); may != c.may || rotated != c.rotated {
-			t.Errorf("%s beside %s: may %v, rotated %v", c.name, c.path, may, rotated)
-		}
-	}
-}
 
 // TestAnotherLogBesideIsNotTaken: only names that rotation gives are looked at for generations that were not seen.
 func TestAnotherLogBesideIsNotTaken(t *testing.T) {
@@ -110,7 +69,7 @@ func TestDamagedFileIsGivenUp(t *testing.T) {
 	}
 	l.want("1\n2\n")
 	l.wantGaps(GapUnreadable)
-	if l.f.isWaiting() {
+	if l.f.bases[0].search != nil {
 		t.Error("it is still waited for")
 	}
 }

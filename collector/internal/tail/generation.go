@@ -1,23 +1,39 @@
 package tail
 
 import (
+	"bytes"
+	"cmp"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"time"
 )
 
-// A generation is one file of the log.
+const (
+	// tailLen is how many of the last bytes are kept, so that a cut within them is certain.
+	tailLen = 4096
+	// maxLines is how many of the last lines are fingerprinted one by one.
+	maxLines = 16
+	// maxLineMarks is how many of the last line ends get a mark.
+	maxLineMarks = 48
+)
+
+// A generation is one file of the log. It belongs to the Follower; its file is nil while it is closed.
 type generation struct {
 	Cursor
-	file    *os.File
-	grown   time.Time // when it was last seen to grow
-	size    int64     // when last looked at
-	changed time.Time // its time of change then
+	base     *base
+	file     *os.File
+	finished bool      // nothing more is expected of it: that it is gone is no gap
+	removed  bool      // it has no name any more
+	grown    time.Time // when it was last seen to change
+	size     int64     // when last looked at
+	changed  time.Time // its time of change then
 
 	// What the cursor's fingerprints are of. They are taken from what was handed out, never from the file again: that
 	// may have been truncated, or rewritten, since.
-	head, last []byte
+	head, tail []byte
+	saved      Cursor // the Cursor with the marks of tail, as of saved.Offset
 }
 
 // passed goes on behind bytes that have been read.
@@ -27,11 +43,11 @@ func (g *generation) passed(b []byte) {
 		g.head = append(g.head, b[:min(len(b), missing)]...)
 		g.Head = fingerprint(g.head)
 	}
-	g.last = append(g.last, b[max(0, len(b)-lastLen):]...)
-	if over := len(g.last) - lastLen; over > 0 {
-		g.last = append(g.last[:0], g.last[over:]...)
+	g.tail = append(g.tail, b[max(0, len(b)-tailLen):]...)
+	if over := len(g.tail) - tailLen; over > 0 {
+		g.tail = append(g.tail[:0], g.tail[over:]...)
 	}
-	g.Last = fingerprint(g.last)
+	g.Last = fingerprint(g.tail[max(0, len(g.tail)-lastLen):])
 }
 
 // Write makes a generation pass what is copied to it.
@@ -40,7 +56,89 @@ func (g *generation) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// recall tells whether the file is the one that the cursor was read from, and if so takes up its bytes.
+// mark keeps a fingerprint of what ends where reading has come to.
+func (g *generation) mark() {
+	if n := len(g.Marks); g.Offset == 0 || n > 0 && g.Marks[n-1].Offset >= g.Offset {
+		return
+	}
+	g.Marks = append(g.Marks, markOf(g.tail, g.Offset)).thin(g.Offset)
+}
+
+// cursor returns what is to be saved: the Cursor, with marks of the first and the last lines.
+func (g *generation) cursor() Cursor {
+	if len(g.tail) == 0 { // it was restored, and has not been opened since
+		return g.Cursor
+	}
+	if g.saved.Offset != g.Offset || g.saved.Skipping != g.Skipping {
+		ladder, lines := g.ladder(), g.lineMarks()
+		g.saved = g.Cursor
+		g.saved.Marks = mergeMarks(ladder, g.Marks, lines)
+		g.saved.Lines = lastLines(g.tail)
+	}
+	c := g.saved
+	c.Path, c.Base, c.Dev, c.Ino, c.Born = g.Path, g.Base, g.Dev, g.Ino, g.Born
+	return c
+}
+
+// ladder are marks of the first line ends, so that a file that was cut to a few lines is known.
+func (g *generation) ladder() (marks Marks) {
+	end := 0
+	for line := range bytes.Lines(g.head) {
+		end += len(line)
+		if line[len(line)-1] == '\n' {
+			marks = append(marks, markOf(g.head[:end], int64(end)))
+		}
+	}
+	return marks
+}
+
+// lineMarks are marks of the last line ends.
+func (g *generation) lineMarks() (marks Marks) {
+	start := g.Offset - int64(len(g.tail))
+	for end := len(g.tail); end > 0 && len(marks) < maxLineMarks; {
+		if start > 0 && end < lastLen {
+			break
+		}
+		marks = append(Marks{markOf(g.tail[:end], start+int64(end))}, marks...)
+		end = bytes.LastIndexByte(g.tail[:end-1], '\n') + 1
+	}
+	return marks
+}
+
+// mergeMarks joins marks of one file, each offset once.
+func mergeMarks(lists ...Marks) Marks {
+	merged := slices.Concat(lists...)
+	slices.SortFunc(merged, func(a, b Mark) int { return cmp.Compare(a.Offset, b.Offset) })
+	return slices.CompactFunc(merged, func(a, b Mark) bool { return a.Offset == b.Offset })
+}
+
+// lastLines are the keys of the last whole lines of b.
+func lastLines(b []byte) (keys []uint64) {
+	for len(keys) < maxLines {
+		end := bytes.LastIndexByte(b, '\n')
+		if end < 0 {
+			break
+		}
+		start := bytes.LastIndexByte(b[:end], '\n') + 1
+		if start == 0 { // its beginning may be missing
+			break
+		}
+		keys = append(keys, lineKey(b[start:end]))
+		b = b[:start]
+	}
+	return keys
+}
+
+// lineKey is the fingerprint of a line without its first word, the client's address, which is what those who rewrite
+// logs replace.
+func lineKey(line []byte) uint64 {
+	if _, rest, found := bytes.Cut(line, []byte(" ")); found {
+		line = rest
+	}
+	return sum(line)
+}
+
+// recall reports whether the file holds what the cursor was read from, and if so takes up its bytes.
 func (g *generation) recall() bool {
 	if !g.isSane() {
 		return false
@@ -49,18 +147,43 @@ func (g *generation) recall() bool {
 	if err != nil || fingerprint(head[:min(len(head), g.Head.Len)]) != g.Head {
 		return false
 	}
-	last, err := bytesAt(g.file, max(0, g.Offset-lastLen), min(g.Offset, lastLen))
-	if err != nil || fingerprint(last) != g.Last {
+	tail, err := bytesAt(g.file, max(0, g.Offset-tailLen), min(g.Offset, tailLen))
+	if err != nil || fingerprint(tail[max(0, len(tail)-lastLen):]) != g.Last {
 		return false
 	}
-	g.head, g.last, g.Head = head, last, fingerprint(head)
+	g.head, g.tail, g.Head, g.saved = head, tail, fingerprint(head), Cursor{}
 	return true
 }
 
 // beginAnew goes to the beginning of a file that was truncated.
 func (g *generation) beginAnew() {
 	g.Offset, g.Head, g.Last, g.Skipping = 0, Fingerprint{}, Fingerprint{}, false
-	g.head, g.last = nil, nil
+	g.Marks, g.Lines, g.head, g.tail, g.saved = nil, nil, nil, nil, Cursor{}
+}
+
+// goTo goes to an offset of the file without reading what stands before it.
+func (g *generation) goTo(offset int64) error {
+	head, err := bytesAt(g.file, 0, min(offset, headLen))
+	if err != nil {
+		return fmt.Errorf("%s: %w", g.Path, err)
+	}
+	tail, err := bytesAt(g.file, max(0, offset-tailLen), min(offset, tailLen))
+	if err != nil {
+		return fmt.Errorf("%s: %w", g.Path, err)
+	}
+	g.beginAnew()
+	g.Offset = offset
+	g.head, g.tail = head, tail
+	g.Head, g.Last = fingerprint(head), fingerprint(tail[max(0, len(tail)-lastLen):])
+	g.mark()
+	return nil
+}
+
+// goToDoubtful goes to an offset before which more may stand than was counted. Half a line there is not handed out.
+func (g *generation) goToDoubtful(offset int64) error {
+	err := g.goTo(offset)
+	g.Skipping = err == nil && len(g.tail) > 0 && g.tail[len(g.tail)-1] != '\n'
+	return err
 }
 
 // skipToEnd goes behind the last whole line.
@@ -74,21 +197,42 @@ func (g *generation) skipToEnd() error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", g.Path, err)
 	}
-	whole := strings.LastIndexByte(string(tail), '\n') + 1
-	if whole == 0 && int64(len(tail)) < end {
-		g.Skipping = true
-		whole = len(tail)
-	}
-	head, err := bytesAt(g.file, 0, min(end, headLen))
-	if err != nil {
-		return fmt.Errorf("%s: %w", g.Path, err)
+	whole := end - int64(len(tail)) + int64(strings.LastIndexByte(string(tail), '\n')) + 1
+	tooLong := whole == end-int64(len(tail)) && whole > 0
+	if tooLong {
+		whole = end
 	}
 	g.size = end
-	g.Offset = end - int64(len(tail))
-	if g.Offset > 0 {
-		g.head = head
-		g.Head = fingerprint(head)
+	if err := g.goTo(whole); err != nil {
+		return err
 	}
-	g.passed(tail[:whole])
+	g.Skipping = tooLong
 	return nil
+}
+
+// identify notes which file the open generation has.
+func (g *generation) identify(info os.FileInfo) {
+	g.Dev, g.Ino = identity(info)
+	g.Born = 0
+	if born, known := birth(descriptorPath(g.file)); known {
+		g.Born = born.UnixNano()
+	}
+}
+
+// is reports whether the generation was last seen as this file.
+func (g *generation) is(info os.FileInfo) bool { return g.Ino != 0 && g.id() == idOf(info) }
+
+// isStill reports whether the file has not changed since it was last looked at.
+func (g *generation) isStill(info os.FileInfo) bool {
+	return g.is(info) && info.Size() == g.size && info.ModTime().Equal(g.changed)
+}
+
+// close gives the descriptor back.
+func (g *generation) close() {
+	if g.file != nil {
+		g.saved = g.cursor()
+		g.Marks, g.Lines = g.saved.Marks, g.saved.Lines
+		g.file.Close()
+		g.file, g.head, g.tail = nil, nil, nil
+	}
 }

@@ -1,12 +1,3 @@
-// Package tail follows a log through everything that is done to logs, and hands out its bytes in blocks of whole
-// lines, each once.
-//
-// A log is a row of generations: files that stood, one after the other, at the log's path. Rotation by rename makes
-// a new one, and NGINX's workers go on writing the old one until each has reopened; so an old generation is read
-// until it has been quiet for a while and the new one is in use. Truncation (logrotate's copytruncate) empties a
-// generation in place: what was not read by then is in the copy, if that can be found, or lost. Which of these has
-// happened is told by device, inode and fingerprints, never by names. While nobody follows, generations are
-// renamed, compressed and joined by new ones; they are found again among the files beside the log.
 package tail
 
 import (
@@ -16,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -43,13 +35,24 @@ const (
 	GapDeleted    = "deleted"
 	GapTruncated  = "truncated"
 	GapUnreadable = "unreadable"
+	GapUncertain  = "uncertain" // there are files of which it is not certain what they are
 )
 
-// quiet is how long an old generation must not grow before it is let go.
-const quiet = 10 * time.Second
-
-// maxGenerations bounds the files that are open at once.
-const maxGenerations = 32
+const (
+	// quiet is how long an old generation must not grow before nothing more is expected of it.
+	quiet = time.Minute
+	// verified is how long after a change a file is compared with what was read, even though its size and time of
+	// change stay: file times may be whole seconds.
+	verified = 3 * time.Second
+	// lateInterval is how often old generations that were closed are looked at.
+	lateInterval = 10 * time.Second
+	// keepOpen is how many old generations of each path stay open though they are quiet.
+	keepOpen = 4
+	// maxOpen bounds the files of one log that are open at once.
+	maxOpen = 256
+	// keepFinished is how many old generations of each path are remembered, so that none is counted anew.
+	keepFinished = 32
+)
 
 // A Follower follows one log. It belongs to one goroutine.
 type Follower struct {
@@ -60,47 +63,40 @@ type Follower struct {
 	now       func() time.Time
 
 	started     bool
-	generations []*generation       // oldest first
-	done        map[fileID]doneFile // of a glob: files that match and have been finished
-	finished    []Cursor            // the last generations that were let go, at their ends
+	bases       []*base
+	generations []*generation // oldest first
 	reader      reader
 	lag         int64
-	unsure      bool                    // there may be copies that have not been seen
-	waiting     map[fileState]time.Time // files that cannot be taken yet, since when
-	givenUp     map[fileState]bool      // those that are waited for no longer
-	unsettled   bool                    // files were renamed as long as they were looked for
-	seen        time.Time               // when the log was last looked at
+	lateLook    time.Time // when closed generations were last looked at
+	seen        time.Time // when the log was last looked at
 }
 
-type fileID struct{ dev, ino uint64 }
+// A base is a path at which files of the log stand, one after the other. A glob has one for each file that matches.
+type base struct {
+	path    string
+	current *generation // what stands there, or stood there last; nil before the first
+	fromEnd bool        // the first file is not to be read from its beginning
+	since   time.Time   // the time of change of the current file then
+	newest  newest      // what stood beside the log when that was last looked at; nil: never looked at
+	search  *search     // for generations that have not been seen; nil where there is none under way
+}
 
 // New makes a Follower of path, which may be a glob. Where there is no saved position it begins at the end of what
 // is there, or at its beginning.
 func New(path string, fromStart bool, sink Sink, now func() time.Time) *Follower {
-	return &Follower{
-		path: path, isGlob: strings.ContainsAny(path, "*?["), fromStart: fromStart, sink: sink, now: now, done: map[fileID]doneFile{},
-		givenUp: map[fileState]bool{},
+	f := &Follower{path: path, isGlob: strings.ContainsAny(path, "*?["), fromStart: fromStart, sink: sink, now: now}
+	if !f.isGlob {
+		f.bases = []*base{{path: absolute(path), fromEnd: !fromStart}}
 	}
+	return f
 }
 
-// Position is where reading has come to.
-type Position struct {
-	Cursors  []Cursor `json:"cursors"`
-	Done     []Cursor `json:"done,omitempty"`     // of a glob: finished files that still match
-	Finished []Cursor `json:"finished,omitempty"` // the last generations that were let go, at their ends
-}
-
-// Position tells where reading has come to.
-func (f *Follower) Position() Position {
-	var p Position
-	for _, g := range f.generations {
-		p.Cursors = append(p.Cursors, g.Cursor)
+// absolute is a path by a name that does not depend on the folder that the program was started in.
+func absolute(path string) string {
+	if abs, err := filepath.Abs(path); err == nil {
+		return abs
 	}
-	p.Finished = append(p.Finished, f.finished...)
-	for _, d := range f.done {
-		p.Done = append(p.Done, d.Cursor)
-	}
-	return p
+	return path
 }
 
 // Seen is when the log was last looked at for new generations.
@@ -112,7 +108,7 @@ func (f *Follower) Lag() int64 { return f.lag }
 // Close closes all files.
 func (f *Follower) Close() {
 	for _, g := range f.generations {
-		g.file.Close()
+		g.close()
 	}
 }
 
@@ -121,83 +117,84 @@ func (f *Follower) Close() {
 //
 // What is open is read first: a file that is found beside the log is told from known ones by how these begin.
 func (f *Follower) Read() error {
-	begin := f.now()
-	f.unsure = f.isWaiting()
+	f.seen = f.now()
 	f.readOpen()
-	err := f.discover()
-	if f.giveUp(); err == nil && !f.isWaiting() {
-		f.seen = begin
+	errs := f.discover()
+	f.readOpen()
+	for _, b := range f.bases {
+		if b.search != nil {
+			f.goOnSearching(b)
+			f.lateLook = time.Time{}
+		}
 	}
-	errs := append(f.readOpen(), err)
-	f.lag = 0
-	for _, g := range f.generations {
-		f.lag += max(0, g.size-g.Offset)
-	}
+	f.lookAtLate()
+	errs = append(errs, f.readOpen()...)
 	f.letGo()
+	f.measureLag()
 	return errors.Join(errs...)
 }
 
-// readOpen reads every generation to its end. Where one was truncated, others may have come and gone as copies.
+// readOpen reads every open generation to its end.
 func (f *Follower) readOpen() []error {
 	var errs []error
-	for _, g := range f.generations {
+	for _, g := range slices.Clone(f.generations) {
+		if g.file == nil {
+			continue
+		}
 		if err := f.readOn(g); err != nil {
 			errs = append(errs, err)
-		}
-	}
-	if f.unsure {
-		f.unsure = false
-		f.takeUnseen(f.seen)
-		for _, g := range f.generations {
-			if err := f.readOn(g); err != nil {
-				errs = append(errs, err)
-			}
 		}
 	}
 	return errs
 }
 
-// discover looks for new generations.
-func (f *Follower) discover() error {
-	paths, err := f.current()
-	if err != nil {
-		return err
+// measureLag counts what has not been read. What is left of an old file is half a line, which nobody ends.
+func (f *Follower) measureLag() {
+	f.lag = 0
+	for _, g := range f.generations {
+		if g.isCurrent() {
+			f.lag += max(0, g.size-g.Offset)
+		}
 	}
-	for _, path := range paths {
-		if err := f.look(path); err != nil {
-			return err
+}
+
+func (g *generation) isCurrent() bool { return g.base != nil && g.base.current == g }
+
+// discover looks for new files at the log's path. What is wrong with one keeps no other from being read.
+func (f *Follower) discover() []error {
+	if f.isGlob {
+		if err := f.expand(); err != nil {
+			return []error{err}
+		}
+	}
+	var errs []error
+	for _, b := range f.bases {
+		if err := f.look(b); err != nil {
+			errs = append(errs, err)
 		}
 	}
 	f.started = true
-	return nil
+	return errs
 }
 
-func idOf(info fs.FileInfo) fileID {
-	dev, ino := identity(info)
-	return fileID{dev, ino}
-}
-
-// look opens the file at path if it is a new generation.
-func (f *Follower) look(path string) error {
-	info, err := os.Stat(path)
+// look opens the file at a base's path if it is a new generation.
+func (f *Follower) look(b *base) error {
+	info, err := os.Stat(b.path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil // it will come
+		b.fromEnd = false // it will come, and is new then
+		f.rescue(b)
+		return nil
 	}
 	if err != nil {
 		return fmt.Errorf("cannot be looked at: %w", err)
 	}
-	if err := regular(path, info); err != nil {
+	if err := regular(b.path, info); err != nil {
 		return err
 	}
-	name := path
-	// The name behind a symbolic link: the link may point elsewhere by the time that the file is looked for.
-	if real, err := filepath.EvalSymlinks(path); err == nil {
-		name = real
-	}
-	if f.isOpenAt(name, info) || f.done[idOf(info)].isStill(info) {
+	if g := b.current; g != nil && (g.file != nil && g.is(info) || g.isStill(info)) {
 		return nil
 	}
-	file, info, err := openLog(path)
+	file, info, err := openLog(b.path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
@@ -205,54 +202,19 @@ func (f *Follower) look(path string) error {
 		return err
 	}
 	// It may be another file by now than the one that was looked at.
-	if err := regular(path, info); err != nil || f.isOpenAt(name, info) {
+	if err := regular(b.path, info); err != nil {
 		file.Close()
 		return err
 	}
-	g := &generation{Cursor: Cursor{Path: name}, file: file, grown: f.now()}
-	g.Dev, g.Ino = identity(info)
-	if f.wasDone(g, info) {
-		return nil
-	}
-	if !f.started && !f.fromStart && len(f.generations) == 0 {
-		if err := g.skipToEnd(); err != nil {
-			file.Close()
-			return err
-		}
-	}
-	f.add(g)
-	return nil
+	return f.arrive(b, file, info)
 }
 
-// isOpenAt tells whether a file is followed, and if so notes its name.
-func (f *Follower) isOpenAt(path string, info fs.FileInfo) bool {
-	g := f.opened(info)
-	if g != nil {
-		g.Path = path
+// rescue finds the last file of a path at which nothing stands, where it is not open: it may have been renamed while
+// nobody followed.
+func (f *Follower) rescue(b *base) {
+	if g := b.current; g != nil && g.file == nil && !g.finished && !f.recover(g) {
+		f.lost(g)
 	}
-	return g != nil
-}
-
-// add makes g the newest generation. Others may have come and gone since the log was last looked at.
-func (f *Follower) add(g *generation) {
-	f.generations = append(f.generations, g)
-	if len(f.generations) > 1 {
-		f.sink.Rotated("renamed")
-	}
-	if f.started && !f.isGlob {
-		f.takeUnseen(f.seen)
-	}
-}
-
-// insert adds a generation that is older than the one at the log's path, if that is open.
-func (f *Follower) insert(g *generation) {
-	last := len(f.generations) - 1
-	info, err := os.Stat(f.path)
-	if last < 0 || err != nil || idOf(info) != (fileID{f.generations[last].Dev, f.generations[last].Ino}) {
-		f.generations = append(f.generations, g)
-		return
-	}
-	f.generations = append(f.generations[:last:last], g, f.generations[last])
 }
 
 // readOn reads a generation to its end.
@@ -261,69 +223,35 @@ func (f *Follower) readOn(g *generation) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", g.Path, err)
 	}
+	touched := info.Size() != g.size || !info.ModTime().Equal(g.changed)
 	before := g.size
-	touched := info.Size() != before || !info.ModTime().Equal(g.changed)
-	g.size, g.changed = info.Size(), info.ModTime()
+	g.size, g.changed, g.removed = info.Size(), info.ModTime(), linksOf(info) == 0
 	if touched {
-		g.grown = f.now()
+		g.grown, g.finished = f.now(), false
 	}
-	switch {
-	case g.size < g.Offset, touched && !g.fits(g.file):
-		f.truncated(g, before)
-		f.unsure = true
-	case touched && g.Offset == 0:
-		f.unsure = true // nothing of it was read: it may have been filled, copied and truncated
+	isUnread := touched && g.Offset == 0 && g.isCurrent()
+	if touched && g.Offset == 0 {
+		_ = f.passCounted(g)
 	}
-	if g.size == g.Offset {
-		return nil
+	if g.size < g.Offset || f.now().Sub(g.grown) < verified && !g.fits(g.file) {
+		f.rewritten(g, before)
 	}
-	if err := f.reader.read(g, io.NewSectionReader(g.file, g.Offset, g.size-g.Offset), f.sink); err != nil {
+	if err := f.readRest(g); err != nil {
 		return fmt.Errorf("%s: %w", g.Path, err)
+	}
+	if isUnread { // it may have been filled, copied and truncated since
+		f.findUnseen(g.base, nil)
 	}
 	return nil
 }
 
-// truncated begins a generation anew that was emptied or rewritten in place. logrotate's copytruncate has left a
-// copy of what stood there: what was not read is read from it.
-func (f *Follower) truncated(g *generation, seen int64) {
-	f.sink.Rotated("truncated")
-	if !f.readCopy(g) {
-		f.sink.Gap(GapTruncated, g.Path, g.Offset, max(seen, g.Offset),
-			"the file was truncated or rewritten in place, and no copy of it was found; rotate by rename and USR1 instead of copytruncate")
+func (f *Follower) readRest(g *generation) error {
+	if g.size <= g.Offset {
+		return nil
 	}
-	g.beginAnew()
-}
-
-// letGo closes old generations that are quiet while the newest is in use.
-func (f *Follower) letGo() {
-	if len(f.generations) < 2 {
-		return
-	}
-	newest := f.generations[len(f.generations)-1]
-	kept := f.generations[:0]
-	for i, g := range f.generations {
-		old := g != newest && g.Offset >= g.size && f.now().Sub(g.grown) >= quiet && newest.size > 0
-		if old || len(f.generations)-i > maxGenerations {
-			if f.isGlob {
-				f.done[fileID{g.Dev, g.Ino}] = doneFile{g.Cursor, g.size, g.changed}
-			}
-			f.finish(g.Cursor)
-			g.file.Close()
-			continue
-		}
-		kept = append(kept, g)
-	}
-	f.generations = kept
-}
-
-// keepFinished is how many generations that were let go are remembered, so that none is taken for a new one.
-const keepFinished = 16
-
-func (f *Follower) finish(c Cursor) {
-	f.finished = append(f.finished, c)
-	if over := len(f.finished) - keepFinished; over > 0 {
-		f.finished = append(f.finished[:0], f.finished[over:]...)
-	}
+	err := f.reader.read(g, io.NewSectionReader(g.file, g.Offset, g.size-g.Offset), f.sink)
+	g.mark()
+	return err
 }
 
 // regular refuses what cannot be followed.
@@ -335,9 +263,11 @@ func regular(path string, info fs.FileInfo) error {
 	case mode.IsDir():
 		return fmt.Errorf("%s is a folder; name the file in it, or a glob such as %s", path, filepath.Join(path, "*.log"))
 	case mode&fs.ModeNamedPipe != 0:
-		return fmt.Errorf("%s is a pipe (FIFO), which has no position to come back to; let NGINX send syslog instead (access_log syslog:server=…), or write a file", path)
+		return fmt.Errorf("%s is a pipe (FIFO), which has no position to come back to; "+
+			"let NGINX send syslog instead (access_log syslog:server=…), or write a file", path)
 	case mode&fs.ModeCharDevice != 0:
-		return fmt.Errorf("%s is a character device, not a file; a container image that links its log to stdout is the usual cause: give NGINX a volume for the log's folder, or let it send syslog", path)
+		return fmt.Errorf("%s is a character device, not a file; a container image that links its log to stdout is the usual cause: "+
+			"give NGINX a volume for the log's folder, or let it send syslog", path)
 	}
 	return fmt.Errorf("%s is no regular file (%s)", path, mode.Type())
 }
@@ -347,7 +277,8 @@ func openLog(path string) (*os.File, fs.FileInfo, error) {
 	// Not blocking: between Stat and Open the path may have become a pipe.
 	file, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK|syscall.O_CLOEXEC, 0)
 	if errors.Is(err, fs.ErrPermission) {
-		return nil, nil, fmt.Errorf("%s may not be read by this user (uid %d); let it be in the file's group, on Debian: adduser USER adm", path, os.Getuid())
+		return nil, nil, fmt.Errorf("%s may not be read by this user (uid %d); let it be in the file's group, on Debian: adduser USER adm",
+			path, os.Getuid())
 	}
 	if err != nil {
 		return nil, nil, fmt.Errorf("cannot be opened: %w", err)

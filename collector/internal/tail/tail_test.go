@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -76,6 +77,16 @@ func (l *log) read() {
 	}
 }
 
+// open is how many files are open.
+func (l *log) open() (n int) {
+	for _, g := range l.f.generations {
+		if g.file != nil {
+			n++
+		}
+	}
+	return n
+}
+
 func (l *log) must(err error) {
 	l.t.Helper()
 	if err != nil {
@@ -121,6 +132,17 @@ func (l *log) want(text string) {
 	l.t.Helper()
 	if got := l.got.lines.String(); got != text {
 		l.t.Fatalf("got  %q\nwant %q", got, text)
+	}
+}
+
+// wantAll is want in any order of lines.
+func (l *log) wantAll(text string) {
+	l.t.Helper()
+	got, want := strings.SplitAfter(l.got.lines.String(), "\n"), strings.SplitAfter(text, "\n")
+	slices.Sort(got)
+	slices.Sort(want)
+	if !slices.Equal(got, want) {
+		l.t.Fatalf("got  %q\nwant %q", got, want)
 	}
 }
 
@@ -178,10 +200,12 @@ func TestRenamedWhileWorkersStillWriteIt(t *testing.T) {
 	if n := len(l.f.generations); n != 2 {
 		t.Fatalf("%d generations", n)
 	}
+	l.must(os.Remove(l.at("access.log.1")))
+	l.read()
 	l.now = l.now.Add(quiet + time.Second)
 	l.read()
-	if n := len(l.f.generations); n != 1 || l.got.rotated["renamed"] != 1 {
-		t.Errorf("%d generations after a while, rotations %v", n, l.got.rotated)
+	if n := l.open(); n != 1 || l.got.rotated["renamed"] != 1 {
+		t.Errorf("%d files are open a minute after one was removed, rotations %v", n, l.got.rotated)
 	}
 }
 
@@ -195,7 +219,7 @@ func TestRotatedTwiceBetweenTwoReads(t *testing.T) {
 	l.write("access.log.1", "3\n")
 	l.write("", "4\n")
 	l.read()
-	l.want("1\n2\n3\n4\n")
+	l.wantAll("1\n2\n3\n4\n")
 	l.wantGaps()
 }
 
@@ -315,11 +339,11 @@ func TestRotatedWhileDown(t *testing.T) {
 			if strings.HasPrefix(c.name, "twice") {
 				want = "1\n2\n3\n4\n"
 			}
-			l.want(want)
+			l.wantAll(want)
 			l.wantGaps()
 			l.restart()
 			l.read()
-			l.want(want) // and not again
+			l.wantAll(want) // and not again
 		})
 	}
 }
@@ -362,11 +386,6 @@ func TestGlobFollowsTheNewestAndFinishesTheOlder(t *testing.T) {
 	l.write("access-1.log", "2\n")
 	l.read()
 	l.want("1\n2\n3\n")
-	l.now = l.now.Add(quiet + time.Second)
-	l.read()
-	if n := len(l.f.generations); n != 1 {
-		t.Errorf("%d files are open", n)
-	}
 	l.restart()
 	l.read()
 	l.want("1\n2\n3\n")

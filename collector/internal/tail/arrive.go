@@ -1,0 +1,306 @@
+package tail
+
+import (
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// arrive takes up a file that stands at a base's path and is not the open one that stood there before.
+func (f *Follower) arrive(b *base, file *os.File, info fs.FileInfo) error {
+	if before := b.current; before != nil && before.file == nil && !before.finished && !f.isOpen(info) {
+		f.recover(before)
+	}
+	if g := f.returned(b, file, info); g != nil {
+		b.current = g
+		if !g.isCurrent() {
+			g.base, g.Base = b, b.path
+		}
+		f.survey(b)
+		return nil
+	}
+	if g := b.current; g != nil && g.is(info) && g.file == nil && !g.finished && g.wasBornAs(b.path) {
+		g.file = file
+		f.rewritten(g, g.size) // in place, or another one has its inode
+		return nil
+	}
+	g := &generation{Cursor: Cursor{Path: realPath(b.path), Base: b.path}, base: b, file: file, grown: f.now()}
+	g.identify(info)
+	if b.current != nil {
+		f.replace(b, g)
+		return nil
+	}
+	if err := f.begin(b, g); err != nil {
+		file.Close()
+		return err
+	}
+	return nil
+}
+
+// realPath is the name behind symbolic links: they may point elsewhere by the time that the file is looked for.
+func realPath(path string) string {
+	if real, err := filepath.EvalSymlinks(path); err == nil {
+		return real
+	}
+	return path
+}
+
+// returned is the generation that a file is, nil where it is none that is known: it was renamed to a path of the log,
+// or had been closed. The file is closed where the generation has it open.
+func (f *Follower) returned(b *base, file *os.File, info fs.FileInfo) *generation {
+	for _, g := range f.generations {
+		if g.file != nil && g.is(info) {
+			file.Close()
+			return g
+		}
+	}
+	for _, g := range f.generations {
+		if g.file != nil || !g.is(info) || g.Offset == 0 && (g != b.current || !g.wasBornAs(b.path)) {
+			continue // of an unread one nothing is known but the inode, which may be used again
+		}
+		if f.reopen(g, file, info) {
+			return g
+		}
+	}
+	return nil
+}
+
+// reopen goes on with a closed generation in a file, if that holds what was read.
+func (f *Follower) reopen(g *generation, file *os.File, info fs.FileInfo) bool {
+	g.file = file
+	if !info.Mode().IsRegular() || !g.recall() || f.passCounted(g) != nil {
+		g.file = nil
+		return false
+	}
+	g.identify(info)
+	g.grown, g.finished, g.removed = f.now(), false, linksOf(info) == 0
+	return true
+}
+
+// begin takes up the first file of a base.
+func (f *Follower) begin(b *base, g *generation) error {
+	if b.fromEnd {
+		if err := g.skipToEnd(); err != nil {
+			return err
+		}
+	} else if err := f.passCounted(g); err != nil {
+		return err
+	}
+	f.generations = append(f.generations, g)
+	b.current = g
+	f.survey(b)
+	return nil
+}
+
+// passCounted goes behind what has been counted of a file that is a copy of others. Where it is a copy of one that was
+// cut, it is not certain how much that is, and all of it is passed.
+func (f *Follower) passCounted(g *generation) error {
+	counted, doubtful := g.Offset, int64(0)
+	for _, known := range f.generations {
+		if known == g {
+			continue
+		}
+		at, isCopy := copyOf(known, g)
+		switch {
+		case isCopy:
+			counted = max(counted, at)
+		case at > 0:
+			c := known.cursor()
+			doubtful = max(doubtful, c.lastMark(g.file, at))
+		}
+	}
+	switch {
+	case doubtful > counted:
+		return f.passAll(g)
+	case counted > g.Offset:
+		return g.goTo(counted)
+	}
+	return nil
+}
+
+// passAll goes to the end of a file of which it is not certain what has been counted.
+func (f *Follower) passAll(g *generation) error {
+	info, err := g.file.Stat()
+	if err != nil {
+		return err
+	}
+	f.sink.Gap(GapUncertain, g.Path, g.Offset, info.Size(), "the file begins as one that was read and lost its end; it is followed from its present end on")
+	return g.goToDoubtful(info.Size())
+}
+
+// copyOf reports whether a file is a copy of a known generation beyond doubt, and how much of it was counted; 0 where it
+// is none.
+func copyOf(known, g *generation) (counted int64, isCopy bool) {
+	const fewest = 512 // bytes: few lines may be alike by chance
+	info, err := g.file.Stat()
+	if err != nil || known.Offset < fewest {
+		return 0, false
+	}
+	m, at := known.trace(g.file, info.Size())
+	return at, m != other && m != begins && at >= fewest && isRich(g.file, headLen)
+}
+
+// replace takes up a new file at a base's path. Where the one before still stands under a name that rotation gives, the
+// log was rotated; where it is gone, the new one may be a copy of it, whole or edited.
+func (f *Follower) replace(b *base, g *generation) {
+	before := b.current
+	if before.file != nil {
+		_ = f.readOn(before) // to its end: what is in both is counted once
+		before.findName()
+	}
+	isCopy := false
+	if at, certain := copyOf(before, g); certain {
+		isCopy, before.finished = true, true
+		_ = g.goTo(at)
+	} else if !f.isRotated(b, before) {
+		isCopy = f.remainder(before, g)
+	}
+	f.generations = append(f.generations, g)
+	b.current = g
+	if isCopy {
+		return
+	}
+	if before.file == nil && !before.finished {
+		f.lost(before)
+	}
+	f.sink.Rotated("renamed")
+	if before.Offset == 0 && before.file == nil {
+		before = nil // nothing is known of it
+	}
+	f.findUnseen(b, before)
+}
+
+// isRotated reports whether what stood at a path stands at a place beside it now, or in another folder under such a
+// name; compressed, too.
+func (f *Follower) isRotated(b *base, g *generation) bool {
+	if g.file != nil && !g.removed || g.file == nil && g.finished {
+		_, _, ok := placeOf(filepath.Base(realPath(b.path)), filepath.Base(g.Path))
+		return ok
+	}
+	at, found := f.whereIs(g, listOnce(b.path, isRelated))
+	return found && at.scheme != ""
+}
+
+// remainder goes behind what was counted of a new file as part of one that is gone. It reports whether that is so.
+func (f *Follower) remainder(before, g *generation) bool {
+	info, err := g.file.Stat()
+	if err != nil || before.file == nil && before.finished {
+		return false
+	}
+	m, at := before.trace(g.file, info.Size())
+	if m == other {
+		return false
+	}
+	before.finished = true
+	if m != begins && isRich(g.file, min(at, headLen)) {
+		_ = g.goTo(at)
+		return true
+	}
+	f.sink.Gap(GapUncertain, g.Path, min(before.Offset, at), at, "the log has lost what stood at its end, "+
+		"or was replaced by another that begins as it did; it is followed from its present end on")
+	_ = g.goToDoubtful(at)
+	return true
+}
+
+// findName notes under which name an open file stands now.
+func (g *generation) findName() {
+	info, err := g.file.Stat()
+	if err != nil {
+		return
+	}
+	g.removed = linksOf(info) == 0
+	if g.removed {
+		return
+	}
+	// The kernel knows the name of an open file, in whatever folder.
+	name, err := os.Readlink(descriptorPath(g.file))
+	if err != nil || strings.HasSuffix(name, " (deleted)") {
+		return
+	}
+	if there, err := os.Stat(name); err == nil && os.SameFile(there, info) {
+		g.Path = name
+	}
+}
+
+// lost tells of a generation that was not found again.
+func (f *Follower) lost(g *generation) {
+	g.finished = true
+	if g.Offset == 0 {
+		return // what it held by then is among the files that have not been seen
+	}
+	cause := "the file was deleted, rewritten, moved to another folder, or truncated while the exporter was down, " +
+		"and no copy of it stands beside the log"
+	for _, file := range listOnce(g.base.path, isRelated).files {
+		if file.scheme != "" && isOtherwiseCompressed(file.path) {
+			cause += "; " + file.path + " may be it, but of compressed files only .gz can be read"
+			break
+		}
+	}
+	f.sink.Gap(GapDeleted, g.Path, g.Offset, -1, cause)
+}
+
+// rewritten goes on with a generation whose file no longer holds what was counted: it was cut, edited in place, or
+// emptied by copytruncate, which has left a copy of what stood there.
+func (f *Follower) rewritten(g *generation, seen int64) {
+	info, err := g.file.Stat()
+	if err != nil {
+		return
+	}
+	size := info.Size()
+	g.identify(info)
+	m, at := g.trace(g.file, size)
+	if m == other && !g.isCurrent() {
+		m, at = edited, size // nobody writes anew what has been rotated away
+	}
+	if m != other && m != begins {
+		_ = g.goTo(at)
+		return
+	}
+	if m == begins {
+		f.cutGap(g, at)
+		_ = g.goToDoubtful(at)
+		return
+	}
+	f.truncated(g, seen)
+}
+
+// cutGap tells that lines may be missing before the end of a file that was cut.
+func (f *Follower) cutGap(g *generation, end int64) {
+	f.sink.Gap(GapTruncated, g.Path, min(g.Offset, end), max(g.Offset, end),
+		"the file has lost what stood at its end; it is followed from its present end on")
+}
+
+// truncated begins a generation anew whose file was emptied. What was not read is read from the copy.
+func (f *Follower) truncated(g *generation, seen int64) {
+	if g.Offset == 0 {
+		return
+	}
+	f.sink.Rotated("truncated")
+	old := f.remember(g)
+	g.beginAnew()
+	if copied := f.restOfCopy(old, g.id()); !copied {
+		f.sink.Gap(GapTruncated, g.Path, old.Offset, max(seen, old.Offset),
+			"the file was truncated or rewritten in place, and no copy of it was found; rotate by rename and USR1 instead of copytruncate")
+	}
+	f.findUnseen(g.base, old)
+}
+
+// remember keeps what was read of a generation whose file no longer holds it, as one that is finished.
+func (f *Follower) remember(g *generation) *generation {
+	old := &generation{Cursor: g.cursor(), base: g.base, finished: true, grown: f.now()}
+	old.Dev, old.Ino, old.Born = 0, 0, 0
+	f.insert(old)
+	return old
+}
+
+// insert adds a generation that is older than the current one of its base.
+func (f *Follower) insert(g *generation) {
+	for i, other := range f.generations {
+		if other == g.base.current {
+			f.generations = append(f.generations[:i:i], append([]*generation{g}, f.generations[i:]...)...)
+			return
+		}
+	}
+	f.generations = append(f.generations, g)
+}

@@ -1,0 +1,82 @@
+package tail
+
+import (
+	"os"
+	"slices"
+)
+
+// lookAtLate opens closed generations again that a very late worker has written.
+func (f *Follower) lookAtLate() {
+	if f.now().Sub(f.lateLook) < lateInterval {
+		return
+	}
+	f.lateLook = f.now()
+	for _, g := range f.generations {
+		if g.file != nil || g.isCurrent() || isGzip(g.Path) || g.Offset == 0 && !g.wasBornAs(g.Path) {
+			continue
+		}
+		info, err := os.Stat(g.Path)
+		if err != nil || !g.is(info) || g.isStill(info) || f.isOpen(info) {
+			continue
+		}
+		if file, info, err := openLog(g.Path); err == nil && (!g.is(info) || !f.reopen(g, file, info)) {
+			file.Close()
+		}
+	}
+}
+
+// letGo closes what nobody writes any more: a file that was removed a minute after its last byte, of others all but
+// the last few. Closed ones are remembered for a while, so that none is counted anew.
+func (f *Follower) letGo() {
+	older := map[*base]int{}
+	kept := []*generation{}
+	for _, g := range slices.Backward(f.generations) {
+		isQuiet := f.now().Sub(g.grown) >= quiet
+		if g.isCurrent() {
+			if f.isGlob && isQuiet && g.removed {
+				g.finished = true
+				g.close()
+				g.base.current = nil
+			}
+			kept = append(kept, g)
+			continue
+		}
+		if g.file == nil && g.Offset == 0 && (g.removed || g.Born == 0) && !g.isAnchor() {
+			continue // any file would be it
+		}
+		older[g.base]++
+		g.finished = g.finished || isQuiet
+		if g.file != nil && isQuiet && (g.removed || older[g.base] > keepOpen) {
+			g.findName()
+			g.close()
+		}
+		if g.file != nil || !g.finished || older[g.base] <= keepFinished || g.isAnchor() {
+			kept = append(kept, g)
+		}
+	}
+	slices.Reverse(kept)
+	f.generations = kept
+	f.closeIdle()
+}
+
+// isAnchor reports whether a search that is under way begins at the generation.
+func (g *generation) isAnchor() bool { return g.base.search != nil && g.base.search.anchor == g }
+
+// closeIdle keeps the number of open files within bounds: those that have not changed for longest are closed. What is
+// renamed while it is closed is found by its inode.
+func (f *Follower) closeIdle() {
+	var open []*generation
+	for _, g := range f.generations {
+		if g.file != nil {
+			open = append(open, g)
+		}
+	}
+	if len(open) <= maxOpen {
+		return
+	}
+	slices.SortStableFunc(open, func(a, b *generation) int { return a.grown.Compare(b.grown) })
+	for _, g := range open[:len(open)-maxOpen] {
+		g.findName()
+		g.close()
+	}
+}

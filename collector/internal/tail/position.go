@@ -1,0 +1,129 @@
+package tail
+
+import (
+	"slices"
+	"time"
+)
+
+// Position is where reading has come to.
+type Position struct {
+	Cursors  []Cursor    `json:"cursors"`
+	Done     []Cursor    `json:"done,omitempty"`     // of the first version: files of a glob that were finished
+	Finished []Cursor    `json:"finished,omitempty"` // generations of which nothing more is expected
+	Bases    []SavedBase `json:"bases,omitempty"`    // the first version had none
+}
+
+// A SavedBase is what stood beside a file of the log when that was last looked at.
+type SavedBase struct {
+	Path      string    `json:"path"`
+	Newest    newest    `json:"newest"`
+	Since     time.Time `json:"since"`               // the time of change of the current file then
+	Searching bool      `json:"searching,omitempty"` // for what came after Anchor
+	Anchor    *Cursor   `json:"anchor,omitempty"`
+}
+
+// Position tells where reading has come to.
+func (f *Follower) Position() Position {
+	var p Position
+	for _, g := range f.generations {
+		c := g.cursor()
+		if !g.isCurrent() && (g.finished || g.removed) { // what was removed is found by nobody
+			if g.Offset == 0 && (g.removed || g.Born == 0) { // any file would be it
+				continue
+			}
+			c.Marks, c.Lines = nil, nil
+			p.Finished = append(p.Finished, c)
+			continue
+		}
+		p.Cursors = append(p.Cursors, c)
+	}
+	for _, b := range f.bases {
+		if b.newest == nil && b.search == nil {
+			continue
+		}
+		saved := SavedBase{Path: b.path, Newest: b.newest, Since: b.since, Searching: b.search != nil}
+		if saved.Searching && b.search.anchor != nil {
+			c := b.search.anchor.cursor()
+			saved.Anchor = &c
+		}
+		p.Bases = append(p.Bases, saved)
+	}
+	return p
+}
+
+// Resume goes on from a saved position.
+func (f *Follower) Resume(p Position, _ time.Time) {
+	f.started = true
+	for _, c := range slices.Concat(p.Finished, p.Done, p.Cursors) {
+		f.restore(c)
+	}
+	// Cursors are current where they are the last of their path.
+	for _, g := range f.generations[min(len(p.Finished), len(f.generations)):] {
+		g.base.current, g.finished = g, false
+	}
+	for _, b := range f.bases {
+		b.fromEnd = false
+	}
+	for _, saved := range p.Bases {
+		f.restoreBase(saved)
+	}
+	for _, g := range f.generations {
+		if !g.finished && !g.isCurrent() && !f.recover(g) {
+			f.lost(g)
+		}
+	}
+	for _, b := range f.bases {
+		f.noteNames(listOnce(b.path, isRelated))
+	}
+	// What stands at the path now is opened at once: it may be renamed before the first Read, which tells what is
+	// wrong with it.
+	_ = f.discover()
+}
+
+// restore adds a saved generation, closed.
+func (f *Follower) restore(c Cursor) {
+	if c.Base == "" {
+		c.Base = c.Path
+	}
+	b := f.baseAt(c.Base)
+	c.Base = b.path
+	g := &generation{Cursor: c, base: b, finished: true, grown: f.now(), size: -1}
+	if c.Path == "" {
+		g.Path = b.path
+	}
+	f.generations = append(f.generations, g)
+}
+
+// baseAt is the base of a path; a log of one path has no other.
+func (f *Follower) baseAt(path string) *base {
+	if !f.isGlob {
+		return f.bases[0]
+	}
+	for _, b := range f.bases {
+		if b.path == path {
+			return b
+		}
+	}
+	b := &base{path: path}
+	f.bases = append(f.bases, b)
+	return b
+}
+
+func (f *Follower) restoreBase(saved SavedBase) {
+	b := f.baseAt(saved.Path)
+	b.newest, b.since = saved.Newest, saved.Since
+	if !saved.Searching {
+		return
+	}
+	b.search = &search{waits: map[fileState]time.Time{}, givenUp: map[fileState]bool{}}
+	if saved.Anchor == nil {
+		return
+	}
+	for _, g := range f.generations {
+		if g.base == b && g.id() == saved.Anchor.id() && g.Offset == saved.Anchor.Offset {
+			b.search.anchor = g
+			return
+		}
+	}
+	b.search.anchor = &generation{Cursor: *saved.Anchor, base: b, finished: true, grown: f.now()}
+}

@@ -1,0 +1,230 @@
+package tail
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+)
+
+func descriptorPath(file *os.File) string { return fmt.Sprintf("/proc/self/fd/%d", file.Fd()) }
+
+// recover finds the file of a closed generation under whatever name it has now, and opens it, or reads the rest of it
+// where it is compressed. The same inode comes first, then the same content.
+func (f *Follower) recover(g *generation) bool {
+	for range maxListings {
+		folder, settled := list(g.base.path)
+		if f.recoverIn(g, folder) {
+			return true
+		}
+		if settled {
+			break
+		}
+	}
+	if g.Offset == 0 {
+		return false
+	}
+	return f.recoverAny(g) || f.restOfCopy(g, fileID{}) || f.recoverCut(g)
+}
+
+// recoverCut goes on with the same file though it lost its end, or was rewritten or emptied in place, and was renamed
+// then.
+func (f *Follower) recoverCut(g *generation) bool {
+	for _, p := range listOnce(g.base.path, isRelated).files {
+		isSame := idOf(p.info) == g.id() && g.wasBornAs(p.path)
+		if p.scheme == "" || isGzip(p.path) || f.isOpen(p.info) {
+			continue
+		}
+		file, info, err := openLog(p.path)
+		if err != nil {
+			continue
+		}
+		m, at := g.trace(file, info.Size())
+		if !os.SameFile(info, p.info) || !isSame && m != edited || m == other && g.Born == 0 {
+			file.Close()
+			continue
+		}
+		if m == other || m == begins {
+			at = info.Size()
+			f.cutGap(g, at)
+		}
+		if m == other {
+			f.remember(g)
+		}
+		g.file, g.Path, g.grown = file, p.path, f.now()
+		g.identify(info)
+		return g.goToDoubtful(at) == nil
+	}
+	return false
+}
+
+// recoverIn looks among related names.
+func (f *Follower) recoverIn(g *generation, folder folder) bool {
+	candidates := folder.files
+	if info, err := os.Stat(g.Path); err == nil {
+		candidates = append([]place{{path: g.Path, info: info}}, candidates...)
+	}
+	for _, p := range candidates {
+		if idOf(p.info) == g.id() && (g.Offset > 0 || p.scheme != "" && g.wasBornAs(p.path)) && f.recoverFrom(g, p) {
+			return true
+		}
+	}
+	if g.Offset == 0 {
+		return false // any file would fit
+	}
+	for _, p := range candidates { // the number of the device may have changed
+		if idOf(p.info).ino == g.Ino && f.recoverFrom(g, p) {
+			return true
+		}
+	}
+	return f.recoverCopy(g, folder)
+}
+
+// recoverCopy looks for the same content in another file.
+func (f *Follower) recoverCopy(g *generation, folder folder) bool {
+	for _, path := range []string{g.base.path, g.Path} {
+		if path == g.base.path && !g.isCurrent() {
+			continue
+		}
+		if info, err := os.Stat(path); err == nil && f.recoverFrom(g, place{path: path, info: info}) {
+			return true
+		}
+	}
+	for _, p := range folder.copies() {
+		if p.path != folder.real && !isGzip(p.path) && f.mayBeCopy(g, p) && f.recoverFrom(g, p) {
+			return true
+		}
+	}
+	return false
+}
+
+// wasBornAs reports whether a file was made when the generation was. Both are of one inode, which may be used again.
+func (g *generation) wasBornAs(path string) bool {
+	born, known := birth(path)
+	return !known || g.Born == 0 || g.Born == born.UnixNano()
+}
+
+// mayBeCopy reports whether content alone makes a file a copy of a generation: places are the log's, of other names
+// the content must be such that no other log has it.
+func (f *Follower) mayBeCopy(g *generation, p place) bool {
+	if p.scheme != "" {
+		return true
+	}
+	content, err := openContent(p.path)
+	if err != nil {
+		return false
+	}
+	defer content.close()
+	start, err := content.start(headLen)
+	return err == nil && isRichText(start)
+}
+
+// recoverAny looks for the same inode among all names in the folder.
+func (f *Follower) recoverAny(g *generation) bool {
+	dirs := map[string]bool{filepath.Dir(realPath(g.base.path)): true, filepath.Dir(g.Path): true}
+	for dir := range dirs {
+		for _, p := range listOnce(filepath.Join(dir, "x"), isAny).files {
+			if idOf(p.info) == g.id() && f.recoverFrom(g, p) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// recoverFrom opens a file as a generation, if it holds what that has read. One of which nothing was read must not
+// be a copy of another.
+func (f *Follower) recoverFrom(g *generation, p place) bool {
+	if isGzip(p.path) || !p.info.Mode().IsRegular() {
+		return false
+	}
+	file, info, err := openLog(p.path)
+	if err != nil {
+		return false
+	}
+	if f.isOpen(info) || !os.SameFile(info, p.info) || !f.reopen(g, file, info) {
+		file.Close()
+		return false
+	}
+	if g.Offset == 0 && f.isCounted(p, file) {
+		g.close()
+		return false
+	}
+	g.Path = p.path
+	return true
+}
+
+func (f *Follower) isOpen(info os.FileInfo) bool {
+	for _, g := range f.generations {
+		if g.file != nil && g.is(info) {
+			return true
+		}
+	}
+	return false
+}
+
+// isCounted reports whether a file begins as a generation of which something has been read.
+func (f *Follower) isCounted(p place, file *os.File) bool {
+	content := &content{file, p.info, false}
+	start, err := content.start(headLen)
+	return err == nil && f.isKnownStart(start)
+}
+
+// restOfCopy hands out what a copy of a generation holds behind what was read, and notes where it stands.
+func (f *Follower) restOfCopy(g *generation, not fileID) bool {
+	for range maxListings {
+		folder, settled := list(g.base.path)
+		for _, p := range folder.copies() {
+			if idOf(p.info) == not || p.path == folder.real || f.isOpen(p.info) || p.info.Size() == 0 || !f.mayBeCopy(g, p) {
+				continue
+			}
+			if f.restOfFile(g, p.path) {
+				return true
+			}
+		}
+		if settled {
+			return false
+		}
+	}
+	return false
+}
+
+// restOfFile hands out what a file holds behind the generation's offset, if it holds what that was read from. The
+// generation is finished then: a copy is not written, nor is what has been compressed.
+func (f *Follower) restOfFile(g *generation, path string) bool {
+	content, err := openContent(path)
+	if err != nil {
+		return false
+	}
+	defer content.close()
+	if _, fits := content.fits(g.Cursor); !fits {
+		return false
+	}
+	g.Path = path
+	f.restOf(g, content)
+	return true
+}
+
+// restOf hands out what a content holds behind the generation's offset.
+func (f *Follower) restOf(g *generation, content *content) {
+	g.finished = true
+	read, rest, err := content.after(g.Cursor)
+	if err == nil {
+		// No checkpoint on the way: the cursor that would be committed is that of the log, not of its copy.
+		err = f.reader.read(read, rest, noCheckpoints{f.sink})
+		read.mark()
+		g.Offset, g.Head, g.Last, g.Skipping = read.Offset, read.Head, read.Last, read.Skipping
+		g.head, g.tail, g.Marks = read.head, read.tail, mergeMarks(g.Marks, read.Marks)
+		saved := g.cursor()
+		g.Marks, g.Lines, g.head, g.tail = saved.Marks, saved.Lines, nil, nil
+	}
+	g.Dev, g.Ino = identity(content.info)
+	g.size, g.changed = content.info.Size(), content.info.ModTime()
+	if err != nil {
+		f.sink.Gap(GapUnreadable, g.Path, g.Offset, -1, err.Error())
+	}
+}
+
+// noCheckpoints is a Sink for what is no generation of its own.
+type noCheckpoints struct{ Sink }
+
+func (noCheckpoints) Checkpoint() {}

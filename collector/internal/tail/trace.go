@@ -1,0 +1,157 @@
+package tail
+
+import (
+	"bufio"
+	"bytes"
+	"io"
+	"slices"
+)
+
+// A match is how a file relates to what a generation was read from.
+type match int
+
+const (
+	other  match = iota // nothing says that it holds what was counted
+	begins              // it begins as the generation does; how much more of it was counted is not certain
+	edited              // it holds the last lines that were counted, between others
+	prefix              // all of it, up to an offset, was counted, and nothing behind that was
+	whole               // it holds all that was counted
+)
+
+// trace tells how much of a file has been counted as part of the generation: bytes before offset are never to be
+// counted again. The generation may be open, and is compared byte by byte where it is.
+func (g *generation) trace(file io.ReaderAt, size int64) (m match, offset int64) {
+	switch {
+	case g.Offset == 0 || size == 0:
+		return other, 0
+	case size >= g.Offset && g.fits(file):
+		return whole, g.Offset
+	}
+	c := g.cursor()
+	common, certain := g.extend(file, c.lastMark(file, size), size)
+	if common > 0 && lineStart(file, common) == 0 {
+		common = 0 // less than a line may begin like another
+	}
+	if common == size {
+		return prefix, common
+	}
+	if at, found := c.findLines(file, size); found {
+		return edited, at
+	}
+	switch {
+	case common == 0 || !isRich(file, min(common, headLen)):
+		return other, 0
+	case certain:
+		return prefix, lineStart(file, common)
+	}
+	return begins, size
+}
+
+// lineStart returns where the line begins that holds the byte at offset.
+func lineStart(file io.ReaderAt, offset int64) int64 {
+	from := max(0, offset-MaxLine)
+	b, err := bytesAt(file, from, offset-from)
+	if err != nil {
+		return offset
+	}
+	return from + int64(bytes.LastIndexByte(b, '\n')) + 1
+}
+
+// extend goes on from an offset up to which file is what was counted. Its end is certain where the generation's
+// own file could be compared, which is not the file itself.
+func (g *generation) extend(file io.ReaderAt, from, size int64) (common int64, certain bool) {
+	end := min(size, g.Offset)
+	if n := int64(len(g.head)); from < n {
+		from += commonPrefix(file, bytes.NewReader(g.head), from, min(end, n)-from, from)
+	}
+	if from == end {
+		return from, false
+	}
+	if start := g.Offset - int64(len(g.tail)); from >= start && len(g.tail) > 0 {
+		n := commonPrefix(file, bytes.NewReader(g.tail), from, end-from, from-start)
+		return from + n, false
+	}
+	if g.file == nil || io.ReaderAt(g.file) == file || !g.fits(g.file) {
+		return from, false
+	}
+	n := commonPrefix(file, g.file, from, end-from, from)
+	return from + n, true
+}
+
+// commonPrefix is how many of at most n bytes from two offsets on are equal in two files.
+func commonPrefix(a, b io.ReaderAt, atA, n, atB int64) (equal int64) {
+	const block = 64 << 10
+	for equal < n {
+		size := min(n-equal, block)
+		as, errA := bytesAt(a, atA+equal, size)
+		bs, errB := bytesAt(b, atB+equal, size)
+		if errA != nil || errB != nil {
+			return equal
+		}
+		if !bytes.Equal(as, bs) {
+			for i := range as {
+				if as[i] != bs[i] {
+					return equal + int64(i)
+				}
+			}
+		}
+		equal += size
+	}
+	return equal
+}
+
+// findLines looks for the last lines that were counted, and returns where the last of them ends. Most of them must be
+// there; lines that repeat prove nothing.
+func (c *Cursor) findLines(file io.ReaderAt, size int64) (end int64, found bool) {
+	const fewest = 4
+	keys := slices.Clone(c.Lines)
+	slices.Sort(keys)
+	if len(keys) < fewest || len(slices.Compact(keys)) < len(c.Lines) {
+		return 0, false
+	}
+	seen := map[uint64]bool{}
+	lines := bufio.NewReaderSize(io.NewSectionReader(file, 0, size), 256<<10)
+	at := int64(0)
+	for {
+		line, err := lines.ReadSlice('\n')
+		at += int64(len(line))
+		if err == bufio.ErrBufferFull {
+			continue
+		}
+		if err != nil {
+			break
+		}
+		if key := lineKey(line[:len(line)-1]); slices.Contains(c.Lines, key) {
+			seen[key] = true
+			end = at
+		}
+	}
+	return end, len(seen) > len(c.Lines)/2
+}
+
+// isRich reports whether the first n bytes of a file can be told from those of another log of the same format.
+func isRich(file io.ReaderAt, n int64) bool {
+	b := make([]byte, n)
+	read, _ := file.ReadAt(b, 0)
+	return isRichText(b[:read])
+}
+
+// isRichText reports whether bytes are many different lines, or hold something like a time.
+func isRichText(b []byte) bool {
+	const fewest, fewestLines, digits = 64, 8, 12
+	if len(b) < fewest {
+		return false
+	}
+	lines := map[string]bool{}
+	for line := range bytes.Lines(b) {
+		lines[string(line)] = true
+	}
+	first, _, _ := bytes.Cut(b, []byte("\n"))
+	found := 0
+	for _, c := range first {
+		if '0' <= c && c <= '9' {
+			found++
+		}
+	}
+	return found >= digits || len(lines) >= fewestLines
+}

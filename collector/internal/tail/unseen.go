@@ -1,0 +1,419 @@
+package tail
+
+import (
+	"bytes"
+	"maps"
+	"os"
+	"slices"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// A seenPlace is a file that stood beside the log when that was last looked at.
+type seenPlace struct {
+	Rank int64       `json:"rank"`
+	Dev  uint64      `json:"dev"`
+	Ino  uint64      `json:"ino"`
+	Born int64       `json:"born,omitempty"`
+	Size int64       `json:"size"`
+	Head Fingerprint `json:"head"` // of its first bytes, decompressed; of length -1 where it cannot be read
+}
+
+// newest are the newest places of each scheme, the newest first.
+type newest map[string][]seenPlace
+
+// keepNewest is how many places of a scheme are remembered: where the newest was deleted or rewritten, the next one
+// tells how far they have moved.
+const keepNewest = 3
+
+// A search is for generations that came and went between two looks. It goes on as long as files are being renamed or
+// compressed.
+type search struct {
+	anchor  *generation // what was read last before; nil: nothing is known of it
+	waits   map[fileState]time.Time
+	givenUp map[fileState]bool
+}
+
+// A fileState tells a file that has not changed since from all others.
+type fileState struct {
+	fileID
+	path    string
+	size    int64
+	changed time.Time
+}
+
+func stateOf(p place) fileState {
+	return fileState{idOf(p.info), p.path, p.info.Size(), p.info.ModTime()}
+}
+
+// patience is how long a file that cannot be read yet is waited for, from when it last changed.
+const patience = time.Minute
+
+// survey notes what stands beside a base that has not been looked at: all of that is older than what comes.
+func (f *Follower) survey(b *base) {
+	if b.newest == nil && b.search == nil {
+		b.note(listOnce(b.path, isRelated))
+	}
+}
+
+// note notes what stands beside a base.
+func (b *base) note(around folder) {
+	b.newest, b.since = newestOf(around), time.Time{}
+	if g := b.current; g != nil && g.file != nil {
+		if info, err := g.file.Stat(); err == nil {
+			b.since = info.ModTime().Truncate(time.Second) // on some disks times are whole seconds
+		}
+	}
+}
+
+func newestOf(folder folder) newest {
+	all := newest{}
+	for scheme, places := range folder.schemes() {
+		for _, p := range places[:min(len(places), keepNewest)] {
+			seen := seenPlace{Rank: p.rank, Size: p.info.Size(), Head: headOf(p)}
+			seen.Dev, seen.Ino = identity(p.info)
+			if born, known := birth(p.path); known {
+				seen.Born = born.UnixNano()
+			}
+			all[scheme] = append(all[scheme], seen)
+		}
+	}
+	return all
+}
+
+// headOf is the fingerprint of a file's first bytes, of length -1 where they cannot be read.
+func headOf(p place) Fingerprint {
+	unreadable := Fingerprint{Len: -1}
+	content, err := openContent(p.path)
+	if err != nil {
+		return unreadable
+	}
+	defer content.close()
+	start, err := content.start(headLen)
+	if err != nil || isOtherwiseCompressed(p.path) {
+		return unreadable
+	}
+	return fingerprint(start)
+}
+
+// isFile reports whether a place holds the file that was seen.
+func (s seenPlace) isFile(p place) bool {
+	if idOf(p.info).ino != s.Ino {
+		return false
+	}
+	born, known := birth(p.path)
+	return known && s.Born == born.UnixNano() || p.info.Size() == s.Size && (!known || s.Born == 0)
+}
+
+// isCopy reports whether a place holds what begins as the file that was seen.
+func (s seenPlace) isCopy(p place) bool { return s.Head.Len >= 0 && headOf(p) == s.Head }
+
+// findUnseen begins a search for generations that came after anchor and before what stands at the path now. It is done
+// when all that is open has been read: copies of that are told by their content.
+func (f *Follower) findUnseen(b *base, anchor *generation) {
+	if b.search == nil {
+		b.search = &search{anchor: anchor, waits: map[fileState]time.Time{}, givenUp: map[fileState]bool{}}
+	}
+}
+
+// goOnSearching takes the generations that can be taken now. When none is left to wait for the search is over.
+func (f *Follower) goOnSearching(b *base) {
+	s := b.search
+	var around folder
+	settled := false
+	for range maxListings {
+		around, settled = list(b.path)
+		if !settled {
+			continue
+		}
+		f.noteNames(around)
+		waited := s.waits
+		s.waits = map[fileState]time.Time{}
+		for _, p := range f.unseen(b, around) {
+			if known := f.takePlace(b, p); known {
+				continue
+			}
+			since, waits := waited[stateOf(p)]
+			if !waits {
+				since = f.now()
+			}
+			s.waits[stateOf(p)] = since
+		}
+		if len(s.waits) == 0 || maps.Equal(around.ids(), listOnce(b.path, isRelated).ids()) {
+			break
+		}
+		settled = false
+	}
+	f.giveUp(s)
+	if settled && len(s.waits) == len(s.givenUp) {
+		b.search = nil
+		b.note(around)
+	}
+}
+
+// noteNames notes the names that closed generations have now, so that a very late worker's lines are found.
+func (f *Follower) noteNames(around folder) {
+	for _, g := range f.generations {
+		if g.file != nil || g.isCurrent() {
+			continue
+		}
+		for _, p := range around.files {
+			if g.is(p.info) {
+				g.Path = p.path
+			}
+		}
+	}
+}
+
+// giveUp stops waiting for files that have not changed for too long: they are damaged, or may not be read.
+func (f *Follower) giveUp(s *search) {
+	maps.DeleteFunc(s.givenUp, func(state fileState, _ bool) bool { return s.waits[state].IsZero() })
+	for state, since := range s.waits {
+		if s.givenUp[state] || f.now().Sub(since) < patience && !isOtherwiseCompressed(state.path) {
+			continue
+		}
+		s.givenUp[state] = true
+		f.sink.Gap(GapUnreadable, state.path, 0, -1, "it is a rotated part of the log, and cannot be read or decompressed")
+	}
+}
+
+// unseen are the places that must hold generations that were never read, the oldest first. A place is one where it
+// stands, in the order of its scheme, before what was known when the log was last looked at.
+func (f *Follower) unseen(b *base, around folder) []place {
+	schemes := around.schemes()
+	anchor := b.search.anchor
+	at, found := f.whereIs(anchor, around)
+	if anchor != nil && anchor.Offset == 0 {
+		anchor, at, found = nil, place{}, false // it may have been filled, copied and truncated
+	}
+	var places []place
+	doubtful := false
+	for _, scheme := range slices.Sorted(maps.Keys(schemes)) {
+		all := schemes[scheme]
+		n, certain := b.newest.since(scheme, all)
+		if found && at.scheme == scheme {
+			n, certain = slices.IndexFunc(all, func(p place) bool { return p.rank == at.rank }), true
+		}
+		// The first rotation teaches the log's scheme. Later, files named otherwise are somebody's, not the log's.
+		isFirst := b.newest != nil && len(b.newest) == 0 && at.scheme == "" && (anchor == nil || found)
+		if !certain && !isFirst {
+			isKnown := len(b.newest[scheme]) > 0 || len(b.newest) == 0 && anchor != nil
+			doubtful = doubtful || isKnown && slices.ContainsFunc(all[:n], func(p place) bool { return !f.isKnownFile(p) })
+			n = 0
+		}
+		for _, p := range all[:max(0, n)] {
+			if certain || !p.info.ModTime().Before(b.since) { // what is older was put there by somebody
+				places = append(places, p)
+			}
+		}
+	}
+	slices.SortStableFunc(places, func(x, y place) int { return x.info.ModTime().Compare(y.info.ModTime()) })
+	switch {
+	case found:
+		return places
+	case len(places) > 0 && anchor == nil:
+		return places
+	case len(places) > 0:
+		return places[1:] // the oldest is the anchor, rewritten
+	}
+	if doubtful && !f.areRewritten(b, schemes) {
+		f.sink.Gap(GapUncertain, b.path, 0, -1, "the file that was followed is gone, and of the rotated files beside the log it is not certain "+
+			"whether one of them is it, rewritten, or came after it; they are not counted")
+	}
+	return nil
+}
+
+// since returns how many of the places of a scheme, the newest first, have come since the log was last looked at.
+// It is certain where what stood there then is there still, or where the names are dates.
+func (n newest) since(scheme string, places []place) (count int, certain bool) {
+	seen := n[scheme]
+	if n == nil || len(seen) == 0 {
+		return len(places), false
+	}
+	if scheme != "number" {
+		return slices.IndexFunc(append(slices.Clone(places), place{rank: seen[0].Rank}), func(p place) bool { return p.rank <= seen[0].Rank }), true
+	}
+	for k, s := range seen {
+		if i := slices.IndexFunc(places, s.isFile); i >= 0 {
+			return i - k, true
+		}
+	}
+	for k, s := range seen {
+		if i := slices.IndexFunc(places, s.isCopy); i >= 0 {
+			return i - k, true
+		}
+	}
+	return len(places), false
+}
+
+// whereIs finds the place of a generation, by its name, its inode or its content. It is found, without a place, where
+// its file has been moved elsewhere.
+func (f *Follower) whereIs(g *generation, around folder) (at place, found bool) {
+	if g == nil {
+		return place{}, false
+	}
+	for _, p := range around.files {
+		if p.scheme != "" && g.is(p.info) && (g.file != nil && !g.removed || g.Offset > 0 && f.holds(p, g)) {
+			return p, true
+		}
+	}
+	if g.file != nil && !g.removed {
+		return place{}, true
+	}
+	if g.Offset == 0 {
+		return place{}, false
+	}
+	for _, p := range around.copies() {
+		if p.scheme != "" && p.path != around.real && f.holds(p, g) {
+			f.adopt(p, g)
+			return p, true
+		}
+	}
+	for _, p := range around.copies() {
+		if p.scheme != "" && p.path != around.real && !f.isOpen(p.info) && f.isEdited(p, g) {
+			return p, true
+		}
+	}
+	return place{}, false
+}
+
+// isEdited reports whether a file holds the last lines that were counted of a generation, between others.
+func (f *Follower) isEdited(p place, g *generation) bool {
+	content, err := openContent(p.path)
+	if err != nil || content.gzip {
+		return false
+	}
+	defer content.close()
+	m, _ := g.trace(content.file, content.info.Size())
+	return m == edited
+}
+
+// adopt follows a copy of a generation, which took its place and was rotated before it was seen.
+func (f *Follower) adopt(p place, g *generation) {
+	if f.isKnownFile(p) {
+		return
+	}
+	if isGzip(p.path) {
+		c := &generation{Cursor: g.cursor(), base: g.base, grown: f.now()}
+		if f.restOfFile(c, p.path) {
+			f.insert(c)
+		}
+		return
+	}
+	file, info, err := openLog(p.path)
+	if err != nil {
+		return
+	}
+	c := &generation{Cursor: Cursor{Path: p.path, Base: g.Base}, base: g.base, file: file, grown: f.now()}
+	c.identify(info)
+	if !os.SameFile(info, p.info) || c.goTo(g.Offset) != nil {
+		file.Close()
+		return
+	}
+	f.insert(c)
+}
+
+// holds reports whether a file holds all that was counted of a generation.
+func (f *Follower) holds(p place, g *generation) bool {
+	content, err := openContent(p.path)
+	if err != nil {
+		return false
+	}
+	defer content.close()
+	c := g.cursor()
+	return content.holds(c)
+}
+
+// areRewritten reports whether all places came into being after the file that stands at the path now. A generation
+// that came and went was there before that one; a file that is younger is one that was rewritten, or compressed.
+func (f *Follower) areRewritten(b *base, schemes map[string][]place) bool {
+	if b.current == nil || b.current.file == nil {
+		return false
+	}
+	current, known := birth(descriptorPath(b.current.file))
+	for _, places := range schemes {
+		born, ok := birth(places[0].path)
+		if !known || !ok || !born.After(current) {
+			return false
+		}
+	}
+	return true
+}
+
+// birth is when a file was made, where its disk knows.
+func birth(path string) (time.Time, bool) {
+	var s unix.Statx_t
+	if err := unix.Statx(unix.AT_FDCWD, path, 0, unix.STATX_BTIME, &s); err != nil || s.Mask&unix.STATX_BTIME == 0 {
+		return time.Time{}, false
+	}
+	return time.Unix(s.Btime.Sec, int64(s.Btime.Nsec)), true
+}
+
+// takePlace takes up a generation that has not been seen. It is false where that cannot be done, or told, yet.
+func (f *Follower) takePlace(b *base, p place) (known bool) {
+	if f.isKnownFile(p) {
+		return true
+	}
+	if isOtherwiseCompressed(p.path) {
+		return false
+	}
+	content, err := openContent(p.path)
+	if err != nil {
+		return false
+	}
+	g := &generation{Cursor: Cursor{Path: p.path, Base: b.path}, base: b, grown: f.now()}
+	keep := false
+	defer func() {
+		if !keep {
+			content.close()
+		}
+	}()
+	// It may have been renamed meanwhile; and what is half written now may be whole a moment later.
+	if !os.SameFile(content.info, p.info) || !content.isWhole() {
+		return false
+	}
+	if f.isKnownContent(content) {
+		return true
+	}
+	f.sink.Rotated("renamed")
+	if content.gzip {
+		f.restOf(g, content)
+	} else {
+		keep, g.file = true, content.file
+		g.identify(content.info)
+	}
+	f.insert(g)
+	return true
+}
+
+// isKnownFile reports whether a file is one that is open, or has been read and is unchanged. An inode alone proves
+// nothing: it is used again, and in a folder that was copied all are others.
+func (f *Follower) isKnownFile(p place) bool {
+	return slices.ContainsFunc(f.generations, func(g *generation) bool {
+		return g.is(p.info) && (g.file != nil || g.isStill(p.info) || g.Offset > 0 && f.holds(p, g))
+	})
+}
+
+// isKnownContent reports whether a content is that of a generation that has been read, or a part of one.
+func (f *Follower) isKnownContent(content *content) bool {
+	start, err := content.start(headLen)
+	if err != nil {
+		return false
+	}
+	if isRichText(start) || !content.gzip {
+		return f.isKnownStart(start)
+	}
+	return slices.ContainsFunc(f.generations, func(g *generation) bool {
+		size, fits := content.fits(g.cursor())
+		return g.Offset > 0 && fits && size == g.Offset
+	})
+}
+
+// isKnownStart reports whether a file that begins so is one that has been read.
+func (f *Follower) isKnownStart(start []byte) bool {
+	return isRichText(start) && slices.ContainsFunc(f.generations, func(g *generation) bool {
+		m, _ := g.trace(bytes.NewReader(start), int64(len(start)))
+		return m != other
+	})
+}
