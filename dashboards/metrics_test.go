@@ -98,6 +98,8 @@ func bareNames(t *testing.T, where, expr string) {
 	}
 }
 
+var metricName = regexp.MustCompile(`^"(probe|fremisn_exporter|fremisn_objective)_[a-z_]+"$`)
+
 // descriptors are the metrics in the exporter's source, with their labels.
 func descriptors(t *testing.T) map[string][]string {
 	t.Helper()
@@ -113,6 +115,12 @@ func descriptors(t *testing.T) map[string][]string {
 			}
 			ast.Inspect(parsed, func(n ast.Node) bool {
 				describe(n, all, dir == "../probe")
+				// Named anywhere else: with whatever labels.
+				if literal, is := n.(*ast.BasicLit); is && metricName.MatchString(literal.Value) {
+					if name := text(literal); all[name] == nil {
+						all[name] = nil
+					}
+				}
 				return true
 			})
 			return nil

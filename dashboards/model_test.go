@@ -150,6 +150,7 @@ type choice map[string]string
 func everything() choice {
 	return choice{
 		"cluster": ".*", "job": ".+", "instance": ".+", "upstream": ".*", "node": ".*", "server": ".*",
+		"__all":           "$__all", // no variable, and a value of them all
 		"__rate_interval": "10s", "__interval": "1s", "__range": "60s",
 	}
 }

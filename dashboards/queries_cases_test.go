@@ -305,7 +305,10 @@ var queryTests = []queryTest{
 			`up{` + lb + `}`: "1x20", `up{` + other + `}`: "1x20",
 			`nginx_access_outcomes_total{` + other + `,outcome="ok"}`: "0+3x20", `nginx_access_outcomes_total{` + other + `,outcome="error"}`: "0+1x20",
 		},
-		want: map[string]float64{`{` + jakarta + `}`: 1000, `{` + bandung + `}`: 102, `{` + lb + `}`: 1, `{` + other + `}`: 0.25},
+		want: map[string]float64{
+			`{` + jakarta + `,choice="jakarta"}`: 1000, `{` + bandung + `,choice="bandung"}`: 102,
+			`{` + lb + `,choice="$__all"}`: 1, `{` + other + `,choice="$__all"}`: 0.25,
+		},
 	},
 	{
 		name: "first quota full: the pace of the day goes on",

@@ -189,11 +189,11 @@ func annotation(name, colour, title, text, tags, expr string) cog.Builder[dashbo
 const (
 	sameTime      = "${__url_time_range}"
 	sameChoice    = "${__all_variables}"
-	otherNode     = "/d/fremisn-node?${datasource:queryparam}&var-cluster=${__field.labels.cluster}&var-job=${__field.labels.job}&var-instance=${__field.labels.instance}&${upstream:queryparam}&var-node=${__field.labels.node}&" + sameTime
-	nodeOfRow     = "/d/fremisn-node?${datasource:queryparam}&var-cluster=${__data.fields.cluster}&var-job=${__data.fields.job}&var-instance=${__data.fields.instance}&${upstream:queryparam}&var-node=${__value.text}&" + sameTime
-	serverOfRow   = "/d/fremisn-node?${datasource:queryparam}&var-cluster=${__data.fields.cluster}&var-job=${__data.fields.job}&var-instance=${__data.fields.instance}&${upstream:queryparam}&var-server=${__value.text}&" + sameTime
+	otherNode     = "/d/fremisn-node?${datasource:queryparam}&${cluster:queryparam}&var-job=${__field.labels.job}&var-instance=${__field.labels.instance}&${upstream:queryparam}&var-node=${__field.labels.node}&" + sameTime
+	nodeOfRow     = "/d/fremisn-node?${datasource:queryparam}&${cluster:queryparam}&var-job=${__data.fields.job}&var-instance=${__data.fields.instance}&${upstream:queryparam}&var-node=${__value.text}&" + sameTime
+	serverOfRow   = "/d/fremisn-node?${datasource:queryparam}&${cluster:queryparam}&var-job=${__data.fields.job}&var-instance=${__data.fields.instance}&${upstream:queryparam}&var-server=${__value.text}&" + sameTime
 	saturationURL = "/d/fremisn-saturation?" + sameChoice + "&" + sameTime
-	overviewOfRow = "/d/fremisn-overview?${datasource:queryparam}&var-cluster=${__data.fields.cluster}&var-job=${__data.fields.job}&var-instance=${__value.text}&" + sameTime
+	overviewOfRow = "/d/fremisn-overview?${datasource:queryparam}&var-cluster=${__data.fields.choice}&var-job=${__data.fields.job}&var-instance=${__value.text}&" + sameTime
 	exporterURL   = "/d/fremisn-exporter?" + sameChoice + "&" + sameTime
 	licenceURL    = "/d/fremisn-licence?" + sameChoice + "&" + sameTime
 )

@@ -57,6 +57,12 @@ const trouble = `1000 * (1 - min by (` + byBalancer + `) (nginx_up{` + balancer 
   + on (` + byBalancer + `) (count by (` + byBalancer + `) (` + firingAlerts + `) or max by (` + byBalancer + `) (up{` + balancer + `}) * 0)
   + on (` + byBalancer + `) (sum by (` + byBalancer + `) (fremisn:request_errors:ratio_rate5m{` + allRoutes + `}) or max by (` + byBalancer + `) (up{` + balancer + `}) * 0)`
 
+// withChoice gives a row the label choice: what the variable cluster must be to show it alone. Grafana leaves a link to a column
+// that is not there as it is, so that the site alone would not do: a load balancer without one is among all.
+func withChoice(expr string) string {
+	return `label_replace(label_replace(` + expr + `, "choice", "$1", "cluster", "(.+)"), "choice", "$$__all", "cluster", "")`
+}
+
 func fleetTable(p promise) panel {
 	return rows(24, about{
 		id: 10, title: "Load balancers, the worst first", unit: units.Number, empty: "no exporter",
@@ -64,7 +70,7 @@ func fleetTable(p promise) panel {
 		bad:   "Anything in red, and a budget that is nearly used up.",
 		do:    "Begin with the first row.",
 	}, []query{
-		column("trouble", trouble),
+		column("trouble", withChoice(trouble)),
 		column("requests", "sum by ("+byBalancer+") (fremisn:requests:rate5m{"+balancer+"})"),
 		column("errors", sum(byBalancer, "fremisn:request_errors:ratio_rate5m", allRoutes)),
 		column("p95", sum(byBalancer, "fremisn:request_seconds:p95_5m", balancer)),
@@ -76,6 +82,7 @@ func fleetTable(p promise) panel {
 		{"cluster", "Site", width(120)},
 		{"instance", "Load balancer", linked("Open its Overview", overviewOfRow)},
 		{"job", "Job", hidden()},
+		{"choice", "Choice", hidden()},
 		{"trouble", "Trouble", width(100, unit(units.Short, 2), inColour(good, step{0.01, look}, step{1, poor}, step{100, bad}))},
 		{"requests", "Requests", width(110, withEmpty("none", unit(units.RequestsPerSecond, 1)))},
 		{"errors", "Error ratio", width(110, withEmpty("no requests", unit(units.PercentUnit, 2), inColour(good, step{1 - p.availability, look}, step{2 * (1 - p.availability), bad})))},
