@@ -1,7 +1,7 @@
 package probe
 
 import (
-	"cmp"
+	"slices"
 	"time"
 )
 
@@ -13,22 +13,29 @@ const (
 )
 
 type history struct {
-	most           int       // of recent and of failed ones; 0 for keepRecent and keepFailed
+	most           int       // of recent and of failed ones
 	recent, failed []*Result // latest last; a failure may be in both
 }
 
 func (h *history) add(r Result) {
 	r.Samples = nil // the bulk of a result
-	h.recent = keep(h.recent, &r, cmp.Or(h.most, keepRecent))
+	h.recent = keep(h.recent, &r, h.most)
 	if !r.Success {
-		h.failed = keep(h.failed, &r, cmp.Or(h.most, keepFailed))
+		h.failed = keep(h.failed, &r, h.most)
 	}
 }
 
+// limit changes how many results are kept.
+func (h *history) limit(most int) {
+	h.most = most
+	h.recent = slices.Clone(h.recent[max(0, len(h.recent)-most):])
+	h.failed = slices.Clone(h.failed[max(0, len(h.failed)-most):])
+}
+
 func keep(results []*Result, r *Result, most int) []*Result {
-	if len(results) == most {
+	if len(results) >= most {
 		copy(results, results[1:])
-		results[most-1] = r
+		results[len(results)-1] = r
 		return results
 	}
 	return append(results, r)

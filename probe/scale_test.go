@@ -40,3 +40,17 @@ func BenchmarkGather(b *testing.B) {
 		}
 	}
 }
+
+// BenchmarkProbe is one scheduled http probe after another, for profiles.
+func BenchmarkProbe(b *testing.B) {
+	server := serverProcess(b)
+	s := newService(b, benchConfig+"probes:\n  - {name: p, module: alive, interval: 1s, targets: ['"+server+"']}\n")
+	b.ReportAllocs()
+	before := ownCPU(b)
+	n := 0
+	for b.Loop() {
+		s.targets[0].probeOnce(b.Context())
+		n++
+	}
+	b.ReportMetric(float64((ownCPU(b)-before).Microseconds())/float64(n), "µs-cpu/probe")
+}

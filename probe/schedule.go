@@ -2,7 +2,6 @@ package probe
 
 import (
 	"context"
-	"hash/fnv"
 	"maps"
 	"slices"
 	"sync"
@@ -27,8 +26,7 @@ type target struct {
 	masked  string
 	service *Service
 	started bool // guarded by the service's lock
-	stop    context.CancelFunc
-	changed chan struct{} // tells run of another interval
+	turn    turn // guarded by the timetable's
 	logger  log.Logger
 
 	mu      sync.Mutex // guards what follows
@@ -49,9 +47,8 @@ type target struct {
 
 func newTarget(schedule Schedule, address string, s *Service) *target {
 	t := &target{
-		probe: schedule.Name, address: address, masked: mask.Target(address), service: s, stop: func() {},
-		changed: make(chan struct{}, 1), counts: newCounts(), silent: map[string]bool{},
-		history: history{most: s.options.KeepResults},
+		probe: schedule.Name, address: address, masked: mask.Target(address), service: s, counts: newCounts(),
+		turn: turn{index: -1}, silent: map[string]bool{},
 	}
 	t.logger = log.With(s.logger, "probe", schedule.Name, "target", t.masked)
 	return t
@@ -62,6 +59,9 @@ func (t *target) key() string { return t.probe + "\x00" + t.masked }
 
 // update gives the target what a config says of it.
 func (t *target) update(schedule Schedule, module *prepared, node, address string, labels map[string]string) {
+	if t.started {
+		defer t.service.timetable.changed(t, schedule.Interval)
+	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if schedule.Hostname != "" {
@@ -81,12 +81,6 @@ func (t *target) update(schedule Schedule, module *prepared, node, address strin
 	}
 	t.pairs = labelPairs(own)
 	t.address = address
-	if t.every != 0 && t.every != schedule.Interval {
-		select {
-		case t.changed <- struct{}{}:
-		default:
-		}
-	}
 	t.every, t.module, t.node = schedule.Interval, module, node
 	for _, metric := range module.HTTP.Metrics {
 		t.counts.count(metric.Name, 0)
@@ -97,55 +91,6 @@ func (t *target) interval() time.Duration {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.every
-}
-
-// run probes until ctx ends. Probes of a target never overlap: one that takes longer than the interval lets the next
-// ones fall out. The first comes soon; from the second on they keep to the target's own place in the interval.
-func (t *target) run(ctx context.Context) {
-	interval := t.interval()
-	next := time.Now().Add(t.share(min(interval, firstWithin)))
-	first := true
-	timer := time.NewTimer(time.Until(next))
-	defer timer.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-t.changed:
-			interval = t.interval()
-			if !first { // which comes soon all the same
-				next = t.place(time.Now(), interval)
-			}
-		case <-timer.C:
-			t.probeOnce(ctx)
-			now := time.Now()
-			if first {
-				// Half an interval at least, for the first may have come just before the target's place.
-				next, first = t.place(now.Add(interval/2), interval), false
-			}
-			for !next.After(now) {
-				next = next.Add(interval)
-			}
-		}
-		timer.Reset(time.Until(next))
-	}
-}
-
-// share is a part of a time: always the same for one target, another for each.
-func (t *target) share(of time.Duration) time.Duration {
-	sum := fnv.New64a()
-	sum.Write([]byte(t.key()))
-	return time.Duration(sum.Sum64() % uint64(of))
-}
-
-// place is the first time after the given one at which the target is due. It does not depend on when the program
-// started: restarts do not bunch the targets of a fleet.
-func (t *target) place(after time.Time, interval time.Duration) time.Time {
-	since := (after.UnixNano() - int64(t.share(interval))) % int64(interval)
-	if since < 0 {
-		since += int64(interval)
-	}
-	return after.Add(interval - time.Duration(since))
 }
 
 func (t *target) probeOnce(ctx context.Context) {

@@ -36,7 +36,8 @@ type Service struct {
 	demand   chan struct{} // a place for each probe of /probe under way
 	lastID   atomic.Uint64
 
-	refused *refusedLog
+	refused   *refusedLog
+	timetable *timetable
 
 	reloading sync.Mutex // one reload or reading of files at a time; guards what follows
 	options   Options
@@ -47,7 +48,6 @@ type Service struct {
 	modules map[string]*prepared
 	guard   guard
 	targets []*target // in the order of the config
-	running sync.WaitGroup
 }
 
 // A prepared module has what probes need and what is the same for all of them. It is never changed: what a single
@@ -102,7 +102,7 @@ const maxOnDemand = 1000
 func New(o Options) (*Service, error) {
 	s := &Service{
 		logger: o.Logger, onDemand: o.ProbeLogger, offset: o.TimeoutOffset, demand: make(chan struct{}, maxOnDemand),
-		refused: newRefusedLog(o.Logger), files: targetFiles{logger: o.Logger},
+		refused: newRefusedLog(o.Logger), timetable: newTimetable(), files: targetFiles{logger: o.Logger},
 	}
 	return s, s.Reload(o)
 }
@@ -174,8 +174,29 @@ func (s *Service) apply(groups [][]targetGroup) {
 			}
 		}
 	}
+	s.limitHistories()
 	for _, gone := range old {
-		gone.stop()
+		s.timetable.remove(gone)
+	}
+}
+
+// maxResults bounds the results that are kept of all targets, where nobody says how many: twice, for failures are kept
+// apart. What is kept of each is never less than minKeep.
+const (
+	maxResults = 40_000
+	minKeep    = 3
+)
+
+// limitHistories is called with s locked.
+func (s *Service) limitHistories() {
+	most := s.options.KeepResults
+	if most == 0 {
+		most = min(keepRecent, max(minKeep, maxResults/max(1, len(s.targets))))
+	}
+	for _, t := range s.targets {
+		t.mu.Lock()
+		t.history.limit(max(1, most))
+		t.mu.Unlock()
 	}
 }
 
@@ -192,9 +213,7 @@ func (s *Service) start(t *target) {
 		return
 	}
 	t.started = true
-	ctx, stop := context.WithCancel(s.ctx)
-	t.stop = stop
-	s.running.Go(func() { t.run(ctx) })
+	s.timetable.add(t)
 }
 
 // Run probes on the clock until ctx ends.
@@ -206,9 +225,10 @@ func (s *Service) Run(ctx context.Context) error {
 	}
 	s.mu.Unlock()
 	go s.watchFiles(ctx) // not waited for: a disk may hang
-	s.running.Go(func() { s.refused.run(ctx) })
-	<-ctx.Done()
-	s.running.Wait()
+	var running sync.WaitGroup
+	running.Go(func() { s.refused.run(ctx) })
+	s.timetable.run(ctx)
+	running.Wait()
 	return nil
 }
 

@@ -96,6 +96,8 @@ func (s *transports) build(key transportKey, built *tlsSettings) *http.Transport
 		TLSHandshakeTimeout:   tlsHandshakeTimeout,
 		ExpectContinueTimeout: expectContinueTimeout,
 		DialContext:           dial,
+		WriteBufferSize:       1 << 10, // most requests are smaller, and a connection carries one
+		ReadBufferSize:        2 << 10,
 		Protocols:             &s.protocols,
 	}
 }
