@@ -14,6 +14,9 @@ import (
 
 // runCheck is the command check.
 func runCheck(ctx context.Context, cli *commandLine, stdout, stderr io.Writer) int {
+	if cli.printFormat {
+		return printFormats(ctx, cli, stdout, stderr)
+	}
 	report := check.Run(ctx, check.Options{
 		Source: cli.source, StoragePath: cli.storagePath, Web: cli.web, TimeoutOffset: cli.timeoutOffset,
 	})
@@ -28,6 +31,17 @@ func runCheck(ctx context.Context, cli *commandLine, stdout, stderr io.Writer) i
 	if !report.OK() {
 		return exitFailed
 	}
+	return exitOK
+}
+
+// printFormats is check --print-format.
+func printFormats(ctx context.Context, cli *commandLine, stdout, stderr io.Writer) int {
+	s, err := settings.Load(ctx, cli.source)
+	if err != nil {
+		fmt.Fprintln(stderr, err)
+		return exitUsage
+	}
+	check.PrintFormats(stdout, s)
 	return exitOK
 }
 

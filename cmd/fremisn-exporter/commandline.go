@@ -51,6 +51,7 @@ type commandLine struct {
 	statusOnly     []string // flags and variables of nginx-prometheus-exporter that were given
 
 	output        string // check
+	printFormat   bool
 	module        string // probe
 	target        string // probe
 	healthAddress string // healthcheck
@@ -99,10 +100,11 @@ func (cli *commandLine) define(app *kingpin.Application) {
 	cli.status.add(app)
 	cli.blackboxFlags(app)
 	app.Command("serve", "Serve metrics (the default command).").Default()
-	check := app.Command("check", "Read the config, nginx.conf, the logs and the status pages, and report what works "+
-		"and what does not. Changes nothing.")
-	check.Flag("output", "How to print the report: text or json.").
-		Default("text").EnumVar(&cli.output, "text", "json")
+	check := app.Command("check", "Read the config, nginx.conf, the logs and the status pages, and report what works and what "+
+		"does not. Changes nothing.")
+	check.Flag("output", "How to print the report: text or json.").Default("text").EnumVar(&cli.output, "text", "json")
+	check.Flag("print-format", "Print the log_format to use, ready to be pasted into nginx.conf, and nothing else.").
+		BoolVar(&cli.printFormat)
 	probe := app.Command("probe", "Probe one target from the terminal and tell what came of it.")
 	probe.Arg("module", "A module of the config file.").Required().StringVar(&cli.module)
 	probe.Arg("target", "What to probe, such as http://127.0.0.1:4005.").Required().StringVar(&cli.target)

@@ -9,6 +9,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"path/filepath"
 	"time"
 
@@ -53,6 +54,8 @@ func Run(ctx context.Context, o Options) *Report {
 			r.add(f)
 		}
 	}
+	r.proposeFormats(s)
+	r.countMetrics(s)
 	return r
 }
 
@@ -76,13 +79,15 @@ func configRemedy(err error) string {
 	case !errors.As(err, &fault):
 		return "nothing that depends on it can be checked before this is right"
 	case fault.Unreadable == "":
-		return "nginx -t tells the same; a forgotten ; is often on the line above. What nginx.conf names can be " +
-			"checked when this is right"
+		return "nginx -t says the same; a forgotten ; is often on the line above. The rest can be checked when this is right"
 	}
-	if _, remedy := unreadable(fault.Unreadable); remedy != "" {
+	if _, remedy := unreadable(fault.Unreadable); remedy != "" && !errors.Is(err, fs.ErrNotExist) {
 		return remedy
 	}
-	return "correct the path; what nginx.conf names can be checked when this is right"
+	if fault.Line > 0 {
+		return fmt.Sprintf("correct the include; in a container, mount all that nginx.conf includes: volumes: [%[1]s:%[1]s:ro]", filepath.Dir(fault.Unreadable))
+	}
+	return "correct the path; the rest can be checked when this is right"
 }
 
 func (r *Report) checkConfig(s *settings.Settings) {

@@ -135,13 +135,16 @@ func TestCheckFindsAllGood(t *testing.T) {
 	}
 	c.find(t, sectionSystem, statusOK, "will be made")
 	c.find(t, sectionSystem, statusOK, "free")
-	l := c.find(t, sectionLogs, statusWarn, "log_format main cannot give")
-	if l.Missing["nginx_upstream_attempts_total"] != "$upstream_addr" || !strings.Contains(l.Text,
-		"; nginx_upstream_… attempts_total, ") || !strings.HasSuffix(l.Text, "; exemplars") ||
-		!strings.HasPrefix(l.Verbatim, "log_format fremisn\n'") {
+	l := c.find(t, sectionLogs, statusWarn, "log_format main lacks $request")
+	if l.Missing["nginx_upstream_attempts_total"] != "$upstream_addr" || !strings.HasSuffix(l.Text, " say less") {
 		t.Errorf("%+v", l)
 	}
-	if !strings.HasSuffix(c.text, "worth a look.\n") || strings.Contains(c.text, "\x1b") {
+	l = c.find(t, sectionFormats, statusNote, "all fields of log_format main")
+	if !strings.HasPrefix(l.Verbatim, "log_format fremisn\n'$status $request_time") || !strings.Contains(l.Remedy, "write at nginx.conf:5: access_log "+h.access+" fremisn;") {
+		t.Errorf("%+v", l)
+	}
+	if words := strings.Join(strings.Fields(c.text), " "); strings.Contains(c.text, "\x1b") ||
+		!strings.HasSuffix(words, " of 28 metrics are missing: do this: use the log_format fremisn above. 0 errors, 1 warning, 8 OK.") {
 		t.Errorf("text\n%s", c.text)
 	}
 }
@@ -165,10 +168,8 @@ func TestCheckFindsWhatIsWrong(t *testing.T) {
 				w.WriteHeader(http.StatusForbidden)
 			})
 		}, sectionStatus, "answered 403", "allow this host"},
-		"status page is down": {func(t *testing.T, h *host) { h.status.Close() }, sectionStatus,
-			"nothing listens there", "is NGINX running"},
-		"node is down": {func(t *testing.T, h *host) { h.node.Close() }, sectionNodes, "refused",
-			"fremisn-exporter probe --config "},
+		"status page is down": {func(t *testing.T, h *host) { h.status.Close() }, sectionStatus, "nothing listens there", "is NGINX running"},
+		"node is down":        {func(t *testing.T, h *host) { h.node.Close() }, sectionNodes, "refused", "fremisn-exporter --config "},
 		"log in another format": {func(t *testing.T, h *host) {
 			h.write(t, h.access, `127.0.0.1 - - [x] "GET / HTTP/1.1" 200`+"\n")
 		}, sectionLogs, "0 of the last 1 line fit", "malformed"},
@@ -194,7 +195,7 @@ func TestCheckFindsWhatIsWrong(t *testing.T) {
 			sectionConfig, "probes.yml:1: nodes[0].adress", "before the config file is right"},
 		"nginx.conf": {func(t *testing.T, h *host) {
 			h.write(t, filepath.Join(h.dir, "nginx.conf"), "http {\n")
-		}, sectionConfig, "nginx.conf:2: unexpected end of file, expecting \"}\"", "nginx -t tells the same"},
+		}, sectionConfig, "nginx.conf:2: unexpected end of file, expecting \"}\"", "nginx -t says the same"},
 		"state directory is a file": {func(t *testing.T, h *host) {
 			h.dir = filepath.Join(h.dir, "access.log")
 		}, sectionSystem, "is no folder", "--storage.path"},
@@ -248,7 +249,7 @@ func TestCheckTellsEveryFaultOfTheConfig(t *testing.T) {
 	if l := c.find(t, sectionConfig, statusFail, "probes.yml:2: probe: there is no such key; did you mean probes?"); l.Remedy == "" {
 		t.Error("without remedy")
 	}
-	if c.ok || !strings.Contains(c.text, "2 wrong (config)") {
+	if c.ok || !strings.Contains(c.text, "2 errors (config)") {
 		t.Errorf("ok %t\n%s", c.ok, c.text)
 	}
 }

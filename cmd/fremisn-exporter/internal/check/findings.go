@@ -60,20 +60,20 @@ func fewServersFailTogether(conf *nginxconf.Config) []finding {
 		}
 		allDefault := !slices.ContainsFunc(live, func(s nginxconf.Server) bool { return s.MaxFails != 1 })
 		// A group's only server is never disabled, and a request that is not tried again disables no other.
-		if len(live) < 2 || len(live) > fewServers || !allDefault || !retriesIn(conf, u.Name) {
+		if len(live) < 2 || len(live) > fewServers || !allDefault || !canFailOn(conf, u.Name, len(live)) {
 			continue
 		}
 		found = append(found, fact("max_fails", u.Pos, nginxDocs+"ngx_http_upstream_module.html#max_fails",
-			"write max_fails=3 on each server, or proxy_next_upstream_tries 2; where requests go to it",
+			fmt.Sprintf("write max_fails=3 on each server, or proxy_next_upstream_tries %d; where requests go to it", len(live)-1),
 			"one request that fails on all %[3]d servers of %[1]s takes them out for %[2]s (max_fails=1)", u.Name, live[0].FailTimeout, len(live)))
 	}
 	return found
 }
 
-// retriesIn reports whether a request that fails on a server of the group is tried on another.
-func retriesIn(conf *nginxconf.Config, group string) bool {
+// canFailOn reports whether one request may be tried on that many servers of the group.
+func canFailOn(conf *nginxconf.Config, group string, servers int) bool {
 	return slices.ContainsFunc(conf.Proxies, func(p nginxconf.Proxy) bool {
-		return p.Upstream == group && !p.RetriesOn("off") && p.NextTries != 1
+		return p.Upstream == group && !p.RetriesOn("off") && (p.NextTries == 0 || p.NextTries >= servers)
 	})
 }
 

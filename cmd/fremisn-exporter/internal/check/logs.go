@@ -8,11 +8,13 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/fremisn/fremisn-exporter/cmd/fremisn-exporter/internal/settings"
 	"github.com/fremisn/fremisn-exporter/collector"
+	"github.com/fremisn/fremisn-exporter/collector/nginxconf"
 	"github.com/fremisn/fremisn-exporter/collector/source"
 )
 
@@ -24,14 +26,14 @@ const (
 func (r *Report) checkLogs(s *settings.Settings) {
 	shown := map[string]bool{} // formats of which has been told what they lack
 	for _, log := range s.Plan.AccessLogs {
-		r.checkLog(log, func(sample [][]byte, found *finding) { judgeAccess(log, sample, found) })
+		r.checkLog(log, elsewhere(s.Nginx, log), func(sample [][]byte, found *finding) { judgeAccess(log, sample, found) })
 		if !shown[log.Formats[0].Text] {
 			shown[log.Formats[0].Text] = true
-			r.checkFormat(log, len(shown) == 1)
+			r.checkFormat(log)
 		}
 	}
 	for _, log := range s.Plan.ErrorLogs {
-		r.checkLog(log, judgeErrors)
+		r.checkLog(log, elsewhere(s.Nginx, log), judgeErrors)
 	}
 	for _, found := range leftOut(s, "access_log", "error_log") {
 		found.Section = sectionLogs
@@ -45,7 +47,7 @@ func (r *Report) checkLogs(s *settings.Settings) {
 }
 
 // checkLog looks whether a log can be read and lets judge say what its last lines are worth.
-func (r *Report) checkLog(log source.LogSource, judge func([][]byte, *finding)) {
+func (r *Report) checkLog(log source.LogSource, elsewhere []string, judge func([][]byte, *finding)) {
 	found := finding{Section: sectionLogs, Status: statusOK, Subject: log.Name, From: log.From}
 	defer func() { r.add(found) }()
 	if log.Syslog != "" {
@@ -57,6 +59,7 @@ func (r *Report) checkLog(log source.LogSource, judge func([][]byte, *finding)) 
 	trouble, remedy := unreadable(path)
 	if trouble != "" {
 		found.Status, found.Text, found.Remedy = statusFail, found.Text+" "+trouble, remedy
+		found.relative(elsewhere)
 		return
 	}
 	sample, written, err := lastLines(path)
@@ -70,12 +73,46 @@ func (r *Report) checkLog(log source.LogSource, judge func([][]byte, *finding)) 
 		found.Status = statusWarn
 		found.Text += " is not there yet; it is waited for and read from its beginning"
 		found.Remedy = "nothing to do if NGINX has not run yet; else correct the path"
+		found.relative(elsewhere)
 	case err != nil:
 		found.Status, found.Text = statusFail, found.Text+" cannot be read: "+err.Error()
 	case len(sample) == 0:
 		found.Text += " is readable and empty"
 	default:
 		judge(sample, &found)
+	}
+}
+
+// elsewhere is where else a log may be that nginx.conf names by a relative path.
+func elsewhere(conf *nginxconf.Config, log source.LogSource) []string {
+	if conf == nil {
+		return nil
+	}
+	for _, l := range conf.AccessLogs {
+		if l.Path == log.Path {
+			return l.Elsewhere
+		}
+	}
+	for _, l := range conf.ErrorLogs {
+		if l.Path == log.Path {
+			return l.Elsewhere
+		}
+	}
+	return nil
+}
+
+// relative adds to what was found of a log that is missing where else it may be.
+func (found *finding) relative(elsewhere []string) {
+	if len(elsewhere) == 0 {
+		return
+	}
+	found.Text += "; nginx.conf names it relative to NGINX's prefix, which is not known here: there is no nginx to ask"
+	found.Remedy = "nginx -V where NGINX runs says --prefix; write the whole path in nginx.conf. It may be " + strings.Join(elsewhere, ", ")
+	for _, path := range elsewhere {
+		if _, err := os.Stat(path); err == nil {
+			found.Remedy = "write the whole path in nginx.conf: it may be " + path + ", which is there"
+			return
+		}
 	}
 }
 
@@ -126,7 +163,7 @@ func lastLines(path string) ([][]byte, time.Time, error) {
 
 // judgeAccess tells how many of the lines fit the format, and where the first that does not goes wrong.
 func judgeAccess(log source.LogSource, sample [][]byte, found *finding) {
-	format, err := collector.NewFormatCheck(log.Formats[0].Text, log.Formats[0].Escape)
+	format, err := collector.NewLogCheck(log)
 	if err != nil {
 		found.Status, found.Text = statusFail, fmt.Sprintf("%s: %s", formatName(log), err)
 		return
@@ -230,9 +267,9 @@ func judgeErrors(sample [][]byte, found *finding) {
 	}
 }
 
-// checkFormat tells which metrics a log_format cannot give, and once for all the log_format that does.
-func (r *Report) checkFormat(log source.LogSource, ready bool) {
-	format, err := collector.NewFormatCheck(log.Formats[0].Text, log.Formats[0].Escape)
+// checkFormat tells which variables a log_format lacks, and how many metrics it cannot give for want of them.
+func (r *Report) checkFormat(log source.LogSource) {
+	format, err := collector.NewLogCheck(log)
 	if err != nil {
 		return // said of the log
 	}
@@ -240,48 +277,28 @@ func (r *Report) checkFormat(log source.LogSource, ready bool) {
 	if len(missing) == 0 {
 		return // said of the log
 	}
-	found := finding{Section: sectionLogs, Status: statusWarn, Subject: log.Name, Missing: map[string]string{},
-		Text:   fmt.Sprintf("%s cannot give %s: %s", formatName(log), count(len(missing), "metric"), byPrefix(missing)),
-		Remedy: "the log_format fremisn above gives all: access_log " + log.Path + " fremisn;"}
+	found := finding{Section: sectionLogs, Status: statusWarn, Subject: log.Name, Missing: map[string]string{}, Remedy: "use the log_format at the end of this report"}
+	var variables []string
+	less := 0
 	for _, m := range missing {
 		found.Missing[m.Metric] = m.Variable
+		if !strings.HasPrefix(m.Metric, "nginx_") || strings.Contains(m.Metric, "{") {
+			less++
+		}
+		for _, v := range strings.Split(m.Variable, ", ") {
+			if !slices.Contains(variables, v) {
+				variables = append(variables, v)
+			}
+		}
 	}
-	if ready {
-		found.Verbatim = ReadyFormat()
-		found.Remedy = "this log_format gives all; use it as access_log " + log.Path + " fremisn;"
-	}
+	found.Text = fmt.Sprintf("%s lacks %s: without them %s not there, %d say less", formatName(log), strings.Join(variables, " "),
+		areMetrics(len(missing)-less), less)
 	r.add(found)
 }
 
-// byPrefix names metrics with what they begin with once for all that do.
-func byPrefix(missing []collector.MissingMetric) string {
-	var groups []string
-	for _, prefix := range []string{"nginx_access_", "nginx_upstream_", ""} {
-		var names []string
-		for _, m := range missing {
-			name, has := strings.CutPrefix(m.Metric, prefix)
-			if has && (prefix != "" || !strings.HasPrefix(name, "nginx_")) {
-				names = append(names, name)
-			}
-		}
-		if len(names) > 0 {
-			groups = append(groups, strings.TrimPrefix(prefix+"… ", "… ")+strings.Join(names, ", "))
-		}
+func areMetrics(n int) string {
+	if n == 1 {
+		return "1 metric is"
 	}
-	return strings.Join(groups, "; ")
-}
-
-// ReadyFormat is the log_format that gives every metric, ready to be pasted into nginx.conf.
-func ReadyFormat() string {
-	const width = 70 // with quotes and the report's margin it fits a terminal of 80
-	var rows []string
-	row := ""
-	for _, word := range strings.SplitAfter(collector.FullLogFormat, " ") {
-		if len(row)+len(word) > width {
-			rows, row = append(rows, "'"+row+"'"), ""
-		}
-		row += word
-	}
-	rows = append(rows, "'"+row+"';")
-	return "log_format fremisn\n" + strings.Join(rows, "\n")
+	return fmt.Sprintf("%d metrics are", n)
 }

@@ -46,14 +46,14 @@ func TestCheckOnRealNGINX(t *testing.T) {
 		t.Errorf("status page from %s", l.From)
 	}
 	c.find(t, sectionLogs, statusOK, log+": all of the last 5 lines fit log_format access")
-	if l := c.find(t, sectionLogs, statusWarn, "cannot give"); l.Missing["nginx_upstream_attempts_total{code}"] != "$upstream_status" {
+	if l := c.find(t, sectionLogs, statusWarn, "say less"); l.Missing["nginx_upstream_attempts_total{code}"] != "$upstream_status" {
 		t.Errorf("missing are %v", l.Missing)
 	}
 	c.find(t, sectionNodes, statusOK, h.node.URL)
 	c.find(t, sectionNginx, statusWarn, "reaches")
 }
 
-// The report of a healthy topology is a screen: 50 rows of 80 columns, the verdict last.
+// The report of a healthy mission is a screen: 40 rows of 80 columns, the verdict last.
 func TestReportIsOneScreen(t *testing.T) {
 	h := newHost(t)
 	topology := testenv.Topology{
@@ -73,7 +73,7 @@ func TestReportIsOneScreen(t *testing.T) {
 	h.write(t, h.config, "nginx: {config: "+nginx.Conf+"}\n")
 	c := h.check(t)
 	rows := strings.Split(strings.TrimSuffix(c.text, "\n"), "\n")
-	if !c.ok || len(rows) > 50 || !strings.HasPrefix(rows[len(rows)-1], "All works; ") {
+	if !c.ok || len(rows) > 40 || !strings.HasPrefix(rows[len(rows)-1], "All works: ") {
 		t.Errorf("ok %t, %d rows\n%s", c.ok, len(rows), c.text)
 	}
 }

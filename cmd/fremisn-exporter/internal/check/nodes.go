@@ -3,6 +3,7 @@ package check
 import (
 	"context"
 	"fmt"
+	"regexp"
 	"strings"
 	"sync"
 	"time"
@@ -47,7 +48,7 @@ func (r *Report) checkNodes(ctx context.Context, s *settings.Settings, offset ti
 		running.Go(func() {
 			slots <- struct{}{}
 			defer func() { <-slots }()
-			found.probe(ctx, service, t.Module, t.Target, s.Source.ConfigFile)
+			found.probe(ctx, service, t.Module, t.Target, s.Source)
 		})
 	}
 	for _, n := range s.Nodes {
@@ -61,10 +62,28 @@ func (r *Report) checkNodes(ctx context.Context, s *settings.Settings, offset ti
 	for _, found := range lines {
 		r.add(*found)
 	}
-	if len(lines) == 0 && len(s.Nodes) == 0 {
-		r.add(finding{Section: sectionNodes, Status: statusWarn, Subject: "probes",
-			Text: "nothing is probed: there are no probes: and no upstream in nginx.conf", Remedy: "give probes: in the config file, as in compose/probes.yml"})
+	for _, u := range s.Unprobed {
+		r.add(finding{Section: sectionNodes, Status: statusWarn, Subject: "not probed", Text: u.Server + " " + u.Why, From: u.Pos.String(), Remedy: u.Remedy})
 	}
+	if len(lines)+len(s.Nodes)+len(s.Unprobed) == 0 {
+		r.add(nothingProbed(s))
+	}
+}
+
+// nothingProbed says why no server is probed.
+func nothingProbed(s *settings.Settings) finding {
+	found := finding{Section: sectionNodes, Status: statusWarn, Subject: "probes", Remedy: "name the servers to probe in probes: of the config file"}
+	switch {
+	case s.Probe.Probes != nil:
+		found.Status, found.Text, found.Remedy = statusOK, "none, as the config file says: probes: []", ""
+	case s.Nginx == nil:
+		found.Text = "nothing is probed: the config file has no probes:, and no nginx.conf is read"
+	case len(s.Nginx.Upstreams) > 0:
+		found.Text = "nothing is probed: every server in nginx.conf is down"
+	default:
+		found.Text = "nothing is probed: nginx.conf passes requests to no server that it names"
+	}
+	return found
 }
 
 // probeUnprobed asks a node that no probe names as one would be asked that nginx.conf names.
@@ -80,7 +99,7 @@ func (found *finding) probeUnprobed(ctx context.Context, address string) {
 		found.Status, found.Text = statusFail, err.Error()
 		return
 	}
-	found.probe(ctx, service, settings.UpstreamModule, "http://"+address+"/", "")
+	found.probe(ctx, service, settings.UpstreamModule, "http://"+address+"/", settings.Source{})
 	found.Text += "; no probe names it"
 	found.Remedy = "name it among the targets of a probe"
 	if found.Status == statusOK {
@@ -88,7 +107,7 @@ func (found *finding) probeUnprobed(ctx context.Context, address string) {
 	}
 }
 
-func (found *finding) probe(ctx context.Context, service *probe.Service, module, target, file string) {
+func (found *finding) probe(ctx context.Context, service *probe.Service, module, target string, from settings.Source) {
 	shown := mask.Target(target)
 	result, err := service.Once(ctx, module, target)
 	switch {
@@ -96,14 +115,31 @@ func (found *finding) probe(ctx context.Context, service *probe.Service, module,
 		found.Status, found.Text = statusFail, shown+": "+err.Error()
 	case !result.Success:
 		found.Status, found.Text = statusFail, fmt.Sprintf("%s: %s (%s)", shown, result.Sentence, result.Reason)
-		config := ""
-		if file != "" {
-			config = "--config " + file + " "
-		}
-		found.Remedy = fmt.Sprintf("see every phase: %s probe %s%s %s", "fremisn-exporter", config, module, shown)
+		found.Remedy = fmt.Sprintf("see every phase: fremisn-exporter %sprobe %s %s", flagsOf(from), quoted(module), quoted(shown))
 	default:
 		found.Status, found.Text = statusOK, fmt.Sprintf("%s: %s in %s", shown, module, inMilliseconds(result.Duration))
 	}
+}
+
+// flagsOf are the flags that have another command read the same settings.
+func flagsOf(from settings.Source) string {
+	switch {
+	case from.ConfigFile != "":
+		return "--config " + quoted(from.ConfigFile) + " "
+	case from.NginxConf != "" && from.NginxConf != settings.DefaultNginxConf:
+		return "--nginx.config " + quoted(from.NginxConf) + " "
+	}
+	return ""
+}
+
+var plainWord = regexp.MustCompile(`^[\w@%+=:,./-]+$`)
+
+// quoted is a word as a shell takes it.
+func quoted(word string) string {
+	if plainWord.MatchString(word) {
+		return word
+	}
+	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
 }
 
 func inMilliseconds(d time.Duration) string {

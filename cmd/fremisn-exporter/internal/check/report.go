@@ -9,7 +9,9 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/fremisn/fremisn-exporter/cmd/fremisn-exporter/internal/settings"
 	"github.com/fremisn/fremisn-exporter/cmd/fremisn-exporter/internal/terminal"
+	"github.com/fremisn/fremisn-exporter/collector"
 )
 
 // A status is what the report says of a thing. Its words are those of the JSON report.
@@ -19,6 +21,7 @@ const (
 	statusOK   status = "good"
 	statusWarn status = "look"  // worth a look; does not fail the check
 	statusFail status = "wrong" // does not work
+	statusNote status = "note"  // to be used, and nothing that was found
 )
 
 // Sections, in the order of the report.
@@ -29,6 +32,8 @@ const (
 	sectionNodes  = "Nodes"
 	sectionSystem = "This host"
 	sectionNginx  = "Findings in nginx.conf"
+
+	sectionFormats = "Log formats that give every metric"
 )
 
 // A finding is what was found of one thing that was looked at.
@@ -50,6 +55,10 @@ type finding struct {
 type Report struct {
 	findings []finding
 	folder   string // of nginx.conf: Text leaves it out of places
+
+	formats    []string // names of the log_formats that are proposed
+	given, all int      // metrics of NGINX that there will be, and that there can be
+	things     []string // what would give the rest
 }
 
 func (r *Report) add(l finding) { r.findings = append(r.findings, l) }
@@ -87,8 +96,7 @@ type page struct {
 	folder string
 }
 
-var marks = map[status]struct{ sign, colour string }{statusOK: {"✔", "32"}, statusWarn: {"!", "33"},
-	statusFail: {"✖", "31"}}
+var marks = map[status]struct{ sign, colour string }{statusOK: {"✔", "32"}, statusWarn: {"!", "33"}, statusFail: {"✖", "31"}, statusNote: {"»", "36"}}
 
 // Text writes the report for people, aligned, as w can show it.
 func (r *Report) Text(w io.Writer) { r.text(w, terminal.Width(w), terminal.HasColours(w)) }
@@ -110,17 +118,50 @@ func (r *Report) text(w io.Writer, width int, colour bool) {
 
 // sum is the verdict; it names what is wrong, which may have left the screen.
 func (r *Report) sum() string {
-	text := "All works"
-	if n := r.count(statusFail); n > 0 {
+	failed, counts := r.count(statusFail), fmt.Sprintf("%s, %d OK.", count(r.count(statusWarn), "warning"), r.count(statusOK))
+	switch missing := r.all - r.given; {
+	case failed > 0:
 		var subjects []string
 		for _, l := range r.findings {
 			if subject := printable(l.Subject); l.Status == statusFail && !slices.Contains(subjects, subject) {
 				subjects = append(subjects, subject)
 			}
 		}
-		text = fmt.Sprintf("%d wrong (%s)", n, strings.Join(subjects, ", "))
+		return fmt.Sprintf("%s (%s), %s", count(failed, "error"), strings.Join(subjects, ", "), counts)
+	case missing > 0:
+		verb := "are"
+		if missing == 1 {
+			verb = "is"
+		}
+		return fmt.Sprintf("Works, but %d of %d metrics %s missing%s. 0 errors, %s", missing, r.all, verb, r.toDo(), counts)
 	}
-	return fmt.Sprintf("%s; %d good, %d worth a look.", text, r.count(statusOK), r.count(statusWarn))
+	return "All works: 0 errors, " + counts
+}
+
+// toDo is what would give the metrics that are missing.
+func (r *Report) toDo() string {
+	words := []string{"", "this", "these two things", "these three things", "these four things"}
+	if len(r.things) == 0 || len(r.things) >= len(words) {
+		return ""
+	}
+	return ": do " + words[len(r.things)] + ": " + strings.Join(r.things, "; ")
+}
+
+// countMetrics counts the metrics that there will be, and says what would give the others.
+func (r *Report) countMetrics(s *settings.Settings) {
+	r.given, r.all = collector.MetricsGiven(s.Plan)
+	if len(s.Plan.Status) == 0 && !s.NoStatus {
+		r.things = append(r.things, "give NGINX a status page, as said above")
+	}
+	if len(s.Plan.AccessLogs) == 0 {
+		r.things = append(r.things, "have an access log that can be followed")
+	}
+	if len(r.formats) > 0 {
+		r.things = append(r.things, "use the log_format "+strings.Join(r.formats, " and ")+" above")
+	}
+	if len(s.Plan.ErrorLogs) == 0 {
+		r.things = append(r.things, "have an error log that can be followed")
+	}
 }
 
 const mostSubject = 12
@@ -185,8 +226,7 @@ func (r *Report) short() []finding {
 			shown = append(shown, l)
 		case !told[l.Section]:
 			told[l.Section] = true
-			shown = append(shown, finding{Section: l.Section, Status: statusOK, Subject: fmt.Sprintf("%d of them", n),
-				Text: "are good; --output json names each"})
+			shown = append(shown, finding{Section: l.Section, Status: statusOK, Subject: fmt.Sprintf("%d of them", n), Text: "are OK; --output json names each"})
 		}
 	}
 	return shown

@@ -68,8 +68,7 @@ func TestTextFitsItsWidth(t *testing.T) {
 				t.Errorf("it steers the terminal: %q", row)
 			}
 		}
-		for _, want := range []string{"✔ access ", "✖ a name that…", "[nginx.conf:12]",
-			"(ngx_http_upstream_module#max_conns)", "1 wrong (a name that is much too long); 1 good, 1 worth a look."} {
+		for _, want := range []string{"✔ access ", "✖ a name that…", "[nginx.conf:12]", "(ngx_http_upstream_module#max_conns)", "1 error (a name that is much too long), 1 warning, 1 OK."} {
 			if !strings.Contains(b.String(), want) {
 				t.Errorf("without %q:\n%s", want, &b)
 			}
@@ -95,11 +94,11 @@ func TestManyGoodLinesAreOne(t *testing.T) {
 	var b bytes.Buffer
 	r.text(&b, 80, false)
 	want := `Nodes
-  ✔ 59 of them  are good; --output json names each
+  ✔ 59 of them  are OK; --output json names each
   ✖ node-30     text
 This host
   ✔ port        free
-1 wrong (node-30); 60 good, 0 worth a look.
+1 error (node-30), 0 warnings, 60 OK.
 `
 	if b.String() != want {
 		t.Errorf("got\n%swant\n%s", &b, want)

@@ -56,6 +56,7 @@ type Settings struct {
 	Found      map[string]nginxconf.Pos // targets that nginx.conf names, by where it does
 	Unprobed   []Unprobed               // servers that it names and that are not probed
 	Nodes      []source.Node
+	NoStatus   bool                 // the config file says that no status page is asked
 	Objectives map[string]Objective // by route; that of "" is for all of them together
 }
 
@@ -164,6 +165,7 @@ func decode(from Source, text []byte) (*Settings, *fileConfig, *strictyaml.Docum
 	config.Probe.SetDirectory(filepath.Dir(from.ConfigFile))
 	return &Settings{
 		Source: from, Text: text, Probe: config.Probe, Nodes: config.Nodes,
+		NoStatus:   config.Nginx.Status != nil && len(config.Nginx.Status) == 0,
 		Objectives: config.Objectives.objectives(config.Nginx.LatencyBuckets),
 	}, &config, document, nil
 }

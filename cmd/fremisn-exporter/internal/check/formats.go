@@ -1,0 +1,152 @@
+package check
+
+import (
+	"fmt"
+	"io"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/fremisn/fremisn-exporter/cmd/fremisn-exporter/internal/settings"
+	"github.com/fremisn/fremisn-exporter/collector"
+	"github.com/fremisn/fremisn-exporter/collector/nginxconf"
+	"github.com/fremisn/fremisn-exporter/collector/source"
+)
+
+// A proposal is a log_format that gives every metric and has all fields of the one that a log is written in.
+type proposal struct {
+	name    string
+	of      source.Format
+	format  source.Format
+	log     source.LogSource // the first that is written so
+	comment string           // where to put it
+}
+
+// directive is the log_format as it can be pasted into nginx.conf.
+func (p proposal) directive() string {
+	escape := ""
+	if p.format.Escape != "" && p.format.Escape != "default" {
+		escape = " escape=" + p.format.Escape
+	}
+	return "log_format " + p.name + escape + "\n" + quotedRows(p.format.Text) + ";"
+}
+
+// proposals returns one for each format of a followed log that cannot give every metric.
+func proposals(s *settings.Settings) []proposal {
+	var all []proposal
+	for _, log := range s.Plan.AccessLogs {
+		of := log.Formats[0]
+		if slices.ContainsFunc(all, func(p proposal) bool { return p.of == of }) {
+			continue
+		}
+		check, err := collector.NewFormatCheck(of.Text, of.Escape)
+		if err != nil || len(check.Missing()) == 0 {
+			continue
+		}
+		p := proposal{of: of, format: collector.Extended(of), log: log}
+		if p.format == of { // one of several lines, for example
+			p.format = source.Format{Text: collector.FullLogFormat, Escape: "default"}
+		}
+		all = append(all, p)
+	}
+	taken := map[string]bool{}
+	if s.Nginx != nil {
+		for name := range s.Nginx.LogFormats {
+			taken[name] = true
+		}
+	}
+	for i := range all {
+		all[i].name = freeName(taken, all[i].of.Name, len(all) == 1)
+		all[i].comment = whereTo(s, all[i])
+	}
+	return all
+}
+
+// freeName is fremisn, or where there are several fremisn_ and the name of the format that it takes the place of.
+func freeName(taken map[string]bool, of string, only bool) string {
+	name := "fremisn"
+	if !only && of != "" {
+		name += "_" + of
+	}
+	base := name
+	for i := 2; taken[name]; i++ {
+		name = fmt.Sprintf("%s_%d", base, i)
+	}
+	taken[name] = true
+	return name
+}
+
+// whereTo says where the log_format belongs, and what to change in the access_log directive.
+func whereTo(s *settings.Settings, p proposal) string {
+	const put = "put it into http { } of nginx.conf"
+	if s.Nginx != nil {
+		folder := filepath.Dir(s.Nginx.Path) + "/"
+		for _, log := range s.Nginx.AccessLogs {
+			if log.Path == p.log.Path && log.Line > 0 {
+				return fmt.Sprintf("%s, and write at %s: access_log %s %s%s;", put, strings.TrimPrefix(log.Pos.String(), folder), log.Path, p.name, parametersOf(log))
+			}
+		}
+	}
+	return fmt.Sprintf("%s, with access_log %s %s;", put, p.log.Path, p.name)
+}
+
+// parametersOf are those of an access_log directive that stay as they are.
+func parametersOf(log nginxconf.AccessLog) string {
+	parameters := ""
+	if log.Condition != "" {
+		parameters += " if=" + log.Condition
+	}
+	if log.Buffered {
+		parameters += " and the rest as it is"
+	}
+	return parameters
+}
+
+// rowBreak is behind what a row of a log_format may end with: no variable stands in two.
+var rowBreak = regexp.MustCompile(`[^ ,]*[ ,]*`)
+
+// quotedRows is a log_format's text as NGINX takes it, in rows that fit a terminal.
+func quotedRows(text string) string {
+	const width = 70 // with quotes and the report's margin it fits a terminal of 80
+	escape := strings.NewReplacer(`\`, `\\`, `'`, `\'`, "\n", `\n`, "\t", `\t`, "\r", `\r`)
+	var rows []string
+	row := ""
+	for _, word := range rowBreak.FindAllString(text, -1) {
+		word = escape.Replace(word)
+		if row != "" && len(row)+len(word) > width {
+			rows, row = append(rows, "'"+row+"'"), ""
+		}
+		row += word
+	}
+	return strings.Join(append(rows, "'"+row+"'"), "\n")
+}
+
+// proposeFormats ends the report with the log_formats to use.
+func (r *Report) proposeFormats(s *settings.Settings) {
+	for _, p := range proposals(s) {
+		r.formats = append(r.formats, p.name)
+		text := "all fields of " + formatName(p.log) + ", and what every metric needs"
+		if p.format.Text == collector.FullLogFormat && p.of.Text != source.CombinedFormat {
+			text = "what every metric needs; " + formatName(p.log) + " itself cannot be extended, write both logs or this one"
+		}
+		r.add(finding{Section: sectionFormats, Status: statusNote, Subject: p.name, Text: text, Verbatim: p.directive(), Remedy: p.comment})
+	}
+}
+
+// PrintFormats writes the log_formats that give every metric, ready to be pasted into nginx.conf, and nothing else: one
+// for each format of the followed logs that cannot, else the one that this program recommends.
+func PrintFormats(w io.Writer, s *settings.Settings) {
+	all := proposals(s)
+	for _, p := range all {
+		fmt.Fprintln(w, p.directive())
+	}
+	if len(all) == 0 {
+		fmt.Fprintln(w, ReadyFormat())
+	}
+}
+
+// ReadyFormat is the log_format that gives every metric, ready to be pasted into nginx.conf.
+func ReadyFormat() string {
+	return proposal{name: "fremisn", format: source.Format{Text: collector.FullLogFormat}}.directive()
+}

@@ -1,0 +1,116 @@
+package collector
+
+import (
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/fremisn/fremisn-exporter/collector/internal/logformat"
+	"github.com/fremisn/fremisn-exporter/collector/internal/metric"
+	"github.com/fremisn/fremisn-exporter/collector/source"
+)
+
+// NewLogCheck is NewFormatCheck for all formats of a log.
+func NewLogCheck(log source.LogSource) (*FormatCheck, error) {
+	var programs []*logformat.Program
+	for _, f := range log.Formats {
+		program, err := logformat.Compile(f.Text, f.Escape, logformat.Options{Paths: true})
+		if err != nil {
+			return nil, err
+		}
+		programs = append(programs, program)
+	}
+	return &FormatCheck{logformat.NewParser(programs[0], programs[1:]...), logformat.NewRecord()}, nil
+}
+
+// Extended returns a log_format that has all that another has, and behind it what that lacks to give every metric. It
+// returns the same where nothing is lacking or where none can be made of it.
+func Extended(f source.Format) source.Format {
+	extended := f
+	for range 3 { // what is lacking beside a variable is seen when that is there
+		check, err := NewFormatCheck(extended.Text, extended.Escape)
+		if err != nil {
+			return f
+		}
+		missing := check.Missing()
+		if len(missing) == 0 {
+			return extended
+		}
+		extended.Text = extend(extended, variablesOf(missing))
+	}
+	return f
+}
+
+func variablesOf(missing []MissingMetric) []string {
+	var variables []string
+	for _, m := range missing {
+		for _, v := range strings.Split(m.Variable, ", ") {
+			if !slices.Contains(variables, v) {
+				variables = append(variables, v)
+			}
+		}
+	}
+	return variables
+}
+
+// shortNames are the names that FullLogFormat has before its variables.
+func shortNames() map[string]string {
+	names := map[string]string{}
+	for _, match := range regexp.MustCompile(`(\w+)="?(\$\w+)`).FindAllStringSubmatch(FullLogFormat, -1) {
+		names[match[2]] = match[1]
+	}
+	return names
+}
+
+// extend adds variables behind a format's own text.
+func extend(f source.Format, variables []string) string {
+	var b strings.Builder
+	text := strings.TrimRight(f.Text, "\n ")
+	end := f.Text[len(text):]
+	inner, isJSON := strings.CutSuffix(text, "}")
+	if isJSON = isJSON && strings.HasPrefix(strings.TrimSpace(text), "{"); isJSON {
+		text, end = strings.TrimRight(inner, " \n"), "}"+end
+	}
+	b.WriteString(text)
+	short := shortNames()
+	for _, v := range variables {
+		name := short[v]
+		if isJSON || name == "" { // in JSON a short one may stand already
+			name = strings.TrimPrefix(v, "$")
+		}
+		if isJSON {
+			b.WriteString(`,"` + name + `":"` + v + `"`)
+		} else {
+			b.WriteString(" " + name + `="` + v + `"`)
+		}
+	}
+	return b.String() + end
+}
+
+// MetricsGiven returns which metrics of status pages and logs the settings give, of all that there are.
+func MetricsGiven(s *source.Settings) (given, all int) {
+	var checks []*FormatCheck
+	for _, log := range s.AccessLogs {
+		if check, err := NewLogCheck(log); err == nil {
+			checks = append(checks, check)
+		}
+	}
+	for _, m := range metric.Table() {
+		isGiven := false
+		switch {
+		case m.Of == metric.StatusPage:
+			isGiven = len(s.Status) > 0
+		case m.IsOf(false):
+			isGiven = slices.ContainsFunc(checks, func(c *FormatCheck) bool { return m.GivenBy(c.parser) })
+		case m.Of == metric.ErrorLog:
+			isGiven = len(s.ErrorLogs) > 0
+		default:
+			continue
+		}
+		all++
+		if isGiven {
+			given++
+		}
+	}
+	return given, all
+}
