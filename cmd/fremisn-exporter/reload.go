@@ -8,6 +8,7 @@ import (
 	"github.com/go-kit/log/level"
 
 	"github.com/fremisn/fremisn-exporter/cmd/fremisn-exporter/internal/settings"
+	"github.com/fremisn/fremisn-exporter/collector/nginxconf"
 )
 
 // watchInterval is how often nginx.conf is looked at for a change, and names that were not found are looked up.
@@ -82,6 +83,11 @@ func (e *exporter) reload(ctx context.Context, trigger string) error {
 	e.reloads.done(trigger, err)
 	if err != nil {
 		level.Error(e.logger).Log("msg", "the config was not reloaded, the old one runs on", "err", err)
+		var broken *nginxconf.Error
+		if errors.As(err, &broken) { // until it heals, which the next looks will see
+			e.collector.ConfigError(err)
+			e.last.broken = err.Error()
+		}
 		return err
 	}
 	e.last = lastLook{lookups: time.Now()}

@@ -226,3 +226,29 @@ func TestConfigFileIsNotReloadedByItself(t *testing.T) {
 		}
 	})
 }
+
+// A broken nginx.conf is told at once where somebody asks for a reload, and heals without one: also where it is put back
+// as it was, so that nothing has changed since it was read.
+func TestBrokenNginxConfAtAReload(t *testing.T) {
+	watchingNginxConf(t, true, func(t *testing.T, w *watchedFiles) {
+		w.write(t, "access.log", `127.0.0.1 - - [25/Nov/2026:02:00:00 +0000] "GET / HTTP/1.1" 200 2 "-" "-"`+"\n")
+		aside := w.conf + ".bak"
+		if err := os.Rename(w.conf, aside); err != nil {
+			t.Fatal(err)
+		}
+		w.write(t, "nginx.conf", "http {\n")
+		w.hangup <- syscall.SIGHUP
+		synctest.Wait()
+		families := w.scrape(t)
+		if got := gauge(families, "fremisn_exporter_collector_success", "collector", "nginx_conf"); got != 0 {
+			t.Error("the collector is said to have succeeded with a broken nginx.conf")
+		}
+		if got := gauge(families, "fremisn_exporter_config_last_reload_successful"); got != 0 {
+			t.Error("the reload is said to have succeeded")
+		}
+		if err := os.Rename(aside, w.conf); err != nil {
+			t.Fatal(err)
+		}
+		w.expect(t, "it is put back as it was", 1, 1, 1)
+	})
+}

@@ -127,7 +127,7 @@ func (r *Report) proposeFormats(s *settings.Settings) {
 	for _, p := range proposals(s) {
 		r.formats = append(r.formats, p.name)
 		text := "all fields of " + formatName(p.log) + ", and what every metric needs"
-		if p.format.Text == collector.FullLogFormat && p.of.Text != source.CombinedFormat {
+		if p.format.Text == collector.FullLogFormat && p.of.Text != nginxconf.CombinedFormat {
 			text = "what every metric needs; " + formatName(p.log) + " itself cannot be extended, write both logs or this one"
 		}
 		r.add(finding{Section: sectionFormats, Status: statusNote, Subject: p.name, Text: text, Verbatim: p.directive(), Remedy: p.comment})
