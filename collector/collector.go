@@ -110,7 +110,7 @@ func New(o Options) (*Collector, error) {
 		return nil, errors.Join(err, c.closeState())
 	}
 	for i, log := range s.Logs() {
-		next.logs = append(next.logs, c.follow(log, counters[i]))
+		next.logs = append(next.logs, c.follow(log, counters[i], s.Logs()))
 	}
 	c.current = next
 	c.remember(s)
@@ -155,9 +155,9 @@ func (c *Collector) newCounters(s *source.Settings) ([]follow.Counter, error) {
 }
 
 // follow returns a log that is not yet followed.
-func (c *Collector) follow(s source.LogSource, counter follow.Counter) *followed {
+func (c *Collector) follow(s source.LogSource, counter follow.Counter, peers []source.LogSource) *followed {
 	return &followed{source: s, logTasks: newLogTasks(follow.Config{
-		Source: s, Counter: counter, State: c.state, Logger: log.With(c.logger, "log", s.Name),
+		Source: s, Counter: counter, State: c.state, Peers: peers, Logger: log.With(c.logger, "log", s.Name),
 	})}
 }
 

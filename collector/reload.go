@@ -97,7 +97,7 @@ func (c *Collector) changeLogs(ctx context.Context, before []*followed, logs []s
 	for i, l := range logs {
 		f := kept[i]
 		if f == nil {
-			f = c.begin(c.follow(l, counters[i]), ending[l.Name])
+			f = c.begin(c.follow(l, counters[i], logs), ending[l.Name])
 		}
 		next = append(next, f)
 	}

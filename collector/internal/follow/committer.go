@@ -15,7 +15,7 @@ import (
 // A committer writes a log's records in a goroutine of its own: a disk that hangs must not hold up the reading.
 type committer struct {
 	dir     *statefile.Dir
-	log     string
+	log     string // the record's name
 	logger  log.Logger
 	publish func(*Snapshot)
 	work    chan commitWork
@@ -60,6 +60,13 @@ func (c *committer) run() {
 }
 
 func (c *committer) stop() { close(c.work) }
+
+// release leaves the record to whoever follows the log next.
+func (c *committer) release() {
+	if c.dir != nil {
+		c.dir.Release(c.log)
+	}
+}
 
 // commit writes a record, and waits for that, but not for a disk that hangs: while it does, the next commits fail
 // at once.

@@ -43,7 +43,8 @@ type Counter interface {
 type Config struct {
 	Source  source.LogSource
 	Counter Counter
-	State   *statefile.Dir // nil: in memory alone
+	State   *statefile.Dir     // nil: in memory alone
+	Peers   []source.LogSource // all logs that are followed: their records are left to them
 	Logger  log.Logger
 }
 
@@ -57,6 +58,7 @@ type reader interface {
 // A Pipeline follows one log.
 type Pipeline struct {
 	source   source.LogSource
+	peers    []source.LogSource
 	counter  Counter
 	logger   log.Logger
 	reader   reader
@@ -70,7 +72,8 @@ type Pipeline struct {
 
 	// Of the goroutine that runs Run.
 	totals  Totals
-	dirty   bool // there is something that has not been committed
+	parted  tail.Position // see savedPosition
+	dirty   bool          // there is something that has not been committed
 	readErr error
 	lastErr error // of the last commit; to be read when done is closed
 
@@ -102,6 +105,7 @@ const (
 func New(cfg Config) *Pipeline {
 	p := &Pipeline{
 		source:   cfg.Source,
+		peers:    cfg.Peers,
 		counter:  cfg.Counter,
 		logger:   cfg.Logger,
 		requests: make(chan *readRequest),
@@ -135,7 +139,11 @@ func (p *Pipeline) Run(ctx context.Context) error {
 	defer close(p.done)
 	defer p.reader.Close()
 	committing := make(chan struct{})
-	go func() { defer close(committing); p.commits.run() }()
+	go func() {
+		defer close(committing)
+		defer p.commits.release()
+		p.commits.run()
+	}()
 	p.restore()
 	p.publish(p.snapshot())
 	p.read()

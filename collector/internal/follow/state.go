@@ -14,6 +14,7 @@ import (
 	"github.com/fremisn/fremisn-exporter/collector/internal/ledger"
 	"github.com/fremisn/fremisn-exporter/collector/internal/statefile"
 	"github.com/fremisn/fremisn-exporter/collector/internal/tail"
+	"github.com/fremisn/fremisn-exporter/collector/source"
 )
 
 // Totals are counts of the log itself, kept beside those of its lines.
@@ -35,9 +36,11 @@ type Snapshot struct {
 // savedPosition is the first part of a record.
 type savedPosition struct {
 	tail.Position
-	Source string    `json:"source,omitempty"` // the path, glob or address that was read
-	Seen   time.Time `json:"seen"`
-	Totals Totals    `json:"totals"`
+	Parted tail.Position `json:"parted"`           // of files that were of the same glob once, for the logs that they are now
+	Kind   string        `json:"kind,omitempty"`   // of the log; the first version did not say
+	Source string        `json:"source,omitempty"` // the path, glob or address that was read
+	Seen   time.Time     `json:"seen"`
+	Totals Totals        `json:"totals"`
 }
 
 // restore takes up what was committed.
@@ -45,10 +48,11 @@ func (p *Pipeline) restore() {
 	if p.commits.dir == nil {
 		return
 	}
-	record, err := p.commits.dir.Load(p.source.Name)
+	found := p.claim()
+	p.commits.log = found.record
+	saved, err := p.load(found)
 	switch {
 	case errors.Is(err, statefile.ErrNone):
-		return
 	case errors.Is(err, statefile.ErrLost):
 		p.lostState(gapLost, err)
 		return
@@ -56,40 +60,51 @@ func (p *Pipeline) restore() {
 		p.lostState(gapCorrupt, err)
 		return
 	}
-	var saved savedPosition
+	if saved.Totals.Gaps == nil {
+		saved.Totals.Gaps = map[string]uint64{}
+	}
+	p.totals = saved.Totals
+	if p.follower == nil {
+		return
+	}
+	if found.isOfFile {
+		p.parted = saved.restOf(p.where())
+	}
+	if position, known := found.position(p.where(), saved); known {
+		p.follower.Resume(position, saved.Seen)
+	}
+}
+
+// load restores the counts of the record that was found, and returns the rest of it.
+func (p *Pipeline) load(found claim) (saved savedPosition, err error) {
+	record, err := p.commits.dir.Load(found.record)
+	if err != nil {
+		return saved, err
+	}
 	err = json.Unmarshal(record.Position, &saved)
 	if err == nil {
 		err = p.counter.RestoreState(record.Counts)
 	}
 	if err != nil {
-		p.lostState(gapCorrupt, p.commits.dir.Aside(p.source.Name, err))
-		return
+		return savedPosition{}, p.commits.dir.Aside(found.record, err)
 	}
-	p.resume(saved)
+	if !found.isOfFile && saved.Source != "" {
+		level.Info(p.logger).Log("msg", "the log is another one than before: its counters go on, from the place that start: says",
+			"path", p.source.Path, "before", saved.Source)
+	}
+	return saved, nil
 }
 
-func (p *Pipeline) resume(saved savedPosition) {
-	if saved.Totals.Gaps == nil {
-		saved.Totals.Gaps = map[string]uint64{}
-	}
-	p.totals = saved.Totals
-	switch {
-	case p.follower == nil:
-	case saved.Source != "" && saved.Source != p.where():
-		level.Info(p.logger).Log("msg", "the log is another one than before: its counters go on, from the place that start: says", "path", p.source.Path, "before", saved.Source)
-	default:
-		p.follower.Resume(saved.Position, saved.Seen)
-	}
-}
+func (p *Pipeline) where() string { return where(p.source) }
 
-// where is what is read, by a name that does not depend on the folder that the program was started in.
-func (p *Pipeline) where() string {
-	if p.source.Syslog != "" {
-		return p.source.Syslog
+// where is what a log is read from, by a name that does not depend on the folder that the program was started in.
+func where(l source.LogSource) string {
+	if l.Syslog != "" {
+		return l.Syslog
 	}
-	path, err := filepath.Abs(p.source.Path)
+	path, err := filepath.Abs(l.Path)
 	if err != nil {
-		return p.source.Path
+		return l.Path
 	}
 	return path
 }
@@ -117,7 +132,7 @@ func (p *Pipeline) commit(ctx context.Context) error {
 }
 
 func (p *Pipeline) record() (statefile.Record, error) {
-	saved := savedPosition{Totals: p.totals, Source: p.where()}
+	saved := savedPosition{Totals: p.totals, Source: p.where(), Kind: kindOf(p.source), Parted: p.parted}
 	if p.follower != nil {
 		saved.Position, saved.Seen = p.follower.Position(), p.follower.Seen()
 	}

@@ -85,8 +85,9 @@ type Dir struct {
 	lock *os.File
 	disk Disk
 
-	mu    sync.Mutex
-	known map[string]bool // logs that have, or had, a record
+	mu      sync.Mutex
+	known   map[string]bool // logs that have, or had, a record
+	claimed map[string]bool // records that a log of this process writes
 }
 
 // Open makes the folder if it is missing, and locks it.
@@ -106,7 +107,7 @@ func OpenOn(disk Disk, path string) (*Dir, error) {
 		lock.Close()
 		return nil, fmt.Errorf("storage path %s is in use by another exporter (process %s); end that one, or choose another folder with --storage.path", path, strings.TrimSpace(string(holder)))
 	}
-	d := &Dir{path: path, lock: lock, disk: disk}
+	d := &Dir{path: path, lock: lock, disk: disk, claimed: map[string]bool{}}
 	if err := errors.Join(d.sign(), d.readKnown()); err != nil {
 		lock.Close()
 		return nil, err
@@ -190,6 +191,63 @@ func (d *Dir) isKnown(log string) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.known[fileName(log)]
+}
+
+// Claim reserves a record for one log: nobody else may write it. It reports whether it was free.
+func (d *Dir) Claim(log string) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.claimed[log] {
+		return false
+	}
+	d.claimed[log] = true
+	return true
+}
+
+// Release gives a claimed record back.
+func (d *Dir) Release(log string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	delete(d.claimed, log)
+}
+
+// Logs returns the names of all records that there are.
+func (d *Dir) Logs() ([]string, error) {
+	entries, err := os.ReadDir(d.path)
+	if err != nil {
+		return nil, fmt.Errorf("saved state: %w", err)
+	}
+	var logs []string
+	for _, entry := range entries {
+		escaped, is := strings.CutSuffix(entry.Name(), ".state")
+		if name, err := url.QueryUnescape(escaped); is && err == nil {
+			logs = append(logs, name)
+		}
+	}
+	return logs, nil
+}
+
+// Position reads the position of a record alone, without checking the record. It is for finding the record of a log; what
+// is to be gone on from must be loaded.
+func (d *Dir) Position(log string) ([]byte, error) {
+	file, err := os.Open(d.file(log))
+	if err != nil {
+		return nil, fmt.Errorf("saved state: %w", err)
+	}
+	defer file.Close()
+	head := make([]byte, headerLen)
+	if _, err := io.ReadFull(file, head); err != nil {
+		return nil, fmt.Errorf("saved state: %w", err)
+	}
+	size := binary.BigEndian.Uint32(head[len(magic)+1:])
+	if string(head[:len(magic)]) != magic || size > maxRecord {
+		return nil, errors.New("saved state: it is no record of this program")
+	}
+	position, err := io.ReadAll(io.LimitReader(file, int64(size)))
+	if err != nil {
+		return nil, fmt.Errorf("saved state: %w", err)
+	}
+	return position, nil
 }
 
 // Load reads a log's record: ErrNone where there is none, ErrLost where there was one, a *CorruptError where it could

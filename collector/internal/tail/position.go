@@ -1,6 +1,8 @@
 package tail
 
 import (
+	"cmp"
+	"path/filepath"
 	"slices"
 	"time"
 )
@@ -49,6 +51,48 @@ func (f *Follower) Position() Position {
 		p.Bases = append(p.Bases, saved)
 	}
 	return p
+}
+
+// Of is the part of a position that is of the bases with such paths.
+func (p Position) Of(wanted func(path string) bool) (part Position) {
+	other := func(c Cursor) bool { return !wanted(cmp.Or(c.Base, c.Path)) }
+	part.Cursors = slices.DeleteFunc(slices.Clone(p.Cursors), other)
+	part.Done = slices.DeleteFunc(slices.Clone(p.Done), other)
+	part.Finished = slices.DeleteFunc(slices.Clone(p.Finished), other)
+	part.Bases = slices.DeleteFunc(slices.Clone(p.Bases), func(b SavedBase) bool { return !wanted(b.Path) })
+	return part
+}
+
+// Known is the position of a log that has copies of these files: of them no more is known than what was counted.
+func (p Position) Known() (known Position) {
+	for _, c := range slices.Concat(p.Finished, p.Done, p.Cursors) {
+		c.Dev, c.Ino, c.Born, c.Base, c.Path = 0, 0, 0, "", ""
+		known.Finished = append(known.Finished, c)
+	}
+	return known
+}
+
+// Holds reports whether the file at a path, or one that a glob fits, is one that was read. Content that might be another
+// log's proves nothing.
+func (p Position) Holds(path string) bool {
+	matches, err := filepath.Glob(path)
+	if err != nil {
+		return false
+	}
+	for _, name := range matches {
+		file, info, err := openLog(name)
+		if err != nil {
+			continue
+		}
+		holds := info.Mode().IsRegular() && slices.ContainsFunc(p.Cursors, func(c Cursor) bool {
+			return c.Offset > 0 && (c.id() == idOf(info) || isRich(file, min(c.Offset, headLen))) && c.fits(file)
+		})
+		file.Close()
+		if holds {
+			return true
+		}
+	}
+	return false
 }
 
 // Resume goes on from a saved position.

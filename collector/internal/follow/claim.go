@@ -1,0 +1,192 @@
+package follow
+
+import (
+	"encoding/json"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/fremisn/fremisn-exporter/collector/internal/tail"
+	"github.com/fremisn/fremisn-exporter/collector/source"
+)
+
+// A record belongs to the file that it was read from. Its name is that of the log that made it, and stays when the log is
+// named otherwise, or its path is spelled otherwise, becomes a glob, or moves in nginx.conf. So a log looks for its record
+// by its file, and takes the one of its own name only where no other log has that. Position and counts stay together: a log
+// that finds its file in a record that another log goes on with takes the position alone.
+
+// A claim is the record that a log goes on with.
+type claim struct {
+	record   string
+	isOfFile bool            // its position is of the log's file
+	others   []savedPosition // of other records that the log's files are in
+}
+
+// maxSearched is how many records are searched for a file whose own record was found: it may have been part of a glob
+// meanwhile.
+const maxSearched = 100
+
+// claim finds the log's record, and reserves it.
+func (p *Pipeline) claim() claim {
+	dir := p.commits.dir
+	var found claim
+	own, err := p.peek(p.source.Name)
+	if err == nil && own.isAt(p.where()) && dir.Claim(p.source.Name) {
+		found.record, found.isOfFile = p.source.Name, true
+	}
+	names, _ := dir.Logs() // what cannot be read is told by Load
+	if found.isOfFile && len(names) > maxSearched {
+		return found
+	}
+	for _, name := range names {
+		saved, err := p.peek(name)
+		if err != nil || name == found.record || saved.Kind != "" && saved.Kind != kindOf(p.source) || !saved.holds(p.where()) {
+			continue
+		}
+		if found.record == "" && dir.Claim(name) {
+			found.record, found.isOfFile = name, true
+			continue
+		}
+		found.others = append(found.others, saved)
+	}
+	if found.record == "" {
+		found.record = p.nameOfRecord(own, err == nil)
+	}
+	return found
+}
+
+// nameOfRecord is the log's own name, unless the record of that name is another log's.
+func (p *Pipeline) nameOfRecord(own savedPosition, exists bool) string {
+	dir := p.commits.dir
+	isOthers := exists && slices.ContainsFunc(p.peers, func(l source.LogSource) bool {
+		return l.Name != p.source.Name && own.holds(where(l))
+	})
+	if !isOthers && dir.Claim(p.source.Name) {
+		return p.source.Name
+	}
+	for i := 2; ; i++ {
+		name := fmt.Sprintf("%s-%d", p.source.Name, i)
+		if _, err := p.peek(name); err != nil && dir.Claim(name) {
+			return name
+		}
+	}
+}
+
+func (p *Pipeline) peek(record string) (saved savedPosition, err error) {
+	position, err := p.commits.dir.Position(record)
+	if err == nil {
+		err = json.Unmarshal(position, &saved)
+	}
+	return saved, err
+}
+
+// isAt reports whether a record is of what is read there. The first records did not say.
+func (s *savedPosition) isAt(where string) bool {
+	return s.Source == "" || s.Source == where || resolved(s.Source) == resolved(where)
+}
+
+// holds reports whether a record is of a log's file: by its path, or by the content of what stands there.
+func (s *savedPosition) holds(where string) bool {
+	return s.isNamed(where) || !isAddress(where) && s.Position.Holds(where)
+}
+
+// isNamed reports whether a record is of a log's path, or of a glob that fits it or that it fits.
+func (s *savedPosition) isNamed(where string) bool {
+	return len(s.Parted.Of(isOf(where)).Cursors) > 0 || s.Source != "" && (s.isAt(where) || fits(where, s.Source) || fits(s.Source, where))
+}
+
+// fits reports whether a path is one that a glob is for.
+func fits(glob, path string) bool {
+	matches, err := filepath.Match(resolved(glob), resolved(path))
+	return err == nil && matches && path != ""
+}
+
+// resolved is a path whose folder has no symbolic links.
+func resolved(path string) string {
+	if isAddress(path) {
+		return path
+	}
+	dir, err := filepath.EvalSymlinks(filepath.Dir(path))
+	if err != nil {
+		return path
+	}
+	return filepath.Join(dir, filepath.Base(path))
+}
+
+func isAddress(where string) bool {
+	return strings.HasPrefix(where, "udp://") || strings.HasPrefix(where, "unix:")
+}
+
+func kindOf(l source.LogSource) string {
+	switch l.Kind {
+	case source.Error:
+		return "error"
+	case source.Stream:
+		return "stream"
+	}
+	return "access"
+}
+
+// position joins what is known of the log's files.
+func (c claim) position(where string, own savedPosition) (p tail.Position, known bool) {
+	if c.isOfFile {
+		p, known = own.partOf(where), true
+	}
+	for _, other := range c.others {
+		part := other.Known()
+		if other.isNamed(where) {
+			part = other.partOf(where)
+		}
+		p.Cursors = append(p.Cursors, part.Cursors...)
+		p.Finished = append(p.Finished, part.Finished...)
+		p.Bases = append(p.Bases, part.Bases...)
+		known = true
+	}
+	p.Cursors = furthest(p.Cursors)
+	return p, known
+}
+
+// furthest keeps of each file the cursor that has come furthest.
+func furthest(cursors []tail.Cursor) (kept []tail.Cursor) {
+	for _, c := range cursors {
+		i := slices.IndexFunc(kept, func(k tail.Cursor) bool { return k.Dev == c.Dev && k.Ino == c.Ino })
+		switch {
+		case i < 0:
+			kept = append(kept, c)
+		case kept[i].Offset < c.Offset:
+			kept[i] = c
+		}
+	}
+	return kept
+}
+
+// partOf is the part of a position that is about a log's own files, where the record is or was of a glob that had others,
+// too.
+func (s *savedPosition) partOf(where string) tail.Position {
+	if s.isGlobBeside(where) {
+		return s.Position.Of(isOf(where))
+	}
+	if !s.isAt(where) && len(s.Parted.Cursors) > 0 {
+		return s.Parted.Of(isOf(where))
+	}
+	return s.Position
+}
+
+// restOf is what partOf leaves out, for the logs that it is of.
+func (s *savedPosition) restOf(where string) tail.Position {
+	if s.isGlobBeside(where) {
+		return s.Position.Of(func(path string) bool { return !isOf(where)(path) })
+	}
+	return s.Parted
+}
+
+// isGlobBeside reports whether a record is of a glob, and the log is not that.
+func (s *savedPosition) isGlobBeside(where string) bool {
+	return !s.isAt(where) && strings.ContainsAny(s.Source, "*?[")
+}
+
+// isOf reports which paths are those of a log.
+func isOf(where string) func(path string) bool {
+	return func(path string) bool { return resolved(path) == resolved(where) || fits(where, path) }
+}

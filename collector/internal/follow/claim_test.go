@@ -1,0 +1,170 @@
+package follow
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/go-kit/log"
+
+	"github.com/fremisn/fremisn-exporter/collector/internal/statefile"
+	"github.com/fremisn/fremisn-exporter/collector/source"
+)
+
+// A shelf is a folder with logs and one with their records.
+type shelf struct {
+	t         *testing.T
+	dir, data string
+	serial    int
+	said      bytes.Buffer
+}
+
+func newShelf(t *testing.T) *shelf { return &shelf{t: t, dir: t.TempDir(), data: t.TempDir()} }
+
+func (s *shelf) at(name string) string { return filepath.Join(s.dir, name) }
+
+func (s *shelf) must(err error) {
+	s.t.Helper()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+func (s *shelf) write(name string, lines int) {
+	s.t.Helper()
+	file, err := os.OpenFile(s.at(name), os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o644)
+	s.must(err)
+	for range lines {
+		s.serial++
+		_, err := fmt.Fprintf(file, "200 %d.010\n", 1_000_000+s.serial)
+		s.must(err)
+	}
+	s.must(file.Close())
+}
+
+// want follows logs, name → path, to their ends, and compares how many lines are shown of each.
+func (s *shelf) want(when string, paths map[string]string, want map[string]uint64) {
+	s.t.Helper()
+	dir, err := statefile.Open(s.data)
+	s.must(err)
+	var logs []source.LogSource
+	for name, path := range paths {
+		logs = append(logs, source.LogSource{Name: name, Path: s.at(path)})
+	}
+	for _, l := range logs {
+		p := New(Config{Source: l, State: dir, Peers: logs, Logger: log.NewLogfmtLogger(&s.said), Counter: counterOf(s.t, "$status $request_time")})
+		committing := make(chan struct{})
+		go func() { defer close(committing); p.commits.run() }()
+		p.restore()
+		p.read()
+		s.must(p.readErr)
+		if err := p.commit(s.t.Context()); err != nil { // the disk is busy
+			p.commits.await(s.t.Context())
+		}
+		if n := p.snapshot().Lines.Parsed; n != want[l.Name] {
+			s.t.Errorf("%s: %d lines of %s are counted, want %d\n%s", when, n, l.Name, want[l.Name], &s.said)
+		}
+		for reason, gaps := range p.totals.Gaps {
+			s.t.Errorf("%s: %d gaps of reason %s: %s", when, gaps, reason, &s.said)
+		}
+		p.reader.Close()
+		p.commits.stop()
+		<-committing
+	}
+	s.must(dir.Close())
+}
+
+func TestLogWithAnotherName(t *testing.T) {
+	s := newShelf(t)
+	s.write("access.log", 10)
+	s.want("at first", map[string]string{"access": "access.log"}, map[string]uint64{}) // start: end
+	s.write("access.log", 10)
+	s.want("later", map[string]string{"access": "access.log"}, map[string]uint64{"access": 10})
+	s.write("access.log", 5)
+	s.want("under another name", map[string]string{"web": "access.log"}, map[string]uint64{"web": 15})
+	s.must(os.Rename(s.at("access.log"), s.at("access.log.1")))
+	s.write("access.log", 1)
+	s.want("and again, rotated", map[string]string{"shop": "access.log"}, map[string]uint64{"shop": 16})
+}
+
+// TestNamesChangePlaces: the order of two access_log lines in nginx.conf does, and their names with it.
+func TestNamesChangePlaces(t *testing.T) {
+	s := newShelf(t)
+	s.must(os.Mkdir(s.at("a"), 0o755))
+	s.must(os.Mkdir(s.at("b"), 0o755))
+	first := map[string]string{"access": "a/access.log", "b-access": "b/access.log"}
+	s.want("at first", first, map[string]uint64{})
+	s.write("a/access.log", 10)
+	s.write("b/access.log", 200)
+	s.want("later", first, map[string]uint64{"access": 10, "b-access": 200})
+	s.write("a/access.log", 1)
+	s.write("b/access.log", 2)
+	s.want("in another order", map[string]string{"a-access": "a/access.log", "access": "b/access.log"}, map[string]uint64{"a-access": 11, "access": 202})
+	s.want("and back", first, map[string]uint64{"access": 11, "b-access": 202})
+}
+
+func TestPathBecomesAGlob(t *testing.T) {
+	s := newShelf(t)
+	s.want("at first", map[string]string{"access": "access.log"}, map[string]uint64{})
+	s.write("access.log", 10)
+	s.want("later", map[string]string{"access": "access.log"}, map[string]uint64{"access": 10})
+	s.write("access.log", 5)
+	s.want("as a glob", map[string]string{"access": "access.log*"}, map[string]uint64{"access": 15})
+	s.must(os.Rename(s.at("access.log"), s.at("access.log.1")))
+	s.write("access.log.1", 2)
+	s.write("access.log", 3)
+	s.want("as a path again, rotated", map[string]string{"access": "access.log"}, map[string]uint64{"access": 20})
+}
+
+func TestLogsJoinInAGlobAndPart(t *testing.T) {
+	s := newShelf(t)
+	two := map[string]string{"a": "a.log", "b": "b.log"}
+	s.want("at first", two, map[string]uint64{})
+	s.write("a.log", 10)
+	s.write("b.log", 20)
+	s.want("later", two, map[string]uint64{"a": 10, "b": 20})
+	s.write("a.log", 1)
+	s.write("b.log", 1)
+	s.want("as one", map[string]string{"all": "*.log"}, map[string]uint64{"all": 12}) // the counts are those of a
+	s.write("a.log", 1)
+	s.write("b.log", 1)
+	s.want("as two again", map[string]string{"b": "b.log", "c": "a.log"}, map[string]uint64{"c": 13, "b": 21})
+}
+
+func TestFolderBySymbolicLink(t *testing.T) {
+	s := newShelf(t)
+	s.must(os.Mkdir(s.at("real"), 0o755))
+	s.must(os.Symlink("real", s.at("link")))
+	s.want("at first", map[string]string{"access": "real/access.log"}, map[string]uint64{})
+	s.write("real/access.log", 10)
+	s.want("later", map[string]string{"access": "real/access.log"}, map[string]uint64{"access": 10})
+	s.must(os.Rename(s.at("real/access.log"), s.at("real/access.log.1")))
+	s.write("real/access.log.1", 1)
+	s.write("real/access.log", 2)
+	s.want("by the link", map[string]string{"www": "link/access.log"}, map[string]uint64{"www": 13})
+}
+
+func TestFolderMoved(t *testing.T) {
+	s := newShelf(t)
+	s.must(os.Mkdir(s.at("old"), 0o755))
+	s.want("at first", map[string]string{"access": "old/access.log"}, map[string]uint64{})
+	s.write("old/access.log", 100)
+	s.want("later", map[string]string{"access": "old/access.log"}, map[string]uint64{"access": 100})
+	s.must(os.Rename(s.at("old"), s.at("new")))
+	s.write("new/access.log", 1)
+	s.want("elsewhere", map[string]string{"www": "new/access.log"}, map[string]uint64{"www": 101})
+}
+
+// TestNewLogWithTheNameOfARecord: the record of that name goes on with the file that it is of.
+func TestNewLogWithTheNameOfARecord(t *testing.T) {
+	s := newShelf(t)
+	s.want("at first", map[string]string{"access": "a.log"}, map[string]uint64{})
+	s.write("a.log", 10)
+	s.want("later", map[string]string{"access": "a.log"}, map[string]uint64{"access": 10})
+	s.want("two", map[string]string{"access": "b.log", "old": "a.log"}, map[string]uint64{"old": 10})
+	s.write("a.log", 1)
+	s.write("b.log", 2)
+	s.want("later still", map[string]string{"access": "b.log", "old": "a.log"}, map[string]uint64{"old": 11, "access": 2})
+}
