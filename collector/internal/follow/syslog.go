@@ -24,11 +24,13 @@ type syslogReader struct {
 	mu      sync.Mutex // held from a datagram's leaving the kernel until it is among lines
 	buffer  []byte
 	oob     []byte
-	lines   []byte // received and not yet handed out
-	overrun uint64 // datagrams dropped because nobody handed them out
-	dropped uint64 // by the kernel, as it counts
-	told    uint64 // of both
+	lines   []byte         // received and not yet handed out
+	overrun uint64         // datagrams dropped because nobody handed them out
+	dropped map[int]uint64 // by the kernel, as it counts for each descriptor
+	told    uint64         // of both
 	conn    *net.UnixConn
+	made    os.FileInfo     // the file of conn
+	former  []*net.UnixConn // whose files are gone: who is connected to one goes on sending there
 	udp     *net.UDPConn
 	err     error
 	retry   time.Time
@@ -43,33 +45,37 @@ const (
 	maxDatagram = 64 << 10
 	// maxAtOnce is how many datagrams are taken in one go: more than the kernel keeps in socketBuffer.
 	maxAtOnce = 1 << 15
+	// maxFormer is how many sockets stay open whose files were removed.
+	maxFormer = 4
 	// listenAgain is how often a socket that could not be had is tried again.
 	listenAgain = 5 * time.Second
 )
 
 func newSyslogReader(target string, sink *Pipeline) reader {
-	return &syslogReader{target: target, sink: sink, buffer: make([]byte, maxDatagram), oob: make([]byte, 128)}
+	return &syslogReader{target: target, sink: sink, buffer: make([]byte, maxDatagram), oob: make([]byte, 128), dropped: map[int]uint64{}}
 }
 
 // Read hands out what has been received. The socket is opened at the first Read, and again while it cannot be had.
 func (s *syslogReader) Read() error {
+	s.checkFile()
 	if s.conn == nil && s.udp == nil && s.sink.now().After(s.retry) {
 		s.err = s.listen()
 		s.retry = s.sink.now().Add(listenAgain)
 	}
-	var lostSoFar uint64
-	if s.err == nil {
-		if raw, err := s.raw(); err == nil {
-			// What was sent before is in the kernel's buffer or among the lines.
-			raw.Control(func(fd uintptr) { s.receiveSome(int(fd)) })
-			lostSoFar = dropsOf(raw)
-		}
+	for _, raw := range s.raws() {
+		// What was sent before is in the kernel's buffer or among the lines.
+		raw.Control(func(fd uintptr) {
+			s.receiveSome(int(fd))
+			s.countDrops(int(fd), dropsOf(int(fd)))
+		})
 	}
 	s.mu.Lock()
-	s.dropped = max(s.dropped, lostSoFar)
 	lines := s.lines
 	s.lines = nil
-	lost := s.dropped + s.overrun - s.told
+	lost := s.overrun - s.told
+	for _, dropped := range s.dropped {
+		lost += dropped
+	}
 	s.told += lost
 	s.mu.Unlock()
 	if len(lines) > 0 {
@@ -79,6 +85,31 @@ func (s *syslogReader) Read() error {
 		s.sink.Gap(gapDropped, s.target, 0, int64(lost), fmt.Sprintf("%d datagrams were dropped: they came faster than they were taken; raise net.core.rmem_max", lost))
 	}
 	return s.err
+}
+
+func (s *syslogReader) countDrops(fd int, dropped uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.dropped[fd] = max(s.dropped[fd], dropped)
+}
+
+// checkFile makes the socket's file anew where somebody has removed or replaced it. The socket stays open: NGINX's workers
+// that are connected to it go on sending there.
+func (s *syslogReader) checkFile() {
+	if s.conn == nil {
+		return
+	}
+	path := strings.TrimPrefix(s.target, "unix:")
+	if info, err := os.Lstat(path); err == nil && os.SameFile(info, s.made) {
+		return
+	}
+	s.sink.Gap(gapDropped, s.target, 0, -1, "the socket's path was removed or replaced, and is made again; what was sent meanwhile by who was not connected is lost")
+	s.former = append(s.former, s.conn)
+	if len(s.former) > maxFormer {
+		s.former[0].Close()
+		s.former = s.former[1:]
+	}
+	s.conn, s.made, s.retry = nil, nil, time.Time{}
 }
 
 func (s *syslogReader) listen() error {
@@ -125,6 +156,10 @@ func (s *syslogReader) listenUnix(path string) error {
 		conn.Close()
 		return fmt.Errorf("%s: %w", path, err)
 	}
+	if s.made, err = os.Lstat(path); err != nil {
+		conn.Close()
+		return fmt.Errorf("%s: %w", path, err)
+	}
 	s.conn = conn
 	raw, err := conn.SyscallConn()
 	if err != nil {
@@ -167,16 +202,16 @@ func (s *syslogReader) receiveSome(fd int) (empty bool) {
 		case err != nil:
 			return true // EAGAIN, or the socket is closed
 		default:
-			s.take(s.buffer[:n], s.oob[:oobn])
+			s.take(fd, s.buffer[:n], s.oob[:oobn])
 		}
 	}
 	return false
 }
 
 // take keeps a datagram's line.
-func (s *syslogReader) take(datagram, oob []byte) {
+func (s *syslogReader) take(fd int, datagram, oob []byte) {
 	if dropped, ok := overflow(oob); ok {
-		s.dropped = dropped
+		s.dropped[fd] = max(s.dropped[fd], dropped)
 	}
 	line := syslogMessage(datagram)
 	if len(s.lines)+len(line)+1 > maxWaiting {
@@ -200,25 +235,35 @@ func overflow(oob []byte) (uint64, bool) {
 	return 0, false
 }
 
-// raw is the socket beneath the one or the other connection.
-func (s *syslogReader) raw() (syscall.RawConn, error) {
-	if s.conn != nil {
-		return s.conn.SyscallConn()
+// raws are the sockets beneath the connections.
+func (s *syslogReader) raws() (raws []syscall.RawConn) {
+	conns := []syscall.Conn{}
+	for _, conn := range s.former {
+		conns = append(conns, conn)
 	}
-	return s.udp.SyscallConn()
+	if s.conn != nil {
+		conns = append(conns, s.conn)
+	}
+	if s.udp != nil {
+		conns = append(conns, s.udp)
+	}
+	for _, conn := range conns {
+		if raw, err := conn.SyscallConn(); err == nil {
+			raws = append(raws, raw)
+		}
+	}
+	return raws
 }
 
 // dropsOf is how many datagrams the kernel has dropped for a socket: the number that comes with datagrams, too, but
 // without waiting for the next. 0 where the kernel (before 4.12) does not tell.
-func dropsOf(raw syscall.RawConn) uint64 {
+func dropsOf(fd int) uint64 {
 	const dropsIndex, values = 8, 9 // of SK_MEMINFO_…
 	var info [values]uint32
 	size := uint32(unsafe.Sizeof(info))
-	var failed syscall.Errno
-	err := raw.Control(func(fd uintptr) {
-		_, _, failed = unix.Syscall6(unix.SYS_GETSOCKOPT, fd, unix.SOL_SOCKET, unix.SO_MEMINFO, uintptr(unsafe.Pointer(&info)), uintptr(unsafe.Pointer(&size)), 0)
-	})
-	if err != nil || failed != 0 || size != uint32(unsafe.Sizeof(info)) {
+	_, _, failed := unix.Syscall6(unix.SYS_GETSOCKOPT, uintptr(fd), unix.SOL_SOCKET, unix.SO_MEMINFO,
+		uintptr(unsafe.Pointer(&info)), uintptr(unsafe.Pointer(&size)), 0)
+	if failed != 0 || size != uint32(unsafe.Sizeof(info)) {
 		return 0
 	}
 	return uint64(info[dropsIndex])
@@ -228,6 +273,9 @@ func dropsOf(raw syscall.RawConn) uint64 {
 func (s *syslogReader) Close() {
 	if s.udp != nil {
 		s.udp.Close()
+	}
+	for _, conn := range s.former {
+		conn.Close()
 	}
 	if s.conn != nil {
 		s.conn.Close()

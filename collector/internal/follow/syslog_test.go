@@ -279,6 +279,35 @@ func TestSyslogSocketFile(t *testing.T) {
 	}
 }
 
+// TestSyslogSocketRemoved: the socket is made again and told; what is connected to the old one goes on being heard.
+func TestSyslogSocketRemoved(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "access.sock")
+	p, end := listening(t, "unix:"+path, counterOf(t, "$status"))
+	defer end()
+	scraped(t, p)
+	send := func() net.Conn {
+		t.Helper()
+		conn, err := net.Dial("unixgram", path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		fmt.Fprint(conn, "<190>Nov 23 01:14:47 host nginx: 200")
+		return conn
+	}
+	old := send()
+	defer old.Close()
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	scraped(t, p)
+	defer send().Close()
+	fmt.Fprint(old, "<190>Nov 23 01:14:47 host nginx: 200")
+	wants(t, scraped(t, p), `fremisn_exporter_log_lines_total{log="access",result="parsed"} 3`)
+	if gaps := p.Last().Totals.Gaps[gapDropped]; gaps != 1 {
+		t.Errorf("%d gaps are told", gaps)
+	}
+}
+
 // TestSyslogAddressComesFree: an address that is taken at the start is tried again, and taken once it can be.
 func TestSyslogAddressComesFree(t *testing.T) {
 	taken, err := net.ListenPacket("udp", "127.0.0.1:0")
