@@ -72,6 +72,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return runExplain(ctx, cli, stdout, stderr)
 	case "whatif":
 		return runWhatIf(ctx, cli, stdout, stderr)
+	case "backfill":
+		return runBackfill(ctx, cli, stdout, stderr)
 	case "healthcheck":
 		return runHealthcheck(ctx, cli, stdout, stderr)
 	}

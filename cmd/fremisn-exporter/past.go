@@ -46,6 +46,11 @@ func (p *pastFlags) flags(app *kingpin.Application) {
 	p.common(whatIf, "text", "json")
 	whatIf.Flag("try", "Settings to try, such as max_conns=2,servers=4; repeatable: a column each. Keys: "+strings.Join(past.TryKeys(), ", ")+".").
 		PlaceHolder("KEY=VALUE").StringsVar(&p.tries)
+	backfill := app.Command("backfill", "Write the metrics of whole access logs as a scraped exporter would have given them, for promtool to make blocks of.")
+	p.common(backfill, "text", "json")
+	backfill.Flag("output-dir", "The folder for the files; made if need be.").Short('o').PlaceHolder("DIR").Required().StringVar(&p.dir)
+	backfill.Flag("step", "The time between two samples of a series.").Default("15s").DurationVar(&p.step)
+	backfill.Flag("label", "A label for every series, such as job=fremisn-exporter; repeatable.").PlaceHolder("NAME=VALUE").StringsVar(&p.labels)
 }
 
 // common adds what all of them have.
@@ -56,9 +61,7 @@ func (p *pastFlags) common(c *kingpin.CmdClause, outputs ...string) {
 	c.Flag("escape", "The escape of a log_format that is given itself: default, json or none.").Default("default").EnumVar(&p.escape, "default", "json", "none")
 	c.Flag("since", `Only lines at or after this time: 2026-11-23T14:00:00Z, "2026-11-23 14:00", 14:00, or an age such as 2h.`).PlaceHolder("TIME").StringVar(&p.since)
 	c.Flag("until", "Only lines before this time.").PlaceHolder("TIME").StringVar(&p.until)
-	if len(outputs) > 0 {
-		c.Flag("output", "How to print it: "+strings.Join(outputs, ", ")+".").Default("text").EnumVar(&p.output, outputs...)
-	}
+	c.Flag("output", "How to print it: "+strings.Join(outputs, ", ")+".").Default("text").EnumVar(&p.output, outputs...)
 }
 
 // A pastReport is what one of the commands says.

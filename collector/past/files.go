@@ -74,19 +74,15 @@ func modified(path string) int64 {
 	return info.ModTime().UnixNano()
 }
 
-// formatsOf are the formats that a file's lines may have, the likeliest first, the name of its log, and whether that has
-// subrequests.
-func (r *reading) formatsOf(file string) (list []source.Format, name string, subrequests bool) {
-	log := r.logOf(file)
-	if log == nil {
-		list, name = r.knownFormats(), logName(file)
-	} else {
-		list, name, subrequests = log.Formats, log.Name, log.Subrequests
+// formatsOf are the formats that a file's lines may have, the likeliest first, and its log; nil where that is not known.
+func (r *reading) formatsOf(file string) (list []source.Format, log *source.LogSource) {
+	switch log = r.logOf(file); {
+	case len(r.Formats) > 0:
+		return r.Formats, log
+	case log != nil && len(log.Formats) > 0:
+		return log.Formats, log
 	}
-	if len(r.Formats) > 0 {
-		list = r.Formats
-	}
-	return list, name, subrequests
+	return r.knownFormats(), log
 }
 
 // logName is what a log is called that nobody has named: its base name without suffixes and without what rotation adds.

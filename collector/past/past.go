@@ -71,8 +71,9 @@ type input struct {
 
 // formats are those of some files, compiled.
 type formats struct {
-	log         string // the label log
-	subrequests bool   // lines of length 0 are subrequests
+	log         string            // the label log
+	source      *source.LogSource // of the settings, nil where it is not among them
+	subrequests bool              // lines of length 0 are subrequests
 	list        []source.Format
 	programs    []*logformat.Program
 }
@@ -97,10 +98,13 @@ func newReading(o Options, capture ...string) (*reading, error) {
 	r.facts = newFacts(r.Settings)
 	known := map[string]*formats{}
 	for _, file := range r.files() {
-		list, log, subrequests := r.formatsOf(file)
-		key := fmt.Sprint(log, subrequests, list)
+		list, log := r.formatsOf(file)
+		f := &formats{log: logName(file), source: log}
+		if log != nil {
+			f.log, f.subrequests = log.Name, log.Subrequests
+		}
+		key := fmt.Sprint(f.log, f.subrequests, list)
 		if known[key] == nil {
-			f := &formats{log: log, subrequests: subrequests}
 			if err := f.compile(list, capture); err != nil {
 				return nil, err
 			}

@@ -1,0 +1,229 @@
+package main
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/fremisn/fremisn-exporter/collector/logtest"
+)
+
+// A pastHost is a folder with an nginx.conf and its log, and other files.
+type pastHost struct{ dir, conf, log string }
+
+const pastLines = 2000
+
+func newPastHost(t *testing.T) *pastHost {
+	t.Helper()
+	dir := t.TempDir()
+	h := &pastHost{dir, filepath.Join(dir, "nginx.conf"), filepath.Join(dir, "access.log")}
+	var log bytes.Buffer
+	if err := logtest.NewWriter(logtest.Format{Escape: "default", Text: logtest.Full}, 4).Write(&log, pastLines); err != nil {
+		t.Fatal(err)
+	}
+	h.write(t, "access.log", log.String())
+	h.write(t, "nginx.conf", fmt.Sprintf(`events {}
+http {
+    log_format full '%s';
+    log_format other '$status only $request_time';
+    upstream %s { server %s max_conns=1; server %s max_conns=1; server %s max_conns=1; }
+    server {
+        listen 127.0.0.1:80;
+        access_log %s full;
+        location / { proxy_pass http://%s; }
+    }
+}
+`, logtest.Full, logtest.Group, logtest.Servers()[0], logtest.Servers()[1], logtest.Servers()[2], h.log, logtest.Group))
+	return h
+}
+
+func (h *pastHost) write(t *testing.T, name, text string) string {
+	t.Helper()
+	path := filepath.Join(h.dir, name)
+	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// run runs the program on the host's nginx.conf.
+func (h *pastHost) run(t *testing.T, args ...string) (code int, stdout, stderr string) {
+	t.Helper()
+	var out, errors bytes.Buffer
+	code = run(t.Context(), append(args, "--nginx.config", h.conf), &out, &errors)
+	return code, out.String(), errors.String()
+}
+
+// TestPastWithoutFiles reads the logs that nginx.conf names with their rotated parts.
+func TestPastWithoutFiles(t *testing.T) {
+	h := newPastHost(t)
+	text, err := os.ReadFile(h.log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var packed bytes.Buffer
+	z := gzip.NewWriter(&packed)
+	z.Write(text)
+	z.Close()
+	h.write(t, "access.log.1", string(text))
+	h.write(t, "access.log.2.gz", packed.String())
+	h.write(t, "access-20261124.log", string(text))
+	h.write(t, "access.log.bak", "this is none of it\n")
+	h.write(t, "other-access.log", "nor is this\n")
+	code, stdout, stderr := h.run(t, "analyze", "--output", "json")
+	var report struct{ Lines map[string]int }
+	if err := json.Unmarshal([]byte(stdout), &report); err != nil {
+		t.Fatal(err, stderr)
+	}
+	if code != exitOK || report.Lines["parsed"] != 4*pastLines || report.Lines["malformed"] != 0 {
+		t.Errorf("exit code %d, lines %v, %s", code, report.Lines, stderr)
+	}
+}
+
+// TestPastBadInput gives each kind of bad input a clear sentence and its exit code.
+func TestPastBadInput(t *testing.T) {
+	h := newPastHost(t)
+	unfit := h.write(t, "unfit.log", "200 only 0.125\n404 only 0.001\n")
+	garbage := h.write(t, "garbage.log", "nothing that fits\n")
+	binary := h.write(t, "binary", "\x7fELF\x02\x01\x01\x00\x00")
+	empty := h.write(t, "empty.log", "")
+	broken := h.write(t, "broken.log.gz", "\x1f\x8b\x08\x00\x00")
+	combined := h.write(t, "combined.log", `10.0.0.1 - - [24/Nov/2026:12:00:00 +0000] "GET / HTTP/1.1" 200 5 "-" "curl"`+"\n")
+	for _, test := range []struct {
+		args   []string
+		code   int
+		stderr string
+	}{
+		{[]string{"analyze", filepath.Join(h.dir, "none.log")}, 1, `none\.log: there is no such file`},
+		{[]string{"explain", h.dir}, 1, `this is a folder; name the files in it, such as .*access\.log\*`},
+		{[]string{"analyze", binary}, 1, `binary: this is a binary file, no log`},
+		{[]string{"whatif", empty}, 1, `nothing could be read: there is no line in .*empty\.log`},
+		{[]string{"analyze", broken}, 1, `broken\.log\.gz: the compressed file ends in its middle`},
+		{[]string{"analyze", "--format", "full", unfit}, 1, `unfit\.log: no line fits the log_format full; it fits the log_format other: give --format other\n200 only 0\.125\n *\^.*expected`},
+		{[]string{"analyze", "--format", "full", garbage}, 1, `garbage\.log: no line fits the log_format full\nnothing that fits\n *\^`},
+		{[]string{"explain", garbage}, 1, `garbage\.log: no line fits any of \d+ log_formats`},
+		{[]string{"whatif", "--format", "combined", combined}, 1, `the log cannot answer: its log_format lacks \$upstream_addr, \$upstream_response_time, \$request_time`},
+		{[]string{"analyze", "--since", "2026-11-25 14:00", "--until", "2026-11-25 13:00"}, 2, `--since .* is not before --until`},
+		{[]string{"analyze", "--since", "yesterday"}, 2, `--since: "yesterday" is no time; write one such as`},
+		{[]string{"analyze", "--format", "main"}, 2, `--format "main": there is no log_format of this name; there are combined, full, other`},
+		{[]string{"analyze", "--format", "$request_time$bytes_sent"}, 2, `--format: .*cannot be told apart`},
+		{[]string{"whatif", "--try", "max_conn=2"}, 2, `there is no key "max_conn"; there are max_conns, servers`},
+		{[]string{"whatif", "--try", "load=fast"}, 2, `load takes a factor, such as 1\.5, not "fast"`},
+		{[]string{"whatif", "--try", "servers=0"}, 2, `servers takes how many servers`},
+		{[]string{"backfill"}, 2, `output-dir`},
+		{[]string{"backfill", "-o", h.dir, "--label", "server=x"}, 2, `label server of their own`},
+		{[]string{"backfill", "-o", h.dir, "--step", "0s"}, 2, `--step 0s`},
+		{[]string{"analyze", "--output", "xml"}, 2, `must be one of text,json,csv`},
+		{[]string{"explain", "--output", "csv"}, 2, `must be one of text,json`},
+	} {
+		code, stdout, stderr := h.run(t, test.args...)
+		if code != test.code || !regexp.MustCompile(test.stderr).MatchString(stderr) || stdout != "" {
+			t.Errorf("%q: exit code %d, want %d\n%s%swant %s", test.args, code, test.code, stdout, stderr, test.stderr)
+		}
+	}
+}
+
+// TestPastPartlyBad reads what can be read, and says what cannot.
+func TestPastPartlyBad(t *testing.T) {
+	h := newPastHost(t)
+	code, stdout, stderr := h.run(t, "analyze", "--output", "json", h.log, filepath.Join(h.dir, "none.log"))
+	if code != exitOK || !strings.Contains(stdout, fmt.Sprintf(`"parsed": %d`, pastLines)) || !strings.Contains(stderr, "none.log: there is no such file") {
+		t.Errorf("exit code %d\n%s", code, stderr)
+	}
+}
+
+// TestPastWithoutNginxConf reads named files where there is no nginx.conf, by the formats that are given.
+func TestPastWithoutNginxConf(t *testing.T) {
+	h := newPastHost(t)
+	var out, errors bytes.Buffer
+	if _, err := os.Stat("/etc/nginx/nginx.conf"); err == nil {
+		h.conf = filepath.Join(h.dir, "missing.conf")
+	}
+	args := []string{"analyze", "--output", "json", "--format", logtest.Full, h.log}
+	if code := run(t.Context(), args, &out, &errors); code != exitOK || !strings.Contains(out.String(), fmt.Sprintf(`"parsed": %d`, pastLines)) {
+		t.Errorf("exit code %d\n%s", code, errors.String())
+	}
+	if code, _, stderr := h.run(t, "explain", "--format", logtest.Full, h.log); code != exitUsage && h.conf != filepath.Join(h.dir, "nginx.conf") {
+		t.Errorf("an nginx.conf that is named and missing: exit code %d\n%s", code, stderr)
+	}
+}
+
+// TestPastCommands runs each command as a user would, in both forms.
+func TestPastCommands(t *testing.T) {
+	h := newPastHost(t)
+	for _, test := range []struct {
+		args []string
+		text string
+		keys []string
+	}{
+		{[]string{"analyze"}, `(?m)^SERVER +SHARE +ATTEMPTS`, []string{"from", "to", "lines", "requests", "servers", "routes", "upstreams", "slowest", "hours"}},
+		{[]string{"explain"}, `2,000 requests`, []string{"from", "to", "requests", "failed", "incidents"}},
+		{[]string{"whatif", "--try", "max_conns=2", "--try", "servers=4,load=1.5"}, `(?m)^FREMISN_BACKEND +LOG +MODEL +OFF BY +max_conns=2 +servers=4,load=1\.5`,
+			[]string{"observed", "model", "error", "trusted", "scenarios", "assumptions"}},
+		{[]string{"backfill", "-o", filepath.Join(h.dir, "out")}, `promtool tsdb create-blocks-from openmetrics`, []string{"files", "samples"}},
+	} {
+		code, stdout, stderr := h.run(t, test.args...)
+		if code != exitOK || !regexp.MustCompile(test.text).MatchString(stdout) || stderr != "" {
+			t.Errorf("%q: exit code %d\n%s%s", test.args, code, stdout, stderr)
+		}
+		code, stdout, _ = h.run(t, append(test.args, "--output", "json")...)
+		var decoded map[string]any
+		if err := json.Unmarshal([]byte(stdout), &decoded); err != nil || code != exitOK {
+			t.Errorf("%q as JSON: exit code %d, %v", test.args, code, err)
+		}
+		for _, key := range test.keys {
+			if _, there := decoded[key]; !there {
+				t.Errorf("%q: no %s in %v", test.args, key, decoded)
+			}
+		}
+	}
+}
+
+// TestPastInterrupted ends at once when Ctrl-C comes, and prints no report.
+func TestPastInterrupted(t *testing.T) {
+	h := newPastHost(t)
+	ctx, interrupt := context.WithCancel(t.Context())
+	interrupt()
+	var out, errors bytes.Buffer
+	code := run(ctx, []string{"analyze", "--nginx.config", h.conf}, &out, &errors)
+	if code != exitFailed || out.Len() > 0 || errors.String() != "fremisn-exporter: interrupted\n" {
+		t.Errorf("exit code %d, said %q, %q", code, out.String(), errors.String())
+	}
+}
+
+// FuzzPast runs the commands on files of any content: they end, with an exit code of the contract and a sentence where there
+// is no report.
+func FuzzPast(f *testing.F) {
+	var log bytes.Buffer
+	if err := logtest.NewWriter(logtest.Format{Escape: "default", Text: logtest.Full}, 4).Write(&log, 20); err != nil {
+		f.Fatal(err)
+	}
+	f.Add(log.Bytes(), uint8(0))
+	f.Add([]byte("\x1f\x8b\x08\x00"), uint8(1))
+	f.Add([]byte("\n\n\n"), uint8(2))
+	f.Add([]byte(`10.0.0.1 - - [24/Nov/2026:12:00:00 +0000] "GET / HTTP/1.1" 200 5 "-" "curl"`), uint8(3))
+	dir := f.TempDir()
+	conf := filepath.Join(dir, "nginx.conf")
+	if err := os.WriteFile(conf, []byte("events {}\nhttp { log_format full '"+logtest.Full+"'; upstream fremisn_backend { server 127.0.0.231:4005 max_conns=1; server 127.0.0.18:4008; } }\n"), 0o644); err != nil {
+		f.Fatal(err)
+	}
+	f.Fuzz(func(t *testing.T, content []byte, command uint8) {
+		path := filepath.Join(t.TempDir(), "access")
+		if err := os.WriteFile(path, content, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		args := [][]string{{"analyze"}, {"explain"}, {"whatif", "--try", "max_conns=2,load=2"}, {"backfill", "-o", filepath.Join(t.TempDir(), "out")}}[command%4]
+		var out, errors bytes.Buffer
+		code := run(t.Context(), append(args, "--nginx.config", conf, path), &out, &errors)
+		if code != exitOK && code != exitFailed || code == exitOK && out.Len() == 0 || code == exitFailed && errors.Len() == 0 {
+			t.Errorf("exit code %d\n%s%s", code, out.String(), errors.String())
+		}
+	})
+}
