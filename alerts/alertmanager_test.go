@@ -22,7 +22,9 @@ func TestRoutes(t *testing.T) {
 		"alertname=FremisnTrafficImbalance severity=info": "journal",
 		"alertname=AlertOfSomebodyElse":                   "operators",
 	} {
-		args := append([]string{"config", "routes", "test", "--config.file=alertmanager.yml", "--verify.receivers=" + receiver}, strings.Fields(labels)...)
+		args := append(
+			[]string{"config", "routes", "test", "--config.file=alertmanager.yml", "--verify.receivers=" + receiver},
+			strings.Fields(labels)...)
 		command(t, "amtool", args...)
 	}
 	text, err := os.ReadFile("alertmanager.yml")

@@ -38,7 +38,13 @@ func TestCostOfRules(t *testing.T) {
 	writeHost(t, file, end)
 	command(t, "promtool", "tsdb", "create-blocks-from", "--max-block-duration=1000h",
 		"openmetrics", "--quiet", file, filepath.Join(dir, "tsdb"))
-	prometheus, err := testenv.StartPrometheus(t.Context(), dir, "global: {}\n", "", "--storage.tsdb.retention.time=60d")
+	prometheus, err := testenv.StartPrometheus(
+		t.Context(),
+		dir,
+		"global: {}\n",
+		"",
+		"--storage.tsdb.retention.time=60d",
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -139,7 +145,10 @@ func (h host) write() {
 		}
 		times = append(times, server+`,log="access",outcome="ok"`, server+`,log="access",outcome="error"`)
 		for _, probe := range []string{"health", "licence"} {
-			probes = append(probes, fmt.Sprintf(`probe="%s",target="http://10.0.0.%d:4005/",node="%s"`, probe, i+1, node))
+			probes = append(
+				probes,
+				fmt.Sprintf(`probe="%s",target="http://10.0.0.%d:4005/",node="%s"`, probe, i+1, node),
+			)
 		}
 		for _, quota := range []string{"enrollment", "keyspace", "anonymous"} {
 			const of = `probe="licence",target="http://10.0.0.%d:4005/",node="%s",quota="%s"`

@@ -72,7 +72,9 @@ func readYAML(t *testing.T, file string, into any) {
 
 func TestEveryPromisedAlert(t *testing.T) {
 	dashboards := dashboardUIDs(t)
-	dashboard := regexp.MustCompile(`^/d/(fremisn-[a-z]+)(\?var-cluster={{ \$labels\.cluster }}&var-job={{ \$labels\.job }}&var-instance={{ \$labels\.instance }}({{ with \$labels\.node }}&var-node={{ \. \| urlquery }}{{ end }})?)?$`)
+	dashboard := regexp.MustCompile(
+		`^/d/(fremisn-[a-z]+)(\?var-cluster={{ \$labels\.cluster }}&var-job={{ \$labels\.job }}&var-instance={{ \$labels\.instance }}({{ with \$labels\.node }}&var-node={{ \. \| urlquery }}{{ end }})?)?$`,
+	)
 	var found []string
 	for _, r := range rules(t) {
 		if r.Alert == "" {
@@ -109,7 +111,9 @@ func TestEveryPromisedAlert(t *testing.T) {
 		if r.Alert == "FremisnNodeDown" && r.KeepFiringFor != "5m" {
 			t.Errorf("FremisnNodeDown fires on for %q, not 5m", r.KeepFiringFor)
 		}
-		if strings.HasPrefix(name, "Node") && !(strings.Contains(r.Annotations["summary"], "$labels.node") && strings.Contains(r.Annotations["summary"], "$labels.address")) {
+		if strings.HasPrefix(name, "Node") &&
+			!(strings.Contains(r.Annotations["summary"], "$labels.node") &&
+				strings.Contains(r.Annotations["summary"], "$labels.address")) {
 			t.Errorf("%s is about a node and does not say which, and where: %s", r.Alert, r.Annotations["summary"])
 		}
 	}
@@ -171,7 +175,9 @@ func TestMixin(t *testing.T) {
 }
 
 var (
-	metric     = regexp.MustCompile(`\b(?:up\b|fremisn:[a-z0-9_:]+|ALERTS\b|(?:nginx|fremisn|probe|process|promhttp)_[a-z_]+\b)`)
+	metric = regexp.MustCompile(
+		`\b(?:up\b|fremisn:[a-z0-9_:]+|ALERTS\b|(?:nginx|fremisn|probe|process|promhttp)_[a-z_]+\b)`,
+	)
 	quotedText = regexp.MustCompile(`"[^"]*"`)
 	groupings  = regexp.MustCompile(`\b(?:by|on|ignoring|without|group_left|group_right) ?\([^)]*\)`)
 )
@@ -205,8 +211,9 @@ func sources(t *testing.T) string {
 func knownMetrics(t *testing.T) map[string]bool {
 	t.Helper()
 	known := map[string]bool{
-		"up": true, "ALERTS": true, "process_start_time_seconds": true, "promhttp_metric_handler_requests_total": true, // by client_golang
-		"probe_success": true, "probe_ssl_earliest_cert_expiry": true, // of the probers
+		"up": true, "ALERTS": true, "process_start_time_seconds": true,
+		"promhttp_metric_handler_requests_total": true,                                         // by client_golang
+		"probe_success":                          true, "probe_ssl_earliest_cert_expiry": true, // of the probers
 		"fremisn_license_used": true, "fremisn_license_limit": true, // by the config
 		"fremisn_exporter_build_info": true,
 	}

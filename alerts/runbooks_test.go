@@ -79,7 +79,10 @@ func TestRunbooks(t *testing.T) {
 			sections = append(sections, rest[at[2]:at[3]])
 			rest = rest[at[5]:]
 		}
-		if !slices.Equal(sections, []string{"Meaning", "Impact", "Diagnosis", "Mitigation", "How you see that it is over"}) {
+		if !slices.Equal(
+			sections,
+			[]string{"Meaning", "Impact", "Diagnosis", "Mitigation", "How you see that it is over"},
+		) {
 			t.Errorf("the runbook of %s has the sections %v", name, sections)
 		}
 		for _, m := range mentioned.FindAllStringSubmatch(string(text), -1) {
@@ -109,7 +112,10 @@ func TestRunbooksKnowWhere(t *testing.T) {
 	where := regexp.MustCompile(`(?m)^# (package|compose|Kubernetes)$`)
 	for _, name := range promised {
 		text := runbook(t, name)
-		if link := boards[name] + "?var-cluster=CLUSTER&var-job=JOB&var-instance=INSTANCE`"; !strings.Contains(text, "Dashboard: `"+link) {
+		if link := boards[name] + "?var-cluster=CLUSTER&var-job=JOB&var-instance=INSTANCE`"; !strings.Contains(
+			text,
+			"Dashboard: `"+link,
+		) {
 			t.Errorf("the runbook of %s does not lead to %s", name, link)
 		}
 		if !strings.Contains(text, "`http://INSTANCE/incidents`") {
@@ -120,7 +126,10 @@ func TestRunbooksKnowWhere(t *testing.T) {
 		if !strings.Contains(end, "`") {
 			t.Errorf("the runbook of %s has no query for its end", name)
 		}
-		if !slices.ContainsFunc(asked, func(q string) bool { return strings.Contains(q, `job="JOB",instance="INSTANCE"`) }) {
+		if !slices.ContainsFunc(
+			asked,
+			func(q string) bool { return strings.Contains(q, `job="JOB",instance="INSTANCE"`) },
+		) {
 			t.Errorf("the runbook of %s asks about no load balancer: %q", name, asked)
 		}
 		for _, block := range blocks(t, name)["sh"] {
@@ -179,7 +188,9 @@ var elsewhere = strings.Fields("systemctl journalctl ssh ping dmesg docker kubec
 func TestRunbookCommands(t *testing.T) {
 	program := regexp.MustCompile(`(?:^|[|;] ?|&& )([a-z][a-z0-9_.-]*)`)
 	quoted := regexp.MustCompile(`'[^']*'|"(?:[^"\\\\]|\\\\.)*"`)
-	searched := regexp.MustCompile(`(?:journalctl -u fremisn-exporter|docker logs fremisn-exporter 2>&1|-c fremisn-exporter) \| grep '([^']*)'`)
+	searched := regexp.MustCompile(
+		`(?:journalctl -u fremisn-exporter|docker logs fremisn-exporter 2>&1|-c fremisn-exporter) \| grep '([^']*)'`,
+	)
 	said := sources(t)
 	for _, name := range promised {
 		for _, block := range blocks(t, name)["sh"] {
@@ -189,14 +200,17 @@ func TestRunbookCommands(t *testing.T) {
 			for _, line := range strings.Split(block, "\n") {
 				line, _, _ = strings.Cut(line, "#")
 				for _, m := range program.FindAllStringSubmatch(quoted.ReplaceAllString(line, `""`), -1) {
-					if _, err := exec.LookPath(m[1]); err != nil && m[1] != "fremisn-exporter" && m[1] != "nginx" && !slices.Contains(elsewhere, m[1]) {
+					if _, err := exec.LookPath(m[1]); err != nil && m[1] != "fremisn-exporter" && m[1] != "nginx" &&
+						!slices.Contains(elsewhere, m[1]) {
 						t.Errorf("%s: %s is no program", name, m[1])
 					}
 				}
 				if m := searched.FindStringSubmatch(line); m != nil && !strings.Contains(said, m[1]) {
 					t.Errorf("%s: the exporter never says %q", name, m[1])
 				}
-				if words := strings.Fields(line); len(words) > 1 && words[0] == "fremisn-exporter" && words[1] != "check" && words[1] != "probe" {
+				if words := strings.Fields(line); len(words) > 1 && words[0] == "fremisn-exporter" &&
+					words[1] != "check" &&
+					words[1] != "probe" {
 					t.Errorf("%s: %s is no command for an operator", name, words[1])
 				}
 			}

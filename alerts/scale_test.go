@@ -17,7 +17,9 @@ import (
 
 var (
 	promDuration = regexp.MustCompile(`\b\d+(?:ms|s|m|h|d)\b`)
-	inSeconds    = regexp.MustCompile(`((?:time\(\) - [a-z_]+|probe_interval_seconds(?:\{[^}]*\})?) (?:<=|>=|<|>) )(\d+)\b`)
+	inSeconds    = regexp.MustCompile(
+		`((?:time\(\) - [a-z_]+|probe_interval_seconds(?:\{[^}]*\})?) (?:<=|>=|<|>) )(\d+)\b`,
+	)
 	// A sum of points a minute apart, times 60 seconds.
 	aMinute = regexp.MustCompile(`(:1m\]\) \* )(60)\b`)
 	aDay    = regexp.MustCompile(`\b86400\b`)
@@ -71,7 +73,8 @@ func TestScaled(t *testing.T) {
 	// What else may be seconds must be known here, so that no rule is left as it was by mistake.
 	for _, r := range rules(t) {
 		rest := inSeconds.ReplaceAllString(aDay.ReplaceAllString(r.Expr, ""), "")
-		if strings.Contains(rest, "time()") && !strings.Contains(rest, "time() < 14 * ") && !strings.HasSuffix(rest, "time() < 0\n") {
+		if strings.Contains(rest, "time()") && !strings.Contains(rest, "time() < 14 * ") &&
+			!strings.HasSuffix(rest, "time() < 0\n") {
 			t.Errorf("%s%s compares with a time that is not scaled: %s", r.Alert, r.Record, r.Expr)
 		}
 	}

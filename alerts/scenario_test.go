@@ -55,7 +55,11 @@ var scenarios = []scenario{
 				n.Refuse()
 			}
 		},
-		fires: []string{"AllNodesDown", "NodeDown", "AvailabilityBudgetBurn"}, may: []string{"NoLiveUpstreams", "ServerTakenOut"},
+		fires: []string{
+			"AllNodesDown",
+			"NodeDown",
+			"AvailabilityBudgetBurn",
+		}, may: []string{"NoLiveUpstreams", "ServerTakenOut"},
 	},
 	{
 		name: "gray-failure", happens: func(_ *testing.T, b *balancer) { b.nodes[1].Set(sim.Fault{Kind: "fail", Path: "/v1/face"}) },
@@ -67,7 +71,11 @@ var scenarios = []scenario{
 				n.Set(sim.Fault{Kind: "slow", Delay: 300 * time.Millisecond, Path: "/v1/face"})
 			}
 		},
-		fires: []string{"NoLiveUpstreams", "SlotsSaturated", "AvailabilityBudgetBurn"}, says: "saturated, all slots are taken (max_conns). No probe of a node fails.",
+		fires: []string{
+			"NoLiveUpstreams",
+			"SlotsSaturated",
+			"AvailabilityBudgetBurn",
+		}, says: "saturated, all slots are taken (max_conns). No probe of a node fails.",
 	},
 	{
 		name: "poison-request", happens: func(t *testing.T, b *balancer) {
@@ -78,7 +86,11 @@ var scenarios = []scenario{
 				t.Errorf("the poison request got %d", code)
 			}
 		},
-		fires: []string{"NoLiveUpstreams", "AvailabilityBudgetBurn", "ServerTakenOut"}, says: "NGINX has disabled 3 server(s) after failed requests (max_fails, fail_timeout); any others were full. No probe of a node fails.",
+		fires: []string{
+			"NoLiveUpstreams",
+			"AvailabilityBudgetBurn",
+			"ServerTakenOut",
+		}, says: "NGINX has disabled 3 server(s) after failed requests (max_fails, fail_timeout); any others were full. No probe of a node fails.",
 	},
 	{
 		name: "rate-limiting", topology: func(m *testenv.Topology) { m.Rate, m.Burst = "3r/s", 1 },
@@ -147,7 +159,15 @@ func TestScenarios(t *testing.T) {
 	}
 	begin := time.Now()
 	firedSince := func(instance string) map[string]bool {
-		return alertsOf(t, prometheus, fmt.Sprintf(`count_over_time(ALERTS{alertstate="firing",instance=%q}[%dms])`, instance, time.Since(begin).Milliseconds()))
+		return alertsOf(
+			t,
+			prometheus,
+			fmt.Sprintf(
+				`count_over_time(ALERTS{alertstate="firing",instance=%q}[%dms])`,
+				instance,
+				time.Since(begin).Milliseconds(),
+			),
+		)
 	}
 	for _, s := range scenarios {
 		if s.happens != nil {
@@ -168,7 +188,8 @@ func TestScenarios(t *testing.T) {
 	balancers["healthy"].awaitScrapes(t, prometheus, beforehand+int(scaledHour/scrapeInterval))
 	for _, s := range scenarios {
 		for name := range firedSince(balancers[s.name].exporter.Address) {
-			if short := strings.TrimPrefix(name, "Fremisn"); !slices.Contains(s.fires, short) && !slices.Contains(s.may, short) {
+			if short := strings.TrimPrefix(name, "Fremisn"); !slices.Contains(s.fires, short) &&
+				!slices.Contains(s.may, short) {
 				t.Errorf("%s: %s fired, too", s.name, name)
 			}
 		}
@@ -185,13 +206,24 @@ func TestScenarios(t *testing.T) {
 
 func newBalancer(t *testing.T, s scenario, binary string) *balancer {
 	t.Helper()
-	b := &balancer{dir: filepath.Join(t.TempDir(), s.name), client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 10}, Timeout: 10 * time.Second}}
+	b := &balancer{
+		dir:    filepath.Join(t.TempDir(), s.name),
+		client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 10}, Timeout: 10 * time.Second},
+	}
 	if err := os.Mkdir(b.dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	mission := testenv.Topology{Rate: "1000r/s", Burst: 1000, Formats: []testenv.Format{{Name: "access", Format: testenv.FullFormat}}}
+	mission := testenv.Topology{
+		Rate:    "1000r/s",
+		Burst:   1000,
+		Formats: []testenv.Format{{Name: "access", Format: testenv.FullFormat}},
+	}
 	for _, name := range []string{"master", "slave-1", "slave-2"} {
-		node, err := sim.Start(name, "127.0.0.1:0", sim.Latency{Base: 5 * time.Millisecond, Spread: 20 * time.Millisecond})
+		node, err := sim.Start(
+			name,
+			"127.0.0.1:0",
+			sim.Latency{Base: 5 * time.Millisecond, Spread: 20 * time.Millisecond},
+		)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -212,7 +244,8 @@ func newBalancer(t *testing.T, s scenario, binary string) *balancer {
 		t.Fatal(err)
 	}
 	var err error
-	if b.nginx, err = testenv.StartNginx(t.Context(), b.dir, mission.Conf(), mission.Listen, mission.Status); err != nil {
+	if b.nginx, err = testenv.StartNginx(t.Context(), b.dir, mission.Conf(), mission.Listen,
+		mission.Status); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { b.nginx.Stop() })
@@ -274,7 +307,12 @@ func (b *balancer) traffic(ctx context.Context) {
 
 // ask gives the status, 0 without.
 func (b *balancer) ask(ctx context.Context, method, path string) int {
-	request, err := http.NewRequestWithContext(ctx, method, "http://"+b.listen+path, strings.NewReader(`{"image":"AAAA"}`))
+	request, err := http.NewRequestWithContext(
+		ctx,
+		method,
+		"http://"+b.listen+path,
+		strings.NewReader(`{"image":"AAAA"}`),
+	)
 	if err != nil {
 		return 0
 	}
@@ -337,7 +375,12 @@ func (b *balancer) awaitScrapes(t *testing.T, prometheus *testenv.Prometheus, n 
 		if err != nil {
 			return false, err.Error()
 		}
-		return len(samples) == 1 && samples[0].Value >= float64(n), fmt.Sprintf("%d scrapes are too few: %v", n, samples)
+		return len(samples) == 1 &&
+				samples[0].Value >= float64(n), fmt.Sprintf(
+				"%d scrapes are too few: %v",
+				n,
+				samples,
+			)
 	})
 }
 
@@ -367,31 +410,6 @@ func alertsOf(t *testing.T, prometheus *testenv.Prometheus, query string) map[st
 		names[s.Labels["alertname"]] = true
 	}
 	return names
-}
-
-// listen adds what the alerts that fire now say.
-func listen(t *testing.T, prometheus *testenv.Prometheus, said map[string]map[string]string) {
-	t.Helper()
-	var answer struct {
-		Data struct {
-			Alerts []struct {
-				Labels, Annotations map[string]string
-				State               string
-			}
-		}
-	}
-	if err := prometheus.Get("/api/v1/alerts", &answer); err != nil {
-		t.Fatal(err)
-	}
-	for _, a := range answer.Data.Alerts {
-		if a.State == "firing" {
-			instance := a.Labels["instance"]
-			if said[instance] == nil {
-				said[instance] = map[string]string{}
-			}
-			said[instance][a.Labels["alertname"]] += a.Annotations["description"] + "\n"
-		}
-	}
 }
 
 // lacks tells what has not been heard yet; "" where nothing lacks.

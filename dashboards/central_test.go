@@ -131,7 +131,8 @@ func (s *scene) same(t *testing.T, store central) error {
 					tolerance = math.Inf(1) // the same series
 				}
 				found := query(t, store.Prometheus, path)
-				if strings.Contains(q.Expr, "topk by") || strings.Contains(q.Expr, "bottomk by") { // of equals either may be taken
+				if strings.Contains(q.Expr, "topk by") ||
+					strings.Contains(q.Expr, "bottomk by") { // of equals either may be taken
 					source, found = nameless(source), nameless(found)
 				}
 				if why := differs(source, found, tolerance); why != "" {

@@ -25,7 +25,8 @@ func TestLint(t *testing.T) {
 			}
 			for _, a := range b.Annotations.List {
 				lintExpr(t, a.Name, a.Expr)
-				if !a.Enable || a.Datasource.UID != "${datasource}" || a.Target.Expr != a.Expr || a.Target.Datasource.UID != "${datasource}" {
+				if !a.Enable || a.Datasource.UID != "${datasource}" || a.Target.Expr != a.Expr ||
+					a.Target.Datasource.UID != "${datasource}" {
 					t.Errorf("annotation %q: %+v", a.Name, a)
 				}
 			}
@@ -33,8 +34,9 @@ func TestLint(t *testing.T) {
 		uids[b.UID] = b.file
 	}
 	want := map[string]string{
-		"fremisn-fleet": "fleet.json", "fremisn-overview": "overview.json", "fremisn-node": "node.json", "fremisn-saturation": "saturation.json",
-		"fremisn-exporter": "exporter.json", "fremisn-licence": "licence-tls.json",
+		"fremisn-fleet": "fleet.json", "fremisn-overview": "overview.json", "fremisn-node": "node.json",
+		"fremisn-saturation": "saturation.json",
+		"fremisn-exporter":   "exporter.json", "fremisn-licence": "licence-tls.json",
 	}
 	for uid, file := range want {
 		if uids[uid] != file {
@@ -61,7 +63,9 @@ func lintBoard(t *testing.T, b board) {
 			t.Errorf("%s: it could not be provisioned from the file that is imported by hand", no)
 		}
 	}
-	if len(b.Links) != 1 || b.Links[0].Type != "dashboards" || !slices.Equal(b.Links[0].Tags, []string{"fremisn"}) || !b.Links[0].IncludeVars || !b.Links[0].KeepTime {
+	if len(b.Links) != 1 || b.Links[0].Type != "dashboards" || !slices.Equal(b.Links[0].Tags, []string{"fremisn"}) ||
+		!b.Links[0].IncludeVars ||
+		!b.Links[0].KeepTime {
 		t.Errorf("links to the others: %+v", b.Links)
 	}
 	var marks []string
@@ -87,7 +91,8 @@ func lintVariables(t *testing.T, b board) {
 			continue
 		}
 		one := b.UID == "fremisn-overview" && v.Name == "instance" // it shows one load balancer
-		if v.Type != "query" || v.Datasource.UID != "${datasource}" || v.Multi == one || v.IncludeAll == one || len(v.Options) > 0 {
+		if v.Type != "query" || v.Datasource.UID != "${datasource}" || v.Multi == one || v.IncludeAll == one ||
+			len(v.Options) > 0 {
 			t.Errorf("variable %s: %+v", v.Name, v)
 		}
 		if v.Refresh != 2 {
@@ -106,7 +111,8 @@ func lintVariables(t *testing.T, b board) {
 			t.Errorf("variable %s: query %v, definition %q", v.Name, v.Query, v.Definition)
 		}
 	}
-	if want := []string{"datasource", "cluster", "job", "instance", "upstream", "node"}; len(names) < len(want) || !slices.Equal(names[:len(want)], want) {
+	if want := []string{"datasource", "cluster", "job", "instance", "upstream", "node"}; len(names) < len(want) ||
+		!slices.Equal(names[:len(want)], want) {
 		t.Errorf("variables %q, not %q", names, want)
 	}
 }
@@ -204,7 +210,8 @@ func lintLink(t *testing.T, url string) {
 	if !regexp.MustCompile(`^/d/fremisn-(fleet|overview|node|saturation|exporter|licence)\?`).MatchString(url) {
 		t.Errorf("link %s", url)
 	}
-	if !strings.Contains(url, "${__url_time_range}") || !strings.Contains(url, "${__all_variables}") && !strings.Contains(url, "${datasource:queryparam}") {
+	if !strings.Contains(url, "${__url_time_range}") ||
+		!strings.Contains(url, "${__all_variables}") && !strings.Contains(url, "${datasource:queryparam}") {
 		t.Errorf("link %s forgets the time or the choice", url)
 	}
 }
@@ -228,7 +235,8 @@ func lintExpr(t *testing.T, where, expr string) {
 		if s.metric == "ALERTS" {
 			job, instance = `job=~"$job|"`, `instance=~"$instance|"`
 		}
-		if !strings.Contains(s.matchers, job) || !strings.Contains(s.matchers, instance) || !strings.Contains(s.matchers, cluster) {
+		if !strings.Contains(s.matchers, job) || !strings.Contains(s.matchers, instance) ||
+			!strings.Contains(s.matchers, cluster) {
 			t.Errorf("%s: %s{%s} is not by cluster, job and instance", where, s.metric, s.matchers)
 		}
 	}
@@ -256,7 +264,9 @@ func lintExpr(t *testing.T, where, expr string) {
 	// time, which sees the birth of a counter; and times zero, which only asks whether there is one.
 	changing := timesZero.ReplaceAllString(expr, "0")
 	for _, s := range selectors(changing) {
-		if strings.HasSuffix(s.metric, "_total") && !strings.Contains(changing, "rate(") && !strings.Contains(changing, "increase(") && !strings.Contains(changing, "offset $__interval") {
+		if strings.HasSuffix(s.metric, "_total") && !strings.Contains(changing, "rate(") &&
+			!strings.Contains(changing, "increase(") &&
+			!strings.Contains(changing, "offset $__interval") {
 			t.Errorf("%s: the counter %s is shown as it is", where, s.metric)
 		}
 	}

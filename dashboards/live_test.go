@@ -20,7 +20,9 @@ func TestLive(t *testing.T) {
 	s.withNative(t)
 	boards := shipped(t)
 	s.await(t, func() error { // what happens before the first scrape is no rise of any counter
-		if up := query(t, s.prometheus, "/api/v1/query?query="+url.QueryEscape("min_over_time(up[2s]) == 1")); len(up) != 3 {
+		if up := query(t, s.prometheus, "/api/v1/query?query="+url.QueryEscape("min_over_time(up[2s]) == 1")); len(
+			up,
+		) != 3 {
 			return fmt.Errorf("scraped: %v", up)
 		}
 		return nil
@@ -85,7 +87,9 @@ func someValue(all []series) bool {
 // nativeHistograms: where Prometheus keeps native histograms in the place of classic ones, every panel and every
 // recorded series that shows something does so there, too, and the rules agree on how many requests are slow.
 func (s *scene) nativeHistograms(t *testing.T, boards []board) {
-	if classic := query(t, s.native, "/api/v1/query?query="+url.QueryEscape(`{__name__=~"(nginx|probe)_.+_seconds_(bucket|sum|count)",job="fremisn-exporter"}`)); len(classic) > 0 {
+	if classic := query(t, s.native, "/api/v1/query?query="+url.QueryEscape(`{__name__=~"(nginx|probe)_.+_seconds_(bucket|sum|count)",job="fremisn-exporter"}`)); len(
+		classic,
+	) > 0 {
 		t.Fatalf("Prometheus keeps classic histograms, too: %v", classic[0])
 	}
 	s.await(t, func() error {
@@ -116,9 +120,15 @@ func (s *scene) nativeHistograms(t *testing.T, boards []board) {
 	})
 	// The same scrapes would give the same; two Prometheus scrape at different moments, and a native bucket is a
 	// tenth wide.
-	for _, metric := range []string{"fremisn:requests_served:rate5m", "fremisn:requests_within:rate5m", "fremisn:request_seconds:p95_5m", "fremisn:node_busy_slots:mean5m"} {
+	for _, metric := range []string{"fremisn:requests_served:rate5m", "fremisn:requests_within:rate5m",
+		"fremisn:request_seconds:p95_5m", "fremisn:node_busy_slots:mean5m"} {
 		s.await(t, func() error {
-			expr := "/api/v1/query?query=" + url.QueryEscape(fmt.Sprintf(`sum by (cluster, job, instance, upstream, server, node, route) (%s{job="fremisn-exporter"})`, metric))
+			expr := "/api/v1/query?query=" + url.QueryEscape(
+				fmt.Sprintf(
+					`sum by (cluster, job, instance, upstream, server, node, route) (%s{job="fremisn-exporter"})`,
+					metric,
+				),
+			)
 			classic, native := query(t, s.prometheus, expr), query(t, s.native, expr)
 			if len(classic) == 0 || len(classic) != len(native) {
 				return fmt.Errorf("%s: %v and %v", metric, classic, native)
@@ -129,7 +139,13 @@ func (s *scene) nativeHistograms(t *testing.T, boards []board) {
 					return fmt.Errorf("%s: no %v", metric, c.labels)
 				}
 				if a, b := c.values[0], native[i].values[0]; math.Abs(a-b) > 0.25*max(a, b)+0.05 {
-					return fmt.Errorf("%s of %v is %g with classic histograms and %g with native ones", metric, c.labels, a, b)
+					return fmt.Errorf(
+						"%s of %v is %g with classic histograms and %g with native ones",
+						metric,
+						c.labels,
+						a,
+						b,
+					)
 				}
 			}
 			return nil
@@ -140,7 +156,13 @@ func (s *scene) nativeHistograms(t *testing.T, boards []board) {
 // choices: what Grafana writes for one value or several must be good PromQL, and must find what was chosen.
 func (s *scene) choices(t *testing.T, boards []board) {
 	one := s.all()
-	one["job"], one["instance"], one["upstream"] = chosen("fremisn-exporter"), chosen(s.exporter.Address), chosen("fremisn_backend")
+	one["job"], one["instance"], one["upstream"] = chosen(
+		"fremisn-exporter",
+	), chosen(
+		s.exporter.Address,
+	), chosen(
+		"fremisn_backend",
+	)
 	one["node"] = chosen("master")
 	several := s.all()
 	several["job"], several["instance"] = chosen("fremisn-exporter", "another"), chosen(s.exporter.Address, second)
@@ -153,7 +175,10 @@ func (s *scene) choices(t *testing.T, boards []board) {
 				for name, c := range map[string]choice{"one": one, "several": several} {
 					for _, found := range run(t, s.prometheus, q, c) {
 						instance, node := found.labels["instance"], found.labels["node"]
-						if name == "one" && instance == second || node != "" && !slices.Contains(map[string][]string{"one": {"master"}, "several": {"slave-1", "slave-2"}}[name], node) && strings.Contains(q.Expr, "$node") {
+						if name == "one" && instance == second ||
+							node != "" && !slices.Contains(map[string][]string{"one": {"master"},
+								"several": {"slave-1", "slave-2"}}[name], node) &&
+								strings.Contains(q.Expr, "$node") {
 							t.Errorf("%s/%s/%s: %s chosen, %v found", b.file, p.Title, q.RefID, name, found.labels)
 						}
 					}
@@ -163,7 +188,14 @@ func (s *scene) choices(t *testing.T, boards []board) {
 				}
 				for _, found := range run(t, s.prometheus, q, byAddress) {
 					if server, is := found.labels["server"]; is && server != s.nodes[3].Address {
-						t.Errorf("%s/%s/%s: %s chosen, %v found", b.file, p.Title, q.RefID, s.nodes[3].Address, found.labels)
+						t.Errorf(
+							"%s/%s/%s: %s chosen, %v found",
+							b.file,
+							p.Title,
+							q.RefID,
+							s.nodes[3].Address,
+							found.labels,
+						)
 					}
 				}
 			}
@@ -224,7 +256,8 @@ func (s *scene) bothBalancers(t *testing.T, boards []board) {
 		for _, b := range boards {
 			for _, p := range b.drawn() {
 				for _, q := range p.Targets {
-					if strings.Contains(q.Expr, "topk by (cluster)") || strings.Contains(q.Expr, "bottomk by (cluster)") {
+					if strings.Contains(q.Expr, "topk by (cluster)") ||
+						strings.Contains(q.Expr, "bottomk by (cluster)") {
 						continue
 					}
 					lines := map[string]int{}
@@ -237,7 +270,10 @@ func (s *scene) bothBalancers(t *testing.T, boards []board) {
 						}
 					}
 					if len(lines) > 0 && (lines[second] == 0 || lines[s.exporter.Address] == 0 || len(lines) > 2) {
-						errs = append(errs, fmt.Errorf("%s/%s/%s: lines by load balancer: %v", b.file, p.Title, q.RefID, lines))
+						errs = append(
+							errs,
+							fmt.Errorf("%s/%s/%s: lines by load balancer: %v", b.file, p.Title, q.RefID, lines),
+						)
 					}
 				}
 			}
@@ -252,12 +288,23 @@ func (s *scene) eventsAddUp(t *testing.T) {
 	shown := map[string]float64{}
 	end := time.Now().Unix() - 2
 	expr := s.all().in(t, bars.Expr)
-	for _, found := range query(t, s.prometheus, fmt.Sprintf("/api/v1/query_range?start=%d&end=%d&step=1&query=%s", end-600, end, url.QueryEscape(expr))) {
+	for _, found := range query(t, s.prometheus,
+		fmt.Sprintf("/api/v1/query_range?start=%d&end=%d&step=1&query=%s", end-600, end, url.QueryEscape(expr))) {
 		for _, v := range found.values {
 			shown[found.labels["instance"]] += v
 		}
 	}
-	counted := query(t, s.prometheus, fmt.Sprintf("/api/v1/query?time=%d&query=%s", end, url.QueryEscape(`sum by (instance) (last_over_time(nginx_upstream_no_live_total{job="fremisn-exporter"}[30s]))`)))
+	counted := query(
+		t,
+		s.prometheus,
+		fmt.Sprintf(
+			"/api/v1/query?time=%d&query=%s",
+			end,
+			url.QueryEscape(
+				`sum by (instance) (last_over_time(nginx_upstream_no_live_total{job="fremisn-exporter"}[30s]))`,
+			),
+		),
+	)
 	if len(counted) != 2 {
 		t.Fatalf("counters: %v", counted)
 	}
@@ -320,7 +367,10 @@ func (s *scene) await(t *testing.T, so func() error) {
 // TestEmpty runs every query on a Prometheus that knows nothing but the recording rules: no error, nothing that is not
 // a number, and a text for what is not there.
 func TestEmpty(t *testing.T) {
-	config := fmt.Sprintf("global: {evaluation_interval: 1s}\nrule_files: [%s]\n", strings.Join(recordingRules(t), ", "))
+	config := fmt.Sprintf(
+		"global: {evaluation_interval: 1s}\nrule_files: [%s]\n",
+		strings.Join(recordingRules(t), ", "),
+	)
 	prometheus, err := testenv.StartPrometheus(t.Context(), t.TempDir(), config, "")
 	if err != nil {
 		t.Fatal(err)
@@ -336,7 +386,14 @@ func TestEmpty(t *testing.T) {
 			for _, q := range p.Targets {
 				found := run(t, prometheus, q, everything())
 				if len(found) > 0 {
-					t.Errorf("%s/%s/%s shows %v without data, not %q", b.file, p.Title, q.RefID, found, p.FieldConfig.Defaults.NoValue)
+					t.Errorf(
+						"%s/%s/%s shows %v without data, not %q",
+						b.file,
+						p.Title,
+						q.RefID,
+						found,
+						p.FieldConfig.Defaults.NoValue,
+					)
 				}
 			}
 		}

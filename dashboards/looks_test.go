@@ -53,7 +53,11 @@ func TestThresholdsAtObjective(t *testing.T) {
 		{"node.json", "Response time, quantiles", bound, ""},
 	} {
 		p := named(t, want.file).panel(t, want.panel)
-		if p.FieldConfig.Defaults.Thresholds == nil || !slices.ContainsFunc(p.FieldConfig.Defaults.Thresholds.Steps, func(s threshold) bool { return s.Value != nil && near(*s.Value, want.value) }) {
+		if p.FieldConfig.Defaults.Thresholds == nil ||
+			!slices.ContainsFunc(
+				p.FieldConfig.Defaults.Thresholds.Steps,
+				func(s threshold) bool { return s.Value != nil && near(*s.Value, want.value) },
+			) {
 			t.Errorf("%s/%s: no threshold at %g", want.file, want.panel, want.value)
 		}
 		if !strings.Contains(p.Description, want.word) {
@@ -61,13 +65,18 @@ func TestThresholdsAtObjective(t *testing.T) {
 		}
 	}
 	words := strconv.FormatFloat(100*fast, 'g', 6, 64) + " % within " + strconv.FormatFloat(bound, 'g', -1, 64) + " s"
-	if p := named(t, "overview.json").panel(t, "Response time of served requests"); !strings.Contains(p.Description, words) {
+	if p := named(t, "overview.json").panel(t, "Response time of served requests"); !strings.Contains(
+		p.Description,
+		words,
+	) {
 		t.Errorf("%s does not say %q", p.Title, words)
 	}
 	for panel, metric := range map[string]string{
-		"Response time of served requests": "fremisn:latency_bound:seconds", "p95 response time by route": "fremisn:latency_bound:seconds",
-		"p95 response time by node": "fremisn:latency_bound:seconds", "Slow requests": "fremisn:latency:objective",
-		"Error budget burn rate": "fremisn:availability:objective",
+		"Response time of served requests": "fremisn:latency_bound:seconds",
+		"p95 response time by route":       "fremisn:latency_bound:seconds",
+		"p95 response time by node":        "fremisn:latency_bound:seconds",
+		"Slow requests":                    "fremisn:latency:objective",
+		"Error budget burn rate":           "fremisn:availability:objective",
 	} {
 		p := named(t, "overview.json").panel(t, panel)
 		if !slices.ContainsFunc(p.Targets, func(q target) bool { return strings.Contains(q.Expr, metric) }) {
@@ -180,7 +189,9 @@ func TestTablesLeadToTheNode(t *testing.T) {
 				}
 			}
 		}
-		if !strings.HasPrefix(url, "/d/fremisn-node?") && want.file != "fleet.json" || !strings.HasSuffix(url, "&${__url_time_range}") || !strings.Contains(url, "&"+want.variable+"&") {
+		if !strings.HasPrefix(url, "/d/fremisn-node?") && want.file != "fleet.json" ||
+			!strings.HasSuffix(url, "&${__url_time_range}") ||
+			!strings.Contains(url, "&"+want.variable+"&") {
 			t.Errorf("%s/%s/%s leads to %q", want.file, want.panel, want.column, url)
 		}
 		for _, field := range regexp.MustCompile(`__data\.fields\.(\w+)`).FindAllStringSubmatch(url, -1) {
@@ -224,7 +235,8 @@ func TestLinesOfAlerts(t *testing.T) {
 		{"RateLimitingHigh", "> 0.1\n", "saturation.json", "Turned away by the limiter, last 5 min", 0.1},
 		{"AvailabilityBudgetBurn", "(14.4 * (1 -", "overview.json", "Error budget burn rate", 14.4},
 		{"AvailabilityBudgetBurn", "(6 * (1 -", "overview.json", "Error budget burn rate", 6},
-		{"AvailabilityBudgetBurn", "> on (cluster, job, instance, route) (1 -", "overview.json", "Error budget burn rate", 1},
+		{"AvailabilityBudgetBurn", "> on (cluster, job, instance, route) (1 -", "overview.json",
+			"Error budget burn rate", 1},
 		{"LicenceQuotaHigh", "> 0.9", "licence-tls.json", "Share of each quota that is used", 0.9},
 		{"LicenceQuotaHigh", "> 0.9", "licence-tls.json", "Fullest quota", 0.9},
 		{"LicenceQuotaForecast", "predict14d", "licence-tls.json", "First quota full in", 14 * 86400},
@@ -236,7 +248,11 @@ func TestLinesOfAlerts(t *testing.T) {
 			t.Errorf("Fremisn%s does not hold %q: %s", want.alert, want.in, alerts["Fremisn"+want.alert])
 		}
 		p := named(t, want.file).panel(t, want.panel)
-		if p.FieldConfig.Defaults.Thresholds == nil || !slices.ContainsFunc(p.FieldConfig.Defaults.Thresholds.Steps, func(s threshold) bool { return s.Value != nil && *s.Value == want.value }) {
+		if p.FieldConfig.Defaults.Thresholds == nil ||
+			!slices.ContainsFunc(
+				p.FieldConfig.Defaults.Thresholds.Steps,
+				func(s threshold) bool { return s.Value != nil && *s.Value == want.value },
+			) {
 			t.Errorf("%s/%s: no threshold at %g, where Fremisn%s fires", want.file, want.panel, want.value, want.alert)
 		}
 	}

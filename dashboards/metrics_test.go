@@ -48,7 +48,8 @@ func TestMetricsExist(t *testing.T) {
 				continue
 			}
 			for _, label := range s.labels() {
-				if labels != nil && label != "cluster" && label != "job" && label != "instance" && !slices.Contains(labels, label) {
+				if labels != nil && label != "cluster" && label != "job" && label != "instance" &&
+					!slices.Contains(labels, label) {
 					t.Errorf("%s: %s has no label %s, but %q", where, s.metric, label, labels)
 				}
 			}
@@ -91,7 +92,8 @@ func TestMetricsExist(t *testing.T) {
 func bareNames(t *testing.T, where, expr string) {
 	expr = regexp.MustCompile(`"[^"]*"`).ReplaceAllString(expr, `""`)
 	for _, found := range regexp.MustCompile(`\b(nginx|probe|fremisn|process|go|scrape)[_:][A-Za-z0-9_:]*\b.?`).FindAllString(expr, -1) {
-		if strings.HasSuffix(found, "{") || strings.HasSuffix(found, ":objective)") || strings.HasSuffix(found, ":objective") {
+		if strings.HasSuffix(found, "{") || strings.HasSuffix(found, ":objective)") ||
+			strings.HasSuffix(found, ":objective") {
 			continue
 		}
 		t.Errorf("%s: %s stands without a selector", where, found)

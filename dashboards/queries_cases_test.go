@@ -81,7 +81,12 @@ var queryTests = []queryTest{
 			`up{job="j",instance="c"}`: "1x20",
 			`up{job="j",instance="d"}`: "0x20", `nginx_up{job="j",instance="d"}`: "stale",
 		},
-		want: map[string]float64{`{job="j",instance="a"}`: 1, `{job="j",instance="b"}`: 0, `{job="j",instance="c"}`: 2, `{job="j",instance="d"}`: -1},
+		want: map[string]float64{
+			`{job="j",instance="a"}`: 1,
+			`{job="j",instance="b"}`: 0,
+			`{job="j",instance="c"}`: 2,
+			`{job="j",instance="d"}`: -1,
+		},
 	},
 	{
 		name: "error budget: half of 1 % in 30 days leaves half of it",
@@ -165,7 +170,11 @@ var queryTests = []queryTest{
 			`nginx_upstream_retries_total{` + onServer(lb, "2:2", "b") + `,log="y"}`:          "0x7 2 2",
 			`nginx_upstream_retries_total{` + onServer(other, "2:2", "b") + `,log="unknown"}`: "_",
 		},
-		want: map[string]float64{`{` + onServer(lb, "1:1", "a") + `}`: 0, `{` + onServer(lb, "2:2", "b") + `}`: 3, `{` + onServer(lb, "3:3", "") + `}`: 0},
+		want: map[string]float64{
+			`{` + onServer(lb, "1:1", "a") + `}`: 0,
+			`{` + onServer(lb, "2:2", "b") + `}`: 3,
+			`{` + onServer(lb, "3:3", "") + `}`:  0,
+		},
 	},
 	{
 		name: "fair share: by weight, of the servers in use",
@@ -182,7 +191,11 @@ var queryTests = []queryTest{
 			`nginx_upstream_server_info{` + onServer(other, "2:2", "b") + `,state="backup"}`:  "1x20",
 			`nginx_upstream_server_weight{` + onServer(other, "2:2", "b") + `,state="other"}`: "1x20",
 		},
-		want: map[string]float64{`{` + onServer(lb, "1:1", "a") + `}`: 0.75, `{` + onServer(lb, "2:2", "b") + `}`: 0.25, `{` + onServer(other, "1:1", "a") + `}`: 1},
+		want: map[string]float64{
+			`{` + onServer(lb, "1:1", "a") + `}`:    0.75,
+			`{` + onServer(lb, "2:2", "b") + `}`:    0.25,
+			`{` + onServer(other, "1:1", "a") + `}`: 1,
+		},
 	},
 	{
 		name: "slots: without backups and those taken out, and without servers that have no limit",
@@ -250,8 +263,11 @@ var queryTests = []queryTest{
 	{
 		name: "a mark where the exporter was restarted",
 		file: "node.json", mark: "Exporter restarted", at: "2m",
-		series: map[string]string{`process_start_time_seconds{` + lb + `}`: "100x5 190x10", `process_start_time_seconds{` + other + `}`: "100x20"},
-		want:   map[string]float64{`{` + lb + `}`: 1},
+		series: map[string]string{
+			`process_start_time_seconds{` + lb + `}`:    "100x5 190x10",
+			`process_start_time_seconds{` + other + `}`: "100x20",
+		},
+		want: map[string]float64{`{` + lb + `}`: 1},
 	},
 	{
 		name: "a mark for each firing alert of ours, also one that no load balancer is named in",
@@ -263,7 +279,10 @@ var queryTests = []queryTest{
 			`ALERTS{alertname="FremisnWatchdog",alertstate="firing"}`:                      "1x20",
 			`ALERTS{alertname="Another",alertstate="firing",` + lb + `}`:                   "1x20",
 		},
-		want: map[string]float64{`{alertname="FremisnNodeDown",alertstate="firing",` + lb + `,node="a"}`: 1, `{alertname="FremisnExporterDown",alertstate="firing",job="j"}`: 1},
+		want: map[string]float64{
+			`{alertname="FremisnNodeDown",alertstate="firing",` + lb + `,node="a"}`: 1,
+			`{alertname="FremisnExporterDown",alertstate="firing",job="j"}`:         1,
+		},
 	},
 	{
 		name: "error budget: not enough data yet in the first three hours",

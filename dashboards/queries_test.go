@@ -94,7 +94,9 @@ func TestQueries(t *testing.T) {
 				c.Samples = append(c.Samples, sample{labels, value})
 			}
 			u.Queries = append(u.Queries, c)
-			content, err := yaml.Marshal(map[string]any{"rule_files": recordingRules(t), "evaluation_interval": "15s", "tests": []unit{u}})
+			content, err := yaml.Marshal(
+				map[string]any{"rule_files": recordingRules(t), "evaluation_interval": "15s", "tests": []unit{u}},
+			)
 			if err != nil {
 				t.Fatal(err)
 			}

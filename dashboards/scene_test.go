@@ -61,7 +61,11 @@ func newScene(t *testing.T, change func(config string) string) *scene {
 		if err != nil {
 			t.Fatal(err)
 		}
-		node, err := sim.Start(nodeNames[i], address, sim.Latency{Base: 10 * time.Millisecond, Spread: 40 * time.Millisecond})
+		node, err := sim.Start(
+			nodeNames[i],
+			address,
+			sim.Latency{Base: 10 * time.Millisecond, Spread: 40 * time.Millisecond},
+		)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -73,7 +77,14 @@ func newScene(t *testing.T, change func(config string) string) *scene {
 	if err := testenv.WritePages(s.dir); err != nil {
 		t.Fatal(err)
 	}
-	mission := testenv.Topology{Listen: s.balancer, Status: status, Formats: []testenv.Format{{Name: "access", Format: testenv.FullFormat}}, Rate: "50r/s", Read: time.Second, Server: "max_conns=1 fail_timeout=1s"}
+	mission := testenv.Topology{
+		Listen:  s.balancer,
+		Status:  status,
+		Formats: []testenv.Format{{Name: "access", Format: testenv.FullFormat}},
+		Rate:    "50r/s",
+		Read:    time.Second,
+		Server:  "max_conns=1 fail_timeout=1s",
+	}
 	for _, node := range s.nodes {
 		mission.Nodes = append(mission.Nodes, node.Address)
 	}
@@ -194,7 +205,8 @@ func soonRules(t *testing.T) []string {
 		if err != nil {
 			t.Fatal(err)
 		}
-		soon := regexp.MustCompile(`\[\d+d:5m\]`).ReplaceAllString(strings.ReplaceAll(string(text), "interval: 5m", "interval: 1s"), "[5m:1s]")
+		soon := regexp.MustCompile(`\[\d+d:5m\]`).
+			ReplaceAllString(strings.ReplaceAll(string(text), "interval: 5m", "interval: 1s"), "[5m:1s]")
 		paths = append(paths, filepath.Join(dir, filepath.Base(path)))
 		if err := os.WriteFile(paths[len(paths)-1], []byte(soon), 0o644); err != nil {
 			t.Fatal(err)
@@ -208,7 +220,12 @@ func (s *scene) ask(ctx context.Context, n int) {
 	var all sync.WaitGroup
 	for range n {
 		all.Go(func() {
-			request, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+s.balancer+"/v1/face/recognition", strings.NewReader(`{"image":"AAAA"}`))
+			request, err := http.NewRequestWithContext(
+				ctx,
+				http.MethodPost,
+				"http://"+s.balancer+"/v1/face/recognition",
+				strings.NewReader(`{"image":"AAAA"}`),
+			)
 			if err != nil {
 				return
 			}
@@ -267,7 +284,12 @@ func run(t *testing.T, p *testenv.Prometheus, q target, c choice) []series {
 	path := "/api/v1/query?query=" + url.QueryEscape(c.in(t, q.Expr))
 	if q.Range {
 		now := time.Now().Unix()
-		path = fmt.Sprintf("/api/v1/query_range?start=%d&end=%d&step=1&query=%s", now-60, now, url.QueryEscape(c.in(t, q.Expr)))
+		path = fmt.Sprintf(
+			"/api/v1/query_range?start=%d&end=%d&step=1&query=%s",
+			now-60,
+			now,
+			url.QueryEscape(c.in(t, q.Expr)),
+		)
 	}
 	return query(t, p, path)
 }

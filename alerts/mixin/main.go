@@ -46,8 +46,11 @@ func prometheusRule(folder string) ([]byte, error) {
 	text, err := yaml.Marshal(map[string]any{
 		"apiVersion": "monitoring.coreos.com/v1",
 		"kind":       "PrometheusRule",
-		"metadata":   map[string]any{"name": "fremisn-exporter", "labels": map[string]string{"app": "fremisn-loadbalancer"}},
-		"spec":       map[string]any{"groups": groups},
+		"metadata": map[string]any{
+			"name":   "fremisn-exporter",
+			"labels": map[string]string{"app": "fremisn-loadbalancer"},
+		},
+		"spec": map[string]any{"groups": groups},
 	})
 	return append([]byte(header), text...), err
 }

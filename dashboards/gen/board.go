@@ -76,7 +76,8 @@ func (b *board) build() (dashboard.Dashboard, error) {
 		Uid(b.uid).Description(b.description).Tags([]string{"fremisn"}).Readonly().
 		Tooltip(dashboard.DashboardCursorSyncCrosshair).Time("now-3h", "now").Refresh("30s").Timezone("browser").
 		Link(dashboard.NewDashboardLinkBuilder("Fremisn").Type(dashboard.DashboardLinkTypeDashboards).
-			Tags([]string{"fremisn"}).Icon("external link").Tooltip("The other dashboards, for the same time and choice").
+			Tags([]string{"fremisn"}).
+			Icon("external link").Tooltip("The other dashboards, for the same time and choice").
 			IncludeVars(true).KeepTime(true).AsDropdown(false).TargetBlank(false))
 	for _, a := range annotations() {
 		builder.Annotation(a)
@@ -105,18 +106,33 @@ func (b *board) build() (dashboard.Dashboard, error) {
 func variables() []dashboard.VariableModel {
 	return []dashboard.VariableModel{
 		{
-			Type: "datasource", Name: "datasource", Label: cog.ToPtr("Data source"), Hide: cog.ToPtr(dashboard.VariableHideDontHide),
+			Type: "datasource", Name: "datasource", Label: cog.ToPtr("Data source"),
+			Hide:  cog.ToPtr(dashboard.VariableHideDontHide),
 			Query: &dashboard.StringOrMap{String: cog.ToPtr("prometheus")}, Current: &dashboard.VariableOption{
-				Text: dashboard.StringOrArrayOfString{String: cog.ToPtr("default")}, Value: dashboard.StringOrArrayOfString{String: cog.ToPtr("default")},
+				Text: dashboard.StringOrArrayOfString{
+					String: cog.ToPtr("default"),
+				}, Value: dashboard.StringOrArrayOfString{String: cog.ToPtr("default")},
 			},
-			Refresh: cog.ToPtr(dashboard.VariableRefreshOnDashboardLoad), Options: []dashboard.VariableOption{}, Regex: cog.ToPtr(""),
+			Refresh: cog.ToPtr(
+				dashboard.VariableRefreshOnDashboardLoad,
+			), Options: []dashboard.VariableOption{}, Regex: cog.ToPtr(""),
 			Multi: cog.ToPtr(false), IncludeAll: cog.ToPtr(false),
 		},
 		choice("cluster", "Site", `label_values(fremisn_exporter_build_info, cluster)`, ".*"),
 		choice("job", "Job", `label_values(fremisn_exporter_build_info{cluster=~"$cluster"}, job)`, ""),
-		choice("instance", "Instance", `label_values(fremisn_exporter_build_info{cluster=~"$cluster",job=~"$job"}, instance)`, ""),
+		choice(
+			"instance",
+			"Instance",
+			`label_values(fremisn_exporter_build_info{cluster=~"$cluster",job=~"$job"}, instance)`,
+			"",
+		),
 		choice("upstream", "Upstream", `label_values(nginx_upstream_server_info{`+balancer+`}, upstream)`, ".*"),
-		choice("node", "Node", `label_values({__name__=~"nginx_upstream_server_info|probe_success",`+group+`}, node)`, ".*"),
+		choice(
+			"node",
+			"Node",
+			`label_values({__name__=~"nginx_upstream_server_info|probe_success",`+group+`}, node)`,
+			".*",
+		),
 	}
 }
 
@@ -143,8 +159,13 @@ func (b *board) ofOneBalancer() {
 func choice(name, label, values, all string) dashboard.VariableModel {
 	v := dashboard.VariableModel{
 		Type: "query", Name: name, Label: cog.ToPtr(label), Hide: cog.ToPtr(dashboard.VariableHideDontHide), Datasource: theDatasource(),
-		Definition: cog.ToPtr(values), Query: &dashboard.StringOrMap{Map: map[string]any{"query": values, "refId": "PrometheusVariableQueryEditor-VariableQuery"}},
-		Refresh: cog.ToPtr(dashboard.VariableRefreshOnTimeRangeChanged), Sort: cog.ToPtr(dashboard.VariableSortNaturalAsc),
+		Definition: cog.ToPtr(
+			values,
+		), Query: &dashboard.StringOrMap{Map: map[string]any{"query": values,
+			"refId": "PrometheusVariableQueryEditor-VariableQuery"}},
+		Refresh: cog.ToPtr(
+			dashboard.VariableRefreshOnTimeRangeChanged,
+		), Sort: cog.ToPtr(dashboard.VariableSortNaturalAsc),
 		Multi: cog.ToPtr(true), IncludeAll: cog.ToPtr(true), Regex: cog.ToPtr(""),
 		Options: []dashboard.VariableOption{},
 		Current: &dashboard.VariableOption{

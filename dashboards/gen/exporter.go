@@ -9,8 +9,11 @@ const (
 
 // exporter answers: can the other dashboards be believed, and if not, what is it that the exporter does not see.
 func exporter() *board {
-	b := newBoard("fremisn-exporter", "Fremisn / Exporter",
-		"Can the other dashboards be believed? Whether the exporter reads everything, keeps it, and probes on time, and what that costs.")
+	b := newBoard(
+		"fremisn-exporter",
+		"Fremisn / Exporter",
+		"Can the other dashboards be believed? Whether the exporter reads everything, keeps it, and probes on time, and what that costs.",
+	)
 	b.row("Can the numbers be believed?")
 	b.line(4, exporterVerdict()...)
 	b.row("Is every line read?")
@@ -72,7 +75,8 @@ min by (cluster, job, instance) (fremisn_exporter_collector_success{`+balancer+`
 
 func coverage() panel {
 	return lines(8, about{
-		id: 10, title: "Requests counted and lines read", unit: units.RequestsPerSecond, empty: "neither a status page nor a log",
+		id: 10, title: "Requests counted and lines read", unit: units.RequestsPerSecond,
+		empty: "neither a status page nor a log",
 		shows: "Requests a second that the status page counts (without the exporter's own), next to lines a second that were read from access logs, over 5 minutes.",
 		bad:   "requests high and lines at zero: the log is not read. Lines above requests: one request is written into several logs.",
 		do:    "See the log's permissions, path and rotation with `fremisn-exporter check`.",
@@ -125,7 +129,8 @@ func logRotations() panel {
 		shows: "How many times a log was renamed, or truncated.",
 		bad:   "truncated: what was written between the copy and the cut is lost. None at all for weeks: the disk fills.",
 		do:    "logrotate with `create` and `kill -USR1`, not `copytruncate`.",
-	}, []query{over("{{kind}} "+atLog, events(byLog+", kind", "fremisn_exporter_log_rotations_total", balancer))}, coloured("renamed", idle, "truncated", poor))
+	}, []query{over("{{kind}} "+atLog, events(byLog+", kind", "fremisn_exporter_log_rotations_total",
+		balancer))}, coloured("renamed", idle, "truncated", poor))
 }
 
 func seriesDropped() panel {
@@ -143,7 +148,8 @@ func commits() panel {
 		shows: "How many times positions and counters were written to disk, by result.",
 		bad:   "failed: a crash now would count lines twice or not at all.",
 		do:    "The exporter's log says why: a full disk, a folder that it may not write.",
-	}, []query{over("{{result}}"+atBalancer, events("cluster, job, instance, result", "fremisn_exporter_state_commits_total", balancer))}, coloured("ok", good, "failed", bad))
+	}, []query{over("{{result}}"+atBalancer, events("cluster, job, instance, result",
+		"fremisn_exporter_state_commits_total", balancer))}, coloured("ok", good, "failed", bad))
 }
 
 func commitAge() panel {
@@ -180,12 +186,20 @@ func probeTable() panel {
 		column("last success", `max by (`+byProbe+`) (probe_last_success_timestamp_seconds{`+everyProbe+`}) * 1000`),
 		column("unread", `sum by (`+byProbe+`) (increase(probe_metric_errors_total{`+everyProbe+`}[`+window+`]))`),
 	}, []field{
-		{"node", "Node", width(90)}, {"probe", "Probe", width(90)}, {"target", "Target", nil}, {"instance", "Instance", width(150)},
+		{
+			"node",
+			"Node",
+			width(90),
+		}, {"probe", "Probe", width(90)}, {"target", "Target", nil}, {"instance", "Instance", width(150)},
 		{"interval", "Interval", width(90, unit(units.Seconds, 1))},
 		{"every", "Every", width(110, withEmpty("stands still", unit(units.Seconds, 1)))},
 		{"failed", "Failed in a row", width(120, unit(units.Short, 0), inColour(good, step{1, poor}, step{2, bad}))},
 		{"last success", "Last success", width(150, withEmpty("never", unit(units.DateTimeFromNow, 0)))},
-		{"unread", "Numbers not read", width(140, withEmpty("reads none", unit(units.Short, 0), inColour(good, step{1, poor})))},
+		{
+			"unread",
+			"Numbers not read",
+			width(140, withEmpty("reads none", unit(units.Short, 0), inColour(good, step{1, poor}))),
+		},
 	})
 }
 
@@ -197,7 +211,10 @@ func scrapeDuration() panel {
 		do:    "access_log: the first scrape after a long pause reads all that was written meanwhile. stub_status: NGINX is slow to answer.",
 	}, []query{
 		over("scrape"+atBalancer, `max by (cluster, job, instance) (scrape_duration_seconds{`+balancer+`})`),
-		over("{{collector}}"+atBalancer, `max by (cluster, job, instance, collector) (fremisn_exporter_collector_duration_seconds{`+balancer+`})`),
+		over(
+			"{{collector}}"+atBalancer,
+			`max by (cluster, job, instance, collector) (fremisn_exporter_collector_duration_seconds{`+balancer+`})`,
+		),
 	})
 }
 
@@ -220,8 +237,14 @@ func collectorTable() panel {
 		bad:   "FAILS.",
 		do:    "The exporter's log says why, `fremisn-exporter check` what to do.",
 	}, []query{
-		column("success", `min by (cluster, job, instance, collector) (fremisn_exporter_collector_success{`+balancer+`})`),
-		column("duration", `max by (cluster, job, instance, collector) (fremisn_exporter_collector_duration_seconds{`+balancer+`})`),
+		column(
+			"success",
+			`min by (cluster, job, instance, collector) (fremisn_exporter_collector_success{`+balancer+`})`,
+		),
+		column(
+			"duration",
+			`max by (cluster, job, instance, collector) (fremisn_exporter_collector_duration_seconds{`+balancer+`})`,
+		),
 	}, []field{
 		{"collector", "Collector", nil}, {"instance", "Instance", nil},
 		{"success", "Result", width(90, inWords(word{1, "ok", good}, word{0, "FAILS", bad}))},

@@ -26,14 +26,16 @@ func fleetVerdict(p promise) []panel {
 			shows: "The share of load balancers whose status page answers and whose exporter is scraped, for each site.",
 			bad:   "Less than 100 %.",
 			do:    "The first rows of the table tell which.",
-		}, now("{{cluster}}", "avg by ("+bySite+") (min by ("+byBalancer+") (nginx_up{"+balancer+"} or up{"+balancer+"}))"),
+		}, now("{{cluster}}", "avg by ("+bySite+") (min by ("+byBalancer+") (nginx_up{"+balancer+"} or up{"+
+			balancer+"}))"),
 			decimals(0), from(bad, step{0.5, poor}, step{1, good})),
 		oneStat(6, about{
 			id: 2, title: "Success rate, last 5 min", unit: units.PercentUnit, empty: "no requests",
 			shows: "The share of all requests of each site that were served in the last 5 minutes, counted as the objective does.",
 			bad:   "Below " + percent(p.availability) + ".",
 			do:    "Sort the table by the error ratio.",
-		}, over("{{cluster}}", "1 - sum by ("+bySite+") (fremisn:requests_bad:rate5m{"+allRoutes+"}) / (sum by ("+bySite+") (fremisn:requests_valid:rate5m{"+allRoutes+"}) > 0)"),
+		}, over("{{cluster}}", "1 - sum by ("+bySite+") (fremisn:requests_bad:rate5m{"+allRoutes+
+			"}) / (sum by ("+bySite+") (fremisn:requests_valid:rate5m{"+allRoutes+"}) > 0)"),
 			decimals(2), from(bad, step{2*p.availability - 1, poor}, step{p.availability, good})),
 		oneStat(6, about{
 			id: 3, title: "Requests, last 5 min", unit: units.RequestsPerSecond, empty: "no access log is read",
@@ -46,7 +48,8 @@ func fleetVerdict(p promise) []panel {
 			shows: "How many of Fremisn's alerts fire in each site, without the Watchdog.",
 			bad:   "Any. 0 is only good news while Prometheus evaluates the rules: its Watchdog must fire.",
 			do:    "The table tells of which load balancer.",
-		}, now("{{cluster}}", "count by ("+bySite+") ("+firingAlerts+")\nor\nmax by ("+bySite+") (up{"+balancer+"}) * 0"), decimals(0), from(good, step{1, bad})),
+		}, now("{{cluster}}", "count by ("+bySite+") ("+firingAlerts+")\nor\nmax by ("+bySite+") (up{"+balancer+
+			"}) * 0"), decimals(0), from(good, step{1, bad})),
 	}
 }
 
@@ -57,8 +60,9 @@ const trouble = `1000 * (1 - min by (` + byBalancer + `) (nginx_up{` + balancer 
   + on (` + byBalancer + `) (count by (` + byBalancer + `) (` + firingAlerts + `) or max by (` + byBalancer + `) (up{` + balancer + `}) * 0)
   + on (` + byBalancer + `) (sum by (` + byBalancer + `) (fremisn:request_errors:ratio_rate5m{` + allRoutes + `}) or max by (` + byBalancer + `) (up{` + balancer + `}) * 0)`
 
-// withChoice gives a row the label choice: what the variable cluster must be to show it alone. Grafana leaves a link to a column
-// that is not there as it is, so that the site alone would not do: a load balancer without one is among all.
+// withChoice gives a row the label choice: what the variable cluster must be to show it alone. Grafana leaves a link
+// to a column that is not there as it is, so that the site alone would not do: a load balancer without one is among
+// all.
 func withChoice(expr string) string {
 	return `label_replace(label_replace(` + expr + `, "choice", "$1", "cluster", "(.+)"), "choice", "$$__all", "cluster", "")`
 }
@@ -83,14 +87,62 @@ func fleetTable(p promise) panel {
 		{"instance", "Load balancer", linked("Open its Overview", overviewOfRow)},
 		{"job", "Job", hidden()},
 		{"choice", "Choice", hidden()},
-		{"trouble", "Trouble", width(100, unit(units.Short, 2), inColour(good, step{0.01, look}, step{1, poor}, step{100, bad}))},
+		{
+			"trouble",
+			"Trouble",
+			width(100, unit(units.Short, 2), inColour(good, step{0.01, look}, step{1, poor}, step{100, bad})),
+		},
 		{"requests", "Requests", width(110, withEmpty("none", unit(units.RequestsPerSecond, 1)))},
-		{"errors", "Error ratio", width(110, withEmpty("no requests", unit(units.PercentUnit, 2), inColour(good, step{1 - p.availability, look}, step{2 * (1 - p.availability), bad})))},
-		{"p95", "p95", width(100, withEmpty("no requests", unit(units.Seconds, 2), inColour(good, step{p.bound / 2, look}, step{p.bound, bad})))},
+		{
+			"errors",
+			"Error ratio",
+			width(
+				110,
+				withEmpty(
+					"no requests",
+					unit(units.PercentUnit, 2),
+					inColour(good, step{1 - p.availability, look}, step{2 * (1 - p.availability), bad}),
+				),
+			),
+		},
+		{
+			"p95",
+			"p95",
+			width(
+				100,
+				withEmpty(
+					"no requests",
+					unit(units.Seconds, 2),
+					inColour(good, step{p.bound / 2, look}, step{p.bound, bad}),
+				),
+			),
+		},
 		{"up", "Nodes up", width(100, withEmpty("not probed", unit(units.Short, 0), inColour(bad, step{1, good})))},
 		{"nodes", "Nodes", width(90, withEmpty("not probed", unit(units.Short, 0)))},
-		{"slots", "Slots busy", width(110, withEmpty("no max_conns", unit(units.PercentUnit, 1), inColour(good, step{nearlyFull / 2, look}, step{nearlyFull, bad})))},
-		{"budget", "Error budget left", width(150, withEmpty("not enough data yet", unit(units.PercentUnit, 1), inColour(bad, step{0, poor}, step{0.25, look}, step{0.5, good})))},
+		{
+			"slots",
+			"Slots busy",
+			width(
+				110,
+				withEmpty(
+					"no max_conns",
+					unit(units.PercentUnit, 1),
+					inColour(good, step{nearlyFull / 2, look}, step{nearlyFull, bad}),
+				),
+			),
+		},
+		{
+			"budget",
+			"Error budget left",
+			width(
+				150,
+				withEmpty(
+					"not enough data yet",
+					unit(units.PercentUnit, 1),
+					inColour(bad, step{0, poor}, step{0.25, look}, step{0.5, good}),
+				),
+			),
+		},
 	}, sortedBy("Trouble"))
 }
 
@@ -100,7 +152,8 @@ func fleetErrors(p promise) panel {
 		shows: "The share of requests of each load balancer that failed, over 5 minutes. The dashed line is the default objective.",
 		bad:   "One line above the others: that load balancer or its nodes. All of them: what they share.",
 		do:    "Click a load balancer in the table.",
-	}, []query{over(theSite, sum(byBalancer, "fremisn:request_errors:ratio_rate5m", allRoutes))}, bound(1-p.availability))
+	}, []query{over(theSite, sum(byBalancer, "fremisn:request_errors:ratio_rate5m", allRoutes))},
+		bound(1-p.availability))
 }
 
 func fleetLatency() panel {

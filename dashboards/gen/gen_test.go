@@ -17,16 +17,20 @@ var whole = about{id: 1, title: "T", shows: "s", bad: "b", do: "d", unit: "s", e
 
 func TestNoPanelWithout(t *testing.T) {
 	for what, change := range map[string]func(*about){
-		"id": func(a *about) { a.id = 0 }, "title": func(a *about) { a.title = "" }, "what it shows": func(a *about) { a.shows = " " },
-		"what is bad": func(a *about) { a.bad = "" }, "what to do": func(a *about) { a.do = "" }, "unit": func(a *about) { a.unit = "" },
+		"id": func(a *about) { a.id = 0 }, "title": func(a *about) { a.title = "" },
+		"what it shows": func(a *about) { a.shows = " " },
+		"what is bad":   func(a *about) { a.bad = "" }, "what to do": func(a *about) { a.do = "" },
+		"unit":              func(a *about) { a.unit = "" },
 		"text without data": func(a *about) { a.empty = "" },
 	} {
 		a := whole
 		change(&a)
 		asked := over("l", "e")
 		for kind, p := range map[string]panel{
-			"stat": oneStat(4, a, asked), "lines": lines(4, a, []query{asked}), "stacked": stacked(4, a, []query{asked}), "bars": bars(4, a, []query{asked}),
-			"timeline": timeline(4, a, []query{asked}), "heat": heat(4, a, asked), "rows": rows(4, a, []query{asked}, nil),
+			"stat": oneStat(4, a, asked), "lines": lines(4, a, []query{asked}), "stacked": stacked(4, a,
+				[]query{asked}), "bars": bars(4, a, []query{asked}),
+			"timeline": timeline(4, a, []query{asked}), "heat": heat(4, a, asked), "rows": rows(4, a,
+				[]query{asked}, nil),
 		} {
 			if p.err == nil || !strings.Contains(p.err.Error(), "no "+what) {
 				t.Errorf("%s without %s: %v", kind, what, p.err)
@@ -86,7 +90,8 @@ func TestPromise(t *testing.T) {
 		t.Errorf("%+v, %v", p, err)
 	}
 	for _, text := range []string{
-		rules + strings.ReplaceAll(rules, "2.5", "5"), strings.ReplaceAll(rules, "0.99", "x"), strings.ReplaceAll(rules, "latency_bound", "bound"), "",
+		rules + strings.ReplaceAll(rules, "2.5", "5"), strings.ReplaceAll(rules, "0.99", "x"),
+		strings.ReplaceAll(rules, "latency_bound", "bound"), "",
 	} {
 		if _, err := read(text); err == nil {
 			t.Errorf("taken: %s", text)

@@ -65,7 +65,8 @@ func runningOut() []panel {
 			shows: "The quota of which most is used, over all nodes.",
 			bad:   fmt.Sprintf("Above %g %%. At 100 %% enrolments fail with an error.", 100*quotaHigh),
 			do:    "Order more, or delete what is not needed; the table tells which quota and node.",
-		}, now("{{quota}} {{node}}"+atBalancer, "topk by (cluster) (1, "+quotaUsed(licensed)+")"), decimals(1), quotaColours),
+		}, now("{{quota}} {{node}}"+atBalancer, "topk by (cluster) (1, "+quotaUsed(licensed)+")"), decimals(1),
+			quotaColours),
 		oneStat(6, about{
 			id: 2, title: "First quota full in", unit: units.Seconds, empty: "none in sight",
 			shows: "At the pace of the last day, when the first quota is used up.",
@@ -107,9 +108,24 @@ func quotaTable() panel {
 		{"quota", "Quota", nil}, {"target", "Target", nil}, {"instance", "Instance", nil}, {"job", "Job", hidden()},
 		{"used", "Used", width(90, unit(units.Short, 0))},
 		{"allowed", "Allowed", width(100, withEmpty("not told", unit(units.Short, 0)))},
-		{"share", "Share", width(90, unit(units.PercentUnit, 1), inColour(good, step{quotaWarns, look}, step{quotaHigh, bad}))},
+		{
+			"share",
+			"Share",
+			width(90, unit(units.PercentUnit, 1), inColour(good, step{quotaWarns, look}, step{quotaHigh, bad})),
+		},
 		{"forecast", "In 14 days", width(130, withEmpty("not known yet", unit(units.Short, 0)))},
-		{"full in", "Full in", width(130, withEmpty("not in sight", unit(units.Seconds, 0), inColour(bad, step{14 * day, look}, step{60 * day, good})))},
+		{
+			"full in",
+			"Full in",
+			width(
+				130,
+				withEmpty(
+					"not in sight",
+					unit(units.Seconds, 0),
+					inColour(bad, step{14 * day, look}, step{60 * day, good}),
+				),
+			),
+		},
 	})
 }
 
@@ -150,7 +166,8 @@ func licenceUnread() panel {
 		shows: "How many times a number was missing in a body that should have held it, by metric.",
 		bad:   "Any for long: the licence is unknown, and no alert can warn.",
 		do:    "Does the node want a token? Has its answer changed? `fremisn-exporter probe` shows it.",
-	}, []query{over("{{metric}} {{node}}"+atBalancer, events("cluster, job, instance, node, metric", "probe_metric_errors_total", licensed))})
+	}, []query{over("{{metric}} {{node}}"+atBalancer, events("cluster, job, instance, node, metric",
+		"probe_metric_errors_total", licensed))})
 }
 
 func certificateTable() panel {
@@ -164,8 +181,20 @@ func certificateTable() panel {
 		column("ends", `min by (`+byProbe+`) (probe_ssl_earliest_cert_expiry{`+licensed+`}) * 1000`),
 		column("tls", `max by (`+byProbe+`, version) (probe_tls_version_info{`+licensed+`})`),
 	}, []field{
-		{"node", "Node", width(90)}, {"probe", "Probe", width(90)}, {"target", "Target", nil}, {"instance", "Instance", width(150)},
-		{"ends in", "Ends in", width(120, unit(units.Seconds, 0), inColour(bad, step{certificateSoon * day, look}, step{certificateLater * day, good}))},
+		{
+			"node",
+			"Node",
+			width(90),
+		}, {"probe", "Probe", width(90)}, {"target", "Target", nil}, {"instance", "Instance", width(150)},
+		{
+			"ends in",
+			"Ends in",
+			width(
+				120,
+				unit(units.Seconds, 0),
+				inColour(bad, step{certificateSoon * day, look}, step{certificateLater * day, good}),
+			),
+		},
 		{"ends", "Ends", width(180, unit(units.DatetimeISO, 0))},
 		{"version", "TLS", nil},
 	})

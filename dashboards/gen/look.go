@@ -90,7 +90,10 @@ type step struct {
 
 // threshold is base below all steps, and another colour where there is no value.
 func threshold(base string, steps []step) dashboard.ThresholdsConfig {
-	t := dashboard.ThresholdsConfig{Mode: dashboard.ThresholdsModeAbsolute, Steps: []dashboard.Threshold{{Color: nothing}}}
+	t := dashboard.ThresholdsConfig{
+		Mode:  dashboard.ThresholdsModeAbsolute,
+		Steps: []dashboard.Threshold{{Color: nothing}},
+	}
 	steps = append([]step{{belowAll, base}}, steps...)
 	for _, s := range steps {
 		t.Steps = append(t.Steps, s.threshold())
@@ -115,7 +118,10 @@ func bound(value float64) option { return bounds(step{value, bad}) }
 
 func bounds(steps ...step) option {
 	return func(p *dashboard.Panel) {
-		lines := dashboard.ThresholdsConfig{Mode: dashboard.ThresholdsModeAbsolute, Steps: []dashboard.Threshold{{Color: "transparent"}}}
+		lines := dashboard.ThresholdsConfig{
+			Mode:  dashboard.ThresholdsModeAbsolute,
+			Steps: []dashboard.Threshold{{Color: "transparent"}},
+		}
 		for _, s := range steps {
 			lines.Steps = append(lines.Steps, s.threshold())
 		}

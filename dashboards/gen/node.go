@@ -20,9 +20,12 @@ const (
 // node answers for one node, or for some next to each other: is it fine, what do probes see, what do real requests see,
 // and why is that so.
 func node(p promise) *board {
-	b := newBoard("fremisn-node", "Fremisn / Node",
+	b := newBoard(
+		"fremisn-node",
+		"Fremisn / Node",
 		"One node, or several next to each other: what the probes see of it (active) against what real requests see (passive), and why.",
-		variableServer())
+		variableServer(),
+	)
 	b.row("Is this node fine?")
 	b.line(4, nodeVerdict(p)...)
 	b.line(7, nodeTimeline())
@@ -43,7 +46,8 @@ func node(p promise) *board {
 			shows: "How long attempts took, " + what.shows + ". The darker, the more of them.",
 			bad:   "A second band above the first: some requests take another way. A cloud that rises: all get slower.",
 			do:    what.do,
-		}, buckets(what.metric, selector)), nodeQuantiles(uint32(61+2*i), p, what.name, what.metric, what.shows, what.do))
+		}, buckets(what.metric, selector)), nodeQuantiles(uint32(61+2*i), p, what.name, what.metric, what.shows,
+			what.do))
 	}
 	b.row("Why?")
 	b.line(9, nodeEvents(), nodeBusy())
@@ -78,7 +82,8 @@ func nodeVerdict(p promise) []panel {
 			shows: "Attempts a second that NGINX made on it.",
 			bad:   "0 while other nodes work: NGINX has disabled it, or it is taken out.",
 			do:    "See server_disabled in the error-log events below.",
-		}, over(theServer, zero(byServer, chosen, sum(byServer, "fremisn:node_attempts:rate5m", chosen))), decimals(2), from(idle)),
+		}, over(theServer, zero(byServer, chosen, sum(byServer, "fremisn:node_attempts:rate5m", chosen))),
+			decimals(2), from(idle)),
 		oneStat(4, about{
 			id: 4, title: "Failed attempts, last 5 min", unit: units.PercentUnit, empty: "no attempts",
 			shows: "The share of attempts that failed (5xx, timeout), in 5 minutes.",
@@ -114,7 +119,8 @@ func nodeTimeline() panel {
 
 func successBoth() panel {
 	return lines(12, about{
-		id: 10, title: "Success: probes against requests", unit: units.PercentUnit, empty: "neither probes nor attempts",
+		id: 10, title: "Success: probes against requests", unit: units.PercentUnit,
+		empty: "neither probes nor attempts",
 		shows: "The share of probes that succeed (broken), and the share of real attempts that do.",
 		bad:   "Probes at 100 % and requests well below: the health check does not see what is broken. The other way round: the probe's module is too strict, or its way is another.",
 		do:    "Trust the requests. Send the node what they send: `fremisn-exporter probe` with a module that posts.",
@@ -127,7 +133,8 @@ func successBoth() panel {
 
 func latencyBoth(p promise) panel {
 	return lines(12, about{
-		id: 11, title: "p95 response time: probes against requests", unit: units.Seconds, empty: "neither probes nor attempts",
+		id: 11, title: "p95 response time: probes against requests", unit: units.Seconds,
+		empty: "neither probes nor attempts",
 		shows: "95 % of the probes (broken), and of the answers to real requests, took at most this long. A health check does little, so it should be far below.",
 		bad:   "Probes as slow as requests: the node, or the way to it, is slow with everything.",
 		do:    "Probes slow: look at the machine. Requests slow alone: look at what they ask for.",
@@ -172,14 +179,25 @@ func codes() panel {
 		shows: "Attempts a second by the status that the node gave; none: it gave none.",
 		bad:   "5xx, or none.",
 		do:    "502: it refused or dropped the connection. 504: it did not answer in time. 500: its own log says why.",
-	}, []query{over("{{code}} {{node}} {{server}}"+atBalancer, rate(byServer+", code", "nginx_upstream_attempts_total", chosen))},
+	}, []query{over("{{code}} {{node}} {{server}}"+atBalancer, rate(byServer+", code",
+		"nginx_upstream_attempts_total", chosen))},
 		coloured("2..", good, "3..", idle, "4..", look, "5..", bad, "none", "#808080"))
 }
 
 func attemptOutcomes() panel {
 	var queries []query
 	for _, outcome := range []string{"error", "timeout", "aborted"} {
-		queries = append(queries, over(outcome+" "+theServer, zero(byServer, chosen, events(byServer, "nginx_upstream_outcomes_total", chosen+`,outcome="`+outcome+`"`))))
+		queries = append(
+			queries,
+			over(
+				outcome+" "+theServer,
+				zero(
+					byServer,
+					chosen,
+					events(byServer, "nginx_upstream_outcomes_total", chosen+`,outcome="`+outcome+`"`),
+				),
+			),
+		)
 	}
 	return bars(8, about{
 		id: 31, title: "Failed attempts by outcome", unit: units.Short, empty: "no server in nginx.conf is known",
@@ -236,7 +254,11 @@ func probeStatus() panel {
 		column("duration", `max by (`+byProbe+`) (probe_duration_seconds{`+probes+`})`),
 		column("last success", `max by (`+byProbe+`) (probe_last_success_timestamp_seconds{`+probes+`}) * 1000`),
 	}, []field{
-		{"node", "Node", width(90)}, {"probe", "Probe", width(90)}, {"target", "Target", nil}, {"instance", "Instance", width(150)},
+		{
+			"node",
+			"Node",
+			width(90),
+		}, {"probe", "Probe", width(90)}, {"target", "Target", nil}, {"instance", "Instance", width(150)},
 		{"success", "Result", width(110, inWords(word{1, "success", good}, word{0, "FAILURE", bad}))},
 		{"status", "Status", width(80, unit(units.Number, 0))},
 		{"duration", "Duration", width(90, unit(units.Seconds, 1))},
@@ -258,7 +280,8 @@ func nodeBusy() panel {
 
 func nodeBytes() panel {
 	return lines(8, about{
-		id: 43, title: "Bytes to and from the node", unit: units.BytesPerSecondIEC, empty: "the log format does not tell",
+		id: 43, title: "Bytes to and from the node", unit: units.BytesPerSecondIEC,
+		empty: "the log format does not tell",
 		shows: "What NGINX sent to it (requests, photographs) and received from it (answers), a second.",
 		bad:   "Much more sent than usual at the same rate of requests: larger photographs, and slower answers.",
 		do:    "Compare with the response time.",

@@ -8,8 +8,11 @@ import (
 
 // overview answers of one load balancer: is it fine, which node is not, and how much of the promise is left.
 func overview(p promise) *board {
-	b := newBoard("fremisn-overview", "Fremisn / Overview",
-		"One load balancer: is it fine? Which node is not? How much of what was promised is left? Go on to Node for one node, to Saturation and limits for slots and the limiter; Fleet shows all load balancers.")
+	b := newBoard(
+		"fremisn-overview",
+		"Fremisn / Overview",
+		"One load balancer: is it fine? Which node is not? How much of what was promised is left? Go on to Node for one node, to Saturation and limits for slots and the limiter; Fleet shows all load balancers.",
+	)
 	b.row("Is it fine?")
 	b.line(4, verdict(p)...)
 	b.row("What do clients get?")
@@ -28,16 +31,25 @@ func overview(p promise) *board {
 
 func verdict(p promise) []panel {
 	return []panel{
-		oneStat(4, about{
-			id: 1, title: "Load balancer", unit: units.Number, empty: "no exporter",
-			shows: "Whether NGINX's status page answers the exporter, a value for each load balancer.",
-			bad:   "DOWN: clients most likely get no answer at all. “exporter down”: nothing is known of this load balancer.",
-			do:    "DOWN: look at NGINX on that machine (`systemctl status nginx`, its error log). “exporter down”: start the exporter, all other panels stand still until then.",
-		}, now(theSite, `min by (cluster, job, instance) (nginx_up{`+balancer+`})
+		oneStat(
+			4,
+			about{
+				id: 1, title: "Load balancer", unit: units.Number, empty: "no exporter",
+				shows: "Whether NGINX's status page answers the exporter, a value for each load balancer.",
+				bad:   "DOWN: clients most likely get no answer at all. “exporter down”: nothing is known of this load balancer.",
+				do:    "DOWN: look at NGINX on that machine (`systemctl status nginx`, its error log). “exporter down”: start the exporter, all other panels stand still until then.",
+			},
+			now(theSite, `min by (cluster, job, instance) (nginx_up{`+balancer+`})
 or
 min by (cluster, job, instance) (up{`+balancer+`}) * 3 - 1`),
-			words(word{1, "up", good}, word{0, "DOWN", bad}, word{-1, "exporter down", unsure}, word{2, "not watched", idle}),
-			leadsTo("The exporter", exporterURL)),
+			words(
+				word{1, "up", good},
+				word{0, "DOWN", bad},
+				word{-1, "exporter down", unsure},
+				word{2, "not watched", idle},
+			),
+			leadsTo("The exporter", exporterURL),
+		),
 		oneStat(4, about{
 			id: 2, title: "Nodes up", unit: units.PercentUnit, empty: "no node is probed",
 			shows: "How many nodes have only successful probes, of those that are probed, now.",
@@ -54,18 +66,30 @@ or
 max by (cluster, job, instance) (up{`+balancer+`}) * 0`), decimals(0), from(good, step{1, bad})),
 		oneStat(4, about{
 			id: 4, title: "Error budget left, 30 days", unit: units.PercentUnit, empty: "not enough data yet",
-			shows: "What is left of the failures that the objective allows: " + percent(p.availability) + " of the requests in 30 days are served, or what `objectives:` in the exporter's config says. Requests that the limiter turned away and clients that left do not count; requests that found no free node do. The first three hours show nothing.",
-			bad:   "Below a quarter. Below zero the promise is broken.",
-			do:    "Put off risky changes. See below which outcome and which node used it up. It looks back as far as Prometheus keeps data.",
+			shows: "What is left of the failures that the objective allows: " + percent(
+				p.availability,
+			) + " of the requests in 30 days are served, or what `objectives:` in the exporter's config says. Requests that the limiter turned away and clients that left do not count; requests that found no free node do. The first three hours show nothing.",
+			bad: "Below a quarter. Below zero the promise is broken.",
+			do:  "Put off risky changes. See below which outcome and which node used it up. It looks back as far as Prometheus keeps data.",
 		}, now(theSite, budgetLeft("fremisn:error_budget:remaining_ratio")), decimals(1),
 			from(bad, step{0, poor}, step{0.25, look}, step{0.5, good})),
-		oneStat(4, about{
-			id: 5, title: "Success rate, last 5 min", unit: units.PercentUnit, empty: "no requests",
-			shows: "The share of requests that were served in the last 5 minutes, counted as the objective does.",
-			bad:   "Below the objective of " + percent(p.availability) + ".",
-			do:    "“Failed requests by outcome” tells more: no_live is a lack of slots, error and timeout are a node's fault.",
-		}, over(theSite, "1 - "+sum(byBalancer, "fremisn:request_errors:ratio_rate5m", allRoutes)), decimals(2),
-			from(bad, step{2*p.availability - 1, poor}, step{p.availability, good}), leadsTo("Slots and limits", saturationURL)),
+		oneStat(
+			4,
+			about{
+				id: 5, title: "Success rate, last 5 min", unit: units.PercentUnit, empty: "no requests",
+				shows: "The share of requests that were served in the last 5 minutes, counted as the objective does.",
+				bad:   "Below the objective of " + percent(p.availability) + ".",
+				do:    "“Failed requests by outcome” tells more: no_live is a lack of slots, error and timeout are a node's fault.",
+			},
+			over(theSite, "1 - "+sum(byBalancer, "fremisn:request_errors:ratio_rate5m", allRoutes)),
+			decimals(2),
+			from(
+				bad,
+				step{2*p.availability - 1, poor},
+				step{p.availability, good},
+			),
+			leadsTo("Slots and limits", saturationURL),
+		),
 		oneStat(4, about{
 			id: 6, title: "p95 response time, last 5 min", unit: units.Seconds, empty: "no requests",
 			shows: "95 % of the requests that were served took at most this long, as the client sees it.",
@@ -80,7 +104,12 @@ max by (cluster, job, instance) (up{`+balancer+`}) * 0`), decimals(0), from(good
 // Where nginx.conf is not read, all nodes with a name and a probe are meant.
 func nodesUp() string {
 	of := func(how string) string {
-		return fmt.Sprintf(`(%[1]s by (cluster, job, instance) (fremisn:server_up:min{%[2]s}) or %[1]s by (cluster, job, instance) (fremisn:node_up:min{%[3]s,node=~"$node",node!=""}))`, how, server, balancer)
+		return fmt.Sprintf(
+			`(%[1]s by (cluster, job, instance) (fremisn:server_up:min{%[2]s}) or %[1]s by (cluster, job, instance) (fremisn:node_up:min{%[3]s,node=~"$node",node!=""}))`,
+			how,
+			server,
+			balancer,
+		)
 	}
 	return of("sum") + "\n  / " + of("count") + `
   * on (cluster, job, instance) group_left (up) count_values by (cluster, job, instance) ("up", ` + of("sum") + `)
@@ -89,25 +118,55 @@ func nodesUp() string {
 
 // outcomes of requests that were not served, with a colour each; the first three are failures in the objective's sense.
 var outcomes = []struct{ name, colour string }{
-	{"error", bad}, {"timeout", poor}, {"no_live", unsure}, {"limited", idle}, {"aborted", "#808080"}, {"client_error", look},
+	{
+		"error",
+		bad,
+	}, {"timeout", poor}, {"no_live", unsure}, {"limited", idle}, {"aborted", "#808080"}, {"client_error", look},
 }
 
 func requests() panel {
-	return stacked(8, about{
-		id: 10, title: "Requests by outcome", unit: units.RequestsPerSecond, empty: "no requests",
-		shows: "Requests a second over 5 minutes, by what came of them: ok, client_error (4xx), limited (turned away by the limiter), aborted (the client left), and failures: no_live (no free node), timeout, error.",
-		bad:   "Any share of error, timeout or no_live. A sudden fall of all: clients do not reach NGINX any more.",
-		do:    "no_live or limited: go on to Saturation and limits. error or timeout: see which node, below.",
-	}, []query{over("{{outcome}}"+atBalancer, sum("cluster, job, instance, outcome", "fremisn:requests:rate5m", balancer))},
-		coloured("ok", good, "client_error", look, "limited", idle, "aborted", "#808080", "no_live", unsure, "timeout", poor, "error", bad))
+	return stacked(
+		8,
+		about{
+			id: 10, title: "Requests by outcome", unit: units.RequestsPerSecond, empty: "no requests",
+			shows: "Requests a second over 5 minutes, by what came of them: ok, client_error (4xx), limited (turned away by the limiter), aborted (the client left), and failures: no_live (no free node), timeout, error.",
+			bad:   "Any share of error, timeout or no_live. A sudden fall of all: clients do not reach NGINX any more.",
+			do:    "no_live or limited: go on to Saturation and limits. error or timeout: see which node, below.",
+		},
+		[]query{
+			over("{{outcome}}"+atBalancer, sum("cluster, job, instance, outcome", "fremisn:requests:rate5m", balancer)),
+		},
+		coloured(
+			"ok",
+			good,
+			"client_error",
+			look,
+			"limited",
+			idle,
+			"aborted",
+			"#808080",
+			"no_live",
+			unsure,
+			"timeout",
+			poor,
+			"error",
+			bad,
+		),
+	)
 }
 
 func failedRequests() panel {
 	var queries []query
 	var colours []string
 	for _, o := range outcomes {
-		queries = append(queries, over(o.name+atBalancer,
-			zero(byBalancer, balancer, events(byBalancer, "nginx_access_outcomes_total", balancer+`,outcome="`+o.name+`"`))))
+		queries = append(queries, over(
+			o.name+atBalancer,
+			zero(
+				byBalancer,
+				balancer,
+				events(byBalancer, "nginx_access_outcomes_total", balancer+`,outcome="`+o.name+`"`),
+			),
+		))
 		colours = append(colours, o.name, o.colour)
 	}
 	return bars(8, about{
@@ -121,7 +180,10 @@ func failedRequests() panel {
 func requestLatency(p promise) panel {
 	var queries []query
 	for _, q := range []string{"0.50", "0.95", "0.99"} {
-		asked := over("p"+q[2:]+atBalancer, quantile(q, byBalancer, "nginx_access_request_duration_seconds", balancer+`,outcome="ok"`))
+		asked := over(
+			"p"+q[2:]+atBalancer,
+			quantile(q, byBalancer, "nginx_access_request_duration_seconds", balancer+`,outcome="ok"`),
+		)
 		if q == "0.99" {
 			asked = asked.withExemplars()
 		}
@@ -130,9 +192,11 @@ func requestLatency(p promise) panel {
 	queries = append(queries, over("bound"+atBalancer, theBound))
 	return lines(8, about{
 		id: 12, title: "Response time of served requests", unit: units.Seconds, empty: "no requests",
-		shows: "How long served requests took, from the first byte of the request to the last of the answer: half, 95 % and 99 % of them at most this long in 5 minutes. The dashed line is the bound of the objective." + objectiveIs(p),
-		bad:   "p95 above the line. p99 far above p95: a few requests wait for something.",
-		do:    "Compare with the nodes' latency below. If the nodes are fast, clients are slow to send or to read.",
+		shows: "How long served requests took, from the first byte of the request to the last of the answer: half, 95 % and 99 % of them at most this long in 5 minutes. The dashed line is the bound of the objective." + objectiveIs(
+			p,
+		),
+		bad: "p95 above the line. p99 far above p95: a few requests wait for something.",
+		do:  "Compare with the nodes' latency below. If the nodes are fast, clients are slow to send or to read.",
 	}, queries, dashed("bound", bad), coloured("p50", good, "p95", poor, "p99", bad))
 }
 
@@ -142,7 +206,8 @@ func routes() panel {
 		shows: "Requests a second by route, as the exporter's config names them (routes:); “other” is what none of them fits, and one line without a name means that the config has none.",
 		bad:   "A route that grows alone: a job, or a client gone wild. Much “other”: somebody scans you.",
 		do:    "Ask whose it is: the access log has the clients' addresses.",
-	}, []query{over("{{route}}"+atBalancer, sum("cluster, job, instance, route", "fremisn:route_requests:rate5m", balancer))})
+	}, []query{over("{{route}}"+atBalancer, sum("cluster, job, instance, route",
+		"fremisn:route_requests:rate5m", balancer))})
 }
 
 func routeLatency() panel {
@@ -152,7 +217,10 @@ func routeLatency() panel {
 		bad:   "A route above the line: what it asks for is too much work, or its photographs are too large.",
 		do:    "Compare routes: enrolment takes longer than recognition by nature. All of them at once point to the nodes.",
 	}, []query{over("{{route}}"+atBalancer, quantile("0.95", "cluster, job, instance, route", "nginx_access_request_duration_seconds", balancer+`,outcome="ok"`)),
-		over("bound {{route}}"+atBalancer, sum("cluster, job, instance, route", "fremisn:latency_bound:seconds", balancer))},
+		over(
+			"bound {{route}}"+atBalancer,
+			sum("cluster, job, instance, route", "fremisn:latency_bound:seconds", balancer),
+		)},
 		dashed("bound", bad))
 }
 
@@ -162,7 +230,8 @@ func clientCodes() panel {
 		shows: "Requests a second by the status that clients got; 499: the client left before its answer.",
 		bad:   "5xx. Many 4xx: a client uses the API wrongly. 499 in numbers: clients lose patience.",
 		do:    "502 and 504: the nodes, below. 503: the limiter. 413: photographs above client_max_body_size.",
-	}, []query{over("{{code}}"+atBalancer, rate("cluster, job, instance, code", "nginx_access_requests_total", balancer))},
+	}, []query{over("{{code}}"+atBalancer, rate("cluster, job, instance, code", "nginx_access_requests_total",
+		balancer))},
 		coloured("2..", good, "3..", idle, "499", "#808080", "4..", look, "5..", bad))
 }
 
@@ -188,10 +257,39 @@ func nodeTable(p promise) panel {
 		{"job", "Job", hidden()},
 		{"state", "State", width(130, inWords(nodeWords...))},
 		{"share", "Share", width(100, withEmpty("no traffic", unit(units.PercentUnit, 1)))},
-		{"p95", "p95", width(110, withEmpty("no traffic", unit(units.Seconds, 2), inColour(good, step{p.bound / 2, look}, step{p.bound, bad})))},
-		{"errors", "Error rate", width(100, withEmpty("no traffic", unit(units.PercentUnit, 2), inColour(good, step{1 - p.availability, look}, step{failing, bad})))},
+		{
+			"p95",
+			"p95",
+			width(
+				110,
+				withEmpty(
+					"no traffic",
+					unit(units.Seconds, 2),
+					inColour(good, step{p.bound / 2, look}, step{p.bound, bad}),
+				),
+			),
+		},
+		{
+			"errors",
+			"Error rate",
+			width(
+				100,
+				withEmpty(
+					"no traffic",
+					unit(units.PercentUnit, 2),
+					inColour(good, step{1 - p.availability, look}, step{failing, bad}),
+				),
+			),
+		},
 		{"retries", "Retries", width(110, unit(units.RequestsPerSecond, 2), inColour(good, step{0.001, look}))},
-		{"utilisation", "Utilisation", width(110, withEmpty("no limit", unit(units.PercentUnit, 1), inColour(good, step{nearlyFull, poor}, step{1, bad})))},
+		{
+			"utilisation",
+			"Utilisation",
+			width(
+				110,
+				withEmpty("no limit", unit(units.PercentUnit, 1), inColour(good, step{nearlyFull, poor}, step{1, bad})),
+			),
+		},
 		{"last failure", "Last failure", width(160, withEmpty("none in this time", unit(units.DateTimeFromNow, 0)))},
 	})
 }
@@ -221,7 +319,8 @@ func nodeLatency() panel {
 		shows: "95 % of each node's answers took at most this long, in 5 minutes, measured by NGINX. The dashed line is the bound of the objective.",
 		bad:   "One node at twice the others' or more. All of them above the line.",
 		do:    "One: click it and see whether its own work or connecting is slow. All: look at the load, in Saturation and limits.",
-	}, []query{over(theServer, sum(byServer, "fremisn:node_response_seconds:p95_5m", server)), over("bound"+atBalancer, theBound)},
+	}, []query{over(theServer, sum(byServer, "fremisn:node_response_seconds:p95_5m", server)), over("bound"+
+		atBalancer, theBound)},
 		colouredByNode, dashed("bound", bad), leadsTo("Open this node", otherNode))
 }
 
@@ -233,94 +332,4 @@ func nodeAttempts() panel {
 		do:    "Click the node; compare its share with a fair one in Saturation and limits.",
 	}, []query{over(theServer, zero(byServer, server, sum(byServer, "fremisn:node_attempts:rate5m", server)))},
 		colouredByNode, leadsTo("Open this node", otherNode))
-}
-
-// allRoutes leaves out the routes with objectives of their own: those of the load balancer have none.
-const allRoutes = balancer + `,route=""`
-
-// theBound is the time within which requests are promised.
-var theBound = sum(byBalancer, "fremisn:latency_bound:seconds", allRoutes)
-
-func objectiveIs(p promise) string {
-	return fmt.Sprintf(" %s within %g s, or what `objectives:` in the exporter's config says.", percent(p.fast), p.bound)
-}
-
-// budgetLeft ends at -100 %: how much worse than twice what is allowed says nothing more.
-func budgetLeft(metric string) string {
-	return "clamp_min(" + lately(byBalancer, metric, allRoutes) + ", -1)"
-}
-
-func budgetOverTime() panel {
-	return lines(8, about{
-		id: 30, title: "Error and latency budget left, 30 days", unit: units.PercentUnit, empty: "not enough data yet",
-		shows: "What is left of what the objectives allow in 30 days, at each moment. served: of the requests that may fail. fast: of those served that may take longer than the bound. The first three hours show nothing.",
-		bad:   "A steep fall: an outage. A steady fall that reaches zero: the objective does not fit the system.",
-		do:    "Match the fall with the marks of alerts and restarts, and with “Failed requests by outcome”.",
-	}, []query{
-		over("served"+atBalancer, budgetLeft("fremisn:error_budget:remaining_ratio")),
-		over("fast"+atBalancer, budgetLeft("fremisn:latency_budget:remaining_ratio")),
-	}, coloured("served", idle, "fast", unsure), bound(0), upTo(1))
-}
-
-// The paces at which FremisnAvailabilityBudgetBurn fires: over an hour, over six, and over three days.
-const (
-	fastBurn   = 14.4
-	slowBurn   = 6
-	steadyBurn = 1
-)
-
-func budgetBurn() panel {
-	burn := func(window, failed string) query {
-		return over(window+atBalancer, failed+"\n  / on ("+byBalancer+") (1 - "+sum(byBalancer, "fremisn:availability:objective", allRoutes)+")")
-	}
-	recorded := func(window string) query {
-		return burn(window, sum(byBalancer, "fremisn:request_errors:ratio_rate"+window, allRoutes))
-	}
-	return lines(8, about{
-		id: 31, title: "Error budget burn rate", unit: units.Number, empty: "no requests",
-		shows: "How many times faster than allowed requests fail, over 5 minutes, an hour, six hours and three days. At 1 the budget lasts exactly 30 days.",
-		bad:   fmt.Sprintf("Above %g over an hour, or above %d over six: an alert fires, for the budget is gone in days. Above %d over three days: it will not last.", fastBurn, slowBurn, steadyBurn),
-		do:    "Act now if 5m is high, too; if it is not, the trouble is over and the budget stops falling.",
-	}, []query{recorded("5m"), recorded("1h"), recorded("6h"), burn("3d", lately(byBalancer, "fremisn:request_errors:ratio_rate3d", allRoutes))},
-		bounds(step{steadyBurn, look}, step{slowBurn, poor}, step{fastBurn, bad}), coloured("5m", look, "1h", poor, "6h", bad, "3d", unsure))
-}
-
-func slowRequests() panel {
-	slow := func(window string) query {
-		return over(window+atBalancer, sum(byBalancer, "fremisn:request_slow:ratio_rate"+window, allRoutes))
-	}
-	return lines(8, about{
-		id: 32, title: "Slow requests", unit: units.PercentUnit, empty: "no served requests",
-		shows: "The share of served requests that took longer than the bound of the objective, over 5 minutes, an hour and six hours. The dashed line is what is allowed.",
-		bad:   "Above the line for long.",
-		do:    "See “p95 response time by node”: one slow node, or too much work for all.",
-	}, []query{slow("5m"), slow("1h"), slow("6h"), over("allowed"+atBalancer, "1 - "+sum(byBalancer, "fremisn:latency:objective", allRoutes))},
-		dashed("allowed", bad), coloured("5m", look, "1h", poor, "6h", bad))
-}
-
-func objectiveTable() panel {
-	const byRoute = byBalancer + ", route"
-	return rows(24, about{
-		id: 33, title: "Objectives", unit: units.Number, empty: "no exporter",
-		shows: "What `objectives:` in the exporter's config promises of all requests (the row without a route) and of routes with objectives of their own, and how it stands. Colours of the other panels change at the default objective.",
-		bad:   "A budget below a quarter; below zero the objective is missed.",
-		do:    "An objective that is always missed, or never near: change it in the exporter's config. Rules and dashboards follow.",
-	}, []query{
-		column("served", sum(byRoute, "fremisn:availability:objective", balancer)),
-		column("success", "1 - "+sum(byRoute, "fremisn:request_errors:ratio_rate1h", balancer)),
-		column("error budget", lately(byRoute, "fremisn:error_budget:remaining_ratio", balancer)),
-		column("fast", sum(byRoute, "fremisn:latency:objective", balancer)),
-		column("within", sum(byRoute, "fremisn:latency_bound:seconds", balancer)),
-		column("in time", "1 - "+sum(byRoute, "fremisn:request_slow:ratio_rate1h", balancer)),
-		column("latency budget", lately(byRoute, "fremisn:latency_budget:remaining_ratio", balancer)),
-	}, []field{
-		{"route", "Route", nil},
-		{"served", "Served: objective", width(140, unit(units.PercentUnit, 2))},
-		{"success", "Served, last hour", width(140, withEmpty("no requests", unit(units.PercentUnit, 2)))},
-		{"error budget", "Error budget left", width(150, withEmpty("not enough data yet", unit(units.PercentUnit, 1), inColour(bad, step{0, poor}, step{0.25, look}, step{0.5, good})))},
-		{"fast", "In time: objective", width(140, unit(units.PercentUnit, 2))},
-		{"within", "Within", width(90, unit(units.Seconds, 2))},
-		{"in time", "In time, last hour", width(140, withEmpty("no requests", unit(units.PercentUnit, 2)))},
-		{"latency budget", "Latency budget left", width(150, withEmpty("not enough data yet", unit(units.PercentUnit, 1), inColour(bad, step{0, poor}, step{0.25, look}, step{0.5, good})))},
-	})
 }

@@ -34,7 +34,8 @@ func (a about) missing() error {
 		errs = append(errs, errors.New("no id"))
 	}
 	for name, text := range map[string]string{
-		"title": a.title, "what it shows": a.shows, "what is bad": a.bad, "what to do": a.do, "unit": a.unit, "text without data": a.empty,
+		"title": a.title, "what it shows": a.shows, "what is bad": a.bad, "what to do": a.do, "unit": a.unit,
+		"text without data": a.empty,
 	} {
 		if strings.TrimSpace(text) == "" {
 			errs = append(errs, fmt.Errorf("no %s", name))
@@ -142,7 +143,10 @@ func lines(width uint32, a about, queries []query, options ...option) panel {
 
 // stacked is a graph whose lines add up.
 func stacked(width uint32, a about, queries []query, options ...option) panel {
-	kind := graph(common.GraphDrawStyleLine, 60).Stacking(common.NewStackingConfigBuilder().Mode(common.StackingModeNormal))
+	kind := graph(
+		common.GraphDrawStyleLine,
+		60,
+	).Stacking(common.NewStackingConfigBuilder().Mode(common.StackingModeNormal))
 	return newPanel(width, a, kind, queries, options)
 }
 
@@ -159,18 +163,21 @@ func graph(style common.GraphDrawStyle, fill float64) *timeseries.PanelBuilder {
 		DrawStyle(style).FillOpacity(fill).LineWidth(1).ShowPoints(common.VisibilityModeAuto).AxisSoftMin(0).
 		ColorScheme(dashboard.NewFieldColorBuilder().Mode(dashboard.FieldColorModeIdPaletteClassic)).
 		Legend(legend("lastNotNull", "max")).
-		Tooltip(common.NewVizTooltipOptionsBuilder().Mode(common.TooltipDisplayModeMulti).Sort(common.SortOrderDescending))
+		Tooltip(common.NewVizTooltipOptionsBuilder().Mode(common.TooltipDisplayModeMulti).
+			Sort(common.SortOrderDescending))
 }
 
 func legend(calculations ...string) *common.VizLegendOptionsBuilder {
 	return common.NewVizLegendOptionsBuilder().
-		DisplayMode(common.LegendDisplayModeTable).Placement(common.LegendPlacementBottom).ShowLegend(true).Calcs(append([]string{}, calculations...))
+		DisplayMode(common.LegendDisplayModeTable).
+		Placement(common.LegendPlacementBottom).ShowLegend(true).Calcs(append([]string{}, calculations...))
 }
 
 // timeline is states over time, a line each.
 func timeline(width uint32, a about, queries []query, options ...option) panel {
 	kind := statetimeline.NewPanelBuilder().
-		MergeValues(true).ShowValue(common.VisibilityModeAuto).RowHeight(0.8).AlignValue(common.TimelineValueAlignmentLeft).
+		MergeValues(true).
+		ShowValue(common.VisibilityModeAuto).RowHeight(0.8).AlignValue(common.TimelineValueAlignmentLeft).
 		FillOpacity(80).LineWidth(0).Legend(legend().DisplayMode(common.LegendDisplayModeList))
 	return newPanel(width, a, kind, queries, options)
 }
@@ -185,7 +192,8 @@ func heat(width uint32, a about, q query, options ...option) panel {
 		Color(heatmap.NewHeatmapColorOptionsBuilder().Mode(heatmap.HeatmapColorModeScheme).Scheme("Oranges").
 			Fill("dark-orange").Scale(heatmap.HeatmapColorScaleExponential).Exponent(0.5).Steps(64).Reverse(false)).
 		FilterValues(heatmap.NewFilterValueRangeBuilder().Le(1e-9)).
-		Tooltip(heatmap.NewHeatmapTooltipBuilder().Mode(common.TooltipDisplayModeSingle).YHistogram(true).ShowColorScale(false))
+		Tooltip(heatmap.NewHeatmapTooltipBuilder().Mode(common.TooltipDisplayModeSingle).YHistogram(true).
+			ShowColorScale(false))
 	return newPanel(width, a, kind, []query{q}, options)
 }
 
@@ -222,10 +230,18 @@ func rows(width uint32, a about, queries []query, fields []field, options ...opt
 			override(&p.Panel, "byName", f.title, f.look...)
 		}
 	}
-	p.Transformations = append(p.Transformations,
+	p.Transformations = append(
+		p.Transformations,
 		dashboard.DataTransformerConfig{Id: "merge", Options: map[string]any{}},
-		dashboard.DataTransformerConfig{Id: "filterFieldsByName", Options: map[string]any{"include": map[string]any{"names": names}}},
-		dashboard.DataTransformerConfig{Id: "organize", Options: map[string]any{"indexByName": order, "renameByName": titles, "excludeByName": map[string]bool{}}})
+		dashboard.DataTransformerConfig{
+			Id:      "filterFieldsByName",
+			Options: map[string]any{"include": map[string]any{"names": names}},
+		},
+		dashboard.DataTransformerConfig{
+			Id:      "organize",
+			Options: map[string]any{"indexByName": order, "renameByName": titles, "excludeByName": map[string]bool{}},
+		},
+	)
 	return p
 }
 

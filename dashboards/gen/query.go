@@ -97,7 +97,14 @@ func zero(by, selector, expr string) string {
 	case byGroup:
 		return expr + "\nor " + servers(by, selector) + " * 0"
 	default:
-		return expr + "\nor " + servers(by, selector) + " * 0\nor " + sum(by, "fremisn:node_attempts:rate5m", selector) + " * 0"
+		return expr + "\nor " + servers(
+			by,
+			selector,
+		) + " * 0\nor " + sum(
+			by,
+			"fremisn:node_attempts:rate5m",
+			selector,
+		) + " * 0"
 	}
 }
 
@@ -153,7 +160,15 @@ or
 
 // utilised is how much of a server's slots is taken: nothing of those of a server without attempts.
 func utilised(selector string) string {
-	return sum(byServer, "fremisn:node_utilisation:ratio5m", selector) + "\nor (" + sum(byServer, "nginx_upstream_server_max_conns", selector) + " > 0) * 0"
+	return sum(
+		byServer,
+		"fremisn:node_utilisation:ratio5m",
+		selector,
+	) + "\nor (" + sum(
+		byServer,
+		"nginx_upstream_server_max_conns",
+		selector,
+	) + " > 0) * 0"
 }
 
 // lastFailure is when a probe or an attempt on a server last failed, within the time range, in milliseconds.

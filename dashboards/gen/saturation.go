@@ -15,8 +15,11 @@ const unfair = 0.2
 // saturation answers: is there room, what runs full first (slots, the limiter, connections), and is the work shared
 // fairly.
 func saturation() *board {
-	b := newBoard("fremisn-saturation", "Fremisn / Saturation and limits",
-		"Is there room? Slots of the nodes (max_conns), the limiter, NGINX's own connections, and whether each node gets its share.")
+	b := newBoard(
+		"fremisn-saturation",
+		"Fremisn / Saturation and limits",
+		"Is there room? Slots of the nodes (max_conns), the limiter, NGINX's own connections, and whether each node gets its share.",
+	)
 	b.row("Is there room?")
 	b.line(4, roomVerdict()...)
 	b.row("Slots: how full are the nodes?")
@@ -46,7 +49,8 @@ func roomVerdict() []panel {
 			shows: "Slots taken on average in 5 minutes, of all slots of the group (max_conns of its servers).",
 			bad:   "Above 80 %: a burst finds no free slot, and its clients get 502 at once, for NGINX has no queue.",
 			do:    "Send less, or add nodes. Check that `zone` stands in the upstream if NGINX has several workers.",
-		}, over(theGroup, groupUtilisation), decimals(1), from(good, step{nearlyFull / 2, look}, step{nearlyFull, bad})),
+		}, over(theGroup, groupUtilisation), decimals(1), from(good, step{nearlyFull / 2, look},
+			step{nearlyFull, bad})),
 		oneStat(5, about{
 			id: 2, title: "Slots", unit: units.Short, empty: "no max_conns",
 			shows: "How many requests the group's servers take at once (the sum of max_conns; without `zone` each worker counts for itself), without backups and those that are taken out.",
@@ -59,9 +63,11 @@ func roomVerdict() []panel {
 			shows: "How many times in the time range NGINX found no server it could take.",
 			bad:   "Any: each is a 502.",
 			do:    "Below, “No free server, and servers taken out” tells what to do.",
-		}, over(theGroup, zero(byGroup, group, events(byGroup, "nginx_upstream_no_live_total", group))), added, decimals(0), from(good, step{1, bad})),
+		}, over(theGroup, zero(byGroup, group, events(byGroup, "nginx_upstream_no_live_total", group))), added,
+			decimals(0), from(good, step{1, bad})),
 		oneStat(5, about{
-			id: 4, title: "Turned away by the limiter, last 5 min", unit: units.PercentUnit, empty: "the log format does not tell",
+			id: 4, title: "Turned away by the limiter, last 5 min", unit: units.PercentUnit,
+			empty: "the log format does not tell",
 			shows: "The share of requests that limit_req or limit_conn turned away, in 5 minutes.",
 			bad:   "Above 10 %, if the clients are yours.",
 			do:    "Make the clients slower, or the rate in nginx.conf higher; but not higher than the slots allow.",
@@ -116,7 +122,10 @@ func noLive() panel {
 
 func fullOrDisabled() panel {
 	event := func(name, legend string) query {
-		return over(legend+" "+theGroup, zero(byGroup, group, events(byGroup, "nginx_error_log_events_total", group+`,event="`+name+`"`)))
+		return over(
+			legend+" "+theGroup,
+			zero(byGroup, group, events(byGroup, "nginx_error_log_events_total", group+`,event="`+name+`"`)),
+		)
 	}
 	out := over("out "+theServer, "max by ("+byServer+") (nginx_upstream_server_unavailable{"+group+"})")
 	return bars(12, about{
@@ -124,19 +133,25 @@ func fullOrDisabled() panel {
 		shows: "Events of the error log: no_live (no server could be taken) next to disabled (NGINX leaves a server alone for fail_timeout after max_fails failures), and out: the servers that NGINX passes over at that moment.",
 		bad:   "no_live alone: all slots were taken. no_live with disabled while the probes are green: failures of single requests have disabled the nodes, down to the last.",
 		do:    "Alone: load, see above. With disabled: find the request that fails on every node in the access log; max_fails=0 keeps it from disabling all of them. `disabled` is written at level warn only.",
-	}, []query{event("no_live_upstreams", "no_live"), event("server_disabled", "disabled"), out}, coloured("no_live", bad, "disabled", unsure, "out", poor))
+	}, []query{event("no_live_upstreams", "no_live"), event("server_disabled", "disabled"), out},
+		coloured("no_live", bad, "disabled", unsure, "out", poor))
 }
 
 func limiterByStatus() panel {
 	return stacked(8, about{
-		id: 20, title: "Limiter by status", unit: units.RequestsPerSecond, empty: "the log format has no $limit_req_status",
+		id: 20, title: "Limiter by status", unit: units.RequestsPerSecond,
+		empty: "the log format has no $limit_req_status",
 		shows: "Requests a second by what limit_req did with them: passed, delayed, rejected (and what it would have done in a dry run). Dashed: the rate of the zone, which holds for each of its keys (most often a client address), not for the sum.",
 		bad:   "rejected, if the clients are yours.",
 		do:    "See the rate and burst next to this. A client that is rejected should wait and try again.",
 	}, []query{
 		over("{{status}}"+atBalancer, rate("cluster, job, instance, status", "nginx_access_limit_req_total", balancer)),
-		over("rate of {{zone}}"+atBalancer, `max by (cluster, job, instance, zone) (nginx_limit_req_rate{`+balancer+`})`),
-	}, coloured("passed", good, "delayed", look, "rejected", bad, "delayed_dry_run", look, "rejected_dry_run", poor), dashed("rate of", neutral))
+		over(
+			"rate of {{zone}}"+atBalancer,
+			`max by (cluster, job, instance, zone) (nginx_limit_req_rate{`+balancer+`})`,
+		),
+	}, coloured("passed", good, "delayed", look, "rejected", bad, "delayed_dry_run", look, "rejected_dry_run",
+		poor), dashed("rate of", neutral))
 }
 
 func rejectedShare() panel {
@@ -146,8 +161,22 @@ func rejectedShare() panel {
 		bad:   "Bars at the same time each day: a job that sends all at once.",
 		do:    "Spread the job, or raise burst.",
 	}, []query{
-		over("limit_req"+atBalancer, zero(byBalancer, balancer, events(byBalancer, "nginx_access_limit_req_total", balancer+`,status="rejected"`))),
-		over("limit_conn"+atBalancer, zero(byBalancer, balancer, events(byBalancer, "nginx_access_limit_conn_total", balancer+`,status="rejected"`))),
+		over(
+			"limit_req"+atBalancer,
+			zero(
+				byBalancer,
+				balancer,
+				events(byBalancer, "nginx_access_limit_req_total", balancer+`,status="rejected"`),
+			),
+		),
+		over(
+			"limit_conn"+atBalancer,
+			zero(
+				byBalancer,
+				balancer,
+				events(byBalancer, "nginx_access_limit_conn_total", balancer+`,status="rejected"`),
+			),
+		),
 	}, coloured("limit_req", poor, "limit_conn", unsure))
 }
 
@@ -172,7 +201,14 @@ func connections() panel {
 	for _, state := range []string{"reading", "writing", "waiting"} {
 		queries = append(queries, over(state+atBalancer, sum(byBalancer, "nginx_connections_"+state, balancer)))
 	}
-	queries = append(queries, over("limit"+atBalancer, "max by ("+byBalancer+") (nginx_worker_connections{"+balancer+"}) * on ("+byBalancer+") max by ("+byBalancer+") (nginx_worker_processes{"+balancer+"})"))
+	queries = append(
+		queries,
+		over(
+			"limit"+atBalancer,
+			"max by ("+byBalancer+") (nginx_worker_connections{"+balancer+"}) * on ("+byBalancer+") max by ("+
+				byBalancer+") (nginx_worker_processes{"+balancer+"})",
+		),
+	)
 	return stacked(8, about{
 		id: 30, title: "Connections", unit: units.Short, empty: "no status page",
 		shows: "Open client connections: NGINX reads a request, works on or writes an answer, or waits for the next request of a connection kept alive. Dashed: worker_connections of all workers, which connections to nodes share.",
@@ -224,6 +260,7 @@ func shareOff() panel {
 		shows: "How far each node's share is from its fair one: above zero it gets too much, below too little.",
 		bad:   fmt.Sprintf("Beyond %g %% for long, under load.", 100*unfair),
 		do:    "Compare with “Utilisation by node” and with the nodes' latency: NGINX skips whoever is full.",
-	}, []query{over(theServer, sum(byServer, "fremisn:node_share:ratio5m", server)+"\n  - on ("+byServer+") "+fairShare)},
+	}, []query{over(theServer, sum(byServer, "fremisn:node_share:ratio5m", server)+"\n  - on ("+byServer+") "+
+		fairShare)},
 		colouredByNode, bounds(step{-unfair, bad}, step{unfair, bad}), leadsTo("Open this node", otherNode))
 }
