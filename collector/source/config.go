@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/fremisn/fremisn-exporter/cmd/fremisn-exporter/strictyaml"
+	"github.com/fremisn/fremisn-exporter/collector/internal/container"
 	"github.com/fremisn/fremisn-exporter/collector/internal/stubstatus"
 )
 
@@ -38,24 +39,33 @@ type StatusConfig struct {
 	ProxyProtocol bool              `yaml:"proxy_protocol"` // send a header of its version 1 first
 }
 
-// AccessLogConfig is one access log: a file (or a glob), or a datagram socket that NGINX sends to.
+// AccessLogConfig is one access log: a file (or a glob), a container's output, or a datagram socket that NGINX sends to.
 type AccessLogConfig struct {
-	Path   string        `yaml:"path"`
-	Syslog string        `yaml:"syslog"`
-	Name   string        `yaml:"name"`
-	Format FormatNames   `yaml:"format"` // a line is read in the first that it fits
-	Escape string        `yaml:"escape"` // default, json or none, for a literal
-	Start  string        `yaml:"start"`  // end or beginning
-	Labels []LabelConfig `yaml:"labels"`
+	Path       string        `yaml:"path"`
+	Docker     string        `yaml:"docker"`      // a container, by name or id
+	DockerRoot string        `yaml:"docker_root"` // Docker's folder
+	Syslog     string        `yaml:"syslog"`
+	Name       string        `yaml:"name"`
+	Format     FormatNames   `yaml:"format"`   // a line is read in the first that it fits
+	Escape     string        `yaml:"escape"`   // default, json or none, for a literal
+	Start      string        `yaml:"start"`    // end or beginning
+	Wrapping   string        `yaml:"wrapping"` // auto, none, docker or cri: what a container runtime writes around lines
+	Labels     []LabelConfig `yaml:"labels"`
 }
 
 // ErrorLogConfig is one error log.
 type ErrorLogConfig struct {
-	Path   string `yaml:"path"`
-	Syslog string `yaml:"syslog"`
-	Name   string `yaml:"name"`
-	Start  string `yaml:"start"`
+	Path       string `yaml:"path"`
+	Docker     string `yaml:"docker"`
+	DockerRoot string `yaml:"docker_root"`
+	Syslog     string `yaml:"syslog"`
+	Name       string `yaml:"name"`
+	Start      string `yaml:"start"`
+	Wrapping   string `yaml:"wrapping"`
 }
+
+// A place is where a log comes from.
+type place struct{ path, docker, dockerRoot, syslog, start, wrapping string }
 
 // RouteConfig names the requests whose path matches.
 type RouteConfig struct {
@@ -189,7 +199,7 @@ func (c *StatusConfig) NewPage() (*stubstatus.Page, error) {
 
 // Validate checks the source and the words, and gives the log its name.
 func (c *AccessLogConfig) Validate() error {
-	if err := validateSource(c.Path, c.Syslog, c.Start); err != nil {
+	if err := c.place().validate(); err != nil {
 		return err
 	}
 	switch c.Escape {
@@ -198,37 +208,76 @@ func (c *AccessLogConfig) Validate() error {
 		return faultf("escape", "%q is no escaping; write default, json or none", c.Escape)
 	}
 	if c.Name == "" {
-		c.Name = logName(c.Path)
+		c.Name = c.place().name("")
 	}
 	return validateLabels(c.Labels)
 }
 
+func (c *AccessLogConfig) place() place {
+	return place{c.Path, c.Docker, c.DockerRoot, c.Syslog, c.Start, c.Wrapping}
+}
+
 // Validate checks the source and the words, and gives the log its name.
 func (c *ErrorLogConfig) Validate() error {
-	if err := validateSource(c.Path, c.Syslog, c.Start); err != nil {
+	if err := c.place().validate(); err != nil {
 		return err
 	}
 	if c.Name == "" {
-		c.Name = logName(c.Path)
+		c.Name = c.place().name("-error")
 	}
 	return nil
 }
 
-func validateSource(path, syslog, start string) error {
-	switch {
-	case path == "" && syslog == "":
-		return faultf("", "a log needs path: FILE or syslog: udp://ADDRESS:PORT")
-	case path != "" && syslog != "":
-		return faultf("syslog", "a log has path or syslog, not both; make two logs of it")
+func (c *ErrorLogConfig) place() place {
+	return place{c.Path, c.Docker, c.DockerRoot, c.Syslog, c.Start, c.Wrapping}
+}
+
+// name is the name of a log that has none: a container has two logs, of which one gets a suffix.
+func (p place) name(suffix string) string {
+	if p.docker != "" {
+		return strings.ToValidUTF8(strings.TrimPrefix(p.docker, "/"), "\uFFFD") + suffix
 	}
-	if syslog != "" {
-		if err := validateSyslog(syslog); err != nil {
+	return logName(p.path)
+}
+
+func (p place) validate() error {
+	if err := p.validateKind(); err != nil {
+		return err
+	}
+	if p.syslog != "" {
+		if err := validateSyslog(p.syslog); err != nil {
 			return err
 		}
 	}
-	if _, err := filepath.Match(filepath.Base(path), ""); err != nil {
-		return faultf("path", "%q is not a glob that can be read: a [ without its ]", path)
+	if _, err := filepath.Match(filepath.Base(p.path), ""); err != nil {
+		return faultf("path", "%q is not a glob that can be read: a [ without its ]", p.path)
 	}
+	if _, ok := container.ParseWrapping(p.wrapping); !ok {
+		return faultf("wrapping", "%q is no wrapping; write auto, none, docker or cri", p.wrapping)
+	}
+	return validateStart(p.start)
+}
+
+// validateKind checks that a log comes from one place.
+func (p place) validateKind() error {
+	switch {
+	case p.path == "" && p.syslog == "" && p.docker == "":
+		return faultf("", "a log needs path: FILE or syslog: udp://ADDRESS:PORT")
+	case p.path != "" && p.syslog != "":
+		return faultf("syslog", "a log has path or syslog, not both; make two logs of it")
+	case p.docker != "" && p.path+p.syslog != "":
+		return faultf("docker", "a log has docker, path or syslog, not several; make logs of their own of them")
+	case p.docker != "" && p.wrapping != "":
+		return faultf("wrapping", "what Docker writes around lines is known; remove the key")
+	case p.docker == "" && p.dockerRoot != "":
+		return faultf("docker_root", "this is Docker's folder, for a log with docker: NAME; remove it, or name the container")
+	case p.syslog != "" && p.wrapping != "":
+		return faultf("wrapping", "nothing is written around lines that are sent to syslog; remove the key")
+	}
+	return nil
+}
+
+func validateStart(start string) error {
 	switch start {
 	case "", "end", "beginning":
 		return nil

@@ -70,6 +70,7 @@ type LogSource struct {
 	Name      string    // the label log
 	Path      string    // a file or a glob; "" with Syslog
 	Syslog    string    // where NGINX sends it: udp://ADDRESS:PORT or unix:/path
+	Docker    string    // the container whose json-file log it is, by name or id
 	Formats   []Format  // of an access log: a line is read in the first that it fits
 	InUse     bool      // Formats are those that nginx.conf writes the log in, else those that the config file names
 	Labels    []Label   // the user's own, of an access log
@@ -78,16 +79,25 @@ type LogSource struct {
 	Found     bool      // it is named by nginx.conf alone
 	Lost      time.Time // since when nginx.conf names it no more; zero where it does
 
+	DockerRoot string // Docker's folder, with Docker
+	Wrapping   string // what a container runtime writes around lines: auto, none, docker or cri; "" is auto
+
 	// Subrequests says that NGINX logs subrequests here (log_subrequest).
 	Subrequests bool
 }
 
 // Where is the path or the address that the log is read from.
-func (l LogSource) Where() string { return l.Path + l.Syslog }
+func (l LogSource) Where() string {
+	if l.Docker != "" {
+		return "docker:" + l.Docker
+	}
+	return l.Path + l.Syslog
+}
 
 // Same reports whether another LogSource is the same log, perhaps counted in another way.
 func (l LogSource) Same(other LogSource) bool {
-	return l.Kind == other.Kind && l.Name == other.Name && l.Path == other.Path && l.Syslog == other.Syslog
+	return l.Kind == other.Kind && l.Name == other.Name && l.Path == other.Path && l.Syslog == other.Syslog &&
+		l.Docker == other.Docker && l.DockerRoot == other.DockerRoot && l.Wrapping == other.Wrapping
 }
 
 // A Format is a log_format.
@@ -148,6 +158,7 @@ func (s *Settings) addConfigured(file string, c Config) error {
 	for _, log := range c.ErrorLogs {
 		s.ErrorLogs = append(s.ErrorLogs, LogSource{
 			Kind: Error, Name: log.Name, Path: fromFolder(file, log.Path), Syslog: log.Syslog,
+			Docker: log.Docker, DockerRoot: dockerRoot(log.place()), Wrapping: log.Wrapping,
 			FromStart: log.Start == "beginning", From: file,
 		})
 	}
@@ -158,6 +169,7 @@ func (s *Settings) addConfigured(file string, c Config) error {
 func (s *Settings) configured(file string, kind Kind, c AccessLogConfig) (LogSource, error) {
 	l := LogSource{
 		Kind: kind, Name: c.Name, Path: fromFolder(file, c.Path), Syslog: c.Syslog, Labels: newLabels(c.Labels, s.Conf),
+		Docker: c.Docker, DockerRoot: dockerRoot(c.place()), Wrapping: c.Wrapping,
 		InUse: len(c.Format) == 0, FromStart: c.Start == "beginning", From: file,
 	}
 	l.Subrequests = slices.ContainsFunc(s.directives(kind).logs, func(log nginxconf.AccessLog) bool {

@@ -115,7 +115,7 @@ func resolved(path string) string {
 }
 
 func isAddress(where string) bool {
-	return strings.HasPrefix(where, "udp://") || strings.HasPrefix(where, "unix:")
+	return strings.HasPrefix(where, "udp://") || strings.HasPrefix(where, "unix:") || strings.HasPrefix(where, "docker:")
 }
 
 func kindOf(l source.LogSource) string {

@@ -54,7 +54,12 @@ func (r *Report) checkLog(log source.LogSource, elsewhere []string, judge func([
 		found.Text = fmt.Sprintf("received at %s: what NGINX sends is seen when the exporter runs", log.Syslog)
 		return
 	}
-	path := newest(log.Path)
+	file, err := log.File()
+	if err != nil {
+		found.Status, found.Text = statusFail, err.Error()
+		return
+	}
+	path := newest(file)
 	found.Text = path
 	trouble, remedy := unreadable(path)
 	if trouble != "" {
@@ -62,7 +67,7 @@ func (r *Report) checkLog(log source.LogSource, elsewhere []string, judge func([
 		found.relative(elsewhere)
 		return
 	}
-	sample, written, err := lastLines(path)
+	sample, written, err := lastLines(path, log)
 	defer func() {
 		if idle := time.Since(written); err == nil && idle > time.Hour {
 			found.Text += fmt.Sprintf("; last written %s ago", roughly(idle))
@@ -134,8 +139,8 @@ func roughly(d time.Duration) string {
 	return count(int(d/day), "day")
 }
 
-// lastLines is the last whole lines of a file, without their newlines, and when it was written.
-func lastLines(path string) ([][]byte, time.Time, error) {
+// lastLines returns the log's last whole lines in a file, without their newlines, and when it was written.
+func lastLines(path string, log source.LogSource) ([][]byte, time.Time, error) {
 	file, err := os.Open(path)
 	if err != nil {
 		return nil, time.Time{}, err
@@ -153,7 +158,7 @@ func lastLines(path string) ([][]byte, time.Time, error) {
 	if from > 0 { // the first line is cut
 		text = text[bytes.IndexByte(text, '\n')+1:]
 	}
-	text = text[:bytes.LastIndexByte(text, '\n')+1]
+	text = log.Unwrap(text[:bytes.LastIndexByte(text, '\n')+1])
 	if len(text) == 0 {
 		return nil, info.ModTime(), nil
 	}

@@ -1,0 +1,81 @@
+package container
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// ErrNone says that there is no such container.
+var ErrNone = errors.New("there is no such container")
+
+// DefaultRoot is where Docker keeps its containers.
+const DefaultRoot = "/var/lib/docker"
+
+// config is what Docker keeps of a container, in config.v2.json.
+type config struct {
+	ID      string
+	Name    string // with a slash before it
+	LogPath string // as the host has it
+	State   struct{ Running bool }
+	Created time.Time
+}
+
+// LogOf returns the path of the json-file log of a container, which is given by its name or the beginning of its id. Of
+// several it is that of the running one, else of the last that was made. root is Docker's folder as this process sees it.
+func LogOf(root, container string) (string, error) {
+	folders, err := os.ReadDir(filepath.Join(root, "containers"))
+	if errors.Is(err, fs.ErrPermission) {
+		return "", fmt.Errorf("%s may not be read by this user (uid %d); run the exporter as root, or mount the folder into its container read-only", filepath.Join(root, "containers"), os.Getuid())
+	}
+	if err != nil {
+		return "", fmt.Errorf("Docker's containers cannot be looked at: %w; name its folder as docker_root", err)
+	}
+	var best *config
+	for _, folder := range folders {
+		c := readConfig(filepath.Join(root, "containers", folder.Name()))
+		if c != nil && c.is(container) && (best == nil || c.goesBefore(best)) {
+			best = c
+		}
+	}
+	if best == nil {
+		return "", fmt.Errorf("%w: %s under %s", ErrNone, container, root)
+	}
+	if best.LogPath == "" {
+		return "", fmt.Errorf("the container %s writes no json-file log; run it with --log-driver json-file", container)
+	}
+	return filepath.Join(root, "containers", best.ID, filepath.Base(best.LogPath)), nil
+}
+
+func readConfig(folder string) *config {
+	text, err := os.ReadFile(filepath.Join(folder, "config.v2.json"))
+	if err != nil {
+		return nil // it is being made, or removed
+	}
+	c := &config{}
+	if json.Unmarshal(text, c) != nil {
+		return nil
+	}
+	c.ID = filepath.Base(folder)
+	return c
+}
+
+// minID is how much of an id must be given.
+const minID = 12
+
+func (c *config) is(container string) bool {
+	return strings.TrimPrefix(c.Name, "/") == strings.TrimPrefix(container, "/") ||
+		len(container) >= minID && strings.HasPrefix(c.ID, container)
+}
+
+func (c *config) goesBefore(other *config) bool {
+	if c.State.Running != other.State.Running {
+		return c.State.Running
+	}
+	return c.Created.After(other.Created)
+}
