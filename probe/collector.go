@@ -128,7 +128,8 @@ func (g *gathering) target(t *targetSnapshot) {
 	own, counts, last := t.own, &t.counts, t.last
 	g.counter("probe_attempts_total", "Probes that have ended.", own, counts.attempts, counts.born)
 	for i := range reasons {
-		g.counter("probe_failures_total", "Probes that failed, by reason.", own, counts.failures[i], counts.born, reasonLabels[i]...)
+		g.counter("probe_failures_total", "Probes that failed, by reason.", own, counts.failures[i], counts.born,
+			reasonLabels[i]...)
 	}
 	for _, metric := range sortedKeys(counts.metricErrors) {
 		g.counter("probe_metric_errors_total", "Numbers that a body should have held and did not.", own,
@@ -137,7 +138,8 @@ func (g *gathering) target(t *targetSnapshot) {
 	g.gauge("probe_interval_seconds", "How often the target is probed.", own, t.every.Seconds())
 	g.gauge("probe_consecutive_failures", "Probes that failed since the last success.", own, float64(counts.consecutive))
 	if !counts.lastSuccess.IsZero() {
-		g.gauge("probe_last_success_timestamp_seconds", "Unix time of the last success.", own, float64(counts.lastSuccess.UnixMilli())/1000)
+		g.gauge("probe_last_success_timestamp_seconds", "Unix time of the last success.", own,
+			float64(counts.lastSuccess.UnixMilli())/1000)
 	}
 	g.histogram("probe_latency_seconds", helpLatency, own, counts.latency)
 	if last == nil {

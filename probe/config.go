@@ -38,13 +38,14 @@ type Module struct {
 
 // HTTPProbe is the section http: of a module.
 type HTTPProbe struct {
-	ValidStatusCodes           []int             `yaml:"valid_status_codes,omitempty"` // empty: 2xx
-	ValidHTTPVersions          []string          `yaml:"valid_http_versions,omitempty"`
-	IPProtocol                 string            `yaml:"preferred_ip_protocol,omitempty"` // empty: ip6
-	IPProtocolFallback         bool              `yaml:"ip_protocol_fallback"`
-	SourceIPAddress            string            `yaml:"source_ip_address,omitempty"` // ours alone
-	SkipResolvePhaseWithProxy  bool              `yaml:"skip_resolve_phase_with_proxy,omitempty"`
-	NoFollowRedirects          *bool             `yaml:"no_follow_redirects,omitempty"` // the old name of follow_redirects: false
+	ValidStatusCodes          []int    `yaml:"valid_status_codes,omitempty"` // empty: 2xx
+	ValidHTTPVersions         []string `yaml:"valid_http_versions,omitempty"`
+	IPProtocol                string   `yaml:"preferred_ip_protocol,omitempty"` // empty: ip6
+	IPProtocolFallback        bool     `yaml:"ip_protocol_fallback"`
+	SourceIPAddress           string   `yaml:"source_ip_address,omitempty"` // ours alone
+	SkipResolvePhaseWithProxy bool     `yaml:"skip_resolve_phase_with_proxy,omitempty"`
+	// the old name of follow_redirects: false
+	NoFollowRedirects          *bool             `yaml:"no_follow_redirects,omitempty"`
 	FailIfSSL                  bool              `yaml:"fail_if_ssl,omitempty"`
 	FailIfNotSSL               bool              `yaml:"fail_if_not_ssl,omitempty"`
 	Method                     string            `yaml:"method,omitempty"`
@@ -94,11 +95,12 @@ type WebsocketProbe struct {
 
 // QueryResponse is one step of a conversation.
 type QueryResponse struct {
-	Expect      Regexp        `yaml:"expect,omitempty"`
-	ExpectBytes string        `yaml:"expect_bytes,omitempty"`
-	Labels      []ExpectLabel `yaml:"labels,omitempty"` // of probe_expect_info; ${1} in a value is what the expression caught
-	Send        string        `yaml:"send,omitempty"`
-	StartTLS    bool          `yaml:"starttls,omitempty"`
+	Expect      Regexp `yaml:"expect,omitempty"`
+	ExpectBytes string `yaml:"expect_bytes,omitempty"`
+	// of probe_expect_info; ${1} in a value is what the expression caught
+	Labels   []ExpectLabel `yaml:"labels,omitempty"`
+	Send     string        `yaml:"send,omitempty"`
+	StartTLS bool          `yaml:"starttls,omitempty"`
 }
 
 // ExpectLabel is a label of probe_expect_info.
@@ -176,7 +178,8 @@ type Schedule struct {
 	Interval time.Duration `yaml:"interval"` // 100 ms or more
 	Targets  []string      `yaml:"targets"`
 
-	Files    []string          `yaml:"files,omitempty"`    // globs of files with more targets, in Prometheus' file_sd format
+	// globs of files with more targets, in Prometheus' file_sd format
+	Files    []string          `yaml:"files,omitempty"`
 	Labels   map[string]string `yaml:"labels,omitempty"`   // on every metric of the probe
 	Hostname string            `yaml:"hostname,omitempty"` // Host header, and the name for certificates
 }
@@ -259,7 +262,8 @@ func (p *HTTPProbe) Validate() error {
 	}
 	for name, value := range p.Headers {
 		if textproto.CanonicalMIMEHeaderKey(name) == "Accept-Encoding" && !accepts(value, p.Compression) {
-			return faultf("compression", "the header Accept-Encoding: %s does not ask for %s; let the two agree", value, p.Compression)
+			return faultf("compression", "the header Accept-Encoding: %s does not ask for %s; let the two agree", value,
+				p.Compression)
 		}
 	}
 	for i, metric := range p.Metrics {

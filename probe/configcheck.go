@@ -55,7 +55,8 @@ func (s *Schedule) checkTargets() error {
 	for i, target := range s.Targets {
 		// The label target= has no userinfo: two targets that differ in it alone would be one series.
 		if first, twice := seen[mask.Target(target)]; twice {
-			return faultf(fmt.Sprintf("targets[%d]", i), "%s is targets[%d] already; remove one, or give it to a probe of another name", mask.Target(target), first)
+			return faultf(fmt.Sprintf("targets[%d]", i),
+				"%s is targets[%d] already; remove one, or give it to a probe of another name", mask.Target(target), first)
 		}
 		seen[mask.Target(target)] = i
 	}
@@ -104,7 +105,8 @@ func knownModules[M any](modules map[string]M) string {
 func checkTarget(prober, target string) error {
 	switch prober {
 	case "http", "grpc":
-		if scheme, _, has := strings.Cut(target, "://"); has && !strings.EqualFold(scheme, "http") && !strings.EqualFold(scheme, "https") {
+		if scheme, _, has := strings.Cut(target, "://"); has && !strings.EqualFold(scheme, "http") &&
+			!strings.EqualFold(scheme, "https") {
 			return fmt.Errorf("%q has the scheme %q; write http://… or https://…", mask.Target(target), scheme)
 		}
 		u, err := url.Parse(withScheme(target))
@@ -112,7 +114,8 @@ func checkTarget(prober, target string) error {
 			return fmt.Errorf("%q is no URL; write http://HOST:PORT/", mask.Target(target))
 		}
 	case "websocket":
-		if scheme, _, has := strings.Cut(target, "://"); !has || !slices.Contains([]string{"ws", "wss", "http", "https"}, strings.ToLower(scheme)) {
+		if scheme, _, has := strings.Cut(target, "://"); !has || !slices.Contains([]string{"ws", "wss", "http", "https"},
+			strings.ToLower(scheme)) {
 			return fmt.Errorf("%q is no URL of a WebSocket; write ws://HOST:PORT/ or wss://HOST:PORT/", mask.Target(target))
 		}
 		return checkTarget("http", withWebScheme(target))
@@ -147,9 +150,11 @@ func (c *Config) checkMetrics() error {
 			if other, known := families[metric.Name]; !known {
 				families[metric.Name] = own
 			} else if other.labels != own.labels {
-				return faultf(field+".labels", "the metric %s has the labels %q here and %q in module %s; let them agree", metric.Name, own.labels, other.labels, other.module)
+				return faultf(field+".labels", "the metric %s has the labels %q here and %q in module %s; let them agree",
+					metric.Name, own.labels, other.labels, other.module)
 			} else if other.help != own.help {
-				return faultf(field+".help", "the metric %s has another help in module %s; let them agree", metric.Name, other.module)
+				return faultf(field+".help", "the metric %s has another help in module %s; let them agree", metric.Name,
+					other.module)
 			}
 			if key := metric.Name + fmt.Sprint(metric.Labels); series[key] {
 				return faultf(field, "the metric %s stands twice with the same labels; give one another label", metric.Name)
@@ -171,7 +176,8 @@ func isLabelName(name string) bool {
 }
 
 // reservedPrefixes begin the names that the exporter gives itself.
-var reservedPrefixes = []string{"probe_", "nginx_", "fremisn_exporter_", "fremisn_objective_", "go_", "process_", "promhttp_", "scrape_"}
+var reservedPrefixes = []string{"probe_", "nginx_", "fremisn_exporter_", "fremisn_objective_", "go_", "process_",
+	"promhttp_", "scrape_"}
 
 func (b *BodyMetric) check(field string) error {
 	switch {
@@ -181,8 +187,11 @@ func (b *BodyMetric) check(field string) error {
 		return faultf(field+".path", "a metric needs the path of its number in the answer")
 	case !metricName.MatchString(b.Name):
 		return faultf(field+".name", "%q is no metric name; take letters, digits and _", b.Name)
-	case slices.ContainsFunc(reservedPrefixes, func(prefix string) bool { return strings.HasPrefix(b.Name, prefix) }), b.Name == "up":
-		return faultf(field+".name", "%q clashes with the exporter's own metrics; take a name that does not begin with %s", b.Name, strings.Join(reservedPrefixes, ", "))
+	case slices.ContainsFunc(reservedPrefixes, func(prefix string) bool { return strings.HasPrefix(b.Name, prefix) }),
+		b.Name == "up":
+		return faultf(field+".name",
+			"%q clashes with the exporter's own metrics; take a name that does not begin with %s", b.Name,
+			strings.Join(reservedPrefixes, ", "))
 	}
 	for name := range b.Labels {
 		if !isLabelName(name) {

@@ -35,7 +35,7 @@ func withConnections(ctx context.Context, source string) (context.Context, *conn
 
 // dial is for transports that several probes share.
 func dial(ctx context.Context, network, address string) (net.Conn, error) {
-	var dialer net.Dialer
+	dialer := net.Dialer{KeepAlive: -1} // no connection lives for longer than a probe
 	c, is := ctx.Value(connectionsKey{}).(*connections)
 	if !is {
 		return dialer.DialContext(ctx, network, address)

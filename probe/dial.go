@@ -30,7 +30,8 @@ func lookup(ctx context.Context, host, preferred string, fallback bool, t *trace
 	begin := time.Now()
 	found, failed := resolve(ctx, host, ipProtocol(preferred), fallback)
 	found.took = time.Since(begin)
-	t.gauge("probe_dns_lookup_time_seconds", "Returns the time taken for probe dns lookup in seconds", found.took.Seconds())
+	t.gauge("probe_dns_lookup_time_seconds", "Returns the time taken for probe dns lookup in seconds",
+		found.took.Seconds())
 	protocol, hash := 0.0, 0.0
 	if ip := found.chosen; ip != nil {
 		protocol, hash = 6, ipHash(ip.IP.To16())
@@ -40,7 +41,8 @@ func lookup(ctx context.Context, host, preferred string, fallback bool, t *trace
 		t.logf("%s is %s", host, ip)
 	}
 	t.gauge("probe_ip_protocol", "Specifies whether probe ip protocol is IP4 or IP6", protocol)
-	t.gauge("probe_ip_addr_hash", "Specifies the hash of IP address. It's useful to detect if the IP address changes.", hash)
+	t.gauge("probe_ip_addr_hash", "Specifies the hash of IP address. It's useful to detect if the IP address changes.",
+		hash)
 	return found, failed
 }
 
@@ -175,7 +177,8 @@ func isClosed(err error) bool {
 		return true
 	}
 	text := err.Error()
-	return strings.HasSuffix(text, "EOF") || slices.ContainsFunc(closings, func(c string) bool { return strings.Contains(text, c) })
+	return strings.HasSuffix(text, "EOF") || slices.ContainsFunc(closings,
+		func(c string) bool { return strings.Contains(text, c) })
 }
 
 func during(phase string) string {

@@ -114,7 +114,8 @@ func (d *dnsRun) query() *dns.Msg {
 func (d *dnsRun) judge(answer *dns.Msg) *failure {
 	d.counts = [3]int{len(answer.Answer), len(answer.Ns), len(answer.Extra)}
 	d.succeeded = 1
-	d.t.logf("answered %s with %d, %d and %d records", dns.RcodeToString[answer.Rcode], d.counts[0], d.counts[1], d.counts[2])
+	d.t.logf("answered %s with %d, %d and %d records", dns.RcodeToString[answer.Rcode], d.counts[0], d.counts[1],
+		d.counts[2])
 	if d.m.DNS.QueryType == "SOA" {
 		serial := 0.0
 		for _, rr := range answer.Answer {
@@ -184,10 +185,13 @@ func (v *RRValidator) judge(section string, rrs []dns.RR, t *trace) *failure {
 
 func (d *dnsRun) metrics() {
 	for _, p := range []Phase{{"resolve", d.resolve}, {"connect", d.connect}, {"request", d.request}} {
-		d.t.gauge("probe_dns_duration_seconds", "Duration of DNS request by phase", p.Duration.Seconds(), Label{"phase", p.Name})
+		d.t.gauge("probe_dns_duration_seconds", "Duration of DNS request by phase", p.Duration.Seconds(), Label{"phase",
+			p.Name})
 	}
 	d.t.gauge("probe_dns_answer_rrs", "Returns number of entries in the answer resource record list", float64(d.counts[0]))
-	d.t.gauge("probe_dns_authority_rrs", "Returns number of entries in the authority resource record list", float64(d.counts[1]))
-	d.t.gauge("probe_dns_additional_rrs", "Returns number of entries in the additional resource record list", float64(d.counts[2]))
+	d.t.gauge("probe_dns_authority_rrs", "Returns number of entries in the authority resource record list",
+		float64(d.counts[1]))
+	d.t.gauge("probe_dns_additional_rrs", "Returns number of entries in the additional resource record list",
+		float64(d.counts[2]))
 	d.t.gauge("probe_dns_query_succeeded", "Displays whether or not the query was executed successfully", d.succeeded)
 }

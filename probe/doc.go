@@ -8,10 +8,11 @@
 // (schedule.go, history.go, collector.go); /probe gives a single one (handler.go), to those whom the guard lets in.
 //
 // Where it differs from blackbox_exporter: HTTP/3 is refused. A body is kept up to 10 MiB for expressions
-// (body_size_limit raises that); expressions and CEL see the same body, where there CEL gets what the expressions left.
-// A grpc probe heeds its time limit, takes IPv6 addresses, and goes once to the address that was looked up. OAuth2
-// tokens are kept while they are valid. A target may begin with HTTP:// in capitals. What is sent in conversations is
-// not logged, and secrets are hidden wherever a server repeats them. Mistakes that show there when a probe runs (an
-// unknown prober, rcode or compression, a bad expression of a dns module) are errors of the config. The scrape's timeout
-// holds even where the offset would leave nothing of it. Relative file names are those of the working directory, as there.
+// (body_size_limit raises that); expressions and CEL see the same body, where there CEL gets what the expressions
+// left. A grpc probe heeds its time limit, takes IPv6 addresses, and goes once to the address that was looked up.
+// OAuth2 tokens are kept while they are valid. A target may begin with HTTP:// in capitals. What is sent in
+// conversations is not logged, and secrets are hidden wherever a server repeats them. Mistakes that show there when a
+// probe runs (an unknown prober, rcode or compression, a bad expression of a dns module) are errors of the config.
+// The scrape's timeout holds even where the offset would leave nothing of it. Relative file names are those of the
+// working directory, as there.
 package probe

@@ -11,8 +11,8 @@ import (
 )
 
 // A gathering is one scrape of the probes. It goes through all samples twice: to count those of each family, and to
-// write them into what was allocated for all of them in one piece. Of ten thousand targets there are half a million, and
-// an allocation for each would take longer than the rest.
+// write them into what was allocated for all of them in one piece. Of ten thousand targets there are half a million,
+// and an allocation for each would take longer than the rest.
 type gathering struct {
 	families map[string]*family
 	pairs    map[Label]*dto.LabelPair // those that are not a target's own: many targets have the same
@@ -32,7 +32,9 @@ type family struct {
 }
 
 // next counts a sample of a family. It returns the metric to write it into, nil while they are counted.
-func (g *gathering) next(name, help string, kind dto.MetricType, own []*dto.LabelPair, more []Label) (*family, *dto.Metric) {
+func (g *gathering) next(
+	name, help string, kind dto.MetricType, own []*dto.LabelPair, more []Label,
+) (*family, *dto.Metric) {
 	f := g.families[name]
 	if f == nil {
 		f = &family{name: name, help: help, kind: kind}
@@ -57,7 +59,9 @@ func (g *gathering) gauge(name, help string, own []*dto.LabelPair, value float64
 	metric.Gauge = &f.gauges[f.n-1]
 }
 
-func (g *gathering) counter(name, help string, own []*dto.LabelPair, n uint64, born *timestamppb.Timestamp, more ...Label) {
+func (g *gathering) counter(
+	name, help string, own []*dto.LabelPair, n uint64, born *timestamppb.Timestamp, more ...Label,
+) {
 	f, metric := g.next(name, help, dto.MetricType_COUNTER, own, more)
 	if metric == nil {
 		return
@@ -92,7 +96,8 @@ func (g *gathering) allocate() {
 func (g *gathering) build() []*dto.MetricFamily {
 	var all []*dto.MetricFamily
 	for _, f := range g.families {
-		out := &dto.MetricFamily{Name: &f.name, Help: &f.help, Type: f.kind.Enum(), Metric: make([]*dto.Metric, len(f.metrics))}
+		out := &dto.MetricFamily{Name: &f.name, Help: &f.help, Type: f.kind.Enum()}
+		out.Metric = make([]*dto.Metric, len(f.metrics))
 		for i := range f.metrics {
 			out.Metric[i] = &f.metrics[i]
 		}

@@ -161,7 +161,8 @@ func (g *grpcRun) metrics() {
 		}
 	}
 	for _, p := range phases {
-		g.t.gauge("probe_grpc_duration_seconds", "Duration of gRPC request by phase", p.Duration.Seconds(), Label{"phase", p.Name})
+		g.t.gauge("probe_grpc_duration_seconds", "Duration of gRPC request by phase", p.Duration.Seconds(), Label{"phase",
+			p.Name})
 	}
 	g.t.gauge("probe_grpc_ssl", "Indicates if SSL was used for the connection", g.isTLS)
 	g.t.gauge("probe_grpc_status_code", "Response gRPC status code", float64(g.code))

@@ -66,8 +66,8 @@ var refusals = map[string]string{
 }
 
 // check says why a target may not be probed, "" where it may, and where its redirects may go. A configured target is
-// followed as its schedule does, but a Host header of the asker's choice could send the chain anywhere: then it stays at
-// its host.
+// followed as its schedule does, but a Host header of the asker's choice could send the chain anywhere: then it stays
+// at its host.
 func (g guard) check(module, prober, target, hostname string) (permit, string) {
 	key, ok := normal(prober, target)
 	if targets := g.reserved[module]; targets != nil && !targets[key+" "+strings.ToLower(hostname)] {

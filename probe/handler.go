@@ -95,7 +95,8 @@ func (m *Module) checkHostname(hostname string) error {
 	}
 	for name, value := range m.HTTP.Headers {
 		if textproto.CanonicalMIMEHeaderKey(name) == "Host" && value != hostname {
-			return fmt.Errorf("host header defined both in module configuration (%s) and with URL-parameter 'hostname' (%s)", value, hostname)
+			return fmt.Errorf("host header defined both in module configuration (%s) and with URL-parameter 'hostname' (%s)",
+				value, hostname)
 		}
 	}
 	return nil

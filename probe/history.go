@@ -71,7 +71,8 @@ func (s *Service) History() []History {
 	all := make([]History, 0, len(targets))
 	for _, t := range targets {
 		t.mu.Lock()
-		h := History{Probe: t.probe, Target: t.masked, Node: t.node, Module: t.module.name, Address: Address(t.address), Interval: t.every}
+		h := History{Probe: t.probe, Target: t.masked, Node: t.node, Module: t.module.name, Address: Address(t.address),
+			Interval: t.every}
 		h.Results, h.Recent = t.history.latestFirst()
 		t.mu.Unlock()
 		all = append(all, h)

@@ -222,7 +222,8 @@ func (h *httpRun) mayFollow(request *http.Request, next *url.URL) error {
 	case next.Scheme != "http" && next.Scheme != "https":
 		h.refused = failf("other", "the redirect to %s is not followed: it is no http", withoutFragment(next.Redacted()))
 	case h.m.mayFollow != nil && !h.m.mayFollow(next):
-		h.refused = failf("other", "the redirect to %s is not followed: on_demand.allow does not let it", withoutFragment(next.Redacted()))
+		h.refused = failf("other", "the redirect to %s is not followed: on_demand.allow does not let it",
+			withoutFragment(next.Redacted()))
 	case request.Body != nil && origin(next) != h.home:
 		h.refused = failf("other", "the redirect to %s is not followed: the body of the request is for %s alone",
 			withoutFragment(next.Redacted()), h.home)

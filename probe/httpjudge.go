@@ -26,7 +26,8 @@ const (
 )
 
 // licenceTexts are how FREMIS-N says that its licence is the fault: as plain text, with a status of its own.
-var licenceTexts = []string{"License has not been initialized", "is not available in deployment key", "Inactive analytic"}
+var licenceTexts = []string{"License has not been initialized", "is not available in deployment key",
+	"Inactive analytic"}
 
 // judge reads the body and holds the answer against what the module wants, in the order of blackbox_exporter. The
 // first that does not fit is the reason, but a licence text in the body explains all.
@@ -69,7 +70,8 @@ func (h *httpRun) judge(ctx context.Context, response *http.Response) *failure {
 
 func (h *httpRun) answerMetrics(response *http.Response) {
 	if modified, err := http.ParseTime(response.Header.Get("Last-Modified")); err == nil {
-		h.t.gauge("probe_http_last_modified_timestamp_seconds", "Returns the Last-Modified HTTP response header in unixtime", float64(modified.Unix()))
+		h.t.gauge("probe_http_last_modified_timestamp_seconds",
+			"Returns the Last-Modified HTTP response header in unixtime", float64(modified.Unix()))
 	}
 	if response.TLS != nil {
 		h.t.chainMetrics(response.TLS)
@@ -281,7 +283,8 @@ func unpack(compression string, packed io.Reader) (io.Reader, error) {
 // metrics gives what is known at the end, however that came.
 func (h *httpRun) metrics() {
 	for _, p := range h.times.phases() {
-		h.t.gauge("probe_http_duration_seconds", "Duration of http request by phase, summed over all redirects", p.Duration.Seconds(), Label{"phase", p.Name})
+		h.t.gauge("probe_http_duration_seconds", "Duration of http request by phase, summed over all redirects",
+			p.Duration.Seconds(), Label{"phase", p.Name})
 	}
 	isTLS := 0.0
 	if h.isTLS {

@@ -113,7 +113,8 @@ func (x *httpTimes) phases() []Phase {
 		phases = append(phases, Phase{"resolve", resolve})
 	}
 	if x.begun {
-		phases = append(phases, Phase{"connect", connect}, Phase{"tls", handshake}, Phase{"processing", processing}, Phase{"transfer", transfer})
+		phases = append(phases, Phase{"connect", connect}, Phase{"tls", handshake}, Phase{"processing", processing},
+			Phase{"transfer", transfer})
 	}
 	return phases
 }

@@ -19,7 +19,8 @@ func probeICMP(ctx context.Context, target string, m *prepared, t *trace) *failu
 	durations := []Phase{{"resolve", 0}, {"setup", 0}, {"rtt", 0}}
 	defer func() {
 		for _, p := range durations {
-			t.gauge("probe_icmp_duration_seconds", "Duration of icmp request by phase", p.Duration.Seconds(), Label{"phase", p.Name})
+			t.gauge("probe_icmp_duration_seconds", "Duration of icmp request by phase", p.Duration.Seconds(), Label{"phase",
+				p.Name})
 		}
 	}()
 	found, failed := lookup(ctx, target, m.ICMP.IPProtocol, m.ICMP.IPProtocolFallback, t)
@@ -32,7 +33,8 @@ func probeICMP(ctx context.Context, target string, m *prepared, t *trace) *failu
 	begin := time.Now()
 	socket, err := openEcho(ip, &m.ICMP)
 	if err != nil {
-		return failf("connect", "no ICMP socket can be had (it takes CAP_NET_RAW, or the group in net.ipv4.ping_group_range): %s", err)
+		return failf("connect",
+			"no ICMP socket can be had (it takes CAP_NET_RAW, or the group in net.ipv4.ping_group_range): %s", err)
 	}
 	defer socket.Close()
 	stop := context.AfterFunc(ctx, func() { socket.SetDeadline(time.Unix(1, 0)) })
@@ -220,5 +222,6 @@ func (s *echoSocket) isReply(packet []byte, request *icmp.Echo) bool {
 		return false
 	}
 	reply, is := message.Body.(*icmp.Echo)
-	return is && reply.Seq == request.Seq && (s.unprivileged || reply.ID == request.ID) && string(reply.Data) == string(request.Data)
+	return is && reply.Seq == request.Seq && (s.unprivileged || reply.ID == request.ID) &&
+		string(reply.Data) == string(request.Data)
 }

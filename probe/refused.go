@@ -64,7 +64,8 @@ func (r *refusedLog) tell() {
 	r.told, r.since = time.Now(), 0
 	clear(r.targets)
 	r.mu.Unlock()
-	level.Warn(r.logger).Log("msg", "/probe has refused targets", "refused", refused, "targets", strings.Join(targets, " "),
+	level.Warn(r.logger).Log("msg", "/probe has refused targets", "refused", refused, "targets", strings.Join(targets,
+		" "),
 		"remedy", "name them under probes:, or widen on_demand.allow; the answer (403) says which")
 }
 
@@ -92,7 +93,8 @@ func (r *refusedLog) family() *dto.MetricFamily {
 	}
 	for _, reason := range slices.Sorted(maps.Keys(r.counts)) {
 		out.Metric = append(out.Metric, &dto.Metric{
-			Label: labelPairs([]Label{{"reason", reason}}), Counter: &dto.Counter{Value: proto.Float64(float64(r.counts[reason]))},
+			Label:   labelPairs([]Label{{"reason", reason}}),
+			Counter: &dto.Counter{Value: proto.Float64(float64(r.counts[reason]))},
 		})
 	}
 	return out

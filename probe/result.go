@@ -294,6 +294,7 @@ func once(ctx context.Context, m *prepared, target string, limit time.Duration) 
 	m.secrets.ReadFiles()
 	t := newTrace(m.secrets.WithTarget(target))
 	r := Result{Module: m.name, Target: mask.Target(target), Timeout: limit}
-	t.logf("probing %s with module %s, prober %s, in %s at most", r.Target, m.name, m.Prober, r.Timeout.Round(time.Millisecond))
+	t.logf("probing %s with module %s, prober %s, in %s at most", r.Target, m.name, m.Prober,
+		r.Timeout.Round(time.Millisecond))
 	return t.finish(r, m.prober(ctx, target, m, t))
 }

@@ -65,7 +65,8 @@ func clientSecrets(client *config.HTTPClientConfig) []string {
 		secrets = append(secrets, string(client.Authorization.Credentials))
 	}
 	if o := client.OAuth2; o != nil {
-		secrets = append(secrets, string(o.ClientSecret), string(o.ClientCertificateKey), mask.Basic(o.ClientID, string(o.ClientSecret)))
+		secrets = append(secrets, string(o.ClientSecret), string(o.ClientCertificateKey), mask.Basic(o.ClientID,
+			string(o.ClientSecret)))
 		for name, value := range o.EndpointParams {
 			secrets = append(secrets, mask.InValue(name, value)...)
 		}

@@ -77,7 +77,8 @@ func prepare(name string, m Module) (*prepared, error) {
 	p.transports = newTransports(&p.Module, p.tls)
 	p.auth = newAuth(p.client())
 	if p.prober == nil {
-		return nil, faultf("modules."+name+".prober", "%q is no prober; known are %s", m.Prober, strings.Join(proberNames(), ", "))
+		return nil, faultf("modules."+name+".prober", "%q is no prober; known are %s", m.Prober,
+			strings.Join(proberNames(), ", "))
 	}
 	return p, nil
 }
@@ -120,7 +121,8 @@ func (s *Service) Reload(o Options) error {
 	}
 	for i, schedule := range o.Probes {
 		if modules[schedule.Module] == nil {
-			return faultf(fmt.Sprintf("probes[%d].module", i), "there is no module %q; %s", schedule.Module, knownModules(modules))
+			return faultf(fmt.Sprintf("probes[%d].module", i), "there is no module %q; %s", schedule.Module,
+				knownModules(modules))
 		}
 	}
 	s.reloading.Lock()
@@ -130,7 +132,8 @@ func (s *Service) Reload(o Options) error {
 	s.setModules(modules)
 	s.apply(groups)
 	if o.OnDemand.Allow.Any {
-		level.Warn(s.logger).Log("msg", "on_demand.allow is any: whoever reaches /probe can make this host connect to whatever it can reach")
+		level.Warn(s.logger).Log("msg",
+			"on_demand.allow is any: whoever reaches /probe can make this host connect to whatever it can reach")
 	}
 	return nil
 }
@@ -183,7 +186,7 @@ func (s *Service) apply(groups [][]targetGroup) {
 // maxResults bounds the results that are kept of all targets, where nobody says how many: twice, for failures are kept
 // apart. What is kept of each is never less than minKeep.
 const (
-	maxResults = 40_000
+	maxResults = 20_000
 	minKeep    = 3
 )
 

@@ -170,9 +170,11 @@ func (w *websocketRun) step(conn *websocket.Conn, i int) *failure {
 
 func (w *websocketRun) metrics() {
 	for _, p := range w.phases {
-		w.t.gauge("probe_websocket_duration_seconds", "Duration of websocket request by phase", p.Duration.Seconds(), Label{"phase", p.Name})
+		w.t.gauge("probe_websocket_duration_seconds", "Duration of websocket request by phase", p.Duration.Seconds(),
+			Label{"phase", p.Name})
 	}
-	w.t.gauge("probe_websocket_connection_upgraded", "Indicates if the websocket connection was successfully upgraded", w.upgraded)
+	w.t.gauge("probe_websocket_connection_upgraded", "Indicates if the websocket connection was successfully upgraded",
+		w.upgraded)
 	w.t.gauge("probe_websocket_status_code", "Response HTTP status code", w.status)
 	w.t.gauge("probe_websocket_failed_due_to_regex", "Indicates if probe failed due to regex", w.regexFailed)
 }

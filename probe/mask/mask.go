@@ -1,9 +1,9 @@
 // Package mask hides secrets in what people see: pages, logs, metrics, errors.
 //
 // Nothing is known to be a secret by a bad name, for lists of those are always too short: every value of a query, a
-// header or a body is hidden but those of a short list of harmless names. [URL], [Text], [Body] and [YAML] find values by
-// where they stand; [Secrets] finds them wherever a server repeats them. The package imports nothing of this program, so
-// that all of it may use it.
+// header or a body is hidden but those of a short list of harmless names. [URL], [Text], [Body] and [YAML] find
+// values by where they stand; [Secrets] finds them wherever a server repeats them. The package imports nothing of
+// this program, so that all of it may use it.
 package mask
 
 import (
@@ -136,6 +136,9 @@ func InCommands(text string) []string {
 
 // InURL returns the secrets of a URL or a target as they stand in it and as a server sees them.
 func InURL(text string) []string {
+	if !strings.ContainsAny(text, "=@") {
+		return nil
+	}
 	var secrets []string
 	for _, found := range parameter.FindAllStringSubmatch(text, -1) {
 		secrets = append(secrets, InValue(found[2], found[3])...)
@@ -159,12 +162,12 @@ func InURL(text string) []string {
 	return secrets
 }
 
-// shortestValue is the least length of a value that is taken for a secret though its name does not say so. Shorter ones,
-// such as "https" or "prod", stand in every second text.
+// shortestValue is the least length of a value that is taken for a secret though its name does not say so. Shorter
+// ones, such as "https" or "prod", stand in every second text.
 const shortestValue = 8
 
-// InValue returns the value of a header or a parameter where a server's text is to be searched for it, with the token of
-// "Bearer token".
+// InValue returns the value of a header or a parameter where a server's text is to be searched for it, with the token
+// of "Bearer token".
 func InValue(name, value string) []string {
 	if IsHarmlessHeader(name) || isHarmlessParameter(name) {
 		return nil

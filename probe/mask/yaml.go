@@ -85,7 +85,8 @@ func isHidden(path []string, kind yaml.Kind) bool {
 	switch {
 	case key == "":
 		return false
-	case parent == "metadata", parent == "headers" && kind != yaml.MappingNode, parent == "http_headers" && kind != yaml.MappingNode:
+	case parent == "metadata", parent == "headers" && kind != yaml.MappingNode, parent == "http_headers" &&
+		kind != yaml.MappingNode:
 		return !IsHarmlessHeader(key)
 	case parent == "headers", parent == "http_headers":
 		return false
