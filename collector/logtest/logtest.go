@@ -47,6 +47,7 @@ type Writer struct {
 	escape  string
 	at      time.Time
 	request map[string]string
+	draw    func() map[string]string
 
 	// Retries is the share of requests with more than one attempt, Odd that of garbage, rejections, aborts and
 	// requests that found no server.
@@ -60,6 +61,7 @@ func NewWriter(f Format, seed uint64) *Writer {
 		at:      time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC),
 		Retries: 0.05, Odd: 0.02,
 	}
+	w.draw = w.next
 	for rest := f.Text; ; {
 		literal, after, found := strings.Cut(rest, "$")
 		w.parts = append(w.parts, literal)
@@ -92,7 +94,7 @@ func (w *Writer) Write(out io.Writer, n int) error {
 
 // Append appends one line with its newline.
 func (w *Writer) Append(dst []byte) []byte {
-	w.request = w.next()
+	w.request = w.draw()
 	for i, part := range w.parts {
 		if i%2 == 0 {
 			dst = append(dst, part...)

@@ -45,25 +45,34 @@ func testCounter(t testing.TB, f logtest.Format, routes ...source.Route) *Counte
 var sink int
 
 // BenchmarkLines reads a file of access-log lines in turn with the bare loop, which only finds where lines end, and with
-// the book, both in blocks of 256 KiB. Paired so, what else the machine does falls on both: "ratio" is the CPU time
-// of the book by that of the loop.
+// the Counter, both in blocks of 256 KiB. Paired so, what else the machine does falls on both: "ratio" is the CPU time
+// of the Counter by that of the loop.
+//
+// "mixed" is traffic of many kinds, each line drawn anew; "plain" has four kinds of requests and little else.
 func BenchmarkLines(b *testing.B) {
 	for _, f := range logtest.Formats() {
-		b.Run(f.Name, func(b *testing.B) { benchLines(b, f, false) })
+		b.Run("mixed/"+f.Name, func(b *testing.B) { benchLines(b, f, logtest.NewMixed(f, 1), false) })
 	}
-	b.Run("full-routes", func(b *testing.B) { benchLines(b, logtest.Formats()[0], true) })
+	b.Run("mixed/full-routes", func(b *testing.B) {
+		f := logtest.Formats()[0]
+		benchLines(b, f, logtest.NewMixed(f, 1), true)
+	})
+	b.Run("plain/full", func(b *testing.B) {
+		w := logtest.NewWriter(logtest.Formats()[0], 1)
+		w.Odd = 0
+		benchLines(b, logtest.Formats()[0], w, false)
+	})
 }
 
 const benchFileLines = 100_000
 
-func benchLines(b *testing.B, f logtest.Format, withRoutes bool) {
+func benchLines(b *testing.B, f logtest.Format, w *logtest.Writer, withRoutes bool) {
 	path := filepath.Join(b.TempDir(), "access.log")
 	file, err := os.Create(path)
 	if err != nil {
 		b.Fatal(err)
 	}
-	w := logtest.NewWriter(f, 1)
-	w.Odd = 0
+	w.Start(time.Now().Add(-10 * time.Minute)) // the last hour is counted, too
 	if err := w.Write(file, benchFileLines); err != nil {
 		b.Fatal(err)
 	}
@@ -76,17 +85,17 @@ func benchLines(b *testing.B, f logtest.Format, withRoutes bool) {
 			routes = append(routes, source.Route{Name: name, Match: regexp.MustCompile(match)})
 		}
 	}
-	book := testCounter(b, f, routes...)
+	counter := testCounter(b, f, routes...)
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	var bare, counted time.Duration
 	b.ReportAllocs()
 	for b.Loop() {
 		bare += cpuTime(func() { readBlocks(b, path, splitLines) })
-		counted += cpuTime(func() { readBlocks(b, path, book.Lines) })
+		counted += cpuTime(func() { readBlocks(b, path, counter.Lines) })
 	}
-	if book.lines.Malformed > 0 {
-		b.Fatalf("%d lines are malformed", book.lines.Malformed)
+	if counter.lines.Malformed > 0 {
+		b.Fatalf("%d lines are malformed", counter.lines.Malformed)
 	}
 	lines := float64(b.N * benchFileLines)
 	b.ReportMetric(float64(counted)/float64(bare), "ratio")
