@@ -35,7 +35,6 @@ type Program struct {
 	hasRequest bool
 	loose      *Program // reads what does not fit this one, and tells less of it; nil for none
 	elastic    int      // the first step whose value may have several ends; -1 if there is none
-	lists      int      // how many list variables there are, those left out of which nothing is made
 
 	// Of a format with line breaks: one line of each entry is the request's, the others are these.
 	beside []*Program
@@ -245,9 +244,6 @@ func (c *compiler) add(part part, v variable, length, captured int) {
 	s := newStep(part, v, c.escape)
 	s.length = uint16(length)
 	s.paths = p.options.Paths
-	if v.kind.isList() && v.kind != kindListUnknown {
-		p.lists++
-	}
 	if captured < 0 {
 		p.steps = append(p.steps, s)
 		return

@@ -84,8 +84,6 @@ func fastOf(s *step) fast {
 	case kindText:
 		switch {
 		case s.literal == "" || s.length == 0:
-		case s.isOftenDash && s.first != '-':
-			return fastDash
 		default:
 			return fastText
 		}
@@ -104,8 +102,11 @@ const wordPassed = 'P' | 'A'<<8 | 'S'<<16 | 'S'<<24 | 'E'<<32 | 'D'<<40
 //
 // What it puts into r for the step that it returns is of no use.
 func fastSteps(s *step, t text, pos, end int, p *Parser, r *Record) (*step, int) {
+	var shapes shape // of the lists that were read
+loop:
 	for {
 		at := pos // where the literal stands
+		var seen shape
 		switch s.fast {
 		case fastMark:
 			r.mark = pos
@@ -120,47 +121,50 @@ func fastSteps(s *step, t text, pos, end int, p *Parser, r *Record) (*step, int)
 			m := matches(w, s.spread) | matches(w, ' '*ones) | matches(w, '"'*ones)
 			for m == 0 {
 				if at += 8; at > end {
-					return s, pos
+					break loop
 				}
 				w = t.load(at)
 				m = matches(w, s.spread) | matches(w, ' '*ones) | matches(w, '"'*ones)
 			}
 			at += bits.TrailingZeros64(m) >> 3
 			if s.search == toBareQuote && at > pos && t.byte(at-1) == '\\' {
-				return s, pos
+				break loop
 			}
 		case fastLocalTime:
 			c := &p.local
 			if t.load(pos) != c.w0 || t.load(pos+8) != c.w1 || t.load(pos+16) != c.w2 || t.load(pos+18) != c.w3 {
-				return s, pos
+				break loop
 			}
 			*r.number(s.into) = c.millis
 			at += 26
 		case fastISOTime:
 			c := &p.iso
 			if t.load(pos) != c.w0 || t.load(pos+8) != c.w1 || t.load(pos+16) != c.w2 || t.load(pos+17) != c.w3 {
-				return s, pos
+				break loop
 			}
 			*r.number(s.into) = c.millis
 			at += 25
 		case fastUnixTime:
 			ms := fastUnixMillis(t.load(pos), t.load(pos+6))
 			if ms < 0 {
-				return s, pos
+				break loop
 			}
 			*r.number(s.into) = ms
 			at += 14
 		case fastText:
-			m := matches(t.load(pos), s.spread)
+			m := t.match16(pos, s.spread)
 			for m == 0 {
-				if at += 8; at > end || at-pos >= longText {
-					return s, pos
+				if at += 16; at > end {
+					break loop
 				}
-				m = matches(t.load(at), s.spread)
+				m = t.match16(at, s.spread) | t.match16(at+16, s.spread)<<16
+				if m == 0 {
+					at += 16
+				}
 			}
-			at += bits.TrailingZeros64(m) >> 3
+			at += bits.TrailingZeros64(m)
 			if s.search == toBareQuote && at > pos && t.byte(at-1) == '\\' {
-				return s, pos
+				break loop
 			}
 		case fastDash:
 			if t.byte(pos) == '-' {
@@ -168,7 +172,7 @@ func fastSteps(s *step, t text, pos, end int, p *Parser, r *Record) (*step, int)
 			}
 		case fastFixed:
 			if at += int(s.width); at > end {
-				return s, pos
+				break loop
 			}
 		case fastRequest:
 			w := t.load(pos)
@@ -176,19 +180,19 @@ func fastSteps(s *step, t text, pos, end int, p *Parser, r *Record) (*step, int)
 			w &= 1<<(8*uint(n)) - 1
 			method := &methodTable[w*methodHash>>60]
 			if method.word != w || int(method.length) != n || n == 0 {
-				return s, pos
+				break loop
 			}
 			// The quote is behind the method and the space after it, which are four bytes or more.
 			at += 4
-			m := matches(t.load(at), s.spread)
+			m := t.match16(at, s.spread) | t.match16(at+16, s.spread)<<16
 			for m == 0 {
-				if at += 8; at > end {
-					return s, pos
+				if at += 32; at > end {
+					break loop
 				}
-				m = matches(t.load(at), s.spread)
+				m = t.match16(at, s.spread) | t.match16(at+16, s.spread)<<16
 			}
-			if at += bits.TrailingZeros64(m) >> 3; at > end || s.search == toBareQuote && t.byte(at-1) == '\\' {
-				return s, pos
+			if at += bits.TrailingZeros64(m); at > end || s.search == toBareQuote && t.byte(at-1) == '\\' {
+				break loop
 			}
 			r.Method = method.method
 			if s.paths {
@@ -198,34 +202,40 @@ func fastSteps(s *step, t text, pos, end int, p *Parser, r *Record) (*step, int)
 		case fastID:
 			if at += 32; at > end || t.byte(at-1) == '\\' ||
 				matches(t.load(pos), s.spread)|matches(t.load(pos+8), s.spread)|matches(t.load(pos+16), s.spread)|matches(t.load(pos+24), s.spread) != 0 {
-				return s, pos
+				break loop
 			}
 			r.IDAt, r.IDLen = pos, 32
 		case fastStatus:
 			if r.Code = status(t.load(pos)); r.Code < 0 {
-				return s, pos
+				break loop
 			}
 			at += 3
 		case fastTime:
 			if r.Millis = fastMillis(t.load(pos)); r.Millis < 0 {
-				return s, pos
+				break loop
 			}
 			at += 5
 		case fastSize:
 			n, digits := fastNumber(t.load(pos))
 			if uint(digits-1) > 6 {
-				return s, pos
+				break loop
 			}
 			*r.number(s.into) = n
 			at += digits
 		case fastWord:
 			if t.load(pos)&(1<<48-1) != wordPassed {
-				return s, pos
+				break loop
 			}
 			*r.word(s.into) = Passed
 			at += 6
 		case fastAddresses, fastBareAddresses:
-			w0, w1, w2 := t.load(pos), t.load(pos+8), t.load(pos+16)
+			w0 := t.load(pos)
+			if byte(w0) == '-' && byte(w0>>8) == s.first {
+				r.Upstreams = nil
+				at, seen = at+1, noList
+				break
+			}
+			w1, w2 := t.load(pos+8), t.load(pos+16)
 			m0, m1, m2 := matches(w0, s.spread), matches(w1, s.spread), matches(w2, s.spread)
 			if s.fast == fastBareAddresses {
 				m0 |= matches(w0, s.other)
@@ -233,57 +243,75 @@ func fastSteps(s *step, t text, pos, end int, p *Parser, r *Record) (*step, int)
 				m2 |= matches(w2, s.other)
 			}
 			if m0 != 0 || m1|m2 == 0 {
-				return s, pos
+				break loop
 			}
 			words, n := cutShort(w0, w1, w2, m1, m2)
 			v := p.addressCache.short.at(words)
 			if v.words != words || v.length != n {
-				return s, pos
+				break loop
 			}
 			r.Upstreams = v.u
-			at += n
+			at, seen = at+n, oneElement
 		case fastListStatus:
-			code := status(t.load(pos))
-			if code < 0 {
-				return s, pos
+			w := t.load(pos)
+			if code := status(w); code >= 0 {
+				r.list(s).set(code)
+				at, seen = at+3, oneElement
+				break
 			}
-			r.list(s).set(code)
-			at += 3
+			if byte(w) != '-' {
+				break loop
+			}
+			r.list(s).set(Absent)
+			at, seen = at+1, dash
 		case fastListTime:
-			ms := fastMillis(t.load(pos))
-			if ms < 0 {
-				return s, pos
+			w := t.load(pos)
+			if ms := fastMillis(w); ms >= 0 {
+				r.list(s).set(ms)
+				at, seen = at+5, oneElement
+				break
 			}
-			r.list(s).set(ms)
-			at += 5
+			if byte(w) != '-' {
+				break loop
+			}
+			r.list(s).set(Absent)
+			at, seen = at+1, dash
 		case fastListSize:
-			n, digits := fastNumber(t.load(pos))
-			if uint(digits-1) > 6 {
-				return s, pos
+			w := t.load(pos)
+			if n, digits := fastNumber(w); uint(digits-1) <= 6 {
+				r.list(s).set(n)
+				at, seen = at+digits, oneElement
+				break
 			}
-			r.list(s).set(n)
-			at += digits
+			if byte(w) != '-' {
+				break loop
+			}
+			r.list(s).set(Absent)
+			at, seen = at+1, dash
 		default:
-			return s, pos
+			break loop
 		}
 		w := t.load(at)
 		if at > end || (w^s.head)&s.mask != 0 || s.overlap && isSeparator(w) {
-			return s, pos // at > end: in the next line, where nothing is looked for
+			break loop // at > end: in the next line, where nothing is looked for
 		}
 		if n := len(s.literal); n > 8 {
 			if at+n > end+1 || t.load(at+n-8) != s.tail {
-				return s, pos
+				break loop
 			}
 			literal := text{unsafe.Pointer(unsafe.StringData(s.literal))}
 			for k := 8; k < n-8; k += 8 {
 				if t.load(at+k) != literal.load(k) {
-					return s, pos
+					break loop
 				}
 			}
 		}
 		pos = at + int(s.length)
+		shapes |= seen
 		s = s.next()
 	}
+	p.shapes |= shapes
+	return s, pos
 }
 
 func (s *step) next() *step { return (*step)(unsafe.Add(unsafe.Pointer(s), unsafe.Sizeof(step{}))) }

@@ -45,6 +45,14 @@ func matches(w, spread uint64) uint64 {
 	return (w - ones) &^ w & highs
 }
 
+// gather moves the top bits of the bytes of m to the lowest eight bits.
+func gather(m uint64) uint64 { return m >> 7 * 0x0102040810204080 >> 56 }
+
+// match16 has a bit set for the first byte of the 16 at i that equals the one which spread repeats, and zeros below it.
+func (t text) match16(i int, spread uint64) uint64 {
+	return gather(matches(t.load(i), spread)) | gather(matches(t.load(i+8), spread))<<8
+}
+
 // find is the first place at or after i of the byte that spread repeats, if it is within 32 bytes; else found is
 // false and it is not before at. It may look beyond the line.
 func (t text) find(i int, spread uint64) (at int, found bool) {

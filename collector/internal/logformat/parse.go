@@ -17,7 +17,6 @@ type Parser struct {
 	padded        []byte // a copy of a line that has no room after it
 	shapes        shape  // of the lists of the line that is being read
 	elements      int    // of its lists of several elements
-	slowLists     int    // how many lists the slow path has read
 	second        search // the second reading
 	failure       failure
 	firstFailure  failure // of the first format
@@ -177,7 +176,7 @@ func (p *Parser) Beside(b []byte, start, end int) bool {
 // read reads a line in one format. Few steps look where the line ends. None begins after the newline: no literal but
 // the last has one, no number takes one in, and where a search or a fixed width may jump over it, that is checked.
 func (p *Parser) read(f *Program, t text, start, end int, r *Record) bool {
-	p.shapes, p.slowLists = 0, 0
+	p.shapes = 0
 	s, pos := fastSteps(&f.steps[0], t, start, end, p, r)
 	for s.kind != kindEnd {
 		next := s.slow(t, pos, end, p, r)
@@ -190,9 +189,6 @@ func (p *Parser) read(f *Program, t text, start, end int, r *Record) bool {
 	if pos != end+1 {
 		p.failure = failure{offset: pos, step: f.lastValue()}
 		return false
-	}
-	if p.slowLists < f.lists {
-		p.shapes |= oneElement // the fast path reads no others
 	}
 	return p.agree(r, p.shapes)
 }
@@ -277,10 +273,8 @@ func (s *step) store(t text, i, j int, p *Parser, r *Record) bool {
 	case kindUnixTime:
 		*r.number(s.into), ok = unixMillis(value)
 	case kindAddresses:
-		p.slowLists++
 		return p.addresses(t, i, j, r)
 	case kindListStatus, kindListTime, kindListSize:
-		p.slowLists++
 		var seen shape
 		seen, ok = r.list(s).read(s.kind, value)
 		if seen == manyElements {

@@ -94,7 +94,7 @@ func (p *Parser) readAgain(f *Program, t text, start, end int, r *Record) bool {
 
 // apply fills r by the ends of the values, and reports whether the lists agree.
 func (p *Parser) apply(f *Program, ends []int, t text, start int, r *Record) bool {
-	p.shapes, p.slowLists = 0, 0
+	p.shapes = 0
 	pos := start
 	for i, end := range ends {
 		s := &f.steps[i]
