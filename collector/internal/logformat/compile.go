@@ -308,7 +308,7 @@ type step struct {
 	head      uint64 // the first eight bytes of literal
 	mask      uint64 // of head: as many bytes as there are
 	spread    uint64 // the first byte of literal, eight times
-	other     uint64 // of spread: a comma, where a space or a comma ends an element of a list
+	other     uint64 // another byte that ends a value: a comma in unquoted lists, a quote or a space in tokens
 	tail      uint64 // the last eight bytes of a literal of more than eight
 	literal   string
 	length    uint16 // bytes of literal that are passed over
@@ -365,6 +365,12 @@ func newStep(part part, v variable, escape string) step {
 	s.isOftenDash = part.name == "remote_user" || s.long && part.name != "http_user_agent"
 	if s.overlap = v.kind.isList() && (s.first == ' ' || s.first == ','); s.overlap {
 		s.spread, s.other = ' '*ones, ','*ones
+	}
+	if s.kind == kindToken {
+		s.other = ' ' * ones
+		if s.first == ' ' {
+			s.other = '"' * ones
+		}
 	}
 	if n := len(part.literal); n > 8 {
 		s.tail = binary.LittleEndian.Uint64([]byte(part.literal[n-8:]))

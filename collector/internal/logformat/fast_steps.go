@@ -76,7 +76,9 @@ func fastOf(s *step) fast {
 	case kindUnixTime:
 		return fastUnixTime
 	case kindToken:
-		return fastToken
+		if s.first == ' ' || s.first == '"' {
+			return fastToken
+		}
 	case kindMark:
 		return fastMark
 	case kindCapture:
@@ -117,16 +119,14 @@ loop:
 			s = s.next()
 			continue
 		case fastToken:
-			w := t.load(pos)
-			m := matches(w, s.spread) | matches(w, ' '*ones) | matches(w, '"'*ones)
+			m := t.match16(pos, s.spread) | t.match16(pos, s.other)
 			for m == 0 {
-				if at += 8; at > end {
+				if at += 16; at > end {
 					break loop
 				}
-				w = t.load(at)
-				m = matches(w, s.spread) | matches(w, ' '*ones) | matches(w, '"'*ones)
+				m = t.match16(at, s.spread) | t.match16(at, s.other)
 			}
-			at += bits.TrailingZeros64(m) >> 3
+			at += bits.TrailingZeros64(m)
 			if s.search == toBareQuote && at > pos && t.byte(at-1) == '\\' {
 				break loop
 			}

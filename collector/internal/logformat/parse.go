@@ -14,6 +14,8 @@ type Parser struct {
 	formats       []*Program
 	addressCache  addressCache
 	local, iso    clock
+	first         *step // of the first format
+	several       bool  // there is more than one way to go
 	padded        []byte // a copy of a line that has no room after it
 	shapes        shape  // of the lists of the line that is being read
 	elements      int    // of its lists of several elements
@@ -37,6 +39,8 @@ func NewParser(first *Program, former ...*Program) *Parser {
 		p.blank = p.blank || f.blank
 		p.beside = p.beside || len(f.beside) > 0
 	}
+	p.first = &first.steps[0]
+	p.several = len(former) > 0 || len(first.options.Capture) > 0
 	return p
 }
 
@@ -107,14 +111,17 @@ func (p *Parser) Padded(line []byte) []byte {
 // least Pad bytes after it. It returns false, and r is of no use, if the line does not fit as a whole.
 func (p *Parser) Parse(b []byte, start, end int, r *Record) bool {
 	_ = b[end+Pad]
-	if start == end {
-		return false
-	}
 	t := text{unsafe.Pointer(unsafe.SliceData(b))}
-	if len(p.formats) == 1 && len(p.options.Capture) == len(r.Captured) {
-		return p.read(p.Program, t, start, end, r) || p.fail(start) || p.again(p.Program, t, start, end, r)
+	if p.several || start == end {
+		return start < end && p.tryFormats(t, start, end, r)
 	}
-	return p.tryFormats(t, start, end, r)
+	p.shapes = 0
+	s, pos := fastSteps(p.first, t, start, end, p, r)
+	if s.kind == kindEnd && pos == end+1 && p.shapes&^(oneElement|dash) == 0 {
+		r.Elements = int(p.shapes & oneElement)
+		return true
+	}
+	return p.finish(p.Program, s, pos, t, end, r) || p.fail(start) || p.again(p.Program, t, start, end, r)
 }
 
 // tryFormats is Parse for several formats: a record has nothing of the format before.
@@ -173,11 +180,18 @@ func (p *Parser) Beside(b []byte, start, end int) bool {
 	return false
 }
 
-// read reads a line in one format. Few steps look where the line ends. None begins after the newline: no literal but
-// the last has one, no number takes one in, and where a search or a fixed width may jump over it, that is checked.
+// read reads a line in one format.
 func (p *Parser) read(f *Program, t text, start, end int, r *Record) bool {
 	p.shapes = 0
 	s, pos := fastSteps(&f.steps[0], t, start, end, p, r)
+	return p.finish(f, s, pos, t, end, r)
+}
+
+// finish reads the rest of a line, from step s on: the slow path takes the steps that the fast path leaves.
+//
+// Few steps look where the line ends. None begins after the newline: no literal but the last has one, no number takes
+// one in, and where a search or a fixed width may jump over it, that is checked.
+func (p *Parser) finish(f *Program, s *step, pos int, t text, end int, r *Record) bool {
 	for s.kind != kindEnd {
 		next := s.slow(t, pos, end, p, r)
 		if next < 0 {
@@ -227,6 +241,9 @@ func (s *step) slow(t text, pos, end int, p *Parser, r *Record) int {
 		}
 		next += int(s.length)
 	case s.kind.isList():
+		if next = s.fastElements(t, pos, end, p, r); next >= 0 {
+			return next
+		}
 		next = s.skipList(t, pos, end)
 	case s.bareRequest():
 		next = s.skipRequest(t, pos, end)
