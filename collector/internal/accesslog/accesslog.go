@@ -170,6 +170,7 @@ func (c *Counter) Lines(block []byte) {
 	c.ledger.Now = c.clock().UnixMilli()
 	c.hour.Now(c.ledger.Now)
 	c.asked = false
+	c.current.block = block
 	for start := 0; start < len(block); {
 		n := bytes.IndexByte(block[start:], '\n')
 		if n < 0 {
@@ -182,23 +183,34 @@ func (c *Counter) Lines(block []byte) {
 			// The parser reads beyond the line: one at the block's end is read from a copy with room after it.
 			c.ledger.Settle(block)
 			padded := c.parser.Padded(block[start:end])
+			c.current.block = padded
 			c.line(padded, 0, n)
 			c.ledger.Settle(padded)
+			c.current.block = block
 		}
 		start = end + 1
 	}
+	c.current.block = nil
 }
 
 // line counts the line of block from start to end.
 func (c *Counter) line(block []byte, start, end int) {
+	if !c.parser.Parse(block, start, end, c.record) {
+		c.misfit(block, start, end)
+		return
+	}
+	c.current.start, c.current.end = start, end
+	if w := c.cfg.Watcher; w == nil || w.Accept(c.record) {
+		c.count(c.record)
+	}
+}
+
+// misfit counts a line that the parser has refused.
+func (c *Counter) misfit(block []byte, start, end int) {
 	switch {
-	case c.parser.Parse(block, start, end, c.record):
-		c.current = lineBounds{block, start, end}
-		if w := c.cfg.Watcher; w == nil || w.Accept(c.record) {
-			c.count(c.record)
-		}
 	case c.parser.Beside(block, start, end):
 	case c.reformat(block):
+		c.current.block = block
 		c.line(block, start, end)
 	default:
 		c.lines.Malformed++

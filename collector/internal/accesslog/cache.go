@@ -84,6 +84,7 @@ func (c *requestCache) insert(s *requestSeries) {
 type serverSeries struct {
 	name                    string
 	codes                   []*attemptSeries
+	byCode                  [32]*attemptSeries // the last of each remainder of a status
 	retries, sent, received *ledger.Counter
 	hour                    *recent.Series
 	answered                int64 // the last second in which it did, Unix time
@@ -97,18 +98,28 @@ type attemptSeries struct {
 	attempts *ledger.Counter
 	outcomes *ledger.Counter
 	times    *timeSeries
+	answered bool // NGINX takes such an attempt for a success
 }
 
 type timeSeries struct{ response, header, connect *ledger.Histogram }
 
-// attempts returns the series of attempts with this status. A server has few of them, the usual one first.
+// attempts returns the series of attempts with this status.
 func (s *serverSeries) attempts(l *ledger.Ledger, code int64, result Outcome) *attemptSeries {
+	last := &s.byCode[uint64(code)%uint64(len(s.byCode))]
+	if a := *last; a != nil && a.code == code && a.outcome == result {
+		return a
+	}
+	*last = s.find(l, code, result)
+	return *last
+}
+
+func (s *serverSeries) find(l *ledger.Ledger, code int64, result Outcome) *attemptSeries {
 	for _, a := range s.codes {
 		if a.code == code && a.outcome == result {
 			return a
 		}
 	}
-	a := &attemptSeries{code: code, outcome: result, times: &timeSeries{}}
+	a := &attemptSeries{code: code, outcome: result, times: &timeSeries{}, answered: isAnswer(code, result)}
 	a.attempts = l.Counter(int(metric.Attempts), s.name, CodeName(code), result.String())
 	a.outcomes = l.Counter(int(metric.UpstreamOutcomes), s.name, result.String())
 	for _, other := range s.codes {

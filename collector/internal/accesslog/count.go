@@ -205,9 +205,8 @@ func (c *Counter) attempt(r *logformat.Record, server *serverSeries, i int, last
 	a.attempts.Value++
 	a.outcomes.Value++
 	ms := r.At(logformat.UpstreamResponseTime, i)
-	answered := isAnswer(code, result)
-	server.hour.AddAttempt(int(result), latency(ms, code), answered)
-	if answered {
+	server.hour.AddAttempt(int(result), latency(ms, code), a.answered)
+	if a.answered {
 		c.markAnswer(server)
 	}
 	if ms >= 0 && code != switchingProtocols {

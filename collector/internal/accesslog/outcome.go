@@ -44,7 +44,11 @@ func CodeName(code int64) string {
 type Rules struct {
 	formats []formatFields // by Record.Format
 	limited [2]int64       // statuses that mean limited where the format has no $limit_…_status
+	byCode  [codes]Outcome // what a request's status alone says
 }
+
+// codes are the statuses of three digits.
+const codes = 1000
 
 // formatFields is what a format tells.
 type formatFields struct {
@@ -68,6 +72,9 @@ func NewRules(p *logformat.Parser, limitReqStatus, limitConnStatus int) *Rules {
 		if status == 0 {
 			r.limited[i] = defaultLimitStatus
 		}
+	}
+	for code := range r.byCode {
+		r.byCode[code] = outcomeOf(int64(code))
 	}
 	for _, f := range p.Formats() {
 		r.formats = append(r.formats, fieldsOf(f))
@@ -115,8 +122,15 @@ func (rules *Rules) Request(r *logformat.Record, noLive bool) Outcome {
 		return Limited
 	case noLive:
 		return NoLive
-	case code < 400 && code > 0:
-		return OK
+	case uint64(code) < codes:
+		return rules.byCode[code]
+	}
+	return OK
+}
+
+// outcomeOf returns the outcome of a request that reached a server, by its status.
+func outcomeOf(code int64) Outcome {
+	switch {
 	case code == 499 || code == 0:
 		return Aborted
 	case code == 504:

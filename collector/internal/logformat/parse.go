@@ -14,8 +14,8 @@ type Parser struct {
 	formats       []*Program
 	addressCache  addressCache
 	local, iso    clock
-	first         *step // of the first format
-	several       bool  // there is more than one way to go
+	first         *step  // of the first format
+	several       bool   // there is more than one way to go
 	padded        []byte // a copy of a line that has no room after it
 	shapes        shape  // of the lists of the line that is being read
 	elements      int    // of its lists of several elements

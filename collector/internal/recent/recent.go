@@ -129,6 +129,7 @@ type Series struct {
 	name   string
 	window *Window
 	ring   [Slots]*slot
+	last   *slot // that was counted in
 }
 
 // A slot is ten seconds of a series.
@@ -142,16 +143,22 @@ type slot struct {
 
 // Add counts a request or an attempt with its outcome and its duration; a negative one is not known.
 func (s *Series) Add(outcome int, millis int64) {
-	if slot := s.slot(); slot != nil {
-		slot.add(outcome, millis)
+	slot := s.last
+	if slot == nil || slot.number != s.window.slot {
+		if slot = s.slot(); slot == nil {
+			return
+		}
 	}
+	slot.add(outcome, millis)
 }
 
 // AddAttempt is Add for an attempt on a server. Answered says that NGINX took it for a success.
 func (s *Series) AddAttempt(outcome int, millis int64, answered bool) {
-	slot := s.slot()
-	if slot == nil {
-		return
+	slot := s.last
+	if slot == nil || slot.number != s.window.slot {
+		if slot = s.slot(); slot == nil {
+			return
+		}
 	}
 	slot.add(outcome, millis)
 	if answered {
@@ -171,9 +178,11 @@ func (s *slot) add(outcome int, millis int64) {
 func (s *Series) slot() *slot {
 	w := s.window
 	if slot := s.ring[w.position]; slot != nil && slot.number == w.slot {
+		s.last = slot
 		return slot
 	}
-	return s.renew()
+	s.last = s.renew()
+	return s.last
 }
 
 func (s *Series) renew() *slot {

@@ -58,10 +58,11 @@ func (w *Window) Restore(state []byte) error {
 // adopt takes over the slots of another table. A Series that somebody has kept stays the one that is counted in.
 func (t *table) adopt(other *table) {
 	for _, s := range t.series {
-		s.ring = [Slots]*slot{}
+		s.ring, s.last = [Slots]*slot{}, nil
 	}
 	for _, s := range other.series {
-		t.get(s.name).ring = s.ring
+		restored := t.get(s.name)
+		restored.ring, restored.last = s.ring, nil
 	}
 }
 
