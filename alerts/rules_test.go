@@ -165,6 +165,16 @@ func TestObjectivesStandInOnePlace(t *testing.T) {
 	}
 }
 
+// TestAlertsReadNoHistograms: recording rules normalise classic and native histograms, and alerts read what they record.
+func TestAlertsReadNoHistograms(t *testing.T) {
+	histogram := regexp.MustCompile(`_(duration|latency)_seconds(_bucket|_sum|_count)?\b`)
+	for _, r := range rules(t) {
+		if r.Alert != "" && histogram.MatchString(r.Expr) {
+			t.Errorf("%s reads a histogram: %s", r.Alert, r.Expr)
+		}
+	}
+}
+
 // TestMixin runs the tests of the mixin and of what is rendered from it, which are in a module of their own.
 func TestMixin(t *testing.T) {
 	test := exec.Command("go", "test", "-shuffle=on", ".")

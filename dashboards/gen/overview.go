@@ -253,7 +253,7 @@ func nodeTable(p promise) panel {
 		{"node", "Node", linked("Open this node", nodeOfRow)},
 		{"server", "Address", width(180, linked("Open this server", serverOfRow))},
 		{"upstream", "Upstream", nil},
-		{"instance", "Instance", nil},
+		{"instance", "Instance", hidden()},
 		{"job", "Job", hidden()},
 		{"state", "State", width(130, inWords(nodeWords...))},
 		{"share", "Share", width(100, withEmpty("no traffic", unit(units.PercentUnit, 1)))},
