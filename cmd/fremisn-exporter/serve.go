@@ -110,7 +110,7 @@ func (e *exporter) newCollector(s *settings.Settings) (*collector.Collector, err
 		Others: []collector.Other{{Name: "probe", Collect: e.probes.CheckClock}},
 	}
 	hasLogs := len(s.Plan.Logs()) > 0
-	if s.Source.ConfigFile == "" && s.Source.Status != nil {
+	if s.StatusOnly() {
 		o.StoragePath = "" // nor will it ever have
 	}
 	c, err := collector.New(o)
