@@ -24,7 +24,7 @@ const (
 )
 
 func (r *Report) checkLogs(s *settings.Settings) {
-	shown := map[string]bool{} // formats of which has been told what they lack
+	shown := map[string]bool{} // formats that have been reported
 	for _, log := range s.Plan.AccessLogs {
 		r.checkLog(log, elsewhere(s.Nginx, log), func(sample [][]byte, found *finding) { judgeAccess(log, sample, found) })
 		if !shown[log.Formats[0].Text] {
@@ -166,7 +166,7 @@ func lastLines(path string, log source.LogSource) ([][]byte, time.Time, error) {
 	return lines[max(0, len(lines)-sampleLines):], info.ModTime(), nil
 }
 
-// judgeAccess tells how many of the lines fit the format, and where the first that does not goes wrong.
+// judgeAccess reports how many of the lines fit the format, and where the first that does not goes wrong.
 func judgeAccess(log source.LogSource, sample [][]byte, found *finding) {
 	format, err := collector.NewLogCheck(log)
 	if err != nil {
@@ -257,7 +257,7 @@ func caret(text []byte, offset int) string {
 
 var errorLine = regexp.MustCompile(`^\d{4}/\d\d/\d\d \d\d:\d\d:\d\d \[[a-z]+\] \d+#\d+:`)
 
-// judgeErrors tells how many lines begin as NGINX begins entries: a few may not, for messages can hold newlines.
+// judgeErrors reports how many lines begin as NGINX begins entries: a few may not, for messages can hold newlines.
 func judgeErrors(sample [][]byte, found *finding) {
 	entries := 0
 	for _, text := range sample {
@@ -272,7 +272,7 @@ func judgeErrors(sample [][]byte, found *finding) {
 	}
 }
 
-// checkFormat tells which variables a log_format lacks, and how many metrics it cannot give for want of them.
+// checkFormat reports which variables a log_format lacks, and how many metrics it cannot give for want of them.
 func (r *Report) checkFormat(log source.LogSource) {
 	format, err := collector.NewLogCheck(log)
 	if err != nil {

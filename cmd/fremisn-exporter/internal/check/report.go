@@ -232,7 +232,7 @@ func (r *Report) short() []finding {
 	return shown
 }
 
-// heading tells where the sources of findings are, which the lines name without it.
+// heading says where the sources of findings are, which the lines name without it.
 func heading(section string) string {
 	if section == sectionNginx {
 		return section + " (sources: " + strings.TrimPrefix(nginxDocs, "https://") + ")"
