@@ -46,6 +46,24 @@ func TestRelativePaths(t *testing.T) {
 	if a, e := c.AccessLogs[0], c.ErrorLogs[0]; a.Path != "/opt/lb/site.log" || e.Path != "/opt/lb/logs/error.log" || a.Elsewhere != nil {
 		t.Errorf("%+v %+v", a, e)
 	}
+	// NGINX may have been started with -p: what lies where the configuration's folder suggests it, and not below the
+	// build's prefix, is it, unless the configuration is the build's own, or that of an NGINX that runs.
+	beside := filepath.Join(filepath.Dir(conf), "site.log")
+	if err := os.WriteFile(beside, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for want, build := range map[string]Build{
+		beside:              {Prefix: "/opt/lb"},
+		"/opt/lb/site.log":  {Prefix: "/opt/lb", certain: true},
+		"/opt/own/site.log": {Prefix: "/opt/own", conf: conf},
+	} {
+		if c, err = build.Load(conf); err != nil {
+			t.Fatal(err)
+		}
+		if a, e := c.AccessLogs[0].Path, c.ErrorLogs[0].Path; a != want || e != build.Prefix+"/logs/error.log" {
+			t.Errorf("%+v: %s and %s", build, a, e)
+		}
+	}
 	if c, err = Load(conf); err != nil {
 		t.Fatal(err)
 	}

@@ -189,7 +189,9 @@ func BuildFor(ctx context.Context, conf string) Build {
 	if err != nil {
 		return build
 	}
-	if running, ok := FindRunning(build, absolute); ok && filepath.IsAbs(running.Prefix) {
+	running, ok := FindRunning(build, absolute)
+	build.certain = ok
+	if ok && filepath.IsAbs(running.Prefix) {
 		build.Prefix = running.Prefix
 		if build.conf == "" {
 			build.accessLog, build.errorLog = "logs/access.log", "logs/error.log"

@@ -42,8 +42,11 @@ func TestWhichAccessLogsAreFollowed(t *testing.T) {
 			`FAILED DIR/b.log cannot be followed: log_format spaced: ", " after $upstream_addr`,
 		},
 		"http's log that nobody inherits (case 05)": {
-			"access_log DIR/access.log; server { access_log DIR/access.log timed; }", "access=timed",
-			"DIR/access.log is never written: every server has an access_log of its own",
+			"access_log DIR/access.log; server { access_log DIR/access.log timed; }", "access=timed", "",
+		},
+		"http's log that nobody inherits, in a file of its own": {
+			"access_log DIR/outer.log; server { access_log DIR/access.log timed; }", "access=timed",
+			"DIR/outer.log is never written: every server has an access_log of its own",
 		},
 		"a log of bytes beside the one of requests (case 07)": {
 			"server { access_log DIR/s.log combined; access_log DIR/s.bytes bytes; }", "s=combined",

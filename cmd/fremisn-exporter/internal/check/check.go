@@ -93,7 +93,7 @@ func configRemedy(err error) string {
 }
 
 func (r *Report) checkConfig(s *settings.Settings) {
-	text := "no config file given: all is taken from nginx.conf"
+	text := "" // nginx.conf alone, which the next line is about
 	switch {
 	case s.StatusOnly():
 		text = "no config file, but flags or variables of nginx-prometheus-exporter: status pages are read and " +
@@ -102,7 +102,9 @@ func (r *Report) checkConfig(s *settings.Settings) {
 		text = fmt.Sprintf("%s: %s, %s", s.Source.ConfigFile, count(len(s.Nodes), "node"),
 			count(len(s.Probe.Probes), "probe"))
 	}
-	r.add(finding{Section: sectionConfig, Status: statusOK, Subject: "config", Text: text})
+	if text != "" {
+		r.add(finding{Section: sectionConfig, Status: statusOK, Subject: "config", Text: text})
+	}
 	if s.Nginx == nil {
 		r.add(finding{Section: sectionConfig, Status: statusWarn, Subject: "nginx.conf",
 			Text:   "not read, so upstreams and log formats have no names",

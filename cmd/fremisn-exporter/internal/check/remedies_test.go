@@ -158,7 +158,7 @@ func TestRemediesOfFindings(t *testing.T) {
 			}
 			var directives []string
 			for _, d := range regexp.MustCompile(`[a-z_]+ [^;:]+;`).FindAllString(remedy, -1) {
-				directives = append(directives, strings.TrimPrefix(d, "then "))
+				directives = append(directives, d)
 			}
 			mended := test.put(text, strings.Join(directives, " "))
 			if mended == text {
