@@ -54,11 +54,7 @@ func (c *Counter) countRequest(r *logformat.Record, route int, result Outcome, r
 		if s.duration == nil {
 			s.duration = c.ledger.Histogram(int(metric.RequestDuration), s.with(s.route, result.String())...)
 		}
-		if r.Millis < ledger.Quick {
-			s.duration.Note(r.Millis, ref)
-		} else {
-			s.duration.Observe(r.Millis, ref)
-		}
+		s.duration.Observe(r.Millis, ref)
 	}
 	c.countBytes(r, s)
 	if r.LimitReq != logformat.NoWord {
@@ -213,31 +209,19 @@ func (c *Counter) attempt(r *logformat.Record, server *serverSeries, i int, last
 		if a.times.response == nil {
 			a.times.response = c.ledger.Histogram(int(metric.ResponseDuration), server.name, result.String())
 		}
-		if ms < ledger.Quick {
-			a.times.response.Note(ms, ref)
-		} else {
-			a.times.response.Observe(ms, ref)
-		}
+		a.times.response.Observe(ms, ref)
 	}
 	if ms := r.At(logformat.UpstreamHeaderTime, i); ms >= 0 {
 		if a.times.header == nil {
 			a.times.header = c.ledger.Histogram(int(metric.HeaderDuration), server.name, result.String())
 		}
-		if ms < ledger.Quick {
-			a.times.header.Note(ms, ref)
-		} else {
-			a.times.header.Observe(ms, ref)
-		}
+		a.times.header.Observe(ms, ref)
 	}
 	if ms := r.At(logformat.UpstreamConnectTime, i); ms >= 0 {
 		if a.times.connect == nil {
 			a.times.connect = c.ledger.Histogram(int(metric.ConnectDuration), server.name, result.String())
 		}
-		if ms < ledger.Quick {
-			a.times.connect.Note(ms, ref)
-		} else {
-			a.times.connect.Observe(ms, ref)
-		}
+		a.times.connect.Observe(ms, ref)
 	}
 	c.attemptBytes(r, server, i)
 }
