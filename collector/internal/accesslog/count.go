@@ -28,7 +28,9 @@ func (c *Counter) count(r *logformat.Record) {
 		return
 	}
 	c.lines.Parsed++
-	c.hour.At(r.Time)
+	if !c.whole {
+		c.hour.At(r.Time)
+	}
 	ref := ledger.RefTo(r.IDAt, r.IDLen)
 	noLive := c.countAttempts(r, ref)
 	switch {
@@ -46,9 +48,11 @@ func (c *Counter) countRequest(r *logformat.Record, route int, result Outcome, r
 	s := c.seriesOf(r, own, route, result)
 	s.requests.Value++
 	s.outcomes.Value++
-	s.hour.Add(int(result), latency(r.Millis, r.Code))
-	if result != OK || r.Elements > 1 {
-		c.keepFailure(r, result)
+	if !c.whole {
+		s.hour.Add(int(result), latency(r.Millis, r.Code))
+		if result != OK || r.Elements > 1 {
+			c.keepFailure(r, result)
+		}
 	}
 	if r.Millis >= 0 && r.Code != switchingProtocols {
 		if s.duration == nil {
@@ -201,9 +205,11 @@ func (c *Counter) attempt(r *logformat.Record, server *serverSeries, i int, last
 	a.attempts.Value++
 	a.outcomes.Value++
 	ms := r.At(logformat.UpstreamResponseTime, i)
-	server.hour.AddAttempt(int(result), latency(ms, code), a.answered)
-	if a.answered {
-		c.markAnswer(server)
+	if !c.whole {
+		server.hour.AddAttempt(int(result), latency(ms, code), a.answered)
+		if a.answered {
+			c.markAnswer(server)
+		}
 	}
 	if ms >= 0 && code != switchingProtocols {
 		if a.times.response == nil {
