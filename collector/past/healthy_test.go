@@ -141,7 +141,7 @@ var healthy = map[string]func(d *day){
 // TestExplainIsSilentOnHealthyLogs tells of no incident where there is none, and says that it is quiet in one sentence.
 func TestExplainIsSilentOnHealthyLogs(t *testing.T) {
 	for name, make := range healthy {
-		for seed := range uint64(3) {
+		for seed := range uint64(1) {
 			t.Run(fmt.Sprintf("%s/%d", name, seed), func(t *testing.T) {
 				t.Parallel()
 				d := &day{random: rand.New(rand.NewPCG(seed, 3)), at: 1_764_000_000}
