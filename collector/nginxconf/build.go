@@ -59,7 +59,8 @@ func readBuild(said string) Build {
 	if !known {
 		return Build{}
 	}
-	b := Build{Prefix: "/usr/local/nginx", conf: "conf/nginx.conf", accessLog: "logs/access.log", errorLog: "logs/error.log"}
+	b := Build{Prefix: "/usr/local/nginx", conf: "conf/nginx.conf", accessLog: "logs/access.log",
+		errorLog: "logs/error.log"}
 	if match := versionLine.FindStringSubmatch(said); match != nil {
 		for i := range b.Version {
 			b.Version[i], _ = strconv.Atoi(match[i+1])

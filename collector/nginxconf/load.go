@@ -11,7 +11,8 @@ import (
 	"time"
 )
 
-// CombinedFormat is the log_format that NGINX has where none is named; see https://nginx.org/en/docs/http/ngx_http_log_module.html.
+// CombinedFormat is the log_format that NGINX has where none is named; see
+// https://nginx.org/en/docs/http/ngx_http_log_module.html.
 const CombinedFormat = `$remote_addr - $remote_user [$time_local] "$request" $status $body_bytes_sent "$http_referer" "$http_user_agent"`
 
 // Load reads the file at path with all that it includes, or the output of nginx -T. What is wrong with it, or with
@@ -101,7 +102,8 @@ func pathsFor(conf string) paths {
 	dir := filepath.Dir(conf)
 	if dir == "/etc/nginx" {
 		p := paths{
-			prefix: "/etc/nginx", accessLog: "/var/log/nginx/access.log", errorLog: "/var/log/nginx/error.log", others: prefixes(),
+			prefix: "/etc/nginx", accessLog: "/var/log/nginx/access.log", errorLog: "/var/log/nginx/error.log",
+			others: prefixes(),
 		}
 		if _, err := os.Stat(filepath.Join(dir, "sites-enabled")); err == nil { // Debian's prefix is not where its configuration is
 			p.prefix = "/usr/share/nginx"
@@ -113,8 +115,9 @@ func pathsFor(conf string) paths {
 		prefix = filepath.Dir(dir)
 	}
 	return paths{
-		prefix: prefix, accessLog: filepath.Join(prefix, "logs/access.log"), errorLog: filepath.Join(prefix, "logs/error.log"),
-		others: prefixes(),
+		prefix: prefix, accessLog: filepath.Join(prefix, "logs/access.log"),
+		errorLog: filepath.Join(prefix, "logs/error.log"),
+		others:   prefixes(),
 	}
 }
 

@@ -250,8 +250,9 @@ func TestPathsAreThoseOfTheBuild(t *testing.T) {
 		t.Errorf("version %v of\n%s", v, said)
 	}
 	for conf, want := range map[string][3]string{
-		"/usr/local/nginx/conf/nginx.conf": {"/usr/local/nginx", "/usr/local/nginx/logs/access.log", "/usr/local/nginx/logs/error.log"},
-		"/srv/lb/nginx.conf":               {"/srv/lb", "/srv/lb/logs/access.log", "/srv/lb/logs/error.log"},
+		"/usr/local/nginx/conf/nginx.conf": {"/usr/local/nginx", "/usr/local/nginx/logs/access.log",
+			"/usr/local/nginx/logs/error.log"},
+		"/srv/lb/nginx.conf": {"/srv/lb", "/srv/lb/logs/access.log", "/srv/lb/logs/error.log"},
 	} {
 		if got := pathsFor(conf); got.three() != want {
 			t.Errorf("%s: %+v, want %+v", conf, got, want)

@@ -60,7 +60,8 @@ func (s *Settings) candidates() []candidate {
 		if !known {
 			i = len(all)
 			index[log.Path] = i
-			all = append(all, candidate{at: log.Pos, source: LogSource{Path: log.Path, InUse: true, Found: true, From: log.Pos.String()}})
+			all = append(all, candidate{at: log.Pos, source: LogSource{Path: log.Path, InUse: true, Found: true,
+				From: log.Pos.String()}})
 		}
 		c := &all[i]
 		c.whole = c.whole || log.Condition == ""
@@ -75,7 +76,10 @@ func (s *Settings) candidates() []candidate {
 
 // isWritten reports whether requests are written to a file, in whatever format.
 func (s *Settings) isWritten(path string) bool {
-	return slices.ContainsFunc(s.Conf.AccessLogs, func(l nginxconf.AccessLog) bool { return l.Path == path && !l.Unwritten })
+	return slices.ContainsFunc(s.Conf.AccessLogs, func(l nginxconf.AccessLog) bool {
+		return l.Path == path &&
+			!l.Unwritten
+	})
 }
 
 // unfollowable says why a log cannot be followed, whatever its format, and what to do; "" where it can.
@@ -91,7 +95,8 @@ func (s *Settings) unfollowable(log nginxconf.AccessLog) (text, remedy string) {
 	case strings.Contains(log.Path, "$"):
 		return log.Path + " has variables in its path", s.globRemedy(log)
 	case log.Gzip:
-		return log.Path + " is written compressed and cannot be followed", "write it without gzip, and let logrotate compress it"
+		return log.Path + " is written compressed and cannot be followed",
+			"write it without gzip, and let logrotate compress it"
 	}
 	return "", ""
 }

@@ -126,7 +126,8 @@ func TestCheckFindsAllGood(t *testing.T) {
 	if l := c.find(t, sectionStatus, statusOK, "active connections: 3, requests: 42"); l.From != h.config {
 		t.Errorf("status page from %s", l.From)
 	}
-	if l := c.find(t, sectionLogs, statusOK, "all of the last 1000 lines fit log_format main"); !strings.HasSuffix(l.From, "nginx.conf:5") {
+	if l := c.find(t, sectionLogs, statusOK,
+		"all of the last 1000 lines fit log_format main"); !strings.HasSuffix(l.From, "nginx.conf:5") {
 		t.Errorf("log from %s", l.From)
 	}
 	c.find(t, sectionLogs, statusOK, "the only line begins as entries do")
@@ -140,7 +141,8 @@ func TestCheckFindsAllGood(t *testing.T) {
 		t.Errorf("%+v", l)
 	}
 	l = c.find(t, sectionFormats, statusNote, "")
-	if !strings.HasPrefix(l.Verbatim, "log_format fremisn\n'$status $request_time") || !strings.Contains(l.Remedy, "write at nginx.conf:5: access_log "+h.access+" fremisn;") {
+	if !strings.HasPrefix(l.Verbatim, "log_format fremisn\n'$status $request_time") || !strings.Contains(l.Remedy,
+		"write at nginx.conf:5: access_log "+h.access+" fremisn;") {
 		t.Errorf("%+v", l)
 	}
 	if words := strings.Join(strings.Fields(c.text), " "); strings.Contains(c.text, "\x1b") ||

@@ -130,7 +130,8 @@ func (r *Report) proposeFormats(s *settings.Settings) {
 		if p.format.Text == collector.FullLogFormat && p.of.Text != nginxconf.CombinedFormat {
 			text = "instead of " + formatName(p.log) + ", which cannot be extended: its fields are not in it"
 		}
-		r.add(finding{Section: sectionFormats, Status: statusNote, Subject: p.name, Text: text, Verbatim: p.directive(), Remedy: p.comment})
+		r.add(finding{Section: sectionFormats, Status: statusNote, Subject: p.name, Text: text, Verbatim: p.directive(),
+			Remedy: p.comment})
 	}
 }
 

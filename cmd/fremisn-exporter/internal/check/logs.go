@@ -25,7 +25,9 @@ const (
 func (r *Report) checkLogs(s *settings.Settings) {
 	shown := map[string]bool{} // formats that have been reported
 	for _, log := range s.Plan.AccessLogs {
-		r.checkLog(log, elsewhere(s.Nginx, log), func(sample [][]byte, found *finding) { judgeAccess(log, sample, found) })
+		r.checkLog(log, elsewhere(s.Nginx, log), func(sample [][]byte, found *finding) {
+			judgeAccess(log, sample, found)
+		})
 		if !shown[log.Formats[0].Text] {
 			shown[log.Formats[0].Text] = true
 			r.checkFormat(log)
@@ -271,8 +273,8 @@ func judgeErrors(sample [][]byte, found *finding) {
 	}
 }
 
-// checkFormat says how many metrics a log_format cannot give. Which, and for want of what, is for machines: who reads the
-// report finds the variables in the log_format that is proposed.
+// checkFormat says how many metrics a log_format cannot give. Which, and for want of what, is for machines: who reads
+// the report finds the variables in the log_format that is proposed.
 func (r *Report) checkFormat(log source.LogSource) {
 	format, err := collector.NewLogCheck(log)
 	if err != nil {

@@ -50,7 +50,8 @@ func TestCheckOnRealNGINX(t *testing.T) {
 		t.Errorf("status page from %s", l.From)
 	}
 	c.find(t, sectionLogs, statusOK, log+": all of the last 5 lines fit log_format access")
-	if l := c.find(t, sectionLogs, statusWarn, "metrics need"); l.Missing["nginx_upstream_attempts_total{code}"] != "$upstream_status" {
+	if l := c.find(t, sectionLogs, statusWarn,
+		"metrics need"); l.Missing["nginx_upstream_attempts_total{code}"] != "$upstream_status" {
 		t.Errorf("missing are %v", l.Missing)
 	}
 	c.find(t, sectionNodes, statusOK, h.node.URL)

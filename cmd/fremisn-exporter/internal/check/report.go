@@ -118,7 +118,8 @@ func (r *Report) text(w io.Writer, width int, colour bool) {
 
 // sum is the verdict; it names what is wrong, which may have left the screen.
 func (r *Report) sum() string {
-	failed, counts := r.count(statusFail), fmt.Sprintf("%s, %d OK.", count(r.count(statusWarn), "warning"), r.count(statusOK))
+	failed, counts := r.count(statusFail), fmt.Sprintf("%s, %d OK.", count(r.count(statusWarn), "warning"),
+		r.count(statusOK))
 	switch missing := r.all - r.given; {
 	case failed > 0:
 		var subjects []string
@@ -133,7 +134,8 @@ func (r *Report) sum() string {
 		if missing == 1 {
 			verb = "is"
 		}
-		return fmt.Sprintf("Works, but %d of %d metrics %s missing%s. 0 errors, %s", missing, r.all, verb, r.toDo(), counts)
+		return fmt.Sprintf("Works, but %d of %d metrics %s missing%s. 0 errors, %s", missing, r.all, verb, r.toDo(),
+			counts)
 	}
 	return "All works: 0 errors, " + counts
 }

@@ -121,8 +121,8 @@ func nearest(path string) (string, os.FileInfo) {
 	}
 }
 
-// checkPort checks whether somebody listens where serve would. Nothing is opened: the kernel's tables tell. running says
-// that an exporter holds the state directory; behind TLS and a password strangers do not learn what it is.
+// checkPort checks whether somebody listens where serve would. Nothing is opened: the kernel's tables tell. running
+// says that an exporter holds the state directory; behind TLS and a password strangers do not learn what it is.
 func checkPort(ctx context.Context, address string, taken []netip.AddrPort, running bool) finding {
 	found := finding{Section: sectionSystem, Status: statusOK, Subject: "port"}
 	host, portText, err := net.SplitHostPort(address)
