@@ -62,6 +62,11 @@ modules:
   short: {prober: http, timeout: 500ms, http: {enable_http3: true, enable_http2: false, tls_config: {ca_file: CA}}}
   proxied: {prober: http, timeout: 20s, http: {enable_http3: true, enable_http2: false, proxy_url: "http://127.0.0.1:1"}}
 `, "CA", cert))
+	for _, server := range []string{address, elsewhere} { // until they serve
+		if r, err := p.Once(context.Background(), "post", "https://"+server+"/"); err != nil || !r.Success {
+			t.Fatal(err, r.Sentence)
+		}
+	}
 	before := goleak.IgnoreCurrent()
 	for _, c := range []struct {
 		module, target, reason, text string

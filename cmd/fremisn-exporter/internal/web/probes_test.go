@@ -152,3 +152,28 @@ func TestLinkOpensTheResult(t *testing.T) {
 		})
 	}
 }
+
+// TestProbesAreTitledByNode: a person looks for a node, and for an address where it is none.
+func TestProbesAreTitledByNode(t *testing.T) {
+	few := []Target{probed("health", "http://127.0.0.231:4005", "master", "+"), probed("port", "127.0.0.9:22", "", "-")}
+	many := few
+	for i := range maxDetailed {
+		many = append(many, probed("more", fmt.Sprintf("127.0.0.1:%d", i), "", "+"))
+	}
+	for _, targets := range [][]Target{few, many} {
+		response, err := http.Get(probesSite(t, targets...) + "/probes")
+		if err != nil {
+			t.Fatal(err)
+		}
+		page, err := io.ReadAll(response.Body)
+		response.Body.Close()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, want := range []string{`>master</a>`, `http://127.0.0.231:4005`, `>127.0.0.9:22</a>`} {
+			if !strings.Contains(string(page), want) {
+				t.Errorf("no %s in\n%s", want, page)
+			}
+		}
+	}
+}
