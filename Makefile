@@ -1,6 +1,6 @@
 # fremisn-exporter: what can be made. `make help` lists it.
 
-VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+VERSION  ?= $(shell compose/package/version.sh 2>/dev/null || cat VERSION)
 REVISION := $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
 BRANCH   := $(shell git rev-parse --abbrev-ref HEAD 2>/dev/null || echo unknown)
 BUILT    := $(shell date -u +%Y-%m-%dT%H:%M:%SZ)
@@ -11,7 +11,7 @@ LDFLAGS  := -s -w -X $(BUILDINFO).Version=$(VERSION) -X $(BUILDINFO).Revision=$(
 # The race detector, which the tests run with, needs cgo and a C compiler.
 TEST_PACKAGES := gcc libc6-dev=/usr/include/stdio.h nginx prometheus prometheus-alertmanager=amtool prometheus-nginx-exporter \
                  prometheus-blackbox-exporter apache2-utils=ab shellcheck chromium logrotate curl jq openssl iproute2=ip \
-                 procps=ps docker-compose systemd=systemd-analyze strace victoria-metrics
+                 procps=ps docker-compose systemd=systemd-analyze strace victoria-metrics lintian codespell
 FUZZTIME ?= 1m
 TORTURE_KILLS ?= 1000
 
@@ -85,6 +85,10 @@ fuzz: ## every fuzz target for FUZZTIME (1m)
 .PHONY: package
 package: build ## a Debian package with a hardened systemd unit, into dist/
 	VERSION='$(VERSION)' compose/package/build.sh fremisn-exporter dist
+
+.PHONY: release
+release: ## everything of a release into dist/: binaries, packages, checksums, a bill of materials; the same bytes each time
+	compose/package/release.sh
 
 .PHONY: test-package
 test-package: build ## install, upgrade and purge the package on a real Debian under systemd, in a container; needs root

@@ -1,4 +1,4 @@
-package collector_test
+package collector
 
 import (
 	"context"
@@ -10,7 +10,6 @@ import (
 
 	"github.com/go-kit/log"
 
-	"github.com/fremisn/fremisn-exporter/collector"
 	"github.com/fremisn/fremisn-exporter/collector/source"
 )
 
@@ -36,7 +35,7 @@ func TestPathsThatCannotBeFollowed(t *testing.T) {
 		settings := &source.Settings{LatencyBuckets: source.DefaultLatencyBuckets(), MaxSeries: 1000, AccessLogs: []source.LogSource{
 			{Name: "bad", Path: path, Formats: formats, FromStart: true}, {Name: "good", Path: good, Formats: formats, FromStart: true},
 		}}
-		c, err := collector.New(collector.Options{Settings: settings, Mask: func(s string) string { return s }, Logger: log.NewNopLogger()})
+		c, err := New(Options{Settings: settings, Mask: same, Logger: log.NewNopLogger()})
 		if err != nil {
 			t.Fatal(err)
 		}

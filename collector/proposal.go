@@ -78,13 +78,10 @@ func extend(f source.Format, variables []string) string {
 		if isJSON || name == "" { // in JSON a short one may stand already
 			name = strings.TrimPrefix(v, "$")
 		}
-		switch {
-		case isJSON:
+		if isJSON {
 			b.WriteString(`,"` + name + `":"` + v + `"`)
-		case v == "$request" || strings.HasPrefix(v, "$upstream_") && v != "$upstream_cache_status": // may hold spaces
+		} else {
 			b.WriteString(" " + name + `="` + v + `"`)
-		default:
-			b.WriteString(" " + name + "=" + v)
 		}
 	}
 	return b.String() + end

@@ -12,12 +12,11 @@ import (
 // TestLateTask: a task that hangs costs who asks its patience once; from then on a tenth, until it answers in time.
 func TestLateTask(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		gates := make(chan chan struct{}, 8) // one for each time that the work hangs
+		release := make(chan struct{})
+		var hangs bool
 		tk := &task[int]{patience: time.Second, work: func(context.Context) (int, error) {
-			select {
-			case gate := <-gates:
-				<-gate
-			default:
+			if hangs {
+				<-release
 			}
 			return 7, nil
 		}}
@@ -30,17 +29,17 @@ func TestLateTask(t *testing.T) {
 			}
 		}
 		ask(nil, 0)
-		hang := make(chan struct{})
-		gates <- hang
+		hangs = true
 		ask(errLate, time.Second) // with the last good answer
 		ask(errLate, time.Second/10)
-		close(hang)
+		hangs = false
+		close(release)
 		synctest.Wait()
-		hang = make(chan struct{})
-		gates <- hang
+		hangs, release = true, make(chan struct{})
 		ask(errLate, time.Second/10) // its last work was late
-		close(hang)
+		close(release)
 		synctest.Wait()
+		hangs = false
 		ask(nil, 0)
 		ask(nil, 0)
 	})

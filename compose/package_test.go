@@ -11,39 +11,92 @@ import (
 func TestDebianPackage(t *testing.T) {
 	t.Parallel()
 	dist := t.TempDir()
-	for version, want := range map[string]string{
-		"v1.2.0":              "1.2.0",
-		"v1.2.0-3-gabcdef1":   "1.2.0+3.gabcdef1",
-		"v1.2.0-rc.1":         "1.2.0~rc.1",
-		"abcdef1-dirty":       "0.0.0~abcdef1+dirty",
-		"v1.2.0-3-gabc-dirty": "1.2.0+3.gabc+dirty",
-	} {
-		program := "package/build.sh" // for a version any file will do, and a small one is quickly packed
-		if version == "v1.2.0" {
-			program = binary(t)
+	run(t, map[string]string{"VERSION": "1.2.0"}, "package/build.sh", binary(t), dist)
+	debs, err := filepath.Glob(filepath.Join(dist, "*.deb"))
+	if err != nil || len(debs) != 1 {
+		t.Fatalf("packages %v, %v", debs, err)
+	}
+	if got := strings.TrimSpace(run(t, nil, "dpkg-deb", "-f", debs[0], "Version")); got != "1.2.0" {
+		t.Errorf("version %s, want 1.2.0", got)
+	}
+	inspect(t, debs[0])
+	// Tags that lintian calls errors; what it warns of is a matter of taste.
+	if said := run(t, nil, "lintian", "--fail-on", "error", "--tag-display-limit", "0", debs[0]); strings.Contains(said, "E: ") {
+		t.Error(said)
+	}
+}
+
+// TestVersions makes commits after a release: their versions sort between it and the next.
+func TestVersions(t *testing.T) {
+	t.Parallel()
+	checkout := t.TempDir()
+	if err := os.MkdirAll(filepath.Join(checkout, "compose/package"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	script := filepath.Join(checkout, "compose/package/version.sh")
+	write(t, script, read(t, "package/version.sh"))
+	if err := os.Chmod(script, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	version := func() string { t.Helper(); return strings.TrimSpace(run(t, nil, script)) }
+	git := func(args ...string) {
+		t.Helper()
+		run(t, nil, "git", append([]string{"-C", checkout, "-c", "user.name=n", "-c", "user.email=e@example.com"}, args...)...)
+	}
+	write(t, filepath.Join(checkout, "VERSION"), "1.2.0-rc.1\n")
+	without := version()
+	var versions []string
+	git("init", "-q")
+	for _, step := range []struct{ file, text string }{{"VERSION", "1.2.0-rc.1\n"}, {"a", "1"}, {"VERSION", "1.2.0\n"}, {"a", "2"}, {"a", "3"}, {"VERSION", "1.2.1\n"}} {
+		write(t, filepath.Join(checkout, step.file), step.text)
+		git("add", "-A")
+		git("commit", "-q", "-m", step.file)
+		versions = append(versions, version())
+	}
+	for i, want := range []string{`^1\.2\.0~rc\.1$`, `^1\.2\.0~rc\.1\+1\.g[0-9a-f]{9}$`, `^1\.2\.0$`, `^1\.2\.0\+1\.g[0-9a-f]{9}$`, `^1\.2\.0\+2\.g[0-9a-f]{9}$`, `^1\.2\.1$`} {
+		if !regexp.MustCompile(want).MatchString(versions[i]) {
+			t.Errorf("commit %d has version %s, want %s", i, versions[i], want)
 		}
-		run(t, map[string]string{"VERSION": version}, "package/build.sh", program, dist)
-		debs, err := filepath.Glob(filepath.Join(dist, "*.deb"))
-		if err != nil || len(debs) != 1 {
-			t.Fatalf("%s: packages %v, %v", version, debs, err)
-		}
-		if got := strings.TrimSpace(run(t, nil, "dpkg-deb", "-f", debs[0], "Version")); got != want {
-			t.Errorf("%s becomes version %s, want %s", version, got, want)
-		}
-		if version != "v1.2.0" {
-			if err := os.Remove(debs[0]); err != nil {
-				t.Fatal(err)
-			}
-			continue
-		}
-		inspect(t, debs[0])
-		if err := os.Remove(debs[0]); err != nil {
-			t.Fatal(err)
+		if i > 0 {
+			run(t, nil, "dpkg", "--compare-versions", versions[i-1], "lt", versions[i])
 		}
 	}
-	// As Debian sorts them, each is older than the next.
-	for _, pair := range [][2]string{{"0.0.0~abcdef1", "1.2.0~rc.1"}, {"1.2.0~rc.1", "1.2.0"}, {"1.2.0", "1.2.0+3.gabcdef1"}, {"1.2.0+3.gabcdef1", "1.2.1"}} {
-		run(t, nil, "dpkg", "--compare-versions", pair[0], "lt", pair[1])
+	if without != "1.2.0~rc.1" {
+		t.Errorf("without git it is %s", without)
+	}
+	write(t, filepath.Join(checkout, "a"), "4")
+	if got := version(); got != "1.2.1+dirty" {
+		t.Errorf("with a change that is not committed it is %s", got)
+	}
+}
+
+// TestReleaseTwice builds a release of one architecture twice: the same files with the same bytes.
+func TestReleaseTwice(t *testing.T) {
+	t.Parallel()
+	var sums []string
+	for range 2 {
+		dist := filepath.Join(t.TempDir(), "dist")
+		run(t, map[string]string{"TARGETS": "amd64:", "VERSION": "1.2.0"}, "package/release.sh", dist)
+		run(t, nil, "sh", "-c", "cd "+dist+" && sha256sum --check --quiet SHA256SUMS")
+		sums = append(sums, read(t, filepath.Join(dist, "SHA256SUMS")))
+		archive := run(t, nil, "tar", "-tzf", filepath.Join(dist, "fremisn-exporter-1.2.0.linux-amd64.tar.gz"))
+		for _, want := range []string{
+			"fremisn-exporter\n", "README.md", "README.id.md", "LICENSE", "probes.yml", "alerts/nodes.rules.yml", "dashboards/overview.json",
+			"fremisn-exporter.1\n", "completions/fremisn-exporter.bash", "completions/_fremisn-exporter", "alerts/runbooks/FremisnNodeDown.md",
+		} {
+			if !strings.Contains(archive, "fremisn-exporter-1.2.0.linux-amd64/"+want) {
+				t.Errorf("the archive has no %s:\n%s", want, archive)
+			}
+		}
+		bill := read(t, filepath.Join(dist, "fremisn-exporter-1.2.0.cdx.json"))
+		for _, want := range []string{`"bomFormat": "CycloneDX"`, "github.com/prometheus/client_golang"} {
+			if !strings.Contains(bill, want) {
+				t.Errorf("the bill of materials has no %s", want)
+			}
+		}
+	}
+	if sums[0] != sums[1] {
+		t.Errorf("two builds differ:\n%s\n%s", sums[0], sums[1])
 	}
 }
 
@@ -61,6 +114,12 @@ func inspect(t *testing.T, deb string) {
 		`-rw-r----- root/adm +\d+ .* \./etc/fremisn-exporter/probes.yml\n`,
 		`-rw-r--r-- root/root +\d+ .* \./etc/default/fremisn-exporter\n`,
 		`-rw-r--r-- root/root +\d+ .* \./usr/share/doc/fremisn-exporter/copyright\n`,
+		`-rw-r--r-- root/root +\d+ .* \./usr/share/man/man1/fremisn-exporter.1.gz\n`,
+		`-rw-r--r-- root/root +\d+ .* \./usr/share/bash-completion/completions/fremisn-exporter\n`,
+		`-rw-r--r-- root/root +\d+ .* \./usr/share/zsh/vendor-completions/_fremisn-exporter\n`,
+		`-rw-r--r-- root/root +\d+ .* \./usr/share/fremisn-exporter/alerts/nodes.rules.yml\n`,
+		`-rw-r--r-- root/root +\d+ .* \./usr/share/fremisn-exporter/dashboards/overview.json\n`,
+		`-rw-r--r-- root/root +\d+ .* \./usr/share/doc/fremisn-exporter/runbooks/FremisnNodeDown.md\n`,
 	} {
 		if !regexp.MustCompile(want).MatchString(contents) {
 			t.Errorf("dpkg-deb -c does not show %s:\n%s", want, contents)

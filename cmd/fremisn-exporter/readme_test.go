@@ -7,8 +7,11 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/fremisn/fremisn-exporter/cmd/fremisn-exporter/internal/settings"
 )
@@ -25,9 +28,19 @@ func readme(t *testing.T) string {
 // fenced is the fenced block of a language that begins with a text.
 func fenced(t *testing.T, language, begin string) string {
 	t.Helper()
-	_, block, found := strings.Cut(readme(t), "```"+language+"\n"+begin)
+	return fencedIn(t, "README.md", language, begin)
+}
+
+// fencedIn is fenced for another document of the repository.
+func fencedIn(t *testing.T, document, language, begin string) string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join("..", "..", document))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, block, found := strings.Cut(string(text), "```"+language+"\n"+begin)
 	if !found {
-		t.Fatalf("the README has no %s that begins with %q", language, begin)
+		t.Fatalf("%s has no %s that begins with %q", document, language, begin)
 	}
 	block, _, _ = strings.Cut(block, "\n```")
 	return begin + block + "\n"
@@ -97,7 +110,7 @@ func TestReadmeLinks(t *testing.T) {
 	root := filepath.Join("..", "..")
 	link := regexp.MustCompile(`\]\(([^)#:]+)(#[^)]*)?\)`)
 	checked := 0
-	for _, document := range []string{"README.md", "CONTRIBUTING.md", "CHANGELOG.md", "compose/README.md"} {
+	for _, document := range []string{"README.md", "README.id.md", "CONTRIBUTING.md", "CHANGELOG.md", "compose/README.md"} {
 		text, err := os.ReadFile(filepath.Join(root, document))
 		if err != nil {
 			t.Fatal(err)
@@ -147,10 +160,12 @@ func TestReadmeFlags(t *testing.T) {
 // TestReadmePrometheus: promtool takes what the README shows for Prometheus.
 func TestReadmePrometheus(t *testing.T) {
 	dir := t.TempDir()
-	for name, begin := range map[string]string{"scrape.yml": "# prometheus.yml\n",
-		"write.yml": "global:\n  external_labels"} {
+	for name, block := range map[string]string{
+		"scrape.yml": fenced(t, "yaml", "# prometheus.yml\n"),
+		"write.yml":  fencedIn(t, "compose/README.md", "yaml", "global:\n  external_labels"),
+	} {
 		path := filepath.Join(dir, name)
-		text := strings.Replace(fenced(t, "yaml", begin), "/etc/prometheus/", dir+"/", 1)
+		text := strings.Replace(block, "/etc/prometheus/", dir+"/", 1)
 		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
 			t.Fatal(err)
 		}
@@ -194,5 +209,51 @@ func TestDependenciesHaveReasons(t *testing.T) {
 	}
 	if len(direct) < 10 {
 		t.Errorf("only %d direct dependencies were found", len(direct))
+	}
+}
+
+// TestReadmeFitsANewcomer: what is longer stands under its own heading elsewhere.
+func TestReadmeFitsANewcomer(t *testing.T) {
+	if lines := strings.Count(readme(t), "\n"); lines > 300 {
+		t.Errorf("the README has %d lines, more than 300", lines)
+	}
+}
+
+// TestLanguagesInStep: the README in Indonesian has the sections, commands and alerts of the English one.
+func TestLanguagesInStep(t *testing.T) {
+	root := filepath.Join("..", "..")
+	inStep(t, filepath.Join(root, "README.md"), filepath.Join(root, "README.id.md"))
+}
+
+var (
+	headings   = regexp.MustCompile(`(?m)^#+ `)
+	codeBlocks = regexp.MustCompile("(?ms)^```.*?^```$")
+	alertNames = regexp.MustCompile(`\bFremisn[A-Z]\w+`)
+)
+
+// inStep compares two documents: how many headings of each level, the code blocks to the letter, the alerts named.
+func inStep(t *testing.T, english, indonesian string) {
+	t.Helper()
+	a, err := os.ReadFile(english)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := os.ReadFile(indonesian)
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	for what, find := range map[string]*regexp.Regexp{"headings": headings, "code blocks": codeBlocks, "alerts": alertNames} {
+		in, on := find.FindAllString(string(a), -1), find.FindAllString(string(b), -1)
+		if what == "alerts" {
+			slices.Sort(in)
+			slices.Sort(on)
+		}
+		if diff := cmp.Diff(in, on); diff != "" {
+			t.Errorf("%s of %s and %s differ:\n%s", what, english, indonesian, diff)
+		}
+	}
+	if string(a) == string(b) {
+		t.Errorf("%s is %s, not translated", indonesian, english)
 	}
 }

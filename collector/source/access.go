@@ -44,9 +44,6 @@ func (s *Settings) candidates() []candidate {
 	var all []candidate
 	index := map[string]int{}
 	for _, log := range s.Conf.AccessLogs {
-		if log.Unwritten && s.isWritten(log.Path) {
-			continue
-		}
 		text, remedy := s.unfollowable(log)
 		if text != "" {
 			s.ignore(log.Pos, "access_log", remedy, "%s", text)
@@ -60,8 +57,7 @@ func (s *Settings) candidates() []candidate {
 		if !known {
 			i = len(all)
 			index[log.Path] = i
-			all = append(all, candidate{at: log.Pos, source: LogSource{Path: log.Path, InUse: true, Found: true,
-				From: log.Pos.String()}})
+			all = append(all, candidate{at: log.Pos, source: LogSource{Path: log.Path, InUse: true, Found: true, From: log.Pos.String()}})
 		}
 		c := &all[i]
 		c.whole = c.whole || log.Condition == ""
@@ -72,14 +68,6 @@ func (s *Settings) candidates() []candidate {
 		}
 	}
 	return all
-}
-
-// isWritten reports whether requests are written to a file, in whatever format.
-func (s *Settings) isWritten(path string) bool {
-	return slices.ContainsFunc(s.Conf.AccessLogs, func(l nginxconf.AccessLog) bool {
-		return l.Path == path &&
-			!l.Unwritten
-	})
 }
 
 // unfollowable says why a log cannot be followed, whatever its format, and what to do; "" where it can.
@@ -95,8 +83,7 @@ func (s *Settings) unfollowable(log nginxconf.AccessLog) (text, remedy string) {
 	case strings.Contains(log.Path, "$"):
 		return log.Path + " has variables in its path", s.globRemedy(log)
 	case log.Gzip:
-		return log.Path + " is written compressed and cannot be followed",
-			"write it without gzip, and let logrotate compress it"
+		return log.Path + " is written compressed and cannot be followed", "write it without gzip, and let logrotate compress it"
 	}
 	return "", ""
 }

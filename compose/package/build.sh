@@ -1,26 +1,41 @@
 #!/usr/bin/env bash
-# build.sh BINARY [DIRECTORY]: a Debian package of the given binary, by nfpm, into the directory (default: dist/ in the checkout).
+# build.sh BINARY [DIRECTORY]: a Debian package of the given binary, by nfpm, into the directory
+# (default: dist/ in the checkout).
 #
-# VERSION is what the package is called; it comes from git where it is not set.
+# VERSION and ARCH say what the package is called; without them they are the checkout's version
+# and this machine's architecture. HELPER is a binary that runs here and prints the man page
+# and the completions, where BINARY is for another machine.
 set -euo pipefail
-cd "$(dirname "${BASH_SOURCE[0]}")"
-
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 case ${1:-} in
   '' | -h | --help)
-    sed -n '2,/^[^#]/{/^#/s/^# \{0,1\}//p}' build.sh
+    sed -n '2,/^[^#]/{/^#/s/^# \{0,1\}//p}' "$here/build.sh"
     [ -n "${1:-}" ] && exit 0 || exit 2
     ;;
 esac
-start=$OLDPWD
-BINARY=$(cd "$start" && realpath -e "$1")
-out=$(cd "$start" && realpath -m "${2:-$(cd "$OLDPWD" && git rev-parse --show-toplevel)/dist}")
+root=$(cd "$here/../.." && pwd)
+BINARY=$(realpath -e "$1")
+out=$(realpath -m "${2:-$root/dist}")
+VERSION=${VERSION:-$("$here/version.sh")}
+ARCH=${ARCH:-$(go env GOARCH)}
+SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git -C "$root" log -1 --format=%ct 2>/dev/null || date +%s)}
+GENERATED=$(mktemp -d)
+trap 'rm -rf "$GENERATED"' EXIT
+export BINARY VERSION ARCH SOURCE_DATE_EPOCH GENERATED
 
-# As Debian sorts them: v1.2.0-3-gabcdef, three commits after 1.2.0, is 1.2.0+3.gabcdef, v1.2.0-rc.1 is 1.2.0~rc.1, a bare commit is 0.0.0~abcdef.
-VERSION=${VERSION:-$(git describe --tags --always 2>/dev/null || echo unknown)}
-VERSION=$(printf '%s' "${VERSION#v}" | sed -E 's/-([0-9]+)-g([0-9a-f]+)/+\1.g\2/; s/-dirty$/+dirty/; s/-/~/g')
-case $VERSION in [0-9]*.*) ;; *) VERSION=0.0.0~$VERSION ;; esac
-ARCH=$(go env GOARCH)
-export BINARY VERSION ARCH
+helper=${HELPER:-$BINARY}
+"$helper" --help-man | gzip -9n >"$GENERATED/fremisn-exporter.1.gz"
+"$helper" --completion-script-bash >"$GENERATED/completion.bash"
+"$helper" --completion-script-zsh >"$GENERATED/completion.zsh"
+gzip -9nc "$root/CHANGELOG.md" >"$GENERATED/CHANGELOG.md.gz"
+gzip -9n >"$GENERATED/changelog.gz" <<CHANGES
+fremisn-exporter ($VERSION) unstable; urgency=medium
+
+  * What has changed is told in CHANGELOG.md.gz beside this file.
+
+ -- fremisn-exporter contributors <fremisn-exporter@users.noreply.github.com>  $(date -u -R -d "@$SOURCE_DATE_EPOCH")
+CHANGES
 
 mkdir -p "$out"
+cd "$here"
 go tool nfpm package --config nfpm.yaml --packager deb --target "$out/"

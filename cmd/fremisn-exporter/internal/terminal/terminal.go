@@ -1,4 +1,4 @@
-// Package terminal reports how wide a terminal is, and whether it takes colours.
+// Package terminal tells what a person sees of what the program prints.
 package terminal
 
 import (
