@@ -1,16 +1,15 @@
 package main
 
 import (
-	"bufio"
-	"bytes"
 	"fmt"
-	"math/rand"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
 	"slices"
 	"time"
+
+	"github.com/fremisn/fremisn-exporter/collector/logtest"
 )
 
 // analyze measures how long `analyze` takes for a whole file on two cores, beside the bare loop on one, and beside
@@ -30,7 +29,7 @@ func (b *bench) analyze() error {
 	defer os.Remove(full)
 	defer os.Remove(combined)
 	ratios, err := b.byTurns(
-		func() *exec.Cmd { return b.twoCores(full, formats[0].format) },
+		func() *exec.Cmd { return b.twoCores(full, logtest.Full) },
 		func() *exec.Cmd { return exec.Command(os.Args[0], "split", full) })
 	if err != nil {
 		return err
@@ -83,37 +82,10 @@ func wallOf(command *exec.Cmd) (time.Duration, error) {
 	return time.Since(began), nil
 }
 
-// writePast writes the same requests, a hundred a second, in the format with everything and in combined.
+// writePast writes the same requests in the format with everything and in combined.
 func (b *bench) writePast(full, combined string) error {
-	files := make([]*bufio.Writer, 2)
-	for i, path := range []string{full, combined} {
-		file, err := os.Create(path)
-		if err != nil {
-			return err
-		}
-		defer file.Close()
-		files[i] = bufio.NewWriterSize(file, 1<<20)
-	}
-	random := rand.New(rand.NewSource(1))
-	var text bytes.Buffer
-	line := bufio.NewWriter(&text)
-	begin := time.Date(2026, 11, 24, 10, 0, 0, 0, time.FixedZone("", 7*3600))
-	const stamp = "02/Jan/2006:15:04:05 -0700"
-	for i := range b.lines {
-		text.Reset()
-		formats[0].line(line, next(random))
-		if err := line.Flush(); err != nil {
-			return err
-		}
-		whole := text.Bytes()
-		at := bytes.IndexByte(whole, '[') + 1
-		begin.Add(time.Duration(i)*10*time.Millisecond).AppendFormat(whole[:at], stamp)
-		files[0].Write(whole)
-		files[1].Write(whole[:bytes.Index(whole, []byte(" id="))])
-		files[1].WriteByte('\n')
-	}
-	for _, f := range files {
-		if err := f.Flush(); err != nil {
+	for path, format := range map[string]string{full: logtest.Full, combined: logtest.Combined} {
+		if _, err := writeLog(path, mixed(format), b.lines); err != nil {
 			return err
 		}
 	}

@@ -36,7 +36,7 @@ func (b *bench) probes() error {
 	if err != nil {
 		return err
 	}
-	defer ours.kill()
+	defer ours.Kill()
 	time.Sleep(10 * time.Second)
 	count := func() (float64, time.Duration, error) {
 		n, err := ours.sum("probe_attempts_total{")
@@ -65,7 +65,7 @@ func (b *bench) probes() error {
 	if err != nil {
 		return err
 	}
-	defer theirs.kill()
+	defer theirs.Kill()
 	ask := func() error {
 		for range probeTargets {
 			if _, err := theirs.scrape(); err != nil {

@@ -1,10 +1,9 @@
 package main
 
 import (
-	"bytes"
+	"context"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -12,26 +11,18 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
+
+	"github.com/fremisn/fremisn-exporter/cmd/fremisn-sim/testenv"
+	"github.com/fremisn/fremisn-exporter/collector/logtest"
 )
 
 // A server is a process that is scraped.
 type server struct {
-	command *exec.Cmd
-	url     string // of /metrics
-	client  http.Client
-	accept  string // the format to ask for
-	stderr  bytes.Buffer
-}
-
-func freePort() (int, error) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, err
-	}
-	defer listener.Close()
-	return listener.Addr().(*net.TCPAddr).Port, nil
+	*testenv.Process
+	url    string // of /metrics
+	client http.Client
+	accept string // the format to ask for
 }
 
 // launch starts a command whose arguments name the address as "%s", and waits until it answers.
@@ -41,35 +32,22 @@ func launch(path, name string, args ...string) (*server, error) {
 
 // launchOn is launch with so many cores for Go's scheduler; 0 is all of them.
 func launchOn(cores int, path, name string, args ...string) (*server, error) {
-	port, err := freePort()
+	address, err := testenv.FreeAddress("127.0.0.1")
 	if err != nil {
 		return nil, err
 	}
-	address := fmt.Sprintf("127.0.0.1:%d", port)
 	for i, arg := range args {
 		args[i] = strings.ReplaceAll(arg, "%s", address)
 	}
-	s := &server{command: exec.Command(name, args...), url: "http://" + address + path, accept: exposition[0].accept}
-	s.command.Stderr = &s.stderr
+	command := exec.Command(name, args...)
 	if cores > 0 {
-		s.command.Env = append(os.Environ(), "GOMAXPROCS="+strconv.Itoa(cores))
+		command.Env = append(os.Environ(), "GOMAXPROCS="+strconv.Itoa(cores))
 	}
-	s.command.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	if err := s.command.Start(); err != nil {
+	process, err := testenv.Start(context.Background(), address, command)
+	if err != nil {
 		return nil, err
 	}
-	for deadline := time.Now().Add(30 * time.Second); ; {
-		conn, err := net.Dial("tcp", address)
-		if err == nil {
-			conn.Close()
-			return s, nil
-		}
-		if time.Now().After(deadline) {
-			s.kill()
-			return nil, fmt.Errorf("%s does not listen: %s", name, s.stderr.String())
-		}
-		time.Sleep(5 * time.Millisecond)
-	}
+	return &server{Process: process, url: "http://" + address + path, accept: exposition[0].accept}, nil
 }
 
 // start runs the exporter with a config.
@@ -135,26 +113,18 @@ func (s *server) sum(prefix string) (float64, error) {
 	return total, nil
 }
 
-func (s *server) kill() {
-	s.command.Process.Kill()
-	s.command.Wait()
-}
-
 // end stops the process in good order; its CPU time in all is the answer.
 func (s *server) end() (time.Duration, error) {
-	if err := s.command.Process.Signal(syscall.SIGTERM); err != nil {
-		return 0, err
+	if code := s.Stop(); code != 0 {
+		return 0, fmt.Errorf("exit code %d\n%s", code, s.Output())
 	}
-	if err := s.command.Wait(); err != nil {
-		return 0, fmt.Errorf("%s: %w\n%s", s.command.Path, err, s.stderr.String())
-	}
-	return s.command.ProcessState.UserTime() + s.command.ProcessState.SystemTime(), nil
+	return s.CPUTime(), nil
 }
 
 // cpu is the process' CPU time until now, to a tick of the kernel's (10 ms), or finer where schedstat tells.
 func (s *server) cpu() time.Duration {
 	var sum time.Duration
-	tasks, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", s.command.Process.Pid))
+	tasks, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", s.PID()))
 	for _, task := range tasks {
 		text, err := os.ReadFile(task)
 		if err != nil {
@@ -168,7 +138,7 @@ func (s *server) cpu() time.Duration {
 
 // resident is the process' resident memory, bytes.
 func (s *server) resident() int {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", s.command.Process.Pid))
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", s.PID()))
 	if err != nil {
 		return 0
 	}
@@ -186,7 +156,7 @@ func (b *bench) rest() error {
 	}))
 	defer status.Close()
 	log := filepath.Join(b.dir, "rest.log")
-	if _, _, err := writeLog(log, formats[0], 50_000); err != nil {
+	if _, err := writeLog(log, mixed(logtest.Full), 50_000); err != nil {
 		return err
 	}
 	ours, err := b.start(fmt.Sprintf(`
@@ -195,11 +165,11 @@ nginx:
   access_logs: [{path: %q, name: bench, start: beginning, format: %q}]
 modules: {alive: {prober: http}}
 probes: [{name: health, module: alive, interval: 15s, targets: [%q, %q, %q]}]
-`, status.URL, log, formats[0].format, node.URL+"/1", node.URL+"/2", node.URL+"/3"))
+`, status.URL, log, logtest.Full, node.URL+"/1", node.URL+"/2", node.URL+"/3"))
 	if err != nil {
 		return err
 	}
-	defer ours.kill()
+	defer ours.Kill()
 	blackboxConfig := filepath.Join(b.dir, "blackbox.yml")
 	if err := os.WriteFile(blackboxConfig, []byte("modules: {alive: {prober: http}}\n"), 0o644); err != nil {
 		return err
@@ -208,12 +178,12 @@ probes: [{name: health, module: alive, interval: 15s, targets: [%q, %q, %q]}]
 	if err != nil {
 		return err
 	}
-	defer old.kill()
+	defer old.Kill()
 	blackbox, err := launch("/probe?module=alive&target="+node.URL, "prometheus-blackbox-exporter", "--web.listen-address=%s", "--config.file="+blackboxConfig)
 	if err != nil {
 		return err
 	}
-	defer blackbox.kill()
+	defer blackbox.Kill()
 	all := func() error {
 		for _, s := range []*server{ours, old, blackbox, blackbox, blackbox} {
 			if _, err := s.scrape(); err != nil {
@@ -256,11 +226,11 @@ func (b *bench) scrape() error {
 	if err := series(log); err != nil {
 		return err
 	}
-	s, err := b.start(fmt.Sprintf("nginx:\n  access_logs: [{path: %q, name: bench, start: beginning, format: %q}]\n", log, formats[0].format))
+	s, err := b.start(fmt.Sprintf("nginx:\n  access_logs: [{path: %q, name: bench, start: beginning, format: %q}]\n", log, logtest.Full))
 	if err != nil {
 		return err
 	}
-	defer s.kill()
+	defer s.Kill()
 	body, err := s.scrape()
 	if err != nil {
 		return err

@@ -49,7 +49,7 @@ func (b *bench) manyTargets(name string, n int, interval, fill, watch time.Durat
 	if err != nil {
 		return err
 	}
-	defer ours.kill()
+	defer ours.Kill()
 	time.Sleep(fill)
 	before, begun := ours.cpu(), time.Now()
 	time.Sleep(watch)

@@ -57,7 +57,20 @@ func start(name, binary string, args ...string) (*Process, error) {
 
 // startAs starts a process as another user; nil is this one.
 func startAs(user *syscall.Credential, name, binary string, args ...string) (*Process, error) {
-	p := &Process{name: name, command: exec.Command(binary, args...), output: &output{}, exited: make(chan struct{})}
+	return startCommand(user, name, exec.Command(binary, args...))
+}
+
+// Start starts a command, and waits until it listens on address.
+func Start(ctx context.Context, address string, command *exec.Cmd) (*Process, error) {
+	p, err := startCommand(nil, filepath.Base(command.Path), command)
+	if err != nil {
+		return nil, err
+	}
+	return p, p.answers(ctx, address)
+}
+
+func startCommand(user *syscall.Credential, name string, command *exec.Cmd) (*Process, error) {
+	p := &Process{name: name, command: command, output: &output{}, exited: make(chan struct{})}
 	p.command.Stdout, p.command.Stderr = p.output, p.output
 	p.command.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true, Credential: user}
 	if err := p.command.Start(); err != nil {
@@ -88,6 +101,12 @@ func (p *Process) Stop() int {
 		p.Kill()
 	}
 	return p.command.ProcessState.ExitCode()
+}
+
+// CPUTime returns what the process has used, once it has ended.
+func (p *Process) CPUTime() time.Duration {
+	<-p.exited
+	return p.command.ProcessState.UserTime() + p.command.ProcessState.SystemTime()
 }
 
 // Kill ends it at once.
