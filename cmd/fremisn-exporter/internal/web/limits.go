@@ -13,7 +13,7 @@ const (
 	// maxConnections bounds those that are open. Of more, the one that has been silent for the longest is closed.
 	maxConnections = 4096
 	// maxPages bounds the pages that are made and sent at one time.
-	maxPages = 16
+	maxPages = 8
 	// maxProbes bounds the probes of /probe that run at one time: more than a Prometheus makes whose targets all hang.
 	maxProbes = 900
 	// readLimit is how long a client may take for a request, and how long it may say nothing between two.
