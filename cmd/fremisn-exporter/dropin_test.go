@@ -19,8 +19,8 @@ import (
 	"github.com/fremisn/fremisn-exporter/cmd/fremisn-sim/testenv"
 )
 
-// sinceDebians are the series that v0.28 of blackbox_exporter gives and Debian's does not.
-var sinceDebians = []string{"probe_tls_cipher_info", "probe_failed_due_to_bytes"}
+// sinceDebians are the series that v0.28 of blackbox_exporter gives and Debian's does not, and one that is ours.
+var sinceDebians = []string{"probe_tls_cipher_info", "probe_failed_due_to_bytes", "probe_timeout_seconds"}
 
 // TestOldScrapeJobsGoOn points the scrape job of a blackbox_exporter, and an alert on it, at Debian's and at ours: a
 // real Prometheus stores the same series with the same labels, and the same alerts fire.

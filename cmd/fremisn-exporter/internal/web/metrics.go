@@ -82,7 +82,8 @@ func (s *Scrapes) answer(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	limit := min(scrapeTimeout(r, s.options.Offset), s.options.Limit())
-	ctx, cancel := context.WithTimeout(r.Context(), limit)
+	// On a busy machine it may wait for its turn for longer than the scraper says: who has no time any more has gone.
+	ctx, cancel := context.WithTimeout(r.Context(), AnswerLimit)
 	defer cancel()
 	format := expfmt.NegotiateAccept(r.Header, expfmt.DefaultOpenMetricsAcceptedFormats()...)
 	names := r.URL.Query()["name[]"]

@@ -88,7 +88,7 @@ func newSnapshots(gather func(context.Context, bool) ([]*dto.MetricFamily, error
 	return s
 }
 
-// get returns an answer, which the caller must release. It waits no longer than ctx and the snapshot's timeout.
+// get returns an answer, which the caller must release. It waits no longer than ctx.
 func (s *snapshots) get(ctx context.Context, of snapshotKey, as answerKey, names []string) (*answer, error) {
 	a := s.join(of, as, names)
 	select {
@@ -105,7 +105,7 @@ func (s *snapshots) join(of snapshotKey, as answerKey, names []string) *answer {
 	defer s.mu.Unlock()
 	snap := s.waiting[of]
 	if snap == nil {
-		snap = &snapshot{deadline: time.Now().Add(fairTurn + of.timeout), answers: map[answerKey]*answer{}}
+		snap = &snapshot{deadline: time.Now().Add(AnswerLimit), answers: map[answerKey]*answer{}}
 		s.waiting[of] = snap
 		go s.run(of, snap)
 	}
