@@ -12,8 +12,8 @@ import (
 	"github.com/fremisn/fremisn-exporter/collector/source"
 )
 
-// BenchmarkScrape gives some hundred series to a scrape, after one more line each time: what changed is made anew, and all
-// of it is gathered.
+// BenchmarkScrape gives some hundred series to a scrape, after one more line each time: what changed is made anew,
+// and all of it is gathered.
 func BenchmarkScrape(b *testing.B) {
 	f := logtest.Formats()[0]
 	counter := accessCounter(b, f.Text)

@@ -80,7 +80,8 @@ const logPatience = 2500 * time.Millisecond
 func newLogTasks(cfg follow.Config) *logTasks {
 	t := &logTasks{pipeline: follow.New(cfg)}
 	t.read.work, t.read.patience, t.read.limit, t.read.isFresh = t.pipeline.Scrape, logPatience, logPatience-grace, true
-	t.view.work, t.view.patience, t.view.limit, t.view.isFresh = viewTask(t.pipeline), logPatience, logPatience-grace, true
+	t.view.work, t.view.patience, t.view.limit = viewTask(t.pipeline), logPatience, logPatience-grace
+	t.view.isFresh = true
 	t.exposer.log = cfg.Source.Name
 	return t
 }
@@ -89,7 +90,8 @@ func newLogTasks(cfg follow.Config) *logTasks {
 // where the storage path is in use or cannot be written.
 func New(o Options) (*Collector, error) {
 	c := &Collector{
-		mask: o.Mask, logger: o.Logger, reports: newReports(o.Logger), answers: takenout.NewAnswers(), workers: newWorkers(),
+		mask: o.Mask, logger: o.Logger, reports: newReports(o.Logger),
+		answers: takenout.NewAnswers(), workers: newWorkers(),
 		reloading: make(chan struct{}, 1), notes: make(chan notes, 1),
 	}
 	c.reloading <- struct{}{}
@@ -129,7 +131,8 @@ func (c *Collector) prepare(s *source.Settings) (*observed, []follow.Counter, er
 	if err != nil {
 		return nil, nil, err
 	}
-	return &observed{settings: s, topology: s.Topology(), descs: newDescs(len(s.Status) > 1), status: status}, counters, nil
+	return &observed{settings: s, topology: s.Topology(), descs: newDescs(len(s.Status) > 1),
+		status: status}, counters, nil
 }
 
 func (c *Collector) newCounters(s *source.Settings) ([]follow.Counter, error) {
@@ -138,13 +141,15 @@ func (c *Collector) newCounters(s *source.Settings) ([]follow.Counter, error) {
 	topology := s.Topology()
 	for _, log := range s.Logs() {
 		if log.Kind == source.Error {
-			counters = append(counters, errorlog.New(errorlog.Config{MaxSeries: s.MaxSeries, TakenOut: c.takenOut(s, log)}))
+			counters = append(counters, errorlog.New(errorlog.Config{MaxSeries: s.MaxSeries, TakenOut: c.takenOut(s,
+				log)}))
 			continue
 		}
 		counter, err := accesslog.New(accesslog.Config{
 			Reformat: c.reformat(log, s),
 			Source:   log, Routes: s.Routes, Buckets: s.LatencyBuckets, MaxSeries: s.MaxSeries,
-			Groups: topology.Groups(), Servers: topology.Servers(), LimitReqStatus: limitReq, LimitConnStatus: limitConn, Answers: c.answers,
+			Groups: topology.Groups(), Servers: topology.Servers(),
+			LimitReqStatus: limitReq, LimitConnStatus: limitConn, Answers: c.answers,
 		})
 		if err != nil {
 			return nil, err
@@ -164,7 +169,8 @@ func (c *Collector) follow(s source.LogSource, counter follow.Counter, peers []s
 // logSettings logs at start and after a reload what is followed and what a log's format keeps from being told.
 func (c *Collector) logSettings(s *source.Settings) {
 	for _, page := range s.Status {
-		level.Info(c.logger).Log("msg", "asking the status page", "url", c.mask(page.URL), "host", page.Host, "from", page.From)
+		level.Info(c.logger).Log("msg", "asking the status page", "url", c.mask(page.URL), "host", page.Host, "from",
+			page.From)
 	}
 	for _, l := range s.Logs() {
 		c.logFollowing(l)
@@ -187,7 +193,8 @@ func (c *Collector) logFollowing(l source.LogSource) {
 	if len(l.Formats) > 0 {
 		format = l.Formats[0].Name
 	}
-	level.Info(c.logger).Log("msg", "following", "log", l.Name, "path", l.Path, "syslog", l.Syslog, "format", format, "from", l.From)
+	level.Info(c.logger).Log("msg", "following", "log", l.Name, "path", l.Path, "syslog", l.Syslog, "format", format,
+		"from", l.From)
 	if len(l.Formats) == 0 {
 		return
 	}
@@ -196,7 +203,8 @@ func (c *Collector) logFollowing(l source.LogSource) {
 		return // it has been compiled before
 	}
 	for _, m := range check.Missing() {
-		level.Info(c.logger).Log("msg", "the log_format lacks a variable", "log", l.Name, "metric", m.Metric, "add", m.Variable)
+		level.Info(c.logger).Log("msg", "the log_format lacks a variable", "log", l.Name, "metric", m.Metric, "add",
+			m.Variable)
 	}
 }
 
@@ -308,7 +316,8 @@ func (c *Collector) Logs() []LogStatus {
 	var all []LogStatus
 	for _, f := range c.observed().logs {
 		stats := f.pipeline.Stats()
-		all = append(all, LogStatus{Name: f.source.Name, Source: f.source.Where(), From: f.source.From, Lag: stats.Lag, Problem: stats.Problem, Unsaved: stats.Unsaved})
+		all = append(all, LogStatus{Name: f.source.Name, Source: f.source.Where(), From: f.source.From,
+			Lag: stats.Lag, Problem: stats.Problem, Unsaved: stats.Unsaved})
 	}
 	return all
 }

@@ -17,8 +17,8 @@ import (
 	"github.com/fremisn/fremisn-exporter/collector/source"
 )
 
-// A logExposer turns the snapshots of one log into metrics. It keeps what it made: a series that has not moved since the
-// last scrape gives the same metric again, which nobody may change.
+// A logExposer turns the snapshots of one log into metrics. It keeps what it made: a series that has not moved since
+// the last scrape gives the same metric again, which nobody may change.
 type logExposer struct {
 	log string
 
@@ -102,7 +102,8 @@ func (x *logExposer) pairs(id metric.ID, names, values []string) []*dto.LabelPai
 	return pairs
 }
 
-// place is the labels upstream, server and node of what the ledger has as a server: in an error log that may be a group.
+// place is the labels upstream, server and node of what the ledger has as a server: in an error log that may be a
+// group.
 func (x *logExposer) place(name string, isGroup bool) (upstream, server, node string) {
 	switch {
 	case name == ledger.Other:

@@ -71,7 +71,8 @@ func text(t testing.TB, from prometheus.Collector, write func(io.Writer, *dto.Me
 func TestExemplars(t *testing.T) {
 	c := accessCounter(t, `$status $request_time $request_id`)
 	c.Lines([]byte("200 0.010 first\n200 0.020 0123456789abcdef0123456789abcdef\n200 5.000 \xff\n200 0.500 " + strings.Repeat("x", 119) + "\n"))
-	got := text(t, exposing(c, &source.Topology{}), func(w io.Writer, f *dto.MetricFamily) (int, error) { return expfmt.MetricFamilyToOpenMetrics(w, f) })
+	got := text(t, exposing(c, &source.Topology{}),
+		func(w io.Writer, f *dto.MetricFamily) (int, error) { return expfmt.MetricFamilyToOpenMetrics(w, f) })
 	for _, want := range []string{
 		`le="0.1"} 2 # {request_id="0123456789abcdef0123456789abcdef"} 0.02 1`,
 		`le="1.0"} 3` + "\n",
@@ -83,14 +84,15 @@ func TestExemplars(t *testing.T) {
 	}
 }
 
-// TestLabelsFollowNginxConf: upstream and node are by the nginx.conf of the day, and a series that has not moved is given
-// again as it was.
+// TestLabelsFollowNginxConf: upstream and node are by the nginx.conf of the day, and a series that has not moved is
+// given again as it was.
 func TestLabelsFollowNginxConf(t *testing.T) {
 	c := accessCounter(t, `$status $upstream_addr`)
 	c.Lines([]byte("200 127.0.0.231:4005\n"))
 	e := exposing(c, &source.Topology{})
 	before := text(t, e, expfmt.MetricFamilyToText)
-	e.t = source.NewTopology([]nginxconf.Upstream{{Name: "nodes", Servers: []nginxconf.Server{{Address: "127.0.0.231:4005"}}}}, []source.Node{{Name: "master", Address: "127.0.0.231:4005"}}, nil)
+	e.t = source.NewTopology([]nginxconf.Upstream{{Name: "nodes",
+		Servers: []nginxconf.Server{{Address: "127.0.0.231:4005"}}}}, []source.Node{{Name: "master", Address: "127.0.0.231:4005"}}, nil)
 	after := text(t, e, expfmt.MetricFamilyToText)
 	for text, want := range map[string]string{
 		before: `nginx_upstream_attempts_total{code="200",log="access",node="",outcome="ok",server="127.0.0.231:4005",upstream=""} 1`,

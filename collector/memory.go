@@ -90,7 +90,8 @@ func (c *Collector) reformat(l source.LogSource, s *source.Settings) func() []so
 	return func() []source.Format {
 		formats := ask()
 		if formats != nil {
-			level.Info(c.logger).Log("msg", "nginx.conf has the log in another format", "log", l.Name, "format", formats[0].Text)
+			level.Info(c.logger).Log("msg", "nginx.conf has the log in another format", "log", l.Name, "format",
+				formats[0].Text)
 			c.note(func(n *notes) { n.Settings = n.Settings.WithFormats(l, formats) })
 		}
 		return formats
@@ -100,8 +101,8 @@ func (c *Collector) reformat(l source.LogSource, s *source.Settings) func() []so
 // lostInterval is how often is looked whether a log that nginx.conf has lost is still written.
 const lostInterval = 15 * time.Second
 
-// watchLost ends the reading of logs that nginx.conf has lost and that nobody writes any more. What they have counted is
-// still shown.
+// watchLost ends the reading of logs that nginx.conf has lost and that nobody writes any more. What they have counted
+// is still shown.
 func (c *Collector) watchLost(ctx context.Context) {
 	tick := time.NewTicker(lostInterval)
 	defer tick.Stop()
@@ -114,7 +115,8 @@ func (c *Collector) watchLost(ctx context.Context) {
 		now := c.observed()
 		for _, f := range now.logs {
 			if f.stop != nil && !f.hasEnded() && f.source.IsOver(time.Now(), now.settings.Conf) {
-				level.Info(c.logger).Log("msg", "the log that nginx.conf names no more is read no further", "log", f.source.Name, "path", f.source.Path)
+				level.Info(c.logger).Log("msg", "the log that nginx.conf names no more is read no further", "log",
+					f.source.Name, "path", f.source.Path)
 				f.stop()
 			}
 		}

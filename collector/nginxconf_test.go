@@ -26,14 +26,16 @@ func (e emitted) Collect(metrics chan<- prometheus.Metric) {
 func TestEmitNginxConf(t *testing.T) {
 	conf := &nginxconf.Config{
 		WorkerConnections: 1024, ConnectionsAt: nginxconf.Pos{Line: 2},
-		Upstreams: []nginxconf.Upstream{{Name: "nodes", Keepalive: 32, Method: "least_conn", Zone: "shared", Servers: []nginxconf.Server{
-			{Address: "127.0.0.231:4005", Weight: 5, MaxConns: 1},
-			{Address: "127.0.0.231:4005", Weight: 1},
-			{Address: "127.0.0.18:4008", Weight: 1, Backup: true},
-			{Address: "127.0.0.17:4009", Weight: 1, Backup: true, Down: true},
-			{Address: "127.0.0.16:4010", Weight: 1, Drain: true},
-		}}},
-		LimitReqs: []nginxconf.LimitReq{{Zone: "api", Rate: 0.5, Burst: 5}, {Zone: "api", Rate: 0.5, Burst: 20}, {Zone: "api", Rate: 0.5}},
+		Upstreams: []nginxconf.Upstream{{Name: "nodes", Keepalive: 32, Method: "least_conn", Zone: "shared",
+			Servers: []nginxconf.Server{
+				{Address: "127.0.0.231:4005", Weight: 5, MaxConns: 1},
+				{Address: "127.0.0.231:4005", Weight: 1},
+				{Address: "127.0.0.18:4008", Weight: 1, Backup: true},
+				{Address: "127.0.0.17:4009", Weight: 1, Backup: true, Down: true},
+				{Address: "127.0.0.16:4010", Weight: 1, Drain: true},
+			}}},
+		LimitReqs: []nginxconf.LimitReq{{Zone: "api", Rate: 0.5, Burst: 5}, {Zone: "api", Rate: 0.5, Burst: 20},
+			{Zone: "api", Rate: 0.5}},
 	}
 	topo := source.NewTopology(conf.Upstreams, []source.Node{{Name: "master", Address: "127.0.0.231:4005"}}, nil)
 	var metrics emitted

@@ -32,9 +32,12 @@ func TestPathsThatCannotBeFollowed(t *testing.T) {
 			t.Fatal(err)
 		}
 		formats := []source.Format{{Text: "$status"}}
-		settings := &source.Settings{LatencyBuckets: source.DefaultLatencyBuckets(), MaxSeries: 1000, AccessLogs: []source.LogSource{
-			{Name: "bad", Path: path, Formats: formats, FromStart: true}, {Name: "good", Path: good, Formats: formats, FromStart: true},
-		}}
+		settings := &source.Settings{LatencyBuckets: source.DefaultLatencyBuckets(), MaxSeries: 1000,
+			AccessLogs: []source.LogSource{
+				{Name: "bad", Path: path, Formats: formats, FromStart: true}, {Name: "good", Path: good,
+					Formats:   formats,
+					FromStart: true},
+			}}
 		c, err := New(Options{Settings: settings, Mask: same, Logger: log.NewNopLogger()})
 		if err != nil {
 			t.Fatal(err)

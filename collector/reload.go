@@ -85,7 +85,8 @@ func (c *Collector) withRun(ctx context.Context) (context.Context, context.Cance
 
 // changeLogs ends the logs that are gone before it begins new ones: a log that moved keeps its name, and the name
 // is that of its record on disk.
-func (c *Collector) changeLogs(ctx context.Context, before []*followed, logs []source.LogSource, counters []follow.Counter) ([]*followed, error) {
+func (c *Collector) changeLogs(ctx context.Context, before []*followed, logs []source.LogSource,
+	counters []follow.Counter) ([]*followed, error) {
 	ctx, cancel := context.WithTimeout(ctx, reloadWait)
 	defer cancel()
 	kept, err := c.replaceCounters(ctx, before, logs, counters)
@@ -104,9 +105,10 @@ func (c *Collector) changeLogs(ctx context.Context, before []*followed, logs []s
 	return next, nil
 }
 
-// replaceCounters has the logs that stay count with their new counters. It returns them by their place in logs. One that
-// cannot be read at the moment changes when it can.
-func (c *Collector) replaceCounters(ctx context.Context, before []*followed, logs []source.LogSource, counters []follow.Counter) (map[int]*followed, error) {
+// replaceCounters has the logs that stay count with their new counters. It returns them by their place in logs. One
+// that cannot be read at the moment changes when it can.
+func (c *Collector) replaceCounters(ctx context.Context, before []*followed, logs []source.LogSource,
+	counters []follow.Counter) (map[int]*followed, error) {
 	kept := map[int]*followed{}
 	if !c.isRunning() {
 		return kept, nil
@@ -114,7 +116,10 @@ func (c *Collector) replaceCounters(ctx context.Context, before []*followed, log
 	errs := make([]error, len(logs))
 	var changing sync.WaitGroup
 	for i, l := range logs {
-		at := slices.IndexFunc(before, func(f *followed) bool { return f.source.Same(l) && (l.IsLost() || !f.hasEnded()) })
+		at := slices.IndexFunc(before, func(f *followed) bool {
+			return f.source.Same(l) && (l.IsLost() ||
+				!f.hasEnded())
+		})
 		if at < 0 {
 			continue
 		}
@@ -140,7 +145,8 @@ func (c *Collector) replaceCounters(ctx context.Context, before []*followed, log
 }
 
 // endLogs ends the logs that are not kept. It returns what is closed when they have ended, by their names.
-func (c *Collector) endLogs(ctx context.Context, before []*followed, kept map[int]*followed) map[string]<-chan struct{} {
+func (c *Collector) endLogs(ctx context.Context, before []*followed,
+	kept map[int]*followed) map[string]<-chan struct{} {
 	stays := map[*follow.Pipeline]bool{}
 	for _, f := range kept {
 		stays[f.pipeline] = true

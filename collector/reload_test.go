@@ -86,7 +86,8 @@ func TestReloadBeforeRun(t *testing.T) {
 	}
 	end := running(t, c)
 	got := scraped(t, c)
-	if got["fremisn_exporter_log_lines_total first parsed"] != 1 || got["fremisn_exporter_log_lines_total second parsed"] != 2 {
+	if got["fremisn_exporter_log_lines_total first parsed"] != 1 ||
+		got["fremisn_exporter_log_lines_total second parsed"] != 2 {
 		t.Errorf("%v", got)
 	}
 	if err := end(); err != nil {
@@ -97,7 +98,8 @@ func TestReloadBeforeRun(t *testing.T) {
 	}
 }
 
-// TestReloadWhileEverybodyLooks: pages and scrapes see what was or what is, under the race detector, and no line is lost.
+// TestReloadWhileEverybodyLooks: pages and scrapes see what was or what is, under the race detector, and no line is
+// lost.
 func TestReloadWhileEverybodyLooks(t *testing.T) {
 	stays, comes := logFile(t, "stays.log", 10), logFile(t, "comes.log", 20)
 	c := newCollector(t, Options{Settings: settingsOf(stays), StoragePath: t.TempDir()})
@@ -162,8 +164,8 @@ func withHungLog(t *testing.T, hang chan struct{}) (c *Collector, s *source.Sett
 	return c, s
 }
 
-// TestHungLogDisk: it costs a scrape at most three seconds, once, and no other log its numbers; pages, reloads and the end
-// do not wait for it either.
+// TestHungLogDisk: it costs a scrape at most three seconds, once, and no other log its numbers; pages, reloads and
+// the end do not wait for it either.
 func TestHungLogDisk(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		hang := make(chan struct{})
@@ -180,7 +182,8 @@ func TestHungLogDisk(t *testing.T) {
 		for i, limit := range []time.Duration{3 * time.Second, 300 * time.Millisecond, 300 * time.Millisecond} {
 			within(fmt.Sprintf("scrape %d", i), limit, func() {
 				got := scraped(t, c)
-				if got["fremisn_exporter_log_lines_total well parsed"] != 3 || got["fremisn_exporter_collector_success access_log"] != 0 {
+				if got["fremisn_exporter_log_lines_total well parsed"] != 3 ||
+					got["fremisn_exporter_collector_success access_log"] != 0 {
 					t.Errorf("scrape %d: %v", i, got)
 				}
 			})

@@ -47,7 +47,10 @@ func statusNames(t *testing.T, s *statusPages, descs *descs, openMetrics bool) (
 }
 
 func TestStatusPages(t *testing.T) {
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, statusBody) }))
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter,
+		_ *http.Request) {
+		fmt.Fprint(w, statusBody)
+	}))
 	defer server.Close()
 	gone := httptest.NewServer(nil)
 	gone.Close()
@@ -86,10 +89,14 @@ func TestStatusPages(t *testing.T) {
 			ofOne[metric.ConnectionsHandled].String(): "unknown 9", ofOne[metric.HTTPRequests].String(): "counter 20",
 		}},
 		{"two pages, one gone", two, ofTwo, false, true, map[string]string{
-			ofTwo[metric.Up].String() + " " + server.URL: "gauge 1", ofTwo[metric.Up].String() + " " + gone.URL: "gauge 0",
-			ofTwo[metric.ConnectionsActive].String() + " " + server.URL: "gauge 3", ofTwo[metric.ConnectionsReading].String() + " " + server.URL: "gauge 0",
-			ofTwo[metric.ConnectionsWriting].String() + " " + server.URL: "gauge 1", ofTwo[metric.ConnectionsWaiting].String() + " " + server.URL: "gauge 2",
-			ofTwo[metric.ConnectionsAccepted].String() + " " + server.URL: "counter 10", ofTwo[metric.ConnectionsHandled].String() + " " + server.URL: "counter 9",
+			ofTwo[metric.Up].String() + " " + server.URL: "gauge 1", ofTwo[metric.Up].String() + " " +
+				gone.URL: "gauge 0",
+			ofTwo[metric.ConnectionsActive].String() + " " +
+				server.URL: "gauge 3", ofTwo[metric.ConnectionsReading].String() + " " + server.URL: "gauge 0",
+			ofTwo[metric.ConnectionsWriting].String() + " " +
+				server.URL: "gauge 1", ofTwo[metric.ConnectionsWaiting].String() + " " + server.URL: "gauge 2",
+			ofTwo[metric.ConnectionsAccepted].String() + " " +
+				server.URL: "counter 10", ofTwo[metric.ConnectionsHandled].String() + " " + server.URL: "counter 9",
 			ofTwo[metric.HTTPRequests].String() + " " + server.URL: "counter 20",
 		}},
 	} {
@@ -121,7 +128,8 @@ func TestHangingPageIsWaitedForOnce(t *testing.T) {
 	defer server.Close()
 	defer close(release)
 	const timeout = 500 * time.Millisecond
-	s, err := newStatusPages([]source.StatusPage{{StatusConfig: source.StatusConfig{URL: server.URL, Timeout: timeout}}}, same)
+	s, err := newStatusPages([]source.StatusPage{{StatusConfig: source.StatusConfig{URL: server.URL,
+		Timeout: timeout}}}, same)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -15,8 +15,8 @@ import (
 	"github.com/fremisn/fremisn-exporter/collector/source"
 )
 
-// takenOut says which servers an error log can tell to be taken out: none without an nginx.conf, which has max_fails and
-// fail_timeout, and none where the log's level leaves failures out.
+// takenOut says which servers an error log can tell to be taken out: none without an nginx.conf, which has max_fails
+// and fail_timeout, and none where the log's level leaves failures out.
 func (c *Collector) takenOut(s *source.Settings, log source.LogSource) takenout.Options {
 	o := takenout.Options{Answers: c.answers, Gone: c.workers.gone}
 	if s.Conf == nil {
@@ -34,8 +34,8 @@ func (c *Collector) takenOut(s *source.Settings, log source.LogSource) takenout.
 	return o
 }
 
-// passableServers are the servers of a group that NGINX may pass over. It never does that to the only server of a group, or
-// with max_fails=0; a group that Lua balances is Lua's affair.
+// passableServers are the servers of a group that NGINX may pass over. It never does that to the only server of a
+// group, or with max_fails=0; a group that Lua balances is Lua's affair.
 func passableServers(u nginxconf.Upstream, resolved map[string][]string) []takenout.Server {
 	if u.Method == "lua" {
 		return nil
@@ -116,8 +116,8 @@ func mergeStates(states []takenout.State) []takenout.State {
 	return merged
 }
 
-// workers remembers which of NGINX's workers it has seen in /proc, to notice that they have ended. In another container's
-// /proc there are none, and nothing is known.
+// workers remembers which of NGINX's workers it has seen in /proc, to notice that they have ended. In another
+// container's /proc there are none, and nothing is known.
 type workers struct {
 	mu   sync.Mutex
 	seen map[int]bool

@@ -8,10 +8,11 @@ import (
 )
 
 // A task is something that may be slow, such as reading a log, asking a status page or looking up names. Whoever asks
-// waits for its answer no longer than their own context and the task's patience; the work itself goes on, in a goroutine
-// of its own, and is never done twice at a time. Who comes while it is under way shares it.
+// waits for its answer no longer than their own context and the task's patience; the work itself goes on, in a
+// goroutine of its own, and is never done twice at a time. Who comes while it is under way shares it.
 //
-// A task that was late costs each scrape its patience once: until it is on time again, it is waited for a tenth of that.
+// A task that was late costs each scrape its patience once: until it is on time again, it is waited for a tenth of
+// that.
 type task[T any] struct {
 	work     func(ctx context.Context) (T, error)
 	patience time.Duration // how long it is waited for

@@ -92,7 +92,8 @@ func TestTaskAsksNoLongerThanItsContext(t *testing.T) {
 		if _, err := tk.ask(ctx); !errors.Is(err, errLate) || time.Since(begin) != time.Second {
 			t.Errorf("%v after %s", err, time.Since(begin))
 		}
-		if _, err := tk.ask(context.Background()); !errors.Is(err, context.DeadlineExceeded) || time.Since(begin) != 10*time.Second {
+		if _, err := tk.ask(context.Background()); !errors.Is(err, context.DeadlineExceeded) ||
+			time.Since(begin) != 10*time.Second {
 			t.Errorf("%v after %s", err, time.Since(begin))
 		}
 	})

@@ -46,8 +46,8 @@ type PageStatus struct {
 	Err   error // why there is no answer
 }
 
-// Traffic asks all status pages and all logs, and returns what they say within ctx. What a log has not answered by then is
-// missing in it, as at a scrape.
+// Traffic asks all status pages and all logs, and returns what they say within ctx. What a log has not answered by
+// then is missing in it, as at a scrape.
 func (c *Collector) Traffic(ctx context.Context) Traffic {
 	now := c.observed()
 	t := Traffic{At: time.Now(), Topology: now.topology, Followed: len(now.logsOf(source.Access)) > 0}
@@ -129,8 +129,8 @@ func viewOf(c follow.Counter, now time.Time) logView {
 	return logView{}
 }
 
-// Remember keeps what another part of the program must not forget, under a name of its own, beside positions and counters.
-// Without a storage path it does nothing.
+// Remember keeps what another part of the program must not forget, under a name of its own, beside positions and
+// counters. Without a storage path it does nothing.
 func (c *Collector) Remember(name string, data []byte) error {
 	if c.state == nil {
 		return nil

@@ -57,7 +57,8 @@ func (s *Settings) candidates() []candidate {
 		if !known {
 			i = len(all)
 			index[log.Path] = i
-			all = append(all, candidate{at: log.Pos, source: LogSource{Path: log.Path, InUse: true, Found: true, From: log.Pos.String()}})
+			all = append(all, candidate{at: log.Pos, source: LogSource{Path: log.Path, InUse: true, Found: true,
+				From: log.Pos.String()}})
 		}
 		c := &all[i]
 		c.whole = c.whole || log.Condition == ""
@@ -83,7 +84,8 @@ func (s *Settings) unfollowable(log nginxconf.AccessLog) (text, remedy string) {
 	case strings.Contains(log.Path, "$"):
 		return log.Path + " has variables in its path", s.globRemedy(log)
 	case log.Gzip:
-		return log.Path + " is written compressed and cannot be followed", "write it without gzip, and let logrotate compress it"
+		return log.Path +
+			" is written compressed and cannot be followed", "write it without gzip, and let logrotate compress it"
 	}
 	return "", ""
 }

@@ -110,7 +110,8 @@ func TestWhichAccessLogsAreFollowed(t *testing.T) {
 			if got := strings.Join(followed, " "); got != test.followed {
 				t.Errorf("followed are %q, want %q", got, test.followed)
 			}
-			if got := strings.Join(ignored, "\n"); !strings.HasPrefix(got, test.ignored) || test.ignored == "" && got != "" {
+			if got := strings.Join(ignored, "\n"); !strings.HasPrefix(got, test.ignored) || test.ignored == "" &&
+				got != "" {
 				t.Errorf("ignored\n%s\nwant\n%s", got, test.ignored)
 			}
 		})
@@ -153,7 +154,8 @@ func TestFormatsOfTheConfigFile(t *testing.T) {
 		}
 	}
 	want := map[string][]string{
-		"named": {"$status", "$status $request_time"}, "mixed": {"$status $request_time", "$request_method $status"}, "partly": {"$status"},
+		"named": {"$status", "$status $request_time"}, "mixed": {"$status $request_time",
+			"$request_method $status"}, "partly": {"$status"},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
@@ -165,7 +167,8 @@ func TestFormatsOfTheConfigFile(t *testing.T) {
 	if s, err := New("probes.yml", c, nil, s.Conf); err != nil || len(s.AccessLogs[0].Formats) != 2 {
 		t.Errorf("%v: in the formats that nginx.conf has it in: %+v", err, s.AccessLogs)
 	}
-	for _, wrong := range []AccessLogConfig{{Path: "/x", Format: FormatNames{"a", "nope"}}, {Path: "/x", Format: FormatNames{"$remote_addr, $status, $upstream_addr, $request_time"}}} {
+	for _, wrong := range []AccessLogConfig{{Path: "/x", Format: FormatNames{"a", "nope"}},
+		{Path: "/x", Format: FormatNames{"$remote_addr, $status, $upstream_addr, $request_time"}}} {
 		if _, err := New("probes.yml", Config{AccessLogs: []AccessLogConfig{wrong}}, nil, s.Conf); err == nil {
 			t.Errorf("%v is taken", wrong.Format)
 		}

@@ -32,8 +32,8 @@ func (s *Settings) After(before *Settings) *Settings {
 	return &next
 }
 
-// Resume returns the settings as they follow upon those that a Memory is of. Logs that nginx.conf has lost meanwhile are
-// followed no more.
+// Resume returns the settings as they follow upon those that a Memory is of. Logs that nginx.conf has lost meanwhile
+// are followed no more.
 func (s *Settings) Resume(m *Memory) *Settings {
 	next := s.After(m.settings())
 	next.AccessLogs = slices.DeleteFunc(next.AccessLogs, LogSource.IsLost)
@@ -76,14 +76,18 @@ func (s *Settings) Paths() []string {
 	return slices.Compact(paths)
 }
 
-func (s *Settings) logsAfter(logs []LogSource, before *Settings, known map[string]bool, taken map[string]bool) []LogSource {
+func (s *Settings) logsAfter(logs []LogSource, before *Settings, known map[string]bool,
+	taken map[string]bool) []LogSource {
 	var next []LogSource
 	configured := map[string]bool{}
 	for _, l := range s.fromConfigFile() {
 		configured[l.Name] = true
 	}
 	for _, l := range logs {
-		i := slices.IndexFunc(before.Logs(), func(b LogSource) bool { return b.Kind == l.Kind && b.Where() == l.Where() })
+		i := slices.IndexFunc(before.Logs(), func(b LogSource) bool {
+			return b.Kind == l.Kind &&
+				b.Where() == l.Where()
+		})
 		switch {
 		case i >= 0:
 			l = l.after(before.Logs()[i])
@@ -186,7 +190,8 @@ func (s *Settings) Memory() *Memory {
 func (m *Memory) settings() *Settings {
 	s := &Settings{Known: m.Known, Resolved: m.Names, Former: m.Former}
 	for _, l := range m.Logs {
-		log := LogSource{Kind: l.Kind, Name: l.Name, Path: l.Path, Formats: l.Formats, FromStart: l.FromStart, Found: true}
+		log := LogSource{Kind: l.Kind, Name: l.Name, Path: l.Path, Formats: l.Formats, FromStart: l.FromStart,
+			Found: true}
 		if l.Kind == Error {
 			s.ErrorLogs = append(s.ErrorLogs, log)
 		} else {

@@ -88,7 +88,8 @@ func TestAfter(t *testing.T) {
 			if err := json.Unmarshal(text, &memory); err != nil {
 				t.Fatal(err)
 			}
-			want := slices.DeleteFunc(strings.Split(test.want, "\n"), func(row string) bool { return strings.HasSuffix(row, " lost") })
+			want := slices.DeleteFunc(strings.Split(test.want, "\n"),
+				func(row string) bool { return strings.HasSuffix(row, " lost") })
 			if diff := cmp.Diff(strings.Join(want, "\n"), told(next.Resume(&memory), dir)); diff != "" {
 				t.Errorf("through a restart: %s", diff)
 			}
@@ -118,7 +119,8 @@ func TestAfterSeveralReadings(t *testing.T) {
 	if got := told(back, dir); !strings.HasPrefix(got, "access access.log [$status]\nerror") {
 		t.Errorf("given back: %s", got)
 	}
-	if l := lost.AccessLogs[i]; l.IsOver(since.Add(59*time.Minute), lost.Conf) || !l.IsOver(since.Add(time.Hour), lost.Conf) {
+	if l := lost.AccessLogs[i]; l.IsOver(since.Add(59*time.Minute), lost.Conf) ||
+		!l.IsOver(since.Add(time.Hour), lost.Conf) {
 		t.Error("without an NGINX to be seen it is not read for an hour")
 	}
 	// However often the format changes, few former ones are tried.
@@ -131,14 +133,17 @@ func TestAfterSeveralReadings(t *testing.T) {
 	}
 }
 
-// What the config file names is its own affair: it begins where start: says, has the name it is given, and ends at once.
+// What the config file names is its own affair: it begins where start: says, has the name it is given, and ends at
+// once.
 func TestAfterOfTheConfigFile(t *testing.T) {
 	before, dir := settingsOf(t, oneLog, Config{AccessLogs: []AccessLogConfig{{Name: "mine", Path: "/old.log", Format: FormatNames{"$status"}}}})
-	next, err := New("probes.yml", Config{AccessLogs: []AccessLogConfig{{Name: "error", Path: "/new.log", Format: FormatNames{"a"}}}}, nil, before.Conf)
+	next, err := New("probes.yml", Config{AccessLogs: []AccessLogConfig{{Name: "error", Path: "/new.log",
+		Format: FormatNames{"a"}}}}, nil, before.Conf)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, want := told(next.After(before), dir), "-error error.log []\nerror /new.log [$status]"; strings.ReplaceAll(got, filepath.Base(dir), "") != want {
+	if got, want := told(next.After(before),
+		dir), "-error error.log []\nerror /new.log [$status]"; strings.ReplaceAll(got, filepath.Base(dir), "") != want {
 		t.Errorf("%s, want %s", got, want)
 	}
 }

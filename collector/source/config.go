@@ -39,7 +39,8 @@ type StatusConfig struct {
 	ProxyProtocol bool              `yaml:"proxy_protocol"` // send a header of its version 1 first
 }
 
-// AccessLogConfig is one access log: a file (or a glob), a container's output, or a datagram socket that NGINX sends to.
+// AccessLogConfig is one access log: a file (or a glob), a container's output, or a datagram socket that NGINX sends
+// to.
 type AccessLogConfig struct {
 	Path       string        `yaml:"path"`
 	Docker     string        `yaml:"docker"`      // a container, by name or id
@@ -99,7 +100,8 @@ func (c *Config) Validate() error {
 	var faults []error
 	fault := func(field, format string, args ...any) { faults = append(faults, faultf(field, format, args...)) }
 	if c.MaxSeries <= 0 {
-		fault("max_series", "%d series hold nothing; write a number above zero such as %d", c.MaxSeries, defaultMaxSeries)
+		fault("max_series", "%d series hold nothing; write a number above zero such as %d", c.MaxSeries,
+			defaultMaxSeries)
 	}
 	if len(c.LatencyBuckets) == 0 {
 		fault("latency_buckets", "the list is empty; remove the key to have the default")
@@ -109,7 +111,8 @@ func (c *Config) Validate() error {
 		case math.IsNaN(bound) || math.IsInf(bound, 0) || bound <= 0:
 			fault(fmt.Sprintf("latency_buckets[%d]", i), "%g is no bound; write seconds above zero", bound)
 		case i > 0 && bound <= c.LatencyBuckets[i-1]:
-			fault(fmt.Sprintf("latency_buckets[%d]", i), "%g does not rise above %g before it; sort the bounds", bound, c.LatencyBuckets[i-1])
+			fault(fmt.Sprintf("latency_buckets[%d]", i), "%g does not rise above %g before it; sort the bounds",
+				bound, c.LatencyBuckets[i-1])
 		}
 	}
 	c.validateNames(fault)
@@ -136,7 +139,8 @@ func (c *Config) validateNames(fault func(field, format string, args ...any)) {
 	for i, log := range c.StreamLogs {
 		claim(fmt.Sprintf("stream_logs[%d]", i), log.Name, log.Syslog)
 		if len(log.Labels) > 0 {
-			fault(fmt.Sprintf("stream_logs[%d].labels", i), "logs of stream{} have no labels of one's own; remove the key")
+			fault(fmt.Sprintf("stream_logs[%d].labels", i),
+				"logs of stream{} have no labels of one's own; remove the key")
 		}
 	}
 	for i, log := range c.ErrorLogs {
@@ -379,12 +383,14 @@ func ValidateNodes(nodes []Node) error {
 	var faults []error
 	for i, n := range nodes {
 		if names[n.Name] {
-			faults = append(faults, faultf(fmt.Sprintf("nodes[%d].name", i), "two nodes have the name %q; give each its own", n.Name))
+			faults = append(faults, faultf(fmt.Sprintf("nodes[%d].name", i),
+				"two nodes have the name %q; give each its own", n.Name))
 		}
 		names[n.Name] = true
 		key := strings.ToLower(n.Address)
 		if first, taken := addresses[key]; taken {
-			faults = append(faults, faultf(fmt.Sprintf("nodes[%d].address", i), "%q is the address of node %q already", n.Address, first))
+			faults = append(faults, faultf(fmt.Sprintf("nodes[%d].address", i),
+				"%q is the address of node %q already", n.Address, first))
 		}
 		addresses[key] = n.Name
 	}

@@ -54,7 +54,8 @@ const (
 // validateLabels checks the labels of one log.
 func validateLabels(labels []LabelConfig) error {
 	if len(labels) > maxLabels {
-		return faultf("labels", "there are %d labels, at most %d can be told apart; remove %d", len(labels), maxLabels, len(labels)-maxLabels)
+		return faultf("labels", "there are %d labels, at most %d can be told apart; remove %d", len(labels),
+			maxLabels, len(labels)-maxLabels)
 	}
 	seen := map[string]bool{}
 	for i, l := range labels {
@@ -81,7 +82,8 @@ func (l LabelConfig) fault(seen map[string]bool) *labelFault {
 	case !l.Values.ServerNames && len(l.Values.List) == 0 && l.Values.Max == 0:
 		return &labelFault{"values", "the values are missing; " + valuesHint}
 	case len(l.Values.List) > maxLabelValues:
-		return &labelFault{"values", fmt.Sprintf("there are %d values, more than %d", len(l.Values.List), maxLabelValues)}
+		return &labelFault{"values", fmt.Sprintf("there are %d values, more than %d", len(l.Values.List),
+			maxLabelValues)}
 	}
 	return nil
 }

@@ -21,8 +21,8 @@ func (l LogSource) File() (string, error) {
 	return container.LogOf(l.DockerRoot, l.Docker)
 }
 
-// Unwrap returns the log's own lines of a block of whole lines of its file, without what a container runtime has written
-// around them.
+// Unwrap returns the log's own lines of a block of whole lines of its file, without what a container runtime has
+// written around them.
 func (l LogSource) Unwrap(block []byte) []byte {
 	wrapping, stream := l.Unwrapping()
 	if wrapping == container.None {

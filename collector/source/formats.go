@@ -33,8 +33,8 @@ func (f *FormatNames) UnmarshalYAML(node *yaml.Node) error {
 	return nil
 }
 
-// formatsOf returns the formats of a log of the config file. An error is the config file's; a log_format of nginx.conf that
-// cannot be read is told, and left out.
+// formatsOf returns the formats of a log of the config file. An error is the config file's; a log_format of
+// nginx.conf that cannot be read is told, and left out.
 func (s *Settings) formatsOf(c AccessLogConfig, path string, kind Kind) ([]Format, error) {
 	names, d := c.Format, s.directives(kind)
 	if len(names) == 0 {
@@ -129,7 +129,8 @@ func (d directives) formatsInUse(path string) []string {
 func (l LogSource) FormatsIn(conf *nginxconf.Config) []Format {
 	var formats []Format
 	add := func(f Format) {
-		if _, err := logformat.Compile(f.Text, f.Escape, logformat.Options{Paths: true}); err == nil && !slices.Contains(formats, f) {
+		if _, err := logformat.Compile(f.Text, f.Escape, logformat.Options{Paths: true}); err == nil &&
+			!slices.Contains(formats, f) {
 			formats = append(formats, f)
 		}
 	}
@@ -152,8 +153,8 @@ func (l LogSource) FormatsIn(conf *nginxconf.Config) []Format {
 	return l.withFormer(formats)
 }
 
-// Reformat returns a function that says in which formats nginx.conf has the log by now, nil while it has not changed. It
-// returns nil where no format comes from nginx.conf.
+// Reformat returns a function that says in which formats nginx.conf has the log by now, nil while it has not changed.
+// It returns nil where no format comes from nginx.conf.
 func (l LogSource) Reformat(conf *nginxconf.Config) func() []Format {
 	named := slices.ContainsFunc(l.Formats, func(f Format) bool { return f.Name != "" })
 	if conf == nil || !named && !l.InUse {

@@ -45,7 +45,8 @@ func (w Wildcard) Fits(host []byte) bool {
 	if strings.HasPrefix(w.Name, ".") && string(host) == w.Name[1:] {
 		return true
 	}
-	return len(host) > len(w.prefix)+len(w.suffix) && bytes.HasPrefix(host, []byte(w.prefix)) && bytes.HasSuffix(host, []byte(w.suffix))
+	return len(host) > len(w.prefix)+len(w.suffix) && bytes.HasPrefix(host, []byte(w.prefix)) &&
+		bytes.HasSuffix(host, []byte(w.suffix))
 }
 
 // newLabels returns the labels that a log of the config file has.

@@ -98,7 +98,8 @@ func (s *Settings) keepNames(before *Settings) {
 		if s.Resolved[name] == nil && before.Resolved[name] != nil {
 			s.Resolved[name] = before.Resolved[name]
 		}
-		if former := formerOf(s.Resolved[name], s.Former[name], before.Resolved[name], before.Former[name]); former != nil {
+		if former := formerOf(s.Resolved[name], s.Former[name], before.Resolved[name],
+			before.Former[name]); former != nil {
 			s.Former[name] = former
 		}
 	}

@@ -16,7 +16,8 @@ import (
 func TestServersByName(t *testing.T) {
 	plan := &Settings{
 		Conf: &nginxconf.Config{Upstreams: []nginxconf.Upstream{
-			{Name: "first", Servers: []nginxconf.Server{{Address: "master:4005"}, {Address: "late:4008"}, {Address: "unix:/run/node.sock"}}},
+			{Name: "first", Servers: []nginxconf.Server{{Address: "master:4005"}, {Address: "late:4008"},
+				{Address: "unix:/run/node.sock"}}},
 			{Name: "second", Servers: []nginxconf.Server{{Address: "10.0.0.1:4005"}, {Address: "master:4005"}}},
 		}},
 		Nodes: []Node{{Name: "m", Address: "[fd00::1]:4005"}, {Name: "l", Address: "late:4008"}},
@@ -76,7 +77,8 @@ func TestServersByName(t *testing.T) {
 	hosts["late"] = []string{"10.0.0.4"}
 	reread.resolve(context.Background(), serial)
 	expectServers(t, reread.After(plan).Topology(), map[string][2]string{
-		"10.0.0.2:4008": {"first", "l"}, "10.0.0.3:4008": {"first", "l"}, "10.0.0.4:4008": {"first", "l"}, "[fd00::1]:4005": {"first", "m"},
+		"10.0.0.2:4008": {"first", "l"}, "10.0.0.3:4008": {"first", "l"}, "10.0.0.4:4008": {"first",
+			"l"}, "[fd00::1]:4005": {"first", "m"},
 	})
 	for i := range 1000 { // however often the name moves
 		hosts["late"] = []string{fmt.Sprintf("10.1.%d.%d", i/250, i%250)}

@@ -253,7 +253,8 @@ func (s *Settings) fillErrorLogs(names map[string]bool) {
 }
 
 func (s *Settings) ignore(at nginxconf.Pos, directive, remedy, text string, args ...any) {
-	s.Ignored = append(s.Ignored, Ignored{Pos: at, Directive: directive, Text: fmt.Sprintf(text, args...), Remedy: remedy})
+	s.Ignored = append(s.Ignored, Ignored{Pos: at, Directive: directive, Text: fmt.Sprintf(text, args...),
+		Remedy: remedy})
 }
 
 // Unreadable returns why access logs that nginx.conf writes cannot be followed, nil where all that should be are.

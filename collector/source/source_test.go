@@ -11,10 +11,12 @@ import (
 func TestSettingsFromNginxConf(t *testing.T) {
 	at := func(line int) nginxconf.Pos { return nginxconf.Pos{File: "nginx.conf", Line: line} }
 	conf := &nginxconf.Config{
-		Path:       "nginx.conf",
-		LogFormats: map[string]nginxconf.LogFormat{"main": {Format: "$status", Escape: "json"}, "combined": {Format: nginxconf.CombinedFormat, Escape: "default"}},
+		Path: "nginx.conf",
+		LogFormats: map[string]nginxconf.LogFormat{"main": {Format: "$status", Escape: "json"},
+			"combined": {Format: nginxconf.CombinedFormat, Escape: "default"}},
 		StatusPages: []nginxconf.StatusPage{
-			{Pos: at(1), URL: "http://127.0.0.1:81/s", Denied: "does not let this host in; add allow 127.0.0.1;"}, {Pos: at(2), URL: "http://127.0.0.1:8080/s", Host: "status.example"}, {Pos: at(3), URL: "http://127.0.0.1:8080/t"},
+			{Pos: at(1), URL: "http://127.0.0.1:81/s",
+				Denied: "does not let this host in; add allow 127.0.0.1;"}, {Pos: at(2), URL: "http://127.0.0.1:8080/s", Host: "status.example"}, {Pos: at(3), URL: "http://127.0.0.1:8080/t"},
 		},
 		AccessLogs: []nginxconf.AccessLog{
 			{Pos: at(4), Path: "/var/log/nginx/access.log", Format: "main"},
@@ -26,22 +28,27 @@ func TestSettingsFromNginxConf(t *testing.T) {
 			{Pos: at(8), Path: "/var/log/x.gz", Gzip: true, Format: "main"},
 			{Pos: at(8), Path: "/dev/null", Format: "main"},
 		},
-		ErrorLogs: []nginxconf.ErrorLog{{Pos: at(9), Path: "/var/log/nginx/error.log"}, {Pos: at(10), Path: "stderr"}, {Pos: at(11), Path: "/dev/null"}, {Pos: at(12), Syslog: "server=unix:/dev/log"}},
+		ErrorLogs: []nginxconf.ErrorLog{{Pos: at(9), Path: "/var/log/nginx/error.log"}, {Pos: at(10), Path: "stderr"},
+			{Pos: at(11), Path: "/dev/null"}, {Pos: at(12), Syslog: "server=unix:/dev/log"}},
 	}
 	p, err := New("probes.yml", Config{}, nil, conf)
 	if err != nil {
 		t.Fatal(err)
 	}
 	wantAccess := []LogSource{
-		{Name: "access", Path: "/var/log/nginx/access.log", Formats: []Format{{Name: "main", Text: "$status", Escape: "json"}}, InUse: true, Found: true, From: "nginx.conf:4"},
+		{Name: "access", Path: "/var/log/nginx/access.log",
+			Formats: []Format{{Name: "main", Text: "$status",
+				Escape: "json"}}, InUse: true, Found: true, From: "nginx.conf:4"},
 		{Name: "site-access", Path: "/srv/site/access.log", Formats: []Format{
-			{Name: "combined", Text: nginxconf.CombinedFormat, Escape: "default"}, {Name: "main", Text: "$status", Escape: "json"},
+			{Name: "combined", Text: nginxconf.CombinedFormat, Escape: "default"}, {Name: "main", Text: "$status",
+				Escape: "json"},
 		}, InUse: true, Found: true, From: "nginx.conf:6"},
 	}
 	if diff := cmp.Diff(wantAccess, p.AccessLogs); diff != "" {
 		t.Error(diff)
 	}
-	if diff := cmp.Diff([]LogSource{{Kind: Error, Name: "error", Path: "/var/log/nginx/error.log", Found: true, From: "nginx.conf:9"}}, p.ErrorLogs); diff != "" {
+	if diff := cmp.Diff([]LogSource{{Kind: Error, Name: "error", Path: "/var/log/nginx/error.log", Found: true,
+		From: "nginx.conf:9"}}, p.ErrorLogs); diff != "" {
 		t.Error(diff)
 	}
 	if len(p.Status) != 1 || p.Status[0].URL != "http://127.0.0.1:8080/s" || p.Status[0].Host != "status.example" {
@@ -74,16 +81,19 @@ func TestSettingsConfigWins(t *testing.T) {
 		ErrorLogs:  []nginxconf.ErrorLog{{Path: "/a/error.log"}},
 	}
 	p, err := New("/etc/fremisn/probes.yml", Config{
-		Status:     []StatusConfig{},
-		AccessLogs: []AccessLogConfig{{Path: "/a/access.log", Name: "mine"}, {Path: "logs/b.log", Name: "b", Format: FormatNames{"$status"}, Start: "beginning"}},
-		ErrorLogs:  []ErrorLogConfig{},
+		Status: []StatusConfig{},
+		AccessLogs: []AccessLogConfig{{Path: "/a/access.log", Name: "mine"},
+			{Path: "logs/b.log", Name: "b", Format: FormatNames{"$status"}, Start: "beginning"}},
+		ErrorLogs: []ErrorLogConfig{},
 	}, nil, conf)
 	if err != nil {
 		t.Fatal(err)
 	}
 	want := []LogSource{
-		{Name: "mine", Path: "/a/access.log", Formats: []Format{{Name: "main", Text: "$status $request"}}, InUse: true, From: "/etc/fremisn/probes.yml"},
-		{Name: "b", Path: "/etc/fremisn/logs/b.log", Formats: []Format{{Text: "$status", Escape: "default"}}, FromStart: true, From: "/etc/fremisn/probes.yml"},
+		{Name: "mine", Path: "/a/access.log", Formats: []Format{{Name: "main", Text: "$status $request"}},
+			InUse: true, From: "/etc/fremisn/probes.yml"},
+		{Name: "b", Path: "/etc/fremisn/logs/b.log", Formats: []Format{{Text: "$status", Escape: "default"}},
+			FromStart: true, From: "/etc/fremisn/probes.yml"},
 	}
 	if diff := cmp.Diff(want, p.AccessLogs); diff != "" {
 		t.Error(diff)
@@ -117,7 +127,8 @@ func TestLogName(t *testing.T) {
 // TestQuietErrorLogs: a log at level crit is followed, and that it tells little is said.
 func TestQuietErrorLogs(t *testing.T) {
 	conf := &nginxconf.Config{ErrorLogs: []nginxconf.ErrorLog{
-		{Path: "/a/error.log", Level: "error"}, {Path: "/a/crit.log", Level: "crit"}, {Path: "/dev/null", Level: "crit"}, {Path: "/a/emerg.log", Level: "emerg"},
+		{Path: "/a/error.log", Level: "error"}, {Path: "/a/crit.log", Level: "crit"}, {Path: "/dev/null",
+			Level: "crit"}, {Path: "/a/emerg.log", Level: "emerg"},
 	}}
 	p, err := New("probes.yml", Config{}, nil, conf)
 	if err != nil {
@@ -127,7 +138,8 @@ func TestQuietErrorLogs(t *testing.T) {
 	for _, log := range p.QuietErrorLogs() {
 		quiet = append(quiet, log.Path)
 	}
-	if diff := cmp.Diff([]string{"/a/crit.log", "/a/emerg.log"}, quiet); diff != "" || len(p.ErrorLogs) != 3 || len(p.Ignored) != 1 {
+	if diff := cmp.Diff([]string{"/a/crit.log", "/a/emerg.log"}, quiet); diff != "" || len(p.ErrorLogs) != 3 ||
+		len(p.Ignored) != 1 {
 		t.Errorf("%d followed, %d ignored; quiet (want -, got +)\n%s", len(p.ErrorLogs), len(p.Ignored), diff)
 	}
 }

@@ -66,7 +66,8 @@ func (t *Topology) addNamed(upstreams []nginxconf.Upstream, nodes []Node, resolv
 			setFirst(t.nodeOf, address, n.Name)
 		}
 	}
-	// A node may be given by one address where nginx.conf has a name: its name goes to the server and all its addresses.
+	// A node may be given by one address where nginx.conf has a name: its name goes to the server and all its
+	// addresses.
 	for _, server := range slices.Sorted(maps.Keys(resolved)) {
 		name, known := t.nodeOf[server]
 		for _, address := range resolved[server] {
@@ -104,7 +105,8 @@ func (t *Topology) IsGroup(name string) bool { return t.groups[name] }
 // Groups are the names of the upstreams, sorted.
 func (t *Topology) Groups() []string { return slices.Sorted(maps.Keys(t.groups)) }
 
-// Servers are the addresses of all servers and nodes that NGINX may log, sorted. A name that has not been found is none.
+// Servers are the addresses of all servers and nodes that NGINX may log, sorted. A name that has not been found is
+// none.
 func (t *Topology) Servers() []string {
 	servers := maps.Clone(t.groupOf)
 	maps.Copy(servers, t.nodeOf)

@@ -1,6 +1,6 @@
 // Package accesslog counts the lines of an access log: each line becomes a record (logformat), and each record adds to
-// the series of a ledger. It decides routes, methods, codes and outcomes; labels that follow from nginx.conf are left to
-// whoever exposes the series.
+// the series of a ledger. It decides routes, methods, codes and outcomes; labels that follow from nginx.conf are left
+// to whoever exposes the series.
 package accesslog
 
 import (

@@ -75,12 +75,16 @@ func TestOutcomes(t *testing.T) {
 		{"aborted by the server's 499", "499", a, "499", "-", "aborted", []string{"master 499 aborted"}, 0, 0},
 		{"no status at all", "000", "-", "-", "-", "aborted", nil, 0, 0},
 		{"retry", "200", a + ", " + c, "502, 200", "-", "ok", []string{"master 502 error", " 200 ok"}, 1, 0},
-		{"redirect to another group is no retry", "200", a + " : " + c, "404 : 200", "-", "ok", []string{"master 404 ok", " 200 ok"}, 0, 0},
+		{"redirect to another group is no retry", "200", a + " : " + c, "404 : 200", "-", "ok",
+			[]string{"master 404 ok", " 200 ok"}, 0, 0},
 		{"trailing separator", "502", a + " : ", "502 : ", "-", "error", []string{"master 502 error"}, 0, 0},
-		{"empty element", "200", a + " :  : " + c, "404 : - : 200", "-", "ok", []string{"master 404 ok", " 200 ok"}, 0, 0},
+		{"empty element", "200", a + " :  : " + c, "404 : - : 200", "-", "ok", []string{"master 404 ok", " 200 ok"},
+			0, 0},
 		{"no server", "502", group, "502", "-", "no_live", nil, 0, 1},
-		{"no server after attempts", "502", a + ", " + c + ", " + group, "502, 504, 502", "-", "no_live", []string{"master 502 error", " 504 timeout"}, 1, 1},
-		{"no server, then an error page's group", "200", group + " : " + a, "502 : 200", "-", "ok", []string{"master 200 ok"}, 0, 1},
+		{"no server after attempts", "502", a + ", " + c + ", " + group, "502, 504, 502", "-", "no_live",
+			[]string{"master 502 error", " 504 timeout"}, 1, 1},
+		{"no server, then an error page's group", "200", group + " : " + a, "502 : 200", "-", "ok",
+			[]string{"master 200 ok"}, 0, 1},
 		{"rejected", "503", "-", "-", "REJECTED", "limited", nil, 0, 0},
 		{"dry run", "200", a, "200", "REJECTED_DRY_RUN", "ok", []string{"master 200 ok"}, 0, 0},
 		{"503 of another kind", "503", "-", "-", "PASSED", "error", nil, 0, 0},
@@ -286,7 +290,8 @@ func TestMaxSeries(t *testing.T) {
 func TestNoAllocation(t *testing.T) {
 	for _, f := range logtest.Formats() {
 		t.Run(f.Name, func(t *testing.T) {
-			b := testCounter(t, f, source.Route{Name: "face", Match: regexp.MustCompile("^/v1/face/")}, source.Route{Name: "short", Match: regexp.MustCompile("^/.{0,3}$")})
+			b := testCounter(t, f, source.Route{Name: "face", Match: regexp.MustCompile("^/v1/face/")},
+				source.Route{Name: "short", Match: regexp.MustCompile("^/.{0,3}$")})
 			block, _ := benchBlock(f)
 			b.Lines(block)
 			if n := testing.AllocsPerRun(10, func() { b.Lines(block) }); n > 0 {
@@ -330,7 +335,8 @@ func TestSeriesThatStandAtZero(t *testing.T) {
 	if diff := cmp.Diff(want, values(c, metric.AccessOutcomes)); diff != "" {
 		t.Error(diff)
 	}
-	want = map[string]uint64{"127.0.0.231:4005 ok": 1, "127.0.0.231:4005 error": 0, "127.0.0.231:4005 timeout": 0, "127.0.0.231:4005 aborted": 0}
+	want = map[string]uint64{"127.0.0.231:4005 ok": 1, "127.0.0.231:4005 error": 0, "127.0.0.231:4005 timeout": 0,
+		"127.0.0.231:4005 aborted": 0}
 	if diff := cmp.Diff(want, values(c, metric.UpstreamOutcomes)); diff != "" {
 		t.Error(diff)
 	}
@@ -342,10 +348,12 @@ func TestSeriesThatStandAtZero(t *testing.T) {
 	if err := after.RestoreState(c.AppendState(nil)); err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(map[string]uint64{"127.0.0.231:4005 ok": 1}, values(after, metric.UpstreamOutcomes)); diff != "" {
+	if diff := cmp.Diff(map[string]uint64{"127.0.0.231:4005 ok": 1},
+		values(after, metric.UpstreamOutcomes)); diff != "" {
 		t.Error(diff)
 	}
-	combined := counterOf(t, nginxconf.CombinedFormat, "default", func(c *Config) { c.Groups = []string{"fremisn_backend"} })
+	combined := counterOf(t, nginxconf.CombinedFormat, "default",
+		func(c *Config) { c.Groups = []string{"fremisn_backend"} })
 	if n := len(values(combined, metric.NoLive)); n > 0 {
 		t.Errorf("%d series of what the format cannot tell", n)
 	}
@@ -361,7 +369,8 @@ func TestUpgradedConnection(t *testing.T) {
 		`nginx_upstream_attempts_total{code="101",log="access",node="master",outcome="ok",server="127.0.0.231:4005",upstream="fremisn_backend"} 1`,
 		`nginx_upstream_header_duration_seconds_count{log="access",node="master",outcome="ok",server="127.0.0.231:4005",upstream="fremisn_backend"} 1`,
 		`nginx_upstream_connect_duration_seconds_count{log="access",node="master",outcome="ok",server="127.0.0.231:4005",upstream="fremisn_backend"} 1`) {
-		if strings.HasPrefix(line, "nginx_access_request_duration") || strings.HasPrefix(line, "nginx_upstream_response_duration") {
+		if strings.HasPrefix(line, "nginx_access_request_duration") ||
+			strings.HasPrefix(line, "nginx_upstream_response_duration") {
 			t.Errorf("observed: %s", line)
 		}
 	}
@@ -370,7 +379,8 @@ func TestUpgradedConnection(t *testing.T) {
 // TestIgnoredRoute: its requests are read and not counted.
 func TestIgnoredRoute(t *testing.T) {
 	c := counterOf(t, `"$request" $status $upstream_addr`, "default", func(c *Config) {
-		c.Routes = []source.Route{{Name: "monitor", Match: regexp.MustCompile("^/nginx_status"), Ignore: true}, {Name: "face", Match: regexp.MustCompile("^/v1/")}}
+		c.Routes = []source.Route{{Name: "monitor", Match: regexp.MustCompile("^/nginx_status"), Ignore: true},
+			{Name: "face", Match: regexp.MustCompile("^/v1/")}}
 	})
 	c.Lines([]byte("\"GET /nginx_status HTTP/1.1\" 200 127.0.0.231:4005\n\"GET /v1/x HTTP/1.1\" 200 -\n\"GET /x HTTP/1.1\" 200 -\n"))
 	if c.lines != (ledger.Lines{Parsed: 2, Ignored: 1}) {
@@ -389,7 +399,8 @@ func TestIgnoredRoute(t *testing.T) {
 	}
 }
 
-// TestSubrequests: where log_subrequest is on, a line without a length is no request of a client; its attempts are real.
+// TestSubrequests: where log_subrequest is on, a line without a length is no request of a client; its attempts are
+// real.
 func TestSubrequests(t *testing.T) {
 	lines := []byte("\"GET / HTTP/1.1\" 200 80 -\n\"GET /auth HTTP/1.1\" 401 0 127.0.0.231:4005\n\"GET /mirror HTTP/1.1\" 502 0 127.0.0.231:4005\n")
 	for on, want := range map[bool][]string{
@@ -441,7 +452,8 @@ func TestOwnLabels(t *testing.T) {
 	settings, err := source.New("p.yml", source.Config{AccessLogs: []source.AccessLogConfig{{
 		Path: "/a.log", Name: "access", Format: source.FormatNames{`"$request" $status $bytes_sent $limit_req_status $host $country`},
 		Labels: []source.LabelConfig{
-			{Name: "host", From: "$host", Values: source.LabelValues{ServerNames: true}}, {Name: "country", From: "$country", Values: source.LabelValues{Max: 2}},
+			{Name: "host", From: "$host", Values: source.LabelValues{ServerNames: true}}, {Name: "country",
+				From: "$country", Values: source.LabelValues{Max: 2}},
 		},
 	}}}, nil, &nginxconf.Config{ServerNames: []nginxconf.ServerName{{Name: "a.example"}, {Name: "*.b.example"}, {Name: "~^c"}, {Name: "_"}}})
 	if err != nil {
@@ -454,7 +466,8 @@ func TestOwnLabels(t *testing.T) {
 	line := func(host, country string) string {
 		return `"GET / HTTP/1.1" 200 10 PASSED ` + host + " " + country + "\n"
 	}
-	c.Lines([]byte(line("a.example", "SE") + line("www.b.example", "ID") + line("x.example", "FR") + line("c.example", "SE")))
+	c.Lines([]byte(line("a.example", "SE") + line("www.b.example", "ID") + line("x.example", "FR") +
+		line("c.example", "SE")))
 	restarted := newCounter()
 	if err := restarted.RestoreState(c.AppendState(nil)); err != nil {
 		t.Fatal(err)

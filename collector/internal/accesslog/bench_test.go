@@ -44,9 +44,9 @@ func testCounter(t testing.TB, f logtest.Format, routes ...source.Route) *Counte
 
 var sink int
 
-// BenchmarkLines reads a file of access-log lines in turn with the bare loop, which only finds where lines end, and with
-// the Counter, both in blocks of 256 KiB. Paired so, what else the machine does falls on both: "ratio" is the CPU time
-// of the Counter by that of the loop.
+// BenchmarkLines reads a file of access-log lines in turn with the bare loop, which only finds where lines end, and
+// with the Counter, both in blocks of 256 KiB. Paired so, what else the machine does falls on both: "ratio" is the
+// CPU time of the Counter by that of the loop.
 //
 // "mixed" is traffic of many kinds, each line drawn anew; "plain" has four kinds of requests and little else.
 func BenchmarkLines(b *testing.B) {
@@ -81,7 +81,8 @@ func benchLines(b *testing.B, f logtest.Format, w *logtest.Writer, withRoutes bo
 	}
 	var routes []source.Route
 	if withRoutes {
-		for name, match := range map[string]string{"enrollment": "^/v1/face/enrollment", "recognition": "^/v1/face/recognition", "match": "^/v1/face/match"} {
+		for name, match := range map[string]string{"enrollment": "^/v1/face/enrollment",
+			"recognition": "^/v1/face/recognition", "match": "^/v1/face/match"} {
 			routes = append(routes, source.Route{Name: name, Match: regexp.MustCompile(match)})
 		}
 	}

@@ -104,7 +104,8 @@ func (c *Counter) seriesOf(r *logformat.Record, own, route int, result Outcome) 
 	s := &requestSeries{key: key, route: name, own: c.own.values[own], outcome: result}
 	if !c.rules.formats[r.Format].isTraffic() {
 		s.hour = c.hour.Route(name)
-		s.requests = c.ledger.Counter(int(metric.Requests), s.with(name, r.Method.String(), CodeName(code), result.String())...)
+		s.requests = c.ledger.Counter(int(metric.Requests),
+			s.with(name, r.Method.String(), CodeName(code), result.String())...)
 		s.outcomes = c.ledger.Counter(int(metric.AccessOutcomes), s.with(name, result.String())...)
 	}
 	c.requests.add(s)

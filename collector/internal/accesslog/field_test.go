@@ -43,7 +43,8 @@ func TestLinesOfTheField(t *testing.T) {
 			b := testCounter(t, logtest.Format{Text: c.format})
 			b.Lines([]byte(c.lines))
 			if b.lines.Parsed != c.parsed || b.lines.Malformed != c.malformed {
-				t.Errorf("%d lines parsed, %d malformed; want %d, %d", b.lines.Parsed, b.lines.Malformed, c.parsed, c.malformed)
+				t.Errorf("%d lines parsed, %d malformed; want %d, %d", b.lines.Parsed, b.lines.Malformed, c.parsed,
+					c.malformed)
 			}
 			has(t, b, c.want...)
 		})

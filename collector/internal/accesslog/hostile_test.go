@@ -63,8 +63,10 @@ func TestHostile(t *testing.T) {
 		if i%5000 == 0 {
 			elements := random.IntN(2000)
 			good([]byte(lists.ReplaceAllLiteralString(text, fmt.Sprintf(`ua="%s" us="%s" uct="%s" uht="%s" urt="%s"`,
-				"127.0.0.18:4008"+strings.Repeat(", 127.0.0.17:4009", elements), "502"+strings.Repeat(", 200", elements),
-				"-"+strings.Repeat(", -", elements), "-"+strings.Repeat(", 0.001", elements), "0.001"+strings.Repeat(" : 60.001", elements)))))
+				"127.0.0.18:4008"+strings.Repeat(", 127.0.0.17:4009", elements), "502"+strings.Repeat(", 200",
+					elements),
+				"-"+strings.Repeat(", -", elements), "-"+strings.Repeat(", 0.001",
+					elements), "0.001"+strings.Repeat(" : 60.001", elements)))))
 			bad(bytes.Repeat([]byte{0}, 1<<20-1))
 			bad(bytes.Repeat([]byte(`"`), 1<<19))
 			bad(bytes.Repeat([]byte(`127.0.0.1:80, `), 1<<16))
@@ -87,7 +89,8 @@ func TestHostile(t *testing.T) {
 	for key, want := range slow.counts {
 		name := seriesName(key, "")
 		if strings.HasPrefix(name, "nginx_upstream_attempts_total") && !strings.Contains(name, `server="10.1.`) ||
-			strings.HasPrefix(name, "nginx_access_requests_total") || strings.HasPrefix(name, "fremisn_exporter_log_lines_total") {
+			strings.HasPrefix(name, "nginx_access_requests_total") ||
+			strings.HasPrefix(name, "fremisn_exporter_log_lines_total") {
 			if line := fmt.Sprintf("%s %v", name, want); !slices.Contains(lines, line) {
 				t.Errorf("missing: %s", line)
 			}
@@ -98,8 +101,8 @@ func TestHostile(t *testing.T) {
 	}
 }
 
-// TestMemoryIsBounded counts what a book keeps of 20 thousand servers, paths and methods; the exporter as a whole may have
-// 60 MiB.
+// TestMemoryIsBounded counts what a book keeps of 20 thousand servers, paths and methods; the exporter as a whole may
+// have 60 MiB.
 func TestMemoryIsBounded(t *testing.T) {
 	var before, after runtime.MemStats
 	runtime.GC()

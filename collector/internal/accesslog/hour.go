@@ -32,8 +32,8 @@ func latency(millis, code int64) int64 {
 	return millis
 }
 
-// isAnswer reports whether NGINX takes an attempt for a success, as far as the log tells: 502 and 504 are what it writes
-// itself where a server has failed.
+// isAnswer reports whether NGINX takes an attempt for a success, as far as the log tells: 502 and 504 are what it
+// writes itself where a server has failed.
 func isAnswer(code int64, result Outcome) bool {
 	return result == OK || result == Failed && code != 502 && code > 0
 }
@@ -46,8 +46,8 @@ func (c *Counter) markAnswer(s *serverSeries) {
 	}
 }
 
-// keepFailure keeps a request that a person may want to look at: one that failed, or that a server failed at and another
-// answered.
+// keepFailure keeps a request that a person may want to look at: one that failed, or that a server failed at and
+// another answered.
 func (c *Counter) keepFailure(r *logformat.Record, result Outcome) {
 	switch {
 	case result == Failed || result == Timeout || result == NoLive:
@@ -64,7 +64,8 @@ const maxAttempts = 16
 
 func (c *Counter) failure(r *logformat.Record, result Outcome) recent.Failure {
 	f := recent.Failure{
-		Millis: c.hour.Second() * 1000, Outcome: int(result), Method: r.Method.String(), Path: c.pathOf(r), Duration: r.Millis,
+		Millis: c.hour.Second() * 1000, Outcome: int(result),
+		Method: r.Method.String(), Path: c.pathOf(r), Duration: r.Millis,
 		RequestID: labelText(c.current.block[r.IDAt : r.IDAt+r.IDLen]),
 	}
 	f.Code = int(max(c.rules.Code(r), 0))
@@ -84,8 +85,8 @@ func (c *Counter) failure(r *logformat.Record, result Outcome) recent.Failure {
 	return f
 }
 
-// pathOf returns the path of the line that is counted, without its query. Where no routes are configured the parser does
-// not look for it, so the few lines that are kept are read again.
+// pathOf returns the path of the line that is counted, without its query. Where no routes are configured the parser
+// does not look for it, so the few lines that are kept are read again.
 func (c *Counter) pathOf(r *logformat.Record) string {
 	if c.paths == nil {
 		return labelText(r.Path)

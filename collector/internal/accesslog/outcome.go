@@ -64,8 +64,8 @@ func (f *formatFields) isTraffic() bool { return !f.status && !f.upstream }
 
 const defaultLimitStatus = 503
 
-// NewRules returns the rules for lines in the parser's formats. The statuses are those that NGINX answers where limit_req
-// and limit_conn reject, 0 for its default.
+// NewRules returns the rules for lines in the parser's formats. The statuses are those that NGINX answers where
+// limit_req and limit_conn reject, 0 for its default.
 func NewRules(p *logformat.Parser, limitReqStatus, limitConnStatus int) *Rules {
 	r := &Rules{limited: [2]int64{int64(limitReqStatus), int64(limitConnStatus)}}
 	for i, status := range r.limited {

@@ -16,7 +16,8 @@ func seriesOf(t *testing.T, b *Counter) []string {
 	t.Helper()
 	var found []string
 	for _, line := range exposed(t, b) {
-		if strings.HasPrefix(line, "nginx_") && !strings.Contains(line, "_bucket{") && !strings.Contains(line, "_outcomes_total{") {
+		if strings.HasPrefix(line, "nginx_") && !strings.Contains(line, "_bucket{") &&
+			!strings.Contains(line, "_outcomes_total{") {
 			line = strings.ReplaceAll(strings.TrimPrefix(line, "nginx_"), `log="access",`, "")
 			found = append(found, strings.ReplaceAll(strings.ReplaceAll(line, `log="access"`, ""), `"`, ""))
 		}
@@ -24,8 +25,8 @@ func seriesOf(t *testing.T, b *Counter) []string {
 	return found
 }
 
-// TestSemantics has a line for each thing that NGINX may write and that is easy to get wrong, and every series that comes
-// of it.
+// TestSemantics has a line for each thing that NGINX may write and that is easy to get wrong, and every series that
+// comes of it.
 func TestSemantics(t *testing.T) {
 	const (
 		lists = `$status "$upstream_addr" "$upstream_status" "$upstream_response_time"`
@@ -36,7 +37,8 @@ func TestSemantics(t *testing.T) {
 		return func(c *Config) { c.LimitReqStatus, c.LimitConnStatus = req, conn }
 	}
 	routed := func(c *Config) {
-		c.Routes = []source.Route{{Name: "face", Match: regexp.MustCompile("^/v1/face/")}, {Name: "root", Match: regexp.MustCompile("^/$")}, {Name: "none", Match: regexp.MustCompile("^$")}}
+		c.Routes = []source.Route{{Name: "face", Match: regexp.MustCompile("^/v1/face/")},
+			{Name: "root", Match: regexp.MustCompile("^/$")}, {Name: "none", Match: regexp.MustCompile("^$")}}
 	}
 	for _, c := range []struct {
 		name, format, escape, line string

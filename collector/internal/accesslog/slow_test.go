@@ -77,7 +77,8 @@ func (s *slowReader) value(name, literal, rest string) (string, bool) {
 		return rest[:25], true
 	case literal == "":
 		return rest, true
-	case strings.HasPrefix(name, "upstream_") && name != "upstream_cache_status" && strings.ContainsAny(literal[:1], " ,"):
+	case strings.HasPrefix(name, "upstream_") && name != "upstream_cache_status" &&
+		strings.ContainsAny(literal[:1], " ,"):
 		return slowList.FindString(rest), true
 	case literal[0] == '"' && s.escape == "json":
 		return slowJSON.FindString(rest), true
@@ -395,7 +396,8 @@ func (s *slowReader) request(v map[string]string, attempts int, noLive bool) {
 	}
 	words := strings.Split(v["request"], " ")
 	method := "OTHER"
-	if slices.Contains([]string{"GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"}, words[0]) {
+	if slices.Contains([]string{"GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"},
+		words[0]) {
 		method = words[0]
 	}
 	route := s.route(words)
@@ -441,7 +443,8 @@ func (s *slowReader) route(words []string) string {
 }
 
 func newSlowReader(f logtest.Format, routes []source.Route) *slowReader {
-	return &slowReader{format: f.Text, escape: f.Escape, reference: logtest.NewReference(f.Text, f.Escape), routes: routes, counts: map[string]float64{}, observed: map[string][]float64{}}
+	return &slowReader{format: f.Text, escape: f.Escape, reference: logtest.NewReference(f.Text, f.Escape),
+		routes: routes, counts: map[string]float64{}, observed: map[string][]float64{}}
 }
 
 // compare fails the test where the book and the slow reading differ.

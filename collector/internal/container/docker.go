@@ -27,7 +27,8 @@ type config struct {
 }
 
 // LogOf returns the path of the json-file log of a container, which is given by its name or the beginning of its id. Of
-// several it is that of the running one, else of the last that was made. root is Docker's folder as this process sees it.
+// several it is that of the running one, else of the last that was made. root is Docker's folder as this process sees
+// it.
 func LogOf(root, container string) (string, error) {
 	folders, err := os.ReadDir(filepath.Join(root, "containers"))
 	if errors.Is(err, fs.ErrPermission) {

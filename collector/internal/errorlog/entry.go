@@ -5,8 +5,9 @@
 //
 // The event is told by errno and action, not by the C library's wording, which differs (musl says "Operation timed
 // out"). What a client sent never decides. It stands behind `, client: `, where neither quotes nor commas are escaped,
-// and within messages about files, headers and users: so an event is told by how its message begins. The one field that is
-// read, upstream, is read only where what NGINX says is about an upstream server, for then NGINX has written one.
+// and within messages about files, headers and users: so an event is told by how its message begins. The one field
+// that is read, upstream, is read only where what NGINX says is about an upstream server, for then NGINX has written
+// one.
 package errorlog
 
 import (
@@ -146,9 +147,10 @@ func requestOf(fields []byte) []byte {
 	return request
 }
 
-// upstream is the address in the field that NGINX writes between request and host, of which the client has written both.
-// The first field of that name behind the end of a request line is NGINX's: a request that came as far as an upstream
-// ends at its first " HTTP/1.1". One without (HTTP/0.9) or a message without a request leaves the first of all.
+// upstream is the address in the field that NGINX writes between request and host, of which the client has written
+// both. The first field of that name behind the end of a request line is NGINX's: a request that came as far as an
+// upstream ends at its first " HTTP/1.1". One without (HTTP/0.9) or a message without a request leaves the first of
+// all.
 func upstream(fields []byte) []byte {
 	from := bytes.Index(fields, []byte(field))
 	if from < 0 {

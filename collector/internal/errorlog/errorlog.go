@@ -18,8 +18,8 @@ type Config struct {
 
 // A Counter counts the entries of one error log. It belongs to one goroutine.
 //
-// An entry may have several lines: a line that does not begin as one belongs to the entry before. So an entry is counted
-// when the next begins, or when its log is committed, whichever comes first: NGINX writes each at once.
+// An entry may have several lines: a line that does not begin as one belongs to the entry before. So an entry is
+// counted when the next begins, or when its log is committed, whichever comes first: NGINX writes each at once.
 type Counter struct {
 	tracker   *takenout.Tracker
 	entry     []byte // the one that may go on
@@ -34,7 +34,8 @@ type Counter struct {
 
 // New returns a Counter that has counted nothing.
 func New(cfg Config) *Counter {
-	c := &Counter{families: families(), layout: ledger.NewLayout(nil), maxSeries: cfg.MaxSeries, tracker: takenout.New(cfg.TakenOut), clock: time.Now}
+	c := &Counter{families: families(), layout: ledger.NewLayout(nil), maxSeries: cfg.MaxSeries,
+		tracker: takenout.New(cfg.TakenOut), clock: time.Now}
 	c.ledger = c.newLedger()
 	return c
 }

@@ -5,8 +5,8 @@ import (
 	"regexp"
 )
 
-// A mark is how a message of NGINX begins, with the event that it tells. Only the beginning counts: further on there may
-// be a path, a header or a user's name that a client has sent.
+// A mark is how a message of NGINX begins, with the event that it tells. Only the beginning counts: further on there
+// may be a path, a header or a user's name that a client has sent.
 type mark struct{ begin, event string }
 
 var marks = []mark{
@@ -107,8 +107,9 @@ func event(said []byte, level string) (name string, ofUpstream bool) {
 	return "other", true
 }
 
-// exhausted is for calls that fail since the system has run out of something. Files are named by clients, too: what their
-// names hold does not count, for NGINX says that a file is not there at the level error, and this at a higher one.
+// exhausted is for calls that fail since the system has run out of something. Files are named by clients, too: what
+// their names hold does not count, for NGINX says that a file is not there at the level error, and this at a higher
+// one.
 func exhausted(said []byte, level string) string {
 	if level != "crit" && level != "alert" && level != "emerg" {
 		return ""
@@ -162,7 +163,8 @@ func clientEvent(errno string, action []byte) string {
 // names clients choose.
 var calls = []string{
 	"upstream timed out", "client timed out", "connect()", "recv()", "recvmsg()", "readv()", "read()",
-	"send()", "sendmsg()", "writev()", "write()", "sendfile()", "peer closed connection in SSL handshake", "client closed connection",
+	"send()", "sendmsg()", "writev()", "write()", "sendfile()",
+	"peer closed connection in SSL handshake", "client closed connection",
 }
 
 // failure is what failed on a connection, with its errno: "recv()" and "104" of "recv() failed (104: Connection reset

@@ -105,8 +105,8 @@ func answerAll(text string) func(*net.TCPConn) {
 	}
 }
 
-// TestErrorLogOfRealNginx has NGINX log what goes wrong with upstreams and clients, once each and by what really happens,
-// and wants each event with the server that it happened on.
+// TestErrorLogOfRealNginx has NGINX log what goes wrong with upstreams and clients, once each and by what really
+// happens, and wants each event with the server that it happened on.
 func TestErrorLogOfRealNginx(t *testing.T) {
 	dir := t.TempDir()
 	hold := make(chan struct{})
@@ -178,7 +178,8 @@ func TestErrorLogOfRealNginx(t *testing.T) {
 		io.Copy(io.Discard, response.Body)
 		response.Body.Close()
 	}
-	for _, path := range []string{"/refuses", "/full", "/socket", "/hang", "/reset", "/closes", "/garbled", "/large", "/tls", "/limiting requests"} {
+	for _, path := range []string{"/refuses", "/full", "/socket", "/hang", "/reset", "/closes", "/garbled", "/large",
+		"/tls", "/limiting requests"} {
 		ask(strings.ReplaceAll(path, " ", "%20"), nil)
 	}
 	for range 2 {
@@ -233,7 +234,8 @@ func TestErrorLogOfRealNginx(t *testing.T) {
 	io.Copy(io.Discard, late)
 	logged("client timed out")
 	// What clients say is NGINX's to repeat, and nobody's to believe.
-	io.Copy(io.Discard, raw(balancer, "GET /limited HTTP/1.0\r\nHost: h\", upstream: \"6.6.6.6:66\r\nReferer: x\", upstream: \"http://6.6.6.6:66/\r\n\r\n"))
+	io.Copy(io.Discard, raw(balancer,
+		"GET /limited HTTP/1.0\r\nHost: h\", upstream: \"6.6.6.6:66\r\nReferer: x\", upstream: \"http://6.6.6.6:66/\r\n\r\n"))
 	io.Copy(io.Discard, raw(balancer, "GET /refuses HTTP/1.0\r\nHost: h\", upstream: \"6.6.6.6:66\r\n\r\n"))
 	io.Copy(io.Discard, raw(balancer, "GET /x\", upstream: \"http://6.6.6.6:66/ HTTP/1.0\r\n\r\n"))
 	if code := nginx.Stop(); code != 0 {
@@ -245,7 +247,8 @@ func TestErrorLogOfRealNginx(t *testing.T) {
 		t.Fatal(err)
 	}
 	if *captureErrors {
-		if err := os.WriteFile(filepath.Join("testdata", "nginx", "error.log"), bytes.ReplaceAll(log, []byte(dir), []byte("/var/lib/nginx")), 0o644); err != nil {
+		if err := os.WriteFile(filepath.Join("testdata", "nginx", "error.log"),
+			bytes.ReplaceAll(log, []byte(dir), []byte("/var/lib/nginx")), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -7,11 +7,12 @@ import (
 	"github.com/fremisn/fremisn-exporter/collector/internal/takenout"
 )
 
-// serverFailures are the events that NGINX counts as a failure of the server (max_fails), in these actions: what happens
-// later, while the answer is passed on, it does not count.
+// serverFailures are the events that NGINX counts as a failure of the server (max_fails), in these actions: what
+// happens later, while the answer is passed on, it does not count.
 var (
 	serverFailures = map[string]bool{
-		"connect_refused": true, "connect_timeout": true, "connect_error": true, "read_timeout": true, "send_timeout": true,
+		"connect_refused": true, "connect_timeout": true, "connect_error": true,
+		"read_timeout": true, "send_timeout": true,
 		"connection_reset": true, "premature_close": true, "invalid_header": true, "ssl": true,
 	}
 	failureActions = map[string]bool{
@@ -26,7 +27,8 @@ func failsServer(said []byte, event string) bool {
 	switch {
 	case event == takenout.Disabled:
 		return true
-	case bytes.HasPrefix(said, []byte("upstream sent no valid HTTP/1.0 header")), bytes.HasSuffix(said, []byte(", ignored")):
+	case bytes.HasPrefix(said, []byte("upstream sent no valid HTTP/1.0 header")), bytes.HasSuffix(said,
+		[]byte(", ignored")):
 		return false
 	}
 	return serverFailures[event] && failureActions[string(actionOf(said))]
@@ -38,7 +40,8 @@ func (c *Counter) track(e *Entry) {
 		return
 	}
 	c.tracker.Failed(takenout.Failure{
-		At: e.Time, PID: e.PID, Connection: e.Connection, Server: labelText(e.Upstream), Event: e.Event, Request: requestText(e.Request),
+		At: e.Time, PID: e.PID, Connection: e.Connection,
+		Server: labelText(e.Upstream), Event: e.Event, Request: requestText(e.Request),
 	}, c.clock())
 }
 

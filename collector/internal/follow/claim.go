@@ -11,10 +11,10 @@ import (
 	"github.com/fremisn/fremisn-exporter/collector/source"
 )
 
-// A record belongs to the file that it was read from. Its name is that of the log that made it, and stays when the log is
-// named otherwise, or its path is spelled otherwise, becomes a glob, or moves in nginx.conf. So a log looks for its record
-// by its file, and takes the one of its own name only where no other log has that. Position and counts stay together: a log
-// that finds its file in a record that another log goes on with takes the position alone.
+// A record belongs to the file that it was read from. Its name is that of the log that made it, and stays when the
+// log is named otherwise, or its path is spelled otherwise, becomes a glob, or moves in nginx.conf. So a log looks
+// for its record by its file, and takes the one of its own name only where no other log has that. Position and counts
+// stay together: a log that finds its file in a record that another log goes on with takes the position alone.
 
 // A claim is the record that a log goes on with.
 type claim struct {
@@ -115,7 +115,8 @@ func resolved(path string) string {
 }
 
 func isAddress(where string) bool {
-	return strings.HasPrefix(where, "udp://") || strings.HasPrefix(where, "unix:") || strings.HasPrefix(where, "docker:")
+	return strings.HasPrefix(where, "udp://") || strings.HasPrefix(where, "unix:") ||
+		strings.HasPrefix(where, "docker:")
 }
 
 func kindOf(l source.LogSource) string {
@@ -161,8 +162,8 @@ func furthest(cursors []tail.Cursor) (kept []tail.Cursor) {
 	return kept
 }
 
-// partOf is the part of a position that is about a log's own files, where the record is or was of a glob that had others,
-// too.
+// partOf is the part of a position that is about a log's own files, where the record is or was of a glob that had
+// others, too.
 func (s *savedPosition) partOf(where string) tail.Position {
 	if s.isGlobBeside(where) {
 		return s.Position.Of(isOf(where))

@@ -101,7 +101,8 @@ func TestNamesChangePlaces(t *testing.T) {
 	s.want("later", first, map[string]uint64{"access": 10, "b-access": 200})
 	s.write("a/access.log", 1)
 	s.write("b/access.log", 2)
-	s.want("in another order", map[string]string{"a-access": "a/access.log", "access": "b/access.log"}, map[string]uint64{"a-access": 11, "access": 202})
+	s.want("in another order", map[string]string{"a-access": "a/access.log", "access": "b/access.log"},
+		map[string]uint64{"a-access": 11, "access": 202})
 	s.want("and back", first, map[string]uint64{"access": 11, "b-access": 202})
 }
 
@@ -166,5 +167,6 @@ func TestNewLogWithTheNameOfARecord(t *testing.T) {
 	s.want("two", map[string]string{"access": "b.log", "old": "a.log"}, map[string]uint64{"old": 10})
 	s.write("a.log", 1)
 	s.write("b.log", 2)
-	s.want("later still", map[string]string{"access": "b.log", "old": "a.log"}, map[string]uint64{"old": 11, "access": 2})
+	s.want("later still", map[string]string{"access": "b.log", "old": "a.log"},
+		map[string]uint64{"old": 11, "access": 2})
 }

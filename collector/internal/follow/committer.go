@@ -41,7 +41,8 @@ var errCommitHangs = errors.New("saving state: the disk does not answer")
 
 func newCommitter(dir *statefile.Dir, name string, logger log.Logger, publish func(*Snapshot)) *committer {
 	c := &committer{
-		dir: dir, log: name, logger: logger, publish: publish, work: make(chan commitWork), free: make(chan struct{}, 1),
+		dir: dir, log: name, logger: logger, publish: publish, work: make(chan commitWork), free: make(chan struct{},
+			1),
 	}
 	c.free <- struct{}{}
 	return c

@@ -22,8 +22,8 @@ func newUnwrapper(s source.LogSource) *container.Unwrapper {
 const findInterval = 10 * time.Second
 
 // A containerReader follows the json-file log of a container that is given by its name, through the container's being
-// removed and made again. The new one's log is read from its beginning, after the old one's end: that stays open, though
-// Docker has removed it.
+// removed and made again. The new one's log is read from its beginning, after the old one's end: that stays open,
+// though Docker has removed it.
 type containerReader struct {
 	source source.LogSource
 	sink   *Pipeline

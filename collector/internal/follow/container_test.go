@@ -58,7 +58,8 @@ func (h *dockerHost) write(stream string, texts ...string) {
 	}
 	defer file.Close()
 	for _, text := range texts {
-		line, err := json.Marshal(map[string]string{"log": text, "stream": stream, "time": "2026-11-25T10:00:00.123456789Z"})
+		line, err := json.Marshal(map[string]string{"log": text, "stream": stream,
+			"time": "2026-11-25T10:00:00.123456789Z"})
 		if err != nil {
 			h.t.Fatal(err)
 		}
@@ -108,8 +109,8 @@ func (h *dockerHost) want(p *Pipeline, lines uint64) {
 	}
 }
 
-// TestContainer follows a container's output: parted lines, lines of the other stream, restarts of the exporter within a
-// line, and a container that is removed and made again, with every line once.
+// TestContainer follows a container's output: parted lines, lines of the other stream, restarts of the exporter
+// within a line, and a container that is removed and made again, with every line once.
 func TestContainer(t *testing.T) {
 	h := newDockerHost(t)
 	h.write("stdout", "200 0.010\n", "200 ", "0.020\n")
@@ -178,7 +179,8 @@ func TestErrorLogOfAContainer(t *testing.T) {
 func TestKubeletsLog(t *testing.T) {
 	h := newLogHost(t)
 	const stamp = "2026-11-25T10:00:00.123456789Z "
-	text := stamp + "stdout P 200 \n" + stamp + "stderr F x\n" + stamp + "stdout F 0.010\n" + stamp + "stdout F 200 0.020\n"
+	text := stamp + "stdout P 200 \n" + stamp + "stderr F x\n" + stamp + "stdout F 0.010\n" + stamp +
+		"stdout F 200 0.020\n"
 	if err := os.WriteFile(h.path, []byte(text), 0o644); err != nil {
 		t.Fatal(err)
 	}

@@ -1,10 +1,10 @@
 // Package follow is the pipeline of one log: a goroutine that reads it, counts its lines, commits what it counted with
 // the position that goes with it, and only then publishes.
 //
-// Who owns what. The goroutine of Run owns the reader (a follower of files, or a syslog socket) and the counter; nothing
-// in them is locked. The goroutine of the committer writes records, so that a disk that hangs does not hold up the
-// reading; it publishes a snapshot once the record that goes with it is on disk. Scrapes and reloads send requests and
-// wait for answers no longer than their contexts allow.
+// Who owns what. The goroutine of Run owns the reader (a follower of files, or a syslog socket) and the counter;
+// nothing in them is locked. The goroutine of the committer writes records, so that a disk that hangs does not hold
+// up the reading; it publishes a snapshot once the record that goes with it is on disk. Scrapes and reloads send
+// requests and wait for answers no longer than their contexts allow.
 //
 // What a snapshot shows has been committed: after a crash at any moment no counter comes back lower than it was shown.
 // Where nothing is kept on disk, snapshots are published as they are made.
@@ -306,8 +306,8 @@ type look struct {
 	done chan struct{}
 }
 
-// Look calls f with the counter, in the goroutine that owns it, once everything that was written before is counted. What f
-// sees may not be committed yet. It waits no longer than ctx; after an error f may be called later, or never.
+// Look calls f with the counter, in the goroutine that owns it, once everything that was written before is counted.
+// What f sees may not be committed yet. It waits no longer than ctx; after an error f may be called later, or never.
 func (p *Pipeline) Look(ctx context.Context, f func(Counter)) error {
 	l := look{f, make(chan struct{})}
 	select {

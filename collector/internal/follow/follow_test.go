@@ -131,8 +131,8 @@ func TestCrashAtEveryStepOfACommit(t *testing.T) {
 	}
 }
 
-// TestFullDisk: scrapes go on with the numbers that were committed, the lag says how far behind they are, failed commits
-// are counted, logged once, and heal by themselves; nothing is ever shown that a crash would take back.
+// TestFullDisk: scrapes go on with the numbers that were committed, the lag says how far behind they are, failed
+// commits are counted, logged once, and heal by themselves; nothing is ever shown that a crash would take back.
 func TestFullDisk(t *testing.T) {
 	for _, step := range []string{"create", "write", "sync", "rename", "sync of the folder"} {
 		t.Run(step, func(t *testing.T) {
@@ -160,7 +160,8 @@ func TestFullDisk(t *testing.T) {
 				t.Errorf("it was logged %d times:\n%s", n, &h.said)
 			}
 			disk.full = ""
-			if n, err := scrapeOf(p); n != 40 || err != nil { // nothing new was written, and there is something to commit
+			if n, err := scrapeOf(p); n != 40 ||
+				err != nil { // nothing new was written, and there is something to commit
 				t.Error(n, err)
 			}
 			if s := p.Stats(); s.CommitsOK != 2 || s.Lag != 0 || !strings.Contains(h.said.String(), "state is saved again") {

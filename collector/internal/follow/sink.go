@@ -17,7 +17,8 @@ const (
 
 // GapReasons are the reasons of gaps. They are exposed from zero on, so that the first gap is a rise.
 func GapReasons() []string {
-	return []string{gapCorrupt, gapLost, tail.GapDeleted, tail.GapTruncated, tail.GapUnreadable, tail.GapUncertain, gapDropped}
+	return []string{gapCorrupt, gapLost, tail.GapDeleted, tail.GapTruncated, tail.GapUnreadable, tail.GapUncertain,
+		gapDropped}
 }
 
 // Lines, TooLong, Checkpoint, Rotated and Gap make the pipeline the sink of its reader.

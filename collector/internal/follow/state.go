@@ -128,8 +128,8 @@ func (p *Pipeline) lostState(reason string, err error) {
 	p.Gap(reason, p.source.Path, 0, -1, err.Error()+"; counting begins at zero, and at the place that start: says")
 }
 
-// commit writes what has been counted, with the position that goes with it, and publishes it when it is on disk. It waits
-// for that no longer than ctx.
+// commit writes what has been counted, with the position that goes with it, and publishes it when it is on disk. It
+// waits for that no longer than ctx.
 func (p *Pipeline) commit(ctx context.Context) error {
 	if p.commits.dir == nil {
 		p.publish(p.snapshot())

@@ -52,7 +52,8 @@ const (
 )
 
 func newSyslogReader(target string, sink *Pipeline) reader {
-	return &syslogReader{target: target, sink: sink, buffer: make([]byte, maxDatagram), oob: make([]byte, 128), dropped: map[int]uint64{}}
+	return &syslogReader{target: target, sink: sink, buffer: make([]byte, maxDatagram), oob: make([]byte, 128),
+		dropped: map[int]uint64{}}
 }
 
 // Read hands out what has been received. The socket is opened at the first Read, and again while it cannot be had.
@@ -93,8 +94,8 @@ func (s *syslogReader) countDrops(fd int, dropped uint64) {
 	s.dropped[fd] = max(s.dropped[fd], dropped)
 }
 
-// checkFile makes the socket's file anew where somebody has removed or replaced it. The socket stays open: NGINX's workers
-// that are connected to it go on sending there.
+// checkFile makes the socket's file anew where somebody has removed or replaced it. The socket stays open: NGINX's
+// workers that are connected to it go on sending there.
 func (s *syslogReader) checkFile() {
 	if s.conn == nil {
 		return
@@ -190,8 +191,8 @@ func (s *syslogReader) receive(raw syscall.RawConn) {
 	})
 }
 
-// receiveSome takes what is in the kernel's buffer, and tells whether nothing is left in it. No more than so many are taken
-// at once: somebody may want to hand them out.
+// receiveSome takes what is in the kernel's buffer, and tells whether nothing is left in it. No more than so many are
+// taken at once: somebody may want to hand them out.
 func (s *syslogReader) receiveSome(fd int) (empty bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -177,8 +177,8 @@ func freeUDP(t *testing.T) string {
 	return conn.LocalAddr().String()
 }
 
-// TestSyslogOverflow sends more than the kernel keeps while nobody takes it: what is lost is a gap, and the count of the
-// rest is exact.
+// TestSyslogOverflow sends more than the kernel keeps while nobody takes it: what is lost is a gap, and the count of
+// the rest is exact.
 func TestSyslogOverflow(t *testing.T) {
 	address := freeUDP(t)
 	b := counterOf(t, "$status")
@@ -224,7 +224,8 @@ func TestSyslogOverflow(t *testing.T) {
 	}
 }
 
-// TestSyslogSocketFile: a socket that is left over is replaced, one in use and what is no socket is not, and none stays.
+// TestSyslogSocketFile: a socket that is left over is replaced, one in use and what is no socket is not, and none
+// stays.
 func TestSyslogSocketFile(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "access.sock")
 	stale, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
@@ -247,7 +248,8 @@ func TestSyslogSocketFile(t *testing.T) {
 
 	refused := func(target, want string) {
 		t.Helper()
-		other := New(Config{Source: source.LogSource{Name: "other", Syslog: target}, Counter: counterOf(t, "$status"), Logger: log.NewNopLogger()})
+		other := New(Config{Source: source.LogSource{Name: "other", Syslog: target}, Counter: counterOf(t, "$status"),
+			Logger: log.NewNopLogger()})
 		other.read()
 		other.reader.Close()
 		if other.readErr == nil || !strings.Contains(other.readErr.Error(), want) {

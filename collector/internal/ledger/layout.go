@@ -49,7 +49,8 @@ func NewLayout(classic []float64) *Layout {
 	slices.Sort(l.upper)
 	l.upper = slices.Compact(l.upper)
 	for _, upper := range l.upper {
-		l.classic = append(l.classic, uint16(sort.Search(len(classicUpper), func(i int) bool { return upper <= classicUpper[i] })))
+		l.classic = append(l.classic, uint16(sort.Search(len(classicUpper),
+			func(i int) bool { return upper <= classicUpper[i] })))
 		index := zeroBucket
 		if upper > 0 {
 			index = min(minNative+sort.Search(len(natives), func(i int) bool { return upper <= natives[i] }), maxNative)

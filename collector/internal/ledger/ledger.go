@@ -1,8 +1,8 @@
 // Package ledger counts: counters and histograms in plain integers, owned by one goroutine, bounded in number,
 // written to and read from a compact state.
 //
-// Who counts asks for a series once and keeps the pointer: adding to it is then an addition. A series stays where it is for
-// as long as its ledger.
+// Who counts asks for a series once and keeps the pointer: adding to it is then an addition. A series stays where it
+// is for as long as its ledger.
 package ledger
 
 import (
@@ -69,8 +69,8 @@ type family struct {
 	index      map[string]int // of the list above
 }
 
-// New makes an empty ledger of at most maxSeries series. A family that cannot hold one more series counts it, with all of
-// its labels, as Other; the place for that series is set aside from the beginning.
+// New makes an empty ledger of at most maxSeries series. A family that cannot hold one more series counts it, with
+// all of its labels, as Other; the place for that series is set aside from the beginning.
 func New(families []Family, layout *Layout, maxSeries int) *Ledger {
 	l := &Ledger{layout: layout, maxSeries: maxSeries, dropped: map[uint64]struct{}{}}
 	for _, f := range families {

@@ -10,7 +10,8 @@ import (
 )
 
 func testFamilies() []Family {
-	return []Family{{Name: "requests", Labels: []string{"a", "b"}}, {Name: "times", Labels: []string{"a"}, Histogram: true}}
+	return []Family{{Name: "requests", Labels: []string{"a", "b"}},
+		{Name: "times", Labels: []string{"a"}, Histogram: true}}
 }
 
 func TestBucketsTakeTheirBoundIn(t *testing.T) {

@@ -59,8 +59,8 @@ func AppendCounts(dst []byte, n Lines, l *Ledger) []byte {
 	return l.AppendState(dst)
 }
 
-// RestoreCounts sets a ledger that was just made to what AppendCounts wrote. It reads an access log's state of the first
-// version, too: three numbers and the ledger's state. After an error the ledger is of no use.
+// RestoreCounts sets a ledger that was just made to what AppendCounts wrote. It reads an access log's state of the
+// first version, too: three numbers and the ledger's state. After an error the ledger is of no use.
 func RestoreCounts(state []byte, l *Ledger) (Lines, error) {
 	r := &stateReader{rest: state}
 	count := uint64(3)

@@ -10,10 +10,10 @@ import (
 	"unicode/utf8"
 )
 
-// The state of a ledger: a version, then families by name, so that one may come or go between two versions of the program
-// or of a log_format. All numbers are uvarints; a label is an index into a table of strings. A histogram's buckets are
-// (greatest milliseconds, count): buckets of another layout are thus read by their upper edge. Exemplars are left
-// out: after a restart the next request gives a new one.
+// The state of a ledger: a version, then families by name, so that one may come or go between two versions of the
+// program or of a log_format. All numbers are uvarints; a label is an index into a table of strings. A histogram's
+// buckets are (greatest milliseconds, count): buckets of another layout are thus read by their upper edge. Exemplars
+// are left out: after a restart the next request gives a new one.
 //
 //	version, strings{length, bytes}, families{name, labels, kind, series{labels…, created, …}}, dropped{8 bytes}
 //

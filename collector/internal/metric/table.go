@@ -102,9 +102,10 @@ var connectBuckets = []float64{0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0
 
 var table = [Count]Metric{
 	// The status page, under the names and help texts of nginx-prometheus-exporter. Several pages add addr.
-	Up:                  statusPage("nginx_up", Gauge, "Status of the last metric scrape"),
-	ConnectionsActive:   statusPage("nginx_connections_active", Gauge, "Active client connections"),
-	ConnectionsReading:  statusPage("nginx_connections_reading", Gauge, "Connections where NGINX is reading the request header"),
+	Up:                statusPage("nginx_up", Gauge, "Status of the last metric scrape"),
+	ConnectionsActive: statusPage("nginx_connections_active", Gauge, "Active client connections"),
+	ConnectionsReading: statusPage("nginx_connections_reading", Gauge,
+		"Connections where NGINX is reading the request header"),
 	ConnectionsWriting:  statusPage("nginx_connections_writing", Gauge, "Connections where NGINX is writing the response back to the client"),
 	ConnectionsWaiting:  statusPage("nginx_connections_waiting", Gauge, "Idle client connections"),
 	ConnectionsAccepted: statusPage("nginx_connections_accepted", Counter, "Accepted client connections"),
@@ -113,7 +114,8 @@ var table = [Count]Metric{
 
 	// The access log. One request is one line; one attempt is one element of $upstream_addr.
 	Requests: {
-		Name: "nginx_access_requests_total", Of: AccessLog, Labels: []string{"log", "route", "method", "code", "outcome"},
+		Name: "nginx_access_requests_total", Of: AccessLog, Labels: []string{"log", "route", "method", "code",
+			"outcome"},
 		Help:  "Requests in the access log, by route, method, status code and outcome.",
 		Needs: []Need{anyRequest},
 	},
@@ -128,7 +130,8 @@ var table = [Count]Metric{
 		Needs: needs(logformat.RequestLength),
 	},
 	RequestDuration: {
-		Name: "nginx_access_request_duration_seconds", Of: AccessLog, Type: Histogram, Labels: []string{"log", "route", "outcome"},
+		Name: "nginx_access_request_duration_seconds", Of: AccessLog, Type: Histogram, Labels: []string{"log",
+			"route", "outcome"},
 		Help:  "Time from the first byte read from the client to the log line ($request_time).",
 		Needs: []Need{{logformat.RequestTime}, anyRequest},
 	},
@@ -209,7 +212,8 @@ var table = [Count]Metric{
 		Help: "Sessions in the log of stream{}, by protocol and status.",
 	},
 	StreamSessionDuration: {
-		Name: "nginx_stream_session_duration_seconds", Of: StreamLog, Type: Histogram, Labels: []string{"log", "protocol"},
+		Name: "nginx_stream_session_duration_seconds", Of: StreamLog, Type: Histogram, Labels: []string{"log",
+			"protocol"},
 		Help: "How long sessions lasted ($session_time).",
 	},
 	StreamSentBytes: {
@@ -228,21 +232,25 @@ var table = [Count]Metric{
 		Help: "Entries of the error log, by level.",
 	},
 	ErrorEvents: {
-		Name: "nginx_error_log_events_total", Of: ErrorLog, Labels: []string{"log", "event", "upstream", "server", "node"},
+		Name: "nginx_error_log_events_total", Of: ErrorLog, Labels: []string{"log", "event", "upstream", "server",
+			"node"},
 		Help: "Entries of the error log, by what happened and on which server.",
 	},
 
 	// nginx.conf.
 	ServerInfo: {
-		Name: "nginx_upstream_server_info", Of: NginxConf, Type: Gauge, Labels: []string{"upstream", "server", "node", "state"},
+		Name: "nginx_upstream_server_info", Of: NginxConf, Type: Gauge, Labels: []string{"upstream", "server", "node",
+			"state"},
 		Help: "A server of an upstream group in nginx.conf, always 1; state is active, backup, drain or down.",
 	},
 	ServerMaxConns: {
-		Name: "nginx_upstream_server_max_conns", Of: NginxConf, Type: Gauge, Labels: []string{"upstream", "server", "node"},
+		Name: "nginx_upstream_server_max_conns", Of: NginxConf, Type: Gauge, Labels: []string{"upstream", "server",
+			"node"},
 		Help: "Most simultaneous connections to the server (max_conns), 0 for no limit; per worker where the group has no zone.",
 	},
 	ServerWeight: {
-		Name: "nginx_upstream_server_weight", Of: NginxConf, Type: Gauge, Labels: []string{"upstream", "server", "node"},
+		Name: "nginx_upstream_server_weight", Of: NginxConf, Type: Gauge, Labels: []string{"upstream", "server",
+			"node"},
 		Help: "Weight of the server in its group.",
 	},
 	UpstreamInfo: {
@@ -280,7 +288,8 @@ var table = [Count]Metric{
 
 	// What NGINX has taken out, worked out from the error log and nginx.conf.
 	ServerUnavailable: {
-		Name: "nginx_upstream_server_unavailable", Of: ErrorLogAndConf, Type: Gauge, Labels: []string{"upstream", "server", "node"},
+		Name: "nginx_upstream_server_unavailable", Of: ErrorLogAndConf, Type: Gauge, Labels: []string{"upstream",
+			"server", "node"},
 		Help: "Whether a worker of NGINX passes the server over after failures (max_fails, fail_timeout).",
 	},
 	ServerUnavailableWorkers: {
@@ -289,7 +298,8 @@ var table = [Count]Metric{
 		Help:   "Workers of NGINX that pass the server over; with a shared zone all of them or none.",
 	},
 	ServerUnavailableSeconds: {
-		Name: "nginx_upstream_server_unavailable_seconds_total", Of: ErrorLogAndConf, Labels: []string{"upstream", "server", "node"},
+		Name: "nginx_upstream_server_unavailable_seconds_total", Of: ErrorLogAndConf, Labels: []string{"upstream",
+			"server", "node"},
 		Help: "Time in which at least one worker passed the server over.",
 	},
 	ServerUnavailableTaken: {
