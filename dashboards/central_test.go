@@ -160,6 +160,14 @@ func nameless(all []series) []series {
 	return without
 }
 
+// withoutSite leaves out the site, and what a link makes of it.
+func withoutSite(labels map[string]string) map[string]string {
+	without := maps.Clone(labels)
+	delete(without, "cluster")
+	delete(without, "choice")
+	return without
+}
+
 // differs tells why an answer is another; the site's label comes from the store.
 func differs(source, store []series, tolerance float64) string {
 	if len(source) != len(store) {
@@ -167,9 +175,7 @@ func differs(source, store []series, tolerance float64) string {
 	}
 	for _, want := range source {
 		i := slices.IndexFunc(store, func(got series) bool {
-			labels := maps.Clone(got.labels)
-			delete(labels, "cluster")
-			return maps.Equal(labels, want.labels)
+			return maps.Equal(withoutSite(got.labels), withoutSite(want.labels))
 		})
 		if i < 0 {
 			return fmt.Sprintf("no %v", want.labels)
