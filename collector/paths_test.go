@@ -1,4 +1,4 @@
-package collector
+package collector_test
 
 import (
 	"context"
@@ -10,6 +10,7 @@ import (
 
 	"github.com/go-kit/log"
 
+	"github.com/fremisn/fremisn-exporter/collector"
 	"github.com/fremisn/fremisn-exporter/collector/source"
 )
 
@@ -38,7 +39,8 @@ func TestPathsThatCannotBeFollowed(t *testing.T) {
 					Formats:   formats,
 					FromStart: true},
 			}}
-		c, err := New(Options{Settings: settings, Mask: same, Logger: log.NewNopLogger()})
+		c, err := collector.New(collector.Options{Settings: settings, Mask: func(s string) string { return s },
+			Logger: log.NewNopLogger()})
 		if err != nil {
 			t.Fatal(err)
 		}

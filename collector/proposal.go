@@ -78,10 +78,13 @@ func extend(f source.Format, variables []string) string {
 		if isJSON || name == "" { // in JSON a short one may stand already
 			name = strings.TrimPrefix(v, "$")
 		}
-		if isJSON {
+		switch {
+		case isJSON:
 			b.WriteString(`,"` + name + `":"` + v + `"`)
-		} else {
+		case v == "$request" || strings.HasPrefix(v, "$upstream_") && v != "$upstream_cache_status": // may hold spaces
 			b.WriteString(" " + name + `="` + v + `"`)
+		default:
+			b.WriteString(" " + name + "=" + v)
 		}
 	}
 	return b.String() + end

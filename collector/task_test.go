@@ -12,11 +12,12 @@ import (
 // TestLateTask: a task that hangs costs who asks its patience once; from then on a tenth, until it answers in time.
 func TestLateTask(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		release := make(chan struct{})
-		var hangs bool
+		gates := make(chan chan struct{}, 8) // one for each time that the work hangs
 		tk := &task[int]{patience: time.Second, work: func(context.Context) (int, error) {
-			if hangs {
-				<-release
+			select {
+			case gate := <-gates:
+				<-gate
+			default:
 			}
 			return 7, nil
 		}}
@@ -29,17 +30,17 @@ func TestLateTask(t *testing.T) {
 			}
 		}
 		ask(nil, 0)
-		hangs = true
+		hang := make(chan struct{})
+		gates <- hang
 		ask(errLate, time.Second) // with the last good answer
 		ask(errLate, time.Second/10)
-		hangs = false
-		close(release)
+		close(hang)
 		synctest.Wait()
-		hangs, release = true, make(chan struct{})
+		hang = make(chan struct{})
+		gates <- hang
 		ask(errLate, time.Second/10) // its last work was late
-		close(release)
+		close(hang)
 		synctest.Wait()
-		hangs = false
 		ask(nil, 0)
 		ask(nil, 0)
 	})

@@ -4,15 +4,21 @@
 //
 // A module is prepared once (service.go): its transports and TLS settings are built then and shared by all its probes,
 // which have connections of their own all the same. A prober is a function of the map in result.go; it writes what it
-// finds to a trace, which becomes a Result: samples, phases, reason, log. Targets add results up and keep the last ones
-// (schedule.go, history.go, collector.go); /probe gives a single one (handler.go), to those whom the guard lets in.
+// finds to a trace, which becomes a Result: samples, phases, reason, log. One timetable starts the probes of all
+// targets (timetable.go), which add results up and keep the last ones (schedule.go, history.go); /metrics is built of
+// them in families.go. /probe gives a single result (handler.go), to those whom the guard lets in. Targets may also
+// come from files (files.go).
 //
-// Where it differs from blackbox_exporter: HTTP/3 is refused. A body is kept up to 10 MiB for expressions
-// (body_size_limit raises that); expressions and CEL see the same body, where there CEL gets what the expressions
-// left. A grpc probe heeds its time limit, takes IPv6 addresses, and goes once to the address that was looked up.
-// OAuth2 tokens are kept while they are valid. A target may begin with HTTP:// in capitals. What is sent in
-// conversations is not logged, and secrets are hidden wherever a server repeats them. Mistakes that show there when a
-// probe runs (an unknown prober, rcode or compression, a bad expression of a dns module) are errors of the config.
-// The scrape's timeout holds even where the offset would leave nothing of it. Relative file names are those of the
-// working directory, as there.
+// A probe is one request on one connection, whatever a server does (transports.go), and a module's credentials go to
+// the origin of the target alone (origin.go, auth.go). Secrets are hidden by package mask.
+//
+// Where it differs from blackbox_exporter: a body is kept up to 10 MiB for expressions (body_size_limit raises that);
+// expressions and CEL see the same body, where there CEL gets what the expressions left. A grpc probe heeds its time
+// limit, and takes IPv6 addresses. An http probe by HTTP/3 asks the address that was looked up, shows credentials, and
+// refuses a proxy. Redirects carry no credentials to another origin, and no body. OAuth2 tokens are kept while they are
+// valid. A target may begin with HTTP:// in capitals. What is sent in conversations is not logged, and secrets are
+// hidden wherever a server repeats them. Mistakes that show there when a probe runs (an unknown prober, rcode or
+// compression, a bad expression of a dns module) are errors of the config. The scrape's timeout holds even where the
+// offset would leave nothing of it. Relative file names are those of the working directory, as there, but for files of
+// targets: those are relative to the config file, as in Prometheus.
 package probe

@@ -15,7 +15,7 @@ type State struct {
 }
 
 // A Minute counts the probes that began in one minute.
-type Minute struct{ Succeeded, Failed int }
+type Minute struct{ Succeeded, Failed uint16 }
 
 // States returns how every target does. Since is when it began to succeed, or to fail.
 func (s *Service) States() []State {
@@ -67,7 +67,7 @@ func (h *hour) until(now time.Time) (minutes [60]Minute) {
 	newest := int32(now.Unix() / 60)
 	for _, m := range h {
 		if age := newest - m.number; age >= 0 && age < 60 {
-			minutes[59-age] = Minute{int(m.succeeded), int(m.failed)}
+			minutes[59-age] = Minute{m.succeeded, m.failed}
 		}
 	}
 	return minutes

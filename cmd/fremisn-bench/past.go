@@ -35,16 +35,19 @@ func (b *bench) analyze() error {
 		return err
 	}
 	b.row("analyze on two cores: wall time ÷ bare loop on one", fmt.Sprintf("%.2f ×", median(ratios)), "≤ 3.0, aim 2.5",
-		fmt.Sprintf("%d lines; %.2f to %.2f in %d rounds", b.lines, slices.Min(ratios), slices.Max(ratios), len(ratios)))
+		fmt.Sprintf("%d lines; %.2f to %.2f in %d rounds", b.lines, slices.Min(ratios), slices.Max(ratios),
+			len(ratios)))
 	if ratios, err = b.byTurns(
 		func() *exec.Cmd {
-			return exec.Command("goaccess", "--log-format=COMBINED", "--no-global-config", "-o", filepath.Join(b.dir, "goaccess.json"), combined)
+			return exec.Command("goaccess", "--log-format=COMBINED", "--no-global-config", "-o", filepath.Join(b.dir,
+				"goaccess.json"), combined)
 		},
 		func() *exec.Cmd { return b.twoCores(combined, "combined") }); err != nil {
 		return err
 	}
 	b.row("analyze of a combined log: wall time, goaccess ÷ ours", fmt.Sprintf("%.0f ×", median(ratios)), "≥ 20 ×",
-		fmt.Sprintf("%d lines; %.0f to %.0f in %d rounds", b.lines, slices.Min(ratios), slices.Max(ratios), len(ratios)))
+		fmt.Sprintf("%d lines; %.0f to %.0f in %d rounds", b.lines, slices.Min(ratios), slices.Max(ratios),
+			len(ratios)))
 	return nil
 }
 
@@ -52,7 +55,8 @@ func (b *bench) analyze() error {
 func (b *bench) emptyConf() string { return filepath.Join(b.dir, "nginx.conf") }
 
 func (b *bench) twoCores(log, format string) *exec.Cmd {
-	command := exec.Command(b.exporter, "analyze", "--nginx.config", b.emptyConf(), "--format", format, "--output", "json", log)
+	command := exec.Command(b.exporter, "analyze", "--nginx.config", b.emptyConf(), "--format", format, "--output",
+		"json", log)
 	command.Env = append(os.Environ(), "GOMAXPROCS=2")
 	return command
 }

@@ -14,7 +14,8 @@ import (
 func checkOf(t *testing.T, conf string, args ...string) (code int, remedies []string) {
 	t.Helper()
 	var stdout, stderr bytes.Buffer
-	args = append([]string{"--nginx.config", conf, "--storage.path", "", "--web.listen-address", freeAddress(t), "check", "--output", "json"}, args...)
+	args = append([]string{"--nginx.config", conf, "--storage.path", "", "--web.listen-address", freeAddress(t),
+		"check", "--output", "json"}, args...)
 	code = run(context.Background(), args, &stdout, &stderr)
 	var report struct {
 		Lines []struct{ Remedy string }
@@ -50,7 +51,8 @@ func TestRemedyOfANodeIsACommand(t *testing.T) {
 			t.Fatalf("the command is %q, want %q", command, want)
 		}
 		var stdout, stderr bytes.Buffer
-		words := append([]string{"--nginx.config", conf}, strings.Fields(strings.TrimPrefix(command, "--nginx.config "+quotedConf))...)
+		words := append([]string{"--nginx.config", conf}, strings.Fields(strings.TrimPrefix(command,
+			"--nginx.config "+quotedConf))...)
 		if code := run(context.Background(), words, &stdout, &stderr); code != exitFailed || !strings.Contains(stdout.String(), "failed (connect)") {
 			t.Errorf("exit code %d\n%s%s", code, &stdout, &stderr)
 		}
@@ -64,10 +66,12 @@ func TestPrintFormat(t *testing.T) {
 	conf := filepath.Join(t.TempDir(), "nginx.conf")
 	writeFile(t, conf, "events {}\nhttp { log_format main '$status'; server { listen 1; access_log /tmp/x.log main; } }\n")
 	var stdout, stderr bytes.Buffer
-	if code := run(context.Background(), []string{"--nginx.config", conf, "check", "--print-format"}, &stdout, &stderr); code != exitOK || stderr.Len() > 0 {
+	if code := run(context.Background(), []string{"--nginx.config", conf, "check", "--print-format"}, &stdout,
+		&stderr); code != exitOK || stderr.Len() > 0 {
 		t.Errorf("exit code %d: %s", code, &stderr)
 	}
-	if text := stdout.String(); !strings.HasPrefix(text, "log_format fremisn\n'$status ") || !strings.HasSuffix(text, "';\n") || strings.Count(text, ";") != 1 {
+	if text := stdout.String(); !strings.HasPrefix(text, "log_format fremisn\n'$status ") || !strings.HasSuffix(text,
+		"';\n") || strings.Count(text, ";") != 1 {
 		t.Errorf("printed\n%s", text)
 	}
 }

@@ -306,7 +306,7 @@ func (cli *commandLine) completePrefix() error {
 	return nil
 }
 
-// usage tells what is wrong with the command line.
+// usage says what is wrong with the command line.
 func (cli *commandLine) usage(stderr io.Writer, err error) int {
 	fmt.Fprintf(stderr, "%s: %s; try %s --help\n", programName, err, programName)
 	return exitUsage

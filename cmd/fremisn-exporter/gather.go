@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"runtime"
@@ -135,28 +134,26 @@ func (g *gathering) addKnownServers() {
 const maxProbedServers = 200
 
 func (g *gathering) addProbes(states []probe.State) {
-	slices.SortStableFunc(states, func(a, b probe.State) int { return cmp.Compare(probeRank(a), probeRank(b)) })
 	more := 0
-	for _, state := range states {
-		for _, address := range g.addresses(state.Address) {
-			if g.servers[address] == nil {
-				if more++; more > maxProbedServers {
-					continue
-				}
+	for _, failing := range []bool{true, false} {
+		for i := range states { // states are large: they stay where they are
+			state := &states[i]
+			if (state.Done && !state.Success) != failing {
+				continue
 			}
-			g.addProbe(g.server(address), state)
+			for _, address := range g.addresses(state.Address) {
+				if g.servers[address] == nil {
+					if more++; more > maxProbedServers {
+						continue
+					}
+				}
+				g.addProbe(g.server(address), state)
+			}
 		}
 	}
 }
 
-func probeRank(s probe.State) int {
-	if s.Done && !s.Success {
-		return 0
-	}
-	return 1
-}
-
-func (g *gathering) addProbe(s *verdict.Server, state probe.State) {
+func (g *gathering) addProbe(s *verdict.Server, state *probe.State) {
 	if s.Name == "" {
 		s.Name = state.Node
 	}
@@ -171,6 +168,7 @@ func (g *gathering) addProbe(s *verdict.Server, state probe.State) {
 	if state.Done {
 		shown.Link += "#" + resultID(state.Last)
 	}
+	shown.Hour = make([]web.ProbeMinute, 0, len(state.Hour))
 	for _, m := range state.Hour {
 		shown.Hour = append(shown.Hour, web.ProbeMinute{Succeeded: m.Succeeded, Failed: m.Failed})
 	}
@@ -182,7 +180,7 @@ func (g *gathering) addProbe(s *verdict.Server, state probe.State) {
 const quotaNearlyUsed = 0.9
 
 // addLicence adds a licence that the probe found to be missing, and the quotas that it read.
-func (g *gathering) addLicence(s *verdict.Server, state probe.State) {
+func (g *gathering) addLicence(s *verdict.Server, state *probe.State) {
 	title := s.Name
 	if title == "" {
 		title = s.Address

@@ -35,7 +35,7 @@ func runtimeInfo() []any {
 // newSlog returns a slog.Logger whose lines look as those of logger do.
 func newSlog(logger log.Logger) *slog.Logger { return slog.New(slogHandler{logger: logger}) }
 
-// A slogHandler hands what slog is told to a go-kit logger, which adds the time itself.
+// A slogHandler passes records on to a go-kit logger, which adds the time itself.
 type slogHandler struct {
 	logger log.Logger
 	prefix string // of keys: the groups that are open, each with a dot

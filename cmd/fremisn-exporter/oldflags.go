@@ -88,9 +88,9 @@ func (f *statusFlags) add(app *kingpin.Application) {
 		}
 		return app.Flag(name, "As in "+nginxExporter+": "+help)
 	}
-	flag("nginx.scrape-uri", "a stub_status page, "+defaultScrapeURI+
-		" where none is given; repeatable. With one of these "+
-		"flags or variables and no --config, only status pages are read.").PlaceHolder("URL").StringsVar(&f.uris)
+	flag("nginx.scrape-uri", "a stub_status page, "+defaultScrapeURI+" where none is given; repeatable. With one of "+
+		"these flags or variables and no --config, only status pages are read; $LISTEN_ADDRESS and $TELEMETRY_PATH "+
+		"count as such.").PlaceHolder("URL").StringsVar(&f.uris)
 	flag("nginx.ssl-verify", "verify the certificates of status pages.").BoolVar(&f.verify)
 	flag("nginx.ssl-ca-cert", "who has signed them.").PlaceHolder("FILE").StringVar(&f.caCert)
 	flag("nginx.ssl-client-cert", "the certificate to show.").PlaceHolder("FILE").StringVar(&f.clientCert)

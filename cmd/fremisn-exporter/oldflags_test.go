@@ -235,6 +235,13 @@ func TestNginxExporterCommandLine(t *testing.T) {
 	if !strings.Contains(p.stderr.String(), "not verified") {
 		t.Errorf("no warning:\n%s", p.stderr)
 	}
+	var report bytes.Buffer
+	args := []string{"check", "-nginx.scrape-uri", page.URL, "--storage.path", ""}
+	if code := run(context.Background(), args, &report, io.Discard); code != exitOK ||
+		!strings.Contains(strings.Join(strings.Fields(report.String()), " "),
+			"status pages are read and nothing else") {
+		t.Errorf("check: exit code %d\n%s", code, &report)
+	}
 	if files, err := os.ReadDir("."); err != nil || len(files) > 0 {
 		t.Errorf("made in the folder: %v %v", files, err)
 	}

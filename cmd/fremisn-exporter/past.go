@@ -38,27 +38,41 @@ type pastFlags struct {
 
 // flags adds the commands that read whole logs.
 func (p *pastFlags) flags(app *kingpin.Application) {
-	p.common(app.Command("analyze", "Read whole access logs and show what happened in them: servers, routes, slowest requests, hours."), "text", "json", "csv")
-	explain := app.Command("explain", "Read whole access logs and tell what went wrong, when, why, and what to do about it.")
+	p.common(app.Command("analyze",
+		"Read whole access logs and show what happened in them: servers, routes, slowest requests, hours."), "text",
+		"json", "csv")
+	explain := app.Command("explain",
+		"Read whole access logs and tell what went wrong, when, why, and what to do about it.")
 	p.common(explain, "text", "json")
-	explain.Flag("error-log", "NGINX's error log of the same time, which says more; repeatable.").PlaceHolder("FILE").StringsVar(&p.errorLogs)
-	whatIf := app.Command("whatif", "Read whole access logs and tell what had become of the same requests under other settings of NGINX.")
+	explain.Flag("error-log",
+		"NGINX's error log of the same time, which says more; repeatable.").PlaceHolder("FILE").StringsVar(&p.errorLogs)
+	whatIf := app.Command("whatif",
+		"Read whole access logs and tell what had become of the same requests under other settings of NGINX.")
 	p.common(whatIf, "text", "json")
-	whatIf.Flag("try", "Settings to try, such as max_conns=2,servers=4; repeatable: a column each. Keys: "+strings.Join(past.TryKeys(), ", ")+".").
+	whatIf.Flag("try",
+		"Settings to try, such as max_conns=2,servers=4; repeatable: a column each. Keys: "+strings.Join(past.TryKeys(),
+			", ")+".").
 		PlaceHolder("KEY=VALUE").StringsVar(&p.tries)
-	backfill := app.Command("backfill", "Write the metrics of whole access logs as a scraped exporter would have given them, for promtool to make blocks of.")
+	backfill := app.Command("backfill",
+		"Write the metrics of whole access logs as a scraped exporter would have given them, for promtool to make blocks of.")
 	p.common(backfill, "text", "json")
-	backfill.Flag("output-dir", "The folder for the files; made if need be.").Short('o').PlaceHolder("DIR").Required().StringVar(&p.dir)
+	backfill.Flag("output-dir",
+		"The folder for the files; made if need be.").Short('o').PlaceHolder("DIR").Required().StringVar(&p.dir)
 	backfill.Flag("step", "The time between two samples of a series.").Default("15s").DurationVar(&p.step)
-	backfill.Flag("label", "A label for every series, such as job=fremisn-exporter; repeatable.").PlaceHolder("NAME=VALUE").StringsVar(&p.labels)
+	backfill.Flag("label",
+		"A label for every series, such as job=fremisn-exporter; repeatable.").PlaceHolder("NAME=VALUE").StringsVar(&p.labels)
 }
 
 // common adds what all of them have.
 func (p *pastFlags) common(c *kingpin.CmdClause, outputs ...string) {
-	c.Arg("file", "Access logs, .gz too, - for standard input; without one, the logs that nginx.conf names with their rotated parts.").StringsVar(&p.files)
-	c.Flag("format", "How the lines are written: the name of a log_format of nginx.conf, combined, or a log_format itself; repeatable: a line is read in the first that it fits.").
+	c.Arg("file",
+		"Access logs, .gz too, - for standard input; without one, the logs that nginx.conf names with their rotated parts.").StringsVar(&p.files)
+	c.Flag("format",
+		"How the lines are written: the name of a log_format of nginx.conf, combined, or a log_format itself; repeatable: a line is read in the first that it fits.").
 		PlaceHolder("FORMAT").StringsVar(&p.formats)
-	c.Flag("escape", "The escape of a log_format that is given itself: default, json or none.").Default("default").EnumVar(&p.escape, "default", "json", "none")
+	c.Flag("escape",
+		"The escape of a log_format that is given itself: default, json or none.").Default("default").EnumVar(&p.escape,
+		"default", "json", "none")
 	c.Flag("since", `Only lines at or after this time: 2026-11-23T14:00:00Z, "2026-11-23 14:00", 14:00, or an age such as 2h.`).PlaceHolder("TIME").StringVar(&p.since)
 	c.Flag("until", "Only lines before this time.").PlaceHolder("TIME").StringVar(&p.until)
 	c.Flag("output", "How to print it: "+strings.Join(outputs, ", ")+".").Default("text").EnumVar(&p.output, outputs...)
@@ -70,8 +84,10 @@ type pastReport interface {
 	JSON(w io.Writer) error
 }
 
-// runPast runs one of the commands that read whole logs: read makes its report of them, and says which could not be read.
-func runPast(ctx context.Context, cli *commandLine, stdout, stderr io.Writer, read func(past.Options) (pastReport, []error, error)) int {
+// runPast runs one of the commands that read whole logs: read makes its report of them, and says which could not be
+// read.
+func runPast(ctx context.Context, cli *commandLine, stdout, stderr io.Writer, read func(past.Options) (pastReport,
+	[]error, error)) int {
 	allProcessors()
 	o, err := cli.pastOptions(ctx, stderr)
 	if err != nil {
@@ -84,7 +100,8 @@ func runPast(ctx context.Context, cli *commandLine, stdout, stderr io.Writer, re
 		fmt.Fprintf(stderr, "%s: interrupted\n", programName)
 		return exitFailed
 	case errors.As(err, &unfit):
-		fmt.Fprintf(stderr, "%s: %s\n%s\n", programName, err, check.PointAt(unfit.Line, &collector.LineError{Offset: unfit.Offset, Expected: unfit.Want}))
+		fmt.Fprintf(stderr, "%s: %s\n%s\n", programName, err, check.PointAt(unfit.Line,
+			&collector.LineError{Offset: unfit.Offset, Expected: unfit.Want}))
 		return exitFailed
 	case err != nil:
 		for _, line := range strings.Split(err.Error(), "\n") {
@@ -158,7 +175,8 @@ func (p *pastFlags) times(now time.Time) (since, until time.Time, err error) {
 		}
 	}
 	if !since.IsZero() && !until.IsZero() && !since.Before(until) {
-		err = fmt.Errorf("--since %s is not before --until %s", since.UTC().Format(time.RFC3339), until.UTC().Format(time.RFC3339))
+		err = fmt.Errorf("--since %s is not before --until %s", since.UTC().Format(time.RFC3339),
+			until.UTC().Format(time.RFC3339))
 	}
 	return since, until, err
 }
@@ -183,7 +201,8 @@ func (p *pastFlags) logFormats(s *source.Settings) ([]source.Format, error) {
 			slices.Sort(known)
 		}
 		if !slices.Contains(known, f) {
-			return nil, fmt.Errorf("--format %q: there is no log_format of this name; there are %s; or give the log_format itself, with its variables", f, strings.Join(known, ", "))
+			return nil,
+				fmt.Errorf("--format %q: there is no log_format of this name; there are %s; or give the log_format itself, with its variables", f, strings.Join(known, ", "))
 		}
 		if s.Conf == nil {
 			formats = append(formats, source.Format{Name: f, Text: nginxconf.CombinedFormat, Escape: "default"})

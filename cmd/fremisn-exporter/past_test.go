@@ -25,7 +25,8 @@ func newPastHost(t *testing.T) *pastHost {
 	dir := t.TempDir()
 	h := &pastHost{dir, filepath.Join(dir, "nginx.conf"), filepath.Join(dir, "access.log")}
 	var log bytes.Buffer
-	if err := logtest.NewWriter(logtest.Format{Escape: "default", Text: logtest.Full}, 4).Write(&log, pastLines); err != nil {
+	if err := logtest.NewWriter(logtest.Format{Escape: "default", Text: logtest.Full}, 4).Write(&log,
+		pastLines); err != nil {
 		t.Fatal(err)
 	}
 	h.write(t, "access.log", log.String())
@@ -150,7 +151,8 @@ func TestPastWithoutNginxConf(t *testing.T) {
 	if code := run(t.Context(), args, &out, &errors); code != exitOK || !strings.Contains(out.String(), fmt.Sprintf(`"parsed": %d`, pastLines)) {
 		t.Errorf("exit code %d\n%s", code, errors.String())
 	}
-	if code, _, stderr := h.run(t, "explain", "--format", logtest.Full, h.log); code != exitUsage && h.conf != filepath.Join(h.dir, "nginx.conf") {
+	if code, _, stderr := h.run(t, "explain", "--format", logtest.Full, h.log); code != exitUsage &&
+		h.conf != filepath.Join(h.dir, "nginx.conf") {
 		t.Errorf("an nginx.conf that is named and missing: exit code %d\n%s", code, stderr)
 	}
 }
@@ -198,8 +200,8 @@ func TestPastInterrupted(t *testing.T) {
 	}
 }
 
-// FuzzPast runs the commands on files of any content: they end, with an exit code of the contract and a sentence where there
-// is no report.
+// FuzzPast runs the commands on files of any content: they end, with an exit code of the contract and a sentence where
+// there is no report.
 func FuzzPast(f *testing.F) {
 	var log bytes.Buffer
 	if err := logtest.NewWriter(logtest.Format{Escape: "default", Text: logtest.Full}, 4).Write(&log, 20); err != nil {
@@ -211,7 +213,8 @@ func FuzzPast(f *testing.F) {
 	f.Add([]byte(`10.0.0.1 - - [24/Nov/2026:12:00:00 +0000] "GET / HTTP/1.1" 200 5 "-" "curl"`), uint8(3))
 	dir := f.TempDir()
 	conf := filepath.Join(dir, "nginx.conf")
-	if err := os.WriteFile(conf, []byte("events {}\nhttp { log_format full '"+logtest.Full+"'; upstream fremisn_backend { server 127.0.0.231:4005 max_conns=1; server 127.0.0.18:4008; } }\n"), 0o644); err != nil {
+	if err := os.WriteFile(conf,
+		[]byte("events {}\nhttp { log_format full '"+logtest.Full+"'; upstream fremisn_backend { server 127.0.0.231:4005 max_conns=1; server 127.0.0.18:4008; } }\n"), 0o644); err != nil {
 		f.Fatal(err)
 	}
 	f.Fuzz(func(t *testing.T, content []byte, command uint8) {
@@ -219,10 +222,12 @@ func FuzzPast(f *testing.F) {
 		if err := os.WriteFile(path, content, 0o644); err != nil {
 			t.Fatal(err)
 		}
-		args := [][]string{{"analyze"}, {"explain"}, {"whatif", "--try", "max_conns=2,load=2"}, {"backfill", "-o", filepath.Join(t.TempDir(), "out")}}[command%4]
+		args := [][]string{{"analyze"}, {"explain"}, {"whatif", "--try", "max_conns=2,load=2"}, {"backfill", "-o",
+			filepath.Join(t.TempDir(), "out")}}[command%4]
 		var out, errors bytes.Buffer
 		code := run(t.Context(), append(args, "--nginx.config", conf, path), &out, &errors)
-		if code != exitOK && code != exitFailed || code == exitOK && out.Len() == 0 || code == exitFailed && errors.Len() == 0 {
+		if code != exitOK && code != exitFailed || code == exitOK && out.Len() == 0 || code == exitFailed &&
+			errors.Len() == 0 {
 			t.Errorf("exit code %d\n%s%s", code, out.String(), errors.String())
 		}
 	})

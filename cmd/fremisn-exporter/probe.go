@@ -14,7 +14,7 @@ import (
 	"github.com/fremisn/fremisn-exporter/probe"
 )
 
-// runProbe is the command probe: one probe, told to a person.
+// runProbe is the command probe: one probe, shown to a person.
 func runProbe(ctx context.Context, cli *commandLine, stdout, stderr io.Writer) int {
 	s, err := settings.Load(ctx, cli.source)
 	if err != nil {

@@ -12,10 +12,10 @@ import (
 
 // processStats gives the metrics of client_golang's process collector, by the same names, at a tenth of the cost: it
 // asks
-// the kernel for what is needed, and reads no tables of the whole network's counters.
+// the kernel for what is needed, and reads no tables of the network's counters.
 type processStats struct {
 	cpu, openFDs, maxFDs, virtual, maxVirtual, resident, start *prometheus.Desc
-	started                                                    float64 // Unix seconds, 0 where it cannot be told
+	started                                                    float64 // Unix seconds, 0 where it is not known
 }
 
 func newProcessStats() *processStats {
@@ -41,7 +41,7 @@ func (p *processStats) Describe(descs chan<- *prometheus.Desc) {
 	}
 }
 
-// Collect implements prometheus.Collector. What the system does not tell is left out.
+// Collect implements prometheus.Collector. What the system does not say is left out.
 func (p *processStats) Collect(metrics chan<- prometheus.Metric) {
 	gauge := func(d *prometheus.Desc, v float64) {
 		metrics <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v)

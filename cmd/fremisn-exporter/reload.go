@@ -22,8 +22,8 @@ const (
 	triggerNginx  = "nginx_conf" // nginx.conf has changed
 )
 
-// lastLook is what is remembered between two looks at the files.
-type lastLook struct {
+// lastCheck is what the goroutine of watch remembers from one check of the files to the next.
+type lastCheck struct {
 	broken  string    // what is wrong with a changed nginx.conf, "" where nothing is
 	seen    string    // the config file's text at the last look, where it was not the one that runs
 	refused string    // the config file's text that could not be loaded
@@ -46,10 +46,10 @@ func (e *exporter) watch(ctx context.Context) {
 			done <- e.reload(ctx, triggerHTTP)
 		case <-files.C:
 			if e.cli.autoReload {
-				e.lookAtConfigFile(ctx)
+				e.checkConfigFile(ctx)
 			}
 		case <-tick.C:
-			e.lookAtNginxConf(ctx)
+			e.checkNginxConf(ctx)
 			e.resolveAgain(ctx)
 		}
 	}
@@ -71,7 +71,7 @@ func (e *exporter) askForReload(ctx context.Context) error {
 	}
 }
 
-// reload reads the config anew. A bad one is refused whole: what ran runs on.
+// reload reads the config anew. A bad one is refused as a whole: the old settings stay.
 func (e *exporter) reload(ctx context.Context, trigger string) error {
 	s, err := settings.Load(ctx, e.cli.source)
 	if err == nil {
@@ -90,7 +90,7 @@ func (e *exporter) reload(ctx context.Context, trigger string) error {
 		}
 		return err
 	}
-	e.last = lastLook{lookups: time.Now()}
+	e.last = lastCheck{lookups: time.Now()}
 	level.Info(e.logger).Log("msg", "config reloaded", "trigger", trigger)
 	return nil
 }
@@ -107,9 +107,9 @@ func (e *exporter) change(ctx context.Context, s *settings.Settings) error {
 	return nil
 }
 
-// lookAtConfigFile reloads the config file when it has changed and been as it is for two looks: at the first, somebody
+// checkConfigFile reloads the config file when it has changed and been as it is for two looks: at the first, somebody
 // may be in the middle of writing it. A text that was refused is not tried again.
-func (e *exporter) lookAtConfigFile(ctx context.Context) {
+func (e *exporter) checkConfigFile(ctx context.Context) {
 	text, changed := e.running().ChangedText()
 	before := e.last.seen
 	e.last.seen = text
@@ -121,9 +121,9 @@ func (e *exporter) lookAtConfigFile(ctx context.Context) {
 	}
 }
 
-// lookAtNginxConf takes over a change of nginx.conf. A broken one keeps the last good reading, and is said to be broken
-// until it is whole again, or as it was.
-func (e *exporter) lookAtNginxConf(ctx context.Context) {
+// checkNginxConf takes over a change of nginx.conf. A broken one keeps the last good reading, and is reported as broken
+// until it is right again, or as it was.
+func (e *exporter) checkNginxConf(ctx context.Context) {
 	running := e.running()
 	if running.Nginx == nil {
 		return

@@ -49,7 +49,7 @@ type exporter struct {
 	ready     atomic.Bool
 	settings  atomic.Pointer[settings.Settings]
 	asked     chan chan error // for a reload
-	last      lastLook        // of watch
+	last      lastCheck       // of watch
 	judge     *judge
 }
 
@@ -83,7 +83,7 @@ func serve(ctx context.Context, cli *commandLine, logger log.Logger, stderr io.W
 	return exitOK
 }
 
-// A usageError is a fault in the config that only the part that acts on it could tell.
+// A usageError is a fault in the config that only the part that acts on it could find.
 type usageError struct{ error }
 
 func (e usageError) Unwrap() error { return e.error }
@@ -110,7 +110,7 @@ func (e *exporter) newCollector(s *settings.Settings) (*collector.Collector, err
 		Others: []collector.Other{{Name: "probe", Collect: e.probes.CheckClock}},
 	}
 	hasLogs := len(s.Plan.Logs()) > 0
-	if s.Source.ConfigFile == "" && s.Source.Status != nil {
+	if s.StatusOnly() {
 		o.StoragePath = "" // nor will it ever have
 	}
 	c, err := collector.New(o)
@@ -181,7 +181,7 @@ func shutdown(ctx context.Context, server *http.Server) {
 	}
 }
 
-// end waits until everything has ended that was told to, but no longer than ctx: a disk or a name server may hang. Its
+// end waits until everything has ended, but no longer than ctx: a disk or a name server may hang. Its
 // error says that something was not committed. Probes and reloads have nothing to commit.
 func (e *exporter) end(ctx context.Context, collected <-chan error, others *sync.WaitGroup) error {
 	var err error

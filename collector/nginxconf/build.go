@@ -16,6 +16,7 @@ type Build struct {
 	Prefix  string // where relative paths of logs begin
 
 	conf, accessLog, errorLog string // where they are without a word in nginx.conf
+	certain                   bool   // the NGINX that runs with the configuration says so
 }
 
 // binaries are where packages and builds put the program, of which the first that is there is asked.
@@ -58,7 +59,8 @@ func readBuild(said string) Build {
 	if !known {
 		return Build{}
 	}
-	b := Build{Prefix: "/usr/local/nginx", conf: "conf/nginx.conf", accessLog: "logs/access.log", errorLog: "logs/error.log"}
+	b := Build{Prefix: "/usr/local/nginx", conf: "conf/nginx.conf", accessLog: "logs/access.log",
+		errorLog: "logs/error.log"}
 	if match := versionLine.FindStringSubmatch(said); match != nil {
 		for i := range b.Version {
 			b.Version[i], _ = strconv.Atoi(match[i+1])
@@ -89,15 +91,21 @@ func (b Build) atLeast(major, minor, patch int) bool {
 	return v[0] > major || v[0] == major && (v[1] > minor || v[1] == minor && v[2] >= patch)
 }
 
-// paths is where this build puts what a configuration does not name.
-func (b Build) paths() paths {
+// paths is where this build puts what a configuration does not name. A configuration that is not the build's own may be
+// that of an NGINX that is started with -p: a log that is not below the build's prefix, but is where the folder of the
+// configuration suggests it, is that one.
+func (b Build) paths(conf string) paths {
 	absolute := func(path string) string {
 		if filepath.IsAbs(path) || path == "stderr" {
 			return path
 		}
 		return filepath.Join(b.Prefix, path)
 	}
-	return paths{prefix: b.Prefix, accessLog: absolute(b.accessLog), errorLog: absolute(b.errorLog)}
+	p := paths{prefix: b.Prefix, accessLog: absolute(b.accessLog), errorLog: absolute(b.errorLog)}
+	if !b.certain && conf != b.confPath() {
+		p.besides = pathsFor(conf).prefix
+	}
+	return p
 }
 
 // confPath is the configuration that the build reads when it is not told another.

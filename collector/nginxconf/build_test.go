@@ -17,13 +17,17 @@ func TestReadBuild(t *testing.T) {
 		"Alpine": {`nginx version: nginx/1.26.3
 built with OpenSSL 3.3.2
 configure arguments: --prefix=/var/lib/nginx --sbin-path=/usr/sbin/nginx --conf-path=/etc/nginx/nginx.conf --error-log-path=/var/log/nginx/error.log --http-log-path=/var/log/nginx/access.log --with-ld-opt='-Wl,--as-needed --prefix=/no'`,
-			Build{Version: [3]int{1, 26, 3}, Prefix: "/var/lib/nginx", conf: "/etc/nginx/nginx.conf", accessLog: "/var/log/nginx/access.log", errorLog: "/var/log/nginx/error.log"}},
+			Build{Version: [3]int{1, 26, 3}, Prefix: "/var/lib/nginx", conf: "/etc/nginx/nginx.conf",
+				accessLog: "/var/log/nginx/access.log", errorLog: "/var/log/nginx/error.log"}},
 		"one's own": {"nginx version: nginx/1.31.0\nconfigure arguments:\n",
-			Build{Version: [3]int{1, 31, 0}, Prefix: "/usr/local/nginx", conf: "conf/nginx.conf", accessLog: "logs/access.log", errorLog: "logs/error.log"}},
+			Build{Version: [3]int{1, 31, 0}, Prefix: "/usr/local/nginx", conf: "conf/nginx.conf",
+				accessLog: "logs/access.log", errorLog: "logs/error.log"}},
 		"OpenResty": {"nginx version: openresty/1.27.1.2\nconfigure arguments: --prefix=/usr/local/openresty/nginx --with-x",
-			Build{Version: [3]int{1, 27, 1}, Prefix: "/usr/local/openresty/nginx", conf: "conf/nginx.conf", accessLog: "logs/access.log", errorLog: "logs/error.log"}},
+			Build{Version: [3]int{1, 27, 1}, Prefix: "/usr/local/openresty/nginx", conf: "conf/nginx.conf",
+				accessLog: "logs/access.log", errorLog: "logs/error.log"}},
 		"Angie": {"Angie version: Angie/1.31.1\nnginx version: none\nconfigure arguments: --prefix=/etc/angie",
-			Build{Prefix: "/etc/angie", conf: "conf/nginx.conf", accessLog: "logs/access.log", errorLog: "logs/error.log"}},
+			Build{Prefix: "/etc/angie", conf: "conf/nginx.conf", accessLog: "logs/access.log",
+				errorLog: "logs/error.log"}},
 		"something else": {"usage: nginx", Build{}},
 	} {
 		if diff := cmp.Diff(test.want, readBuild(test.said), cmp.AllowUnexported(Build{})); diff != "" {
@@ -43,14 +47,34 @@ func TestRelativePaths(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if a, e := c.AccessLogs[0], c.ErrorLogs[0]; a.Path != "/opt/lb/site.log" || e.Path != "/opt/lb/logs/error.log" || a.Elsewhere != nil {
+	if a, e := c.AccessLogs[0], c.ErrorLogs[0]; a.Path != "/opt/lb/site.log" || e.Path != "/opt/lb/logs/error.log" ||
+		a.Elsewhere != nil {
 		t.Errorf("%+v %+v", a, e)
+	}
+	// NGINX may have been started with -p: what lies where the configuration's folder suggests it, and not below the
+	// build's prefix, is it, unless the configuration is the build's own, or that of an NGINX that runs.
+	beside := filepath.Join(filepath.Dir(conf), "site.log")
+	if err := os.WriteFile(beside, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for want, build := range map[string]Build{
+		beside:              {Prefix: "/opt/lb"},
+		"/opt/lb/site.log":  {Prefix: "/opt/lb", certain: true},
+		"/opt/own/site.log": {Prefix: "/opt/own", conf: conf},
+	} {
+		if c, err = build.Load(conf); err != nil {
+			t.Fatal(err)
+		}
+		if a, e := c.AccessLogs[0].Path, c.ErrorLogs[0].Path; a != want || e != build.Prefix+"/logs/error.log" {
+			t.Errorf("%+v: %s and %s", build, a, e)
+		}
 	}
 	if c, err = Load(conf); err != nil {
 		t.Fatal(err)
 	}
 	places := strings.Join(append(c.AccessLogs[0].Elsewhere, c.ErrorLogs[0].Elsewhere...), " ")
-	for _, want := range []string{"/usr/share/nginx/site.log", "/etc/nginx/site.log", "/usr/share/nginx/logs/error.log"} {
+	for _, want := range []string{"/usr/share/nginx/site.log", "/etc/nginx/site.log",
+		"/usr/share/nginx/logs/error.log"} {
 		if !strings.Contains(places, want) {
 			t.Errorf("%s is not named among %s", want, places)
 		}
@@ -71,7 +95,8 @@ func TestKeepaliveByDefault(t *testing.T) {
 			t.Fatal(err)
 		}
 		u := c.Upstreams
-		if u[0].Keepalive != want || u[1].Keepalive != 0 || u[2].Keepalive != 0 || c.Stream.Upstreams[0].Keepalive != 0 || c.Proxies[0].Closes == (want == 32) {
+		if u[0].Keepalive != want || u[1].Keepalive != 0 || u[2].Keepalive != 0 ||
+			c.Stream.Upstreams[0].Keepalive != 0 || c.Proxies[0].Closes == (want == 32) {
 			t.Errorf("%v: %+v closes %t", version, u, c.Proxies[0].Closes)
 		}
 	}
@@ -94,7 +119,8 @@ func TestCloses(t *testing.T) {
 		"proxy_http_version 2;": false,
 	} {
 		c, err := load(t, "events {} http { upstream a { server 127.0.0.1:1; keepalive 2; } "+
-			strings.Replace(upgrade, "%s", "close", 1)+strings.Replace(strings.Replace(upgrade, "%s", "''", 1), "$connection_upgrade", "$kept", 1)+
+			strings.Replace(upgrade, "%s", "close", 1)+strings.Replace(strings.Replace(upgrade, "%s", "''", 1),
+			"$connection_upgrade", "$kept", 1)+
 			settings+" server { listen 1; location / { proxy_pass http://a; } } }")
 		if err != nil {
 			t.Fatal(err)

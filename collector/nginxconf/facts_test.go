@@ -116,7 +116,8 @@ set of server: 51
 	if diff := cmp.Diff(servers, c.Upstreams[0].Servers); diff != "" {
 		t.Error(diff)
 	}
-	if !c.Proxies[0].RetriesOn("http_502") || c.Proxies[2].RetriesOn("error") || !c.Proxies[3].RetriesOn("error") || c.Proxies[3].RetriesOn("http_502") {
+	if !c.Proxies[0].RetriesOn("http_502") || c.Proxies[2].RetriesOn("error") || !c.Proxies[3].RetriesOn("error") ||
+		c.Proxies[3].RetriesOn("http_502") {
 		t.Error("RetriesOn does not say what proxy_next_upstream says")
 	}
 }
@@ -181,7 +182,8 @@ stream {
 	s := c.Stream
 	if len(s.AccessLogs) != 2 || s.AccessLogs[1].Path != "/var/log/nginx/db.log" || s.AccessLogs[1].Line != 7 || !s.AccessLogs[1].Buffered ||
 		s.LogFormats["proxy"].Format != "$remote_addr $protocol $status" ||
-		len(s.Upstreams) != 1 || s.Upstreams[0].Servers[0].MaxFails != 2 || len(c.Upstreams) != 0 || len(c.AccessLogs) != 0 {
+		len(s.Upstreams) != 1 || s.Upstreams[0].Servers[0].MaxFails != 2 || len(c.Upstreams) != 0 ||
+		len(c.AccessLogs) != 0 {
 		t.Errorf("%+v, http's %+v %+v", s, c.Upstreams, c.AccessLogs)
 	}
 }

@@ -10,8 +10,8 @@ import (
 func isPattern(path string) bool { return strings.ContainsAny(path, "*?[") }
 
 // glob returns the files that a pattern matches, in the order in which NGINX includes them. It is glob(3) of the C
-// locale, which differs from filepath.Glob: a leading dot is matched by a dot alone, [!a] is what [^a] is, a bracket that
-// nothing closes stands for itself, and the whole paths are sorted.
+// locale, which differs from filepath.Glob: a leading dot is matched by a dot alone, [!a] is what [^a] is, a bracket
+// that nothing closes stands for itself, and the whole paths are sorted.
 func glob(pattern string) []string {
 	found := globIn(pattern)
 	sort.Strings(found)

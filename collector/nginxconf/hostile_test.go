@@ -53,7 +53,8 @@ func TestHostileIncludes(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := errors.Join(syscall.Mkfifo(path("fifo"), 0o644), os.Symlink("loop", path("loop")), os.Mkdir(path("folder"), 0o755)); err != nil {
+	if err := errors.Join(syscall.Mkfifo(path("fifo"), 0o644), os.Symlink("loop", path("loop")),
+		os.Mkdir(path("folder"), 0o755)); err != nil {
 		t.Fatal(err)
 	}
 	write("large", strings.Repeat("# comment\n", maxFile/10+1))
@@ -110,7 +111,8 @@ func TestLuaBlocks(t *testing.T) {
 // Directives of modules that are not NGINX's own are passed over, whatever is in their blocks.
 func TestForeignModules(t *testing.T) {
 	c, _ := loadTree(t, "other/modules")
-	if len(c.StatusPages) != 1 || c.StatusPages[0].URL != "http://127.0.0.1:8080/status" || len(c.Upstreams) != 1 || c.Upstreams[0].Method != "sticky" || len(c.Notes) != 2 {
+	if len(c.StatusPages) != 1 || c.StatusPages[0].URL != "http://127.0.0.1:8080/status" || len(c.Upstreams) != 1 ||
+		c.Upstreams[0].Method != "sticky" || len(c.Notes) != 2 {
 		t.Errorf("%+v %+v", c.StatusPages, c.Upstreams)
 	}
 }

@@ -16,7 +16,8 @@ import (
 func TestPatternsAreThoseOfNGINX(t *testing.T) {
 	dir := t.TempDir()
 	for _, name := range []string{
-		"a.conf", "b.conf", "A.conf", ".hidden.conf", ".live.swp", "[.conf", "]x", "!x", "-", "a-b", "x*y", "Z", "10", "9", "d.e/a.conf", "d/a.conf", ".dot/a.conf",
+		"a.conf", "b.conf", "A.conf", ".hidden.conf", ".live.swp", "[.conf", "]x", "!x", "-", "a-b", "x*y", "Z", "10",
+		"9", "d.e/a.conf", "d/a.conf", ".dot/a.conf",
 	} {
 		path := filepath.Join(dir, "in", name)
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
@@ -28,8 +29,10 @@ func TestPatternsAreThoseOfNGINX(t *testing.T) {
 	}
 	conf := filepath.Join(dir, "nginx.conf")
 	for _, pattern := range []string{
-		"in/*.conf", "in/*", "in/.*.conf", "in/?", "in/?.conf", "in/[ab].conf", "in/[a-c].conf", "in/[!a].conf", "in/[^a].conf", "in/[", "in/[a", "in/[].conf",
-		"in/[[].conf", "in/[]]x", "in/[!]]x", "in/x\\\\*y", "in/x[*]y", "in/*/a.conf", "in/*/*", "in/d*/*.conf", "in/.*/a.conf", "in/nothing*", "*/a.conf",
+		"in/*.conf", "in/*", "in/.*.conf", "in/?", "in/?.conf", "in/[ab].conf", "in/[a-c].conf", "in/[!a].conf", "in/[^a].conf",
+		"in/[", "in/[a", "in/[].conf",
+		"in/[[].conf", "in/[]]x", "in/[!]]x", "in/x\\\\*y", "in/x[*]y", "in/*/a.conf", "in/*/*",
+		"in/d*/*.conf", "in/.*/a.conf", "in/nothing*", "*/a.conf",
 		"in/[a-]-b", "in/*-*", "in/**", "in/[0-9]*", "in/[.]hidden.conf", "in/*[!f]",
 	} {
 		text := "error_log stderr; events {} http { access_log off; include \"" + pattern + "\"; }"

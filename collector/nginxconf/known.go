@@ -28,8 +28,8 @@ type use struct {
 	block       bool
 }
 
-// uses are those of the directives that are read, and of the blocks around them, as NGINX's modules declare them. Of any
-// other directive nothing is known: it may be of a module that is not NGINX's own.
+// uses are those of the directives that are read, and of the blocks around them, as NGINX's modules declare them. Of
+// any other directive nothing is known: it may be of a module that is not NGINX's own.
 func uses(name string) []use {
 	switch name {
 	case "worker_processes":
@@ -52,7 +52,8 @@ func uses(name string) []use {
 		return []use{{inHTTPServerLocation, 1, -1, false}}
 	case "limit_conn":
 		return []use{{inHTTPServerLocation | inStream | inStreamServer, 2, 2, false}}
-	case "limit_req_status", "limit_conn_status", "limit_req_dry_run", "limit_conn_dry_run", "proxy_http_version", "satisfy", "log_subrequest":
+	case "limit_req_status", "limit_conn_status", "limit_req_dry_run", "limit_conn_dry_run",
+		"proxy_http_version", "satisfy", "log_subrequest":
 		return []use{{inHTTPServerLocation, 1, 1, false}}
 	case "proxy_set_header":
 		return []use{{inHTTPServerLocation, 2, 2, false}}

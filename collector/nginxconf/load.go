@@ -6,11 +6,13 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"time"
 )
 
-// CombinedFormat is the log_format that NGINX has where none is named; see https://nginx.org/en/docs/http/ngx_http_log_module.html.
+// CombinedFormat is the log_format that NGINX has where none is named; see
+// https://nginx.org/en/docs/http/ngx_http_log_module.html.
 const CombinedFormat = `$remote_addr - $remote_user [$time_local] "$request" $status $body_bytes_sent "$http_referer" "$http_user_agent"`
 
 // Load reads the file at path with all that it includes, or the output of nginx -T. What is wrong with it, or with
@@ -60,7 +62,7 @@ func (p *parser) interpret(directives []*directive, b Build, absolute, path stri
 		LimitReqStatus: defaultLimitStatus, LimitConnStatus: defaultLimitStatus,
 	}, paths: pathsFor(p.main)}
 	if b.known() {
-		r.paths = b.paths()
+		r.paths = b.paths(p.main)
 	}
 	if err := r.main(directives); err != nil {
 		return nil, err
@@ -91,6 +93,7 @@ func mainError(err error, absolute, path string) error {
 type paths struct {
 	prefix, accessLog, errorLog string
 	others                      []string // prefixes that may be the right one, where it is not known
+	besides                     string   // a prefix for what is there and not below the other one; "" for none
 }
 
 // pathsFor knows the packages of Debian and nginx.org, and the official image, which have their configuration in
@@ -98,7 +101,10 @@ type paths struct {
 func pathsFor(conf string) paths {
 	dir := filepath.Dir(conf)
 	if dir == "/etc/nginx" {
-		p := paths{"/etc/nginx", "/var/log/nginx/access.log", "/var/log/nginx/error.log", prefixes()}
+		p := paths{
+			prefix: "/etc/nginx", accessLog: "/var/log/nginx/access.log", errorLog: "/var/log/nginx/error.log",
+			others: prefixes(),
+		}
 		if _, err := os.Stat(filepath.Join(dir, "sites-enabled")); err == nil { // Debian's prefix is not where its configuration is
 			p.prefix = "/usr/share/nginx"
 		}
@@ -108,7 +114,11 @@ func pathsFor(conf string) paths {
 	if filepath.Base(dir) == "conf" {
 		prefix = filepath.Dir(dir)
 	}
-	return paths{prefix, filepath.Join(prefix, "logs/access.log"), filepath.Join(prefix, "logs/error.log"), prefixes()}
+	return paths{
+		prefix: prefix, accessLog: filepath.Join(prefix, "logs/access.log"),
+		errorLog: filepath.Join(prefix, "logs/error.log"),
+		others:   prefixes(),
+	}
 }
 
 // prefixes are those of the packages of nginx.org, Debian and Red Hat, Alpine, FreeBSD and a build of one's own.
@@ -120,7 +130,25 @@ func (p paths) absolute(path string) string {
 	if filepath.IsAbs(path) {
 		return path
 	}
-	return filepath.Join(p.prefix, path)
+	absolute := filepath.Join(p.prefix, path)
+	if p.besides == "" {
+		return absolute
+	}
+	if besides := filepath.Join(p.besides, path); !isThere(absolute) && isThere(besides) {
+		return besides
+	}
+	return absolute
+}
+
+var variableInPath = regexp.MustCompile(`\$(?:\w+|\{\w+\})`)
+
+// isThere reports whether there is a file of that path, or for a path with variables one that it may stand for.
+func isThere(path string) bool {
+	if strings.Contains(path, "$") {
+		return len(glob(variableInPath.ReplaceAllString(path, "*"))) > 0
+	}
+	_, err := os.Stat(path)
+	return err == nil
 }
 
 // elsewhere is where else a relative path may lead, none where the prefix is known.

@@ -109,7 +109,8 @@ func (r *reading) accessLog(d *directive, s scope) error {
 }
 
 // readAccessLog reads an access_log directive; isLog is false where it is off.
-func (r *reading) readAccessLog(d *directive, formats map[string]LogFormat, level string) (log AccessLog, isLog bool, err error) {
+func (r *reading) readAccessLog(d *directive, formats map[string]LogFormat, level string) (
+	log AccessLog, isLog bool, err error) {
 	log = AccessLog{Pos: d.Pos, Level: level, Format: "combined"}
 	if d.args[0] == "off" {
 		if len(d.args) > 1 {
@@ -134,7 +135,8 @@ func (r *reading) readAccessLog(d *directive, formats map[string]LogFormat, leve
 		case i == 0:
 			log.Format = arg
 		default:
-			return log, false, errorAt(d, "invalid parameter %q", arg) // most often the next directive, for want of a ";"
+			// most often the next directive, for want of a ";"
+			return log, false, errorAt(d, "invalid parameter %q", arg)
 		}
 	}
 	if _, known := formats[log.Format]; !known {

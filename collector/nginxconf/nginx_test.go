@@ -243,15 +243,16 @@ func TestPathsAreThoseOfTheBuild(t *testing.T) {
 		t.Errorf("%+v, want %+v", got, want)
 	}
 	build := Installed(t.Context())
-	if got := build.paths(); got.prefix != want[0] || got.accessLog != want[1] || build.confPath() != option("conf-path") || !build.known() {
+	if got := build.paths(option("conf-path")); got.prefix != want[0] || got.accessLog != want[1] || build.confPath() != option("conf-path") || !build.known() {
 		t.Errorf("the build is read as %+v", build)
 	}
 	if v := build.Version; v[0] < 1 || !strings.Contains(string(said), fmt.Sprintf("nginx/%d.%d.%d", v[0], v[1], v[2])) {
 		t.Errorf("version %v of\n%s", v, said)
 	}
 	for conf, want := range map[string][3]string{
-		"/usr/local/nginx/conf/nginx.conf": {"/usr/local/nginx", "/usr/local/nginx/logs/access.log", "/usr/local/nginx/logs/error.log"},
-		"/srv/lb/nginx.conf":               {"/srv/lb", "/srv/lb/logs/access.log", "/srv/lb/logs/error.log"},
+		"/usr/local/nginx/conf/nginx.conf": {"/usr/local/nginx", "/usr/local/nginx/logs/access.log",
+			"/usr/local/nginx/logs/error.log"},
+		"/srv/lb/nginx.conf": {"/srv/lb", "/srv/lb/logs/access.log", "/srv/lb/logs/error.log"},
 	} {
 		if got := pathsFor(conf); got.three() != want {
 			t.Errorf("%s: %+v, want %+v", conf, got, want)

@@ -127,7 +127,8 @@ type ErrorLog struct {
 	Elsewhere []string // as of AccessLog
 	Syslog    string
 	Level     string // error where unset
-	Twice     Pos    // an error_log of the same block for the same file, which has each entry twice then; else its Line is 0
+	// an error_log of the same block for the same file, which has each entry twice then; else its Line is 0
+	Twice Pos
 }
 
 // An Upstream is one upstream block of http, or an address that a *_pass names without one.
@@ -149,10 +150,11 @@ type Upstream struct {
 // A Server is one server of an upstream.
 type Server struct {
 	Pos
-	Address     string // as $upstream_addr shows it: "host:port" with :80 added where the port is left out, or "unix:/path"
-	Weight      int    // 1 where unset
-	MaxConns    int    // 0: unlimited
-	MaxFails    int    // 1 where unset
+	// as $upstream_addr shows it: "host:port" with :80 added where the port is left out, or "unix:/path"
+	Address     string
+	Weight      int // 1 where unset
+	MaxConns    int // 0: unlimited
+	MaxFails    int // 1 where unset
 	FailTimeout time.Duration
 	Backup      bool
 	Down        bool
@@ -199,12 +201,14 @@ type StatusPage struct {
 // A Proxy is one proxy_pass of http, or a grpc_pass, fastcgi_pass and so on, with what is in force there.
 type Proxy struct {
 	Pos
-	Directive                                string        // proxy_pass
-	Protocol                                 string        // http, https, grpc, grpcs, fastcgi, uwsgi, suwsgi, scgi or memcached; "" where variables decide
-	Upstream                                 string        // the group, of an upstream block or of the address alone; "" where variables decide
-	HTTPVersion                              string        // proxy_http_version, "" where unset
-	Connection                               string        // what proxy_set_header gives Connection where a client does not upgrade; NGINX's default where unset
-	Closes                                   bool          // each connection to a server is certain to end with its request, whatever keepalive says
+	Directive   string // proxy_pass
+	Protocol    string // http, https, grpc, grpcs, fastcgi, uwsgi, suwsgi, scgi or memcached; "" where variables decide
+	Upstream    string // the group, of an upstream block or of the address alone; "" where variables decide
+	HTTPVersion string // proxy_http_version, "" where unset
+	// what proxy_set_header gives Connection where a client does not upgrade; NGINX's default where unset
+	Connection string
+	// each connection to a server is certain to end with its request, whatever keepalive says
+	Closes                                   bool
 	KeepConn                                 bool          // fastcgi_keep_conn
 	NextUpstream                             []string      // proxy_next_upstream, nil where unset
 	NextAt                                   Pos           // its Line is 0 where unset
@@ -214,7 +218,8 @@ type Proxy struct {
 	ConnectTimeout, SendTimeout, ReadTimeout time.Duration
 	LimitReqs                                []LimitReq // in force there
 	ErrorLogs                                []ErrorLog // in force there
-	LogOff                                   Pos        // of the access_log off in force; its Line is 0 where requests are logged
+	// of the access_log off in force; its Line is 0 where requests are logged
+	LogOff Pos
 }
 
 // RetriesOn reports whether proxy_next_upstream has the condition, "error" and "timeout" where it is unset.

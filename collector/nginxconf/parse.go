@@ -75,7 +75,8 @@ func (p *parser) counted(text []byte) error {
 	return nil
 }
 
-// readFile is the text of a file. What is no file, or no configuration by its size, is not read; a FIFO is not waited for.
+// readFile is the text of a file. What is no file, or no configuration by its size, is not read; a FIFO is not waited
+// for.
 func (p *parser) readFile(path string) ([]byte, error) {
 	file, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {

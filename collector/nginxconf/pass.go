@@ -5,7 +5,8 @@ import (
 	"time"
 )
 
-// A passModule is one of NGINX's modules that pass requests on. Its settings are those of the others under its own name.
+// A passModule is one of NGINX's modules that pass requests on. Its settings are those of the others under its own
+// name.
 type passModule int
 
 const (
@@ -140,7 +141,8 @@ func (r *reading) pass(d *directive, m passModule, s scope) error {
 	set := s.pass[m]
 	p := Proxy{
 		Pos: d.Pos, Directive: d.name, KeepConn: set.keepConn,
-		NextUpstream: set.next, NextAt: set.nextAt, NextTries: set.tries, NextTriesAt: set.triesAt, NextTimeout: set.timeout,
+		NextUpstream: set.next, NextAt: set.nextAt, NextTries: set.tries, NextTriesAt: set.triesAt,
+		NextTimeout:    set.timeout,
 		ConnectTimeout: set.connect, SendTimeout: set.send, ReadTimeout: set.receive,
 		ErrorLogs: s.errorLogs, LogOff: s.proxy.logOff,
 	}

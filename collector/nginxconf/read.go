@@ -164,7 +164,8 @@ func (r *reading) http(http *directive, outer scope) error {
 // read.
 func (r *reading) block(directives []*directive, s scope) error {
 	own := s
-	own.rules, own.proxy.headers, own.proxy.limits, own.logs, own.errorLogs, own.hasAccessLog = nil, nil, nil, nil, nil, false
+	own.rules, own.proxy.headers, own.proxy.limits = nil, nil, nil
+	own.logs, own.errorLogs, own.hasAccessLog = nil, nil, false
 	for _, d := range directives {
 		if err := r.setting(d, &own); err != nil {
 			return err

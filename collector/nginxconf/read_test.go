@@ -68,7 +68,8 @@ func summary(c *Config, dir string) string {
 		}
 	}
 	for _, l := range c.LimitReqs {
-		fmt.Fprintf(&b, "limit_req %s %g burst %d delay %d status %d line %d\n", l.Zone, l.Rate, l.Burst, l.Delay, l.Status, l.Line)
+		fmt.Fprintf(&b, "limit_req %s %g burst %d delay %d status %d line %d\n", l.Zone, l.Rate, l.Burst, l.Delay,
+			l.Status, l.Line)
 	}
 	for _, l := range c.LimitConns {
 		fmt.Fprintf(&b, "limit_conn %s %d status %d\n", l.Zone, l.Limit, l.Status)

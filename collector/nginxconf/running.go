@@ -19,8 +19,8 @@ type Running struct {
 	ShuttingDown []time.Time // when each worker was started that finishes what it has
 }
 
-// FindRunning returns the NGINX that runs with the configuration of that path; ok is false where /proc shows none, as in
-// a container of its own, or several.
+// FindRunning returns the NGINX that runs with the configuration of that path; ok is false where /proc shows none, as
+// in a container of its own, or several.
 func FindRunning(build Build, conf string) (running Running, ok bool) {
 	return findRunning("/proc", build, conf)
 }
@@ -56,7 +56,8 @@ func findRunning(proc string, build Build, conf string) (running Running, ok boo
 	return running, ok
 }
 
-// runsWith reports whether the command line of a master names the configuration, or none where that is the one it reads.
+// runsWith reports whether the command line of a master names the configuration, or none where that is the one it
+// reads.
 func runsWith(command string, build Build, conf string) bool {
 	told := option(command, "-c")
 	if told == "" {
@@ -189,7 +190,9 @@ func BuildFor(ctx context.Context, conf string) Build {
 	if err != nil {
 		return build
 	}
-	if running, ok := FindRunning(build, absolute); ok && filepath.IsAbs(running.Prefix) {
+	running, ok := FindRunning(build, absolute)
+	build.certain = ok
+	if ok && filepath.IsAbs(running.Prefix) {
 		build.Prefix = running.Prefix
 		if build.conf == "" {
 			build.accessLog, build.errorLog = "logs/access.log", "logs/error.log"

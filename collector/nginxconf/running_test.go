@@ -30,7 +30,8 @@ func until(t *testing.T, what string, done func() bool) {
 // startNGINX runs real NGINX on dir/nginx.conf until the test ends.
 func startNGINX(t *testing.T, dir string) *exec.Cmd {
 	t.Helper()
-	cmd := exec.Command(nginxBinary(), "-p", dir, "-c", filepath.Join(dir, "nginx.conf"), "-g", "daemon off; pid "+filepath.Join(dir, "pid")+";")
+	cmd := exec.Command(nginxBinary(), "-p", dir, "-c", filepath.Join(dir, "nginx.conf"), "-g",
+		"daemon off; pid "+filepath.Join(dir, "pid")+";")
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -122,8 +123,8 @@ func accepted(t *testing.T, address string) bool {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// sl local_address rem_address st tx_queue:rx_queue …; what NGINX has read is no longer in the queue. The inode is 0
-	// until somebody has accepted.
+	// sl local_address rem_address st tx_queue:rx_queue …; what NGINX has read is no longer in the queue. The inode is
+	// 0 until somebody has accepted.
 	const established = "01"
 	for _, row := range strings.Split(string(table), "\n") {
 		columns := strings.Fields(row)

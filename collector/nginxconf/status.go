@@ -189,7 +189,8 @@ func taker(there []*virtualServer, at listen, host string) *virtualServer {
 // askable makes a server_name a Host that fits it, "" where that cannot be told.
 func askable(name string) string {
 	switch {
-	case name == "" || name == "_" || strings.HasPrefix(name, "~") || strings.HasSuffix(name, "*") || strings.Contains(name, "$"):
+	case name == "" || name == "_" || strings.HasPrefix(name, "~") || strings.HasSuffix(name, "*") ||
+		strings.Contains(name, "$"):
 		return ""
 	case strings.HasPrefix(name, "*."):
 		return "status" + name[1:]

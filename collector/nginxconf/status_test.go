@@ -100,7 +100,8 @@ func TestStatusPagesAnswer(t *testing.T) {
 		}
 		answered[name] = true
 	}
-	for _, name := range []string{"by-name", "by-wildcard", "by-dotted-name", "by-address", "default-server", "expression", "whole-server",
+	for _, name := range []string{"by-name", "by-wildcard", "by-dotted-name", "by-address", "default-server",
+		"expression", "whole-server",
 		"socket", "tls", "second-listener", "password-or-address", "password-off"} {
 		if !answered[name] {
 			t.Errorf("the page %s was not asked", name)
@@ -205,7 +206,8 @@ func writeCertificate(t *testing.T, dir, name string) {
 		t.Fatal(err)
 	}
 	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name}, DNSNames: []string{name}, NotAfter: time.Now().Add(time.Hour),
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name}, DNSNames: []string{name},
+		NotAfter: time.Now().Add(time.Hour),
 	}
 	certificate, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
 	if err != nil {

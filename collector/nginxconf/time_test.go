@@ -62,7 +62,8 @@ func TestTimesAreThoseOfNGINX(t *testing.T) {
 				fmt.Sprintf("proxy_read_timeout \"%s\";", text):                             want.millis != no,
 			} {
 				conf := filepath.Join(t.TempDir(), "nginx.conf")
-				if err := os.WriteFile(conf, []byte("error_log stderr; events {} http { access_log off; "+setting+" }"), 0o644); err != nil {
+				if err := os.WriteFile(conf, []byte("error_log stderr; events {} http { access_log off; "+setting+" }"),
+					0o644); err != nil {
 					t.Fatal(err)
 				}
 				if _, stderr, err := askNGINX(t, conf, "-t"); err == nil != takes {

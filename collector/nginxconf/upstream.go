@@ -11,8 +11,9 @@ import (
 // methods are the directives that choose a group's method, and what it is called.
 func methods() map[string]string {
 	return map[string]string{
-		"least_conn": "least_conn", "ip_hash": "ip_hash", "hash": "hash", "random": "random", "least_time": "least_time",
-		"sticky": "sticky", "balancer_by_lua_block": "lua", "balancer_by_lua_file": "lua",
+		"least_conn": "least_conn", "ip_hash": "ip_hash", "hash": "hash", "random": "random",
+		"least_time": "least_time",
+		"sticky":     "sticky", "balancer_by_lua_block": "lua", "balancer_by_lua_file": "lua",
 	}
 }
 
@@ -76,7 +77,8 @@ func (r *reading) method(d *directive, u *Upstream) {
 // ofUpstream reports whether a directive belongs in an upstream block of NGINX, and says nothing that is read.
 func ofUpstream(name string) bool {
 	switch name {
-	case "keepalive_requests", "keepalive_time", "keepalive_timeout", "ntlm", "queue", "resolver", "resolver_timeout", "state",
+	case "keepalive_requests", "keepalive_time", "keepalive_timeout", "ntlm", "queue", "resolver", "resolver_timeout",
+		"state",
 		"sticky_cookie_insert":
 		return true
 	}
@@ -105,7 +107,8 @@ func valid(name string) string { return strings.ToValidUTF8(name, "\uFFFD") }
 // server reads a server of a group. A value that NGINX refuses is an error; a parameter that only other builds have is
 // none.
 func (r *reading) server(d *directive, port string) (Server, error) {
-	s := Server{Pos: d.Pos, Address: WithPort(valid(d.args[0]), port), Weight: 1, MaxFails: 1, FailTimeout: 10 * time.Second}
+	s := Server{Pos: d.Pos, Address: WithPort(valid(d.args[0]), port), Weight: 1, MaxFails: 1,
+		FailTimeout: 10 * time.Second}
 	for _, arg := range d.args[1:] {
 		name, value, hasValue := strings.Cut(arg, "=")
 		good := true
@@ -127,7 +130,8 @@ func (r *reading) server(d *directive, port string) (Server, error) {
 			s.Drain = true
 		case arg == "resolve":
 			s.Resolve = true
-		case hasValue && (name == "slow_start" || name == "service" || name == "route" || name == "sid" || name == "id"):
+		case hasValue && (name == "slow_start" || name == "service" || name == "route" || name == "sid" ||
+			name == "id"):
 		default:
 			r.note(d, "server has the parameter %s, which this program does not know; it is passed over", arg)
 		}

@@ -34,8 +34,8 @@ func Analyze(ctx context.Context, o Options) (report *Report, problems []error, 
 // slowestKept is how many of the slowest requests are told.
 const slowestKept = 10
 
-// An analyzer counts the lines of one worker as serve does, and watches for what no counter keeps: when, how long at the
-// most, which were the slowest.
+// An analyzer counts the lines of one worker as serve does, and watches for what no counter keeps: when, how long at
+// the most, which were the slowest.
 type analyzer struct {
 	*accesslog.Counter
 	reading *reading
@@ -91,7 +91,8 @@ func newAnalyzer(r *reading, f *formats) *analyzer {
 func (r *reading) counting(f *formats, buckets []float64, maxSeries int, w accesslog.Watcher) accesslog.Config {
 	limitReq, limitConn := r.Settings.LimitStatuses()
 	return accesslog.Config{
-		Source: source.LogSource{Name: f.log, Formats: f.list, Subrequests: f.subrequests}, Routes: r.Settings.Routes, Buckets: buckets, MaxSeries: maxSeries,
+		Source: source.LogSource{Name: f.log, Formats: f.list, Subrequests: f.subrequests}, Routes: r.Settings.Routes,
+		Buckets: buckets, MaxSeries: maxSeries,
 		LimitReqStatus: limitReq, LimitConnStatus: limitConn, Watcher: w,
 	}
 }
@@ -217,7 +218,8 @@ func (a *analyzer) hourOf(at int64) *hour {
 // keep keeps one of the slowest requests.
 func (a *analyzer) keep(r *logformat.Record, block []byte) {
 	s := SlowRequest{
-		Method: r.Method.String(), Path: plain(a.Path(r)), Code: accesslog.CodeName(a.Rules().Code(r)), Duration: float64(r.Millis) / 1000,
+		Method: r.Method.String(), Path: plain(a.Path(r)), Code: accesslog.CodeName(a.Rules().Code(r)),
+		Duration:  float64(r.Millis) / 1000,
 		RequestID: plain(string(block[r.IDAt : r.IDAt+r.IDLen])), Attempts: []SlowAttempt{},
 	}
 	if r.Time != 0 {

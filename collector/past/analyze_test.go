@@ -26,9 +26,11 @@ import (
 
 // testSettings know the group of logtest, a node of it, and two routes.
 func testSettings() *source.Settings {
-	conf := &nginxconf.Config{Upstreams: []nginxconf.Upstream{{Name: logtest.Group}}, LimitReqStatus: 503, LimitConnStatus: 503}
+	conf := &nginxconf.Config{Upstreams: []nginxconf.Upstream{{Name: logtest.Group}}, LimitReqStatus: 503,
+		LimitConnStatus: 503}
 	for _, address := range logtest.Servers() {
-		conf.Upstreams[0].Servers = append(conf.Upstreams[0].Servers, nginxconf.Server{Address: address, MaxFails: 1, FailTimeout: 10 * time.Second})
+		conf.Upstreams[0].Servers = append(conf.Upstreams[0].Servers, nginxconf.Server{Address: address, MaxFails: 1,
+			FailTimeout: 10 * time.Second})
 	}
 	return &source.Settings{
 		Conf: conf, Nodes: []source.Node{{Name: "master", Address: logtest.Servers()[0]}},
@@ -60,7 +62,8 @@ func served(t *testing.T, f logtest.Format, text []byte) map[string]uint64 {
 	t.Helper()
 	s := testSettings()
 	c, err := accesslog.New(accesslog.Config{
-		Source: source.LogSource{Name: "x", Formats: []source.Format{{Text: f.Text, Escape: f.Escape}}}, Routes: s.Routes,
+		Source:  source.LogSource{Name: "x", Formats: []source.Format{{Text: f.Text, Escape: f.Escape}}},
+		Routes:  s.Routes,
 		Buckets: source.DefaultLatencyBuckets(), MaxSeries: 100_000, LimitReqStatus: 503, LimitConnStatus: 503,
 	})
 	if err != nil {
@@ -76,7 +79,8 @@ func served(t *testing.T, f logtest.Format, text []byte) map[string]uint64 {
 			}
 		}
 	}
-	for _, id := range []metric.ID{metric.RequestDuration, metric.ResponseDuration, metric.HeaderDuration, metric.ConnectDuration} {
+	for _, id := range []metric.ID{metric.RequestDuration, metric.ResponseDuration, metric.HeaderDuration,
+		metric.ConnectDuration} {
 		for _, h := range counts.Histograms(int(id)) {
 			all[fmt.Sprint(metric.Get(id).Name, h.Labels[:1], "count")] += h.Count()
 			all[fmt.Sprint(metric.Get(id).Name, h.Labels[:1], "sum")] += h.SumMillis
@@ -121,8 +125,8 @@ func told(r *Report) map[string]uint64 {
 	return all
 }
 
-// TestAnalyzeCountsAsServe has the same lines counted by serve's engine, and by analyze in files, parts and compressed files
-// side by side, in every format.
+// TestAnalyzeCountsAsServe has the same lines counted by serve's engine, and by analyze in files, parts and compressed
+// files side by side, in every format.
 func TestAnalyzeCountsAsServe(t *testing.T) {
 	for i, f := range logtest.Formats() {
 		t.Run(f.Name, func(t *testing.T) {
@@ -140,7 +144,8 @@ func TestAnalyzeCountsAsServe(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			o := Options{Settings: testSettings(), Files: []string{old, live}, Formats: []source.Format{{Text: f.Text, Escape: f.Escape}}, Workers: 3}
+			o := Options{Settings: testSettings(), Files: []string{old, live}, Formats: []source.Format{{Text: f.Text,
+				Escape: f.Escape}}, Workers: 3}
 			r, problems, err := Analyze(t.Context(), o)
 			if err != nil || len(problems) > 0 {
 				t.Fatal(err, problems)
@@ -212,7 +217,8 @@ const someLines = `1764000000.500 "GET /v1/face/a?k=1 HTTP/1.1" 200 0.100 aaaa "
 // TestReport holds the fields of a report against a log worked out by hand.
 func TestReport(t *testing.T) {
 	r := analyzeLines(t, someLines, nil)
-	if r.From.Format(time.RFC3339Nano) != "2025-11-24T16:00:00.5Z" || r.To.Format(time.RFC3339Nano) != "2025-11-24T19:00:00Z" {
+	if r.From.Format(time.RFC3339Nano) != "2025-11-24T16:00:00.5Z" ||
+		r.To.Format(time.RFC3339Nano) != "2025-11-24T19:00:00Z" {
 		t.Errorf("from %s to %s", r.From, r.To)
 	}
 	ids := ""
@@ -222,16 +228,19 @@ func TestReport(t *testing.T) {
 	if ids != "dddd bbbb aaaa " {
 		t.Errorf("the slowest are %s", ids)
 	}
-	if s := r.Slowest[1]; s.Path != "/v1/face/b" || s.Code != "502" || s.Duration != 7.5 || len(s.Attempts) != 1 || s.Attempts[0].Code != "502" || *s.Attempts[0].Duration != 7.4 {
+	if s := r.Slowest[1]; s.Path != "/v1/face/b" || s.Code != "502" || s.Duration != 7.5 || len(s.Attempts) != 1 ||
+		s.Attempts[0].Code != "502" || *s.Attempts[0].Duration != 7.4 {
 		t.Errorf("%+v", s)
 	}
 	if s := r.Slowest[2]; s.Path != "/v1/face/a" || s.Method != "GET" {
 		t.Errorf("%+v", s)
 	}
-	if len(r.Hours) != 3 || r.Hours[1].Requests != 2 || r.Hours[1].Errors != 1 || r.Hours[2].Errors != 1 || *r.Hours[2].P95 < 58 || *r.Hours[2].P95 > 62 {
+	if len(r.Hours) != 3 || r.Hours[1].Requests != 2 || r.Hours[1].Errors != 1 || r.Hours[2].Errors != 1 ||
+		*r.Hours[2].P95 < 58 || *r.Hours[2].P95 > 62 {
 		t.Errorf("hours %+v", r.Hours)
 	}
-	if len(r.Servers) != 2 || r.Servers[1].Node != "master" || r.Servers[1].Upstream != logtest.Group || r.Servers[1].Share != 0.5 || *r.Servers[1].Response.Max != 0.099 {
+	if len(r.Servers) != 2 || r.Servers[1].Node != "master" || r.Servers[1].Upstream != logtest.Group ||
+		r.Servers[1].Share != 0.5 || *r.Servers[1].Response.Max != 0.099 {
 		t.Errorf("servers %+v", r.Servers)
 	}
 	if len(r.Upstreams) != 1 || r.Upstreams[0] != (UpstreamCount{logtest.Group, 1}) {
@@ -257,7 +266,8 @@ func TestSinceUntil(t *testing.T) {
 // TestOutputs holds what is printed: JSON with the contract's keys, CSV with a head for each table, text without what a
 // terminal would act on.
 func TestOutputs(t *testing.T) {
-	r := analyzeLines(t, someLines+"1764010800.000 \"GET /\x1b[31m HTTP/1.1\" 200 99.000 e\x1bee \"-\" \"-\" \"-\"\n", nil)
+	r := analyzeLines(t, someLines+"1764010800.000 \"GET /\x1b[31m HTTP/1.1\" 200 99.000 e\x1bee \"-\" \"-\" \"-\"\n",
+		nil)
 	var out bytes.Buffer
 	if err := r.JSON(&out); err != nil {
 		t.Fatal(err)
@@ -273,7 +283,8 @@ func TestOutputs(t *testing.T) {
 			}
 		}
 	})
-	if diff := cmp.Diff([]string{"from", "hours", "lines", "requests", "routes", "servers", "slowest", "to", "upstreams"}, keys); diff != "" {
+	if diff := cmp.Diff([]string{"from", "hours", "lines", "requests", "routes", "servers", "slowest", "to",
+		"upstreams"}, keys); diff != "" {
 		t.Error(diff)
 	}
 	out.Reset()
@@ -286,14 +297,16 @@ func TestOutputs(t *testing.T) {
 			heads++
 		}
 	}
-	if heads != 2 || !strings.Contains(out.String(), "\nservers,master,fremisn_backend,127.0.0.231:4005,master,2,") || !strings.Contains(out.String(), "\nroutes,face,2,") {
+	if heads != 2 || !strings.Contains(out.String(), "\nservers,master,fremisn_backend,127.0.0.231:4005,master,2,") ||
+		!strings.Contains(out.String(), "\nroutes,face,2,") {
 		t.Errorf("CSV\n%s", out.String())
 	}
 	out.Reset()
 	if err := r.Text(&out); err != nil {
 		t.Fatal(err)
 	}
-	if strings.ContainsRune(out.String(), '\x1b') || !strings.Contains(out.String(), "fremisn_backend had no live server for 1 requests") {
+	if strings.ContainsRune(out.String(), '\x1b') || !strings.Contains(out.String(),
+		"fremisn_backend had no live server for 1 requests") {
 		t.Errorf("text\n%s", out.String())
 	}
 }

@@ -50,7 +50,10 @@ func Backfill(ctx context.Context, o Options, to BackfillOptions) (done *Backfil
 		return nil, nil, fmt.Errorf("the folder for the files cannot be made: %w", err)
 	}
 	backfillers := newByWorker(1, func(f *formats) *backfiller { return newBackfiller(r, f, to, labels) })
-	if problems, err = r.run(ctx, func(worker int, f *formats) visitor { return backfillers.of(worker, f) }); err != nil {
+	if problems, err = r.run(ctx, func(worker int, f *formats) visitor {
+		return backfillers.of(worker,
+			f)
+	}); err != nil {
 		return nil, nil, err
 	}
 	done = &Backfilled{Dir: to.Dir}
@@ -67,7 +70,8 @@ func Backfill(ctx context.Context, o Options, to BackfillOptions) (done *Backfil
 	}
 	if len(done.Files) == 0 {
 		if done.Lines.WithoutTime > 0 {
-			return nil, problems, errors.New("the log cannot answer: its log_format has no time, or no line is in the time asked for; add $msec or $time_local")
+			return nil, problems,
+				errors.New("the log cannot answer: its log_format has no time, or no line is in the time asked for; add $msec or $time_local")
 		}
 		return nil, problems, r.nothing(problems, misfit)
 	}
@@ -77,7 +81,8 @@ func Backfill(ctx context.Context, o Options, to BackfillOptions) (done *Backfil
 
 func (d *Backfilled) add(b *backfiller) {
 	lines, _ := b.Snapshot()
-	d.Lines.add(LineCounts{Parsed: lines.Parsed, Malformed: lines.Malformed, TooLong: lines.TooLong, WithoutTime: b.withoutTime})
+	d.Lines.add(LineCounts{Parsed: lines.Parsed, Malformed: lines.Malformed, TooLong: lines.TooLong,
+		WithoutTime: b.withoutTime})
 	if b.samples == 0 {
 		return
 	}

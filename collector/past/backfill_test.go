@@ -16,8 +16,8 @@ import (
 	"github.com/fremisn/fremisn-exporter/collector/source"
 )
 
-// TestBackfill makes an hour of a log into blocks with promtool, and asks Debian's Prometheus: every counter stands where a
-// scrape would have seen it, and rates are those of the log.
+// TestBackfill makes an hour of a log into blocks with promtool, and asks Debian's Prometheus: every counter stands
+// where a scrape would have seen it, and rates are those of the log.
 func TestBackfill(t *testing.T) {
 	dir := t.TempDir()
 	begin := time.Now().UTC().Add(-3 * time.Hour).Truncate(time.Hour) // within the retention
@@ -33,10 +33,12 @@ func TestBackfill(t *testing.T) {
 			failed++
 		}
 		server := logtest.Servers()[i%3]
-		fmt.Fprintf(out, "%.3f 10.0.0.1 1 \"GET /v1/face/match HTTP/1.1\" %d rt=0.100 lr=PASSED id=x ua=\"%s\" us=\"%d\" uct=\"0.000\" uht=\"0.100\" urt=\"0.100\"\n",
+		fmt.Fprintf(out,
+			`%.3f 10.0.0.1 1 "GET /v1/face/match HTTP/1.1" %d rt=0.100 lr=PASSED id=x ua="%s" us="%d" uct="0.000" uht="0.100" urt="0.100"`+"\n",
 			float64(begin.UnixMilli()+int64(i)*500+1)/1000, code, server, code)
 	}
-	files := []string{filepath.Join(dir, "access.log"), filepath.Join(dir, "access.log.1")} // the newer first, as a shell has them
+	// the newer first, as a shell has them
+	files := []string{filepath.Join(dir, "access.log"), filepath.Join(dir, "access.log.1")}
 	for i, text := range []string{live.String(), old.String()} {
 		if err := os.WriteFile(files[i], []byte(text), 0o644); err != nil {
 			t.Fatal(err)
@@ -57,7 +59,8 @@ func TestBackfill(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, file := range done.Files {
-		if output, err := exec.Command(promtool, "tsdb", "create-blocks-from", "openmetrics", file, filepath.Join(dir, "tsdb")).CombinedOutput(); err != nil {
+		if output, err := exec.Command(promtool, "tsdb", "create-blocks-from", "openmetrics", file, filepath.Join(dir,
+			"tsdb")).CombinedOutput(); err != nil {
 			t.Fatalf("%s: %s\n%s", file, err, output)
 		}
 	}

@@ -22,8 +22,8 @@ type errorEntry struct {
 // maxErrorEntries bounds what is kept of an error log.
 const maxErrorEntries = 500_000
 
-// align finds the zone of the error log: that in which most of its entries fall into the seconds of failures. Where that is
-// the same for several, the local one of this host stands.
+// align finds the zone of the error log: that in which most of its entries fall into the seconds of failures. Where
+// that is the same for several, the local one of this host stands.
 func (e *errorEvidence) align(failures []int64, local *time.Location) {
 	seconds := map[int64]bool{}
 	for _, at := range failures {
@@ -57,7 +57,8 @@ func (e *errorEvidence) in(servers []string, from, to int64) []errorEntry {
 	var list []errorEntry
 	for _, entry := range e.entries {
 		at := entry.at + e.offset
-		if at >= floorDiv(from, 1000)*1000-1000 && at <= to+1000 && (len(servers) == 0 || slices.Contains(servers, entry.server)) {
+		if at >= floorDiv(from, 1000)*1000-1000 && at <= to+1000 && (len(servers) == 0 || slices.Contains(servers,
+			entry.server)) {
 			list = append(list, entry)
 		}
 	}

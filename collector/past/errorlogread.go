@@ -16,7 +16,10 @@ func readErrorLogs(ctx context.Context, paths []string, stdin io.Reader) (*error
 	for i, path := range paths {
 		files[i] = File{Path: path}
 	}
-	s := &scan{files: files, stdin: stdin, workers: 1, progress: &progress{}, visitor: func(int, int) visitor { return errorVisitor{e} }}
+	s := &scan{files: files, stdin: stdin, workers: 1, progress: &progress{}, visitor: func(int,
+		int) visitor {
+		return errorVisitor{e}
+	}}
 	problems, err := s.run(ctx)
 	return e, problems, err
 }
@@ -26,10 +29,12 @@ type errorVisitor struct{ *errorEvidence }
 
 func (v errorVisitor) Lines(block []byte) {
 	for line := range bytes.Lines(block) {
-		if entry, ok := errorlog.Parse(bytes.TrimSuffix(line, []byte("\n"))); ok && entry.Event != "other" && len(v.entries) < maxErrorEntries {
+		if entry, ok := errorlog.Parse(bytes.TrimSuffix(line, []byte("\n"))); ok && entry.Event != "other" &&
+			len(v.entries) < maxErrorEntries {
 			at, err := time.Parse("2006/01/02 15:04:05", string(line[:19]))
 			if err == nil {
-				v.entries = append(v.entries, errorEntry{at: at.UnixMilli(), event: entry.Event, server: string(entry.Upstream)})
+				v.entries = append(v.entries, errorEntry{at: at.UnixMilli(), event: entry.Event,
+					server: string(entry.Upstream)})
 			}
 		}
 	}

@@ -5,7 +5,8 @@ import (
 	"slices"
 )
 
-// An event is a request that did not go as it should: it failed, was rejected or given up, or one of its attempts failed.
+// An event is a request that did not go as it should: it failed, was rejected or given up, or one of its attempts
+// failed.
 type event struct {
 	at       int64 // when it ended, Unix milliseconds
 	millis   int64 // how long it took, -1 where that is not known
@@ -50,8 +51,8 @@ func (e *event) failedOn(server string) bool {
 	return slices.ContainsFunc(e.attempts, func(a eventAttempt) bool { return a.server == server && a.failed() })
 }
 
-// events keeps the events of a log. Where there are too many, it keeps each second, fourth and so on: then each stands for
-// so many.
+// events keeps the events of a log. Where there are too many, it keeps each second, fourth and so on: then each stands
+// for so many.
 type events struct {
 	list  []*event
 	every int

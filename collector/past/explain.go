@@ -60,16 +60,19 @@ func (e *Explanation) summary(b *strings.Builder) {
 	case len(e.Incidents) == 1:
 		fmt.Fprintf(b, "%s: %s requests, %s failed, one incident\n", when, grouped(e.Requests), grouped(e.Failed))
 	case len(e.Incidents) > 1:
-		fmt.Fprintf(b, "%s: %s requests, %s failed, %d incidents, the worst first\n", when, grouped(e.Requests), grouped(e.Failed), len(e.Incidents))
+		fmt.Fprintf(b, "%s: %s requests, %s failed, %d incidents, the worst first\n", when, grouped(e.Requests),
+			grouped(e.Failed), len(e.Incidents))
 	case e.Failed == 0:
 		fmt.Fprintf(b, "Quiet: %s requests, %s, and none failed.\n", grouped(e.Requests), when)
 	default:
-		fmt.Fprintf(b, "Quiet: %s requests, %s; %s failed, here and there, with no pattern that makes an incident.\n", grouped(e.Requests), when, grouped(e.Failed))
+		fmt.Fprintf(b, "Quiet: %s requests, %s; %s failed, here and there, with no pattern that makes an incident.\n",
+			grouped(e.Requests), when, grouped(e.Failed))
 	}
 }
 
 func (i *Incident) text(b *strings.Builder) {
-	fmt.Fprintf(b, "\n%s  %s, %s requests\n", span(i.From, i.To), strings.ReplaceAll(i.Kind, "_", " "), grouped(uint64(i.Requests)))
+	fmt.Fprintf(b, "\n%s  %s, %s requests\n", span(i.From, i.To), strings.ReplaceAll(i.Kind, "_", " "),
+		grouped(uint64(i.Requests)))
 	b.WriteString(wrapped(i.Sentence, "  "))
 	b.WriteString(wrapped("To do: "+i.Remedy, "  "))
 	if len(i.RequestIDs) > 0 {
@@ -115,8 +118,9 @@ func newExplanation(d *detector, evidence *errorEvidence) *Explanation {
 	w := words{d.facts, evidence}
 	for _, i := range d.detect() {
 		told := Incident{
-			From: time.UnixMilli(i.from).UTC(), To: time.UnixMilli(i.to).UTC(), Kind: i.kind, Upstream: i.upstream, Server: i.server,
-			Node: d.facts.topology.Node(i.server), Route: i.route, Requests: i.harmed, RequestIDs: i.ids,
+			From: time.UnixMilli(i.from).UTC(), To: time.UnixMilli(i.to).UTC(), Kind: i.kind, Upstream: i.upstream,
+			Server: i.server,
+			Node:   d.facts.topology.Node(i.server), Route: i.route, Requests: i.harmed, RequestIDs: i.ids,
 		}
 		if told.RequestIDs == nil {
 			told.RequestIDs = []string{}

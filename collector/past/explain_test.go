@@ -57,9 +57,11 @@ var scripts = map[string]script{
 		happens: func(t *testing.T, b *balancer) {
 			schedule := steady(60, 50*time.Millisecond, 20, "POST", "/v1/face/match")
 			for range 20 {
-				schedule = append(schedule, arrival{at: 3 * time.Second, work: 300, method: "POST", path: "/v1/face/recognition"})
+				schedule = append(schedule, arrival{at: 3 * time.Second, work: 300, method: "POST",
+					path: "/v1/face/recognition"})
 			}
-			b.send(t, append(schedule, later(3500*time.Millisecond, steady(40, 50*time.Millisecond, 20, "POST", "/v1/face/match"))...))
+			b.send(t, append(schedule, later(3500*time.Millisecond, steady(40, 50*time.Millisecond, 20, "POST",
+				"/v1/face/match"))...))
 		},
 		kind: "saturation", server: -1, harmed: `ua="nodes"`, remedy: "max_conns",
 	},
@@ -153,8 +155,9 @@ func (b *balancer) sendImpatiently(t *testing.T, schedule []arrival, patience ti
 	running.Wait()
 }
 
-// TestExplainScripted makes incidents happen behind real NGINX, and holds what explain says of the log against the script:
-// one incident, its kind, its time, whom it blames, how many requests it harmed, and what is to be changed where.
+// TestExplainScripted makes incidents happen behind real NGINX, and holds what explain says of the log against the
+// script: one incident, its kind, its time, whom it blames, how many requests it harmed, and what is to be changed
+// where.
 func TestExplainScripted(t *testing.T) {
 	for name, s := range scripts {
 		t.Run(name, func(t *testing.T) {
@@ -200,7 +203,8 @@ func (s *script) hold(t *testing.T, b *balancer, e *past.Explanation, began, end
 	if !strings.Contains(i.Remedy, s.remedy) || s.kind != "client_aborts" && !regexp.MustCompile(`nginx\.conf:\d+`).MatchString(i.Remedy) {
 		t.Errorf("remedy %q, want one with %s and where it stands", i.Remedy, s.remedy)
 	}
-	if len(i.RequestIDs) == 0 || !slices.ContainsFunc(i.RequestIDs, func(id string) bool { return strings.Contains(string(log), "id="+id) }) {
+	if len(i.RequestIDs) == 0 || !slices.ContainsFunc(i.RequestIDs,
+		func(id string) bool { return strings.Contains(string(log), "id="+id) }) {
 		t.Errorf("request ids %q, none of which the log has", i.RequestIDs)
 	}
 }
@@ -213,7 +217,8 @@ func closeTo(told, logged int) bool {
 
 func explain(t *testing.T, b *balancer, errorLogs []string) *past.Explanation {
 	t.Helper()
-	e, problems, err := past.Explain(t.Context(), past.Options{Settings: b.settings(t), Files: []string{b.log()}}, errorLogs)
+	e, problems, err := past.Explain(t.Context(), past.Options{Settings: b.settings(t), Files: []string{b.log()}},
+		errorLogs)
 	if err != nil || len(problems) > 0 {
 		t.Fatal(err, problems)
 	}

@@ -143,7 +143,8 @@ func (x *explorer) record(r *logformat.Record, block []byte) {
 		return
 	}
 	if r.Elements > 0 {
-		x.slots.count(x.slots.at(r.Time), x.slots.path(x.name(append(append(x.key[:0], r.Method.String()+" "...), r.Path...))), everywhere && failed)
+		x.slots.count(x.slots.at(r.Time), x.slots.path(x.name(append(append(x.key[:0], r.Method.String()+" "...),
+			r.Path...))), everywhere && failed)
 	}
 	if (outcome != "ok" && outcome != "client_error" || failed) && x.events.wanted() {
 		x.events.add(x.event(r, outcome, string(id)))
@@ -178,7 +179,8 @@ func (x *explorer) name(text []byte) string {
 
 func (x *explorer) event(r *logformat.Record, outcome, id string) *event {
 	e := &event{
-		at: r.Time, millis: r.Millis, outcome: outcome, code: x.code(r), method: r.Method.String(), path: x.name(r.Path), id: id,
+		at: r.Time, millis: r.Millis, outcome: outcome, code: x.code(r), method: r.Method.String(),
+		path: x.name(r.Path), id: id,
 	}
 	e.route = x.route(r.Path, e.path)
 	at := r.Time
@@ -192,7 +194,8 @@ func (x *explorer) event(r *logformat.Record, outcome, id string) *event {
 		}
 		code, o := x.attempt(r, i)
 		ms := r.At(logformat.UpstreamResponseTime, i)
-		e.attempts = append(e.attempts, eventAttempt{server: server, code: accesslog.CodeName(code), outcome: o, at: at, millis: ms})
+		e.attempts = append(e.attempts, eventAttempt{server: server, code: accesslog.CodeName(code), outcome: o, at: at,
+			millis: ms})
 		at -= max(0, ms)
 	}
 	slices.Reverse(e.attempts)

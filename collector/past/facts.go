@@ -19,7 +19,8 @@ type facts struct {
 }
 
 func newFacts(s *source.Settings) *facts {
-	f := &facts{topology: s.Topology(), conf: s.Conf, servers: map[string]nginxconf.Server{}, groups: map[string]nginxconf.Upstream{}}
+	f := &facts{topology: s.Topology(), conf: s.Conf, servers: map[string]nginxconf.Server{},
+		groups: map[string]nginxconf.Upstream{}}
 	if s.Conf == nil {
 		return f
 	}

@@ -74,7 +74,8 @@ func modified(path string) int64 {
 	return info.ModTime().UnixNano()
 }
 
-// formatsOf are the formats that a file's lines may have, the likeliest first, and its log; nil where that is not known.
+// formatsOf are the formats that a file's lines may have, the likeliest first, and its log; nil where that is not
+// known.
 func (r *reading) formatsOf(file string) (list []source.Format, log *source.LogSource) {
 	switch log = r.logOf(file); {
 	case len(r.Formats) > 0:

@@ -2,7 +2,6 @@ package past
 
 import (
 	"cmp"
-	"math"
 	"slices"
 	"strings"
 )
@@ -59,8 +58,9 @@ type detector struct {
 	used   map[*event]bool // explained by an incident
 }
 
-// detect returns the incidents, the worst first. A request that fails wherever it goes explains the servers that it takes
-// out, and a failing server those that find the others full: so causes are looked for before what follows from them.
+// detect returns the incidents, the worst first. A request that fails wherever it goes explains the servers that it
+// takes out, and a failing server those that find the others full: so causes are looked for before what follows from
+// them.
 func (d *detector) detect() []*incident {
 	d.used = map[*event]bool{}
 	var all []*incident
@@ -156,118 +156,6 @@ func (d *detector) attempts(server string, from, to int64) (all, failed int) {
 	return all, failed
 }
 
-// poisons are requests of one route that fail wherever they go, on servers that answer others at the same time.
-func (d *detector) poisons() []*incident {
-	var found []*incident
-	failed := d.filter(func(e *event) bool { return e.failedEverywhere() })
-	gap := max(gapMillis, 2*d.facts.longestTimeout())
-	for _, part := range clusters(failed, gap) {
-		byRoute := map[string][]*event{}
-		for _, e := range part {
-			byRoute[e.method+" "+e.path] = append(byRoute[e.method+" "+e.path], e)
-		}
-		for _, route := range sortedKeys(byRoute) {
-			if i := d.poison(byRoute[route], part); i != nil {
-				found = append(found, i)
-			}
-		}
-	}
-	return found
-}
-
-// poison makes an incident of the requests of one route that failed, nil where something else may be to blame.
-func (d *detector) poison(list, all []*event) *incident {
-	servers := map[string]bool{}
-	healthy, attempts := 0, 0
-	for _, e := range list {
-		for _, a := range e.attempts {
-			servers[a.server] = true
-			attempts++
-			if d.answersOthers(a.server, a.at) {
-				healthy++
-			}
-		}
-	}
-	if len(servers) < 2 || float64(healthy) < poisonShare*float64(attempts) || float64(len(list)) < poisonShare*float64(len(all)) {
-		return nil
-	}
-	outs := d.facts.outs(d.failures(list))
-	// What found no server while these were passed over is part of it.
-	noLive := d.filter(func(e *event) bool { return e.outcome == "no_live" && len(e.attempts) == 0 && covered(outs, e.at) })
-	if !d.onSeveral(list) && !d.wholeRoute(list) && !(len(noLive) >= leastHarmed && d.noChance(list)) {
-		return nil
-	}
-	i := d.build(poison, list)
-	i.route, i.servers, i.outs = list[0].route, sortedKeys(servers), outs
-	i.upstream = d.facts.upstream(i.servers[0])
-	i.take(d, noLive)
-	i.noLive = i.harmed - len(list)*max(1, d.events.every)
-	return i
-}
-
-// onSeveral reports whether most of the requests failed on several servers each, and hardly any of the route was helped by
-// the next server.
-func (d *detector) onSeveral(list []*event) bool {
-	several, helped := 0, 0
-	for _, e := range list {
-		servers := map[string]bool{}
-		for _, a := range e.attempts {
-			servers[a.server] = true
-		}
-		if len(servers) > 1 {
-			several++
-		}
-	}
-	from, to := list[0].at-gapMillis/2, list[len(list)-1].at+gapMillis/2
-	for _, e := range d.events.list {
-		if e.at >= from && e.at <= to && len(e.attempts) > 1 && !e.failedEverywhere() && e.path == list[0].path {
-			helped++
-		}
-	}
-	return float64(several) >= poisonShare*float64(len(list)) && float64(several) >= poisonShare*float64(several+helped)
-}
-
-// wholeRoute reports whether most requests of the route failed, and hardly any others.
-func (d *detector) wholeRoute(list []*event) bool {
-	own, ownFailed, others, othersFailed := d.ofRoute(list)
-	return ownFailed >= leastHarmed && 2*ownFailed >= own && others >= leastHarmed && 10*othersFailed <= others
-}
-
-// noChance reports whether it is unlikely that failures that have nothing to do with the route all hit it.
-func (d *detector) noChance(list []*event) bool {
-	own, _, others, othersFailed := d.ofRoute(list)
-	share := float64(own) / float64(max(1, own+others))
-	return othersFailed == 0 && math.Pow(share, float64(len(list))) < 0.05
-}
-
-// ofRoute counts the requests of a route, and all others, in the time of its failures.
-func (d *detector) ofRoute(list []*event) (own, ownFailed, others, othersFailed int) {
-	from, to := list[0].at-gapMillis/2, list[len(list)-1].at+gapMillis/2
-	number, known := d.slots.pathIDs[list[0].method+" "+list[0].path]
-	for n := floorDiv(from, d.slots.width); n <= floorDiv(to, d.slots.width); n++ {
-		s := d.slots.slots[n]
-		if s == nil {
-			continue
-		}
-		for i, p := range s.paths {
-			if known && i == number {
-				own, ownFailed = own+int(p.requests), ownFailed+int(p.failed)
-			} else {
-				others, othersFailed = others+int(p.requests), othersFailed+int(p.failed)
-			}
-		}
-	}
-	return own, ownFailed, others, othersFailed
-}
-
-// answersOthers reports whether a server gave answers shortly before or after a failure, not counting the time in which
-// NGINX passes it over.
-func (d *detector) answersOthers(server string, at int64) bool {
-	before, failedBefore := d.attempts(server, at-10_000, at)
-	after, failedAfter := d.attempts(server, at, at+d.facts.timeout(server)+10_000)
-	return before > failedBefore || after > failedAfter
-}
-
 // failures are the failed attempts of events, by server, in the order of time.
 func (d *detector) failures(list []*event) map[string][]int64 {
 	failures := map[string][]int64{}
@@ -317,7 +205,8 @@ func (d *detector) failingNode(server string, list []*event) *incident {
 	if i := d.passedOver(server, list, outs); i != nil {
 		return i
 	}
-	i := &incident{kind: nodeFailure, from: from, to: to, server: server, upstream: d.facts.upstream(server), outs: outs, servers: []string{server}}
+	i := &incident{kind: nodeFailure, from: from, to: to, server: server, upstream: d.facts.upstream(server),
+		outs: outs, servers: []string{server}}
 	i.share = float64(failed) / float64(all)
 	i.take(d, list)
 	failures := i.harmed
@@ -330,8 +219,8 @@ func (d *detector) failingNode(server string, list []*event) *incident {
 	return i
 }
 
-// passedOver is an incident in which a server failed for a moment, and NGINX passing it over did more harm than that: it
-// was well again when it was tried the next time.
+// passedOver is an incident in which a server failed for a moment, and NGINX passing it over did more harm than that:
+// it was well again when it was tried the next time.
 func (d *detector) passedOver(server string, list []*event, outs []interval) *incident {
 	times := d.failures(list)[server]
 	if len(outs) == 0 || times[len(times)-1]-times[0] > d.facts.timeout(server) {
@@ -380,7 +269,8 @@ func (d *detector) totals(server string) (all, failed int) {
 func (d *detector) joined(list []*incident) []*incident {
 	for _, i := range list {
 		others := slices.DeleteFunc(slices.Clone(list), func(o *incident) bool {
-			return o.kind != nodeFailure || i.kind != nodeFailure || o.upstream != i.upstream || o.from > i.to || o.to < i.from
+			return o.kind != nodeFailure || i.kind != nodeFailure || o.upstream != i.upstream || o.from > i.to ||
+				o.to < i.from
 		})
 		servers := map[string]bool{}
 		for _, o := range others {
@@ -393,7 +283,8 @@ func (d *detector) joined(list []*incident) []*incident {
 			if o == i {
 				continue
 			}
-			i.events, i.harmed, i.lost, i.noLive = append(i.events, o.events...), i.harmed+o.harmed, i.lost+o.lost, i.noLive+o.noLive
+			i.events, i.harmed, i.lost, i.noLive = append(i.events, o.events...), i.harmed+o.harmed, i.lost+o.lost,
+				i.noLive+o.noLive
 			i.from, i.to = min(i.from, o.from), max(i.to, o.to)
 			i.ids = append(i.ids, o.ids...)
 		}
@@ -405,8 +296,8 @@ func (d *detector) joined(list []*incident) []*incident {
 	return list
 }
 
-// withoutServer are the requests that found no server and that nothing explains yet: saturation, unless a server was passed
-// over.
+// withoutServer are the requests that found no server and that nothing explains yet: saturation, unless a server was
+// passed over.
 func (d *detector) withoutServer(known []*incident) []*incident {
 	var found []*incident
 	byGroup := map[string][]*event{}
@@ -419,8 +310,10 @@ func (d *detector) withoutServer(known []*incident) []*incident {
 			i.upstream = group
 			d.whoWasOut(i, group)
 			for _, other := range known { // the same trouble, seen from the other side
-				if other.upstream == group && other.from <= i.to+burstGap && other.to >= i.from-burstGap && i.kind == takenOut && slices.Contains(other.servers, i.server) {
-					other.harmed, other.lost, other.noLive = other.harmed+i.harmed, other.lost+i.lost, other.noLive+i.harmed
+				if other.upstream == group && other.from <= i.to+burstGap && other.to >= i.from-burstGap &&
+					i.kind == takenOut && slices.Contains(other.servers, i.server) {
+					other.harmed, other.lost, other.noLive = other.harmed+i.harmed, other.lost+i.lost,
+						other.noLive+i.harmed
 					other.from, other.to = min(other.from, i.from), max(other.to, i.to)
 					other.events = append(other.events, i.events...)
 					i = nil

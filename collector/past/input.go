@@ -34,7 +34,8 @@ func inspect(path string) (size int64, stream bool, err error) {
 	case err != nil:
 		return 0, false, openError(path, err)
 	case info.IsDir():
-		return 0, false, fmt.Errorf("%s: this is a folder; name the files in it, such as %s", path, filepath.Join(path, "access.log*"))
+		return 0, false, fmt.Errorf("%s: this is a folder; name the files in it, such as %s", path, filepath.Join(path,
+			"access.log*"))
 	case !info.Mode().IsRegular():
 		return 0, true, nil // a pipe, which is not to be opened twice
 	}
@@ -59,7 +60,8 @@ func isCompressed(head []byte, path string) (bool, error) {
 			continue
 		}
 		if m.tool != "" {
-			return false, fmt.Errorf("%s: this is compressed in a way that is not read here; decompress it: %s %s | fremisn-exporter … -", path, m.tool, path)
+			return false,
+				fmt.Errorf("%s: this is compressed in a way that is not read here; decompress it: %s %s | fremisn-exporter … -", path, m.tool, path)
 		}
 		return true, nil
 	}

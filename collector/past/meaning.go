@@ -5,9 +5,11 @@ import (
 	"github.com/fremisn/fremisn-exporter/collector/internal/logformat"
 )
 
-// foundNone reports whether the last element of $upstream_addr is the name of a group, of which no server could be picked.
+// foundNone reports whether the last element of $upstream_addr is the name of a group, of which no server could be
+// picked.
 func foundNone(r *logformat.Record) bool {
-	return r.Upstreams != nil && r.Elements > 0 && r.Upstreams.Elements[len(r.Upstreams.Elements)-1].Kind == logformat.Group
+	return r.Upstreams != nil && r.Elements > 0 &&
+		r.Upstreams.Elements[len(r.Upstreams.Elements)-1].Kind == logformat.Group
 }
 
 // lastAttempt is the element that is the last attempt, -1 where there is none.

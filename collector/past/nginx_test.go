@@ -123,7 +123,8 @@ func startBalancer(t *testing.T, top topology) *balancer {
 	if zone == "" {
 		zone = "rate=10000r/s"
 	}
-	preamble := strings.Replace(testenv.Preamble(), "worker_processes 1", fmt.Sprintf("worker_processes %d", max(1, top.workers)), 1)
+	preamble := strings.Replace(testenv.Preamble(), "worker_processes 1", fmt.Sprintf("worker_processes %d", max(1,
+		top.workers)), 1)
 	conf := preamble + "http {" + testenv.TempPaths + fmt.Sprintf(`
     log_format timed '%s';
     access_log DIR/access.log timed;
@@ -222,7 +223,8 @@ func poisson(seed uint64, n int, rate, meanWork float64, clients int) []arrival 
 	for range n {
 		at += random.ExpFloat64() / rate
 		work := 10 + int(min(random.ExpFloat64(), 4)*(meanWork-10))
-		schedule = append(schedule, arrival{at: time.Duration(at * float64(time.Second)), work: work, client: random.IntN(clients)})
+		schedule = append(schedule, arrival{at: time.Duration(at * float64(time.Second)), work: work,
+			client: random.IntN(clients)})
 	}
 	return schedule
 }

@@ -130,7 +130,8 @@ func (w *dayWriter) write(d *day) (path string, err error) {
 		}
 		return r
 	}, w.log)
-	path = filepath.Join(w.dir, fmt.Sprintf("%s-%s.om", name, time.UnixMilli(d.number*dayMillis).UTC().Format(time.DateOnly)))
+	path = filepath.Join(w.dir, fmt.Sprintf("%s-%s.om", name,
+		time.UnixMilli(d.number*dayMillis).UTC().Format(time.DateOnly)))
 	file, err := os.CreateTemp(w.dir, ".backfill-*")
 	if err != nil {
 		return "", fmt.Errorf("writing the samples: %w", err)

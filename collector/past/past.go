@@ -1,5 +1,6 @@
-// Package past reads whole access logs: what happened in them (analyze), what went wrong and why (explain), what would have
-// been under other settings of NGINX (whatif), and their metrics as a scraped exporter would have given them (backfill).
+// Package past reads whole access logs: what happened in them (analyze), what went wrong and why (explain), what would
+// have been under other settings of NGINX (whatif), and their metrics as a scraped exporter would have given them
+// (backfill).
 //
 // Files are read by all cores, parts of a file side by side; nothing is followed and nothing is kept. What a line means
 // is decided as in serve, by collector/internal/accesslog.
@@ -21,10 +22,12 @@ import (
 
 // Options say what to read, and how.
 type Options struct {
-	Settings     *source.Settings // what is known of NGINX
-	Files        []string         // Stdin among them is standard input; none: the logs of Settings with their rotated parts
-	Formats      []source.Format  // of the lines; none: those of the log that a file belongs to, else all that are known
-	Since, Until time.Time        // lines at or after Since and before Until; zero for no bound
+	Settings *source.Settings // what is known of NGINX
+	// Stdin among them is standard input; none: the logs of Settings with their rotated parts
+	Files []string
+	// of the lines; none: those of the log that a file belongs to, else all that are known
+	Formats      []source.Format
+	Since, Until time.Time // lines at or after Since and before Until; zero for no bound
 	Stdin        io.Reader
 	Progress     io.Writer // a terminal that a bar is drawn on, nil for none
 	Workers      int       // 0: all cores
@@ -113,7 +116,9 @@ func newReading(o Options, capture ...string) (*reading, error) {
 		r.inputs = append(r.inputs, input{file, known[key]})
 	}
 	if len(r.inputs) == 0 {
-		return nil, fmt.Errorf("%w: no file is named, and nginx.conf names no access log that is a file; name the files", ErrNothing)
+		return nil,
+			fmt.Errorf("%w: no file is named, and nginx.conf names no access log that is a file; name the files",
+				ErrNothing)
 	}
 	return r, nil
 }

@@ -62,7 +62,8 @@ func (p *progress) stop() {
 	p.drawing.Wait()
 }
 
-// bar is a line such as "████░░░░  42 %  1.3 GB of 3.1 GB  410 MB/s  4 s left". Of a pipe there is no telling how much is left.
+// bar is a line such as "████░░░░  42 %  1.3 GB of 3.1 GB  410 MB/s  4 s left". Of a pipe there is no telling how much
+// is left.
 func bar(done, expected int64, took time.Duration) string {
 	rate := float64(done) / max(took.Seconds(), 1e-3)
 	if expected <= 0 {
@@ -72,7 +73,8 @@ func bar(done, expected int64, took time.Duration) string {
 	share := min(1, float64(done)/float64(expected))
 	filled := int(share * width)
 	left := time.Duration(float64(expected-min(done, expected)) / max(rate, 1) * float64(time.Second))
-	return fmt.Sprintf("%s%s %3.0f %%  %s of %s  %s/s  %s left", strings.Repeat("█", filled), strings.Repeat("░", width-filled),
+	return fmt.Sprintf("%s%s %3.0f %%  %s of %s  %s/s  %s left", strings.Repeat("█", filled), strings.Repeat("░",
+		width-filled),
 		100*share, size(float64(done)), size(float64(expected)), size(rate), left.Round(time.Second))
 }
 

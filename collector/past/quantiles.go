@@ -9,8 +9,8 @@ import (
 	"github.com/fremisn/fremisn-exporter/collector/internal/ledger"
 )
 
-// fineBounds are upper bounds in seconds that are 4 % apart from 30 ms to a day, below that a millisecond: so a quantile
-// is off by 2 % at the most.
+// fineBounds are upper bounds in seconds that are 4 % apart from 30 ms to a day, below that a millisecond: so a
+// quantile is off by 2 % at the most.
 func fineBounds() []float64 {
 	var bounds []float64
 	for ms := 1.0; ms < 86_400_000; ms = max(ms+1, math.Floor(ms*1.04)) {

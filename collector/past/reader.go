@@ -23,7 +23,8 @@ type reader struct {
 
 func (r *reading) newReader(f *formats, take func(r *logformat.Record, block []byte)) *reader {
 	rd := &reader{
-		reading: r, formats: f, parser: logformat.NewParser(f.programs[0], f.programs[1:]...), current: logformat.NewRecord(), take: take,
+		reading: r, formats: f, parser: logformat.NewParser(f.programs[0], f.programs[1:]...),
+		current: logformat.NewRecord(), take: take,
 	}
 	limitReq, limitConn := r.Settings.LimitStatuses()
 	rd.rules = accesslog.NewRules(rd.parser, limitReq, limitConn)

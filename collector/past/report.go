@@ -154,7 +154,8 @@ func (s *ServerReport) row() []string {
 	if name == "" {
 		name = s.Server
 	}
-	row := []string{"servers", name, s.Upstream, s.Server, s.Node, digits(s.Attempts), strconv.FormatFloat(s.Share, 'f', 4, 64)}
+	row := []string{"servers", name, s.Upstream, s.Server, s.Node, digits(s.Attempts), strconv.FormatFloat(s.Share, 'f',
+		4, 64)}
 	for _, o := range attemptOutcomes() {
 		row = append(row, digits(s.Outcomes[o]))
 	}

@@ -46,7 +46,8 @@ func (r *Report) head(b *strings.Builder) {
 		}
 	}
 	if q := r.seconds; q.Count > 0 {
-		fmt.Fprintf(b, "\np50 %s  p90 %s  p99 %s  max %s", inSeconds(q.P50), inSeconds(q.P90), inSeconds(q.P99), inSeconds(q.Max))
+		fmt.Fprintf(b, "\np50 %s  p90 %s  p99 %s  max %s", inSeconds(q.P50), inSeconds(q.P90), inSeconds(q.P99),
+			inSeconds(q.Max))
 	}
 	b.WriteString("\n")
 }
@@ -56,7 +57,8 @@ func (r *Report) servers(b *strings.Builder) {
 		return
 	}
 	b.WriteString("\n")
-	t := newTable([]int{12}, "SERVER", "SHARE", "ATTEMPTS", "OK", "ERROR", "TIMEOUT", "ABORTED", "RETRIES", "P50", "P90", "P99", "MAX", "CODES")
+	t := newTable([]int{12}, "SERVER", "SHARE", "ATTEMPTS", "OK", "ERROR", "TIMEOUT", "ABORTED", "RETRIES", "P50",
+		"P90", "P99", "MAX", "CODES")
 	group := ""
 	for i := range r.Servers {
 		s := &r.Servers[i]
@@ -73,14 +75,17 @@ func (r *Report) servers(b *strings.Builder) {
 			indent = "  "
 		}
 		q := &s.Response
-		t.add(indent+plain(name), percent(s.Share), grouped(s.Attempts), blank(s.Outcomes["ok"]), blank(s.Outcomes["error"]),
+		t.add(indent+plain(name), percent(s.Share), grouped(s.Attempts), blank(s.Outcomes["ok"]),
+			blank(s.Outcomes["error"]),
 			blank(s.Outcomes["timeout"]), blank(s.Outcomes["aborted"]), blank(s.Retries),
-			inSeconds(q.P50), inSeconds(q.P90), inSeconds(q.P99), inSeconds(q.Max), cut(strings.Join(codeCounts(s.Codes), " "), 40))
+			inSeconds(q.P50), inSeconds(q.P90), inSeconds(q.P99), inSeconds(q.Max),
+			cut(strings.Join(codeCounts(s.Codes), " "), 40))
 	}
 	t.write(b)
 	for _, u := range r.Upstreams {
 		if u.NoLive > 0 {
-			fmt.Fprintf(b, "%s had no live server for %s requests: full, or passed over after failures; fremisn-exporter explain says which\n", plain(u.Upstream), grouped(u.NoLive))
+			fmt.Fprintf(b,
+				"%s had no live server for %s requests: full, or passed over after failures; fremisn-exporter explain says which\n", plain(u.Upstream), grouped(u.NoLive))
 		}
 	}
 }
@@ -96,7 +101,8 @@ func (r *Report) routes(b *strings.Builder) {
 		return
 	}
 	b.WriteString("\n")
-	t := newTable(nil, "ROUTE", "REQUESTS", "OK", "CLIENT", "ERROR", "TIMEOUT", "ABORTED", "NO LIVE", "LIMITED", "P50", "P90", "P99", "MAX", "SENT")
+	t := newTable(nil, "ROUTE", "REQUESTS", "OK", "CLIENT", "ERROR", "TIMEOUT", "ABORTED", "NO LIVE", "LIMITED", "P50",
+		"P90", "P99", "MAX", "SENT")
 	for i := range r.Routes {
 		s := &r.Routes[i]
 		row := []string{plain(s.Route), grouped(s.Requests)}
@@ -104,7 +110,8 @@ func (r *Report) routes(b *strings.Builder) {
 			row = append(row, blank(s.Outcomes[o]))
 		}
 		q := &s.Duration
-		t.add(append(row, inSeconds(q.P50), inSeconds(q.P90), inSeconds(q.P99), inSeconds(q.Max), size(float64(s.Sent)))...)
+		t.add(append(row, inSeconds(q.P50), inSeconds(q.P90), inSeconds(q.P99), inSeconds(q.Max),
+			size(float64(s.Sent)))...)
 	}
 	t.write(b)
 }
@@ -123,9 +130,11 @@ func (r *Report) slowest(b *strings.Builder) {
 		}
 		var attempts []string
 		for _, a := range s.Attempts {
-			attempts = append(attempts, strings.TrimSpace(fmt.Sprintf("%s=%s %s", plain(a.Server), a.Code, inSeconds(a.Duration))))
+			attempts = append(attempts, strings.TrimSpace(fmt.Sprintf("%s=%s %s", plain(a.Server), a.Code,
+				inSeconds(a.Duration))))
 		}
-		t.add(at, inSeconds(&s.Duration), s.Code, cut(plain(s.Method+" "+s.Path), 36), strings.Join(attempts, ", "), s.RequestID)
+		t.add(at, inSeconds(&s.Duration), s.Code, cut(plain(s.Method+" "+s.Path), 36), strings.Join(attempts, ", "),
+			s.RequestID)
 	}
 	t.write(b)
 }
@@ -150,7 +159,8 @@ func (r *Report) day(b *strings.Builder) {
 			}
 		}
 	}
-	fmt.Fprintf(b, "\n%-9s  %s  %s to %s UTC, an hour each\n", "REQUESTS", sparkline(requests), first.UTC().Format("02 Jan 15:04"), last.Add(time.Hour).UTC().Format("15:04"))
+	fmt.Fprintf(b, "\n%-9s  %s  %s to %s UTC, an hour each\n", "REQUESTS", sparkline(requests),
+		first.UTC().Format("02 Jan 15:04"), last.Add(time.Hour).UTC().Format("15:04"))
 	fmt.Fprintf(b, "%-9s  %s\n", "ERRORS", sparkline(errors))
 	fmt.Fprintf(b, "%-9s  %s\n", "P95", sparkline(p95))
 }

@@ -13,7 +13,8 @@ import (
 // maxSamples bounds the requests of a whatif, for all of them are kept: about a hundred bytes each.
 const maxSamples = 4_000_000
 
-var errTooManySamples = fmt.Errorf("there are more than %s requests; narrow the time with --since and --until", grouped(maxSamples))
+var errTooManySamples = fmt.Errorf("there are more than %s requests; narrow the time with --since and --until",
+	grouped(maxSamples))
 
 // Variables that whatif has captured, by their index.
 const (

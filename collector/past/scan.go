@@ -159,7 +159,8 @@ func (w *worker) do(ctx context.Context, j job) error {
 		}
 		return named(path, err)
 	}
-	// A part begins behind the first line break at or after the byte before it: the line before belongs to the part before.
+	// A part begins behind the first line break at or after the byte before it: the line before belongs to the part
+	// before.
 	begin := max(0, j.from-1)
 	section := counted{io.NewSectionReader(f, begin, 1<<62), w.progress}
 	return named(path, w.feed(ctx, section, v, j.from > 0, j.to-begin))

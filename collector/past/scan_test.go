@@ -45,7 +45,10 @@ func (c *collected) sorted() []string { return slices.Sorted(slices.Values(c.lin
 func scanFiles(t *testing.T, part int64, stdin io.Reader, paths ...string) (*collected, []error) {
 	t.Helper()
 	c := &collected{}
-	s := &scan{workers: 4, part: part, stdin: stdin, progress: &progress{}, visitor: func(int, int) visitor { return c }}
+	s := &scan{workers: 4, part: part, stdin: stdin, progress: &progress{}, visitor: func(int,
+		int) visitor {
+		return c
+	}}
 	for _, path := range paths {
 		s.files = append(s.files, File{path})
 	}
@@ -116,7 +119,8 @@ func TestStreams(t *testing.T) {
 	}
 	want := []string{"one", "three", "two"}
 	for name, stdin := range map[string]io.Reader{
-		"plain": strings.NewReader(text), "bytewise": iotest.OneByteReader(strings.NewReader(text)), "compressed": bytes.NewReader(packed.Bytes()),
+		"plain": strings.NewReader(text), "bytewise": iotest.OneByteReader(strings.NewReader(text)),
+		"compressed": bytes.NewReader(packed.Bytes()),
 	} {
 		if c, problems := scanFiles(t, 0, stdin, Stdin); !slices.Equal(c.sorted(), want) || len(problems) > 0 {
 			t.Errorf("%s standard input: %q %v", name, c.lines, problems)
@@ -149,7 +153,8 @@ func TestBadFiles(t *testing.T) {
 		write("a.gz", "\x1f\x8b\x08"):          "the compressed file ends in its middle",
 	} {
 		c, problems := scanFiles(t, 0, nil, path)
-		if len(problems) != 1 || !strings.Contains(problems[0].Error(), want) || !strings.HasPrefix(problems[0].Error(), path) {
+		if len(problems) != 1 || !strings.Contains(problems[0].Error(), want) || !strings.HasPrefix(problems[0].Error(),
+			path) {
 			t.Errorf("%s: %v, want %q", path, problems, want)
 		}
 		if len(c.lines) > 0 {
@@ -163,7 +168,10 @@ func TestCancel(t *testing.T) {
 	r, w := io.Pipe()
 	defer w.Close()
 	ctx, cancel := context.WithCancel(t.Context())
-	s := &scan{workers: 2, stdin: r, progress: &progress{}, files: []File{{Stdin}}, visitor: func(int, int) visitor { return &collected{} }}
+	s := &scan{workers: 2, stdin: r, progress: &progress{}, files: []File{{Stdin}}, visitor: func(int,
+		int) visitor {
+		return &collected{}
+	}}
 	cancel()
 	if _, err := s.run(ctx); err != context.Canceled {
 		t.Errorf("run returned %v", err)

@@ -59,12 +59,14 @@ func (w words) saturation(i *incident) (sentence, known, remedy string) {
 	}
 	known = "Known by the group's name in $upstream_addr where a server would stand."
 	if !found || !bound {
-		return sentence, known, "raise max_conns of the servers of " + plain(i.upstream) + " or add a server; fremisn-exporter whatif --try max_conns=2 says what that is worth"
+		return sentence, known, "raise max_conns of the servers of " + plain(i.upstream) +
+			" or add a server; fremisn-exporter whatif --try max_conns=2 says what that is worth"
 	}
 	remedy = fmt.Sprintf("raise max_conns (%s) or add a server to %s (%s); fremisn-exporter whatif --try max_conns=%d says what that is worth",
 		w.at(u.Servers[0].Pos), plain(u.Name), w.at(u.Pos), u.Servers[0].MaxConns+1)
 	if u.Zone == "" && w.facts.conf.Workers != "1" {
-		remedy += fmt.Sprintf("; add zone to %s (%s), for without it each worker counts its own connections", plain(u.Name), w.at(u.Pos))
+		remedy += fmt.Sprintf("; add zone to %s (%s), for without it each worker counts its own connections",
+			plain(u.Name), w.at(u.Pos))
 	}
 	return sentence, known, remedy
 }
@@ -86,8 +88,9 @@ func (w words) takenOut(i *incident) (sentence, known, remedy string) {
 	s := w.facts.server(i.server)
 	sentence = fmt.Sprintf("NGINX passed %s over for fail_timeout (%s) after failed attempts, and meanwhile %s found no free server in %s. It answered again when it was tried the next time.",
 		w.named(i.servers), s.FailTimeout, requests(i.noLive), plain(i.upstream))
-	return sentence, w.passing(i), fmt.Sprintf("raise max_fails (now %d) or shorten fail_timeout (now %s) at server %s%s, and find out why it failed",
-		s.MaxFails, s.FailTimeout, plain(s.Address), w.atOf(s.Pos))
+	return sentence, w.passing(i),
+		fmt.Sprintf("raise max_fails (now %d) or shorten fail_timeout (now %s) at server %s%s, and find out why it failed",
+			s.MaxFails, s.FailTimeout, plain(s.Address), w.atOf(s.Pos))
 }
 
 func (w words) nodeFailure(i *incident) (sentence, known, remedy string) {
@@ -95,7 +98,8 @@ func (w words) nodeFailure(i *incident) (sentence, known, remedy string) {
 	if i.server == "" {
 		who = "every server of " + plain(i.upstream) + " (" + who + ")"
 	}
-	sentence = fmt.Sprintf("%s failed: %s had a failed attempt there (%s)", who, requests(i.harmed-i.noLive), w.codes(i))
+	sentence = fmt.Sprintf("%s failed: %s had a failed attempt there (%s)", who, requests(i.harmed-i.noLive),
+		w.codes(i))
 	if i.share > 0 && i.server != "" {
 		sentence += fmt.Sprintf(", %s of its attempts", percent(i.share))
 	}
@@ -109,20 +113,24 @@ func (w words) nodeFailure(i *incident) (sentence, known, remedy string) {
 		known = "Known by the status of each attempt." + w.agrees(i)
 	}
 	s := w.facts.server(i.servers[0])
-	return sentence, known, fmt.Sprintf("look at the node: its process, its log, its network; until it is well, add down to server %s%s", plain(s.Address), w.atOf(s.Pos))
+	return sentence, known,
+		fmt.Sprintf("look at the node: its process, its log, its network; until it is well, add down to server %s%s",
+			plain(s.Address), w.atOf(s.Pos))
 }
 
 func (w words) slowNode(i *incident) (sentence, known, remedy string) {
 	before, now, peers := float64(i.before)/1000, float64(i.now)/1000, float64(i.peers)/1000
 	sentence = fmt.Sprintf("%s became slow: its p95 rose from %s to %s, while the other servers of %s were at %s; %s took longer than was usual there.",
-		w.named(i.servers), inSeconds(&before), inSeconds(&now), plain(orElse(i.upstream, "its group")), inSeconds(&peers), requests(i.harmed))
+		w.named(i.servers), inSeconds(&before), inSeconds(&now), plain(orElse(i.upstream, "its group")),
+		inSeconds(&peers), requests(i.harmed))
 	known = "Known by $upstream_response_time against its own past and the others at the same time."
 	s := w.facts.server(i.server)
 	remedy = "look at what the node does besides: load, memory, disk, a neighbour"
 	if u, found := w.facts.groups[i.upstream]; found && u.Method != "least_conn" {
 		remedy += fmt.Sprintf("; least_conn in upstream %s (%s) sends a slow server less", plain(u.Name), w.at(u.Pos))
 	}
-	return sentence, known, remedy + fmt.Sprintf("; or give server %s%s a smaller weight", plain(s.Address), w.atOf(s.Pos))
+	return sentence, known, remedy + fmt.Sprintf("; or give server %s%s a smaller weight", plain(s.Address),
+		w.atOf(s.Pos))
 }
 
 func (w words) poison(i *incident) (sentence, known, remedy string) {
@@ -137,10 +145,12 @@ func (w words) poison(i *incident) (sentence, known, remedy string) {
 	if p, found := w.facts.proxy(i.upstream); found && p.NextAt.Line > 0 {
 		remedy += fmt.Sprintf("; until then proxy_next_upstream off (%s) keeps them to one server each", w.at(p.NextAt))
 	} else if found {
-		remedy += fmt.Sprintf("; until then proxy_next_upstream off beside %s (%s) keeps them to one server each", p.Directive, w.at(p.Pos))
+		remedy += fmt.Sprintf("; until then proxy_next_upstream off beside %s (%s) keeps them to one server each",
+			p.Directive, w.at(p.Pos))
 	}
 	if s := w.facts.server(i.servers[0]); i.noLive > 0 {
-		remedy += fmt.Sprintf(", and max_fails=0 at server %s%s keeps it from being passed over", plain(s.Address), w.atOf(s.Pos))
+		remedy += fmt.Sprintf(", and max_fails=0 at server %s%s keeps it from being passed over", plain(s.Address),
+			w.atOf(s.Pos))
 	}
 	if len(i.outs) > 0 {
 		return sentence, w.passing(i), remedy
@@ -153,8 +163,9 @@ func (w words) rateLimit(i *incident) (sentence, known, remedy string) {
 	known = "Known by $limit_req_status, $limit_conn_status or the status that a limit answers with." + w.agrees(i)
 	if w.facts.conf != nil && len(w.facts.conf.LimitReqs) > 0 {
 		l := w.facts.conf.LimitReqs[0]
-		return sentence, known, fmt.Sprintf("if these clients are welcome, raise burst (now %d) of limit_req (%s) or the rate of its zone %s (now %g a second); fremisn-exporter whatif --try limit_req.burst=%d says what that is worth",
-			l.Burst, w.at(l.Pos), plain(l.Zone), l.Rate, max(1, 2*l.Burst))
+		return sentence, known,
+			fmt.Sprintf("if these clients are welcome, raise burst (now %d) of limit_req (%s) or the rate of its zone %s (now %g a second); fremisn-exporter whatif --try limit_req.burst=%d says what that is worth",
+				l.Burst, w.at(l.Pos), plain(l.Zone), l.Rate, max(1, 2*l.Burst))
 	}
 	return sentence, known, "if these clients are welcome, raise burst of limit_req or the rate of limit_req_zone"
 }
@@ -171,16 +182,19 @@ func (w words) clientAborts(i *incident) (sentence, known, remedy string) {
 		slices.Sort(waited)
 		median := float64(waited[len(waited)/2]) / 1000
 		after = ", half of them within " + inSeconds(&median)
-		if first, last := waited[len(waited)/20], waited[len(waited)-1-len(waited)/20]; float64(last) < 1.2*float64(max(1, first)) {
+		if first, last := waited[len(waited)/20],
+			waited[len(waited)-1-len(waited)/20]; float64(last) < 1.2*float64(max(1, first)) {
 			after = fmt.Sprintf(", all after about %s: that is a timeout of theirs", inSeconds(&median))
 		}
 	}
-	sentence = fmt.Sprintf("%s were given up by their clients before the answer%s; %s of all at the time.", requests(i.harmed), after, percent(i.share))
+	sentence = fmt.Sprintf("%s were given up by their clients before the answer%s; %s of all at the time.",
+		requests(i.harmed), after, percent(i.share))
 	known = "Known by status 499."
 	if i.server != "" {
 		sentence += fmt.Sprintf(" All of them waited for %s.", w.named([]string{i.server}))
 	}
-	return sentence, known, "find out what they waited for (the slowest requests, fremisn-exporter analyze); where the work takes that long, the clients' timeout has to be longer"
+	return sentence, known,
+		"find out what they waited for (the slowest requests, fremisn-exporter analyze); where the work takes that long, the clients' timeout has to be longer"
 }
 
 // passing says how it is known that NGINX passed a server over.
@@ -193,7 +207,8 @@ func (w words) passing(i *incident) string {
 	case times > 0:
 		return fmt.Sprintf("NGINX says so itself in the error log (temporarily disabled, %d ×).", times)
 	case w.evidence != nil:
-		return "That NGINX passed over is worked out from the failures; the error log would say so at level warn." + w.agrees(i)
+		return "That NGINX passed over is worked out from the failures; the error log would say so at level warn." +
+			w.agrees(i)
 	}
 	return "Known by the status of each attempt; no error log is given, so that NGINX passed over is worked out from max_fails and fail_timeout."
 }
@@ -253,13 +268,16 @@ func (w words) atOf(p nginxconf.Pos) string {
 func (w words) unknown(d *detector) []string {
 	var list []string
 	if w.facts.conf == nil {
-		list = append(list, "no nginx.conf is read, so max_conns, max_fails and fail_timeout are taken to be NGINX's defaults, and no directive can be named")
+		list = append(list,
+			"no nginx.conf is read, so max_conns, max_fails and fail_timeout are taken to be NGINX's defaults, and no directive can be named")
 	}
 	if w.evidence == nil {
-		list = append(list, "no error log is given (--error-log): whether NGINX took a node out is worked out from the access log alone")
+		list = append(list,
+			"no error log is given (--error-log): whether NGINX took a node out is worked out from the access log alone")
 	}
 	if every := d.events.every; every > 1 {
-		list = append(list, fmt.Sprintf("so many requests went wrong that only each %d is looked at; counts are estimates", every))
+		list = append(list,
+			fmt.Sprintf("so many requests went wrong that only each %d is looked at; counts are estimates", every))
 	}
 	return list
 }

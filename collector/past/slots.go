@@ -5,8 +5,8 @@ import (
 	"slices"
 )
 
-// slots are what explain keeps of a log besides the requests that went wrong: how much there was of what in each slot of
-// time, for each server. Where there would be too many, slots become twice as long.
+// slots are what explain keeps of a log besides the requests that went wrong: how much there was of what in each slot
+// of time, for each server. Where there would be too many, slots become twice as long.
 type slots struct {
 	width   int64 // milliseconds
 	slots   map[int64]*slot

@@ -27,8 +27,8 @@ func (d *detector) slowNodes() []*incident {
 	return found
 }
 
-// slowNode walks over the slots with the shortest window behind each that holds enough attempts. What is usual is what came
-// before the window, and before any that were under suspicion.
+// slowNode walks over the slots with the shortest window behind each that holds enough attempts. What is usual is what
+// came before the window, and before any that were under suspicion.
 func (d *detector) slowNode(server int, numbers []int64) []*incident {
 	var found []*incident
 	var open *incident
@@ -55,7 +55,8 @@ func (d *detector) slowNode(server int, numbers []int64) []*incident {
 		waiting = slices.DeleteFunc(waiting, func(slot int) bool { return slot >= min(suspect, from) })
 		if begin := numbers[min(suspect, from)] * d.slots.width; open == nil || begin-open.to > slowWindow {
 			open = &incident{
-				kind: slowNode, from: begin, to: begin, server: d.slots.servers[server], before: past.sum.quantile(0.95),
+				kind: slowNode, from: begin, to: begin, server: d.slots.servers[server],
+				before:   past.sum.quantile(0.95),
 				upstream: d.facts.upstream(d.slots.servers[server]), servers: []string{d.slots.servers[server]},
 			}
 			found = append(found, open)
@@ -63,7 +64,10 @@ func (d *detector) slowNode(server int, numbers []int64) []*incident {
 		open.now, open.peers = max(open.now, own.quantile(0.95)), peers.quantile(0.95)
 		d.extend(open, server, numbers, (numbers[at]+1)*d.slots.width)
 	}
-	return slices.DeleteFunc(found, func(i *incident) bool { return i.attempts < slowEnough || 3*i.harmed < i.attempts })
+	return slices.DeleteFunc(found, func(i *incident) bool {
+		return i.attempts < slowEnough ||
+			3*i.harmed < i.attempts
+	})
 }
 
 // extend adds the slots up to end to an incident.
@@ -92,8 +96,8 @@ func (d *detector) timesOf(server int, number int64) *times {
 	return nil
 }
 
-// window is the shortest time up to slot at, at most a minute, in which the server and its peers have enough attempts, and
-// its first slot; nil and the slot itself where there is none.
+// window is the shortest time up to slot at, at most a minute, in which the server and its peers have enough attempts,
+// and its first slot; nil and the slot itself where there is none.
 func (d *detector) window(server int, numbers []int64, at int) (own, peers *times, from int) {
 	own, peers = &times{}, &times{}
 	group := d.facts.upstream(d.slots.servers[server])
@@ -122,8 +126,8 @@ func isSlow(own, peers, usual *times) bool {
 
 func isSuspect(own, usual *times) bool { return surplus(own, usual) >= slowSurplus/2 }
 
-// surplus is how many standard deviations more of a server's attempts are slower than nearly all of others, than would be by
-// chance.
+// surplus is how many standard deviations more of a server's attempts are slower than nearly all of others, than would
+// be by chance.
 func surplus(own, others *times) float64 {
 	p95 := others.quantile(0.95)
 	n, slower := float64(own.total()), float64(own.above(p95))

@@ -72,7 +72,8 @@ func (s *summary) route(name string) *routeSum {
 func (s *summary) add(a *analyzer) {
 	lines, counts := a.Snapshot()
 	s.fitting += a.fitting
-	s.lines.add(LineCounts{Parsed: lines.Parsed, Malformed: lines.Malformed, TooLong: lines.TooLong, WithoutTime: a.withoutTime})
+	s.lines.add(LineCounts{Parsed: lines.Parsed, Malformed: lines.Malformed, TooLong: lines.TooLong,
+		WithoutTime: a.withoutTime})
 	if s.misfit == nil {
 		s.misfit = a.misfit
 	}
@@ -115,7 +116,8 @@ func (s *summary) addHour(from int64, h *hour) {
 
 func (s *summary) addCounters(counts *ledger.Snapshot) {
 	for _, c := range counts.Counters(int(metric.Requests)) {
-		s.requests[RequestCount{Route: c.Labels[0], Method: c.Labels[1], Code: c.Labels[2], Outcome: c.Labels[3]}] += c.Value
+		s.requests[RequestCount{Route: c.Labels[0], Method: c.Labels[1], Code: c.Labels[2],
+			Outcome: c.Labels[3]}] += c.Value
 		r := s.route(c.Labels[0])
 		r.Requests += c.Value
 		r.Outcomes[c.Labels[3]] += c.Value
@@ -159,7 +161,8 @@ func (s *summary) addTimes(counts *ledger.Snapshot) {
 func (s *summary) report() *Report {
 	r := &Report{
 		Lines: s.lines, Slowest: s.slowest, seconds: s.seconds.quantiles(),
-		Requests: []RequestCount{}, Servers: []ServerReport{}, Routes: []RouteReport{}, Upstreams: []UpstreamCount{}, Hours: []Hour{},
+		Requests: []RequestCount{}, Servers: []ServerReport{}, Routes: []RouteReport{}, Upstreams: []UpstreamCount{},
+		Hours: []Hour{},
 	}
 	if r.Slowest == nil {
 		r.Slowest = []SlowRequest{}
@@ -173,7 +176,8 @@ func (s *summary) report() *Report {
 		r.Requests = append(r.Requests, c)
 	}
 	slices.SortFunc(r.Requests, func(a, b RequestCount) int {
-		return cmp.Or(cmp.Compare(b.Count, a.Count), cmp.Compare(a.Route, b.Route), cmp.Compare(a.Method, b.Method), cmp.Compare(a.Code, b.Code), cmp.Compare(a.Outcome, b.Outcome))
+		return cmp.Or(cmp.Compare(b.Count, a.Count), cmp.Compare(a.Route, b.Route), cmp.Compare(a.Method, b.Method),
+			cmp.Compare(a.Code, b.Code), cmp.Compare(a.Outcome, b.Outcome))
 	})
 	s.reportServers(r)
 	for _, name := range sortedKeys(s.routes) {
@@ -202,7 +206,8 @@ func (s *summary) reportServers(r *Report) {
 			continue
 		}
 		one.Share = math.Round(1e6*float64(one.Attempts)/float64(ofUpstream[one.Upstream])) / 1e6
-		one.Response, one.Header, one.Connect = one.response.quantiles(), one.header.quantiles(), one.connect.quantiles()
+		one.Response, one.Header, one.Connect = one.response.quantiles(), one.header.quantiles(),
+			one.connect.quantiles()
 		r.Servers = append(r.Servers, one.ServerReport)
 	}
 	slices.SortStableFunc(r.Servers, func(a, b ServerReport) int { return cmp.Compare(a.Upstream, b.Upstream) })

@@ -7,13 +7,14 @@ import (
 	"time"
 )
 
-// ParseTime reads a time as --since and --until take it: RFC 3339, 2026-11-23 14:00 or 14:00 in the zone of now, or an age
-// such as 2h.
+// ParseTime reads a time as --since and --until take it: RFC 3339, 2026-11-23 14:00 or 14:00 in the zone of now, or an
+// age such as 2h.
 func ParseTime(text string, now time.Time) (time.Time, error) {
 	if t, err := time.Parse(time.RFC3339Nano, text); err == nil {
 		return t, nil
 	}
-	for _, layout := range []string{"2006-01-02 15:04:05", "2006-01-02T15:04:05", "2006-01-02 15:04", "2006-01-02T15:04", "2006-01-02"} {
+	for _, layout := range []string{"2006-01-02 15:04:05", "2006-01-02T15:04:05", "2006-01-02 15:04",
+		"2006-01-02T15:04", "2006-01-02"} {
 		if t, err := time.ParseInLocation(layout, text, now.Location()); err == nil {
 			return t, nil
 		}

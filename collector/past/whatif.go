@@ -8,8 +8,8 @@ import (
 	"github.com/fremisn/fremisn-exporter/collector/past/internal/model"
 )
 
-// A WhatIf is what whatif says: what the log shows, what the model makes of the same arrivals under the settings as they
-// are, and under others.
+// A WhatIf is what whatif says: what the log shows, what the model makes of the same arrivals under the settings as
+// they are, and under others.
 type WhatIf struct {
 	Observed    Figures    `json:"observed"`
 	Model       Figures    `json:"model"`
@@ -24,7 +24,8 @@ type WhatIf struct {
 	servers     []string
 }
 
-// Figures are of requests. Errors are the outcomes error and timeout; quantiles are seconds of requests with the outcome ok.
+// Figures are of requests. Errors are the outcomes error and timeout; quantiles are seconds of requests with the
+// outcome ok.
 type Figures struct {
 	Requests int      `json:"requests"`
 	OK       int      `json:"ok"`
@@ -43,7 +44,8 @@ type ModelError struct {
 	P95     float64 `json:"p95"`
 }
 
-// A Scenario is the model under other settings. Utilisation is mean busy slots by max_conns; null where there is no bound.
+// A Scenario is the model under other settings. Utilisation is mean busy slots by max_conns; null where there is no
+// bound.
 type Scenario struct {
 	Set Try `json:"set"`
 	Figures
@@ -63,7 +65,8 @@ func whatIf(w *workload, s settings, tries []Try) *WhatIf {
 		r.servers = append(r.servers, server.Name)
 	}
 	r.Error = ModelError{
-		off(float64(r.Model.NoLive), float64(r.Observed.NoLive)), off(float64(r.Model.Limited), float64(r.Observed.Limited)),
+		off(float64(r.Model.NoLive), float64(r.Observed.NoLive)), off(float64(r.Model.Limited),
+			float64(r.Observed.Limited)),
 		off(orZero(r.Model.P95), orZero(r.Observed.P95)),
 	}
 	r.judge()
@@ -90,8 +93,9 @@ func (r *WhatIf) fitWorkers(w *workload, s settings) settings {
 		}
 	}
 	shares := workerShares(s.group.Workers, s.skew)
-	r.Assumptions = append(r.Assumptions, fmt.Sprintf("the %d workers share connections unevenly: the busiest takes %s of them, the split of those tried that fits the log best; $pid in the log_format would tell",
-		s.group.Workers, percent(shares[0])))
+	r.Assumptions = append(r.Assumptions,
+		fmt.Sprintf("the %d workers share connections unevenly: the busiest takes %s of them, the split of those tried that fits the log best; $pid in the log_format would tell",
+			s.group.Workers, percent(shares[0])))
 	return s
 }
 
@@ -126,7 +130,8 @@ func (r *WhatIf) judge() {
 			if r.Reason != "" {
 				r.Reason += "; "
 			}
-			r.Reason += fmt.Sprintf("with the settings as they are, the model has %s %s where the log has %s", e.what, e.model, e.observed)
+			r.Reason += fmt.Sprintf("with the settings as they are, the model has %s %s where the log has %s", e.what,
+				e.model, e.observed)
 		}
 	}
 }

@@ -8,11 +8,12 @@ import (
 	"github.com/fremisn/fremisn-exporter/collector/past"
 )
 
-// TestWhatIfAgainstNGINX has real NGINX serve the same schedule of arrivals under the settings as they are and under three
-// others, and holds what whatif makes of the log of the first against what happened under the others.
+// TestWhatIfAgainstNGINX has real NGINX serve the same schedule of arrivals under the settings as they are and under
+// three others, and holds what whatif makes of the log of the first against what happened under the others.
 func TestWhatIfAgainstNGINX(t *testing.T) {
 	schedule := poisson(1, 600, 50, 60, 2)
-	asItIs := topology{nodes: 3, server: "max_conns=1", zone: "rate=15r/s", location: "limit_req zone=clients burst=10 nodelay;"}
+	asItIs := topology{nodes: 3, server: "max_conns=1", zone: "rate=15r/s",
+		location: "limit_req zone=clients burst=10 nodelay;"}
 	tops := map[string]topology{"": asItIs}
 	for try, change := range map[string]func(*topology){
 		"max_conns=2": func(top *topology) { top.server = "max_conns=2" },
@@ -71,7 +72,8 @@ func show(f past.Figures) figures {
 
 func whatIf(t *testing.T, b *balancer, tries ...past.Try) *past.WhatIf {
 	t.Helper()
-	answer, problems, err := past.AskWhatIf(t.Context(), past.Options{Settings: b.settings(t), Files: []string{b.log()}}, tries)
+	answer, problems, err := past.AskWhatIf(t.Context(), past.Options{Settings: b.settings(t),
+		Files: []string{b.log()}}, tries)
 	if err != nil || len(problems) > 0 {
 		t.Fatal(err, problems)
 	}

@@ -15,7 +15,8 @@ import (
 	"github.com/fremisn/fremisn-exporter/collector/past/internal/model"
 )
 
-// AskWhatIf reads logs and runs the model over their requests, once for each try. Problems are files that could not be read.
+// AskWhatIf reads logs and runs the model over their requests, once for each try. Problems are files that could not be
+// read.
 func AskWhatIf(ctx context.Context, o Options, tries []Try) (answer *WhatIf, problems []error, err error) {
 	r, err := newReading(o, variablesOf(o)...)
 	if err != nil {
@@ -37,7 +38,8 @@ func AskWhatIf(ctx context.Context, o Options, tries []Try) (answer *WhatIf, pro
 	case taken.Load() > maxSamples:
 		return nil, problems, errTooManySamples
 	case len(g.samples) == 0 && len(g.unusable) > 0:
-		return nil, problems, fmt.Errorf("the log cannot answer: its log_format lacks %s; add it, and ask again when there are such lines", strings.Join(g.unusable, ", "))
+		return nil, problems,
+			fmt.Errorf("the log cannot answer: its log_format lacks %s; add it, and ask again when there are such lines", strings.Join(g.unusable, ", "))
 	case g.lines.Parsed == 0:
 		return nil, problems, r.nothing(problems, g.misfit)
 	}
@@ -59,7 +61,8 @@ func variablesOf(o Options) []string {
 	client := "remote_addr"
 	if o.Settings != nil && o.Settings.Conf != nil {
 		for _, z := range o.Settings.Conf.LimitZones {
-			if name := strings.Trim(strings.TrimPrefix(z.Key, "$"), "{}"); name != "binary_remote_addr" && isVariable(z.Key) {
+			if name := strings.Trim(strings.TrimPrefix(z.Key, "$"), "{}"); name != "binary_remote_addr" &&
+				isVariable(z.Key) {
 				client = name
 			}
 		}
@@ -142,7 +145,8 @@ func (g *gathered) workload() (*workload, settings, error) {
 		}
 	}
 	if best == "" {
-		return nil, settings{}, fmt.Errorf("the log cannot answer: none of its %s requests went to an upstream server", grouped(uint64(len(g.samples))))
+		return nil, settings{}, fmt.Errorf("the log cannot answer: none of its %s requests went to an upstream server",
+			grouped(uint64(len(g.samples))))
 	}
 	g.group = strings.TrimPrefix(best, "=")
 	s := g.asTheyAre()
@@ -187,28 +191,33 @@ func spread(samples []sample) {
 	}
 }
 
-// asTheyAre are the settings that nginx.conf has for the group; without it, NGINX's defaults for the servers of the log.
+// asTheyAre are the settings that nginx.conf has for the group; without it, NGINX's defaults for the servers of the
+// log.
 func (g *gathered) asTheyAre() settings {
 	s := settings{load: 1, skew: 1}
-	s.group = model.Group{Workers: 1, Next: model.Next{On: map[model.Failure]bool{model.ConnectError: true, model.TimedOut: true}}}
+	s.group = model.Group{Workers: 1, Next: model.Next{On: map[model.Failure]bool{model.ConnectError: true,
+		model.TimedOut: true}}}
 	u, known := g.facts.groups[g.group]
 	for _, server := range u.Servers {
 		for _, address := range g.addresses(server) {
 			s.group.Servers = append(s.group.Servers, model.Server{
 				Name: address, Weight: max(1, server.Weight), MaxConns: server.MaxConns, MaxFails: server.MaxFails,
-				FailTimeout: int64(server.FailTimeout / time.Second), Backup: server.Backup, Down: server.Down || server.Drain,
+				FailTimeout: int64(server.FailTimeout / time.Second), Backup: server.Backup, Down: server.Down ||
+					server.Drain,
 			})
 		}
 	}
 	for _, name := range g.servers {
-		if g.facts.upstream(name) != g.group || slices.ContainsFunc(s.group.Servers, func(m model.Server) bool { return m.Name == name }) {
+		if g.facts.upstream(name) != g.group || slices.ContainsFunc(s.group.Servers,
+			func(m model.Server) bool { return m.Name == name }) {
 			continue
 		}
 		if known {
 			g.strange = append(g.strange, name)
 			continue
 		}
-		s.group.Servers = append(s.group.Servers, model.Server{Name: name, Weight: 1, MaxFails: 1, FailTimeout: int64(defaultFailTimeout / time.Second)})
+		s.group.Servers = append(s.group.Servers, model.Server{Name: name, Weight: 1, MaxFails: 1,
+			FailTimeout: int64(defaultFailTimeout / time.Second)})
 	}
 	s.group.LeastConn, s.group.Shared = u.Method == "least_conn", u.Zone != ""
 	g.workers(&s)
@@ -257,10 +266,12 @@ func (g *gathered) proxied(s *settings) {
 	}
 	next := &s.group.Next
 	next.On = map[model.Failure]bool{}
-	for _, condition := range []string{"error", "timeout", "invalid_header", "http_500", "http_502", "http_503", "http_504", "http_403", "http_404", "http_429"} {
+	for _, condition := range []string{"error", "timeout", "invalid_header", "http_500", "http_502", "http_503",
+		"http_504", "http_403", "http_404", "http_429"} {
 		next.On[model.Failure(condition)] = p.RetriesOn(condition)
 	}
-	next.NonIdempotent, next.Tries, next.Timeout = p.RetriesOn("non_idempotent"), p.NextTries, p.NextTimeout.Milliseconds()
+	next.NonIdempotent, next.Tries, next.Timeout = p.RetriesOn("non_idempotent"), p.NextTries,
+		p.NextTimeout.Milliseconds()
 	for _, l := range p.LimitReqs {
 		if !l.DryRun {
 			s.group.Limit = &model.Limit{Rate: l.Rate, Burst: l.Burst, Delay: max(0, l.Delay), NoDelay: l.Delay < 0}
@@ -277,16 +288,19 @@ func (g *gathered) assumptions(w *workload, s settings) []string {
 		"a node serves two at once as fast as one: here " + w.together(),
 	}
 	if g.Settings.Conf == nil {
-		list = append(list, "no nginx.conf is read: one worker, round robin, NGINX's defaults for the servers of the log, no max_conns, no limit_req")
+		list = append(list,
+			"no nginx.conf is read: one worker, round robin, NGINX's defaults for the servers of the log, no max_conns, no limit_req")
 	}
 	if g.coarse {
-		list = append(list, "the log's times are in whole seconds: requests of a second are spread evenly over it; $msec in the log_format tells")
+		list = append(list,
+			"the log's times are in whole seconds: requests of a second are spread evenly over it; $msec in the log_format tells")
 	}
 	if s.group.Limit != nil && !g.clients {
 		list = append(list, "the log does not have the key of limit_req: all requests count as one client's")
 	}
 	if conf := g.Settings.Conf; conf != nil && conf.Workers == "auto" && !s.logged {
-		list = append(list, fmt.Sprintf("worker_processes is auto: NGINX runs on %d cores, as this host does", s.group.Workers))
+		list = append(list, fmt.Sprintf("worker_processes is auto: NGINX runs on %d cores, as this host does",
+			s.group.Workers))
 	}
 	if s.group.Workers > 1 && !s.group.Shared && s.logged {
 		list = append(list, "$pid tells which worker had a request; other numbers of workers share connections evenly")

@@ -121,8 +121,8 @@ func hash(x uint64) uint64 {
 	return x ^ x>>31
 }
 
-// down returns the failed attempt that shows that a server gave no answers at a time, nil where it did: the attempts on it
-// before and after failed.
+// down returns the failed attempt that shows that a server gave no answers at a time, nil where it did: the attempts on
+// it before and after failed.
 func (w *workload) down(server int, at int64) *observed {
 	if server < 0 {
 		return nil
@@ -203,7 +203,8 @@ func (w *workload) attempt(i, server int, at int64) model.Attempt {
 	}
 	// All of its attempts failed. Where their servers answered others at the time, the request itself is to blame.
 	for j := s.from; j < s.to; j++ {
-		if o := &w.attempts[j]; o.server >= 0 && w.down(int(o.server), o.at) == nil && w.down(int(o.server), o.at+1) == nil {
+		if o := &w.attempts[j]; o.server >= 0 && w.down(int(o.server), o.at) == nil && w.down(int(o.server),
+			o.at+1) == nil {
 			return o.Attempt
 		}
 	}

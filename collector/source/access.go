@@ -44,6 +44,9 @@ func (s *Settings) candidates() []candidate {
 	var all []candidate
 	index := map[string]int{}
 	for _, log := range s.Conf.AccessLogs {
+		if log.Unwritten && s.isWritten(log.Path) {
+			continue
+		}
 		text, remedy := s.unfollowable(log)
 		if text != "" {
 			s.ignore(log.Pos, "access_log", remedy, "%s", text)
@@ -71,6 +74,14 @@ func (s *Settings) candidates() []candidate {
 	return all
 }
 
+// isWritten reports whether requests are written to a file, in whatever format.
+func (s *Settings) isWritten(path string) bool {
+	return slices.ContainsFunc(s.Conf.AccessLogs, func(l nginxconf.AccessLog) bool {
+		return l.Path == path &&
+			!l.Unwritten
+	})
+}
+
 // unfollowable says why a log cannot be followed, whatever its format, and what to do; "" where it can.
 func (s *Settings) unfollowable(log nginxconf.AccessLog) (text, remedy string) {
 	switch {
@@ -84,8 +95,8 @@ func (s *Settings) unfollowable(log nginxconf.AccessLog) (text, remedy string) {
 	case strings.Contains(log.Path, "$"):
 		return log.Path + " has variables in its path", s.globRemedy(log)
 	case log.Gzip:
-		return log.Path +
-			" is written compressed and cannot be followed", "write it without gzip, and let logrotate compress it"
+		return log.Path + " is written compressed and cannot be followed",
+			"write it without gzip, and let logrotate compress it"
 	}
 	return "", ""
 }

@@ -42,8 +42,11 @@ func TestWhichAccessLogsAreFollowed(t *testing.T) {
 			`FAILED DIR/b.log cannot be followed: log_format spaced: ", " after $upstream_addr`,
 		},
 		"http's log that nobody inherits (case 05)": {
-			"access_log DIR/access.log; server { access_log DIR/access.log timed; }", "access=timed",
-			"DIR/access.log is never written: every server has an access_log of its own",
+			"access_log DIR/access.log; server { access_log DIR/access.log timed; }", "access=timed", "",
+		},
+		"http's log that nobody inherits, in a file of its own": {
+			"access_log DIR/outer.log; server { access_log DIR/access.log timed; }", "access=timed",
+			"DIR/outer.log is never written: every server has an access_log of its own",
 		},
 		"a log of bytes beside the one of requests (case 07)": {
 			"server { access_log DIR/s.log combined; access_log DIR/s.bytes bytes; }", "s=combined",
@@ -167,8 +170,8 @@ func TestFormatsOfTheConfigFile(t *testing.T) {
 	if s, err := New("probes.yml", c, nil, s.Conf); err != nil || len(s.AccessLogs[0].Formats) != 2 {
 		t.Errorf("%v: in the formats that nginx.conf has it in: %+v", err, s.AccessLogs)
 	}
-	for _, wrong := range []AccessLogConfig{{Path: "/x", Format: FormatNames{"a", "nope"}},
-		{Path: "/x", Format: FormatNames{"$remote_addr, $status, $upstream_addr, $request_time"}}} {
+	for _, wrong := range []AccessLogConfig{{Path: "/x", Format: FormatNames{"a", "nope"}}, {Path: "/x",
+		Format: FormatNames{"$remote_addr, $status, $upstream_addr, $request_time"}}} {
 		if _, err := New("probes.yml", Config{AccessLogs: []AccessLogConfig{wrong}}, nil, s.Conf); err == nil {
 			t.Errorf("%v is taken", wrong.Format)
 		}

@@ -119,8 +119,8 @@ func TestAfterSeveralReadings(t *testing.T) {
 	if got := told(back, dir); !strings.HasPrefix(got, "access access.log [$status]\nerror") {
 		t.Errorf("given back: %s", got)
 	}
-	if l := lost.AccessLogs[i]; l.IsOver(since.Add(59*time.Minute), lost.Conf) ||
-		!l.IsOver(since.Add(time.Hour), lost.Conf) {
+	if l := lost.AccessLogs[i]; l.IsOver(since.Add(59*time.Minute), lost.Conf) || !l.IsOver(since.Add(time.Hour),
+		lost.Conf) {
 		t.Error("without an NGINX to be seen it is not read for an hour")
 	}
 	// However often the format changes, few former ones are tried.

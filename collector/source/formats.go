@@ -33,8 +33,8 @@ func (f *FormatNames) UnmarshalYAML(node *yaml.Node) error {
 	return nil
 }
 
-// formatsOf returns the formats of a log of the config file. An error is the config file's; a log_format of
-// nginx.conf that cannot be read is told, and left out.
+// formatsOf returns the formats of a log of the config file. An error is the config file's; a log_format of nginx.conf
+// that cannot be read is told, and left out.
 func (s *Settings) formatsOf(c AccessLogConfig, path string, kind Kind) ([]Format, error) {
 	names, d := c.Format, s.directives(kind)
 	if len(names) == 0 {

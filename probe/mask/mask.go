@@ -113,6 +113,9 @@ func Text(text string) string {
 	if strings.Contains(text, `"`) {
 		text = secretJSON.ReplaceAllString(text, `${1}"`+Placeholder+`"`)
 	}
+	if !strings.ContainsAny(text, ":=") { // most reasons of failures
+		return text
+	}
 	return secretHeader.ReplaceAllString(text, "$1$2"+Placeholder)
 }
 

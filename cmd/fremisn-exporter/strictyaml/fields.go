@@ -45,7 +45,7 @@ func (s *fieldSet) add(t reflect.Type, at []int) {
 	}
 }
 
-// nearest is the known name that a person most likely meant, "" if none is close.
+// nearest returns the name that a person most likely meant, "" if none is close.
 func nearest(typed string, known []string) string {
 	best, bestDistance := "", len(typed)/3+1
 	for _, name := range known {

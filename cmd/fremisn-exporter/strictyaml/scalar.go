@@ -55,7 +55,7 @@ func (d *Document) duration(node *yaml.Node, v reflect.Value, path string) {
 	v.SetInt(int64(parsed))
 }
 
-// hasUnmarshaler tells types that read themselves. A struct that has the method only from a struct inlined in it
+// hasUnmarshaler reports whether a type reads itself. A struct that has the method only from a struct inlined in it
 // would read nothing but that one.
 func hasUnmarshaler(v reflect.Value) bool {
 	if isDuration(v.Type()) || v.Kind() == reflect.Struct && inlinesUnmarshaler(v) {
@@ -184,7 +184,7 @@ func isEmpty(document *yaml.Node) bool {
 	return len(document.Content) == 0 || isNull(document.Content[0]) || allNull(document.Content[0])
 }
 
-// allNull tells a file whose keys all stand without values.
+// allNull reports whether all keys of a file stand without values.
 func allNull(root *yaml.Node) bool {
 	if root.Kind != yaml.MappingNode {
 		return false
@@ -210,7 +210,7 @@ func (d *Document) syntax(data []byte, err error) *Error {
 	line := badByte(data)
 	if m := unknownAnchor.FindStringSubmatch(err.Error()); m != nil {
 		line = 1 + strings.Count(string(data[:max(0, bytes.Index(data, []byte("*"+m[1])))]), "\n")
-		// The name is not told: it may be a password that begins with a star.
+		// The name is left out: it may be a password that begins with a star.
 		return &Error{File: d.file, Line: line, Msg: "an alias (*…) without its anchor (&…) above it; put a value " +
 			"that begins with * in quotes"}
 	}

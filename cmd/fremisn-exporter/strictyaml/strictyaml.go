@@ -1,7 +1,7 @@
 // Package strictyaml reads YAML into Go types and takes nothing on trust: a key that is unknown or stands twice, a
 // value of the wrong kind or a duration without its unit is an error that names file, line and key, and says what
-// would be right. All faults of a file are told at once, but for those between values that are faulty themselves: two
-// probes of one name can be told when both could be read.
+// would be right. All faults of a file are reported at once, but for those between values that are faulty
+// themselves: that two probes have one name is reported when both could be read.
 //
 // Types may have SetDefaults(), called before their keys are read, and Validate() error, called after them, inner
 // values first. A Validate error made by [Errorf] names the field below the value that it is about, such as
@@ -43,7 +43,7 @@ func (e *Error) Error() string {
 	return where + ": " + e.Msg
 }
 
-// A FieldError is a fault of one value, told by what checks the value: it does not know where in the file that stands.
+// A FieldError is a fault of one value. What checks the value returns it, and does not know where in the file that is.
 type FieldError struct {
 	Field string // below the value that was checked, such as "targets[2]"; "" for the value as a whole
 	Msg   string
@@ -56,8 +56,8 @@ func Errorf(field, format string, args ...any) error {
 	return &FieldError{field, fmt.Sprintf(format, args...)}
 }
 
-// mostTold is how many faults are told of a file; one that is no config at all has thousands.
-const mostTold = 20
+// maxFaults is how many faults of a file an error names; a file that is no config at all has thousands.
+const maxFaults = 20
 
 // Errors are all faults of a file, in the order of their lines.
 type Errors []*Error
@@ -65,8 +65,8 @@ type Errors []*Error
 func (e Errors) Error() string {
 	var lines []string
 	for i, err := range e {
-		if i == mostTold && len(e) > mostTold+1 {
-			lines = append(lines, fmt.Sprintf("and %d more", len(e)-mostTold))
+		if i == maxFaults && len(e) > maxFaults+1 {
+			lines = append(lines, fmt.Sprintf("and %d more", len(e)-maxFaults))
 			break
 		}
 		lines = append(lines, err.Error())
@@ -90,7 +90,7 @@ type Document struct {
 }
 
 // Decode reads data, the content of the named file, into the struct that into points to.
-// Its error is of type Errors. The document tells the lines of keys to later checks.
+// Its error is of type Errors. The document knows the lines of keys for later checks.
 func Decode(file string, data []byte, into any) (*Document, error) {
 	d := &Document{file: file, lines: map[string]int{}}
 	root, err := d.parse(data)

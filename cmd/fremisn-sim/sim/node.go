@@ -238,7 +238,7 @@ func (n *Node) face(w http.ResponseWriter, r *http.Request, release chan struct{
 	n.mu.Lock()
 	l := n.latency
 	n.mu.Unlock()
-	// Most are quick, a few take the whole spread.
+	// Most are fast, a few take all of the spread.
 	share := rand.ExpFloat64() / 4
 	wait(r, release, l.Base+time.Duration(min(share, 1)*float64(l.Spread)))
 	n.answer(w, r, http.StatusOK, `{"ok":true,"message":"done"}`)

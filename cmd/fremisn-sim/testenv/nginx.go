@@ -17,7 +17,7 @@ type Nginx struct {
 	Conf string // the path of its configuration
 }
 
-// StartNginx runs NGINX with a whole nginx.conf in dir, and waits until it listens on every address given. In the
+// StartNginx runs NGINX with a complete nginx.conf in dir, and waits until it listens on every address given. In the
 // text, DIR is replaced by dir. Start the text with Preamble, which keeps all of NGINX in its folder.
 func StartNginx(ctx context.Context, dir, conf string, addresses ...string) (*Nginx, error) {
 	binary, err := Find("nginx")
@@ -99,7 +99,7 @@ const (
 		`"uht":"$upstream_header_time","urt":"$upstream_response_time","agent":"$http_user_agent"}`
 )
 
-// Conf is the whole nginx.conf.
+// Conf returns the complete nginx.conf.
 func (t Topology) Conf() string {
 	var b strings.Builder
 	b.WriteString(Preamble())

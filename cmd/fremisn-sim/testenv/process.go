@@ -92,7 +92,7 @@ func (p *Process) Output() string { return p.output.String() }
 // Signal sends a signal.
 func (p *Process) Signal(s os.Signal) error { return p.command.Process.Signal(s) }
 
-// Stop ends the process in good order, or after a while without. It gives the exit code.
+// Stop ends the process with SIGTERM, or after a while with SIGKILL. It returns the exit code.
 func (p *Process) Stop() int {
 	p.Signal(syscall.SIGTERM)
 	select {

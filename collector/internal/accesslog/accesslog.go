@@ -52,6 +52,7 @@ type Counter struct {
 	subrequests *ledger.Counter
 
 	hour    *recent.Window
+	whole   bool // whole logs are read: nobody asks for their last hour
 	answers *takenout.Answers
 	asked   bool              // whether nginx.conf has changed, in this block
 	paths   *logformat.Parser // finds paths where parser does not; nil where it does
@@ -83,6 +84,7 @@ func New(cfg Config) (*Counter, error) {
 		rules:    NewRules(parser, cfg.LimitReqStatus, cfg.LimitConnStatus),
 		routes:   newRouteTable(cfg.Routes),
 		hour:     recent.New(),
+		whole:    cfg.Watcher != nil,
 		answers:  cfg.Answers,
 		clock:    time.Now,
 	}

@@ -28,7 +28,9 @@ func (c *Counter) count(r *logformat.Record) {
 		return
 	}
 	c.lines.Parsed++
-	c.hour.At(r.Time)
+	if !c.whole {
+		c.hour.At(r.Time)
+	}
 	ref := ledger.RefTo(r.IDAt, r.IDLen)
 	noLive := c.countAttempts(r, ref)
 	switch {
@@ -46,19 +48,17 @@ func (c *Counter) countRequest(r *logformat.Record, route int, result Outcome, r
 	s := c.seriesOf(r, own, route, result)
 	s.requests.Value++
 	s.outcomes.Value++
-	s.hour.Add(int(result), latency(r.Millis, r.Code))
-	if result != OK || r.Elements > 1 {
-		c.keepFailure(r, result)
+	if !c.whole {
+		s.hour.Add(int(result), latency(r.Millis, r.Code))
+		if result != OK || r.Elements > 1 {
+			c.keepFailure(r, result)
+		}
 	}
 	if r.Millis >= 0 && r.Code != switchingProtocols {
 		if s.duration == nil {
 			s.duration = c.ledger.Histogram(int(metric.RequestDuration), s.with(s.route, result.String())...)
 		}
-		if r.Millis < ledger.Quick {
-			s.duration.Note(r.Millis, ref)
-		} else {
-			s.duration.Observe(r.Millis, ref)
-		}
+		s.duration.Observe(r.Millis, ref)
 	}
 	c.countBytes(r, s)
 	if r.LimitReq != logformat.NoWord {
@@ -206,39 +206,29 @@ func (c *Counter) attempt(r *logformat.Record, server *serverSeries, i int, last
 	a.attempts.Value++
 	a.outcomes.Value++
 	ms := r.At(logformat.UpstreamResponseTime, i)
-	server.hour.AddAttempt(int(result), latency(ms, code), a.answered)
-	if a.answered {
-		c.markAnswer(server)
+	if !c.whole {
+		server.hour.AddAttempt(int(result), latency(ms, code), a.answered)
+		if a.answered {
+			c.markAnswer(server)
+		}
 	}
 	if ms >= 0 && code != switchingProtocols {
 		if a.times.response == nil {
 			a.times.response = c.ledger.Histogram(int(metric.ResponseDuration), server.name, result.String())
 		}
-		if ms < ledger.Quick {
-			a.times.response.Note(ms, ref)
-		} else {
-			a.times.response.Observe(ms, ref)
-		}
+		a.times.response.Observe(ms, ref)
 	}
 	if ms := r.At(logformat.UpstreamHeaderTime, i); ms >= 0 {
 		if a.times.header == nil {
 			a.times.header = c.ledger.Histogram(int(metric.HeaderDuration), server.name, result.String())
 		}
-		if ms < ledger.Quick {
-			a.times.header.Note(ms, ref)
-		} else {
-			a.times.header.Observe(ms, ref)
-		}
+		a.times.header.Observe(ms, ref)
 	}
 	if ms := r.At(logformat.UpstreamConnectTime, i); ms >= 0 {
 		if a.times.connect == nil {
 			a.times.connect = c.ledger.Histogram(int(metric.ConnectDuration), server.name, result.String())
 		}
-		if ms < ledger.Quick {
-			a.times.connect.Note(ms, ref)
-		} else {
-			a.times.connect.Observe(ms, ref)
-		}
+		a.times.connect.Observe(ms, ref)
 	}
 	c.attemptBytes(r, server, i)
 }

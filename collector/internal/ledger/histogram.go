@@ -54,19 +54,23 @@ func RefTo(at, length int) Ref {
 	return Ref(at)<<(refMillis+refLength) | Ref(length)<<refMillis
 }
 
-// Quick is how many milliseconds are too many for Note.
-const Quick = tableMillis
-
-// Note adds one observation of less than Quick milliseconds. It is short enough to be inlined.
-func (h *Histogram) Note(ms int64, ref Ref) {
-	both := h.layout.table[ms]
-	h.counts[both&0xffff]++
-	h.notes[both>>16] = note(ref) | note(ms)
+// Observe adds one observation of whole milliseconds. It is short enough to be inlined; what the table does not have is left to observe.
+func (h *Histogram) Observe(ms int64, ref Ref) {
+	t := h.layout.table
+	if uint64(ms) >= uint64(len(t)) {
+		h.observe(ms, ref)
+		return
+	}
+	h.counts[t[ms]&0xffff]++
+	h.notes[t[ms]>>16] = note(ref) | note(ms)
 	h.SumMillis += uint64(ms)
 }
 
-// Observe adds one observation.
-func (h *Histogram) Observe(ms int64, ref Ref) {
+// observe is Observe for what the table does not have. The first observation makes the table.
+func (h *Histogram) observe(ms int64, ref Ref) {
+	if ms < tableMillis {
+		h.layout.fillTable()
+	}
 	joint, classic := h.layout.bucket(uint64(ms))
 	h.counts[joint]++
 	h.SumMillis += uint64(ms)

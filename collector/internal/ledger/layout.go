@@ -12,19 +12,20 @@ const NativeSchema = 3
 
 // A Layout is how observations of whole milliseconds fall into buckets. One joint array of buckets holds what both
 // the classic and the native histogram need: its bounds are all bounds of both. Bounds are whole milliseconds
-// here, the greatest that a bucket takes, for NGINX writes no finer times. A Layout is immutable.
+// here, the greatest that a bucket takes, for NGINX writes no finer times. A Layout belongs to who observes; only the
+// table changes, once, with the first observation.
 type Layout struct {
 	Classic []float64 // upper bounds in seconds, without +Inf
 
-	upper   []uint64            // of each joint bucket: the greatest milliseconds in it; the last takes everything
-	classic []uint16            // of each joint bucket: the classic bucket it is part of, len(Classic) for +Inf
-	native  []int16             // of each joint bucket: the index of the native bucket; zeroBucket for the first
-	table   [tableMillis]uint32 // the joint bucket, and the classic one in the upper half
+	upper   []uint64 // of each joint bucket: the greatest milliseconds in it; the last takes everything
+	classic []uint16 // of each joint bucket: the classic bucket it is part of, len(Classic) for +Inf
+	native  []int16  // of each joint bucket: the index of the native bucket; zeroBucket for the first
+	table   []uint32 // by milliseconds: the joint bucket, and the classic one in the upper half; nil before the first
 }
 
 const (
-	// tableMillis is up to where a table says the bucket; what is longer is searched.
-	tableMillis = 1 << 14
+	// tableMillis is up to where a table says the bucket; what is longer is searched. A log that is idle has no table.
+	tableMillis = 1 << 12
 
 	zeroBucket = math.MinInt16
 
@@ -57,16 +58,21 @@ func NewLayout(classic []float64) *Layout {
 		}
 		l.native = append(l.native, int16(index))
 	}
+	return l
+}
+
+// fillTable makes the table.
+func (l *Layout) fillTable() {
+	l.table = make([]uint32, tableMillis)
 	for ms := range l.table {
 		i := l.search(uint64(ms))
 		l.table[ms] = uint32(i) | uint32(l.classic[i])<<16
 	}
-	return l
 }
 
 // bucket is the joint bucket of an observation, and the classic one.
 func (l *Layout) bucket(ms uint64) (joint, classic int) {
-	if ms < tableMillis {
+	if ms < uint64(len(l.table)) {
 		both := l.table[ms]
 		return int(both & 0xffff), int(both >> 16)
 	}

@@ -128,8 +128,8 @@ func TestExemplarsOfABlock(t *testing.T) {
 	h := l.Histogram(1, "a")
 	block := []byte("one two " + strings.Repeat("x", MaxExemplarID+1))
 	l.Now = 5
-	h.Note(50, RefTo(0, 3))
-	h.Note(60, RefTo(4, 3))
+	h.Observe(50, RefTo(0, 3))
+	h.Observe(60, RefTo(4, 3))
 	h.Observe(1<<31, RefTo(0, 3))
 	h.Observe(500, RefTo(8, MaxExemplarID+1))
 	l.Settle(block)
@@ -151,7 +151,7 @@ func BenchmarkObserve(b *testing.B) {
 	ref := RefTo(5, 32)
 	b.ReportAllocs()
 	for ms := int64(0); b.Loop(); ms = (ms + 7) % 1000 {
-		h.Note(ms, ref)
+		h.Observe(ms, ref)
 	}
 }
 

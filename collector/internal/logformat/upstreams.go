@@ -42,13 +42,14 @@ const (
 	maxRaw      = 512
 	maxCached   = 4096
 	maxElements = 8192
-	tableSize   = 2 * maxCached
+	// firstTable is the length of the table of a new log, which few servers fill. It doubles as it fills.
+	firstTable = 64
 )
 
 // addressCache remembers values of $upstream_addr: a log has a few of them, over and over.
 type addressCache struct {
 	short      shortValues
-	table      [tableSize]*Upstreams
+	table      []*Upstreams // a hash table with open addressing; its length is a power of two
 	count      int
 	elements   int
 	generation int
@@ -108,10 +109,14 @@ func (c *addressCache) get(t text, start, end int) *Upstreams {
 		hash = mix(hash ^ t.load(i)<<(64-8*n))
 	}
 	value := t.slice(start, end)
-	for slot := hash % tableSize; ; slot = (slot + 1) % tableSize {
+	if len(c.table) == 0 {
+		c.table = make([]*Upstreams, firstTable)
+	}
+	mask := uint64(len(c.table) - 1)
+	for slot := hash & mask; ; slot = (slot + 1) & mask {
 		u := c.table[slot]
 		if u == nil {
-			return c.insert(value, hash, slot)
+			return c.insert(value, hash)
 		}
 		if u.hash == hash && string(u.raw) == string(value) {
 			return u
@@ -127,7 +132,7 @@ func mix(x uint64) uint64 {
 }
 
 // insert takes a new value apart, and keeps it unless it is unusually long.
-func (c *addressCache) insert(value []byte, hash, slot uint64) *Upstreams {
+func (c *addressCache) insert(value []byte, hash uint64) *Upstreams {
 	u := &c.scratch
 	keep := len(value) <= maxRaw
 	if keep {
@@ -141,15 +146,37 @@ func (c *addressCache) insert(value []byte, hash, slot uint64) *Upstreams {
 	if !keep {
 		return u
 	}
-	if c.count == maxCached || c.elements+len(u.Elements) > maxElements {
-		*c = addressCache{generation: c.generation + 1}
-		slot = hash % tableSize
+	switch {
+	case c.count == maxCached || c.elements+len(u.Elements) > maxElements:
+		*c = addressCache{generation: c.generation + 1, table: make([]*Upstreams, firstTable)}
+	case 2*c.count >= len(c.table):
+		c.grow()
 	}
 	u.ID = c.count
-	c.table[slot] = u
+	c.place(u)
 	c.count++
 	c.elements += len(u.Elements)
 	return u
+}
+
+func (c *addressCache) grow() {
+	old := c.table
+	c.table = make([]*Upstreams, 2*len(old))
+	for _, u := range old {
+		if u != nil {
+			c.place(u)
+		}
+	}
+}
+
+// place puts a value into the table, where there is room.
+func (c *addressCache) place(u *Upstreams) {
+	mask := uint64(len(c.table) - 1)
+	slot := u.hash & mask
+	for c.table[slot] != nil {
+		slot = (slot + 1) & mask
+	}
+	c.table[slot] = u
 }
 
 // splitAddresses appends the elements of value to dst. It returns nil if one is no name.

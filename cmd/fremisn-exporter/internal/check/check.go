@@ -79,24 +79,31 @@ func configRemedy(err error) string {
 	case !errors.As(err, &fault):
 		return "nothing that depends on it can be checked before this is right"
 	case fault.Unreadable == "":
-		return "nginx -t says the same; a forgotten ; is often on the line above. The rest can be checked when this is right"
+		return "nginx -t says the same; a forgotten ; is often on the line above. The rest can be checked when " +
+			"this is right"
 	}
 	if _, remedy := unreadable(fault.Unreadable); remedy != "" && !errors.Is(err, fs.ErrNotExist) {
 		return remedy
 	}
 	if fault.Line > 0 {
-		return fmt.Sprintf("correct the include; in a container, mount all that nginx.conf includes: volumes: [%[1]s:%[1]s:ro]", filepath.Dir(fault.Unreadable))
+		return fmt.Sprintf("correct the include; in a container, mount all that nginx.conf includes: volumes: "+
+			"[%[1]s:%[1]s:ro]", filepath.Dir(fault.Unreadable))
 	}
 	return "correct the path; the rest can be checked when this is right"
 }
 
 func (r *Report) checkConfig(s *settings.Settings) {
-	if s.Source.ConfigFile == "" {
-		r.add(finding{Section: sectionConfig, Status: statusOK, Subject: "config",
-			Text: "no config file given: all is taken from nginx.conf"})
-	} else {
-		r.add(finding{Section: sectionConfig, Status: statusOK, Subject: "config", Text: fmt.Sprintf("%s: %s, %s",
-			s.Source.ConfigFile, count(len(s.Nodes), "node"), count(len(s.Probe.Probes), "probe"))})
+	text := "" // nginx.conf alone, which the next line is about
+	switch {
+	case s.StatusOnly():
+		text = "no config file, but flags or variables of nginx-prometheus-exporter: status pages are read and " +
+			"nothing else"
+	case s.Source.ConfigFile != "":
+		text = fmt.Sprintf("%s: %s, %s", s.Source.ConfigFile, count(len(s.Nodes), "node"),
+			count(len(s.Probe.Probes), "probe"))
+	}
+	if text != "" {
+		r.add(finding{Section: sectionConfig, Status: statusOK, Subject: "config", Text: text})
 	}
 	if s.Nginx == nil {
 		r.add(finding{Section: sectionConfig, Status: statusWarn, Subject: "nginx.conf",
@@ -104,7 +111,7 @@ func (r *Report) checkConfig(s *settings.Settings) {
 			Remedy: "give nginx.config: " + settings.DefaultNginxConf})
 		return
 	}
-	text := fmt.Sprintf("%s: %s, %s, %s", s.Nginx.Path, count(len(s.Nginx.Files), "file"),
+	text = fmt.Sprintf("%s: %s, %s, %s", s.Nginx.Path, count(len(s.Nginx.Files), "file"),
 		count(len(s.Nginx.Upstreams), "upstream"), count(len(s.Nginx.LogFormats), "log format"))
 	r.add(finding{Section: sectionConfig, Status: statusOK, Subject: "nginx.conf", Text: text})
 }

@@ -64,8 +64,8 @@ func fewServersFailTogether(conf *nginxconf.Config) []finding {
 			continue
 		}
 		found = append(found, fact("max_fails", u.Pos, nginxDocs+"ngx_http_upstream_module.html#max_fails",
-			fmt.Sprintf("write max_fails=3 on each server, or proxy_next_upstream_tries %d; where requests go to it", len(live)-1),
-			"one request that fails on all %[3]d servers of %[1]s takes them out for %[2]s (max_fails=1)", u.Name, live[0].FailTimeout, len(live)))
+			fmt.Sprintf("max_fails=3 on each server, or proxy_next_upstream_tries %d;", len(live)-1),
+			"one request that fails on all %[3]d servers of %[1]s takes them out for %[2]s", u.Name, live[0].FailTimeout, len(live)))
 	}
 	return found
 }
@@ -156,7 +156,7 @@ func errorLogAboveWarn(conf *nginxconf.Config) []finding {
 	for _, log := range conf.ErrorLogs {
 		if slices.Contains([]string{"error", "crit", "alert", "emerg"}, log.Level) && followsRequests(conf, log) {
 			found = append(found, fact("error_log", log.Pos, errorLogDocs, "error_log "+targetOf(log)+" warn;",
-				"level %s does not say when NGINX takes a server out, which is a warning", log.Level))
+				"level %s hides when a server is taken out", log.Level))
 		}
 	}
 	return found
@@ -208,9 +208,8 @@ func postsNotRetried(conf *nginxconf.Config) []finding {
 		}
 		module, _, _ := strings.Cut(p.Directive, "_")
 		return fact("retries", p.Pos, nginxDocs+"ngx_http_proxy_module.html#proxy_next_upstream",
-			fmt.Sprintf("nothing to do unless a POST may be done twice: then %s_next_upstream error timeout "+
-				"non_idempotent;", module),
-			"a POST that a server of %s fails after it was sent is not tried on another", p.Upstream), true
+			fmt.Sprintf("where a POST may be done twice: %s_next_upstream error timeout non_idempotent;", module),
+			"a failed POST to %s is tried on no other server", p.Upstream), true
 	})
 }
 

@@ -79,12 +79,12 @@ func freeName(taken map[string]bool, of string, only bool) string {
 
 // whereTo says where the log_format belongs, and what to change in the access_log directive.
 func whereTo(s *settings.Settings, p proposal) string {
-	const put = "put it into http { } of nginx.conf"
+	const put = "put it into http { }"
 	if s.Nginx != nil {
 		folder := filepath.Dir(s.Nginx.Path) + "/"
 		for _, log := range s.Nginx.AccessLogs {
-			if log.Path == p.log.Path && log.Line > 0 {
-				return fmt.Sprintf("%s, and write at %s: access_log %s %s%s;", put, strings.TrimPrefix(log.Pos.String(), folder), log.Path, p.name, parametersOf(log))
+			if log.Path == p.log.Path && log.Format == p.of.Name && log.Line > 0 && !log.Unwritten {
+				return fmt.Sprintf("%s and write at %s: access_log %s %s%s;", put, strings.TrimPrefix(log.Pos.String(), folder), log.Path, p.name, parametersOf(log))
 			}
 		}
 	}
@@ -108,7 +108,7 @@ var rowBreak = regexp.MustCompile(`[^ ,]*[ ,]*`)
 
 // quotedRows is a log_format's text as NGINX takes it, in rows that fit a terminal.
 func quotedRows(text string) string {
-	const width = 70 // with quotes and the report's margin it fits a terminal of 80
+	const width = 71 // with quotes and the report's margin it fits a terminal of 80
 	escape := strings.NewReplacer(`\`, `\\`, `'`, `\'`, "\n", `\n`, "\t", `\t`, "\r", `\r`)
 	var rows []string
 	row := ""
@@ -126,11 +126,12 @@ func quotedRows(text string) string {
 func (r *Report) proposeFormats(s *settings.Settings) {
 	for _, p := range proposals(s) {
 		r.formats = append(r.formats, p.name)
-		text := "all fields of " + formatName(p.log) + ", and what every metric needs"
+		text := "" // the heading says it
 		if p.format.Text == collector.FullLogFormat && p.of.Text != nginxconf.CombinedFormat {
-			text = "what every metric needs; " + formatName(p.log) + " itself cannot be extended, write both logs or this one"
+			text = "instead of " + formatName(p.log) + ", which cannot be extended: its fields are not in it"
 		}
-		r.add(finding{Section: sectionFormats, Status: statusNote, Subject: p.name, Text: text, Verbatim: p.directive(), Remedy: p.comment})
+		r.add(finding{Section: sectionFormats, Status: statusNote, Subject: p.name, Text: text, Verbatim: p.directive(),
+			Remedy: p.comment})
 	}
 }
 

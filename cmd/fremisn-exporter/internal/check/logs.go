@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strings"
 	"time"
 
@@ -24,9 +23,11 @@ const (
 )
 
 func (r *Report) checkLogs(s *settings.Settings) {
-	shown := map[string]bool{} // formats of which has been told what they lack
+	shown := map[string]bool{} // formats that have been reported
 	for _, log := range s.Plan.AccessLogs {
-		r.checkLog(log, elsewhere(s.Nginx, log), func(sample [][]byte, found *finding) { judgeAccess(log, sample, found) })
+		r.checkLog(log, elsewhere(s.Nginx, log), func(sample [][]byte, found *finding) {
+			judgeAccess(log, sample, found)
+		})
 		if !shown[log.Formats[0].Text] {
 			shown[log.Formats[0].Text] = true
 			r.checkFormat(log)
@@ -82,7 +83,7 @@ func (r *Report) checkLog(log source.LogSource, elsewhere []string, judge func([
 	case err != nil:
 		found.Status, found.Text = statusFail, found.Text+" cannot be read: "+err.Error()
 	case len(sample) == 0:
-		found.Text += " is readable and empty"
+		found.Text += " is empty"
 	default:
 		judge(sample, &found)
 	}
@@ -166,7 +167,7 @@ func lastLines(path string, log source.LogSource) ([][]byte, time.Time, error) {
 	return lines[max(0, len(lines)-sampleLines):], info.ModTime(), nil
 }
 
-// judgeAccess tells how many of the lines fit the format, and where the first that does not goes wrong.
+// judgeAccess reports how many of the lines fit the format, and where the first that does not goes wrong.
 func judgeAccess(log source.LogSource, sample [][]byte, found *finding) {
 	format, err := collector.NewLogCheck(log)
 	if err != nil {
@@ -257,7 +258,7 @@ func caret(text []byte, offset int) string {
 
 var errorLine = regexp.MustCompile(`^\d{4}/\d\d/\d\d \d\d:\d\d:\d\d \[[a-z]+\] \d+#\d+:`)
 
-// judgeErrors tells how many lines begin as NGINX begins entries: a few may not, for messages can hold newlines.
+// judgeErrors reports how many lines begin as NGINX begins entries: a few may not, for messages can hold newlines.
 func judgeErrors(sample [][]byte, found *finding) {
 	entries := 0
 	for _, text := range sample {
@@ -272,7 +273,8 @@ func judgeErrors(sample [][]byte, found *finding) {
 	}
 }
 
-// checkFormat tells which variables a log_format lacks, and how many metrics it cannot give for want of them.
+// checkFormat says how many metrics a log_format cannot give. Which, and for want of what, is for machines: who reads
+// the report finds the variables in the log_format that is proposed.
 func (r *Report) checkFormat(log source.LogSource) {
 	format, err := collector.NewLogCheck(log)
 	if err != nil {
@@ -282,28 +284,24 @@ func (r *Report) checkFormat(log source.LogSource) {
 	if len(missing) == 0 {
 		return // said of the log
 	}
-	found := finding{Section: sectionLogs, Status: statusWarn, Subject: log.Name, Missing: map[string]string{}, Remedy: "use the log_format at the end of this report"}
-	var variables []string
-	less := 0
+	found := finding{Section: sectionLogs, Status: statusWarn, Subject: log.Name, Missing: map[string]string{}}
+	absent := 0
 	for _, m := range missing {
 		found.Missing[m.Metric] = m.Variable
-		if !strings.HasPrefix(m.Metric, "nginx_") || strings.Contains(m.Metric, "{") {
-			less++
-		}
-		for _, v := range strings.Split(m.Variable, ", ") {
-			if !slices.Contains(variables, v) {
-				variables = append(variables, v)
-			}
+		if strings.HasPrefix(m.Metric, "nginx_") && !strings.Contains(m.Metric, "{") {
+			absent++
 		}
 	}
-	found.Text = fmt.Sprintf("%s lacks %s: without them %s not there, %d say less", formatName(log), strings.Join(variables, " "),
-		areMetrics(len(missing)-less), less)
+	found.Text = fmt.Sprintf("%s lacks what %s: see the end", formatName(log), needs(absent))
+	if absent == 0 {
+		found.Text = fmt.Sprintf("%s gives all metrics, some of them coarser: see the end", formatName(log))
+	}
 	r.add(found)
 }
 
-func areMetrics(n int) string {
-	if n == 1 {
-		return "1 metric is"
+func needs(metrics int) string {
+	if metrics == 1 {
+		return "1 metric needs"
 	}
-	return fmt.Sprintf("%d metrics are", n)
+	return fmt.Sprintf("%d metrics need", metrics)
 }

@@ -8,6 +8,10 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/alecthomas/kingpin/v2"
+	"github.com/prometheus/exporter-toolkit/web/kingpinflag"
+
+	"github.com/fremisn/fremisn-exporter/cmd/fremisn-exporter/internal/settings"
 	"github.com/fremisn/fremisn-exporter/cmd/fremisn-sim/testenv"
 )
 
@@ -46,7 +50,8 @@ func TestCheckOnRealNGINX(t *testing.T) {
 		t.Errorf("status page from %s", l.From)
 	}
 	c.find(t, sectionLogs, statusOK, log+": all of the last 5 lines fit log_format access")
-	if l := c.find(t, sectionLogs, statusWarn, "say less"); l.Missing["nginx_upstream_attempts_total{code}"] != "$upstream_status" {
+	if l := c.find(t, sectionLogs, statusWarn,
+		"metrics need"); l.Missing["nginx_upstream_attempts_total{code}"] != "$upstream_status" {
 		t.Errorf("missing are %v", l.Missing)
 	}
 	c.find(t, sectionNodes, statusOK, h.node.URL)
@@ -75,5 +80,50 @@ func TestReportIsOneScreen(t *testing.T) {
 	rows := strings.Split(strings.TrimSuffix(c.text, "\n"), "\n")
 	if !c.ok || len(rows) > 40 || !strings.HasPrefix(rows[len(rows)-1], "All works: ") {
 		t.Errorf("ok %t, %d rows\n%s", c.ok, len(rows), c.text)
+	}
+}
+
+// The usual host, an application behind NGINX as its package comes, has a report of 40 rows, though it lacks a status
+// page, upstream variables in its log, and retries that are thought of.
+func TestReportOfTheUsualHost(t *testing.T) {
+	dir, err := os.MkdirTemp("", "web")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	first, second := answering(t, "{}"), answering(t, "{}")
+	text := strings.NewReplacer("DIR", dir, "FIRST", strings.TrimPrefix(first.URL, "http://"), "SECOND",
+		strings.TrimPrefix(second.URL, "http://")).Replace(`worker_processes auto;
+error_log DIR/error.log;
+events { worker_connections 768; }
+http {
+  access_log DIR/access.log;
+  upstream app { server FIRST; server SECOND; }
+  server { listen 8080; location / { proxy_pass http://app; } }
+}
+`)
+	conf := filepath.Join(dir, "nginx.conf")
+	if err := os.WriteFile(conf, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	line := `127.0.0.1 - - [25/Nov/2026:02:00:00 +0000] "GET / HTTP/1.1" 200 2 "-" "-"` + "\n"
+	for name, text := range map[string]string{"access.log": line, "error.log": ""} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	app := kingpin.New("check", "")
+	flags := kingpinflag.AddFlags(app, freeAddress(t))
+	if _, err := app.Parse(nil); err != nil {
+		t.Fatal(err)
+	}
+	report := Run(t.Context(), Options{
+		Source: settings.Source{NginxConf: conf}, StoragePath: filepath.Join(dir, "data"), Web: flags,
+	})
+	var b strings.Builder
+	report.text(&b, 80, false)
+	rows := strings.Split(strings.TrimSuffix(b.String(), "\n"), "\n")
+	if !report.OK() || len(rows) > 40 {
+		t.Errorf("ok %t, %d rows\n%s", report.OK(), len(rows), &b)
 	}
 }

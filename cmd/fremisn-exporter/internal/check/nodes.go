@@ -93,7 +93,8 @@ func (found *finding) probeUnprobed(ctx context.Context, address string) {
 		return
 	}
 	service, err := probe.New(probe.Options{
-		Config: probe.Config{Modules: map[string]probe.Module{settings.UpstreamModule: probe.DefaultModule()}}, Logger: log.NewNopLogger(),
+		Config: probe.Config{Modules: map[string]probe.Module{settings.UpstreamModule: probe.DefaultModule()}},
+		Logger: log.NewNopLogger(),
 	})
 	if err != nil {
 		found.Status, found.Text = statusFail, err.Error()
@@ -115,7 +116,8 @@ func (found *finding) probe(ctx context.Context, service *probe.Service, module,
 		found.Status, found.Text = statusFail, shown+": "+err.Error()
 	case !result.Success:
 		found.Status, found.Text = statusFail, fmt.Sprintf("%s: %s (%s)", shown, result.Sentence, result.Reason)
-		found.Remedy = fmt.Sprintf("see every phase: fremisn-exporter %sprobe %s %s", flagsOf(from), quoted(module), quoted(shown))
+		found.Remedy = fmt.Sprintf("see every phase: fremisn-exporter %sprobe %s %s", flagsOf(from), quoted(module),
+			quoted(shown))
 	default:
 		found.Status, found.Text = statusOK, fmt.Sprintf("%s: %s in %s", shown, module, inMilliseconds(result.Duration))
 	}

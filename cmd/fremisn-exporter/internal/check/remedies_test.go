@@ -27,7 +27,8 @@ func takenByNGINX(t *testing.T, dir, text string) (conf string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if said, err := exec.Command(binary, "-t", "-p", dir, "-c", conf, "-g", "pid "+dir+"/pid;").CombinedOutput(); err != nil {
+	if said, err := exec.Command(binary, "-t", "-p", dir, "-c", conf, "-g",
+		"pid "+dir+"/pid;").CombinedOutput(); err != nil {
 		t.Fatalf("NGINX refuses it: %s\n%s", said, text)
 	}
 	return conf
@@ -128,7 +129,10 @@ func TestRemediesOfFindings(t *testing.T) {
 		"max_fails": {" max_fails=3", "", "max_fails", func(text, _ string) string {
 			return strings.ReplaceAll(text, "max_conns=10", "max_conns=10 max_fails=3")
 		}},
-		"tries": {" max_fails=3", "", "max_fails", func(text, _ string) string { return inLocation(text, "proxy_next_upstream_tries 1;") }},
+		"tries": {" max_fails=3", "", "max_fails", func(text, _ string) string {
+			return inLocation(text,
+				"proxy_next_upstream_tries 1;")
+		}},
 		"burst": {"burst=20 nodelay", "burst=21 nodelay", "limit burst", func(text, _ string) string {
 			return strings.Replace(text, "burst=21 nodelay", "burst=20 nodelay", 1)
 		}},
@@ -158,7 +162,7 @@ func TestRemediesOfFindings(t *testing.T) {
 			}
 			var directives []string
 			for _, d := range regexp.MustCompile(`[a-z_]+ [^;:]+;`).FindAllString(remedy, -1) {
-				directives = append(directives, strings.TrimPrefix(d, "then "))
+				directives = append(directives, d)
 			}
 			mended := test.put(text, strings.Join(directives, " "))
 			if mended == text {
@@ -197,7 +201,8 @@ func inLocation(text, directives string) string {
 // The server for a status page, pasted, gives one that this program finds and may ask.
 func TestStatusServerWorks(t *testing.T) {
 	dir := t.TempDir()
-	text := strings.ReplaceAll(strings.Replace(nothingToFind, "location = /nginx_status { stub_status; access_log off; }", "", 1), "LOGS", dir)
+	text := strings.ReplaceAll(strings.Replace(nothingToFind,
+		"location = /nginx_status { stub_status; access_log off; }", "", 1), "LOGS", dir)
 	text = strings.Replace(text, "listen 8080", "listen 127.0.0.1:8097", 1)
 	if s := settingsFor(t, takenByNGINX(t, dir, text)); len(s.Plan.Status) != 0 {
 		t.Fatalf("there is a page already: %+v", s.Plan.Status)
@@ -224,7 +229,8 @@ func TestSentencesAreTrue(t *testing.T) {
 	if strings.Contains(c.text, "nothing is probed") {
 		t.Errorf("text\n%s", c.text)
 	}
-	h.write(t, filepath.Join(h.dir, "nginx.conf"), "events {}\nhttp { access_log "+h.access+"; server { return 204; } }\n")
+	h.write(t, filepath.Join(h.dir, "nginx.conf"),
+		"events {}\nhttp { access_log "+h.access+"; server { return 204; } }\n")
 	h.check(t).find(t, sectionNodes, statusWarn, "nginx.conf passes requests to no server that it names")
 }
 
@@ -244,7 +250,8 @@ func TestRelativeLogIsTold(t *testing.T) {
 	found := finding{}
 	there := filepath.Join(t.TempDir(), "site.log")
 	found.relative([]string{"/nowhere/site.log", "/elsewhere/site.log"})
-	if !strings.Contains(found.Remedy, "nginx -V") || !strings.Contains(found.Remedy, "/nowhere/site.log, /elsewhere/site.log") {
+	if !strings.Contains(found.Remedy, "nginx -V") || !strings.Contains(found.Remedy,
+		"/nowhere/site.log, /elsewhere/site.log") {
 		t.Errorf("%+v", found)
 	}
 	if err := os.WriteFile(there, nil, 0o644); err != nil {

@@ -33,7 +33,7 @@ const (
 	sectionSystem = "This host"
 	sectionNginx  = "Findings in nginx.conf"
 
-	sectionFormats = "Log formats that give every metric"
+	sectionFormats = "Log formats that give every metric, with all fields of your own"
 )
 
 // A finding is what was found of one thing that was looked at.
@@ -107,7 +107,7 @@ func (r *Report) text(w io.Writer, width int, colour bool) {
 	for _, l := range r.short() {
 		if l.Section != section {
 			section = l.Section
-			fmt.Fprintln(w, p.paint("1", heading(section)))
+			fmt.Fprintln(w, p.paint("1", section))
 		}
 		p.line(l)
 	}
@@ -118,7 +118,8 @@ func (r *Report) text(w io.Writer, width int, colour bool) {
 
 // sum is the verdict; it names what is wrong, which may have left the screen.
 func (r *Report) sum() string {
-	failed, counts := r.count(statusFail), fmt.Sprintf("%s, %d OK.", count(r.count(statusWarn), "warning"), r.count(statusOK))
+	failed, counts := r.count(statusFail), fmt.Sprintf("%s, %d OK.", count(r.count(statusWarn), "warning"),
+		r.count(statusOK))
 	switch missing := r.all - r.given; {
 	case failed > 0:
 		var subjects []string
@@ -133,7 +134,8 @@ func (r *Report) sum() string {
 		if missing == 1 {
 			verb = "is"
 		}
-		return fmt.Sprintf("Works, but %d of %d metrics %s missing%s. 0 errors, %s", missing, r.all, verb, r.toDo(), counts)
+		return fmt.Sprintf("Works, but %d of %d metrics %s missing%s. 0 errors, %s", missing, r.all, verb, r.toDo(),
+			counts)
 	}
 	return "All works: 0 errors, " + counts
 }
@@ -151,13 +153,13 @@ func (r *Report) toDo() string {
 func (r *Report) countMetrics(s *settings.Settings) {
 	r.given, r.all = collector.MetricsGiven(s.Plan)
 	if len(s.Plan.Status) == 0 && !s.NoStatus {
-		r.things = append(r.things, "give NGINX a status page, as said above")
+		r.things = append(r.things, "add the status page")
 	}
 	if len(s.Plan.AccessLogs) == 0 {
 		r.things = append(r.things, "have an access log that can be followed")
 	}
 	if len(r.formats) > 0 {
-		r.things = append(r.things, "use the log_format "+strings.Join(r.formats, " and ")+" above")
+		r.things = append(r.things, "use log_format "+strings.Join(r.formats, " and "))
 	}
 	if len(s.Plan.ErrorLogs) == 0 {
 		r.things = append(r.things, "have an error log that can be followed")
@@ -184,7 +186,11 @@ func (p page) line(l finding) {
 	if l.From != "" {
 		text += " [" + printable(strings.TrimPrefix(l.From, p.folder)) + "]"
 	}
-	for i, row := range wrap(text, p.width-p.indent) {
+	rows := wrap(text, p.width-p.indent)
+	if text == "" {
+		rows = nil // what follows says it
+	}
+	for i, row := range rows {
 		if i == 0 {
 			fmt.Fprintf(p.w, "  %s %-*s%s\n", p.paint(mark.colour+";1", mark.sign), p.indent-4, string(subject), row)
 			continue
@@ -197,7 +203,7 @@ func (p page) line(l finding) {
 		}
 	}
 	if l.Remedy != "" {
-		for i, row := range wrap(printable(l.Remedy)+shortSource(l.Source), p.width-p.indent-2) {
+		for i, row := range wrap(printable(l.Remedy), p.width-p.indent-2) {
 			arrow := "→ "
 			if i > 0 {
 				arrow = "  "
@@ -230,23 +236,6 @@ func (r *Report) short() []finding {
 		}
 	}
 	return shown
-}
-
-// heading tells where the sources of findings are, which the lines name without it.
-func heading(section string) string {
-	if section == sectionNginx {
-		return section + " (sources: " + strings.TrimPrefix(nginxDocs, "https://") + ")"
-	}
-	return section
-}
-
-// shortSource is what is left of a URL of NGINX's documentation when what all of them share is left out.
-func shortSource(url string) string {
-	if url == "" {
-		return ""
-	}
-	short := strings.TrimPrefix(strings.TrimPrefix(url, nginxDocs), "https://")
-	return " (" + strings.Replace(short, ".html", "", 1) + ")"
 }
 
 func (p page) row(text string) { fmt.Fprintf(p.w, "%*s%s\n", p.indent, "", text) }

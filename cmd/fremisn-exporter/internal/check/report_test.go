@@ -68,7 +68,8 @@ func TestTextFitsItsWidth(t *testing.T) {
 				t.Errorf("it steers the terminal: %q", row)
 			}
 		}
-		for _, want := range []string{"✔ access ", "✖ a name that…", "[nginx.conf:12]", "(ngx_http_upstream_module#max_conns)", "1 error (a name that is much too long), 1 warning, 1 OK."} {
+		for _, want := range []string{"✔ access ", "✖ a name that…", "[nginx.conf:12]",
+			"1 error (a name that is much too long), 1 warning, 1 OK."} {
 			if !strings.Contains(b.String(), want) {
 				t.Errorf("without %q:\n%s", want, &b)
 			}

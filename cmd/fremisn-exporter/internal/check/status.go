@@ -24,7 +24,7 @@ func (r *Report) checkStatus(ctx context.Context, s *settings.Settings) {
 		r.add(finding{Section: sectionStatus, Status: statusOK, Subject: "stub_status", Text: "none, as the config file says: status: []"})
 	case len(s.Plan.Status)+len(left) == 0:
 		r.add(finding{Section: sectionStatus, Status: statusWarn, Subject: "stub_status", Text: "no page named or found: no nginx_up, nginx_connections_…",
-			Remedy: "add to http { } of nginx.conf: " + statusServer})
+			Remedy: "add to http { }: " + statusServer})
 	}
 	for _, page := range s.Plan.Status {
 		found := finding{Section: sectionStatus, Status: statusOK, Subject: "stub_status", From: page.From}
@@ -46,7 +46,7 @@ func (r *Report) checkStatus(ctx context.Context, s *settings.Settings) {
 }
 
 // statusServer is a server for a status page, ready to be pasted into nginx.conf.
-const statusServer = "server { listen 127.0.0.1:8080; location = /nginx_status { stub_status; access_log off; allow 127.0.0.1; deny all; } }"
+const statusServer = "server { listen 127.0.0.1:8080; location = /nginx_status { stub_status; access_log off; } }"
 
 // curlOf is a page's address as curl takes it.
 func curlOf(url, host string) string {

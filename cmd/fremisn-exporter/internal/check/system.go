@@ -83,7 +83,7 @@ func checkStorage(path string) finding {
 	return found
 }
 
-// locked tells, by the kernel's table, whether a process holds the lock on a file: to try it would be to take it from
+// locked reports, by the kernel's table, whether a process holds the lock on a file: to try it would be to take it from
 // an exporter that is about to start.
 func locked(path string) bool {
 	info, err := os.Stat(path)
@@ -121,8 +121,8 @@ func nearest(path string) (string, os.FileInfo) {
 	}
 }
 
-// checkPort tells whether somebody listens where serve would. Nothing is opened: the kernel's tables tell. running says
-// that an exporter holds the state directory; behind TLS and a password it does not tell strangers what it is.
+// checkPort checks whether somebody listens where serve would. Nothing is opened: the kernel's tables tell. running
+// says that an exporter holds the state directory; behind TLS and a password strangers do not learn what it is.
 func checkPort(ctx context.Context, address string, taken []netip.AddrPort, running bool) finding {
 	found := finding{Section: sectionSystem, Status: statusOK, Subject: "port"}
 	host, portText, err := net.SplitHostPort(address)
@@ -160,7 +160,7 @@ func collide(a, b netip.AddrPort) bool {
 		a.Addr().Unmap() == b.Addr().Unmap())
 }
 
-// isExporter asks whoever listens for the page by which an exporter can be told.
+// isExporter asks whoever listens for the page by which an exporter can be recognised.
 func isExporter(ctx context.Context, at netip.AddrPort) bool {
 	if at.Addr().IsUnspecified() {
 		at = netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), at.Port())

@@ -29,12 +29,16 @@ func TestUnreadable(t *testing.T) {
 		gid             int // of both, where the test is root's
 		trouble, remedy string
 	}{
-		"readable":                  {0o755, 0o644, 0, "", ""},
-		"closed folder":             {0o700, 0o644, 0, "has no permission to enter the folder DIR", "sudo chmod o+x DIR"},
-		"closed file":               {0o755, 0o600, 0, "cannot be read by USER (-rw-------", "sudo chmod o+r FILE"},
-		"a group may read":          {0o755, 0o040, 4, "cannot be read by USER (----r-----", "sudo usermod -aG adm USER, then start the exporter again"},
-		"a group that may not read": {0o755, 0o000, 4, "cannot be read by USER (----------", "sudo chmod g+r FILE && sudo usermod -aG adm USER"},
-		"a group may enter":         {0o010, 0o644, 4, "has no permission to enter the folder DIR (d-----x---", "sudo usermod -aG adm USER"},
+		"readable": {0o755, 0o644, 0, "", ""},
+		"closed folder": {0o700, 0o644, 0, "has no permission to enter the folder DIR",
+			"sudo chmod o+x DIR"},
+		"closed file": {0o755, 0o600, 0, "cannot be read by USER (-rw-------", "sudo chmod o+r FILE"},
+		"a group may read": {0o755, 0o040, 4, "cannot be read by USER (----r-----",
+			"sudo usermod -aG adm USER, then start the exporter again"},
+		"a group that may not read": {0o755, 0o000, 4, "cannot be read by USER (----------",
+			"sudo chmod g+r FILE && sudo usermod -aG adm USER"},
+		"a group may enter": {0o010, 0o644, 4, "has no permission to enter the folder DIR (d-----x---",
+			"sudo usermod -aG adm USER"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := filepath.Join(top, strings.ReplaceAll(name, " ", "-"))
@@ -73,7 +77,8 @@ func TestUnreadable(t *testing.T) {
 			}
 		})
 	}
-	if trouble, remedy := unreadable(filepath.Join(top, "none", "access.log")); !strings.Contains(trouble, "is missing") || !strings.Contains(remedy, "volumes:") {
+	if trouble, remedy := unreadable(filepath.Join(top, "none", "access.log")); !strings.Contains(trouble,
+		"is missing") || !strings.Contains(remedy, "volumes:") {
 		t.Errorf("missing folder: %q %q", trouble, remedy)
 	}
 }

@@ -89,6 +89,9 @@ func (s *Settings) Resolved(ctx context.Context) *Settings {
 // Unresolved reports whether a server has no address yet.
 func (s *Settings) Unresolved() bool { return s.Plan.Unresolved() }
 
+// StatusOnly reports whether status pages are read and nothing else.
+func (s *Settings) StatusOnly() bool { return s.Source.ConfigFile == "" && s.Source.Status != nil }
+
 // ChangedText returns the config file's text as it stands, and reports whether it is another than that of these
 // settings; a file that cannot be read is another, too.
 func (s *Settings) ChangedText() (text string, changed bool) {

@@ -1,4 +1,4 @@
-// Package terminal tells what a person sees of what the program prints.
+// Package terminal reports how wide a terminal is, and whether it takes colours.
 package terminal
 
 import (

@@ -26,7 +26,7 @@ type MetricsOptions struct {
 }
 
 const (
-	// defaultScrapeTimeout is Prometheus' own default, for scrapers that do not tell theirs.
+	// defaultScrapeTimeout is Prometheus' own default, for scrapers that do not name theirs.
 	defaultScrapeTimeout = 10 * time.Second
 	// maxScrapes bounds the scrapes that wait or are written. Those that ask for the same cost as much as one.
 	maxScrapes = 256

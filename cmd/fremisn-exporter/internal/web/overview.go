@@ -35,7 +35,7 @@ type ProbeState struct {
 }
 
 // A ProbeMinute is a minute of the last hour.
-type ProbeMinute struct{ Succeeded, Failed int }
+type ProbeMinute struct{ Succeeded, Failed uint16 }
 
 // A QuotaStatus is how much of a licence's quota is used.
 type QuotaStatus struct {
@@ -288,8 +288,8 @@ func strip(hour []ProbeMinute) template.HTML {
 	succeeded, failed := 0, 0
 	var b strings.Builder
 	for i, m := range hour {
-		succeeded += m.Succeeded
-		failed += m.Failed
+		succeeded += int(m.Succeeded)
+		failed += int(m.Failed)
 		class := "good"
 		switch {
 		case m.Succeeded+m.Failed == 0:

@@ -50,7 +50,7 @@ func grayNode(now time.Time) Overview {
 	var green, mixed []ProbeMinute
 	for i := range 60 {
 		green = append(green, ProbeMinute{Succeeded: 12})
-		mixed = append(mixed, ProbeMinute{Succeeded: 12 * (i % 2), Failed: i % 3})
+		mixed = append(mixed, ProbeMinute{Succeeded: uint16(12 * (i % 2)), Failed: uint16(i % 3)})
 	}
 	probe := func(hour []ProbeMinute) []ProbeState {
 		return []ProbeState{{Name: "health", Link: "probes?probe=health", Done: true, Success: true, Duration: 3 * time.Millisecond, When: now.Add(-4 * time.Second), Hour: hour}}

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"net/http"
 	"net/url"
 	"slices"
@@ -93,6 +94,9 @@ func TargetLink(probe, target string) string {
 
 // Link is the page of the target alone.
 func (t Target) Link() string { return TargetLink(t.Probe, t.Target) }
+
+// Title is the node that the target is at, or the target where it is at none.
+func (t Target) Title() string { return cmp.Or(t.Node, t.Target) }
 
 // Class is the colour of a target: how its last probe went.
 func (t Target) Class() string {

@@ -22,8 +22,8 @@ func newLimiter(l Limit) *limiter {
 	return &limiter{Limit: l, rate: int64(l.Rate*1000 + 0.5), buckets: map[uint32]*bucket{}}
 }
 
-// admit is how many milliseconds a request waits, by the arithmetic of ngx_http_limit_req_module; ok is false where it is
-// rejected, which changes nothing.
+// admit is how many milliseconds a request waits, by the arithmetic of ngx_http_limit_req_module; ok is false where it
+// is rejected, which changes nothing.
 func (l *limiter) admit(key uint32, now int64) (wait int64, ok bool) {
 	b := l.buckets[key]
 	if b == nil {

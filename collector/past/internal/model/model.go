@@ -1,7 +1,7 @@
 // Package model is NGINX as a discrete-event model: what a group of upstream servers and a limit make of requests that
 // come at given times. It follows ngx_http_upstream_round_robin.c, ngx_http_upstream_least_conn_module.c,
-// ngx_http_upstream.c and ngx_http_limit_req_module.c of NGINX 1.22 in their arithmetic: whole seconds for fail_timeout,
-// thousandths of a request for the limit, milliseconds for everything else.
+// ngx_http_upstream.c and ngx_http_limit_req_module.c of NGINX 1.22 in their arithmetic: whole seconds for
+// fail_timeout, thousandths of a request for the limit, milliseconds for everything else.
 //
 // It knows no sockets: whether an attempt fails, and how long it takes, its caller says.
 package model

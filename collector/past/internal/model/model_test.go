@@ -9,9 +9,11 @@ import (
 
 // group is a group of servers named a, b, c and so on with NGINX's defaults.
 func group(n int, change ...func(*model.Group)) model.Group {
-	g := model.Group{Workers: 1, Next: model.Next{On: map[model.Failure]bool{model.ConnectError: true, model.TimedOut: true}}}
+	g := model.Group{Workers: 1, Next: model.Next{On: map[model.Failure]bool{model.ConnectError: true,
+		model.TimedOut: true}}}
 	for i := range n {
-		g.Servers = append(g.Servers, model.Server{Name: string(rune('a' + i)), Weight: 1, MaxFails: 1, FailTimeout: 10})
+		g.Servers = append(g.Servers, model.Server{Name: string(rune('a' + i)), Weight: 1, MaxFails: 1,
+			FailTimeout: 10})
 	}
 	for _, c := range change {
 		c(&g)
@@ -72,39 +74,62 @@ func TestSequences(t *testing.T) {
 		answer   model.Answerer
 		want     string // a request a word: the servers that it came to, then what became of it unless it is 200
 	}{
-		{"smooth weights of 5, 1 and 1", group(3, weights(5, 1, 1)), at(0, 20, 40, 60, 80, 100, 120), answers(1), "a a b a c a a"},
+		{"smooth weights of 5, 1 and 1", group(3, weights(5, 1, 1)), at(0, 20, 40, 60, 80, 100, 120), answers(1),
+			"a a b a c a a"},
 		{"equal weights in turn", group(3), at(0, 20, 40, 60), answers(1), "a b c a"},
 		{"three slots, five at once", group(3, maxConns(1)), at(0, 1, 2, 3, 4), answers(100), "a b c no_live no_live"},
-		{"a slot is free in the millisecond in which its attempt ends", group(1, maxConns(1)), at(0, 100, 150), answers(100), "a a no_live"},
-		{"two workers count for themselves", group(1, maxConns(1), func(g *model.Group) { g.Workers = 2 }), workers(at(0, 1, 2, 3), 0, 1, 0, 1), answers(100), "a a no_live no_live"},
-		{"a zone is for all workers", group(1, maxConns(1), func(g *model.Group) { g.Workers, g.Shared = 2, true }), workers(at(0, 1, 2, 3), 0, 1, 0, 1), answers(100), "a no_live no_live no_live"},
-		// a fails at second 0, and NGINX compares whole seconds: it is out to the end of second 10. Then it has an effective
-		// weight of 0 and a current one of -1, against 1 of b: only the third turn after that is its own.
-		{"out for fail_timeout, compared in whole seconds", group(2), at(0, 5000, 10_999, 11_000, 12_000, 13_000, 14_000), failsOn("a", model.ConnectError, true), "ab b b b b ab b"},
-		{"one server is never passed over", group(1), at(0, 100, 200), failsOn("a", model.ConnectError, true), "a=502 a=502 a=502"},
-		{"all out: nobody is asked", group(2), at(0, 100, 200), failsOn("ab", model.ConnectError, true), "ab=502 no_live no_live"},
-		{"max_fails=0 is never out", group(2, func(g *model.Group) { g.Servers[0].MaxFails = 0 }), at(0, 100, 200, 300), failsOn("a", model.ConnectError, true), "ab b ab b"},
-		{"max_fails=2 loses weight with each failure", group(2, weights(2, 1), func(g *model.Group) { g.Servers[0].MaxFails = 2 }), at(0, 100, 200, 300), failsOn("a", model.ConnectError, true), "ab b ab b"},
-		{"a POST that was sent is not sent again", group(2), post(at(0, 100)), failsOn("a", model.TimedOut, false), "a=502 b"},
+		{"a slot is free in the millisecond in which its attempt ends", group(1, maxConns(1)), at(0, 100, 150),
+			answers(100), "a a no_live"},
+		{"two workers count for themselves", group(1, maxConns(1), func(g *model.Group) { g.Workers = 2 }),
+			workers(at(0, 1, 2, 3), 0, 1, 0, 1), answers(100), "a a no_live no_live"},
+		{"a zone is for all workers", group(1, maxConns(1), func(g *model.Group) { g.Workers, g.Shared = 2, true }),
+			workers(at(0, 1, 2, 3), 0, 1, 0, 1), answers(100), "a no_live no_live no_live"},
+		// a fails at second 0, and NGINX compares whole seconds: it is out to the end of second 10. Then it has an
+		// effective weight of 0 and a current one of -1, against 1 of b: only the third turn after that is its own.
+		{"out for fail_timeout, compared in whole seconds", group(2), at(0, 5000, 10_999, 11_000, 12_000, 13_000,
+			14_000), failsOn("a", model.ConnectError, true), "ab b b b b ab b"},
+		{"one server is never passed over", group(1), at(0, 100, 200), failsOn("a", model.ConnectError, true),
+			"a=502 a=502 a=502"},
+		{"all out: nobody is asked", group(2), at(0, 100, 200), failsOn("ab", model.ConnectError, true),
+			"ab=502 no_live no_live"},
+		{"max_fails=0 is never out", group(2, func(g *model.Group) { g.Servers[0].MaxFails = 0 }), at(0, 100, 200, 300),
+			failsOn("a", model.ConnectError, true), "ab b ab b"},
+		{"max_fails=2 loses weight with each failure", group(2, weights(2, 1),
+			func(g *model.Group) { g.Servers[0].MaxFails = 2 }), at(0, 100, 200, 300), failsOn("a", model.ConnectError,
+			true), "ab b ab b"},
+		{"a POST that was sent is not sent again", group(2), post(at(0, 100)), failsOn("a", model.TimedOut, false),
+			"a=502 b"},
 		{"a POST that was not sent is", group(2), post(at(0, 100)), failsOn("a", model.ConnectError, true), "ab b"},
-		{"non_idempotent", group(2, func(g *model.Group) { g.Next.NonIdempotent = true }), post(at(0, 100)), failsOn("a", model.TimedOut, false), "ab b"},
-		{"an answer is no failure unless proxy_next_upstream says so", group(2), at(0, 100, 200), failsOn("a", "http_502", false), "a=502 b a=502"},
-		{"http_502 tries the next", group(2, func(g *model.Group) { g.Next.On["http_502"] = true }), at(0, 100, 200), failsOn("a", "http_502", false), "ab b b"},
-		// b's answer is the last that the first request may have. The second still has a try when b answers, and a is out.
-		{"the last server's answer is no failure", group(2, func(g *model.Group) { g.Next.On["http_502"] = true }), at(0, 100, 200), failsOn("ab", "http_502", false), "ab=502 bno_live no_live"},
-		{"http_404 tries the next and blames nobody", group(2, func(g *model.Group) { g.Next.On["http_404"] = true }), at(0, 100, 200), failsOn("a", "http_404", false), "ab b ab"},
-		{"proxy_next_upstream_tries", group(3, func(g *model.Group) { g.Next.Tries = 2 }), at(0), failsOn("abc", model.ConnectError, true), "ab=502"},
-		{"proxy_next_upstream_timeout", group(3, func(g *model.Group) { g.Next.Timeout = 1 }), at(0), failsOn("abc", model.ConnectError, true), "a=502"},
-		{"proxy_next_upstream off", group(2, func(g *model.Group) { g.Next.On = nil }), at(0, 100), failsOn("a", model.ConnectError, true), "a=502 b"},
-		{"a backup is for when no other is left", group(2, maxConns(1), func(g *model.Group) { g.Servers[1].Backup = true }), at(0, 1, 2, 200), answers(100), "a b no_live a"},
+		{"non_idempotent", group(2, func(g *model.Group) { g.Next.NonIdempotent = true }), post(at(0, 100)),
+			failsOn("a", model.TimedOut, false), "ab b"},
+		{"an answer is no failure unless proxy_next_upstream says so", group(2), at(0, 100, 200), failsOn("a",
+			"http_502", false), "a=502 b a=502"},
+		{"http_502 tries the next", group(2, func(g *model.Group) { g.Next.On["http_502"] = true }), at(0, 100, 200),
+			failsOn("a", "http_502", false), "ab b b"},
+		// b's answer is the last that the first request may have. The second still has a try when b answers, and a is
+		// out.
+		{"the last server's answer is no failure", group(2, func(g *model.Group) { g.Next.On["http_502"] = true }),
+			at(0, 100, 200), failsOn("ab", "http_502", false), "ab=502 bno_live no_live"},
+		{"http_404 tries the next and blames nobody", group(2, func(g *model.Group) { g.Next.On["http_404"] = true }),
+			at(0, 100, 200), failsOn("a", "http_404", false), "ab b ab"},
+		{"proxy_next_upstream_tries", group(3, func(g *model.Group) { g.Next.Tries = 2 }), at(0), failsOn("abc",
+			model.ConnectError, true), "ab=502"},
+		{"proxy_next_upstream_timeout", group(3, func(g *model.Group) { g.Next.Timeout = 1 }), at(0), failsOn("abc",
+			model.ConnectError, true), "a=502"},
+		{"proxy_next_upstream off", group(2, func(g *model.Group) { g.Next.On = nil }), at(0, 100), failsOn("a",
+			model.ConnectError, true), "a=502 b"},
+		{"a backup is for when no other is left", group(2, maxConns(1),
+			func(g *model.Group) { g.Servers[1].Backup = true }), at(0, 1, 2, 200), answers(100), "a b no_live a"},
 		{"down", group(3, func(g *model.Group) { g.Servers[1].Down = true }), at(0, 20, 40), answers(1), "a c a"},
-		{"least_conn takes the idle one", group(2, leastConn), at(0, 10, 20, 130), func(_, server, _ int, _ int64) model.Attempt {
+		{"least_conn takes the idle one", group(2, leastConn), at(0, 10, 20, 130), func(_, server, _ int,
+			_ int64) model.Attempt {
 			return model.Attempt{Millis: []int64{1000, 5}[server], Code: 200}
 		}, "a b b b"},
 		{"least_conn takes turns among equals", group(3, leastConn), at(0, 20, 40, 60), answers(1), "a b c a"},
 		{"no limit without one", group(1), at(0, 0, 0), answers(1), "a a a"},
 		{"burst=2 nodelay", limited(10, 2, 0, true), at(0, 0, 0, 0, 100, 100), answers(1), "a a a limited a limited"},
-		{"a rejected request costs nothing", limited(10, 0, 0, false), at(0, 50, 99, 100, 150), answers(1), "a limited limited a limited"},
+		{"a rejected request costs nothing", limited(10, 0, 0, false), at(0, 50, 99, 100, 150), answers(1),
+			"a limited limited a limited"},
 		{"a rate below one a second", limited(0.5, 0, 0, false), at(0, 1999, 2000), answers(1), "a limited a"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -185,8 +210,10 @@ func TestTimes(t *testing.T) {
 		}
 		return model.Attempt{Millis: 10, Code: 200}
 	})
-	// The second comes first to a server, for the first is held for 5 ms: it has a, the first has b, fails there, and has a.
-	want := []model.Result{{Code: 200, Millis: 5 + 20 + 10 + 3, Attempts: 2}, {Code: 200, Millis: 10, Attempts: 1}, {Code: 304, Millis: 7}}
+	// The second comes first to a server, for the first is held for 5 ms: it has a, the first has b, fails there, and
+	// has a.
+	want := []model.Result{{Code: 200, Millis: 5 + 20 + 10 + 3, Attempts: 2}, {Code: 200, Millis: 10, Attempts: 1},
+		{Code: 304, Millis: 7}}
 	for i := range want {
 		if results[i] != want[i] {
 			t.Errorf("request %d: %+v, want %+v", i, results[i], want[i])
