@@ -1,15 +1,16 @@
 #!/usr/bin/env bash
-# health-check.sh: one verdict on one line, fit for cron and for Nagios.
+# health-check.sh: is it fine now? The exporter's verdict on one line, fit for cron and Nagios.
 #
-#   OK        0   everything answers, every node is up
-#   WARNING   1   the service works, but not all of it: a node is down, a probe or
-#                 a collector fails, Prometheus, Grafana or Alertmanager is silent
-#   CRITICAL  2   the load balancer or the exporter does not answer, no node is up
-#             3   wrong use, or a tool is missing (UNKNOWN to Nagios)
-#   --quiet    say nothing when all is well: cron mails only what is printed
-#   --verbose  every single check, too
+#   fine      0
+#   degraded  1   the service works, but not as it should: a node is down, slow or failing, ...
+#   down      2   NGINX does not answer, no node is usable, or half of the requests fail
+#   unknown   3   nothing is known yet, or the exporter does not answer
+#            64   wrong use, or a tool is missing
+#   --quiet    say nothing while all is fine: cron mails only what is printed
+#   --verbose  a line for each reason, with since when it holds
+# It judges nothing itself: the page of the exporter (EXPORTER_URL) shows the same.
 set -euo pipefail
-misuse=3
+misuse=64
 # shellcheck source=lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
@@ -27,56 +28,16 @@ load_env
 need awk curl
 export GET_TIMEOUT=${GET_TIMEOUT:-5}
 
-critical=() warning=()
-note() { [ -z "$verbose" ] || say "$*"; }
-
-# answers KIND WHAT URL adds to the critical or warning findings when a URL does not answer 200.
-answers() {
-  local code
-  code=$(status_of "$3")
-  note "$2: $code from $3"
-  [ "$code" = 200 ] && return
-  if [ "$1" = critical ]; then critical+=("$2 does not answer ($code)"); else warning+=("$2 does not answer ($code)"); fi
-}
-
-answers critical 'load balancer' "$lb_url${HEALTH_PATH:-/health}"
-answers critical exporter "$exporter_url/-/healthy"
-[ -z "$prometheus_url" ] || answers warning Prometheus "$prometheus_url/-/healthy"
-[ -z "$grafana_url" ] || answers warning Grafana "$grafana_url/api/health"
-[ -z "$alertmanager_url" ] || answers warning Alertmanager "$alertmanager_url/-/healthy"
-
-up=0 all=0 down=()
-if get "$exporter_url/metrics" >"$scratch/now" 2>/dev/null; then
-  [ "$(sum "$scratch/now" nginx_up)" != 0 ] || critical+=('the status page of NGINX does not answer')
-  while read -r collector; do
-    warning+=("the exporter's $collector collector fails")
-  done < <(sed -n 's/^fremisn_exporter_collector_success{.*collector="\([^"]*\)".*} 0$/\1/p' "$scratch/now")
-  while read -r name address; do
-    all=$((all + 1))
-    state=$(probe_state "$scratch/now" "$address")
-    note "node $name ($address): $state"
-    if [ "$state" = up ]; then
-      up=$((up + 1))
-      for probe in $(failing_probes "$scratch/now" "$address"); do warning+=("probe $probe of $name ($address) fails"); done
-    elif [ "$state" = - ]; then
-      warning+=("$name ($address) has not been probed")
-    else
-      down+=("$name ($address) is down")
-    fi
-  done < <(nodes "$scratch/now")
-  if [ "${#down[@]}" -gt 0 ] && [ "${#down[@]}" = "$all" ]; then critical+=('no node is up'); else warning+=("${down[@]}"); fi
-  [ "$all" -gt 0 ] || warning+=('the exporter knows no node')
-elif [[ ${critical[*]-} != *exporter* ]]; then
-  critical+=('the exporter gives no metrics')
+if ! get "$exporter_url/api/v1/status" >"$scratch/status" 2>"$scratch/curl.err"; then
+  say "unknown: the exporter at $exporter_url does not answer: $(tail -n 1 "$scratch/curl.err")"
+  exit 3
 fi
-
-verdict() { # WORD CODE FINDINGS...
-  local word=$1 code=$2 text
-  shift 2
-  text=$(printf '; %s' "$@")
-  say "$word: ${text:2}"
-  exit "$code"
-}
-if [ ${#critical[@]} -gt 0 ]; then verdict CRITICAL 2 "${critical[@]}" "${warning[@]}"; fi
-if [ ${#warning[@]} -gt 0 ]; then verdict WARNING 1 "${warning[@]}"; fi
-[ -n "$quiet" ] || verdict OK 0 "load balancer and exporter answer, $up of $all nodes up"
+verdict=$(status_field verdict "$scratch/status")
+if [ -z "$quiet" ] || [ "$verdict" != fine ]; then verdict_line "$scratch/status"; fi
+[ -z "$verbose" ] || status_reasons "$scratch/status"
+case $verdict in
+  fine) exit 0 ;;
+  degraded) exit 1 ;;
+  down) exit 2 ;;
+  *) exit 3 ;;
+esac

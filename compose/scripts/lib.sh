@@ -110,6 +110,45 @@ metrics() {
     die 3 "the exporter at $exporter_url does not answer: $(tail -n 1 "$scratch/curl.err")"
 }
 
+# What /api/v1/status says, one value a line, as the exporter writes it. FILE holds the answer.
+
+# json_text undoes the escapes of JSON that a sentence may have.
+json_text() { sed 's/\\u003c/</g; s/\\u003e/>/g; s/\\u0026/\&/g; s/\\"/"/g; s/\\\\/\\/g'; }
+
+# status_field NAME FILE prints a value of the answer's first level.
+status_field() { sed -n 's/^  "'"$1"'": "\(.*\)",\{0,1\}$/\1/p' "$2" | json_text; }
+
+# verdict_line FILE is the verdict, since when, and the sentence.
+verdict_line() {
+  local since
+  since=$(status_field since "$1")
+  printf '%s since %s UTC: %s\n' "$(status_field verdict "$1")" "$(printf '%.19s' "$since" | tr T ' ')" "$(status_field sentence "$1")"
+}
+
+# status_reasons FILE prints a line for each reason.
+status_reasons() {
+  awk '
+    /^  "reasons": \[$/ { inside = 1 }
+    /^  \]/ { inside = 0 }
+    inside && match($0, /^      "(kind|severity|sentence|since)": "/) {
+      name = $1; gsub(/[":]/, "", name)
+      value = substr($0, RLENGTH + 1); sub(/",?$/, "", value)
+      field[name] = value
+    }
+    inside && /^    }/ { printf "  %s (%s), since %s UTC: %s\n", field["kind"], field["severity"], substr(field["since"], 12, 8), field["sentence"] }
+  ' "$1" | json_text
+}
+
+# node_state FILE ADDRESS is the state of a node, "-" where it is not known.
+node_state() {
+  ADDRESS=$2 awk '
+    /^  "nodes": \[$/ { inside = 1 }
+    /^  \]/ { inside = 0 }
+    inside && /^      "server": "/ { server = $2; gsub(/[",]/, "", server) }
+    inside && /^      "state": "/ && server == ENVIRON["ADDRESS"] { state = $2; gsub(/[",]/, "", state) }
+    END { print state == "" ? "-" : state }' "$1"
+}
+
 # sum FILE NAME [LABEL=REGEXP]... adds up the series of a metric whose labels match as a whole; 0 where there is none.
 sum() {
   local file=$1 name=$2

@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
-# monitoring.sh: the nodes in a terminal, as the exporter sees them, until Ctrl-C.
+# monitoring.sh: the verdict, its reasons and the nodes in a terminal, until Ctrl-C.
 #
 # busy is the mean number of a node's slots in use (seconds of service in each second),
 # of max_conns.
 #   --interval N  seconds between two looks (5)
 #   --once        one look (it takes one interval), then exit
+# Exit codes: 0; 2 wrong use or a missing tool; 3 the exporter does not answer.
 set -euo pipefail
 # shellcheck source=lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
@@ -31,14 +32,15 @@ per_second() { awk -v n="$1" -v t="$interval" 'BEGIN { printf "%.1f", n / t }'; 
 
 show() { # BEFORE AFTER
   local before=$1 after=$2 name address server busy slots
-  printf '%s   %s\n\n' "$(date -u '+%Y-%m-%d %H:%M:%S UTC')" "$exporter_url"
-  printf '%-9s %-21s %-10s %7s %7s %8s %9s\n' node address probe 'req/s' 'err/s' mean busy
+  printf '%s   %s\n' "$(date -u '+%Y-%m-%d %H:%M:%S UTC')" "$exporter_url"
+  { verdict_line "$scratch/status" && status_reasons "$scratch/status"; } | fold -s -w 79
+  printf '\n%-9s %-21s %-10s %7s %7s %8s %9s\n' node address state 'req/s' 'err/s' mean busy
   while read -r name address; do
     server="server=$(regexp "$address")"
     busy=$(awk -v a="$(sum "$before" nginx_upstream_response_duration_seconds_sum "$server")" \
       -v b="$(sum "$after" nginx_upstream_response_duration_seconds_sum "$server")" -v t="$interval" 'BEGIN { printf "%.2f", (b - a) / t }')
     slots=$(sum "$after" nginx_upstream_server_max_conns "$server")
-    printf '%-9s %-21s %-10s %7s %7s %8s %9s\n' "$name" "$address" "$(probe_state "$after" "$address")" \
+    printf '%-9s %-21s %-10s %7s %7s %8s %9s\n' "$name" "$address" "$(node_state "$scratch/status" "$address")" \
       "$(per_second "$(moved "$before" "$after" nginx_upstream_attempts_total "$server")")" \
       "$(per_second "$(moved "$before" "$after" nginx_upstream_attempts_total "$server" 'outcome=error|timeout')")" \
       "$(mean "$before" "$after" nginx_upstream_response_duration_seconds "$server")" "$busy/$slots"
@@ -57,6 +59,7 @@ metrics "$scratch/before"
 while :; do
   attended sleep "$interval"
   metrics "$scratch/after"
+  get "$exporter_url/api/v1/status" >"$scratch/status" 2>/dev/null || die 3 "the exporter at $exporter_url gives no status"
   if [ -z "$once" ] && [ -t 1 ]; then printf '\033[H\033[2J'; fi
   show "$scratch/before" "$scratch/after"
   [ -z "$once" ] || exit 0
