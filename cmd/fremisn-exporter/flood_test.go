@@ -48,10 +48,11 @@ func startWithManySeries(t *testing.T) *testenv.Exporter {
 	for i := range 200 {
 		fmt.Fprintf(&config, "    - {name: r%d, match: ^/r%d$}\n", i, i)
 	}
+	config.WriteString("probes: []\n")
+	binary := buildExporter(t) // which may take its time
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	config.WriteString("probes: []\n")
-	e, err := testenv.StartExporter(ctx, buildExporter(t), dir, config.String(), "", "--web.enable-lifecycle")
+	e, err := testenv.StartExporter(ctx, binary, dir, config.String(), "", "--web.enable-lifecycle")
 	if err != nil {
 		t.Fatal(err)
 	}

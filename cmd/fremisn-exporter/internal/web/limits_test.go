@@ -1,7 +1,6 @@
 package web
 
 import (
-	"container/list"
 	"fmt"
 	"io"
 	"net"
@@ -64,16 +63,17 @@ func TestOneClientCannotHoldProbe(t *testing.T) {
 	})
 }
 
-// Of more connections than are allowed the one that has been silent for the longest is closed, and none with a request
-// under way.
+// Of more connections than are allowed the one is closed that has had no request for the longest, and none that has
+// one.
 func TestConnectionsAreBounded(t *testing.T) {
-	c := &connections{max: 3, open: map[net.Conn]*list.Element{}, silent: list.New()}
+	c := newConnections(3)
 	var conns []net.Conn
 	open := func() net.Conn {
 		ours, theirs := net.Pipe()
 		t.Cleanup(func() { ours.Close(); theirs.Close() })
 		conns = append(conns, theirs)
 		c.change(ours, http.StateNew)
+		c.change(ours, http.StateActive) // it may be sending a request, for ever
 		return ours
 	}
 	isClosed := func(i int) bool {
@@ -82,9 +82,9 @@ func TestConnectionsAreBounded(t *testing.T) {
 		return err == io.EOF
 	}
 	first, second, third := open(), open(), open()
-	c.change(first, http.StateActive)
-	c.change(second, http.StateActive)
-	c.change(second, http.StateIdle) // silent since after the third
+	c.begin(first)
+	c.begin(second)
+	c.end(second) // silent since after the third
 	fourth := open()
 	for i, want := range []bool{false, false, true, false} {
 		if isClosed(i) != want {
@@ -92,10 +92,18 @@ func TestConnectionsAreBounded(t *testing.T) {
 		}
 	}
 	c.change(third, http.StateClosed)
-	c.change(second, http.StateActive)
-	c.change(fourth, http.StateActive)
+	c.begin(second)
+	c.begin(fourth)
 	open()
 	if !isClosed(4) || len(c.open) != 3 {
-		t.Errorf("where every connection is busy, the new one is closed: %v; %d are open", isClosed(4), len(c.open))
+		t.Errorf("where every connection has a request, the new one is closed: %v; %d are open", isClosed(4),
+			len(c.open))
+	}
+	for _, conn := range []net.Conn{first, second, fourth} {
+		c.end(conn)
+		c.change(conn, http.StateClosed)
+	}
+	if len(c.open) != 0 || c.silent.Len() != 0 {
+		t.Errorf("%d connections are left, %d of them silent", len(c.open), c.silent.Len())
 	}
 }

@@ -1,0 +1,114 @@
+package web
+
+import (
+	"container/list"
+	"context"
+	"net"
+	"net/http"
+	"sync"
+)
+
+// connections keeps the number of open connections within bounds: of more, the one is closed that has had no request
+// under way for the longest. Who sends a request slowly has none yet.
+type connections struct {
+	max int
+
+	mu     sync.Mutex
+	open   map[net.Conn]*connection
+	silent *list.List // of net.Conn: those without a request, the one that has been so for the longest first
+}
+
+type connection struct {
+	requests int
+	element  *list.Element // in silent; nil while there are requests
+}
+
+func newConnections(max int) *connections {
+	return &connections{max: max, open: map[net.Conn]*connection{}, silent: list.New()}
+}
+
+// change is for http.Server.ConnState.
+func (c *connections) change(conn net.Conn, state http.ConnState) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch state {
+	case http.StateNew:
+		if len(c.open) >= c.max && !c.closeSilent() {
+			conn.Close()
+			return
+		}
+		c.open[conn] = &connection{element: c.silent.PushBack(conn)}
+	case http.StateClosed, http.StateHijacked:
+		c.removeSilent(conn)
+		delete(c.open, conn)
+	}
+}
+
+// removeSilent takes a connection out of those without a request. c.mu is held.
+func (c *connections) removeSilent(conn net.Conn) {
+	if known := c.open[conn]; known != nil && known.element != nil {
+		c.silent.Remove(known.element)
+		known.element = nil
+	}
+}
+
+// closeSilent closes a connection without a request, if there is one. c.mu is held.
+func (c *connections) closeSilent() bool {
+	front := c.silent.Front()
+	if front == nil {
+		return false
+	}
+	conn := front.Value.(net.Conn)
+	c.silent.Remove(front)
+	delete(c.open, conn)
+	conn.Close()
+	return true
+}
+
+// begin and end say that a request of a connection is under way.
+func (c *connections) begin(conn net.Conn) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.removeSilent(conn)
+	if known := c.open[conn]; known != nil {
+		known.requests++
+	}
+}
+
+func (c *connections) end(conn net.Conn) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	known := c.open[conn]
+	if known == nil {
+		return
+	}
+	if known.requests--; known.requests == 0 {
+		known.element = c.silent.PushBack(conn)
+	}
+}
+
+// connKey is the key of a request's connection in its context.
+type connKey struct{}
+
+// tracked has a handler say which connections have requests.
+func (c *connections) tracked(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if conn, ok := r.Context().Value(connKey{}).(net.Conn); ok {
+			c.begin(conn)
+			defer c.end(conn)
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// NewServer returns the server of a handler of [New], which bounds time and memory whatever clients do.
+func NewServer(handler http.Handler) *http.Server {
+	c := newConnections(maxConnections)
+	return &http.Server{
+		Handler: c.tracked(handler), ConnState: c.change,
+		ConnContext: func(ctx context.Context, conn net.Conn) context.Context {
+			return context.WithValue(ctx, connKey{}, conn)
+		},
+		ReadHeaderTimeout: readLimit, ReadTimeout: readLimit, IdleTimeout: idleLimit, MaxHeaderBytes: 64 << 10,
+	}
+}
