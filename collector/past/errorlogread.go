@@ -6,6 +6,7 @@ import (
 	"io"
 	"time"
 
+	"github.com/fremisn/fremisn-exporter/collector/internal/container"
 	"github.com/fremisn/fremisn-exporter/collector/internal/errorlog"
 )
 
@@ -16,7 +17,7 @@ func readErrorLogs(ctx context.Context, paths []string, stdin io.Reader) (*error
 	for i, path := range paths {
 		files[i] = File{Path: path}
 	}
-	s := &scan{files: files, stdin: stdin, workers: 1, progress: &progress{}, visitor: func(int,
+	s := &scan{stream: container.Stderr, files: files, stdin: stdin, workers: 1, progress: &progress{}, visitor: func(int,
 		int) visitor {
 		return errorVisitor{e}
 	}}

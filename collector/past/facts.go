@@ -95,6 +95,21 @@ func (f *facts) outs(failures map[string][]int64) []interval {
 	return outs
 }
 
+// merged are intervals in the order of time, those that touch joined.
+func merged(list []interval) []interval {
+	list = slices.Clone(list)
+	slices.SortFunc(list, func(a, b interval) int { return cmp.Compare(a.from, b.from) })
+	var joined []interval
+	for _, i := range list {
+		if last := len(joined) - 1; last >= 0 && i.from <= joined[last].to {
+			joined[last].to = max(joined[last].to, i.to)
+			continue
+		}
+		joined = append(joined, i)
+	}
+	return joined
+}
+
 // covered reports whether a time is in one of the intervals.
 func covered(list []interval, at int64) bool {
 	return slices.ContainsFunc(list, func(i interval) bool { return i.from <= at && at <= i.to })

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/fremisn/fremisn-exporter/collector/internal/container"
 	"github.com/fremisn/fremisn-exporter/collector/nginxconf"
 	"github.com/fremisn/fremisn-exporter/collector/source"
 )
@@ -18,17 +19,30 @@ func (r *reading) files() []string {
 		return r.Files
 	}
 	var all []string
-	for _, log := range r.Settings.AccessLogs {
-		if log.Path == "" {
+	for i := range r.Settings.AccessLogs {
+		path := pathOf(&r.Settings.AccessLogs[i])
+		if path == "" {
 			continue
 		}
-		for _, path := range withRotated(log.Path) {
+		for _, path := range withRotated(path) {
 			if !slices.Contains(all, path) {
 				all = append(all, path)
 			}
 		}
 	}
 	return all
+}
+
+// pathOf is where a log is, "" where it is no file: a container's is found by its name.
+func pathOf(log *source.LogSource) string {
+	if log.Docker == "" {
+		return log.Path
+	}
+	path, err := container.LogOf(log.DockerRoot, log.Docker)
+	if err != nil {
+		return ""
+	}
+	return path
 }
 
 // rotated is what logrotate puts behind a log's name, or before its suffix: .1, -20261124, .2.gz.
@@ -110,7 +124,7 @@ func (r *reading) logOf(file string) *source.LogSource {
 	}
 	for i := range r.Settings.AccessLogs {
 		log := &r.Settings.AccessLogs[i]
-		if log.Path != "" && slices.Contains(append(withRotated(log.Path), log.Path), absolute) {
+		if path := pathOf(log); path != "" && slices.Contains(append(withRotated(path), path), absolute) {
 			return log
 		}
 	}

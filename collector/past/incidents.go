@@ -3,6 +3,7 @@ package past
 import (
 	"cmp"
 	"slices"
+	"sort"
 	"strings"
 )
 
@@ -47,6 +48,7 @@ type incident struct {
 	before, now int64      // of a slow node: its p95, milliseconds
 	peers       int64
 	attempts    int     // on the slow node
+	nextSlot    int     // of the slow node, that is not counted yet
 	share       float64 // of requests or attempts
 }
 
@@ -95,6 +97,27 @@ func (d *detector) filter(is func(*event) bool) []*event {
 	for _, e := range d.events.list {
 		if !d.used[e] && is(e) {
 			list = append(list, e)
+		}
+	}
+	return list
+}
+
+// between are the events of a time.
+func (d *detector) between(from, to int64) []*event {
+	list := d.events.list
+	begin := sort.Search(len(list), func(i int) bool { return list[i].at >= from })
+	end := sort.Search(len(list), func(i int) bool { return list[i].at > to })
+	return list[begin:max(begin, end)]
+}
+
+// foundNone are the requests that found no server, and that nothing explains yet, while servers were passed over.
+func (d *detector) foundNone(outs []interval) []*event {
+	var list []*event
+	for _, out := range merged(outs) {
+		for _, e := range d.between(out.from, out.to) {
+			if e.outcome == "no_live" && !d.used[e] {
+				list = append(list, e)
+			}
 		}
 	}
 	return list
@@ -210,7 +233,7 @@ func (d *detector) failingNode(server string, list []*event) *incident {
 	i.share = float64(failed) / float64(all)
 	i.take(d, list)
 	failures := i.harmed
-	i.take(d, d.filter(func(e *event) bool { return e.outcome == "no_live" && covered(outs, e.at) }))
+	i.take(d, d.foundNone(outs))
 	i.noLive = i.harmed - failures
 	if i.harmed < leastHarmed {
 		d.release(i)
@@ -226,7 +249,7 @@ func (d *detector) passedOver(server string, list []*event, outs []interval) *in
 	if len(outs) == 0 || times[len(times)-1]-times[0] > d.facts.timeout(server) {
 		return nil
 	}
-	noLive := d.filter(func(e *event) bool { return e.outcome == "no_live" && covered(outs, e.at) })
+	noLive := d.foundNone(outs)
 	if len(noLive) < leastHarmed || len(noLive) <= len(list) {
 		return nil
 	}
@@ -332,10 +355,7 @@ func (d *detector) withoutServer(known []*incident) []*incident {
 func (d *detector) whoWasOut(i *incident, group string) {
 	from := i.from - d.facts.longestTimeout() - 1000
 	failures := map[string][]int64{}
-	for _, e := range d.events.list {
-		if e.at < from || e.at > i.to {
-			continue
-		}
+	for _, e := range d.between(from, i.to) {
 		for k := range e.attempts {
 			if a := &e.attempts[k]; a.failed() && d.facts.upstream(a.server) == group {
 				failures[a.server] = append(failures[a.server], a.at)

@@ -9,6 +9,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"github.com/fremisn/fremisn-exporter/collector/internal/container"
 )
 
 // Stdin is the path of standard input.
@@ -44,13 +46,14 @@ func inspect(path string) (size int64, stream bool, err error) {
 		return 0, false, openError(path, err)
 	}
 	defer f.Close()
-	head := make([]byte, 512)
+	head := make([]byte, 64<<10)
 	n, err := io.ReadFull(f, head)
 	if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF {
 		return 0, false, openError(path, err)
 	}
-	stream, err = isCompressed(head[:n], path)
-	return info.Size(), stream, err
+	stream, err = isCompressed(head[:min(n, 512)], path)
+	line, _, _ := bytes.Cut(head[:n], []byte{'\n'})
+	return info.Size(), stream || container.IsWrapped(line), err // the parts of a wrapped line belong together
 }
 
 // isCompressed reports whether a file that begins with head is to be decompressed. The error says that it is no log.

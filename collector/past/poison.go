@@ -1,6 +1,9 @@
 package past
 
-import "math"
+import (
+	"math"
+	"slices"
+)
 
 // poisons are requests of one route that fail wherever they go, on servers that answer others at the same time.
 func (d *detector) poisons() []*incident {
@@ -40,10 +43,7 @@ func (d *detector) poison(list, all []*event) *incident {
 	}
 	outs := d.facts.outs(d.failures(list))
 	// What found no server while these were passed over is part of it.
-	noLive := d.filter(func(e *event) bool {
-		return e.outcome == "no_live" && len(e.attempts) == 0 && covered(outs,
-			e.at)
-	})
+	noLive := slices.DeleteFunc(d.foundNone(outs), func(e *event) bool { return len(e.attempts) > 0 })
 	if !d.onSeveral(list) && !d.wholeRoute(list) && !(len(noLive) >= leastHarmed && d.noChance(list)) {
 		return nil
 	}
@@ -69,8 +69,8 @@ func (d *detector) onSeveral(list []*event) bool {
 		}
 	}
 	from, to := list[0].at-gapMillis/2, list[len(list)-1].at+gapMillis/2
-	for _, e := range d.events.list {
-		if e.at >= from && e.at <= to && len(e.attempts) > 1 && !e.failedEverywhere() && e.path == list[0].path {
+	for _, e := range d.between(from, to) {
+		if len(e.attempts) > 1 && !e.failedEverywhere() && e.path == list[0].path {
 			helped++
 		}
 	}

@@ -10,6 +10,8 @@ import (
 	"runtime"
 	"sync"
 	"sync/atomic"
+
+	"github.com/fremisn/fremisn-exporter/collector/internal/container"
 )
 
 const (
@@ -37,6 +39,7 @@ type job struct {
 type scan struct {
 	files    []File
 	stdin    io.Reader
+	stream   string // of a container: whose lines are taken; "" is stdout
 	workers  int
 	part     int64 // bytes that a worker takes at a time, partSize where 0
 	progress *progress
@@ -140,6 +143,9 @@ type worker struct {
 func (w *worker) do(ctx context.Context, j job) error {
 	path := w.files[j.file].Path
 	v := w.visitor(w.number, j.file)
+	if j.to < 0 {
+		v = w.unwrapping(v)
+	}
 	if path == Stdin {
 		stream, err := decompressed(w.stdin, w.progress)
 		if err == nil {
@@ -165,6 +171,34 @@ func (w *worker) do(ctx context.Context, j job) error {
 	section := counted{io.NewSectionReader(f, begin, 1<<62), w.progress}
 	return named(path, w.feed(ctx, section, v, j.from > 0, j.to-begin))
 }
+
+// An unwrapper takes off what a container runtime has written around the lines of a stream.
+type unwrapper struct {
+	*container.Unwrapper
+	visitor visitor
+}
+
+func (w *worker) unwrapping(v visitor) visitor {
+	stream := w.stream
+	if stream == "" {
+		stream = container.Stdout
+	}
+	return unwrapper{container.New(container.Auto, stream, maxLine), v}
+}
+
+// Lines implements visitor.
+func (u unwrapper) Lines(block []byte) {
+	lines, tooLong := u.Unwrapper.Lines(block)
+	for range tooLong {
+		u.visitor.TooLong()
+	}
+	if len(lines) > 0 {
+		u.visitor.Lines(lines)
+	}
+}
+
+// TooLong implements visitor.
+func (u unwrapper) TooLong() { u.visitor.TooLong() }
 
 func named(path string, err error) error {
 	if err == nil || errors.Is(err, context.Canceled) {

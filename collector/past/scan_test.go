@@ -135,6 +135,32 @@ func TestStreams(t *testing.T) {
 	}
 }
 
+// TestContainers takes the lines of stdout out of what container runtimes write, parts joined, wherever a part ends.
+func TestContainers(t *testing.T) {
+	dir := t.TempDir()
+	docker := `{"log":"one\n","stream":"stdout","time":"2026-11-25T10:00:00.1Z"}
+{"log":"an error\n","stream":"stderr","time":"2026-11-25T10:00:00.1Z"}
+{"log":"tw","stream":"stdout","time":"2026-11-25T10:00:00.1Z"}
+{"log":"o\n","stream":"stdout","time":"2026-11-25T10:00:00.1Z"}
+`
+	cri := `2026-11-25T10:00:00.123456789Z stdout F one
+2026-11-25T10:00:00.123456789Z stderr F an error
+2026-11-25T10:00:00.123456789Z stdout P tw
+2026-11-25T10:00:00.123456789Z stdout F o
+`
+	for name, text := range map[string]string{"docker": docker, "cri": cri} {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		for _, part := range []int64{1, 50, 1000} {
+			if c, problems := scanFiles(t, part, nil, path); len(problems) > 0 || !slices.Equal(c.sorted(), []string{"one", "two"}) {
+				t.Errorf("%s: %q %v", name, c.lines, problems)
+			}
+		}
+	}
+}
+
 // TestBadFiles gives each a sentence.
 func TestBadFiles(t *testing.T) {
 	dir := t.TempDir()

@@ -46,6 +46,7 @@ type serverSlot struct {
 // times is a histogram of milliseconds with four buckets for each doubling.
 type times struct {
 	counts  [timeBuckets]uint32
+	sum     uint32 // of counts
 	slowest int64
 	id      string // of the slowest
 }
@@ -184,6 +185,7 @@ func (c *serverSlot) observe(ms int64, failed bool, id []byte) {
 		c.times = &times{}
 	}
 	c.times.counts[timeBucket(ms)]++
+	c.times.sum++
 	if ms > c.times.slowest {
 		c.times.slowest, c.times.id = ms, string(id)
 	}
@@ -237,18 +239,13 @@ func (t *times) add(other *times) {
 	for i, n := range other.counts {
 		t.counts[i] += n
 	}
+	t.sum += other.sum
 	if other.slowest > t.slowest {
 		t.slowest, t.id = other.slowest, other.id
 	}
 }
 
-func (t *times) total() int {
-	n := 0
-	for _, c := range t.counts {
-		n += int(c)
-	}
-	return n
-}
+func (t *times) total() int { return int(t.sum) }
 
 // quantile is in milliseconds.
 func (t *times) quantile(q float64) int64 {

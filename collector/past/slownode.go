@@ -36,7 +36,7 @@ func (d *detector) slowNode(server int, numbers []int64) []*incident {
 	suspect := -1     // the first slot under suspicion
 	past := &pastTimes{width: d.slots.width}
 	for at := range numbers {
-		own, peers, from := d.window(server, numbers, at)
+		own, from := d.window(server, numbers, at)
 		waiting = append(waiting, at)
 		switch {
 		case own == nil || past.sum.total() < slowLeast || !isSuspect(own, &past.sum):
@@ -49,44 +49,45 @@ func (d *detector) slowNode(server int, numbers []int64) []*incident {
 		case suspect < 0:
 			suspect = at
 		}
-		if !isSlow(own, peers, &past.sum) {
+		peers := d.peers(server, numbers, from, at)
+		if peers == nil || !isSlow(own, peers, &past.sum) {
 			continue
 		}
-		waiting = slices.DeleteFunc(waiting, func(slot int) bool { return slot >= min(suspect, from) })
-		if begin := numbers[min(suspect, from)] * d.slots.width; open == nil || begin-open.to > slowWindow {
-			open = &incident{
-				kind: slowNode, from: begin, to: begin, server: d.slots.servers[server],
-				before:   past.sum.quantile(0.95),
-				upstream: d.facts.upstream(d.slots.servers[server]), servers: []string{d.slots.servers[server]},
-			}
+		first := min(suspect, from)
+		waiting = slices.DeleteFunc(waiting, func(slot int) bool { return slot >= first })
+		if begin := numbers[first] * d.slots.width; open == nil || begin-open.to > slowWindow {
+			open = d.newSlowNode(server, begin, past.sum.quantile(0.95))
+			open.nextSlot = first
 			found = append(found, open)
 		}
 		open.now, open.peers = max(open.now, own.quantile(0.95)), peers.quantile(0.95)
-		d.extend(open, server, numbers, (numbers[at]+1)*d.slots.width)
+		d.extend(open, server, numbers[:at+1])
 	}
-	return slices.DeleteFunc(found, func(i *incident) bool {
-		return i.attempts < slowEnough ||
-			3*i.harmed < i.attempts
-	})
+	return slices.DeleteFunc(found, func(i *incident) bool { return i.attempts < slowEnough || 3*i.harmed < i.attempts })
 }
 
-// extend adds the slots up to end to an incident.
-func (d *detector) extend(i *incident, server int, numbers []int64, end int64) {
-	for _, n := range numbers {
-		if n*d.slots.width < i.to || n*d.slots.width >= end {
+func (d *detector) newSlowNode(server int, begin, usual int64) *incident {
+	name := d.slots.servers[server]
+	return &incident{
+		kind: slowNode, from: begin, to: begin, server: name, before: usual,
+		upstream: d.facts.upstream(name), servers: []string{name},
+	}
+}
+
+// extend adds the slots that an incident does not have yet.
+func (d *detector) extend(i *incident, server int, numbers []int64) {
+	for ; i.nextSlot < len(numbers); i.nextSlot++ {
+		t := d.timesOf(server, numbers[i.nextSlot])
+		if t == nil {
 			continue
 		}
-		if t := d.timesOf(server, n); t != nil {
-			i.attempts += t.total()
-			if slow := t.above(i.before); slow > 0 {
-				i.harmed += slow
-				if t.id != "" && t.slowest > i.before && len(i.ids) < maxRequestIDs {
-					i.ids = append(i.ids, t.id)
-				}
-			}
+		i.attempts += t.total()
+		i.harmed += t.above(i.before)
+		if t.id != "" && t.slowest > i.before && len(i.ids) < maxRequestIDs {
+			i.ids = append(i.ids, t.id)
 		}
 	}
-	i.to = end
+	i.to = (numbers[len(numbers)-1] + 1) * d.slots.width
 }
 
 func (d *detector) timesOf(server int, number int64) *times {
@@ -96,26 +97,45 @@ func (d *detector) timesOf(server int, number int64) *times {
 	return nil
 }
 
-// window is the shortest time up to slot at, at most a minute, in which the server and its peers have enough attempts,
-// and its first slot; nil and the slot itself where there is none.
-func (d *detector) window(server int, numbers []int64, at int) (own, peers *times, from int) {
-	own, peers = &times{}, &times{}
-	group := d.facts.upstream(d.slots.servers[server])
+// window is the shortest time up to slot at, at most a minute, in which the server has enough attempts, and its first
+// slot; nil and the slot itself where there is none.
+func (d *detector) window(server int, numbers []int64, at int) (own *times, from int) {
+	n := 0
 	for i := at; i >= 0 && (numbers[at]-numbers[i])*d.slots.width < slowWindow; i-- {
-		s := d.slots.slots[numbers[i]]
-		for n := range s.servers {
-			switch {
-			case n == server:
-				own.add(s.servers[n].times)
-			case d.facts.upstream(d.slots.servers[n]) == group:
-				peers.add(s.servers[n].times)
-			}
+		if t := d.timesOf(server, numbers[i]); t != nil {
+			n += t.total()
 		}
-		if own.total() >= slowLeast && peers.total() >= slowLeast {
-			return own, peers, i
+		if n >= slowLeast {
+			own = &times{}
+			for k := i; k <= at; k++ {
+				own.add(d.timesOf(server, numbers[k]))
+			}
+			return own, i
 		}
 	}
-	return nil, nil, at
+	return nil, at
+}
+
+// peers are the other servers of the group in a window, or in a longer one up to a minute where they have too few
+// attempts; nil where they have too few even then.
+func (d *detector) peers(server int, numbers []int64, from, at int) *times {
+	group := d.facts.upstream(d.slots.servers[server])
+	sum := &times{}
+	for i := at; i >= 0 && (numbers[at]-numbers[i])*d.slots.width < slowWindow; i-- {
+		if i < from && sum.total() >= slowLeast {
+			break
+		}
+		s := d.slots.slots[numbers[i]]
+		for n := range s.servers {
+			if n != server && d.facts.upstream(d.slots.servers[n]) == group {
+				sum.add(s.servers[n].times)
+			}
+		}
+	}
+	if sum.total() < slowLeast {
+		return nil
+	}
+	return sum
 }
 
 func isSlow(own, peers, usual *times) bool {
@@ -153,6 +173,7 @@ func (p *pastTimes) add(number int64, t *times) {
 		for i, n := range p.times[0].counts {
 			p.sum.counts[i] -= n
 		}
+		p.sum.sum -= p.times[0].sum
 		p.numbers, p.times = p.numbers[1:], p.times[1:]
 	}
 }

@@ -202,3 +202,6 @@ func parseDocker(line []byte) (entry, bool) {
 	text, isWhole := bytes.CutSuffix([]byte(*record.Log), []byte{'\n'})
 	return entry{text: text, stream: stream, isPart: !isWhole}, ok
 }
+
+// IsWrapped reports whether a container runtime has written something around a line.
+func IsWrapped(line []byte) bool { return detect(line) != None }
