@@ -148,7 +148,7 @@ func (c *Collector) newCounters(s *source.Settings) ([]follow.Counter, error) {
 		counter, err := accesslog.New(accesslog.Config{
 			Reformat: c.reformat(log, s),
 			Source:   log, Routes: s.Routes, Buckets: s.LatencyBuckets, MaxSeries: s.MaxSeries,
-			Groups: topology.Groups(), Servers: topology.Servers(),
+			Groups: topology.Groups(), GroupName: topology.GroupName, Servers: topology.Servers(),
 			LimitReqStatus: limitReq, LimitConnStatus: limitConn, Answers: c.answers,
 		})
 		if err != nil {
@@ -178,6 +178,11 @@ func (c *Collector) logSettings(s *source.Settings) {
 	for _, l := range s.QuietErrorLogs() {
 		level.Warn(c.logger).Log("msg", "the error log's level leaves out refused connections and timeouts of upstreams", "log", l.Path, "level", l.Level,
 			"where", l.Pos, "write", "error_log "+l.Path+" warn;")
+	}
+	if s.Conf != nil {
+		for _, note := range s.Conf.Notes {
+			level.Info(c.logger).Log("msg", "passed over in nginx.conf", "where", note.Pos, "what", note.Text)
+		}
 	}
 	for _, ignored := range s.Ignored {
 		importance := level.Info

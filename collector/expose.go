@@ -109,7 +109,7 @@ func (x *logExposer) place(name string, isGroup bool) (upstream, server, node st
 	case name == ledger.Other:
 		return ledger.Other, ledger.Other, ledger.Other
 	case isGroup || x.topology.IsGroup(name):
-		return name, "", ""
+		return x.topology.GroupName(name), "", ""
 	}
 	return x.topology.Upstream(name), name, x.topology.Node(name)
 }

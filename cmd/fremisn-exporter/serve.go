@@ -132,6 +132,9 @@ func (e *exporter) logFoundTargets(s *settings.Settings) {
 			}
 		}
 	}
+	for _, u := range s.Unprobed {
+		level.Info(e.logger).Log("msg", "not probed", "server", u.Server, "why", u.Why, "from", u.Pos, "remedy", u.Remedy)
+	}
 }
 
 func (e *exporter) probeOptions(s *settings.Settings) probe.Options {

@@ -2,6 +2,7 @@ package source
 
 import (
 	"maps"
+	"net"
 	"slices"
 
 	"github.com/fremisn/fremisn-exporter/collector/nginxconf"
@@ -18,6 +19,7 @@ type Node struct {
 type Topology struct {
 	groupOf map[string]string // server address → first upstream that holds it
 	groups  map[string]bool   // names of upstreams
+	hosts   map[string]string // host of a group that has no upstream block → its name
 	nodeOf  map[string]string // server address → node name
 }
 
@@ -37,9 +39,14 @@ func (s *Settings) upstreams() []nginxconf.Upstream {
 
 // NewTopology puts together what the groups and the nodes say; resolved are the addresses of those given by name.
 func NewTopology(upstreams []nginxconf.Upstream, nodes []Node, resolved map[string][]string) *Topology {
-	t := &Topology{groupOf: map[string]string{}, groups: map[string]bool{}, nodeOf: map[string]string{}}
+	t := &Topology{
+		groupOf: map[string]string{}, groups: map[string]bool{}, hosts: map[string]string{}, nodeOf: map[string]string{},
+	}
 	for _, u := range upstreams {
 		t.groups[u.Name] = true
+		if host, _, err := net.SplitHostPort(u.Name); err == nil && u.Implicit {
+			setFirst(t.hosts, host, u.Name)
+		}
 		for _, s := range u.Servers {
 			setFirst(t.groupOf, s.Address, u.Name)
 		}
@@ -101,6 +108,15 @@ func (t *Topology) Node(server string) string { return t.nodeOf[nginxconf.WithPo
 
 // IsGroup reports whether nginx.conf has an upstream of this name.
 func (t *Topology) IsGroup(name string) bool { return t.groups[name] }
+
+// GroupName returns the name of the group that NGINX logs where a group has no live server. Of an address that a *_pass
+// names without an upstream block that is its host alone.
+func (t *Topology) GroupName(logged string) string {
+	if name, isHost := t.hosts[logged]; isHost && !t.groups[logged] {
+		return name
+	}
+	return logged
+}
 
 // Groups are the names of the upstreams, sorted.
 func (t *Topology) Groups() []string { return slices.Sorted(maps.Keys(t.groups)) }

@@ -30,3 +30,18 @@ func TestTopology(t *testing.T) {
 		t.Error("isGroup does not tell groups from servers")
 	}
 }
+
+// A group without an upstream block is logged by its host alone where it has no live server.
+func TestGroupName(t *testing.T) {
+	topo := NewTopology([]nginxconf.Upstream{
+		{Name: "two.test:24556", Implicit: true}, {Name: "two.test:80", Implicit: true}, {Name: "app"},
+		{Name: "app:3000", Implicit: true}, {Name: "[::1]:81", Implicit: true},
+	}, nil, nil)
+	for logged, want := range map[string]string{
+		"two.test": "two.test:24556", "app": "app", "::1": "[::1]:81", "other": "other", "two.test:80": "two.test:80",
+	} {
+		if got := topo.GroupName(logged); got != want {
+			t.Errorf("%s is %s, want %s", logged, got, want)
+		}
+	}
+}

@@ -19,12 +19,13 @@ import (
 // Config is all that an access log's counting depends on.
 type Config struct {
 	Source          source.LogSource
-	Routes          []source.Route // none: the label route is empty
-	Buckets         []float64      // upper bounds of the classic histograms, seconds, rising
-	MaxSeries       int            // as Prometheus counts them
-	Groups          []string       // names of upstreams, whose series stand at 0 from the start
-	Servers         []string       // addresses, likewise
-	LimitReqStatus  int            // what NGINX answers where limit_req rejects, 0 for its default
+	Routes          []source.Route             // none: the label route is empty
+	Buckets         []float64                  // upper bounds of the classic histograms, seconds, rising
+	MaxSeries       int                        // as Prometheus counts them
+	Groups          []string                   // names of upstreams, whose series stand at 0 from the start
+	GroupName       func(logged string) string // … by what is logged where one has no live server; nil for the same
+	Servers         []string                   // addresses, likewise
+	LimitReqStatus  int                        // what NGINX answers where limit_req rejects, 0 for its default
 	LimitConnStatus int
 	Answers         *takenout.Answers // takes the seconds in which servers answered; may be nil
 	Watcher         Watcher           // may be nil

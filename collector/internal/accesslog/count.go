@@ -176,7 +176,7 @@ func (c *Counter) countElements(r *logformat.Record, u *logformat.Upstreams, ref
 		e := &u.Elements[i]
 		switch e.Kind {
 		case logformat.Group:
-			c.ledger.Counter(int(metric.NoLive), e.Name).Value++
+			c.ledger.Counter(int(metric.NoLive), c.groupName(e.Name)).Value++
 		case logformat.Attempt:
 			server := c.servers.at(u, i)
 			c.attempt(r, server, i, i == last, ref)
@@ -186,6 +186,13 @@ func (c *Counter) countElements(r *logformat.Record, u *logformat.Upstreams, ref
 		}
 	}
 	return u.Elements[len(u.Elements)-1].Kind == logformat.Group
+}
+
+func (c *Counter) groupName(logged string) string {
+	if c.cfg.GroupName == nil {
+		return logged
+	}
+	return c.cfg.GroupName(logged)
 }
 
 // countUnknown counts attempts of a format that has no address.
