@@ -24,6 +24,7 @@ var needed = map[string]map[string]string{
 	"docker-compose.yml":       {"GRAFANA_ADMIN_PASSWORD": "from-the-test"},
 	"exporter-only.yml":        {"FREMISN_COMPOSE": ".", "NGINX_CONF": "./nginx/nginx.conf", "BLACKBOX_YML": "./blackbox.yml"},
 	"exporter-only.logs.yml":   {"FREMISN_COMPOSE": "."},
+	"exporter-only.docker.yml": {"FREMISN_COMPOSE": "."},
 	"testdata/old/compose.yml": {},
 }
 
@@ -66,6 +67,7 @@ func TestComposeFilesParseInBothComposes(t *testing.T) {
 		{"exporter-only.yml"},
 		{"testdata/old/compose.yml", "exporter-only.yml"},
 		{"testdata/old/compose.yml", "exporter-only.yml", "exporter-only.logs.yml"},
+		{"testdata/old/compose.yml", "exporter-only.yml", "exporter-only.docker.yml"},
 	} {
 		t.Run(strings.Join(files, " "), func(t *testing.T) {
 			env := map[string]string{}

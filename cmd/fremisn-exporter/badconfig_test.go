@@ -55,7 +55,17 @@ var badConfigs = map[string]string{
 	"bad_escape":             `DIR/bad_escape.yml:5: nginx.access_logs[0].escape: "xml" is no escaping; write default, json or none`,
 	"escape_of_named_format": `DIR/escape_of_named_format.yml:4: nginx.access_logs[0].format: the log_format "combined" has escape=default, not json; remove escape, which belongs to a literal format`,
 	"bad_start":              `DIR/bad_start.yml:4: nginx.access_logs[0].start: "middle" is no place to start; write end or beginning`,
-	"bad_allow":              `DIR/bad_allow.yml:2: on_demand.allow: "everybody" is neither configured nor any; write one of these, or a list of expressions such as ["http://10\\.0\\.0\\..*"]`,
+	"bad_wrapping": `DIR/bad_wrapping.yml:4: nginx.access_logs[0].wrapping: "podman" is no wrapping; ` +
+		"write auto, none, docker or cri",
+	"wrapping_of_syslog": "DIR/wrapping_of_syslog.yml:4: nginx.access_logs[0].wrapping: nothing is written around " +
+		"lines that are sent to syslog; remove the key",
+	"wrapping_of_docker": "DIR/wrapping_of_docker.yml:4: nginx.error_logs[0].wrapping: what Docker writes around " +
+		"lines is known; remove the key",
+	"docker_and_path": "DIR/docker_and_path.yml:4: nginx.access_logs[0].docker: a log has docker, path or syslog, " +
+		"not several; make logs of their own of them",
+	"docker_root_alone": "DIR/docker_root_alone.yml:4: nginx.error_logs[0].docker_root: this is Docker's folder, " +
+		"for a log with docker: NAME; remove it, or name the container",
+	"bad_allow": `DIR/bad_allow.yml:2: on_demand.allow: "everybody" is neither configured nor any; write one of these, or a list of expressions such as ["http://10\\.0\\.0\\..*"]`,
 	"buckets_do_not_rise": "DIR/buckets_do_not_rise.yml:2: nginx.latency_buckets[2]: 0.5 does not rise above 0.5 " +
 		"before it; sort the bounds",
 	"bad_target_scheme": `DIR/bad_target_scheme.yml:3: probes[0].targets[0]: "ftp://127.0.0.1/" has the scheme "ftp"; write http://… or https://…`,

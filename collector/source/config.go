@@ -271,7 +271,7 @@ func (p place) validateKind() error {
 		return faultf("syslog", "a log has path or syslog, not both; make two logs of it")
 	case p.docker != "" && p.path+p.syslog != "":
 		return faultf("docker", "a log has docker, path or syslog, not several; make logs of their own of them")
-	case p.docker != "" && p.wrapping != "":
+	case p.docker != "" && (p.wrapping == "none" || p.wrapping == "cri"):
 		return faultf("wrapping", "what Docker writes around lines is known; remove the key")
 	case p.docker == "" && p.dockerRoot != "":
 		return faultf("docker_root", "this is Docker's folder, for a log with docker: NAME; remove it, or name the container")

@@ -25,10 +25,8 @@ func (l LogSource) File() (string, error) {
 // written around them.
 func (l LogSource) Unwrap(block []byte) []byte {
 	wrapping, stream := l.Unwrapping()
-	if wrapping == container.None {
-		return block
-	}
-	lines, _ := container.New(wrapping, stream, len(block)).Lines(block)
+	u := container.New(wrapping, stream)
+	lines, _ := u.Lines(block[:u.Whole(block)])
 	return lines
 }
 

@@ -40,6 +40,9 @@ func (s *Settings) formatsOf(c AccessLogConfig, path string, kind Kind) ([]Forma
 	if len(names) == 0 {
 		names = d.formatsInUse(path)
 	}
+	if len(c.Format) == 0 && c.Docker != "" {
+		names = d.formatsOfStdout()
+	}
 	var formats []Format
 	for _, name := range names {
 		if strings.Contains(name, "$") {
@@ -115,6 +118,21 @@ func (d directives) formatsInUse(path string) []string {
 	var names []string
 	for _, log := range d.logs {
 		if path != "" && log.Path == path {
+			names = append(names, log.Format)
+		}
+	}
+	if names == nil {
+		return []string{"combined"}
+	}
+	return names
+}
+
+// formatsOfStdout are the formats that nginx.conf writes a container's stdout in: the official image links access.log there.
+func (d directives) formatsOfStdout() []string {
+	var names []string
+	for _, log := range d.logs {
+		isStdout := log.Path == "/var/log/nginx/access.log" || log.Path == "/dev/stdout"
+		if isStdout && !slices.Contains(names, log.Format) {
 			names = append(names, log.Format)
 		}
 	}

@@ -2,12 +2,13 @@
 //
 // Docker's driver json-file writes {"log":"LINE\n","stream":"stdout","time":"…"}; the kubelet writes, after the CRI,
 // TIME stdout F LINE. Both part long lines (Docker at 16 KiB): all parts but the last have no \n, or the tag P. A file
-// holds the lines of both streams.
+// holds the lines of both streams. An Unwrapper gives the lines of one stream, their parts joined.
 package container
 
 import (
 	"bytes"
 	"encoding/json"
+	"unicode/utf8"
 )
 
 // A Wrapping is what stands around a line.
@@ -41,166 +42,255 @@ const (
 	Stderr = "stderr"
 )
 
-// An Unwrapper takes the lines of one stream out of what a container runtime writes. It belongs to one goroutine.
+// MaxLine is the longest line that is unwrapped, bytes.
+const MaxLine = 1 << 20
+
+// An Unwrapper takes the lines of one stream out of blocks of whole wrapped lines. It keeps nothing of one block for the
+// next: the parts of a line that has not ended are given again, with what has come since. It belongs to one goroutine.
 type Unwrapper struct {
 	wrapping Wrapping
 	stream   string
-	maxLine  int
 
-	out      []byte
-	part     []byte // of a line whose end has not come
-	overlong bool   // the line is too long: its parts are passed over up to its end
+	isPlain bool   // the last block was not wrapped
+	lines   []byte // those of the last block that have ended
+	tooLong int    // how many of the last block were longer than MaxLine
 }
 
-// New returns an Unwrapper. A line of more than maxLine bytes is given up.
-func New(w Wrapping, stream string, maxLine int) *Unwrapper {
-	return &Unwrapper{wrapping: w, stream: stream, maxLine: maxLine}
+// New returns an Unwrapper of one stream: stdout or stderr.
+func New(w Wrapping, stream string) *Unwrapper {
+	return &Unwrapper{wrapping: w, stream: stream}
 }
 
-// An Unfinished is the beginning of a line whose end has not come. It must be kept with the position that goes with it.
-type Unfinished struct {
-	Text    []byte `json:"text,omitempty"`
-	TooLong bool   `json:"too_long,omitempty"` // the line is too long: its parts are passed over up to its end
-}
-
-// Unfinished returns what has come of a line that has not ended.
-func (u *Unwrapper) Unfinished() Unfinished { return Unfinished{bytes.Clone(u.part), u.overlong} }
-
-// Resume takes up an Unfinished.
-func (u *Unwrapper) Resume(before Unfinished) {
-	u.part, u.overlong = append(u.part[:0], before.Text...), before.TooLong
-}
-
-// Lines returns the lines of the stream that end in block, which is whole lines, and how many were too long. What is no
-// wrapped line where there should be one is returned as it is. The result is good until the next call.
-func (u *Unwrapper) Lines(block []byte) (lines []byte, tooLong int) {
-	if u.wrapping == Auto {
-		u.wrapping = detect(firstLine(block))
+// Whole returns how many of block's first bytes are wrapped lines that leave no line of the stream without its end. What
+// they hold is what Lines returns next.
+func (u *Unwrapper) Whole(block []byte) int {
+	u.lines, u.tooLong = u.lines[:0], 0
+	block = block[:bytes.LastIndexByte(block, '\n')+1]
+	wrapping := u.of(block)
+	if u.isPlain = wrapping == None; u.isPlain {
+		return len(block)
 	}
-	if u.wrapping == None {
+	whole, end, line := 0, 0, 0 // line is where the one that has not ended begins in u.lines
+	for wrapped := range bytes.Lines(block) {
+		end += len(wrapped)
+		from := len(u.lines)
+		isOurs, isPart := u.take(wrapping, wrapped[:len(wrapped)-1])
+		switch {
+		case !isOurs:
+			u.lines = u.lines[:from]
+		case isPart:
+			continue
+		default:
+			line = u.end(line)
+		}
+		if len(u.lines) == line {
+			whole = end
+		}
+	}
+	u.lines = u.lines[:line]
+	return whole
+}
+
+// end ends the line that begins in u.lines at an offset, and returns where the next one does.
+func (u *Unwrapper) end(line int) int {
+	if n := len(u.lines); n > line && u.lines[n-1] == '\r' { // of a terminal
+		u.lines = u.lines[:n-1]
+	}
+	if len(u.lines)-line > MaxLine {
+		u.lines = u.lines[:line]
+		u.tooLong++
+		return line
+	}
+	u.lines = append(u.lines, '\n')
+	return len(u.lines)
+}
+
+// Lines returns the lines of a block whose length Whole has returned, each ended by "\n", and how many lines beside them
+// were too long. They are valid until the next call of Whole.
+func (u *Unwrapper) Lines(block []byte) (lines []byte, tooLong int) {
+	if u.isPlain {
 		return block, 0
 	}
-	u.out = u.out[:0]
-	for len(block) > 0 {
-		line, rest, _ := bytes.Cut(block, []byte{'\n'})
-		if !u.line(line) {
-			tooLong++
+	lines, tooLong = u.lines, u.tooLong
+	if cap(u.lines) > 4*MaxLine {
+		u.lines = nil // a long line is over; its memory too
+	}
+	return lines, tooLong
+}
+
+// Skip returns how many bytes of block belong to a line that has begun before it, and whether that ends there.
+func (u *Unwrapper) Skip(block []byte) (n int, ended bool) {
+	block = block[:bytes.LastIndexByte(block, '\n')+1]
+	wrapping := u.of(block)
+	for wrapped := range bytes.Lines(block) {
+		n += len(wrapped)
+		from := len(u.lines)
+		isOurs, isPart := u.take(wrapping, wrapped[:len(wrapped)-1])
+		u.lines = u.lines[:from]
+		if wrapping == None || isOurs && !isPart {
+			return n, true
 		}
-		block = rest
 	}
-	return u.out, tooLong
+	return n, false
 }
 
-// line adds what a wrapped line holds. It returns false at the end of a line that is too long.
-func (u *Unwrapper) line(line []byte) bool {
-	e, ok := u.parse(line)
-	switch {
-	case !ok:
-		u.out = append(append(u.out, line...), '\n')
-		return true
-	case e.stream != u.stream:
-		return true
-	case len(u.part)+len(e.text) > u.maxLine:
-		u.part, u.overlong = u.part[:0], true
-	case !u.overlong:
-		u.part = append(u.part, e.text...)
+// of tells how a block is wrapped.
+func (u *Unwrapper) of(block []byte) Wrapping {
+	if u.wrapping != Auto {
+		return u.wrapping
 	}
-	if e.isPart {
-		return true
-	}
-	fits := !u.overlong
-	if fits {
-		u.out = append(append(u.out, u.part...), '\n')
-	}
-	u.part, u.overlong = u.part[:0], false
-	return fits
-}
-
-// An entry is a wrapped line, or a part of one.
-type entry struct {
-	text   []byte
-	stream string
-	isPart bool // the line goes on
-}
-
-func (u *Unwrapper) parse(line []byte) (entry, bool) {
-	if u.wrapping == CRI {
-		return parseCRI(line)
-	}
-	return parseDocker(line)
-}
-
-func firstLine(block []byte) []byte {
-	line, _, _ := bytes.Cut(block, []byte{'\n'})
-	return line
-}
-
-// detect returns the wrapping that a line has.
-func detect(line []byte) Wrapping {
-	if _, ok := parseDocker(line); ok {
+	line, _, _ := bytes.Cut(block, []byte("\n"))
+	if _, _, ok := cutDocker(line); ok {
 		return Docker
 	}
-	if _, ok := parseCRI(line); ok {
+	if _, _, _, ok := cutCRI(line); ok {
 		return CRI
 	}
 	return None
 }
 
-// parseCRI reads "2026-11-25T10:00:00.123456789Z stdout F LINE".
-func parseCRI(line []byte) (entry, bool) {
-	stamp, rest, ok := bytes.Cut(line, []byte{' '})
-	if !ok || !isStamp(stamp) {
-		return entry{}, false
+// take appends a wrapped line's content to u.lines, if it is of the stream. A line that is not wrapped as the others are is
+// taken as it is: it is for the log's format to refuse.
+func (u *Unwrapper) take(wrapping Wrapping, wrapped []byte) (isOurs, isPart bool) {
+	switch wrapping {
+	case Docker:
+		return u.takeDocker(wrapped)
+	case CRI:
+		stream, tag, content, ok := cutCRI(wrapped)
+		if !ok {
+			break
+		}
+		u.lines = append(u.lines, content...)
+		return string(stream) == u.stream, len(tag) > 0 && tag[0] == 'P'
 	}
-	name, rest, _ := bytes.Cut(rest, []byte{' '})
-	tags, text, _ := bytes.Cut(rest, []byte{' '})
-	stream, ok := streamOf(name)
-	if tag, _, _ := bytes.Cut(tags, []byte{':'}); ok && len(tag) == 1 && (tag[0] == 'F' || tag[0] == 'P') {
-		return entry{text: text, stream: stream, isPart: tag[0] == 'P'}, true
-	}
-	return entry{}, false
+	u.lines = append(u.lines, wrapped...)
+	return true, false
 }
 
-// isStamp reports whether a word looks like a time of RFC 3339.
-func isStamp(word []byte) bool {
-	const shape = "0000-00-00T00:00:00"
-	if len(word) <= len(shape) {
-		return false
+func (u *Unwrapper) takeDocker(wrapped []byte) (isOurs, isPart bool) {
+	content, stream, ok := cutDocker(wrapped)
+	if ok && string(stream) != u.stream {
+		return false, false
 	}
-	for i := range len(shape) {
-		if c := word[i]; shape[i] == '0' && (c < '0' || c > '9') || shape[i] != '0' && c != shape[i] {
-			return false
+	from := len(u.lines)
+	if ok {
+		u.lines, ok = appendUnquoted(u.lines, content)
+	}
+	if !ok { // written in another way than Docker's
+		u.lines = u.lines[:from]
+		var entry struct {
+			Log    *string `json:"log"`
+			Stream string  `json:"stream"`
+		}
+		if json.Unmarshal(wrapped, &entry) != nil || entry.Log == nil {
+			u.lines = append(u.lines, wrapped...)
+			return true, false
+		}
+		if entry.Stream != u.stream {
+			return false, false
+		}
+		u.lines = append(u.lines, *entry.Log...)
+	}
+	if n := len(u.lines); n > from && u.lines[n-1] == '\n' {
+		u.lines = u.lines[:n-1]
+		return true, false
+	}
+	return true, true
+}
+
+// cutDocker cuts a line of Docker's json-file: {"log":"CONTENT","stream":"STREAM",…"time":"…"}. The content is quoted.
+func cutDocker(line []byte) (content, stream []byte, ok bool) {
+	rest, ok := bytes.CutPrefix(line, []byte(`{"log":"`))
+	if !ok {
+		return nil, nil, false
+	}
+	end := 0
+	for {
+		i := bytes.IndexAny(rest[end:], `"\`)
+		if i < 0 {
+			return nil, nil, false
+		}
+		end += i
+		if rest[end] == '"' {
+			break
+		}
+		if end += 2; end > len(rest) {
+			return nil, nil, false
 		}
 	}
-	return true
+	content = rest[:end]
+	rest, ok = bytes.CutPrefix(rest[end+1:], []byte(`,"stream":"`))
+	if !ok {
+		return nil, nil, false
+	}
+	stream, rest, ok = bytes.Cut(rest, []byte(`"`))
+	return content, stream, ok && bytes.Contains(rest, []byte(`"time":"`)) && bytes.HasSuffix(rest, []byte(`"}`))
 }
 
-func streamOf(name []byte) (string, bool) {
-	switch string(name) {
-	case Stdout:
-		return Stdout, true
-	case Stderr:
-		return Stderr, true
+// escapes are JSON's but \u.
+var escapes = [256]byte{'"': '"', '\\': '\\', '/': '/', 'b': '\b', 'f': '\f', 'n': '\n', 'r': '\r', 't': '\t'}
+
+// appendUnquoted appends what a JSON string's content stands for. It refuses what is no such content, and surrogate pairs,
+// which Docker does not write.
+func appendUnquoted(dst, content []byte) ([]byte, bool) {
+	for {
+		i := bytes.IndexByte(content, '\\')
+		if i < 0 {
+			return append(dst, content...), true
+		}
+		dst = append(dst, content[:i]...)
+		content = content[i+1:]
+		if len(content) == 0 {
+			return dst, false
+		}
+		if c := escapes[content[0]]; c != 0 {
+			dst, content = append(dst, c), content[1:]
+			continue
+		}
+		r, ok := hex4(content)
+		if !ok {
+			return dst, false
+		}
+		dst, content = utf8.AppendRune(dst, r), content[5:]
 	}
-	return "", false
 }
 
-// parseDocker reads {"log":"LINE\n","stream":"stdout","time":"…"}, perhaps with attrs.
-func parseDocker(line []byte) (entry, bool) {
-	if len(line) == 0 || line[0] != '{' {
-		return entry{}, false
+// hex4 reads uXXXX.
+func hex4(b []byte) (r rune, ok bool) {
+	if len(b) < 5 || b[0] != 'u' {
+		return 0, false
 	}
-	var record struct {
-		Log    *string `json:"log"`
-		Stream string  `json:"stream"`
-		Time   string  `json:"time"`
+	for _, c := range b[1:5] {
+		switch {
+		case '0' <= c && c <= '9':
+			r = r<<4 | rune(c-'0')
+		case 'a' <= c && c <= 'f':
+			r = r<<4 | rune(c-'a'+10)
+		case 'A' <= c && c <= 'F':
+			r = r<<4 | rune(c-'A'+10)
+		default:
+			return 0, false
+		}
 	}
-	if json.Unmarshal(line, &record) != nil || record.Log == nil || !isStamp([]byte(record.Time)) {
-		return entry{}, false
+	return r, r < 0xd800 || r > 0xdfff
+}
+
+// cutCRI cuts a line of the CRI's: TIME STREAM TAG CONTENT, where the tag is P for a part, F for the last or only one.
+func cutCRI(line []byte) (stream, tag, content []byte, ok bool) {
+	const shortest = len("2026-11-25T10:00:00Z ")
+	if len(line) < shortest || line[4] != '-' || line[10] != 'T' {
+		return nil, nil, nil, false
 	}
-	stream, ok := streamOf([]byte(record.Stream))
-	text, isWhole := bytes.CutSuffix([]byte(*record.Log), []byte{'\n'})
-	return entry{text: text, stream: stream, isPart: !isWhole}, ok
+	_, rest, _ := bytes.Cut(line, []byte(" "))
+	stream, rest, ok = bytes.Cut(rest, []byte(" "))
+	if !ok || string(stream) != "stdout" && string(stream) != "stderr" {
+		return nil, nil, nil, false
+	}
+	tag, content, ok = bytes.Cut(rest, []byte(" "))
+	if !ok && (string(tag) == "F" || string(tag) == "P") {
+		return stream, tag, nil, true // an empty line
+	}
+	return stream, tag, content, ok && len(tag) > 0 && (tag[0] == 'P' || tag[0] == 'F')
 }
 
 // IsWrapped reports whether a container runtime has written something around a line.

@@ -9,117 +9,69 @@ import (
 	"github.com/fremisn/fremisn-exporter/collector/source"
 )
 
-// newUnwrapper returns what takes a log's lines out of those that a container runtime writes, nil where there is none.
-func newUnwrapper(s source.LogSource) *container.Unwrapper {
-	wrapping, stream := s.Unwrapping()
+// newFollower returns the Follower of a log's files, which takes off what a container runtime has written around lines.
+func newFollower(l source.LogSource, sink *Pipeline) *tail.Follower {
+	now := func() time.Time { return sink.now() }
+	wrapping, stream := l.Unwrapping()
 	if wrapping == container.None {
-		return nil
+		return tail.New(l.Path, l.FromStart, sink, now)
 	}
-	return container.New(wrapping, stream, tail.MaxLine)
+	u := container.New(wrapping, stream)
+	unwrapped := &unwrapSink{sink, u}
+	f := tail.New(l.Path, l.FromStart, unwrapped, now)
+	if l.Docker != "" {
+		f = tail.NewOf((&finder{source: l, now: now}).paths, l.FromStart, unwrapped, now)
+	}
+	f.Frame(u)
+	return f
+}
+
+// An unwrapSink gives a pipeline the lines of blocks whose length its Unwrapper has said.
+type unwrapSink struct {
+	*Pipeline
+	unwrapper *container.Unwrapper
+}
+
+// Lines counts the lines of a block of wrapped lines.
+func (s *unwrapSink) Lines(block []byte) {
+	lines, tooLong := s.unwrapper.Lines(block)
+	for range tooLong {
+		s.TooLong()
+	}
+	if len(lines) > 0 {
+		s.Pipeline.Lines(lines)
+	}
+	s.totals.ReadBytes += uint64(len(block) - min(len(block), len(lines)))
+	s.dirty = true // the position is another one, though there may be no line of this stream
 }
 
 // findInterval is how often a container is looked for: one that is made again has another id, and another log.
 const findInterval = 10 * time.Second
 
-// A containerReader follows the json-file log of a container that is given by its name, through the container's being
-// removed and made again. The new one's log is read from its beginning, after the old one's end: that stays open,
-// though Docker has removed it.
-type containerReader struct {
+// A finder finds the json-file log of a container that is given by its name. The log of one that was removed stays open
+// until it is read to its end; that of one that is made again is read from its beginning.
+type finder struct {
 	source source.LogSource
-	sink   *Pipeline
-	find   func(root, name string) (string, error)
+	now    func() time.Time
 
-	before  string // the path that the saved position belongs to, "" without one
-	saved   tail.Position
-	seen    time.Time
-	path    string // of the log that is followed, "" before one is found
-	current *tail.Follower
-	next    time.Time // when to look for the container again
-	err     error     // why it has not been found
+	found []string
+	err   error
+	next  time.Time // when to look again
 }
 
-func newContainerReader(s source.LogSource, sink *Pipeline) *containerReader {
-	return &containerReader{source: s, sink: sink, find: container.LogOf}
-}
-
-// Read hands out what has been written until now.
-func (r *containerReader) Read() error {
-	if now := r.sink.now(); !now.Before(r.next) {
-		r.next = now.Add(findInterval)
-		r.look()
+// paths returns the file of the container.
+func (f *finder) paths() ([]string, error) {
+	if f.now().Before(f.next) {
+		return f.found, f.err
 	}
-	if r.current == nil {
-		return r.err
-	}
-	return errors.Join(r.current.Read(), r.err)
-}
-
-// look finds the container's log, and changes to it where it is another.
-func (r *containerReader) look() {
-	path, err := r.find(r.source.DockerRoot, r.source.Docker)
-	if r.err = err; errors.Is(err, container.ErrNone) && r.path != "" {
-		r.err = nil // it has been removed, and is waited for
-	}
-	if err != nil || path == r.path {
-		return
-	}
-	isFirst := r.path == "" && r.before == ""
-	r.leave(path)
-	r.path = path
-	r.current = tail.New(path, r.source.FromStart || !isFirst, r.sink, func() time.Time { return r.sink.now() })
-	if path == r.before {
-		r.current.Resume(r.saved, r.seen)
-	}
-	r.before = ""
-}
-
-// leave reads the log that was followed so far to its end. One that is gone, since the container was made again while
-// nobody followed it, is a gap.
-func (r *containerReader) leave(path string) {
+	f.next = f.now().Add(findInterval)
+	path, err := f.source.File()
 	switch {
-	case r.current != nil:
-		r.current.Read()
-	case r.before != "" && r.before != path:
-		r.current = tail.New(r.before, true, r.sink, func() time.Time { return r.sink.now() })
-		r.current.Resume(r.saved, r.seen)
-		r.current.Read()
-	default:
-		return
+	case err == nil:
+		f.found = []string{path}
+	case errors.Is(err, container.ErrNone) && f.found != nil:
+		err = nil // it has been removed, and is waited for
 	}
-	r.current.Close()
-	r.sink.Rotated("renamed")
-}
-
-// Close closes the log.
-func (r *containerReader) Close() {
-	if r.current != nil {
-		r.current.Close()
-	}
-}
-
-// Position is where reading has come to.
-func (r *containerReader) Position() tail.Position {
-	if r.current == nil {
-		return r.saved
-	}
-	return r.current.Position()
-}
-
-// Resume is for a position of an earlier run.
-func (r *containerReader) Resume(p tail.Position, seen time.Time) { r.saved, r.seen = p, seen }
-
-// Seen is when the log was last looked at.
-func (r *containerReader) Seen() time.Time {
-	if r.current == nil {
-		return r.seen
-	}
-	return r.current.Seen()
-}
-
-// Lag is how many bytes were not read when last looked at.
-func (r *containerReader) Lag() int64 {
-	if r.current == nil {
-		return 0
-	}
-	return r.current.Lag()
+	f.err = err
+	return f.found, f.err
 }

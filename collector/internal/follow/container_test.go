@@ -128,9 +128,6 @@ func TestContainer(t *testing.T) {
 	h.write("stdout", "200 0.050\n")
 	h.now = h.now.Add(findInterval)
 	h.want(p, 5)
-	if n := p.Last().Totals.Renamed; n != 1 {
-		t.Errorf("%d rotations", n)
-	}
 	end()
 	h.write("stdout", "200 0.060\n")
 	p, end = h.reading(source.Access, counterOf(t, "$status $request_time"))

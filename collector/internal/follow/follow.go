@@ -18,7 +18,6 @@ import (
 
 	"github.com/go-kit/log"
 
-	"github.com/fremisn/fremisn-exporter/collector/internal/container"
 	"github.com/fremisn/fremisn-exporter/collector/internal/ledger"
 	"github.com/fremisn/fremisn-exporter/collector/internal/statefile"
 	"github.com/fremisn/fremisn-exporter/collector/internal/tail"
@@ -56,24 +55,14 @@ type reader interface {
 	Close()
 }
 
-// A files is a reader of files, whose position can be kept.
-type files interface {
-	reader
-	Position() tail.Position
-	Resume(p tail.Position, seen time.Time)
-	Seen() time.Time
-	Lag() int64
-}
-
 // A Pipeline follows one log.
 type Pipeline struct {
 	source   source.LogSource
 	peers    []source.LogSource
 	counter  Counter
-	unwrap   *container.Unwrapper // nil where nothing is written around lines
 	logger   log.Logger
 	reader   reader
-	follower files // nil for syslog
+	follower *tail.Follower // nil for syslog
 	requests chan *readRequest
 	changes  chan counterChange
 	looks    chan look
@@ -131,12 +120,7 @@ func New(cfg Config) *Pipeline {
 		p.reader = newSyslogReader(cfg.Source.Syslog, p)
 		return p
 	}
-	p.unwrap = newUnwrapper(cfg.Source)
-	if cfg.Source.Docker != "" {
-		p.follower = newContainerReader(cfg.Source, p)
-	} else {
-		p.follower = tail.New(cfg.Source.Path, cfg.Source.FromStart, p, func() time.Time { return p.now() })
-	}
+	p.follower = newFollower(cfg.Source, p)
 	p.reader = p.follower
 	return p
 }

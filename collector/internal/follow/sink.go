@@ -25,25 +25,10 @@ func GapReasons() []string {
 
 // Lines counts a block of whole lines.
 func (p *Pipeline) Lines(block []byte) {
-	p.count(block)
+	p.counter.Lines(block)
 	p.totals.ReadBytes += uint64(len(block))
 	p.totals.LastLine = p.now()
 	p.dirty = true
-}
-
-// count has the counter count what stands in a block, without what a container runtime has written around it.
-func (p *Pipeline) count(block []byte) {
-	if p.unwrap == nil {
-		p.counter.Lines(block)
-		return
-	}
-	lines, tooLong := p.unwrap.Lines(block)
-	if len(lines) > 0 {
-		p.counter.Lines(lines)
-	}
-	for range tooLong {
-		p.counter.TooLong()
-	}
 }
 
 // TooLong counts a line that no block can hold.

@@ -11,7 +11,6 @@ import (
 
 	"github.com/go-kit/log/level"
 
-	"github.com/fremisn/fremisn-exporter/collector/internal/container"
 	"github.com/fremisn/fremisn-exporter/collector/internal/ledger"
 	"github.com/fremisn/fremisn-exporter/collector/internal/statefile"
 	"github.com/fremisn/fremisn-exporter/collector/internal/tail"
@@ -42,9 +41,6 @@ type savedPosition struct {
 	Source string        `json:"source,omitempty"` // the path, glob or address that was read
 	Seen   time.Time     `json:"seen"`
 	Totals Totals        `json:"totals"`
-
-	Unfinished container.Unfinished `json:"unfinished,omitzero"`
-	Container  string               `json:"container,omitempty"` // the path of the container's log
 }
 
 // restore takes up what was committed.
@@ -71,22 +67,11 @@ func (p *Pipeline) restore() {
 	if p.follower == nil {
 		return
 	}
-	p.resumeContainer(saved)
 	if found.isOfFile {
 		p.parted = saved.restOf(p.where())
 	}
 	if position, known := found.position(p.where(), saved); known {
 		p.follower.Resume(position, saved.Seen)
-	}
-}
-
-// resumeContainer takes up what a container's log has beside a position.
-func (p *Pipeline) resumeContainer(saved savedPosition) {
-	if p.unwrap != nil {
-		p.unwrap.Resume(saved.Unfinished)
-	}
-	if c, ok := p.follower.(*containerReader); ok {
-		c.before = saved.Container
 	}
 }
 
@@ -150,12 +135,6 @@ func (p *Pipeline) record() (statefile.Record, error) {
 	saved := savedPosition{Totals: p.totals, Source: p.where(), Kind: kindOf(p.source), Parted: p.parted}
 	if p.follower != nil {
 		saved.Position, saved.Seen = p.follower.Position(), p.follower.Seen()
-	}
-	if p.unwrap != nil {
-		saved.Unfinished = p.unwrap.Unfinished()
-	}
-	if c, ok := p.follower.(*containerReader); ok {
-		saved.Container = c.path
 	}
 	position, err := json.Marshal(saved)
 	if err != nil {

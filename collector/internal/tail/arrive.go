@@ -81,7 +81,7 @@ func (f *Follower) reopen(g *generation, file *os.File, info fs.FileInfo) bool {
 // begin takes up the first file of a base.
 func (f *Follower) begin(b *base, g *generation) error {
 	if b.fromEnd {
-		if err := g.skipToEnd(); err != nil {
+		if err := g.skipToEnd(f.reader.framer); err != nil {
 			return err
 		}
 	} else if err := f.passCounted(g); err != nil {

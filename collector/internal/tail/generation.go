@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"slices"
-	"strings"
 	"time"
 )
 
@@ -187,26 +186,30 @@ func (g *generation) goToDoubtful(offset int64) error {
 }
 
 // skipToEnd goes behind the last whole line.
-func (g *generation) skipToEnd() error {
+func (g *generation) skipToEnd(framer Framer) error {
 	info, err := g.file.Stat()
 	if err != nil {
 		return err
 	}
 	end := info.Size()
-	tail, err := bytesAt(g.file, max(0, end-MaxLine), min(end, MaxLine))
+	from := max(0, end-MaxLine)
+	tail, err := bytesAt(g.file, from, end-from)
 	if err != nil {
 		return fmt.Errorf("%s: %w", g.Path, err)
 	}
-	whole := end - int64(len(tail)) + int64(strings.LastIndexByte(string(tail), '\n')) + 1
-	tooLong := whole == end-int64(len(tail)) && whole > 0
-	if tooLong {
-		whole = end
+	start := 0
+	if from > 0 { // it may begin within a line
+		start, _ = framer.Skip(tail)
 	}
+	whole := start + framer.Whole(tail[start:])
 	g.size = end
-	if err := g.goTo(whole); err != nil {
+	if whole > start || from == 0 {
+		return g.goTo(from + int64(whole))
+	}
+	if err := g.goTo(end); err != nil {
 		return err
 	}
-	g.Skipping = tooLong
+	g.Skipping = true // within a line that is longer than what was looked at
 	return nil
 }
 

@@ -4,16 +4,15 @@ import (
 	"cmp"
 	"fmt"
 	"os"
-	"path/filepath"
 	"slices"
 	"time"
 )
 
 // expand makes a base of each file that the glob fits, the oldest first, and drops those that are gone.
 func (f *Follower) expand() error {
-	matches, err := filepath.Glob(absolute(f.path))
-	if err != nil {
-		return fmt.Errorf("%s: %w", f.path, err)
+	matches, err := f.paths()
+	if err != nil && f.path != "" {
+		err = fmt.Errorf("%s: %w", f.path, err)
 	}
 	there := map[string]bool{}
 	for _, path := range matches {
@@ -43,5 +42,5 @@ func (f *Follower) expand() error {
 	for _, d := range added {
 		f.bases = append(f.bases, &base{path: d.path, fromEnd: !f.started && !f.fromStart})
 	}
-	return nil
+	return err
 }

@@ -29,7 +29,8 @@ func (f *Follower) Position() Position {
 	var p Position
 	for _, g := range f.generations {
 		c := g.cursor()
-		if !g.isCurrent() && (g.finished || g.removed) { // what was removed is found by nobody
+		isOld := !g.isCurrent() || f.isGlob && g.removed
+		if isOld && (g.finished || g.removed) { // what was removed is found by nobody
 			if g.Offset == 0 && (g.removed || g.Born == 0) { // any file would be it
 				continue
 			}

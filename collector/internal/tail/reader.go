@@ -11,9 +11,43 @@ const (
 	checkpointBytes = 256 << 20
 )
 
+// A Framer knows what else is a line than what ends in "\n": where a container's runtime has written lines in parts, a
+// line ends with its last part.
+type Framer interface {
+	// Whole returns how many of block's first bytes are whole lines. It is called before the Sink is given them.
+	Whole(block []byte) int
+	// Skip returns how many bytes of block belong to a line that has begun before it, and whether that ends there.
+	Skip(block []byte) (n int, ended bool)
+}
+
+// plain is the Framer of lines that end in "\n".
+type plain struct{}
+
+func (plain) Whole(block []byte) int { return bytes.LastIndexByte(block, '\n') + 1 }
+
+func (plain) Skip(block []byte) (n int, ended bool) {
+	if end := bytes.IndexByte(block, '\n'); end >= 0 {
+		return end + 1, true
+	}
+	return len(block), false
+}
+
+// maxFramed is how much of a file is kept that ends no line, where lines are written in parts, bytes. What stands around
+// the parts, and between them, takes more room than MaxLine.
+const maxFramed = 8 << 20
+
 // A reader cuts files into blocks of whole lines. Its buffer serves all generations.
 type reader struct {
 	buffer []byte
+	framer Framer
+}
+
+// maxKept is how long a line that has not ended may be.
+func (r *reader) maxKept() int {
+	if _, isPlain := r.framer.(plain); isPlain {
+		return MaxLine
+	}
+	return maxFramed
 }
 
 // read hands out whole lines from a file's bytes, which begin at g's offset.
@@ -25,14 +59,7 @@ func (r *reader) read(g *generation, from io.Reader, sink Sink) error {
 	checkpoint := g.Offset + checkpointBytes
 	for {
 		if kept == len(r.buffer) {
-			if kept >= MaxLine {
-				sink.TooLong()
-				g.Skipping = true
-				g.passed(r.buffer[:kept])
-				kept = 0
-			} else {
-				r.buffer = append(r.buffer, make([]byte, len(r.buffer))...)
-			}
+			kept = r.grow(g, sink)
 		}
 		n, err := from.Read(r.buffer[kept:])
 		if n > 0 {
@@ -55,23 +82,38 @@ func (r *reader) read(g *generation, from io.Reader, sink Sink) error {
 	return nil
 }
 
+// grow makes room behind a line that fills the buffer, or gives it up if it is too long.
+func (r *reader) grow(g *generation, sink Sink) (kept int) {
+	kept = len(r.buffer)
+	if kept < r.maxKept() {
+		r.buffer = append(r.buffer, make([]byte, len(r.buffer))...)
+		return kept
+	}
+	if !g.Skipping {
+		sink.TooLong()
+	}
+	g.Skipping = true
+	end := bytes.LastIndexByte(r.buffer, '\n') + 1 // of its parts that are whole
+	if end == 0 {
+		end = kept
+	}
+	g.passed(r.buffer[:end])
+	return copy(r.buffer, r.buffer[end:])
+}
+
 // handOut gives the whole lines among the buffer's first n bytes to sink, and moves the rest to its start.
 func (r *reader) handOut(g *generation, n int, sink Sink) (kept int) {
 	block := r.buffer[:n]
 	if g.Skipping {
-		end := bytes.IndexByte(block, '\n')
-		if end < 0 {
-			g.passed(block)
-			return 0
-		}
-		g.Skipping = false
-		g.passed(block[:end+1])
-		block = block[end+1:]
+		skipped, ended := r.framer.Skip(block)
+		g.Skipping = !ended
+		g.passed(block[:skipped])
+		block = block[skipped:]
 	}
-	if last := bytes.LastIndexByte(block, '\n'); last >= 0 {
-		sink.Lines(block[:last+1])
-		g.passed(block[:last+1])
-		block = block[last+1:]
+	if whole := r.framer.Whole(block); whole > 0 && !g.Skipping {
+		sink.Lines(block[:whole])
+		g.passed(block[:whole])
+		block = block[whole:]
 	}
 	return copy(r.buffer, block)
 }

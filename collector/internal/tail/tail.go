@@ -58,6 +58,7 @@ const (
 type Follower struct {
 	path      string
 	isGlob    bool
+	paths     func() ([]string, error) // of a glob: what it fits now
 	fromStart bool
 	sink      Sink
 	now       func() time.Time
@@ -85,11 +86,24 @@ type base struct {
 // is there, or at its beginning.
 func New(path string, fromStart bool, sink Sink, now func() time.Time) *Follower {
 	f := &Follower{path: path, isGlob: strings.ContainsAny(path, "*?["), fromStart: fromStart, sink: sink, now: now}
+	f.reader.framer = plain{}
+	f.paths = func() ([]string, error) { return filepath.Glob(absolute(path)) }
 	if !f.isGlob {
 		f.bases = []*base{{path: absolute(path), fromEnd: !fromStart}}
 	}
 	return f
 }
+
+// NewOf makes a Follower of files that are found anew each time. Each is followed as if it stood alone; one that comes later
+// is read from its beginning.
+func NewOf(paths func() ([]string, error), fromStart bool, sink Sink, now func() time.Time) *Follower {
+	f := New("", fromStart, sink, now)
+	f.isGlob, f.bases, f.paths = true, nil, paths
+	return f
+}
+
+// Frame makes framer say what a line is. It must be called before anything is read.
+func (f *Follower) Frame(framer Framer) { f.reader.framer = framer }
 
 // absolute is a path by a name that does not depend on the folder that the program was started in.
 func absolute(path string) string {
@@ -162,12 +176,12 @@ func (g *generation) isCurrent() bool { return g.base != nil && g.base.current =
 
 // discover looks for new files at the log's path. What is wrong with one keeps no other from being read.
 func (f *Follower) discover() []error {
+	var errs []error
 	if f.isGlob {
 		if err := f.expand(); err != nil {
-			return []error{err}
+			errs = append(errs, err)
 		}
 	}
-	var errs []error
 	for _, b := range f.bases {
 		if err := f.look(b); err != nil {
 			errs = append(errs, err)
