@@ -70,6 +70,15 @@ or
 histogram_quantile(%[1]s, sum by (%[2]s, le) (rate(%[3]s_bucket{%[4]s}[`+window+`]))) >= 0`, q, by, metric, selector)
 }
 
+// mean of what a histogram has observed, native or classic; none without an observation.
+func mean(by, metric, selector string) string {
+	return fmt.Sprintf(`sum by (%[1]s) (rate(%[2]s_sum{%[3]s}[`+window+`]))
+  / (sum by (%[1]s) (rate(%[2]s_count{%[3]s}[`+window+`])) > 0)
+or
+histogram_sum(sum by (%[1]s) (rate(%[2]s{%[3]s}[`+window+`])))
+  / (histogram_count(sum by (%[1]s) (rate(%[2]s{%[3]s}[`+window+`]))) > 0)`, by, metric, selector)
+}
+
 func rate(by, metric, selector string) string {
 	return fmt.Sprintf(`sum by (%s) (rate(%s{%s}[`+window+`]))`, by, metric, selector)
 }
