@@ -14,7 +14,7 @@ import (
 // Servers and nodes that are given by name are known by the addresses that NGINX logs; those that had none at first are
 // looked up again, and those that had one are not.
 func TestServersByName(t *testing.T) {
-	plan := &Settings{
+	settings := &Settings{
 		Conf: &nginxconf.Config{Upstreams: []nginxconf.Upstream{
 			{Name: "first", Servers: []nginxconf.Server{{Address: "master:4005"}, {Address: "late:4008"},
 				{Address: "unix:/run/node.sock"}}},
@@ -38,20 +38,20 @@ func TestServersByName(t *testing.T) {
 		defer func() { <-one }()
 		return look(ctx, host)
 	}
-	if !plan.resolve(context.Background(), serial) || !plan.Unresolved() {
-		t.Errorf("resolved %v, want one of two names", plan.Resolved)
+	if !settings.resolve(context.Background(), serial) || !settings.Unresolved() {
+		t.Errorf("resolved %v, want one of two names", settings.Resolved)
 	}
-	if plan.resolve(context.Background(), serial) {
+	if settings.resolve(context.Background(), serial) {
 		t.Error("nothing has changed, and something was found")
 	}
 	hosts["late"] = []string{"10.0.0.2"}
-	if !plan.resolve(context.Background(), serial) || plan.Unresolved() {
-		t.Errorf("resolved %v, want both names", plan.Resolved)
+	if !settings.resolve(context.Background(), serial) || settings.Unresolved() {
+		t.Errorf("resolved %v, want both names", settings.Resolved)
 	}
 	if diff := cmp.Diff(map[string]int{"master": 3, "late": 3}, asked); diff != "" {
 		t.Error(diff)
 	}
-	expectServers(t, plan.Topology(), map[string][2]string{
+	expectServers(t, settings.Topology(), map[string][2]string{
 		"[fd00::1]:4005": {"first", "m"},
 		"10.0.0.1:4005":  {"second", "m"}, // written so in the second group; of the node's server as well
 		"10.0.0.2:4008":  {"first", "l"},
@@ -61,30 +61,30 @@ func TestServersByName(t *testing.T) {
 
 	// The container comes back with another address: the one it had keeps its group and node, for it stands in the log.
 	hosts["late"] = []string{"10.0.0.3"}
-	if !plan.resolve(context.Background(), serial) {
+	if !settings.resolve(context.Background(), serial) {
 		t.Error("another address is not noticed")
 	}
 	delete(hosts, "master") // the name server is silent: what was known stands
-	if plan.resolve(context.Background(), serial) {
+	if settings.resolve(context.Background(), serial) {
 		t.Error("a name that is not found changes something")
 	}
-	expectServers(t, plan.Topology(), map[string][2]string{
+	expectServers(t, settings.Topology(), map[string][2]string{
 		"10.0.0.3:4008": {"first", "l"}, "10.0.0.2:4008": {"first", "l"}, "[fd00::1]:4005": {"first", "m"},
 	})
 
 	// Read anew, as by a reload, the settings take over what names had.
-	reread := &Settings{Conf: plan.Conf, Nodes: plan.Nodes}
+	reread := &Settings{Conf: settings.Conf, Nodes: settings.Nodes}
 	hosts["late"] = []string{"10.0.0.4"}
 	reread.resolve(context.Background(), serial)
-	expectServers(t, reread.After(plan).Topology(), map[string][2]string{
+	expectServers(t, reread.After(settings).Topology(), map[string][2]string{
 		"10.0.0.2:4008": {"first", "l"}, "10.0.0.3:4008": {"first", "l"}, "10.0.0.4:4008": {"first",
 			"l"}, "[fd00::1]:4005": {"first", "m"},
 	})
 	for i := range 1000 { // however often the name moves
 		hosts["late"] = []string{fmt.Sprintf("10.1.%d.%d", i/250, i%250)}
-		plan.resolve(context.Background(), serial)
+		settings.resolve(context.Background(), serial)
 	}
-	if n := len(plan.Former["late:4008"]); n != maxFormer {
+	if n := len(settings.Former["late:4008"]); n != maxFormer {
 		t.Errorf("%d former addresses are kept", n)
 	}
 }
@@ -99,8 +99,8 @@ func expectServers(t *testing.T, topo *Topology, want map[string][2]string) {
 }
 
 func TestResolveOfThisHost(t *testing.T) {
-	plan := &Settings{Nodes: []Node{{Name: "here", Address: "localhost:4005"}}}
-	if !plan.Resolve(context.Background()) || NewTopology(nil, plan.Nodes, plan.Resolved).Node("127.0.0.1:4005") != "here" {
-		t.Errorf("resolved %v", plan.Resolved)
+	settings := &Settings{Nodes: []Node{{Name: "here", Address: "localhost:4005"}}}
+	if !settings.Resolve(context.Background()) || NewTopology(nil, settings.Nodes, settings.Resolved).Node("127.0.0.1:4005") != "here" {
+		t.Errorf("resolved %v", settings.Resolved)
 	}
 }

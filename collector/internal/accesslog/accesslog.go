@@ -184,11 +184,11 @@ func (c *Counter) Lines(block []byte) {
 			c.line(block, start, end)
 		} else {
 			// The parser reads beyond the line: one at the block's end is read from a copy with room after it.
-			c.ledger.Settle(block)
+			c.ledger.KeepExemplars(block)
 			padded := c.parser.Padded(block[start:end])
 			c.current.block = padded
 			c.line(padded, 0, n)
-			c.ledger.Settle(padded)
+			c.ledger.KeepExemplars(padded)
 			c.current.block = block
 		}
 		start = end + 1

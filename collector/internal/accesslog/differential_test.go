@@ -69,7 +69,7 @@ func TestDifferential(t *testing.T) {
 }
 
 func differential(t *testing.T, f logtest.Format, seed uint64, lines int, routes []source.Route) {
-	book := testCounter(t, f, routes...)
+	counter := testCounter(t, f, routes...)
 	slow := newSlowReader(f, routes)
 	check := lineCheck(t, f.Text, f.Escape)
 	w := logtest.NewWriter(f, seed)
@@ -86,12 +86,12 @@ func differential(t *testing.T, f logtest.Format, seed uint64, lines int, routes
 		}
 		block = append(append(block, line...), '\n')
 		if len(block) > r.IntN(64<<10) {
-			book.Lines(block)
+			counter.Lines(block)
 			block = block[:0]
 		}
 	}
-	book.Lines(block)
-	slow.compare(t, book)
+	counter.Lines(block)
+	slow.compare(t, counter)
 }
 
 // TestRealNginx reads what NGINX 1.22 wrote in each format for the same requests: retries, redirects to another group,
@@ -103,14 +103,14 @@ func TestRealNginx(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			book, slow := testCounter(t, f), newSlowReader(f, nil)
-			book.Lines(log)
+			counter, slow := testCounter(t, f), newSlowReader(f, nil)
+			counter.Lines(log)
 			for line := range strings.Lines(string(log)) {
 				slow.line(strings.TrimSuffix(line, "\n"))
 			}
-			slow.compare(t, book)
-			if book.lines.Malformed > 0 || book.lines.Parsed != 57 {
-				t.Errorf("%d lines parsed, %d malformed; want all 57 parsed", book.lines.Parsed, book.lines.Malformed)
+			slow.compare(t, counter)
+			if counter.lines.Malformed > 0 || counter.lines.Parsed != 57 {
+				t.Errorf("%d lines parsed, %d malformed; want all 57 parsed", counter.lines.Parsed, counter.lines.Malformed)
 			}
 		})
 	}
@@ -122,9 +122,9 @@ func TestRealNginxByCount(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	book := testCounter(t, logtest.Formats()[0])
-	book.Lines(log)
-	has(t, book,
+	counter := testCounter(t, logtest.Formats()[0])
+	counter.Lines(log)
+	has(t, counter,
 		`nginx_upstream_no_live_total{log="access",upstream="disabled"} 3`,
 		`nginx_access_requests_total{code="504",log="access",method="GET",outcome="timeout",route=""} 1`,
 		`nginx_access_requests_total{code="499",log="access",method="GET",outcome="aborted",route=""} 1`,

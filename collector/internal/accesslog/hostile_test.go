@@ -101,7 +101,7 @@ func TestHostile(t *testing.T) {
 	}
 }
 
-// TestMemoryIsBounded counts what a book keeps of 20 thousand servers, paths and methods; the exporter as a whole may
+// TestMemoryIsBounded counts what a counter keeps of 20 thousand servers, paths and methods; the exporter as a whole may
 // have 60 MiB.
 func TestMemoryIsBounded(t *testing.T) {
 	var before, after runtime.MemStats
@@ -121,7 +121,7 @@ func TestMemoryIsBounded(t *testing.T) {
 	runtime.GC()
 	runtime.ReadMemStats(&after)
 	if kept := int64(after.HeapAlloc) - int64(before.HeapAlloc); kept > 20<<20 {
-		t.Errorf("the book keeps %d KiB", kept>>10)
+		t.Errorf("the counter keeps %d KiB", kept>>10)
 	}
 	runtime.KeepAlive(b)
 }

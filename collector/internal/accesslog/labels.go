@@ -58,7 +58,7 @@ func (l *ownLabel) find(value []byte) uint16 {
 	if l.room == 0 {
 		return 0
 	}
-	return l.learn(string(value))
+	return l.insert(string(value))
 }
 
 func (l *ownLabel) named(value string) uint16 {
@@ -68,8 +68,8 @@ func (l *ownLabel) named(value string) uint16 {
 	return l.add(value)
 }
 
-// learn adds one of the first values that come.
-func (l *ownLabel) learn(value string) uint16 {
+// insert adds one of the first values that come.
+func (l *ownLabel) insert(value string) uint16 {
 	const maxValue = 256
 	value = strings.ToValidUTF8(value[:min(len(value), maxValue)], "\uFFFD")
 	if n, ok := l.index[value]; ok || l.room == 0 || value == ledger.Other {
@@ -83,7 +83,7 @@ func (l *ownLabel) learn(value string) uint16 {
 func (o *ownLabels) restore(values []string) {
 	for i := range o.labels {
 		if l := &o.labels[i]; l.room > 0 && values[i] != "" {
-			l.learn(values[i])
+			l.insert(values[i])
 		}
 	}
 }

@@ -22,7 +22,7 @@ func (c *Counter) reformat(block []byte) bool {
 	if err != nil {
 		return false // it is told when nginx.conf is taken over
 	}
-	c.ledger.Settle(block)
+	c.ledger.KeepExemplars(block)
 	if err := next.RestoreState(c.AppendState(nil)); err != nil {
 		return false
 	}

@@ -11,7 +11,7 @@ import (
 	"github.com/fremisn/fremisn-exporter/collector/source"
 )
 
-// seriesOf is all that a book says of NGINX, without buckets, and without what is the same everywhere.
+// seriesOf is all that a counter says of NGINX, without buckets, and without what is the same everywhere.
 func seriesOf(t *testing.T, b *Counter) []string {
 	t.Helper()
 	var found []string

@@ -47,7 +47,7 @@ func TestStateRoundTrip(t *testing.T) {
 				t.Fatal(diff)
 			}
 			if again := restored.AppendState(nil); !slices.Equal(again, state[len("before"):]) {
-				t.Error("the restored book writes another state")
+				t.Error("the restored counter writes another state")
 			}
 			block, _ := benchBlock(f)
 			b.Lines(block)
@@ -202,17 +202,17 @@ func FuzzRestoreState(f *testing.F) {
 		b.Lines([]byte("200 0.001 127.0.0.231:4005 0.001\n"))
 		exposed(t, b)
 		if err := again.RestoreState(b.AppendState(nil)); err != nil {
-			t.Fatalf("the state of a restored book is refused: %s", err)
+			t.Fatalf("the state of a restored counter is refused: %s", err)
 		}
 	})
 }
 
 func BenchmarkState(b *testing.B) {
-	book := readCounter(b, logtest.Formats()[0], 20_000)
+	counter := readCounter(b, logtest.Formats()[0], 20_000)
 	var state []byte
 	b.ReportAllocs()
 	for b.Loop() {
-		state = book.AppendState(state[:0])
+		state = counter.AppendState(state[:0])
 	}
 	b.ReportMetric(float64(len(state)), "bytes")
 }

@@ -12,6 +12,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/fremisn/fremisn-exporter/collector/internal/exposetest"
+	"github.com/fremisn/fremisn-exporter/collector/internal/ledger"
+	"github.com/fremisn/fremisn-exporter/collector/internal/metric"
 	"github.com/fremisn/fremisn-exporter/collector/source"
 )
 
@@ -106,4 +108,25 @@ func FuzzRestoreErrorState(f *testing.F) {
 			t.Fatal(err)
 		}
 	})
+}
+
+// TestDroppedAreLabelSets: what comes after max_series is counted in one more series, and each label set that it takes in
+// once, however often it comes.
+func TestDroppedAreLabelSets(t *testing.T) {
+	c := counterOf(4)
+	for range 3 {
+		for _, server := range []string{"10.0.0.1:80", "10.0.0.2:80", "10.0.0.3:80", "10.0.0.4:80"} {
+			c.Lines(refusedLine(server))
+		}
+	}
+	_, series := c.Snapshot()
+	kept := 0
+	for _, counter := range series.Counters(int(metric.ErrorEvents)) {
+		if counter.Labels[1] != ledger.Other {
+			kept++
+		}
+	}
+	if series.Dropped != 4-kept || kept == 0 || kept == 4 {
+		t.Errorf("%d label sets are kept, %d dropped", kept, series.Dropped)
+	}
 }

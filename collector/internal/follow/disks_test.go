@@ -21,7 +21,7 @@ type crashingDisk struct {
 	files   []*crashingFile
 }
 
-// dead counts a step, and tells whether the machine is dead.
+// dead counts a step, and reports whether the machine is dead.
 func (d *crashingDisk) dead() bool {
 	if !d.crashed && d.step == d.dies {
 		d.crash()

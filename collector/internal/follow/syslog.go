@@ -191,7 +191,7 @@ func (s *syslogReader) receive(raw syscall.RawConn) {
 	})
 }
 
-// receiveSome takes what is in the kernel's buffer, and tells whether nothing is left in it. No more than so many are
+// receiveSome takes what is in the kernel's buffer, and reports whether nothing is left in it. No more than so many are
 // taken at once: somebody may want to hand them out.
 func (s *syslogReader) receiveSome(fd int) (empty bool) {
 	s.mu.Lock()

@@ -6,15 +6,15 @@ type Histogram struct {
 	SumMillis uint64
 	Exemplars []Exemplar // one for each classic bucket with +Inf; nil without exemplars
 
-	layout *Layout
-	counts []uint64 // of joint buckets
-	notes  []note   // of each classic bucket with +Inf, since Settle
+	layout  *Layout
+	counts  []uint64          // of joint buckets
+	pending []pendingExemplar // of each classic bucket with +Inf, since KeepExemplars
 }
 
 func newHistogram(meta Meta, layout *Layout) *Histogram {
 	return &Histogram{
 		Meta: meta, layout: layout,
-		counts: make([]uint64, len(layout.upper)), notes: make([]note, len(layout.Classic)+1),
+		counts: make([]uint64, len(layout.upper)), pending: make([]pendingExemplar, len(layout.Classic)+1),
 	}
 }
 
@@ -34,11 +34,11 @@ const MaxExemplarID = 128 - len("request_id")
 func (e *Exemplar) ID() string { return string(e.id[:e.length]) }
 
 // A Ref is where in a block of lines the id of a request stands; 0 for none. Of all the ids in a block few are kept: so
-// only where they stand is noted, and Settle copies those that are left.
+// only where they stand is noted, and KeepExemplars copies those that are left.
 type Ref uint64
 
-// A note is a Ref with the milliseconds of the observation in its lower half.
-type note uint64
+// A pendingExemplar is a Ref with the milliseconds of the observation in its lower half.
+type pendingExemplar uint64
 
 const (
 	refMillis = 32 // bits
@@ -54,7 +54,8 @@ func RefTo(at, length int) Ref {
 	return Ref(at)<<(refMillis+refLength) | Ref(length)<<refMillis
 }
 
-// Observe adds one observation of whole milliseconds. It is short enough to be inlined; what the table does not have is left to observe.
+// Observe adds one observation of whole milliseconds. It is short enough to be inlined; what the table does not have
+// is left to observe.
 func (h *Histogram) Observe(ms int64, ref Ref) {
 	t := h.layout.table
 	if uint64(ms) >= uint64(len(t)) {
@@ -62,7 +63,7 @@ func (h *Histogram) Observe(ms int64, ref Ref) {
 		return
 	}
 	h.counts[t[ms]&0xffff]++
-	h.notes[t[ms]>>16] = note(ref) | note(ms)
+	h.pending[t[ms]>>16] = pendingExemplar(ref) | pendingExemplar(ms)
 	h.SumMillis += uint64(ms)
 }
 
@@ -75,26 +76,26 @@ func (h *Histogram) observe(ms int64, ref Ref) {
 	h.counts[joint]++
 	h.SumMillis += uint64(ms)
 	if ms < 1<<refMillis {
-		h.notes[classic] = note(ref) | note(ms)
+		h.pending[classic] = pendingExemplar(ref) | pendingExemplar(ms)
 	}
 }
 
-// settle makes exemplars of the notes.
-func (h *Histogram) settle(block []byte, now int64) {
-	for i, n := range h.notes {
+// keepExemplars makes exemplars of what is pending.
+func (h *Histogram) keepExemplars(block []byte, now int64) {
+	for i, n := range h.pending {
 		length := int(n>>refMillis) & (1<<refLength - 1)
 		if length == 0 {
 			continue
 		}
 		if h.Exemplars == nil {
-			h.Exemplars = make([]Exemplar, len(h.notes))
+			h.Exemplars = make([]Exemplar, len(h.pending))
 		}
 		at := int(n >> (refMillis + refLength))
 		e := &h.Exemplars[i]
 		e.Millis, e.Time, e.length = uint64(n&(1<<refMillis-1)), now, uint8(length)
 		copy(e.id[:], block[at:at+length])
 	}
-	clear(h.notes)
+	clear(h.pending)
 }
 
 // Classic are the upper bounds of the classic buckets in seconds, without +Inf.

@@ -119,11 +119,11 @@ func (l *Ledger) Seed(family int, labels ...string) {
 	c.seeded = c.seeded || len(l.families[family].counters) > before
 }
 
-// Settle keeps the ids that were noted since the last one. They stand in block.
-func (l *Ledger) Settle(block []byte) {
+// KeepExemplars keeps the ids that are pending since the last call. They stand in block.
+func (l *Ledger) KeepExemplars(block []byte) {
 	for i := range l.families {
 		for _, h := range l.families[i].histograms {
-			h.settle(block, l.Now)
+			h.keepExemplars(block, l.Now)
 		}
 	}
 }

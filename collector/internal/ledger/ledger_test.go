@@ -132,12 +132,12 @@ func TestExemplarsOfABlock(t *testing.T) {
 	h.Observe(60, RefTo(4, 3))
 	h.Observe(1<<31, RefTo(0, 3))
 	h.Observe(500, RefTo(8, MaxExemplarID+1))
-	l.Settle(block)
+	l.KeepExemplars(block)
 	copy(block, "overwritten")
 	l.Now = 6
 	h.Observe(70, RefTo(-1, 3)+RefTo(1<<40, 3)+RefTo(0, 0))
 	h.Observe(1<<40, RefTo(0, 3))
-	l.Settle(block)
+	l.KeepExemplars(block)
 	want := []Exemplar{{Millis: 60, Time: 5, length: 3}, {}, {Millis: 1 << 31, Time: 5, length: 3}}
 	copy(want[0].id[:], "two")
 	copy(want[2].id[:], "one")
