@@ -165,7 +165,7 @@ func TestObjectivesStandInOnePlace(t *testing.T) {
 	}
 }
 
-// TestAlertsReadNoHistograms: recording rules normalise classic and native histograms, and alerts read what they record.
+// TestAlertsReadNoHistograms: recording rules normalise classic and native histograms; alerts read what they record.
 func TestAlertsReadNoHistograms(t *testing.T) {
 	histogram := regexp.MustCompile(`_(duration|latency)_seconds(_bucket|_sum|_count)?\b`)
 	for _, r := range rules(t) {
