@@ -1,6 +1,7 @@
 package probe
 
 import (
+	"cmp"
 	"context"
 	"encoding/base64"
 	"errors"
@@ -186,16 +187,12 @@ func (s *tokenSource) ask(ctx context.Context, secret string) (*oauth2.Token, er
 		}
 		return plain.Token(ctx)
 	}
-	issuer := o.Iss
-	if issuer == "" {
-		issuer = o.ClientID
-	}
 	algorithm, is := jwt.GetSigningMethod(o.SignatureAlgorithm).(*jwt.SigningMethodRSA)
 	if !is {
 		algorithm = jwt.SigningMethodRS256
 	}
 	signed := config.JwtGrantTypeConfig{
-		PrivateKey: []byte(secret), PrivateKeyID: o.ClientCertificateKeyID, SigningAlgorithm: algorithm, Iss: issuer,
+		PrivateKey: []byte(secret), PrivateKeyID: o.ClientCertificateKeyID, SigningAlgorithm: algorithm, Iss: cmp.Or(o.Iss, o.ClientID),
 		Subject: o.ClientID, Audience: o.Audience, Scopes: o.Scopes, TokenURL: o.TokenURL, PrivateClaims: o.Claims,
 		EndpointParams: parameters,
 	}

@@ -24,7 +24,8 @@ import (
 
 // wantsMetadata is a health server for those who send a header.
 func wantsMetadata(t testing.TB) string {
-	return healthServer(t, listen(t), grpc.UnaryInterceptor(func(ctx context.Context, request any, _ *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
+	return healthServer(t, listen(t), grpc.UnaryInterceptor(func(ctx context.Context, request any,
+		_ *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
 		if md, _ := metadata.FromIncomingContext(ctx); strings.Join(md.Get("x-fremis"), "+") != "a+b" {
 			return nil, status.Error(codes.PermissionDenied, "no x-fremis")
 		}
@@ -44,30 +45,46 @@ func unixSocket(t testing.TB, path string, wrap func(net.Listener) net.Listener,
 
 const laterModules = `
 modules:
-  cel: {prober: http, timeout: 30s, http: {fail_if_body_json_not_matches_cel: 'body.state == "green"', fail_if_body_json_matches_cel: 'body.list.size() > 5'}}
-  cel_matches: {prober: http, timeout: 30s, http: {fail_if_body_json_matches_cel: 'body.state.startsWith("g") && body.list[1] == 2.0'}}
+  cel: {prober: http, timeout: 30s, http: {fail_if_body_json_not_matches_cel: 'body.state == "green"',
+	fail_if_body_json_matches_cel: 'body.list.size() > 5'}}
+  cel_matches: {prober: http, timeout: 30s, http: {fail_if_body_json_matches_cel: 'body.state.startsWith("g") &&
+	body.list[1] == 2.0'}}
   cel_not_matches: {prober: http, timeout: 30s, http: {fail_if_body_json_not_matches_cel: 'has(body.gone)'}}
   cel_no_bool: {prober: http, timeout: 30s, http: {fail_if_body_json_matches_cel: 'body.state'}}
   cel_no_field: {prober: http, timeout: 30s, http: {fail_if_body_json_matches_cel: 'body.gone == 1'}}
-  cel_and_regexp: {prober: http, timeout: 30s, http: {fail_if_body_matches_regexp: [red], fail_if_body_json_not_matches_cel: 'body.used == "7"'}}
-  body_file: {prober: http, timeout: 30s, http: {method: POST, body_file: DIR/body, fail_if_body_not_matches_regexp: ["^POST  from a file$"]}}
+  cel_and_regexp: {prober: http, timeout: 30s, http: {fail_if_body_matches_regexp: [red],
+	fail_if_body_json_not_matches_cel: 'body.used == "7"'}}
+  body_file: {prober: http, timeout: 30s, http: {method: POST, body_file: DIR/body,
+	fail_if_body_not_matches_regexp: ["^POST  from a file$"]}}
   body_file_gone: {prober: http, timeout: 30s, http: {method: POST, body_file: DIR/gone}}
-  headers_file: {prober: http, timeout: 30s, http: {http_headers: {X-Asked: {files: [DIR/asked]}}, fail_if_header_not_matches: [{header: X-Host, regexp: "/yes$"}]}}
-  headers_secret: {prober: http, timeout: 30s, http: {http_headers: {X-Asked: {secrets: ["yes"]}}, fail_if_header_not_matches: [{header: X-Host, regexp: "/yes$"}]}}
-  headers_value: {prober: http, timeout: 30s, http: {http_headers: {X-Asked: {values: ["yes"]}}, fail_if_header_not_matches: [{header: X-Host, regexp: "/yes$"}]}}
+  headers_file: {prober: http, timeout: 30s, http: {http_headers: {X-Asked: {files: [DIR/asked]}},
+	fail_if_header_not_matches: [{header: X-Host, regexp: "/yes$"}]}}
+  headers_secret: {prober: http, timeout: 30s, http: {http_headers: {X-Asked: {secrets: ["yes"]}},
+	fail_if_header_not_matches: [{header: X-Host, regexp: "/yes$"}]}}
+  headers_value: {prober: http, timeout: 30s, http: {http_headers: {X-Asked: {values: ["yes"]}},
+	fail_if_header_not_matches: [{header: X-Host, regexp: "/yes$"}]}}
   headers_gone: {prober: http, timeout: 30s, http: {http_headers: {X-Asked: {files: [DIR/gone]}}}}
-  proxy_env: {prober: http, timeout: 30s, http: {proxy_from_environment: true, skip_resolve_phase_with_proxy: true, fail_if_header_not_matches: [{header: X-Proxy, regexp: here}]}}
-  proxy_none: {prober: http, timeout: 30s, http: {proxy_url: PROXY, no_proxy: "node.example, 127.0.0.0/8", fail_if_header_matches: [{header: X-Proxy, regexp: here, allow_missing: true}]}}
-  proxy_header: {prober: http, timeout: 30s, http: {proxy_url: PROXY, proxy_connect_header: {X-Via: [fremis]}, tls_config: {ca_file: CA}, preferred_ip_protocol: ip4}}
-  proxy_no_header: {prober: http, timeout: 30s, http: {proxy_url: PROXY, tls_config: {ca_file: CA}, preferred_ip_protocol: ip4}}
+  proxy_env: {prober: http, timeout: 30s, http: {proxy_from_environment: true, skip_resolve_phase_with_proxy: true,
+	fail_if_header_not_matches: [{header: X-Proxy, regexp: here}]}}
+  proxy_none: {prober: http, timeout: 30s, http: {proxy_url: PROXY, no_proxy: "node.example, 127.0.0.0/8",
+	fail_if_header_matches: [{header: X-Proxy, regexp: here, allow_missing: true}]}}
+  proxy_header: {prober: http, timeout: 30s, http: {proxy_url: PROXY, proxy_connect_header: {X-Via: [fremis]},
+	tls_config: {ca_file: CA}, preferred_ip_protocol: ip4}}
+  proxy_no_header: {prober: http, timeout: 30s, http: {proxy_url: PROXY, tls_config: {ca_file: CA},
+	preferred_ip_protocol: ip4}}
   inline_ca: {prober: http, timeout: 30s, http: {tls_config: {ca: "PEM"}}}
-  unix: {prober: unix, timeout: 30s, unix: {query_response: [{expect: "^220 (.*)", labels: [{name: greeting, value: "${1}"}, {name: target, value: x}]}]}}
+  unix: {prober: unix, timeout: 30s, unix: {query_response: [{expect: "^220 (.*)", labels: [{name: greeting,
+	value: "${1}"}, {name: target, value: x}]}]}}
   unix_bytes: {prober: unix, timeout: 30s, unix: {query_response: [{expect_bytes: "220 hellO"}]}}
-  unix_tls: {prober: unix, timeout: 30s, unix: {tls: true, tls_config: {ca_file: CA, server_name: node.example}, query_response: [{expect: "^220"}]}}
-  unix_starttls: {prober: unix, timeout: 30s, unix: {tls_config: {ca_file: CA, server_name: node.example}, query_response: [{expect: "^220"}, {send: STARTTLS}, {expect: "^220 go"}, {starttls: true}, {send: EHLO z}, {expect: "^250 z"}]}}
+  unix_tls: {prober: unix, timeout: 30s, unix: {tls: true, tls_config: {ca_file: CA, server_name: node.example},
+	query_response: [{expect: "^220"}]}}
+  unix_starttls: {prober: unix, timeout: 30s, unix: {tls_config: {ca_file: CA, server_name: node.example},
+	query_response: [{expect: "^220"}, {send: STARTTLS}, {expect: "^220 go"}, {starttls: true}, {send: EHLO z},
+		{expect: "^250 z"}]}}
   bytes: {prober: tcp, timeout: 30s, tcp: {query_response: [{expect_bytes: "220 hello"}]}}
   bytes_wrong: {prober: tcp, timeout: 30s, tcp: {query_response: [{expect_bytes: "220 hellO"}]}}
-  labels: {prober: tcp, timeout: 30s, tcp: {query_response: [{expect: "^220 ([^ ]+)(?: (.*))?$", labels: [{name: first, value: "${1}"}, {name: rest, value: "<${2}>"}]}]}}
+  labels: {prober: tcp, timeout: 30s, tcp: {query_response: [{expect: "^220 ([^ ]+)(?: (.*))?$",
+	labels: [{name: first, value: "${1}"}, {name: rest, value: "<${2}>"}]}]}}
   tcp_tls: {prober: tcp, timeout: 30s, tcp: {tls: true, tls_config: {ca_file: CA}}}
   tls: {prober: http, timeout: 30s, http: {tls_config: {ca_file: CA}}}
   metadata: {prober: grpc, timeout: 30s, grpc: {metadata: {x-fremis: [a, b]}}}
@@ -109,7 +126,8 @@ func TestWhatCameAfterDebians(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := newService(t, strings.NewReplacer("DIR", dir, "CA", a.path("ca.pem"), "PROXY", proxy.URL, "PEM", strings.ReplaceAll(string(ca), "\n", "\\n")).Replace(laterModules))
+	s := newService(t, strings.NewReplacer("DIR", dir, "CA", a.path("ca.pem"), "PROXY", proxy.URL, "PEM",
+		strings.ReplaceAll(string(ca), "\n", "\\n")).Replace(laterModules))
 	server := httptest.NewServer(s)
 	t.Cleanup(server.Close)
 	for _, c := range []struct{ module, target, hostname, samples string }{
@@ -132,7 +150,8 @@ func TestWhatCameAfterDebians(t *testing.T) {
 		{"proxy_header", "{tls}", "", "probe_success 1;probe_http_ssl 1"},
 		{"proxy_no_header", "{tls}", "", "probe_success 0;probe_http_status_code 0"},
 		{"inline_ca", "{tls}", "", "probe_success 1"},
-		{"unix", "{unix}", "", `probe_success 1;probe_expect_info{greeting="hello there",target="x"} 1;probe_failed_due_to_regex 0;probe_failed_due_to_bytes 0`},
+		{"unix", "{unix}", "",
+			`probe_success 1;probe_expect_info{greeting="hello there",target="x"} 1;probe_failed_due_to_regex 0;probe_failed_due_to_bytes 0`},
 		{"unix_bytes", "{unix}", "", "probe_success 0;probe_failed_due_to_bytes 1;probe_failed_due_to_regex 0"},
 		{"unix_tls", "{unix_tls}", "", `probe_success 1;probe_tls_version_info{version="TLS 1.3"} 1`},
 		{"unix_starttls", "{unix_greeter}", "", `probe_success 1;probe_tls_version_info{version="TLS 1.3"} 1`},
@@ -194,9 +213,12 @@ func TestEveryOptionIsTried(t *testing.T) {
 	walk(reflect.TypeFor[Module]())
 	// Those of the HTTP client and of TLS, which have a type of their own in prometheus/common.
 	for _, name := range []string{
-		"basic_auth", "password", "password_file", "authorization", "credentials", "credentials_file", "bearer_token", "bearer_token_file", "oauth2",
-		"client_secret", "client_secret_file", "scopes", "token_url", "endpoint_params", "tls_config", "ca", "ca_file", "cert_file", "key_file",
-		"server_name", "insecure_skip_verify", "min_version", "max_version", "follow_redirects", "enable_http2", "proxy_url", "no_proxy",
+		"basic_auth", "password", "password_file", "authorization", "credentials", "credentials_file", "bearer_token",
+		"bearer_token_file", "oauth2",
+		"client_secret", "client_secret_file", "scopes", "token_url", "endpoint_params", "tls_config", "ca", "ca_file",
+		"cert_file", "key_file",
+		"server_name", "insecure_skip_verify", "min_version", "max_version", "follow_redirects", "enable_http2",
+		"proxy_url", "no_proxy",
 		"proxy_from_environment", "proxy_connect_header", "http_headers", "values", "secrets", "files",
 	} {
 		if !strings.Contains(tried, name+":") {

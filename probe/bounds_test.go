@@ -98,11 +98,13 @@ func TestMemoryOfHistories(t *testing.T) {
 
 func TestPhasesAreSummedOverRedirects(t *testing.T) {
 	at := func(ms int) time.Time { return time.Unix(1000, int64(ms)*1e6) }
-	times := httpTimes{begun: true, lookups: []time.Duration{2 * time.Millisecond, 3 * time.Millisecond}, exchanges: []*exchange{
-		{start: at(0), connectDone: at(10), connected: at(11), answer: at(31)},
-		{tls: true, start: at(100), connectDone: at(120), tlsStart: at(121), tlsDone: at(161), connected: at(162), answer: at(172), done: at(177)},
-		{start: at(200)}, // never connected
-	}}
+	times := httpTimes{begun: true, lookups: []time.Duration{2 * time.Millisecond, 3 * time.Millisecond},
+		exchanges: []*exchange{
+			{start: at(0), connectDone: at(10), connected: at(11), answer: at(31)},
+			{tls: true, start: at(100), connectDone: at(120), tlsStart: at(121), tlsDone: at(161), connected: at(162),
+				answer: at(172), done: at(177)},
+			{start: at(200)}, // never connected
+		}}
 	want := "resolve=5ms connect=31ms tls=40ms processing=30ms transfer=5ms"
 	var got []string
 	for _, p := range times.phases() {

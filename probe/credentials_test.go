@@ -112,7 +112,8 @@ func TestCredentialsStayAtHome(t *testing.T) {
 				seen := c.lands.forget()
 				last := seen[len(seen)-1]
 				credentials := strings.TrimSpace(shown(last))
-				if c.goes && !strings.Contains(credentials, "hunter2") && kind != "basic" && kind != "client_cert" || c.goes && credentials == "" {
+				if c.goes && !strings.Contains(credentials, "hunter2") && kind != "basic" && kind != "client_cert" || c.goes &&
+					credentials == "" {
 					t.Errorf("they do not go along: %q", credentials)
 				}
 				if !c.goes && credentials != "" {
@@ -131,7 +132,8 @@ func TestBodiesStayAtHome(t *testing.T) {
 	home, elsewhere := newWitness(t, httptest.NewServer), newWitness(t, httptest.NewServer)
 	p := newProber(t, `modules: {m: {prober: http, timeout: 30s, http: {method: POST, body: "password=hunter2"}}}`)
 	r, err := p.Once(context.Background(), "m", home.URL+"/keep?"+elsewhere.URL+"/")
-	if err != nil || r.Success || r.Reason != "other" || !strings.Contains(r.Sentence, "is not followed") || len(elsewhere.forget()) > 0 {
+	if err != nil || r.Success || r.Reason != "other" || !strings.Contains(r.Sentence, "is not followed") ||
+		len(elsewhere.forget()) > 0 {
 		t.Errorf("%v %q: %s", err, r.Reason, r.Sentence)
 	}
 	if r, err := p.Once(context.Background(), "m", home.URL+"/keep?/landed"); err != nil || !r.Success {
@@ -142,15 +144,18 @@ func TestBodiesStayAtHome(t *testing.T) {
 // TestTokensAreAskedForAtHome: where a token_url redirects to, the secret does not go.
 func TestTokensAreAskedForAtHome(t *testing.T) {
 	target, elsewhere := newWitness(t, httptest.NewServer), newWitness(t, httptest.NewServer)
-	p := newProber(t, "modules: {m: {prober: http, timeout: 30s, http: {oauth2: {client_id: a, client_secret: hunter2, token_url: '"+
-		target.URL+"/keep?"+elsewhere.URL+"'}}}}\n")
+	p := newProber(t,
+		"modules: {m: {prober: http, timeout: 30s, http: {oauth2: {client_id: a, client_secret: hunter2, token_url: '"+
+			target.URL+"/keep?"+elsewhere.URL+"'}}}}\n")
 	r, err := p.Once(context.Background(), "m", target.URL)
-	if err != nil || r.Reason != "other" || !strings.Contains(r.Sentence, "no OAuth2 token could be had") || len(elsewhere.forget()) > 0 {
+	if err != nil || r.Reason != "other" || !strings.Contains(r.Sentence, "no OAuth2 token could be had") ||
+		len(elsewhere.forget()) > 0 {
 		t.Errorf("%v %q: %s", err, r.Reason, r.Sentence)
 	}
 }
 
-// TestCredentialsAreForTheTargetsOfTheirEntries asks /probe for pairs of module and target that no entry of probes: has.
+// TestCredentialsAreForTheTargetsOfTheirEntries asks /probe for pairs of module and target that no entry of probes:
+// has.
 func TestCredentialsAreForTheTargetsOfTheirEntries(t *testing.T) {
 	owner, other := newWitness(t, httptest.NewServer), newWitness(t, httptest.NewServer)
 	replace := strings.NewReplacer("TOKEN", tokenServer(t), "CERT", "/no/such/file", "KEY", "/no/such/file")
@@ -195,11 +200,13 @@ func TestRefusalsAreSeen(t *testing.T) {
 modules: {m: {prober: http}, secret: {prober: http, http: {bearer_token: hunter2}}}
 probes: [{name: a, module: secret, interval: 1h, targets: ["http://127.0.0.1:1/", "http://127.0.0.1:2/"]}]
 `)
-	contains(t, p.metrics(), `fremisn_exporter_probes_refused_total{reason="target"} 0`, `fremisn_exporter_probes_refused_total{reason="credentials"} 0`)
+	contains(t, p.metrics(), `fremisn_exporter_probes_refused_total{reason="target"} 0`,
+		`fremisn_exporter_probes_refused_total{reason="credentials"} 0`)
 	for range 20 {
 		p.ask(t, "module", "m", "target", "http://stranger.example/?key=hunter2")
 	}
-	if code, text := p.ask(t, "module", "secret", "target", "http://stranger.example/"); code != 403 || !strings.Contains(text, "on_demand.allow") {
+	if code, text := p.ask(t, "module", "secret", "target", "http://stranger.example/"); code != 403 ||
+		!strings.Contains(text, "on_demand.allow") {
 		t.Errorf("%d %s", code, text)
 	}
 	contains(t, p.metrics(), `fremisn_exporter_probes_refused_total{reason="target"} 21`)

@@ -5,6 +5,7 @@ import (
 	"os"
 
 	"github.com/prometheus/common/config"
+	"golang.org/x/sys/unix"
 
 	"github.com/fremisn/fremisn-exporter/probe/mask"
 )
@@ -68,11 +69,9 @@ func (m *prepared) unusable() error {
 		if path == "" {
 			continue
 		}
-		file, err := os.Open(path)
-		if err != nil {
-			return err
+		if err := unix.Access(path, unix.R_OK); err != nil {
+			return &os.PathError{Op: "read", Path: path, Err: err}
 		}
-		file.Close()
 	}
 	if o := m.HTTP.Client.OAuth2; o != nil {
 		if _, err := config.NewTLSConfig(&o.TLSConfig); err != nil {

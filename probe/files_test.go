@@ -42,7 +42,8 @@ func TestFilesOfTargets(t *testing.T) {
 		p.Service = serviceOf(t, p.log, `
 modules: {m: {prober: http, timeout: 1s}}
 probes:
-  - {name: p, module: m, interval: 1h, targets: ["http://127.0.0.1:2"], files: ["`+dir+`/*.yml", "`+dir+`/*.json", "`+dir+`/none/*"]}
+  - {name: p, module: m, interval: 1h, targets: ["http://127.0.0.1:2"], files: ["`+dir+`/*.yml", "`+dir+`/*.json",
+	"`+dir+`/none/*"]}
   - {name: q, module: m, interval: 1h, files: ["`+dir+`/b.json"]}
 `)
 		ctx, stop := context.WithCancel(context.Background())
@@ -54,11 +55,16 @@ probes:
 			{"at the start", "", "", "p http://127.0.0.1:1/, p http://127.0.0.1:2, p http://127.0.0.1:2/", ""},
 			{"JSON, for two entries", "b.json", `[{"targets": ["http://127.0.0.1:3/"], "labels": {"rack": "7"}}]`,
 				"p http://127.0.0.1:1/, p http://127.0.0.1:2, p http://127.0.0.1:2/, p http://127.0.0.1:3/, q http://127.0.0.1:3/", ""},
-			{"one taken out", "a.yml", "- {targets: ['http://127.0.0.1:1/']}\n", "p http://127.0.0.1:1/, p http://127.0.0.1:2, p http://127.0.0.1:3/, q http://127.0.0.1:3/", ""},
-			{"no YAML", "a.yml", "- targets: [", "p http://127.0.0.1:1/, p http://127.0.0.1:2, p http://127.0.0.1:3/, q http://127.0.0.1:3/", "a.yml"},
-			{"an unknown key", "a.yml", "- {targets: ['http://127.0.0.1:9/'], lables: {}}", "p http://127.0.0.1:1/, p http://127.0.0.1:2, p http://127.0.0.1:3/, q http://127.0.0.1:3/", "lables"},
-			{"no target", "a.yml", "- {targets: ['ftp://127.0.0.1:9/?key=hunter2']}", "p http://127.0.0.1:1/, p http://127.0.0.1:2, p http://127.0.0.1:3/, q http://127.0.0.1:3/", "has the scheme"},
-			{"good again", "a.yml", "- {targets: ['http://127.0.0.1:4/']}", "p http://127.0.0.1:2, p http://127.0.0.1:3/, p http://127.0.0.1:4/, q http://127.0.0.1:3/", "can be used again"},
+			{"one taken out", "a.yml", "- {targets: ['http://127.0.0.1:1/']}\n",
+				"p http://127.0.0.1:1/, p http://127.0.0.1:2, p http://127.0.0.1:3/, q http://127.0.0.1:3/", ""},
+			{"no YAML", "a.yml", "- targets: [",
+				"p http://127.0.0.1:1/, p http://127.0.0.1:2, p http://127.0.0.1:3/, q http://127.0.0.1:3/", "a.yml"},
+			{"an unknown key", "a.yml", "- {targets: ['http://127.0.0.1:9/'], lables: {}}",
+				"p http://127.0.0.1:1/, p http://127.0.0.1:2, p http://127.0.0.1:3/, q http://127.0.0.1:3/", "lables"},
+			{"no target", "a.yml", "- {targets: ['ftp://127.0.0.1:9/?key=hunter2']}",
+				"p http://127.0.0.1:1/, p http://127.0.0.1:2, p http://127.0.0.1:3/, q http://127.0.0.1:3/", "has the scheme"},
+			{"good again", "a.yml", "- {targets: ['http://127.0.0.1:4/']}",
+				"p http://127.0.0.1:2, p http://127.0.0.1:3/, p http://127.0.0.1:4/, q http://127.0.0.1:3/", "can be used again"},
 			{"empty", "a.yml", "", "p http://127.0.0.1:2, p http://127.0.0.1:3/, q http://127.0.0.1:3/", ""},
 		} {
 			before := len(p.log.String())
@@ -90,10 +96,12 @@ probes:
 func TestLabelsOfProbes(t *testing.T) {
 	web := newWitness(t, httptest.NewServer)
 	dir := t.TempDir()
-	write(t, dir+"/a.yml", "- targets: ['"+web.URL+"/file']\n  labels: {rack: '7', project: file, probe: x, target: x, node: x, __address__: x, reason: mine}\n")
+	write(t, dir+"/a.yml",
+		"- targets: ['"+web.URL+"/file']\n  labels: {rack: '7', project: file, probe: x, target: x, node: x, __address__: x, reason: mine}\n")
 	p := newProber(t, `
 modules: {m: {prober: http, timeout: 30s, http: {valid_status_codes: [200]}}}
-probes: [{name: p, module: m, interval: 1h, targets: ["`+web.URL+`/static"], files: ["`+dir+`/*.yml"], labels: {project: faces}}]
+probes: [{name: p, module: m, interval: 1h, targets: ["`+web.URL+`/static"], files: ["`+dir+`/*.yml"],
+	labels: {project: faces}}]
 `)
 	p.run(t)
 	within(t, 30*time.Second, func() bool { return strings.Count(p.metrics(), "\nprobe_success{") == 2 })
@@ -109,7 +117,8 @@ probes: [{name: p, module: m, interval: 1h, targets: ["`+web.URL+`/static"], fil
 			}
 		}
 	}
-	contains(t, p.metrics(), `probe_failures_total{exported_reason="mine",node="",probe="p",project="file",rack="7",reason="dns",target="`+web.URL+`/file"} 0`,
+	contains(t, p.metrics(),
+		`probe_failures_total{exported_reason="mine",node="",probe="p",project="file",rack="7",reason="dns",target="`+web.URL+`/file"} 0`,
 		`probe_timeout_seconds{node="",probe="p",project="faces",target="`+web.URL+`/static"} 30`)
 	if code, text := p.ask(t, "module", "m", "target", web.URL+"/file"); code != 200 {
 		t.Errorf("a target of a file is not configured for /probe: %s", text)

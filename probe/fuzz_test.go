@@ -123,7 +123,8 @@ func FuzzMask(f *testing.F) {
 	f.Add("x=\"", "p%40w", "?token=1")
 	plain := regexp.MustCompile(`^[a-zA-Z0-9]{6,}$`)
 	f.Fuzz(func(t *testing.T, before, secret, after string) {
-		if !plain.MatchString(secret) || strings.Contains(before, secret) || strings.Contains(after, secret) || strings.Contains(mask.Placeholder, secret) {
+		if !plain.MatchString(secret) || strings.Contains(before, secret) || strings.Contains(after, secret) ||
+			strings.Contains(mask.Placeholder, secret) {
 			mask.Text(before + secret + after)
 			return
 		}

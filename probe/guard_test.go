@@ -22,7 +22,8 @@ modules:
   tcp: {prober: tcp}
   icmp: {prober: icmp}
 probes:
-  - {name: a, module: alive, interval: 5s, targets: ["http://Node.Example", "10.0.0.1:4005", "https://[2001:DB8::1]/x?y=1", "http://user:pw@secret.example/"]}
+  - {name: a, module: alive, interval: 5s, targets: ["http://Node.Example", "10.0.0.1:4005",
+	"https://[2001:DB8::1]/x?y=1", "http://user:pw@secret.example/"]}
   - {name: b, module: tcp, interval: 5s, targets: ["Node.example:22", "[::1]:22"]}
   - {name: c, module: icmp, interval: 5s, targets: [node.example]}
   - {name: d, module: stays, interval: 5s, targets: ["http://stays.example"]}
@@ -145,7 +146,8 @@ probes:
 		{"userinfo", configured, "follows", web.URL + "@" + stranger, "", 403, ""},
 		{"another path", configured, "follows", web.URL + "/to?http://" + stranger, "", 403, ""},
 		{"redirect that the schedule does not follow", configured, "follows", away, "", 200, "0"},
-		{"redirect that the schedule follows", configured, "follows", web.URL + "/to?http://localhost:" + port + "/landed", "", 200, "1"},
+		{"redirect that the schedule follows", configured, "follows",
+			web.URL + "/to?http://localhost:" + port + "/landed", "", 200, "1"},
 		{"hostname", configured, "follows", web.URL, "other.example", 200, "1"},
 		{"hostname and a redirect to it", configured, "follows", web.URL + "/host", stranger, 200, "0"},
 		{"hostname and a redirect at home", configured, "follows", web.URL + "/own", stranger, 200, "1"},
@@ -154,7 +156,8 @@ probes:
 		{"not listed, another way to write a listed one", listed, "follows", "http://localhost:" + port + "/", "", 403, ""},
 		{"listed as userinfo", listed, "follows", web.URL + "@" + stranger + "/", "", 403, ""},
 		{"listed, redirect away", listed, "follows", away, "", 200, "0"},
-		{"listed, redirect to a name of the same host", listed, "follows", web.URL + "/to?http://localhost:" + port + "/", "", 200, "0"},
+		{"listed, redirect to a name of the same host", listed, "follows", web.URL + "/to?http://localhost:" + port + "/",
+			"", 200, "0"},
 		{"listed, redirect at home", listed, "follows", web.URL + "/own", "", 200, "1"},
 		{"listed, redirect to one listed", listed, "follows", web.URL + "/to?" + web.URL + "/own", "", 200, "1"},
 		{"listed, redirect by hostname", listed, "follows", web.URL + "/host", stranger, 200, "0"},

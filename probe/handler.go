@@ -7,6 +7,7 @@ import (
 	"math"
 	"net/http"
 	"net/textproto"
+	"net/url"
 	"strconv"
 	"time"
 
@@ -25,35 +26,13 @@ const (
 // ServeHTTP is /probe?module=&target=&hostname=&debug=true, as blackbox_exporter answers it.
 func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	query := r.URL.Query()
-	name, target, hostname := query.Get("module"), query.Get("target"), query.Get("hostname")
-	if name == "" {
-		name = "http_2xx"
-	}
-	s.mu.Lock()
-	m, guard := s.modules[name], s.guard
-	s.mu.Unlock()
+	m, target, code, problem := s.demanded(query)
 	timeout, err := s.demandTimeout(r)
-	switch {
-	case m == nil:
-		http.Error(w, fmt.Sprintf("Unknown module %q", name), http.StatusBadRequest)
-		return
-	case target == "":
-		http.Error(w, "Target parameter is missing", http.StatusBadRequest)
-		return
-	case err != nil:
-		http.Error(w, fmt.Sprintf("X-Prometheus-Scrape-Timeout-Seconds is no time: %s", err), http.StatusBadRequest)
-		return
+	if problem == "" && err != nil {
+		code, problem = http.StatusBadRequest, fmt.Sprintf("X-Prometheus-Scrape-Timeout-Seconds is no time: %s", err)
 	}
-	allowed, refused := guard.check(name, m.Prober, target, hostname)
-	if refused != "" {
-		s.refused.add(refused, target)
-		http.Error(w, refusals[refused], http.StatusForbidden)
-		return
-	}
-	own := *m
-	own.permit = allowed
-	if err := own.setHostname(hostname); err != nil {
-		http.Error(w, err.Error(), http.StatusBadRequest)
+	if problem != "" {
+		http.Error(w, problem, code)
 		return
 	}
 	select {
@@ -64,9 +43,9 @@ func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, refusals[refusedBusy], http.StatusServiceUnavailable)
 		return
 	}
-	result := once(r.Context(), &own, target, timeout)
+	result := once(r.Context(), m, target, timeout)
 	if s.onDemand != nil {
-		s.onDemand.Log("msg", "probe of /probe", "module", name, "target", result.Target, "success", result.Success,
+		s.onDemand.Log("msg", "probe of /probe", "module", m.name, "target", result.Target, "success", result.Success,
 			"duration_seconds", result.Duration.Seconds(), "why", result.Sentence)
 	}
 	registry := prometheus.NewRegistry()
@@ -76,7 +55,37 @@ func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		result.WithLog().debug(w, registry, m)
 		return
 	}
-	promhttp.HandlerFor(registry, promhttp.HandlerOpts{ErrorHandling: promhttp.ContinueOnError}).ServeHTTP(w, r)
+	options := promhttp.HandlerOpts{ErrorHandling: promhttp.ContinueOnError}
+	promhttp.HandlerFor(registry, options).ServeHTTP(w, r)
+}
+
+// demanded returns the module, for this probe alone, and the target that a query asks for, or the code and the text of
+// the answer to one that cannot be served.
+func (s *Service) demanded(query url.Values) (m *prepared, target string, code int, problem string) {
+	name, target, hostname := query.Get("module"), query.Get("target"), query.Get("hostname")
+	if name == "" {
+		name = "http_2xx"
+	}
+	s.mu.Lock()
+	shared, guard := s.modules[name], s.guard
+	s.mu.Unlock()
+	switch {
+	case shared == nil:
+		return nil, "", http.StatusBadRequest, fmt.Sprintf("Unknown module %q", name)
+	case target == "":
+		return nil, "", http.StatusBadRequest, "Target parameter is missing"
+	}
+	allowed, refused := guard.check(name, shared.Prober, target, hostname)
+	if refused != "" {
+		s.refused.add(refused, target)
+		return nil, "", http.StatusForbidden, refusals[refused]
+	}
+	own := *shared
+	own.permit = allowed
+	if err := own.setHostname(hostname); err != nil {
+		return nil, "", http.StatusBadRequest, err.Error()
+	}
+	return &own, target, 0, ""
 }
 
 // setHostname takes the parameter hostname.

@@ -23,7 +23,8 @@ func http3Server(t *testing.T, certificate tls.Certificate, handler http.Handler
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := &http3.Server{Handler: handler, TLSConfig: http3.ConfigureTLSConfig(&tls.Config{Certificates: []tls.Certificate{certificate}})}
+	server := &http3.Server{Handler: handler,
+		TLSConfig: http3.ConfigureTLSConfig(&tls.Config{Certificates: []tls.Certificate{certificate}})}
 	done := make(chan struct{})
 	go func() { server.Serve(socket); close(done) }()
 	t.Cleanup(func() { server.Close(); socket.Close(); <-done })
@@ -55,12 +56,15 @@ func TestHTTP3(t *testing.T) {
 	cert, _ := certificate(t, web)
 	p := newProber(t, strings.ReplaceAll(`
 modules:
-  h3: {prober: http, timeout: 20s, http: {enable_http3: true, enable_http2: false, valid_http_versions: [HTTP/3.0], tls_config: {ca_file: CA},
+  h3: {prober: http, timeout: 20s, http: {enable_http3: true, enable_http2: false, valid_http_versions: [HTTP/3.0],
+	tls_config: {ca_file: CA},
     headers: {X-Api-Key: hunter2-key}, metrics: [{name: n, path: n}]}}
-  post: {prober: http, timeout: 20s, http: {method: POST, body: "{}", enable_http3: true, enable_http2: false, tls_config: {ca_file: CA}}}
+  post: {prober: http, timeout: 20s, http: {method: POST, body: "{}", enable_http3: true, enable_http2: false,
+	tls_config: {ca_file: CA}}}
   stranger: {prober: http, timeout: 20s, http: {enable_http3: true, enable_http2: false}}
   short: {prober: http, timeout: 500ms, http: {enable_http3: true, enable_http2: false, tls_config: {ca_file: CA}}}
-  proxied: {prober: http, timeout: 20s, http: {enable_http3: true, enable_http2: false, proxy_url: "http://127.0.0.1:1"}}
+  proxied: {prober: http, timeout: 20s, http: {enable_http3: true, enable_http2: false,
+	proxy_url: "http://127.0.0.1:1"}}
 `, "CA", cert))
 	for _, server := range []string{address, elsewhere} { // until they serve
 		if r, err := p.Once(context.Background(), "post", "https://"+server+"/"); err != nil || !r.Success {
@@ -101,7 +105,8 @@ modules:
 			}
 		})
 	}
-	if r, err := p.Once(context.Background(), "h3", "https://"+address+"/to?https://"+elsewhere+"/"); err != nil || !r.Success || seen.Load().Header.Get("X-Api-Key") != "" {
+	if r, err := p.Once(context.Background(), "h3", "https://"+address+"/to?https://"+elsewhere+"/"); err != nil ||
+		!r.Success || seen.Load().Header.Get("X-Api-Key") != "" {
 		t.Errorf("%v %s %v", err, r.Sentence, seen.Load().Header)
 	}
 	http.DefaultClient.CloseIdleConnections()
@@ -116,7 +121,8 @@ modules:
 
 // quicListener takes QUIC connections and closes them when a request comes.
 func quicListener(t *testing.T, certificate tls.Certificate) string {
-	listener, err := quic.ListenAddr("127.0.0.1:0", http3.ConfigureTLSConfig(&tls.Config{Certificates: []tls.Certificate{certificate}}), nil)
+	listener, err := quic.ListenAddr("127.0.0.1:0",
+		http3.ConfigureTLSConfig(&tls.Config{Certificates: []tls.Certificate{certificate}}), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -87,7 +87,8 @@ func requestLines(t *testing.T, log string) int {
 }
 
 // frames serves HTTP/2 by hand: answer writes what comes instead of an answer to each request.
-func frames(t *testing.T, certificate tls.Certificate, connections, requests *atomic.Int64, answer func(*http2.Framer, uint32)) string {
+func frames(t *testing.T, certificate tls.Certificate, connections, requests *atomic.Int64,
+	answer func(*http2.Framer, uint32)) string {
 	serve := func(conn net.Conn) {
 		connections.Add(1)
 		preface := make([]byte, len(http2.ClientPreface))
@@ -181,7 +182,8 @@ func TestSourceAddress(t *testing.T) {
 		t.Run(module, func(t *testing.T) {
 			from := make(chan string, 1)
 			address := serveConns(t, listen(t), func(conn net.Conn) { from <- conn.RemoteAddr().String() })
-			s := newService(t, fmt.Sprintf("modules: {m: {prober: %s, timeout: 20s, %s: {source_ip_address: 127.0.0.9}}}\n", module, module))
+			s := newService(t, fmt.Sprintf("modules: {m: {prober: %s, timeout: 20s, %s: {source_ip_address: 127.0.0.9}}}\n",
+				module, module))
 			if _, err := s.Once(context.Background(), "m", address); err != nil {
 				t.Fatal(err)
 			}

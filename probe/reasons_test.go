@@ -20,7 +20,8 @@ modules:
   http_short: {prober: http, timeout: 1s}
   http_file: {prober: http, timeout: 30s, http: {authorization: {credentials_file: /no/such/file}}}
   http_ca: {prober: http, timeout: 30s, http: {tls_config: {ca_file: /no/such/file}}}
-  http_oauth2: {prober: http, timeout: 30s, http: {oauth2: {client_id: a, client_secret: b, token_url: "http://127.0.0.1:1/"}}}
+  http_oauth2: {prober: http, timeout: 30s, http: {oauth2: {client_id: a, client_secret: b,
+	token_url: "http://127.0.0.1:1/"}}}
   https_short: {prober: http, timeout: 1s, http: {tls_config: {insecure_skip_verify: true}}}
   body: {prober: http, timeout: 30s, http: {fail_if_body_matches_regexp: [DOWN]}}
   header: {prober: http, timeout: 30s, http: {fail_if_header_matches: [{header: X-State, regexp: bad}]}}
@@ -38,7 +39,8 @@ modules:
   tcp_bytes: {prober: tcp, timeout: 30s, tcp: {query_response: [{expect_bytes: "220 hellO"}]}}
   dns: {prober: dns, timeout: 30s, dns: {query_name: gone.example, query_type: A}}
   dns_short: {prober: dns, timeout: 1s, dns: {query_name: silent.example, query_type: A}}
-  dns_rr: {prober: dns, timeout: 30s, dns: {query_name: node.example, query_type: A, validate_answer_rrs: {fail_if_matches_regexp: ["231"]}}}
+  dns_rr: {prober: dns, timeout: 30s, dns: {query_name: node.example, query_type: A,
+	validate_answer_rrs: {fail_if_matches_regexp: ["231"]}}}
   icmp_short: {prober: icmp, timeout: 1s, icmp: {preferred_ip_protocol: ip4}}
   grpc: {prober: grpc, timeout: 30s, grpc: {service: down}}
   grpc_unknown: {prober: grpc, timeout: 30s, grpc: {service: unknown}}
@@ -201,7 +203,8 @@ func TestReasonsOfLookups(t *testing.T) {
 	// The guard goes by names: one that leads to a configured address is another target all the same.
 	ask := httptest.NewServer(s)
 	defer ask.Close()
-	if text := get(t, ask.URL+"/probe?module=http&target=http://loopback.example.:"+port); !strings.Contains(text, "on_demand.allow does not let") {
+	if text := get(t, ask.URL+"/probe?module=http&target=http://loopback.example.:"+port); !strings.Contains(text,
+		"on_demand.allow does not let") {
 		t.Error(text)
 	}
 }
@@ -244,9 +247,12 @@ func TestNothingIsLeftBehind(t *testing.T) {
 	var probing sync.WaitGroup
 	before, files := goleak.IgnoreCurrent(), openFiles(t)
 	for _, c := range []struct{ module, target string }{
-		{"http_short", "http://{hangs}"}, {"http_short", "http://{hangs_header}"}, {"http_short", "http://{hangs_body}"}, {"https_short", "https://{tls_hangs}"},
-		{"tcp_short", "{greeter}"}, {"tcp_tls_short", "{tls_hangs}"}, {"dns_short", "{dns}"}, {"grpc_short", "{hangs}"}, {"grpc_tls", "{grpc}"},
-		{"http", "{tls}"}, {"https_short", "{tls}"}, {"http", "{web}/redirects/3"}, {"grpc", "{grpc}"}, {"icmp_short", "127.0.0.1"},
+		{"http_short", "http://{hangs}"}, {"http_short", "http://{hangs_header}"}, {"http_short", "http://{hangs_body}"},
+		{"https_short", "https://{tls_hangs}"},
+		{"tcp_short", "{greeter}"}, {"tcp_tls_short", "{tls_hangs}"}, {"dns_short", "{dns}"}, {"grpc_short", "{hangs}"},
+		{"grpc_tls", "{grpc}"},
+		{"http", "{tls}"}, {"https_short", "{tls}"}, {"http", "{web}/redirects/3"}, {"grpc", "{grpc}"}, {"icmp_short",
+			"127.0.0.1"},
 	} {
 		probing.Go(func() {
 			if _, err := s.Once(context.Background(), c.module, fill(c.target, w)); err != nil {

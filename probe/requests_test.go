@@ -114,11 +114,15 @@ func TestOneQuestion(t *testing.T) {
 		t.Fatal(err)
 	}
 	var questions atomic.Int64
-	server := &dns.Server{PacketConn: packets, Handler: dns.HandlerFunc(func(dns.ResponseWriter, *dns.Msg) { questions.Add(1) })}
+	server := &dns.Server{PacketConn: packets, Handler: dns.HandlerFunc(func(dns.ResponseWriter,
+		*dns.Msg) {
+		questions.Add(1)
+	})}
 	go server.ActivateAndServe()
 	t.Cleanup(func() { server.Shutdown() })
 	s := newService(t, reasonModules)
-	if r, err := s.Once(context.Background(), "dns_short", packets.LocalAddr().String()); err != nil || r.Reason != "timeout" {
+	if r, err := s.Once(context.Background(), "dns_short", packets.LocalAddr().String()); err != nil ||
+		r.Reason != "timeout" {
 		t.Errorf("%v %s", err, r.Sentence)
 	}
 	if n := questions.Load(); n != 1 {
@@ -144,7 +148,8 @@ modules:
   bearer: {prober: http, timeout: 30s, http: {bearer_token_file: FILE}}
   basic: {prober: http, timeout: 30s, http: {basic_auth: {username: operator, password_file: FILE}}}
   header: {prober: http, timeout: 30s, http: {http_headers: {X-Secret: {files: [FILE]}}}}
-  oauth2: {prober: http, timeout: 30s, http: {oauth2: {client_id: fremisn, client_secret_file: FILE, token_url: "TOKEN", scopes: [read]}}}
+  oauth2: {prober: http, timeout: 30s, http: {oauth2: {client_id: fremisn, client_secret_file: FILE,
+	token_url: "TOKEN", scopes: [read]}}}
 `))
 	for _, module := range []string{"credentials", "bearer", "basic", "header", "oauth2"} {
 		t.Run(module, func(t *testing.T) {
@@ -188,14 +193,17 @@ func TestCertificatesAreReadAnew(t *testing.T) {
 modules:
   http: {prober: http, timeout: 30s, http: {tls_config: TLS}}
   tcp: {prober: tcp, timeout: 30s, tcp: {tls: true, tls_config: TLS}}
-  dns: {prober: dns, timeout: 30s, dns: {query_name: node.example, transport_protocol: tcp, dns_over_tls: true, tls_config: TLS}}
+  dns: {prober: dns, timeout: 30s, dns: {query_name: node.example, transport_protocol: tcp, dns_over_tls: true,
+	tls_config: TLS}}
   grpc: {prober: grpc, timeout: 30s, grpc: {tls: true, tls_config: TLS}}
 `, "TLS", strings.ReplaceAll(tlsConfig, "DIR", dir))))
-	targets := map[string]string{"http": w["tls_client"], "tcp": w["tls_greeter"], "dns": w["dns_tls"], "grpc": w["grpc_tls"]}
+	targets := map[string]string{"http": w["tls_client"], "tcp": w["tls_greeter"], "dns": w["dns_tls"],
+		"grpc": w["grpc_tls"]}
 	expect := func(when string, success bool) {
 		t.Helper()
 		for module, target := range targets {
-			if r, err := s.Once(context.Background(), module, target); err != nil || r.Success != success || !success && r.Reason != "tls" {
+			if r, err := s.Once(context.Background(), module, target); err != nil || r.Success != success || !success &&
+				r.Reason != "tls" {
 				t.Errorf("%s: %s: %v %v %s", when, module, err, r.Success, r.Sentence)
 			}
 		}

@@ -69,22 +69,24 @@ func (t *target) update(schedule Schedule, module *prepared, node, address strin
 		own.hostname = schedule.Hostname
 		module = &own
 	}
-	all := maps.Clone(schedule.Labels)
-	if all == nil {
-		all = labels
-	} else {
-		maps.Copy(all, labels)
-	}
-	own := []Label{{"probe", t.probe}, {"target", t.masked}, {"node", node}}
-	for name, value := range all {
-		own = append(own, Label{name, value})
-	}
-	t.pairs = labelPairs(own)
+	t.pairs = t.allLabels(schedule.Labels, labels, node)
 	t.address = address
 	t.every, t.module, t.node = schedule.Interval, module, node
 	for _, metric := range module.HTTP.Metrics {
 		t.counts.count(metric.Name, 0)
 	}
+}
+
+// allLabels are those on all metrics of the target: ours, and the user's. Those of a file beat those of the schedule.
+func (t *target) allLabels(schedule, file map[string]string, node string) []*dto.LabelPair {
+	all := map[string]string{}
+	maps.Copy(all, schedule)
+	maps.Copy(all, file)
+	own := []Label{{"probe", t.probe}, {"target", t.masked}, {"node", node}}
+	for name, value := range all {
+		own = append(own, Label{name, value})
+	}
+	return labelPairs(own)
 }
 
 func (t *target) interval() time.Duration {

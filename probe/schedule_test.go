@@ -76,8 +76,9 @@ func (c *clock) takeOver(s *Service) {
 }
 
 func options(t testing.TB, interval string, targets ...string) Options {
-	return Options{Config: parse(t, fmt.Sprintf("modules: {m: {prober: icmp, timeout: 500ms}}\nprobes: [{name: p, module: m, interval: %s, targets: [%q]}]\n",
-		interval, strings.Join(targets, `", "`)))}
+	return Options{Config: parse(t,
+		fmt.Sprintf("modules: {m: {prober: icmp, timeout: 500ms}}\nprobes: [{name: p, module: m, interval: %s, targets: [%q]}]\n",
+			interval, strings.Join(targets, `", "`)))}
 }
 
 func withTargets(o Options, n int) Options {
@@ -310,7 +311,8 @@ func TestReloadKeepsWhatStays(t *testing.T) {
 					t.Errorf("the reload moved the clock: %s", calls[i].Sub(calls[i-1]))
 				}
 			}
-			if n := samples(t, s)["probe_attempts_total node= probe=p target=node-0:1"].Counter.GetValue(); int(n) != len(calls) {
+			if n := samples(t,
+				s)["probe_attempts_total node= probe=p target=node-0:1"].Counter.GetValue(); int(n) != len(calls) {
 				t.Errorf("%v attempts counted, %d made", n, len(calls))
 			}
 			if n := len(c.of("node-2:1")); n > 11 {
@@ -393,7 +395,8 @@ func TestHistory(t *testing.T) {
 				if i > 0 && r.ID >= h.Results[i-1].ID {
 					t.Error("not the latest first")
 				}
-				if r.Success != (i < keepRecent) || len(r.Samples) > 0 || !strings.Contains(r.WithLog().Log, "probing node:1 with module m") {
+				if r.Success != (i < keepRecent) || len(r.Samples) > 0 || !strings.Contains(r.WithLog().Log,
+					"probing node:1 with module m") {
 					t.Errorf("%d: %v, log %s", i, r.Success, r.Log)
 				}
 			}

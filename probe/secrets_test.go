@@ -63,31 +63,41 @@ func TestNoSecretIsTold(t *testing.T) {
 	if err := os.WriteFile(secretFile, []byte(planted+"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	repeat := serveConns(t, listen(t), says("220 "+planted+" Authorization: "+planted+"\n"+strings.Repeat("x", maxQuote-4)+planted+"\n"))
+	repeat := serveConns(t, listen(t), says("220 "+planted+" Authorization: "+planted+"\n"+strings.Repeat("x",
+		maxQuote-4)+planted+"\n"))
 	withUser := strings.Replace(echo.URL, "://", "://user:"+planted+"@", 1)
 	proxied := strings.Replace(echo.URL, "://", "://proxy:"+planted+"@", 1)
-	config := strings.NewReplacer("PLANTED", planted, "FILE", secretFile, "PROXY", proxied, "PARROT", "http://"+parrot, "ECHO", echo.URL).Replace(`
+	config := strings.NewReplacer("PLANTED", planted, "FILE", secretFile, "PROXY", proxied, "PARROT", "http://"+parrot,
+		"ECHO", echo.URL).Replace(`
 modules:
   basic: {prober: http, timeout: 30s, http: {basic_auth: {username: operator, password: PLANTED}}}
   bearer: {prober: http, timeout: 30s, http: {authorization: {credentials: PLANTED}}}
   old: {prober: http, timeout: 30s, http: {bearer_token: PLANTED}}
-  headers: {prober: http, timeout: 30s, http: {headers: {Authorization: Bearer PLANTED, Cookie: "a=PLANTED", X-Api-Key: PLANTED, Proxy-Authorization: PLANTED}}}
-  unheard: {prober: http, timeout: 30s, http: {headers: {Private-Token: PLANTED, Ocp-Apim-Subscription-Key: PLANTED, apikey: PLANTED, Session: PLANTED, X-JWT-Assertion: PLANTED, X-What: PLANTED}}}
+  headers: {prober: http, timeout: 30s, http: {headers: {Authorization: Bearer PLANTED, Cookie: "a=PLANTED",
+	X-Api-Key: PLANTED, Proxy-Authorization: PLANTED}}}
+  unheard: {prober: http, timeout: 30s, http: {headers: {Private-Token: PLANTED, Ocp-Apim-Subscription-Key: PLANTED,
+	apikey: PLANTED, Session: PLANTED, X-JWT-Assertion: PLANTED, X-What: PLANTED}}}
   form: {prober: http, timeout: 30s, http: {method: POST, body: "grant_type=x&pin=PLANTED"}}
   json: {prober: http, timeout: 30s, http: {method: POST, body: '{"deep": [{"pin": "PLANTED"}]}'}}
   text: {prober: http, timeout: 30s, http: {method: POST, body: "PLANTED"}}
-  given: {prober: http, timeout: 30s, http: {oauth2: {client_id: a, client_secret: PLANTED, token_url: "ECHO/token", endpoint_params: {otp: PLANTED, assertion: PLANTED}}}}
-  more: {prober: http, timeout: 30s, http: {http_headers: {X-Auth-Token: {values: [PLANTED]}, X-Other: {secrets: [PLANTED]}}}}
+  given: {prober: http, timeout: 30s, http: {oauth2: {client_id: a, client_secret: PLANTED, token_url: "ECHO/token",
+	endpoint_params: {otp: PLANTED, assertion: PLANTED}}}}
+  more: {prober: http, timeout: 30s, http: {http_headers: {X-Auth-Token: {values: [PLANTED]},
+	X-Other: {secrets: [PLANTED]}}}}
   oauth2: {prober: http, timeout: 30s, http: {oauth2: {client_id: a, client_secret: PLANTED, token_url: "PROXY/token"}}}
   proxy: {prober: http, timeout: 30s, http: {proxy_url: PROXY}}
-  tcp: {prober: tcp, timeout: 30s, tcp: {query_response: [{send: "PASS PLANTED"}, {expect: "^(220 .*)", labels: [{name: said, value: "${1}"}]}, {expect: nothing}]}}
-  imap: {prober: tcp, timeout: 30s, tcp: {query_response: [{send: "a1 LOGIN operator PLANTED\r"}, {send: "HELO PLANTED"}, {expect_bytes: "nothing nothing nothing nothing"}]}}
+  tcp: {prober: tcp, timeout: 30s, tcp: {query_response: [{send: "PASS PLANTED"}, {expect: "^(220 .*)",
+	labels: [{name: said, value: "${1}"}]}, {expect: nothing}]}}
+  imap: {prober: tcp, timeout: 30s, tcp: {query_response: [{send: "a1 LOGIN operator PLANTED\r"},
+	{send: "HELO PLANTED"}, {expect_bytes: "nothing nothing nothing nothing"}]}}
   basic_file: {prober: http, timeout: 30s, http: {basic_auth: {username: operator, password_file: FILE}}}
   bearer_file: {prober: http, timeout: 30s, http: {bearer_token_file: FILE}}
   credentials_file: {prober: http, timeout: 30s, http: {authorization: {type: Token, credentials_file: FILE}}}
   headers_file: {prober: http, timeout: 30s, http: {http_headers: {X-Fremis: {files: [FILE]}}}}
-  oauth2_more: {prober: http, timeout: 30s, http: {oauth2: {client_id: a, client_secret_file: FILE, token_url: "PARROT/token", endpoint_params: {password: PLANTED}}}}
-  connect: {prober: http, timeout: 30s, http: {proxy_url: PARROT, proxy_connect_header: {X-Via: [PLANTED]}, tls_config: {insecure_skip_verify: true}}}
+  oauth2_more: {prober: http, timeout: 30s, http: {oauth2: {client_id: a, client_secret_file: FILE,
+	token_url: "PARROT/token", endpoint_params: {password: PLANTED}}}}
+  connect: {prober: http, timeout: 30s, http: {proxy_url: PARROT, proxy_connect_header: {X-Via: [PLANTED]},
+	tls_config: {insecure_skip_verify: true}}}
   grpc: {prober: grpc, timeout: 30s, grpc: {metadata: {authorization: [PLANTED]}}}
 on_demand: {allow: any}
 `)
@@ -95,12 +105,16 @@ on_demand: {allow: any}
 	options := Options{Config: parse(t, config), Logger: gokit.NewLogfmtLogger(gokit.NewSyncWriter(&log))}
 	for module, m := range options.Modules {
 		targets := []string{withUser, withUser + "/to", echo.URL + "/fragment", "http://" + planted + "@" + parrot + "/",
-			echo.URL + "/?sig=" + planted + "&X-Amz-Signature=" + planted + "&pwd=" + planted + "&code=" + planted, strings.TrimPrefix(withUser, "http://"), "http://user:" + planted + "@" + refused(t) + "/",
-			"http://" + parrot + "/?access_token=" + planted, "http://user:" + planted + "@" + parrot + "/?a=b&token=" + planted + "#x", "https://" + refused(t) + "/?api_key=" + planted}
+			echo.URL + "/?sig=" + planted + "&X-Amz-Signature=" + planted + "&pwd=" + planted + "&code=" + planted,
+			strings.TrimPrefix(withUser, "http://"), "http://user:" + planted + "@" + refused(t) + "/",
+			"http://" + parrot + "/?access_token=" + planted,
+			"http://user:" + planted + "@" + parrot + "/?a=b&token=" + planted + "#x",
+			"https://" + refused(t) + "/?api_key=" + planted}
 		if m.Prober == "tcp" {
 			targets = []string{repeat}
 		}
-		options.Probes = append(options.Probes, Schedule{Name: module, Module: module, Interval: time.Second, Targets: targets})
+		options.Probes = append(options.Probes, Schedule{Name: module, Module: module, Interval: time.Second,
+			Targets: targets})
 	}
 	s, err := New(options)
 	if err != nil {
@@ -145,7 +159,8 @@ on_demand: {allow: any}
 		t.Errorf("only %d probes told of themselves", n)
 	}
 	for _, l := range strings.Split(told.String(), "\n") {
-		if l = strings.ReplaceAll(l, "%2d", "-"); strings.Contains(l, planted) || strings.Contains(l, encoded) || strings.Contains(l, url.PathEscape(encoded)) {
+		if l = strings.ReplaceAll(l, "%2d", "-"); strings.Contains(l, planted) || strings.Contains(l, encoded) ||
+			strings.Contains(l, url.PathEscape(encoded)) {
 			t.Errorf("a secret is told: %s", l)
 		}
 	}

@@ -41,8 +41,9 @@ type authority struct {
 func newAuthority(t testing.TB) *authority {
 	a := &authority{dir: t.TempDir()}
 	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "fremisn test authority"}, IsCA: true, BasicConstraintsValid: true,
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(48 * time.Hour), KeyUsage: x509.KeyUsageCertSign,
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "fremisn test authority"}, IsCA: true,
+		BasicConstraintsValid: true,
+		NotBefore:             time.Now().Add(-time.Hour), NotAfter: time.Now().Add(48 * time.Hour), KeyUsage: x509.KeyUsageCertSign,
 	}
 	a.key = newKey(t)
 	der, err := x509.CreateCertificate(rand.Reader, template, template, a.key.Public(), a.key)
@@ -371,7 +372,8 @@ func nameServer(t testing.TB, certificate tls.Certificate) (plain, secure string
 		t.Fatal(err)
 	}
 	secureListener := tls.NewListener(listen(t), &tls.Config{Certificates: []tls.Certificate{certificate}})
-	for _, server := range []*dns.Server{{PacketConn: packets, Handler: handler}, {Listener: listener, Handler: handler}, {Listener: secureListener, Handler: handler}} {
+	for _, server := range []*dns.Server{{PacketConn: packets, Handler: handler}, {Listener: listener,
+		Handler: handler}, {Listener: secureListener, Handler: handler}} {
 		go server.ActivateAndServe()
 		t.Cleanup(func() { server.Shutdown() })
 	}

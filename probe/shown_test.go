@@ -16,8 +16,9 @@ func TestBodyIsShown(t *testing.T) {
 		if r.URL.Path == "/bad" {
 			w.WriteHeader(http.StatusInternalServerError)
 		}
-		io.WriteString(w, `{"state": "analytic is <down>", "session_token": "given-by-the-server", "key was": "`+r.Header.Get("X-Own")+`"}`+
-			"\x00\n"+strings.Repeat("long ", 1<<20)+"end")
+		io.WriteString(w,
+			`{"state": "analytic is <down>", "session_token": "given-by-the-server", "key was": "`+r.Header.Get("X-Own")+`"}`+
+				"\x00\n"+strings.Repeat("long ", 1<<20)+"end")
 	}))
 	t.Cleanup(web.Close)
 	p := newProber(t, `
@@ -36,7 +37,8 @@ probes: [{name: p, module: m, interval: 1h, targets: ["`+web.URL+`/", "`+web.URL
 			text += shown[web.URL+path]
 		}
 		contains(t, text, "analytic is <down>", `"session_token": "<secret>"`, "long …")
-		if strings.Contains(text, "hunter2") || strings.Contains(text, "given-by") || strings.Contains(text, "\x00") || len(text) > 30_000 {
+		if strings.Contains(text, "hunter2") || strings.Contains(text, "given-by") || strings.Contains(text, "\x00") ||
+			len(text) > 30_000 {
 			t.Errorf("%d bytes\n%.2000s", len(text), text)
 		}
 	}
@@ -49,7 +51,8 @@ probes: [{name: p, module: m, interval: 1h, targets: ["`+web.URL+`/", "`+web.URL
 func TestCertificateTimes(t *testing.T) {
 	web := httptest.NewTLSServer(nil)
 	t.Cleanup(web.Close)
-	p := newProber(t, "modules: {m: {prober: tcp, tcp: {tls: true, tls_config: {insecure_skip_verify: true}}}}\non_demand: {allow: any}")
+	p := newProber(t,
+		"modules: {m: {prober: tcp, tcp: {tls: true, tls_config: {insecure_skip_verify: true}}}}\non_demand: {allow: any}")
 	_, text := p.ask(t, "module", "m", "target", web.Listener.Addr().String())
 	contains(t, text, "probe_ssl_latest_cert_not_before_timestamp_seconds", "probe_timeout_seconds 120")
 	if !strings.Contains(text, "probe_ssl_latest_cert_not_before_timestamp_seconds 0") { // of httptest: 1970

@@ -118,16 +118,20 @@ modules:
   http_2xx: {prober: http, http: {preferred_ip_protocol: "ip4"}}
   http_post_2xx: {prober: http, http: {method: POST}}
   tcp_connect: {prober: tcp}
-  pop3s_banner: {prober: tcp, tcp: {query_response: [{expect: "^+OK"}], tls: true, tls_config: {insecure_skip_verify: false}}}
+  pop3s_banner: {prober: tcp, tcp: {query_response: [{expect: "^+OK"}], tls: true,
+	tls_config: {insecure_skip_verify: false}}}
   grpc: {prober: grpc, grpc: {tls: true, preferred_ip_protocol: "ip4"}}
   grpc_plain: {prober: grpc, grpc: {tls: false, service: "service1"}}
   ssh_banner: {prober: tcp, tcp: {query_response: [{expect: "^SSH-2.0-"}, {send: "SSH-2.0-blackbox-ssh-check"}]}}
-  ssh_banner_extract: {prober: tcp, timeout: 5s, tcp: {query_response: [{expect: "^SSH-2.0-([^ -]+)(?: (.*))?$", labels: [{name: ssh_version, value: "${1}"}, {name: ssh_comments, value: "${2}"}]}]}}
-  irc_banner: {prober: tcp, tcp: {query_response: [{send: "NICK prober"}, {send: "USER prober prober prober :prober"}, {expect: "PING :([^ ]+)", send: "PONG ${1}"}, {expect: "^:[^ ]+ 001"}]}}
+  ssh_banner_extract: {prober: tcp, timeout: 5s, tcp: {query_response: [{expect: "^SSH-2.0-([^ -]+)(?: (.*))?$",
+	labels: [{name: ssh_version, value: "${1}"}, {name: ssh_comments, value: "${2}"}]}]}}
+  irc_banner: {prober: tcp, tcp: {query_response: [{send: "NICK prober"},
+	{send: "USER prober prober prober :prober"}, {expect: "PING :([^ ]+)", send: "PONG ${1}"}, {expect: "^:[^ ]+ 001"}]}}
   icmp: {prober: icmp}
   icmp_ttl5: {prober: icmp, timeout: 5s, icmp: {ttl: 5}}
   websocket: {prober: websocket}
-  http_3xx: {prober: http, http: {preferred_ip_protocol: "ip4", enable_http3: true, enable_http2: false, valid_http_versions: ["HTTP/3.0"]}}
+  http_3xx: {prober: http, http: {preferred_ip_protocol: "ip4", enable_http3: true, enable_http2: false,
+	valid_http_versions: ["HTTP/3.0"]}}
   postgresql: {prober: tcp, tcp: {query_response: [{send: !!binary AAAACATSFi8=}, {expect_bytes: S}, {starttls: true}]}}
   spelt_otherwise: {prober: http, http: {preferred_ip_protocol: ipv4}}
 `

@@ -53,9 +53,12 @@ func TestWebsocket(t *testing.T) {
 modules:
   websocket: {prober: websocket}
   up: {prober: websocket, timeout: 20s}
-  tls: {prober: websocket, timeout: 20s, websocket: {preferred_ip_protocol: ip4, http_config: {tls_config: {ca_file: CA}}}}
-  auth: {prober: websocket, timeout: 20s, websocket: {headers: {X-Own: {values: [mine]}}, http_config: {authorization: {credentials: hunter2}}}}
-  talk: {prober: websocket, timeout: 20s, websocket: {query_response: [{expect: "^hello (.*)", send: "I am ${1} hunter2-word"}, {expect: "^I am master"}]}}
+  tls: {prober: websocket, timeout: 20s, websocket: {preferred_ip_protocol: ip4,
+	http_config: {tls_config: {ca_file: CA}}}}
+  auth: {prober: websocket, timeout: 20s, websocket: {headers: {X-Own: {values: [mine]}},
+	http_config: {authorization: {credentials: hunter2}}}}
+  talk: {prober: websocket, timeout: 20s, websocket: {query_response: [{expect: "^hello (.*)",
+	send: "I am ${1} hunter2-word"}, {expect: "^I am master"}]}}
   wrong: {prober: websocket, timeout: 20s, websocket: {query_response: [{expect: "^goodbye"}]}}
   waits: {prober: websocket, timeout: 1s, websocket: {query_response: [{expect: "hello"}, {expect: "more"}]}}
 on_demand: {allow: ["ws://127\\.0\\.0\\.1:.*"]}
@@ -92,7 +95,8 @@ on_demand: {allow: ["ws://127\\.0\\.0\\.1:.*"]}
 			}
 		})
 	}
-	if code, text := p.ask(t, "module", "up", "target", ws+"/x"); code != 200 || !strings.Contains(text, "probe_success 1") {
+	if code, text := p.ask(t, "module", "up", "target", ws+"/x"); code != 200 || !strings.Contains(text,
+		"probe_success 1") {
 		t.Errorf("%d %s", code, text)
 	}
 	if code, _ := p.ask(t, "module", "up", "target", strings.Replace(ws, "127.0.0.1", "localhost", 1)); code != 403 {
