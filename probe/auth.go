@@ -29,7 +29,8 @@ type auth struct {
 func newAuth(client *config.HTTPClientConfig) auth {
 	c := auth{client: client}
 	if client.OAuth2 != nil {
-		c.tokens = &tokenSource{settings: client.OAuth2, turn: make(chan struct{}, 1)}
+		own := *client.OAuth2
+		c.tokens = &tokenSource{settings: &own, turn: make(chan struct{}, 1)}
 	}
 	return c
 }

@@ -46,7 +46,8 @@ const maxTransports = 2000
 // newTransports returns those of a module. A grpc module speaks HTTP/2 alone, with TLS and
 // without, and a websocket module HTTP/1.1.
 func newTransports(m *Module, tls *tlsSource) *transports {
-	s := &transports{client: m.client(), tls: tls}
+	client := *m.client() // one of its own: it remembers how it chooses a proxy, and modules are copied for each /probe
+	s := &transports{client: &client, tls: tls}
 	if m.Prober == "grpc" {
 		s.client = &config.HTTPClientConfig{}
 		s.protocols.SetHTTP2(true)
