@@ -176,6 +176,7 @@ func (w *worker) do(ctx context.Context, j job) error {
 type unwrapper struct {
 	*container.Unwrapper
 	visitor visitor
+	kept    []byte // of a line that has not ended
 }
 
 func (w *worker) unwrapping(v visitor) visitor {
@@ -183,12 +184,24 @@ func (w *worker) unwrapping(v visitor) visitor {
 	if stream == "" {
 		stream = container.Stdout
 	}
-	return unwrapper{container.New(container.Auto, stream, maxLine), v}
+	return &unwrapper{Unwrapper: container.New(container.Auto, stream), visitor: v}
 }
 
+// maxParts bounds the parts of a line that has not ended, with what stands around and between them, bytes.
+const maxParts = 8 * maxLine
+
 // Lines implements visitor.
-func (u unwrapper) Lines(block []byte) {
-	lines, tooLong := u.Unwrapper.Lines(block)
+func (u *unwrapper) Lines(block []byte) {
+	if len(u.kept) > 0 {
+		block = append(u.kept, block...)
+	}
+	whole := u.Whole(block)
+	lines, tooLong := u.Unwrapper.Lines(block[:whole])
+	u.kept = append([]byte(nil), block[whole:]...)
+	if len(u.kept) > maxParts {
+		u.kept = nil
+		tooLong++
+	}
 	for range tooLong {
 		u.visitor.TooLong()
 	}
@@ -198,7 +211,7 @@ func (u unwrapper) Lines(block []byte) {
 }
 
 // TooLong implements visitor.
-func (u unwrapper) TooLong() { u.visitor.TooLong() }
+func (u *unwrapper) TooLong() { u.visitor.TooLong() }
 
 func named(path string, err error) error {
 	if err == nil || errors.Is(err, context.Canceled) {

@@ -140,6 +140,11 @@ func (u *Unwrapper) of(block []byte) Wrapping {
 		return u.wrapping
 	}
 	line, _, _ := bytes.Cut(block, []byte("\n"))
+	return detect(line)
+}
+
+// detect returns the wrapping that a line has.
+func detect(line []byte) Wrapping {
 	if _, _, ok := cutDocker(line); ok {
 		return Docker
 	}
