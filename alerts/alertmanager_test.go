@@ -54,20 +54,21 @@ func TestInhibition(t *testing.T) {
 	defer alertmanager.Stop()
 	// Each instance is a story of its own.
 	sent := map[string]string{
-		"LoadBalancerDown critical lb1":                "active",
-		"AllNodesDown critical lb1":                    "suppressed",
-		"NodeDown warning lb1 master":                  "suppressed",
-		"CapacityDegraded warning lb1":                 "suppressed",
-		"LogPipelineStalled warning lb1":               "suppressed",
-		"ServerTakenOut warning lb1 master":            "suppressed",
-		"LicenceQuotaHigh warning lb1 master":          "active",
-		"RateLimitingHigh warning lb1":                 "suppressed",
-		"CertificateExpiring critical lb1 master":      "active",
-		"AvailabilityBudgetBurn critical lb1":          "suppressed",
-		"NodeDown warning lb2 master":                  "active", // one node down is one message
-		"CapacityDegraded warning lb2":                 "suppressed",
-		"RetriesHigh warning lb2 master":               "suppressed",
-		"RetriesHigh warning lb2 master 10.0.0.1:4005": "suppressed", // the log has the address of the host that the probe names
+		"LoadBalancerDown critical lb1":           "active",
+		"AllNodesDown critical lb1":               "suppressed",
+		"NodeDown warning lb1 master":             "suppressed",
+		"CapacityDegraded warning lb1":            "suppressed",
+		"LogPipelineStalled warning lb1":          "suppressed",
+		"ServerTakenOut warning lb1 master":       "suppressed",
+		"LicenceQuotaHigh warning lb1 master":     "active",
+		"RateLimitingHigh warning lb1":            "suppressed",
+		"CertificateExpiring critical lb1 master": "active",
+		"AvailabilityBudgetBurn critical lb1":     "suppressed",
+		"NodeDown warning lb2 master":             "active", // one node down is one message
+		"CapacityDegraded warning lb2":            "suppressed",
+		"RetriesHigh warning lb2 master":          "suppressed",
+		// the log has the address of the host that the probe names
+		"RetriesHigh warning lb2 master 10.0.0.1:4005": "suppressed",
 		"RetriesHigh warning lb2 slave-1":              "suppressed", // for it fails
 		"NodeGrayFailing critical lb2 slave-1":         "active",
 		"NodeLatencyOutlier warning lb2 master":        "suppressed",

@@ -62,7 +62,10 @@ var scenarios = []scenario{
 		}, may: []string{"NoLiveUpstreams", "ServerTakenOut"},
 	},
 	{
-		name: "gray-failure", happens: func(_ *testing.T, b *balancer) { b.nodes[1].Set(sim.Fault{Kind: "fail", Path: "/v1/face"}) },
+		name: "gray-failure", happens: func(_ *testing.T,
+			b *balancer) {
+			b.nodes[1].Set(sim.Fault{Kind: "fail", Path: "/v1/face"})
+		},
 		fires: []string{"NodeGrayFailing", "AvailabilityBudgetBurn"}, says: "slave-1",
 	},
 	{
@@ -90,7 +93,8 @@ var scenarios = []scenario{
 			"NoLiveUpstreams",
 			"AvailabilityBudgetBurn",
 			"ServerTakenOut",
-		}, says: "NGINX has disabled 3 server(s) after failed requests (max_fails, fail_timeout); any others were full. No probe of a node fails.",
+		}, says: "NGINX has disabled 3 server(s) after failed requests (max_fails, fail_timeout); any others were " +
+			"full. No probe of a node fails.",
 	},
 	{
 		name: "rate-limiting", topology: func(m *testenv.Topology) { m.Rate, m.Burst = "3r/s", 1 },

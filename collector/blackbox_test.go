@@ -107,7 +107,8 @@ func (o *observer) scrape() []string {
 			o.t.Fatal(err)
 		}
 	}
-	return slices.DeleteFunc(strings.Split(strings.TrimSpace(text.String()), "\n"), func(line string) bool { return strings.HasPrefix(line, "#") })
+	return slices.DeleteFunc(strings.Split(strings.TrimSpace(text.String()), "\n"),
+		func(line string) bool { return strings.HasPrefix(line, "#") })
 }
 
 // shows fails the test unless a scrape shows all of these samples, and none that begins with one of absent.
@@ -153,7 +154,8 @@ stream {
 	if err := os.MkdirAll(h.path(container), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	h.append(filepath.Join(container, "config.v2.json"), `{"Name":"/lb","LogPath":"/x/`+strings.Repeat("a", 64)+`-json.log"}`)
+	h.append(filepath.Join(container, "config.v2.json"), `{"Name":"/lb","LogPath":"/x/`+strings.Repeat("a",
+		64)+`-json.log"}`)
 	for _, line := range []struct{ stream, text string }{{"stdout", "200 \"GE"}, {"stdout", "T / HTTP/1.1\"\n"},
 		{"stderr", "2026/11/24 10:00:00 [warn] 1#1: x\n"}} {
 		text, err := json.Marshal(map[string]string{"log": line.text, "stream": line.stream,
@@ -256,7 +258,8 @@ func TestManyScrapesAtOnce(t *testing.T) {
 			t.Fatal(err)
 		}
 		for i := range lines {
-			want := `nginx_access_requests_total{code="200",log="access",method="OTHER",outcome="ok",route=""} ` + strconv.Itoa(len(text)/4)
+			want := `nginx_access_requests_total{code="200",log="access",method="OTHER",outcome="ok",route=""} ` +
+				strconv.Itoa(len(text)/4)
 			if !slices.Contains(lines[i], want) {
 				t.Fatalf("scrape %d does not show %s", i, want)
 			}

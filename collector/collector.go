@@ -176,7 +176,8 @@ func (c *Collector) logSettings(s *source.Settings) {
 		c.logFollowing(l)
 	}
 	for _, l := range s.QuietErrorLogs() {
-		level.Warn(c.logger).Log("msg", "the error log's level leaves out refused connections and timeouts of upstreams", "log", l.Path, "level", l.Level,
+		level.Warn(c.logger).Log("msg", "the error log's level leaves out refused connections and timeouts of "+
+			"upstreams", "log", l.Path, "level", l.Level,
 			"where", l.Pos, "write", "error_log "+l.Path+" warn;")
 	}
 	if s.Conf != nil {
@@ -256,7 +257,8 @@ func (c *Collector) awaitEnd(ctx context.Context) error {
 				errs = append(errs, fmt.Errorf("log %s: %w", p.Source().Name, err))
 			}
 		case <-ctx.Done():
-			errs = append(errs, fmt.Errorf("log %s: %s does not answer; the next start goes on from the last commit", p.Source().Name, p.Source().Where()))
+			errs = append(errs, fmt.Errorf("log %s: %s does not answer; the next start goes on from the last commit",
+				p.Source().Name, p.Source().Where()))
 		}
 	}
 	return errors.Join(errs...)

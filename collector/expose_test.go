@@ -70,7 +70,8 @@ func text(t testing.TB, from prometheus.Collector, write func(io.Writer, *dto.Me
 // TestExemplars wants the request's id with the latest observation of each bucket, and OpenMetrics to take it.
 func TestExemplars(t *testing.T) {
 	c := accessCounter(t, `$status $request_time $request_id`)
-	c.Lines([]byte("200 0.010 first\n200 0.020 0123456789abcdef0123456789abcdef\n200 5.000 \xff\n200 0.500 " + strings.Repeat("x", 119) + "\n"))
+	c.Lines([]byte("200 0.010 first\n200 0.020 0123456789abcdef0123456789abcdef\n200 5.000 \xff\n200 0.500 " +
+		strings.Repeat("x", 119) + "\n"))
 	got := text(t, exposing(c, &source.Topology{}),
 		func(w io.Writer, f *dto.MetricFamily) (int, error) { return expfmt.MetricFamilyToOpenMetrics(w, f) })
 	for _, want := range []string{

@@ -32,7 +32,8 @@ func (c *Collector) recall(s *source.Settings) *source.Settings {
 	}
 	var n notes
 	if err := json.Unmarshal(text, &n); err != nil || n.Version != notesVersion || n.Settings == nil {
-		level.Warn(c.logger).Log("msg", "what was remembered of the last run cannot be used: logs that nginx.conf has gained meanwhile are read from their ends", "err", err)
+		level.Warn(c.logger).Log("msg", "what was remembered of the last run cannot be used: logs that nginx.conf "+
+			"has gained meanwhile are read from their ends", "err", err)
 		return s
 	}
 	return s.Resume(n.Settings)
@@ -76,7 +77,8 @@ func (c *Collector) writeNotes(n notes) {
 		err = c.state.SaveNotes(text)
 	}
 	if err != nil {
-		level.Warn(c.logger).Log("msg", "what nginx.conf has cannot be saved: what changes while the exporter does not run may be overlooked", "err", err)
+		level.Warn(c.logger).Log("msg", "what nginx.conf has cannot be saved: what changes while the exporter does "+
+			"not run may be overlooked", "err", err)
 	}
 }
 

@@ -26,7 +26,8 @@ func TestPathsThatCannotBeFollowed(t *testing.T) {
 	}
 	for path, want := range map[string]string{
 		fifo: "is a pipe (FIFO), which has no position to come back to; let NGINX send syslog instead",
-		link: "is a character device, not a file; a container image that links its log to stdout is the usual cause: give NGINX a volume",
+		link: "is a character device, not a file; a container image that links its log to stdout is the usual " +
+			"cause: give NGINX a volume",
 	} {
 		good := filepath.Join(t.TempDir(), "good.log")
 		if err := os.WriteFile(good, []byte("200\n"), 0o644); err != nil {

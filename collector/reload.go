@@ -56,7 +56,8 @@ func (c *Collector) Reload(ctx context.Context, s *source.Settings) error {
 	}
 	for _, l := range s.Logs() {
 		if l.IsLost() && !isLostIn(before.settings, l) {
-			level.Info(c.logger).Log("msg", "nginx.conf names the log no more: it is read until NGINX's old workers are gone", "log", l.Name, "path", l.Path)
+			level.Info(c.logger).Log("msg", "nginx.conf names the log no more: it is read until NGINX's old "+
+				"workers are gone", "log", l.Name, "path", l.Path)
 		}
 	}
 	return nil
@@ -133,7 +134,8 @@ func (c *Collector) replaceCounters(ctx context.Context, before []*followed, log
 	changing.Wait()
 	for i, err := range errs {
 		if errors.Is(err, follow.ErrStillReading) {
-			level.Warn(c.logger).Log("msg", "the log cannot be read now: what the reload changes holds when it can", "log", logs[i].Name)
+			level.Warn(c.logger).Log("msg", "the log cannot be read now: what the reload changes holds when it can",
+				"log", logs[i].Name)
 			errs[i] = nil
 		} else if err != nil && logs[i].IsLost() {
 			errs[i] = nil // it has ended meanwhile

@@ -83,7 +83,10 @@ func (c *Collector) collections(now *observed) []collection {
 		}})
 	}
 	if now.settings.Conf != nil {
-		all = append(all, collection{"nginx_conf", func(context.Context) (emission, error) { return c.collectConf(now) }})
+		all = append(all, collection{"nginx_conf", func(context.Context) (emission,
+			error) {
+			return c.collectConf(now)
+		}})
 	}
 	return all
 }

@@ -78,11 +78,15 @@ func TestErrorIsLoggedOnce(t *testing.T) {
 	var logged bytes.Buffer
 	r := newReports(log.NewLogfmtLogger(&logged))
 	var err error
-	fails := newOther(Other{Name: "fails", Collect: func(context.Context, func(prometheus.Metric)) error { return err }})
+	fails := newOther(Other{Name: "fails", Collect: func(context.Context,
+		func(prometheus.Metric)) error {
+		return err
+	}})
 	for _, err = range []error{errors.New("no such page"), errors.New("no such page"), nil, nil} {
 		collected(t, r, fails)
 	}
-	want := "level=warn msg=\"collector failed\" collector=fails err=\"no such page\"\nlevel=info msg=\"collector works again\" collector=fails\n"
+	want := "level=warn msg=\"collector failed\" collector=fails err=\"no such page\"\nlevel=info msg=\"collector " +
+		"works again\" collector=fails\n"
 	if logged.String() != want {
 		t.Errorf("logged\n%swant\n%s", logged.String(), want)
 	}

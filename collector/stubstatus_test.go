@@ -16,7 +16,8 @@ import (
 	"github.com/fremisn/fremisn-exporter/collector/source"
 )
 
-const statusBody = "Active connections: 3 \nserver accepts handled requests\n 10 9 20 \nReading: 0 Writing: 1 Waiting: 2 \n"
+const statusBody = "Active connections: 3 \nserver accepts handled requests\n 10 9 20 \nReading: 0 Writing: 1 " +
+	"Waiting: 2 \n"
 
 func same(s string) string { return s }
 

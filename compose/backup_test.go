@@ -13,7 +13,8 @@ import (
 	"testing"
 )
 
-// A site is what backup.sh saves: Prometheus at work, and directories in the place of the other volumes. Its paths have a space.
+// A site is what backup.sh saves: Prometheus at work, and directories in the place of the other volumes. Its paths
+// have a space.
 type site struct {
 	*stack
 	config, prometheus, grafana, state, backups string
@@ -22,8 +23,10 @@ type site struct {
 func newSite(t *testing.T) *site {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "a site")
-	s := &site{stack: &stack{dir: dir}, config: filepath.Join(dir, "prometheus.yml"), prometheus: filepath.Join(dir, "prometheus"),
-		grafana: filepath.Join(dir, "grafana"), state: filepath.Join(dir, "state"), backups: filepath.Join(dir, "backups")}
+	s := &site{stack: &stack{dir: dir}, config: filepath.Join(dir, "prometheus.yml"),
+		prometheus: filepath.Join(dir, "prometheus"),
+		grafana:    filepath.Join(dir, "grafana"), state: filepath.Join(dir, "state"), backups: filepath.Join(dir,
+			"backups")}
 	for _, made := range []string{s.grafana, s.state} {
 		if err := os.MkdirAll(made, 0o755); err != nil {
 			t.Fatal(err)
@@ -43,10 +46,12 @@ func (s *site) startPrometheus(t *testing.T, scrapes bool) {
 	s.env["PROMETHEUS_URL"] = "http://" + addr
 	config := ""
 	if scrapes {
-		config = "global: {scrape_interval: 100ms}\nscrape_configs: [{job_name: self, static_configs: [{targets: ['" + addr + "']}]}]\n"
+		config = "global: {scrape_interval: 100ms}\nscrape_configs: [{job_name: self, static_configs: [{targets: ['" +
+			addr + "']}]}]\n"
 	}
 	write(t, s.config, config)
-	startProcess(t, exec.Command("prometheus", "--config.file="+s.config, "--storage.tsdb.path="+s.prometheus, "--web.listen-address="+addr,
+	startProcess(t, exec.Command("prometheus", "--config.file="+s.config, "--storage.tsdb.path="+s.prometheus,
+		"--web.listen-address="+addr,
 		"--web.enable-admin-api"), syscall.SIGTERM)
 	waitFor(t, "http://"+addr+"/-/ready")
 	if scrapes {
@@ -134,7 +139,8 @@ func TestBackupIsVerifiedKeptAndRestored(t *testing.T) {
 		t.Error("a restore without --yes changed something")
 	}
 	s.must(t, "restore", archive, "--yes")
-	if read(t, filepath.Join(s.grafana, "grafana.db")) != "a database" || read(t, filepath.Join(s.state, "state")) != "positions" {
+	if read(t, filepath.Join(s.grafana, "grafana.db")) != "a database" || read(t,
+		filepath.Join(s.state, "state")) != "positions" {
 		t.Error("Grafana or the state did not come back")
 	}
 	if left, err := os.ReadDir(s.state); err != nil || len(left) != 1 {
@@ -155,7 +161,8 @@ func TestDamagedBackupIsRefused(t *testing.T) {
 	whole := []byte(read(t, archive))
 	flipped := bytes.Clone(whole)
 	flipped[len(flipped)/2] ^= 0x10
-	for name, data := range map[string][]byte{"half": whole[:len(whole)/2], "one bit": flipped, "empty": nil, "something else": []byte("not a tar")} {
+	for name, data := range map[string][]byte{"half": whole[:len(whole)/2], "one bit": flipped, "empty": nil,
+		"something else": []byte("not a tar")} {
 		damaged := filepath.Join(s.dir, name+".tar.gz")
 		write(t, damaged, string(data))
 		for _, args := range [][]string{{"verify", damaged}, {"restore", damaged, "--yes"}} {
@@ -167,7 +174,8 @@ func TestDamagedBackupIsRefused(t *testing.T) {
 	if read(t, filepath.Join(s.grafana, "grafana.db")) != "a database" {
 		t.Error("a damaged backup was restored")
 	}
-	if out, exit := s.script(t, "backup.sh", "verify", filepath.Join(s.dir, "none")); exit != 2 || !strings.Contains(out, "cannot read") {
+	if out, exit := s.script(t, "backup.sh", "verify", filepath.Join(s.dir, "none")); exit != 2 ||
+		!strings.Contains(out, "cannot read") {
 		t.Errorf("a backup that is not there: exit %d, want 2", exit)
 	}
 }
@@ -181,13 +189,15 @@ func TestFailedBackupLeavesNothingBehind(t *testing.T) {
 	// A limit on the size of files ends tar as a full disk does.
 	cmd := exec.Command("bash", "-c", "ulimit -f 4 && exec scripts/backup.sh")
 	cmd.Env = environ(s.env)
-	if out, err := cmd.CombinedOutput(); exitCode(err) != 1 || !strings.Contains(string(out), "prometheus could not be saved") {
+	if out, err := cmd.CombinedOutput(); exitCode(err) != 1 || !strings.Contains(string(out),
+		"prometheus could not be saved") {
 		t.Errorf("without room: exit %d, want 1 and a word on what failed\n%s", exitCode(err), out)
 	}
 	s.clean(t, 1)
 	file := filepath.Join(s.dir, "a file")
 	write(t, file, "")
-	if out, exit := s.script(t, "backup.sh", "--dir", filepath.Join(file, "below")); exit != 2 || !strings.Contains(out, "cannot write to") {
+	if out, exit := s.script(t, "backup.sh", "--dir", filepath.Join(file, "below")); exit != 2 ||
+		!strings.Contains(out, "cannot write to") {
 		t.Errorf("no directory: exit %d, want 2", exit)
 	}
 	// A restore that finds no room leaves what was there.
@@ -195,12 +205,15 @@ func TestFailedBackupLeavesNothingBehind(t *testing.T) {
 	s.must(t)
 	write(t, filepath.Join(s.grafana, "grafana.db"), "what was there")
 	s.env["PROMETHEUS_STORE"], s.env["EXPORTER_STORE"] = "", ""
-	cmd = exec.Command("bash", "-c", `ulimit -f 8 && exec scripts/backup.sh restore "$1" --yes`, "bash", s.archives(t)[1])
+	cmd = exec.Command("bash", "-c", `ulimit -f 8 && exec scripts/backup.sh restore "$1" --yes`, "bash",
+		s.archives(t)[1])
 	cmd.Env = environ(s.env)
-	if out, err := cmd.CombinedOutput(); exitCode(err) != 1 || !strings.Contains(string(out), "what was there is kept") {
+	if out, err := cmd.CombinedOutput(); exitCode(err) != 1 || !strings.Contains(string(out),
+		"what was there is kept") {
 		t.Errorf("restore without room: exit %d, want 1\n%s", exitCode(err), out)
 	}
-	if left, err := os.ReadDir(s.grafana); err != nil || len(left) != 1 || read(t, filepath.Join(s.grafana, "grafana.db")) != "what was there" {
+	if left, err := os.ReadDir(s.grafana); err != nil || len(left) != 1 || read(t,
+		filepath.Join(s.grafana, "grafana.db")) != "what was there" {
 		t.Errorf("after a restore without room there is %v (%v)", left, err)
 	}
 }

@@ -124,7 +124,8 @@ func TestPrometheusConfig(t *testing.T) {
 	if config.Global.Interval != "15s" {
 		t.Errorf("scrape_interval is %s, want 15s", config.Global.Interval)
 	}
-	if config.Scrape[0].Job != "fremisn-exporter" || !slices.Equal(config.Scrape[0].Static[0].Targets, []string{"fremisn-exporter:9113"}) {
+	if config.Scrape[0].Job != "fremisn-exporter" || !slices.Equal(config.Scrape[0].Static[0].Targets,
+		[]string{"fremisn-exporter:9113"}) {
 		t.Errorf("the first job is %+v, want fremisn-exporter at fremisn-exporter:9113", config.Scrape[0])
 	}
 	// The rules lie where the config looks for them, seen from here and from the container.
@@ -144,7 +145,8 @@ func TestPrometheusConfig(t *testing.T) {
 		targets[volume.Target] = true
 	}
 	if !targets[dir] || !targets[filepath.Dir(filepath.Join(dir, config.RuleFiles[0]))] {
-		t.Errorf("the config in %s and its rules %s are not both among the mounts %v", dir, config.RuleFiles[0], targets)
+		t.Errorf("the config in %s and its rules %s are not both among the mounts %v", dir, config.RuleFiles[0],
+			targets)
 	}
 }
 
@@ -160,7 +162,8 @@ func TestGrafanaIsProvisioned(t *testing.T) {
 		t.Fatal(err)
 	}
 	source := sources.Datasources[0]
-	if source.Type != "prometheus" || source.URL != "http://prometheus:9090" || !source.IsDefault || source.JSONData["timeInterval"] != "15s" {
+	if source.Type != "prometheus" || source.URL != "http://prometheus:9090" || !source.IsDefault ||
+		source.JSONData["timeInterval"] != "15s" {
 		t.Errorf("data source %+v: want prometheus, default, with timeInterval 15s", source)
 	}
 	var dashboards struct {
@@ -244,7 +247,8 @@ func TestEveryScriptTellsItsUse(t *testing.T) {
 			continue
 		}
 		names = append(names, name)
-		if out := run(t, nil, script, "--help"); !strings.Contains(out, strings.TrimSuffix(name, ".sh")) || strings.Count(out, "\n") < 4 {
+		if out := run(t, nil, script, "--help"); !strings.Contains(out, strings.TrimSuffix(name, ".sh")) ||
+			strings.Count(out, "\n") < 4 {
 			t.Errorf("%s --help says only %q", name, out)
 		}
 		for i, line := range strings.Split(run(t, nil, script, "--help"), "\n") {
@@ -296,7 +300,8 @@ func TestStressScriptsSendWhatTheyAlwaysDid(t *testing.T) {
 
 func TestSystemdUnit(t *testing.T) {
 	unit := read(t, "package/fremisn-exporter.service")
-	for _, want := range []string{"DynamicUser=yes", "SupplementaryGroups=adm", "StateDirectory=fremisn-exporter", "NoNewPrivileges=yes",
+	for _, want := range []string{"DynamicUser=yes", "SupplementaryGroups=adm", "StateDirectory=fremisn-exporter",
+		"NoNewPrivileges=yes",
 		"ProtectSystem=strict", "CapabilityBoundingSet=\n", "SystemCallFilter=@system-service", "ExecReload=/bin/kill -HUP $MAINPID"} {
 		if !strings.Contains(unit, "\n"+want) {
 			t.Errorf("the unit has no %s", strings.TrimSpace(want))
@@ -308,7 +313,8 @@ func TestSystemdUnit(t *testing.T) {
 		t.Fatal(err)
 	}
 	copied := filepath.Join(t.TempDir(), "fremisn-exporter.service")
-	if err := os.WriteFile(copied, []byte(strings.ReplaceAll(unit, "/usr/bin/fremisn-exporter", exe)), 0o644); err != nil {
+	if err := os.WriteFile(copied, []byte(strings.ReplaceAll(unit, "/usr/bin/fremisn-exporter", exe)),
+		0o644); err != nil {
 		t.Fatal(err)
 	}
 	if out := run(t, nil, "systemd-analyze", "verify", copied); out != "" {

@@ -31,7 +31,8 @@ func (s *stack) startScript(t *testing.T, name string, args ...string) *scriptRu
 	return run
 }
 
-// end sends SIGINT to the whole group, as Ctrl-C does, or another signal to the script alone, and looks for what is left.
+// end sends SIGINT to the whole group, as Ctrl-C does, or another signal to the script alone, and looks for what is
+// left.
 func (run *scriptRun) end(t *testing.T, signal syscall.Signal, want int) {
 	t.Helper()
 	group := -run.cmd.Process.Pid

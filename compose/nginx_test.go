@@ -31,10 +31,12 @@ func TestNginxConfIsTheTopologyToTheLetter(t *testing.T) {
 			t.Errorf("nginx.conf does not say %q", want)
 		}
 	}
-	for _, variable := range []string{"request_id", "request_time", "request_length", "bytes_sent", "limit_req_status", "limit_conn_status",
+	for _, variable := range []string{"request_id", "request_time", "request_length", "bytes_sent", "limit_req_status",
+		"limit_conn_status",
 		"upstream_addr", "upstream_status", "upstream_connect_time", "upstream_header_time", "upstream_response_time",
 		"upstream_response_length", "upstream_bytes_sent", "upstream_bytes_received", "upstream_cache_status"} {
-		if !regexp.MustCompile(`\$` + variable + `\b`).MatchString(conf[strings.Index(conf, "log_format"):strings.Index(conf, "access_log")]) {
+		if !regexp.MustCompile(`\$` + variable + `\b`).MatchString(conf[strings.Index(conf,
+			"log_format"):strings.Index(conf, "access_log")]) {
 			t.Errorf("the log_format has no $%s", variable)
 		}
 	}
@@ -142,7 +144,8 @@ func TestRotationThatFailsLosesNothing(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(bin, "gzip"), []byte("#!/bin/sh\nprintf half\nexit 1\n"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	s := startStack(t, map[string]string{"LOG_MAX_BYTES": "500", "LOG_CHECK_SECONDS": "0.1", "LOG_KEEP": "3", "PATH": bin + ":" + os.Getenv("PATH")})
+	s := startStack(t, map[string]string{"LOG_MAX_BYTES": "500", "LOG_CHECK_SECONDS": "0.1", "LOG_KEEP": "3",
+		"PATH": bin + ":" + os.Getenv("PATH")})
 	log := filepath.Join(s.dir, "access.log")
 	size := func(path string) int64 {
 		info, err := os.Stat(path)

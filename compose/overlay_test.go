@@ -10,7 +10,8 @@ import (
 	"testing"
 )
 
-// The overlay's two exporters on the files of an old stack, untouched but for addresses: what its prometheus.yml asks for is there.
+// The overlay's two exporters on the files of an old stack, untouched but for addresses: what its prometheus.yml asks
+// for is there.
 func TestOverlayServesTheOldPrometheusConfig(t *testing.T) {
 	t.Parallel()
 	s := startStack(t, nil)
@@ -29,14 +30,16 @@ func TestOverlayServesTheOldPrometheusConfig(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, want := range []string{`nginx_up 1`, `nginx_connections_active \d+`, `nginx_http_requests_total \d+`,
-		`nginx_upstream_server_info\{node="master",server="` + regexp.QuoteMeta(s.nodes[0].addr) + `",state="active",upstream="fremisn_backend"\} 1`} {
+		`nginx_upstream_server_info\{node="master",server="` + regexp.QuoteMeta(s.nodes[0].addr) +
+			`",state="active",upstream="fremisn_backend"\} 1`} {
 		if !regexp.MustCompile(`(?m)^` + want + `$`).MatchString(text) {
 			t.Errorf("/metrics has no %s", want)
 		}
 	}
 
 	// blackbox-exporter's place: the old blackbox.yml and what the one-shot container appends.
-	write(t, filepath.Join(s.dir, "second.yml"), read(t, "testdata/old/blackbox/blackbox.yml")+read(t, "exporter-only/on-demand.yml"))
+	write(t, filepath.Join(s.dir, "second.yml"), read(t, "testdata/old/blackbox/blackbox.yml")+read(t,
+		"exporter-only/on-demand.yml"))
 	blackbox := freeAddress(t)
 	startProcess(t, exec.Command(binary(t), "serve", "--config", filepath.Join(s.dir, "second.yml"), "--storage.path=",
 		"--web.listen-address", blackbox), syscall.SIGTERM)
@@ -52,8 +55,10 @@ func TestOverlayServesTheOldPrometheusConfig(t *testing.T) {
 			t.Errorf("%s is private, and would be refused", target)
 		}
 	}
-	for _, target := range []string{"http://203.0.113.1/", "http://172.32.0.1/", "https://example.com/", "http://10.0.0.1.example.com/"} {
-		if status, _, err := get("http://" + blackbox + "/probe?module=fremisn_check&target=" + target); err != nil || status != http.StatusForbidden {
+	for _, target := range []string{"http://203.0.113.1/", "http://172.32.0.1/", "https://example.com/",
+		"http://10.0.0.1.example.com/"} {
+		if status, _, err := get("http://" + blackbox + "/probe?module=fremisn_check&target=" + target); err != nil ||
+			status != http.StatusForbidden {
 			t.Errorf("probe of %s: %d %v, want 403", target, status, err)
 		}
 	}
@@ -63,7 +68,8 @@ func TestOverlayServesTheOldPrometheusConfig(t *testing.T) {
 func allowed(t *testing.T) string {
 	t.Helper()
 	var parts []string
-	for _, match := range regexp.MustCompile(`(?m)^    - '(.*)'$`).FindAllStringSubmatch(read(t, "exporter-only/on-demand.yml"), -1) {
+	for _, match := range regexp.MustCompile(`(?m)^    - '(.*)'$`).FindAllStringSubmatch(read(t,
+		"exporter-only/on-demand.yml"), -1) {
 		parts = append(parts, match[1])
 	}
 	if len(parts) == 0 {

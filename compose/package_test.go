@@ -21,7 +21,8 @@ func TestDebianPackage(t *testing.T) {
 	}
 	inspect(t, debs[0])
 	// Tags that lintian calls errors; what it warns of is a matter of taste.
-	if said := run(t, nil, "lintian", "--fail-on", "error", "--tag-display-limit", "0", debs[0]); strings.Contains(said, "E: ") {
+	if said := run(t, nil, "lintian", "--fail-on", "error", "--tag-display-limit", "0", debs[0]); strings.Contains(said,
+		"E: ") {
 		t.Error(said)
 	}
 }
@@ -41,19 +42,22 @@ func TestVersions(t *testing.T) {
 	version := func() string { t.Helper(); return strings.TrimSpace(run(t, nil, script)) }
 	git := func(args ...string) {
 		t.Helper()
-		run(t, nil, "git", append([]string{"-C", checkout, "-c", "user.name=n", "-c", "user.email=e@example.com"}, args...)...)
+		run(t, nil, "git", append([]string{"-C", checkout, "-c", "user.name=n", "-c", "user.email=e@example.com"},
+			args...)...)
 	}
 	write(t, filepath.Join(checkout, "VERSION"), "1.2.0-rc.1\n")
 	without := version()
 	var versions []string
 	git("init", "-q")
-	for _, step := range []struct{ file, text string }{{"VERSION", "1.2.0-rc.1\n"}, {"a", "1"}, {"VERSION", "1.2.0\n"}, {"a", "2"}, {"a", "3"}, {"VERSION", "1.2.1\n"}} {
+	for _, step := range []struct{ file, text string }{{"VERSION", "1.2.0-rc.1\n"}, {"a", "1"}, {"VERSION", "1.2.0\n"},
+		{"a", "2"}, {"a", "3"}, {"VERSION", "1.2.1\n"}} {
 		write(t, filepath.Join(checkout, step.file), step.text)
 		git("add", "-A")
 		git("commit", "-q", "-m", step.file)
 		versions = append(versions, version())
 	}
-	for i, want := range []string{`^1\.2\.0~rc\.1$`, `^1\.2\.0~rc\.1\+1\.g[0-9a-f]{9}$`, `^1\.2\.0$`, `^1\.2\.0\+1\.g[0-9a-f]{9}$`, `^1\.2\.0\+2\.g[0-9a-f]{9}$`, `^1\.2\.1$`} {
+	for i, want := range []string{`^1\.2\.0~rc\.1$`, `^1\.2\.0~rc\.1\+1\.g[0-9a-f]{9}$`, `^1\.2\.0$`,
+		`^1\.2\.0\+1\.g[0-9a-f]{9}$`, `^1\.2\.0\+2\.g[0-9a-f]{9}$`, `^1\.2\.1$`} {
 		if !regexp.MustCompile(want).MatchString(versions[i]) {
 			t.Errorf("commit %d has version %s, want %s", i, versions[i], want)
 		}
@@ -103,7 +107,8 @@ func TestReleaseTwice(t *testing.T) {
 func inspect(t *testing.T, deb string) {
 	t.Helper()
 	info, contents := run(t, nil, "dpkg-deb", "-I", deb), run(t, nil, "dpkg-deb", "-c", deb)
-	for _, want := range []string{"Package: fremisn-exporter", "Maintainer: ", "Description: ", "Section: net", "conffiles", "postinst", "prerm", "postrm"} {
+	for _, want := range []string{"Package: fremisn-exporter", "Maintainer: ", "Description: ", "Section: net",
+		"conffiles", "postinst", "prerm", "postrm"} {
 		if !strings.Contains(info, want) {
 			t.Errorf("dpkg-deb -I says nothing of %s:\n%s", want, info)
 		}
@@ -135,21 +140,25 @@ func inspect(t *testing.T, deb string) {
 	maintain(t, filepath.Join(into, "DEBIAN"))
 	// What the unit starts is what the package brings.
 	unit := read(t, filepath.Join(into, "lib/systemd/system/fremisn-exporter.service"))
-	for _, path := range regexp.MustCompile(`(?m)^(?:ExecStart|EnvironmentFile)=-?(/\S+)`).FindAllStringSubmatch(unit, -1) {
+	for _, path := range regexp.MustCompile(`(?m)^(?:ExecStart|EnvironmentFile)=-?(/\S+)`).FindAllStringSubmatch(unit,
+		-1) {
 		if _, err := os.Stat(filepath.Join(into, path[1])); err != nil {
 			t.Error(err)
 		}
 	}
-	if config := regexp.MustCompile(`--config=(\S+)`).FindStringSubmatch(unit); config == nil || !strings.Contains(contents, "."+config[1]+"\n") {
+	if config := regexp.MustCompile(`--config=(\S+)`).FindStringSubmatch(unit); config == nil ||
+		!strings.Contains(contents, "."+config[1]+"\n") {
 		t.Errorf("the unit's config %v is not in the package", config)
 	}
 }
 
-// maintain runs the package's scripts as dpkg does, and looks at what they ask of systemd. (make test-package has a real one.)
+// maintain runs the package's scripts as dpkg does, and looks at what they ask of systemd. (make test-package has a
+// real one.)
 func maintain(t *testing.T, scripts string) {
 	t.Helper()
 	bin, asked := t.TempDir(), filepath.Join(t.TempDir(), "asked")
-	if err := os.WriteFile(filepath.Join(bin, "systemctl"), []byte("#!/bin/sh\necho \"$@\" >>"+asked+"\n"), 0o755); err != nil {
+	if err := os.WriteFile(filepath.Join(bin, "systemctl"), []byte("#!/bin/sh\necho \"$@\" >>"+asked+"\n"),
+		0o755); err != nil {
 		t.Fatal(err)
 	}
 	system, state := t.TempDir(), "var/lib/private/fremisn-exporter"
@@ -159,7 +168,8 @@ func maintain(t *testing.T, scripts string) {
 	dpkg := func(script string, args ...string) string {
 		t.Helper()
 		write(t, asked, "")
-		run(t, map[string]string{"PATH": bin + ":" + os.Getenv("PATH"), "DPKG_ROOT": system}, filepath.Join(scripts, script), args...)
+		run(t, map[string]string{"PATH": bin + ":" + os.Getenv("PATH"), "DPKG_ROOT": system},
+			filepath.Join(scripts, script), args...)
 		return read(t, asked)
 	}
 	steps := []struct {
@@ -176,7 +186,8 @@ func maintain(t *testing.T, scripts string) {
 	}
 	for _, step := range steps {
 		if got := dpkg(step.script, step.args...); got != "" {
-			t.Errorf("%s %v without systemd, as in a container that is being built, asks for %q", step.script, step.args, got)
+			t.Errorf("%s %v without systemd, as in a container that is being built, asks for %q", step.script,
+				step.args, got)
 		}
 	}
 	if err := os.MkdirAll(filepath.Join(system, "run/systemd/system"), 0o755); err != nil {

@@ -97,7 +97,8 @@ func errorPages(t *testing.T) map[int]answer {
 	const get = "GET /v1/face/match HTTP/1.1"
 	pages[504] = said(504, get)
 	pages[502] = said(502, get) // one timeout each has disabled the nodes
-	if page := said(502, "POST /v1/face/match HTTP/1.1\r\nContent-Length: 0"); strings.Contains(page.body, `class="again"`) {
+	if page := said(502, "POST /v1/face/match HTTP/1.1\r\nContent-Length: 0"); strings.Contains(page.body,
+		`class="again"`) {
 		t.Error("the page for a POST offers to try again, with a GET")
 	}
 	for range 40 {
@@ -120,7 +121,8 @@ func TestErrorPages(t *testing.T) {
 		504: {"Jawaban terlalu lama ditunggu", "The answer took too long"},
 	} {
 		body := pages[status].body
-		for _, want := range append(want, fmt.Sprintf(`<p class="code">%d</p>`, status), "Apa yang terjadi", "Yang dapat dicoba", "What happened", "What to try") {
+		for _, want := range append(want, fmt.Sprintf(`<p class="code">%d</p>`, status), "Apa yang terjadi",
+			"Yang dapat dicoba", "What happened", "What to try") {
 			if !strings.Contains(body, want) {
 				t.Errorf("the page of %d has no %s", status, want)
 			}
@@ -151,7 +153,8 @@ type view struct {
 	Contrast                        map[string]float64
 }
 
-// look runs in the browser. Contrast is WCAG's, with what shows through the card taken as black or white, whichever is worse.
+// look runs in the browser. Contrast is WCAG's, with what shows through the card taken as black or white, whichever is
+// worse.
 const look = `
 const frames = [...document.querySelectorAll('iframe')];
 const rgb = text => text.match(/[\d.]+/g).map(Number);
@@ -190,11 +193,14 @@ func browse(t *testing.T, pages map[int]answer, scheme, flag string) {
 		if r.URL.Path != "/" {
 			t.Errorf("a page asked for %s", r.URL)
 		}
-		fmt.Fprintf(w, `<!DOCTYPE html><link rel="icon" href="data:,"><body>%s<script>onload = () => { %s }</script>`, frames.String(), look)
+		fmt.Fprintf(w, `<!DOCTYPE html><link rel="icon" href="data:,"><body>%s<script>onload = () => { %s }</script>`,
+			frames.String(), look)
 	}))
 	defer server.Close()
-	dom := run(t, nil, "chromium", "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
-		"--disable-component-update", "--disable-sync", "--user-data-dir="+t.TempDir(), "--hide-scrollbars", "--blink-settings="+flag, "--dump-dom", server.URL)
+	dom := run(t, nil, "chromium", "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run",
+		"--disable-background-networking",
+		"--disable-component-update", "--disable-sync", "--user-data-dir="+
+			t.TempDir(), "--hide-scrollbars", "--blink-settings="+flag, "--dump-dom", server.URL)
 	title := regexp.MustCompile(`(?s)<title>(.*?)</title>`).FindStringSubmatch(dom)
 	if title == nil {
 		t.Fatalf("the browser says nothing:\n%s", dom)
@@ -235,7 +241,8 @@ func TestErrorPagesAskForNothing(t *testing.T) {
 		if found := regexp.MustCompile(`(?i)https?:|//[a-z]|\bsrc\s*=|url\(|@import|<script|href="[^d"]`).FindString(text); found != "" {
 			t.Errorf("%s has %q", page, found)
 		}
-		for _, want := range []string{`name="viewport"`, "linear-gradient", "prefers-color-scheme: dark", "prefers-reduced-motion", `lang="id"`, `lang="en"`} {
+		for _, want := range []string{`name="viewport"`, "linear-gradient", "prefers-color-scheme: dark",
+			"prefers-reduced-motion", `lang="id"`, `lang="en"`} {
 			if !strings.Contains(text, want) {
 				t.Errorf("%s has no %s", page, want)
 			}

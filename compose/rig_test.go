@@ -58,7 +58,8 @@ func (n *node) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// A stack is the stack's own files at work: its nginx.conf in a real NGINX, its probes.yml in the exporter, its scripts on both.
+// A stack is the stack's own files at work: its nginx.conf in a real NGINX, its probes.yml in the exporter, its
+// scripts on both.
 type stack struct {
 	dir      string
 	nodes    []*node
@@ -70,7 +71,8 @@ type stack struct {
 	env      map[string]string
 }
 
-// startStack starts nodes and NGINX by the stack's own start.sh, with addresses and paths replaced and nothing else but edits.
+// startStack starts nodes and NGINX by the stack's own start.sh, with addresses and paths replaced and nothing else
+// but edits.
 func startStack(t *testing.T, env map[string]string, edits ...string) *stack {
 	t.Helper()
 	// Not t.TempDir: NGINX's workers run as nobody and must get there.
@@ -94,7 +96,8 @@ func startStack(t *testing.T, env map[string]string, edits ...string) *stack {
 		{name: "slave-1", planned: "192.168.100.18:4008"},
 		{name: "slave-2", planned: "192.168.100.17:4009"},
 	}}
-	pairs := []string{"/etc/nginx/html", html, "/etc/nginx/nginx.conf", filepath.Join(dir, "nginx.conf"), "/var/log/nginx", dir,
+	pairs := []string{"/etc/nginx/html", html, "/etc/nginx/nginx.conf", filepath.Join(dir, "nginx.conf"),
+		"/var/log/nginx", dir,
 		"worker_processes 1;", "worker_processes 1; pid " + filepath.Join(dir, "nginx.pid") + ";"}
 	for i, host := range []string{"127.0.0.231", "127.0.0.18", "127.0.0.17"} {
 		s.nodes[i].start(t, host)
@@ -102,7 +105,8 @@ func startStack(t *testing.T, env map[string]string, edits ...string) *stack {
 	}
 	lb, status := freeAddress(t), freeAddress(t)
 	s.lb, s.status = "http://"+lb, "http://"+status+"/nginx_status"
-	pairs = append(pairs, "listen 80;", "listen "+lb+";", "listen 8080;", "listen "+status+";", "http://nginx-lb:8080/nginx_status", s.status)
+	pairs = append(pairs, "listen 80;", "listen "+lb+";", "listen 8080;", "listen "+status+";",
+		"http://nginx-lb:8080/nginx_status", s.status)
 	s.replace = strings.NewReplacer(append(pairs, edits...)...)
 	s.place(t, "nginx/nginx.conf", "nginx.conf")
 
@@ -116,7 +120,8 @@ func startStack(t *testing.T, env map[string]string, edits ...string) *stack {
 		return err == nil && strings.TrimSpace(string(pid)) == strconv.Itoa(nginx.Process.Pid)
 	}, func() string { return "start.sh has not become NGINX's master" })
 	waitFor(t, s.lb+"/health")
-	s.env = map[string]string{"LB_URL": s.lb, "PROMETHEUS_URL": "", "GRAFANA_URL": "", "ENV_FILE": filepath.Join(dir, ".env")}
+	s.env = map[string]string{"LB_URL": s.lb, "PROMETHEUS_URL": "", "GRAFANA_URL": "",
+		"ENV_FILE": filepath.Join(dir, ".env")}
 	return s
 }
 
@@ -199,7 +204,8 @@ func binary(t *testing.T) string {
 			return
 		}
 		builds.path = filepath.Join(dir, "fremisn-exporter")
-		cmd := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", builds.path, "../cmd/fremisn-exporter")
+		cmd := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", builds.path,
+			"../cmd/fremisn-exporter")
 		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 		if out, err := cmd.CombinedOutput(); err != nil {
 			builds.err = fmt.Errorf("building the exporter: %w\n%s", err, out)
@@ -219,7 +225,8 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// startProcess starts a program that is asked to end by a signal when the test is over, and kills it if it does not listen.
+// startProcess starts a program that is asked to end by a signal when the test is over, and kills it if it does not
+// listen.
 // What it prints is in the file that is returned.
 func startProcess(t *testing.T, cmd *exec.Cmd, end os.Signal) string {
 	t.Helper()

@@ -15,7 +15,8 @@ import (
 // row finds what a script printed about a node: its name, its address, and numbers.
 func row(t *testing.T, out string, n *node) []int {
 	t.Helper()
-	match := regexp.MustCompile(`(?m)^` + n.name + ` +` + regexp.QuoteMeta(n.addr) + `((?: +\d+)+)`).FindStringSubmatch(out)
+	match := regexp.MustCompile(`(?m)^` + n.name + ` +` + regexp.QuoteMeta(n.addr) +
+		`((?: +\d+)+)`).FindStringSubmatch(out)
 	if match == nil {
 		t.Fatalf("nothing about %s in\n%s", n.name, out)
 	}
@@ -46,8 +47,10 @@ func TestStressScriptsAgreeWithClientAndNodes(t *testing.T) {
 	var posts int64
 	for _, n := range s.nodes {
 		numbers := row(t, out, n)
-		if attempts, good := int64(numbers[0]), int64(numbers[1]); attempts != n.posts.Load() || good != n.posts.Load() {
-			t.Errorf("%s: the script says %d attempts, %d good; the node served %d", n.name, attempts, good, n.posts.Load())
+		if attempts, good := int64(numbers[0]), int64(numbers[1]); attempts != n.posts.Load() ||
+			good != n.posts.Load() {
+			t.Errorf("%s: the script says %d attempts, %d good; the node served %d", n.name, attempts, good,
+				n.posts.Load())
 		}
 		posts += n.posts.Load()
 	}
@@ -67,8 +70,10 @@ func TestStressScriptsAgreeWithClientAndNodes(t *testing.T) {
 	}
 
 	// Cut off by the time limit: what was under way is counted by NGINX alone, one request for each user at most.
-	if out, exit := s.script(t, "final-stress-test.sh", "--users", "5", "--requests", "200000", "--seconds", "1"); exit != 0 || !regexp.MustCompile(`allowed difference +5:`).MatchString(out) {
-		t.Errorf("final-stress-test.sh, cut off: exit %d, want 0 and at most 5 more requests counted than answered", exit)
+	if out, exit := s.script(t, "final-stress-test.sh", "--users", "5", "--requests", "200000", "--seconds",
+		"1"); exit != 0 || !regexp.MustCompile(`allowed difference +5:`).MatchString(out) {
+		t.Errorf("final-stress-test.sh, cut off: exit %d, want 0 and at most 5 more requests counted than answered",
+			exit)
 	}
 
 	// Requests that never pass the load balancer's log are found out.
@@ -77,7 +82,8 @@ func TestStressScriptsAgreeWithClientAndNodes(t *testing.T) {
 	defer elsewhere.Close()
 	waitForAny(t, "http://"+elsewhere.Addr)
 	s.env["SETTLE_SECONDS"] = "1" // for requests that will not come
-	out, exit = s.script(t, "simple-stress-test.sh", "--users", "2", "--requests", "5", "--url", "http://"+elsewhere.Addr)
+	out, exit = s.script(t, "simple-stress-test.sh", "--users", "2", "--requests", "5", "--url",
+		"http://"+elsewhere.Addr)
 	delete(s.env, "SETTLE_SECONDS")
 	if exit != 1 || !strings.Contains(out, "DIFFERENT") {
 		t.Errorf("ten requests past the load balancer: exit %d, want 1 and DIFFERENT", exit)
@@ -117,12 +123,14 @@ func TestStressScriptsAgreeWithClientAndNodes(t *testing.T) {
 
 func waitForAny(t *testing.T, url string) {
 	t.Helper()
-	eventually(t, func() bool { _, _, err := get(url); return err == nil }, func() string { return url + " does not answer" })
+	eventually(t, func() bool { _, _, err := get(url); return err == nil },
+		func() string { return url + " does not answer" })
 }
 
 func TestStressScriptsTellWhatIsMissing(t *testing.T) {
 	nowhere := "http://" + freeAddress(t)
-	for _, script := range []string{"final-stress-test.sh", "simple-stress-test.sh", "stress-test.sh", "monitoring.sh", "test-loadbalancer.sh", "test-request-logging.sh"} {
+	for _, script := range []string{"final-stress-test.sh", "simple-stress-test.sh", "stress-test.sh", "monitoring.sh",
+		"test-loadbalancer.sh", "test-request-logging.sh"} {
 		cmd := exec.Command("scripts/" + script)
 		cmd.Env = environ(map[string]string{"EXPORTER_URL": nowhere, "LB_URL": nowhere, "ENV_FILE": "/nonexistent"})
 		out, err := cmd.CombinedOutput()
@@ -155,11 +163,13 @@ func TestLoadBalancerAndLoggingScripts(t *testing.T) {
 	}
 
 	out, exit = s.script(t, "test-request-logging.sh", "--log", filepath.Join(s.dir, "access.log"))
-	if exit != 0 || !regexp.MustCompile(`requests +6 +6 +same`).MatchString(out) || !regexp.MustCompile(`lines in access.log +6 +6 +same`).MatchString(out) {
+	if exit != 0 || !regexp.MustCompile(`requests +6 +6 +same`).MatchString(out) ||
+		!regexp.MustCompile(`lines in access.log +6 +6 +same`).MatchString(out) {
 		t.Errorf("test-request-logging.sh: exit %d, want 0 and 6 requests everywhere", exit)
 	}
 	// A log that is written elsewhere is noticed.
-	if out, exit := s.script(t, "test-request-logging.sh", "--log", filepath.Join(s.dir, "error.log")); exit != 1 || !strings.Contains(out, "DIFFERENT") {
+	if out, exit := s.script(t, "test-request-logging.sh", "--log", filepath.Join(s.dir, "error.log")); exit != 1 ||
+		!strings.Contains(out, "DIFFERENT") {
 		t.Errorf("with the wrong log: exit %d, want 1", exit)
 	}
 
@@ -177,7 +187,8 @@ func TestLoadBalancerAndLoggingScripts(t *testing.T) {
 	s.nodes[1].server.Close()
 	eventually(t, func() bool {
 		_, text, err := get(s.exporter + "/metrics")
-		return err == nil && regexp.MustCompile(`(?m)^probe_success\{.*`+regexp.QuoteMeta(s.nodes[1].addr)+`.* 0$`).MatchString(text)
+		return err == nil && regexp.MustCompile(`(?m)^probe_success\{.*`+regexp.QuoteMeta(s.nodes[1].addr)+
+			`.* 0$`).MatchString(text)
 	}, func() string { return "the exporter does not see that slave-1 is down" })
 	if out, exit := s.script(t, "test-loadbalancer.sh", "--requests", "6", "--pause", "0.11"); exit != 0 {
 		t.Errorf("one node down, the others serve: exit %d, want 0\n%s", exit, out)
@@ -192,7 +203,8 @@ func TestCheckFindsTheStackGood(t *testing.T) {
 	if status, _, err := get(s.lb + "/v1/healthcheck"); err != nil || status != http.StatusOK {
 		t.Fatal(status, err)
 	}
-	out := run(t, nil, binary(t), "check", "--config", filepath.Join(s.dir, "probes.yml"), "--storage.path", filepath.Join(s.dir, "data"),
+	out := run(t, nil, binary(t), "check", "--config", filepath.Join(s.dir, "probes.yml"), "--storage.path",
+		filepath.Join(s.dir, "data"),
 		"--web.listen-address", freeAddress(t))
 	if strings.Contains(out, "✖") || !strings.Contains(out, s.nodes[2].addr) {
 		t.Errorf("check says\n%s", out)

@@ -12,7 +12,8 @@ import (
 // freePorts gives every port of the stack a free number, for on a developer's machine the usual ones may be taken.
 func freePorts(t *testing.T, env map[string]string) map[string]string {
 	t.Helper()
-	for _, name := range []string{"LB_PORT", "STATUS_PORT", "EXPORTER_PORT", "EXPORTER_PROBE_PORT", "PROMETHEUS_PORT", "GRAFANA_PORT"} {
+	for _, name := range []string{"LB_PORT", "STATUS_PORT", "EXPORTER_PORT", "EXPORTER_PROBE_PORT", "PROMETHEUS_PORT",
+		"GRAFANA_PORT"} {
 		listener, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
 			t.Fatal(err)
@@ -25,7 +26,8 @@ func freePorts(t *testing.T, env map[string]string) map[string]string {
 
 func TestSetupAndDeployDryRunsChangeNothing(t *testing.T) {
 	env := filepath.Join(t.TempDir(), ".env")
-	out := run(t, freePorts(t, map[string]string{"ENV_FILE": env, "GRAFANA_ADMIN_PASSWORD": ""}), "scripts/setup.sh", "--dry-run", "--generate-password")
+	out := run(t, freePorts(t, map[string]string{"ENV_FILE": env, "GRAFANA_ADMIN_PASSWORD": ""}), "scripts/setup.sh",
+		"--dry-run", "--generate-password")
 	if !strings.Contains(out, "would run: install -m 600") || !strings.Contains(out, "nothing was changed") {
 		t.Errorf("setup.sh --dry-run says\n%s", out)
 	}
@@ -33,15 +35,18 @@ func TestSetupAndDeployDryRunsChangeNothing(t *testing.T) {
 		t.Errorf("setup.sh --dry-run made %s", env)
 	}
 
-	out = run(t, map[string]string{"ENV_FILE": env, "GRAFANA_ADMIN_PASSWORD": "x"}, "scripts/deploy.sh", "--dry-run", "--pull")
-	for _, want := range []string{"compose pull", "compose build fremisn-exporter", "nginx -t", "promtool prometheus check config", "compose up -d", "nothing was changed"} {
+	out = run(t, map[string]string{"ENV_FILE": env, "GRAFANA_ADMIN_PASSWORD": "x"}, "scripts/deploy.sh", "--dry-run",
+		"--pull")
+	for _, want := range []string{"compose pull", "compose build fremisn-exporter", "nginx -t",
+		"promtool prometheus check config", "compose up -d", "nothing was changed"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("deploy.sh --dry-run does not say %q:\n%s", want, out)
 		}
 	}
 	cmd := exec.Command("scripts/deploy.sh", "--dry-run")
 	cmd.Env = environ(map[string]string{"ENV_FILE": env, "GRAFANA_ADMIN_PASSWORD": ""})
-	if out, err := cmd.CombinedOutput(); exitCode(err) != 2 || !strings.Contains(string(out), "set GRAFANA_ADMIN_PASSWORD") {
+	if out, err := cmd.CombinedOutput(); exitCode(err) != 2 || !strings.Contains(string(out),
+		"set GRAFANA_ADMIN_PASSWORD") {
 		t.Errorf("deploy.sh without a password: %v, want exit 2\n%s", err, out)
 	}
 }
@@ -57,7 +62,8 @@ func TestSetupNamesPortsThatAreTaken(t *testing.T) {
 	cmd := exec.Command("scripts/setup.sh", "--dry-run")
 	cmd.Env = environ(env)
 	out, err := cmd.CombinedOutput()
-	if exitCode(err) != 1 || !strings.Contains(string(out), "port "+env["EXPORTER_PORT"]+" is taken") || strings.Count(string(out), "is taken") != 1 {
+	if exitCode(err) != 1 || !strings.Contains(string(out), "port "+env["EXPORTER_PORT"]+" is taken") ||
+		strings.Count(string(out), "is taken") != 1 {
 		t.Errorf("setup.sh with a taken port: exit %d, want 1 and its name\n%s", exitCode(err), out)
 	}
 }
@@ -68,17 +74,20 @@ func TestScriptsRunFromAPathWithSpaces(t *testing.T) {
 	if err := os.MkdirAll(filepath.Join(root, "compose"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	run(t, nil, "cp", "-r", "scripts", "nginx", "prometheus", "docker-compose.yml", ".env.example", filepath.Join(root, "compose"))
+	run(t, nil, "cp", "-r", "scripts", "nginx", "prometheus", "docker-compose.yml", ".env.example",
+		filepath.Join(root, "compose"))
 	scripts := filepath.Join(root, "compose", "scripts")
 	env := freePorts(t, map[string]string{"GRAFANA_ADMIN_PASSWORD": "x"})
 	run(t, env, filepath.Join(scripts, "setup.sh"), "--dry-run")
-	run(t, env, "install", "-m", "600", filepath.Join(root, "compose", ".env.example"), filepath.Join(root, "compose", ".env"))
+	run(t, env, "install", "-m", "600", filepath.Join(root, "compose", ".env.example"),
+		filepath.Join(root, "compose", ".env"))
 	run(t, env, filepath.Join(scripts, "deploy.sh"), "--dry-run")
 	run(t, env, filepath.Join(scripts, "simple-stress-test.sh"), "--dry-run")
 	env["PROMETHEUS_URL"], env["GRAFANA_STORE"], env["EXPORTER_STORE"] = "", filepath.Join(root, "compose", "nginx"), ""
 	env["BACKUP_DIR"] = filepath.Join(root, "back ups")
 	run(t, env, filepath.Join(scripts, "backup.sh"))
-	if made, err := filepath.Glob(filepath.Join(root, "back ups", "fremisn-backup-*.tar.gz")); err != nil || len(made) != 1 {
+	if made, err := filepath.Glob(filepath.Join(root, "back ups", "fremisn-backup-*.tar.gz")); err != nil ||
+		len(made) != 1 {
 		t.Errorf("backups %v (%v), want one", made, err)
 	}
 }
@@ -96,10 +105,13 @@ func TestScriptsNameTheToolThatIsMissing(t *testing.T) {
 			}
 		}
 	}
-	for script, tool := range map[string]string{"simple-stress-test.sh": "ab", "setup.sh": "docker", "deploy.sh": "docker", "backup.sh": "docker"} {
+	for script, tool := range map[string]string{"simple-stress-test.sh": "ab", "setup.sh": "docker",
+		"deploy.sh": "docker", "backup.sh": "docker"} {
 		cmd := exec.Command("scripts/" + script)
-		cmd.Env = environ(map[string]string{"PATH": bin, "ENV_FILE": "/nonexistent", "GRAFANA_ADMIN_PASSWORD": "x", "BACKUP_DIR": filepath.Join(bin, "none")})
-		if out, err := cmd.CombinedOutput(); exitCode(err) != 2 || !strings.Contains(string(out), tool+" is not installed") {
+		cmd.Env = environ(map[string]string{"PATH": bin, "ENV_FILE": "/nonexistent", "GRAFANA_ADMIN_PASSWORD": "x",
+			"BACKUP_DIR": filepath.Join(bin, "none")})
+		if out, err := cmd.CombinedOutput(); exitCode(err) != 2 || !strings.Contains(string(out),
+			tool+" is not installed") {
 			t.Errorf("%s without %s: exit %d, want 2\n%s", script, tool, exitCode(err), out)
 		}
 	}

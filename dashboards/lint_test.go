@@ -198,7 +198,8 @@ func lintPanel(t *testing.T, b board, p panel) {
 			t.Errorf("override: %v", err)
 		}
 		for _, property := range o.Properties {
-			for _, found := range regexp.MustCompile(`"url":\s*"([^"]*)"`).FindAllStringSubmatch(string(property.Value), -1) {
+			for _, found := range regexp.MustCompile(`"url":\s*"([^"]*)"`).FindAllStringSubmatch(string(property.Value),
+				-1) {
 				lintLink(t, strings.ReplaceAll(found[1], `\u0026`, "&"))
 			}
 		}

@@ -87,7 +87,8 @@ func someValue(all []series) bool {
 // nativeHistograms: where Prometheus keeps native histograms in the place of classic ones, every panel and every
 // recorded series that shows something does so there, too, and the rules agree on how many requests are slow.
 func (s *scene) nativeHistograms(t *testing.T, boards []board) {
-	if classic := query(t, s.native, "/api/v1/query?query="+url.QueryEscape(`{__name__=~"(nginx|probe)_.+_seconds_(bucket|sum|count)",job="fremisn-exporter"}`)); len(
+	if classic := query(t, s.native, "/api/v1/query?query="+
+		url.QueryEscape(`{__name__=~"(nginx|probe)_.+_seconds_(bucket|sum|count)",job="fremisn-exporter"}`)); len(
 		classic,
 	) > 0 {
 		t.Fatalf("Prometheus keeps classic histograms, too: %v", classic[0])
@@ -105,7 +106,8 @@ func (s *scene) nativeHistograms(t *testing.T, boards []board) {
 		}
 		names := func(p *testenv.Prometheus) map[string]bool {
 			found := map[string]bool{}
-			for _, one := range query(t, p, "/api/v1/query?query="+url.QueryEscape(`count by (__name__) ({__name__=~"fremisn:.+"})`)) {
+			for _, one := range query(t, p, "/api/v1/query?query="+
+				url.QueryEscape(`count by (__name__) ({__name__=~"fremisn:.+"})`)) {
 				found[one.labels["__name__"]] = true
 			}
 			return found

@@ -44,7 +44,8 @@ func TestThresholdsAtObjective(t *testing.T) {
 		value       float64
 		word        string
 	}{
-		{"overview.json", "Success rate, last 5 min", availability, strconv.FormatFloat(100*availability, 'g', 6, 64) + " %"},
+		{"overview.json", "Success rate, last 5 min", availability, strconv.FormatFloat(100*availability, 'g', 6, 64) +
+			" %"},
 		{"overview.json", "p95 response time, last 5 min", bound, ""},
 		{"overview.json", "Error budget left, 30 days", 0, ""},
 		{"fleet.json", "Success rate, last 5 min", availability, ""},

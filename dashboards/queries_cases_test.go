@@ -47,8 +47,10 @@ var queryTests = []queryTest{
 			`probe_success{job="j",instance="a third, without this node",node="up",target="http://1:1/"}`: "0x20",
 		},
 		want: map[string]float64{
-			`{` + onServer(lb, "1:1", "up") + `}`: 1, `{` + onServer(lb, "2:2", "down") + `}`: 0, `{` + onServer(lb, "3:3", "gray") + `}`: 2,
-			`{` + onServer(lb, "4:4", "out") + `}`: 3, `{` + onServer(lb, "5:5", "unwatched") + `}`: 4, `{` + onServer(lb, "6:6", "") + `}`: 0,
+			`{` + onServer(lb, "1:1", "up") + `}`: 1, `{` + onServer(lb, "2:2", "down") + `}`: 0, `{` + onServer(lb,
+				"3:3", "gray") + `}`: 2,
+			`{` + onServer(lb, "4:4", "out") + `}`: 3, `{` + onServer(lb, "5:5", "unwatched") + `}`: 4, `{` +
+				onServer(lb, "6:6", "") + `}`: 0,
 			`{` + onServer(other, "1:1", "up") + `}`: 0,
 		},
 	},
@@ -69,7 +71,8 @@ var queryTests = []queryTest{
 			`probe_success{job="j",instance="no nginx.conf",node="",target="https://else/"}`: "0x20",
 		},
 		want: map[string]float64{
-			`{` + lb + `,up="1",all="2"}`: 0.5, `{` + other + `,up="1",all="1"}`: 1, `{job="j",instance="no nginx.conf",up="1",all="1"}`: 1,
+			`{` + lb + `,up="1",all="2"}`: 0.5, `{` + other +
+				`,up="1",all="1"}`: 1, `{job="j",instance="no nginx.conf",up="1",all="1"}`: 1,
 		},
 	},
 	{
@@ -115,7 +118,8 @@ var queryTests = []queryTest{
 		want: map[string]float64{`{` + lb + `}`: 18, `{` + other + `}`: 0},
 	},
 	{
-		name: "failed requests: what an exporter has counted before its first scrape, or while it was away, did not happen now",
+		name: "failed requests: what an exporter has counted before its first scrape, or while it was away, did not " +
+			"happen now",
 		file: "overview.json", panel: "Failed requests by outcome", target: 2, at: "2m",
 		series: map[string]string{
 			`up{` + lb + `}`: "_x7 1x20", `up{` + other + `}`: "0x7 1x20",
@@ -234,8 +238,10 @@ var queryTests = []queryTest{
 		name: "collectors: the failing ones, or one word for all",
 		file: "exporter.json", panel: "Collectors", at: "1m",
 		series: map[string]string{
-			`fremisn_exporter_collector_success{` + lb + `,collector="a"}`: "1x20", `fremisn_exporter_collector_success{` + lb + `,collector="b"}`: "0x20",
-			`fremisn_exporter_collector_success{` + other + `,collector="a"}`: "1x20", `fremisn_exporter_collector_success{` + other + `,collector="b"}`: "1x20",
+			`fremisn_exporter_collector_success{` + lb +
+				`,collector="a"}`: "1x20", `fremisn_exporter_collector_success{` + lb + `,collector="b"}`: "0x20",
+			`fremisn_exporter_collector_success{` + other +
+				`,collector="a"}`: "1x20", `fremisn_exporter_collector_success{` + other + `,collector="b"}`: "1x20",
 		},
 		want: map[string]float64{`{` + lb + `,collector="b"}`: 0, `{` + other + `}`: 1},
 	},
@@ -255,7 +261,8 @@ var queryTests = []queryTest{
 		name: "a mark where NGINX began anew, on the load balancer where it did",
 		file: "overview.json", mark: "NGINX restarted", at: "2m",
 		series: map[string]string{
-			`nginx_connections_accepted{` + lb + `,addr="x"}`: "90x6 3x10", `nginx_connections_accepted{` + lb + `,addr="y"}`: "0+1x20",
+			`nginx_connections_accepted{` + lb + `,addr="x"}`: "90x6 3x10", `nginx_connections_accepted{` + lb +
+				`,addr="y"}`: "0+1x20",
 			`nginx_connections_accepted{` + other + `}`: "0+1x20",
 		},
 		want: map[string]float64{`{` + lb + `}`: 1},
@@ -288,7 +295,8 @@ var queryTests = []queryTest{
 		name: "error budget: not enough data yet in the first three hours",
 		file: "overview.json", panel: "Error budget left, 30 days", at: "2h50m",
 		series: map[string]string{
-			`nginx_access_outcomes_total{` + lb + `,outcome="ok"}`: "0+1990x960", `nginx_access_outcomes_total{` + lb + `,outcome="error"}`: "0+10x960",
+			`nginx_access_outcomes_total{` + lb + `,outcome="ok"}`: "0+1990x960", `nginx_access_outcomes_total{` + lb +
+				`,outcome="error"}`: "0+10x960",
 		},
 		want: map[string]float64{},
 	},
@@ -296,8 +304,10 @@ var queryTests = []queryTest{
 		name: "two sites with a load balancer of one name: a success rate for each, not their sum",
 		file: "overview.json", panel: "Success rate, last 5 min", at: "5m",
 		series: map[string]string{
-			`nginx_access_outcomes_total{` + jakarta + `,outcome="ok"}`: "0+9x20", `nginx_access_outcomes_total{` + jakarta + `,outcome="error"}`: "0+1x20",
-			`nginx_access_outcomes_total{` + bandung + `,outcome="ok"}`: "0+2x20", `nginx_access_outcomes_total{` + bandung + `,outcome="error"}`: "0+8x20",
+			`nginx_access_outcomes_total{` + jakarta + `,outcome="ok"}`: "0+9x20", `nginx_access_outcomes_total{` +
+				jakarta + `,outcome="error"}`: "0+1x20",
+			`nginx_access_outcomes_total{` + bandung + `,outcome="ok"}`: "0+2x20", `nginx_access_outcomes_total{` +
+				bandung + `,outcome="error"}`: "0+8x20",
 		},
 		want: map[string]float64{`{` + jakarta + `}`: 0.9, `{` + bandung + `}`: 0.2},
 	},
@@ -305,9 +315,12 @@ var queryTests = []queryTest{
 		name: "the fleet's success rate: one value for each site, each load balancer by its weight",
 		file: "fleet.json", panel: "Success rate, last 5 min", at: "5m",
 		series: map[string]string{
-			`nginx_access_outcomes_total{` + jakarta + `,outcome="ok"}`: "0+9x20", `nginx_access_outcomes_total{` + jakarta + `,outcome="error"}`: "0+1x20",
+			`nginx_access_outcomes_total{` + jakarta + `,outcome="ok"}`: "0+9x20", `nginx_access_outcomes_total{` +
+				jakarta + `,outcome="error"}`: "0+1x20",
 			`nginx_access_outcomes_total{cluster="jakarta",` + other + `,outcome="ok"}`: "0+90x20",
-			`nginx_access_outcomes_total{` + bandung + `,outcome="ok"}`:                 "0+2x20", `nginx_access_outcomes_total{` + bandung + `,outcome="error"}`: "0+8x20",
+			`nginx_access_outcomes_total{` + bandung +
+				`,outcome="ok"}`: "0+2x20", `nginx_access_outcomes_total{` + bandung +
+				`,outcome="error"}`: "0+8x20",
 			`nginx_access_outcomes_total{` + lb + `,outcome="ok"}`: "0+2x20",
 		},
 		want: map[string]float64{`{cluster="jakarta"}`: 0.99, `{cluster="bandung"}`: 0.2, `{}`: 1},
@@ -318,11 +331,15 @@ var queryTests = []queryTest{
 		series: map[string]string{
 			`up{` + jakarta + `}`: "1x20", `nginx_up{` + jakarta + `,addr="x"}`: "0x20",
 			`up{` + bandung + `}`: "1x20", `nginx_up{` + bandung + `}`: "1x20",
-			`ALERTS{alertname="FremisnNoLiveUpstreams",alertstate="firing",severity="critical",` + bandung + `}`: "1x20",
-			`ALERTS{alertname="FremisnNodeDown",alertstate="firing",severity="warning",` + bandung + `}`:         "1x20",
-			`ALERTS{alertname="FremisnNodeDown",alertstate="firing",severity="warning",` + lb + `}`:              "1x20",
+			`ALERTS{alertname="FremisnNoLiveUpstreams",alertstate="firing",severity="critical",` + bandung +
+				`}`: "1x20",
+			`ALERTS{alertname="FremisnNodeDown",alertstate="firing",severity="warning",` + bandung +
+				`}`: "1x20",
+			`ALERTS{alertname="FremisnNodeDown",alertstate="firing",severity="warning",` + lb +
+				`}`: "1x20",
 			`up{` + lb + `}`: "1x20", `up{` + other + `}`: "1x20",
-			`nginx_access_outcomes_total{` + other + `,outcome="ok"}`: "0+3x20", `nginx_access_outcomes_total{` + other + `,outcome="error"}`: "0+1x20",
+			`nginx_access_outcomes_total{` + other + `,outcome="ok"}`: "0+3x20", `nginx_access_outcomes_total{` +
+				other + `,outcome="error"}`: "0+1x20",
 		},
 		want: map[string]float64{
 			`{` + jakarta + `,choice="jakarta"}`: 1000, `{` + bandung + `,choice="bandung"}`: 102,
@@ -333,9 +350,12 @@ var queryTests = []queryTest{
 		name: "first quota full: the pace of the day goes on",
 		file: "licence-tls.json", panel: "First quota full in", at: "1h",
 		series: map[string]string{
-			`fremisn_license_used{` + lb + `,node="a",target="x",quota="q"}`: "0+1x240", `fremisn_license_limit{` + lb + `,node="a",target="x",quota="q"}`: "340x240",
-			`fremisn_license_used{` + lb + `,node="b",target="y",quota="q"}`: "0+1x240", `fremisn_license_limit{` + lb + `,node="b",target="y",quota="q"}`: "640x240",
-			`fremisn_license_used{` + lb + `,node="c",target="z",quota="q"}`: "9x240", `fremisn_license_limit{` + lb + `,node="c",target="z",quota="q"}`: "10x240",
+			`fremisn_license_used{` + lb + `,node="a",target="x",quota="q"}`: "0+1x240", `fremisn_license_limit{` + lb +
+				`,node="a",target="x",quota="q"}`: "340x240",
+			`fremisn_license_used{` + lb + `,node="b",target="y",quota="q"}`: "0+1x240", `fremisn_license_limit{` + lb +
+				`,node="b",target="y",quota="q"}`: "640x240",
+			`fremisn_license_used{` + lb + `,node="c",target="z",quota="q"}`: "9x240", `fremisn_license_limit{` + lb +
+				`,node="c",target="z",quota="q"}`: "10x240",
 		},
 		want: map[string]float64{`{` + lb + `,node="a",target="x",quota="q"}`: 1500},
 	},

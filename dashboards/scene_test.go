@@ -97,7 +97,8 @@ func newScene(t *testing.T, change func(config string) string) *scene {
 	secure.TLS = &tls.Config{}
 	secure.StartTLS()
 	t.Cleanup(secure.Close)
-	if s.exporter, err = testenv.StartExporter(t.Context(), binary, s.dir, s.config(nginx.Conf, secure.URL), ""); err != nil {
+	if s.exporter, err = testenv.StartExporter(t.Context(), binary, s.dir, s.config(nginx.Conf, secure.URL),
+		""); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { s.exporter.Stop() })
@@ -116,7 +117,8 @@ func newScene(t *testing.T, change func(config string) string) *scene {
 func (s *scene) withNative(t *testing.T) {
 	t.Helper()
 	var err error
-	if s.native, err = testenv.StartPrometheus(t.Context(), t.TempDir(), s.scrapes(t), "", "native-histograms"); err != nil {
+	if s.native, err = testenv.StartPrometheus(t.Context(), t.TempDir(), s.scrapes(t), "",
+		"native-histograms"); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { s.native.Stop() })

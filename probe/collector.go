@@ -37,7 +37,8 @@ func newCounts() counts {
 		born: timestamppb.Now(),
 		latency: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name: "probe_latency_seconds", Help: helpLatency,
-			Buckets:                     []float64{0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10},
+			Buckets: []float64{0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5,
+				10},
 			NativeHistogramBucketFactor: 1.1, NativeHistogramMaxBucketNumber: 160,
 		}),
 	}
@@ -136,7 +137,8 @@ func (g *gathering) target(t *targetSnapshot) {
 			counts.metricErrors[metric], counts.born, Label{"metric", metric})
 	}
 	g.gauge("probe_interval_seconds", "How often the target is probed.", own, t.every.Seconds())
-	g.gauge("probe_consecutive_failures", "Probes that failed since the last success.", own, float64(counts.consecutive))
+	g.gauge("probe_consecutive_failures", "Probes that failed since the last success.", own,
+		float64(counts.consecutive))
 	if !counts.lastSuccess.IsZero() {
 		g.gauge("probe_last_success_timestamp_seconds", "Unix time of the last success.", own,
 			float64(counts.lastSuccess.UnixMilli())/1000)

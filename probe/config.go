@@ -250,7 +250,8 @@ func (m *Module) Validate() error {
 func (p *HTTPProbe) Validate() error {
 	switch {
 	case p.EnableHTTP3 && p.Client.EnableHTTP2:
-		return faultf("enable_http3", "HTTP/2 is on as well; write enable_http2: false, for a module speaks one of the two")
+		return faultf("enable_http3", "HTTP/2 is on as well; write enable_http2: false, for a module speaks one "+
+			"of the two")
 	case p.EnableHTTP3 && slices.ContainsFunc(p.ValidHTTPVersions, func(v string) bool { return v != "HTTP/3.0" }):
 		return faultf("valid_http_versions", "enable_http3 is set, and nothing but HTTP/3.0 can come")
 	case !p.EnableHTTP3 && slices.Contains(p.ValidHTTPVersions, "HTTP/3.0"):
@@ -340,7 +341,8 @@ func (p *DNSProbe) Validate() error {
 	}
 	for i, rcode := range p.ValidRcodes {
 		if _, known := dns.StringToRcode[rcode]; !known {
-			return faultf(fmt.Sprintf("valid_rcodes[%d]", i), "%q is no answer code of DNS; write for example NOERROR", rcode)
+			return faultf(fmt.Sprintf("valid_rcodes[%d]", i), "%q is no answer code of DNS; write for example NOERROR",
+				rcode)
 		}
 	}
 	switch {
@@ -370,7 +372,8 @@ func (p *WebsocketProbe) Validate() error {
 		case step.ExpectBytes != "":
 			return faultf(field+".expect_bytes", "messages of a WebSocket are matched by expect")
 		case step.StartTLS:
-			return faultf(field+".starttls", "a WebSocket has TLS from its beginning or not at all; take a wss:// target")
+			return faultf(field+".starttls", "a WebSocket has TLS from its beginning or not at all; take a "+
+				"wss:// target")
 		case len(step.Labels) > 0:
 			return faultf(field+".labels", "a websocket module gives no labels of its messages")
 		}

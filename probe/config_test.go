@@ -53,7 +53,8 @@ func TestBadModules(t *testing.T) {
 	} {
 		t.Run(config, func(t *testing.T) {
 			var c Config
-			if _, err := strictyaml.Decode("x.yml", []byte(config), &c); err == nil || !strings.Contains(err.Error(), want) {
+			if _, err := strictyaml.Decode("x.yml", []byte(config), &c); err == nil ||
+				!strings.Contains(err.Error(), want) {
 				t.Errorf("got  %v\nwant %s", err, want)
 			}
 		})
@@ -132,15 +133,18 @@ modules:
 func TestEveryOptionIsTaken(t *testing.T) {
 	c := parse(t, everyOption)
 	m := c.Modules["http"]
-	if !m.HTTP.Client.FollowRedirects || m.HTTP.Client.EnableHTTP2 || m.HTTP.IPProtocolFallback || m.HTTP.BodySizeLimit != 3<<19 ||
-		m.HTTP.Client.BasicAuth == nil || m.HTTP.Client.TLSConfig.ServerName != "x" || len(m.HTTP.ValidStatusCodes) != 2 || m.HTTP.FailIfBodyMatchesCEL == nil {
+	if !m.HTTP.Client.FollowRedirects || m.HTTP.Client.EnableHTTP2 || m.HTTP.IPProtocolFallback ||
+		m.HTTP.BodySizeLimit != 3<<19 ||
+		m.HTTP.Client.BasicAuth == nil || m.HTTP.Client.TLSConfig.ServerName != "x" ||
+		len(m.HTTP.ValidStatusCodes) != 2 || m.HTTP.FailIfBodyMatchesCEL == nil {
 		t.Errorf("%+v", m.HTTP)
 	}
 	if _, err := New(Options{Config: c}); err != nil {
 		t.Error(err)
 	}
 	shown := m.maskedYAML()
-	for _, want := range []string{"body_size_limit: 1572864", "fail_if_body_json_matches_cel: body.a == 1", "password: <secret>", "- Could not connect"} {
+	for _, want := range []string{"body_size_limit: 1572864", "fail_if_body_json_matches_cel: body.a == 1",
+		"password: <secret>", "- Could not connect"} {
 		if !strings.Contains(shown, want) {
 			t.Errorf("no %q in\n%s", want, shown)
 		}
@@ -149,7 +153,10 @@ func TestEveryOptionIsTaken(t *testing.T) {
 
 func TestLicenceQuotas(t *testing.T) {
 	answer := `{"current_enrollment": 500, "maximum_enrollment": "1000", "current_keyspace": "many", "maximum_keyspace": true, "maximum_anonymous_enrollment": null}`
-	node := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, answer) }))
+	node := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		io.WriteString(w,
+			answer)
+	}))
 	t.Cleanup(node.Close)
 	var log strings.Builder
 	o := Options{Config: parse(t, `
@@ -191,9 +198,11 @@ probes: [{name: licence, module: licence, interval: 1h, targets: ["`+node.URL+`"
 			}
 		}
 	}
-	check(3, map[string]float64{"fremisn_license_used node= probe=licence quota=enrollment": 500, "fremisn_license_limit node= probe=licence quota=enrollment": 1000})
+	check(3, map[string]float64{"fremisn_license_used node= probe=licence quota=enrollment": 500,
+		"fremisn_license_limit node= probe=licence quota=enrollment": 1000})
 	all := samples(t, s)
-	if n := all["probe_metric_errors_total metric=fremisn_license_used node= probe=licence target="+node.URL].Counter.GetValue(); n != 6 {
+	if n := all["probe_metric_errors_total metric=fremisn_license_used node= probe=licence target="+
+		node.URL].Counter.GetValue(); n != 6 {
 		t.Errorf("%v errors of used, want two in each of three probes", n)
 	}
 	if all["probe_success node= probe=licence target="+node.URL].Gauge.GetValue() != 1 {
@@ -209,14 +218,17 @@ probes: [{name: licence, module: licence, interval: 1h, targets: ["`+node.URL+`"
 
 	ask := httptest.NewServer(s)
 	defer ask.Close()
-	if text := get(t, ask.URL+"/probe?module=licence&target="+node.URL); !strings.Contains(text, `fremisn_license_limit{quota="enrollment"} 7`) {
+	if text := get(t, ask.URL+"/probe?module=licence&target="+node.URL); !strings.Contains(text,
+		`fremisn_license_limit{quota="enrollment"} 7`) {
 		t.Errorf("/probe does not give it:\n%s", text)
 	}
 }
 
 func TestProbeParameters(t *testing.T) {
 	w := world(t, newAuthority(t))
-	s := newService(t, reasonModules+"  http_host: {prober: http, timeout: 30s, http: {headers: {host: set.example}}}\n  http_2xx: {prober: http, timeout: 30s}\n  http_zero: {prober: http, timeout: 0s}\n  http_none: {prober: http}\non_demand: {allow: any}\n")
+	s := newService(t, reasonModules+"  http_host: {prober: http, timeout: 30s, http: {headers: {host: "+
+		"set.example}}}\n  http_2xx: {prober: http, timeout: 30s}\n  http_zero: {prober: http, timeout: 0s}\n  "+
+		"http_none: {prober: http}\non_demand: {allow: any}\n")
 	server := httptest.NewServer(s)
 	t.Cleanup(server.Close)
 	for _, c := range []struct {
@@ -225,7 +237,8 @@ func TestProbeParameters(t *testing.T) {
 		body           string
 	}{
 		{"target={web}", "", 200, "probe_success 1"},
-		{"module=http&target={web}", "10", 200, "# HELP probe_success Displays whether or not the probe was a success\n# TYPE probe_success gauge"},
+		{"module=http&target={web}", "10", 200, "# HELP probe_success Displays whether or not the probe was a " +
+			"success\n# TYPE probe_success gauge"},
 		{"module=http", "", 400, "Target parameter is missing"},
 		{"module=nothing&target={web}", "", 400, `Unknown module "nothing"`},
 		{"module=http&target={web}", "soon", 400, "X-Prometheus-Scrape-Timeout-Seconds is no time"},
@@ -237,12 +250,14 @@ func TestProbeParameters(t *testing.T) {
 		{"module=http_none&target={web}&debug=true", "0", 200, "in 1m59.5s at most"}, // as where none is told
 		{"module=http_none&target={web}&debug=true", "", 200, "in 1m59.5s at most"},
 		{"module=http_none&target={web}&debug=true", "1e9", 200, "in 59m59.5s at most"},
-		{"module=http&target={web}&debug=true", "10", 200, "in 9.5s at most"},                 // the module's is longer
-		{"module=http_none&target=http://{hangs}&debug=true", "0.3", 200, "in 300ms at most"}, // the offset would leave nothing
+		{"module=http&target={web}&debug=true", "10", 200, "in 9.5s at most"}, // the module's is longer
+		// the offset would leave nothing
+		{"module=http_none&target=http://{hangs}&debug=true", "0.3", 200, "in 300ms at most"},
 		{"module=http&target={web}", "-1", 400, "is no time"},
 		{"module=http_host&target={web}&hostname=other.example", "", 400, "host header defined both"},
 		{"module=http_host&target={web}&hostname=set.example", "", 200, "probe_success 1"},
-		{"module=header&target={web}/request&hostname=other.example&debug=true", "", 200, "Module configuration:\nprober: http"},
+		{"module=header&target={web}/request&hostname=other.example&debug=true", "", 200,
+			"Module configuration:\nprober: http"},
 	} {
 		t.Run(c.query+c.timeout, func(t *testing.T) {
 			request, err := http.NewRequest("GET", server.URL+"/probe?"+fill(c.query, w), nil)
@@ -271,7 +286,8 @@ func TestDefaultModule(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for target, want := range map[string]bool{"{web}": true, "{web}/status/404": true, "{web}/status/499": true, "{web}/status/500": false, "{web}/redirect?to=http://{refused}": true, "http://{refused}": false} {
+	for target, want := range map[string]bool{"{web}": true, "{web}/status/404": true, "{web}/status/499": true,
+		"{web}/status/500": false, "{web}/redirect?to=http://{refused}": true, "http://{refused}": false} {
 		if r, err := s.Once(context.Background(), "d", fill(target, w)); err != nil || r.Success != want {
 			t.Errorf("%s: %v %v %s", target, err, r.Success, r.Sentence)
 		}
@@ -283,9 +299,12 @@ func TestAcceptEncodingFitsCompression(t *testing.T) {
 		compression, header string
 		want                bool
 	}{
-		{"", "gzip", true}, {"gzip", "", true}, {"gzip", "gzip", true}, {"gzip", "gzip;q=1.0", true}, {"gzip", "compress, gzip", true},
-		{"br", "gzip, compress", false}, {"br", "gzip, compress, *", true}, {"br", "gzip, *;q=0.1", true}, {"br", "gzip, br;q=0.0", false},
-		{"br", "gzip, *;q=0.0", false}, {"br", "gzip;q=1.0, br;q=0.1, *;q=0.0", true}, {"br", " gzip;q=1.0, br; q=0.1, *; q=0.0 ", true},
+		{"", "gzip", true}, {"gzip", "", true}, {"gzip", "gzip", true}, {"gzip", "gzip;q=1.0", true}, {"gzip",
+			"compress, gzip", true},
+		{"br", "gzip, compress", false}, {"br", "gzip, compress, *", true}, {"br", "gzip, *;q=0.1", true}, {"br",
+			"gzip, br;q=0.0", false},
+		{"br", "gzip, *;q=0.0", false}, {"br", "gzip;q=1.0, br;q=0.1, *;q=0.0", true}, {"br",
+			" gzip;q=1.0, br; q=0.1, *; q=0.0 ", true},
 		{"br", "br;q=0, *;q=1", true}, {"br", "br;q=much", false}, {"br", "brr", false},
 	} {
 		if got := accepts(c.header, c.compression); got != c.want {
@@ -300,7 +319,8 @@ func TestAnyIsWarnedOf(t *testing.T) {
 		if _, err := New(Options{Config: parse(t, "on_demand: {allow: "+allow+"}"), Logger: logfmt(&log)}); err != nil {
 			t.Fatal(err)
 		}
-		if warned := strings.Contains(log.String(), "level=warn") && strings.Contains(log.String(), "on_demand.allow is any"); warned != want {
+		if warned := strings.Contains(log.String(), "level=warn") && strings.Contains(log.String(),
+			"on_demand.allow is any"); warned != want {
 			t.Errorf("%s: %s", allow, log.String())
 		}
 	}

@@ -114,9 +114,11 @@ func checkTarget(prober, target string) error {
 			return fmt.Errorf("%q is no URL; write http://HOST:PORT/", mask.Target(target))
 		}
 	case "websocket":
-		if scheme, _, has := strings.Cut(target, "://"); !has || !slices.Contains([]string{"ws", "wss", "http", "https"},
-			strings.ToLower(scheme)) {
-			return fmt.Errorf("%q is no URL of a WebSocket; write ws://HOST:PORT/ or wss://HOST:PORT/", mask.Target(target))
+		if scheme, _, has := strings.Cut(target, "://"); !has ||
+			!slices.Contains([]string{"ws", "wss", "http", "https"},
+				strings.ToLower(scheme)) {
+			return fmt.Errorf("%q is no URL of a WebSocket; write ws://HOST:PORT/ or wss://HOST:PORT/",
+				mask.Target(target))
 		}
 		return checkTarget("http", withWebScheme(target))
 	case "tcp":
@@ -150,14 +152,16 @@ func (c *Config) checkMetrics() error {
 			if other, known := families[metric.Name]; !known {
 				families[metric.Name] = own
 			} else if other.labels != own.labels {
-				return faultf(field+".labels", "the metric %s has the labels %q here and %q in module %s; let them agree",
+				return faultf(field+".labels", "the metric %s has the labels %q here and %q in module %s; let "+
+					"them agree",
 					metric.Name, own.labels, other.labels, other.module)
 			} else if other.help != own.help {
 				return faultf(field+".help", "the metric %s has another help in module %s; let them agree", metric.Name,
 					other.module)
 			}
 			if key := metric.Name + fmt.Sprint(metric.Labels); series[key] {
-				return faultf(field, "the metric %s stands twice with the same labels; give one another label", metric.Name)
+				return faultf(field, "the metric %s stands twice with the same labels; give one another label",
+					metric.Name)
 			} else {
 				series[key] = true
 			}
@@ -237,7 +241,8 @@ func accepts(header, compression string) bool {
 		encoding, quality := part, 1.0
 		if at := strings.LastIndexByte(part, ';'); at >= 0 {
 			encoding = part[:at]
-			quality, _ = strconv.ParseFloat(strings.TrimPrefix(strings.TrimSpace(part[at+1:]), "q="), 64) // 0 where it is none
+			// 0 where it is none
+			quality, _ = strconv.ParseFloat(strings.TrimPrefix(strings.TrimSpace(part[at+1:]), "q="), 64)
 		}
 		if encoding = strings.TrimSpace(encoding); quality > 0 && (encoding == compression || encoding == "*") {
 			return true

@@ -116,7 +116,8 @@ func (a *Allow) UnmarshalYAML(node *yaml.Node) error {
 	case "any":
 		a.Any = true
 	default:
-		return fmt.Errorf("%q is neither configured nor any; write one of these, or a list of expressions such as [\"http://10\\\\.0\\\\.0\\\\..*\"]", node.Value)
+		return fmt.Errorf("%q is neither configured nor any; write one of these, or a list of expressions such as "+
+			"[\"http://10\\\\.0\\\\.0\\\\..*\"]", node.Value)
 	}
 	return nil
 }

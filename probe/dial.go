@@ -146,7 +146,8 @@ func closedFailure() *failure { return failf("connect", "the connection was clos
 
 // exhausted reports whether this host is the fault: it has no descriptors, ports or memory left.
 func exhausted(err error) bool {
-	for _, want := range []error{syscall.EMFILE, syscall.ENFILE, syscall.ENOMEM, syscall.ENOBUFS, syscall.EADDRNOTAVAIL} {
+	for _, want := range []error{syscall.EMFILE, syscall.ENFILE, syscall.ENOMEM, syscall.ENOBUFS,
+		syscall.EADDRNOTAVAIL} {
 		// A lookup keeps the text of its error alone.
 		if errors.Is(err, want) || strings.Contains(err.Error(), want.Error()) {
 			return true
@@ -162,7 +163,8 @@ func exhaustedFailure(err error) *failure {
 // isReset reports whether the other side has cut the connection. net/http hides some of these errors from errors.Is.
 func isReset(err error) bool {
 	return errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) ||
-		strings.Contains(err.Error(), syscall.ECONNRESET.Error()) || strings.Contains(err.Error(), syscall.EPIPE.Error())
+		strings.Contains(err.Error(), syscall.ECONNRESET.Error()) || strings.Contains(err.Error(),
+		syscall.EPIPE.Error())
 }
 
 // closings are how net/http says that the other side closed the connection, or the request's stream on it, without an

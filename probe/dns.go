@@ -158,7 +158,8 @@ func (v *RRValidator) judge(section string, rrs []dns.RR, t *trace) *failure {
 		text := rr.String()
 		for _, expression := range v.FailIfMatches {
 			if expression.MatchString(text) {
-				return failf("body", "a record of the %s section matches %q: %s", section, expression, t.quote([]byte(text)))
+				return failf("body", "a record of the %s section matches %q: %s", section, expression,
+					t.quote([]byte(text)))
 			}
 		}
 		for _, expression := range v.FailIfAllMatch {
@@ -166,7 +167,8 @@ func (v *RRValidator) judge(section string, rrs []dns.RR, t *trace) *failure {
 		}
 		for _, expression := range v.FailIfNotMatches {
 			if !expression.MatchString(text) {
-				return failf("body", "a record of the %s section does not match %q: %s", section, expression, t.quote([]byte(text)))
+				return failf("body", "a record of the %s section does not match %q: %s", section, expression,
+					t.quote([]byte(text)))
 			}
 		}
 		for _, expression := range v.FailIfNoneMatches {
@@ -188,7 +190,8 @@ func (d *dnsRun) metrics() {
 		d.t.gauge("probe_dns_duration_seconds", "Duration of DNS request by phase", p.Duration.Seconds(), Label{"phase",
 			p.Name})
 	}
-	d.t.gauge("probe_dns_answer_rrs", "Returns number of entries in the answer resource record list", float64(d.counts[0]))
+	d.t.gauge("probe_dns_answer_rrs", "Returns number of entries in the answer resource record list",
+		float64(d.counts[0]))
 	d.t.gauge("probe_dns_authority_rrs", "Returns number of entries in the authority resource record list",
 		float64(d.counts[1]))
 	d.t.gauge("probe_dns_additional_rrs", "Returns number of entries in the additional resource record list",

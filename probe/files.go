@@ -98,7 +98,8 @@ func (f *targetFile) read(prober string, logger log.Logger) bool {
 	if err != nil {
 		fault := mask.Text(err.Error())
 		if fault != f.fault {
-			level.Error(logger).Log("msg", "a file of targets cannot be used, its last good targets stay", "file", f.path,
+			level.Error(logger).Log("msg", "a file of targets cannot be used, its last good targets stay", "file",
+				f.path,
 				"err", fault)
 		}
 		f.fault = fault

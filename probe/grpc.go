@@ -59,7 +59,8 @@ func (g *grpcRun) url(target *url.URL) *url.URL {
 	if port == "" {
 		port = defaultPorts[scheme]
 	}
-	return &url.URL{Scheme: scheme, Host: net.JoinHostPort(target.Hostname(), port), Path: "/grpc.health.v1.Health/Check"}
+	return &url.URL{Scheme: scheme, Host: net.JoinHostPort(target.Hostname(), port),
+		Path: "/grpc.health.v1.Health/Check"}
 }
 
 func (g *grpcRun) ask(ctx context.Context, service *url.URL) *failure {
@@ -157,12 +158,14 @@ func (g *grpcRun) metrics() {
 			if name == g.serving {
 				value = 1
 			}
-			g.t.gauge("probe_grpc_healthcheck_response", "Response HealthCheck response", value, Label{"serving_status", name})
+			g.t.gauge("probe_grpc_healthcheck_response", "Response HealthCheck response", value,
+				Label{"serving_status", name})
 		}
 	}
 	for _, p := range phases {
-		g.t.gauge("probe_grpc_duration_seconds", "Duration of gRPC request by phase", p.Duration.Seconds(), Label{"phase",
-			p.Name})
+		g.t.gauge("probe_grpc_duration_seconds", "Duration of gRPC request by phase", p.Duration.Seconds(),
+			Label{"phase",
+				p.Name})
 	}
 	g.t.gauge("probe_grpc_ssl", "Indicates if SSL was used for the connection", g.isTLS)
 	g.t.gauge("probe_grpc_status_code", "Response gRPC status code", float64(g.code))

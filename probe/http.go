@@ -220,7 +220,8 @@ func withoutFragment(location string) string {
 func (h *httpRun) mayFollow(request *http.Request, next *url.URL) error {
 	switch {
 	case next.Scheme != "http" && next.Scheme != "https":
-		h.refused = failf("other", "the redirect to %s is not followed: it is no http", withoutFragment(next.Redacted()))
+		h.refused = failf("other", "the redirect to %s is not followed: it is no http",
+			withoutFragment(next.Redacted()))
 	case h.m.mayFollow != nil && !h.m.mayFollow(next):
 		h.refused = failf("other", "the redirect to %s is not followed: on_demand.allow does not let it",
 			withoutFragment(next.Redacted()))

@@ -62,7 +62,8 @@ func (h *httpRun) judge(ctx context.Context, response *http.Response) *failure {
 	}
 	for _, text := range licenceTexts {
 		if bytes.Contains(body, []byte(text)) {
-			return failf("license", "FREMIS-N names its licence as the fault: %q, with status %d", text, response.StatusCode)
+			return failf("license", "FREMIS-N names its licence as the fault: %q, with status %d", text,
+				response.StatusCode)
 		}
 	}
 	return failed
@@ -162,7 +163,8 @@ func (h *httpRun) readBody(ctx context.Context, response *http.Response, good bo
 	case readErr != nil && !h.stopped:
 		return body, bodyFailure(ctx, readErr)
 	case good && p.judgesBody() && counted.n > int64(len(body)):
-		return body, failf("body", "the body has more than %d bytes; body_size_limit can raise what is kept of it", keep)
+		return body, failf("body", "the body has more than %d bytes; body_size_limit can raise what is kept of it",
+			keep)
 	}
 	return body, nil
 }
@@ -298,6 +300,7 @@ func (h *httpRun) metrics() {
 	h.t.gauge("probe_http_version", "Returns the version of HTTP of the probe response", h.version)
 	h.t.gauge("probe_failed_due_to_regex", "Indicates if probe failed due to regex", h.regexFailed)
 	if h.m.HTTP.usesCEL() {
-		h.t.gauge("probe_failed_due_to_cel", "Indicates if probe failed due to CEL expression not matching", h.celFailed)
+		h.t.gauge("probe_failed_due_to_cel", "Indicates if probe failed due to CEL expression not matching",
+			h.celFailed)
 	}
 }

@@ -73,7 +73,12 @@ func (x *httpTimes) trace(ctx context.Context, t *trace) context.Context {
 				}
 			})
 		},
-		ConnectDone:       func(_, _ string, _ error) { x.mark(func(e *exchange, now time.Time) { e.connectDone = now }) },
+		ConnectDone: func(_, _ string, _ error) {
+			x.mark(func(e *exchange,
+				now time.Time) {
+				e.connectDone = now
+			})
+		},
 		TLSHandshakeStart: func() { t.enter("tls"); x.mark(func(e *exchange, now time.Time) { e.tlsStart = now }) },
 		TLSHandshakeDone: func(tls.ConnectionState, error) {
 			x.mark(func(e *exchange, now time.Time) { e.tlsDone = now })

@@ -19,8 +19,9 @@ func probeICMP(ctx context.Context, target string, m *prepared, t *trace) *failu
 	durations := []Phase{{"resolve", 0}, {"setup", 0}, {"rtt", 0}}
 	defer func() {
 		for _, p := range durations {
-			t.gauge("probe_icmp_duration_seconds", "Duration of icmp request by phase", p.Duration.Seconds(), Label{"phase",
-				p.Name})
+			t.gauge("probe_icmp_duration_seconds", "Duration of icmp request by phase", p.Duration.Seconds(),
+				Label{"phase",
+					p.Name})
 		}
 	}()
 	found, failed := lookup(ctx, target, m.ICMP.IPProtocol, m.ICMP.IPProtocolFallback, t)

@@ -175,7 +175,8 @@ func TestParity(t *testing.T) {
 	if err := os.WriteFile(a.path("password"), []byte("hunter2\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	text := strings.NewReplacer("DIR", a.dir, "CA", a.path("ca.pem"), "CERT", a.path("good.pem"), "KEY", a.path("good.key"),
+	text := strings.NewReplacer("DIR", a.dir, "CA", a.path("ca.pem"), "CERT", a.path("good.pem"), "KEY",
+		a.path("good.key"),
 		"PROXY", forwarder(t), "TOKEN", tokens(t)).Replace(strings.SplitN(string(config), "modules:", 2)[1])
 	theirs := blackboxExporter(t, "modules:"+text)
 	ours := httptest.NewServer(newService(t, "on_demand: {allow: any}\nmodules:"+text))
@@ -184,7 +185,8 @@ func TestParity(t *testing.T) {
 	var asking sync.WaitGroup
 	places := make(chan struct{}, 40) // the servers' queues of connections have an end
 	for i, c := range parityCases {
-		queries[i] = "/probe?module=" + c.module + "&target=" + url.QueryEscape(fill(c.target, w)) + "&hostname=" + c.hostname
+		queries[i] = "/probe?module=" + c.module + "&target=" + url.QueryEscape(fill(c.target, w)) + "&hostname=" +
+			c.hostname
 		places <- struct{}{}
 		asking.Go(func() {
 			answers[i] = [2]string{scrape(t, theirs+queries[i], c.timeout), scrape(t, ours.URL+queries[i], c.timeout)}
@@ -197,7 +199,8 @@ func TestParity(t *testing.T) {
 			want, got := families(t, answers[i][0]), families(t, answers[i][1])
 			concede(want, got)
 			if d := cmp.Diff(lines(want), lines(got)); d != "" {
-				t.Errorf("- blackbox_exporter's, + ours:\n%s\n%s", d, scrape(t, ours.URL+queries[i]+"&debug=true", c.timeout))
+				t.Errorf("- blackbox_exporter's, + ours:\n%s\n%s", d, scrape(t, ours.URL+queries[i]+"&debug=true",
+					c.timeout))
 			}
 		})
 	}

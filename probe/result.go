@@ -210,7 +210,8 @@ func (t *trace) finish(r Result, failed *failure) Result {
 	r.raw, r.missing, r.body = strings.Clone(t.log.String()), t.missed, t.body // a clone has no room to grow
 	r.Samples = append(t.samples,
 		Sample{"probe_timeout_seconds", "Returns how long the probe timeout is in seconds", nil, r.Timeout.Seconds()},
-		Sample{"probe_duration_seconds", "Returns how long the probe took to complete in seconds", nil, r.Duration.Seconds()},
+		Sample{"probe_duration_seconds", "Returns how long the probe took to complete in seconds", nil,
+			r.Duration.Seconds()},
 		Sample{"probe_success", "Displays whether or not the probe was a success", nil, success})
 	return r
 }

@@ -66,7 +66,8 @@ type prepared struct {
 }
 
 func prepare(name string, m Module) (*prepared, error) {
-	p := &prepared{Module: m, name: name, prober: probers[m.Prober], secrets: newSecrets(&m), sent: sentSecrets(m.steps())}
+	p := &prepared{Module: m, name: name, prober: probers[m.Prober], secrets: newSecrets(&m),
+		sent: sentSecrets(m.steps())}
 	settings := map[string]*config.TLSConfig{
 		"http": &p.HTTP.Client.TLSConfig, "tcp": &p.TCP.TLSConfig, "dns": &p.DNS.TLSConfig, "grpc": &p.GRPC.TLSConfig,
 		"unix": &p.Unix.TLSConfig, "websocket": &p.Websocket.Client.TLSConfig,

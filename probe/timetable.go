@@ -20,10 +20,11 @@ type timetable struct {
 
 // A turn is when a target is probed next. The timetable's lock guards it.
 type turn struct {
-	at      time.Time
-	every   time.Duration // the interval that at was worked out with
-	first   bool          // there was none before
-	index   int           // among those that wait; -1 while a probe runs, and for a target that is none of the timetable's
+	at    time.Time
+	every time.Duration // the interval that at was worked out with
+	first bool          // there was none before
+	// among those that wait; -1 while a probe runs, and for a target that is none of the timetable's
+	index   int
 	stopped bool
 	cancel  context.CancelFunc // of the probe that runs
 }

@@ -92,7 +92,8 @@ func series(path string) error {
 	var b strings.Builder
 	for server := range 9 {
 		for _, status := range []string{"200", "504"} {
-			fmt.Fprintf(&b, "10.20.30.40 - - [24/Nov/2026:10:00:00 +0700] \"GET / HTTP/1.1\" %s 100 \"-\" \"-\" rt=0.100 rl=100 bs=300 lr=\"PASSED\""+
+			fmt.Fprintf(&b, "10.20.30.40 - - [24/Nov/2026:10:00:00 +0700] \"GET / HTTP/1.1\" %s 100 \"-\" \"-\" "+
+				"rt=0.100 rl=100 bs=300 lr=\"PASSED\""+
 				" id=%032x ua=\"127.0.1.%d:80\" us=\"%s\" uct=\"0.000\" uht=\"0.100\" urt=\"0.100\"\n",
 				status, server, server, status)
 		}

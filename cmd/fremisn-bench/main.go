@@ -68,7 +68,8 @@ func (b *bench) run() error {
 		{"log engine: CPU of the whole process, by turns with the bare loop", b.engine},
 		{"against Debian's mtail, which keeps the same per-upstream histogram", b.mtail},
 		{"analyze, whole files: wall time by turns with the bare loop, and with Debian's goaccess", b.analyze},
-		{"at rest: one log of 50 thousand lines, one status page, three probes every 15 s, a scrape every 15 s", b.rest},
+		{"at rest: one log of 50 thousand lines, one status page, three probes every 15 s, a scrape every 15 s",
+			b.rest},
 		{"a hot scrape: CPU of the whole process", b.scrape},
 		{"a thousand targets", b.probes},
 		{"many targets", b.scale},
@@ -142,11 +143,14 @@ func (b *bench) engine() error {
 			allocations = mallocs / float64(lines)
 		}
 		ns := median(perLine)
-		beside := fmt.Sprintf("%d lines, %.0f MB; %.2f to %.2f in %d rounds", lines, float64(size)/1e6, slices.Min(ratios), slices.Max(ratios), b.rounds)
+		beside := fmt.Sprintf("%d lines, %.0f MB; %.2f to %.2f in %d rounds", lines, float64(size)/1e6,
+			slices.Min(ratios), slices.Max(ratios), b.rounds)
 		b.row("CPU a line ÷ bare loop, "+name, fmt.Sprintf("%.2f ×", median(ratios)), "≤ 5.0, aim 4.0", beside)
-		b.row("lines a second and core, "+name, fmt.Sprintf("%.1f million", 1e3/ns), "≥ 5 million", fmt.Sprintf("%.0f ns a line, the bare loop %.0f", ns, ns/median(ratios)))
+		b.row("lines a second and core, "+name, fmt.Sprintf("%.1f million", 1e3/ns), "≥ 5 million",
+			fmt.Sprintf("%.0f ns a line, the bare loop %.0f", ns, ns/median(ratios)))
 		if i == 0 {
-			b.row("allocations a line", fmt.Sprintf("%.4f", allocations), "0", fmt.Sprintf("%.0f in all, for blocks, ticks and scrapes", allocations*float64(lines)))
+			b.row("allocations a line", fmt.Sprintf("%.4f", allocations), "0",
+				fmt.Sprintf("%.0f in all, for blocks, ticks and scrapes", allocations*float64(lines)))
 		}
 		os.Remove(log)
 	}
@@ -172,9 +176,11 @@ func (b *bench) readLog(log string, f traffic, lines int) (time.Duration, float6
 func (b *bench) countLines(log string, f traffic, want int) (time.Duration, float64, error) {
 	routes := ""
 	if f.routes {
-		routes = "  routes: [{name: enrollment, match: ^/v1/face/enrollment}, {name: recognition, match: ^/v1/face/recognition}]\n"
+		routes = "  routes: [{name: enrollment, match: ^/v1/face/enrollment}, {name: recognition, match: " +
+			"^/v1/face/recognition}]\n"
 	}
-	e, err := b.start(fmt.Sprintf("nginx:\n  access_logs: [{path: %q, name: bench, start: beginning, escape: %s, format: %q}]\n%s", log, f.Escape, f.Text, routes))
+	e, err := b.start(fmt.Sprintf("nginx:\n  access_logs: [{path: %q, name: bench, start: beginning, escape: %s, "+
+		"format: %q}]\n%s", log, f.Escape, f.Text, routes))
 	if err != nil {
 		return 0, 0, err
 	}
@@ -216,7 +222,8 @@ func (b *bench) mtail() error {
 	}
 	var ratios []float64
 	for range b.rounds {
-		theirs, err := cpuOf(exec.Command("mtail", "--one_shot", "--one_shot_format", "prometheus", "--progs", b.mtailing, "--logs", log, "--log_dir", b.dir))
+		theirs, err := cpuOf(exec.Command("mtail", "--one_shot", "--one_shot_format", "prometheus", "--progs",
+			b.mtailing, "--logs", log, "--log_dir", b.dir))
 		if err != nil {
 			return err
 		}

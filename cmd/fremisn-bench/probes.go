@@ -31,7 +31,8 @@ func (b *bench) probes() error {
 		targets[i] = fmt.Sprintf("%s/%s/%d", node.URL, []string{"good", "bad"}[i%2], i)
 	}
 	b.cores = 1
-	ours, err := b.start(modules + "probes: [{name: p, module: alive, interval: 1s, targets: ['" + strings.Join(targets, "', '") + "']}]\n")
+	ours, err := b.start(modules + "probes: [{name: p, module: alive, interval: 1s, targets: ['" + strings.Join(targets,
+		"', '") + "']}]\n")
 	b.cores = 0
 	if err != nil {
 		return err
@@ -54,14 +55,17 @@ func (b *bench) probes() error {
 		return err
 	}
 	each := spent.Seconds() / (after - attempts)
-	b.row("1,000 targets at 1 s, GOMAXPROCS=1", fmt.Sprintf("%.0f %% of one core", 100*spent.Seconds()/took.Seconds()), "",
-		fmt.Sprintf("%.0f probes a second; %s resident, histories full", (after-attempts)/took.Seconds(), mib(ours.resident())))
+	b.row("1,000 targets at 1 s, GOMAXPROCS=1", fmt.Sprintf("%.0f %% of one core", 100*spent.Seconds()/took.Seconds()),
+		"",
+		fmt.Sprintf("%.0f probes a second; %s resident, histories full", (after-attempts)/took.Seconds(),
+			mib(ours.resident())))
 
 	config := filepath.Join(b.dir, "blackbox.yml")
 	if err := os.WriteFile(config, []byte(modules), 0o644); err != nil {
 		return err
 	}
-	theirs, err := launch("/probe?module=alive&target="+url.QueryEscape(targets[0]), "prometheus-blackbox-exporter", "--web.listen-address=%s", "--config.file="+config)
+	theirs, err := launch("/probe?module=alive&target="+url.QueryEscape(targets[0]), "prometheus-blackbox-exporter",
+		"--web.listen-address=%s", "--config.file="+config)
 	if err != nil {
 		return err
 	}
@@ -84,6 +88,7 @@ func (b *bench) probes() error {
 		}
 	}
 	their := (theirs.cpu() - before).Seconds() / (5 * probeTargets)
-	b.row("CPU of a probe ÷ blackbox_exporter's", fmt.Sprintf("%.2f ×", each/their), "", fmt.Sprintf("%.0f µs, blackbox_exporter %.0f µs", each*1e6, their*1e6))
+	b.row("CPU of a probe ÷ blackbox_exporter's", fmt.Sprintf("%.2f ×", each/their), "",
+		fmt.Sprintf("%.0f µs, blackbox_exporter %.0f µs", each*1e6, their*1e6))
 	return nil
 }

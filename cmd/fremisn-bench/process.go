@@ -56,7 +56,9 @@ func (b *bench) start(config string) (*server, error) {
 	if err := os.WriteFile(path, []byte(config), 0o644); err != nil {
 		return nil, err
 	}
-	return launchOn(b.cores, "/metrics", b.exporter, "--config", path, "--storage.path", filepath.Join(b.dir, "data-"+strconv.FormatInt(time.Now().UnixNano(), 36)), "--web.listen-address", "%s", "--log.level", "error")
+	return launchOn(b.cores, "/metrics", b.exporter, "--config", path, "--storage.path",
+		filepath.Join(b.dir, "data-"+strconv.FormatInt(time.Now().UnixNano(),
+			36)), "--web.listen-address", "%s", "--log.level", "error")
 }
 
 // scrape reads /metrics as Prometheus does.
@@ -152,7 +154,8 @@ func (b *bench) rest() error {
 	node := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "{}") }))
 	defer node.Close()
 	status := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		fmt.Fprint(w, "Active connections: 3 \nserver accepts handled requests\n 10 10 20 \nReading: 0 Writing: 1 Waiting: 2 \n")
+		fmt.Fprint(w, "Active connections: 3 \nserver accepts handled requests\n 10 10 20 \nReading: 0 Writing: 1 "+
+			"Waiting: 2 \n")
 	}))
 	defer status.Close()
 	log := filepath.Join(b.dir, "rest.log")
@@ -174,12 +177,14 @@ probes: [{name: health, module: alive, interval: 15s, targets: [%q, %q, %q]}]
 	if err := os.WriteFile(blackboxConfig, []byte("modules: {alive: {prober: http}}\n"), 0o644); err != nil {
 		return err
 	}
-	old, err := launch("/metrics", "prometheus-nginx-exporter", "-web.listen-address=%s", "-nginx.scrape-uri="+status.URL)
+	old, err := launch("/metrics", "prometheus-nginx-exporter", "-web.listen-address=%s",
+		"-nginx.scrape-uri="+status.URL)
 	if err != nil {
 		return err
 	}
 	defer old.Kill()
-	blackbox, err := launch("/probe?module=alive&target="+node.URL, "prometheus-blackbox-exporter", "--web.listen-address=%s", "--config.file="+blackboxConfig)
+	blackbox, err := launch("/probe?module=alive&target="+node.URL, "prometheus-blackbox-exporter",
+		"--web.listen-address=%s", "--config.file="+blackboxConfig)
 	if err != nil {
 		return err
 	}
@@ -205,8 +210,10 @@ probes: [{name: health, module: alive, interval: 15s, targets: [%q, %q, %q]}]
 		}
 	}
 	spent, oldSpent := ours.cpu()-oursBefore, old.cpu()+blackbox.cpu()-oldBefore
-	b.row("resident memory", mib(ours.resident()), "≤ 30 MiB, aim 25", fmt.Sprintf("nginx's and blackbox exporter, which read no log: %s", mib(old.resident()+blackbox.resident())))
-	b.row(fmt.Sprintf("CPU in %s", b.watch), fmt.Sprintf("%d ms", spent.Milliseconds()), "≤ 60 ms", fmt.Sprintf("the two old exporters: %d ms", oldSpent.Milliseconds()))
+	b.row("resident memory", mib(ours.resident()), "≤ 30 MiB, aim 25",
+		fmt.Sprintf("nginx's and blackbox exporter, which read no log: %s", mib(old.resident()+blackbox.resident())))
+	b.row(fmt.Sprintf("CPU in %s", b.watch), fmt.Sprintf("%d ms", spent.Milliseconds()), "≤ 60 ms",
+		fmt.Sprintf("the two old exporters: %d ms", oldSpent.Milliseconds()))
 	return nil
 }
 
@@ -226,7 +233,8 @@ func (b *bench) scrape() error {
 	if err := series(log); err != nil {
 		return err
 	}
-	s, err := b.start(fmt.Sprintf("nginx:\n  access_logs: [{path: %q, name: bench, start: beginning, format: %q}]\n", log, logtest.Full))
+	s, err := b.start(fmt.Sprintf("nginx:\n  access_logs: [{path: %q, name: bench, start: beginning, format: %q}]\n",
+		log, logtest.Full))
 	if err != nil {
 		return err
 	}
@@ -253,7 +261,8 @@ func (b *bench) scrape() error {
 	}
 	for i, e := range exposition {
 		each := spent[i] / (scrapes * rounds)
-		b.row(fmt.Sprintf("a scrape of %d series, %s", count, e.name), fmt.Sprintf("%.2f ms CPU", float64(each.Microseconds())/1000), "≤ 0.5 ms CPU", "")
+		b.row(fmt.Sprintf("a scrape of %d series, %s", count, e.name), fmt.Sprintf("%.2f ms CPU",
+			float64(each.Microseconds())/1000), "≤ 0.5 ms CPU", "")
 	}
 	return nil
 }

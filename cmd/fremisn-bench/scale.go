@@ -45,7 +45,8 @@ func (b *bench) manyTargets(name string, n int, interval, fill, watch time.Durat
 	b.cores = 1
 	defer func() { b.cores = 0 }()
 	ours, err := b.start("modules: {alive: {prober: http, timeout: 5s, http: {preferred_ip_protocol: ip4}}}\n" +
-		"probes: [{name: p, module: alive, interval: " + interval.String() + ", targets: ['" + strings.Join(targets, "', '") + "']}]\n")
+		"probes: [{name: p, module: alive, interval: " + interval.String() + ", targets: ['" + strings.Join(targets,
+		"', '") + "']}]\n")
 	if err != nil {
 		return err
 	}

@@ -36,7 +36,8 @@ func TestRemedyOfANodeIsACommand(t *testing.T) {
 		t.Fatal(err)
 	}
 	conf, node := filepath.Join(dir, "nginx.conf"), freeAddress(t)
-	writeFile(t, conf, "events {}\nhttp { access_log '"+strings.ReplaceAll(dir, "'", `\'`)+"/access.log'; server { location / { proxy_pass http://"+node+"; } } }\n")
+	writeFile(t, conf, "events {}\nhttp { access_log '"+strings.ReplaceAll(dir, "'",
+		`\'`)+"/access.log'; server { location / { proxy_pass http://"+node+"; } } }\n")
 	code, remedies := checkOf(t, conf)
 	if code != exitFailed {
 		t.Errorf("exit code %d", code)
@@ -53,7 +54,8 @@ func TestRemedyOfANodeIsACommand(t *testing.T) {
 		var stdout, stderr bytes.Buffer
 		words := append([]string{"--nginx.config", conf}, strings.Fields(strings.TrimPrefix(command,
 			"--nginx.config "+quotedConf))...)
-		if code := run(context.Background(), words, &stdout, &stderr); code != exitFailed || !strings.Contains(stdout.String(), "failed (connect)") {
+		if code := run(context.Background(), words, &stdout, &stderr); code != exitFailed ||
+			!strings.Contains(stdout.String(), "failed (connect)") {
 			t.Errorf("exit code %d\n%s%s", code, &stdout, &stderr)
 		}
 		return
@@ -64,7 +66,8 @@ func TestRemedyOfANodeIsACommand(t *testing.T) {
 // check --print-format prints the directive alone.
 func TestPrintFormat(t *testing.T) {
 	conf := filepath.Join(t.TempDir(), "nginx.conf")
-	writeFile(t, conf, "events {}\nhttp { log_format main '$status'; server { listen 1; access_log /tmp/x.log main; } }\n")
+	writeFile(t, conf, "events {}\nhttp { log_format main '$status'; server { listen 1; access_log /tmp/x.log "+
+		"main; } }\n")
 	var stdout, stderr bytes.Buffer
 	if code := run(context.Background(), []string{"--nginx.config", conf, "check", "--print-format"}, &stdout,
 		&stderr); code != exitOK || stderr.Len() > 0 {

@@ -100,7 +100,8 @@ func (cli *commandLine) define(app *kingpin.Application) {
 	cli.status.add(app)
 	cli.blackboxFlags(app)
 	app.Command("serve", "Serve metrics (the default command).").Default()
-	check := app.Command("check", "Read the config, nginx.conf, the logs and the status pages, and report what works and what "+
+	check := app.Command("check", "Read the config, nginx.conf, the logs and the status pages, and report what "+
+		"works and what "+
 		"does not. Changes nothing.")
 	check.Flag("output", "How to print the report: text or json.").Default("text").EnumVar(&cli.output, "text", "json")
 	check.Flag("print-format", "Print the log_format to use, ready to be pasted into nginx.conf, and nothing else.").

@@ -81,7 +81,8 @@ func TestEndToEnd(t *testing.T) {
 	requests := families["nginx_http_requests_total"].GetMetric()
 	// The exporter asks on a clock, too, and so may have asked more than once.
 	least := float64(sum(s.seen.requests) + 1)
-	if len(requests) != 1 || requests[0].GetCounter().GetValue() < least || requests[0].GetCounter().GetValue() > least+20 {
+	if len(requests) != 1 || requests[0].GetCounter().GetValue() < least ||
+		requests[0].GetCounter().GetValue() > least+20 {
 		t.Errorf("the status page counts %v, want %v with the question for it, or a few more", requests, least)
 	}
 

@@ -68,7 +68,8 @@ func TestDiskThatHangs(t *testing.T) {
 			t.Parallel()
 			e, exporter := startOnHungDisk(t, at.call, at.file)
 			other := `fremisn_exporter_log_lines_total{log="other",result="parsed"} 2`
-			// 3 s are promised; a busy machine has its time added. Without bounds it would be 10 s, and for ever for pages.
+			// 3 s are promised; a busy machine has its time added. Without bounds it would be 10 s, and for ever for
+			// pages.
 			for _, path := range []string{"/metrics", "/metrics", "/", "/config", "/probes", "/api/v1/status",
 				"/-/ready"} {
 				began := time.Now()

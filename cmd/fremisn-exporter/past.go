@@ -54,7 +54,8 @@ func (p *pastFlags) flags(app *kingpin.Application) {
 			", ")+".").
 		PlaceHolder("KEY=VALUE").StringsVar(&p.tries)
 	backfill := app.Command("backfill",
-		"Write the metrics of whole access logs as a scraped exporter would have given them, for promtool to make blocks of.")
+		"Write the metrics of whole access logs as a scraped exporter would have given them, for promtool to make "+
+			"blocks of.")
 	p.common(backfill, "text", "json")
 	backfill.Flag("output-dir",
 		"The folder for the files; made if need be.").Short('o').PlaceHolder("DIR").Required().StringVar(&p.dir)
@@ -66,9 +67,11 @@ func (p *pastFlags) flags(app *kingpin.Application) {
 // common adds what all of them have.
 func (p *pastFlags) common(c *kingpin.CmdClause, outputs ...string) {
 	c.Arg("file",
-		"Access logs, .gz too, - for standard input; without one, the logs that nginx.conf names with their rotated parts.").StringsVar(&p.files)
+		"Access logs, .gz too, - for standard input; without one, the logs that nginx.conf names with their "+
+			"rotated parts.").StringsVar(&p.files)
 	c.Flag("format",
-		"How the lines are written: the name of a log_format of nginx.conf, combined, or a log_format itself; repeatable: a line is read in the first that it fits.").
+		"How the lines are written: the name of a log_format of nginx.conf, combined, or a log_format itself; "+
+			"repeatable: a line is read in the first that it fits.").
 		PlaceHolder("FORMAT").StringsVar(&p.formats)
 	c.Flag("escape",
 		"The escape of a log_format that is given itself: default, json or none.").Default("default").EnumVar(&p.escape,
@@ -202,7 +205,8 @@ func (p *pastFlags) logFormats(s *source.Settings) ([]source.Format, error) {
 		}
 		if !slices.Contains(known, f) {
 			return nil,
-				fmt.Errorf("--format %q: there is no log_format of this name; there are %s; or give the log_format itself, with its variables", f, strings.Join(known, ", "))
+				fmt.Errorf("--format %q: there is no log_format of this name; there are %s; or give the log_format "+
+					"itself, with its variables", f, strings.Join(known, ", "))
 		}
 		if s.Conf == nil {
 			formats = append(formats, source.Format{Name: f, Text: nginxconf.CombinedFormat, Escape: "default"})

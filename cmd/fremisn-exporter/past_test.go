@@ -107,13 +107,18 @@ func TestPastBadInput(t *testing.T) {
 		{[]string{"analyze", binary}, 1, `binary: this is a binary file, no log`},
 		{[]string{"whatif", empty}, 1, `nothing could be read: there is no line in .*empty\.log`},
 		{[]string{"analyze", broken}, 1, `broken\.log\.gz: the compressed file ends in its middle`},
-		{[]string{"analyze", "--format", "full", unfit}, 1, `unfit\.log: no line fits the log_format full; it fits the log_format other: give --format other\n200 only 0\.125\n *\^.*expected`},
-		{[]string{"analyze", "--format", "full", garbage}, 1, `garbage\.log: no line fits the log_format full\nnothing that fits\n *\^`},
+		{[]string{"analyze", "--format", "full", unfit}, 1,
+			`unfit\.log: no line fits the log_format full; it fits the log_format other: give --format other\n200 only 0\.125\n *\^.*expected`},
+		{[]string{"analyze", "--format", "full", garbage}, 1,
+			`garbage\.log: no line fits the log_format full\nnothing that fits\n *\^`},
 		{[]string{"explain", garbage}, 1, `garbage\.log: no line fits any of \d+ log_formats`},
-		{[]string{"whatif", "--format", "combined", combined}, 1, `the log cannot answer: its log_format lacks \$upstream_addr, \$upstream_response_time, \$request_time`},
-		{[]string{"analyze", "--since", "2026-11-25 14:00", "--until", "2026-11-25 13:00"}, 2, `--since .* is not before --until`},
+		{[]string{"whatif", "--format", "combined", combined}, 1,
+			`the log cannot answer: its log_format lacks \$upstream_addr, \$upstream_response_time, \$request_time`},
+		{[]string{"analyze", "--since", "2026-11-25 14:00", "--until", "2026-11-25 13:00"}, 2,
+			`--since .* is not before --until`},
 		{[]string{"analyze", "--since", "yesterday"}, 2, `--since: "yesterday" is no time; write one such as`},
-		{[]string{"analyze", "--format", "main"}, 2, `--format "main": there is no log_format of this name; there are combined, full, other`},
+		{[]string{"analyze", "--format", "main"}, 2,
+			`--format "main": there is no log_format of this name; there are combined, full, other`},
 		{[]string{"analyze", "--format", "$request_time$bytes_sent"}, 2, `--format: .*cannot be told apart`},
 		{[]string{"whatif", "--try", "max_conn=2"}, 2, `there is no key "max_conn"; there are max_conns, servers`},
 		{[]string{"whatif", "--try", "load=fast"}, 2, `load takes a factor, such as 1\.5, not "fast"`},
@@ -135,7 +140,8 @@ func TestPastBadInput(t *testing.T) {
 func TestPastPartlyBad(t *testing.T) {
 	h := newPastHost(t)
 	code, stdout, stderr := h.run(t, "analyze", "--output", "json", h.log, filepath.Join(h.dir, "none.log"))
-	if code != exitOK || !strings.Contains(stdout, fmt.Sprintf(`"parsed": %d`, pastLines)) || !strings.Contains(stderr, "none.log: there is no such file") {
+	if code != exitOK || !strings.Contains(stdout, fmt.Sprintf(`"parsed": %d`, pastLines)) ||
+		!strings.Contains(stderr, "none.log: there is no such file") {
 		t.Errorf("exit code %d\n%s", code, stderr)
 	}
 }
@@ -148,7 +154,8 @@ func TestPastWithoutNginxConf(t *testing.T) {
 		h.conf = filepath.Join(h.dir, "missing.conf")
 	}
 	args := []string{"analyze", "--output", "json", "--format", logtest.Full, h.log}
-	if code := run(t.Context(), args, &out, &errors); code != exitOK || !strings.Contains(out.String(), fmt.Sprintf(`"parsed": %d`, pastLines)) {
+	if code := run(t.Context(), args, &out, &errors); code != exitOK || !strings.Contains(out.String(),
+		fmt.Sprintf(`"parsed": %d`, pastLines)) {
 		t.Errorf("exit code %d\n%s", code, errors.String())
 	}
 	if code, _, stderr := h.run(t, "explain", "--format", logtest.Full, h.log); code != exitUsage &&
@@ -165,11 +172,14 @@ func TestPastCommands(t *testing.T) {
 		text string
 		keys []string
 	}{
-		{[]string{"analyze"}, `(?m)^SERVER +SHARE +ATTEMPTS`, []string{"from", "to", "lines", "requests", "servers", "routes", "upstreams", "slowest", "hours"}},
+		{[]string{"analyze"}, `(?m)^SERVER +SHARE +ATTEMPTS`, []string{"from", "to", "lines", "requests", "servers",
+			"routes", "upstreams", "slowest", "hours"}},
 		{[]string{"explain"}, `2,000 requests`, []string{"from", "to", "requests", "failed", "incidents"}},
-		{[]string{"whatif", "--try", "max_conns=2", "--try", "servers=4,load=1.5"}, `(?m)^FREMISN_BACKEND +LOG +MODEL +OFF BY +max_conns=2 +servers=4,load=1\.5`,
+		{[]string{"whatif", "--try", "max_conns=2", "--try", "servers=4,load=1.5"},
+			`(?m)^FREMISN_BACKEND +LOG +MODEL +OFF BY +max_conns=2 +servers=4,load=1\.5`,
 			[]string{"observed", "model", "error", "trusted", "scenarios", "assumptions"}},
-		{[]string{"backfill", "-o", filepath.Join(h.dir, "out")}, `promtool tsdb create-blocks-from openmetrics`, []string{"files", "samples"}},
+		{[]string{"backfill", "-o", filepath.Join(h.dir, "out")}, `promtool tsdb create-blocks-from openmetrics`,
+			[]string{"files", "samples"}},
 	} {
 		code, stdout, stderr := h.run(t, test.args...)
 		if code != exitOK || !regexp.MustCompile(test.text).MatchString(stdout) || stderr != "" {
@@ -214,7 +224,8 @@ func FuzzPast(f *testing.F) {
 	dir := f.TempDir()
 	conf := filepath.Join(dir, "nginx.conf")
 	if err := os.WriteFile(conf,
-		[]byte("events {}\nhttp { log_format full '"+logtest.Full+"'; upstream fremisn_backend { server 127.0.0.231:4005 max_conns=1; server 127.0.0.18:4008; } }\n"), 0o644); err != nil {
+		[]byte("events {}\nhttp { log_format full '"+logtest.Full+
+			"'; upstream fremisn_backend { server 127.0.0.231:4005 max_conns=1; server 127.0.0.18:4008; } }\n"), 0o644); err != nil {
 		f.Fatal(err)
 	}
 	f.Fuzz(func(t *testing.T, content []byte, command uint8) {

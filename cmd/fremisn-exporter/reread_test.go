@@ -227,7 +227,8 @@ func TestConfigFileIsNotReloadedByItself(t *testing.T) {
 	})
 }
 
-// A broken nginx.conf is told at once where somebody asks for a reload, and heals without one: also where it is put back
+// A broken nginx.conf is told at once where somebody asks for a reload, and heals without one: also where it is put
+// back
 // as it was, so that nothing has changed since it was read.
 func TestBrokenNginxConfAtAReload(t *testing.T) {
 	watchingNginxConf(t, true, func(t *testing.T, w *watchedFiles) {

@@ -133,7 +133,8 @@ func (e *exporter) logFoundTargets(s *settings.Settings) {
 		}
 	}
 	for _, u := range s.Unprobed {
-		level.Info(e.logger).Log("msg", "not probed", "server", u.Server, "why", u.Why, "from", u.Pos, "remedy", u.Remedy)
+		level.Info(e.logger).Log("msg", "not probed", "server", u.Server, "why", u.Why, "from", u.Pos, "remedy",
+			u.Remedy)
 	}
 }
 

@@ -15,7 +15,8 @@ import (
 	"unicode/utf8"
 )
 
-// The house's measures, of code without its tests: lines of functions and of files, and columns of lines, where a tab is
+// The house's measures, of code without its tests: lines of functions and of files, and columns of lines, where a tab
+// is
 // four of them.
 const (
 	mostMedian  = 10
@@ -81,7 +82,8 @@ func sources(t *testing.T) (files []string) {
 	return files
 }
 
-// checkLines counts the lines of a file and the columns of each. A text that cannot be broken may be longer: what stands
+// checkLines counts the lines of a file and the columns of each. A text that cannot be broken may be longer: what
+// stands
 // between back quotes, and a string or an address that is half a line long by itself.
 func checkLines(t *testing.T, file, text string) {
 	t.Helper()
@@ -106,5 +108,8 @@ func checkLines(t *testing.T, file, text string) {
 func hasLongWord(line string) bool {
 	long := func(word string) bool { return utf8.RuneCountInString(word) > mostColumns/2 }
 	return slices.ContainsFunc(strings.Split(line, `"`), long) && strings.Contains(line, `"`) ||
-		slices.ContainsFunc(strings.Fields(line), func(word string) bool { return strings.Contains(word, "://") && long(word) })
+		slices.ContainsFunc(strings.Fields(line), func(word string) bool {
+			return strings.Contains(word, "://") &&
+				long(word)
+		})
 }

@@ -140,10 +140,11 @@ func (w *Writer) next() map[string]string {
 	r := w.random
 	w.at = w.at.Add(time.Duration(r.IntN(20)) * time.Millisecond)
 	request := map[string]string{
-		"remote_addr":         fmt.Sprintf("10.%d.%d.%d", r.IntN(3), r.IntN(256), r.IntN(256)),
-		"time_local":          w.at.Format("02/Jan/2006:15:04:05 -0700"),
-		"time_iso8601":        w.at.Format("2006-01-02T15:04:05-07:00"),
-		"http_user_agent":     choose(r, "python-requests/2.32.3", "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36", "okhttp/4.12.0", `curl "8" \ é`),
+		"remote_addr":  fmt.Sprintf("10.%d.%d.%d", r.IntN(3), r.IntN(256), r.IntN(256)),
+		"time_local":   w.at.Format("02/Jan/2006:15:04:05 -0700"),
+		"time_iso8601": w.at.Format("2006-01-02T15:04:05-07:00"),
+		"http_user_agent": choose(r, "python-requests/2.32.3", "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36",
+			"okhttp/4.12.0", `curl "8" \ é`),
 		"request_id":          fmt.Sprintf("%016x%016x", r.Uint64(), r.Uint64()),
 		"req_id":              fmt.Sprintf("%016x%016x", r.Uint64(), r.Uint64()),
 		"proxy_upstream_name": "default-" + Group + "-80",
@@ -151,7 +152,8 @@ func (w *Writer) next() map[string]string {
 		"limit_req_status":    "PASSED",
 	}
 	request["request"] = choose(r, "POST", "POST", "POST", "POST", "POST", "POST", "GET", "GET", "PUT", "HEAD") + " " +
-		choose(r, "/v1/face/recognition", "/v1/face/enrollment", "/v1/face/match?k=1", "/v1/healthcheck", "/", "/v1/get-limit-usage") + " HTTP/1.1"
+		choose(r, "/v1/face/recognition", "/v1/face/enrollment", "/v1/face/match?k=1", "/v1/healthcheck", "/",
+			"/v1/get-limit-usage") + " HTTP/1.1"
 	body := 50 + r.IntN(5000)
 	request["body_bytes_sent"], request["bytes_sent"] = strconv.Itoa(body), strconv.Itoa(body+180)
 	switch odd := r.Float64(); {
@@ -208,7 +210,8 @@ func (w *Writer) odd(request map[string]string) {
 	request["request_time"] = millis(w.random.IntN(5))
 	switch w.random.IntN(9) {
 	case 0:
-		request["status"], request["request"] = "400", choose(w.random, "GARBAGE", "\x16\x03\x01\x02", "", `GET /"\ HTTP/1.1`)
+		request["status"], request["request"] = "400", choose(w.random, "GARBAGE", "\x16\x03\x01\x02", "",
+			`GET /"\ HTTP/1.1`)
 	case 1:
 		request["status"], request["limit_req_status"] = "503", "REJECTED"
 	case 2:
@@ -226,7 +229,8 @@ func (w *Writer) odd(request map[string]string) {
 		request["status"] = "200"
 	case 6:
 		w.attempts(request, 1, "502")
-		for _, name := range []string{"addr", "status", "connect_time", "header_time", "response_time", "response_length", "bytes_received", "bytes_sent"} {
+		for _, name := range []string{"addr", "status", "connect_time", "header_time", "response_time",
+			"response_length", "bytes_received", "bytes_sent"} {
 			request["upstream_"+name] += " : "
 		}
 	case 7:

@@ -6,8 +6,10 @@ import (
 	"strings"
 )
 
-// A Reference reads lines by regular expressions made of the contract's words alone: every value has the shape that NGINX
-// gives it, lists agree in length, and of several ways each value is the shortest that lets the rest fit, from the left (an
+// A Reference reads lines by regular expressions made of the contract's words alone: every value has the shape that
+// NGINX
+// gives it, lists agree in length, and of several ways each value is the shortest that lets the rest fit, from the
+// left (an
 // unquoted list the longest). It is slow, and shares no code with the parser.
 type Reference struct {
 	Parts     []Part // variables with what follows each
@@ -42,7 +44,8 @@ func NewReference(format, escape string) *Reference {
 
 // IsList reports whether a variable is a list, one element for each attempt.
 func IsList(name string) bool {
-	return strings.HasPrefix(name, "upstream_") && name != "upstream_cache_status" && !strings.HasPrefix(name, "upstream_http_")
+	return strings.HasPrefix(name, "upstream_") && name != "upstream_cache_status" &&
+		!strings.HasPrefix(name, "upstream_http_")
 }
 
 // Read returns the values of the variables, nil if the line does not fit.
@@ -72,7 +75,8 @@ func (r *Reference) Read(line string) []string {
 func (r *Reference) match(n int, line string) []int {
 	m := r.expression(r.compiled, n, true).FindStringSubmatchIndex(line)
 	for i, p := range r.Parts {
-		if m != nil && p.Name == "request" && p.Literal != "" && p.Literal[0] == ' ' && strings.HasPrefix(line[m[2*i+3]:], " HTTP/") {
+		if m != nil && p.Name == "request" && p.Literal != "" && p.Literal[0] == ' ' &&
+			strings.HasPrefix(line[m[2*i+3]:], " HTTP/") {
 			return r.expression(r.noOldHTTP, n, false).FindStringSubmatchIndex(line)
 		}
 	}
@@ -133,7 +137,8 @@ func (r *Reference) shape(p Part, n int, oldHTTP bool) string {
 		return `.`
 	case "remote_addr", "realip_remote_addr", "proxy_protocol_addr", "server_addr", "scheme", "request_method",
 		"limit_req_status", "limit_conn_status", "upstream_cache_status":
-		if p.Name == "request_method" && slices.ContainsFunc(r.Parts, func(p Part) bool { return p.Name == "request" }) {
+		if p.Name == "request_method" && slices.ContainsFunc(r.Parts,
+			func(p Part) bool { return p.Name == "request" }) {
 			break
 		}
 		if quoted && r.Escape == "json" {

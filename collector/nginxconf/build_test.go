@@ -22,7 +22,8 @@ configure arguments: --prefix=/var/lib/nginx --sbin-path=/usr/sbin/nginx --conf-
 		"one's own": {"nginx version: nginx/1.31.0\nconfigure arguments:\n",
 			Build{Version: [3]int{1, 31, 0}, Prefix: "/usr/local/nginx", conf: "conf/nginx.conf",
 				accessLog: "logs/access.log", errorLog: "logs/error.log"}},
-		"OpenResty": {"nginx version: openresty/1.27.1.2\nconfigure arguments: --prefix=/usr/local/openresty/nginx --with-x",
+		"OpenResty": {"nginx version: openresty/1.27.1.2\nconfigure arguments: " +
+			"--prefix=/usr/local/openresty/nginx --with-x",
 			Build{Version: [3]int{1, 27, 1}, Prefix: "/usr/local/openresty/nginx", conf: "conf/nginx.conf",
 				accessLog: "logs/access.log", errorLog: "logs/error.log"}},
 		"Angie": {"Angie version: Angie/1.31.1\nnginx version: none\nconfigure arguments: --prefix=/etc/angie",

@@ -24,7 +24,8 @@ func load(t *testing.T, text string) (*Config, error) {
 // facts is what good/facts is about, a line each: what it is and the line of the directive that says so.
 func facts(c *Config) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%d workers %s, %d connections %d\n", c.WorkersAt.Line, c.Workers, c.ConnectionsAt.Line, c.WorkerConnections)
+	fmt.Fprintf(&b, "%d workers %s, %d connections %d\n", c.WorkersAt.Line, c.Workers, c.ConnectionsAt.Line,
+		c.WorkerConnections)
 	for _, z := range c.LimitZones {
 		fmt.Fprintf(&b, "%d zone %s of %s: %g a second\n", z.Line, z.Name, z.Key, z.Rate)
 	}
@@ -32,11 +33,13 @@ func facts(c *Config) string {
 		fmt.Fprintf(&b, "%d limit %s burst %d delay %d dry %t\n", l.Line, l.Zone, l.Burst, l.Delay, l.DryRun)
 	}
 	for _, u := range c.Upstreams {
-		fmt.Fprintf(&b, "%d %s %s %q zone %q %d, method %s %d, keepalive %d %d\n", u.Line, u.Name, u.Protocol, address(u), u.Zone, u.ZoneAt.Line,
+		fmt.Fprintf(&b, "%d %s %s %q zone %q %d, method %s %d, keepalive %d %d\n", u.Line, u.Name, u.Protocol,
+			address(u), u.Zone, u.ZoneAt.Line,
 			u.Method, u.MethodAt.Line, u.Keepalive, u.KeepaliveAt.Line)
 	}
 	for _, p := range c.Proxies {
-		fmt.Fprintf(&b, "%d %s %s %q next %v %d, tries %d %d, %s; %s %s %s, keep %t, logs", p.Line, p.Directive, p.Protocol, p.Upstream, p.NextUpstream, p.NextAt.Line,
+		fmt.Fprintf(&b, "%d %s %s %q next %v %d, tries %d %d, %s; %s %s %s, keep %t, logs", p.Line, p.Directive,
+			p.Protocol, p.Upstream, p.NextUpstream, p.NextAt.Line,
 			p.NextTries, p.NextTriesAt.Line, p.NextTimeout, p.ConnectTimeout, p.SendTimeout, p.ReadTimeout, p.KeepConn)
 		for _, l := range p.ErrorLogs {
 			fmt.Fprintf(&b, " %d", l.Line)
@@ -47,7 +50,8 @@ func facts(c *Config) string {
 		fmt.Fprintf(&b, "%d name %s\n", n.Line, n.Name)
 	}
 	for _, l := range c.AccessLogs {
-		fmt.Fprintf(&b, "%d log of %s %s %s unwritten %t subrequests %t\n", l.Line, l.Level, filepath.Base(l.Path), l.Format, l.Unwritten, l.Subrequests)
+		fmt.Fprintf(&b, "%d log of %s %s %s unwritten %t subrequests %t\n", l.Line, l.Level, filepath.Base(l.Path),
+			l.Format, l.Unwritten, l.Subrequests)
 	}
 	for _, set := range c.LogSets {
 		fmt.Fprintf(&b, "set of %s:", set.Level)
@@ -180,7 +184,8 @@ stream {
 		t.Fatal(err)
 	}
 	s := c.Stream
-	if len(s.AccessLogs) != 2 || s.AccessLogs[1].Path != "/var/log/nginx/db.log" || s.AccessLogs[1].Line != 7 || !s.AccessLogs[1].Buffered ||
+	if len(s.AccessLogs) != 2 || s.AccessLogs[1].Path != "/var/log/nginx/db.log" || s.AccessLogs[1].Line != 7 ||
+		!s.AccessLogs[1].Buffered ||
 		s.LogFormats["proxy"].Format != "$remote_addr $protocol $status" ||
 		len(s.Upstreams) != 1 || s.Upstreams[0].Servers[0].MaxFails != 2 || len(c.Upstreams) != 0 ||
 		len(c.AccessLogs) != 0 {

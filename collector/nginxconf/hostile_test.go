@@ -120,7 +120,8 @@ func TestForeignModules(t *testing.T) {
 // NGINX takes any bytes for a name; a label's value takes none that are no UTF-8.
 func TestNamesAreUTF8(t *testing.T) {
 	conf := filepath.Join(t.TempDir(), "nginx.conf")
-	text := "http { upstream a\xff { zone z\xff 64k; server b\xff; } limit_req_zone $uri zone=c\xff:1m rate=1r/s; limit_req zone=c\xff;" +
+	text := "http { upstream a\xff { zone z\xff 64k; server b\xff; } limit_req_zone $uri zone=c\xff:1m rate=1r/s; " +
+		"limit_req zone=c\xff;" +
 		" limit_conn d\xff 1; server { location / { proxy_pass http://A\xff/; } } }"
 	if err := os.WriteFile(conf, []byte(text), 0o644); err != nil {
 		t.Fatal(err)

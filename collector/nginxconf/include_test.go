@@ -88,8 +88,12 @@ func TestDumpIsReadAsTheFiles(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if diff := cmp.Diff(want, got, cmpopts.IgnoreFields(Config{}, "Path", "Files"), cmpopts.IgnoreUnexported(Config{}, Build{}),
-				cmp.Transformer("Pos", func(p Pos) string { return strings.Replace(p.String(), file, conf, 1) })); diff != "" {
+			if diff := cmp.Diff(want, got, cmpopts.IgnoreFields(Config{}, "Path", "Files"),
+				cmpopts.IgnoreUnexported(Config{}, Build{}),
+				cmp.Transformer("Pos", func(p Pos) string {
+					return strings.Replace(p.String(), file, conf,
+						1)
+				})); diff != "" {
 				t.Errorf("the files and the dump of them differ:\n%s", diff)
 			}
 			if got.Changed() {

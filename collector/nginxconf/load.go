@@ -105,7 +105,8 @@ func pathsFor(conf string) paths {
 			prefix: "/etc/nginx", accessLog: "/var/log/nginx/access.log", errorLog: "/var/log/nginx/error.log",
 			others: prefixes(),
 		}
-		if _, err := os.Stat(filepath.Join(dir, "sites-enabled")); err == nil { // Debian's prefix is not where its configuration is
+		// Debian's prefix is not where its configuration is
+		if _, err := os.Stat(filepath.Join(dir, "sites-enabled")); err == nil {
 			p.prefix = "/usr/share/nginx"
 		}
 		return p

@@ -243,10 +243,12 @@ func TestPathsAreThoseOfTheBuild(t *testing.T) {
 		t.Errorf("%+v, want %+v", got, want)
 	}
 	build := Installed(t.Context())
-	if got := build.paths(option("conf-path")); got.prefix != want[0] || got.accessLog != want[1] || build.confPath() != option("conf-path") || !build.known() {
+	if got := build.paths(option("conf-path")); got.prefix != want[0] || got.accessLog != want[1] ||
+		build.confPath() != option("conf-path") || !build.known() {
 		t.Errorf("the build is read as %+v", build)
 	}
-	if v := build.Version; v[0] < 1 || !strings.Contains(string(said), fmt.Sprintf("nginx/%d.%d.%d", v[0], v[1], v[2])) {
+	if v := build.Version; v[0] < 1 || !strings.Contains(string(said), fmt.Sprintf("nginx/%d.%d.%d", v[0], v[1],
+		v[2])) {
 		t.Errorf("version %v of\n%s", v, said)
 	}
 	for conf, want := range map[string][3]string{

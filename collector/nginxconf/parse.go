@@ -236,7 +236,8 @@ func includeError(d *directive, path string, err error) error {
 	if !errors.As(err, &pathError) {
 		return errorAt(d, `include "%s" %s`, path, err)
 	}
-	return &Error{Pos: Pos{d.File, d.end}, Msg: fmt.Sprintf(`open() "%s" failed (%s)`, path, inWords(pathError.Err)), Unreadable: path, cause: pathError.Err}
+	return &Error{Pos: Pos{d.File, d.end}, Msg: fmt.Sprintf(`open() "%s" failed (%s)`, path, inWords(pathError.Err)),
+		Unreadable: path, cause: pathError.Err}
 }
 
 // inWords is a system's error as NGINX gives it, such as "2: No such file or directory".

@@ -64,7 +64,8 @@ func summary(c *Config, dir string) string {
 	for _, u := range c.Upstreams {
 		fmt.Fprintf(&b, "upstream %s %q %q keepalive %d line %d\n", u.Name, u.Zone, u.Method, u.Keepalive, u.Line)
 		for _, s := range u.Servers {
-			fmt.Fprintf(&b, " %s weight %d max_conns %d max_fails %d %s backup %t down %t\n", s.Address, s.Weight, s.MaxConns, s.MaxFails, s.FailTimeout, s.Backup, s.Down)
+			fmt.Fprintf(&b, " %s weight %d max_conns %d max_fails %d %s backup %t down %t\n", s.Address, s.Weight,
+				s.MaxConns, s.MaxFails, s.FailTimeout, s.Backup, s.Down)
 		}
 	}
 	for _, l := range c.LimitReqs {
@@ -75,7 +76,8 @@ func summary(c *Config, dir string) string {
 		fmt.Fprintf(&b, "limit_conn %s %d status %d\n", l.Zone, l.Limit, l.Status)
 	}
 	for _, l := range c.AccessLogs {
-		fmt.Fprintf(&b, "access_log %s%s %s buffered %t gzip %t if %q line %d\n", l.Path, l.Syslog, l.Format, l.Buffered, l.Gzip, l.Condition, l.Line)
+		fmt.Fprintf(&b, "access_log %s%s %s buffered %t gzip %t if %q line %d\n", l.Path, l.Syslog, l.Format,
+			l.Buffered, l.Gzip, l.Condition, l.Line)
 	}
 	for _, l := range c.ErrorLogs {
 		fmt.Fprintf(&b, "error_log %s%s %s line %d\n", l.Path, l.Syslog, l.Level, l.Line)
@@ -88,7 +90,8 @@ func summary(c *Config, dir string) string {
 		b.WriteByte('\n')
 	}
 	for _, p := range c.Proxies {
-		fmt.Fprintf(&b, "proxy %q %s %q %v limits %d logged %t line %d\n", p.Upstream, p.HTTPVersion, p.Connection, p.NextUpstream, len(p.LimitReqs), p.LogOff.Line == 0, p.Line)
+		fmt.Fprintf(&b, "proxy %q %s %q %v limits %d logged %t line %d\n", p.Upstream, p.HTTPVersion, p.Connection,
+			p.NextUpstream, len(p.LimitReqs), p.LogOff.Line == 0, p.Line)
 	}
 	return strings.ReplaceAll(b.String(), dir, "DIR")
 }

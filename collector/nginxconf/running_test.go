@@ -54,7 +54,8 @@ func TestRunningNGINX(t *testing.T) {
 	listener.Close()
 	write := func(comment string) {
 		t.Helper()
-		text := fmt.Sprintf("# %s\nerror_log stderr; worker_processes 2; events {} http { access_log off; server { listen %s; } }\n", comment, address)
+		text := fmt.Sprintf("# %s\nerror_log stderr; worker_processes 2; events {} http { access_log off; server { "+
+			"listen %s; } }\n", comment, address)
 		if err := os.WriteFile(conf, []byte(text), 0o644); err != nil {
 			t.Fatal(err)
 		}
@@ -89,7 +90,8 @@ func TestRunningNGINX(t *testing.T) {
 	}
 
 	// The clock of files is as fine as that of processes: what is written now is newer than the workers.
-	until(t, "the workers are older than what is written now", func() bool { return time.Since(running.Active[0]) > 3*slack })
+	until(t, "the workers are older than what is written now",
+		func() bool { return time.Since(running.Active[0]) > 3*slack })
 	write("second")
 	until(t, "the change is seen not to be loaded", func() bool { return !c.HasLoaded(running) })
 

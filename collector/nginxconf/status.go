@@ -238,7 +238,8 @@ func (s scope) page(at Pos, servers []*virtualServer) StatusPage {
 	}
 	all := visits(servers, s.server)
 	if len(all) == 0 {
-		page.URL, page.Denied = s.server.listens[0].url(path), "is at a listener that no plain request reaches: it has proxy_protocol, quic or http2, or another server_name takes its requests"
+		page.URL, page.Denied = s.server.listens[0].url(path), "is at a listener that no plain request reaches: it "+
+			"has proxy_protocol, quic or http2, or another server_name takes its requests"
 		return page
 	}
 	page.URL, page.Host = all[0].url(path), all[0].hostHeader

@@ -197,7 +197,8 @@ func analyzeLines(t *testing.T, text string, change func(*Options)) *Report {
 	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	o := Options{Settings: testSettings(), Files: []string{path}, Formats: []source.Format{{Text: `$msec "$request" $status $request_time $request_id "$upstream_addr" "$upstream_status" "$upstream_response_time"`}}}
+	o := Options{Settings: testSettings(), Files: []string{path},
+		Formats: []source.Format{{Text: `$msec "$request" $status $request_time $request_id "$upstream_addr" "$upstream_status" "$upstream_response_time"`}}}
 	if change != nil {
 		change(&o)
 	}

@@ -71,7 +71,8 @@ func Backfill(ctx context.Context, o Options, to BackfillOptions) (done *Backfil
 	if len(done.Files) == 0 {
 		if done.Lines.WithoutTime > 0 {
 			return nil, problems,
-				errors.New("the log cannot answer: its log_format has no time, or no line is in the time asked for; add $msec or $time_local")
+				errors.New("the log cannot answer: its log_format has no time, or no line is in the time asked for; " +
+					"add $msec or $time_local")
 		}
 		return nil, problems, r.nothing(problems, misfit)
 	}

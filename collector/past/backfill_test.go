@@ -46,7 +46,8 @@ func TestBackfill(t *testing.T) {
 	}
 	o := past.Options{Files: files, Formats: []source.Format{{Name: "timed", Text: timed}}}
 	done, problems, err := past.Backfill(t.Context(), o, past.BackfillOptions{
-		Dir: filepath.Join(dir, "out"), Step: 15 * time.Second, Labels: []string{"job=fremisn-exporter", `instance=lb "1"`},
+		Dir: filepath.Join(dir, "out"), Step: 15 * time.Second, Labels: []string{"job=fremisn-exporter",
+			`instance=lb "1"`},
 	})
 	if err != nil || len(problems) > 0 {
 		t.Fatal(err, problems)
@@ -71,16 +72,26 @@ func TestBackfill(t *testing.T) {
 	t.Cleanup(func() { prometheus.Stop() })
 	at := func(after time.Duration) string { return fmt.Sprintf(" @ %d", begin.Add(after).Unix()) }
 	for query, want := range map[string]float64{
-		`sum(nginx_access_requests_total{job="fremisn-exporter", instance="lb \"1\"", log="access"}` + at(15*time.Second) + `)`:    30,
-		`sum(nginx_access_requests_total` + at(30*time.Minute) + `)`:                                                               3600,
-		`sum(nginx_access_requests_total` + at(time.Hour) + `)`:                                                                    7200,
-		`sum(nginx_access_requests_total{outcome="error"}` + at(time.Hour) + `)`:                                                   float64(failed),
-		`sum(rate(nginx_access_requests_total[5m]` + at(40*time.Minute) + `))`:                                                     2,
-		`sum(rate(nginx_access_outcomes_total{outcome="error"}[10m]` + at(40*time.Minute) + `))`:                                   0.1,
-		`histogram_quantile(1, sum by (le) (rate(nginx_upstream_response_duration_seconds_bucket[5m]` + at(40*time.Minute) + `)))`: 0.1,
-		`sum(rate(nginx_upstream_response_duration_seconds_sum[5m]` + at(40*time.Minute) + `))`:                                    0.2,
-		`count(count by (server) (nginx_upstream_attempts_total` + at(30*time.Minute) + `))`:                                       3,
-		`sum(fremisn_exporter_log_lines_total{result="parsed"}` + at(time.Hour) + `)`:                                              7200,
+		`sum(nginx_access_requests_total{job="fremisn-exporter", instance="lb \"1\"", log="access"}` +
+			at(15*time.Second) + `)`: 30,
+		`sum(nginx_access_requests_total` + at(30*time.Minute) +
+			`)`: 3600,
+		`sum(nginx_access_requests_total` + at(time.Hour) +
+			`)`: 7200,
+		`sum(nginx_access_requests_total{outcome="error"}` + at(time.Hour) +
+			`)`: float64(failed),
+		`sum(rate(nginx_access_requests_total[5m]` + at(40*time.Minute) +
+			`))`: 2,
+		`sum(rate(nginx_access_outcomes_total{outcome="error"}[10m]` + at(40*time.Minute) +
+			`))`: 0.1,
+		`histogram_quantile(1, sum by (le) (rate(nginx_upstream_response_duration_seconds_bucket[5m]` +
+			at(40*time.Minute) + `)))`: 0.1,
+		`sum(rate(nginx_upstream_response_duration_seconds_sum[5m]` + at(40*time.Minute) +
+			`))`: 0.2,
+		`count(count by (server) (nginx_upstream_attempts_total` + at(30*time.Minute) +
+			`))`: 3,
+		`sum(fremisn_exporter_log_lines_total{result="parsed"}` + at(time.Hour) +
+			`)`: 7200,
 	} {
 		samples, err := prometheus.Query(query)
 		if err != nil {

@@ -17,10 +17,11 @@ func readErrorLogs(ctx context.Context, paths []string, stdin io.Reader) (*error
 	for i, path := range paths {
 		files[i] = File{Path: path}
 	}
-	s := &scan{stream: container.Stderr, files: files, stdin: stdin, workers: 1, progress: &progress{}, visitor: func(int,
-		int) visitor {
-		return errorVisitor{e}
-	}}
+	s := &scan{stream: container.Stderr, files: files, stdin: stdin, workers: 1, progress: &progress{},
+		visitor: func(int,
+			int) visitor {
+			return errorVisitor{e}
+		}}
 	problems, err := s.run(ctx)
 	return e, problems, err
 }

@@ -200,7 +200,8 @@ func (s *script) hold(t *testing.T, b *balancer, e *past.Explanation, began, end
 	if i.From.Before(began.Add(-time.Second)) || i.To.After(ended.Add(time.Second)) || i.To.Before(i.From) {
 		t.Errorf("from %s to %s; the script ran from %s to %s", i.From, i.To, began.UTC(), ended.UTC())
 	}
-	if !strings.Contains(i.Remedy, s.remedy) || s.kind != "client_aborts" && !regexp.MustCompile(`nginx\.conf:\d+`).MatchString(i.Remedy) {
+	if !strings.Contains(i.Remedy, s.remedy) || s.kind != "client_aborts" &&
+		!regexp.MustCompile(`nginx\.conf:\d+`).MatchString(i.Remedy) {
 		t.Errorf("remedy %q, want one with %s and where it stands", i.Remedy, s.remedy)
 	}
 	if len(i.RequestIDs) == 0 || !slices.ContainsFunc(i.RequestIDs,

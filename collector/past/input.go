@@ -64,7 +64,8 @@ func isCompressed(head []byte, path string) (bool, error) {
 		}
 		if m.tool != "" {
 			return false,
-				fmt.Errorf("%s: this is compressed in a way that is not read here; decompress it: %s %s | fremisn-exporter … -", path, m.tool, path)
+				fmt.Errorf("%s: this is compressed in a way that is not read here; decompress it: %s %s | "+
+					"fremisn-exporter … -", path, m.tool, path)
 		}
 		return true, nil
 	}

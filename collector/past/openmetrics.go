@@ -193,7 +193,8 @@ func (o *dayOutput) head(m *metric.Metric) {
 	if m.Type == metric.Counter {
 		name = strings.TrimSuffix(name, "_total")
 	}
-	fmt.Fprintf(o, "# HELP %s %s\n# TYPE %s %s\n", name, strings.NewReplacer("\\", `\\`, "\n", `\n`, `"`, `\"`).Replace(m.Help), name, m.Type)
+	fmt.Fprintf(o, "# HELP %s %s\n# TYPE %s %s\n", name, strings.NewReplacer("\\", `\\`, "\n", `\n`, `"`,
+		`\"`).Replace(m.Help), name, m.Type)
 }
 
 // render writes the labels of a series.
@@ -205,7 +206,8 @@ func (o *dayOutput) render(names, values []string) string {
 			continue
 		}
 		upstream, server, node := o.place(values[i])
-		parts = append(parts, `upstream="`+escapeLabel(upstream)+`"`, `server="`+escapeLabel(server)+`"`, `node="`+escapeLabel(node)+`"`)
+		parts = append(parts, `upstream="`+escapeLabel(upstream)+`"`, `server="`+escapeLabel(server)+`"`,
+			`node="`+escapeLabel(node)+`"`)
 	}
 	return o.with(parts...)
 }
@@ -262,7 +264,8 @@ func (o *dayOutput) maxConns() {
 	seen := map[string]bool{}
 	for _, u := range o.conf.Upstreams {
 		for _, s := range u.Servers {
-			labels := o.with(`upstream="`+escapeLabel(u.Name)+`"`, `server="`+escapeLabel(s.Address)+`"`, `node="`+escapeLabel(o.topology.Node(s.Address))+`"`)
+			labels := o.with(`upstream="`+escapeLabel(u.Name)+`"`, `server="`+escapeLabel(s.Address)+`"`,
+				`node="`+escapeLabel(o.topology.Node(s.Address))+`"`)
 			if seen[labels] {
 				continue
 			}

@@ -85,7 +85,8 @@ func (r *Report) servers(b *strings.Builder) {
 	for _, u := range r.Upstreams {
 		if u.NoLive > 0 {
 			fmt.Fprintf(b,
-				"%s had no live server for %s requests: full, or passed over after failures; fremisn-exporter explain says which\n", plain(u.Upstream), grouped(u.NoLive))
+				"%s had no live server for %s requests: full, or passed over after failures; fremisn-exporter "+
+					"explain says which\n", plain(u.Upstream), grouped(u.NoLive))
 		}
 	}
 }

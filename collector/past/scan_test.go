@@ -154,7 +154,8 @@ func TestContainers(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, part := range []int64{1, 50, 1000} {
-			if c, problems := scanFiles(t, part, nil, path); len(problems) > 0 || !slices.Equal(c.sorted(), []string{"one", "two"}) {
+			if c, problems := scanFiles(t, part, nil, path); len(problems) > 0 ||
+				!slices.Equal(c.sorted(), []string{"one", "two"}) {
 				t.Errorf("%s: %q %v", name, c.lines, problems)
 			}
 		}

@@ -52,7 +52,8 @@ func runbooks() map[string]string {
 func (w words) saturation(i *incident) (sentence, known, remedy string) {
 	u, found := w.facts.groups[i.upstream]
 	slots, bound := slotsOf(u)
-	sentence = fmt.Sprintf("%s found no free slot in %s, and no server was passed over after failures: all of them had as many connections as they may have.",
+	sentence = fmt.Sprintf("%s found no free slot in %s, and no server was passed over after failures: all of them "+
+		"had as many connections as they may have.",
 		requests(i.harmed), plain(i.upstream))
 	if bound {
 		sentence = strings.TrimSuffix(sentence, ".") + fmt.Sprintf(" (%d slots in all).", slots)
@@ -62,7 +63,8 @@ func (w words) saturation(i *incident) (sentence, known, remedy string) {
 		return sentence, known, "raise max_conns of the servers of " + plain(i.upstream) +
 			" or add a server; fremisn-exporter whatif --try max_conns=2 says what that is worth"
 	}
-	remedy = fmt.Sprintf("raise max_conns (%s) or add a server to %s (%s); fremisn-exporter whatif --try max_conns=%d says what that is worth",
+	remedy = fmt.Sprintf("raise max_conns (%s) or add a server to %s (%s); fremisn-exporter whatif --try "+
+		"max_conns=%d says what that is worth",
 		w.at(u.Servers[0].Pos), plain(u.Name), w.at(u.Pos), u.Servers[0].MaxConns+1)
 	if u.Zone == "" && w.facts.conf.Workers != "1" {
 		remedy += fmt.Sprintf("; add zone to %s (%s), for without it each worker counts its own connections",
@@ -86,10 +88,12 @@ func slotsOf(u nginxconf.Upstream) (slots int, bound bool) {
 
 func (w words) takenOut(i *incident) (sentence, known, remedy string) {
 	s := w.facts.server(i.server)
-	sentence = fmt.Sprintf("NGINX passed %s over for fail_timeout (%s) after failed attempts, and meanwhile %s found no free server in %s. It answered again when it was tried the next time.",
+	sentence = fmt.Sprintf("NGINX passed %s over for fail_timeout (%s) after failed attempts, and meanwhile %s "+
+		"found no free server in %s. It answered again when it was tried the next time.",
 		w.named(i.servers), s.FailTimeout, requests(i.noLive), plain(i.upstream))
 	return sentence, w.passing(i),
-		fmt.Sprintf("raise max_fails (now %d) or shorten fail_timeout (now %s) at server %s%s, and find out why it failed",
+		fmt.Sprintf("raise max_fails (now %d) or shorten fail_timeout (now %s) at server %s%s, and find out why "+
+			"it failed",
 			s.MaxFails, s.FailTimeout, plain(s.Address), w.atOf(s.Pos))
 }
 
@@ -120,7 +124,8 @@ func (w words) nodeFailure(i *incident) (sentence, known, remedy string) {
 
 func (w words) slowNode(i *incident) (sentence, known, remedy string) {
 	before, now, peers := float64(i.before)/1000, float64(i.now)/1000, float64(i.peers)/1000
-	sentence = fmt.Sprintf("%s became slow: its p95 rose from %s to %s, while the other servers of %s were at %s; %s took longer than was usual there.",
+	sentence = fmt.Sprintf("%s became slow: its p95 rose from %s to %s, while the other servers of %s were at %s; "+
+		"%s took longer than was usual there.",
 		w.named(i.servers), inSeconds(&before), inSeconds(&now), plain(orElse(i.upstream, "its group")),
 		inSeconds(&peers), requests(i.harmed))
 	known = "Known by $upstream_response_time against its own past and the others at the same time."
@@ -136,7 +141,8 @@ func (w words) slowNode(i *incident) (sentence, known, remedy string) {
 func (w words) poison(i *incident) (sentence, known, remedy string) {
 	own := i.harmed - i.noLive
 	first := i.events[0]
-	sentence = fmt.Sprintf("%s %s %s failed on every server they reached (%s), which answered others at that time: the requests are to blame, not the nodes.",
+	sentence = fmt.Sprintf("%s %s %s failed on every server they reached (%s), which answered others at that time: "+
+		"the requests are to blame, not the nodes.",
 		requests(own), plain(first.method), plain(first.path), w.named(i.servers))
 	if i.noLive > 0 {
 		sentence += fmt.Sprintf(" NGINX passed the servers over for that, and %s found none left.", requests(i.noLive))
@@ -164,7 +170,8 @@ func (w words) rateLimit(i *incident) (sentence, known, remedy string) {
 	if w.facts.conf != nil && len(w.facts.conf.LimitReqs) > 0 {
 		l := w.facts.conf.LimitReqs[0]
 		return sentence, known,
-			fmt.Sprintf("if these clients are welcome, raise burst (now %d) of limit_req (%s) or the rate of its zone %s (now %g a second); fremisn-exporter whatif --try limit_req.burst=%d says what that is worth",
+			fmt.Sprintf("if these clients are welcome, raise burst (now %d) of limit_req (%s) or the rate of its "+
+				"zone %s (now %g a second); fremisn-exporter whatif --try limit_req.burst=%d says what that is worth",
 				l.Burst, w.at(l.Pos), plain(l.Zone), l.Rate, max(1, 2*l.Burst))
 	}
 	return sentence, known, "if these clients are welcome, raise burst of limit_req or the rate of limit_req_zone"
@@ -194,7 +201,8 @@ func (w words) clientAborts(i *incident) (sentence, known, remedy string) {
 		sentence += fmt.Sprintf(" All of them waited for %s.", w.named([]string{i.server}))
 	}
 	return sentence, known,
-		"find out what they waited for (the slowest requests, fremisn-exporter analyze); where the work takes that long, the clients' timeout has to be longer"
+		"find out what they waited for (the slowest requests, fremisn-exporter analyze); where the work takes that " +
+			"long, the clients' timeout has to be longer"
 }
 
 // passing says how it is known that NGINX passed a server over.
@@ -210,7 +218,8 @@ func (w words) passing(i *incident) string {
 		return "That NGINX passed over is worked out from the failures; the error log would say so at level warn." +
 			w.agrees(i)
 	}
-	return "Known by the status of each attempt; no error log is given, so that NGINX passed over is worked out from max_fails and fail_timeout."
+	return "Known by the status of each attempt; no error log is given, so that NGINX passed over is worked out " +
+		"from max_fails and fail_timeout."
 }
 
 // agrees tells what the error log has of an incident.
@@ -269,11 +278,13 @@ func (w words) unknown(d *detector) []string {
 	var list []string
 	if w.facts.conf == nil {
 		list = append(list,
-			"no nginx.conf is read, so max_conns, max_fails and fail_timeout are taken to be NGINX's defaults, and no directive can be named")
+			"no nginx.conf is read, so max_conns, max_fails and fail_timeout are taken to be NGINX's defaults, and "+
+				"no directive can be named")
 	}
 	if w.evidence == nil {
 		list = append(list,
-			"no error log is given (--error-log): whether NGINX took a node out is worked out from the access log alone")
+			"no error log is given (--error-log): whether NGINX took a node out is worked out from the access "+
+				"log alone")
 	}
 	if every := d.events.every; every > 1 {
 		list = append(list,

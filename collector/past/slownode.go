@@ -63,7 +63,10 @@ func (d *detector) slowNode(server int, numbers []int64) []*incident {
 		open.now, open.peers = max(open.now, own.quantile(0.95)), peers.quantile(0.95)
 		d.extend(open, server, numbers[:at+1])
 	}
-	return slices.DeleteFunc(found, func(i *incident) bool { return i.attempts < slowEnough || 3*i.harmed < i.attempts })
+	return slices.DeleteFunc(found, func(i *incident) bool {
+		return i.attempts < slowEnough ||
+			3*i.harmed < i.attempts
+	})
 }
 
 func (d *detector) newSlowNode(server int, begin, usual int64) *incident {

@@ -94,7 +94,8 @@ func (r *WhatIf) fitWorkers(w *workload, s settings) settings {
 	}
 	shares := workerShares(s.group.Workers, s.skew)
 	r.Assumptions = append(r.Assumptions,
-		fmt.Sprintf("the %d workers share connections unevenly: the busiest takes %s of them, the split of those tried that fits the log best; $pid in the log_format would tell",
+		fmt.Sprintf("the %d workers share connections unevenly: the busiest takes %s of them, the split of those "+
+			"tried that fits the log best; $pid in the log_format would tell",
 			s.group.Workers, percent(shares[0])))
 	return s
 }

@@ -39,7 +39,8 @@ func AskWhatIf(ctx context.Context, o Options, tries []Try) (answer *WhatIf, pro
 		return nil, problems, errTooManySamples
 	case len(g.samples) == 0 && len(g.unusable) > 0:
 		return nil, problems,
-			fmt.Errorf("the log cannot answer: its log_format lacks %s; add it, and ask again when there are such lines", strings.Join(g.unusable, ", "))
+			fmt.Errorf("the log cannot answer: its log_format lacks %s; add it, and ask again when there are "+
+				"such lines", strings.Join(g.unusable, ", "))
 	case g.lines.Parsed == 0:
 		return nil, problems, r.nothing(problems, g.misfit)
 	}
@@ -283,17 +284,21 @@ func (g *gathered) proxied(s *settings) {
 // assumptions are what the answer takes for granted.
 func (g *gathered) assumptions(w *workload, s settings) []string {
 	list := []string{
-		"requests come when they came, whatever became of those before: clients neither wait for each other nor try again",
-		"requests that found no server or were rejected take as long as others of the same path and method; a server that failed, fails at the same times",
+		"requests come when they came, whatever became of those before: clients neither wait for each other nor " +
+			"try again",
+		"requests that found no server or were rejected take as long as others of the same path and method; a " +
+			"server that failed, fails at the same times",
 		"a node serves two at once as fast as one: here " + w.together(),
 	}
 	if g.Settings.Conf == nil {
 		list = append(list,
-			"no nginx.conf is read: one worker, round robin, NGINX's defaults for the servers of the log, no max_conns, no limit_req")
+			"no nginx.conf is read: one worker, round robin, NGINX's defaults for the servers of the log, no "+
+				"max_conns, no limit_req")
 	}
 	if g.coarse {
 		list = append(list,
-			"the log's times are in whole seconds: requests of a second are spread evenly over it; $msec in the log_format tells")
+			"the log's times are in whole seconds: requests of a second are spread evenly over it; $msec in the "+
+				"log_format tells")
 	}
 	if s.group.Limit != nil && !g.clients {
 		list = append(list, "the log does not have the key of limit_req: all requests count as one client's")

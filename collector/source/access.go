@@ -27,7 +27,8 @@ func (s *Settings) fillAccessLogs(names map[string]bool) {
 	candidates := s.candidates()
 	for _, path := range s.duplicates(candidates) {
 		duplicate := candidates[path.index]
-		s.ignore(duplicate.at, "access_log", "name it in nginx.access_logs of the config file to count its requests as well",
+		s.ignore(duplicate.at, "access_log", "name it in nginx.access_logs of the config file to count its "+
+			"requests as well",
 			"%s has the same requests as %s, which tells more: not followed, or each would count twice", duplicate.source.Path, path.instead)
 		candidates[path.index].source.Path = ""
 	}
@@ -240,7 +241,8 @@ func (s *Settings) globRemedy(log nginxconf.AccessLog) string {
 	}
 	dir := filepath.Join(filepath.Dir(log.Path), "hosts")
 	own := filepath.Join(dir, filepath.Base(log.Path))
-	return fmt.Sprintf("%s would match %s, too: write these files to a folder of their own (access_log %s %s;) and name them in nginx.access_logs: %s",
+	return fmt.Sprintf("%s would match %s, too: write these files to a folder of their own (access_log %s %s;) and "+
+		"name them in nginx.access_logs: %s",
 		glob, strings.Join(others, ", "), own, log.Format, entry(variableInPath.ReplaceAllString(own, "*")))
 }
 
@@ -248,7 +250,8 @@ func (s *Settings) globRemedy(log nginxconf.AccessLog) string {
 func (s *Settings) matching(glob string) []string {
 	var all []string
 	add := func(path string) {
-		if fits, err := filepath.Match(glob, path); err == nil && fits && !strings.Contains(path, "$") && !slices.Contains(all, path) {
+		if fits, err := filepath.Match(glob, path); err == nil && fits && !strings.Contains(path, "$") &&
+			!slices.Contains(all, path) {
 			all = append(all, path)
 		}
 	}

@@ -62,7 +62,8 @@ func TestWhichAccessLogsAreFollowed(t *testing.T) {
 			"server { access_log DIR/a.log upper; access_log DIR/b.log short; }", "b=short", "DIR/a.log has the same requests as DIR/b.log",
 		},
 		"all requests before some of them": {
-			"map $status $bad { ~^5 1; default 0; } server { access_log DIR/a.log timed if=$bad; access_log DIR/b.log short; }", "b=short",
+			"map $status $bad { ~^5 1; default 0; } server { access_log DIR/a.log timed if=$bad; access_log " +
+				"DIR/b.log short; }", "b=short",
 			"DIR/a.log has the same requests as DIR/b.log",
 		},
 		"of a location alone": {
@@ -70,7 +71,8 @@ func TestWhichAccessLogsAreFollowed(t *testing.T) {
 			"DIR/b.log has the same requests as DIR/c.log",
 		},
 		"the only log of one server is in two of another": {
-			"server { access_log DIR/a.log short; access_log DIR/b.log timed; } server { access_log DIR/a.log short; }", "a=short",
+			"server { access_log DIR/a.log short; access_log DIR/b.log timed; } server { access_log " +
+				"DIR/a.log short; }", "a=short",
 			"DIR/b.log has the same requests as DIR/a.log",
 		},
 		"two logs of http": {
@@ -123,7 +125,8 @@ func TestWhichAccessLogsAreFollowed(t *testing.T) {
 
 // A log that cannot be told apart is told with what to change, and what it could still give.
 func TestRemedyForAFormat(t *testing.T) {
-	s, _ := settingsOf(t, "log_format spaced '$remote_addr, $status, $upstream_addr, $request_time'; server { access_log DIR/b.log spaced; }", Config{})
+	s, _ := settingsOf(t, "log_format spaced '$remote_addr, $status, $upstream_addr, $request_time'; server { "+
+		"access_log DIR/b.log spaced; }", Config{})
 	if len(s.Ignored) != 1 {
 		t.Fatalf("%+v", s.Ignored)
 	}
@@ -142,7 +145,8 @@ func TestRemedyForAFormat(t *testing.T) {
 
 // A log of the config file has several formats, by name or literal, or those that nginx.conf writes it in.
 func TestFormatsOfTheConfigFile(t *testing.T) {
-	const http = "log_format a '$status'; log_format b '$status $request_time'; log_format bad '$remote_addr, $status, $upstream_addr, $request_time';" +
+	const http = "log_format a '$status'; log_format b '$status $request_time'; log_format bad '$remote_addr, " +
+		"$status, $upstream_addr, $request_time';" +
 		"server { access_log DIR/both.log a; location / { access_log DIR/both.log b; } }"
 	s, dir := settingsOf(t, http, Config{AccessLogs: []AccessLogConfig{
 		{Name: "named", Path: "/x.log", Format: FormatNames{"a", "b"}},

@@ -61,17 +61,21 @@ func TestAfter(t *testing.T) {
 		"nothing has changed": {oneLog, "access access.log [$status]\nerror error.log []"},
 		"a log is gained": {oneLog + "server { listen 2; access_log DIR/new.log a; }",
 			"access access.log [$status]\nerror error.log []\nnew new.log [$status] from its beginning"},
-		"one of the same name comes before it": {"log_format a '$status'; server { listen 2; access_log DIR/x/access.log a; }" + "server { listen 1; access_log DIR/access.log a; }",
+		"one of the same name comes before it": {"log_format a '$status'; server { listen 2; access_log " +
+			"DIR/x/access.log a; }" + "server { listen 1; access_log DIR/access.log a; }",
 			"access access.log [$status]\nerror error.log []\nx-access x/access.log [$status] from its beginning"},
 		"a log is lost": {"log_format a '$status'; server { listen 1; access_log off; }",
 			"access access.log [$status] lost\nerror error.log []"},
 		"a log has moved": {"log_format a '$status'; server { listen 1; access_log DIR/x/access.log a; }",
 			"access access.log [$status] lost\nerror error.log []\nx-access x/access.log [$status] from its beginning"},
-		"its format has changed": {"log_format a '$status $request_time'; server { listen 1; access_log DIR/access.log a; }",
+		"its format has changed": {"log_format a '$status $request_time'; server { listen 1; access_log " +
+			"DIR/access.log a; }",
 			"access access.log [$status $request_time|$status]\nerror error.log []"},
-		"it is written in another": {"log_format a '$status'; log_format b '$request_method $status'; server { listen 1; access_log DIR/access.log b; }",
+		"it is written in another": {"log_format a '$status'; log_format b '$request_method $status'; server { " +
+			"listen 1; access_log DIR/access.log b; }",
 			"access access.log [$request_method $status|$status]\nerror error.log []"},
-		"an error log is gained": {oneLog + "error_log DIR/web.log;", "access access.log [$status]\nerror error.log []\nweb web.log [] from its beginning"},
+		"an error log is gained": {oneLog + "error_log DIR/web.log;",
+			"access access.log [$status]\nerror error.log []\nweb web.log [] from its beginning"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			before, dir := settingsOf(t, oneLog, Config{})
@@ -101,7 +105,8 @@ func TestAfter(t *testing.T) {
 func TestAfterSeveralReadings(t *testing.T) {
 	first, dir := settingsOf(t, oneLog, Config{})
 	gained := readAgain(t, first, dir, oneLog+"server { listen 2; access_log DIR/new.log a; }").After(first)
-	again := readAgain(t, gained, dir, oneLog+"server { listen 2; access_log DIR/new.log a; } server { listen 3; access_log off; }").After(gained)
+	again := readAgain(t, gained, dir, oneLog+"server { listen 2; access_log DIR/new.log a; } server { listen 3; "+
+		"access_log off; }").After(gained)
 	if l := again.AccessLogs[1]; l.Name != "new" || !l.FromStart {
 		t.Errorf("read once more it is %+v: a crash before its first commit would lose its beginning", l)
 	}
@@ -126,7 +131,8 @@ func TestAfterSeveralReadings(t *testing.T) {
 	// However often the format changes, few former ones are tried.
 	s := first
 	for i := range 20 {
-		s = readAgain(t, s, dir, fmt.Sprintf("log_format a '%d $status'; server { listen 1; access_log DIR/access.log a; }", i)).After(s)
+		s = readAgain(t, s, dir, fmt.Sprintf("log_format a '%d $status'; server { listen 1; access_log "+
+			"DIR/access.log a; }", i)).After(s)
 	}
 	if n := len(s.AccessLogs[0].Formats); n != 1+maxFormerFormats {
 		t.Errorf("%d formats", n)
@@ -136,7 +142,8 @@ func TestAfterSeveralReadings(t *testing.T) {
 // What the config file names is its own affair: it begins where start: says, has the name it is given, and ends at
 // once.
 func TestAfterOfTheConfigFile(t *testing.T) {
-	before, dir := settingsOf(t, oneLog, Config{AccessLogs: []AccessLogConfig{{Name: "mine", Path: "/old.log", Format: FormatNames{"$status"}}}})
+	before, dir := settingsOf(t, oneLog, Config{AccessLogs: []AccessLogConfig{{Name: "mine", Path: "/old.log",
+		Format: FormatNames{"$status"}}}})
 	next, err := New("probes.yml", Config{AccessLogs: []AccessLogConfig{{Name: "error", Path: "/new.log",
 		Format: FormatNames{"a"}}}}, nil, before.Conf)
 	if err != nil {

@@ -72,7 +72,8 @@ type labelFault struct{ field, msg string }
 func (l LabelConfig) fault(seen map[string]bool) *labelFault {
 	switch {
 	case !isLabelName(l.Name):
-		return &labelFault{"name", fmt.Sprintf("%q is no name of a label; write letters, digits and _, such as host", l.Name)}
+		return &labelFault{"name", fmt.Sprintf("%q is no name of a label; write letters, digits and _, such as host",
+			l.Name)}
 	case isTakenLabel(l.Name):
 		return &labelFault{"name", fmt.Sprintf("the label %q is there already; choose another name", l.Name)}
 	case seen[l.Name]:

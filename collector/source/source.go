@@ -239,7 +239,8 @@ func (s *Settings) fillErrorLogs(names map[string]bool) {
 		ignore := func(remedy, text string, args ...any) { s.ignore(log.Pos, "error_log", remedy, text, args...) }
 		switch {
 		case log.Path == "":
-			ignore(syslogRemedy("error_logs", log.Syslog, ""), "what is sent to syslog (%s) is not taken from whoever receives it", log.Syslog)
+			ignore(syslogRemedy("error_logs", log.Syslog, ""),
+				"what is sent to syslog (%s) is not taken from whoever receives it", log.Syslog)
 		case log.Path == "stderr" || strings.HasPrefix(log.Path, "memory:") || log.Path == "/dev/null":
 			ignore("write it to a file", "%s is no file that can be followed", log.Path)
 		case paths[log.Path]:

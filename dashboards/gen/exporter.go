@@ -12,7 +12,8 @@ func exporter() *board {
 	b := newBoard(
 		"fremisn-exporter",
 		"Fremisn / Exporter",
-		"Can the other dashboards be believed? Whether the exporter reads everything, keeps it, and probes on time, and what that costs.",
+		"Can the other dashboards be believed? Whether the exporter reads everything, keeps it, and probes on time, "+
+			"and what that costs.",
 	)
 	b.row("Can the numbers be believed?")
 	b.line(4, exporterVerdict()...)
@@ -36,8 +37,10 @@ func exporterVerdict() []panel {
 			id: 1, title: "Exporter", unit: units.Number, empty: "never scraped",
 			shows: "Whether Prometheus can scrape the exporter.",
 			bad:   "DOWN: all that is shown stands still.",
-			do:    "`systemctl status fremisn-exporter`, or the container's log; then the network between it and Prometheus.",
-		}, now(theSite, `min by (cluster, job, instance) (up{`+balancer+`})`), words(word{1, "up", good}, word{0, "DOWN", bad})),
+			do: "`systemctl status fremisn-exporter`, or the container's log; then the network between it and " +
+				"Prometheus.",
+		}, now(theSite, `min by (cluster, job, instance) (up{`+balancer+`})`), words(word{1, "up", good}, word{0,
+			"DOWN", bad})),
 		oneStat(4, about{
 			id: 2, title: "Collectors", unit: units.Number, empty: "no exporter",
 			shows: "Whether every collector of the exporter did its work at the last scrape.",
@@ -48,28 +51,33 @@ or
 min by (cluster, job, instance) (fremisn_exporter_collector_success{`+balancer+`}) == 1`), words(word{1, "all ok", good}, word{0, "FAILS", bad})),
 		oneStat(4, about{
 			id: 3, title: "Log coverage, last 15 min", unit: units.PercentUnit, empty: "no requests, or no status page",
-			shows: "Lines read from access logs in 15 minutes, for each request that the status page counts (without the exporter's own).",
-			bad:   "Below a half under load: a server or location without access_log, or a log that is not followed.",
-			do:    "`fremisn-exporter check` lists the logs in nginx.conf and what is followed.",
-		}, over(theSite, sum(byBalancer, "fremisn:log_coverage:ratio15m", balancer)), decimals(0), from(bad, step{0.5, look}, step{0.8, good})),
+			shows: "Lines read from access logs in 15 minutes, for each request that the status page counts " +
+				"(without the exporter's own).",
+			bad: "Below a half under load: a server or location without access_log, or a log that is not followed.",
+			do:  "`fremisn-exporter check` lists the logs in nginx.conf and what is followed.",
+		}, over(theSite, sum(byBalancer, "fremisn:log_coverage:ratio15m", balancer)), decimals(0), from(bad, step{0.5,
+			look}, step{0.8, good})),
 		oneStat(4, about{
 			id: 4, title: "Log bytes not read yet", unit: units.BytesIEC, empty: "no log is read",
 			shows: "Bytes of the logs that are written and not read, at most.",
 			bad:   "More than some kilobytes, for longer than a scrape.",
 			do:    "A log that cannot be read stays behind: see permissions with `fremisn-exporter check`.",
-		}, over(theSite, `max by (cluster, job, instance) (fremisn_exporter_log_lag_bytes{`+balancer+`})`), from(good, step{1 << 20, look}, step{64 << 20, bad})),
+		}, over(theSite, `max by (cluster, job, instance) (fremisn_exporter_log_lag_bytes{`+balancer+
+			`})`), from(good, step{1 << 20, look}, step{64 << 20, bad})),
 		oneStat(4, about{
 			id: 5, title: "Exporter's config", unit: units.Number, empty: "no exporter",
 			shows: "Whether the last reload of the config was taken.",
 			bad:   "REFUSED: the exporter runs on with the one before.",
 			do:    "The exporter's log names file, line and key. A next reload with a good file ends this.",
-		}, now(theSite, `min by (cluster, job, instance) (fremisn_exporter_config_last_reload_successful{`+balancer+`})`), words(word{1, "taken", good}, word{0, "REFUSED", bad})),
+		}, now(theSite, `min by (cluster, job, instance) (fremisn_exporter_config_last_reload_successful{`+balancer+
+			`})`), words(word{1, "taken", good}, word{0, "REFUSED", bad})),
 		oneStat(4, about{
 			id: 6, title: "Version", unit: units.Number, empty: "no exporter",
 			shows: "The exporter's version.",
 			bad:   "Different ones on load balancers that should be alike.",
 			do:    "Bring the older ones up to date.",
-		}, now("{{version}}"+atBalancer, `max by (cluster, job, instance, version) (fremisn_exporter_build_info{`+balancer+`})`), nameOnly, from(idle)),
+		}, now("{{version}}"+atBalancer, `max by (cluster, job, instance, version) (fremisn_exporter_build_info{`+
+			balancer+`})`), nameOnly, from(idle)),
 	}
 }
 
@@ -77,9 +85,11 @@ func coverage() panel {
 	return lines(8, about{
 		id: 10, title: "Requests counted and lines read", unit: units.RequestsPerSecond,
 		empty: "neither a status page nor a log",
-		shows: "Requests a second that the status page counts (without the exporter's own), next to lines a second that were read from access logs, over 5 minutes.",
-		bad:   "requests high and lines at zero: the log is not read. Lines above requests: one request is written into several logs.",
-		do:    "See the log's permissions, path and rotation with `fremisn-exporter check`.",
+		shows: "Requests a second that the status page counts (without the exporter's own), next to lines a second " +
+			"that were read from access logs, over 5 minutes.",
+		bad: "requests high and lines at zero: the log is not read. Lines above requests: one request is written " +
+			"into several logs.",
+		do: "See the log's permissions, path and rotation with `fremisn-exporter check`.",
 	}, []query{
 		over("requests"+atBalancer, sum(byBalancer, "fremisn:status_requests:rate5m", balancer)),
 		over("lines"+atBalancer, zero(byBalancer, balancer, sum(byBalancer, "fremisn:requests:rate5m", balancer))),
@@ -110,7 +120,8 @@ func logUnread() panel {
 		shows: "How many lines did not fit their log's format, or were longer than 1 MiB. They move no other number.",
 		bad:   "Any for long: the format was changed, and the exporter was not told.",
 		do:    "`fremisn-exporter check` shows the last lines against the format. Reload the exporter after NGINX.",
-	}, []query{over("{{result}} "+atLog, events(byLog+", result", "fremisn_exporter_log_lines_total", balancer+`,result!="parsed"`))},
+	}, []query{over("{{result}} "+atLog, events(byLog+", result", "fremisn_exporter_log_lines_total",
+		balancer+`,result!="parsed"`))},
 		coloured("malformed", bad, "too_long", poor))
 }
 
@@ -119,7 +130,8 @@ func logGaps() panel {
 		id: 21, title: "Gaps", unit: units.Short, empty: "no log is read",
 		shows: "How many times lines are known, or feared, to be lost, by reason.",
 		bad:   "Any bar: rates are too low at that moment.",
-		do:    "The exporter's log names the file and the bytes. truncated: use rename in logrotate, not copytruncate. dropped: syslog datagrams; raise the socket's buffer.",
+		do: "The exporter's log names the file and the bytes. truncated: use rename in logrotate, not " +
+			"copytruncate. dropped: syslog datagrams; raise the socket's buffer.",
 	}, []query{over("{{reason}} "+atLog, events(byLog+", reason", "fremisn_exporter_log_gaps_total", balancer))})
 }
 
@@ -127,8 +139,9 @@ func logRotations() panel {
 	return bars(8, about{
 		id: 22, title: "Rotations", unit: units.Short, empty: "no log is read",
 		shows: "How many times a log was renamed, or truncated.",
-		bad:   "truncated: what was written between the copy and the cut is lost. None at all for weeks: the disk fills.",
-		do:    "logrotate with `create` and `kill -USR1`, not `copytruncate`.",
+		bad: "truncated: what was written between the copy and the cut is lost. None at all for weeks: the " +
+			"disk fills.",
+		do: "logrotate with `create` and `kill -USR1`, not `copytruncate`.",
 	}, []query{over("{{kind}} "+atLog, events(byLog+", kind", "fremisn_exporter_log_rotations_total",
 		balancer))}, coloured("renamed", idle, "truncated", poor))
 }
@@ -155,9 +168,10 @@ func commits() panel {
 func commitAge() panel {
 	return lines(8, about{
 		id: 32, title: "Age of the oldest commit", unit: units.Seconds, empty: "nothing committed yet",
-		shows: "How long ago the log whose state was written longest ago was committed. A log without new lines is not written anew.",
-		bad:   "Old while commits fail.",
-		do:    "See the commits next to this; old and no failures only means a quiet log.",
+		shows: "How long ago the log whose state was written longest ago was committed. A log without new lines is " +
+			"not written anew.",
+		bad: "Old while commits fail.",
+		do:  "See the commits next to this; old and no failures only means a quiet log.",
 	}, []query{over(theSite, `time() - max by (cluster, job, instance) (fremisn_exporter_state_last_commit_timestamp_seconds{`+balancer+`})`)})
 }
 
@@ -169,16 +183,18 @@ func probePace() panel {
 		shows: "Probes that ended, of those that the interval in the config asks for.",
 		bad:   "Below 100 % for long: probes take longer than their interval. 0: the schedule stands still.",
 		do:    "Is the timeout longer than the interval? `/probes` shows how long each took.",
-	}, []query{over(theProbe, rate(byProbe, "probe_attempts_total", everyProbe)+"\n  * on ("+byProbe+") "+`max by (`+byProbe+`) (probe_interval_seconds{`+everyProbe+`})`)},
+	}, []query{over(theProbe, rate(byProbe, "probe_attempts_total", everyProbe)+"\n  * on ("+byProbe+") "+`max by (`+
+		byProbe+`) (probe_interval_seconds{`+everyProbe+`})`)},
 		bound(1))
 }
 
 func probeTable() panel {
 	return rows(24, about{
 		id: 41, title: "Schedule of the probes", unit: units.Number, empty: "nothing is probed",
-		shows: "For each probe: its interval in the config and the mean time between two runs, how many failed in a row, when it last succeeded, and numbers it could not read from a body.",
-		bad:   "A mean well above the interval.",
-		do:    "Many targets with long timeouts do not delay each other: look at this target alone.",
+		shows: "For each probe: its interval in the config and the mean time between two runs, how many failed in a " +
+			"row, when it last succeeded, and numbers it could not read from a body.",
+		bad: "A mean well above the interval.",
+		do:  "Many targets with long timeouts do not delay each other: look at this target alone.",
 	}, []query{
 		column("interval", `max by (`+byProbe+`) (probe_interval_seconds{`+everyProbe+`})`),
 		column("every", `1 / (`+rate(byProbe, "probe_attempts_total", everyProbe)+` > 0)`),
@@ -208,7 +224,8 @@ func scrapeDuration() panel {
 		id: 50, title: "Scrape duration", unit: units.Seconds, empty: "never scraped",
 		shows: "How long a scrape takes, and how much of it each collector. Collectors run side by side.",
 		bad:   "Near the scrape timeout: gaps in every graph.",
-		do:    "access_log: the first scrape after a long pause reads all that was written meanwhile. stub_status: NGINX is slow to answer.",
+		do: "access_log: the first scrape after a long pause reads all that was written meanwhile. stub_status: " +
+			"NGINX is slow to answer.",
 	}, []query{
 		over("scrape"+atBalancer, `max by (cluster, job, instance) (scrape_duration_seconds{`+balancer+`})`),
 		over(

@@ -23,17 +23,19 @@ func fleetVerdict(p promise) []panel {
 	return []panel{
 		oneStat(6, about{
 			id: 1, title: "Load balancers up", unit: units.PercentUnit, empty: "no exporter",
-			shows: "The share of load balancers whose status page answers and whose exporter is scraped, for each site.",
-			bad:   "Less than 100 %.",
-			do:    "The first rows of the table tell which.",
+			shows: "The share of load balancers whose status page answers and whose exporter is scraped, for " +
+				"each site.",
+			bad: "Less than 100 %.",
+			do:  "The first rows of the table tell which.",
 		}, now("{{cluster}}", "avg by ("+bySite+") (min by ("+byBalancer+") (nginx_up{"+balancer+"} or up{"+
 			balancer+"}))"),
 			decimals(0), from(bad, step{0.5, poor}, step{1, good})),
 		oneStat(6, about{
 			id: 2, title: "Success rate, last 5 min", unit: units.PercentUnit, empty: "no requests",
-			shows: "The share of all requests of each site that were served in the last 5 minutes, counted as the objective does.",
-			bad:   "Below " + percent(p.availability) + ".",
-			do:    "Sort the table by the error ratio.",
+			shows: "The share of all requests of each site that were served in the last 5 minutes, counted as the " +
+				"objective does.",
+			bad: "Below " + percent(p.availability) + ".",
+			do:  "Sort the table by the error ratio.",
 		}, over("{{cluster}}", "1 - sum by ("+bySite+") (fremisn:requests_bad:rate5m{"+allRoutes+
 			"}) / (sum by ("+bySite+") (fremisn:requests_valid:rate5m{"+allRoutes+"}) > 0)"),
 			decimals(2), from(bad, step{2*p.availability - 1, poor}, step{p.availability, good})),
@@ -70,9 +72,11 @@ func withChoice(expr string) string {
 func fleetTable(p promise) panel {
 	return rows(24, about{
 		id: 10, title: "Load balancers, the worst first", unit: units.Number, empty: "no exporter",
-		shows: "A row for each site and load balancer, over 5 minutes. Trouble sorts them: 1000 for one that is down, 100 for each alert that calls a person, 1 for every alert, and the error ratio. Click a load balancer for its Overview.",
-		bad:   "Anything in red, and a budget that is nearly used up.",
-		do:    "Begin with the first row.",
+		shows: "A row for each site and load balancer, over 5 minutes. Trouble sorts them: 1000 for one that is " +
+			"down, 100 for each alert that calls a person, 1 for every alert, and the error ratio. Click a load " +
+			"balancer for its Overview.",
+		bad: "Anything in red, and a budget that is nearly used up.",
+		do:  "Begin with the first row.",
 	}, []query{
 		column("trouble", withChoice(trouble)),
 		column("requests", "sum by ("+byBalancer+") (fremisn:requests:rate5m{"+balancer+"})"),
@@ -149,9 +153,10 @@ func fleetTable(p promise) panel {
 func fleetErrors(p promise) panel {
 	return lines(8, about{
 		id: 20, title: "Error ratio", unit: units.PercentUnit, empty: "no requests",
-		shows: "The share of requests of each load balancer that failed, over 5 minutes. The dashed line is the default objective.",
-		bad:   "One line above the others: that load balancer or its nodes. All of them: what they share.",
-		do:    "Click a load balancer in the table.",
+		shows: "The share of requests of each load balancer that failed, over 5 minutes. The dashed line is the " +
+			"default objective.",
+		bad: "One line above the others: that load balancer or its nodes. All of them: what they share.",
+		do:  "Click a load balancer in the table.",
 	}, []query{over(theSite, sum(byBalancer, "fremisn:request_errors:ratio_rate5m", allRoutes))},
 		bound(1-p.availability))
 }

@@ -49,7 +49,8 @@ func quotaUsed(selector string) string {
 
 func quota(metric string) string {
 	if strings.HasSuffix(metric, ":predict14d") || strings.HasSuffix(metric, ":seconds") {
-		return `max by (` + byQuota + `) (last_over_time(` + metric + `{` + licensed + `}[10m]))` // recorded once in 5 minutes
+		// recorded once in 5 minutes
+		return `max by (` + byQuota + `) (last_over_time(` + metric + `{` + licensed + `}[10m]))`
 	}
 	return `max by (` + byQuota + `) (` + metric + `{` + licensed + `})`
 }
@@ -72,13 +73,15 @@ func runningOut() []panel {
 			shows: "At the pace of the last day, when the first quota is used up.",
 			bad:   "Less than 14 days.",
 			do:    "Order more in time.",
-		}, now("{{quota}} {{node}}"+atBalancer, "bottomk by (cluster) (1, "+quota("fremisn:license_full:seconds")+")"), decimals(0), from(bad, step{14 * day, look}, step{60 * day, good})),
+		}, now("{{quota}} {{node}}"+atBalancer, "bottomk by (cluster) (1, "+quota("fremisn:license_full:seconds")+
+			")"), decimals(0), from(bad, step{14 * day, look}, step{60 * day, good})),
 		oneStat(6, about{
 			id: 3, title: "Licence faults", unit: units.Short, empty: "nothing is probed",
 			shows: "How many probes in the time range met a licence fault of FREMIS-N.",
 			bad:   "Any: the node refuses work, or its licence cannot be told.",
 			do:    "See “Licence faults by node”; then the node's licence server.",
-		}, over(theSite, events(byBalancer, "probe_failures_total", licensed+`,reason="license"`)), added, decimals(0), from(good, step{1, bad})),
+		}, over(theSite, events(byBalancer, "probe_failures_total",
+			licensed+`,reason="license"`)), added, decimals(0), from(good, step{1, bad})),
 		oneStat(6, about{
 			id: 4, title: "First certificate ends in", unit: units.Seconds, empty: "no probe uses TLS",
 			shows: "How long the certificate that ends first is still good, of all that the probes see.",
@@ -94,9 +97,10 @@ const day = 86400
 func quotaTable() panel {
 	return rows(24, about{
 		id: 10, title: "Quotas", unit: units.Number, empty: "no licence probe",
-		shows: "Every quota of every node: used, allowed, the share, what will be used in 14 days at the pace of the last day, and when it will be full.",
-		bad:   "A share above 90 %, a forecast above what is allowed.",
-		do:    "Order more, or delete what is not needed. Click a node for its page.",
+		shows: "Every quota of every node: used, allowed, the share, what will be used in 14 days at the pace of " +
+			"the last day, and when it will be full.",
+		bad: "A share above 90 %, a forecast above what is allowed.",
+		do:  "Order more, or delete what is not needed. Click a node for its page.",
 	}, []query{
 		column("used", quota("fremisn_license_used")),
 		column("allowed", quota("fremisn_license_limit")),
@@ -141,9 +145,10 @@ func quotaOverTime() panel {
 func quotaForecast() panel {
 	return lines(12, about{
 		id: 12, title: "Used, and in 14 days", unit: units.Short, empty: "no licence probe",
-		shows: "What is used now, what will be in 14 days at the pace of the day before (dashed yellow), and what is allowed (dashed).",
-		bad:   "A forecast above what is allowed.",
-		do:    "Order more before then. A forecast after a bulk import is too high: wait a day.",
+		shows: "What is used now, what will be in 14 days at the pace of the day before (dashed yellow), and what " +
+			"is allowed (dashed).",
+		bad: "A forecast above what is allowed.",
+		do:  "Order more before then. A forecast after a bulk import is too high: wait a day.",
 	}, []query{
 		over("used "+theQuota, quota("fremisn_license_used")),
 		over("in 14 days "+theQuota, forecast),
@@ -154,10 +159,12 @@ func quotaForecast() panel {
 func licenceFaults() panel {
 	return bars(12, about{
 		id: 20, title: "Licence faults by node", unit: units.Short, empty: "nothing is probed",
-		shows: "How many probes found one of FREMIS-N's licence messages in the answer, such as “License has not been initialized”.",
-		bad:   "Any bar: the node refuses work.",
-		do:    "Check the node's licence and its way to the licence server.",
-	}, []query{over(theNode, events("cluster, job, instance, node", "probe_failures_total", licensed+`,reason="license"`))}, colouredByNode)
+		shows: "How many probes found one of FREMIS-N's licence messages in the answer, such as “License has not " +
+			"been initialized”.",
+		bad: "Any bar: the node refuses work.",
+		do:  "Check the node's licence and its way to the licence server.",
+	}, []query{over(theNode, events("cluster, job, instance, node", "probe_failures_total",
+		licensed+`,reason="license"`))}, colouredByNode)
 }
 
 func licenceUnread() panel {

@@ -11,7 +11,8 @@ func overview(p promise) *board {
 	b := newBoard(
 		"fremisn-overview",
 		"Fremisn / Overview",
-		"One load balancer: is it fine? Which node is not? How much of what was promised is left? Go on to Node for one node, to Saturation and limits for slots and the limiter; Fleet shows all load balancers.",
+		"One load balancer: is it fine? Which node is not? How much of what was promised is left? Go on to Node for "+
+			"one node, to Saturation and limits for slots and the limiter; Fleet shows all load balancers.",
 	)
 	b.row("Is it fine?")
 	b.line(4, verdict(p)...)
@@ -36,8 +37,10 @@ func verdict(p promise) []panel {
 			about{
 				id: 1, title: "Load balancer", unit: units.Number, empty: "no exporter",
 				shows: "Whether NGINX's status page answers the exporter, a value for each load balancer.",
-				bad:   "DOWN: clients most likely get no answer at all. “exporter down”: nothing is known of this load balancer.",
-				do:    "DOWN: look at NGINX on that machine (`systemctl status nginx`, its error log). “exporter down”: start the exporter, all other panels stand still until then.",
+				bad: "DOWN: clients most likely get no answer at all. “exporter down”: nothing is known of this " +
+					"load balancer.",
+				do: "DOWN: look at NGINX on that machine (`systemctl status nginx`, its error log). “exporter " +
+					"down”: start the exporter, all other panels stand still until then.",
 			},
 			now(theSite, `min by (cluster, job, instance) (nginx_up{`+balancer+`})
 or
@@ -55,12 +58,14 @@ min by (cluster, job, instance) (up{`+balancer+`}) * 3 - 1`),
 			shows: "How many nodes have only successful probes, of those that are probed, now.",
 			bad:   "Fewer than all: that much capacity is gone. None: no request can be served.",
 			do:    "Find the node in the table below and follow its link.",
-		}, now("{{up}} of {{all}} · "+theSite, nodesUp()), valueAndName, decimals(0), someWords(word{1, "all", good}, word{0, "NONE", bad}), from(bad, step{0.001, poor}, step{1, good})),
+		}, now("{{up}} of {{all}} · "+theSite, nodesUp()), valueAndName, decimals(0), someWords(word{1, "all",
+			good}, word{0, "NONE", bad}), from(bad, step{0.001, poor}, step{1, good})),
 		oneStat(4, about{
 			id: 3, title: "Alerts", unit: units.Number, empty: "no exporter",
 			shows: "How many of Fremisn's alerts fire for what is chosen, without the Watchdog, which always does.",
 			bad:   "Any. 0 is only good news while Prometheus evaluates the rules: its Watchdog must fire.",
-			do:    "Open the alert's runbook; the alert tells its address. The red marks in the graphs say when it began.",
+			do: "Open the alert's runbook; the alert tells its address. The red marks in the graphs say when " +
+				"it began.",
 		}, now(theSite, `count by (cluster, job, instance) (`+firingAlerts+`)
 or
 max by (cluster, job, instance) (up{`+balancer+`}) * 0`), decimals(0), from(good, step{1, bad})),
@@ -68,9 +73,12 @@ max by (cluster, job, instance) (up{`+balancer+`}) * 0`), decimals(0), from(good
 			id: 4, title: "Error budget left, 30 days", unit: units.PercentUnit, empty: "not enough data yet",
 			shows: "What is left of the failures that the objective allows: " + percent(
 				p.availability,
-			) + " of the requests in 30 days are served, or what `objectives:` in the exporter's config says. Requests that the limiter turned away and clients that left do not count; requests that found no free node do. The first three hours show nothing.",
+			) + " of the requests in 30 days are served, or what `objectives:` in the exporter's config says. " +
+				"Requests that the limiter turned away and clients that left do not count; requests that found no " +
+				"free node do. The first three hours show nothing.",
 			bad: "Below a quarter. Below zero the promise is broken.",
-			do:  "Put off risky changes. See below which outcome and which node used it up. It looks back as far as Prometheus keeps data.",
+			do: "Put off risky changes. See below which outcome and which node used it up. It looks back as far as " +
+				"Prometheus keeps data.",
 		}, now(theSite, budgetLeft("fremisn:error_budget:remaining_ratio")), decimals(1),
 			from(bad, step{0, poor}, step{0.25, look}, step{0.5, good})),
 		oneStat(
@@ -79,7 +87,8 @@ max by (cluster, job, instance) (up{`+balancer+`}) * 0`), decimals(0), from(good
 				id: 5, title: "Success rate, last 5 min", unit: units.PercentUnit, empty: "no requests",
 				shows: "The share of requests that were served in the last 5 minutes, counted as the objective does.",
 				bad:   "Below the objective of " + percent(p.availability) + ".",
-				do:    "“Failed requests by outcome” tells more: no_live is a lack of slots, error and timeout are a node's fault.",
+				do: "“Failed requests by outcome” tells more: no_live is a lack of slots, error and timeout are " +
+					"a node's fault.",
 			},
 			over(theSite, "1 - "+sum(byBalancer, "fremisn:request_errors:ratio_rate5m", allRoutes)),
 			decimals(2),
@@ -129,9 +138,11 @@ func requests() panel {
 		8,
 		about{
 			id: 10, title: "Requests by outcome", unit: units.RequestsPerSecond, empty: "no requests",
-			shows: "Requests a second over 5 minutes, by what came of them: ok, client_error (4xx), limited (turned away by the limiter), aborted (the client left), and failures: no_live (no free node), timeout, error.",
-			bad:   "Any share of error, timeout or no_live. A sudden fall of all: clients do not reach NGINX any more.",
-			do:    "no_live or limited: go on to Saturation and limits. error or timeout: see which node, below.",
+			shows: "Requests a second over 5 minutes, by what came of them: ok, client_error (4xx), limited (turned " +
+				"away by the limiter), aborted (the client left), and failures: no_live (no free node), " +
+				"timeout, error.",
+			bad: "Any share of error, timeout or no_live. A sudden fall of all: clients do not reach NGINX any more.",
+			do:  "no_live or limited: go on to Saturation and limits. error or timeout: see which node, below.",
 		},
 		[]query{
 			over("{{outcome}}"+atBalancer, sum("cluster, job, instance, outcome", "fremisn:requests:rate5m", balancer)),
@@ -171,9 +182,12 @@ func failedRequests() panel {
 	}
 	return bars(8, about{
 		id: 11, title: "Failed requests by outcome", unit: units.Short, empty: "no access log is read",
-		shows: "How many requests were not served, by outcome; the legend adds them up for the time range. error: 5xx from a node. timeout: 504. no_live: NGINX had no free node, most often because all slots were taken. limited: the limiter turned them away. aborted: the client left. client_error: 4xx, the client's mistake.",
-		bad:   "Bars of error, timeout or no_live: each uses up error budget. The others do not.",
-		do:    "no_live: Saturation and limits. error, timeout: the node table, then that node's page, then its log.",
+		shows: "How many requests were not served, by outcome; the legend adds them up for the time range. error: " +
+			"5xx from a node. timeout: 504. no_live: NGINX had no free node, most often because all slots were " +
+			"taken. limited: the limiter turned them away. aborted: the client left. client_error: 4xx, the " +
+			"client's mistake.",
+		bad: "Bars of error, timeout or no_live: each uses up error budget. The others do not.",
+		do:  "no_live: Saturation and limits. error, timeout: the node table, then that node's page, then its log.",
 	}, queries, coloured(colours...), leadsTo("Slots and limits", saturationURL))
 }
 
@@ -192,9 +206,11 @@ func requestLatency(p promise) panel {
 	queries = append(queries, over("bound"+atBalancer, theBound))
 	return lines(8, about{
 		id: 12, title: "Response time of served requests", unit: units.Seconds, empty: "no requests",
-		shows: "How long served requests took, from the first byte of the request to the last of the answer: half, 95 % and 99 % of them at most this long in 5 minutes. The dashed line is the bound of the objective." + objectiveIs(
-			p,
-		),
+		shows: "How long served requests took, from the first byte of the request to the last of the answer: half, " +
+			"95 % and 99 % of them at most this long in 5 minutes. The dashed line is the bound of the objective." +
+			objectiveIs(
+				p,
+			),
 		bad: "p95 above the line. p99 far above p95: a few requests wait for something.",
 		do:  "Compare with the nodes' latency below. If the nodes are fast, clients are slow to send or to read.",
 	}, queries, dashed("bound", bad), coloured("p50", good, "p95", poor, "p99", bad))
@@ -203,9 +219,10 @@ func requestLatency(p promise) panel {
 func routes() panel {
 	return stacked(8, about{
 		id: 13, title: "Requests by route", unit: units.RequestsPerSecond, empty: "no requests",
-		shows: "Requests a second by route, as the exporter's config names them (routes:); “other” is what none of them fits, and one line without a name means that the config has none.",
-		bad:   "A route that grows alone: a job, or a client gone wild. Much “other”: somebody scans you.",
-		do:    "Ask whose it is: the access log has the clients' addresses.",
+		shows: "Requests a second by route, as the exporter's config names them (routes:); “other” is what none of " +
+			"them fits, and one line without a name means that the config has none.",
+		bad: "A route that grows alone: a job, or a client gone wild. Much “other”: somebody scans you.",
+		do:  "Ask whose it is: the access log has the clients' addresses.",
 	}, []query{over("{{route}}"+atBalancer, sum("cluster, job, instance, route",
 		"fremisn:route_requests:rate5m", balancer))})
 }
@@ -213,10 +230,13 @@ func routes() panel {
 func routeLatency() panel {
 	return lines(8, about{
 		id: 14, title: "p95 response time by route", unit: units.Seconds, empty: "no requests",
-		shows: "95 % of the requests that were served on each route took at most this long, in 5 minutes. Dashed: the bounds of the objectives, of all requests and of routes with one of their own.",
-		bad:   "A route above the line: what it asks for is too much work, or its photographs are too large.",
-		do:    "Compare routes: enrolment takes longer than recognition by nature. All of them at once point to the nodes.",
-	}, []query{over("{{route}}"+atBalancer, quantile("0.95", "cluster, job, instance, route", "nginx_access_request_duration_seconds", balancer+`,outcome="ok"`)),
+		shows: "95 % of the requests that were served on each route took at most this long, in 5 minutes. Dashed: " +
+			"the bounds of the objectives, of all requests and of routes with one of their own.",
+		bad: "A route above the line: what it asks for is too much work, or its photographs are too large.",
+		do: "Compare routes: enrolment takes longer than recognition by nature. All of them at once point to " +
+			"the nodes.",
+	}, []query{over("{{route}}"+atBalancer, quantile("0.95", "cluster, job, instance, route",
+		"nginx_access_request_duration_seconds", balancer+`,outcome="ok"`)),
 		over(
 			"bound {{route}}"+atBalancer,
 			sum("cluster, job, instance, route", "fremisn:latency_bound:seconds", balancer),
@@ -238,9 +258,14 @@ func clientCodes() panel {
 func nodeTable(p promise) panel {
 	return rows(24, about{
 		id: 20, title: "Nodes", unit: units.Number, empty: "no server in nginx.conf is known",
-		shows: "Every server in nginx.conf: its state, its share of the attempts, and how it answered in the last 5 minutes. Last failure: the last time in the time range that a probe or an attempt failed. Click a node, or the address of one without a name, for its page.",
-		bad:   "DOWN: its probes fail. “taken out by NGINX”: failed requests made NGINX pass it over. “fails requests”: its probes succeed and more than 20 % of the attempts on it fail. A share far from the others', a p95 above theirs, a utilisation above 80 %.",
-		do:    "Click the node. DOWN: start it. “fails requests”: look at its own log, for its health check does not tell.",
+		shows: "Every server in nginx.conf: its state, its share of the attempts, and how it answered in the last 5 " +
+			"minutes. Last failure: the last time in the time range that a probe or an attempt failed. Click a " +
+			"node, or the address of one without a name, for its page.",
+		bad: "DOWN: its probes fail. “taken out by NGINX”: failed requests made NGINX pass it over. “fails " +
+			"requests”: its probes succeed and more than 20 % of the attempts on it fail. A share far from the " +
+			"others', a p95 above theirs, a utilisation above 80 %.",
+		do: "Click the node. DOWN: start it. “fails requests”: look at its own log, for its health check does " +
+			"not tell.",
 	}, []query{
 		column("state", nodeState(server)),
 		column("share", sum(byServer, "fremisn:node_share:ratio5m", server)),
@@ -298,17 +323,19 @@ func nodeStates() panel {
 	return timeline(24, about{
 		id: 21, title: "States of the nodes over time", unit: units.Number, empty: "no server in nginx.conf is known",
 		shows: "The state of every server over time, as in the table.",
-		bad:   "Red, or orange. Two nodes that change at the same moment point to the network or to the load balancer, not to the nodes.",
-		do:    "Click a node for its page, and compare with the marks of restarts and alerts.",
+		bad: "Red, or orange. Two nodes that change at the same moment point to the network or to the load " +
+			"balancer, not to the nodes.",
+		do: "Click a node for its page, and compare with the marks of restarts and alerts.",
 	}, []query{over(theServer, nodeState(server))}, words(nodeWords...), leadsTo("Open this node", otherNode))
 }
 
 func nodeErrors() panel {
 	return lines(8, about{
 		id: 22, title: "Failed attempts by node", unit: units.PercentUnit, empty: "no attempts",
-		shows: "The share of attempts on each node that failed (5xx, timeout), in 5 minutes. NGINX may have tried another node after that: the client need not have noticed.",
-		bad:   "Above 20 % while the node's probes succeed: it fails real work and looks healthy.",
-		do:    "Click the node. Take it out (`down` in nginx.conf, reload) if it does not recover.",
+		shows: "The share of attempts on each node that failed (5xx, timeout), in 5 minutes. NGINX may have tried " +
+			"another node after that: the client need not have noticed.",
+		bad: "Above 20 % while the node's probes succeed: it fails real work and looks healthy.",
+		do:  "Click the node. Take it out (`down` in nginx.conf, reload) if it does not recover.",
 	}, []query{over(theServer, sum(byServer, "fremisn:node_errors:ratio_rate5m", server))},
 		colouredByNode, bounds(step{failing, bad}), upTo(1), leadsTo("Open this node", otherNode))
 }
@@ -316,9 +343,11 @@ func nodeErrors() panel {
 func nodeLatency() panel {
 	return lines(8, about{
 		id: 23, title: "p95 response time by node", unit: units.Seconds, empty: "no attempts",
-		shows: "95 % of each node's answers took at most this long, in 5 minutes, measured by NGINX. The dashed line is the bound of the objective.",
-		bad:   "One node at twice the others' or more. All of them above the line.",
-		do:    "One: click it and see whether its own work or connecting is slow. All: look at the load, in Saturation and limits.",
+		shows: "95 % of each node's answers took at most this long, in 5 minutes, measured by NGINX. The dashed " +
+			"line is the bound of the objective.",
+		bad: "One node at twice the others' or more. All of them above the line.",
+		do: "One: click it and see whether its own work or connecting is slow. All: look at the load, in " +
+			"Saturation and limits.",
 	}, []query{over(theServer, sum(byServer, "fremisn:node_response_seconds:p95_5m", server)), over("bound"+
 		atBalancer, theBound)},
 		colouredByNode, dashed("bound", bad), leadsTo("Open this node", otherNode))

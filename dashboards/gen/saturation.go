@@ -18,7 +18,8 @@ func saturation() *board {
 	b := newBoard(
 		"fremisn-saturation",
 		"Fremisn / Saturation and limits",
-		"Is there room? Slots of the nodes (max_conns), the limiter, NGINX's own connections, and whether each node gets its share.",
+		"Is there room? Slots of the nodes (max_conns), the limiter, NGINX's own connections, and whether each node "+
+			"gets its share.",
 	)
 	b.row("Is there room?")
 	b.line(4, roomVerdict()...)
@@ -53,9 +54,10 @@ func roomVerdict() []panel {
 			step{nearlyFull, bad})),
 		oneStat(5, about{
 			id: 2, title: "Slots", unit: units.Short, empty: "no max_conns",
-			shows: "How many requests the group's servers take at once (the sum of max_conns; without `zone` each worker counts for itself), without backups and those that are taken out.",
-			bad:   "Fewer than your clients' requests in parallel.",
-			do:    "Each node more is one slot more, as long as max_conns is 1.",
+			shows: "How many requests the group's servers take at once (the sum of max_conns; without `zone` each " +
+				"worker counts for itself), without backups and those that are taken out.",
+			bad: "Fewer than your clients' requests in parallel.",
+			do:  "Each node more is one slot more, as long as max_conns is 1.",
 		}, now(theGroup, slots),
 			decimals(0), from(idle)),
 		oneStat(5, about{
@@ -92,9 +94,11 @@ const droppedInterval = `clamp_min(
 func busySlots() panel {
 	return lines(12, about{
 		id: 10, title: "Busy slots by node", unit: units.Short, empty: "no attempts",
-		shows: "How many requests each node worked on at once, on average over 5 minutes (by Little's law the rate of the sum of response times); dashed, its max_conns.",
-		bad:   "A line near its dashed one. A mean of 0.8 of one slot means that most requests that come in turn find it taken.",
-		do:    "Spread the load over time, or add a node.",
+		shows: "How many requests each node worked on at once, on average over 5 minutes (by Little's law the rate " +
+			"of the sum of response times); dashed, its max_conns.",
+		bad: "A line near its dashed one. A mean of 0.8 of one slot means that most requests that come in turn " +
+			"find it taken.",
+		do: "Spread the load over time, or add a node.",
 	}, []query{
 		over(theServer, zero(byServer, server, sum(byServer, "fremisn:node_busy_slots:mean5m", server))),
 		over("max_conns "+theServer, sum(byServer, "fremisn:server_slots:sum", server)),
@@ -114,10 +118,12 @@ func utilisation() panel {
 func noLive() panel {
 	return bars(12, about{
 		id: 12, title: "Requests without a free node", unit: units.Short, empty: "no server in nginx.conf is known",
-		shows: "How many times NGINX found no server of the group that it could take; each is a 502 for a client. The legend adds them up.",
-		bad:   "Any bar.",
-		do:    "See next to this whether the servers were full or disabled.",
-	}, []query{over(theGroup, zero(byGroup, group, events(byGroup, "nginx_upstream_no_live_total", group)))}, coloured(".*", bad))
+		shows: "How many times NGINX found no server of the group that it could take; each is a 502 for a client. " +
+			"The legend adds them up.",
+		bad: "Any bar.",
+		do:  "See next to this whether the servers were full or disabled.",
+	}, []query{over(theGroup, zero(byGroup, group, events(byGroup, "nginx_upstream_no_live_total",
+		group)))}, coloured(".*", bad))
 }
 
 func fullOrDisabled() panel {
@@ -130,9 +136,13 @@ func fullOrDisabled() panel {
 	out := over("out "+theServer, "max by ("+byServer+") (nginx_upstream_server_unavailable{"+group+"})")
 	return bars(12, about{
 		id: 13, title: "No free server, and servers taken out", unit: units.Short, empty: "no error log is read",
-		shows: "Events of the error log: no_live (no server could be taken) next to disabled (NGINX leaves a server alone for fail_timeout after max_fails failures), and out: the servers that NGINX passes over at that moment.",
-		bad:   "no_live alone: all slots were taken. no_live with disabled while the probes are green: failures of single requests have disabled the nodes, down to the last.",
-		do:    "Alone: load, see above. With disabled: find the request that fails on every node in the access log; max_fails=0 keeps it from disabling all of them. `disabled` is written at level warn only.",
+		shows: "Events of the error log: no_live (no server could be taken) next to disabled (NGINX leaves a server " +
+			"alone for fail_timeout after max_fails failures), and out: the servers that NGINX passes over at " +
+			"that moment.",
+		bad: "no_live alone: all slots were taken. no_live with disabled while the probes are green: failures of " +
+			"single requests have disabled the nodes, down to the last.",
+		do: "Alone: load, see above. With disabled: find the request that fails on every node in the access log; " +
+			"max_fails=0 keeps it from disabling all of them. `disabled` is written at level warn only.",
 	}, []query{event("no_live_upstreams", "no_live"), event("server_disabled", "disabled"), out},
 		coloured("no_live", bad, "disabled", unsure, "out", poor))
 }
@@ -141,9 +151,11 @@ func limiterByStatus() panel {
 	return stacked(8, about{
 		id: 20, title: "Limiter by status", unit: units.RequestsPerSecond,
 		empty: "the log format has no $limit_req_status",
-		shows: "Requests a second by what limit_req did with them: passed, delayed, rejected (and what it would have done in a dry run). Dashed: the rate of the zone, which holds for each of its keys (most often a client address), not for the sum.",
-		bad:   "rejected, if the clients are yours.",
-		do:    "See the rate and burst next to this. A client that is rejected should wait and try again.",
+		shows: "Requests a second by what limit_req did with them: passed, delayed, rejected (and what it would " +
+			"have done in a dry run). Dashed: the rate of the zone, which holds for each of its keys (most often a " +
+			"client address), not for the sum.",
+		bad: "rejected, if the clients are yours.",
+		do:  "See the rate and burst next to this. A client that is rejected should wait and try again.",
 	}, []query{
 		over("{{status}}"+atBalancer, rate("cluster, job, instance, status", "nginx_access_limit_req_total", balancer)),
 		over(
@@ -211,18 +223,22 @@ func connections() panel {
 	)
 	return stacked(8, about{
 		id: 30, title: "Connections", unit: units.Short, empty: "no status page",
-		shows: "Open client connections: NGINX reads a request, works on or writes an answer, or waits for the next request of a connection kept alive. Dashed: worker_connections of all workers, which connections to nodes share.",
-		bad:   "writing that grows: requests wait for nodes. reading that grows: slow clients, or large photographs on thin lines.",
-		do:    "writing: see the slots above. All near worker_connections: raise it.",
+		shows: "Open client connections: NGINX reads a request, works on or writes an answer, or waits for the next " +
+			"request of a connection kept alive. Dashed: worker_connections of all workers, which connections to " +
+			"nodes share.",
+		bad: "writing that grows: requests wait for nodes. reading that grows: slow clients, or large photographs " +
+			"on thin lines.",
+		do: "writing: see the slots above. All near worker_connections: raise it.",
 	}, queries, coloured("reading", look, "writing", poor, "waiting", idle), dashed("limit", bad))
 }
 
 func acceptedHandled() panel {
 	return lines(8, about{
 		id: 31, title: "New connections and requests", unit: units.CountsPerSecond, empty: "no status page",
-		shows: "Connections accepted and handled, and requests, a second, as the status page counts them (the exporter's own included).",
-		bad:   "handled below accepted. requests as few as connections: clients do not keep connections alive.",
-		do:    "Clients that open a connection for each request: let them reuse it.",
+		shows: "Connections accepted and handled, and requests, a second, as the status page counts them (the " +
+			"exporter's own included).",
+		bad: "handled below accepted. requests as few as connections: clients do not keep connections alive.",
+		do:  "Clients that open a connection for each request: let them reuse it.",
 	}, []query{
 		over("accepted"+atBalancer, rate(byBalancer, "nginx_connections_accepted", balancer)),
 		over("handled"+atBalancer, rate(byBalancer, "nginx_connections_handled", balancer)),
@@ -246,8 +262,9 @@ func share() panel {
 	return lines(12, about{
 		id: 40, title: "Share by node", unit: units.PercentUnit, empty: "no attempts",
 		shows: "The share of attempts that each node gets, in 5 minutes; dashed, the fair one by its weight.",
-		bad:   "A node far below its dashed line: it is slow, or NGINX disables it again and again. Far above: the others are gone.",
-		do:    "Click the node. Little traffic makes shares jump: look at them under load.",
+		bad: "A node far below its dashed line: it is slow, or NGINX disables it again and again. Far above: the " +
+			"others are gone.",
+		do: "Click the node. Little traffic makes shares jump: look at them under load.",
 	}, []query{
 		over(theServer, sum(byServer, "fremisn:node_share:ratio5m", server)),
 		over("fair "+theServer, fairShare),

@@ -49,7 +49,8 @@ var (
 	// What a server repeats is found by the names of secrets too: nobody knows where in a text its headers end.
 	secretHeader = regexp.MustCompile(
 		`(?i)\b((?:proxy-)?authorization|cookie|set-cookie|x-[a-z-]*(?:key|token|secret|auth)[a-z-]*)(:\s*|=)[^\n]*`)
-	secretJSON = regexp.MustCompile(`(?i)("[\w.-]*(?:` + secretNames + `)[\w.-]*"\s*:\s*)("(?:[^"\\]|\\.)*"?|[^\s,}\]"]+)`)
+	secretJSON = regexp.MustCompile(`(?i)("[\w.-]*(?:` + secretNames +
+		`)[\w.-]*"\s*:\s*)("(?:[^"\\]|\\.)*"?|[^\s,}\]"]+)`)
 	secretName = regexp.MustCompile(`(?i)` + secretNames)
 	// Protocols of lines take passwords as words after these.
 	secretCommand = regexp.MustCompile(`(?im)^((?:\S+ +)?(?:PASS|PASSWORD|AUTH|LOGIN|OPER|IDENTIFY) +)([^\r\n]+)`)

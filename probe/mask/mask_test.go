@@ -69,7 +69,8 @@ func TestBody(t *testing.T) {
 }
 
 func TestHarmlessHeaders(t *testing.T) {
-	for name, want := range map[string]bool{"accept": true, "Host": true, "user-agent": true, "X-Request-Id": false, "Private-Token": false, "Cookie": false} {
+	for name, want := range map[string]bool{"accept": true, "Host": true, "user-agent": true, "X-Request-Id": false,
+		"Private-Token": false, "Cookie": false} {
 		if mask.IsHarmlessHeader(name) != want {
 			t.Errorf("%s: %v", name, !want)
 		}
@@ -82,7 +83,8 @@ func TestInValue(t *testing.T) {
 		name, value string
 		want        string
 	}{
-		{"X-Forwarded-Proto", "https", ""}, {"X-Forwarded-For", "127.0.0.1", ""}, {"Origin", "http://127.0.0.1:4005", ""},
+		{"X-Forwarded-Proto", "https", ""}, {"X-Forwarded-For", "127.0.0.1", ""}, {"Origin", "http://127.0.0.1:4005",
+			""},
 		{"Accept", "application/json", ""}, {"Circle-Token", "abcd", "abcd"}, {"X-Whatever", "abcdefgh", "abcdefgh"},
 		{"Authorization", "Bearer abcd", "Bearer abcd abcd"},
 	} {
@@ -114,7 +116,8 @@ targets: ['abc@host:80', 'http://h/?q=abc']
 	if err != nil || strings.Contains(string(shown), "abc") {
 		t.Errorf("%v\n%s", err, shown)
 	}
-	for _, kept := range []string{"text/html", "text/plain", "/shown", "username: shown", "^220", "shown.example", "@host:80"} {
+	for _, kept := range []string{"text/html", "text/plain", "/shown", "username: shown", "^220", "shown.example",
+		"@host:80"} {
 		if !strings.Contains(string(shown), kept) {
 			t.Errorf("%s is hidden\n%s", kept, shown)
 		}
@@ -125,7 +128,8 @@ func TestConfigError(t *testing.T) {
 	for _, c := range [][3]string{
 		{"", "not YAML: unknown anchor 'abc' referenced", "not YAML: unknown anchor <secret> referenced"},
 		{"modules.m.http.headers", `"X-Foo: a\nabc" stands where keys should`, "<secret> stands where keys should"},
-		{"nginx.status[0].url", `"ftp://u:abc@h/?s=abc" has the scheme "ftp"`, `"ftp://<secret>@h/?s=<secret>" has the scheme "ftp"`},
+		{"nginx.status[0].url", `"ftp://u:abc@h/?s=abc" has the scheme "ftp"`,
+			`"ftp://<secret>@h/?s=<secret>" has the scheme "ftp"`},
 	} {
 		if got := mask.ConfigError(c[0], c[1]); got != c[2] {
 			t.Errorf("%s: %q, want %q", c[0], got, c[2])

@@ -20,7 +20,8 @@ type Prometheus struct {
 	URL string
 }
 
-// StartPrometheus runs Prometheus with a complete configuration, in dir, on address; "" takes a free one. An option is a
+// StartPrometheus runs Prometheus with a complete configuration, in dir, on address; "" takes a free one. An option is
+// a
 // flag
 // ("--…") or a feature to switch on beside that of exemplars.
 func StartPrometheus(ctx context.Context, dir, config, address string, options ...string) (*Prometheus, error) {

@@ -33,7 +33,8 @@ func testTopology() *source.Topology {
 	for _, address := range logtest.Servers() {
 		u.Servers = append(u.Servers, nginxconf.Server{Address: address})
 	}
-	return source.NewTopology([]nginxconf.Upstream{u}, []source.Node{{Name: "master", Address: logtest.Servers()[0]}}, nil)
+	return source.NewTopology([]nginxconf.Upstream{u}, []source.Node{{Name: "master", Address: logtest.Servers()[0]}},
+		nil)
 }
 
 func testCounter(t testing.TB, f logtest.Format, routes ...source.Route) *Counter {
@@ -137,7 +138,8 @@ func readBlocks(b *testing.B, path string, lend func([]byte)) {
 
 var benchBuffer = make([]byte, 256<<10)
 
-// BenchmarkCount counts mixed traffic from memory. Of many rounds the least CPU time is given: what else the machine does
+// BenchmarkCount counts mixed traffic from memory. Of many rounds the least CPU time is given: what else the machine
+// does
 // only adds to it, so this is what to look at on a machine that is not quiet.
 func BenchmarkCount(b *testing.B) {
 	for _, f := range logtest.Formats() {

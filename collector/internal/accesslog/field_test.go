@@ -34,7 +34,8 @@ func TestLinesOfTheField(t *testing.T) {
 				`nginx_access_requests_total{code="200",log="access",method="PUT",outcome="ok",route=""} 1`,
 			}},
 		{"a log_format that ends in a line break", "[BEGIN] $remote_addr \"$request\" $status $request_time [END]\n",
-			"[BEGIN] 10.0.0.1 \"GET / HTTP/1.1\" 200 0.001 [END]\n\n[BEGIN] 10.0.0.1 \"GET /x HTTP/1.1\" 502 0.101 [END]\n\n", 2, 0, nil},
+			"[BEGIN] 10.0.0.1 \"GET / HTTP/1.1\" 200 0.001 [END]\n\n[BEGIN] 10.0.0.1 \"GET /x HTTP/1.1\" 502 0.101 " +
+				"[END]\n\n", 2, 0, nil},
 		{"an empty line that the format does not write", combined, "\n\n", 0, 2, nil},
 		{"a format that is not the log's", `$remote_addr [$time_local] "$request" $status $request_time $upstream_addr`,
 			"127.0.0.1 - - [25/Nov/2026:19:44:20 +0000] \"GET /seen HTTP/1.1\" 200 0 \"-\" \"curl/7.88.1\"\n", 0, 1, nil},

@@ -11,7 +11,8 @@ import (
 // for the group by the name that stands at 0 from the start.
 func TestGroupWithoutABlock(t *testing.T) {
 	c, err := New(Config{
-		Source:  source.LogSource{Name: "access", Formats: []source.Format{{Text: "$upstream_addr|$status", Escape: "default"}}},
+		Source: source.LogSource{Name: "access", Formats: []source.Format{{Text: "$upstream_addr|$status",
+			Escape: "default"}}},
 		Buckets: []float64{1}, MaxSeries: 100, Groups: []string{"two.test:24556"},
 		GroupName: func(logged string) string {
 			if logged == "two.test" {
@@ -31,13 +32,15 @@ func TestGroupWithoutABlock(t *testing.T) {
 	}
 }
 
-// A line that fits no format has nginx.conf asked once for each block; what it says from then on holds for that line and
+// A line that fits no format has nginx.conf asked once for each block; what it says from then on holds for that line
+// and
 // those that follow, and what was counted stays.
 func TestReformat(t *testing.T) {
 	asked := 0
 	var now []source.Format
 	c, err := New(Config{
-		Source:  source.LogSource{Name: "access", Formats: []source.Format{{Name: "main", Text: "$status", Escape: "default"}}},
+		Source: source.LogSource{Name: "access", Formats: []source.Format{{Name: "main", Text: "$status",
+			Escape: "default"}}},
 		Buckets: []float64{1}, MaxSeries: 100,
 		Reformat: func() []source.Format { asked++; return now },
 	})
@@ -47,7 +50,8 @@ func TestReformat(t *testing.T) {
 	expect := func(when string, parsed, malformed uint64, times int) {
 		t.Helper()
 		if lines, _ := c.Snapshot(); lines.Parsed != parsed || lines.Malformed != malformed || asked != times {
-			t.Errorf("%s: %d parsed, %d malformed, asked %d times, want %d, %d, %d", when, lines.Parsed, lines.Malformed, asked,
+			t.Errorf("%s: %d parsed, %d malformed, asked %d times, want %d, %d, %d", when, lines.Parsed,
+				lines.Malformed, asked,
 				parsed, malformed, times)
 		}
 	}
@@ -55,7 +59,8 @@ func TestReformat(t *testing.T) {
 	expect("all fit", 2, 0, 0)
 	c.Lines([]byte("garbage\n200\nmore garbage\n"))
 	expect("nothing has changed", 3, 2, 1)
-	now = []source.Format{{Name: "main", Text: "two $request_time $status", Escape: "default"}, {Name: "main", Text: "$status", Escape: "default"}}
+	now = []source.Format{{Name: "main", Text: "two $request_time $status", Escape: "default"},
+		{Name: "main", Text: "$status", Escape: "default"}}
 	c.Lines([]byte("200\ntwo 0.001 502\ngarbage\ntwo 0.002 200\n200\n"))
 	expect("the format has changed", 7, 3, 2)
 	c.Lines([]byte("two 0.003 200")) // the last of a block is read from a copy

@@ -32,7 +32,8 @@ type config struct {
 func LogOf(root, container string) (string, error) {
 	folders, err := os.ReadDir(filepath.Join(root, "containers"))
 	if errors.Is(err, fs.ErrPermission) {
-		return "", fmt.Errorf("%s may not be read by this user (uid %d); run the exporter as root, or mount the folder into its container read-only", filepath.Join(root, "containers"), os.Getuid())
+		return "", fmt.Errorf("%s may not be read by this user (uid %d); run the exporter as root, or mount the "+
+			"folder into its container read-only", filepath.Join(root, "containers"), os.Getuid())
 	}
 	if err != nil {
 		return "", fmt.Errorf("Docker's containers cannot be looked at: %w; name its folder as docker_root", err)

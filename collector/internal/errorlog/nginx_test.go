@@ -26,7 +26,8 @@ import (
 	"github.com/fremisn/fremisn-exporter/collector/source"
 )
 
-var captureErrors = flag.Bool("capture-errors", false, "write testdata/nginx/error.log anew, from what NGINX logs in TestErrorLogOfRealNginx")
+var captureErrors = flag.Bool("capture-errors", false,
+	"write testdata/nginx/error.log anew, from what NGINX logs in TestErrorLogOfRealNginx")
 
 func freeAddress(t *testing.T) string {
 	t.Helper()
@@ -235,7 +236,8 @@ func TestErrorLogOfRealNginx(t *testing.T) {
 	logged("client timed out")
 	// What clients say is NGINX's to repeat, and nobody's to believe.
 	io.Copy(io.Discard, raw(balancer,
-		"GET /limited HTTP/1.0\r\nHost: h\", upstream: \"6.6.6.6:66\r\nReferer: x\", upstream: \"http://6.6.6.6:66/\r\n\r\n"))
+		"GET /limited HTTP/1.0\r\nHost: h\", upstream: \"6.6.6.6:66\r\nReferer: x\", upstream: "+
+			"\"http://6.6.6.6:66/\r\n\r\n"))
 	io.Copy(io.Discard, raw(balancer, "GET /refuses HTTP/1.0\r\nHost: h\", upstream: \"6.6.6.6:66\r\n\r\n"))
 	io.Copy(io.Discard, raw(balancer, "GET /x\", upstream: \"http://6.6.6.6:66/ HTTP/1.0\r\n\r\n"))
 	if code := nginx.Stop(); code != 0 {
@@ -253,13 +255,15 @@ func TestErrorLogOfRealNginx(t *testing.T) {
 		}
 	}
 	upstream := nginxconf.Upstream{Name: "refuses", Servers: []nginxconf.Server{{Address: refuses}}}
-	topology := source.NewTopology([]nginxconf.Upstream{upstream}, []source.Node{{Name: "slave-9", Address: reset}}, nil)
+	topology := source.NewTopology([]nginxconf.Upstream{upstream}, []source.Node{{Name: "slave-9", Address: reset}},
+		nil)
 	counter := counterOf(1000)
 	counter.Lines(log)
 	lines := exposetest.Lines("error", counter, topology)
 	event := func(n int, event, upstream, server, node string) {
 		t.Helper()
-		want := fmt.Sprintf(`nginx_error_log_events_total{event=%q,log="error",node=%q,server=%q,upstream=%q} %d`, event, node, server, upstream, n)
+		want := fmt.Sprintf(`nginx_error_log_events_total{event=%q,log="error",node=%q,server=%q,upstream=%q} %d`,
+			event, node, server, upstream, n)
 		if !slices.Contains(lines, want) {
 			t.Errorf("missing: %s", want)
 		}
@@ -285,7 +289,8 @@ func TestErrorLogOfRealNginx(t *testing.T) {
 			t.Errorf("what a client sent decides: %s", line)
 		}
 	}
-	for _, begin := range []string{`nginx_error_log_events_total{event="limit_req"`, `nginx_error_log_events_total{event="limit_conn"`, `nginx_error_log_events_total{event="client_closed"`, `fremisn_exporter_log_lines_total{log="error",result="malformed"} 0`} {
+	for _, begin := range []string{`nginx_error_log_events_total{event="limit_req"`,
+		`nginx_error_log_events_total{event="limit_conn"`, `nginx_error_log_events_total{event="client_closed"`, `fremisn_exporter_log_lines_total{log="error",result="malformed"} 0`} {
 		if !slices.ContainsFunc(lines, func(line string) bool { return strings.HasPrefix(line, begin) }) {
 			t.Errorf("missing: %s…", begin)
 		}

@@ -119,7 +119,8 @@ func (c *committer) count(err error) {
 	c.counts.CommitsFailed++
 	c.counts.Unsaved = err.Error()
 	if !c.failing {
-		level.Error(c.logger).Log("msg", "state is not saved: the metrics of this log stand still at the last that was", "err", err)
+		level.Error(c.logger).Log("msg", "state is not saved: the metrics of this log stand still at the last that was",
+			"err", err)
 	}
 	c.failing = true
 }

@@ -164,7 +164,8 @@ func TestFullDisk(t *testing.T) {
 				err != nil { // nothing new was written, and there is something to commit
 				t.Error(n, err)
 			}
-			if s := p.Stats(); s.CommitsOK != 2 || s.Lag != 0 || !strings.Contains(h.said.String(), "state is saved again") {
+			if s := p.Stats(); s.CommitsOK != 2 || s.Lag != 0 || !strings.Contains(h.said.String(),
+				"state is saved again") {
 				t.Errorf("it has not healed: %+v\n%s", s, &h.said)
 			}
 			disk.full = step
@@ -220,7 +221,10 @@ func TestStateRemovedOrDamagedIsAGap(t *testing.T) {
 		harm         func(record string) error
 	}{
 		{"removed", gapLost, os.Remove},
-		{"damaged", gapCorrupt, func(record string) error { return os.WriteFile(record, []byte("FREMISN\x01nonsense"), 0o640) }},
+		{"damaged", gapCorrupt, func(record string) error {
+			return os.WriteFile(record, []byte("FREMISN\x01nonsense"),
+				0o640)
+		}},
 		{"a folder", gapCorrupt, func(record string) error {
 			return errors.Join(os.Remove(record), os.Mkdir(record, 0o750))
 		}},
@@ -277,7 +281,8 @@ func TestCommitsWhileNobodyScrapes(t *testing.T) {
 	}
 	synctest.Test(t, func(t *testing.T) {
 		p := New(Config{
-			Source: source.LogSource{Name: "access", Path: h.path, FromStart: true}, State: dir, Logger: log.NewNopLogger(),
+			Source: source.LogSource{Name: "access", Path: h.path,
+				FromStart: true}, State: dir, Logger: log.NewNopLogger(),
 			Counter: counterOf(t, "$status $request_time"),
 		})
 		ctx, cancel := context.WithCancel(t.Context())

@@ -154,7 +154,8 @@ func TestSyslogOfRealNginx(t *testing.T) {
 			wants(t, scraped(t, p),
 				`nginx_access_requests_total{code="200",log="access",method="GET",outcome="ok",route=""} 20`,
 				`nginx_access_requests_total{code="502",log="access",method="GET",outcome="error",route=""} 40`,
-				`nginx_upstream_attempts_total{code="502",log="access",node="",outcome="error",server="`+refuses+`",upstream=""} 40`,
+				`nginx_upstream_attempts_total{code="502",log="access",node="",outcome="error",server="`+refuses+
+					`",upstream=""} 40`,
 				`fremisn_exporter_log_lines_total{log="access",result="parsed"} 60`,
 				`fremisn_exporter_log_lines_total{log="access",result="malformed"} 0`)
 			if n := p.Last().Totals.Gaps[gapDropped]; n != 0 {
@@ -163,7 +164,8 @@ func TestSyslogOfRealNginx(t *testing.T) {
 		})
 	}
 	wants(t, scraped(t, errorPipeline),
-		`nginx_error_log_events_total{event="connect_refused",log="access",node="",server="`+refuses+`",upstream=""} 40`,
+		`nginx_error_log_events_total{event="connect_refused",log="access",node="",server="`+refuses+
+			`",upstream=""} 40`,
 		`fremisn_exporter_log_lines_total{log="access",result="malformed"} 0`)
 }
 
@@ -183,7 +185,8 @@ func TestSyslogOverflow(t *testing.T) {
 	address := freeUDP(t)
 	b := counterOf(t, "$status")
 	var said bytes.Buffer
-	p := New(Config{Source: source.LogSource{Name: "syslog", Syslog: "udp://" + address}, Counter: b, Logger: log.NewLogfmtLogger(&said)})
+	p := New(Config{Source: source.LogSource{Name: "syslog", Syslog: "udp://" + address}, Counter: b,
+		Logger: log.NewLogfmtLogger(&said)})
 	defer p.reader.Close()
 	if p.read(); p.readErr != nil {
 		t.Fatal(p.readErr)
@@ -317,7 +320,8 @@ func TestSyslogAddressComesFree(t *testing.T) {
 		t.Fatal(err)
 	}
 	b := counterOf(t, "$status")
-	p := New(Config{Source: source.LogSource{Name: "syslog", Syslog: "udp://" + taken.LocalAddr().String()}, Counter: b, Logger: log.NewNopLogger()})
+	p := New(Config{Source: source.LogSource{Name: "syslog", Syslog: "udp://" + taken.LocalAddr().String()}, Counter: b,
+		Logger: log.NewNopLogger()})
 	defer p.reader.Close()
 	now := time.Unix(1700000000, 0)
 	p.now = func() time.Time { return now }

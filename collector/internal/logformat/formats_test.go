@@ -42,12 +42,15 @@ func TestSeveralFormats(t *testing.T) {
 			if err := p.ParseLine([]byte(c.line), r); err != nil {
 				t.Fatalf("%q: %v", c.line, err)
 			}
-			if r.Format != c.format || r.Millis != c.millis || r.Sent != c.sent || r.Elements != int(c.elements) || string(r.Captured[0]) != c.host {
-				t.Errorf("%q: format %d, %d ms, %d bytes, %d attempts, host %q", c.line, r.Format, r.Millis, r.Sent, r.Elements, r.Captured[0])
+			if r.Format != c.format || r.Millis != c.millis || r.Sent != c.sent || r.Elements != int(c.elements) ||
+				string(r.Captured[0]) != c.host {
+				t.Errorf("%q: format %d, %d ms, %d bytes, %d attempts, host %q", c.line, r.Format, r.Millis, r.Sent,
+					r.Elements, r.Captured[0])
 			}
 		}
 	}
-	if err := p.ParseLine([]byte(`1.2.3.4 "GET / HTTP/1.1" 2x0 17`), r); err == nil || err.Error() != `at byte 25: expected three digits for $status and then " rt="` {
+	if err := p.ParseLine([]byte(`1.2.3.4 "GET / HTTP/1.1" 2x0 17`), r); err == nil ||
+		err.Error() != `at byte 25: expected three digits for $status and then " rt="` {
 		t.Errorf("the error is %v, not what keeps the line from the first format", err)
 	}
 	if !p.Has(BytesSent) || !p.Has(UpstreamAddr) || !p.HasUpstream() || p.Has(RequestLength) {
@@ -115,9 +118,11 @@ func TestTimesAreChecked(t *testing.T) {
 
 // TestTimeIsTheStandardLibrarys compares some thousand times with what the time package makes of them.
 func TestTimeIsTheStandardLibrarys(t *testing.T) {
-	local, iso, msec := compileAll(t, Options{}, "$time_local"), compileAll(t, Options{}, "$time_iso8601"), compileAll(t, Options{}, "$msec")
+	local, iso, msec := compileAll(t, Options{}, "$time_local"), compileAll(t, Options{},
+		"$time_iso8601"), compileAll(t, Options{}, "$msec")
 	r := NewRecord()
-	zones := []*time.Location{time.UTC, time.FixedZone("", 7*3600), time.FixedZone("", -(9*3600 + 30*60)), time.FixedZone("", 14*3600)}
+	zones := []*time.Location{time.UTC, time.FixedZone("", 7*3600), time.FixedZone("", -(9*3600 + 30*60)),
+		time.FixedZone("", 14*3600)}
 	at := time.Date(1999, 12, 31, 23, 59, 59, 999e6, time.UTC).AddDate(10, 0, 0)
 	for i := range 4000 {
 		at = at.Add(time.Duration(i%7) * 98765 * time.Second)
@@ -160,12 +165,16 @@ func TestCapture(t *testing.T) {
 		format, line string
 		want         []string
 	}{
-		{`$host "$http_x" $status $server_name`, `a.test "a \x22 b" 200 site`, []string{"a.test", "site", "200", "", `a \x22 b`, ""}},
+		{`$host "$http_x" $status $server_name`, `a.test "a \x22 b" 200 site`, []string{"a.test", "site", "200", "",
+			`a \x22 b`, ""}},
 		{`$server_name|$status|$http_x|$host`, `|404|-|b.test`, []string{"b.test", "", "404", "", "-", ""}},
-		{`$scheme://$host$request_uri $status`, `https://c.test/a/b 200`, []string{"c.test", "", "200", "", "", "https"}},
-		{`$scheme://$host$request_uri $status`, `https://c.test 200`, []string{"", "", "200", "", "", "https"}}, // there was no URI
+		{`$scheme://$host$request_uri $status`, `https://c.test/a/b 200`, []string{"c.test", "", "200", "", "",
+			"https"}},
+		// there was no URI
+		{`$scheme://$host$request_uri $status`, `https://c.test 200`, []string{"", "", "200", "", "", "https"}},
 		{`$status$host`, `200d.test`, []string{"d.test", "", "200", "", "", ""}},
-		{`$scheme$host $status`, `httpe.test 200`, []string{"", "", "200", "", "", ""}}, // nobody can tell the two apart
+		// nobody can tell the two apart
+		{`$scheme$host $status`, `httpe.test 200`, []string{"", "", "200", "", "", ""}},
 	} {
 		p, r := compileAll(t, o, c.format), NewRecord()
 		for range 2 {
@@ -193,7 +202,8 @@ func TestLineBreaks(t *testing.T) {
 	}{
 		{"$remote_addr $status [END]\n", "1.2.3.4 200 [END]", []string{""}, []string{"1.2.3.4 200", "[END]"}},
 		{"\n$status\n\n", "200", []string{""}, []string{"x"}},
-		{"[BEGIN]\n$remote_addr\n$status $request_time\n[END]", "200 0.125", []string{"[BEGIN]", "1.2.3.4", "[END]"}, []string{"", "a b"}},
+		{"[BEGIN]\n$remote_addr\n$status $request_time\n[END]", "200 0.125", []string{"[BEGIN]", "1.2.3.4", "[END]"},
+			[]string{"", "a b"}},
 		{"$status", "200", nil, []string{""}},
 	} {
 		p, r := compileAll(t, Options{Capture: []string{"remote_addr"}}, c.format), NewRecord()
@@ -227,10 +237,13 @@ func TestRestOfAFormat(t *testing.T) {
 		variables    []string
 		lost, kept   []Field
 	}{
-		{"$remote_addr, $status, $upstream_addr, $request_time", "10.0.0.1, 200, -, 0.001", []string{"upstream_addr", "request_time"},
+		{"$remote_addr, $status, $upstream_addr, $request_time", "10.0.0.1, 200, -, 0.001",
+			[]string{"upstream_addr", "request_time"},
 			[]Field{UpstreamAddr, RequestTime}, []Field{Status}},
-		{"$request_time$upstream_addr $status", "0.00110.0.0.1:80 200", []string{"request_time", "upstream_addr"}, []Field{RequestTime, UpstreamAddr}, []Field{Status}},
-		{"$upstream_addr, $upstream_status, $upstream_response_time | $status", "a:1, b:2, 502, 200, 0.001, 0.002 | 200", []string{"upstream_addr", "upstream_status"},
+		{"$request_time$upstream_addr $status", "0.00110.0.0.1:80 200", []string{"request_time", "upstream_addr"},
+			[]Field{RequestTime, UpstreamAddr}, []Field{Status}},
+		{"$upstream_addr, $upstream_status, $upstream_response_time | $status",
+			"a:1, b:2, 502, 200, 0.001, 0.002 | 200", []string{"upstream_addr", "upstream_status"},
 			[]Field{UpstreamAddr, UpstreamStatus, UpstreamResponseTime}, []Field{Status}},
 	} {
 		_, err := Compile(c.format, "default", Options{})

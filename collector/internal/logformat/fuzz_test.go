@@ -22,7 +22,8 @@ func withoutFast(p *Program) *Program {
 // said is all that a record tells.
 func said(p *Program, r *Record) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%d %d %d %d %q %d+%d %s %s %s %s", r.Code, r.Millis, r.Sent, r.Received, r.Path, r.IDAt, r.IDLen, r.Method, r.LimitReq, r.LimitConn, r.Cache)
+	fmt.Fprintf(&b, "%d %d %d %d %q %d+%d %s %s %s %s", r.Code, r.Millis, r.Sent, r.Received, r.Path, r.IDAt, r.IDLen,
+		r.Method, r.LimitReq, r.LimitConn, r.Cache)
 	if r.Upstreams != nil {
 		for _, e := range r.Upstreams.Elements {
 			fmt.Fprintf(&b, " %d %q %v", e.Kind, e.Name, e.Retry)
@@ -74,7 +75,8 @@ func TestQuickIsWhole(t *testing.T) {
 			`1.2.3.4 "GET / HTTP/1.1" 404 12 [default-backend-80] 127.0.0.18:4008 5 0.001 404 0123456789abcdef0123456789abcdef`},
 		{`{"request":"$request","status":$status,"sent":$bytes_sent,"upstream_addr":"$upstream_addr","upstream_response_time":"$upstream_response_time","agent":"$http_user_agent","id":"$request_id"}`, "json",
 			`{"request":"DELETE /a HTTP/1.1","status":200,"sent":99,"upstream_addr":"10.0.0.1:8080","upstream_response_time":"0.001","agent":"a\"b","id":"0123456789abcdef0123456789abcdef"}`},
-		{`$status$request_time "$request" $upstream_addr,$upstream_cache_status`, "none", `2000.125 "GET "x HTTP/1.0" 127.0.0.1:80,HIT`},
+		{`$status$request_time "$request" $upstream_addr,$upstream_cache_status`, "none",
+			`2000.125 "GET "x HTTP/1.0" 127.0.0.1:80,HIT`},
 	} {
 		p, err := Compile(test.format, test.escape, Options{Paths: true})
 		if err != nil {
@@ -86,7 +88,8 @@ func TestQuickIsWhole(t *testing.T) {
 		both := bothWays(p)
 		both.agree(t, []byte(test.line))
 		for i := range len(test.line) {
-			for _, c := range []byte{' ', '"', '\\', ',', ':', '-', '0', '9', 'x', 0, 0xff, byte(1 + random.IntN(9)), byte(128 + random.IntN(100))} {
+			for _, c := range []byte{' ', '"', '\\', ',', ':', '-', '0', '9', 'x', 0, 0xff, byte(1 + random.IntN(9)),
+				byte(128 + random.IntN(100))} {
 				changed := []byte(test.line)
 				changed[i] = c
 				both.agree(t, changed)
@@ -100,7 +103,8 @@ func TestQuickIsWhole(t *testing.T) {
 	}
 }
 
-// TestNothingIsReadOfTheNextLine: a line that lacks what its next line has is malformed, and no step begins in that one.
+// TestNothingIsReadOfTheNextLine: a line that lacks what its next line has is malformed, and no step begins in that
+// one.
 func TestNothingIsReadOfTheNextLine(t *testing.T) {
 	p, err := Compile(`$a"$b"$request_time"$upstream_addr"$c"$status`, "default", Options{})
 	if err != nil {
@@ -121,7 +125,8 @@ func TestNothingIsReadOfTheNextLine(t *testing.T) {
 		}
 		for i := range p.steps {
 			s := &p.steps[i]
-			if at, pos := fastSteps(s, text{unsafe.Pointer(unsafe.SliceData(block))}, 0, cut, q, r); pos > cut+1 || pos == cut+1 && at.kind != kindEnd {
+			if at, pos := fastSteps(s, text{unsafe.Pointer(unsafe.SliceData(block))}, 0, cut, q, r); pos > cut+1 ||
+				pos == cut+1 && at.kind != kindEnd {
 				t.Errorf("%q: from step %d on it comes to byte %d", block[:cut], i, pos)
 			}
 		}
@@ -130,7 +135,8 @@ func TestNothingIsReadOfTheNextLine(t *testing.T) {
 
 // FuzzCompile compiles anything, and reads a line with what compiles.
 func FuzzCompile(f *testing.F) {
-	for _, format := range []string{"$status", "${a}$b", `{"a":"$request","b":$upstream_addr}`, "$upstream_addr, $status", "$", "${"} {
+	for _, format := range []string{"$status", "${a}$b", `{"a":"$request","b":$upstream_addr}`,
+		"$upstream_addr, $status", "$", "${"} {
 		f.Add(format, "default", `{"a":"GET / HTTP/1.1","b":1.2.3.4:5, 6.7.8.9:0}`)
 		f.Add(format, "json", "200")
 	}

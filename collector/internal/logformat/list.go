@@ -180,7 +180,8 @@ func (s *step) skipList(t text, pos, end int) int {
 	return -1
 }
 
-// beyondSeparator reports whether the literal begins like a separator and goes on: then it is the literal that is meant.
+// beyondSeparator reports whether the literal begins like a separator and goes on: then it is the literal that is
+// meant.
 func (s *step) beyondSeparator() bool {
 	return isSeparator(s.head) && (s.first == ',' && s.length > 2 || s.first == ' ' && s.length > 3)
 }

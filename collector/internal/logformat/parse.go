@@ -70,7 +70,8 @@ func (e *LineError) Error() string {
 	return fmt.Sprintf("at byte %d: expected %s", e.Offset, e.Expected)
 }
 
-// ParseLine reads a line, given with or without its newline. The error, if any, is a *LineError of the first format. A line
+// ParseLine reads a line, given with or without its newline. The error, if any, is a *LineError of the first format. A
+// line
 // that a format writes beside that of the request is none, and leaves r empty. ParseLine copies; Parse is for the hot
 // path.
 func (p *Parser) ParseLine(line []byte, r *Record) error {

@@ -53,7 +53,8 @@ const (
 )
 
 func (m Method) String() string {
-	return [methodCount]string{"OTHER", "GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"}[m]
+	return [methodCount]string{"OTHER", "GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE",
+		"PATCH"}[m]
 }
 
 func methodOf(word []byte) Method {

@@ -6,16 +6,19 @@ import "bytes"
 //
 // The first reading takes for the end of a value the first place where the literal after it stands. Clients write what
 // stands in some values, so that place may be the wrong one: `curl -u 'x [1:y'` puts " [" before the " [" of the
-// format combined. A line that the first reading refuses is therefore read again, by trying every end that each value may
+// format combined. A line that the first reading refuses is therefore read again, by trying every end that each value
+// may
 // have, from the left, in the order of preference, and going back where the rest does not fit.
 //
 // What keeps this linear: whether the rest of a line fits depends on where it begins, not on what stands before. An end
-// that was tried once and failed is not tried again (frame.failed, search.scanned). The one thing that does depend on what
+// that was tried once and failed is not tried again (frame.failed, search.scanned). The one thing that does depend on
+// what
 // stands before is that lists agree in length. So the first pass takes lists of any length; if the lists of its answer
 // disagree, a pass is made for each number of elements, up to maxCount, with that number fixed; of the answers the one
 // that is preferred is taken.
 //
-// Preferred is the shortest value, from the left. Only of a list that stands unquoted before a space or a comma the longest
+// Preferred is the shortest value, from the left. Only of a list that stands unquoted before a space or a comma the
+// longest
 // is: NGINX's own " : " between groups would else end it.
 
 // maxCount is how many elements the lists of a line may have where they disagree in the first pass: no request makes so
@@ -25,7 +28,8 @@ const maxCount = 64
 // anyCount is search.count in the first pass.
 const anyCount = -1
 
-// maxWork bounds the bytes that a second reading looks at, as a multiple of the line's length. Formats of the field stay
+// maxWork bounds the bytes that a second reading looks at, as a multiple of the line's length. Formats of the field
+// stay
 // below a tenth of it whatever the line.
 const maxWork = 1024
 

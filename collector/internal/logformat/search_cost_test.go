@@ -11,9 +11,11 @@ import (
 // worstLines are lines of about n bytes that a client may make who wants to be as much work as possible: what could end
 // a value, or begin one, again and again, in each value that he can write, with and without a proper end.
 func worstLines(r *logtest.Reference, n int) []string {
-	pieces := []string{" ", `\`, ", ", " : ", "a : ", "a, ", "0.001, ", "0.001 : ", "200 : ", "x HTTP/1.1 ", "GET / HTTP/1.1 200 ", "- ", "[", "1"}
+	pieces := []string{" ", `\`, ", ", " : ", "a : ", "a, ", "0.001, ", "0.001 : ", "200 : ", "x HTTP/1.1 ",
+		"GET / HTTP/1.1 200 ", "- ", "[", "1"}
 	for _, p := range r.Parts {
-		pieces = append(pieces, p.Literal, "a"+p.Literal, p.Literal+"0.001", p.Literal+"200", p.Literal+"a, b", p.Literal+"a : b")
+		pieces = append(pieces, p.Literal, "a"+p.Literal, p.Literal+"0.001", p.Literal+"200", p.Literal+"a, b",
+			p.Literal+"a : b")
 	}
 	var lines []string
 	for _, piece := range pieces {
@@ -70,7 +72,8 @@ func TestWorstLines(t *testing.T) {
 // TestSecondReadingAllocatesNothing: once it has read a line of that length.
 func TestSecondReadingAllocatesNothing(t *testing.T) {
 	for _, c := range []struct{ format, line string }{
-		{`$remote_addr - $remote_user [$time_local] "$request" $status`, `127.0.0.1 - x [1 [ [25/Nov/2026:19:44:19 +0000] "GET /hidden HTTP/1.1" 502`},
+		{`$remote_addr - $remote_user [$time_local] "$request" $status`,
+			`127.0.0.1 - x [1 [ [25/Nov/2026:19:44:19 +0000] "GET /hidden HTTP/1.1" 502`},
 		{`$remote_user $upstream_addr $upstream_status "$http_x" $status`, `a b a:1, b:2 502 "502 : 200" 200`},
 		{`$remote_user $upstream_addr $upstream_response_time $status`, `a : a : a : 0.001 a:1 : b:2 0.001, 0.002 200`},
 	} {

@@ -63,7 +63,8 @@ func (x *search) isRequest(f *frame, end int) bool {
 func protocol(line []byte) int {
 	for _, width := range []int{len("HTTP/1.1"), len("HTTP/2")} {
 		n := len(line) - width
-		if n > 0 && string(line[n:n+5]) == "HTTP/" && line[n+5]-'0' < 10 && (width == 6 || line[n+6] == '.' && line[n+7]-'0' < 10) {
+		if n > 0 && string(line[n:n+5]) == "HTTP/" && line[n+5]-'0' < 10 && (width == 6 || line[n+6] == '.' &&
+			line[n+7]-'0' < 10) {
 			return n
 		}
 	}

@@ -232,7 +232,8 @@ func (c *client) list(p logtest.Part, n int) string {
 		}
 	}
 	if n == 1 && b.String() == "-" {
-		return map[bool]string{true: "200", false: "0.001"}[p.Name == "upstream_status" || strings.Contains(p.Name, "bytes") || strings.Contains(p.Name, "length")]
+		return map[bool]string{true: "200", false: "0.001"}[p.Name == "upstream_status" ||
+			strings.Contains(p.Name, "bytes") || strings.Contains(p.Name, "length")]
 	}
 	return b.String()
 }
@@ -267,7 +268,8 @@ func (c *client) line() string {
 
 // damaged is a line with a few bytes changed: it may fit or not.
 func (c *client) damaged() string {
-	line := strings.ReplaceAll(c.line(), "unix:/", "10.0.0.9:") // the reference knows no sockets whose paths have spaces
+	// the reference knows no sockets whose paths have spaces
+	line := strings.ReplaceAll(c.line(), "unix:/", "10.0.0.9:")
 	for range 1 + c.IntN(3) {
 		i := c.IntN(len(line) + 1)
 		switch j := min(len(line), i+c.IntN(6)); c.IntN(3) {
@@ -328,13 +330,15 @@ func (q *pair) agree(t *testing.T, line string) bool {
 	}
 	for k, i := range q.compare {
 		if string(record.Captured[k]) != want[i] {
-			t.Fatalf("%q:\n$%s is %q in the reference, %q in the parser", line, q.r.Parts[i].Name, want[i], record.Captured[k])
+			t.Fatalf("%q:\n$%s is %q in the reference, %q in the parser", line, q.r.Parts[i].Name, want[i],
+				record.Captured[k])
 		}
 	}
 	return true
 }
 
-// TestReference reads lines of each kind of format, as clients make them who know it, and damaged ones, in both readings.
+// TestReference reads lines of each kind of format, as clients make them who know it, and damaged ones, in both
+// readings.
 // Whatever clients send, the line of their request fits.
 func TestReference(t *testing.T) {
 	formats := fieldFormats()
@@ -365,8 +369,10 @@ func FuzzReference(f *testing.F) {
 	}
 	socket := regexp.MustCompile(`unix:`)
 	f.Fuzz(func(t *testing.T, i uint, line string) {
-		// The reference knows neither sockets whose paths have spaces, nor numbers of more than 18 digits, nor long names.
-		if strings.Contains(line, "\n") || len(line) > 300 || socket.MatchString(line) || regexp.MustCompile(`\d{19}`).MatchString(line) ||
+		// The reference knows neither sockets whose paths have spaces, nor numbers of more than 18 digits, nor long
+		// names.
+		if strings.Contains(line, "\n") || len(line) > 300 || socket.MatchString(line) ||
+			regexp.MustCompile(`\d{19}`).MatchString(line) ||
 			strings.Count(line, ", ")+strings.Count(line, " : ") > 6 {
 			return
 		}

@@ -56,7 +56,8 @@ type addressCache struct {
 	scratch    Upstreams
 }
 
-// shortest and longest are how long a value of one address may be to be among the short ones: with IPv4 and a port, any.
+// shortest and longest are how long a value of one address may be to be among the short ones: with IPv4 and a port,
+// any.
 const (
 	shortest = 8
 	longest  = 23
@@ -199,7 +200,8 @@ func splitAddresses(dst []Element, value []byte) []Element {
 	return dst
 }
 
-// isName reports whether an element can be an address or a group's name: paths of sockets alone may have spaces. A comma
+// isName reports whether an element can be an address or a group's name: paths of sockets alone may have spaces. A
+// comma
 // at the end is half a separator.
 func isName(element []byte) bool {
 	if len(element) > maxName || bytes.IndexByte(element, '"') >= 0 || bytes.HasSuffix(element, []byte(",")) {

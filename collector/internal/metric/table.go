@@ -106,7 +106,8 @@ var table = [Count]Metric{
 	ConnectionsActive: statusPage("nginx_connections_active", Gauge, "Active client connections"),
 	ConnectionsReading: statusPage("nginx_connections_reading", Gauge,
 		"Connections where NGINX is reading the request header"),
-	ConnectionsWriting:  statusPage("nginx_connections_writing", Gauge, "Connections where NGINX is writing the response back to the client"),
+	ConnectionsWriting: statusPage("nginx_connections_writing", Gauge,
+		"Connections where NGINX is writing the response back to the client"),
 	ConnectionsWaiting:  statusPage("nginx_connections_waiting", Gauge, "Idle client connections"),
 	ConnectionsAccepted: statusPage("nginx_connections_accepted", Counter, "Accepted client connections"),
 	ConnectionsHandled:  statusPage("nginx_connections_handled", Counter, "Handled client connections"),
@@ -246,7 +247,8 @@ var table = [Count]Metric{
 	ServerMaxConns: {
 		Name: "nginx_upstream_server_max_conns", Of: NginxConf, Type: Gauge, Labels: []string{"upstream", "server",
 			"node"},
-		Help: "Most simultaneous connections to the server (max_conns), 0 for no limit; per worker where the group has no zone.",
+		Help: "Most simultaneous connections to the server (max_conns), 0 for no limit; per worker where the group " +
+			"has no zone.",
 	},
 	ServerWeight: {
 		Name: "nginx_upstream_server_weight", Of: NginxConf, Type: Gauge, Labels: []string{"upstream", "server",
@@ -255,7 +257,8 @@ var table = [Count]Metric{
 	},
 	UpstreamInfo: {
 		Name: "nginx_upstream_info", Of: NginxConf, Type: Gauge, Labels: []string{"upstream", "method", "zone"},
-		Help: "An upstream group of nginx.conf, always 1; without a zone each worker counts failures and connections for itself.",
+		Help: "An upstream group of nginx.conf, always 1; without a zone each worker counts failures and " +
+			"connections for itself.",
 	},
 	Keepalive: {
 		Name: "nginx_upstream_keepalive", Of: NginxConf, Type: Gauge, Labels: []string{"upstream"},
@@ -271,7 +274,8 @@ var table = [Count]Metric{
 	},
 	WorkerProcesses: {
 		Name: "nginx_worker_processes", Of: NginxConf, Type: Gauge,
-		Help: "Number of workers in nginx.conf (worker_processes); auto is the number of processors where NGINX runs on this host.",
+		Help: "Number of workers in nginx.conf (worker_processes); auto is the number of processors where NGINX " +
+			"runs on this host.",
 	},
 	WorkerConnections: {
 		Name: "nginx_worker_connections", Of: NginxConf, Type: Gauge,
@@ -279,7 +283,8 @@ var table = [Count]Metric{
 	},
 	ConfigLoaded: {
 		Name: "nginx_config_loaded", Of: NginxConf, Type: Gauge,
-		Help: "Whether the running NGINX has loaded nginx.conf as it is on disk; 0 where workers are older than the files.",
+		Help: "Whether the running NGINX has loaded nginx.conf as it is on disk; 0 where workers are older than " +
+			"the files.",
 	},
 	Workers: {
 		Name: "nginx_workers", Of: NginxConf, Type: Gauge, Labels: []string{"state"},
@@ -332,7 +337,8 @@ var table = [Count]Metric{
 	},
 	LogGaps: {
 		Name: "fremisn_exporter_log_gaps_total", Labels: []string{"log", "reason"},
-		Help: "Times that lines are known or feared to be lost, by reason; the exporter's log tells the file and the byte range.",
+		Help: "Times that lines are known or feared to be lost, by reason; the exporter's log tells the file and " +
+			"the byte range.",
 	},
 	LogSeriesDropped: {
 		Name: "fremisn_exporter_log_series_dropped_total", Labels: []string{"log"},
@@ -346,7 +352,8 @@ var table = [Count]Metric{
 	},
 	StateLastCommit: {
 		Name: "fremisn_exporter_state_last_commit_timestamp_seconds", Type: Gauge,
-		Help: "Unix time since which every log's position and counters are on disk: the oldest of the logs' last successful writes.",
+		Help: "Unix time since which every log's position and counters are on disk: the oldest of the logs' last " +
+			"successful writes.",
 	},
 	CollectorSuccess: {
 		Name: "fremisn_exporter_collector_success", Type: Gauge, Labels: []string{"collector"},

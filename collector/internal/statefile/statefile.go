@@ -105,7 +105,8 @@ func OpenOn(disk Disk, path string) (*Dir, error) {
 	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
 		holder, _ := io.ReadAll(io.LimitReader(lock, 32))
 		lock.Close()
-		return nil, fmt.Errorf("storage path %s is in use by another exporter (process %s); end that one, or choose another folder with --storage.path", path, strings.TrimSpace(string(holder)))
+		return nil, fmt.Errorf("storage path %s is in use by another exporter (process %s); end that one, or choose "+
+			"another folder with --storage.path", path, strings.TrimSpace(string(holder)))
 	}
 	d := &Dir{path: path, lock: lock, disk: disk, claimed: map[string]bool{}}
 	if err := errors.Join(d.sign(), d.readKnown()); err != nil {
@@ -227,7 +228,8 @@ func (d *Dir) Logs() ([]string, error) {
 	return logs, nil
 }
 
-// Position reads the position of a record alone, without checking the record. It is for finding the record of a log; what
+// Position reads the position of a record alone, without checking the record. It is for finding the record of a log;
+// what
 // is to be gone on from must be loaded.
 func (d *Dir) Position(log string) ([]byte, error) {
 	file, err := os.Open(d.file(log))
@@ -361,7 +363,8 @@ func decode(raw []byte) (Record, error) {
 		return Record{}, errors.New("its checksum is wrong")
 	}
 	if v := raw[len(magic)]; v != version {
-		return Record{}, fmt.Errorf("it has version %d, and this program knows version %d; a newer program has written it", v, version)
+		return Record{}, fmt.Errorf("it has version %d, and this program knows version %d; a newer program has "+
+			"written it", v, version)
 	}
 	position := uint64(binary.BigEndian.Uint32(body[len(magic)+1:]))
 	counts := uint64(binary.BigEndian.Uint32(body[len(magic)+5:]))

@@ -47,7 +47,8 @@ func wantRecord(t *testing.T, d *Dir, log string, want Record) {
 func TestCommitAndLoad(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "made", "here")
 	d := open(t, path)
-	names := []string{"access", "", ".", "..", "../access", "a/b", "a.state", "error log", "zugriffe-ä", "a%2Fb", "x\ny"}
+	names := []string{"access", "", ".", "..", "../access", "a/b", "a.state", "error log", "zugriffe-ä", "a%2Fb",
+		"x\ny"}
 	for i, name := range names {
 		if _, err := d.Load(name); !errors.Is(err, ErrNone) {
 			t.Errorf("%q before its first commit: %v", name, err)
@@ -101,7 +102,8 @@ func TestUnusableIsMovedAside(t *testing.T) {
 		{"of another program", []byte("SQLite format 3\x00 and so on"), "no record of this program"},
 		{"longer than it says", append(bytes.Clone(good), 0), "its checksum is wrong"},
 		{"a bit flipped", flip(good, len(good)/2), "its checksum is wrong"},
-		{"of a later version", checked(future), "it has version 99, and this program knows version 1; a newer program has written it"},
+		{"of a later version", checked(future), "it has version 99, and this program knows version 1; a newer " +
+			"program has written it"},
 		{"with wrong lengths", checked(flip(good, len(magic)+4)), "its lengths are wrong"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

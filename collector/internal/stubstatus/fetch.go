@@ -16,8 +16,9 @@ import (
 
 // Config says how a page is asked.
 type Config struct {
-	URL           string // http, https, or unix:/path/to.sock:/uri
-	Host          string // the Host to ask for, and the name that a certificate must have, where those of the URL would reach another server
+	URL string // http, https, or unix:/path/to.sock:/uri
+	// the Host to ask for, and the name that a certificate must have, where those of the URL would reach another server
+	Host          string
 	Timeout       time.Duration
 	TLS           *tls.Config // nil for the usual verification
 	ProxyProtocol bool        // send a header of the PROXY protocol, version 1, before anything else
@@ -39,7 +40,8 @@ func New(c Config) (*Page, error) {
 	if err != nil {
 		return nil, err
 	}
-	transport := &http.Transport{MaxIdleConnsPerHost: 1, DisableCompression: true, Proxy: nil, TLSClientConfig: c.TLS.Clone()}
+	transport := &http.Transport{MaxIdleConnsPerHost: 1, DisableCompression: true, Proxy: nil,
+		TLSClientConfig: c.TLS.Clone()}
 	transport.DialContext = dial(socket, c.ProxyProtocol)
 	if c.Host != "" {
 		if transport.TLSClientConfig == nil {
@@ -142,7 +144,8 @@ func split(rawURL string) (target *url.URL, socket string, err error) {
 	case err != nil:
 		return nil, "", fmt.Errorf("%q is not a URL: %w", rawURL, errors.Unwrap(err))
 	case u.Scheme != "http" && u.Scheme != "https":
-		return nil, "", fmt.Errorf("%q has the scheme %q; write http://…, https://… or unix:/run/nginx.sock:/nginx_status", rawURL, u.Scheme)
+		return nil, "", fmt.Errorf("%q has the scheme %q; write http://…, https://… or "+
+			"unix:/run/nginx.sock:/nginx_status", rawURL, u.Scheme)
 	case u.Hostname() == "":
 		return nil, "", fmt.Errorf("%q names no host; write http://127.0.0.1:8080/nginx_status", rawURL)
 	}
@@ -164,7 +167,8 @@ func (p *Page) Fetch(ctx context.Context) (Stats, error) {
 	request.Host = p.host
 	response, err := p.client.Do(request)
 	if response != nil && errors.Is(err, errElsewhere) {
-		return Stats{}, fmt.Errorf("answered %s to %s, another host; name the page there as url:", response.Status, location(response))
+		return Stats{}, fmt.Errorf("answered %s to %s, another host; name the page there as url:", response.Status,
+			location(response))
 	}
 	if err != nil {
 		return Stats{}, withoutURL(err)
@@ -175,7 +179,8 @@ func (p *Page) Fetch(ctx context.Context) (Stats, error) {
 	case err != nil:
 		return Stats{}, fmt.Errorf("reading the answer: %w", withoutURL(err))
 	case response.StatusCode != http.StatusOK:
-		return Stats{}, fmt.Errorf("answered %s; is it the location with stub_status, and does its allow let this host in?", response.Status)
+		return Stats{}, fmt.Errorf("answered %s; is it the location with stub_status, and does its allow let "+
+			"this host in?", response.Status)
 	case len(body) > maxBody:
 		return Stats{}, fmt.Errorf("answered more than %d bytes; this is not a stub_status page", maxBody)
 	}

@@ -73,7 +73,8 @@ func TestRedirects(t *testing.T) {
 	} {
 		t.Run(c.path+c.host, func(t *testing.T) {
 			address := strings.Replace(plain.URL, "http://", "http://operator:hunter2@", 1)
-			p, err := New(Config{URL: address + c.path, Host: c.host, Timeout: time.Minute, TLS: &tls.Config{RootCAs: roots}})
+			p, err := New(Config{URL: address + c.path, Host: c.host, Timeout: time.Minute,
+				TLS: &tls.Config{RootCAs: roots}})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -82,7 +83,8 @@ func TestRedirects(t *testing.T) {
 			switch {
 			case c.want == "" && (err != nil || got != stats):
 				t.Errorf("%+v, %v", got, err)
-			case c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "hunter2")):
+			case c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want) ||
+				strings.Contains(err.Error(), "hunter2")):
 				t.Errorf("got %v, want %s", err, c.want)
 			}
 		})

@@ -18,7 +18,8 @@ type Stats struct {
 	Accepted, Handled, Requests       uint64
 }
 
-var errNotStubStatus = errors.New("the answer is not a stub_status page; its first line should be \"Active connections: N\"")
+var errNotStubStatus = errors.New("the answer is not a stub_status page; its first line should be \"Active " +
+	"connections: N\"")
 
 // Parse reads a stub_status page:
 //

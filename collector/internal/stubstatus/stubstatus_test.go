@@ -13,9 +13,11 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-const page = "Active connections: 291 \nserver accepts handled requests\n 16630948 16630947 31070465 \nReading: 6 Writing: 179 Waiting: 106 \n"
+const page = "Active connections: 291 \nserver accepts handled requests\n 16630948 16630947 31070465 \nReading: 6 " +
+	"Writing: 179 Waiting: 106 \n"
 
-var stats = Stats{Active: 291, Accepted: 16630948, Handled: 16630947, Requests: 31070465, Reading: 6, Writing: 179, Waiting: 106}
+var stats = Stats{Active: 291, Accepted: 16630948, Handled: 16630947, Requests: 31070465, Reading: 6, Writing: 179,
+	Waiting: 106}
 
 func TestParse(t *testing.T) {
 	got, err := Parse([]byte(page))
@@ -29,7 +31,8 @@ func TestParse(t *testing.T) {
 
 func TestParseRefuses(t *testing.T) {
 	for _, body := range []string{
-		"", "\n\n\n\n", "<html>\n<head>\n<title>\n404\n", strings.Replace(page, "291", "many", 1), strings.Replace(page, "106", "-1", 1),
+		"", "\n\n\n\n", "<html>\n<head>\n<title>\n404\n", strings.Replace(page, "291", "many", 1), strings.Replace(page,
+			"106", "-1", 1),
 		strings.Replace(page, "16630947 ", "", 1), strings.Replace(page, "Waiting", "Idle", 1), page[:60],
 		strings.Replace(page, "6 Writing", "99999999999999999999 Writing", 1),
 	} {
@@ -115,8 +118,10 @@ func TestFetchRefuses(t *testing.T) {
 		answer http.HandlerFunc
 		want   string
 	}{
-		"forbidden": {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(403) }, "answered 403 Forbidden; is it the location with stub_status, and does its allow let this host in?"},
-		"redirect":  {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/else", http.StatusFound) }, "more than 5 redirects"},
+		"forbidden": {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(403) },
+			"answered 403 Forbidden; is it the location with stub_status, and does its allow let this host in?"},
+		"redirect": {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/else", http.StatusFound) },
+			"more than 5 redirects"},
 		"endless": {func(w http.ResponseWriter, _ *http.Request) {
 			for {
 				if _, err := w.Write(make([]byte, 4096)); err != nil {
@@ -162,7 +167,8 @@ func TestNewRefuses(t *testing.T) {
 		"unix::/status":        "is no socket with a page",
 		"":                     "has the scheme",
 	} {
-		if _, err := New(Config{URL: rawURL, Timeout: time.Second}); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := New(Config{URL: rawURL, Timeout: time.Second}); err == nil ||
+			!strings.Contains(err.Error(), want) {
 			t.Errorf("New(%q): %v, want %s", rawURL, err, want)
 		}
 	}

@@ -96,7 +96,8 @@ func replay(tracker *takenout.Tracker, answers *takenout.Answers, event string, 
 	if when != second {
 		return
 	}
-	f := takenout.Failure{At: at(second), PID: pid, Connection: int64(second), Server: "127.0.0.1:81", Event: "read_timeout", Request: "POST /x"}
+	f := takenout.Failure{At: at(second), PID: pid, Connection: int64(second), Server: "127.0.0.1:81",
+		Event: "read_timeout", Request: "POST /x"}
 	switch kind {
 	case 'A':
 		answers.Mark("127.0.0.1:81", at(second).Unix())
@@ -126,12 +127,14 @@ func ranges(row []bool) string {
 }
 
 func one(o takenout.Options) takenout.Options {
-	o.Servers = []takenout.Server{{Upstream: "app", Address: "127.0.0.1:81", MaxFails: 1, FailTimeout: 10 * time.Second}}
+	o.Servers = []takenout.Server{{Upstream: "app", Address: "127.0.0.1:81", MaxFails: 1,
+		FailTimeout: 10 * time.Second}}
 	return o
 }
 
 func failure(second int) takenout.Failure {
-	return takenout.Failure{At: at(second), PID: 7, Connection: 3, Server: "127.0.0.1:81", Event: "read_timeout", Request: "POST /v1"}
+	return takenout.Failure{At: at(second), PID: 7, Connection: 3, Server: "127.0.0.1:81", Event: "read_timeout",
+		Request: "POST /v1"}
 }
 
 func TestOutageSaysWhatHappened(t *testing.T) {

@@ -146,7 +146,8 @@ func TestCheckFindsAllGood(t *testing.T) {
 		t.Errorf("%+v", l)
 	}
 	if words := strings.Join(strings.Fields(c.text), " "); strings.Contains(c.text, "\x1b") ||
-		!strings.HasSuffix(words, " of 28 metrics are missing: do this: use log_format fremisn. 0 errors, 1 warning, 8 OK.") {
+		!strings.HasSuffix(words, " of 28 metrics are missing: do this: use log_format fremisn. 0 errors, 1 "+
+			"warning, 8 OK.") {
 		t.Errorf("text\n%s", c.text)
 	}
 }
@@ -170,8 +171,10 @@ func TestCheckFindsWhatIsWrong(t *testing.T) {
 				w.WriteHeader(http.StatusForbidden)
 			})
 		}, sectionStatus, "answered 403", "allow this host"},
-		"status page is down": {func(t *testing.T, h *host) { h.status.Close() }, sectionStatus, "nothing listens there", "is NGINX running"},
-		"node is down":        {func(t *testing.T, h *host) { h.node.Close() }, sectionNodes, "refused", "fremisn-exporter --config "},
+		"status page is down": {func(t *testing.T, h *host) { h.status.Close() }, sectionStatus,
+			"nothing listens there", "is NGINX running"},
+		"node is down": {func(t *testing.T, h *host) { h.node.Close() }, sectionNodes, "refused",
+			"fremisn-exporter --config "},
 		"log in another format": {func(t *testing.T, h *host) {
 			h.write(t, h.access, `127.0.0.1 - - [x] "GET / HTTP/1.1" 200`+"\n")
 		}, sectionLogs, "0 of the last 1 line fit", "malformed"},

@@ -84,7 +84,8 @@ func whereTo(s *settings.Settings, p proposal) string {
 		folder := filepath.Dir(s.Nginx.Path) + "/"
 		for _, log := range s.Nginx.AccessLogs {
 			if log.Path == p.log.Path && log.Format == p.of.Name && log.Line > 0 && !log.Unwritten {
-				return fmt.Sprintf("%s and write at %s: access_log %s %s%s;", put, strings.TrimPrefix(log.Pos.String(), folder), log.Path, p.name, parametersOf(log))
+				return fmt.Sprintf("%s and write at %s: access_log %s %s%s;", put,
+					strings.TrimPrefix(log.Pos.String(), folder), log.Path, p.name, parametersOf(log))
 			}
 		}
 	}

@@ -113,7 +113,8 @@ func (found *finding) relative(elsewhere []string) {
 		return
 	}
 	found.Text += "; nginx.conf names it relative to NGINX's prefix, which is not known here: there is no nginx to ask"
-	found.Remedy = "nginx -V where NGINX runs says --prefix; write the whole path in nginx.conf. It may be " + strings.Join(elsewhere, ", ")
+	found.Remedy = "nginx -V where NGINX runs says --prefix; write the whole path in nginx.conf. It may be " +
+		strings.Join(elsewhere, ", ")
 	for _, path := range elsewhere {
 		if _, err := os.Stat(path); err == nil {
 			found.Remedy = "write the whole path in nginx.conf: it may be " + path + ", which is there"

@@ -63,7 +63,8 @@ func (r *Report) checkNodes(ctx context.Context, s *settings.Settings, offset ti
 		r.add(*found)
 	}
 	for _, u := range s.Unprobed {
-		r.add(finding{Section: sectionNodes, Status: statusWarn, Subject: "not probed", Text: u.Server + " " + u.Why, From: u.Pos.String(), Remedy: u.Remedy})
+		r.add(finding{Section: sectionNodes, Status: statusWarn, Subject: "not probed", Text: u.Server + " " + u.Why,
+			From: u.Pos.String(), Remedy: u.Remedy})
 	}
 	if len(lines)+len(s.Nodes)+len(s.Unprobed) == 0 {
 		r.add(nothingProbed(s))
@@ -72,7 +73,8 @@ func (r *Report) checkNodes(ctx context.Context, s *settings.Settings, offset ti
 
 // nothingProbed says why no server is probed.
 func nothingProbed(s *settings.Settings) finding {
-	found := finding{Section: sectionNodes, Status: statusWarn, Subject: "probes", Remedy: "name the servers to probe in probes: of the config file"}
+	found := finding{Section: sectionNodes, Status: statusWarn, Subject: "probes",
+		Remedy: "name the servers to probe in probes: of the config file"}
 	switch {
 	case s.Probe.Probes != nil:
 		found.Status, found.Text, found.Remedy = statusOK, "none, as the config file says: probes: []", ""

@@ -22,11 +22,13 @@ func unreadable(path string) (trouble, remedy string) {
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
 			return fmt.Sprintf("cannot exist: the folder %s is missing", dir),
-				"correct the path; in a container, mount the folder that NGINX writes to: volumes: [nginx-logs:" + dir + ":ro]"
+				"correct the path; in a container, mount the folder that NGINX writes to: volumes: [nginx-logs:" + dir +
+					":ro]"
 		case err != nil:
 			return "cannot be reached: " + err.Error(), "look at " + dir
 		case unix.Faccessat(unix.AT_FDCWD, dir, unix.X_OK, unix.AT_EACCESS) != nil:
-			return fmt.Sprintf("cannot be reached: %s has no permission to enter the folder %s (%s)", userName(), dir, describe(info)), grant(dir, info, "x")
+			return fmt.Sprintf("cannot be reached: %s has no permission to enter the folder %s (%s)", userName(), dir,
+				describe(info)), grant(dir, info, "x")
 		}
 	}
 	if target, err := filepath.EvalSymlinks(path); err == nil && isStream(target) {

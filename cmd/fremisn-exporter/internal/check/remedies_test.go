@@ -59,7 +59,8 @@ func TestProposedFormatsWork(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
-			text := fmt.Sprintf("error_log %[1]s/error.log;\nevents {}\nhttp {\nlog_format main %[2]s;\nserver {\nlisten 127.0.0.1:8093;\naccess_log %[1]s/access.log main;\n}\n}\n", dir, format)
+			text := fmt.Sprintf("error_log %[1]s/error.log;\nevents {}\nhttp {\nlog_format main %[2]s;\nserver "+
+				"{\nlisten 127.0.0.1:8093;\naccess_log %[1]s/access.log main;\n}\n}\n", dir, format)
 			s := settingsFor(t, takenByNGINX(t, dir, text))
 			all := proposals(s)
 			if len(all) != 1 {
@@ -141,7 +142,8 @@ func TestRemediesOfFindings(t *testing.T) {
 		}},
 		"limit_req_status":  {"limit_req_status 429;", "", "status 503", inHTTP},
 		"limit_conn_status": {"limit_conn_status 429;", "", "status 503", inHTTP},
-		"error_log":         {"error_log LOGS/error.log warn;", "error_log LOGS/error.log;", "error_log", func(text, d string) string { return regexp.MustCompile(`error_log \S+;`).ReplaceAllString(text, d) }},
+		"error_log": {"error_log LOGS/error.log warn;", "error_log LOGS/error.log;", "error_log",
+			func(text, d string) string { return regexp.MustCompile(`error_log \S+;`).ReplaceAllString(text, d) }},
 		"POSTs": {" non_idempotent", "", "retries", func(text, d string) string {
 			return strings.Replace(text, "proxy_next_upstream error timeout;", d, 1)
 		}},
@@ -221,7 +223,9 @@ func TestSentencesAreTrue(t *testing.T) {
 	c.find(t, sectionNodes, statusOK, "none, as the config file says: probes: []")
 	c.find(t, sectionStatus, statusOK, "none, as the config file says: status: []")
 
-	h.write(t, filepath.Join(h.dir, "nginx.conf"), "events {}\nhttp { access_log "+h.access+"; upstream app { server unix:a.sock; server unix:/nowhere/b.sock; } server { location / { proxy_pass http://app; } } }\n")
+	h.write(t, filepath.Join(h.dir, "nginx.conf"), "events {}\nhttp { access_log "+h.access+
+		"; upstream app { server unix:a.sock; server unix:/nowhere/b.sock; } server { location / { proxy_pass "+
+		"http://app; } } }\n")
 	h.write(t, h.config, "nginx: {config: nginx.conf}\n")
 	c = h.check(t)
 	c.find(t, sectionNodes, statusWarn, "unix:a.sock is a socket without a folder")
@@ -240,7 +244,8 @@ func TestMissingIncludeIsTold(t *testing.T) {
 	h.write(t, filepath.Join(h.dir, "nginx.conf"), "events {}\nhttp {\n  include mime.types;\n}\n")
 	c := h.check(t)
 	want := fmt.Sprintf("nginx.conf:3: open() %q failed (2: No such file or directory)", h.dir+"/mime.types")
-	if l := c.find(t, sectionConfig, statusFail, want); !strings.Contains(l.Remedy+c.text, "mount all that nginx.conf includes") || strings.Contains(l.Text, "there is no such file") {
+	if l := c.find(t, sectionConfig, statusFail, want); !strings.Contains(l.Remedy+c.text,
+		"mount all that nginx.conf includes") || strings.Contains(l.Text, "there is no such file") {
 		t.Errorf("%+v", l)
 	}
 }

@@ -96,7 +96,8 @@ type page struct {
 	folder string
 }
 
-var marks = map[status]struct{ sign, colour string }{statusOK: {"✔", "32"}, statusWarn: {"!", "33"}, statusFail: {"✖", "31"}, statusNote: {"»", "36"}}
+var marks = map[status]struct{ sign, colour string }{statusOK: {"✔", "32"}, statusWarn: {"!", "33"},
+	statusFail: {"✖", "31"}, statusNote: {"»", "36"}}
 
 // Text writes the report for people, aligned, as w can show it.
 func (r *Report) Text(w io.Writer) { r.text(w, terminal.Width(w), terminal.HasColours(w)) }
@@ -232,7 +233,8 @@ func (r *Report) short() []finding {
 			shown = append(shown, l)
 		case !told[l.Section]:
 			told[l.Section] = true
-			shown = append(shown, finding{Section: l.Section, Status: statusOK, Subject: fmt.Sprintf("%d of them", n), Text: "are OK; --output json names each"})
+			shown = append(shown, finding{Section: l.Section, Status: statusOK, Subject: fmt.Sprintf("%d of them", n),
+				Text: "are OK; --output json names each"})
 		}
 	}
 	return shown

@@ -21,9 +21,11 @@ func (r *Report) checkStatus(ctx context.Context, s *settings.Settings) {
 	}
 	switch {
 	case s.NoStatus:
-		r.add(finding{Section: sectionStatus, Status: statusOK, Subject: "stub_status", Text: "none, as the config file says: status: []"})
+		r.add(finding{Section: sectionStatus, Status: statusOK, Subject: "stub_status",
+			Text: "none, as the config file says: status: []"})
 	case len(s.Plan.Status)+len(left) == 0:
-		r.add(finding{Section: sectionStatus, Status: statusWarn, Subject: "stub_status", Text: "no page named or found: no nginx_up, nginx_connections_…",
+		r.add(finding{Section: sectionStatus, Status: statusWarn, Subject: "stub_status",
+			Text:   "no page named or found: no nginx_up, nginx_connections_…",
 			Remedy: "add to http { }: " + statusServer})
 	}
 	for _, page := range s.Plan.Status {

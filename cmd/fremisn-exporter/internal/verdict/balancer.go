@@ -64,7 +64,8 @@ func (j *judgement) judgeNGINX() {
 		if p.Known && !p.Up {
 			j.add(Reason{
 				Kind: KindNGINXDown, Severity: severity, Subject: p.URL,
-				Sentence: fmt.Sprintf("NGINX does not answer at its status page %s: %s.", p.URL, strings.TrimSuffix(p.Problem, ".")),
+				Sentence: fmt.Sprintf("NGINX does not answer at its status page %s: %s.", p.URL,
+					strings.TrimSuffix(p.Problem, ".")),
 			})
 		}
 	}
@@ -187,7 +188,8 @@ func (j *judgement) saturation(noLive, total uint64) string {
 		}
 	}
 	if out > 0 {
-		return fmt.Sprintf("%s: it passes over %s after failures, and the others were busy.", text, plural(out, "server", "servers"))
+		return fmt.Sprintf("%s: it passes over %s after failures, and the others were busy.", text,
+			plural(out, "server", "servers"))
 	}
 	return text + ": every slot (max_conns) was busy."
 }
@@ -209,13 +211,16 @@ func (j *judgement) judgeExporter() {
 		}
 	}
 	for _, l := range j.in.Licences {
-		j.add(Reason{Kind: KindLicence, Server: l.Server, Node: j.names[l.Server], Subject: l.Name, Sentence: l.Sentence})
+		j.add(Reason{Kind: KindLicence, Server: l.Server, Node: j.names[l.Server], Subject: l.Name,
+			Sentence: l.Sentence})
 	}
 	if j.in.Config != "" {
-		j.add(Reason{Kind: KindConfig, Sentence: "The configuration on disk is not the one that runs: " + strings.TrimSuffix(j.in.Config, ".") + "."})
+		j.add(Reason{Kind: KindConfig, Sentence: "The configuration on disk is not the one that runs: " +
+			strings.TrimSuffix(j.in.Config, ".") + "."})
 	}
 	if j.in.State != "" {
-		j.add(Reason{Kind: KindStateNotSaved, Sentence: "Positions and counters are not saved: " + strings.TrimSuffix(j.in.State, ".") + "."})
+		j.add(Reason{Kind: KindStateNotSaved, Sentence: "Positions and counters are not saved: " +
+			strings.TrimSuffix(j.in.State, ".") + "."})
 	}
 }
 

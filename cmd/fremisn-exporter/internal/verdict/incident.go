@@ -108,7 +108,8 @@ func (i *incident) keepWorst(failures []FailedRequest) {
 		all = append(all, f)
 	}
 	slices.SortStableFunc(all, func(a, b FailedRequest) int {
-		return cmp.Or(cmp.Compare(seconds(b.Duration), seconds(a.Duration)), cmp.Compare(len(b.Attempts), len(a.Attempts)))
+		return cmp.Or(cmp.Compare(seconds(b.Duration), seconds(a.Duration)), cmp.Compare(len(b.Attempts),
+			len(a.Attempts)))
 	})
 	i.Requests = all[:min(len(all), keepRequests)]
 }

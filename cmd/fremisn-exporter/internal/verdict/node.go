@@ -30,7 +30,8 @@ func (j *judgement) judgeServer(s *Server) {
 		j.addNode(s, KindTakenOut, n.Since, fmt.Sprintf("NGINX passes %s over. %s", n.Title(), n.Sentence))
 	}
 	if failed, total := failing(s); failed > 0 && n.State != StateOff {
-		j.addNode(s, KindNodeFailing, time.Time{}, fmt.Sprintf("%s fails real requests: %d of %s in the last %d minutes were errors or timeouts.",
+		j.addNode(s, KindNodeFailing, time.Time{}, fmt.Sprintf("%s fails real requests: %d of %s in the last %d "+
+			"minutes were errors or timeouts.",
 			n.Title(), failed, plural(int(total), "attempt", "attempts"), FailingMinutes))
 	}
 	if text := j.slow(s, n.Title()); text != "" && n.State != StateOff {
@@ -52,7 +53,8 @@ func (j *judgement) state(s *Server) (state, sentence string) {
 	case s.Off:
 		return StateOff, "It is marked down in nginx.conf."
 	case down != nil:
-		return StateDown, fmt.Sprintf("Its probe %s has failed since %s: %s.", down.Name, clock(down.Since), strings.TrimSuffix(down.Sentence, "."))
+		return StateDown, fmt.Sprintf("Its probe %s has failed since %s: %s.", down.Name, clock(down.Since),
+			strings.TrimSuffix(down.Sentence, "."))
 	case s.Out != nil && s.Out.Unavailable:
 		return StateTakenOut, j.outSentence(s)
 	case failed > 0:
@@ -86,9 +88,11 @@ func upSentence(s *Server) string {
 	case total == 0:
 		parts = append(parts, "No requests in the last 5 minutes.")
 	case bad == 0:
-		parts = append(parts, fmt.Sprintf("None of %s in the last 5 minutes failed.", plural(int(total), "attempt", "attempts")))
+		parts = append(parts, fmt.Sprintf("None of %s in the last 5 minutes failed.",
+			plural(int(total), "attempt", "attempts")))
 	default:
-		parts = append(parts, fmt.Sprintf("%d of %s in the last 5 minutes failed.", bad, plural(int(total), "attempt", "attempts")))
+		parts = append(parts, fmt.Sprintf("%d of %s in the last 5 minutes failed.", bad,
+			plural(int(total), "attempt", "attempts")))
 	}
 	return strings.Join(parts, " ")
 }
@@ -110,7 +114,8 @@ func probedWell(s *Server) bool {
 	return slices.ContainsFunc(s.Probes, func(p Probe) bool { return p.Done && p.Success })
 }
 
-// probeStatus is the worst of a node's probes: one that fails before one that has not finished before one that succeeds.
+// probeStatus is the worst of a node's probes: one that fails before one that has not finished before one that
+// succeeds.
 func probeStatus(s *Server) *ProbeStatus {
 	if len(s.Probes) == 0 {
 		return nil
@@ -179,7 +184,8 @@ func (j *judgement) slow(s *Server, title string) string {
 		return ""
 	}
 	remembered[s.Address] = before
-	return fmt.Sprintf("%s is slow: 95 %% of its attempts in the last minute took up to %s; before it was %s, and %s on its peers.",
+	return fmt.Sprintf("%s is slow: 95 %% of its attempts in the last minute took up to %s; before it was %s, and "+
+		"%s on its peers.",
 		title, duration(minute.P95), duration(before.Baseline), duration(peers.P95))
 }
 
@@ -217,7 +223,8 @@ func requestWindows(h History) map[string]*RequestWindow {
 		total := w.Outcomes.Total()
 		p50, p95 := quantiles(w)
 		all[name] = &RequestWindow{
-			Requests: total, Rate: float64(total) / (60 * float64(minutes)), Outcomes: named(w.Outcomes, 0, len(w.Outcomes)),
+			Requests: total, Rate: float64(total) / (60 * float64(minutes)), Outcomes: named(w.Outcomes, 0,
+				len(w.Outcomes)),
 			P50: p50, P95: p95,
 		}
 	}

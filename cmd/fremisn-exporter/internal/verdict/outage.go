@@ -66,7 +66,8 @@ func (j *judgement) cause(o *Outage) string {
 	return words
 }
 
-// requestOf finds the request of an outage in the access log: it failed on that server, with the same method and path, at
+// requestOf finds the request of an outage in the access log: it failed on that server, with the same method and path,
+// at
 // about that time. Where several did, the one with the most attempts.
 func (j *judgement) requestOf(o *Outage) *Request {
 	var found *Request

@@ -157,7 +157,8 @@ func rank(r Reason) int {
 
 func (j *judgement) status() Status {
 	s := Status{
-		Reasons: j.reasons, NGINX: j.nginx(), Nodes: j.nodes, Windows: map[string]*RequestWindow{"1m": nil, "5m": nil, "1h": nil},
+		Reasons: j.reasons, NGINX: j.nginx(), Nodes: j.nodes, Windows: map[string]*RequestWindow{"1m": nil, "5m": nil,
+			"1h": nil},
 		Routes: []RouteStatus{}, Logs: j.logs(), Failures: j.failures(),
 	}
 	if j.in.Requests != nil {

@@ -97,7 +97,8 @@ func TestVerdicts(t *testing.T) {
 		says    string // a part of the verdict's sentence
 	}{
 		{"healthy", func(in *verdict.Input) {}, "fine", "", "3 of 3 nodes are up, none of 300 requests failed"},
-		{"nothing yet", func(in *verdict.Input) { *in = verdict.Input{Now: start} }, "unknown", "", "Nothing has been read"},
+		{"nothing yet", func(in *verdict.Input) { *in = verdict.Input{Now: start} }, "unknown", "",
+			"Nothing has been read"},
 		{"NGINX down", func(in *verdict.Input) {
 			in.Pages[0].Up, in.Pages[0].Problem = false, "connection refused"
 		}, "down", "nginx_down:critical:", "NGINX does not answer"},
@@ -105,8 +106,10 @@ func TestVerdicts(t *testing.T) {
 			in.Pages = append(in.Pages, verdict.Page{URL: "http://127.0.0.1:8082/", Known: true})
 		}, "degraded", "nginx_down:warning:", "8082"},
 		{"one node down", func(in *verdict.Input) { in.Servers[1].Probes = red(2, "connect") },
-			"degraded", "node_down:warning:slave-1", "slave-1 is down. Its probe health has failed since 13:59:00 UTC: the connection was refused."},
-		{"one failed probe is not yet a node down", func(in *verdict.Input) { in.Servers[1].Probes = red(1, "connect") }, "fine", "", ""},
+			"degraded", "node_down:warning:slave-1", "slave-1 is down. Its probe health has failed since 13:59:00 " +
+				"UTC: the connection was refused."},
+		{"one failed probe is not yet a node down",
+			func(in *verdict.Input) { in.Servers[1].Probes = red(1, "connect") }, "fine", "", ""},
 		{"all nodes down", func(in *verdict.Input) {
 			for i := range in.Servers {
 				in.Servers[i].Probes = red(2, "connect")
@@ -132,7 +135,8 @@ func TestVerdicts(t *testing.T) {
 		}, "fine", "", ""},
 		{"slow node", func(in *verdict.Input) {
 			in.Servers[0].Attempts = minutes{window(20, 0, 300*time.Millisecond), window(20, 0, 100*time.Millisecond)}
-		}, "degraded", "node_slow:warning:master", "master is slow: 95 % of its attempts in the last minute took up to 300 ms"},
+		}, "degraded", "node_slow:warning:master", "master is slow: 95 % of its attempts in the last minute took up " +
+			"to 300 ms"},
 		{"all became slow: that is no slow node", func(in *verdict.Input) {
 			for i := range in.Servers {
 				in.Servers[i].Attempts = minutes{window(100, 0, time.Second), window(100, 0, 50*time.Millisecond)}
@@ -146,21 +150,31 @@ func TestVerdicts(t *testing.T) {
 			in.Servers[0].Attempts = minutes{window(19, 0, time.Second), window(100, 0, 50*time.Millisecond)}
 		}, "fine", "", ""},
 		{"taken out", func(in *verdict.Input) { takeOut(in, 1) }, "degraded", "taken_out:warning:slave-1",
-			"NGINX took it out from 13:59:55 UTC until 14:00:05 UTC at least, after a timeout on POST /v1/face/enrollment; its probes succeed."},
-		{"saturated", func(in *verdict.Input) { in.Requests = requests(verdict.NoLive, 1, 99) }, "degraded", "saturated:warning:",
+			"NGINX took it out from 13:59:55 UTC until 14:00:05 UTC at least, after a timeout on POST " +
+				"/v1/face/enrollment; its probes succeed."},
+		{"saturated", func(in *verdict.Input) { in.Requests = requests(verdict.NoLive, 1, 99) }, "degraded",
+			"saturated:warning:",
 			"NGINX found no free server for 1 of 100 requests in the last minute: every slot (max_conns) was busy."},
-		{"limited", func(in *verdict.Input) { in.Requests = requests(verdict.Limited, 10, 90) }, "degraded", "limited:warning:", "rejected 10 of 100"},
+		{"limited", func(in *verdict.Input) { in.Requests = requests(verdict.Limited, 10, 90) }, "degraded",
+			"limited:warning:", "rejected 10 of 100"},
 		{"a few limited", func(in *verdict.Input) { in.Requests = requests(verdict.Limited, 9, 91) }, "fine", "", ""},
-		{"half failed", func(in *verdict.Input) { in.Requests = requests(verdict.Timeout, 5, 5) }, "down", "requests_failed:critical:", "5 of 10 requests failed"},
-		{"four of four failed", func(in *verdict.Input) { in.Requests = requests(verdict.Timeout, 4, 0) }, "fine", "", ""},
-		{"clients that leave are nobody's failure", func(in *verdict.Input) { in.Requests = requests(verdict.Aborted, 90, 10) }, "fine", "", ""},
-		{"unreadable log", func(in *verdict.Input) { in.Logs[0].Problem = "permission denied" }, "degraded", "log_unread:warning:", "The log access cannot be read: permission denied."},
-		{"state not saved", func(in *verdict.Input) { in.State = "no space left on device" }, "degraded", "state_not_saved:warning:", "no space left"},
+		{"half failed", func(in *verdict.Input) { in.Requests = requests(verdict.Timeout, 5, 5) }, "down",
+			"requests_failed:critical:", "5 of 10 requests failed"},
+		{"four of four failed", func(in *verdict.Input) { in.Requests = requests(verdict.Timeout, 4, 0) }, "fine", "",
+			""},
+		{"clients that leave are nobody's failure",
+			func(in *verdict.Input) { in.Requests = requests(verdict.Aborted, 90, 10) }, "fine", "", ""},
+		{"unreadable log", func(in *verdict.Input) { in.Logs[0].Problem = "permission denied" }, "degraded",
+			"log_unread:warning:", "The log access cannot be read: permission denied."},
+		{"state not saved", func(in *verdict.Input) { in.State = "no space left on device" }, "degraded",
+			"state_not_saved:warning:", "no space left"},
 		{"licence", func(in *verdict.Input) {
 			in.Servers[0].Probes = red(9, "license")
-			in.Licences = []verdict.Licence{{Server: in.Servers[0].Address, Sentence: "The licence of master is not initialized."}}
+			in.Licences = []verdict.Licence{{Server: in.Servers[0].Address,
+				Sentence: "The licence of master is not initialized."}}
 		}, "degraded", "licence:warning:master", "licence of master"},
-		{"config", func(in *verdict.Input) { in.Config = "nginx.conf:3: unexpected end" }, "degraded", "config:warning:", "nginx.conf:3"},
+		{"config", func(in *verdict.Input) { in.Config = "nginx.conf:3: unexpected end" }, "degraded",
+			"config:warning:", "nginx.conf:3"},
 		{"poison request", func(in *verdict.Input) {
 			takeOut(in, 0, 1, 2)
 			for i := range in.Outages {
@@ -169,9 +183,11 @@ func TestVerdicts(t *testing.T) {
 			in.Requests = requests(verdict.NoLive, 50, 10)
 			in.Failures = []verdict.Request{{
 				Time: start.Add(-4 * time.Second), Outcome: verdict.Timeout, RequestID: "9f3c", Method: "POST", Path: "/v1/face/enrollment",
-				Code: 504, Duration: time.Second, Timed: true, Attempts: []verdict.Attempt{{Server: "127.0.0.1:80"}, {Server: "127.0.0.2:80"}, {Server: "127.0.0.3:80"}},
+				Code: 504, Duration: time.Second, Timed: true, Attempts: []verdict.Attempt{{Server: "127.0.0.1:80"},
+					{Server: "127.0.0.2:80"}, {Server: "127.0.0.3:80"}},
 			}}
-		}, "down", "poison_request:critical: requests_failed:critical: taken_out:critical:master taken_out:critical:slave-1 taken_out:critical:slave-2 saturated:warning:",
+		}, "down", "poison_request:critical: requests_failed:critical: taken_out:critical:master " +
+			"taken_out:critical:slave-1 taken_out:critical:slave-2 saturated:warning:",
 			"One request (POST /v1/face/enrollment, request 9f3c) failed on master, slave-1 and slave-2"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -200,7 +216,8 @@ func TestStatesOfANode(t *testing.T) {
 	}{
 		{"up", func(*verdict.Server) {}, "up"},
 		{"off before down", func(s *verdict.Server) { s.Off, s.Probes = true, red(3, "connect") }, "off"},
-		{"down before taken out", func(s *verdict.Server) { s.Out.Unavailable, s.Probes = true, red(3, "connect") }, "down"},
+		{"down before taken out", func(s *verdict.Server) { s.Out.Unavailable, s.Probes = true, red(3, "connect") },
+			"down"},
 		{"taken out before failing", func(s *verdict.Server) {
 			s.Out.Unavailable = true
 			s.Attempts = minutes{window(1, 50, 0)}
@@ -208,7 +225,8 @@ func TestStatesOfANode(t *testing.T) {
 		{"failing", func(s *verdict.Server) { s.Attempts = minutes{window(1, 50, 0)} }, "failing"},
 		{"not probed, but busy", func(s *verdict.Server) { s.Probes = nil }, "up"},
 		{"unknown", func(s *verdict.Server) { s.Probes, s.Attempts = nil, nil }, "unknown"},
-		{"a licence that failed is no node that is down", func(s *verdict.Server) { s.Probes = red(3, "license") }, "up"},
+		{"a licence that failed is no node that is down", func(s *verdict.Server) { s.Probes = red(3, "license") },
+			"up"},
 	} {
 		in := healthy()
 		c.change(&in.Servers[0])
@@ -294,7 +312,8 @@ func TestNumbersOfTheStatus(t *testing.T) {
 	if w.Attempts != 100 || *w.Share != 1./3 || *w.P95 != 0.05 || *w.Busy != 2.5/60 {
 		t.Errorf("the last minute of a node: %+v, share %g, p95 %g, busy %g", w, *w.Share, *w.P95, *w.Busy)
 	}
-	if h := status.Nodes[0].History; len(h) != 60 || h[59].Attempts != 100 || !h[59].At.Equal(in.Now.Add(-time.Minute)) {
+	if h := status.Nodes[0].History; len(h) != 60 || h[59].Attempts != 100 ||
+		!h[59].At.Equal(in.Now.Add(-time.Minute)) {
 		t.Errorf("history: %d minutes, the last %+v", len(h), h[len(h)-1])
 	}
 	in.Requests, in.Servers[0].Attempts = nil, nil
@@ -303,7 +322,8 @@ func TestNumbersOfTheStatus(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{`"windows":{"1h":null,"1m":null,"5m":null}`, `"up":null`, `"connections":null`, `"requests_per_second":null`} {
+	for _, want := range []string{`"windows":{"1h":null,"1m":null,"5m":null}`, `"up":null`, `"connections":null`,
+		`"requests_per_second":null`} {
 		if !strings.Contains(string(text), want) {
 			t.Errorf("what is not known is not null: %s is missing in %s", want, text)
 		}
@@ -325,7 +345,8 @@ func TestSinceHoldsUntilItChanges(t *testing.T) {
 		}
 		status := engine.Judge(in)
 		want := start.Add(time.Duration(step.since) * time.Second)
-		if !status.Since.Equal(want) || step.gray && (!status.Reasons[0].Since.Equal(want) || !status.Nodes[0].Since.Equal(want)) {
+		if !status.Since.Equal(want) || step.gray && (!status.Reasons[0].Since.Equal(want) ||
+			!status.Nodes[0].Since.Equal(want)) {
 			t.Errorf("second %d: since %v, want %v (%+v)", step.second, status.Since, want, status.Reasons)
 		}
 	}
@@ -342,7 +363,8 @@ func TestIncidents(t *testing.T) {
 			Duration: time.Duration(i) * time.Second, Attempts: []verdict.Attempt{{Server: "127.0.0.1:80", Code: 504}},
 		})
 	}
-	in.Failures = append(in.Failures, verdict.Request{Time: start.Add(-time.Hour), RequestID: "old", Duration: time.Hour, Timed: true})
+	in.Failures = append(in.Failures, verdict.Request{Time: start.Add(-time.Hour), RequestID: "old",
+		Duration: time.Hour, Timed: true})
 	in.Now = start.Add(10 * time.Second)
 	engine.Judge(in)
 	in.Servers[1].Probes = red(2, "connect")
@@ -364,13 +386,16 @@ func TestIncidents(t *testing.T) {
 	in.Now = start.Add(30 * time.Second)
 	engine.Judge(in)
 	incident := engine.Incidents()[0]
-	if incident.Verdict != "down" || !incident.From.Equal(start.Add(10*time.Second)) || incident.To == nil || !incident.To.Equal(in.Now) {
+	if incident.Verdict != "down" || !incident.From.Equal(start.Add(10*time.Second)) || incident.To == nil ||
+		!incident.To.Equal(in.Now) {
 		t.Errorf("%+v", incident)
 	}
-	if kinds := fmt.Sprintln(incident.Reasons[0].Kind, incident.Reasons[1].Kind, len(incident.Reasons)); kinds != "requests_failed node_down 2\n" {
+	if kinds := fmt.Sprintln(incident.Reasons[0].Kind, incident.Reasons[1].Kind,
+		len(incident.Reasons)); kinds != "requests_failed node_down 2\n" {
 		t.Errorf("reasons: %s", kinds)
 	}
-	if len(incident.Requests) != 20 || incident.Requests[0].RequestID != "39" || incident.Requests[19].RequestID != "20" {
+	if len(incident.Requests) != 20 || incident.Requests[0].RequestID != "39" ||
+		incident.Requests[19].RequestID != "20" {
 		t.Errorf("the worst requests are not the 20 longest: %+v", incident.Requests)
 	}
 	if a := incident.Requests[0].Attempts[0]; a.Node != "master" || *a.Code != 504 {
@@ -427,8 +452,10 @@ func TestOutageSaysItsRequest(t *testing.T) {
 	in := healthy()
 	takeOut(&in, 1)
 	in.Rescued = []verdict.Request{
-		{Time: start, RequestID: "other", Method: "POST", Path: "/v1/face/enrollment", Attempts: []verdict.Attempt{{Server: "127.0.0.1:80"}}},
-		{Time: start, RequestID: "9f3c", Method: "POST", Path: "/v1/face/enrollment", Attempts: []verdict.Attempt{{Server: "127.0.0.2:80"}}},
+		{Time: start, RequestID: "other", Method: "POST", Path: "/v1/face/enrollment",
+			Attempts: []verdict.Attempt{{Server: "127.0.0.1:80"}}},
+		{Time: start, RequestID: "9f3c", Method: "POST", Path: "/v1/face/enrollment",
+			Attempts: []verdict.Attempt{{Server: "127.0.0.2:80"}}},
 	}
 	node := verdict.New().Judge(in).Nodes[1]
 	if !strings.Contains(node.Sentence, "(request 9f3c)") || node.LastOut == nil || node.LastOut.To != nil {
@@ -437,7 +464,8 @@ func TestOutageSaysItsRequest(t *testing.T) {
 	in.Servers[1].Out = &verdict.Out{}
 	in.Outages[0].Ended = start.Add(-time.Second)
 	node = verdict.New().Judge(in).Nodes[1]
-	if node.State != "up" || node.LastOut.To == nil || !strings.Contains(node.LastOut.Sentence, "from 13:59:55 UTC to 13:59:59 UTC") {
+	if node.State != "up" || node.LastOut.To == nil || !strings.Contains(node.LastOut.Sentence,
+		"from 13:59:55 UTC to 13:59:59 UTC") {
 		t.Errorf("%s %+v", node.State, node.LastOut)
 	}
 }

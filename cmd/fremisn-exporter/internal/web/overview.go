@@ -280,7 +280,8 @@ func bar(b *strings.Builder, class string, i int, n, most uint64) {
 		return
 	}
 	height := max(2, float64(n)*sparkHeight/float64(most))
-	fmt.Fprintf(b, `<rect class="%s" x="%d" y="%.1f" width="%d" height="%.1f"/>`, class, i*sparkStep, sparkHeight-height, sparkBar, height)
+	fmt.Fprintf(b, `<rect class="%s" x="%d" y="%.1f" width="%d" height="%.1f"/>`, class, i*sparkStep,
+		sparkHeight-height, sparkBar, height)
 }
 
 // strip draws a tile for each minute of the hour: how its probes went.

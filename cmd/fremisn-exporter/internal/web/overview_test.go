@@ -53,13 +53,15 @@ func grayNode(now time.Time) Overview {
 		mixed = append(mixed, ProbeMinute{Succeeded: uint16(12 * (i % 2)), Failed: uint16(i % 3)})
 	}
 	probe := func(hour []ProbeMinute) []ProbeState {
-		return []ProbeState{{Name: "health", Link: "probes?probe=health", Done: true, Success: true, Duration: 3 * time.Millisecond, When: now.Add(-4 * time.Second), Hour: hour}}
+		return []ProbeState{{Name: "health", Link: "probes?probe=health", Done: true, Success: true,
+			Duration: 3 * time.Millisecond, When: now.Add(-4 * time.Second), Hour: hour}}
 	}
 	reason := verdict.Reason{
 		Kind: "node_failing", Severity: "warning", Upstream: "fremisn_backend", Server: "127.0.0.231:4005", Node: "master", Since: now.Add(-9 * time.Minute),
 		Sentence: "master fails real requests: 41 of 123 attempts in the last 5 minutes were errors or timeouts.",
 	}
-	limited := verdict.Reason{Kind: "limited", Severity: "warning", Since: now.Add(-time.Minute), Sentence: "NGINX's limits rejected 12 of 100 requests in the last minute (limit_req or limit_conn)."}
+	limited := verdict.Reason{Kind: "limited", Severity: "warning", Since: now.Add(-time.Minute),
+		Sentence: "NGINX's limits rejected 12 of 100 requests in the last minute (limit_req or limit_conn)."}
 	failure := verdict.FailedRequest{
 		Time: now.Add(-20 * time.Second), Outcome: "timeout", RequestID: "9f3c2a6b8d1e4f70a5b6c7d8e9f00112", Method: "POST", Path: "/v1/face/<enrollment>", Code: 504, Duration: pointer(10.02),
 		Attempts: []verdict.AttemptStatus{
@@ -71,33 +73,43 @@ func grayNode(now time.Time) Overview {
 		return verdict.Node{
 			Name: name, Server: server, Upstream: "fremisn_backend", State: state, Sentence: "It answers its probes. None of 118 attempts in the last 5 minutes failed.",
 			Since: now.Add(-3 * time.Hour), MaxConns: pointer(1), History: quiet,
-			Windows: map[string]*verdict.NodeWindow{"1m": attempts(24, 0), "5m": attempts(118, 0), "1h": attempts(1500, 0)},
+			Windows: map[string]*verdict.NodeWindow{"1m": attempts(24, 0), "5m": attempts(118, 0),
+				"1h": attempts(1500, 0)},
 		}
 	}
-	master, one, two := node("master", "127.0.0.231:4005", "failing"), node("slave-1", "127.0.0.18:4008", "up"), node("slave-2", "127.0.0.17:4009", "up")
-	master.Since, master.Sentence, master.History = now.Add(-9*time.Minute), "41 of 123 attempts in the last 5 minutes were errors or timeouts; its probes succeed.", history
+	master, one, two := node("master", "127.0.0.231:4005", "failing"), node("slave-1", "127.0.0.18:4008",
+		"up"), node("slave-2", "127.0.0.17:4009", "up")
+	master.Since, master.Sentence, master.History = now.Add(-9*time.Minute), "41 of 123 attempts in the last 5 "+
+		"minutes were errors or timeouts; its probes succeed.", history
 	master.Windows["5m"] = attempts(123, 41)
 	one.LastOut = &verdict.OutStatus{
 		From: now.Add(-12 * time.Minute), To: pointer(now.Add(-11 * time.Minute)),
-		Sentence: "NGINX took it out from 14:02:11 UTC to 14:02:21 UTC, after a timeout on POST /v1/face/enrollment (request 9f3c2a6b).",
+		Sentence: "NGINX took it out from 14:02:11 UTC to 14:02:21 UTC, after a timeout on POST /v1/face/enrollment " +
+			"(request 9f3c2a6b).",
 	}
 	unknown := verdict.NodeWindow{Attempts: 5, Outcomes: map[string]uint64{"ok": 5}}
 	two.Windows["5m"] = &unknown
 	return Overview{
 		ConnectionLimit: 1024,
-		Probes:          map[string][]ProbeState{"127.0.0.231:4005": probe(green), "127.0.0.18:4008": probe(green), "127.0.0.17:4009": probe(mixed)},
-		Quotas:          map[string][]QuotaStatus{"127.0.0.231:4005": {{"enrollment", 500, 1000}}},
+		Probes: map[string][]ProbeState{"127.0.0.231:4005": probe(green), "127.0.0.18:4008": probe(green),
+			"127.0.0.17:4009": probe(mixed)},
+		Quotas: map[string][]QuotaStatus{"127.0.0.231:4005": {{"enrollment", 500, 1000}}},
 		Status: verdict.Status{
-			Verdict: "degraded", Since: now.Add(-9 * time.Minute), Sentence: reason.Sentence + " And 1 more reason.", Reasons: []verdict.Reason{reason, limited},
-			NGINX:   verdict.NGINX{Up: pointer(true), Connections: &verdict.Connections{Active: 12}, RequestsPerSecond: pointer(6.1)},
-			Windows: map[string]*verdict.RequestWindow{"1m": requests(72, 9), "5m": requests(362, 41), "1h": requests(4301, 44)},
-			Nodes:   []verdict.Node{master, one, two},
+			Verdict: "degraded", Since: now.Add(-9 * time.Minute), Sentence: reason.Sentence +
+				" And 1 more reason.", Reasons: []verdict.Reason{reason, limited},
+			NGINX: verdict.NGINX{Up: pointer(true), Connections: &verdict.Connections{Active: 12},
+				RequestsPerSecond: pointer(6.1)},
+			Windows: map[string]*verdict.RequestWindow{"1m": requests(72, 9), "5m": requests(362, 41),
+				"1h": requests(4301, 44)},
+			Nodes: []verdict.Node{master, one, two},
 			Routes: []verdict.RouteStatus{
 				{Route: "enrollment", Windows: map[string]*verdict.RequestWindow{"5m": requests(200, 40)}},
 				{Route: "other", Windows: map[string]*verdict.RequestWindow{"5m": requests(162, 1)}},
 			},
-			Failures: []verdict.FailedRequest{failure, {Time: now.Add(-time.Minute), Outcome: "no_live", Method: "GET", Path: "/v1/face/match", Code: 502, Duration: pointer(0.0)}},
-			Logs:     []verdict.LogStatus{{Name: "access", Path: "/var/log/nginx/access.log", Lines: 104301}, {Name: "error", Path: "/var/log/nginx/error.log", Problem: "permission denied"}},
+			Failures: []verdict.FailedRequest{failure, {Time: now.Add(-time.Minute), Outcome: "no_live", Method: "GET",
+				Path: "/v1/face/match", Code: 502, Duration: pointer(0.0)}},
+			Logs: []verdict.LogStatus{{Name: "access", Path: "/var/log/nginx/access.log", Lines: 104301},
+				{Name: "error", Path: "/var/log/nginx/error.log", Problem: "permission denied"}},
 		},
 	}
 }
@@ -105,8 +117,10 @@ func grayNode(now time.Time) Overview {
 func incidentsOf(now time.Time) []verdict.Incident {
 	o := grayNode(now)
 	return []verdict.Incident{
-		{From: now.Add(-9 * time.Minute), Verdict: "degraded", Sentence: o.Status.Sentence, Reasons: o.Status.Reasons, Failed: map[string]uint64{"error": 41, "timeout": 3, "no_live": 0}, Requests: o.Status.Failures},
-		{From: now.Add(-26 * time.Hour), To: pointer(now.Add(-25 * time.Hour)), Verdict: "down", Sentence: "NGINX does not answer.", Reasons: o.Status.Reasons[:1], Failed: map[string]uint64{}},
+		{From: now.Add(-9 * time.Minute), Verdict: "degraded", Sentence: o.Status.Sentence, Reasons: o.Status.Reasons,
+			Failed: map[string]uint64{"error": 41, "timeout": 3, "no_live": 0}, Requests: o.Status.Failures},
+		{From: now.Add(-26 * time.Hour), To: pointer(now.Add(-25 * time.Hour)), Verdict: "down",
+			Sentence: "NGINX does not answer.", Reasons: o.Status.Reasons[:1], Failed: map[string]uint64{}},
 	}
 }
 
@@ -155,7 +169,8 @@ func TestLandingPage(t *testing.T) {
 
 func TestLandingPageOfNothing(t *testing.T) {
 	page := pageText(t, statusSite(t, Overview{Status: verdict.New().Judge(verdict.Input{Now: time.Now()})}, nil)+"/")
-	for _, want := range []string{"Unknown", "Nothing has been read or probed yet.", "No nodes yet", "No log is followed", "not logged", "not known"} {
+	for _, want := range []string{"Unknown", "Nothing has been read or probed yet.", "No nodes yet",
+		"No log is followed", "not logged", "not known"} {
 		if !strings.Contains(page, want) {
 			t.Errorf("the page does not say %q:\n%s", want, page)
 		}
@@ -167,12 +182,14 @@ func TestIncidentsPage(t *testing.T) {
 	site := statusSite(t, grayNode(now), incidentsOf(now))
 	page := pageText(t, site+"/incidents")
 	plain := strings.Join(strings.Fields(tags.ReplaceAllString(page, " ")), " ")
-	for _, want := range []string{"still going on after 9 min", "41 error, 3 timeout", "No request failed", "60 min", "The worst 2 of the failed requests", "9f3c2a6b8d1e4f70a5b6c7d8e9f00112"} {
+	for _, want := range []string{"still going on after 9 min", "41 error, 3 timeout", "No request failed", "60 min",
+		"The worst 2 of the failed requests", "9f3c2a6b8d1e4f70a5b6c7d8e9f00112"} {
 		if !strings.Contains(plain, want) {
 			t.Errorf("the page does not say %q:\n%s", want, plain)
 		}
 	}
-	if page := pageText(t, statusSite(t, grayNode(now), nil)+"/incidents"); !strings.Contains(page, "everything was fine") {
+	if page := pageText(t, statusSite(t, grayNode(now), nil)+"/incidents"); !strings.Contains(page,
+		"everything was fine") {
 		t.Error(page)
 	}
 }
@@ -181,11 +198,13 @@ func TestStatusAPI(t *testing.T) {
 	now := time.Now()
 	site := statusSite(t, grayNode(now), incidentsOf(now))
 	var status verdict.Status
-	if err := json.Unmarshal([]byte(pageText(t, site+"/api/v1/status")), &status); err != nil || status.Verdict != "degraded" || len(status.Nodes) != 3 {
+	if err := json.Unmarshal([]byte(pageText(t, site+"/api/v1/status")), &status); err != nil ||
+		status.Verdict != "degraded" || len(status.Nodes) != 3 {
 		t.Errorf("%v %+v", err, status)
 	}
 	var incidents []verdict.Incident
-	if err := json.Unmarshal([]byte(pageText(t, site+"/api/v1/incidents")), &incidents); err != nil || len(incidents) != 2 {
+	if err := json.Unmarshal([]byte(pageText(t, site+"/api/v1/incidents")), &incidents); err != nil ||
+		len(incidents) != 2 {
 		t.Errorf("%v %+v", err, incidents)
 	}
 }
@@ -274,7 +293,8 @@ func laidOut(t *testing.T, page string, width int) int {
 	defer server.Close()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	command := exec.CommandContext(ctx, "chromium", "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
+	command := exec.CommandContext(ctx, "chromium", "--headless", "--no-sandbox", "--disable-gpu",
+		"--disable-dev-shm-usage",
 		"--user-data-dir="+t.TempDir(), "--window-size=1600,2200", "--dump-dom", server.URL+"/")
 	document, err := command.Output()
 	if err != nil {
