@@ -219,10 +219,18 @@ func TestReadmeFitsANewcomer(t *testing.T) {
 	}
 }
 
-// TestLanguagesInStep: the README in Indonesian has the sections, commands and alerts of the English one.
+// TestLanguagesInStep: the README in Indonesian has the sections, commands, alerts and metrics of the English one, and
+// every runbook is there in both languages, with the same queries and commands.
 func TestLanguagesInStep(t *testing.T) {
 	root := filepath.Join("..", "..")
 	inStep(t, filepath.Join(root, "README.md"), filepath.Join(root, "README.id.md"))
+	runbooks, err := filepath.Glob(filepath.Join(root, "alerts", "runbooks", "*.md"))
+	if err != nil || len(runbooks) < 30 {
+		t.Fatalf("%d runbooks, %v", len(runbooks), err)
+	}
+	for _, runbook := range runbooks {
+		inStep(t, runbook, filepath.Join(filepath.Dir(runbook), "id", filepath.Base(runbook)))
+	}
 }
 
 var (
