@@ -36,7 +36,11 @@ func Extended(f source.Format) source.Format {
 		if len(missing) == 0 {
 			return extended
 		}
-		extended.Text = extend(extended, variablesOf(missing))
+		variables := variablesOf(missing)
+		if !check.parser.Program.Has(logformat.Msec) { // no metric needs it, but whatif does
+			variables = append(variables, "$msec")
+		}
+		extended.Text = extend(extended, variables)
 	}
 	return f
 }

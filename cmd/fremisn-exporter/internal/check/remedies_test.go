@@ -85,6 +85,9 @@ func TestProposedFormatsWork(t *testing.T) {
 			if left := proposals(after); len(left) > 0 {
 				t.Errorf("something is proposed still: %s", left[0].directive())
 			}
+			if !strings.Contains(all[0].format.Text, "$msec") {
+				t.Errorf("whatif has no time that is fine enough in %q", all[0].format.Text)
+			}
 			own := strings.TrimRight(s.Plan.AccessLogs[0].Formats[0].Text, "}\n ")
 			if name != "JSON in rows" && !strings.HasPrefix(all[0].format.Text, own) {
 				t.Errorf("%q does not begin with the user's own %q", all[0].format.Text, own)
