@@ -31,13 +31,23 @@ func Formats() []Format {
 
 // The log_formats of Formats. Full has every upstream variable.
 const (
-	Combined  = `$remote_addr - $remote_user [$time_local] "$request" $status $body_bytes_sent "$http_referer" "$http_user_agent"`
-	Full      = Combined + ` rt=$request_time rl=$request_length bs=$bytes_sent lr="$limit_req_status" id=$request_id ua="$upstream_addr" us="$upstream_status" uct="$upstream_connect_time" uht="$upstream_header_time" urt="$upstream_response_time"`
-	Incumbent = Combined + ` "$http_x_forwarded_for" upstream_addr=$upstream_addr upstream_response_time=$upstream_response_time request_time=$request_time`
-	Ingress   = Combined + ` $request_length $request_time [$proxy_upstream_name] [$proxy_alternative_upstream_name] $upstream_addr $upstream_response_length $upstream_response_time $upstream_status $req_id`
-	JSON      = `{"time":"$time_iso8601","remote_addr":"$remote_addr","request":"$request","status":$status,"bytes_sent":$bytes_sent,"request_length":$request_length,"request_time":$request_time,"user_agent":"$http_user_agent","upstream_addr":"$upstream_addr","upstream_status":"$upstream_status","upstream_connect_time":"$upstream_connect_time","upstream_header_time":"$upstream_header_time","upstream_response_time":"$upstream_response_time","request_id":"$request_id"}`
+	Combined = `$remote_addr - $remote_user [$time_local] "$request" $status $body_bytes_sent` +
+		` "$http_referer" "$http_user_agent"`
+	Full = Combined + ` rt=$request_time rl=$request_length bs=$bytes_sent lr="$limit_req_status" id=$request_id` +
+		` ua="$upstream_addr" us="$upstream_status" uct="$upstream_connect_time" uht="$upstream_header_time"` +
+		` urt="$upstream_response_time"`
+	Incumbent = Combined + ` "$http_x_forwarded_for" upstream_addr=$upstream_addr` +
+		` upstream_response_time=$upstream_response_time request_time=$request_time`
+	Ingress = Combined + ` $request_length $request_time [$proxy_upstream_name] [$proxy_alternative_upstream_name]` +
+		` $upstream_addr $upstream_response_length $upstream_response_time $upstream_status $req_id`
+	JSON = `{"time":"$time_iso8601","remote_addr":"$remote_addr","request":"$request","status":$status,` +
+		`"bytes_sent":$bytes_sent,"request_length":$request_length,"request_time":$request_time,` +
+		`"user_agent":"$http_user_agent","upstream_addr":"$upstream_addr","upstream_status":"$upstream_status",` +
+		`"upstream_connect_time":"$upstream_connect_time","upstream_header_time":"$upstream_header_time",` +
+		`"upstream_response_time":"$upstream_response_time","request_id":"$request_id"}`
 
-	QuotedTimes = Combined + ` "$request_time" "$upstream_connect_time" "$upstream_header_time" "$upstream_response_time"`
+	QuotedTimes = Combined + ` "$request_time" "$upstream_connect_time" "$upstream_header_time"` +
+		` "$upstream_response_time"`
 )
 
 // A Writer makes lines.
@@ -135,16 +145,24 @@ const Group = "fremisn_backend"
 // Servers are the addresses of the upstream's servers.
 func Servers() []string { return []string{"127.0.0.231:4005", "127.0.0.18:4008", "127.0.0.17:4009"} }
 
+var (
+	plainAgents = []string{
+		"python-requests/2.32.3", "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36", "okhttp/4.12.0", `curl "8" \ é`,
+	}
+	plainPaths = []string{
+		"/v1/face/recognition", "/v1/face/enrollment", "/v1/face/match?k=1", "/v1/healthcheck", "/", "/v1/get-limit-usage",
+	}
+)
+
 // next makes up a request.
 func (w *Writer) next() map[string]string {
 	r := w.random
 	w.at = w.at.Add(time.Duration(r.IntN(20)) * time.Millisecond)
 	request := map[string]string{
-		"remote_addr":  fmt.Sprintf("10.%d.%d.%d", r.IntN(3), r.IntN(256), r.IntN(256)),
-		"time_local":   w.at.Format("02/Jan/2006:15:04:05 -0700"),
-		"time_iso8601": w.at.Format("2006-01-02T15:04:05-07:00"),
-		"http_user_agent": choose(r, "python-requests/2.32.3", "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36",
-			"okhttp/4.12.0", `curl "8" \ é`),
+		"remote_addr":         fmt.Sprintf("10.%d.%d.%d", r.IntN(3), r.IntN(256), r.IntN(256)),
+		"time_local":          w.at.Format("02/Jan/2006:15:04:05 -0700"),
+		"time_iso8601":        w.at.Format("2006-01-02T15:04:05-07:00"),
+		"http_user_agent":     choose(r, plainAgents...),
 		"request_id":          fmt.Sprintf("%016x%016x", r.Uint64(), r.Uint64()),
 		"req_id":              fmt.Sprintf("%016x%016x", r.Uint64(), r.Uint64()),
 		"proxy_upstream_name": "default-" + Group + "-80",
@@ -152,8 +170,7 @@ func (w *Writer) next() map[string]string {
 		"limit_req_status":    "PASSED",
 	}
 	request["request"] = choose(r, "POST", "POST", "POST", "POST", "POST", "POST", "GET", "GET", "PUT", "HEAD") + " " +
-		choose(r, "/v1/face/recognition", "/v1/face/enrollment", "/v1/face/match?k=1", "/v1/healthcheck", "/",
-			"/v1/get-limit-usage") + " HTTP/1.1"
+		choose(r, plainPaths...) + " HTTP/1.1"
 	body := 50 + r.IntN(5000)
 	request["body_bytes_sent"], request["bytes_sent"] = strconv.Itoa(body), strconv.Itoa(body+180)
 	switch odd := r.Float64(); {
@@ -210,8 +227,7 @@ func (w *Writer) odd(request map[string]string) {
 	request["request_time"] = millis(w.random.IntN(5))
 	switch w.random.IntN(9) {
 	case 0:
-		request["status"], request["request"] = "400", choose(w.random, "GARBAGE", "\x16\x03\x01\x02", "",
-			`GET /"\ HTTP/1.1`)
+		request["status"], request["request"] = "400", choose(w.random, "GARBAGE", "\x16\x03\x01\x02", "", `GET /"\ HTTP/1.1`)
 	case 1:
 		request["status"], request["limit_req_status"] = "503", "REJECTED"
 	case 2:
@@ -229,8 +245,9 @@ func (w *Writer) odd(request map[string]string) {
 		request["status"] = "200"
 	case 6:
 		w.attempts(request, 1, "502")
-		for _, name := range []string{"addr", "status", "connect_time", "header_time", "response_time",
-			"response_length", "bytes_received", "bytes_sent"} {
+		for _, name := range []string{
+			"addr", "status", "connect_time", "header_time", "response_time", "response_length", "bytes_received", "bytes_sent",
+		} {
 			request["upstream_"+name] += " : "
 		}
 	case 7:

@@ -36,3 +36,46 @@ func TestShareOfRetries(t *testing.T) {
 		t.Errorf("%v of the lines are retries, want 0.05", share)
 	}
 }
+
+// TestMixed counts what mixed traffic is made of: its kinds, and the shares that benchmarks are read by.
+func TestMixed(t *testing.T) {
+	const lines = 20_000
+	w := NewMixed(Format{Text: `$request_method|$request|$status|$upstream_addr|$limit_req_status|$http_user_agent`, Escape: "default"}, 1)
+	agents, requests := map[string]bool{}, map[string]bool{}
+	statuses := map[string]int{}
+	var several, none, garbage int
+	for range lines {
+		parts := strings.Split(strings.TrimSuffix(string(w.Append(nil)), "\n"), "|")
+		request, address := parts[1], parts[3]
+		statuses[parts[2]]++
+		agents[parts[5]] = true
+		switch words := strings.Fields(request); {
+		case len(words) == 3 && !strings.Contains(request, `\x`):
+			requests[words[0]] = true
+			requests[words[1]] = true
+		default:
+			garbage++
+		}
+		switch {
+		case strings.Contains(address, ", "):
+			several++
+		case address == "-" || address == Group:
+			none++
+		}
+	}
+	for what, share := range map[string][2]float64{
+		"of several attempts": {float64(several) / lines, 0.05}, "without a server": {float64(none) / lines, 0.11}, "of garbage": {float64(garbage) / lines, 0.01},
+	} {
+		if share[0] < share[1]*0.8 || share[0] > share[1]*1.2 {
+			t.Errorf("a share of %.4f is %s, want about %.2f", share[0], what, share[1])
+		}
+	}
+	if len(agents) != 12 || len(requests) != 15+9 {
+		t.Errorf("%d agents, %d methods and paths", len(agents), len(requests))
+	}
+	for _, status := range []string{"200", "404", "499", "500", "502", "503", "504"} {
+		if statuses[status] == 0 {
+			t.Errorf("no request has the status %s", status)
+		}
+	}
+}

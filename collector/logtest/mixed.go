@@ -1,14 +1,14 @@
 package logtest
 
 import (
+	"fmt"
 	"strconv"
 	"time"
 )
 
 // NewMixed returns a writer of mixed traffic, each line of which is drawn anew: 15 paths, 9 methods, 12 agents, one
 // request in twenty with two or three attempts, one in ten without an upstream, every outcome, one in a hundred
-// garbage.
-// It stands for a site with many kinds of clients, where NewWriter's requests are all alike.
+// garbage. It stands for a site with many kinds of clients, where NewWriter's requests are all alike.
 func NewMixed(f Format, seed uint64) *Writer {
 	w := NewWriter(f, seed)
 	w.draw = w.mixed
@@ -20,18 +20,18 @@ func (w *Writer) Start(at time.Time) { w.at = at.UTC() }
 
 var (
 	mixedPaths = []string{
-		"/", "/v1/face/recognition", "/v1/face/enrollment", "/v1/face/match?threshold=0.8", "/v1/face/keyspace", "/v1/face/delete-enrollment",
-		"/v1/healthcheck", "/v1/get-limit-usage", "/favicon.ico", "/assets/app.3f2a9c.js", "/assets/style.css?v=12", "/login",
+		"/", "/v1/face/recognition", "/v1/face/enrollment", "/v1/face/match?threshold=0.8", "/v1/face/keyspace",
+		"/v1/face/delete-enrollment", "/v1/healthcheck", "/v1/get-limit-usage", "/favicon.ico", "/assets/app.3f2a9c.js", "/assets/style.css?v=12", "/login",
 		"/api/v2/people/1842/photos?page=3&limit=50", "/robots.txt", "/metrics",
 	}
 	mixedMethods = []string{"GET", "POST", "PUT", "HEAD", "DELETE", "OPTIONS", "PATCH", "CONNECT", "TRACE"}
 	mixedAgents  = []string{
-		"-", "curl/7.88.1", "okhttp/4.12.0", "Go-http-client/1.1", "python-requests/2.32.3", "kube-probe/1.30", "Prometheus/2.53.0",
+		"-", "curl/7.88.1", "okhttp/4.12.0", "Go-http-client/1.1", "python-requests/2.32.3", "kube-probe/1.30",
+		"Prometheus/2.53.0",
 		"Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0",
-		"Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0.0.0 " +
-			"Safari/537.36",
-		"Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) " +
-			"Version/17.5 Mobile/15E148 Safari/604.1",
+		"Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0.0.0 Safari/537.36",
+		"Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/17.5" +
+			" Mobile/15E148 Safari/604.1",
 		"Mozilla/5.0 (compatible; bingbot/2.0; +http://www.bing.com/bingbot.htm)",
 		`scanner "x" \ 1.0`,
 	}
@@ -45,8 +45,7 @@ func (w *Writer) mixed() map[string]string {
 	w.at = w.at.Add(time.Duration(r.IntN(2_000_000)))
 	body := 50 + int(r.ExpFloat64()*3000)
 	request := map[string]string{
-		"remote_addr": "10." + strconv.Itoa(r.IntN(256)) + "." + strconv.Itoa(r.IntN(256)) + "." +
-			strconv.Itoa(r.IntN(256)),
+		"remote_addr":         fmt.Sprintf("10.%d.%d.%d", r.IntN(256), r.IntN(256), r.IntN(256)),
 		"time_local":          w.at.Format("02/Jan/2006:15:04:05 -0700"),
 		"time_iso8601":        w.at.Format("2006-01-02T15:04:05-07:00"),
 		"msec":                millis(int(w.at.UnixMilli())),
@@ -58,9 +57,9 @@ func (w *Writer) mixed() map[string]string {
 		"limit_req_status":    "PASSED",
 		"body_bytes_sent":     strconv.Itoa(body),
 		"bytes_sent":          strconv.Itoa(body + 180),
-		"request": choose(r, mixedMethods...) + " " + choose(r, mixedPaths...) + " HTTP/" + choose(r, "1.1",
-			"1.1", "2.0", "1.0"),
 	}
+	request["request"] = choose(r, mixedMethods...) + " " + choose(r, mixedPaths...) +
+		" HTTP/" + choose(r, "1.1", "1.1", "2.0", "1.0")
 	if referer := choose(r, mixedReferers...); referer != "" {
 		request["http_referer"] = referer
 	}

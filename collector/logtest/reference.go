@@ -7,10 +7,8 @@ import (
 )
 
 // A Reference reads lines by regular expressions made of the contract's words alone: every value has the shape that
-// NGINX
-// gives it, lists agree in length, and of several ways each value is the shortest that lets the rest fit, from the
-// left (an
-// unquoted list the longest). It is slow, and shares no code with the parser.
+// NGINX gives it, lists agree in length, and of several ways each value is the shortest that lets the rest fit, from
+// the left (an unquoted list the longest). It is slow, and shares no code with the parser.
 type Reference struct {
 	Parts     []Part // variables with what follows each
 	Before    string // the literal before them
@@ -75,8 +73,10 @@ func (r *Reference) Read(line string) []string {
 func (r *Reference) match(n int, line string) []int {
 	m := r.expression(r.compiled, n, true).FindStringSubmatchIndex(line)
 	for i, p := range r.Parts {
-		if m != nil && p.Name == "request" && p.Literal != "" && p.Literal[0] == ' ' &&
-			strings.HasPrefix(line[m[2*i+3]:], " HTTP/") {
+		if m == nil || p.Name != "request" || !strings.HasPrefix(p.Literal, " ") {
+			continue
+		}
+		if strings.HasPrefix(line[m[2*i+3]:], " HTTP/") {
 			return r.expression(r.noOldHTTP, n, false).FindStringSubmatchIndex(line)
 		}
 	}
@@ -127,7 +127,8 @@ func (r *Reference) shape(p Part, n int, oldHTTP bool) string {
 		return `|-|\d{1,9}\.\d{3}`
 	case "msec":
 		return `\d{1,12}\.\d{3}`
-	case "bytes_sent", "body_bytes_sent", "request_length", "remote_port", "server_port", "connection", "connection_requests":
+	case "bytes_sent", "body_bytes_sent", "request_length", "remote_port", "server_port", "connection",
+		"connection_requests":
 		return `|-|\d{1,19}?`
 	case "time_local":
 		return refDay + `/(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)/\d{4}:` + refClock + ` [+-]\d{4}`
@@ -137,8 +138,7 @@ func (r *Reference) shape(p Part, n int, oldHTTP bool) string {
 		return `.`
 	case "remote_addr", "realip_remote_addr", "proxy_protocol_addr", "server_addr", "scheme", "request_method",
 		"limit_req_status", "limit_conn_status", "upstream_cache_status":
-		if p.Name == "request_method" && slices.ContainsFunc(r.Parts,
-			func(p Part) bool { return p.Name == "request" }) {
+		if p.Name == "request_method" && slices.ContainsFunc(r.Parts, func(p Part) bool { return p.Name == "request" }) {
 			break
 		}
 		if quoted && r.Escape == "json" {

@@ -19,8 +19,7 @@ type Options struct {
 
 // A FormatError says why a log_format cannot be followed as it is.
 type FormatError struct {
-	// those that cannot be told apart, without their dollars; none where the format as a whole is wrong
-	Variables []string
+	Variables []string // those that cannot be told apart, without their dollars; none where the format as a whole is wrong
 	Rest      *Program // reads the format with these variables taken for one text; nil where that is of no use
 	reason    string
 }
@@ -52,8 +51,8 @@ func Compile(format, escape string, o Options) (*Program, error) {
 		return nil, &FormatError{reason: err.Error()}
 	}
 	if len(o.Capture) > maxCaptures {
-		return nil, &FormatError{reason: fmt.Sprintf("%d variables are to be captured, more than %d", len(o.Capture),
-			maxCaptures)}
+		reason := fmt.Sprintf("%d variables are to be captured, more than %d", len(o.Capture), maxCaptures)
+		return nil, &FormatError{reason: reason}
 	}
 	lines := strings.Split(format, "\n")
 	if len(lines) == 1 {
@@ -128,8 +127,8 @@ func compileLine(format, escape string, o Options) (*Program, error) {
 		return nil, &FormatError{reason: err.Error()}
 	}
 	if len(parts) == 1 {
-		return nil, &FormatError{reason: fmt.Sprintf("the log_format %q has no variable; write variables such as "+
-			"$status and $request_time", format)}
+		reason := fmt.Sprintf("the log_format %q has no variable; write variables such as $status and $request_time", format)
+		return nil, &FormatError{reason: reason}
 	}
 	parts[len(parts)-1].literal += "\n"
 	c := newCompiler(parts, escape, o)
@@ -324,13 +323,12 @@ type step struct {
 	into      uint8 // where in a Record a number or a word goes: its offset; of kindCapture the index
 	listIndex uint8 // where in a Record's lists a list goes
 
-	first       byte // of literal
-	field       Field
-	long        bool // the value is often longer than what find looks at
-	isOftenDash bool
-	behind      uint16 // of kindCapture: how many bytes ago the captured value ended
-	name        string
-	index       int
+	first  byte // of literal
+	field  Field
+	long   bool   // the value is often longer than what find looks at
+	behind uint16 // of kindCapture: how many bytes ago the captured value ended
+	name   string
+	index  int
 }
 
 // A delimiter is how the end of a value is found.
@@ -365,7 +363,6 @@ func newStep(part part, v variable, escape string) step {
 		}
 	}
 	s.long = v.kind == kindRequest || strings.HasPrefix(part.name, "http_")
-	s.isOftenDash = part.name == "remote_user" || s.long && part.name != "http_user_agent"
 	if s.overlap = v.kind.isList() && (s.first == ' ' || s.first == ','); s.overlap {
 		s.spread, s.other = ' '*ones, ','*ones
 	}

@@ -1,13 +1,25 @@
 // Package logformat reads access-log lines by NGINX's log_format.
 //
-// A log_format is literals between variables. Compile turns one into steps, each of which reads one value and
-// matches the literal after it; a Parser runs the steps over a line. A value runs to the next whole literal, except
-// that what NGINX's escaping keeps out of a value is used to be stricter: under escape=default no value holds a
-// quote, under escape=json a quote in a value follows a backslash. The variables $upstream_* are lists whose
-// separators ", " and " : " may look like the literal after them, so a list that stands unquoted is read by
-// its grammar.
+// A log_format is literals between variables. Compile turns one into a Program: steps, each of which reads one value
+// and matches the literal after it. A Parser runs the steps over a line and fills a Record. Every value must have the
+// shape that NGINX gives it, so that a line does not fit a format by luck: a status is three digits, a time is N.NNN,
+// an address has neither space nor quote, lists have as many elements as each other. A Record is good only if the
+// line fits as a whole.
 //
-// A line is validated as a whole before its Record is given away: numbers are numbers, a status is three digits, lists
-// have as many elements as each other. Reading allocates nothing once the addresses of the upstream servers are
-// known.
+// There are three ways to read a line, each for what the one before refuses:
+//
+//   - The fast path (fast_*.go) reads what almost all lines look like. Its rules stand in fast.go.
+//   - The slow path (parse.go, list.go) reads any value, and takes the first place where the literal after it stands
+//     for its end. What NGINX's escaping keeps out of a value makes it stricter: under escape=default no value holds
+//     a quote, under escape=json a quote in a value follows a backslash. The variables $upstream_* are lists whose
+//     separators ", " and " : " may look like the literal after them, so a list that stands unquoted is read by its
+//     grammar.
+//   - The second reading (search*.go) finds any way in which the line fits, for clients choose what stands in many
+//     values.
+//
+// Whatever the way, the same line gives the same Record: tests and fuzz targets hold the three against each other and
+// against a reference of regular expressions (logtest.Reference).
+//
+// Nothing is allocated for a line once the addresses of the upstream servers have been seen. A Program is immutable
+// and may be shared; a Parser and its Records belong to one goroutine.
 package logformat

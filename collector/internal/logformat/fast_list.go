@@ -1,7 +1,8 @@
 package logformat
 
-// fastElements reads a list of several numbers that looks as NGINX writes almost all of them: "-", or digits of the usual
-// length, with ", " between them. It returns the position behind the literal after it, -1 if the list looks otherwise.
+// fastElements reads a list of several numbers that looks as NGINX writes almost all of them: "-", or digits of the
+// usual length, with ", " between them. It returns the position behind the literal after it, -1 if the list looks
+// otherwise.
 //
 // It reads at most seven bytes beyond an element, and an element only where the one before ended in the line.
 func (s *step) fastElements(t text, pos, end int, p *Parser, r *Record) int {
@@ -23,7 +24,10 @@ func (s *step) fastElements(t text, pos, end int, p *Parser, r *Record) int {
 		l.separators = append(l.separators, ',')
 		pos += 2
 	}
-	if w := t.load(pos); len(l.many) < 2 || len(l.many) > maxElements || s.overlap && isSeparator(w) || pos > end || !s.at(t, pos, end) {
+	if n := len(l.many); n < 2 || n > maxElements || pos > end || !s.at(t, pos, end) {
+		return -1
+	}
+	if s.overlap && isSeparator(t.load(pos)) {
 		return -1
 	}
 	l.one, l.isMany = l.many[0], true

@@ -5,104 +5,12 @@ import (
 	"unsafe"
 )
 
-// A fast is how the fast path reads a value that looks as almost all of its kind do. What looks otherwise is read by the
-// slow path, which takes everything.
-type fast uint8
-
-const (
-	fastNone fast = iota
-	fastMark
-	fastCapture
-	fastText
-	fastToken
-	fastDash
-	fastFixed
-	fastRequest
-	fastID
-	fastStatus
-	fastTime
-	fastSize
-	fastWord
-	fastLocalTime
-	fastISOTime
-	fastUnixTime
-	fastAddresses
-	fastBareAddresses
-	fastListStatus
-	fastListTime
-	fastListSize
-)
-
-// fastOf chooses.
-func fastOf(s *step) fast {
-	switch s.kind {
-	case kindFixed:
-		return fastFixed
-	case kindRequest:
-		if s.first == '"' {
-			return fastRequest
-		}
-	case kindID:
-		if s.literal != "" {
-			return fastID
-		}
-	case kindStatus:
-		return fastStatus
-	case kindTime:
-		return fastTime
-	case kindSize:
-		if s.first-'0' > 9 {
-			return fastSize // else the number might end before its last digit
-		}
-	case kindWord:
-		return fastWord
-	case kindAddresses:
-		if s.overlap {
-			return fastBareAddresses
-		}
-		return fastAddresses
-	case kindListStatus:
-		return fastListStatus
-	case kindListTime:
-		return fastListTime
-	case kindListSize:
-		if s.first-'0' > 9 {
-			return fastListSize
-		}
-	case kindLocalTime:
-		return fastLocalTime
-	case kindISOTime:
-		return fastISOTime
-	case kindUnixTime:
-		return fastUnixTime
-	case kindToken:
-		if s.first == ' ' || s.first == '"' {
-			return fastToken
-		}
-	case kindMark:
-		return fastMark
-	case kindCapture:
-		return fastCapture
-	case kindText:
-		switch {
-		case s.literal == "" || s.length == 0:
-		default:
-			return fastText
-		}
-	}
-	return fastNone
-}
-
-// longText is from what length on it is better to search with what the machine has for that.
-const longText = 64
-
 // wordPassed is PASSED as the low six bytes of a load.
 const wordPassed = 'P' | 'A'<<8 | 'S'<<16 | 'S'<<24 | 'E'<<32 | 'D'<<40
 
-// fastSteps reads values the fast way, from pos and step s on, and returns the first step that it cannot read so, and
-// where. It calls nothing, so that all it works with stays in registers; that it is one loop and long is the price.
-//
-// What it puts into r for the step that it returns is of no use.
+// fastSteps reads values from pos and step s on, and returns the first step that it cannot read, and where. Its rules
+// stand in fast.go. It calls nothing, so that all it works with stays in registers; that it is one loop and long is the
+// price.
 func fastSteps(s *step, t text, pos, end int, p *Parser, r *Record) (*step, int) {
 	var shapes shape // of the lists that were read
 loop:
@@ -166,10 +74,6 @@ loop:
 			if s.search == toBareQuote && at > pos && t.byte(at-1) == '\\' {
 				break loop
 			}
-		case fastDash:
-			if t.byte(pos) == '-' {
-				at++
-			}
 		case fastFixed:
 			if at += int(s.width); at > end {
 				break loop
@@ -200,8 +104,9 @@ loop:
 				r.Path = t.slice(path, t.untilQuery(path, at))
 			}
 		case fastID:
-			if at += 32; at > end || t.byte(at-1) == '\\' ||
-				matches(t.load(pos), s.spread)|matches(t.load(pos+8), s.spread)|matches(t.load(pos+16), s.spread)|matches(t.load(pos+24), s.spread) != 0 {
+			m := matches(t.load(pos), s.spread) | matches(t.load(pos+8), s.spread) |
+				matches(t.load(pos+16), s.spread) | matches(t.load(pos+24), s.spread)
+			if at += 32; at > end || t.byte(at-1) == '\\' || m != 0 {
 				break loop
 			}
 			r.IDAt, r.IDLen = pos, 32

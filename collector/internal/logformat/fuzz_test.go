@@ -9,7 +9,7 @@ import (
 	"unsafe"
 )
 
-// withoutFast is the same program with nothing read the quick way.
+// withoutFast is the same program with no fast path.
 func withoutFast(p *Program) *Program {
 	slow := *p
 	slow.steps = append([]step(nil), p.steps...)
@@ -19,8 +19,8 @@ func withoutFast(p *Program) *Program {
 	return &slow
 }
 
-// said is all that a record tells.
-func said(p *Program, r *Record) string {
+// contents is all that a record holds.
+func contents(p *Program, r *Record) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%d %d %d %d %q %d+%d %s %s %s %s", r.Code, r.Millis, r.Sent, r.Received, r.Path, r.IDAt, r.IDLen,
 		r.Method, r.LimitReq, r.LimitConn, r.Cache)
@@ -40,33 +40,33 @@ func said(p *Program, r *Record) string {
 	return b.String()
 }
 
-// twoWays are a parser and one that reads nothing the quick way.
-type twoWays struct{ quick, whole *Parser }
+// twoWays are a parser and one that has no fast path.
+type twoWays struct{ fast, slow *Parser }
 
 func bothWays(p *Program) twoWays { return twoWays{NewParser(p), NewParser(withoutFast(p))} }
 
 // agree fails the test unless a line reads the same in both ways, the second time, too, when its addresses are known.
 func (b twoWays) agree(t *testing.T, line []byte) {
 	t.Helper()
-	p, q := b.quick.Program, b.quick
+	p, q := b.fast.Program, b.fast
 	r, s := NewRecord(), NewRecord()
-	want := b.whole.ParseLine(line, s)
+	want := b.slow.ParseLine(line, s)
 	for range 2 {
 		got := q.ParseLine(line, r)
 		if (got == nil) != (want == nil) {
-			t.Fatalf("%q: quick %v, whole %v", line, got, want)
+			t.Fatalf("%q: fast %v, slow %v", line, got, want)
 		}
-		if got == nil && said(p, r) != said(p, s) {
-			t.Fatalf("%q:\nquick %s\nwhole %s", line, said(p, r), said(p, s))
+		if got == nil && contents(p, r) != contents(p, s) {
+			t.Fatalf("%q:\nfast %s\nslow %s", line, contents(p, r), contents(p, s))
 		}
 		if got != nil && got.Error() != want.Error() {
-			t.Fatalf("%q: quick says %v, whole %v", line, got, want)
+			t.Fatalf("%q: fast says %v, slow %v", line, got, want)
 		}
 	}
 }
 
-// TestQuickIsWhole reads lines that are quick to read, and the same with a byte changed or cut anywhere, in both ways.
-func TestQuickIsWhole(t *testing.T) {
+// TestFastIsSlow reads lines that the fast path reads, and the same with a byte changed or cut anywhere, in both ways.
+func TestFastIsSlow(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	for _, test := range []struct{ format, escape, line string }{
 		{`$remote_addr - $remote_user [$time_local] "$request" $status $body_bytes_sent "$http_referer" "$http_user_agent" rt=$request_time rl=$request_length id=$request_id lr="$limit_req_status" ua="$upstream_addr" us="$upstream_status" urt="$upstream_response_time"`, "default",
@@ -182,7 +182,7 @@ func FuzzParse(f *testing.F) {
 			if len(line) > 0 {
 				both.agree(t, line)
 			}
-			q, r := both.quick, NewRecord()
+			q, r := both.fast, NewRecord()
 			alone := q.ParseLine(line, r) == nil
 			elements := r.Elements
 			block := append([]byte("before\n"), line...)

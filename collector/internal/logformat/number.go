@@ -36,7 +36,7 @@ func digits(value []byte) (number int64, n int) {
 	return number, n
 }
 
-// isNothing reports "-" and the empty value of escape=json: NGINX had no value.
+// isNothing reports whether NGINX had no value: it writes "-", or nothing under escape=json and none.
 func isNothing(value []byte) bool {
 	return len(value) == 0 || len(value) == 1 && value[0] == '-'
 }

@@ -60,7 +60,7 @@ func (p *Parser) HasUpstream() bool {
 // Generation changes when the parser starts to number its Upstreams anew.
 func (p *Parser) Generation() int { return p.addressCache.generation }
 
-// A LineError tells where a line does not fit its log_format.
+// A LineError says where a line does not fit its log_format.
 type LineError struct {
 	Offset   int    // bytes
 	Expected string // what should stand there
@@ -70,10 +70,9 @@ func (e *LineError) Error() string {
 	return fmt.Sprintf("at byte %d: expected %s", e.Offset, e.Expected)
 }
 
-// ParseLine reads a line, given with or without its newline. The error, if any, is a *LineError of the first format. A
-// line
-// that a format writes beside that of the request is none, and leaves r empty. ParseLine copies; Parse is for the hot
-// path.
+// ParseLine reads a line, given with or without its newline. The error, if any, is a *LineError of the first format.
+// A line that a format writes beside that of the request is none, and leaves r empty. ParseLine copies; Parse is for
+// the hot path.
 func (p *Parser) ParseLine(line []byte, r *Record) error {
 	line = bytes.TrimSuffix(line, []byte{'\n'})
 	if i := bytes.IndexByte(line, '\n'); i >= 0 {

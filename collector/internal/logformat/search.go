@@ -4,22 +4,19 @@ import "bytes"
 
 // The second reading.
 //
-// The first reading takes for the end of a value the first place where the literal after it stands. Clients write what
-// stands in some values, so that place may be the wrong one: `curl -u 'x [1:y'` puts " [" before the " [" of the
+// The first reading takes for the end of a value the first place where the literal after it stands. Clients write
+// what stands in some values, so that place may be the wrong one: `curl -u 'x [1:y'` puts " [" before the " [" of the
 // format combined. A line that the first reading refuses is therefore read again, by trying every end that each value
-// may
-// have, from the left, in the order of preference, and going back where the rest does not fit.
+// may have, from the left, in the order of preference, and going back where the rest does not fit.
 //
-// What keeps this linear: whether the rest of a line fits depends on where it begins, not on what stands before. An end
-// that was tried once and failed is not tried again (frame.failed, search.scanned). The one thing that does depend on
-// what
-// stands before is that lists agree in length. So the first pass takes lists of any length; if the lists of its answer
-// disagree, a pass is made for each number of elements, up to maxCount, with that number fixed; of the answers the one
-// that is preferred is taken.
+// What keeps this linear: whether the rest of a line fits depends on where it begins, not on what stands before. An
+// end that was tried once and failed is not tried again (frame.failed, search.scanned). The one thing that does
+// depend on what stands before is that lists agree in length. So the first pass takes lists of any length; if the
+// lists of its answer disagree, a pass is made for each number of elements, up to maxCount, with that number fixed;
+// of the answers the one that is preferred is taken.
 //
 // Preferred is the shortest value, from the left. Only of a list that stands unquoted before a space or a comma the
-// longest
-// is: NGINX's own " : " between groups would else end it.
+// longest is: NGINX's own " : " between groups would else end it.
 
 // maxCount is how many elements the lists of a line may have where they disagree in the first pass: no request makes so
 // many attempts.
@@ -29,8 +26,7 @@ const maxCount = 64
 const anyCount = -1
 
 // maxWork bounds the bytes that a second reading looks at, as a multiple of the line's length. Formats of the field
-// stay
-// below a tenth of it whatever the line.
+// stay below a tenth of it whatever the line.
 const maxWork = 1024
 
 // A search is a second reading. It is part of a Parser, which uses it again and again.

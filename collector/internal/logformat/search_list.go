@@ -49,8 +49,7 @@ func (x *search) first(set []uint64, f *frame, at int) bool {
 }
 
 // scan notes that the elements from here on are looked at, and reports whether they were not yet: where an earlier
-// value
-// of the list had this element, too, all that may follow was tried.
+// value of the list had this element, too, all that may follow was tried.
 func (x *search) scan(f *frame, at int) bool { return x.first(x.scanned, f, at) }
 
 // nextListEnd returns the next place where the list may end, -1 if there is none.
@@ -76,8 +75,7 @@ func (x *search) nextListEnd(f *frame, s *step) int {
 				f.limit = 0
 				return -1
 			}
-		case at == x.end, c == '"', c == ' ' && !x.isSocket(f, s), c == ',' &&
-			s.overlap, at-f.element > s.longestElement():
+		case at == x.end, c == '"', c == ' ' && !x.isSocket(f, s), c == ',' && s.overlap, at-f.element > s.longestElement():
 			f.limit = 0
 			return -1
 		default:
@@ -99,8 +97,8 @@ func (x *search) nextElement(f *frame, s *step, at int) int {
 	}
 	f.element = at
 	f.elements++
-	if x.count == anyCount && !x.scan(f, at) || x.count != anyCount && f.elements > x.count &&
-		s.kind != kindListUnknown {
+	tooMany := x.count != anyCount && f.elements > x.count && s.kind != kindListUnknown
+	if tooMany || x.count == anyCount && !x.scan(f, at) {
 		return -1
 	}
 	return at

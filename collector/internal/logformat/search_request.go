@@ -56,15 +56,20 @@ func (x *search) isRequest(f *frame, end int) bool {
 	if n := protocol(uri); n > 1 && uri[n-1] == ' ' {
 		return true
 	}
-	return end == f.second && len(uri) > 0 && uri[0] == '/' && string(x.t.slice(end, min(end+6, x.end))) != " HTTP/"
+	if end != f.second || len(uri) == 0 || uri[0] != '/' {
+		return false
+	}
+	return string(x.t.slice(end, min(end+len(" HTTP/"), x.end))) != " HTTP/" // else the protocol follows
 }
 
 // protocol returns where the HTTP/1.1 or HTTP/2 that ends a request line begins, 0 if there is none.
 func protocol(line []byte) int {
 	for _, width := range []int{len("HTTP/1.1"), len("HTTP/2")} {
 		n := len(line) - width
-		if n > 0 && string(line[n:n+5]) == "HTTP/" && line[n+5]-'0' < 10 && (width == 6 || line[n+6] == '.' &&
-			line[n+7]-'0' < 10) {
+		if n <= 0 || string(line[n:n+5]) != "HTTP/" || line[n+5]-'0' > 9 {
+			continue
+		}
+		if width == len("HTTP/2") || line[n+6] == '.' && line[n+7]-'0' < 10 {
 			return n
 		}
 	}

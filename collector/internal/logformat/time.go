@@ -3,8 +3,7 @@ package logformat
 import "time"
 
 // A clock remembers the last second that was read and its text: lines of one second, which come in their thousands,
-// cost
-// a comparison. It serves one of $time_local and $time_iso8601, whose text holds no finer time.
+// cost a comparison. It serves one of $time_local and $time_iso8601, whose text holds no finer time.
 type clock struct {
 	w0, w1, w2, w3 uint64 // the text: its bytes 0, 8, 16 and its last eight
 	millis         int64  // Unix
@@ -75,15 +74,17 @@ func (n *numbers) read(value []byte) int {
 
 // millis joins the parts of a time. A leap second is the first of the next minute.
 func (n *numbers) millis(year, month, day, hour, minute, second int, sign byte, zone int) (int64, bool) {
-	if n.bad || month < 1 || month > 12 || day < 1 || day > 31 || hour > 23 || minute > 59 || second > 60 ||
-		sign != '+' && sign != '-' {
+	if n.bad || month < 1 || month > 12 || day < 1 || day > 31 || hour > 23 || minute > 59 || second > 60 {
 		return 0, false
 	}
-	if sign == '-' {
+	switch sign {
+	case '-':
 		zone = -zone
+	case '+':
+	default:
+		return 0, false
 	}
-	return time.Date(year, time.Month(month), day, hour, minute, second, 0,
-		time.UTC).Add(-time.Duration(zone) * time.Second).UnixMilli(), true
+	return time.Date(year, time.Month(month), day, hour, minute, second-zone, 0, time.UTC).UnixMilli(), true
 }
 
 // monthOf is the number of the month of three letters, 0 for none.

@@ -201,8 +201,7 @@ func splitAddresses(dst []Element, value []byte) []Element {
 }
 
 // isName reports whether an element can be an address or a group's name: paths of sockets alone may have spaces. A
-// comma
-// at the end is half a separator.
+// comma at the end is half a separator.
 func isName(element []byte) bool {
 	if len(element) > maxName || bytes.IndexByte(element, '"') >= 0 || bytes.HasSuffix(element, []byte(",")) {
 		return false
@@ -227,7 +226,7 @@ func nextElement(list []byte) (element []byte, follow byte, rest []byte) {
 	return list, 0, nil
 }
 
-// kindOf tells addresses from names: an address has a port, or begins with unix:.
+// kindOf distinguishes addresses from names: an address has a port, or begins with unix:.
 func kindOf(name []byte) ElementKind {
 	if isNothing(name) {
 		return Nothing
