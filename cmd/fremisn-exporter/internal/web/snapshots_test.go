@@ -120,6 +120,7 @@ func TestAnswersThatAreNotReadAreBounded(t *testing.T) {
 		for _, a := range held {
 			s.release(a)
 		}
+		synctest.Wait() // what was refused is put together still, and let go then
 		a, err := s.get(t.Context(), of, answerKey{format: plainText}, nil)
 		if err != nil {
 			t.Errorf("when all were read: %v", err)
