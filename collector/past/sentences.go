@@ -107,7 +107,14 @@ func (w words) nodeFailure(i *incident) (sentence, known, remedy string) {
 	if i.share > 0 && i.server != "" {
 		sentence += fmt.Sprintf(", %s of its attempts", percent(i.share))
 	}
-	sentence += fmt.Sprintf("; %s got no answer, the others were helped by another server.", requests(i.lost))
+	switch {
+	case i.lost == 0:
+		sentence += "; another server helped all of them."
+	case i.lost >= i.harmed:
+		sentence += "; none of them got an answer."
+	default:
+		sentence += fmt.Sprintf("; %s got no answer, another server helped the rest.", requests(i.lost))
+	}
 	if i.noLive > 0 {
 		sentence += fmt.Sprintf(" Among them are %d that found no server left.", i.noLive)
 	}
@@ -141,9 +148,13 @@ func (w words) slowNode(i *incident) (sentence, known, remedy string) {
 func (w words) poison(i *incident) (sentence, known, remedy string) {
 	own := i.harmed - i.noLive
 	first := i.events[0]
-	sentence = fmt.Sprintf("%s %s %s failed on every server they reached (%s), which answered others at that time: "+
-		"the requests are to blame, not the nodes.",
-		requests(own), plain(first.method), plain(first.path), w.named(i.servers))
+	they, blame := "they", "the requests are"
+	if own == 1 {
+		they, blame = "it", "the request is"
+	}
+	sentence = fmt.Sprintf("%s %s %s failed on every server %s reached (%s), which answered others at that time: "+
+		"%s to blame, not the nodes.",
+		requests(own), plain(first.method), plain(first.path), they, w.named(i.servers), blame)
 	if i.noLive > 0 {
 		sentence += fmt.Sprintf(" NGINX passed the servers over for that, and %s found none left.", requests(i.noLive))
 	}

@@ -16,8 +16,9 @@ func TestWhatIfAgainstNGINX(t *testing.T) {
 		location: "limit_req zone=clients burst=10 nodelay;"}
 	tops := map[string]topology{"": asItIs}
 	for try, change := range map[string]func(*topology){
-		"max_conns=2": func(top *topology) { top.server = "max_conns=2" },
-		"servers=4":   func(top *topology) { top.nodes = 4 },
+		"max_conns=2":           func(top *topology) { top.server = "max_conns=2" },
+		"servers=4":             func(top *topology) { top.nodes = 4 },
+		"limit_req.nodelay=off": func(top *topology) { top.location = "limit_req zone=clients burst=10;" },
 		"limit_req.burst=3,balance=least_conn": func(top *topology) {
 			top.location, top.upstream = "limit_req zone=clients burst=3 nodelay;", "least_conn;"
 		},
@@ -57,7 +58,7 @@ func TestWhatIfAgainstNGINX(t *testing.T) {
 		t.Logf("%s: predicted %v, real %v", s.Set, show(s.Figures), show(real))
 		nearly(t, s.Set.String()+" no_live", float64(s.NoLive), float64(real.NoLive), deviations(real.NoLive))
 		nearly(t, s.Set.String()+" limited", float64(s.Limited), float64(real.Limited), deviations(real.Limited))
-		nearly(t, s.Set.String()+" p95", *s.P95, *real.P95, 0)
+		nearly(t, s.Set.String()+" p95", *s.P95, *real.P95, 0.02) // a busy machine is late by that
 	}
 }
 

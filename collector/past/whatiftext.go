@@ -99,6 +99,9 @@ func offBy(e *float64) string {
 	if e == nil {
 		return ""
 	}
+	if *e > 10 {
+		return "> 1000 %"
+	}
 	return fmt.Sprintf("%.1f %%", 100**e)
 }
 
