@@ -23,9 +23,6 @@ type (
 	Outage  = takenout.Outage
 )
 
-// Outcomes are the labels of the outcomes, by their index in a Tally.
-func Outcomes() []string { return accesslog.Outcomes() }
-
 // Traffic is what NGINX's status pages and logs say of the last hour.
 type Traffic struct {
 	At       time.Time

@@ -127,7 +127,8 @@ func (d directives) formatsInUse(path string) []string {
 	return names
 }
 
-// formatsOfStdout are the formats that nginx.conf writes a container's stdout in: the official image links access.log there.
+// formatsOfStdout are the formats that nginx.conf writes a container's stdout in: the official image links access.log
+// there.
 func (d directives) formatsOfStdout() []string {
 	var names []string
 	for _, log := range d.logs {

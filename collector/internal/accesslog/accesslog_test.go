@@ -242,7 +242,8 @@ func TestMalformed(t *testing.T) {
 	}
 }
 
-// TestMaxSeries floods a counter with servers: the first stay, the rest are "other", and the number of series is bounded.
+// TestMaxSeries floods a counter with servers: the first stay, the rest are "other", and the number of series is
+// bounded.
 func TestMaxSeries(t *testing.T) {
 	const limit = 200
 	b := counterOf(t, `$status $request_time $upstream_addr $upstream_status $upstream_response_time`, "default", func(c *Config) { c.MaxSeries = limit })

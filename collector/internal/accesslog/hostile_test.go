@@ -101,8 +101,8 @@ func TestHostile(t *testing.T) {
 	}
 }
 
-// TestMemoryIsBounded counts what a counter keeps of 20 thousand servers, paths and methods; the exporter as a whole may
-// have 60 MiB.
+// TestMemoryIsBounded counts what a counter keeps of 20 thousand servers, paths and methods; the exporter as a whole
+// may have 60 MiB.
 func TestMemoryIsBounded(t *testing.T) {
 	var before, after runtime.MemStats
 	runtime.GC()

@@ -6,15 +6,6 @@ import (
 	"github.com/fremisn/fremisn-exporter/collector/internal/recent"
 )
 
-// Outcomes are the labels of the outcomes, in the order in which recent counts them.
-func Outcomes() []string {
-	var names []string
-	for o := range outcomeCount {
-		names = append(names, o.String())
-	}
-	return names
-}
-
 // Hour returns the last hour at a moment, Unix milliseconds.
 func (c *Counter) Hour(millis int64) *recent.Snapshot { return c.hour.Snapshot(millis) }
 

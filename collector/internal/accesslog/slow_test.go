@@ -16,8 +16,8 @@ import (
 	"github.com/fremisn/fremisn-exporter/collector/source"
 )
 
-// A slowReader counts an access log in another way than the counter does, with strings, regular expressions and a map of
-// floats, after the contract alone. It knows the reference topology of testTopology.
+// A slowReader counts an access log in another way than the counter does, with strings, regular expressions and a map
+// of floats, after the contract alone. It knows the reference topology of testTopology.
 type slowReader struct {
 	format, escape string
 	reference      *logtest.Reference

@@ -45,8 +45,9 @@ const (
 // MaxLine is the longest line that is unwrapped, bytes.
 const MaxLine = 1 << 20
 
-// An Unwrapper takes the lines of one stream out of blocks of whole wrapped lines. It keeps nothing of one block for the
-// next: the parts of a line that has not ended are given again, with what has come since. It belongs to one goroutine.
+// An Unwrapper takes the lines of one stream out of blocks of whole wrapped lines. It keeps nothing of one block for
+// the next: the parts of a line that has not ended are given again, with what has come since. It belongs to one
+// goroutine.
 type Unwrapper struct {
 	wrapping Wrapping
 	stream   string
@@ -61,8 +62,8 @@ func New(w Wrapping, stream string) *Unwrapper {
 	return &Unwrapper{wrapping: w, stream: stream}
 }
 
-// Whole returns how many of block's first bytes are wrapped lines that leave no line of the stream without its end. What
-// they hold is what Lines returns next.
+// Whole returns how many of block's first bytes are wrapped lines that leave no line of the stream without its end.
+// What they hold is what Lines returns next.
 func (u *Unwrapper) Whole(block []byte) int {
 	u.lines, u.tooLong = u.lines[:0], 0
 	block = block[:bytes.LastIndexByte(block, '\n')+1]
@@ -105,8 +106,8 @@ func (u *Unwrapper) end(line int) int {
 	return len(u.lines)
 }
 
-// Lines returns the lines of a block whose length Whole has returned, each ended by "\n", and how many lines beside them
-// were too long. They are valid until the next call of Whole.
+// Lines returns the lines of a block whose length Whole has returned, each ended by "\n", and how many lines beside
+// them were too long. They are valid until the next call of Whole.
 func (u *Unwrapper) Lines(block []byte) (lines []byte, tooLong int) {
 	if u.isPlain {
 		return block, 0
@@ -154,8 +155,8 @@ func detect(line []byte) Wrapping {
 	return None
 }
 
-// take appends a wrapped line's content to u.lines, if it is of the stream. A line that is not wrapped as the others are is
-// taken as it is: it is for the log's format to refuse.
+// take appends a wrapped line's content to u.lines, if it is of the stream. A line that is not wrapped as the others
+// are is taken as it is: it is for the log's format to refuse.
 func (u *Unwrapper) take(wrapping Wrapping, wrapped []byte) (isOurs, isPart bool) {
 	switch wrapping {
 	case Docker:
@@ -235,8 +236,8 @@ func cutDocker(line []byte) (content, stream []byte, ok bool) {
 // escapes are JSON's but \u.
 var escapes = [256]byte{'"': '"', '\\': '\\', '/': '/', 'b': '\b', 'f': '\f', 'n': '\n', 'r': '\r', 't': '\t'}
 
-// appendUnquoted appends what a JSON string's content stands for. It refuses what is no such content, and surrogate pairs,
-// which Docker does not write.
+// appendUnquoted appends what a JSON string's content stands for. It refuses what is no such content, and surrogate
+// pairs, which Docker does not write.
 func appendUnquoted(dst, content []byte) ([]byte, bool) {
 	for {
 		i := bytes.IndexByte(content, '\\')

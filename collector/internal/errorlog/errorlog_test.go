@@ -110,8 +110,8 @@ func FuzzRestoreErrorState(f *testing.F) {
 	})
 }
 
-// TestDroppedAreLabelSets: what comes after max_series is counted in one more series, and each label set that it takes in
-// once, however often it comes.
+// TestDroppedAreLabelSets: what comes after max_series is counted in one more series, and each label set that it
+// takes in once, however often it comes.
 func TestDroppedAreLabelSets(t *testing.T) {
 	c := counterOf(4)
 	for range 3 {

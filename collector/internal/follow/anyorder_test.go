@@ -48,8 +48,8 @@ func (r *runtime) entry(stream, text string) string {
 	return fmt.Sprintf(`{"log":%s,"stream":%q,"time":%q}`+"\n", quoted, stream, time.Now().UTC().Format(time.RFC3339Nano))
 }
 
-// line writes a line of stdout, now and then in parts, with lines of stderr before, between and behind. between is called
-// between two parts.
+// line writes a line of stdout, now and then in parts, with lines of stderr before, between and behind. between is
+// called between two parts.
 func (r *runtime) line(between func()) {
 	r.wrote++
 	r.serial++
