@@ -41,7 +41,8 @@ func (r *runtime) entry(stream, text string) string {
 		if strings.HasSuffix(text, "\n") {
 			tag = "F"
 		}
-		return fmt.Sprintf("%s %s %s %s\n", time.Now().UTC().Format(time.RFC3339Nano), stream, tag, strings.TrimSuffix(text, "\n"))
+		stamp := time.Now().UTC().Format(time.RFC3339Nano)
+		return fmt.Sprintf("%s %s %s %s\n", stamp, stream, tag, strings.TrimSuffix(text, "\n"))
 	}
 	quoted, err := json.Marshal(text)
 	r.must(err)
@@ -108,7 +109,9 @@ func (r *runtime) follow(l source.LogSource) (p *Pipeline, end func()) {
 	r.t.Helper()
 	dir, err := statefile.Open(r.data)
 	r.must(err)
-	p = New(Config{Source: l, State: dir, Logger: log.NewLogfmtLogger(&r.said), Counter: counterOf(r.t, "$status $request_time")})
+	p = New(Config{
+		Source: l, State: dir, Logger: log.NewLogfmtLogger(&r.said), Counter: counterOf(r.t, "$status $request_time"),
+	})
 	committing := make(chan struct{})
 	go func() { defer close(committing); p.commits.run() }()
 	p.restore()
@@ -133,7 +136,8 @@ func (r *runtime) check(p *Pipeline) {
 	r.t.Helper()
 	lines, _ := p.counter.Snapshot()
 	if lines.Parsed != uint64(r.wrote) || lines.Malformed != 0 || len(p.totals.Gaps) != 0 {
-		r.t.Fatalf("%d lines are counted of %d, %d are malformed, gaps %v\n%s", lines.Parsed, r.wrote, lines.Malformed, p.totals.Gaps, &r.said)
+		r.t.Fatalf("%d lines are counted of %d, %d are malformed, gaps %v\n%s",
+			lines.Parsed, r.wrote, lines.Malformed, p.totals.Gaps, &r.said)
 	}
 }
 
@@ -188,7 +192,8 @@ func TestDockerInAnyOrder(t *testing.T) {
 // configure writes what Docker knows of the container.
 func (r *runtime) configure(name string) {
 	id := filepath.Base(r.dir)
-	r.must(os.WriteFile(filepath.Join(r.dir, "config.v2.json"), []byte(fmt.Sprintf(`{"ID":%q,"Name":"/%s","LogPath":%q}`, id, name, r.file())), 0o600))
+	text := fmt.Sprintf(`{"ID":%q,"Name":"/%s","LogPath":%q}`, id, name, r.file())
+	r.must(os.WriteFile(filepath.Join(r.dir, "config.v2.json"), []byte(text), 0o600))
 }
 
 // TestKubeletInAnyOrder follows the link in /var/log/containers.
@@ -242,7 +247,8 @@ func TestContainerIsMadeAgain(t *testing.T) {
 		r.read(p)
 		lines, _ := p.counter.Snapshot()
 		if lines.Parsed != uint64(r.wrote) || lines.Malformed != 0 {
-			t.Fatalf("container %s: %d lines are counted of %d, %d are malformed\n%s", id, lines.Parsed, r.wrote, lines.Malformed, &r.said)
+			t.Fatalf("container %s: %d lines are counted of %d, %d are malformed\n%s",
+				id, lines.Parsed, r.wrote, lines.Malformed, &r.said)
 		}
 		end()
 	}

@@ -41,8 +41,8 @@ func (p *Pipeline) claim() claim {
 	}
 	for _, name := range names {
 		saved, err := p.peek(name)
-		if err != nil || name == found.record || saved.Kind != "" && saved.Kind != kindOf(p.source) ||
-			!saved.holds(p.where()) {
+		isOther := err != nil || saved.Kind != "" && saved.Kind != kindOf(p.source)
+		if isOther || name == found.record || !saved.holds(p.where()) {
 			continue
 		}
 		if found.record == "" && dir.Claim(name) {
@@ -94,8 +94,10 @@ func (s *savedPosition) holds(where string) bool {
 
 // isNamed reports whether a record is of a log's path, or of a glob that fits it or that it fits.
 func (s *savedPosition) isNamed(where string) bool {
-	return len(s.Parted.Of(isOf(where)).Cursors) > 0 || s.Source != "" && (s.isAt(where) || fits(where, s.Source) ||
-		fits(s.Source, where))
+	if len(s.Parted.Of(isOf(where)).Cursors) > 0 {
+		return true
+	}
+	return s.Source != "" && (s.isAt(where) || fits(where, s.Source) || fits(s.Source, where))
 }
 
 // fits reports whether a path is one that a glob is for.

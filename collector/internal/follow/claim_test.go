@@ -54,8 +54,10 @@ func (s *shelf) want(when string, paths map[string]string, want map[string]uint6
 		logs = append(logs, source.LogSource{Name: name, Path: s.at(path)})
 	}
 	for _, l := range logs {
-		p := New(Config{Source: l, State: dir, Peers: logs, Logger: log.NewLogfmtLogger(&s.said),
-			Counter: counterOf(s.t, "$status $request_time")})
+		p := New(Config{
+			Source: l, State: dir, Peers: logs, Logger: log.NewLogfmtLogger(&s.said),
+			Counter: counterOf(s.t, "$status $request_time"),
+		})
 		committing := make(chan struct{})
 		go func() { defer close(committing); p.commits.run() }()
 		p.restore()

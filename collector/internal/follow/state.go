@@ -36,7 +36,7 @@ type Snapshot struct {
 // savedPosition is the first part of a record.
 type savedPosition struct {
 	tail.Position
-	Parted tail.Position `json:"parted"`           // of files that were of the same glob once, for the logs that they are now
+	Parted tail.Position `json:"parted"`           // of files that were of the same glob once, for their logs of now
 	Kind   string        `json:"kind,omitempty"`   // of the log; the first version did not say
 	Source string        `json:"source,omitempty"` // the path, glob or address that was read
 	Seen   time.Time     `json:"seen"`

@@ -83,7 +83,8 @@ func (s *syslogReader) Read() error {
 		s.sink.Lines(lines)
 	}
 	if lost > 0 {
-		s.sink.Gap(gapDropped, s.target, 0, int64(lost), fmt.Sprintf("%d datagrams were dropped: they came faster than they were taken; raise net.core.rmem_max", lost))
+		s.sink.Gap(gapDropped, s.target, 0, int64(lost), fmt.Sprintf(
+			"%d datagrams were dropped: they came faster than they were taken; raise net.core.rmem_max", lost))
 	}
 	return s.err
 }
@@ -104,7 +105,8 @@ func (s *syslogReader) checkFile() {
 	if info, err := os.Lstat(path); err == nil && os.SameFile(info, s.made) {
 		return
 	}
-	s.sink.Gap(gapDropped, s.target, 0, -1, "the socket's path was removed or replaced, and is made again; what was sent meanwhile by who was not connected is lost")
+	s.sink.Gap(gapDropped, s.target, 0, -1, "the socket's path was removed or replaced, and is made again; "+
+		"what was sent meanwhile by who was not connected is lost")
 	s.former = append(s.former, s.conn)
 	if len(s.former) > maxFormer {
 		s.former[0].Close()

@@ -125,12 +125,13 @@ func (f *Follower) passAll(g *generation) error {
 	if err != nil {
 		return err
 	}
-	f.sink.Gap(GapUncertain, g.Path, g.Offset, info.Size(), "the file begins as one that was read and lost its end; it is followed from its present end on")
+	f.sink.Gap(GapUncertain, g.Path, g.Offset, info.Size(),
+		"the file begins as one that was read and lost its end; it is followed from its present end on")
 	return g.goToDoubtful(info.Size())
 }
 
-// copyOf reports whether a file is a copy of a known generation beyond doubt, and how much of it was counted; 0 where it
-// is none.
+// copyOf reports whether a file is a copy of a known generation beyond doubt, and how much of it was counted; 0 where
+// it is none.
 func copyOf(known, g *generation) (counted int64, isCopy bool) {
 	const fewest = 512 // bytes: few lines may be alike by chance
 	info, err := g.file.Stat()
@@ -281,7 +282,8 @@ func (f *Follower) truncated(g *generation, seen int64) {
 	g.beginAnew()
 	if copied := f.restOfCopy(old, g.id()); !copied {
 		f.sink.Gap(GapTruncated, g.Path, old.Offset, max(seen, old.Offset),
-			"the file was truncated or rewritten in place, and no copy of it was found; rotate by rename and USR1 instead of copytruncate")
+			"the file was truncated or rewritten in place, and no copy of it was found; "+
+				"rotate by rename and USR1 instead of copytruncate")
 	}
 	f.findUnseen(g.base, old)
 }

@@ -57,7 +57,8 @@ func TestPlaces(t *testing.T) {
 		"access.log.1": "number", "access.log.12.gz": "number", "access.log.3.xz": "number",
 		"access.log-20261124": "-0", "access.log-20261124.gz": "-0", "access.log-2026112413": "-2",
 		"access.log.20261125-100000": ".7", "access.log.20261125-100000.gz": ".7",
-		"access.log": "", "access_2.log": "", "access.2.log": "", "access.8080.log": "", "access-202611.log": "", "access-v2": "",
+		"access.log": "", "access_2.log": "", "access.2.log": "", "access.8080.log": "", "access-202611.log": "",
+		"access-v2":      "",
 		"access_log_443": "", "error_1.log": "", "access-20261124.log": "", "access.log-20261399": "", "access.log.old": "",
 		"access.log.json": "", "access.log.1.1": "", "access.log2": "",
 	} {
@@ -70,7 +71,8 @@ func TestPlaces(t *testing.T) {
 // TestNeighbourIsNeverTaken: whatever stands beside a log, and whatever happens to the log.
 func TestNeighbourIsNeverTaken(t *testing.T) {
 	l := followed(t, 10)
-	for i, name := range []string{"access_2.log", "access.2.log", "access.8080.log", "access-202611.log", "access-v2", "access_log_443",
+	for i, name := range []string{"access_2.log", "access.2.log", "access.8080.log", "access-202611.log", "access-v2",
+		"access_log_443",
 		"error_1.log", "access-20261125.log", "access.log.json", "access.log-20261125.json"} {
 		l.write(name, lines(1000*(i+1), 50))
 	}
@@ -243,7 +245,8 @@ func TestArchivesComeBack(t *testing.T) {
 func TestManyFilesBeside(t *testing.T) {
 	l := followed(t, 10)
 	for i := range 1100 {
-		l.must(os.WriteFile(l.at(fmt.Sprintf("access.log-2025%02d%02d%02d", 1+i/672, 1+i/24%28, i%24)), []byte(lines(i*10, 1)), 0o644))
+		name := fmt.Sprintf("access.log-2025%02d%02d%02d", 1+i/672, 1+i/24%28, i%24)
+		l.must(os.WriteFile(l.at(name), []byte(lines(i*10, 1)), 0o644))
 	}
 	l.reads()
 	l.f.Close()
@@ -291,7 +294,8 @@ func TestGlobOfRotatedLogs(t *testing.T) {
 	}
 }
 
-// TestGlobWithAFileThatCannotBeRead goes on with the others. A folder stands for what may not be read: tests run as root.
+// TestGlobWithAFileThatCannotBeRead goes on with the others. A folder stands for what may not be read: tests run as
+// root.
 func TestGlobWithAFileThatCannotBeRead(t *testing.T) {
 	l := newLog(t)
 	l.path = filepath.Join(filepath.Dir(l.path), "*.log")

@@ -73,8 +73,8 @@ func (p Position) Known() (known Position) {
 	return known
 }
 
-// Holds reports whether the file at a path, or one that a glob fits, is one that was read. Content that might be another
-// log's proves nothing.
+// Holds reports whether the file at a path, or one that a glob fits, is one that was read. Content that might be
+// another log's proves nothing.
 func (p Position) Holds(path string) bool {
 	matches, err := filepath.Glob(path)
 	if err != nil {

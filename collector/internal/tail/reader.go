@@ -32,8 +32,8 @@ func (plain) Skip(block []byte) (n int, ended bool) {
 	return len(block), false
 }
 
-// maxFramed is how much of a file is kept that ends no line, where lines are written in parts, bytes. What stands around
-// the parts, and between them, takes more room than MaxLine.
+// maxFramed is how much of a file is kept that ends no line, where lines are written in parts, bytes. What stands
+// around the parts, and between them, takes more room than MaxLine.
 const maxFramed = 8 << 20
 
 // A reader cuts files into blocks of whole lines. Its buffer serves all generations.

@@ -94,8 +94,8 @@ func New(path string, fromStart bool, sink Sink, now func() time.Time) *Follower
 	return f
 }
 
-// NewOf makes a Follower of files that are found anew each time. Each is followed as if it stood alone; one that comes later
-// is read from its beginning.
+// NewOf makes a Follower of files that are found anew each time. Each is followed as if it stood alone; one that comes
+// later is read from its beginning.
 func NewOf(paths func() ([]string, error), fromStart bool, sink Sink, now func() time.Time) *Follower {
 	f := New("", fromStart, sink, now)
 	f.isGlob, f.bases, f.paths = true, nil, paths
@@ -280,8 +280,8 @@ func regular(path string, info fs.FileInfo) error {
 		return fmt.Errorf("%s is a pipe (FIFO), which has no position to come back to; "+
 			"let NGINX send syslog instead (access_log syslog:server=…), or write a file", path)
 	case mode&fs.ModeCharDevice != 0:
-		return fmt.Errorf("%s is a character device, not a file; a container image that links its log to stdout is the usual cause: "+
-			"give NGINX a volume for the log's folder, or let it send syslog", path)
+		return fmt.Errorf("%s is a character device, not a file; a container image that links its log to stdout "+
+			"is the usual cause: give NGINX a volume for the log's folder, or let it send syslog", path)
 	}
 	return fmt.Errorf("%s is no regular file (%s)", path, mode.Type())
 }
@@ -291,7 +291,8 @@ func openLog(path string) (*os.File, fs.FileInfo, error) {
 	// Not blocking: between Stat and Open the path may have become a pipe.
 	file, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK|syscall.O_CLOEXEC, 0)
 	if errors.Is(err, fs.ErrPermission) {
-		return nil, nil, fmt.Errorf("%s may not be read by this user (uid %d); let it be in the file's group, on Debian: adduser USER adm",
+		return nil, nil, fmt.Errorf("%s may not be read by this user (uid %d); let it be in the file's group, "+
+			"on Debian: adduser USER adm",
 			path, os.Getuid())
 	}
 	if err != nil {

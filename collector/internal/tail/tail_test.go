@@ -447,7 +447,8 @@ func FuzzResume(f *testing.F) {
 		}
 		follower := New(path, false, newRecord(), time.Now)
 		defer follower.Close()
-		follower.Resume(Position{Cursors: []Cursor{{Path: path, Offset: offset, Head: Fingerprint{int(offset % 2000), sum}, Skipping: skip}}}, time.Now())
+		c := Cursor{Path: path, Offset: offset, Head: Fingerprint{int(offset % 2000), sum}, Skipping: skip}
+		follower.Resume(Position{Cursors: []Cursor{c}}, time.Now())
 		if err := follower.Read(); err != nil {
 			t.Fatal(err)
 		}

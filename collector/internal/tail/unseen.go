@@ -218,8 +218,8 @@ func (f *Follower) unseen(b *base, around folder) []place {
 		return places[1:] // the oldest is the anchor, rewritten
 	}
 	if doubtful && !f.areRewritten(b, schemes) {
-		f.sink.Gap(GapUncertain, b.path, 0, -1, "the file that was followed is gone, and of the rotated files beside the log it is not certain "+
-			"whether one of them is it, rewritten, or came after it; they are not counted")
+		f.sink.Gap(GapUncertain, b.path, 0, -1, "the file that was followed is gone, and of the rotated files "+
+			"beside the log it is not certain whether one of them is it, rewritten, or came after it; they are not counted")
 	}
 	return nil
 }
@@ -232,7 +232,10 @@ func (n newest) since(scheme string, places []place) (count int, certain bool) {
 		return len(places), false
 	}
 	if scheme != "number" {
-		return slices.IndexFunc(append(slices.Clone(places), place{rank: seen[0].Rank}), func(p place) bool { return p.rank <= seen[0].Rank }), true
+		for count < len(places) && places[count].rank > seen[0].Rank {
+			count++
+		}
+		return count, true
 	}
 	for k, s := range seen {
 		if i := slices.IndexFunc(places, s.isFile); i >= 0 {
