@@ -165,10 +165,7 @@ func TestRemediesOfFindings(t *testing.T) {
 			if remedy == "" {
 				t.Fatal("there is no such finding")
 			}
-			var directives []string
-			for _, d := range regexp.MustCompile(`[a-z_]+ [^;:]+;`).FindAllString(remedy, -1) {
-				directives = append(directives, d)
-			}
+			directives := regexp.MustCompile(`[a-z_]+ [^;:]+;`).FindAllString(remedy, -1)
 			mended := test.put(text, strings.Join(directives, " "))
 			if mended == text {
 				t.Fatalf("the remedy changes nothing: %s", remedy)
