@@ -15,6 +15,8 @@ type Explanation struct {
 	Failed    uint64     `json:"failed"` // outcome error, timeout or no_live
 	Incidents []Incident `json:"incidents"`
 	Unknown   []string   `json:"unknown"` // what could not be known, and why
+
+	blind bool // the log does not tell of servers, which Unknown begins with
 }
 
 // An Incident is one thing that went wrong.
@@ -64,6 +66,9 @@ func (e *Explanation) summary(b *strings.Builder) {
 			grouped(e.Failed), len(e.Incidents))
 	case e.Failed == 0:
 		fmt.Fprintf(b, "Quiet: %s requests, %s, and none failed.\n", grouped(e.Requests), when)
+	case e.blind:
+		b.WriteString(wrapped(fmt.Sprintf("%s requests, %s; %s failed, and why is not known: %s.",
+			grouped(e.Requests), when, grouped(e.Failed), e.Unknown[0]), ""))
 	default:
 		fmt.Fprintf(b, "Quiet: %s requests, %s; %s failed, here and there, with no pattern that makes an incident.\n",
 			grouped(e.Requests), when, grouped(e.Failed))
@@ -106,7 +111,7 @@ func wrapped(text, indent string) string {
 
 // newExplanation puts incidents into words.
 func newExplanation(d *detector, evidence *errorEvidence) *Explanation {
-	e := &Explanation{Incidents: []Incident{}, Unknown: []string{}}
+	e := &Explanation{Incidents: []Incident{}, Unknown: []string{}, blind: !d.tellsServers}
 	for _, s := range d.slots.slots {
 		e.Requests += uint64(s.requests)
 		for i, o := range outcomes() {

@@ -33,6 +33,7 @@ func Explain(ctx context.Context, o Options, errorLogs []string) (e *Explanation
 		lines.add(x.lines)
 		times.add(x.from, x.to)
 		timeless = timeless || x.timeless
+		d.tellsServers = d.tellsServers || x.parser.HasUpstream() && x.lines.Parsed > 0
 		if misfit == nil {
 			misfit = x.misfit
 		}

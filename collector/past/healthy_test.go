@@ -186,3 +186,19 @@ http {
 	}
 	return e
 }
+
+// TestExplainSaysWhatItCannotKnow of a log that has failures and no word on servers.
+func TestExplainSaysWhatItCannotKnow(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "access.log")
+	line := `10.0.0.1 - - [24/Nov/2026:12:00:00 +0000] "GET / HTTP/1.1" 502 5 "-" "curl"` + "\n"
+	if err := os.WriteFile(path, []byte(strings.Repeat(line, 50)), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	e, _, err := past.Explain(t.Context(), past.Options{Files: []string{path}}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if said := text(t, e); e.Failed != 50 || !strings.Contains(said, "50 failed") || !strings.Contains(said, "$upstream_addr") {
+		t.Errorf("said%s", said)
+	}
+}

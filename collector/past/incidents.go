@@ -58,6 +58,8 @@ type detector struct {
 	events *events
 	facts  *facts
 	used   map[*event]bool // explained by an incident
+
+	tellsServers bool // a format has variables of upstream servers
 }
 
 // detect returns the incidents, the worst first. A request that fails wherever it goes explains the servers that it

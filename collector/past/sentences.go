@@ -287,6 +287,10 @@ func (w words) atOf(p nginxconf.Pos) string {
 // unknown tells what the log cannot tell.
 func (w words) unknown(d *detector) []string {
 	var list []string
+	if !d.tellsServers {
+		list = append(list, "the log_format has no $upstream_addr, $upstream_status or $upstream_response_time, so the log does not tell on "+
+			"which server a request failed, nor whether it came to one; fremisn-exporter check prints a log_format that does")
+	}
 	if w.facts.conf == nil {
 		list = append(list,
 			"no nginx.conf is read, so max_conns, max_fails and fail_timeout are taken to be NGINX's defaults, and "+

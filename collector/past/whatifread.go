@@ -295,6 +295,9 @@ func (g *gathered) assumptions(w *workload, s settings) []string {
 			"no nginx.conf is read: one worker, round robin, NGINX's defaults for the servers of the log, no "+
 				"max_conns, no limit_req")
 	}
+	if u, known := g.facts.groups[g.group]; known && u.Method != "least_conn" && u.Method != "round_robin" && u.Method != "" {
+		list = append(list, plain(g.group)+" is balanced by "+u.Method+", which is taken for round robin")
+	}
 	if g.coarse {
 		list = append(list,
 			"the log's times are in whole seconds: requests of a second are spread evenly over it; $msec in the "+
