@@ -21,7 +21,8 @@ func (w *Writer) Start(at time.Time) { w.at = at.UTC() }
 var (
 	mixedPaths = []string{
 		"/", "/v1/face/recognition", "/v1/face/enrollment", "/v1/face/match?threshold=0.8", "/v1/face/keyspace",
-		"/v1/face/delete-enrollment", "/v1/healthcheck", "/v1/get-limit-usage", "/favicon.ico", "/assets/app.3f2a9c.js", "/assets/style.css?v=12", "/login",
+		"/v1/face/delete-enrollment", "/v1/healthcheck", "/v1/get-limit-usage", "/favicon.ico", "/assets/app.3f2a9c.js",
+		"/assets/style.css?v=12", "/login",
 		"/api/v2/people/1842/photos?page=3&limit=50", "/robots.txt", "/metrics",
 	}
 	mixedMethods = []string{"GET", "POST", "PUT", "HEAD", "DELETE", "OPTIONS", "PATCH", "CONNECT", "TRACE"}
