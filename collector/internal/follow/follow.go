@@ -71,11 +71,13 @@ type Pipeline struct {
 	done     chan struct{}
 
 	// Of the goroutine that runs Run.
-	totals  Totals
-	parted  tail.Position // see savedPosition
-	dirty   bool          // there is something that has not been committed
-	readErr error
-	lastErr error // of the last commit; to be read when done is closed
+	totals    Totals
+	idle      int           // ticks since something came
+	lastBytes uint64        // that were read when it came
+	parted    tail.Position // see savedPosition
+	dirty     bool          // there is something that has not been committed
+	readErr   error
+	lastErr   error // of the last commit; to be read when done is closed
 
 	mu        sync.Mutex // guards what follows
 	published *Snapshot
@@ -95,6 +97,9 @@ type counterChange struct {
 const (
 	// tickInterval is how often a log is read while nobody scrapes, so that no rotation is missed.
 	tickInterval = time.Second
+	// idleAfter is how many readings must find nothing before a log is read every idleEvery-th time alone.
+	idleAfter = 60
+	idleEvery = 5
 	// commitInterval is how often what was read is committed while nobody scrapes.
 	commitInterval = 15 * time.Second
 	// lastCommitWait is how long the last commit may take.
@@ -178,6 +183,9 @@ func (p *Pipeline) serve(ctx context.Context) {
 			look.at(p.counter)
 			close(look.done)
 		case <-tick.C:
+			if p.isIdle() {
+				continue
+			}
 			p.read()
 			if p.commits.isDue(p.now(), p.dirty) {
 				p.commit(ctx)
@@ -202,6 +210,15 @@ func (p *Pipeline) answer(ctx context.Context, first *readRequest) {
 	for _, request := range waiting {
 		request.done <- err
 	}
+}
+
+// isIdle reports whether the log need not be read at this tick: nothing has come for a while. A scrape reads it anyway.
+func (p *Pipeline) isIdle() bool {
+	if p.totals.ReadBytes != p.lastBytes || p.dirty {
+		p.lastBytes, p.idle = p.totals.ReadBytes, 0
+	}
+	p.idle++
+	return p.idle > idleAfter && p.idle%idleEvery != 0
 }
 
 func (p *Pipeline) read() {

@@ -299,7 +299,7 @@ func TestCommitsWhileNobodyScrapes(t *testing.T) {
 		time.Sleep(10 * commitInterval)
 		wantCommits("when nothing has changed", 1)
 		h.write(1)
-		time.Sleep(2 * tickInterval)
+		time.Sleep((idleEvery + 1) * tickInterval)
 		wantCommits("when something was read long after the last commit", 2)
 		h.write(1)
 		time.Sleep(commitInterval / 2)

@@ -9,6 +9,7 @@ import (
 
 // arrive takes up a file that stands at a base's path and is not the open one that stood there before.
 func (f *Follower) arrive(b *base, file *os.File, info fs.FileInfo) error {
+	f.opened = true
 	if before := b.current; before != nil && before.file == nil && !before.finished && !f.isOpen(info) {
 		f.recover(before)
 	}
@@ -74,7 +75,7 @@ func (f *Follower) reopen(g *generation, file *os.File, info fs.FileInfo) bool {
 		return false
 	}
 	g.identify(info)
-	g.grown, g.finished, g.removed = f.now(), false, linksOf(info) == 0
+	g.grown, g.finished, g.removed, f.opened = f.now(), false, linksOf(info) == 0, true
 	return true
 }
 

@@ -50,7 +50,7 @@ func (f *Follower) recoverCut(g *generation) bool {
 		if m == other {
 			f.remember(g)
 		}
-		g.file, g.Path, g.grown = file, p.path, f.now()
+		g.file, g.Path, g.grown, f.opened = file, p.path, f.now(), true
 		g.identify(info)
 		return g.goToDoubtful(at) == nil
 	}

@@ -64,6 +64,7 @@ type Follower struct {
 	now       func() time.Time
 
 	started     bool
+	opened      bool // something was, since the last reading began
 	bases       []*base
 	generations []*generation // oldest first
 	reader      reader
@@ -131,21 +132,34 @@ func (f *Follower) Close() {
 //
 // What is open is read first: a file that is found beside the log is told from known ones by how these begin.
 func (f *Follower) Read() error {
-	f.seen = f.now()
-	f.readOpen()
-	errs := f.discover()
-	f.readOpen()
+	f.seen, f.opened = f.now(), false
+	errs := f.readOpen()
+	found := f.discover()
+	if f.opened || f.isSearching() {
+		f.readOpen()
+		f.searchOn()
+	}
+	f.lookAtLate()
+	if f.opened { // nothing of what was found is left for the next time
+		errs = f.readOpen()
+	}
+	f.letGo()
+	f.measureLag()
+	return errors.Join(append(found, errs...)...)
+}
+
+func (f *Follower) isSearching() bool {
+	return slices.ContainsFunc(f.bases, func(b *base) bool { return b.search != nil })
+}
+
+// searchOn goes on with the searches that are under way.
+func (f *Follower) searchOn() {
 	for _, b := range f.bases {
 		if b.search != nil {
 			f.goOnSearching(b)
 			f.lateLook = time.Time{}
 		}
 	}
-	f.lookAtLate()
-	errs = append(errs, f.readOpen()...)
-	f.letGo()
-	f.measureLag()
-	return errors.Join(errs...)
 }
 
 // readOpen reads every open generation to its end.

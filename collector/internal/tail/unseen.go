@@ -315,6 +315,7 @@ func (f *Follower) adopt(p place, g *generation) {
 		return
 	}
 	f.insert(c)
+	f.opened = true
 }
 
 // holds reports whether a file holds all that was counted of a generation.
@@ -383,7 +384,7 @@ func (f *Follower) takePlace(b *base, p place) (known bool) {
 	if content.gzip {
 		f.restOf(g, content)
 	} else {
-		keep, g.file = true, content.file
+		keep, g.file, f.opened = true, content.file, true
 		g.identify(content.info)
 	}
 	f.insert(g)
