@@ -228,12 +228,3 @@ func poisson(seed uint64, n int, rate, meanWork float64, clients int) []arrival 
 	}
 	return schedule
 }
-
-func (b *balancer) lines(t *testing.T) int {
-	t.Helper()
-	text, err := os.ReadFile(b.log())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return strings.Count(string(text), "\n")
-}

@@ -36,7 +36,7 @@ func LogOf(root, container string) (string, error) {
 			"folder into its container read-only", filepath.Join(root, "containers"), os.Getuid())
 	}
 	if err != nil {
-		return "", fmt.Errorf("Docker's containers cannot be looked at: %w; name its folder as docker_root", err)
+		return "", fmt.Errorf("containers of Docker cannot be looked at: %w; name its folder as docker_root", err)
 	}
 	var best *config
 	for _, folder := range folders {

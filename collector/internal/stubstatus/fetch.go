@@ -167,7 +167,7 @@ func (p *Page) Fetch(ctx context.Context) (Stats, error) {
 	request.Host = p.host
 	response, err := p.client.Do(request)
 	if response != nil && errors.Is(err, errElsewhere) {
-		return Stats{}, fmt.Errorf("answered %s to %s, another host; name the page there as url:", response.Status,
+		return Stats{}, fmt.Errorf("answered %s to %s, another host; make that the url", response.Status,
 			location(response))
 	}
 	if err != nil {

@@ -158,16 +158,6 @@ func (f folder) schemes() map[string][]place {
 	return schemes
 }
 
-// at returns the place under a name.
-func (f folder) at(path string) (place, bool) {
-	for _, file := range f.files {
-		if file.path == path {
-			return file, true
-		}
-	}
-	return place{}, false
-}
-
 // copies are the files that may hold what a log held, the likeliest first: places before other names that begin as
 // the log's does, plain ones before compressed ones.
 func (f folder) copies() []place {
