@@ -17,7 +17,7 @@ const (
 	// floodRoom is what a flood of requests may take, garbage included. It is half of what is promised at the most:
 	// what
 	// the runtime does not count, and what comes between two looks, has the rest.
-	floodRoom = 64 << 20
+	floodRoom = 24 << 20
 )
 
 // boundMemory has the garbage collector work harder under a flood of requests than it does at rest. At rest it lets the
