@@ -75,7 +75,7 @@ func bar(done, expected int64, took time.Duration) string {
 	left := time.Duration(float64(expected-min(done, expected)) / max(rate, 1) * float64(time.Second))
 	return fmt.Sprintf("%s%s %3.0f %%  %s of %s  %s/s  %s left", strings.Repeat("█", filled), strings.Repeat("░",
 		width-filled),
-		100*share, size(float64(done)), size(float64(expected)), size(rate), left.Round(time.Second))
+		100*share, size(float64(min(done, expected))), size(float64(expected)), size(rate), left.Round(time.Second))
 }
 
 // size is bytes for a person.

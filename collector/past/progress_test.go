@@ -19,7 +19,7 @@ func TestBar(t *testing.T) {
 	}{
 		{25e8, 100e8, 10 * time.Second, "██████░░░░░░░░░░░░░░░░░░  25 %  2.5 GB of 10 GB  250 MB/s  30s left"},
 		{0, 1000, 0, "░░░░░░░░░░░░░░░░░░░░░░░░   0 %  0 B of 1.0 kB  0 B/s  16m40s left"},
-		{2000, 1000, time.Second, "████████████████████████ 100 %  2.0 kB of 1.0 kB  2.0 kB/s  0s left"},
+		{2000, 1000, time.Second, "████████████████████████ 100 %  1.0 kB of 1.0 kB  2.0 kB/s  0s left"},
 		{5e6, 0, time.Second, "5.0 MB read  5.0 MB/s"}, // a pipe
 	} {
 		if got := bar(test.done, test.expected, test.took); got != test.want {

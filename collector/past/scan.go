@@ -231,7 +231,7 @@ func (w *worker) feed(ctx context.Context, r io.Reader, v visitor, cut bool, sto
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		n, err := r.Read(b.bytes[b.kept:])
+		n, err := r.Read(b.room())
 		b.take(n, v)
 		switch {
 		case err == io.EOF:
@@ -254,6 +254,17 @@ type lineBuffer struct {
 	skip    bool  // what comes is the rest of a line that is not taken
 	tooLong bool  // and that is to be told at its end
 	done    bool
+}
+
+// room is where to read to next. Little is read beyond the end of the part: only to the end of its last line.
+func (b *lineBuffer) room() []byte {
+	room := b.bytes[b.kept:]
+	if b.stop >= 0 {
+		const beyond = 4096
+		left := max(0, b.stop-b.at-int64(b.kept)) + beyond
+		room = room[:min(int64(len(room)), left)]
+	}
+	return room
 }
 
 // take takes in n more bytes.
