@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# health-check.sh: is it fine now? The exporter's verdict on one line, fit for cron and Nagios.
+# health-check.sh: the exporter's verdict on one line, fit for cron and Nagios.
 #
 #   fine      0
-#   degraded  1   the service works, but not as it should: a node is down, slow or failing, ...
+#   degraded  1   it works, but not as it should: a node is down, slow or failing
 #   down      2   NGINX does not answer, no node is usable, or half of the requests fail
 #   unknown   3   nothing is known yet, or the exporter does not answer
 #            64   wrong use, or a tool is missing
