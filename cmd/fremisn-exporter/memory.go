@@ -14,9 +14,8 @@ const (
 	// calmTime is how long ago something may have been at rest: a flood is shorter, and what grows by right is
 	// followed.
 	calmTime = 2 * time.Minute
-	// floodRoom is what a flood of requests may take, garbage included. It is half of what is promised at the most:
-	// what
-	// the runtime does not count, and what comes between two looks, has the rest.
+	// floodRoom is what a flood of requests may take, garbage included. It is far below what is promised: what the
+	// runtime does not count, and what comes between two looks, has the rest.
 	floodRoom = 24 << 20
 )
 

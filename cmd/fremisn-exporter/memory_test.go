@@ -12,7 +12,7 @@ func TestMemoryLimit(t *testing.T) {
 		want   int64
 	}{
 		"at rest":        {[]int64{20 * mib, 21 * mib, 20 * mib}, 40*mib + floodRoom},
-		"a flood":        {[]int64{20 * mib, 20 * mib, 80 * mib}, 40*mib + floodRoom},
+		"a flood":        {[]int64{20 * mib, 20 * mib, 45 * mib}, 40*mib + floodRoom},
 		"it has grown":   {[]int64{20 * mib, 200 * mib, 200 * mib}, 250 * mib},
 		"some time ago":  {[]int64{200 * mib, 200 * mib}, 400*mib + floodRoom},
 		"nothing so far": {[]int64{0}, floodRoom},
