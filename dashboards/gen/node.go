@@ -67,7 +67,7 @@ func nodeVerdict(p promise) []panel {
 		oneStat(4, about{
 			id: 1, title: "State", unit: units.Number, empty: "not in nginx.conf",
 			shows: "What probes and real requests say together.",
-			bad:   "DOWN: a probe fails. “taken out by NGINX”: NGINX passes it over after failures. “fails requests”: probes succeed and more than 20 % of the attempts fail.",
+			bad:   "DOWN: a probe fails. “taken out by NGINX”: NGINX passes it over after failures. “fails requests”: probes succeed and at least 5 % of the attempts fail.",
 			do:    "DOWN: see the reason of the probes' failures. “fails requests”: see codes and error-log events, then the node's own log.",
 		}, now(theServer, nodeState(chosen)), words(nodeWords...)),
 		oneStat(4, about{
@@ -87,7 +87,7 @@ func nodeVerdict(p promise) []panel {
 		oneStat(4, about{
 			id: 4, title: "Failed attempts, last 5 min", unit: units.PercentUnit, empty: "no attempts",
 			shows: "The share of attempts that failed (5xx, timeout), in 5 minutes.",
-			bad:   "Above 20 % it is no node to keep in service.",
+			bad:   "From 5 % on it is no node to keep in service.",
 			do:    "See the codes: 502 is no answer, 504 a timeout, 500 the node's own error.",
 		}, over(theServer, sum(byServer, "fremisn:node_errors:ratio_rate5m", chosen)), decimals(2),
 			from(good, step{1 - p.availability, look}, step{failing, bad})),

@@ -262,7 +262,7 @@ func nodeTable(p promise) panel {
 			"minutes. Last failure: the last time in the time range that a probe or an attempt failed. Click a " +
 			"node, or the address of one without a name, for its page.",
 		bad: "DOWN: its probes fail. “taken out by NGINX”: failed requests made NGINX pass it over. “fails " +
-			"requests”: its probes succeed and more than 20 % of the attempts on it fail. A share far from the " +
+			"requests”: its probes succeed and at least 5 % of the attempts on it fail. A share far from the " +
 			"others', a p95 above theirs, a utilisation above 80 %.",
 		do: "Click the node. DOWN: start it. “fails requests”: look at its own log, for its health check does " +
 			"not tell.",
@@ -334,7 +334,7 @@ func nodeErrors() panel {
 		id: 22, title: "Failed attempts by node", unit: units.PercentUnit, empty: "no attempts",
 		shows: "The share of attempts on each node that failed (5xx, timeout), in 5 minutes. NGINX may have tried " +
 			"another node after that: the client need not have noticed.",
-		bad: "Above 20 % while the node's probes succeed: it fails real work and looks healthy.",
+		bad: "From 5 % on while the node's probes succeed: it fails real work and looks healthy.",
 		do:  "Click the node. Take it out (`down` in nginx.conf, reload) if it does not recover.",
 	}, []query{over(theServer, sum(byServer, "fremisn:node_errors:ratio_rate5m", server))},
 		colouredByNode, bounds(step{failing, bad}), upTo(1), leadsTo("Open this node", otherNode))

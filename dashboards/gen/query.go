@@ -133,8 +133,8 @@ func probed(selector string) string {
 }
 
 // failing is the share of failed attempts from which on a node is said to fail real requests; FremisnNodeGrayFailing
-// draws the same line.
-const failing = 0.2
+// and the exporter's verdict draw the same line.
+const failing = 0.05
 
 // The states of a node.
 const (
@@ -154,7 +154,7 @@ or
 or
 (max by (`+byServer+`) (nginx_upstream_server_unavailable{%s}) == 1) * 0 + %d
 or
-(%s > %g) * 0 + %d
+(%s >= %g) * 0 + %d
 or
 %s
 or
