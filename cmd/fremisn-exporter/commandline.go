@@ -85,6 +85,7 @@ func parseCommandLine(args []string, stdout, stderr io.Writer) (cli *commandLine
 	if err == nil {
 		cli.command, err = app.Parse(args)
 	}
+	cli.past.nameStdin(args)
 	if err == nil {
 		err = cli.complete(args)
 	}

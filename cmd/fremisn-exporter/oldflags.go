@@ -218,7 +218,7 @@ func (d *duration) String() string { return time.Duration(*d).String() }
 var (
 	oneDash   = regexp.MustCompile(`^-([a-z]+\.[a-z-]+(=.*)?|version|help)$`)
 	withValue = regexp.MustCompile(`^--(nginx\.ssl-verify|nginx\.proxy-protocol|nginx\.plus|config\.check|` +
-		`config\.enable-auto-reload|web\.secured-metrics)=(.*)$`)
+		`config\.enable-auto-reload|web\.secured-metrics|web\.nginx-metrics-only)=(.*)$`)
 )
 
 // newSpelling turns the command lines of old exporters into those of kingpin: two dashes, and no values for switches.
@@ -233,13 +233,23 @@ func newSpelling(args []string) []string {
 		}
 		if m := withValue.FindStringSubmatch(arg); m != nil {
 			arg = "--" + m[1]
-			if on, err := strconv.ParseBool(m[2]); err == nil && !on {
+			on, err := strconv.ParseBool(m[2])
+			off := err == nil && !on
+			if off && isRefused(m[1]) {
+				continue // it asks for nothing
+			}
+			if off {
 				arg = "--no-" + m[1]
 			}
 		}
 		spelled = append(spelled, arg)
 	}
 	return spelled
+}
+
+// isRefused reports whether a flag cannot work any more.
+func isRefused(name string) bool {
+	return slices.ContainsFunc(oldFlags, func(f oldFlag) bool { return f.name == name && f.instead != "" })
 }
 
 // refused returns an error about the first flag or variable that cannot work any more. Variables are only those of

@@ -49,7 +49,7 @@ var oldFlagCases = []oldFlagCase{
 		[]string{"CONST_LABELS=env=prod\nzone=b"}, hasConstLabels},
 	{"prometheus.const-labels", []string{"--prometheus.const-labels=env=prod,zone=b"},
 		[]string{"CONST_LABELS=env=prod,zone=b"}, hasConstLabels},
-	{"nginx.retries", []string{"--nginx.retries=10"}, nil,
+	{"nginx.retries", []string{"--nginx.retries=10", "--nginx.plus=false"}, nil,
 		func(c *commandLine) bool { return len(c.source.Status) == 1 }},
 	{"nginx.retry-interval", []string{"--nginx.retry-interval=5s"}, nil,
 		func(c *commandLine) bool { return len(c.source.Status) == 1 }},

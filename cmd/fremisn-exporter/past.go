@@ -81,6 +81,20 @@ func (p *pastFlags) common(c *kingpin.CmdClause, outputs ...string) {
 	c.Flag("output", "How to print it: "+strings.Join(outputs, ", ")+".").Default("text").EnumVar(&p.output, outputs...)
 }
 
+// nameStdin puts back the name of standard input: kingpin makes an empty text of an argument that is a dash alone.
+func (p *pastFlags) nameStdin(args []string) {
+	if !slices.Contains(args, past.Stdin) {
+		return
+	}
+	for _, list := range [][]string{p.files, p.errorLogs} {
+		for i, file := range list {
+			if file == "" {
+				list[i] = past.Stdin
+			}
+		}
+	}
+}
+
 // A pastReport is what one of the commands says.
 type pastReport interface {
 	Text(w io.Writer) error

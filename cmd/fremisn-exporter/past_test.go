@@ -88,6 +88,33 @@ func TestPastWithoutFiles(t *testing.T) {
 	}
 }
 
+// TestPastStdin reads standard input where - is named.
+func TestPastStdin(t *testing.T) {
+	h := newPastHost(t)
+	stdin := os.Stdin
+	t.Cleanup(func() { os.Stdin = stdin })
+	for _, args := range [][]string{{"analyze", "-", "--output", "json"}, {"analyze", "--output", "json", "--", "-"}} {
+		var err error
+		if os.Stdin, err = os.Open(h.log); err != nil {
+			t.Fatal(err)
+		}
+		var out, problems bytes.Buffer
+		code := run(t.Context(), append([]string{"--nginx.config", h.conf}, args...), &out, &problems)
+		stdout, stderr := out.String(), problems.String()
+		os.Stdin.Close()
+		var report struct{ Lines map[string]int }
+		if err := json.Unmarshal([]byte(stdout), &report); err != nil {
+			t.Fatal(err, stderr)
+		}
+		if code != exitOK || report.Lines["parsed"] != pastLines {
+			t.Errorf("%q: exit code %d, lines %v, %s", args, code, report.Lines, stderr)
+		}
+	}
+	if code, _, stderr := h.run(t, "analyze", ""); code != exitFailed || !strings.Contains(stderr, "no such file") {
+		t.Errorf("no name: exit code %d, %s", code, stderr)
+	}
+}
+
 // TestPastBadInput gives each kind of bad input a clear sentence and its exit code.
 func TestPastBadInput(t *testing.T) {
 	h := newPastHost(t)

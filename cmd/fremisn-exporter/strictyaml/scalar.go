@@ -217,5 +217,5 @@ func (d *Document) syntax(data []byte, err error) *Error {
 	if m := lineInYAMLError.FindStringSubmatch(err.Error()); m != nil {
 		line, _ = strconv.Atoi(m[1])
 	}
-	return &Error{File: d.file, Line: line, Msg: fmt.Sprintf("not YAML: %s", plain(err))}
+	return &Error{File: d.file, Line: max(line, 1), Msg: fmt.Sprintf("not YAML: %s", plain(err))} // none: the first
 }

@@ -95,6 +95,7 @@ func TestFaults(t *testing.T) {
 		{"in map", "by_name:\n  n:\n    count: x\n", `f.yml:3: by_name.n.count: "x" is not a whole number`},
 		{"tab", "name: x\nlist:\n\t- count: 1\n", "f.yml:3: a tab in the indentation; YAML takes spaces alone"},
 		{"syntax", "name: [x\n", "f.yml:1: not YAML: did not find expected ',' or ']'"},
+		{"syntax in line 1", "name: [}\n", "f.yml:1: not YAML: did not find expected node content"},
 		{"empty", "", "f.yml: the file is empty; it needs at least one of the sections nginx, nodes, modules, probes"},
 		{"comment only", "# nothing\n", "f.yml: the file is empty; it needs at least one of the sections nginx, " +
 			"nodes, modules, probes"},

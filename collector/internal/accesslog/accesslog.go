@@ -6,6 +6,7 @@ package accesslog
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/fremisn/fremisn-exporter/collector/internal/ledger"
@@ -121,7 +122,9 @@ func captured(s source.LogSource) []string {
 	}
 	var variables []string
 	for _, l := range s.Labels {
-		variables = append(variables, l.Variable)
+		if !slices.Contains(variables, l.Variable) {
+			variables = append(variables, l.Variable)
+		}
 	}
 	return variables
 }

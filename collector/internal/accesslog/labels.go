@@ -1,6 +1,7 @@
 package accesslog
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/fremisn/fremisn-exporter/collector/internal/ledger"
@@ -20,6 +21,7 @@ type ownLabels struct {
 const maxCombinations = 1 << 15
 
 type ownLabel struct {
+	captured  int               // which of the captured variables it is made of
 	index     map[string]uint16 // values; 0 is Other
 	values    []string
 	room      int // for further values
@@ -28,8 +30,10 @@ type ownLabel struct {
 
 func newOwnLabels(labels []source.Label) *ownLabels {
 	o := &ownLabels{number: map[uint64]int{}, values: [][]string{make([]string, len(labels))}}
+	variables := captured(source.LogSource{Labels: labels})
 	for _, l := range labels {
 		own := ownLabel{index: map[string]uint16{}, values: []string{ledger.Other}, room: l.Max, wildcards: l.Wildcards}
+		own.captured = slices.Index(variables, l.Variable)
 		for _, value := range l.Values {
 			own.add(value)
 		}
@@ -95,7 +99,7 @@ func (o *ownLabels) of(r *logformat.Record) int {
 	}
 	key := uint64(0)
 	for i := range o.labels {
-		key = key<<16 | uint64(o.labels[i].find(r.Captured[i]))
+		key = key<<16 | uint64(o.labels[i].find(r.Captured[o.labels[i].captured]))
 	}
 	if n, ok := o.number[key]; ok {
 		return n

@@ -84,6 +84,32 @@ func TestSeveralFormats(t *testing.T) {
 	}
 }
 
+// TestOwnLabelsOfOneVariable: two labels of one variable have each its values.
+func TestOwnLabelsOfOneVariable(t *testing.T) {
+	settings, err := source.New("p.yml", source.Config{AccessLogs: []source.AccessLogConfig{{
+		Path: "/a.log", Name: "access", Format: source.FormatNames{`$status $country $host`},
+		Labels: []source.LabelConfig{
+			{Name: "host", From: "$host", Values: source.LabelValues{List: []string{"a.example"}}},
+			{Name: "first", From: "$host", Values: source.LabelValues{Max: 1}},
+			{Name: "country", From: "$country", Values: source.LabelValues{Max: 1}},
+		},
+	}}}, nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := counterOf(t, "", "", func(c *Config) { c.Source = settings.AccessLogs[0] })
+	c.Lines([]byte("200 SE b.example\n200 ID a.example\n"))
+	want := []string{
+		`access_requests_total{code=200,country=SE,first=b.example,host=other,method=OTHER,outcome=ok,route=} 1`,
+		`access_requests_total{code=200,country=other,first=other,host=a.example,method=OTHER,outcome=ok,route=} 1`,
+	}
+	got := seriesOf(t, c)
+	slices.Sort(got)
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
 // TestOwnLabels: listed values, those of server_name, and the first that come; the others are other. A restart changes
 // none of it.
 func TestOwnLabels(t *testing.T) {
