@@ -156,11 +156,6 @@ func allProcessors() {
 // pastOptions are what to read, and how. The error is one of usage.
 func (cli *commandLine) pastOptions(ctx context.Context, stderr io.Writer) (past.Options, error) {
 	p := &cli.past
-	for i, file := range p.files {
-		if file == "" { // what kingpin makes of a lone dash
-			p.files[i] = past.Stdin
-		}
-	}
 	o := past.Options{Files: p.files, Stdin: os.Stdin, Settings: &source.Settings{}}
 	if terminal.IsTerminal(stderr) {
 		o.Progress = stderr

@@ -163,23 +163,6 @@ func TestPastBadInput(t *testing.T) {
 	}
 }
 
-// TestPastStdin reads standard input where the file is a dash.
-func TestPastStdin(t *testing.T) {
-	h := newPastHost(t)
-	log, err := os.Open(h.log)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer log.Close()
-	before := os.Stdin
-	os.Stdin = log
-	defer func() { os.Stdin = before }()
-	code, stdout, stderr := h.run(t, "analyze", "--output", "json", "-")
-	if code != exitOK || !strings.Contains(stdout, fmt.Sprintf(`"parsed": %d`, pastLines)) {
-		t.Errorf("exit code %d\n%s%s", code, stdout, stderr)
-	}
-}
-
 // TestPastPartlyBad reads what can be read, and says what cannot.
 func TestPastPartlyBad(t *testing.T) {
 	h := newPastHost(t)
