@@ -144,6 +144,7 @@ http {
     server { server_name a.example *.b.example; location / { proxy_pass http://app; } }
 }
 stream {
+    upstream db { server 127.0.0.9:5432; }
     log_format proxy '$protocol $status $bytes_sent $session_time "$upstream_addr"';
 }
 `)
@@ -195,13 +196,16 @@ nodes: [{name: master, address: 127.0.0.1:4005}]
 		`nginx_upstream_no_live_total{log="access",upstream="app"} 1`,
 		`nginx_stream_sessions_total{log="stream",protocol="TCP",status="200"} 1`,
 		`nginx_stream_sent_bytes_total{log="stream"} 512`,
-		`nginx_upstream_attempts_total{code="200",log="stream",node="",outcome="ok",server="127.0.0.9:5432",upstream=""} 1`,
+		`nginx_upstream_attempts_total{code="200",log="stream",node="",outcome="ok",server="127.0.0.9:5432",upstream="db"} 1`,
+		`nginx_upstream_outcomes_total{log="stream",node="",outcome="error",server="127.0.0.9:5432",upstream="db"} 0`,
+		`nginx_upstream_no_live_total{log="stream",upstream="db"} 0`,
 		`nginx_access_requests_total{code="200",log="lb",method="GET",outcome="ok",route="other"} 1`,
 		`nginx_error_log_entries_total{level="warn",log="lb-error"} 1`,
 		`fremisn_exporter_log_lines_total{log="lb-error",result="malformed"} 0`,
 		`fremisn_exporter_collector_success{collector="access_log"} 1`,
 		`fremisn_exporter_collector_success{collector="stream_log"} 1`,
-	}, `nginx_access_outcomes_total{host="",log="access",outcome="ok",route="monitor"}`, `nginx_access_requests_total{code="200",host="other"`)
+	}, `nginx_access_outcomes_total{host="",log="access",outcome="ok",route="monitor"}`, `nginx_access_requests_total{code="200",host="other"`,
+		`nginx_upstream_no_live_total{log="stream",upstream="app"}`)
 	if err := o.end(); err != nil {
 		t.Error(err)
 	}

@@ -54,6 +54,7 @@ type Collector struct {
 type observed struct {
 	settings *source.Settings
 	topology *source.Topology
+	streams  *source.Topology // of stream{}
 	descs    *descs
 	status   *statusPages
 	logs     []*followed
@@ -131,15 +132,16 @@ func (c *Collector) prepare(s *source.Settings) (*observed, []follow.Counter, er
 	if err != nil {
 		return nil, nil, err
 	}
-	return &observed{settings: s, topology: s.Topology(), descs: newDescs(len(s.Status) > 1),
+	return &observed{settings: s, topology: s.Topology(), streams: s.StreamTopology(), descs: newDescs(len(s.Status) > 1),
 		status: status}, counters, nil
 }
 
 func (c *Collector) newCounters(s *source.Settings) ([]follow.Counter, error) {
 	var counters []follow.Counter
 	limitReq, limitConn := s.LimitStatuses()
-	topology := s.Topology()
+	topologies := map[source.Kind]*source.Topology{source.Access: s.Topology(), source.Stream: s.StreamTopology()}
 	for _, log := range s.Logs() {
+		topology := topologies[log.Kind]
 		if log.Kind == source.Error {
 			counters = append(counters, errorlog.New(errorlog.Config{MaxSeries: s.MaxSeries, TakenOut: c.takenOut(s,
 				log)}))
@@ -201,8 +203,8 @@ func (c *Collector) logFollowing(l source.LogSource) {
 	}
 	level.Info(c.logger).Log("msg", "following", "log", l.Name, "path", l.Path, "syslog", l.Syslog, "format", format,
 		"from", l.From)
-	if len(l.Formats) == 0 {
-		return
+	if len(l.Formats) == 0 || l.Kind == source.Stream {
+		return // stream{} does not have the variables of http
 	}
 	check, err := NewFormatCheck(l.Formats[0].Text, l.Formats[0].Escape)
 	if err != nil {

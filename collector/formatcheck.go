@@ -50,6 +50,9 @@ func (c *FormatCheck) Missing() []MissingMetric {
 func missingMetrics(p *logformat.Program) []MissingMetric {
 	var missing []MissingMetric
 	for _, m := range metric.Table() {
+		if m.Of == metric.StreamLog {
+			continue
+		}
 		var variables []string
 		for _, n := range m.Needs {
 			if !n.MetBy(p) {

@@ -68,11 +68,12 @@ func (c *Collector) collections(now *observed) []collection {
 	for _, of := range []struct {
 		name       string
 		kind       source.Kind
+		topology   *source.Topology
 		unreadable error
-	}{{"access_log", source.Access, unreadable}, {"stream_log", source.Stream, nil}} {
+	}{{"access_log", source.Access, now.topology, unreadable}, {"stream_log", source.Stream, now.streams, nil}} {
 		if logs := now.logsOf(of.kind); len(logs) > 0 || of.unreadable != nil {
 			all = append(all, collection{of.name, func(ctx context.Context) (emission, error) {
-				found, err := collectLogs(ctx, logs, now.topology)
+				found, err := collectLogs(ctx, logs, of.topology)
 				return found, errors.Join(err, of.unreadable)
 			}})
 		}

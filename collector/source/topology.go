@@ -30,6 +30,14 @@ func (s *Settings) Topology() *Topology {
 	return t
 }
 
+// StreamTopology is Topology for the groups of stream{}. Their servers are known by address alone.
+func (s *Settings) StreamTopology() *Topology {
+	if s.Conf == nil {
+		return NewTopology(nil, s.Nodes, s.Resolved)
+	}
+	return NewTopology(s.Conf.Stream.Upstreams, s.Nodes, s.Resolved)
+}
+
 func (s *Settings) upstreams() []nginxconf.Upstream {
 	if s.Conf == nil {
 		return nil

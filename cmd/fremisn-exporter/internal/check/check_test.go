@@ -115,6 +115,25 @@ func (c checked) find(t *testing.T, section string, v status, text string) findi
 	return finding{}
 }
 
+// TestCheckReadsStreamLogs: the logs of stream{} are read like those of http.
+func TestCheckReadsStreamLogs(t *testing.T) {
+	h := newHost(t)
+	h.write(t, filepath.Join(h.dir, "stream.log"), "TCP 200 1.500\n")
+	h.write(t, filepath.Join(h.dir, "nginx.conf"), strings.ReplaceAll(nothingToFind, "LOGS", h.dir)+
+		"\nstream { log_format proxy '$protocol $status $session_time'; }\n")
+	config, err := os.ReadFile(h.config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.write(t, h.config, strings.Replace(string(config), "  status:", `  stream_logs:
+    - {path: stream.log, format: proxy}
+    - {path: none.log, format: proxy}
+  status:`, 1))
+	c := h.check(t)
+	c.find(t, sectionLogs, statusOK, "stream.log: the only line fits log_format proxy")
+	c.find(t, sectionLogs, statusWarn, "none.log is not there yet")
+}
+
 func TestCheckFindsAllGood(t *testing.T) {
 	h := newHost(t)
 	c := h.check(t)
@@ -136,7 +155,7 @@ func TestCheckFindsAllGood(t *testing.T) {
 	}
 	c.find(t, sectionSystem, statusOK, "will be made")
 	c.find(t, sectionSystem, statusOK, "free")
-	l := c.find(t, sectionLogs, statusWarn, "log_format main lacks what 16 metrics need")
+	l := c.find(t, sectionLogs, statusWarn, "log_format main lacks what 15 metrics need")
 	if l.Missing["nginx_upstream_attempts_total"] != "$upstream_addr" || l.Missing["exemplars"] != "$request_id" {
 		t.Errorf("%+v", l)
 	}
