@@ -97,7 +97,7 @@ type counterChange struct {
 const (
 	// tickInterval is how often a log is read while nobody scrapes, so that no rotation is missed.
 	tickInterval = time.Second
-	// idleAfter is how many readings must find nothing before a log is read every idleEvery-th time alone.
+	// idleAfter is how many ticks in a row must find nothing before they come every idleEvery-th time alone.
 	idleAfter = 60
 	idleEvery = 5
 	// commitInterval is how often what was read is committed while nobody scrapes.
@@ -183,13 +183,11 @@ func (p *Pipeline) serve(ctx context.Context) {
 			look.at(p.counter)
 			close(look.done)
 		case <-tick.C:
-			if p.isIdle() {
-				continue
-			}
 			p.read()
 			if p.commits.isDue(p.now(), p.dirty) {
 				p.commit(ctx)
 			}
+			p.pace(tick)
 		}
 	}
 }
@@ -212,13 +210,18 @@ func (p *Pipeline) answer(ctx context.Context, first *readRequest) {
 	}
 }
 
-// isIdle reports whether the log need not be read at this tick: nothing has come for a while. A scrape reads it anyway.
-func (p *Pipeline) isIdle() bool {
+// pace has a log to which nothing has come for a while read less often. A scrape reads it anyway.
+func (p *Pipeline) pace(tick *time.Ticker) {
+	p.idle++
 	if p.totals.ReadBytes != p.lastBytes || p.dirty {
 		p.lastBytes, p.idle = p.totals.ReadBytes, 0
 	}
-	p.idle++
-	return p.idle > idleAfter && p.idle%idleEvery != 0
+	switch p.idle {
+	case 0:
+		tick.Reset(tickInterval)
+	case idleAfter:
+		tick.Reset(idleEvery * tickInterval)
+	}
 }
 
 func (p *Pipeline) read() {

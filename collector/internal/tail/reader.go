@@ -7,6 +7,8 @@ import (
 
 const (
 	blockSize = 256 << 10
+	// smallBlock is the block of a log to which little comes.
+	smallBlock = 16 << 10
 	// checkpointBytes is how much is read between two checkpoints.
 	checkpointBytes = 256 << 20
 )
@@ -52,11 +54,12 @@ func (r *reader) maxKept() int {
 
 // read hands out whole lines from a file's bytes, which begin at g's offset.
 func (r *reader) read(g *generation, from io.Reader, sink Sink) error {
-	if r.buffer == nil {
-		r.buffer = make([]byte, blockSize)
+	if want := r.room(g.size - g.Offset); len(r.buffer) < want {
+		r.buffer = make([]byte, want)
 	}
 	kept := 0 // bytes of a line begun, at the buffer's start
-	checkpoint := g.Offset + checkpointBytes
+	begin := g.Offset
+	checkpoint := begin + checkpointBytes
 	for {
 		if kept == len(r.buffer) {
 			kept = r.grow(g, sink)
@@ -76,10 +79,18 @@ func (r *reader) read(g *generation, from io.Reader, sink Sink) error {
 			return err
 		}
 	}
-	if len(r.buffer) > blockSize {
-		r.buffer = nil // a long line is over; its memory too
+	if len(r.buffer) > blockSize || len(r.buffer) > smallBlock && r.room(g.Offset-begin) == smallBlock {
+		r.buffer = nil // a long line, or a burst, is over; its memory too
 	}
 	return nil
+}
+
+// room is how large a buffer is worth its memory: a log to which little comes has a small one.
+func (r *reader) room(unread int64) int {
+	if unread <= smallBlock {
+		return smallBlock
+	}
+	return blockSize
 }
 
 // grow makes room behind a line that fills the buffer, or gives it up if it is too long.
