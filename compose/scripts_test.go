@@ -37,7 +37,7 @@ func TestStressScriptsAgreeWithClientAndNodes(t *testing.T) {
 	s := startStack(t, nil)
 	s.startExporter(t)
 
-	out, exit := s.script(t, "stress-test.sh", "--users", "3", "--requests", "12")
+	out, exit := s.script(t, "stress-test.sh", "--users", "3", "--requests", "12", "--min-success", "0")
 	if exit != 0 || !strings.Contains(out, "client and exporter agree") {
 		t.Errorf("stress-test.sh: exit %d, want 0 and agreement", exit)
 	}
@@ -118,6 +118,37 @@ func TestStressScriptsAgreeWithClientAndNodes(t *testing.T) {
 	}
 	if _, exit := others("--others"); exit != 0 {
 		t.Errorf("with other clients and --others: exit %d, want 0", exit)
+	}
+}
+
+// Refusals are counted rightly, and are no success: the limiter lets 21 of 100 through at once, and few later.
+func TestStressScriptsJudgeTheService(t *testing.T) {
+	t.Parallel()
+	s := startStack(t, nil, "rate=10r/s", "rate=1r/m", "max_conns=1", "max_conns=0")
+	s.startExporter(t)
+	out, exit := s.script(t, "stress-test.sh", "--users", "2", "--requests", "50")
+	for _, want := range []string{"counting: client and exporter agree", `served +21 of 100 requests \(21.0 %\)`,
+		`p95 of the served +within [\d.]+ s`, `goodput +[\d.]+ served requests/s`, `refused or failed +limited 79`,
+		`service: only 21.0 % were served, less than 95 %`} {
+		if !regexp.MustCompile(want).MatchString(out) {
+			t.Errorf("stress-test.sh does not say %s", want)
+		}
+	}
+	if exit != 1 {
+		t.Errorf("79 of 100 requests refused: exit %d, want 1", exit)
+	}
+	if _, exit := s.script(t, "stress-test.sh", "--users", "1", "--requests", "1", "--min-success",
+		"0"); exit != 0 {
+		t.Errorf("--min-success 0: exit %d, want 0", exit)
+	}
+	out, exit = s.script(t, "simple-stress-test.sh", "--users", "2", "--requests", "20")
+	if exit != 0 || !regexp.MustCompile(`service: good, 100.0 %`).MatchString(out) ||
+		!regexp.MustCompile(`p95 of the served +\d+ ms\n`).MatchString(out) ||
+		!regexp.MustCompile(`refused or failed +none`).MatchString(out) {
+		t.Errorf("all of 40 requests served: exit %d, want 0 and a good service", exit)
+	}
+	if _, exit := s.script(t, "simple-stress-test.sh", "--min-success", "101"); exit != 2 {
+		t.Errorf("--min-success 101: exit %d, want 2", exit)
 	}
 }
 

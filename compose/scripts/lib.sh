@@ -243,10 +243,10 @@ settle() {
 # users, per_user, seconds ("" without a limit), path and payload ("" for GET), then calls stress "$@".
 
 stress_options() {
-  others='' dry_run=''
+  others='' dry_run='' min_success=95
   while [ $# -gt 0 ]; do
     case $1 in
-      --url | --exporter | --path | --users | --requests | --seconds)
+      --url | --exporter | --path | --users | --requests | --seconds | --min-success)
         need_value "$@"
         case $1 in
           --url) lb_url=${2%/} ;;
@@ -255,6 +255,7 @@ stress_options() {
           --users) users=$2 ;;
           --requests) per_user=$2 ;;
           --seconds) seconds=$2 ;;
+          --min-success) min_success=$2 ;;
         esac
         shift 2
         ;;
@@ -267,6 +268,7 @@ stress_options() {
   need_number --users "$users"
   need_number --requests "$per_user"
   [ -z "$seconds" ] || need_number --seconds "$seconds"
+  [[ $min_success =~ ^(100|[0-9]{1,2}(\.[0-9]+)?)$ ]] || wrong_use "--min-success must be a percentage from 0 to 100, not \"$min_success\""
 }
 
 # ab_says LABEL prints the number behind a label of ab's report, 0 where the line is missing.
@@ -343,15 +345,67 @@ stress() {
   say
   fact 'to nodes' "$through requests in $node_attempts attempts"
   fact 'by NGINX itself' "$((counted - through)) requests"
-  fact 'of all requests' "$(moved "$before" "$after" nginx_access_requests_total outcome=limited) over the rate limit, $(
-    moved "$before" "$after" nginx_access_requests_total outcome=no_live) with no node free, $aborted given up"
-  fact speed "$(awk '/^Requests per second/ {printf "%.0f requests/s", $4} / (50|95|99)%/ {printf ", p%d %s ms", $1, $2}' "$scratch/ab.txt")"
+  fact 'speed, refusals too' "$(awk '/^Requests per second/ {printf "%.0f requests/s", $4} / (50|95|99)%/ {printf ", p%d %s ms", $1, $2}' "$scratch/ab.txt")"
   [ "$slack" = 0 ] || fact 'allowed difference' "$slack: cut off by the limit or an error${others:+, or others}"
   say
 
   if [ "$counted" = 0 ] && [ "$sent" -gt 0 ]; then
     die 1 "no request reached the access log: is access_log off for $path, or is this exporter another load balancer's?"
   fi
-  [ "$agreed" = yes ] || die 1 "client and exporter disagree. Other clients at the same time? --others allows for them"
-  say 'client and exporter agree'
+  if [ "$agreed" = yes ]; then
+    say 'counting: client and exporter agree'
+  else
+    warn 'counting: client and exporter disagree. Other clients at the same time? --others allows for them'
+  fi
+  judge_service || agreed=no
+  [ "$agreed" = yes ] || exit 1
+}
+
+# p95_within BEFORE AFTER prints the bound of the exporter's bucket that holds the 95th percentile of what was served, or "-".
+p95_within() {
+  local file
+  for file in "$1" "$2"; do
+    printf '# next\n'
+    grep -E '^nginx_access_request_duration_seconds_bucket\{.*outcome="(ok|client_error)"' "$file" || true
+  done | awk '
+    /^# next/ { sign = sign ? 1 : -1; next }
+    match($0, /le="[^"]*"/) { count[substr($0, RSTART + 4, RLENGTH - 5)] += sign * $NF }
+    END {
+      best = ""
+      for (le in count) if (le != "+Inf" && count[le] >= .95 * count["+Inf"] && (best == "" || le + 0 < best + 0)) best = le
+      print count["+Inf"] < 1 ? "-" : best == "" ? "over all buckets" : "within " best " s"
+    }'
+}
+
+# judge_service says how well the service did, apart from whether it was counted rightly. It reads the variables of stress, and
+# fails when less than min_success percent were served.
+judge_service() {
+  local outcome n ok client_errors served total p95 percent causes='' cut=0
+  ok=$(moved "$before" "$after" nginx_access_requests_total outcome=ok)
+  client_errors=$(moved "$before" "$after" nginx_access_requests_total outcome=client_error)
+  served=$((ok + client_errors))
+  for outcome in limited no_live timeout error aborted; do
+    n=$(moved "$before" "$after" nginx_access_requests_total "outcome=$outcome")
+    # ab gives up what is under way at its time limit: that is not the service's fault.
+    if [ "$outcome" = aborted ] && [ -n "$seconds" ] && [ "$sent" -lt $((users * per_user)) ]; then
+      cut=$((n < users ? n : users)) n=$((n - cut))
+    fi
+    [ "$n" -le 0 ] || causes="${causes:+$causes, }$outcome $n"
+  done
+  [ "$dead" = 0 ] || causes="${causes:+$causes, }connection failed $dead"
+  total=$((counted - cut))
+  if [ -z "$others" ] && [ "$total" -lt "$sent" ]; then total=$sent; fi
+  p95=$(p95_within "$before" "$after")
+  if [ "$served" = "$total" ] && [ -z "$others" ]; then p95="$(awk '$1 == "95%" { print $2 }' "$scratch/ab.txt") ms"; fi
+  percent=$(awk -v n="$served" -v of="$total" 'BEGIN { printf "%.1f", of ? int(1000 * n / of) / 10 : 0 }')
+  say
+  fact served "$served of $total requests ($percent %)$([ "$client_errors" = 0 ] || echo ", $client_errors of them 4xx")"
+  fact 'p95 of the served' "$p95"
+  fact goodput "$(awk -v n="$served" -v t="$(ab_says 'Time taken for tests')" 'BEGIN { printf "%.1f", t ? n / t : 0 }') served requests/s"
+  fact 'refused or failed' "${causes:-none}"
+  if awk -v p="$percent" -v least="$min_success" 'BEGIN { exit p + 0 >= least + 0 }'; then
+    warn "service: only $percent % were served, less than $min_success % (--min-success)"
+    return 1
+  fi
+  say "service: good, $percent % were served"
 }

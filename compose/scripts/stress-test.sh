@@ -4,13 +4,17 @@
 #
 # This enrols on real nodes: use a keyspace for tests (FREMISN_TEST_KEYSPACE).
 # FREMISN_TEST_IMAGE names a photograph to send.
-# Prints what the client saw beside what the exporter saw, per node; 0 if both agree,
-# 1 if not.
+# Prints what the client saw beside what the exporter saw, per node, then how well the
+# service did: share of served requests, goodput, p95 of the served, refusals by cause.
 #   --users N  --requests N (each user)  --seconds N  --path PATH
 #   --url URL  --exporter URL
 #   --others   other clients use the load balancer meanwhile: the exporter may have
 #              counted more
+#   --min-success PERCENT  the service is good if so many were served (95); 4xx of a
+#              node count as served, as it answered
 #   --dry-run  show ab's command, send nothing
+# Exit codes: 0 client and exporter agree, and the service is good; 1 one of both is not
+# so; 2 wrong use or a missing tool; 3 exporter or load balancer do not answer.
 set -euo pipefail
 # shellcheck source=lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
