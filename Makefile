@@ -11,7 +11,7 @@ LDFLAGS  := -s -w -X $(BUILDINFO).Version=$(VERSION) -X $(BUILDINFO).Revision=$(
 # The race detector, which the tests run with, needs cgo and a C compiler.
 TEST_PACKAGES := gcc libc6-dev=/usr/include/stdio.h nginx prometheus prometheus-alertmanager=amtool prometheus-nginx-exporter \
                  prometheus-blackbox-exporter apache2-utils=ab shellcheck chromium logrotate curl jq openssl iproute2=ip \
-                 procps=ps docker-compose systemd=systemd-analyze strace victoria-metrics lintian codespell
+                 procps=ps docker-compose systemd=systemd-analyze strace victoria-metrics lintian
 FUZZTIME ?= 1m
 TORTURE_KILLS ?= 1000
 
@@ -35,8 +35,8 @@ test: ## install what the tests need and run all of them
 	go test -race -shuffle=on -timeout 30m ./...
 
 .PHONY: lint
-lint: ## formatting, vet, staticcheck, dead code, sizes, shell scripts, rules, dashboards
-	@.ci/deps shellcheck prometheus=promtool prometheus-alertmanager=amtool
+lint: ## formatting, vet, staticcheck, dead code, sizes, shell scripts, spelling, rules, dashboards
+	@.ci/deps shellcheck codespell prometheus=promtool prometheus-alertmanager=amtool
 	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo "gofmt would change these files"; exit 1; }
 	go vet ./...
 	go run honnef.co/go/tools/cmd/staticcheck@v0.6.1 ./...
@@ -45,6 +45,7 @@ lint: ## formatting, vet, staticcheck, dead code, sizes, shell scripts, rules, d
 	cd dashboards/gen && go vet ./... && go run honnef.co/go/tools/cmd/staticcheck@v0.6.1 ./...
 	cd alerts/mixin && go vet ./... && go run honnef.co/go/tools/cmd/staticcheck@v0.6.1 ./...
 	shellcheck .ci/run .ci/deps $(wildcard compose/*.sh compose/scripts/*.sh compose/package/*.sh compose/nginx/*.sh)
+	codespell README.md CONTRIBUTING.md CHANGELOG.md compose/README.md alerts/runbooks/*.md compose/scripts/*.sh
 	$(if $(wildcard alerts/*.rules.yml),promtool check rules $(wildcard alerts/*.rules.yml))
 	go test -run '^Test(Lint|MetricsExist|QueriesParse|Generated|Generator)$$' ./dashboards
 

@@ -132,7 +132,8 @@ func (c *Collector) prepare(s *source.Settings) (*observed, []follow.Counter, er
 	if err != nil {
 		return nil, nil, err
 	}
-	return &observed{settings: s, topology: s.Topology(), streams: s.StreamTopology(), descs: newDescs(len(s.Status) > 1),
+	return &observed{settings: s, topology: s.Topology(), streams: s.StreamTopology(),
+		descs:  newDescs(len(s.Status) > 1),
 		status: status}, counters, nil
 }
 

@@ -23,6 +23,15 @@ type (
 	Outage  = takenout.Outage
 )
 
+// Outcomes are the labels of the outcomes, by their place in a Tally.
+func Outcomes() []string {
+	var names []string
+	for o := range accesslog.Outcome(recent.Outcomes) {
+		names = append(names, o.String())
+	}
+	return names
+}
+
 // Traffic is what NGINX's status pages and logs say of the last hour.
 type Traffic struct {
 	At       time.Time

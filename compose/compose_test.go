@@ -1,4 +1,5 @@
-// Package compose tests the stack of this directory: that its files parse where they must, that real NGINX, Prometheus, ab and
+// Package compose tests the stack of this directory: that its files parse where they must, that real NGINX,
+// Prometheus, ab and
 // Chromium do with them what the README says, and that the scripts tell the truth about it.
 package compose
 
@@ -21,8 +22,9 @@ import (
 
 // What must be set for a file to be used at all.
 var needed = map[string]map[string]string{
-	"docker-compose.yml":       {"GRAFANA_ADMIN_PASSWORD": "from-the-test"},
-	"exporter-only.yml":        {"FREMISN_COMPOSE": ".", "NGINX_CONF": "./nginx/nginx.conf", "BLACKBOX_YML": "./blackbox.yml"},
+	"docker-compose.yml": {"GRAFANA_ADMIN_PASSWORD": "from-the-test"},
+	"exporter-only.yml": {"FREMISN_COMPOSE": ".", "NGINX_CONF": "./nginx/nginx.conf",
+		"BLACKBOX_YML": "./blackbox.yml"},
 	"exporter-only.logs.yml":   {"FREMISN_COMPOSE": "."},
 	"exporter-only.docker.yml": {"FREMISN_COMPOSE": "."},
 	"testdata/old/compose.yml": {},
@@ -155,7 +157,8 @@ func TestEveryServiceIsHardened(t *testing.T) {
 			t.Errorf("%s: cap_drop is %v, want ALL", name, service.CapDrop)
 		}
 		if service.MemLimit == 0 || service.CPUS == 0 || service.PidsLimit == 0 {
-			t.Errorf("%s: a limit is missing (memory %d, cpus %v, pids %d)", name, service.MemLimit, service.CPUS, service.PidsLimit)
+			t.Errorf("%s: a limit is missing (memory %d, cpus %v, pids %d)", name, service.MemLimit, service.CPUS,
+				service.PidsLimit)
 		}
 		if service.HealthCheck == nil || len(service.HealthCheck.Test) == 0 {
 			t.Errorf("%s: no health check", name)
@@ -168,7 +171,8 @@ func TestEveryServiceIsHardened(t *testing.T) {
 			t.Errorf("%s: privileged", name)
 		}
 	}
-	for service, volume := range map[string]string{"nginx-lb": "/var/cache/nginx", "prometheus": "/prometheus", "grafana": "/var/lib/grafana", "fremisn-exporter": "/data", "alertmanager": "/alertmanager"} {
+	for service, volume := range map[string]string{"nginx-lb": "/var/cache/nginx", "prometheus": "/prometheus",
+		"grafana": "/var/lib/grafana", "fremisn-exporter": "/data", "alertmanager": "/alertmanager"} {
 		if !slices.ContainsFunc(project.Services[service].Volumes, func(v types.ServiceVolumeConfig) bool {
 			return v.Target == volume && v.Type == types.VolumeTypeVolume && v.Source != ""
 		}) {
@@ -194,12 +198,14 @@ func TestImagesArePinned(t *testing.T) {
 func TestUpRefusesWithoutGrafanaPassword(t *testing.T) {
 	t.Parallel()
 	for _, env := range []map[string]string{{}, {"GRAFANA_ADMIN_PASSWORD": ""}} {
-		if _, err := loadFiles(env, "docker-compose.yml"); err == nil || !strings.Contains(err.Error(), "set GRAFANA_ADMIN_PASSWORD in compose/.env") {
+		if _, err := loadFiles(env, "docker-compose.yml"); err == nil || !strings.Contains(err.Error(),
+			"set GRAFANA_ADMIN_PASSWORD in compose/.env") {
 			t.Errorf("Compose v2 with %v: %v, want an error that says what to set", env, err)
 		}
 		cmd := exec.Command("docker-compose", "-f", "docker-compose.yml", "config", "-q")
 		cmd.Env = environ(map[string]string{"GRAFANA_ADMIN_PASSWORD": ""})
-		if out, err := cmd.CombinedOutput(); err == nil || !bytes.Contains(out, []byte("set GRAFANA_ADMIN_PASSWORD in compose/.env")) {
+		if out, err := cmd.CombinedOutput(); err == nil || !bytes.Contains(out,
+			[]byte("set GRAFANA_ADMIN_PASSWORD in compose/.env")) {
 			t.Errorf("docker-compose 1.29: %v %s", err, out)
 		}
 	}
@@ -234,7 +240,8 @@ func TestEnvExampleNamesEveryKnobAndNoPassword(t *testing.T) {
 		t.Error(".env.example must leave the password empty")
 	}
 	secret := regexp.MustCompile(`(?im)^[ \t#-]*["']?[a-z_]*(password|passwd|secret|token|api_?key)[a-z_]*["']?[ \t]*[:=][ \t]*["']?([^\s"'$]+)`)
-	for _, pattern := range []string{"*.yml", "*/*.yml", "*/*/*/*.yml", ".env.example", "Dockerfile", "nginx/*", "package/*"} {
+	for _, pattern := range []string{"*.yml", "*/*.yml", "*/*/*/*.yml", ".env.example", "Dockerfile", "nginx/*",
+		"package/*"} {
 		found, err := filepath.Glob(pattern)
 		if err != nil {
 			t.Fatal(err)

@@ -16,7 +16,8 @@ func TestLogsOfTheContainer(t *testing.T) {
 	old := []string{"testdata/old/compose.yml", "exporter-only.yml"}
 	before, after := load(t, env, old...), load(t, env, append(old, "exporter-only.docker.yml")...)
 	lb := after.Services["nginx-lb"]
-	if len(lb.Volumes) != len(before.Services["nginx-lb"].Volumes) || len(lb.Command) != len(before.Services["nginx-lb"].Command) {
+	if len(lb.Volumes) != len(before.Services["nginx-lb"].Volumes) ||
+		len(lb.Command) != len(before.Services["nginx-lb"].Command) {
 		t.Error("the load balancer is changed")
 	}
 	mounts := map[string]types.ServiceVolumeConfig{}

@@ -204,7 +204,8 @@ func (s *tokenSource) ask(ctx context.Context, secret string) (*oauth2.Token, er
 func (m *Module) hasCredentials() bool {
 	client := m.client()
 	if client.BasicAuth != nil || client.Authorization != nil || client.OAuth2 != nil ||
-		client.BearerToken != "" || client.BearerTokenFile != "" || m.HTTP.BodyFile != "" || mask.HasSecret(m.HTTP.Body) {
+		client.BearerToken != "" || client.BearerTokenFile != "" || m.HTTP.BodyFile != "" ||
+		mask.HasSecret(m.HTTP.Body) {
 		return true
 	}
 	names := slices.Concat(sortedKeys(m.HTTP.Headers), sortedKeys(headersOf(client.HTTPHeaders)),

@@ -169,7 +169,8 @@ func TestWhatCameAfterDebians(t *testing.T) {
 		{"grpc_short", "{hangs}", "", "probe_success 0;probe_grpc_status_code 4"},
 	} {
 		t.Run(c.module+" "+c.target+" "+c.hostname, func(t *testing.T) {
-			query := "/probe?module=" + c.module + "&target=" + url.QueryEscape(fill(c.target, w)) + "&hostname=" + c.hostname
+			query := "/probe?module=" + c.module + "&target=" + url.QueryEscape(fill(c.target, w)) + "&hostname=" +
+				c.hostname
 			text := get(t, server.URL+query)
 			for sample := range strings.SplitSeq(c.samples, ";") {
 				if !strings.Contains(text, sample) {

@@ -17,11 +17,12 @@ import (
 
 // every kind of credentials that an http module can have; TOKEN is where OAuth2 gets its own.
 var credentialKinds = map[string]string{
-	"basic":        "basic_auth: {username: op, password: hunter2-password}",
-	"bearer":       "authorization: {credentials: hunter2-bearer}",
-	"bearer_old":   "bearer_token: hunter2-bearer",
-	"oauth2":       "oauth2: {client_id: op, client_secret: hunter2-secret, token_url: 'TOKEN'}",
-	"headers":      "headers: {X-Api-Key: hunter2-key, Cookie: 'session=hunter2-cookie', Private-Token: hunter2-token, Accept: text/html}",
+	"basic":      "basic_auth: {username: op, password: hunter2-password}",
+	"bearer":     "authorization: {credentials: hunter2-bearer}",
+	"bearer_old": "bearer_token: hunter2-bearer",
+	"oauth2":     "oauth2: {client_id: op, client_secret: hunter2-secret, token_url: 'TOKEN'}",
+	"headers": "headers: {X-Api-Key: hunter2-key, Cookie: 'session=hunter2-cookie', Private-Token: " +
+		"hunter2-token, Accept: text/html}",
 	"http_headers": "http_headers: {X-Sig: {values: [hunter2-sig]}, X-Other: {secrets: [hunter2-other]}}",
 	"client_cert":  "tls_config: {ca_file: CERT, cert_file: CERT, key_file: KEY}",
 }
@@ -112,8 +113,9 @@ func TestCredentialsStayAtHome(t *testing.T) {
 				seen := c.lands.forget()
 				last := seen[len(seen)-1]
 				credentials := strings.TrimSpace(shown(last))
-				if c.goes && !strings.Contains(credentials, "hunter2") && kind != "basic" && kind != "client_cert" || c.goes &&
-					credentials == "" {
+				if c.goes && !strings.Contains(credentials, "hunter2") && kind != "basic" && kind != "client_cert" ||
+					c.goes &&
+						credentials == "" {
 					t.Errorf("they do not go along: %q", credentials)
 				}
 				if !c.goes && credentials != "" {
@@ -177,7 +179,8 @@ on_demand: {allow: %s}
 				code                     int
 			}{
 				{"used", owner.URL, "", 200}, {"used", other.URL, "", 403}, {"used", owner.URL + "/other", "", 403},
-				{"used", owner.URL, "other.example", 403}, {"plain", owner.URL, "", 200}, {"unused", other.URL, "", 200},
+				{"used", owner.URL, "other.example", 403}, {"plain", owner.URL, "", 200}, {"unused", other.URL, "",
+					200},
 			} {
 				t.Run(fmt.Sprint(allow, kind, c), func(t *testing.T) {
 					other.forget()

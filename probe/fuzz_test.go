@@ -27,7 +27,8 @@ func FuzzConfig(f *testing.F) {
 	if parity, err := os.ReadFile("testdata/parity.yml"); err == nil {
 		f.Add(string(parity))
 	}
-	f.Add("modules: {m: {prober: http, http: {metrics: [{name: a, path: b, labels: {c: d}}]}}}\nprobes: [{name: p, module: m, interval: 1s, targets: ['http://a:1']}]\non_demand: {allow: ['a.*']}")
+	f.Add("modules: {m: {prober: http, http: {metrics: [{name: a, path: b, labels: {c: d}}]}}}\nprobes: [{name: p, " +
+		"module: m, interval: 1s, targets: ['http://a:1']}]\non_demand: {allow: ['a.*']}")
 	f.Fuzz(func(t *testing.T, text string) {
 		var c Config
 		if _, err := strictyaml.Decode("x.yml", []byte(text), &c); err != nil {
@@ -131,7 +132,8 @@ func FuzzMask(f *testing.F) {
 		if shown := mask.URL(before + " http://user:" + secret + "@host/" + after); strings.Contains(shown, secret) {
 			t.Errorf("userinfo: %q", shown)
 		}
-		if shown := mask.URL(before + " http://host/?access_token=" + secret + "&" + after); strings.Contains(shown, secret) {
+		if shown := mask.URL(before + " http://host/?access_token=" + secret + "&" + after); strings.Contains(shown,
+			secret) {
 			t.Errorf("token: %q", shown)
 		}
 	})

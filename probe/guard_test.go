@@ -28,7 +28,8 @@ probes:
   - {name: c, module: icmp, interval: 5s, targets: [node.example]}
   - {name: d, module: stays, interval: 5s, targets: ["http://stays.example"]}
 `
-	patterns := configured + "on_demand: {allow: ['http://10\\.0\\.0\\.1(:.*)?', 'https://nodes\\.example/.*', '10\\.0\\.0\\.2:4005', 'node\\.example:22']}\n"
+	patterns := configured + "on_demand: {allow: ['http://10\\.0\\.0\\.1(:.*)?', 'https://nodes\\.example/.*', " +
+		"'10\\.0\\.0\\.2:4005', 'node\\.example:22']}\n"
 	anybody := configured + "on_demand: {allow: any}\n"
 	for _, c := range []struct {
 		config, prober, target string
@@ -142,7 +143,8 @@ probes:
 		{"stranger over tcp", configured, "tcp", stranger, "", 403, ""},
 		{"name that resolves to loopback", configured, "follows", "http://localhost:" + strangerPort, "", 403, ""},
 		{"mapped address", configured, "follows", "http://[::ffff:127.0.0.1]:" + strangerPort + "/", "", 403, ""},
-		{"mapped address of a configured one", configured, "follows", "http://[::ffff:127.0.0.1]:" + port + "/", "", 403, ""},
+		{"mapped address of a configured one", configured, "follows", "http://[::ffff:127.0.0.1]:" + port + "/", "",
+			403, ""},
 		{"userinfo", configured, "follows", web.URL + "@" + stranger, "", 403, ""},
 		{"another path", configured, "follows", web.URL + "/to?http://" + stranger, "", 403, ""},
 		{"redirect that the schedule does not follow", configured, "follows", away, "", 200, "0"},
@@ -153,10 +155,12 @@ probes:
 		{"hostname and a redirect at home", configured, "follows", web.URL + "/own", stranger, 200, "1"},
 		{"listed", listed, "follows", web.URL + "/x", "", 200, "1"},
 		{"not listed", listed, "follows", "http://" + stranger, "", 403, ""},
-		{"not listed, another way to write a listed one", listed, "follows", "http://localhost:" + port + "/", "", 403, ""},
+		{"not listed, another way to write a listed one", listed, "follows", "http://localhost:" + port + "/", "", 403,
+			""},
 		{"listed as userinfo", listed, "follows", web.URL + "@" + stranger + "/", "", 403, ""},
 		{"listed, redirect away", listed, "follows", away, "", 200, "0"},
-		{"listed, redirect to a name of the same host", listed, "follows", web.URL + "/to?http://localhost:" + port + "/",
+		{"listed, redirect to a name of the same host", listed, "follows", web.URL + "/to?http://localhost:" + port +
+			"/",
 			"", 200, "0"},
 		{"listed, redirect at home", listed, "follows", web.URL + "/own", "", 200, "1"},
 		{"listed, redirect to one listed", listed, "follows", web.URL + "/to?" + web.URL + "/own", "", 200, "1"},
@@ -166,7 +170,8 @@ probes:
 		t.Run(c.name, func(t *testing.T) {
 			server := httptest.NewServer(newService(t, c.config))
 			defer server.Close()
-			ask := server.URL + "/probe?module=" + c.module + "&target=" + url.QueryEscape(c.target) + "&hostname=" + url.QueryEscape(c.hostname)
+			ask := server.URL + "/probe?module=" + c.module + "&target=" + url.QueryEscape(c.target) + "&hostname=" +
+				url.QueryEscape(c.hostname)
 			response, err := http.Get(ask)
 			if err != nil {
 				t.Fatal(err)

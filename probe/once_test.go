@@ -68,7 +68,8 @@ modules:
 				t.Errorf("it took %s", r.Duration)
 			}
 			total += c.requests
-			waitFor(t, func() bool { return requestLines(t, log) >= before+c.requests }) // NGINX writes after its answer
+			// NGINX writes after its answer
+			waitFor(t, func() bool { return requestLines(t, log) >= before+c.requests })
 		})
 	}
 	nginx.Stop()
@@ -129,10 +130,13 @@ modules:
   grpc: {prober: grpc, timeout: 5s, grpc: {tls: true, tls_config: TLS}}
 `, "TLS", "{ca_file: "+a.path("ca.pem")+"}"))
 	for name, answer := range map[string]func(*http2.Framer, uint32){
-		"REFUSED_STREAM":  func(f *http2.Framer, id uint32) { f.WriteRSTStream(id, http2.ErrCodeRefusedStream) },
-		"INTERNAL_ERROR":  func(f *http2.Framer, id uint32) { f.WriteRSTStream(id, http2.ErrCodeInternal) },
-		"GOAWAY":          func(f *http2.Framer, _ uint32) { f.WriteGoAway(0, http2.ErrCodeNo, nil) },
-		"GOAWAY in anger": func(f *http2.Framer, _ uint32) { f.WriteGoAway(0, http2.ErrCodeEnhanceYourCalm, []byte("calm")) },
+		"REFUSED_STREAM": func(f *http2.Framer, id uint32) { f.WriteRSTStream(id, http2.ErrCodeRefusedStream) },
+		"INTERNAL_ERROR": func(f *http2.Framer, id uint32) { f.WriteRSTStream(id, http2.ErrCodeInternal) },
+		"GOAWAY":         func(f *http2.Framer, _ uint32) { f.WriteGoAway(0, http2.ErrCodeNo, nil) },
+		"GOAWAY in anger": func(f *http2.Framer, _ uint32) {
+			f.WriteGoAway(0, http2.ErrCodeEnhanceYourCalm,
+				[]byte("calm"))
+		},
 	} {
 		for _, module := range []string{"get", "post", "grpc"} {
 			t.Run(fmt.Sprint(name, " ", module), func(t *testing.T) {
@@ -182,7 +186,8 @@ func TestSourceAddress(t *testing.T) {
 		t.Run(module, func(t *testing.T) {
 			from := make(chan string, 1)
 			address := serveConns(t, listen(t), func(conn net.Conn) { from <- conn.RemoteAddr().String() })
-			s := newService(t, fmt.Sprintf("modules: {m: {prober: %s, timeout: 20s, %s: {source_ip_address: 127.0.0.9}}}\n",
+			s := newService(t, fmt.Sprintf("modules: {m: {prober: %s, timeout: 20s, %s: {source_ip_address: "+
+				"127.0.0.9}}}\n",
 				module, module))
 			if _, err := s.Once(context.Background(), "m", address); err != nil {
 				t.Fatal(err)

@@ -67,8 +67,10 @@ func TestReasons(t *testing.T) {
 		{"http_short", "http://{hangs_body}", "timeout", "while the body was read"},
 		{"http", "{web}/status/503", "status", "answered 503, not 2xx"},
 		{"http", "{web}/redirects/30", "status", "more than 10 redirects"},
-		{"http", "{web}/status/403?page=License+has+not+been+initialized", "license", "License has not been initialized"},
-		{"http", "{web}/status/500?page=Analytic+NFFS-FR+is+not+available+in+deployment+key", "license", "with status 500"},
+		{"http", "{web}/status/403?page=License+has+not+been+initialized", "license",
+			"License has not been initialized"},
+		{"http", "{web}/status/500?page=Analytic+NFFS-FR+is+not+available+in+deployment+key", "license",
+			"with status 500"},
 		{"body", "{web}/status/200?page=DOWN+License+has+not+been+initialized", "license", "License"},
 		{"http", "{web}/status/429?page=Too+many+requests", "status", "429"},
 		{"body", "{web}/down", "body", `the body matches "DOWN"`},
@@ -126,7 +128,8 @@ func TestReasons(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if c.module == "tcp_line_short" && c.reason == "" { // as in blackbox_exporter: the end of the data ends the line
+			// as in blackbox_exporter: the end of the data ends the line
+			if c.module == "tcp_line_short" && c.reason == "" {
 				if !r.Success {
 					t.Error(r.Sentence)
 				}
@@ -139,7 +142,8 @@ func TestReasons(t *testing.T) {
 				return
 			}
 			if r.Success || r.Reason != c.reason || !strings.Contains(r.Sentence, c.sentence) {
-				t.Errorf("reason %q, sentence %q\nwant   %q,          %q\n%s", r.Reason, r.Sentence, c.reason, c.sentence, r.Log)
+				t.Errorf("reason %q, sentence %q\nwant   %q,          %q\n%s", r.Reason, r.Sentence, c.reason,
+					c.sentence, r.Log)
 			}
 		})
 	}
@@ -164,7 +168,8 @@ func TestReasonsOfLookups(t *testing.T) {
 		case strings.HasPrefix(name, "both"):
 			kind := dns.TypeToString[query.Question[0].Qtype]
 			answer.SetReply(query)
-			answer.Answer = records(name + " 60 IN " + kind + " " + map[string]string{"A": "127.0.0.1", "AAAA": "::1"}[kind])
+			answer.Answer = records(name + " 60 IN " + kind + " " + map[string]string{"A": "127.0.0.1",
+				"AAAA": "::1"}[kind])
 			w.WriteMsg(answer)
 		default:
 			w.WriteMsg(answer.SetRcode(query, dns.RcodeNameError))
@@ -247,7 +252,8 @@ func TestNothingIsLeftBehind(t *testing.T) {
 	var probing sync.WaitGroup
 	before, files := goleak.IgnoreCurrent(), openFiles(t)
 	for _, c := range []struct{ module, target string }{
-		{"http_short", "http://{hangs}"}, {"http_short", "http://{hangs_header}"}, {"http_short", "http://{hangs_body}"},
+		{"http_short", "http://{hangs}"}, {"http_short", "http://{hangs_header}"}, {"http_short",
+			"http://{hangs_body}"},
 		{"https_short", "https://{tls_hangs}"},
 		{"tcp_short", "{greeter}"}, {"tcp_tls_short", "{tls_hangs}"}, {"dns_short", "{dns}"}, {"grpc_short", "{hangs}"},
 		{"grpc_tls", "{grpc}"},

@@ -77,7 +77,8 @@ func (c *clock) takeOver(s *Service) {
 
 func options(t testing.TB, interval string, targets ...string) Options {
 	return Options{Config: parse(t,
-		fmt.Sprintf("modules: {m: {prober: icmp, timeout: 500ms}}\nprobes: [{name: p, module: m, interval: %s, targets: [%q]}]\n",
+		fmt.Sprintf("modules: {m: {prober: icmp, timeout: 500ms}}\nprobes: [{name: p, module: m, interval: %s, "+
+			"targets: [%q]}]\n",
 			interval, strings.Join(targets, `", "`)))}
 }
 
@@ -268,7 +269,8 @@ func TestShortOutageIsSeen(t *testing.T) {
 				t.Errorf("%v failures", n)
 			}
 			h := all["probe_latency_seconds"+at].Histogram
-			if n := h.GetSampleCount(); n < 55 || n > 57 || len(h.Bucket) != 13 || h.Schema == nil || len(h.PositiveSpan) == 0 {
+			if n := h.GetSampleCount(); n < 55 || n > 57 || len(h.Bucket) != 13 || h.Schema == nil ||
+				len(h.PositiveSpan) == 0 {
 				t.Errorf("latency: %v", h)
 			}
 			if n := all["probe_consecutive_failures"+at].Gauge.GetValue(); n != 0 {
@@ -277,7 +279,8 @@ func TestShortOutageIsSeen(t *testing.T) {
 			if every := all["probe_interval_seconds"+at].Gauge.GetValue(); every != 0.5 {
 				t.Errorf("the interval is %v s", every)
 			}
-			if last := all["probe_last_success_timestamp_seconds"+at].Gauge.GetValue(); last < float64(time.Now().Unix())-2 {
+			if last := all["probe_last_success_timestamp_seconds"+
+				at].Gauge.GetValue(); last < float64(time.Now().Unix())-2 {
 				t.Errorf("last success %v", last)
 			}
 			if all["probe_success"+at].Gauge.GetValue() != 1 {
@@ -368,7 +371,8 @@ func TestStuckProbeIsReported(t *testing.T) {
 		c := &clock{does: func(context.Context, string) *failure { <-release; return nil }} // heeds no time limit
 		s := scheduled(t, c, options(t, "1s", "node:1"))
 		run(s, sleep(10*time.Second), func() {
-			if err := s.CheckClock(context.Background(), nil); err == nil || !strings.Contains(err.Error(), "p node:1") {
+			if err := s.CheckClock(context.Background(), nil); err == nil || !strings.Contains(err.Error(),
+				"p node:1") {
 				t.Errorf("error %v", err)
 			}
 			close(release)
@@ -388,7 +392,8 @@ func TestHistory(t *testing.T) {
 		s := scheduled(t, c, options(t, "1s", "node:1"))
 		run(s, sleep(10*time.Minute), func() {
 			h := s.History()[0]
-			if len(h.Results) != keepRecent+keepFailed || h.Probe != "p" || h.Module != "m" || h.Interval != time.Second {
+			if len(h.Results) != keepRecent+keepFailed || h.Probe != "p" || h.Module != "m" ||
+				h.Interval != time.Second {
 				t.Fatalf("%d results of %s", len(h.Results), h.Probe)
 			}
 			for i, r := range h.Results {

@@ -104,7 +104,8 @@ on_demand: {allow: any}
 	var log bytes.Buffer
 	options := Options{Config: parse(t, config), Logger: gokit.NewLogfmtLogger(gokit.NewSyncWriter(&log))}
 	for module, m := range options.Modules {
-		targets := []string{withUser, withUser + "/to", echo.URL + "/fragment", "http://" + planted + "@" + parrot + "/",
+		targets := []string{withUser, withUser + "/to", echo.URL + "/fragment", "http://" + planted + "@" + parrot +
+			"/",
 			echo.URL + "/?sig=" + planted + "&X-Amz-Signature=" + planted + "&pwd=" + planted + "&code=" + planted,
 			strings.TrimPrefix(withUser, "http://"), "http://user:" + planted + "@" + refused(t) + "/",
 			"http://" + parrot + "/?access_token=" + planted,
@@ -126,7 +127,8 @@ on_demand: {allow: any}
 	for _, schedule := range options.Probes {
 		for _, target := range schedule.Targets {
 			for _, debug := range []string{"", "&debug=true"} {
-				told.WriteString(get(t, ask.URL+"/probe?module="+schedule.Module+"&target="+url.QueryEscape(target)+debug))
+				told.WriteString(get(t, ask.URL+"/probe?module="+schedule.Module+"&target="+url.QueryEscape(target)+
+					debug))
 			}
 			r, err := s.Once(context.Background(), schedule.Module, target)
 			fmt.Fprint(&told, err, r.Target, r.Sentence, r.Log, r.Samples)

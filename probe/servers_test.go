@@ -76,7 +76,8 @@ func (a *authority) write(t testing.TB, name, kind string, der []byte) {
 // certificate is one for the names, which ends after the time; it is left as NAME.pem and NAME.key too.
 func (a *authority) certificate(t testing.TB, name string, lasts time.Duration, names ...string) tls.Certificate {
 	template := &x509.Certificate{
-		SerialNumber: big.NewInt(0x0a0b0c), Subject: pkix.Name{CommonName: name, Organization: []string{"FREMIS, \"N\""}},
+		SerialNumber: big.NewInt(0x0a0b0c), Subject: pkix.Name{CommonName: name,
+			Organization: []string{"FREMIS, \"N\""}},
 		NotBefore: time.Now().Add(-48 * time.Hour), NotAfter: time.Now().Add(lasts),
 	}
 	for _, n := range names {

@@ -110,7 +110,8 @@ func TestReadmeLinks(t *testing.T) {
 	root := filepath.Join("..", "..")
 	link := regexp.MustCompile(`\]\(([^)#:]+)(#[^)]*)?\)`)
 	checked := 0
-	for _, document := range []string{"README.md", "README.id.md", "CONTRIBUTING.md", "CHANGELOG.md", "compose/README.md"} {
+	for _, document := range []string{"README.md", "README.id.md", "CONTRIBUTING.md", "CHANGELOG.md",
+		"compose/README.md"} {
 		text, err := os.ReadFile(filepath.Join(root, document))
 		if err != nil {
 			t.Fatal(err)
@@ -251,7 +252,8 @@ func inStep(t *testing.T, english, indonesian string) {
 		t.Error(err)
 		return
 	}
-	for what, find := range map[string]*regexp.Regexp{"headings": headings, "code blocks": codeBlocks, "alerts": alertNames} {
+	for what, find := range map[string]*regexp.Regexp{"headings": headings, "code blocks": codeBlocks,
+		"alerts": alertNames} {
 		in, on := find.FindAllString(string(a), -1), find.FindAllString(string(b), -1)
 		if what == "alerts" {
 			slices.Sort(in)

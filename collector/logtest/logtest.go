@@ -227,7 +227,8 @@ func (w *Writer) odd(request map[string]string) {
 	request["request_time"] = millis(w.random.IntN(5))
 	switch w.random.IntN(9) {
 	case 0:
-		request["status"], request["request"] = "400", choose(w.random, "GARBAGE", "\x16\x03\x01\x02", "", `GET /"\ HTTP/1.1`)
+		request["status"], request["request"] = "400", choose(w.random, "GARBAGE", "\x16\x03\x01\x02", "",
+			`GET /"\ HTTP/1.1`)
 	case 1:
 		request["status"], request["limit_req_status"] = "503", "REJECTED"
 	case 2:

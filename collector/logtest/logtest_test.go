@@ -40,7 +40,8 @@ func TestShareOfRetries(t *testing.T) {
 // TestMixed counts what mixed traffic is made of: its kinds, and the shares that benchmarks are read by.
 func TestMixed(t *testing.T) {
 	const lines = 20_000
-	w := NewMixed(Format{Text: `$request_method|$request|$status|$upstream_addr|$limit_req_status|$http_user_agent`, Escape: "default"}, 1)
+	w := NewMixed(Format{Text: `$request_method|$request|$status|$upstream_addr|$limit_req_status|$http_user_agent`,
+		Escape: "default"}, 1)
 	agents, requests := map[string]bool{}, map[string]bool{}
 	statuses := map[string]int{}
 	var several, none, garbage int
@@ -64,7 +65,8 @@ func TestMixed(t *testing.T) {
 		}
 	}
 	for what, share := range map[string][2]float64{
-		"of several attempts": {float64(several) / lines, 0.05}, "without a server": {float64(none) / lines, 0.11}, "of garbage": {float64(garbage) / lines, 0.01},
+		"of several attempts": {float64(several) / lines, 0.05}, "without a server": {float64(none) / lines,
+			0.11}, "of garbage": {float64(garbage) / lines, 0.01},
 	} {
 		if share[0] < share[1]*0.8 || share[0] > share[1]*1.2 {
 			t.Errorf("a share of %.4f is %s, want about %.2f", share[0], what, share[1])

@@ -110,7 +110,8 @@ func TestRealNginx(t *testing.T) {
 			}
 			slow.compare(t, counter)
 			if counter.lines.Malformed > 0 || counter.lines.Parsed != 57 {
-				t.Errorf("%d lines parsed, %d malformed; want all 57 parsed", counter.lines.Parsed, counter.lines.Malformed)
+				t.Errorf("%d lines parsed, %d malformed; want all 57 parsed", counter.lines.Parsed,
+					counter.lines.Malformed)
 			}
 		})
 	}

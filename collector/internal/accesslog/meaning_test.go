@@ -20,7 +20,8 @@ func TestIgnoredRoute(t *testing.T) {
 		c.Routes = []source.Route{{Name: "monitor", Match: regexp.MustCompile("^/nginx_status"), Ignore: true},
 			{Name: "face", Match: regexp.MustCompile("^/v1/")}}
 	})
-	c.Lines([]byte("\"GET /nginx_status HTTP/1.1\" 200 127.0.0.231:4005\n\"GET /v1/x HTTP/1.1\" 200 -\n\"GET /x HTTP/1.1\" 200 -\n"))
+	c.Lines([]byte("\"GET /nginx_status HTTP/1.1\" 200 127.0.0.231:4005\n\"GET /v1/x HTTP/1.1\" 200 -\n\"GET /x " +
+		"HTTP/1.1\" 200 -\n"))
 	if c.lines != (ledger.Lines{Parsed: 2, Ignored: 1}) {
 		t.Errorf("%+v", c.lines)
 	}
@@ -40,12 +41,15 @@ func TestIgnoredRoute(t *testing.T) {
 // TestSubrequests: where log_subrequest is on, a line without a length is no request of a client; its attempts are
 // real.
 func TestSubrequests(t *testing.T) {
-	lines := []byte("\"GET / HTTP/1.1\" 200 80 -\n\"GET /auth HTTP/1.1\" 401 0 127.0.0.231:4005\n\"GET /mirror HTTP/1.1\" 502 0 127.0.0.231:4005\n")
+	lines := []byte("\"GET / HTTP/1.1\" 200 80 -\n\"GET /auth HTTP/1.1\" 401 0 127.0.0.231:4005\n\"GET /mirror " +
+		"HTTP/1.1\" 502 0 127.0.0.231:4005\n")
 	for on, want := range map[bool][]string{
-		true:  {`access_requests_total{code=200,method=GET,outcome=ok,route=} 1`, `access_subrequests_total{} 2`},
-		false: {`access_requests_total{code=200,method=GET,outcome=ok,route=} 1`, `access_requests_total{code=401,method=GET,outcome=client_error,route=} 1`, `access_requests_total{code=502,method=GET,outcome=error,route=} 1`},
+		true: {`access_requests_total{code=200,method=GET,outcome=ok,route=} 1`, `access_subrequests_total{} 2`},
+		false: {`access_requests_total{code=200,method=GET,outcome=ok,route=} 1`,
+			`access_requests_total{code=401,method=GET,outcome=client_error,route=} 1`, `access_requests_total{code=502,method=GET,outcome=error,route=} 1`},
 	} {
-		c := counterOf(t, `"$request" $status $request_length $upstream_addr`, "default", func(c *Config) { c.Source.Subrequests = on })
+		c := counterOf(t, `"$request" $status $request_length $upstream_addr`, "default",
+			func(c *Config) { c.Source.Subrequests = on })
 		c.Lines(lines)
 		var got []string
 		attempts := 0
@@ -66,7 +70,8 @@ func TestSubrequests(t *testing.T) {
 // TestSeveralFormats: each line counts by what the format that it fits tells.
 func TestSeveralFormats(t *testing.T) {
 	c := counterOf(t, "", "", func(c *Config) {
-		c.Source.Formats = []source.Format{{Text: `$status $request_time $upstream_addr`}, {Text: `old "$request" $status`}, {Text: `bytes $body_bytes_sent`}}
+		c.Source.Formats = []source.Format{{Text: `$status $request_time $upstream_addr`},
+			{Text: `old "$request" $status`}, {Text: `bytes $body_bytes_sent`}}
 	})
 	c.Lines([]byte("200 0.010 127.0.0.231:4005\nold \"GET / HTTP/1.1\" 404\nbytes 12\n200 0.020 -\nneither\n"))
 	want := []string{

@@ -139,7 +139,8 @@ func (s *slowReader) request(v map[string]string, attempts int, noLive bool) {
 }
 
 func slowWord(value string) string {
-	if slices.Contains(strings.Fields("PASSED DELAYED REJECTED DELAYED_DRY_RUN REJECTED_DRY_RUN MISS BYPASS EXPIRED STALE UPDATING REVALIDATED HIT SCARCE"), value) {
+	if slices.Contains(strings.Fields("PASSED DELAYED REJECTED DELAYED_DRY_RUN REJECTED_DRY_RUN MISS BYPASS EXPIRED "+
+		"STALE UPDATING REVALIDATED HIT SCARCE"), value) {
 		return strings.ToLower(value)
 	}
 	return "other"

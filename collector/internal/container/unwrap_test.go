@@ -64,25 +64,32 @@ func TestUnwrap(t *testing.T) {
 		text     string
 		want     string
 	}{
-		{"docker", Docker, "stdout", docker("stdout", `1 "GET / HTTP/1.1" \x22 é`+"\t", 0), `1 "GET / HTTP/1.1" \x22 é` + "\t\n"},
+		{"docker", Docker, "stdout", docker("stdout", `1 "GET / HTTP/1.1" \x22 é`+"\t", 0),
+			`1 "GET / HTTP/1.1" \x22 é` + "\t\n"},
 		{"docker, found", Auto, "stdout", docker("stdout", "1", 0) + docker("stdout", "2", 0), "1\n2\n"},
 		{"docker, other stream", Docker, "stdout", docker("stderr", "1", 0) + docker("stdout", "2", 0), "2\n"},
 		{"docker, stderr", Docker, "stderr", docker("stderr", "1", 0) + docker("stdout", "2", 0), "1\n"},
 		{"docker, parts", Docker, "stdout", docker("stdout", long, 16<<10) + docker("stdout", "2", 0), long + "\n2\n"},
 		{"docker, parts with another stream between", Docker, "stdout",
-			strings.Join(strings.SplitAfter(docker("stdout", long, 16<<10), "\n"), docker("stderr", "no", 0)), long + "\n"},
-		{"docker, attributes", Docker, "stdout", `{"log":"1\n","stream":"stdout","attrs":{"a":"b"},"time":"` + stamp + `"}` + "\n", "1\n"},
-		{"docker, other order", Docker, "stdout", `{"stream": "stdout", "log": "1 \ud83d\ude00\n"}` + "\n", "1 \U0001F600\n"},
+			strings.Join(strings.SplitAfter(docker("stdout", long, 16<<10), "\n"), docker("stderr", "no", 0)), long +
+				"\n"},
+		{"docker, attributes", Docker, "stdout", `{"log":"1\n","stream":"stdout","attrs":{"a":"b"},"time":"` + stamp +
+			`"}` + "\n", "1\n"},
+		{"docker, other order", Docker, "stdout", `{"stream": "stdout", "log": "1 \ud83d\ude00\n"}` + "\n",
+			"1 \U0001F600\n"},
 		{"docker, a terminal's", Docker, "stdout", docker("stdout", "1\r", 0), "1\n"},
 		{"docker, damaged", Docker, "stdout", "\x00\x00{\n" + docker("stdout", "2", 0), "\x00\x00{\n2\n"},
-		{"docker, not ended", Docker, "stdout", docker("stdout", "1", 0) + strings.Split(docker("stdout", long, 16<<10), "\n")[0] + "\n", "1\n"},
+		{"docker, not ended", Docker, "stdout", docker("stdout", "1", 0) + strings.Split(docker("stdout", long, 16<<10),
+			"\n")[0] + "\n", "1\n"},
 		{"cri", CRI, "stdout", cri("stdout", `1 "GET /" `, 0) + cri("stderr", "no", 0), "1 \"GET /\" \n"},
 		{"cri, found", Auto, "stderr", cri("stdout", "no", 0) + cri("stderr", "1", 0), "1\n"},
 		{"cri, parts", CRI, "stdout", cri("stdout", long, 16<<10) + cri("stdout", "", 0), long + "\n\n"},
 		{"cri, tags", CRI, "stdout", stamp + " stdout P:x a\n" + stamp + " stdout F:x b\n", "ab\n"},
 		{"none", Auto, "stdout", "1\n" + stamp + " 200 GET\n", "1\n" + stamp + " 200 GET\n"},
-		{"json of NGINX", Auto, "stdout", `{"log":"main","status":"200"}` + "\n", `{"log":"main","status":"200"}` + "\n"},
-		{"time first", Auto, "stdout", "2026-11-25T10:00:00+00:00 127.0.0.1 200\n", "2026-11-25T10:00:00+00:00 127.0.0.1 200\n"},
+		{"json of NGINX", Auto, "stdout", `{"log":"main","status":"200"}` + "\n",
+			`{"log":"main","status":"200"}` + "\n"},
+		{"time first", Auto, "stdout", "2026-11-25T10:00:00+00:00 127.0.0.1 200\n",
+			"2026-11-25T10:00:00+00:00 127.0.0.1 200\n"},
 	} {
 		if got, _ := unwrap(New(c.wrapping, c.stream), c.text, len(c.text)); got != c.want {
 			t.Errorf("%s: %.200q, want %.200q", c.name, got, c.want)
@@ -93,7 +100,8 @@ func TestUnwrap(t *testing.T) {
 // TestSplitAtEveryByte gives a file in two pieces, cut at every byte.
 func TestSplitAtEveryByte(t *testing.T) {
 	for name, wrap := range map[Wrapping]func(stream, line string, part int) string{Docker: docker, CRI: cri} {
-		text := wrap("stdout", "first", 0) + wrap("stderr", "no", 0) + wrap("stdout", "in parts", 3) + wrap("stdout", `"\"`, 0)
+		text := wrap("stdout", "first", 0) + wrap("stderr", "no", 0) + wrap("stdout", "in parts", 3) + wrap("stdout",
+			`"\"`, 0)
 		for cut := 1; cut < len(text); cut++ {
 			u := New(name, "stdout")
 			whole := u.Whole([]byte(text[:cut]))

@@ -19,7 +19,8 @@ type Options struct {
 
 // A FormatError says why a log_format cannot be followed as it is.
 type FormatError struct {
-	Variables []string // those that cannot be told apart, without their dollars; none where the format as a whole is wrong
+	// those that cannot be told apart, without their dollars; none where the format as a whole is wrong
+	Variables []string
 	Rest      *Program // reads the format with these variables taken for one text; nil where that is of no use
 	reason    string
 }
@@ -127,7 +128,8 @@ func compileLine(format, escape string, o Options) (*Program, error) {
 		return nil, &FormatError{reason: err.Error()}
 	}
 	if len(parts) == 1 {
-		reason := fmt.Sprintf("the log_format %q has no variable; write variables such as $status and $request_time", format)
+		reason := fmt.Sprintf("the log_format %q has no variable; write variables such as $status and $request_time",
+			format)
 		return nil, &FormatError{reason: reason}
 	}
 	parts[len(parts)-1].literal += "\n"

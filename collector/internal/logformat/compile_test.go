@@ -98,12 +98,14 @@ func TestParse(t *testing.T) {
 			}},
 		{"unquoted list, empty element", "$upstream_addr $upstream_status $status", "",
 			"1.2.3.4:5 :  : b:1 200 : - : 201 302", func(r *Record) bool {
-				return r.Elements == 3 && r.Upstreams.Elements[1].Kind == Nothing && r.At(UpstreamStatus, 1) == Absent &&
+				return r.Elements == 3 && r.Upstreams.Elements[1].Kind == Nothing &&
+					r.At(UpstreamStatus, 1) == Absent &&
 					r.At(UpstreamStatus, 2) == 201
 			}},
 		{"list in bare JSON", `{"a":$upstream_response_time,"s":$status}`, "json", `{"a":0.001, 0.002,"s":200}`,
 			func(r *Record) bool {
-				return r.Elements == 2 && r.At(UpstreamResponseTime, 1) == 2 && r.Separator(0) == ',' && r.Separator(1) == 0
+				return r.Elements == 2 && r.At(UpstreamResponseTime, 1) == 2 && r.Separator(0) == ',' &&
+					r.Separator(1) == 0
 			}},
 		{"list before a comma and more", `"a": $upstream_response_time, "s": $status`, "json",
 			`"a": 0.001 : 0.002, "s": 200`, func(r *Record) bool {

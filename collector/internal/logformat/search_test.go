@@ -360,7 +360,8 @@ func TestReference(t *testing.T) {
 	}
 }
 
-// TestPathsDecideNothing: whether paths are wanted, as check always does and serve where routes are configured, does not
+// TestPathsDecideNothing: whether paths are wanted, as check always does and serve where routes are configured, does
+// not
 // decide which lines fit.
 func TestPathsDecideNothing(t *testing.T) {
 	for i, f := range fieldFormats() {
