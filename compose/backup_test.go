@@ -131,8 +131,9 @@ func TestBackupIsVerifiedKeptAndRestored(t *testing.T) {
 	if err := os.Mkdir(s.prometheus, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if _, exit := s.script(t, "backup.sh", "restore", archive); exit != 2 {
-		t.Errorf("restore without --yes: exit %d, want 2", exit)
+	if out, exit := s.script(t, "backup.sh", "restore", archive); exit != 2 ||
+		strings.Count(out, ": would be replaced in ") != 3 || strings.Contains(out, ": replaced") {
+		t.Errorf("restore without --yes: exit %d, want 2 and what would be replaced", exit)
 	}
 	s.must(t, "restore", archive, "--dry-run")
 	if read(t, filepath.Join(s.grafana, "grafana.db")) != "garbage" {

@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 )
 
 // row finds what a script printed about a node: its name, its address, and numbers.
@@ -223,6 +224,69 @@ func TestLoadBalancerAndLoggingScripts(t *testing.T) {
 	}, func() string { return "the exporter does not see that slave-1 is down" })
 	if out, exit := s.script(t, "test-loadbalancer.sh", "--requests", "6", "--pause", "0.11"); exit != 0 {
 		t.Errorf("one node down, the others serve: exit %d, want 0\n%s", exit, out)
+	}
+}
+
+// What access_log off keeps from the log is named at once, not after 15 s of waiting for it.
+func TestLoggingScriptKnowsPathsThatAreNotLogged(t *testing.T) {
+	t.Parallel()
+	s := startStack(t, nil, "location /health {", "location /health { access_log off;")
+	s.startExporter(t)
+	start := time.Now()
+	out, exit := s.script(t, "test-request-logging.sh")
+	if exit != 1 || !strings.Contains(out, "2 of 6 requests are not in the log") ||
+		!strings.Contains(out, "access_log off for /health or /v1/healthcheck? --path") {
+		t.Errorf("with access_log off for /health: exit %d, want 1 and what is off", exit)
+	}
+	s.env["SETTLE_SECONDS"] = "3600" // never over: only the log's order can end the wait
+	if _, exit := s.script(t, "test-request-logging.sh"); exit != 1 {
+		t.Errorf("again, with an hour to wait: exit %d, want 1 at once", exit)
+	}
+	if took := time.Since(start); took > patience {
+		t.Errorf("both took %s", took)
+	}
+	delete(s.env, "SETTLE_SECONDS")
+	if _, exit := s.script(t, "test-request-logging.sh", "--path", "/v1/healthcheck"); exit != 0 {
+		t.Errorf("with --path of what is logged: exit %d, want 0", exit)
+	}
+}
+
+// Nodes that hang are not a load balancer that does not answer.
+func TestLoadBalancerScriptKnowsNodesThatHang(t *testing.T) {
+	t.Parallel()
+	s := startStack(t, nil)
+	s.startExporter(t)
+	for _, n := range s.nodes {
+		n.hangs.Store(true)
+	}
+	s.env["GET_TIMEOUT"] = "1"
+	out, exit := s.script(t, "test-loadbalancer.sh", "--requests", "20", "--pause", "0.11")
+	if exit != 1 || strings.Contains(out, "load balancer at") || !strings.Contains(out,
+		"3 of 3 requests had no answer within 1 s: NGINX takes them, but nodes hang") {
+		t.Errorf("with nodes that hang: exit %d, want 1 and their name", exit)
+	}
+}
+
+// A script's --help says what its exit codes mean.
+func TestHelpNamesExitCodes(t *testing.T) {
+	scripts, err := filepath.Glob("scripts/*.sh")
+	if err != nil || len(scripts) < 10 {
+		t.Fatalf("%v: %v", scripts, err)
+	}
+	for _, script := range scripts {
+		if script == "scripts/lib.sh" { // is sourced alone
+			continue
+		}
+		help := run(t, nil, script, "--help")
+		_, codes, found := strings.Cut(help, "Exit codes:")
+		if !found || !strings.Contains(codes, "0") || !strings.Contains(codes, "2") {
+			t.Errorf("%s --help names no exit codes:\n%s", script, help)
+		}
+		for _, line := range strings.Split(help, "\n") {
+			if len([]rune(line)) > 90 {
+				t.Errorf("%s --help has a line of %d characters: %s", script, len([]rune(line)), line)
+			}
+		}
 	}
 }
 

@@ -31,6 +31,18 @@ func TestSetupAndDeployDryRunsChangeNothing(t *testing.T) {
 	if !strings.Contains(out, "would run: install -m 600") || !strings.Contains(out, "nothing was changed") {
 		t.Errorf("setup.sh --dry-run says\n%s", out)
 	}
+	if !strings.Contains(out, "would put a random GRAFANA_ADMIN_PASSWORD into") || strings.Contains(out, "making") {
+		t.Errorf("setup.sh --dry-run --generate-password is not honest about what it would do:\n%s", out)
+	}
+	out = run(t, freePorts(t, map[string]string{"ENV_FILE": env, "GRAFANA_ADMIN_PASSWORD": ""}), "scripts/setup.sh",
+		"--dry-run")
+	if !strings.Contains(out, "\nnot ready") || !strings.Contains(out, "\n  GRAFANA_ADMIN_PASSWORD is not set") ||
+		strings.Contains(out, "; next: ") {
+		t.Errorf("setup.sh --dry-run without a password is not honest:\n%s", out)
+	}
+	if exec.Command("docker", "info").Run() != nil && !strings.Contains(out, "\n  the Docker daemon does not answer") {
+		t.Errorf("setup.sh --dry-run without Docker is not honest:\n%s", out)
+	}
 	if _, err := os.Stat(env); !os.IsNotExist(err) {
 		t.Errorf("setup.sh --dry-run made %s", env)
 	}
@@ -46,7 +58,7 @@ func TestSetupAndDeployDryRunsChangeNothing(t *testing.T) {
 	cmd := exec.Command("scripts/deploy.sh", "--dry-run")
 	cmd.Env = environ(map[string]string{"ENV_FILE": env, "GRAFANA_ADMIN_PASSWORD": ""})
 	if out, err := cmd.CombinedOutput(); exitCode(err) != 2 || !strings.Contains(string(out),
-		"set GRAFANA_ADMIN_PASSWORD") {
+		"set GRAFANA_ADMIN_PASSWORD") || !strings.Contains(string(out), "there is no "+env) {
 		t.Errorf("deploy.sh without a password: %v, want exit 2\n%s", err, out)
 	}
 }

@@ -12,7 +12,9 @@
 #   --yes          restore: yes, replace the data
 #   --with-config  restore: the configs and .env, too (else they stay as they are)
 # Archives hold Grafana's database and .env, which means secrets: they are readable by
-# their owner alone. 0 done, 1 failed or damaged, 2 wrong use, 3 Prometheus is silent.
+# their owner alone.
+# Exit codes: 0 done; 1 failed or damaged; 2 wrong use or a missing tool; 3 Prometheus
+# does not answer.
 set -euo pipefail
 # shellcheck source=lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
@@ -167,11 +169,11 @@ restore() {
   for name in "${services[@]}"; do
     if grep -q "  \./$name\.tar\$" "$scratch/sums" && [ -n "${store[$name]}" ]; then
       names+=("$name")
-      say "$name: ${dry_run:+would be }replaced in ${store[$name]}"
+      if [ -z "$yes" ] || [ -n "$dry_run" ]; then say "$name: would be replaced in ${store[$name]}"; fi
     fi
   done
   [ -z "$dry_run" ] || return 0
-  [ -n "$yes" ] || die 2 'this replaces the data above; --yes does it'
+  [ -n "$yes" ] || die 2 'nothing was changed; --yes replaces the data above'
   if uses_volumes; then
     need docker
     need_compose
@@ -180,6 +182,7 @@ restore() {
   fi
   for name in "${names[@]}"; do
     replace "$1" "$name" || die 1 "$name could not be restored to ${store[$name]}; what was there is kept"
+    say "$name: replaced in ${store[$name]}"
   done
   [ -z "$with_config" ] || part "$1" config.tar | tar -C "$root_dir" -xpf -
   [ -z "$stopped" ] || { compose up -d && stopped=''; }

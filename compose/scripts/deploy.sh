@@ -6,8 +6,8 @@
 #   --no-build   use the exporter's image as it is
 #   --timeout N  seconds to wait for healthy containers (180)
 #   --dry-run    check the files and say what would be done, change nothing
-# 0 all healthy, 1 something is not (its last log lines are shown), 2 a file or setting
-# is wrong and nothing was changed.
+# Exit codes: 0 all healthy; 1 something is not (its last log lines are shown); 2 wrong
+# use, or a file, a setting or a tool is wrong or missing, and nothing was changed.
 set -euo pipefail
 # shellcheck source=lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
@@ -34,7 +34,13 @@ need curl awk
 [ -n "$dry_run" ] || need docker
 need_compose
 
-compose config -q || die 2 'docker-compose.yml and .env do not fit together; setup.sh makes a first .env'
+env_file=${ENV_FILE:-$compose_dir/.env}
+if [ ! -e "$env_file" ]; then
+  [ -n "${GRAFANA_ADMIN_PASSWORD:-}" ] ||
+    die 2 "there is no $env_file: scripts/setup.sh makes it. Or set GRAFANA_ADMIN_PASSWORD in the environment"
+  warn "there is no $env_file (scripts/setup.sh makes it): defaults and the environment hold"
+fi
+compose config -q || die 2 "docker-compose.yml and $env_file do not fit together; what Compose says is above"
 [ -z "$pull" ] || step compose pull --ignore-pull-failures
 if [ -n "$build" ]; then
   EXPORTER_VERSION=${EXPORTER_VERSION:-$(git -C "$root_dir" describe --tags --always --dirty 2>/dev/null || echo local)}

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # health-check.sh: the exporter's verdict on one line, fit for cron and Nagios.
 #
+# Exit codes:
 #   fine      0
 #   degraded  1   it works, but not as it should: a node is down, slow or failing
 #   down      2   NGINX does not answer, no node is usable, or half of the requests fail

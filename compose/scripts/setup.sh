@@ -4,8 +4,9 @@
 #
 #   --generate-password  put a random Grafana password into .env, if there is none yet,
 #                        and show it
-#   --dry-run            say what would be done, change nothing
-# 0 ready, 1 a port is taken, 2 a tool or setting is missing, 3 Docker does not answer.
+#   --dry-run            say what would be done and what is missing, change nothing
+# Exit codes: 0 ready; 1 a port is taken; 2 wrong use, or a tool or setting is missing;
+# 3 Docker does not answer. --dry-run names what is missing, and has 0 or 1 alone.
 set -euo pipefail
 # shellcheck source=lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
@@ -21,22 +22,35 @@ while [ $# -gt 0 ]; do
   shift
 done
 
+# lacks CODE MESSAGE ends the script, or is remembered by a dry run: it names all that is missing.
+missing=() docker=yes
+lacks() {
+  [ -n "$dry_run" ] || die "$@"
+  missing+=("$2")
+}
+
 need curl awk
 [ -n "$dry_run" ] || need docker
 need_compose
-if ! docker info >/dev/null 2>&1; then
-  [ -n "$dry_run" ] || die 3 'the Docker daemon does not answer: is it running, and may you use it (group docker)?'
-  warn 'the Docker daemon does not answer'
+if ! command -v docker >/dev/null 2>&1; then
+  docker=''
+  lacks 2 'docker is not installed'
+elif ! docker info >/dev/null 2>&1; then
+  docker=''
+  lacks 3 'the Docker daemon does not answer: is it running, and may you use it (group docker)?'
 fi
 
 env_file=${ENV_FILE:-$compose_dir/.env}
 if [ ! -e "$env_file" ]; then
-  say "making $env_file from .env.example"
+  [ -n "$dry_run" ] || say "making $env_file from .env.example"
   step install -m 600 "$compose_dir/.env.example" "$env_file"
 fi
 load_env
 if [ -z "${GRAFANA_ADMIN_PASSWORD:-}" ]; then
-  if [ -n "$generate" ] && [ -z "$dry_run" ]; then
+  if [ -n "$generate" ] && [ -n "$dry_run" ]; then
+    say "would put a random GRAFANA_ADMIN_PASSWORD into $env_file"
+    export GRAFANA_ADMIN_PASSWORD=unset
+  elif [ -n "$generate" ]; then
     password=$(od -An -N 18 -tx1 /dev/urandom | tr -d ' \n')
     if grep -q '^GRAFANA_ADMIN_PASSWORD=' "$env_file"; then
       sed "s/^GRAFANA_ADMIN_PASSWORD=.*/GRAFANA_ADMIN_PASSWORD=$password/" "$env_file" >"$scratch/env"
@@ -46,17 +60,17 @@ if [ -z "${GRAFANA_ADMIN_PASSWORD:-}" ]; then
     fi
     export GRAFANA_ADMIN_PASSWORD=$password
     say "Grafana's password for ${GRAFANA_ADMIN_USER:-admin}: $password"
-  elif [ -n "$dry_run" ]; then
-    warn "GRAFANA_ADMIN_PASSWORD is not set in $env_file"
-    export GRAFANA_ADMIN_PASSWORD=unset
   else
-    die 2 "set GRAFANA_ADMIN_PASSWORD in $env_file, or let --generate-password do it"
+    lacks 2 "GRAFANA_ADMIN_PASSWORD is not set: set it in $env_file, or let --generate-password do it"
+    export GRAFANA_ADMIN_PASSWORD=unset
   fi
 fi
 
 compose config -q || die 2 'docker-compose.yml and .env do not fit together'
-if ! docker network inspect nf-visionaire >/dev/null 2>&1; then
-  say 'making the network nf-visionaire'
+if [ -z "$docker" ]; then
+  say 'network nf-visionaire: not known without Docker'
+elif ! docker network inspect nf-visionaire >/dev/null 2>&1; then
+  [ -n "$dry_run" ] || say 'making the network nf-visionaire'
   step docker network create --driver bridge nf-visionaire
 fi
 
@@ -78,4 +92,9 @@ port_is_free PROMETHEUS_PORT 9090 fremisn-prometheus
 port_is_free GRAFANA_PORT 3000 fremisn-grafana
 [ -z "$alertmanager_url" ] || port_is_free ALERTMANAGER_PORT 9093 fremisn-alertmanager
 [ -z "$taken" ] || exit 1
-say "ready${dry_run:+ (dry run: nothing was changed)}; next: scripts/deploy.sh"
+if [ ${#missing[@]} -gt 0 ]; then
+  say 'not ready (dry run: nothing was changed):'
+  printf '  %s\n' "${missing[@]}"
+  exit 0
+fi
+say "${dry_run:+dry run, nothing was changed: setup.sh would make it }ready; next: scripts/deploy.sh"
