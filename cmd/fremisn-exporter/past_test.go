@@ -163,6 +163,32 @@ func TestPastBadInput(t *testing.T) {
 	}
 }
 
+// TestWhatIfWithoutUpgraded: the life of a WebSocket is the latency of no answer, neither in the log nor in the model.
+func TestWhatIfWithoutUpgraded(t *testing.T) {
+	h := newPastHost(t)
+	var log strings.Builder
+	for i := range 40 {
+		line := "200 0.010 %s 0.010 200 %d.000 GET / HTTP/1.1\n"
+		if i%4 == 0 {
+			line = "101 600.000 %s 600.000 101 %d.000 GET / HTTP/1.1\n"
+		}
+		fmt.Fprintf(&log, line, logtest.Servers()[i%3], 1795650000+1000*i)
+	}
+	file := h.write(t, "upgraded.log", log.String())
+	code, stdout, stderr := h.run(t, "whatif", "--output", "json", "--try", "max_conns=9", "--format",
+		"$status $request_time $upstream_addr $upstream_response_time $upstream_status $msec $request", file)
+	var report struct {
+		Observed, Model struct{ P50, P99 float64 }
+		Scenarios       []struct{ P50, P99 float64 }
+	}
+	if err := json.Unmarshal([]byte(stdout), &report); err != nil || code != exitOK {
+		t.Fatal(err, code, stderr)
+	}
+	if report.Observed.P99 != 0.01 || report.Model.P99 != 0.01 || report.Scenarios[0].P99 != 0.01 {
+		t.Errorf("%+v", report)
+	}
+}
+
 // TestPastPartlyBad reads what can be read, and says what cannot.
 func TestPastPartlyBad(t *testing.T) {
 	h := newPastHost(t)

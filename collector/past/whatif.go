@@ -137,13 +137,16 @@ func (r *WhatIf) judge() {
 	}
 }
 
+// upgraded is the status of a connection that became another protocol's: it has a slot for its life, and no latency.
+const upgraded = 101
+
 func (w *workload) observedFigures() Figures {
 	var f Figures
 	var times []int64
 	for i := range w.samples {
 		s := &w.samples[i]
 		f.count(s.outcome)
-		if s.outcome == "ok" {
+		if s.outcome == "ok" && s.code != upgraded {
 			times = append(times, int64(s.millis))
 		}
 	}
@@ -188,7 +191,7 @@ func (w *workload) simulate(s settings) (Figures, map[string]*float64) {
 	for i, result := range results {
 		outcome := w.outcome(i, result)
 		f.count(outcome)
-		if outcome == "ok" {
+		if outcome == "ok" && w.samples[i].code != upgraded {
 			times = append(times, result.Millis)
 		}
 		end = max(end, requests[i].At+result.Millis)
