@@ -127,13 +127,16 @@ func (d directives) formatsInUse(path string) []string {
 	return names
 }
 
-// formatsOfStdout are the formats that nginx.conf writes a container's stdout in: the official image links access.log
-// there.
+// isStdout reports whether a directive writes a container's stdout: the official image links access.log there.
+func isStdout(log nginxconf.AccessLog) bool {
+	return log.Path == "/var/log/nginx/access.log" || log.Path == "/dev/stdout"
+}
+
+// formatsOfStdout are the formats that nginx.conf writes a container's stdout in.
 func (d directives) formatsOfStdout() []string {
 	var names []string
 	for _, log := range d.logs {
-		isStdout := log.Path == "/var/log/nginx/access.log" || log.Path == "/dev/stdout"
-		if isStdout && !slices.Contains(names, log.Format) {
+		if isStdout(log) && !slices.Contains(names, log.Format) {
 			names = append(names, log.Format)
 		}
 	}

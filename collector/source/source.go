@@ -165,6 +165,15 @@ func (s *Settings) addConfigured(file string, c Config) error {
 	return errors.Join(faults...)
 }
 
+// isWrittenBy reports whether an access_log directive writes the log, as far as its path tells.
+func (l *LogSource) isWrittenBy(log nginxconf.AccessLog) bool {
+	if l.Docker != "" {
+		return isStdout(log)
+	}
+	matches, err := filepath.Match(l.Path, log.Path)
+	return log.Path == l.Path || err == nil && matches
+}
+
 // configured is an access log, or a log of stream{}, of the config file.
 func (s *Settings) configured(file string, kind Kind, c AccessLogConfig) (LogSource, error) {
 	l := LogSource{
@@ -173,7 +182,7 @@ func (s *Settings) configured(file string, kind Kind, c AccessLogConfig) (LogSou
 		InUse: len(c.Format) == 0, FromStart: c.Start == "beginning", From: file,
 	}
 	l.Subrequests = slices.ContainsFunc(s.directives(kind).logs, func(log nginxconf.AccessLog) bool {
-		return log.Subrequests && log.Path == l.Path
+		return log.Subrequests && l.isWrittenBy(log)
 	})
 	var err error
 	l.Formats, err = s.formatsOf(c, l.Path, kind)
@@ -313,10 +322,15 @@ func freeName(taken map[string]bool, path string) string {
 	return name
 }
 
-// fromFolder makes a relative path begin at the config file's folder.
+// fromFolder makes a relative path begin at the config file's folder. It is absolute, as nginx.conf's are, so that what
+// nginx.conf says of the log is found.
 func fromFolder(file, path string) string {
 	if path == "" || filepath.IsAbs(path) {
 		return path
 	}
-	return filepath.Join(filepath.Dir(file), path)
+	path = filepath.Join(filepath.Dir(file), path)
+	if absolute, err := filepath.Abs(path); err == nil {
+		return absolute
+	}
+	return path
 }

@@ -1,6 +1,8 @@
 package source
 
 import (
+	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -142,5 +144,40 @@ func TestQuietErrorLogs(t *testing.T) {
 	if diff := cmp.Diff([]string{"/a/crit.log", "/a/emerg.log"}, quiet); diff != "" || len(p.ErrorLogs) != 3 ||
 		len(p.Ignored) != 1 {
 		t.Errorf("%d followed, %d ignored; quiet (want -, got +)\n%s", len(p.ErrorLogs), len(p.Ignored), diff)
+	}
+}
+
+// TestSubrequestsOfConfiguredLogs: nginx.conf says whether a log has lines of subrequests, however the config file names
+// it.
+func TestSubrequestsOfConfiguredLogs(t *testing.T) {
+	t.Chdir(t.TempDir())
+	dir, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	combined := nginxconf.LogFormat{Format: nginxconf.CombinedFormat}
+	conf := &nginxconf.Config{LogFormats: map[string]nginxconf.LogFormat{"combined": combined}}
+	for _, path := range []string{filepath.Join(dir, "access.log"), filepath.Join(dir, "sites", "$host.log"),
+		"/var/log/nginx/access.log"} {
+		conf.AccessLogs = append(conf.AccessLogs, nginxconf.AccessLog{Path: path, Format: "combined", Subrequests: true})
+	}
+	for _, c := range []struct {
+		log  AccessLogConfig
+		want bool
+	}{
+		{AccessLogConfig{Path: "access.log"}, true},
+		{AccessLogConfig{Path: filepath.Join(dir, "access.log")}, true},
+		{AccessLogConfig{Path: "sites/*.log"}, true},
+		{AccessLogConfig{Path: "other.log"}, false},
+		{AccessLogConfig{Docker: "lb", DockerRoot: "/var/lib/docker"}, true},
+	} {
+		c.log.Name, c.log.Format = "access", FormatNames{"combined"}
+		s, err := New("p.yml", Config{AccessLogs: []AccessLogConfig{c.log}}, nil, conf)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := s.AccessLogs[0].Subrequests; got != c.want {
+			t.Errorf("%+v: %t", c.log, got)
+		}
 	}
 }
