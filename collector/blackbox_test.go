@@ -81,7 +81,8 @@ type observer struct {
 func (h *host) observe(config string) *observer {
 	h.t.Helper()
 	c, err := collector.New(collector.Options{
-		Settings: h.settings(config), StoragePath: h.data, Mask: func(s string) string { return s }, Logger: log.NewNopLogger(),
+		Settings: h.settings(config), StoragePath: h.data, Mask: func(s string) string { return s },
+		Logger: log.NewNopLogger(),
 	})
 	if err != nil {
 		h.t.Fatal(err)

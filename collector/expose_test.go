@@ -92,8 +92,9 @@ func TestLabelsFollowNginxConf(t *testing.T) {
 	c.Lines([]byte("200 127.0.0.231:4005\n"))
 	e := exposing(c, &source.Topology{})
 	before := text(t, e, expfmt.MetricFamilyToText)
-	e.t = source.NewTopology([]nginxconf.Upstream{{Name: "nodes",
-		Servers: []nginxconf.Server{{Address: "127.0.0.231:4005"}}}}, []source.Node{{Name: "master", Address: "127.0.0.231:4005"}}, nil)
+	e.t = source.NewTopology(
+		[]nginxconf.Upstream{{Name: "nodes", Servers: []nginxconf.Server{{Address: "127.0.0.231:4005"}}}},
+		[]source.Node{{Name: "master", Address: "127.0.0.231:4005"}}, nil)
 	after := text(t, e, expfmt.MetricFamilyToText)
 	for text, want := range map[string]string{
 		before: `nginx_upstream_attempts_total{code="200",log="access",node="",outcome="ok",server="127.0.0.231:4005",upstream=""} 1`,

@@ -80,14 +80,18 @@ func TestStatusPages(t *testing.T) {
 		want        map[string]string
 	}{
 		{"one page", one, ofOne, false, false, map[string]string{
-			ofOne[metric.Up].String(): "gauge 1", ofOne[metric.ConnectionsActive].String(): "gauge 3", ofOne[metric.ConnectionsReading].String(): "gauge 0",
-			ofOne[metric.ConnectionsWriting].String(): "gauge 1", ofOne[metric.ConnectionsWaiting].String(): "gauge 2", ofOne[metric.ConnectionsAccepted].String(): "counter 10",
-			ofOne[metric.ConnectionsHandled].String(): "counter 9", ofOne[metric.HTTPRequests].String(): "counter 20",
+			ofOne[metric.Up].String(): "gauge 1", ofOne[metric.ConnectionsActive].String(): "gauge 3",
+			ofOne[metric.ConnectionsReading].String(): "gauge 0",
+			ofOne[metric.ConnectionsWriting].String(): "gauge 1", ofOne[metric.ConnectionsWaiting].String(): "gauge 2",
+			ofOne[metric.ConnectionsAccepted].String(): "counter 10",
+			ofOne[metric.ConnectionsHandled].String():  "counter 9", ofOne[metric.HTTPRequests].String(): "counter 20",
 		}},
 		{"OpenMetrics keeps the names", one, ofOne, true, false, map[string]string{
-			ofOne[metric.Up].String(): "gauge 1", ofOne[metric.ConnectionsActive].String(): "gauge 3", ofOne[metric.ConnectionsReading].String(): "gauge 0",
-			ofOne[metric.ConnectionsWriting].String(): "gauge 1", ofOne[metric.ConnectionsWaiting].String(): "gauge 2", ofOne[metric.ConnectionsAccepted].String(): "unknown 10",
-			ofOne[metric.ConnectionsHandled].String(): "unknown 9", ofOne[metric.HTTPRequests].String(): "counter 20",
+			ofOne[metric.Up].String(): "gauge 1", ofOne[metric.ConnectionsActive].String(): "gauge 3",
+			ofOne[metric.ConnectionsReading].String(): "gauge 0",
+			ofOne[metric.ConnectionsWriting].String(): "gauge 1", ofOne[metric.ConnectionsWaiting].String(): "gauge 2",
+			ofOne[metric.ConnectionsAccepted].String(): "unknown 10",
+			ofOne[metric.ConnectionsHandled].String():  "unknown 9", ofOne[metric.HTTPRequests].String(): "counter 20",
 		}},
 		{"two pages, one gone", two, ofTwo, false, true, map[string]string{
 			ofTwo[metric.Up].String() + " " + server.URL: "gauge 1", ofTwo[metric.Up].String() + " " +

@@ -302,7 +302,8 @@ func TestSystemdUnit(t *testing.T) {
 	unit := read(t, "package/fremisn-exporter.service")
 	for _, want := range []string{"DynamicUser=yes", "SupplementaryGroups=adm", "StateDirectory=fremisn-exporter",
 		"NoNewPrivileges=yes",
-		"ProtectSystem=strict", "CapabilityBoundingSet=\n", "SystemCallFilter=@system-service", "ExecReload=/bin/kill -HUP $MAINPID"} {
+		"ProtectSystem=strict", "CapabilityBoundingSet=\n", "SystemCallFilter=@system-service",
+		"ExecReload=/bin/kill -HUP $MAINPID"} {
 		if !strings.Contains(unit, "\n"+want) {
 			t.Errorf("the unit has no %s", strings.TrimSpace(want))
 		}

@@ -85,8 +85,10 @@ func TestReleaseTwice(t *testing.T) {
 		sums = append(sums, read(t, filepath.Join(dist, "SHA256SUMS")))
 		archive := run(t, nil, "tar", "-tzf", filepath.Join(dist, "fremisn-exporter-1.2.0.linux-amd64.tar.gz"))
 		for _, want := range []string{
-			"fremisn-exporter\n", "README.md", "README.id.md", "LICENSE", "probes.yml", "alerts/nodes.rules.yml", "dashboards/overview.json",
-			"fremisn-exporter.1\n", "completions/fremisn-exporter.bash", "completions/_fremisn-exporter", "alerts/runbooks/FremisnNodeDown.md",
+			"fremisn-exporter\n", "README.md", "README.id.md", "LICENSE", "probes.yml", "alerts/nodes.rules.yml",
+			"dashboards/overview.json",
+			"fremisn-exporter.1\n", "completions/fremisn-exporter.bash", "completions/_fremisn-exporter",
+			"alerts/runbooks/FremisnNodeDown.md",
 		} {
 			if !strings.Contains(archive, "fremisn-exporter-1.2.0.linux-amd64/"+want) {
 				t.Errorf("the archive has no %s:\n%s", want, archive)

@@ -184,7 +184,8 @@ func (s *tokenSource) ask(ctx context.Context, secret string) (*oauth2.Token, er
 	}
 	if o.GrantType != grantJWTBearer {
 		plain := clientcredentials.Config{
-			ClientID: o.ClientID, ClientSecret: secret, Scopes: o.Scopes, TokenURL: o.TokenURL, EndpointParams: parameters,
+			ClientID: o.ClientID, ClientSecret: secret, Scopes: o.Scopes, TokenURL: o.TokenURL,
+			EndpointParams: parameters,
 		}
 		return plain.Token(ctx)
 	}
@@ -193,7 +194,8 @@ func (s *tokenSource) ask(ctx context.Context, secret string) (*oauth2.Token, er
 		algorithm = jwt.SigningMethodRS256
 	}
 	signed := config.JwtGrantTypeConfig{
-		PrivateKey: []byte(secret), PrivateKeyID: o.ClientCertificateKeyID, SigningAlgorithm: algorithm, Iss: cmp.Or(o.Iss, o.ClientID),
+		PrivateKey: []byte(secret), PrivateKeyID: o.ClientCertificateKeyID, SigningAlgorithm: algorithm,
+		Iss:     cmp.Or(o.Iss, o.ClientID),
 		Subject: o.ClientID, Audience: o.Audience, Scopes: o.Scopes, TokenURL: o.TokenURL, PrivateClaims: o.Claims,
 		EndpointParams: parameters,
 	}

@@ -36,7 +36,8 @@ func main() {
 	run := app.Command("run", "Measure everything.").Default()
 	b := &bench{}
 	run.Flag("exporter", "The binary to measure.").Default("./fremisn-exporter").StringVar(&b.exporter)
-	run.Flag("mtail-program", "The mtail program that keeps the same histogram.").Default("cmd/fremisn-bench/upstream.mtail").StringVar(&b.mtailing)
+	run.Flag("mtail-program", "The mtail program that keeps the same histogram.").
+		Default("cmd/fremisn-bench/upstream.mtail").StringVar(&b.mtailing)
 	run.Flag("lines", "Lines of the access log.").Default("2000000").IntVar(&b.lines)
 	run.Flag("rounds", "How often each pair is measured; the median is printed.").Default("5").IntVar(&b.rounds)
 	run.Flag("watch", "How long the exporter is watched at rest.").Default("60s").DurationVar(&b.watch)

@@ -137,7 +137,8 @@ func (cli *commandLine) flags(app *kingpin.Application) {
 		BoolVar(&cli.createdLines)
 	app.Flag("web.external-url", "The URL under which the exporter is reached from outside, behind a reverse proxy; "+
 		"its path is the default of --web.route-prefix.").PlaceHolder("URL").StringVar(&cli.externalURL)
-	app.Flag("web.route-prefix", "What the paths of all pages begin with.").PlaceHolder("PATH").StringVar(&cli.routePrefix)
+	app.Flag("web.route-prefix", "What the paths of all pages begin with.").
+		PlaceHolder("PATH").StringVar(&cli.routePrefix)
 	app.Flag("config.auto-reload", "Reload the config file by itself when it has changed.").
 		Default("true").BoolVar(&cli.autoReload)
 	app.Flag("config.auto-reload-interval", "How often it is looked at for a change.").

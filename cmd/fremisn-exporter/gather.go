@@ -324,7 +324,8 @@ func (r *requestHistory) Since(moment time.Time) verdict.Outcomes {
 
 func requestOf(f collector.Failure) verdict.Request {
 	r := verdict.Request{
-		Time: time.UnixMilli(f.Millis), Outcome: f.Outcome, RequestID: f.RequestID, Method: f.Method, Path: f.Path, Code: f.Code,
+		Time: time.UnixMilli(f.Millis), Outcome: f.Outcome, RequestID: f.RequestID, Method: f.Method, Path: f.Path,
+		Code:     f.Code,
 		Duration: time.Duration(max(f.Duration, 0)) * time.Millisecond, Timed: f.Duration >= 0,
 	}
 	for _, a := range f.Attempts {

@@ -97,8 +97,10 @@ func (f *statusFlags) add(app *kingpin.Application) {
 	flag("nginx.ssl-client-key", "its key.").PlaceHolder("FILE").StringVar(&f.clientKey)
 	flag("nginx.timeout", "how long a page may take.").Default("5s").SetValue((*duration)(&f.timeout))
 	flag("nginx.proxy-protocol", "send a PROXY protocol header first.").BoolVar(&f.proxyProtocol)
-	flag("prometheus.const-label", "a label for the metrics of the pages, NAME=VALUE; repeatable.").PlaceHolder("NAME=VALUE").StringsVar(&f.labels)
-	flag("prometheus.const-labels", "such labels, parted by commas.").PlaceHolder("NAME=VALUE,…").StringVar(&f.labelList)
+	flag("prometheus.const-label", "a label for the metrics of the pages, NAME=VALUE; repeatable.").
+		PlaceHolder("NAME=VALUE").StringsVar(&f.labels)
+	flag("prometheus.const-labels", "such labels, parted by commas.").
+		PlaceHolder("NAME=VALUE,…").StringVar(&f.labelList)
 	var unneeded string
 	flag("nginx.retries", "not needed: a page that does not answer is asked again at every scrape.").Hidden().StringVar(&unneeded)
 	flag("nginx.retry-interval", "not needed.").Hidden().StringVar(&unneeded)

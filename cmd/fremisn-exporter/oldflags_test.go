@@ -291,7 +291,8 @@ func TestRoutePrefix(t *testing.T) {
 		}
 	}
 	for path, want := range map[string]int{
-		"/exporter/metrics": 200, "/exporter/-/ready": 200, "/-/healthy": 200, "/": 200, "/metrics": 404, "/exporter/probe?target=x": 400,
+		"/exporter/metrics": 200, "/exporter/-/ready": 200, "/-/healthy": 200, "/": 200, "/metrics": 404,
+		"/exporter/probe?target=x": 400,
 	} {
 		if status, _, _ := p.get(t, path); status != want {
 			t.Errorf("%s: %d, want %d", path, status, want)

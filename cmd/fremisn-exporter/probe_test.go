@@ -42,8 +42,12 @@ Metrics:
   probe_success 1
 `},
 		{"failure", true, probe.Result{
-			Target: "127.0.0.17:4009", Module: "tcp", Duration: 1000 * ms, Reason: "timeout", Sentence: "time ran out while connecting",
-			Phases: []probe.Phase{{Name: "resolve", Duration: time.Microsecond}, {Name: "connect", Duration: 999 * ms}},
+			Target: "127.0.0.17:4009", Module: "tcp", Duration: 1000 * ms, Reason: "timeout",
+			Sentence: "time ran out while connecting",
+			Phases: []probe.Phase{
+				{Name: "resolve", Duration: time.Microsecond},
+				{Name: "connect", Duration: 999 * ms},
+			},
 		}, "127.0.0.17:4009 with module tcp\n\n" +
 			"  resolve      \x1b[36m▏\x1b[0m                                                     0.00 ms\n" +
 			"  connect      \x1b[31m███████████████████████████████████████████████▉\x1b[0m    999.00 ms\n" +

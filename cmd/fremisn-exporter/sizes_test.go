@@ -16,8 +16,7 @@ import (
 )
 
 // The house's measures, of code without its tests: lines of functions and of files, and columns of lines, where a tab
-// is
-// four of them.
+// is four of them.
 const (
 	mostMedian  = 10
 	mostTenth   = 26 // nine of ten functions have no more
@@ -25,6 +24,10 @@ const (
 	mostOfFile  = 450
 	mostColumns = 120
 )
+
+// measured are the functions that are kept whole because they are measured: fastSteps reads each access log line in one
+// loop that calls nothing, so that all it works with stays in registers.
+var measured = []string{"../../collector/internal/logformat/fast_steps.go: fastSteps"}
 
 // TestLintSizes holds the code to the house's measures. make lint runs it, too.
 func TestLintSizes(t *testing.T) {
@@ -49,7 +52,8 @@ func TestLintSizes(t *testing.T) {
 				continue
 			}
 			lines := set.Position(function.End()).Line - set.Position(function.Pos()).Line + 1
-			if functions = append(functions, lines); lines > mostLines {
+			functions = append(functions, lines)
+			if lines > mostLines && !slices.Contains(measured, file+": "+function.Name.Name) {
 				t.Errorf("%s: %s has %d lines, at most are %d", file, function.Name, lines, mostLines)
 			}
 		}
@@ -83,8 +87,7 @@ func sources(t *testing.T) (files []string) {
 }
 
 // checkLines counts the lines of a file and the columns of each. A text that cannot be broken may be longer: what
-// stands
-// between back quotes, and a string or an address that is half a line long by itself.
+// stands between back quotes, and a string or an address that is half a line long by itself.
 func checkLines(t *testing.T, file, text string) {
 	t.Helper()
 	lines := strings.Split(strings.TrimSuffix(text, "\n"), "\n")

@@ -150,7 +150,8 @@ var (
 		"python-requests/2.32.3", "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36", "okhttp/4.12.0", `curl "8" \ é`,
 	}
 	plainPaths = []string{
-		"/v1/face/recognition", "/v1/face/enrollment", "/v1/face/match?k=1", "/v1/healthcheck", "/", "/v1/get-limit-usage",
+		"/v1/face/recognition", "/v1/face/enrollment", "/v1/face/match?k=1", "/v1/healthcheck", "/",
+		"/v1/get-limit-usage",
 	}
 )
 
@@ -247,7 +248,8 @@ func (w *Writer) odd(request map[string]string) {
 	case 6:
 		w.attempts(request, 1, "502")
 		for _, name := range []string{
-			"addr", "status", "connect_time", "header_time", "response_time", "response_length", "bytes_received", "bytes_sent",
+			"addr", "status", "connect_time", "header_time", "response_time", "response_length", "bytes_received",
+			"bytes_sent",
 		} {
 			request["upstream_"+name] += " : "
 		}

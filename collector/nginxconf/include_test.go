@@ -29,7 +29,8 @@ func TestPatternsAreThoseOfNGINX(t *testing.T) {
 	}
 	conf := filepath.Join(dir, "nginx.conf")
 	for _, pattern := range []string{
-		"in/*.conf", "in/*", "in/.*.conf", "in/?", "in/?.conf", "in/[ab].conf", "in/[a-c].conf", "in/[!a].conf", "in/[^a].conf",
+		"in/*.conf", "in/*", "in/.*.conf", "in/?", "in/?.conf", "in/[ab].conf", "in/[a-c].conf", "in/[!a].conf",
+		"in/[^a].conf",
 		"in/[", "in/[a", "in/[].conf",
 		"in/[[].conf", "in/[]]x", "in/[!]]x", "in/x\\\\*y", "in/x[*]y", "in/*/a.conf", "in/*/*",
 		"in/d*/*.conf", "in/.*/a.conf", "in/nothing*", "*/a.conf",

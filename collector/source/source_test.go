@@ -17,8 +17,9 @@ func TestSettingsFromNginxConf(t *testing.T) {
 		LogFormats: map[string]nginxconf.LogFormat{"main": {Format: "$status", Escape: "json"},
 			"combined": {Format: nginxconf.CombinedFormat, Escape: "default"}},
 		StatusPages: []nginxconf.StatusPage{
-			{Pos: at(1), URL: "http://127.0.0.1:81/s",
-				Denied: "does not let this host in; add allow 127.0.0.1;"}, {Pos: at(2), URL: "http://127.0.0.1:8080/s", Host: "status.example"}, {Pos: at(3), URL: "http://127.0.0.1:8080/t"},
+			{Pos: at(1), URL: "http://127.0.0.1:81/s", Denied: "does not let this host in; add allow 127.0.0.1;"},
+			{Pos: at(2), URL: "http://127.0.0.1:8080/s", Host: "status.example"},
+			{Pos: at(3), URL: "http://127.0.0.1:8080/t"},
 		},
 		AccessLogs: []nginxconf.AccessLog{
 			{Pos: at(4), Path: "/var/log/nginx/access.log", Format: "main"},

@@ -48,7 +48,8 @@ func (s *Settings) upstreams() []nginxconf.Upstream {
 // NewTopology puts together what the groups and the nodes say; resolved are the addresses of those given by name.
 func NewTopology(upstreams []nginxconf.Upstream, nodes []Node, resolved map[string][]string) *Topology {
 	t := &Topology{
-		groupOf: map[string]string{}, groups: map[string]bool{}, hosts: map[string]string{}, nodeOf: map[string]string{},
+		groupOf: map[string]string{}, groups: map[string]bool{}, hosts: map[string]string{},
+		nodeOf: map[string]string{},
 	}
 	for _, u := range upstreams {
 		t.groups[u.Name] = true

@@ -57,10 +57,11 @@ func TestTarget(t *testing.T) {
 func TestBody(t *testing.T) {
 	for text, want := range map[string]string{
 		`{"user":"a","password":"b","limit":5,"deep":[{"pin":1234,"ok":true}]}`: `{"deep":[{"ok":true,"pin":"<secret>"}],"limit":5,"password":"<secret>","user":"<secret>"}`,
-		"grant_type=x&client_secret=b&page=2":                                   "grant_type=<secret>&client_secret=<secret>&page=2",
-		"<login>pw</login>":                                                     "<secret>",
-		`"pw"`:                                                                  `"<secret>"`,
-		"":                                                                      "",
+		"grant_type=x&client_secret=b&page=2": "grant_type=<secret>&" +
+			"client_secret=<secret>&page=2",
+		"<login>pw</login>": "<secret>",
+		`"pw"`:              `"<secret>"`,
+		"":                  "",
 	} {
 		if got := mask.Body(text); got != want {
 			t.Errorf("%q becomes %q, want %q", text, got, want)

@@ -19,7 +19,8 @@ func hostile(r *rand.Rand, line []byte) []byte {
 	at := r.IntN(len(line) + 1)
 	pieces := []string{
 		`"`, `\`, `\"`, " ", ", ", " : ", ",", "-", "\x00", "\xff\xfe", "999999999999999999999", "-1", "NaN", "1e9", "0.0001", ".", `" "`,
-		"000", "unix:/run/a b.sock", "fremisn_backend", "[::1]:80", "é", "9223372036854775807", "REJECTED", "?", "1234567890.123",
+		"000", "unix:/run/a b.sock", "fremisn_backend", "[::1]:80", "é", "9223372036854775807", "REJECTED", "?",
+		"1234567890.123",
 	}
 	piece := pieces[r.IntN(len(pieces))]
 	switch r.IntN(5) {

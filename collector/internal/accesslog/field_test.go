@@ -38,7 +38,8 @@ func TestLinesOfTheField(t *testing.T) {
 				"[END]\n\n", 2, 0, nil},
 		{"an empty line that the format does not write", combined, "\n\n", 0, 2, nil},
 		{"a format that is not the log's", `$remote_addr [$time_local] "$request" $status $request_time $upstream_addr`,
-			"127.0.0.1 - - [25/Nov/2026:19:44:20 +0000] \"GET /seen HTTP/1.1\" 200 0 \"-\" \"curl/7.88.1\"\n", 0, 1, nil},
+			"127.0.0.1 - - [25/Nov/2026:19:44:20 +0000] \"GET /seen HTTP/1.1\" 200 0 \"-\" \"curl/7.88.1\"\n", 0, 1,
+			nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			b := testCounter(t, logtest.Format{Text: c.format})

@@ -130,7 +130,8 @@ func (s *slowReader) request(v map[string]string, attempts int, noLive bool) {
 	s.bytes(v[sent], "nginx_access_sent_bytes_total", "route", route)
 	s.bytes(v["request_length"], "nginx_access_received_bytes_total", "route", route)
 	for name, metric := range map[string]string{
-		"limit_req_status": "nginx_access_limit_req_total", "limit_conn_status": "nginx_access_limit_conn_total", "upstream_cache_status": "nginx_access_cache_total",
+		"limit_req_status": "nginx_access_limit_req_total", "limit_conn_status": "nginx_access_limit_conn_total",
+		"upstream_cache_status": "nginx_access_cache_total",
 	} {
 		if value := v[name]; !absent(value) {
 			s.add(1, metric, "status", slowWord(value))

@@ -179,7 +179,8 @@ func (s *slowReader) server(address string) []string {
 
 var slowLists = map[string]*regexp.Regexp{
 	"upstream_status": slowStatus, "upstream_response_time": slowTime, "upstream_header_time": slowTime,
-	"upstream_connect_time": slowTime, "upstream_bytes_sent": slowDigits, "upstream_bytes_received": slowDigits, "upstream_response_length": slowDigits,
+	"upstream_connect_time": slowTime, "upstream_bytes_sent": slowDigits, "upstream_bytes_received": slowDigits,
+	"upstream_response_length": slowDigits,
 }
 
 // reread cuts a line into values so that all of them have their shapes, nil if there is no way to.

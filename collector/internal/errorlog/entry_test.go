@@ -176,7 +176,8 @@ func TestWhatAnApplicationSaysIsNoServer(t *testing.T) {
 
 func TestParseRefuses(t *testing.T) {
 	for _, line := range []string{
-		"", "nonsense", "2026/11/24 10:00:00 [error]", "2026/11/24 10:00:00 [loud] 1#1: x", "2026-11-24 10:00:00 [error] 1#1: x",
+		"", "nonsense", "2026/11/24 10:00:00 [error]", "2026/11/24 10:00:00 [loud] 1#1: x",
+		"2026-11-24 10:00:00 [error] 1#1: x",
 		"2026/11/24 10:00:00 [error] x: y", "\tcontinued line of a stack trace", "2026/11/24 10:00:00 [error 1#1: x",
 	} {
 		if got, ok := Parse([]byte(line)); ok {

@@ -124,7 +124,8 @@ func TestErrorLogOfRealNginx(t *testing.T) {
 		conn.Write(make([]byte, 32<<20))
 	})
 	full := fullServer(t)
-	refuses, dead1, dead2, balancer, impatient := freeAddress(t), freeAddress(t), freeAddress(t), freeAddress(t), freeAddress(t)
+	refuses, dead1, dead2 := freeAddress(t), freeAddress(t), freeAddress(t)
+	balancer, impatient := freeAddress(t), freeAddress(t)
 	conf := strings.Replace(testenv.Preamble(), "error_log DIR/error.log warn", "error_log DIR/error.log info", 1) + "http {" + testenv.TempPaths + `
     access_log off;
     client_max_body_size 64m;
@@ -314,8 +315,10 @@ func TestCapturedErrorLog(t *testing.T) {
 		got[c.Labels[0]] += c.Value
 	}
 	want := map[string]uint64{
-		"connect_refused": 3, "connect_timeout": 1, "connect_error": 1, "read_timeout": 1, "send_timeout": 1, "connection_reset": 1,
-		"premature_close": 1, "invalid_header": 3, "no_live_upstreams": 1, "server_disabled": 2, "limit_req": 4, "limit_conn": 1,
+		"connect_refused": 3, "connect_timeout": 1, "connect_error": 1, "read_timeout": 1, "send_timeout": 1,
+		"connection_reset": 1,
+		"premature_close":  1, "invalid_header": 3, "no_live_upstreams": 1, "server_disabled": 2, "limit_req": 4,
+		"limit_conn":    1,
 		"body_buffered": 1, "response_buffered": 1, "client_closed": 4, "client_timeout": 1, "ssl": 1, "other": 16,
 	}
 	if diff := cmp.Diff(want, got); diff != "" || lines.Malformed > 0 {

@@ -43,7 +43,8 @@ func Lines(log string, from Snapshotter, t *source.Topology) []string {
 // IsSeeded reports whether series of a metric stand at 0 from the start.
 func IsSeeded(id metric.ID) bool {
 	switch id {
-	case metric.AccessOutcomes, metric.UpstreamOutcomes, metric.NoLive, metric.Retries, metric.LimitReq, metric.LimitConn:
+	case metric.AccessOutcomes, metric.UpstreamOutcomes, metric.NoLive,
+		metric.Retries, metric.LimitReq, metric.LimitConn:
 		return true
 	}
 	return false

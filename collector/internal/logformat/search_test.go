@@ -156,7 +156,8 @@ func newClient(r *logtest.Reference, seed uint64) *client {
 	c := &client{rand.New(rand.NewPCG(seed, 7)), r, nil}
 	c.pieces = []string{
 		" ", "-", "x", `"`, `\`, ", ", " : ", "200", "0.001", "[1:y", "a:1", "10.0.0.1:80, 10.0.0.2:80", "404 17", "HTTP/1.1", "GET /x HTTP/1.1",
-		"24/Nov/2026:12:27:30 +0000", "2026-11-24T12:27:30+00:00", "502, 200", "0.001, 0.002", "", "é", "1764073650.125",
+		"24/Nov/2026:12:27:30 +0000", "2026-11-24T12:27:30+00:00", "502, 200", "0.001, 0.002", "", "é",
+		"1764073650.125",
 	}
 	for _, p := range r.Parts {
 		c.pieces = append(c.pieces, p.Literal, p.Literal)
@@ -186,7 +187,8 @@ func (c *client) value(p logtest.Part, n int) string {
 		return c.choose("0.000", "0.125", "123.456")
 	case "msec":
 		return "1764073650.125"
-	case "bytes_sent", "body_bytes_sent", "request_length", "remote_port", "server_port", "connection", "connection_requests":
+	case "bytes_sent", "body_bytes_sent", "request_length", "remote_port", "server_port",
+		"connection", "connection_requests":
 		return c.choose("0", "17", "1234567", "123456789")
 	case "time_local":
 		return "24/Nov/2026:12:27:30 +0000"

@@ -131,7 +131,8 @@ func (j *judgement) failures() []FailedRequest {
 	all := []FailedRequest{}
 	for _, r := range j.in.Failures {
 		f := FailedRequest{
-			Time: r.Time.UTC(), Outcome: outcomeNames[r.Outcome], RequestID: r.RequestID, Method: r.Method, Path: r.Path, Code: r.Code,
+			Time: r.Time.UTC(), Outcome: outcomeNames[r.Outcome], RequestID: r.RequestID, Method: r.Method,
+			Path: r.Path, Code: r.Code,
 			Duration: known(r.Duration, r.Timed), Attempts: []AttemptStatus{},
 		}
 		for _, a := range r.Attempts {

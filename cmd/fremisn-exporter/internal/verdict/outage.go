@@ -47,7 +47,8 @@ var eventWords = map[string]string{
 	"connect_refused": "a refused connection", "connect_timeout": "a connection that timed out",
 	"connect_error": "a failed connection", "read_timeout": "a timeout", "send_timeout": "a timeout while sending",
 	"connection_reset": "a reset connection", "premature_close": "a connection that was closed without an answer",
-	"invalid_header": "an invalid answer", "ssl": "a failed TLS handshake", "server_disabled": "a failure", "other": "a failure",
+	"invalid_header": "an invalid answer", "ssl": "a failed TLS handshake", "server_disabled": "a failure",
+	"other": "a failure",
 }
 
 // cause says what the server failed at.

@@ -145,7 +145,8 @@ func (r *Reason) key() string { return r.Kind + "|" + r.Upstream + "|" + r.Serve
 // rank puts a poison request first, then what makes the verdict down, then the rest by what it costs clients.
 func rank(r Reason) int {
 	order := []string{
-		KindPoison, KindNGINXDown, KindRequestsFailed, KindNodeDown, KindTakenOut, KindSaturated, KindNodeFailing, KindNodeSlow,
+		KindPoison, KindNGINXDown, KindRequestsFailed, KindNodeDown, KindTakenOut, KindSaturated, KindNodeFailing,
+		KindNodeSlow,
 		KindLimited, KindLicence, KindLogUnread, KindConfig, KindStateNotSaved,
 	}
 	place := slices.Index(order, r.Kind)

@@ -49,7 +49,8 @@ func TestOneClientCannotHoldProbe(t *testing.T) {
 		mu.Lock()
 		for client, want := range map[string]string{
 			"10.0.0.1:0": "503 " + errBusy.Error(), "10.0.0.1:1": "503 " + errBusy.Error(),
-			"10.0.0.3:1": "200 probe_success 1", "10.0.0.1:3": "200 probe_success 1", "10.0.0.2:1": "", "10.0.0.1:2": "",
+			"10.0.0.3:1": "200 probe_success 1", "10.0.0.1:3": "200 probe_success 1", "10.0.0.2:1": "",
+			"10.0.0.1:2": "",
 		} {
 			if answers[client] != want {
 				t.Errorf("%s is answered %q, want %q", client, answers[client], want)

@@ -28,7 +28,8 @@ func grayNode(now time.Time) Overview {
 	requests := func(n, failed uint64) *verdict.RequestWindow {
 		return &verdict.RequestWindow{
 			Requests: n, Rate: float64(n) / 60, P50: pointer(0.18), P95: pointer(1.42), Outcomes: map[string]uint64{
-				"ok": n - failed, "client_error": 0, "error": failed, "timeout": 0, "no_live": 0, "limited": 3, "aborted": 1,
+				"ok": n - failed, "client_error": 0, "error": failed, "timeout": 0, "no_live": 0, "limited": 3,
+				"aborted": 1,
 			},
 		}
 	}
@@ -57,13 +58,15 @@ func grayNode(now time.Time) Overview {
 			Duration: 3 * time.Millisecond, When: now.Add(-4 * time.Second), Hour: hour}}
 	}
 	reason := verdict.Reason{
-		Kind: "node_failing", Severity: "warning", Upstream: "fremisn_backend", Server: "127.0.0.231:4005", Node: "master", Since: now.Add(-9 * time.Minute),
+		Kind: "node_failing", Severity: "warning", Upstream: "fremisn_backend", Server: "127.0.0.231:4005",
+		Node: "master", Since: now.Add(-9 * time.Minute),
 		Sentence: "master fails real requests: 41 of 123 attempts in the last 5 minutes were errors or timeouts.",
 	}
 	limited := verdict.Reason{Kind: "limited", Severity: "warning", Since: now.Add(-time.Minute),
 		Sentence: "NGINX's limits rejected 12 of 100 requests in the last minute (limit_req or limit_conn)."}
 	failure := verdict.FailedRequest{
-		Time: now.Add(-20 * time.Second), Outcome: "timeout", RequestID: "9f3c2a6b8d1e4f70a5b6c7d8e9f00112", Method: "POST", Path: "/v1/face/<enrollment>", Code: 504, Duration: pointer(10.02),
+		Time: now.Add(-20 * time.Second), Outcome: "timeout", RequestID: "9f3c2a6b8d1e4f70a5b6c7d8e9f00112",
+		Method: "POST", Path: "/v1/face/<enrollment>", Code: 504, Duration: pointer(10.02),
 		Attempts: []verdict.AttemptStatus{
 			{Server: "127.0.0.231:4005", Node: "master", Code: pointer(504), Duration: pointer(5.0)},
 			{Server: "127.0.0.18:4008", Node: "slave-1", Code: pointer(504), Duration: pointer(5.02)},
@@ -129,7 +132,8 @@ func statusSite(t *testing.T, overview Overview, incidents []verdict.Incident) s
 	nothing := http.NotFoundHandler()
 	handler, err := New(Options{
 		MetricsPath: "/metrics", Metrics: nothing, Probe: nothing, Logger: log.NewNopLogger(),
-		Overview: func(context.Context) Overview { return overview }, Incidents: func() []verdict.Incident { return incidents },
+		Overview:  func(context.Context) Overview { return overview },
+		Incidents: func() []verdict.Incident { return incidents },
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -145,10 +149,14 @@ func TestLandingPage(t *testing.T) {
 	page := pageText(t, site+"/")
 	plain := strings.Join(strings.Fields(tags.ReplaceAllString(page, " ")), " ")
 	for _, want := range []string{
-		"Degraded since", "(9 min)", "master fails real requests: 41 of 123 attempts", "1.20 requests a second, last minute",
-		"11.3 % failed, last 5 min", "1.42 s p95 response, last 5 min", "12 of 1024 NGINX connections now", "master failing", "34 % of its group", "41 33.3 %",
-		"0.61 of 1", "p50 · p95, 5 min not logged · not logged", "Busy slots, 5 min not logged", "Licence, enrollment 500 of 1 000", "Last taken out NGINX took it out from 14:02:11",
-		"POST /v1/face/&lt;enrollment&gt;", "master 504 5.00 s → slave-1 504 5.02 s", "502 no live", "no server", "permission denied", "104 301",
+		"Degraded since", "(9 min)", "master fails real requests: 41 of 123 attempts",
+		"1.20 requests a second, last minute",
+		"11.3 % failed, last 5 min", "1.42 s p95 response, last 5 min", "12 of 1024 NGINX connections now",
+		"master failing", "34 % of its group", "41 33.3 %",
+		"0.61 of 1", "p50 · p95, 5 min not logged · not logged", "Busy slots, 5 min not logged",
+		"Licence, enrollment 500 of 1 000", "Last taken out NGINX took it out from 14:02:11",
+		"POST /v1/face/&lt;enrollment&gt;", "master 504 5.00 s → slave-1 504 5.02 s", "502 no live", "no server",
+		"permission denied", "104 301",
 		"failing for 9 min", "up for 3 h",
 	} {
 		if !strings.Contains(plain, want) {

@@ -135,7 +135,8 @@ func TestAnswersThatAreNotReadAreBounded(t *testing.T) {
 
 func TestAcceptsGzip(t *testing.T) {
 	for header, want := range map[string]bool{
-		"": false, "gzip": true, "deflate, gzip;q=1.0, *;q=0.5": true, "gzip;q=0": false, "br": false, "gzip; q=0.0": false,
+		"": false, "gzip": true, "deflate, gzip;q=1.0, *;q=0.5": true, "gzip;q=0": false, "br": false,
+		"gzip; q=0.0": false,
 	} {
 		r := httptest.NewRequest("GET", "/metrics", nil)
 		r.Header.Set("Accept-Encoding", header)

@@ -42,7 +42,8 @@ func New(o Options) (http.Handler, error) {
 	s := &site{Options: o, began: time.Now()}
 	var err error
 	s.templates, err = template.New("").Funcs(statusFuncs()).Funcs(template.FuncMap{
-		"ms": milliseconds, "ago": ago, "relative": relative, "home": s.home, "count": count, "bytes": bytesText, "share": share,
+		"ms": milliseconds, "ago": ago, "relative": relative, "home": s.home, "count": count, "bytes": bytesText,
+		"share": share,
 	}).ParseFS(pages, "pages/*.html")
 	if err != nil {
 		return nil, fmt.Errorf("pages: %w", err)
@@ -180,7 +181,8 @@ type page struct {
 func (s *site) show(w http.ResponseWriter, name, title, path string, data any) {
 	var body bytes.Buffer
 	err := s.templates.ExecuteTemplate(&body, name, page{
-		Title: title, Path: path, MetricsPath: s.MetricsPath, Version: version.Version, Now: time.Now(), Began: s.began, Data: data,
+		Title: title, Path: path, MetricsPath: s.MetricsPath, Version: version.Version, Now: time.Now(), Began: s.began,
+		Data: data,
 	})
 	if err != nil {
 		level.Error(s.Logger).Log("msg", "page", "page", name, "err", err)
