@@ -12,6 +12,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 )
 
 // An answer is an error page as NGINX sent it.
@@ -150,6 +151,7 @@ type view struct {
 	Status, Width, Needs, Resources int
 	Dark                            bool
 	Headline                        string
+	Button, English                 float64 // tops of the button, 0 where there is none, and of the second language
 	Contrast                        map[string]float64
 }
 
@@ -170,7 +172,9 @@ document.title = JSON.stringify(frames.map(frame => {
   return {status: +frame.dataset.status, width: frame.contentWindow.innerWidth, needs: page.documentElement.scrollWidth,
     resources: frame.contentWindow.performance.getEntriesByType('resource').length,
     dark: frame.contentWindow.matchMedia('(prefers-color-scheme: dark)').matches,
-    headline: page.querySelector('h1').innerText, contrast: contrast};
+    headline: page.querySelector('h1').innerText, contrast: contrast,
+    button: page.querySelector('.again')?.getBoundingClientRect().top ?? 0,
+    english: page.querySelector('section[lang=en]').getBoundingClientRect().top};
 }))`
 
 // browse shows the pages in Chromium, on a phone and on a screen, in one colour scheme.
@@ -222,6 +226,10 @@ func browse(t *testing.T, pages map[int]answer, scheme, flag string) {
 		if v.Dark != (scheme == "dark") {
 			t.Errorf("%d: dark is %v in the %s scheme", v.Status, v.Dark, scheme)
 		}
+		if v.Width < 576 && v.Button >= v.English {
+			t.Errorf("%d: on a phone of %d the second language stands at %g, before the button at %g", v.Status,
+				v.Width, v.English, v.Button)
+		}
 		if v.Headline == "" {
 			t.Errorf("%d: no heading is seen", v.Status)
 		}
@@ -231,6 +239,94 @@ func browse(t *testing.T, pages map[int]answer, scheme, flag string) {
 			}
 		}
 	}
+}
+
+// A jsonError is what a program gets instead of a page.
+type jsonError struct {
+	Error     string
+	Status    int
+	RequestID string `json:"request_id"`
+	Time      time.Time
+}
+
+// Programs get JSON with the status, people a page; who was refused by the limiter is told when to come back.
+func TestErrorsAsJSON(t *testing.T) {
+	t.Parallel()
+	for _, limited := range []int{http.StatusTooManyRequests, http.StatusServiceUnavailable} {
+		s := startStack(t, nil, "rate=10r/s", fmt.Sprintf("rate=1r/m; limit_req_status %d", limited), "burst=20",
+			"burst=3", "proxy_read_timeout    60s", "proxy_read_timeout 200ms")
+		for _, n := range s.nodes {
+			n.hangs.Store(true)
+		}
+		program := map[string]string{"Accept": "application/json, text/plain, */*"}
+		for range s.nodes { // a POST is not tried elsewhere: each disables one node
+			s.wantJSON(t, program, jsonError{Error: "timeout", Status: 504})
+		}
+		s.wantJSON(t, program, jsonError{Error: "no_node_available", Status: 502})
+		for _, program := range []map[string]string{program, {"Accept": "*/*", "Content-Type": "application/json"}} {
+			s.wantJSON(t, program, jsonError{Error: "too_many_requests", Status: limited})
+		}
+		for _, person := range []map[string]string{{"Accept": "text/html,*/*;q=0.8"}, {"Accept": "*/*"},
+			{"Accept": "text/html", "Content-Type": "application/json"}} {
+			response, body := s.post(t, person)
+			if response.StatusCode != limited || response.Header.Get("Content-Type") != "text/html" ||
+				!strings.Contains(body, "Too many requests at once") || response.Header.Get("Retry-After") != "2" {
+				t.Errorf("%v gets %d, %v\n%.200s", person, response.StatusCode, response.Header, body)
+			}
+			if regexp.MustCompile(`\d+ (a second|per detik)`).MatchString(body) {
+				t.Error("the page of the limiter names a rate, which nginx.conf may have changed")
+			}
+		}
+	}
+}
+
+// post sends a face as a client with these headers does.
+func (s *stack) post(t *testing.T, headers map[string]string) (*http.Response, string) {
+	t.Helper()
+	request, err := http.NewRequest(http.MethodPost, s.lb+"/v1/face/enrollment", strings.NewReader("{}"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, value := range headers {
+		request.Header.Set(name, value)
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return response, string(body)
+}
+
+// wantJSON posts and compares the error, its headers, and its id with the access log.
+func (s *stack) wantJSON(t *testing.T, headers map[string]string, want jsonError) {
+	t.Helper()
+	response, body := s.post(t, headers)
+	var got jsonError
+	if err := json.Unmarshal([]byte(body), &got); err != nil {
+		t.Fatalf("%v gets no JSON: %v\n%.200s", headers, err, body)
+	}
+	if got.Time.IsZero() || response.StatusCode != want.Status || got.Status != want.Status || got.Error != want.Error {
+		t.Errorf("%v gets %d and %s, want %d and %s", headers, response.StatusCode, body, want.Status, want.Error)
+	}
+	retry := ""
+	if want.Error == "too_many_requests" {
+		retry = "2"
+	}
+	for name, want := range map[string]string{"Content-Type": "application/json", "Cache-Control": "no-store",
+		"Retry-After": retry} {
+		if got := response.Header.Get(name); got != want {
+			t.Errorf("%s is %q, want %q in the answer %s", name, got, want, body)
+		}
+	}
+	eventually(t, func() bool {
+		return regexp.MustCompile(fmt.Sprintf(`" %d .* id=%s `, want.Status, got.RequestID)).MatchString(
+			read(t, filepath.Join(s.dir, "access.log")))
+	}, func() string { return "the access log knows no request " + got.RequestID })
 }
 
 // What a page asks for elsewhere fails when the network does, which is when it is shown.
