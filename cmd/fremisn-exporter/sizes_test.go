@@ -25,9 +25,9 @@ const (
 	mostColumns = 120
 )
 
-// measured are the functions that are kept whole because they are measured: fastSteps reads each access log line in one
+// measured is a function that is kept whole because it is measured: fastSteps reads each line of an access log in one
 // loop that calls nothing, so that all it works with stays in registers.
-var measured = []string{"../../collector/internal/logformat/fast_steps.go: fastSteps"}
+const measured = "../../collector/internal/logformat/fast_steps.go: fastSteps"
 
 // TestLintSizes holds the code to the house's measures. make lint runs it, too.
 func TestLintSizes(t *testing.T) {
@@ -53,7 +53,7 @@ func TestLintSizes(t *testing.T) {
 			}
 			lines := set.Position(function.End()).Line - set.Position(function.Pos()).Line + 1
 			functions = append(functions, lines)
-			if lines > mostLines && !slices.Contains(measured, file+": "+function.Name.Name) {
+			if lines > mostLines && file+": "+function.Name.Name != measured {
 				t.Errorf("%s: %s has %d lines, at most are %d", file, function.Name, lines, mostLines)
 			}
 		}

@@ -148,8 +148,8 @@ func TestQuietErrorLogs(t *testing.T) {
 	}
 }
 
-// TestSubrequestsOfConfiguredLogs: nginx.conf says whether a log has lines of subrequests, however the config file names
-// it.
+// TestSubrequestsOfConfiguredLogs: nginx.conf says whether a log has lines of subrequests, however the config file
+// names it.
 func TestSubrequestsOfConfiguredLogs(t *testing.T) {
 	t.Chdir(t.TempDir())
 	dir, err := os.Getwd()

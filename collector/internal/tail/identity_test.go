@@ -14,7 +14,8 @@ import (
 func lines(from, n int) string {
 	var b strings.Builder
 	for i := from; i < from+n; i++ {
-		fmt.Fprintf(&b, "10.0.0.1 - [25/Nov/2026:19:%02d:%02d +0000] \"GET /v1/%08d HTTP/1.1\" 200 %d\n", i/60%60, i%60, i, i)
+		fmt.Fprintf(&b, "10.0.0.1 - [25/Nov/2026:19:%02d:%02d +0000] \"GET /v1/%08d HTTP/1.1\" 200 %d\n",
+			i/60%60, i%60, i, i)
 	}
 	return b.String()
 }
@@ -59,8 +60,8 @@ func TestPlaces(t *testing.T) {
 		"access.log.20261125-100000": ".7", "access.log.20261125-100000.gz": ".7",
 		"access.log": "", "access_2.log": "", "access.2.log": "", "access.8080.log": "", "access-202611.log": "",
 		"access-v2":      "",
-		"access_log_443": "", "error_1.log": "", "access-20261124.log": "", "access.log-20261399": "", "access.log.old": "",
-		"access.log.json": "", "access.log.1.1": "", "access.log2": "",
+		"access_log_443": "", "error_1.log": "", "access-20261124.log": "", "access.log-20261399": "",
+		"access.log.old": "", "access.log.json": "", "access.log.1.1": "", "access.log2": "",
 	} {
 		if scheme, _, ok := placeOf("access.log", name); scheme != want || ok != (want != "") {
 			t.Errorf("%s is in the scheme %q (%v), want %q", name, scheme, ok, want)

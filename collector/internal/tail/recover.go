@@ -174,7 +174,8 @@ func (f *Follower) restOfCopy(g *generation, not fileID) bool {
 	for range maxListings {
 		folder, settled := list(g.base.path)
 		for _, p := range folder.copies() {
-			if idOf(p.info) == not || p.path == folder.real || f.isOpen(p.info) || p.info.Size() == 0 || !f.mayBeCopy(g, p) {
+			if idOf(p.info) == not || p.path == folder.real || f.isOpen(p.info) ||
+				p.info.Size() == 0 || !f.mayBeCopy(g, p) {
 				continue
 			}
 			if f.restOfFile(g, p.path) {

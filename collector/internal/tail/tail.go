@@ -289,7 +289,8 @@ func regular(path string, info fs.FileInfo) error {
 	case mode.IsRegular():
 		return nil
 	case mode.IsDir():
-		return fmt.Errorf("%s is a folder; name the file in it, or a glob such as %s", path, filepath.Join(path, "*.log"))
+		return fmt.Errorf("%s is a folder; name the file in it, or a glob such as %s",
+			path, filepath.Join(path, "*.log"))
 	case mode&fs.ModeNamedPipe != 0:
 		return fmt.Errorf("%s is a pipe (FIFO), which has no position to come back to; "+
 			"let NGINX send syslog instead (access_log syslog:server=…), or write a file", path)

@@ -199,7 +199,8 @@ func (f *Follower) unseen(b *base, around folder) []place {
 		isFirst := b.newest != nil && len(b.newest) == 0 && at.scheme == "" && (anchor == nil || found)
 		if !certain && !isFirst {
 			isKnown := len(b.newest[scheme]) > 0 || len(b.newest) == 0 && anchor != nil
-			doubtful = doubtful || isKnown && slices.ContainsFunc(all[:n], func(p place) bool { return !f.isKnownFile(p) })
+			doubtful = doubtful || isKnown &&
+				slices.ContainsFunc(all[:n], func(p place) bool { return !f.isKnownFile(p) })
 			n = 0
 		}
 		for _, p := range all[:max(0, n)] {

@@ -1,0 +1,153 @@
+package tail
+
+import (
+	"bytes"
+	"compress/gzip"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// A record is a Sink that keeps what it is given.
+type record struct {
+	lines   bytes.Buffer
+	tooLong int
+	rotated map[string]int
+	gaps    []string
+	told    []string // gaps with file and offset
+	causes  []string
+	onLines func() // what happens while lines are taken
+}
+
+func newRecord() *record { return &record{rotated: map[string]int{}} }
+
+func (r *record) Lines(block []byte) {
+	if len(block) == 0 || block[len(block)-1] != '\n' {
+		panic(fmt.Sprintf("a block of no whole lines: %q", block))
+	}
+	r.lines.Write(block)
+	if r.onLines != nil {
+		r.onLines()
+	}
+}
+func (r *record) TooLong()            { r.tooLong++ }
+func (r *record) Checkpoint()         {}
+func (r *record) Rotated(kind string) { r.rotated[kind]++ }
+func (r *record) Gap(reason, file string, from, _ int64, cause string) {
+	r.causes = append(r.causes, cause)
+	r.gaps = append(r.gaps, reason)
+	r.told = append(r.told, fmt.Sprintf("%s %s %d", reason, filepath.Base(file), from))
+}
+
+// A log is a folder with a log in it, a clock, and who follows.
+type log struct {
+	t    *testing.T
+	path string
+	now  time.Time
+	got  *record
+	f    *Follower
+}
+
+func newLog(t *testing.T) *log {
+	return &log{t: t, path: filepath.Join(t.TempDir(), "access.log"), now: time.Now(), got: newRecord()}
+}
+
+func (l *log) follow(fromStart bool) {
+	l.f = New(l.path, fromStart, l.got, func() time.Time { return l.now })
+	l.t.Cleanup(func() { l.f.Close() })
+}
+
+// restart begins anew from the position, as after a crash right behind a commit.
+func (l *log) restart() {
+	position, seen := l.f.Position(), l.f.Seen()
+	l.f.Close()
+	l.follow(false)
+	l.f.Resume(position, seen)
+}
+
+func (l *log) read() {
+	l.t.Helper()
+	if err := l.f.Read(); err != nil {
+		l.t.Fatal(err)
+	}
+}
+
+// open is how many files are open.
+func (l *log) open() (n int) {
+	for _, g := range l.f.generations {
+		if g.file != nil {
+			n++
+		}
+	}
+	return n
+}
+
+func (l *log) must(err error) {
+	l.t.Helper()
+	if err != nil {
+		l.t.Fatal(err)
+	}
+}
+
+// write appends to a file beside the log, "" for the log itself.
+func (l *log) write(name, text string) {
+	l.t.Helper()
+	file, err := os.OpenFile(l.at(name), os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o644)
+	l.must(err)
+	_, err = file.WriteString(text)
+	l.must(err)
+	l.must(file.Close())
+}
+
+func (l *log) at(name string) string {
+	if name == "" {
+		return l.path
+	}
+	return filepath.Join(filepath.Dir(l.path), name)
+}
+
+func (l *log) rename(from, to string) { l.t.Helper(); l.must(os.Rename(l.at(from), l.at(to))) }
+
+func (l *log) gzip(name string) {
+	l.t.Helper()
+	text, err := os.ReadFile(l.at(name))
+	l.must(err)
+	info, err := os.Stat(l.at(name))
+	l.must(err)
+	var b bytes.Buffer
+	z := gzip.NewWriter(&b)
+	z.Write(text)
+	l.must(z.Close())
+	l.must(os.WriteFile(l.at(name+".gz"), b.Bytes(), 0o644))
+	l.must(os.Chtimes(l.at(name+".gz"), info.ModTime(), info.ModTime())) // as gzip does
+	l.must(os.Remove(l.at(name)))
+}
+
+func (l *log) want(text string) {
+	l.t.Helper()
+	if got := l.got.lines.String(); got != text {
+		l.t.Fatalf("got  %q\nwant %q", got, text)
+	}
+}
+
+// wantAll is want in any order of lines.
+func (l *log) wantAll(text string) {
+	l.t.Helper()
+	got, want := strings.SplitAfter(l.got.lines.String(), "\n"), strings.SplitAfter(text, "\n")
+	slices.Sort(got)
+	slices.Sort(want)
+	if !slices.Equal(got, want) {
+		l.t.Fatalf("got  %q\nwant %q", got, want)
+	}
+}
+
+func (l *log) wantGaps(reasons ...string) {
+	l.t.Helper()
+	if fmt.Sprint(l.got.gaps) != fmt.Sprint(reasons) {
+		l.t.Errorf("gaps %v, want %v", l.got.gaps, reasons)
+	}
+}
