@@ -1,6 +1,5 @@
 // Package compose tests the stack of this directory: that its files parse where they must, that real NGINX,
-// Prometheus, ab and
-// Chromium do with them what the README says, and that the scripts tell the truth about it.
+// Prometheus, ab and Chromium do with them what the README says, and that the scripts tell the truth about it.
 package compose
 
 import (

@@ -226,8 +226,7 @@ func TestMain(m *testing.M) {
 }
 
 // startProcess starts a program that is asked to end by a signal when the test is over, and kills it if it does not
-// listen.
-// What it prints is in the file that is returned.
+// listen. What it prints is in the file that is returned.
 func startProcess(t *testing.T, cmd *exec.Cmd, end os.Signal) string {
 	t.Helper()
 	output, err := os.CreateTemp(t.TempDir(), "output")

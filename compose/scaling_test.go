@@ -9,8 +9,7 @@ import (
 )
 
 // The examples for many load balancers, on two real Prometheus: one beside the exporter that writes by
-// remote-write.example.yml,
-// and one in the centre that takes both that and what federation.example.yml asks for.
+// remote-write.example.yml, and one in the centre that takes both that and what federation.example.yml asks for.
 func TestScalingOutExamplesWork(t *testing.T) {
 	t.Parallel()
 	s := startStack(t, nil)

@@ -63,8 +63,7 @@ type commandLine struct {
 }
 
 // parseCommandLine reads args and the environment. done says that there is nothing more to do, and with which exit
-// code:
-// after --help, --version and mistakes.
+// code: after --help, --version and mistakes.
 func parseCommandLine(args []string, stdout, stderr io.Writer) (cli *commandLine, code int, done bool) {
 	cli = &commandLine{given: map[string]*bool{}}
 	app := kingpin.New(programName, "Shows Prometheus how an NGINX load balancer and the nodes behind it serve.")

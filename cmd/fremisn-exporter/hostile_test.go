@@ -17,8 +17,7 @@ import (
 )
 
 // writeHostileLog mixes good lines, all of which have the status 299 and are of 7 bytes, with whatever may come, and
-// tells how
-// many lines there are, how many of them are good, and how many are too long.
+// tells how many lines there are, how many of them are good, and how many are too long.
 func writeHostileLog(t *testing.T, path string) (lines, good, tooLong int) {
 	t.Helper()
 	file, err := os.Create(path)
@@ -73,8 +72,7 @@ func writeHostileLog(t *testing.T, path string) (lines, good, tooLong int) {
 }
 
 // TestHostileLog has the shipped binary read a log full of garbage: the good lines in it stay exact, series and memory
-// are
-// bounded, and all that is exposed is UTF-8.
+// are bounded, and all that is exposed is UTF-8.
 func TestHostileLog(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "access.log")

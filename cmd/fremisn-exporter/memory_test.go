@@ -3,8 +3,7 @@ package main
 import "testing"
 
 // At rest the limit lets the heap grow as it would without; a flood has a bounded room beyond that, and what has grown
-// by
-// right is followed.
+// by right is followed.
 func TestMemoryLimit(t *testing.T) {
 	const mib = 1 << 20
 	for name, c := range map[string]struct {

@@ -9,8 +9,7 @@ import (
 )
 
 // printMetrics prints the collector's table of metrics, one a line: documentation, rules and dashboards are held
-// against
-// it.
+// against it.
 func printMetrics(stdout io.Writer) int {
 	for _, m := range collector.Metrics() {
 		fmt.Fprintf(stdout, "%s\t%s\t%s\t%s\n", m.Name, m.Type, strings.Join(m.Labels, ","), m.Help)

@@ -115,8 +115,7 @@ const (
 )
 
 // A log_format is changed on disk; NGINX goes on in the old one until it is reloaded, and the exporter may or may not
-// have
-// noticed by then. Every request is counted.
+// have noticed by then. Every request is counted.
 func TestFormatChangesUnderNGINX(t *testing.T) {
 	const log = "access_log DIR/access.log main;"
 	h := startChangingHost(t, firstFormat, log)
@@ -163,8 +162,7 @@ func TestFormatChangesUnderNGINX(t *testing.T) {
 }
 
 // A log that nginx.conf gains is read from its beginning: when the exporter is killed before it has noticed, and when
-// it
-// notices by itself. One that it loses is read to its end.
+// it notices by itself. One that it loses is read to its end.
 func TestLogsComeAndGoUnderNGINX(t *testing.T) {
 	const first, second, third = "access_log DIR/access.log main;", "access_log DIR/access.log main; location /b { " +
 		"access_log DIR/b.log main; return 204; }",

@@ -25,8 +25,7 @@ var accepts = map[string]string{
 }
 
 // TestRealPrometheus has a real Prometheus scrape the exporter in each format, and wants the same numbers from all
-// three,
-// native histograms and exemplars where there are any, and no word of complaint.
+// three, native histograms and exemplars where there are any, and no word of complaint.
 func TestRealPrometheus(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "access.log")

@@ -171,8 +171,7 @@ func (e *exporter) nginxConfBroken(err error) {
 }
 
 // lookupInterval is how often the names of servers are looked up. Those that have no address are at every look: in a
-// stack
-// that starts as a whole, names come with their containers.
+// stack that starts as a whole, names come with their containers.
 const lookupInterval = time.Minute
 
 // resolveAgain looks up the names of servers and nodes: a container that comes back has another address.

@@ -228,8 +228,7 @@ func TestConfigFileIsNotReloadedByItself(t *testing.T) {
 }
 
 // A broken nginx.conf is told at once where somebody asks for a reload, and heals without one: also where it is put
-// back
-// as it was, so that nothing has changed since it was read.
+// back as it was, so that nothing has changed since it was read.
 func TestBrokenNginxConfAtAReload(t *testing.T) {
 	watchingNginxConf(t, true, func(t *testing.T, w *watchedFiles) {
 		w.write(t, "access.log", `127.0.0.1 - - [25/Nov/2026:02:00:00 +0000] "GET / HTTP/1.1" 200 2 "-" "-"`+"\n")

@@ -26,7 +26,8 @@ const (
 )
 
 // measured is a function that is kept whole because it is measured: fastSteps reads each line of an access log in one
-// loop that calls nothing, so that all it works with stays in registers.
+// loop that calls nothing, so that all it works with stays in registers. Cut in two it makes BenchmarkCount of
+// accesslog 2 to 5 % slower.
 const measured = "../../collector/internal/logformat/fast_steps.go: fastSteps"
 
 // TestLintSizes holds the code to the house's measures. make lint runs it, too.

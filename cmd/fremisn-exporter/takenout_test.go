@@ -18,8 +18,7 @@ import (
 )
 
 // TestTakenOutAsNGINXDoesIt has a node close connections for some seconds under steady traffic, and compares the time
-// in
-// which the program says that NGINX passes it over with the time in which NGINX's own log shows no attempt on it.
+// in which the program says that NGINX passes it over with the time in which NGINX's own log shows no attempt on it.
 func TestTakenOutAsNGINXDoesIt(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {

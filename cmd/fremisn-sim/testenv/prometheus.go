@@ -21,9 +21,7 @@ type Prometheus struct {
 }
 
 // StartPrometheus runs Prometheus with a complete configuration, in dir, on address; "" takes a free one. An option is
-// a
-// flag
-// ("--…") or a feature to switch on beside that of exemplars.
+// a flag ("--…") or a feature to switch on beside that of exemplars.
 func StartPrometheus(ctx context.Context, dir, config, address string, options ...string) (*Prometheus, error) {
 	binary, err := Find("prometheus")
 	if err != nil {

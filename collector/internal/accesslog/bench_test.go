@@ -139,8 +139,7 @@ func readBlocks(b *testing.B, path string, lend func([]byte)) {
 var benchBuffer = make([]byte, 256<<10)
 
 // BenchmarkCount counts mixed traffic from memory. Of many rounds the least CPU time is given: what else the machine
-// does
-// only adds to it, so this is what to look at on a machine that is not quiet.
+// does only adds to it, so this is what to look at on a machine that is not quiet.
 func BenchmarkCount(b *testing.B) {
 	for _, f := range logtest.Formats() {
 		b.Run(f.Name, func(b *testing.B) {

@@ -33,8 +33,7 @@ func TestGroupWithoutABlock(t *testing.T) {
 }
 
 // A line that fits no format has nginx.conf asked once for each block; what it says from then on holds for that line
-// and
-// those that follow, and what was counted stays.
+// and those that follow, and what was counted stays.
 func TestReformat(t *testing.T) {
 	asked := 0
 	var now []source.Format

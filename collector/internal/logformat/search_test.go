@@ -340,8 +340,7 @@ func (q *pair) agree(t *testing.T, line string) bool {
 }
 
 // TestReference reads lines of each kind of format, as clients make them who know it, and damaged ones, in both
-// readings.
-// Whatever clients send, the line of their request fits.
+// readings. Whatever clients send, the line of their request fits.
 func TestReference(t *testing.T) {
 	formats := fieldFormats()
 	if len(formats) < 100 {
@@ -363,8 +362,7 @@ func TestReference(t *testing.T) {
 }
 
 // TestPathsDecideNothing: whether paths are wanted, as check always does and serve where routes are configured, does
-// not
-// decide which lines fit.
+// not decide which lines fit.
 func TestPathsDecideNothing(t *testing.T) {
 	for i, f := range fieldFormats() {
 		var parsers []*Parser

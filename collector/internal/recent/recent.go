@@ -9,8 +9,7 @@
 // now. A line without a time happened when it was read. A line that claims to come from the future did so, too.
 //
 // Memory is bounded: at most maxSeries servers and as many routes, the later ones together as Other, and for each of
-// them
-// Slots slots, made when something is counted in them.
+// them Slots slots, made when something is counted in them.
 package recent
 
 import (
@@ -213,8 +212,7 @@ func (s *Series) at(number int64) *slot {
 
 // A histogram counts durations in whole milliseconds: exactly below 16 ms, then in eight buckets for each doubling, so
 // that a bucket is at most an eighth as wide as its lower bound. The last takes all from 65 s on. A slot with it fills
-// a
-// size class of Go's allocator.
+// a size class of Go's allocator.
 type histogram [buckets]uint32
 
 const (

@@ -229,8 +229,7 @@ func (d *Dir) Logs() ([]string, error) {
 }
 
 // Position reads the position of a record alone, without checking the record. It is for finding the record of a log;
-// what
-// is to be gone on from must be loaded.
+// what is to be gone on from must be loaded.
 func (d *Dir) Position(log string) ([]byte, error) {
 	file, err := os.Open(d.file(log))
 	if err != nil {

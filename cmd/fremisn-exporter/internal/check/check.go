@@ -1,6 +1,5 @@
 // Package check is the diagnosis: it looks at all that serve would need, changes nothing and listens nowhere, and says
-// of
-// everything that does not work what would mend it.
+// of everything that does not work what would mend it.
 package check
 
 import (

@@ -13,8 +13,7 @@ import (
 )
 
 // An Objective is what a service promises its clients: which share of requests it answers well, and which share of
-// those
-// in time. Shares are between 0 and 1.
+// those in time. Shares are between 0 and 1.
 type Objective struct {
 	Availability float64
 	Within       time.Duration

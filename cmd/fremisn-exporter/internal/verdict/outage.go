@@ -68,8 +68,7 @@ func (j *judgement) cause(o *Outage) string {
 }
 
 // requestOf finds the request of an outage in the access log: it failed on that server, with the same method and path,
-// at
-// about that time. Where several did, the one with the most attempts.
+// at about that time. Where several did, the one with the most attempts.
 func (j *judgement) requestOf(o *Outage) *Request {
 	var found *Request
 	candidates := slices.Concat(j.in.Failures, j.in.Rescued)

@@ -129,8 +129,7 @@ func TestExpositionIsThatOfExpfmt(t *testing.T) {
 }
 
 // BenchmarkExposition writes 60 histograms of 13 buckets, here and as expfmt does, by turns: "ratio" is the time of
-// expfmt by
-// ours.
+// expfmt by ours.
 func BenchmarkExposition(b *testing.B) {
 	h := &dto.Histogram{SampleCount: proto.Uint64(1234), SampleSum: proto.Float64(56.789)}
 	for i, upper := range []float64{0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60} {

@@ -28,8 +28,7 @@ var errBusy = errors.New("too many scrapes are under way; try again")
 
 // snapshots gathers metrics for requests, and has those that ask for the same share one gathering and one encoding of
 // it. A request takes part in a gathering that begins after it: so it is shown all that was written before it. Memory
-// is
-// bounded by gathering one after another, and by refusing answers while too many bytes of them are being written.
+// is bounded by gathering one after another, and by refusing answers while too many bytes of them are being written.
 type snapshots struct {
 	gather  func(ctx context.Context, openMetrics bool) ([]*dto.MetricFamily, error)
 	created bool // _created lines
