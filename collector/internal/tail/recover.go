@@ -2,6 +2,7 @@ package tail
 
 import (
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 )
@@ -9,8 +10,23 @@ import (
 func descriptorPath(file *os.File) string { return fmt.Sprintf("/proc/self/fd/%d", file.Fd()) }
 
 // recover finds the file of a closed generation under whatever name it has now, and opens it, or reads the rest of it
-// where it is compressed. The same inode comes first, then the same content.
+// where it is compressed. A file that is renamed or compressed while it is looked for can be missed under both names:
+// it is gone only where the folder stood still for as long as a search took.
 func (f *Follower) recover(g *generation) bool {
+	for range maxListings {
+		before := listOnce(g.base.path, isRelated).ids()
+		if f.search(g) {
+			return true
+		}
+		if maps.Equal(before, listOnce(g.base.path, isRelated).ids()) {
+			return false
+		}
+	}
+	return false
+}
+
+// search looks once. The same inode comes first, then the same content.
+func (f *Follower) search(g *generation) bool {
 	for range maxListings {
 		folder, settled := list(g.base.path)
 		if f.recoverIn(g, folder) {
