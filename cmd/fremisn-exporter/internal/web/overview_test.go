@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strconv"
@@ -269,52 +268,4 @@ func luminance(colour string) float64 {
 		return math.Pow((c+0.055)/1.055, 2.4)
 	}
 	return 0.2126*channel(16) + 0.7152*channel(8) + 0.0722*channel(0)
-}
-
-// TestPagesFitAPhone lays the pages out in a real browser, as wide as a phone: nothing is wider than the screen.
-func TestPagesFitAPhone(t *testing.T) {
-	now := time.Now()
-	site := statusSite(t, grayNode(now), incidentsOf(now))
-	for _, path := range []string{"/", "/incidents"} {
-		for _, width := range []int{360, 390, 1280} {
-			page := pageText(t, site+path)
-			if got := laidOut(t, page, width); got > width {
-				t.Errorf("%s is %d pixels wide on a screen of %d", path, got, width)
-			}
-		}
-	}
-}
-
-// laidOut is how wide a page becomes on a screen. The pages allow no script, so a copy of the page measures itself.
-func laidOut(t *testing.T, page string, width int) int {
-	t.Helper()
-	measure := "<script>document.title = 'width ' + document.documentElement.scrollWidth</script></body>"
-	mux := http.NewServeMux()
-	mux.HandleFunc("/page", func(w http.ResponseWriter, _ *http.Request) {
-		fmt.Fprint(w, strings.Replace(page, "</body>", measure, 1))
-	})
-	// A window of Chromium is at least 500 pixels wide; a frame is as narrow as it is told.
-	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
-		fmt.Fprintf(w, `<iframe src="page" width=%d height=2000 onload="document.title = this.contentDocument.title"></iframe>`, width)
-	})
-	server := httptest.NewServer(mux)
-	defer server.Close()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
-	command := exec.CommandContext(ctx, "chromium", "--headless", "--no-sandbox", "--disable-gpu",
-		"--disable-dev-shm-usage",
-		"--user-data-dir="+t.TempDir(), "--window-size=1600,2200", "--dump-dom", server.URL+"/")
-	document, err := command.Output()
-	if err != nil {
-		t.Fatalf("%s; Debian's package chromium has it", err)
-	}
-	found := regexp.MustCompile(`<title>width (\d+)</title>`).FindSubmatch(document)
-	if found == nil {
-		t.Fatalf("the page did not measure itself:\n%.2000s", document)
-	}
-	measured, err := strconv.Atoi(string(found[1]))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return measured
 }
