@@ -92,6 +92,11 @@ func newExporter(cli *commandLine, s *settings.Settings, logger log.Logger) (*ex
 	e := &exporter{cli: cli, logger: logger, reloads: newReloads(), asked: make(chan chan error)}
 	e.settings.Store(s)
 	var err error
+	if file := *cli.web.WebConfigFile; file != "" {
+		if err = toolkit.Validate(file); err != nil {
+			return nil, usageError{fmt.Errorf("--web.config.file %s: %w; correct it, or leave the flag out", file, err)}
+		}
+	}
 	if e.probes, err = probe.New(e.probeOptions(s)); err != nil {
 		return nil, usageError{err}
 	}

@@ -181,13 +181,24 @@ func (j *judgement) judgeRequests() {
 func (j *judgement) saturation(noLive, total uint64) string {
 	text := fmt.Sprintf("NGINX found no free server for %d of %s in the last minute",
 		noLive, plural(int(total), "request", "requests"))
-	out := 0
+	out, unusable, limited := 0, 0, true
 	for _, n := range j.nodes {
-		if n.State == StateTakenOut {
+		switch n.State {
+		case StateTakenOut:
 			out++
+		case StateDown, StateOff:
+			unusable++
+		default:
+			limited = limited && n.MaxConns != nil
 		}
 	}
-	if out > 0 {
+	switch {
+	case out == 0 && unusable > 0:
+		return fmt.Sprintf("%s: %s down, and the others were busy or had just failed.", text,
+			plural(unusable, "server is", "servers are"))
+	case out == 0 && !limited:
+		return text + ": all of them had failed just before."
+	case out > 0:
 		return fmt.Sprintf("%s: it passes over %s after failures, and the others were busy.", text,
 			plural(out, "server", "servers"))
 	}

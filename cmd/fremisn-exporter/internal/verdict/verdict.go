@@ -235,13 +235,16 @@ func (j *judgement) fine() string {
 	if up := j.nginx().Up; up != nil && *up {
 		add("NGINX answers")
 	}
-	if n := len(j.nodes); n > 0 {
-		up := 0
-		for _, node := range j.nodes {
-			if node.State == StateUp {
-				up++
-			}
+	up, n := 0, 0
+	for _, node := range j.nodes {
+		if node.State == StateUp {
+			up++
 		}
+		if node.State != StateUnknown {
+			n++
+		}
+	}
+	if n > 0 {
 		add(fmt.Sprintf("%d of %s up", up, plural(n, "node is", "nodes are")))
 	}
 	if j.in.Requests != nil {

@@ -78,6 +78,14 @@ func TestVerdicts(t *testing.T) {
 		{"saturated", func(in *verdict.Input) { in.Requests = requests(verdict.NoLive, 1, 99) }, "degraded",
 			"saturated:warning:",
 			"NGINX found no free server for 1 of 100 requests in the last minute: every slot (max_conns) was busy."},
+		{"saturated beside a node that is down", func(in *verdict.Input) {
+			in.Requests, in.Servers[1].Probes = requests(verdict.NoLive, 1, 99), red(2, "connect")
+		}, "degraded", "node_down:warning:slave-1 saturated:warning:", "slave-1 is down"},
+		{"nodes of which nothing is known", func(in *verdict.Input) {
+			for i := range in.Servers {
+				in.Servers[i].Probes, in.Servers[i].Attempts = nil, nil
+			}
+		}, "fine", "", "Everything is fine: NGINX answers, none of 300 requests failed in the last 5 minutes."},
 		{"limited", func(in *verdict.Input) { in.Requests = requests(verdict.Limited, 10, 90) }, "degraded",
 			"limited:warning:", "rejected 10 of 100"},
 		{"a few limited", func(in *verdict.Input) { in.Requests = requests(verdict.Limited, 9, 91) }, "fine", "", ""},
