@@ -89,8 +89,9 @@ func laidOut(t *testing.T, page, scheme string, widths []int) (all []measured) {
 	})
 	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
 		for i, width := range widths {
-			fmt.Fprintf(w, `<p id="p%d"></p><iframe src="page" width=%d height=2000 onload="p%d.innerText = this.contentDocument.title"></iframe>`,
-				i, width, i)
+			fmt.Fprintf(w, `<p id="p%d"></p>`, i)
+			fmt.Fprintf(w, `<iframe src="page" width=%d height=2000 `, width)
+			fmt.Fprintf(w, `onload="p%d.innerText = this.contentDocument.title"></iframe>`, i)
 		}
 	})
 	server := httptest.NewServer(mux)
