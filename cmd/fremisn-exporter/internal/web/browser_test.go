@@ -55,8 +55,8 @@ func scenes(t *testing.T) map[string]string {
 	return pages
 }
 
-// TestPagesInABrowser lays every page out in Chromium, on a phone and a desktop, light and dark: nothing is wider than the
-// screen, and every text can be read (WCAG wants a contrast of 4.5 to 1).
+// TestPagesInABrowser lays every page out in Chromium, on a phone and a desktop, light and dark: nothing is wider than
+// the screen, and every text can be read (WCAG wants a contrast of 4.5 to 1).
 func TestPagesInABrowser(t *testing.T) {
 	widths := []int{360, 390, 1280}
 	pages := scenes(t)
@@ -79,8 +79,8 @@ type measured struct {
 	where    string // of the least contrast
 }
 
-// laidOut shows a page in frames of these widths: a window of Chromium is at least 500 pixels wide, a frame is as narrow as
-// it is told. The pages allow no script, so a copy of the page measures itself.
+// laidOut shows a page in frames of these widths: a window of Chromium is at least 500 pixels wide, a frame is as
+// narrow as it is told. The pages allow no script, so a copy of the page measures itself.
 func laidOut(t *testing.T, page, scheme string, widths []int) (all []measured) {
 	t.Helper()
 	mux := http.NewServeMux()
