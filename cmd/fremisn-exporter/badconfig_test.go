@@ -212,7 +212,8 @@ func TestMissingWebConfig(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "web.yml")
 	var stdout, stderr bytes.Buffer
 	code := run(t.Context(), []string{
-		"--nginx.scrape-uri=http://127.0.0.1:1/", "--storage.path=", "--web.listen-address=127.0.0.1:0", "--web.config.file=" + file,
+		"--nginx.scrape-uri=http://127.0.0.1:1/", "--storage.path=", "--web.listen-address=127.0.0.1:0",
+		"--web.config.file=" + file,
 	}, &stdout, &stderr)
 	if code != exitUsage || !strings.Contains(stderr.String(), "--web.config.file "+file+": ") {
 		t.Errorf("exit code %d: %s", code, stderr.String())
