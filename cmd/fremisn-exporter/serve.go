@@ -60,6 +60,12 @@ func serve(ctx context.Context, cli *commandLine, logger log.Logger, stderr io.W
 	defer signal.Stop(hangup)
 	level.Info(logger).Log(append([]any{"msg", "starting " + programName}, runtimeInfo()...)...)
 	cli.logOldFlags(logger)
+	if file := *cli.web.WebConfigFile; file != "" {
+		if err := toolkit.Validate(file); err != nil {
+			fmt.Fprintf(stderr, "--web.config.file %s: %s; correct it, or leave the flag out\n", file, err)
+			return exitUsage
+		}
+	}
 	s, err := settings.Load(ctx, cli.source)
 	if err != nil {
 		fmt.Fprintln(stderr, err)
@@ -92,11 +98,6 @@ func newExporter(cli *commandLine, s *settings.Settings, logger log.Logger) (*ex
 	e := &exporter{cli: cli, logger: logger, reloads: newReloads(), asked: make(chan chan error)}
 	e.settings.Store(s)
 	var err error
-	if file := *cli.web.WebConfigFile; file != "" {
-		if err = toolkit.Validate(file); err != nil {
-			return nil, usageError{fmt.Errorf("--web.config.file %s: %w; correct it, or leave the flag out", file, err)}
-		}
-	}
 	if e.probes, err = probe.New(e.probeOptions(s)); err != nil {
 		return nil, usageError{err}
 	}
