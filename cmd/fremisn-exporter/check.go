@@ -19,6 +19,7 @@ func runCheck(ctx context.Context, cli *commandLine, stdout, stderr io.Writer) i
 	}
 	report := check.Run(ctx, check.Options{
 		Source: cli.source, StoragePath: cli.storagePath, Web: cli.web, TimeoutOffset: cli.timeoutOffset,
+		OlderState: cli.olderState(),
 	})
 	if cli.output == "json" {
 		if err := report.JSON(stdout); err != nil {

@@ -127,8 +127,9 @@ func (cli *commandLine) flags(app *kingpin.Application) {
 		PlaceHolder("FILE").StringVar(&cli.source.ConfigFile)
 	app.Flag("nginx.config", "Where no config file is given: the nginx.conf from which everything is found.").
 		Default(settings.DefaultNginxConf).StringVar(&cli.source.NginxConf)
-	app.Flag("storage.path", "Where positions and counters are kept; an empty text keeps them in memory alone.").
-		Default("data/").PlaceHolder("DIR").StringVar(&cli.storagePath)
+	app.Flag("storage.path", "Where positions and counters are kept: "+userStorage+", for root "+systemStorage+
+		". An empty text keeps them in memory alone.").
+		Default(userStorage).PlaceHolder("DIR").StringVar(&cli.storagePath)
 	cli.web = kingpinflag.AddFlags(app, defaultAddress)
 	app.Flag("web.telemetry-path", "Where metrics are served.").Default("/metrics").StringVar(&cli.telemetryPath)
 	app.Flag("web.enable-lifecycle", "Let POST /-/reload reload the config.").BoolVar(&cli.lifecycle)
@@ -188,6 +189,7 @@ func (cli *commandLine) complete(args []string) error {
 		return err
 	}
 	cli.listen()
+	cli.completeStorage(os.Geteuid())
 	return cli.completePaths()
 }
 

@@ -71,6 +71,9 @@ func serve(ctx context.Context, cli *commandLine, logger log.Logger, stderr io.W
 		fmt.Fprintln(stderr, err)
 		return exitUsage
 	}
+	if !s.StatusOnly() {
+		cli.logOlderState(logger)
+	}
 	e, err := newExporter(cli, s, logger)
 	if err != nil {
 		fmt.Fprintf(stderr, "%s: %s\n", programName, err)

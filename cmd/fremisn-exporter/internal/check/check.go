@@ -24,6 +24,7 @@ const timeLimit = time.Minute
 type Options struct {
 	Source        settings.Source
 	StoragePath   string              // where serve would keep its state; "" for nowhere
+	OlderState    string              // a folder with state that serve would leave behind; "" for none
 	Web           *toolkit.FlagConfig // where serve would listen, and how
 	TimeoutOffset time.Duration       // as serve would take it off the time of a probe
 }

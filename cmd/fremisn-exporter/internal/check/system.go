@@ -24,6 +24,11 @@ import (
 // checkSystem looks at what serve would take of this host: its state directory and its ports.
 func (r *Report) checkSystem(ctx context.Context, o Options) {
 	r.add(checkStorage(o.StoragePath))
+	if o.OlderState != "" {
+		r.add(finding{Section: sectionSystem, Status: statusWarn, Subject: "state",
+			Text:   o.OlderState + " holds the state of earlier starts, which the next one leaves behind",
+			Remedy: OlderStateRemedy(o.OlderState, o.StoragePath)})
+	}
 	if o.Web == nil || o.Web.WebListenAddresses == nil {
 		return
 	}
@@ -37,6 +42,12 @@ func (r *Report) checkSystem(ctx context.Context, o Options) {
 	if file := o.Web.WebConfigFile; file != nil && *file != "" {
 		r.add(checkWebConfig(*file))
 	}
+}
+
+// OlderStateRemedy says what to do about a folder with the state of earlier starts that are kept elsewhere now.
+func OlderStateRemedy(older, chosen string) string {
+	return fmt.Sprintf("to go on with it, stop, and start with --storage.path=%s or move its files to %s; else remove it",
+		older, chosen)
 }
 
 // checkWebConfig reads the file that has TLS and passwords as serve would.

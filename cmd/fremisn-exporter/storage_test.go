@@ -1,0 +1,139 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/fremisn/fremisn-exporter/cmd/fremisn-exporter/internal/settings"
+)
+
+// Where the state lies without --storage.path: never below the folder that root happens to be in.
+func TestDefaultStorage(t *testing.T) {
+	const root, user = 0, 1000
+	for _, test := range []struct {
+		euid    int
+		service string // of systemd
+		args    []string
+		want    string
+	}{
+		{user, "", nil, "data/"},
+		{user, "", []string{"--config", "/srv/a/probes.yml"}, "data/"},
+		{user, "/var/lib/lb", nil, "/var/lib/lb"},
+		{user, "/var/lib/lb:/var/lib/other", nil, "/var/lib/lb"},
+		{user, "/var/lib/lb", []string{"--storage.path", "x"}, "x"},
+		{root, "", nil, "/var/lib/fremisn-exporter"},
+		{root, "", []string{"--config", "/etc/fremisn-exporter/probes.yml"}, "/var/lib/fremisn-exporter"},
+		{root, "", []string{"--config", "/srv/a/probes.yml"}, "/var/lib/fremisn-exporter/probes.yml-53cbb886"},
+		{root, "", []string{"--config", "/srv/b/probes.yml"}, "/var/lib/fremisn-exporter/probes.yml-5f571eb5"},
+		{root, "", []string{"--nginx.config", "/srv/nginx.conf"}, "/var/lib/fremisn-exporter/nginx.conf-9acff768"},
+		{root, "", []string{"--storage.path", "x"}, "x"},
+		{root, "", []string{"--storage.path", ""}, ""},
+	} {
+		t.Setenv("STATE_DIRECTORY", test.service)
+		var out bytes.Buffer
+		cli, code, done := parseCommandLine(test.args, &out, &out)
+		if done {
+			t.Fatal(code, out.String())
+		}
+		if !cli.isGiven("storage.path") { // whoever runs the tests
+			cli.storagePath = userStorage
+		}
+		if cli.completeStorage(test.euid); cli.storagePath != test.want {
+			t.Errorf("user %d, $STATE_DIRECTORY %q, %q: %s, want %s", test.euid, test.service, test.args,
+				cli.storagePath, test.want)
+		}
+	}
+}
+
+// asRoot starts the exporter as root with a /var/lib of its own, whoever runs the tests.
+const asRoot = `mount -t tmpfs tmpfs /var/lib && cd "$1" && shift && exec "$@"`
+
+// startAsRoot runs the exporter in a folder until it has read its logs and ends it. It returns what was logged and the
+// folders that its records lie in.
+func startAsRoot(t *testing.T, folder string, args ...string) (logged string, records []string) {
+	t.Helper()
+	address := freeAddress(t)
+	cmd := exec.Command("unshare", append([]string{"--user", "--map-root-user", "--mount", "sh", "-c", asRoot, "sh",
+		folder, buildExporter(t), "--web.listen-address", address}, args...)...)
+	var stderr syncBuffer
+	cmd.Stderr = &stderr
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "the exporter answers", func() bool {
+		response, err := http.Get("http://" + address + "/metrics")
+		if err == nil {
+			response.Body.Close()
+		}
+		return err == nil
+	})
+	root := fmt.Sprintf("/proc/%d/root", cmd.Process.Pid)
+	files, err := filepath.Glob(root + systemStorage + "/*/" + stateFiles)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range files {
+		records = append(records, strings.TrimPrefix(filepath.Dir(file), root))
+	}
+	if err := errors.Join(cmd.Process.Signal(syscall.SIGTERM), cmd.Wait()); err != nil {
+		t.Fatalf("%v\n%s", err, &stderr)
+	}
+	return stderr.String(), records
+}
+
+// TestRootLeavesNoStateWhereItStands: root's state is below /var/lib, and a start that leaves an older one behind, and
+// check before it, says so with both paths and what to do.
+func TestRootLeavesNoStateWhereItStands(t *testing.T) {
+	dir := t.TempDir()
+	config := filepath.Join(dir, "probes.yml")
+	text := "nginx:\n  status: []\n  access_logs: [{path: " + filepath.Join(dir, "a.log") +
+		", format: combined}]\nprobes: []\n"
+	if err := errors.Join(os.WriteFile(config, []byte(text), 0o644),
+		os.WriteFile(filepath.Join(dir, "a.log"), nil, 0o644)); err != nil {
+		t.Fatal(err)
+	}
+	want := rootStorage(settings.Source{ConfigFile: config})
+	logged, records := startAsRoot(t, dir, "--config", "probes.yml")
+	if !slices.Equal(records, []string{want}) || strings.Contains(logged, "left behind") {
+		t.Errorf("records in %q, want in %s:\n%s", records, want, logged)
+	}
+	older := filepath.Join(dir, "data")
+	if _, err := os.Stat(older); !os.IsNotExist(err) {
+		t.Errorf("root made %s: %v", older, err)
+	}
+
+	startAsRoot(t, dir, "--config", config, "--storage.path", "data/") // as versions before did it
+	logged, _ = startAsRoot(t, dir, "--config", config)
+	remedy := "to go on with it, stop, and start with --storage.path=" + older + " or move its files to " + want
+	for _, part := range []string{"is left behind", "old=" + older + " ", "path=" + want + " ", remedy} {
+		if got := strings.Count(logged, part); got != 1 {
+			t.Errorf("%d times, not once: %s\n%s", got, part, logged)
+		}
+	}
+	t.Chdir(dir)
+	for _, given := range []struct {
+		args []string
+		says bool
+	}{
+		{[]string{"--storage.path", t.TempDir()}, true},
+		{[]string{"--storage.path", older}, false},
+		{[]string{"--storage.path", "data"}, false},
+		{[]string{"--storage.path", ""}, false},
+	} {
+		var stdout, stderr bytes.Buffer
+		run(t.Context(), append([]string{"check", "--config", config}, given.args...), &stdout, &stderr)
+		report := strings.Join(strings.Fields(stdout.String()), " ")
+		if says := strings.Contains(report, older+" holds the state of earlier starts"); says != given.says {
+			t.Errorf("check %q: says so: %v\n%s%s", given.args, says, &stdout, &stderr)
+		}
+	}
+}
