@@ -79,6 +79,7 @@ func holdsState(folder string) bool {
 func (cli *commandLine) logOlderState(logger log.Logger) {
 	if older := cli.olderState(); older != "" {
 		level.Warn(logger).Log("msg", "the state of earlier starts is left behind: positions and counters are kept "+
-			"elsewhere now", "old", older, "path", cli.storagePath, "remedy", check.OlderStateRemedy(older, cli.storagePath))
+			"elsewhere now", "old", older, "path", cli.storagePath,
+			"remedy", check.OlderStateRemedy(older, cli.storagePath))
 	}
 }
