@@ -31,7 +31,7 @@ type FormatCheck struct {
 
 // NewFormatCheck compiles a log_format; escape is default, json or none. The error says what is wrong with the format.
 func NewFormatCheck(format, escape string) (*FormatCheck, error) {
-	program, err := logformat.Compile(format, escape, logformat.Options{Paths: true})
+	program, err := logformat.Compile(format, escape, logformat.Options{})
 	if err != nil {
 		return nil, err
 	}

@@ -14,7 +14,7 @@ import (
 func NewLogCheck(log source.LogSource) (*FormatCheck, error) {
 	var programs []*logformat.Program
 	for _, f := range log.Formats {
-		program, err := logformat.Compile(f.Text, f.Escape, logformat.Options{Paths: true})
+		program, err := log.Program(f)
 		if err != nil {
 			return nil, err
 		}

@@ -91,7 +91,8 @@ func newAnalyzer(r *reading, f *formats) *analyzer {
 func (r *reading) counting(f *formats, buckets []float64, maxSeries int, w accesslog.Watcher) accesslog.Config {
 	limitReq, limitConn := r.Settings.LimitStatuses()
 	return accesslog.Config{
-		Source: source.LogSource{Name: f.log, Formats: f.list, Subrequests: f.subrequests}, Routes: r.Settings.Routes,
+		Source:  source.LogSource{Name: f.log, Formats: f.list, Subrequests: f.subrequests, Programs: &r.compiled},
+		Routes:  r.Settings.Routes,
 		Buckets: buckets, MaxSeries: maxSeries,
 		LimitReqStatus: limitReq, LimitConnStatus: limitConn, Watcher: w,
 	}

@@ -64,6 +64,8 @@ type reading struct {
 	inputs  []input
 	facts   *facts
 	workers int
+
+	compiled logformat.Programs // of all files
 }
 
 // An input is a file with its formats.
@@ -108,7 +110,7 @@ func newReading(o Options, capture ...string) (*reading, error) {
 		}
 		key := fmt.Sprint(f.log, f.subrequests, list)
 		if known[key] == nil {
-			if err := f.compile(list, capture); err != nil {
+			if err := r.compile(f, list, capture); err != nil {
 				return nil, err
 			}
 			known[key] = f
@@ -124,10 +126,10 @@ func newReading(o Options, capture ...string) (*reading, error) {
 }
 
 // compile compiles what can be; it is an error if none can.
-func (f *formats) compile(list []source.Format, capture []string) error {
+func (r *reading) compile(f *formats, list []source.Format, capture []string) error {
 	var first error
 	for _, format := range list {
-		program, err := logformat.Compile(format.Text, format.Escape, logformat.Options{Paths: true, Capture: capture})
+		program, err := r.compiled.Compile(format.Text, format.Escape, logformat.Options{Capture: capture})
 		if err != nil {
 			if first == nil {
 				first = err
@@ -194,7 +196,7 @@ func (r *reading) noFit(m *misfit) error {
 		if slices.Contains(m.formats.list, f) || f.Name == "" {
 			continue
 		}
-		program, err := logformat.Compile(f.Text, f.Escape, logformat.Options{})
+		program, err := r.compiled.Compile(f.Text, f.Escape, logformat.Options{})
 		if err == nil && logformat.NewParser(program).ParseLine(m.line, logformat.NewRecord()) == nil {
 			e.Fits = f.Name
 			break

@@ -53,7 +53,7 @@ func (s *Settings) candidates() []candidate {
 			s.ignore(log.Pos, "access_log", remedy, "%s", text)
 			continue
 		}
-		format, ok := s.usableFormat(log.Format, log.Pos, log.Path, Access)
+		format, ok := s.usableFormat(log.Format, log.Pos, LogSource{Path: log.Path, Programs: s.programs})
 		if !ok {
 			continue
 		}
@@ -62,11 +62,11 @@ func (s *Settings) candidates() []candidate {
 			i = len(all)
 			index[log.Path] = i
 			all = append(all, candidate{at: log.Pos, source: LogSource{Path: log.Path, InUse: true, Found: true,
-				From: log.Pos.String()}})
+				From: log.Pos.String(), Programs: s.programs}})
 		}
 		c := &all[i]
 		c.whole = c.whole || log.Condition == ""
-		c.score = max(c.score, score(format))
+		c.score = max(c.score, c.source.score(format))
 		c.source.Subrequests = c.source.Subrequests || log.Subrequests
 		if !slices.Contains(c.source.Formats, format) {
 			c.source.Formats = append(c.source.Formats, format)
@@ -103,14 +103,14 @@ func (s *Settings) unfollowable(log nginxconf.AccessLog) (text, remedy string) {
 }
 
 // usableFormat returns a log_format of nginx.conf; ok is false where no program can read it, which is told then.
-func (s *Settings) usableFormat(name string, at nginxconf.Pos, path string, kind Kind) (f Format, ok bool) {
-	format, known := s.directives(kind).formats[name]
+func (s *Settings) usableFormat(name string, at nginxconf.Pos, l LogSource) (f Format, ok bool) {
+	format, known := s.directives(l.Kind).formats[name]
 	if !known {
-		s.fail(at, "access_log", "", "%s has the unknown format %q", path, name)
+		s.fail(at, "access_log", "", "%s has the unknown format %q", l.Path, name)
 		return Format{}, false
 	}
 	f = Format{Name: name, Text: format.Format, Escape: format.Escape}
-	_, err := logformat.Compile(f.Text, f.Escape, logformat.Options{Paths: true})
+	_, err := l.Program(f)
 	var unclear *logformat.FormatError
 	if err == nil {
 		return f, true
@@ -120,7 +120,7 @@ func (s *Settings) usableFormat(name string, at nginxconf.Pos, path string, kind
 		quoted := `"$` + strings.Join(unclear.Variables, `", "$`) + `"`
 		remedy = "write " + quoted + " in the log_format, with the quotes" + without(unclear.Rest)
 	}
-	s.fail(at, "access_log", remedy, "%s cannot be followed: log_format %s: %s", path, name, err)
+	s.fail(at, "access_log", remedy, "%s cannot be followed: log_format %s: %s", l.Path, name, err)
 	return Format{}, false
 }
 
@@ -139,8 +139,8 @@ func without(rest *logformat.Program) string {
 }
 
 // score is how much a format tells: with the status more than without, then by the metrics that it feeds.
-func score(f Format) int {
-	program, err := logformat.Compile(f.Text, f.Escape, logformat.Options{Paths: true})
+func (l LogSource) score(f Format) int {
+	program, err := l.Program(f)
 	if err != nil {
 		return 0
 	}

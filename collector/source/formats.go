@@ -35,10 +35,10 @@ func (f *FormatNames) UnmarshalYAML(node *yaml.Node) error {
 
 // formatsOf returns the formats of a log of the config file. An error is the config file's; a log_format of nginx.conf
 // that cannot be read is told, and left out.
-func (s *Settings) formatsOf(c AccessLogConfig, path string, kind Kind) ([]Format, error) {
-	names, d := c.Format, s.directives(kind)
+func (s *Settings) formatsOf(c AccessLogConfig, l LogSource) ([]Format, error) {
+	names, d := c.Format, s.directives(l.Kind)
 	if len(names) == 0 {
-		names = d.formatsInUse(path)
+		names = d.formatsInUse(l.Path)
 	}
 	if len(c.Format) == 0 && c.Docker != "" {
 		names = d.formatsOfStdout()
@@ -46,7 +46,7 @@ func (s *Settings) formatsOf(c AccessLogConfig, path string, kind Kind) ([]Forma
 	var formats []Format
 	for _, name := range names {
 		if strings.Contains(name, "$") {
-			format, err := literalFormat(name, c.Escape)
+			format, err := l.literalFormat(name, c.Escape)
 			if err != nil {
 				return nil, err
 			}
@@ -58,7 +58,7 @@ func (s *Settings) formatsOf(c AccessLogConfig, path string, kind Kind) ([]Forma
 		}
 		format, ok := combined(), true
 		if s.Conf != nil {
-			format, ok = s.usableFormat(name, d.formats[name].Pos, path, kind)
+			format, ok = s.usableFormat(name, d.formats[name].Pos, l)
 		}
 		if ok && c.Escape != "" && c.Escape != format.Escape {
 			return nil, fmt.Errorf("the log_format %q has escape=%s, not %s; remove escape, which belongs to a literal format", name, format.Escape, c.Escape)
@@ -74,13 +74,37 @@ func combined() Format {
 	return Format{Name: "combined", Text: nginxconf.CombinedFormat, Escape: "default"}
 }
 
-func literalFormat(text, escape string) (Format, error) {
+func (l LogSource) literalFormat(text, escape string) (Format, error) {
 	if escape == "" {
 		escape = "default"
 	}
-	_, err := logformat.Compile(text, escape, logformat.Options{Paths: true})
-	return Format{Text: text, Escape: escape}, err
+	f := Format{Text: text, Escape: escape}
+	_, err := l.Program(f)
+	return f, err
 }
+
+// Program returns one of the Formats compiled, as the log needs it.
+func (l LogSource) Program(f Format) (*logformat.Program, error) {
+	return l.Programs.Compile(f.Text, f.Escape, logformat.Options{Capture: l.Captured()})
+}
+
+// Captured are the variables whose values are read as they stand: those of the user's own labels, or of a log of
+// stream{} those that access logs do not have.
+func (l LogSource) Captured() []string {
+	if l.Kind == Stream {
+		return StreamVariables()
+	}
+	var variables []string
+	for _, label := range l.Labels {
+		if !slices.Contains(variables, label.Variable) {
+			variables = append(variables, label.Variable)
+		}
+	}
+	return variables
+}
+
+// StreamVariables are the variables of stream{} that logs of http do not have.
+func StreamVariables() []string { return []string{"protocol", "session_time", "bytes_received"} }
 
 // directives are those of nginx.conf for one kind of logs.
 type directives struct {
@@ -151,8 +175,7 @@ func (d directives) formatsOfStdout() []string {
 func (l LogSource) FormatsIn(conf *nginxconf.Config) []Format {
 	var formats []Format
 	add := func(f Format) {
-		if _, err := logformat.Compile(f.Text, f.Escape, logformat.Options{Paths: true}); err == nil &&
-			!slices.Contains(formats, f) {
+		if _, err := l.Program(f); err == nil && !slices.Contains(formats, f) {
 			formats = append(formats, f)
 		}
 	}

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/fremisn/fremisn-exporter/collector/internal/logformat"
 	"github.com/fremisn/fremisn-exporter/collector/nginxconf"
 )
 
@@ -30,6 +31,8 @@ type Settings struct {
 	Resolved       map[string][]string // servers and nodes given by name → their addresses, by Resolve
 	Former         map[string][]string // … → the addresses that they had before
 	Known          []string            // logs that nginx.conf had before, of a Memory
+
+	programs *logformat.Programs // of all logs
 }
 
 // An Ignored is what nginx.conf has and cannot be observed as it stands.
@@ -84,6 +87,9 @@ type LogSource struct {
 
 	// Subrequests says that NGINX logs subrequests here (log_subrequest).
 	Subrequests bool
+
+	// Programs are the Formats compiled, shared by all logs of the settings; nil: each is compiled when it is needed.
+	Programs *logformat.Programs
 }
 
 // Where is the path or the address that the log is read from.
@@ -117,7 +123,8 @@ type Route struct {
 // New lays the config over what nginx.conf says; conf is nil without an nginx.conf. file is the config file's name: its
 // folder is where relative paths begin. The errors are of type *strictyaml.FieldError, from the top of the file.
 func New(file string, c Config, nodes []Node, conf *nginxconf.Config) (*Settings, error) {
-	s := &Settings{LatencyBuckets: c.LatencyBuckets, MaxSeries: c.MaxSeries, Nodes: nodes, Conf: conf}
+	s := &Settings{LatencyBuckets: c.LatencyBuckets, MaxSeries: c.MaxSeries, Nodes: nodes, Conf: conf,
+		programs: new(logformat.Programs)}
 	if s.MaxSeries == 0 {
 		s.MaxSeries = defaultMaxSeries
 	}
@@ -179,13 +186,13 @@ func (s *Settings) configured(file string, kind Kind, c AccessLogConfig) (LogSou
 	l := LogSource{
 		Kind: kind, Name: c.Name, Path: fromFolder(file, c.Path), Syslog: c.Syslog, Labels: newLabels(c.Labels, s.Conf),
 		Docker: c.Docker, DockerRoot: dockerRoot(c.place()), Wrapping: c.Wrapping,
-		InUse: len(c.Format) == 0, FromStart: c.Start == "beginning", From: file,
+		InUse: len(c.Format) == 0, FromStart: c.Start == "beginning", From: file, Programs: s.programs,
 	}
 	l.Subrequests = slices.ContainsFunc(s.directives(kind).logs, func(log nginxconf.AccessLog) bool {
 		return log.Subrequests && l.isWrittenBy(log)
 	})
 	var err error
-	l.Formats, err = s.formatsOf(c, l.Path, kind)
+	l.Formats, err = s.formatsOf(c, l)
 	return l, err
 }
 

@@ -6,7 +6,6 @@ package accesslog
 import (
 	"bytes"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/fremisn/fremisn-exporter/collector/internal/ledger"
@@ -57,8 +56,7 @@ type Counter struct {
 	whole   bool // whole logs are read: nobody asks for their last hour
 	answers *takenout.Answers
 	asked   bool              // whether nginx.conf has changed, in this block
-	paths   *logformat.Parser // finds paths where parser does not; nil where it does
-	again   *logformat.Record // of paths
+	again   *logformat.Record // of a line that is read again for its path; nil before the first
 	current lineBounds
 
 	lines ledger.Lines
@@ -73,10 +71,11 @@ type lineBounds struct {
 
 // New returns a Counter that has counted nothing. The error says why the log_format cannot be read.
 func New(cfg Config) (*Counter, error) {
-	parser, err := newParser(cfg.Source, len(cfg.Routes) > 0)
+	parser, err := newParser(cfg.Source)
 	if err != nil {
 		return nil, err
 	}
+	parser.SkipPaths(len(cfg.Routes) == 0)
 	c := &Counter{
 		cfg:      cfg,
 		isStream: cfg.Source.Kind == source.Stream,
@@ -90,43 +89,21 @@ func New(cfg Config) (*Counter, error) {
 		answers:  cfg.Answers,
 		clock:    time.Now,
 	}
-	if len(cfg.Routes) == 0 {
-		c.again = logformat.NewRecord()
-		if c.paths, err = newParser(cfg.Source, true); err != nil {
-			return nil, err
-		}
-	}
 	c.families = families(parser, c.isStream, cfg.Source.Labels)
 	c.begin(c.newLedger())
 	return c, nil
 }
 
-func newParser(s source.LogSource, paths bool) (*logformat.Parser, error) {
-	options := logformat.Options{Paths: paths, Capture: captured(s)}
+func newParser(s source.LogSource) (*logformat.Parser, error) {
 	var programs []*logformat.Program
 	for _, f := range s.Formats {
-		program, err := logformat.Compile(f.Text, f.Escape, options)
+		program, err := s.Program(f)
 		if err != nil {
 			return nil, fmt.Errorf("log %s: %w", s.Name, err)
 		}
 		programs = append(programs, program)
 	}
 	return logformat.NewParser(programs[0], programs[1:]...), nil
-}
-
-// captured are the variables whose values are read as they stand: those of the user's own labels, or of a log of
-// stream{} those that access logs do not have.
-func captured(s source.LogSource) []string {
-	if s.Kind == source.Stream {
-		return streamVariables()
-	}
-	var variables []string
-	for _, l := range s.Labels {
-		if !slices.Contains(variables, l.Variable) {
-			variables = append(variables, l.Variable)
-		}
-	}
-	return variables
 }
 
 func (c *Counter) newLedger() *ledger.Ledger {

@@ -304,7 +304,7 @@ func TestNoAllocation(t *testing.T) {
 // lineCheck reads lines as the check of a format does.
 func lineCheck(t *testing.T, format, escape string) func(line []byte) error {
 	t.Helper()
-	program, err := logformat.Compile(format, escape, logformat.Options{Paths: true})
+	program, err := logformat.Compile(format, escape, logformat.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -79,11 +79,15 @@ func (c *Counter) failure(r *logformat.Record, result Outcome) recent.Failure {
 // pathOf returns the path of the line that is counted, without its query. Where no routes are configured the parser
 // does not look for it, so the few lines that are kept are read again.
 func (c *Counter) pathOf(r *logformat.Record) string {
-	if c.paths == nil {
+	if len(c.cfg.Routes) > 0 {
 		return labelText(r.Path)
 	}
-	line := c.current.block[c.current.start:c.current.end]
-	if c.paths.ParseLine(line, c.again) != nil {
+	if c.again == nil {
+		c.again = logformat.NewRecord()
+	}
+	c.parser.SkipPaths(false)
+	defer c.parser.SkipPaths(true)
+	if !c.parser.Parse(c.current.block, c.current.start, c.current.end, c.again) {
 		return ""
 	}
 	return labelText(c.again.Path)

@@ -30,7 +30,7 @@ type ownLabel struct {
 
 func newOwnLabels(labels []source.Label) *ownLabels {
 	o := &ownLabels{number: map[uint64]int{}, values: [][]string{make([]string, len(labels))}}
-	variables := captured(source.LogSource{Labels: labels})
+	variables := source.LogSource{Labels: labels}.Captured()
 	for _, l := range labels {
 		own := ownLabel{index: map[string]uint16{}, values: []string{ledger.Other}, room: l.Max, wildcards: l.Wildcards}
 		own.captured = slices.Index(variables, l.Variable)

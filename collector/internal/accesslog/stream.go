@@ -10,14 +10,12 @@ import (
 	"github.com/fremisn/fremisn-exporter/collector/internal/metric"
 )
 
-// Variables of stream{} that logs of http do not have, by their place in Record.Captured.
+// Where the values of source.StreamVariables stand in Record.Captured.
 const (
 	protocol = iota
 	sessionTime
 	bytesReceived
 )
-
-func streamVariables() []string { return []string{"protocol", "session_time", "bytes_received"} }
 
 // streamGives reports whether the formats have the variable of stream{} that a metric is made of.
 func streamGives(id metric.ID, p *logformat.Parser) bool {

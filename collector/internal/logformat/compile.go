@@ -13,7 +13,6 @@ const Pad = 64
 
 // Options say what a Program reads beside the fields of a Record that it always fills.
 type Options struct {
-	Paths   bool     // fill Record.Path
 	Capture []string // variables, without their dollars, whose values Record.Captured gives, in this order
 }
 
@@ -194,7 +193,7 @@ func (c *compiler) compile(parts []part) *FormatError {
 		case failure != nil:
 			joined, ambiguous = true, true
 			continue
-		case next.name == "request_uri" && !c.loose && (p.options.Paths || captured >= 0):
+		case next.name == "request_uri" && !c.loose:
 			// $host$request_uri: a URI begins with the first slash, unless the request was no proper one.
 			v.kind, part.literal, c.split = kindText, "/", true
 		case next.name != "":
@@ -247,7 +246,6 @@ func (c *compiler) add(part part, v variable, length, captured int) {
 	}
 	s := newStep(part, v, c.escape)
 	s.length = uint16(length)
-	s.paths = p.options.Paths
 	if captured < 0 {
 		p.steps = append(p.steps, s)
 		return
@@ -292,7 +290,7 @@ func (p *Program) validateOnly(f Field) {
 
 // demote makes text of what the program does not need.
 func (p *Program) demote(v variable) variable {
-	if v.kind == kindMethod && p.hasRequest || v.kind == kindURI && (p.hasRequest || !p.options.Paths) {
+	if v.kind == kindMethod && p.hasRequest || v.kind == kindURI && p.hasRequest {
 		v.kind = kindText
 	}
 	return v
@@ -319,7 +317,6 @@ type step struct {
 	fast      fast
 	kind      kind
 	search    delimiter
-	paths     bool  // the path of a request is wanted
 	overlap   bool  // a list's separator may look like the literal: read by grammar
 	width     uint8 // bytes
 	into      uint8 // where in a Record a number or a word goes: its offset; of kindCapture the index

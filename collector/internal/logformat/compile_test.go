@@ -26,7 +26,7 @@ func TestCompileErrors(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			_, err := Compile(test.format, test.escape, Options{Paths: true})
+			_, err := Compile(test.format, test.escape, Options{})
 			if err == nil || !strings.Contains(err.Error(), test.want) {
 				t.Errorf("got %v, want %q", err, test.want)
 			}
@@ -37,7 +37,7 @@ func TestCompileErrors(t *testing.T) {
 // parse compiles and reads one line.
 func parse(t *testing.T, format, escape, line string) (*Record, error) {
 	t.Helper()
-	p, err := Compile(format, escape, Options{Paths: true})
+	p, err := Compile(format, escape, Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -104,10 +104,8 @@ func fastOf(s *step) fast {
 		return fastMark
 	case kindCapture:
 		return fastCapture
-	case kindText:
-		switch {
-		case s.literal == "" || s.length == 0:
-		default:
+	case kindText, kindURI:
+		if s.literal != "" {
 			return fastText
 		}
 	}

@@ -74,6 +74,9 @@ loop:
 			if s.search == toBareQuote && at > pos && t.byte(at-1) == '\\' {
 				break loop
 			}
+			if s.kind == kindURI && !p.pathless && at <= end {
+				r.Path = t.slice(pos, t.untilQuery(pos, at))
+			}
 		case fastFixed:
 			if at += int(s.width); at > end {
 				break loop
@@ -99,7 +102,7 @@ loop:
 				break loop
 			}
 			r.Method = method.method
-			if s.paths {
+			if !p.pathless {
 				path := pos + n + 1
 				r.Path = t.slice(path, t.untilQuery(path, at))
 			}

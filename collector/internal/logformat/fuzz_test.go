@@ -78,7 +78,7 @@ func TestFastIsSlow(t *testing.T) {
 		{`$status$request_time "$request" $upstream_addr,$upstream_cache_status`, "none",
 			`2000.125 "GET "x HTTP/1.0" 127.0.0.1:80,HIT`},
 	} {
-		p, err := Compile(test.format, test.escape, Options{Paths: true})
+		p, err := Compile(test.format, test.escape, Options{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -141,7 +141,7 @@ func FuzzCompile(f *testing.F) {
 		f.Add(format, "json", "200")
 	}
 	f.Fuzz(func(t *testing.T, format, escape, line string) {
-		p, err := Compile(format, escape, Options{Paths: true})
+		p, err := Compile(format, escape, Options{})
 		if err != nil {
 			return
 		}
@@ -168,7 +168,7 @@ func FuzzParse(f *testing.F) {
 	f.Add([]byte(`1.2.3.4 - - [24/Nov/2026:12:27:30 +0000] "POST /v1/face/recognition HTTP/1.1" 200 12345678 "-" rt=1.125 id=0123456789abcdef0123456789abcdef lr="PASSED" ua="192.168.100.231:4005" us="200" urt="0.125"`))
 	var ways []twoWays
 	for _, format := range formats {
-		p, err := Compile(format.text, format.escape, Options{Paths: true})
+		p, err := Compile(format.text, format.escape, Options{})
 		if err != nil {
 			f.Fatal(err)
 		}

@@ -16,6 +16,7 @@ type Parser struct {
 	local, iso    clock
 	first         *step  // of the first format
 	several       bool   // there is more than one way to go
+	pathless      bool   // Record.Path is of no use to the caller
 	padded        []byte // a copy of a line that has no room after it
 	shapes        shape  // of the lists of the line that is being read
 	elements      int    // of its lists of several elements
@@ -43,6 +44,9 @@ func NewParser(first *Program, former ...*Program) *Parser {
 	p.several = len(former) > 0 || len(first.options.Capture) > 0
 	return p
 }
+
+// SkipPaths says whether the parser may leave Record.Path empty, which takes less time. A new one fills it.
+func (p *Parser) SkipPaths(skip bool) { p.pathless = skip }
 
 // Formats returns the parser's formats, by Record.Format.
 func (p *Parser) Formats() []*Program { return p.formats }
@@ -263,7 +267,7 @@ func (s *step) store(t text, i, j int, p *Parser, r *Record) bool {
 	case kindRequest:
 		word, rest, _ := bytes.Cut(value, []byte{' '})
 		r.Method = methodOf(word)
-		if s.paths {
+		if !p.pathless {
 			r.Path = untilQuery(rest)
 		}
 	case kindToken:
@@ -271,7 +275,9 @@ func (s *step) store(t text, i, j int, p *Parser, r *Record) bool {
 	case kindMethod:
 		r.Method, ok = methodOf(value), isToken(value)
 	case kindURI:
-		r.Path = untilQuery(value)
+		if !p.pathless {
+			r.Path = untilQuery(value)
+		}
 	case kindID:
 		r.IDAt, r.IDLen = i, j-i
 	case kindStatus:

@@ -45,7 +45,7 @@ func TestWorstLines(t *testing.T) {
 		t.Run(f.escape+" "+f.format, func(t *testing.T) {
 			t.Parallel()
 			r := logtest.NewReference(f.format, f.escape)
-			program, err := Compile(f.format, f.escape, Options{Paths: true})
+			program, err := Compile(f.format, f.escape, Options{})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -77,7 +77,7 @@ func TestSecondReadingAllocatesNothing(t *testing.T) {
 		{`$remote_user $upstream_addr $upstream_status "$http_x" $status`, `a b a:1, b:2 502 "502 : 200" 200`},
 		{`$remote_user $upstream_addr $upstream_response_time $status`, `a : a : a : 0.001 a:1 : b:2 0.001, 0.002 200`},
 	} {
-		program, err := Compile(c.format, "default", Options{Paths: true})
+		program, err := Compile(c.format, "default", Options{})
 		if err != nil {
 			t.Fatal(err)
 		}

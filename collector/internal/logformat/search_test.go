@@ -367,11 +367,13 @@ func TestPathsDecideNothing(t *testing.T) {
 	for i, f := range fieldFormats() {
 		var parsers []*Parser
 		for _, paths := range []bool{true, false} {
-			program, err := Compile(f.format, f.escape, Options{Paths: paths})
+			program, err := Compile(f.format, f.escape, Options{})
 			if err != nil {
 				t.Fatal(err)
 			}
-			parsers = append(parsers, NewParser(program))
+			parser := NewParser(program)
+			parser.SkipPaths(!paths)
+			parsers = append(parsers, parser)
 		}
 		c := newClient(logtest.NewReference(f.format, f.escape), uint64(i))
 		for range 100 {
@@ -384,11 +386,13 @@ func TestPathsDecideNothing(t *testing.T) {
 	}
 	for _, line := range []string{`"- " 400`, `"-" 400`, `" " 400`, `"" 400`} {
 		for _, paths := range []bool{true, false} {
-			p, err := Compile(`"$request" $status`, "default", Options{Paths: paths})
+			program, err := Compile(`"$request" $status`, "default", Options{})
 			if err != nil {
 				t.Fatal(err)
 			}
-			if err := NewParser(p).ParseLine([]byte(line), NewRecord()); err != nil {
+			p := NewParser(program)
+			p.SkipPaths(!paths)
+			if err := p.ParseLine([]byte(line), NewRecord()); err != nil {
 				t.Errorf("%q, paths %v: %v", line, paths, err)
 			}
 		}
