@@ -50,7 +50,7 @@ type analyzer struct {
 	currentFrom int64
 	slowest     []SlowRequest
 	threshold   int64 // milliseconds: what is quicker is none of the slowest
-	servers     []longest
+	servers     longestTimes
 	routes      []longestOf
 }
 
@@ -58,12 +58,6 @@ type analyzer struct {
 type hour struct {
 	requests, errors uint64
 	times            hourTimes
-}
-
-// longest are the longest times of a server, in milliseconds.
-type longest struct {
-	server                    string
-	response, header, connect int64
 }
 
 // longestOf is the longest request of a route.
@@ -78,7 +72,7 @@ const hourMillis = 3_600_000
 const maxSeries = 1_000_000
 
 func newAnalyzer(r *reading, f *formats) *analyzer {
-	a := &analyzer{reading: r, formats: f, hours: map[int64]*hour{}, threshold: -1}
+	a := &analyzer{reading: r, formats: f, hours: map[int64]*hour{}, threshold: -1, servers: newLongestTimes()}
 	var err error
 	a.Counter, err = accesslog.New(r.counting(f, fineBounds(), maxSeries, a))
 	if err != nil {
@@ -115,7 +109,7 @@ func (a *analyzer) Accept(r *logformat.Record) bool {
 		a.withoutTime++
 		return false
 	}
-	a.attempts(r)
+	a.servers.add(r)
 	return true
 }
 
@@ -124,46 +118,6 @@ func (a *analyzer) Refuse(line []byte) {
 	if a.misfit == nil {
 		a.misfit = newMisfit(a.formats, line)
 	}
-}
-
-// attempts keeps the longest times of servers.
-func (a *analyzer) attempts(r *logformat.Record) {
-	if r.Elements == 0 {
-		return
-	}
-	if r.Upstreams == nil {
-		for i := range r.Elements {
-			a.longest(accesslog.UnknownServer, r, i)
-		}
-		return
-	}
-	for i := range r.Upstreams.Elements {
-		if e := &r.Upstreams.Elements[i]; e.Kind == logformat.Attempt {
-			a.longest(e.Name, r, i)
-		}
-	}
-}
-
-func (a *analyzer) longest(server string, r *logformat.Record, i int) {
-	var l *longest
-	for k := range a.servers {
-		if a.servers[k].server == server {
-			l = &a.servers[k]
-			break
-		}
-	}
-	if l == nil {
-		if len(a.servers) == maxExplained {
-			return
-		}
-		a.servers = append(a.servers, longest{server, -1, -1, -1})
-		l = &a.servers[len(a.servers)-1]
-	}
-	if r.Code != 101 {
-		l.response = max(l.response, r.At(logformat.UpstreamResponseTime, i))
-	}
-	l.header = max(l.header, r.At(logformat.UpstreamHeaderTime, i))
-	l.connect = max(l.connect, r.At(logformat.UpstreamConnectTime, i))
 }
 
 // Request implements accesslog.Watcher.

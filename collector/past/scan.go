@@ -17,8 +17,10 @@ import (
 const (
 	// maxLine is the longest line, as serve has it.
 	maxLine = 1 << 20
-	// partSize is how much of a file one worker takes at a time.
-	partSize = 8 << 20
+	// readSize is how much is read at once: so little that it is still in the core's cache when it is parsed.
+	readSize = 128 << 10
+	// partSize is how much of a file one worker takes at a time: so little that all are busy until the end.
+	partSize = 2 << 20
 )
 
 // A visitor takes the lines of one worker. It is used by one goroutine.
@@ -258,7 +260,7 @@ type lineBuffer struct {
 
 // room is where to read to next. Little is read beyond the end of the part: only to the end of its last line.
 func (b *lineBuffer) room() []byte {
-	room := b.bytes[b.kept:]
+	room := b.bytes[b.kept:min(len(b.bytes), b.kept+readSize)]
 	if b.stop >= 0 {
 		const beyond = 4096
 		left := max(0, b.stop-b.at-int64(b.kept)) + beyond

@@ -89,8 +89,8 @@ func (s *summary) add(a *analyzer) {
 	}
 	s.addCounters(counts)
 	s.addTimes(counts)
-	for _, l := range a.servers {
-		one := s.server(l.server)
+	for server, l := range a.servers.byServer {
+		one := s.server(server)
 		one.response.most = max(one.response.most, l.response)
 		one.header.most, one.connect.most = max(one.header.most, l.header), max(one.connect.most, l.connect)
 	}

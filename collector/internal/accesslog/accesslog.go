@@ -164,16 +164,23 @@ func (c *Counter) Lines(block []byte) {
 			c.line(block, start, end)
 		} else {
 			// The parser reads beyond the line: one at the block's end is read from a copy with room after it.
-			c.ledger.KeepExemplars(block)
+			c.keepExemplars(block)
 			padded := c.parser.Padded(block[start:end])
 			c.current.block = padded
 			c.line(padded, 0, n)
-			c.ledger.KeepExemplars(padded)
+			c.keepExemplars(padded)
 			c.current.block = block
 		}
 		start = end + 1
 	}
 	c.current.block = nil
+}
+
+// keepExemplars copies the ids of exemplars out of a block. Of whole logs nobody asks for them.
+func (c *Counter) keepExemplars(block []byte) {
+	if !c.whole {
+		c.ledger.KeepExemplars(block)
+	}
 }
 
 // line counts the line of block from start to end.

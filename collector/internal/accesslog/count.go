@@ -28,10 +28,11 @@ func (c *Counter) count(r *logformat.Record) {
 		return
 	}
 	c.lines.Parsed++
+	var ref ledger.Ref
 	if !c.whole {
 		c.hour.At(r.Time)
+		ref = ledger.RefTo(r.IDAt, r.IDLen)
 	}
-	ref := ledger.RefTo(r.IDAt, r.IDLen)
 	noLive := c.countAttempts(r, ref)
 	switch {
 	case r.Received == 0 && c.cfg.Source.Subrequests:
