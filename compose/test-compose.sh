@@ -148,7 +148,7 @@ NGINX
   mkdir -p "$extra/go/usr/local" "$extra/go/go/pkg/mod/cache"
   cp -a "$go_root" "$extra/go/usr/local/go"
   cp -a "$work/modules/cache/download" "$extra/go/go/pkg/mod/cache/"
-  image "$(sed -n 's/^FROM \(golang:[^ ]*\) AS build$/\1/p' Dockerfile)" "$base" "$extra/go" \
+  image "$(sed -n 's/^FROM --platform=[^ ]* \(golang:[^ ]*\) AS build$/\1/p' Dockerfile)" "$base" "$extra/go" \
     'ENV PATH=/usr/local/go/bin:/usr/bin:/bin' 'ENV GOPATH=/go' 'ENV GOPROXY=file:///go/pkg/mod/cache/download' 'ENV GOFLAGS=-buildvcs=false' \
     'ENV GOSUMDB=off' 'ENV GOTOOLCHAIN=local'
   rm -rf "$extra" "$work/nginx-base"
