@@ -112,8 +112,9 @@ func New(o Options) (*Collector, error) {
 	if err != nil {
 		return nil, errors.Join(err, c.closeState())
 	}
-	for i, log := range s.Logs() {
-		next.logs = append(next.logs, c.follow(log, counters[i], s.Logs()))
+	logs := s.Logs() // one list for all: each of them keeps it
+	for i, log := range logs {
+		next.logs = append(next.logs, c.follow(log, counters[i], logs))
 	}
 	c.current = next
 	c.remember(s)
@@ -140,9 +141,12 @@ func (c *Collector) prepare(s *source.Settings) (*observed, []follow.Counter, er
 func (c *Collector) newCounters(s *source.Settings) ([]follow.Counter, error) {
 	var counters []follow.Counter
 	limitReq, limitConn := s.LimitStatuses()
-	topologies := map[source.Kind]*source.Topology{source.Access: s.Topology(), source.Stream: s.StreamTopology()}
+	shared := &accesslog.Shared{}
+	upstreams := map[source.Kind]*upstreams{
+		source.Access: upstreamsOf(s.Topology()), source.Stream: upstreamsOf(s.StreamTopology()),
+	}
 	for _, log := range s.Logs() {
-		topology := topologies[log.Kind]
+		of := upstreams[log.Kind]
 		if log.Kind == source.Error {
 			counters = append(counters, errorlog.New(errorlog.Config{MaxSeries: s.MaxSeries, TakenOut: c.takenOut(s,
 				log)}))
@@ -151,8 +155,8 @@ func (c *Collector) newCounters(s *source.Settings) ([]follow.Counter, error) {
 		counter, err := accesslog.New(accesslog.Config{
 			Reformat: c.reformat(log, s),
 			Source:   log, Routes: s.Routes, Buckets: s.LatencyBuckets, MaxSeries: s.MaxSeries,
-			Groups: topology.Groups(), GroupName: topology.GroupName, Servers: topology.Servers(),
-			LimitReqStatus: limitReq, LimitConnStatus: limitConn, Answers: c.answers,
+			Groups: of.groups, GroupName: of.topology.GroupName, Servers: of.servers,
+			LimitReqStatus: limitReq, LimitConnStatus: limitConn, Answers: c.answers, Shared: shared,
 		})
 		if err != nil {
 			return nil, err
@@ -161,6 +165,14 @@ func (c *Collector) newCounters(s *source.Settings) ([]follow.Counter, error) {
 	}
 	return counters, nil
 }
+
+// upstreams are the groups and servers whose series stand at 0 from the start, one list for all logs.
+type upstreams struct {
+	topology        *source.Topology
+	groups, servers []string
+}
+
+func upstreamsOf(t *source.Topology) *upstreams { return &upstreams{t, t.Groups(), t.Servers()} }
 
 // follow returns a log that is not yet followed.
 func (c *Collector) follow(s source.LogSource, counter follow.Counter, peers []source.LogSource) *followed {

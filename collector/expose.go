@@ -27,6 +27,14 @@ type logExposer struct {
 	descs    *descs
 	of       *ledger.Ledger
 	series   [metric.Count][]exposedSeries
+	last     madeCounter
+}
+
+// A madeCounter is a counter's value, which series share: those that stand at 0 from the start are many.
+type madeCounter struct {
+	value   uint64
+	created int64
+	counter *dto.Counter
 }
 
 // exposedSeries is a series as it was last exposed.
@@ -61,12 +69,20 @@ func (x *logExposer) exposeCounters(id metric.ID, snapshot *ledger.Snapshot, e e
 		s := x.seriesAt(id, i, snapshot, c.Labels)
 		if s.metric == nil || s.value != c.Value {
 			s.value = c.Value
-			s.metric = &constMetric{desc: e.descs[id], labels: s.labels, counter: &dto.Counter{
-				Value: proto.Float64(float64(c.Value)), CreatedTimestamp: timestamp(c.Created),
-			}}
+			s.metric = &constMetric{desc: e.descs.byID[id], labels: s.labels, counter: x.counter(c.Value, c.Created)}
 		}
 		e.emit(s.metric)
 	}
+}
+
+// counter returns a value, which nobody may change.
+func (x *logExposer) counter(value uint64, created int64) *dto.Counter {
+	if x.last.counter == nil || x.last.value != value || x.last.created != created {
+		x.last = madeCounter{value, created, &dto.Counter{
+			Value: proto.Float64(float64(value)), CreatedTimestamp: timestamp(created),
+		}}
+	}
+	return x.last.counter
 }
 
 func (x *logExposer) exposeHistograms(id metric.ID, snapshot *ledger.Snapshot, e emitter) {
@@ -74,7 +90,7 @@ func (x *logExposer) exposeHistograms(id metric.ID, snapshot *ledger.Snapshot, e
 		s := x.seriesAt(id, i, snapshot, h.Labels)
 		if s.histogram != h {
 			s.histogram = h
-			s.metric = &constMetric{desc: e.descs[id], labels: s.labels, histogram: newHistogram(h)}
+			s.metric = &constMetric{desc: e.descs.byID[id], labels: s.labels, histogram: newHistogram(h)}
 		}
 		e.emit(s.metric)
 	}
@@ -89,14 +105,16 @@ func (x *logExposer) seriesAt(id metric.ID, i int, snapshot *ledger.Snapshot, va
 
 // pairs are the labels of a series, sorted by name.
 func (x *logExposer) pairs(id metric.ID, names, values []string) []*dto.LabelPair {
-	pairs := []*dto.LabelPair{pair("log", x.log)}
+	pairs := make([]*dto.LabelPair, 1, len(names)+3)
+	pairs[0] = x.descs.pair("log", x.log)
 	for i, name := range names {
 		if name != "server" {
-			pairs = append(pairs, pair(name, values[i]))
+			pairs = append(pairs, x.descs.pair(name, values[i]))
 			continue
 		}
 		upstream, server, node := x.place(values[i], id == metric.ErrorEvents && values[0] == "no_live_upstreams")
-		pairs = append(pairs, pair("upstream", upstream), pair("server", server), pair("node", node))
+		pairs = append(pairs, x.descs.pair("upstream", upstream), x.descs.pair("server", server),
+			x.descs.pair("node", node))
 	}
 	slices.SortFunc(pairs, func(a, b *dto.LabelPair) int { return strings.Compare(a.GetName(), b.GetName()) })
 	return pairs

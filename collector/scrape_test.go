@@ -45,7 +45,7 @@ func collected(t *testing.T, r *reports, others ...*other) (given, success map[s
 		switch label := d.GetLabel()[0].GetValue(); m.Desc() {
 		case descTest:
 			given[label] = true
-		case descs[metric.CollectorSuccess]:
+		case descs.byID[metric.CollectorSuccess]:
 			success[label] = d.GetGauge().GetValue() == 1
 		}
 	}}, false)

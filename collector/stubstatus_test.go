@@ -80,29 +80,29 @@ func TestStatusPages(t *testing.T) {
 		want        map[string]string
 	}{
 		{"one page", one, ofOne, false, false, map[string]string{
-			ofOne[metric.Up].String(): "gauge 1", ofOne[metric.ConnectionsActive].String(): "gauge 3",
-			ofOne[metric.ConnectionsReading].String(): "gauge 0",
-			ofOne[metric.ConnectionsWriting].String(): "gauge 1", ofOne[metric.ConnectionsWaiting].String(): "gauge 2",
-			ofOne[metric.ConnectionsAccepted].String(): "counter 10",
-			ofOne[metric.ConnectionsHandled].String():  "counter 9", ofOne[metric.HTTPRequests].String(): "counter 20",
+			ofOne.byID[metric.Up].String(): "gauge 1", ofOne.byID[metric.ConnectionsActive].String(): "gauge 3",
+			ofOne.byID[metric.ConnectionsReading].String(): "gauge 0",
+			ofOne.byID[metric.ConnectionsWriting].String(): "gauge 1", ofOne.byID[metric.ConnectionsWaiting].String(): "gauge 2",
+			ofOne.byID[metric.ConnectionsAccepted].String(): "counter 10",
+			ofOne.byID[metric.ConnectionsHandled].String():  "counter 9", ofOne.byID[metric.HTTPRequests].String(): "counter 20",
 		}},
 		{"OpenMetrics keeps the names", one, ofOne, true, false, map[string]string{
-			ofOne[metric.Up].String(): "gauge 1", ofOne[metric.ConnectionsActive].String(): "gauge 3",
-			ofOne[metric.ConnectionsReading].String(): "gauge 0",
-			ofOne[metric.ConnectionsWriting].String(): "gauge 1", ofOne[metric.ConnectionsWaiting].String(): "gauge 2",
-			ofOne[metric.ConnectionsAccepted].String(): "unknown 10",
-			ofOne[metric.ConnectionsHandled].String():  "unknown 9", ofOne[metric.HTTPRequests].String(): "counter 20",
+			ofOne.byID[metric.Up].String(): "gauge 1", ofOne.byID[metric.ConnectionsActive].String(): "gauge 3",
+			ofOne.byID[metric.ConnectionsReading].String(): "gauge 0",
+			ofOne.byID[metric.ConnectionsWriting].String(): "gauge 1", ofOne.byID[metric.ConnectionsWaiting].String(): "gauge 2",
+			ofOne.byID[metric.ConnectionsAccepted].String(): "unknown 10",
+			ofOne.byID[metric.ConnectionsHandled].String():  "unknown 9", ofOne.byID[metric.HTTPRequests].String(): "counter 20",
 		}},
 		{"two pages, one gone", two, ofTwo, false, true, map[string]string{
-			ofTwo[metric.Up].String() + " " + server.URL: "gauge 1", ofTwo[metric.Up].String() + " " +
+			ofTwo.byID[metric.Up].String() + " " + server.URL: "gauge 1", ofTwo.byID[metric.Up].String() + " " +
 				gone.URL: "gauge 0",
-			ofTwo[metric.ConnectionsActive].String() + " " +
-				server.URL: "gauge 3", ofTwo[metric.ConnectionsReading].String() + " " + server.URL: "gauge 0",
-			ofTwo[metric.ConnectionsWriting].String() + " " +
-				server.URL: "gauge 1", ofTwo[metric.ConnectionsWaiting].String() + " " + server.URL: "gauge 2",
-			ofTwo[metric.ConnectionsAccepted].String() + " " +
-				server.URL: "counter 10", ofTwo[metric.ConnectionsHandled].String() + " " + server.URL: "counter 9",
-			ofTwo[metric.HTTPRequests].String() + " " + server.URL: "counter 20",
+			ofTwo.byID[metric.ConnectionsActive].String() + " " +
+				server.URL: "gauge 3", ofTwo.byID[metric.ConnectionsReading].String() + " " + server.URL: "gauge 0",
+			ofTwo.byID[metric.ConnectionsWriting].String() + " " +
+				server.URL: "gauge 1", ofTwo.byID[metric.ConnectionsWaiting].String() + " " + server.URL: "gauge 2",
+			ofTwo.byID[metric.ConnectionsAccepted].String() + " " +
+				server.URL: "counter 10", ofTwo.byID[metric.ConnectionsHandled].String() + " " + server.URL: "counter 9",
+			ofTwo.byID[metric.HTTPRequests].String() + " " + server.URL: "counter 20",
 		}},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -2,8 +2,10 @@ package collector
 
 import (
 	"slices"
+	"sync"
 
 	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
 
 	"github.com/fremisn/fremisn-exporter/collector/internal/metric"
 )
@@ -26,18 +28,43 @@ func Metrics() []Metric {
 	return all
 }
 
-// descs are the descriptors of all metrics, by ID.
-type descs [metric.Count]*prometheus.Desc
+// descs are the descriptors of all metrics, and the labels that they were given: many logs have the same.
+type descs struct {
+	byID [metric.Count]*prometheus.Desc
+
+	mu    sync.Mutex // guards what follows
+	pairs map[nameAndValue]*dto.LabelPair
+}
+
+type nameAndValue struct{ name, value string }
+
+// maxPairs bounds the labels that are remembered: clients choose some of them.
+const maxPairs = 1 << 14
+
+// pair returns a label, which nobody may change.
+func (d *descs) pair(name, value string) *dto.LabelPair {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	key := nameAndValue{name, value}
+	if known := d.pairs[key]; known != nil {
+		return known
+	}
+	made := pair(name, value)
+	if len(d.pairs) < maxPairs {
+		d.pairs[key] = made
+	}
+	return made
+}
 
 // newDescs returns descriptors; severalPages adds the label addr to the metrics of status pages.
 func newDescs(severalPages bool) *descs {
-	d := &descs{}
+	d := &descs{pairs: map[nameAndValue]*dto.LabelPair{}}
 	for id, m := range metric.Table() {
 		labels := m.Labels
 		if severalPages && m.Of == metric.StatusPage {
 			labels = append(slices.Clone(labels), "addr")
 		}
-		d[id] = prometheus.NewDesc(m.Name, m.Help, labels, nil)
+		d.byID[id] = prometheus.NewDesc(m.Name, m.Help, labels, nil)
 	}
 	return d
 }
@@ -49,13 +76,13 @@ type emitter struct {
 }
 
 func (e emitter) counter(id metric.ID, v float64, labels ...string) {
-	e.emit(prometheus.MustNewConstMetric(e.descs[id], prometheus.CounterValue, v, labels...))
+	e.emit(prometheus.MustNewConstMetric(e.descs.byID[id], prometheus.CounterValue, v, labels...))
 }
 
 func (e emitter) gauge(id metric.ID, v float64, labels ...string) {
-	e.emit(prometheus.MustNewConstMetric(e.descs[id], prometheus.GaugeValue, v, labels...))
+	e.emit(prometheus.MustNewConstMetric(e.descs.byID[id], prometheus.GaugeValue, v, labels...))
 }
 
 func (e emitter) untyped(id metric.ID, v float64, labels ...string) {
-	e.emit(prometheus.MustNewConstMetric(e.descs[id], prometheus.UntypedValue, v, labels...))
+	e.emit(prometheus.MustNewConstMetric(e.descs.byID[id], prometheus.UntypedValue, v, labels...))
 }

@@ -29,6 +29,7 @@ type Config struct {
 	LimitConnStatus int
 	Answers         *takenout.Answers // takes the seconds in which servers answered; may be nil
 	Watcher         Watcher           // may be nil
+	Shared          *Shared           // of all logs; nil: nothing is
 
 	// Reformat returns the formats that nginx.conf has for the log by now, nil where it has not changed. It may be nil.
 	Reformat func() []source.Format
@@ -71,6 +72,9 @@ type lineBounds struct {
 
 // New returns a Counter that has counted nothing. The error says why the log_format cannot be read.
 func New(cfg Config) (*Counter, error) {
+	if cfg.Shared == nil {
+		cfg.Shared = &Shared{}
+	}
 	parser, err := newParser(cfg.Source)
 	if err != nil {
 		return nil, err
@@ -81,15 +85,20 @@ func New(cfg Config) (*Counter, error) {
 		isStream: cfg.Source.Kind == source.Stream,
 		parser:   parser,
 		record:   logformat.NewRecord(),
-		layout:   ledger.NewLayout(cfg.Buckets),
-		rules:    NewRules(parser, cfg.LimitReqStatus, cfg.LimitConnStatus),
+		layout:   cfg.Shared.layout(cfg.Buckets),
 		routes:   newRouteTable(cfg.Routes),
 		hour:     recent.New(),
 		whole:    cfg.Watcher != nil,
 		answers:  cfg.Answers,
 		clock:    time.Now,
 	}
-	c.families = families(parser, c.isStream, cfg.Source.Labels)
+	key := formatsKey(&cfg)
+	c.rules = cfg.Shared.rules.must(key, func() *Rules {
+		return NewRules(parser, cfg.LimitReqStatus, cfg.LimitConnStatus)
+	})
+	c.families = cfg.Shared.families.must(key, func() []ledger.Family {
+		return families(parser, c.isStream, cfg.Source.Labels)
+	})
 	c.begin(c.newLedger())
 	return c, nil
 }

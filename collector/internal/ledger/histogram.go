@@ -69,8 +69,8 @@ func (h *Histogram) Observe(ms int64, ref Ref) {
 
 // observe is Observe for what the table does not have. The first observation makes the table.
 func (h *Histogram) observe(ms int64, ref Ref) {
-	if ms < tableMillis {
-		h.layout.fillTable()
+	if ms < tableMillis && h.layout.table == nil {
+		h.layout.FillTable()
 	}
 	joint, classic := h.layout.bucket(uint64(ms))
 	h.counts[joint]++

@@ -12,8 +12,8 @@ const NativeSchema = 3
 
 // A Layout is how observations of whole milliseconds fall into buckets. One joint array of buckets holds what both
 // the classic and the native histogram need: its bounds are all bounds of both. Bounds are whole milliseconds
-// here, the greatest that a bucket takes, for NGINX writes no finer times. A Layout belongs to who observes; only the
-// table changes, once, with the first observation.
+// here, the greatest that a bucket takes, for NGINX writes no finer times. A Layout belongs to who observes: the first
+// observation makes its table. After FillTable it never changes, and any goroutine may use it.
 type Layout struct {
 	Classic []float64 // upper bounds in seconds, without +Inf
 
@@ -61,13 +61,14 @@ func NewLayout(classic []float64) *Layout {
 	return l
 }
 
-// fillTable makes the table.
-func (l *Layout) fillTable() {
-	l.table = make([]uint32, tableMillis)
-	for ms := range l.table {
+// FillTable makes the table.
+func (l *Layout) FillTable() {
+	table := make([]uint32, tableMillis)
+	for ms := range table {
 		i := l.search(uint64(ms))
-		l.table[ms] = uint32(i) | uint32(l.classic[i])<<16
+		table[ms] = uint32(i) | uint32(l.classic[i])<<16
 	}
+	l.table = table
 }
 
 // bucket is the joint bucket of an observation, and the classic one.

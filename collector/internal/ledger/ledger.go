@@ -60,7 +60,7 @@ type Ledger struct {
 }
 
 type family struct {
-	Family
+	*Family    // shared by the ledgers of all logs of one format
 	layout     *Layout
 	weight     int // how many series one is for Prometheus
 	counters   []*Counter
@@ -72,8 +72,9 @@ type family struct {
 // New makes an empty ledger of at most maxSeries series. A family that cannot hold one more series counts it, with
 // all of its labels, as Other; the place for that series is set aside from the beginning.
 func New(families []Family, layout *Layout, maxSeries int) *Ledger {
-	l := &Ledger{layout: layout, maxSeries: maxSeries, dropped: map[uint64]struct{}{}}
-	for _, f := range families {
+	l := &Ledger{layout: layout, maxSeries: maxSeries, families: make([]family, 0, len(families))}
+	for i := range families {
+		f := &families[i]
 		own := layout
 		if f.Buckets != nil && !f.Unused {
 			own = NewLayout(f.Buckets)
@@ -82,7 +83,7 @@ func New(families []Family, layout *Layout, maxSeries int) *Ledger {
 		if f.Histogram && !f.Unused {
 			weight = len(own.Classic) + 3 // +Inf, _sum and _count
 		}
-		l.families = append(l.families, family{Family: f, layout: own, weight: weight, index: map[string]int{}})
+		l.families = append(l.families, family{Family: f, layout: own, weight: weight})
 		if !f.Unused {
 			l.series += weight
 		}
@@ -161,13 +162,21 @@ func (l *Ledger) create(f *family, key string, labels []string) int {
 	} else {
 		f.counters = append(f.counters, &Counter{Meta: meta})
 	}
+	if f.index == nil {
+		f.index = map[string]int{}
+	}
 	f.index[key] = i
 	return i
 }
 
-func (l *Ledger) drop(name, key string) {
+func (l *Ledger) drop(name, key string) { l.dropHash(hash(name, key)) }
+
+func (l *Ledger) dropHash(h uint64) {
+	if l.dropped == nil {
+		l.dropped = map[uint64]struct{}{}
+	}
 	if len(l.dropped) < maxDropped {
-		l.dropped[hash(name, key)] = struct{}{}
+		l.dropped[h] = struct{}{}
 	}
 }
 

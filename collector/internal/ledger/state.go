@@ -184,9 +184,7 @@ func (l *Ledger) Restore(state []byte) error {
 			r.fail("cut short")
 			break
 		}
-		if len(l.dropped) < maxDropped {
-			l.dropped[binary.LittleEndian.Uint64(r.rest)] = struct{}{}
-		}
+		l.dropHash(binary.LittleEndian.Uint64(r.rest))
 		r.rest = r.rest[8:]
 	}
 	if len(r.rest) > 0 {

@@ -10,9 +10,9 @@ type Snapshot struct {
 	At       time.Time
 	Servers  []Hour
 	Routes   []Hour
-	Requests [Slots][Outcomes]uint32 // of all routes, the latest slot first
-	Failures []Failure               // the latest that are kept, in no order
-	Rescued  []Failure               // failed on a server, and were answered by another
+	Requests [][Outcomes]uint32 // of all routes, the latest slot first; those that are missing had none
+	Failures []Failure          // the latest that are kept, in no order
+	Rescued  []Failure          // failed on a server, and were answered by another
 }
 
 // An Hour is the last hour of one server or route.
@@ -39,15 +39,23 @@ func (w *Window) Snapshot(millis int64) *Snapshot {
 	for _, route := range w.routes.series {
 		for i := range Slots {
 			if slot := route.at(newest - int64(i)); slot != nil {
-				for outcome, n := range slot.counts {
-					s.Requests[i][outcome] += n
-				}
+				s.addRequests(i, &slot.counts)
 			}
 		}
 	}
 	s.Failures = w.failures.since(newest - int64(Slots))
 	s.Rescued = w.rescued.since(newest - int64(Slots))
 	return s
+}
+
+// addRequests adds requests to a slot.
+func (s *Snapshot) addRequests(slot int, counts *[Outcomes]uint32) {
+	if missing := slot + 1 - len(s.Requests); missing > 0 {
+		s.Requests = append(s.Requests, make([][Outcomes]uint32, missing)...)
+	}
+	for outcome, n := range counts {
+		s.Requests[slot][outcome] += n
+	}
 }
 
 func (t *table) snapshot(newest int64) []Hour {
@@ -108,10 +116,8 @@ func Merge(snapshots []*Snapshot) *Snapshot {
 		sum.Routes = mergeHours(sum.Routes, s.Routes)
 		sum.Failures = append(sum.Failures, s.Failures...)
 		sum.Rescued = append(sum.Rescued, s.Rescued...)
-		for i, counts := range s.Requests {
-			for outcome, n := range counts {
-				sum.Requests[i][outcome] += n
-			}
+		for i := range s.Requests {
+			sum.addRequests(i, &s.Requests[i])
 		}
 	}
 	return sum
