@@ -97,7 +97,7 @@ func New(cfg Config) (*Counter, error) {
 		return NewRules(parser, cfg.LimitReqStatus, cfg.LimitConnStatus)
 	})
 	c.families = cfg.Shared.families.must(key, func() []ledger.Family {
-		return families(parser, c.isStream, cfg.Source.Labels)
+		return families(parser, c.isStream, cfg.Source.Labels, cfg.Shared)
 	})
 	c.begin(c.newLedger())
 	return c, nil
@@ -120,13 +120,16 @@ func (c *Counter) newLedger() *ledger.Ledger {
 }
 
 // families are a ledger's, by their ID in the table of metrics. What the formats cannot give takes no room.
-func families(p *logformat.Parser, isStream bool, labels []source.Label) []ledger.Family {
+func families(p *logformat.Parser, isStream bool, labels []source.Label, shared *Shared) []ledger.Family {
 	var families []ledger.Family
 	for i := range metric.Table() {
 		m := metric.Get(metric.ID(i))
 		f := ledger.Family{Unused: true}
 		if m.IsOf(isStream) {
-			f = ledger.Family{Name: m.Name, Labels: m.Kept(), Histogram: m.Type == metric.Histogram, Buckets: m.Buckets}
+			f = ledger.Family{Name: m.Name, Labels: m.Kept(), Histogram: m.Type == metric.Histogram}
+			if m.Buckets != nil {
+				f.Layout = shared.layout(m.Buckets)
+			}
 			f.Unused = !m.GivenBy(p) || m.Of == metric.StreamLog && !streamGives(metric.ID(i), p)
 		}
 		if m.Of == metric.AccessLog {

@@ -15,8 +15,8 @@ type Family struct {
 	Name      string
 	Labels    []string // the names of those that each of its series has
 	Histogram bool
-	Buckets   []float64 // upper bounds of its classic buckets, seconds; nil for those of the ledger's layout
-	Unused    bool      // nothing is counted in it: it only keeps what a state has
+	Layout    *Layout // of its histograms; nil for the ledger's
+	Unused    bool    // nothing is counted in it: it only keeps what a state has
 }
 
 // Meta is what counters and histograms have in common.
@@ -53,77 +53,86 @@ type Ledger struct {
 
 	layout    *Layout
 	maxSeries int
-	series    int // as Prometheus counts, and room for each family's series of other label values
-	families  []family
+	series    int       // as Prometheus counts, and room for each family's series of other label values
+	all       []Family  // of all logs of one format: nobody changes them
+	families  []*family // by their place in all; nil for an unused one of which no state has anything
 	dropped   map[uint64]struct{}
 	kept      []keptFamily // of a state: families that this ledger does not have
 }
 
 type family struct {
-	*Family    // shared by the ledgers of all logs of one format
+	*Family
 	layout     *Layout
 	weight     int // how many series one is for Prometheus
 	counters   []*Counter
 	histograms []*Histogram
 	frozen     []*Histogram   // copies of histograms, as of the last snapshot
-	index      map[string]int // of the list above
+	index      map[string]int // of the list above; nil before the first
 }
 
 // New makes an empty ledger of at most maxSeries series. A family that cannot hold one more series counts it, with
 // all of its labels, as Other; the place for that series is set aside from the beginning.
 func New(families []Family, layout *Layout, maxSeries int) *Ledger {
-	l := &Ledger{layout: layout, maxSeries: maxSeries, families: make([]family, 0, len(families))}
+	l := &Ledger{layout: layout, maxSeries: maxSeries, all: families, families: make([]*family, len(families))}
 	for i := range families {
-		f := &families[i]
-		own := layout
-		if f.Buckets != nil && !f.Unused {
-			own = NewLayout(f.Buckets)
-		}
-		weight := 1
-		if f.Histogram && !f.Unused {
-			weight = len(own.Classic) + 3 // +Inf, _sum and _count
-		}
-		l.families = append(l.families, family{Family: f, layout: own, weight: weight})
-		if !f.Unused {
-			l.series += weight
+		if !families[i].Unused {
+			l.series += l.family(i).weight
 		}
 	}
 	return l
+}
+
+// family returns a family, which it makes if that is not there.
+func (l *Ledger) family(i int) *family {
+	if l.families[i] != nil {
+		return l.families[i]
+	}
+	f := &family{Family: &l.all[i], layout: l.layout, weight: 1}
+	if f.Layout != nil {
+		f.layout = f.Layout
+	}
+	if f.Histogram && !f.Unused {
+		f.weight = len(f.layout.Classic) + 3 // +Inf, _sum and _count
+	}
+	l.families[i] = f
+	return f
 }
 
 // Dropped is how many label sets came when there was no place for another series.
 func (l *Ledger) Dropped() int { return len(l.dropped) }
 
 // Counters are the series of a family, in the order in which they came. The caller changes nothing.
-func (l *Ledger) Counters(family int) []*Counter { return l.families[family].counters }
+func (l *Ledger) Counters(family int) []*Counter { return l.family(family).counters }
 
 // Histograms are the series of a family, in the order in which they came. The caller changes nothing.
-func (l *Ledger) Histograms(family int) []*Histogram { return l.families[family].histograms }
+func (l *Ledger) Histograms(family int) []*Histogram { return l.family(family).histograms }
 
 // Counter returns the series with these label values, or that of Other if there is no place for it.
 func (l *Ledger) Counter(family int, labels ...string) *Counter {
-	f := &l.families[family]
-	return f.counters[l.find(family, labels)]
+	return l.family(family).counters[l.find(family, labels)]
 }
 
 // Histogram returns the series with these label values, or that of Other if there is no place for it.
 func (l *Ledger) Histogram(family int, labels ...string) *Histogram {
-	f := &l.families[family]
-	return f.histograms[l.find(family, labels)]
+	return l.family(family).histograms[l.find(family, labels)]
 }
 
 // Seed makes the series with these label values, which stands at 0 until something is counted in it. A state does not
 // have it before.
 func (l *Ledger) Seed(family int, labels ...string) {
-	before := len(l.families[family].counters)
+	f := l.family(family)
+	before := len(f.counters)
 	c := l.Counter(family, labels...)
-	c.seeded = c.seeded || len(l.families[family].counters) > before
+	c.seeded = c.seeded || len(f.counters) > before
 }
 
 // KeepExemplars keeps the ids that are pending since the last call. They stand in block.
 func (l *Ledger) KeepExemplars(block []byte) {
-	for i := range l.families {
-		for _, h := range l.families[i].histograms {
+	for _, f := range l.families {
+		if f == nil {
+			continue
+		}
+		for _, h := range f.histograms {
 			h.keepExemplars(block, l.Now)
 		}
 	}
@@ -133,7 +142,7 @@ func (l *Ledger) KeepExemplars(block []byte) {
 const separator = "\xff"
 
 func (l *Ledger) find(family int, labels []string) int {
-	f := &l.families[family]
+	f := l.family(family)
 	key := strings.Join(labels, separator)
 	if i, ok := f.index[key]; ok {
 		return i

@@ -7,7 +7,7 @@ type Snapshot struct {
 	Dropped int     // label sets that are counted as Other
 	Of      *Ledger // for comparing alone: while it is the same, a series keeps its place in its family
 
-	families []familySnapshot
+	families []*familySnapshot // nil for unused ones
 }
 
 type familySnapshot struct {
@@ -17,32 +17,39 @@ type familySnapshot struct {
 }
 
 // Labels are the names of the labels of a family's series.
-func (s *Snapshot) Labels(family int) []string { return s.families[family].labels }
+func (s *Snapshot) Labels(family int) []string { return s.family(family).labels }
 
 // Counters are the series of a family, in the order in which they came.
-func (s *Snapshot) Counters(family int) []Counter { return s.families[family].counters }
+func (s *Snapshot) Counters(family int) []Counter { return s.family(family).counters }
 
 // Histograms are the series of a family, in the order in which they came. One that has not moved since the snapshot
 // before is the same as there.
-func (s *Snapshot) Histograms(family int) []*Histogram { return s.families[family].histograms }
+func (s *Snapshot) Histograms(family int) []*Histogram { return s.family(family).histograms }
+
+func (s *Snapshot) family(i int) familySnapshot {
+	if s.families[i] == nil {
+		return familySnapshot{}
+	}
+	return *s.families[i]
+}
 
 // Snapshot copies what has changed since the last one.
 func (l *Ledger) Snapshot() *Snapshot {
-	s := &Snapshot{Dropped: len(l.dropped), Of: l, families: make([]familySnapshot, len(l.families))}
-	for i := range l.families {
-		f := &l.families[i]
-		if f.Unused {
+	s := &Snapshot{Dropped: len(l.dropped), Of: l, families: make([]*familySnapshot, len(l.families))}
+	for i, f := range l.families {
+		if f == nil || f.Unused {
 			continue
 		}
-		s.families[i].labels = f.Labels
-		s.families[i].counters = copyCounters(f.counters)
 		f.freeze()
-		s.families[i].histograms = slices.Clone(f.frozen)
+		s.families[i] = &familySnapshot{f.Labels, copyCounters(f.counters), slices.Clone(f.frozen)}
 	}
 	return s
 }
 
 func copyCounters(counters []*Counter) []Counter {
+	if len(counters) == 0 {
+		return nil
+	}
 	copied := make([]Counter, len(counters))
 	for i, c := range counters {
 		copied[i] = *c

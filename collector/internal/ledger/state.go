@@ -64,8 +64,8 @@ func (l *Ledger) AppendState(dst []byte) []byte {
 // usedFamilies are those that have counted something.
 func (l *Ledger) usedFamilies() []*family {
 	var used []*family
-	for i := range l.families {
-		if f := &l.families[i]; len(f.histograms) > 0 || slices.ContainsFunc(f.counters, (*Counter).hasCounted) {
+	for _, f := range l.families {
+		if f != nil && (len(f.histograms) > 0 || slices.ContainsFunc(f.counters, (*Counter).hasCounted)) {
 			used = append(used, f)
 		}
 	}
@@ -202,7 +202,7 @@ func (l *Ledger) restoreFamily(r *stateReader) {
 		return
 	}
 	f.labels = int(labels)
-	own := slices.IndexFunc(l.families, f.isOf)
+	own := slices.IndexFunc(l.all, f.isOf)
 	for range r.count(f.labels + 2) {
 		meta := r.meta(f.labels)
 		switch {
@@ -222,18 +222,18 @@ func (l *Ledger) restoreFamily(r *stateReader) {
 }
 
 // isOf reports whether a ledger's family is the one that a state has.
-func (f keptFamily) isOf(own family) bool {
+func (f keptFamily) isOf(own Family) bool {
 	return own.Name == f.name && len(own.Labels) == f.labels && own.Histogram == f.isHistogram
 }
 
 func (l *Ledger) restoreSeries(family int, meta Meta, r *stateReader) {
-	if l.families[family].Histogram {
+	if l.all[family].Histogram {
 		l.restoreHistogram(family, r.histogram(meta), r)
 		return
 	}
 	value := r.number()
 	if i, ok := l.place(family, meta, r); ok {
-		l.families[family].counters[i].Value = value
+		l.family(family).counters[i].Value = value
 	}
 }
 
@@ -242,7 +242,7 @@ func (l *Ledger) restoreHistogram(family int, kept keptHistogram, r *stateReader
 	if !ok {
 		return
 	}
-	h := l.families[family].histograms[i]
+	h := l.family(family).histograms[i]
 	h.SumMillis = kept.sum
 	for _, b := range kept.buckets {
 		j, _ := h.layout.bucket(b.upper)
@@ -253,7 +253,7 @@ func (l *Ledger) restoreHistogram(family int, kept keptHistogram, r *stateReader
 // place makes the series that a state tells of. It takes them all, even if maxSeries is smaller than it was: what a
 // scrape has shown must not go away.
 func (l *Ledger) place(family int, meta Meta, r *stateReader) (int, bool) {
-	f := &l.families[family]
+	f := l.family(family)
 	key := strings.Join(meta.Labels, separator)
 	if _, twice := f.index[key]; twice {
 		r.fail("a series stands twice")
