@@ -81,17 +81,21 @@ func TestStatusPages(t *testing.T) {
 	}{
 		{"one page", one, ofOne, false, false, map[string]string{
 			ofOne.byID[metric.Up].String(): "gauge 1", ofOne.byID[metric.ConnectionsActive].String(): "gauge 3",
-			ofOne.byID[metric.ConnectionsReading].String(): "gauge 0",
-			ofOne.byID[metric.ConnectionsWriting].String(): "gauge 1", ofOne.byID[metric.ConnectionsWaiting].String(): "gauge 2",
+			ofOne.byID[metric.ConnectionsReading].String():  "gauge 0",
+			ofOne.byID[metric.ConnectionsWriting].String():  "gauge 1",
+			ofOne.byID[metric.ConnectionsWaiting].String():  "gauge 2",
 			ofOne.byID[metric.ConnectionsAccepted].String(): "counter 10",
-			ofOne.byID[metric.ConnectionsHandled].String():  "counter 9", ofOne.byID[metric.HTTPRequests].String(): "counter 20",
+			ofOne.byID[metric.ConnectionsHandled].String():  "counter 9",
+			ofOne.byID[metric.HTTPRequests].String():        "counter 20",
 		}},
 		{"OpenMetrics keeps the names", one, ofOne, true, false, map[string]string{
 			ofOne.byID[metric.Up].String(): "gauge 1", ofOne.byID[metric.ConnectionsActive].String(): "gauge 3",
-			ofOne.byID[metric.ConnectionsReading].String(): "gauge 0",
-			ofOne.byID[metric.ConnectionsWriting].String(): "gauge 1", ofOne.byID[metric.ConnectionsWaiting].String(): "gauge 2",
+			ofOne.byID[metric.ConnectionsReading].String():  "gauge 0",
+			ofOne.byID[metric.ConnectionsWriting].String():  "gauge 1",
+			ofOne.byID[metric.ConnectionsWaiting].String():  "gauge 2",
 			ofOne.byID[metric.ConnectionsAccepted].String(): "unknown 10",
-			ofOne.byID[metric.ConnectionsHandled].String():  "unknown 9", ofOne.byID[metric.HTTPRequests].String(): "counter 20",
+			ofOne.byID[metric.ConnectionsHandled].String():  "unknown 9",
+			ofOne.byID[metric.HTTPRequests].String():        "counter 20",
 		}},
 		{"two pages, one gone", two, ofTwo, false, true, map[string]string{
 			ofTwo.byID[metric.Up].String() + " " + server.URL: "gauge 1", ofTwo.byID[metric.Up].String() + " " +
@@ -101,8 +105,9 @@ func TestStatusPages(t *testing.T) {
 			ofTwo.byID[metric.ConnectionsWriting].String() + " " +
 				server.URL: "gauge 1", ofTwo.byID[metric.ConnectionsWaiting].String() + " " + server.URL: "gauge 2",
 			ofTwo.byID[metric.ConnectionsAccepted].String() + " " +
-				server.URL: "counter 10", ofTwo.byID[metric.ConnectionsHandled].String() + " " + server.URL: "counter 9",
-			ofTwo.byID[metric.HTTPRequests].String() + " " + server.URL: "counter 20",
+				server.URL: "counter 10",
+			ofTwo.byID[metric.ConnectionsHandled].String() + " " + server.URL: "counter 9",
+			ofTwo.byID[metric.HTTPRequests].String() + " " + server.URL:       "counter 20",
 		}},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -35,7 +35,8 @@ func (b *bench) manyLogs() error {
 		{"nginx.conf", fmt.Sprintf("nginx: {config: %q}\nprobes: []\n", conf)},
 		{"YAML", hostsYAML(logs)},
 	} {
-		if err := b.idleLogs(fmt.Sprintf("%d idle logs of %s", len(logs), way.name), way.config, len(logs)); err != nil {
+		name := fmt.Sprintf("%d idle logs of %s", len(logs), way.name)
+		if err := b.idleLogs(name, way.config, len(logs)); err != nil {
 			return fmt.Errorf("%s: %w", way.name, err)
 		}
 	}
