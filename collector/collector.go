@@ -112,9 +112,9 @@ func New(o Options) (*Collector, error) {
 	if err != nil {
 		return nil, errors.Join(err, c.closeState())
 	}
-	logs := s.Logs() // one list for all: each of them keeps it
-	for i, log := range logs {
-		next.logs = append(next.logs, c.follow(log, counters[i], logs))
+	peers := c.newPeers(s.Logs())
+	for i, log := range peers.logs {
+		next.logs = append(next.logs, c.follow(log, counters[i], peers))
 	}
 	c.current = next
 	c.remember(s)
@@ -174,10 +174,25 @@ type upstreams struct {
 
 func upstreamsOf(t *source.Topology) *upstreams { return &upstreams{t, t.Groups(), t.Servers()} }
 
+// peers are what logs that begin at the same time share.
+type peers struct {
+	logs    []source.LogSource
+	records *follow.Records // nil without a storage path
+}
+
+func (c *Collector) newPeers(logs []source.LogSource) *peers {
+	p := &peers{logs: logs}
+	if c.state != nil {
+		p.records = follow.NewRecords(c.state)
+	}
+	return p
+}
+
 // follow returns a log that is not yet followed.
-func (c *Collector) follow(s source.LogSource, counter follow.Counter, peers []source.LogSource) *followed {
+func (c *Collector) follow(s source.LogSource, counter follow.Counter, peers *peers) *followed {
 	return &followed{source: s, logTasks: newLogTasks(follow.Config{
-		Source: s, Counter: counter, State: c.state, Peers: peers, Logger: log.With(c.logger, "log", s.Name),
+		Source: s, Counter: counter, State: c.state, Peers: peers.logs, Records: peers.records,
+		Logger: log.With(c.logger, "log", s.Name),
 	})}
 }
 

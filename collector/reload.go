@@ -95,11 +95,12 @@ func (c *Collector) changeLogs(ctx context.Context, before []*followed, logs []s
 		return nil, err
 	}
 	ending := c.endLogs(ctx, before, kept)
+	peers := c.newPeers(logs)
 	var next []*followed
 	for i, l := range logs {
 		f := kept[i]
 		if f == nil {
-			f = c.begin(c.follow(l, counters[i], logs), ending[l.Name])
+			f = c.begin(c.follow(l, counters[i], peers), ending[l.Name])
 		}
 		next = append(next, f)
 	}

@@ -160,7 +160,7 @@ func withHungLog(t *testing.T, hang chan struct{}) (c *Collector, s *source.Sett
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.current.logs[0] = c.follow(s.AccessLogs[0], hungCounter{counters[0], hang}, s.Logs())
+	c.current.logs[0] = c.follow(s.AccessLogs[0], hungCounter{counters[0], hang}, c.newPeers(s.Logs()))
 	return c, s
 }
 

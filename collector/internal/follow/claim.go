@@ -1,7 +1,6 @@
 package follow
 
 import (
-	"encoding/json"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -23,24 +22,16 @@ type claim struct {
 	others   []savedPosition // of other records that the log's files are in
 }
 
-// maxSearched is how many records are searched for a file whose own record was found: it may have been part of a glob
-// meanwhile.
-const maxSearched = 100
-
 // claim finds the log's record, and reserves it.
 func (p *Pipeline) claim() claim {
 	dir := p.commits.dir
 	var found claim
-	own, err := p.peek(p.source.Name)
+	own, err := peek(dir, p.source.Name)
 	if err == nil && own.isAt(p.where()) && dir.Claim(p.source.Name) {
 		found.record, found.isOfFile = p.source.Name, true
 	}
-	names, _ := dir.Logs() // what cannot be read is told by Load
-	if found.isOfFile && len(names) > maxSearched {
-		return found
-	}
-	for _, name := range names {
-		saved, err := p.peek(name)
+	for _, name := range p.records.of(p.where()) {
+		saved, err := peek(dir, name)
 		isOther := err != nil || saved.Kind != "" && saved.Kind != kindOf(p.source)
 		if isOther || name == found.record || !saved.holds(p.where()) {
 			continue
@@ -68,18 +59,10 @@ func (p *Pipeline) nameOfRecord(own savedPosition, exists bool) string {
 	}
 	for i := 2; ; i++ {
 		name := fmt.Sprintf("%s-%d", p.source.Name, i)
-		if _, err := p.peek(name); err != nil && dir.Claim(name) {
+		if _, err := peek(dir, name); err != nil && dir.Claim(name) {
 			return name
 		}
 	}
-}
-
-func (p *Pipeline) peek(record string) (saved savedPosition, err error) {
-	position, err := p.commits.dir.Position(record)
-	if err == nil {
-		err = json.Unmarshal(position, &saved)
-	}
-	return saved, err
 }
 
 // isAt reports whether a record is of what is read there. The first records did not say.
@@ -101,10 +84,7 @@ func (s *savedPosition) isNamed(where string) bool {
 }
 
 // fits reports whether a path is one that a glob is for.
-func fits(glob, path string) bool {
-	matches, err := filepath.Match(resolved(glob), resolved(path))
-	return err == nil && matches && path != ""
-}
+func fits(glob, path string) bool { return path != "" && matches(resolved(glob), resolved(path)) }
 
 // resolved is a path whose folder has no symbolic links.
 func resolved(path string) string {
@@ -188,7 +168,7 @@ func (s *savedPosition) restOf(where string) tail.Position {
 
 // isGlobBeside reports whether a record is of a glob, and the log is not that.
 func (s *savedPosition) isGlobBeside(where string) bool {
-	return !s.isAt(where) && strings.ContainsAny(s.Source, "*?[")
+	return !s.isAt(where) && isGlob(s.Source)
 }
 
 // isOf reports which paths are those of a log.

@@ -137,6 +137,36 @@ func TestLogsJoinInAGlobAndPart(t *testing.T) {
 	s.want("as two again", map[string]string{"b": "b.log", "c": "a.log"}, map[string]uint64{"c": 13, "b": 21})
 }
 
+// fill adds records of other logs.
+func (s *shelf) fill(n int) {
+	s.t.Helper()
+	dir, err := statefile.Open(s.data)
+	s.must(err)
+	for i := range n {
+		record := fmt.Sprintf(`{"source":%q}`, s.at(fmt.Sprintf("others/%d.log", i)))
+		s.must(dir.Commit(fmt.Sprintf("a-%d", i), statefile.Record{Position: []byte(record)}))
+	}
+	s.must(dir.Close())
+}
+
+// TestLogsPartAmongManyRecords: a log whose own record was found has been part of a glob meanwhile, however many other
+// records there are.
+func TestLogsPartAmongManyRecords(t *testing.T) {
+	s := newShelf(t)
+	s.fill(150)
+	two := map[string]string{"a": "a.log", "b": "b.log"}
+	s.want("at first", two, map[string]uint64{})
+	s.write("a.log", 10)
+	s.write("b.log", 20)
+	s.want("later", two, map[string]uint64{"a": 10, "b": 20})
+	s.write("a.log", 1)
+	s.write("b.log", 1)
+	s.want("as one", map[string]string{"a": "*.log"}, map[string]uint64{"a": 12})
+	s.write("a.log", 1)
+	s.write("b.log", 1)
+	s.want("as two again", two, map[string]uint64{"a": 13, "b": 21})
+}
+
 func TestFolderBySymbolicLink(t *testing.T) {
 	s := newShelf(t)
 	s.must(os.Mkdir(s.at("real"), 0o755))

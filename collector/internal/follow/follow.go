@@ -44,6 +44,7 @@ type Config struct {
 	Source  source.LogSource
 	Counter Counter
 	State   *statefile.Dir     // nil: in memory alone
+	Records *Records           // of State, shared by the logs that begin together; nil: none begins beside this one
 	Peers   []source.LogSource // all logs that are followed: their records are left to them
 	Logger  log.Logger
 }
@@ -59,6 +60,7 @@ type reader interface {
 type Pipeline struct {
 	source   source.LogSource
 	peers    []source.LogSource
+	records  *Records // nil once the log's own has been found
 	counter  Counter
 	logger   log.Logger
 	reader   reader
@@ -111,6 +113,7 @@ func New(cfg Config) *Pipeline {
 	p := &Pipeline{
 		source:   cfg.Source,
 		peers:    cfg.Peers,
+		records:  cfg.Records,
 		counter:  cfg.Counter,
 		logger:   cfg.Logger,
 		requests: make(chan *readRequest),

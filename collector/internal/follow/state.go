@@ -48,7 +48,11 @@ func (p *Pipeline) restore() {
 	if p.commits.dir == nil {
 		return
 	}
+	if p.records == nil {
+		p.records = NewRecords(p.commits.dir)
+	}
 	found := p.claim()
+	p.records, p.peers = nil, nil
 	p.commits.log = found.record
 	saved, err := p.load(found)
 	switch {

@@ -2,6 +2,8 @@ package tail
 
 import (
 	"cmp"
+	"hash/crc64"
+	"iter"
 	"path/filepath"
 	"slices"
 	"time"
@@ -71,6 +73,52 @@ func (p Position) Known() (known Position) {
 		known.Finished = append(known.Finished, c)
 	}
 	return known
+}
+
+// Paths are those at which files of the position stood.
+func (p Position) Paths() map[string]bool {
+	paths := map[string]bool{}
+	for _, c := range p.Cursors {
+		paths[cmp.Or(c.Base, c.Path)] = true
+	}
+	return paths
+}
+
+// Starts are fingerprints of what the files of the position begin with.
+func (p Position) Starts() (starts []Fingerprint) {
+	for _, c := range p.Cursors {
+		if c.Offset > 0 {
+			starts = append(starts, c.Head)
+		}
+	}
+	return starts
+}
+
+// StartsAt are fingerprints of all that the file at a path, or those that a glob fits, begin with: where Holds is true,
+// one of them is among the position's Starts.
+func StartsAt(path string) iter.Seq[Fingerprint] {
+	return func(yield func(Fingerprint) bool) {
+		names, _ := filepath.Glob(path)
+		for _, name := range names {
+			content, err := openContent(name)
+			if err != nil {
+				continue
+			}
+			head, err := bytesAt(content.file, 0, min(content.info.Size(), headLen))
+			content.close()
+			if err != nil || !content.info.Mode().IsRegular() {
+				continue
+			}
+			print := Fingerprint{}
+			for i := range head {
+				print.Len++
+				print.Sum = crc64.Update(print.Sum, checksums, head[i:i+1])
+				if !yield(print) {
+					return
+				}
+			}
+		}
+	}
 }
 
 // Holds reports whether the file at a path, or one that a glob fits, is one that was read. Content that might be

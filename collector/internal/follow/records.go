@@ -1,0 +1,96 @@
+package follow
+
+import (
+	"encoding/json"
+	"maps"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/fremisn/fremisn-exporter/collector/internal/statefile"
+	"github.com/fremisn/fremisn-exporter/collector/internal/tail"
+)
+
+// Records know which files the records of a folder are of, so that each of many logs finds its own without reading all
+// of them. They are read once, for all logs that begin at the same time, and tell what may be of a log's file: whether
+// it is, the record itself says, for others may have written it since.
+type Records struct {
+	dir  *statefile.Dir
+	once sync.Once
+
+	byPath  map[string][]string           // of a file or a glob, by its resolved path
+	byStart map[tail.Fingerprint][]string // of a file that begins so
+}
+
+// NewRecords returns the records of a folder, which are read when they are first asked for.
+func NewRecords(dir *statefile.Dir) *Records { return &Records{dir: dir} }
+
+func (r *Records) read() {
+	r.byPath, r.byStart = map[string][]string{}, map[tail.Fingerprint][]string{}
+	names, _ := r.dir.Logs() // what cannot be read is told by Load
+	for _, name := range names {
+		saved, err := peek(r.dir, name)
+		if err != nil {
+			continue
+		}
+		for path := range saved.paths() {
+			r.byPath[path] = append(r.byPath[path], name)
+		}
+		for _, start := range saved.Starts() {
+			r.byStart[start] = append(r.byStart[start], name)
+		}
+	}
+}
+
+// of returns the names of the records that may be of what is read there, sorted.
+func (r *Records) of(where string) []string {
+	r.once.Do(r.read)
+	names := map[string]bool{}
+	add := func(more []string) {
+		for _, name := range more {
+			names[name] = true
+		}
+	}
+	at := resolved(where)
+	add(r.byPath[at])
+	for path, of := range r.byPath {
+		if isGlob(at) && matches(at, path) || isGlob(path) && matches(path, at) {
+			add(of)
+		}
+	}
+	if !isAddress(where) {
+		for start := range tail.StartsAt(where) {
+			add(r.byStart[start])
+		}
+	}
+	return slices.Sorted(maps.Keys(names))
+}
+
+// paths are those that a record is of, resolved.
+func (s *savedPosition) paths() map[string]bool {
+	paths := map[string]bool{}
+	if s.Source != "" {
+		paths[resolved(s.Source)] = true
+	}
+	for path := range s.Parted.Paths() {
+		paths[resolved(path)] = true
+	}
+	return paths
+}
+
+func isGlob(path string) bool { return strings.ContainsAny(path, "*?[") }
+
+// matches reports whether a path is one that a glob is for. Both are resolved.
+func matches(glob, path string) bool {
+	is, err := filepath.Match(glob, path)
+	return err == nil && is && path != ""
+}
+
+func peek(dir *statefile.Dir, record string) (saved savedPosition, err error) {
+	position, err := dir.Position(record)
+	if err == nil {
+		err = json.Unmarshal(position, &saved)
+	}
+	return saved, err
+}
