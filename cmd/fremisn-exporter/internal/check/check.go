@@ -76,6 +76,8 @@ func (r *Report) configErrors(err error) {
 func configRemedy(err error) string {
 	var fault *nginxconf.Error
 	switch {
+	case !errors.As(err, &fault) && errors.Is(err, fs.ErrPermission):
+		return "run this by sudo, or as a user that may read the file; nothing that depends on it can be checked before"
 	case !errors.As(err, &fault):
 		return "nothing that depends on it can be checked before this is right"
 	case fault.Unreadable == "":

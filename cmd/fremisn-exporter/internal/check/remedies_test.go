@@ -73,8 +73,12 @@ func TestProposedFormatsWork(t *testing.T) {
 			}
 			var printed bytes.Buffer
 			PrintFormats(&printed, s)
-			text = strings.Replace(text, "http {\n", "http {\n"+printed.String(), 1)
+			// NGINX refuses a log_format that comes later.
+			if !strings.Contains(all[0].comment, "above access_log") {
+				t.Errorf("nothing says where in http { }: %s", all[0].comment)
+			}
 			text = strings.Replace(text, fmt.Sprintf("access_log %s/access.log main;", dir), directive, 1)
+			text = strings.Replace(text, "server {\n", printed.String()+"server {\n", 1)
 			after := settingsFor(t, takenByNGINX(t, dir, text))
 			if log := after.Plan.AccessLogs[0]; log.Formats[0].Text != all[0].format.Text {
 				t.Errorf("NGINX reads %q, want %q", log.Formats[0].Text, all[0].format.Text)

@@ -108,6 +108,21 @@ func TestCheckOfClosedConfiguration(t *testing.T) {
 	}
 }
 
+// The package's config is for root and the group adm alone.
+func TestCheckOfClosedConfig(t *testing.T) {
+	h := newHost(t)
+	if err := errors.Join(os.Chmod(filepath.Dir(h.dir), 0o755), os.Chmod(h.dir, 0o755),
+		os.Chmod(h.config, 0)); err != nil {
+		t.Fatal(err)
+	}
+	var r *Report
+	asNobody(t, func() { r = Run(t.Context(), Options{Source: settings.Source{ConfigFile: h.config}}) })
+	if l := r.findings[0]; l.Status != statusFail || !strings.Contains(l.Text, h.config+": cannot be read") ||
+		!strings.HasPrefix(l.Remedy, "run this by sudo") {
+		t.Errorf("%+v", l)
+	}
+}
+
 func TestStorageOfAnother(t *testing.T) {
 	top := filepath.Dir(t.TempDir())
 	closed := filepath.Join(top, "closed")
