@@ -199,20 +199,20 @@ func (c *Collector) follow(s source.LogSource, counter follow.Counter, peers *pe
 // logSettings logs at start and after a reload what is followed and what a log's format keeps from being told.
 func (c *Collector) logSettings(s *source.Settings) {
 	for _, page := range s.Status {
-		level.Info(c.logger).Log("msg", "asking the status page", "url", c.mask(page.URL), "host", page.Host, "from",
+		level.Info(c.logger).Log("msg", "fetching the status page failed", "url", c.mask(page.URL), "host", page.Host, "from",
 			page.From)
 	}
 	for _, l := range s.Logs() {
 		c.logFollowing(l)
 	}
 	for _, l := range s.QuietErrorLogs() {
-		level.Warn(c.logger).Log("msg", "the error log's level leaves out refused connections and timeouts of "+
+		level.Warn(c.logger).Log("msg", "the error log's level omits refused connections and timeouts of "+
 			"upstreams", "log", l.Path, "level", l.Level,
 			"where", l.Pos, "write", "error_log "+l.Path+" warn;")
 	}
 	if s.Conf != nil {
 		for _, note := range s.Conf.Notes {
-			level.Info(c.logger).Log("msg", "passed over in nginx.conf", "where", note.Pos, "what", note.Text)
+			level.Info(c.logger).Log("msg", "ignored in nginx.conf", "where", note.Pos, "what", note.Text)
 		}
 	}
 	for _, ignored := range s.Ignored {
@@ -287,7 +287,7 @@ func (c *Collector) awaitEnd(ctx context.Context) error {
 				errs = append(errs, fmt.Errorf("log %s: %w", p.Source().Name, err))
 			}
 		case <-ctx.Done():
-			errs = append(errs, fmt.Errorf("log %s: %s does not answer; the next start goes on from the last commit",
+			errs = append(errs, fmt.Errorf("log %s: %s does not answer; the next start continues from the last commit",
 				p.Source().Name, p.Source().Where()))
 		}
 	}
@@ -308,7 +308,7 @@ func (c *Collector) start(f *followed, after <-chan struct{}) *followed {
 			<-after
 		}
 		if err := f.pipeline.Run(ctx); err != nil {
-			level.Error(c.logger).Log("msg", "log ended with an error", "log", f.source.Name, "err", err)
+			level.Error(c.logger).Log("msg", "following a log failed", "log", f.source.Name, "err", err)
 		}
 	}()
 	return &followed{source: f.source, logTasks: f.logTasks, stop: stop}

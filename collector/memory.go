@@ -25,15 +25,15 @@ func (c *Collector) recall(s *source.Settings) *source.Settings {
 	}
 	text, err := c.state.Notes()
 	if err != nil {
-		level.Warn(c.logger).Log("msg", "what was remembered of the last run cannot be read", "err", err)
+		level.Warn(c.logger).Log("msg", "reading what nginx.conf had in the last run failed", "err", err)
 	}
 	if text == nil {
 		return s
 	}
 	var n notes
 	if err := json.Unmarshal(text, &n); err != nil || n.Version != notesVersion || n.Settings == nil {
-		level.Warn(c.logger).Log("msg", "what was remembered of the last run cannot be used: logs that nginx.conf "+
-			"has gained meanwhile are read from their ends", "err", err)
+		level.Warn(c.logger).Log("msg", "what nginx.conf had in the last run is not usable: logs that nginx.conf "+
+			"has gained since are read from their ends", "err", err)
 		return s
 	}
 	return s.Resume(n.Settings)
@@ -64,7 +64,7 @@ func (c *Collector) note(change func(*notes)) {
 	select {
 	case <-written:
 	case <-patience.C:
-		level.Warn(c.logger).Log("msg", "what nginx.conf has is not saved: the disk does not answer")
+		level.Warn(c.logger).Log("msg", "saving what nginx.conf has failed: the disk does not answer")
 	}
 }
 
@@ -77,8 +77,8 @@ func (c *Collector) writeNotes(n notes) {
 		err = c.state.SaveNotes(text)
 	}
 	if err != nil {
-		level.Warn(c.logger).Log("msg", "what nginx.conf has cannot be saved: what changes while the exporter does "+
-			"not run may be overlooked", "err", err)
+		level.Warn(c.logger).Log("msg", "saving what nginx.conf has failed: changes while the exporter is stopped "+
+			"may be missed", "err", err)
 	}
 }
 
@@ -92,7 +92,7 @@ func (c *Collector) reformat(l source.LogSource, s *source.Settings) func() []so
 	return func() []source.Format {
 		formats := ask()
 		if formats != nil {
-			level.Info(c.logger).Log("msg", "nginx.conf has the log in another format", "log", l.Name, "format",
+			level.Info(c.logger).Log("msg", "nginx.conf gives the log another format", "log", l.Name, "format",
 				formats[0].Text)
 			c.note(func(n *notes) { n.Settings = n.Settings.WithFormats(l, formats) })
 		}
@@ -117,7 +117,7 @@ func (c *Collector) watchLost(ctx context.Context) {
 		now := c.observed()
 		for _, f := range now.logs {
 			if f.stop != nil && !f.hasEnded() && f.source.IsOver(time.Now(), now.settings.Conf) {
-				level.Info(c.logger).Log("msg", "the log that nginx.conf names no more is read no further", "log",
+				level.Info(c.logger).Log("msg", "stopped reading a log that nginx.conf no longer names", "log",
 					f.source.Name, "path", f.source.Path)
 				f.stop()
 			}

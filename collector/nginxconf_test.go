@@ -58,7 +58,7 @@ nginx_upstream_server_info{node="",server="127.0.0.16:4010",state="drain",upstre
 nginx_upstream_server_info{node="",server="127.0.0.17:4009",state="down",upstream="nodes"} 1
 nginx_upstream_server_info{node="",server="127.0.0.18:4008",state="backup",upstream="nodes"} 1
 nginx_upstream_server_info{node="master",server="127.0.0.231:4005",state="active",upstream="nodes"} 1
-# HELP nginx_upstream_server_max_conns Most simultaneous connections to the server (max_conns), 0 for no limit; per worker where the group has no zone.
+# HELP nginx_upstream_server_max_conns Maximum of simultaneous connections to the server (max_conns), 0 for no limit; per worker where the group has no zone.
 # TYPE nginx_upstream_server_max_conns gauge
 nginx_upstream_server_max_conns{node="",server="127.0.0.16:4010",upstream="nodes"} 0
 nginx_upstream_server_max_conns{node="",server="127.0.0.17:4009",upstream="nodes"} 0
@@ -70,7 +70,7 @@ nginx_upstream_server_weight{node="",server="127.0.0.16:4010",upstream="nodes"} 
 nginx_upstream_server_weight{node="",server="127.0.0.17:4009",upstream="nodes"} 1
 nginx_upstream_server_weight{node="",server="127.0.0.18:4008",upstream="nodes"} 1
 nginx_upstream_server_weight{node="master",server="127.0.0.231:4005",upstream="nodes"} 5
-# HELP nginx_worker_connections Most connections of one worker (worker_connections), those to clients and to servers together.
+# HELP nginx_worker_connections Maximum of connections of one worker (worker_connections), to clients and to servers together.
 # TYPE nginx_worker_connections gauge
 nginx_worker_connections 1024
 `

@@ -25,7 +25,7 @@ func TestPathsThatCannotBeFollowed(t *testing.T) {
 		t.Fatal(err)
 	}
 	for path, want := range map[string]string{
-		fifo: "is a pipe (FIFO), which has no position to come back to; let NGINX send syslog instead",
+		fifo: "is a pipe (FIFO), which has no position to return to; let NGINX send syslog instead",
 		link: "is a character device, not a file; a container image that links its log to stdout is the usual " +
 			"cause: give NGINX a volume",
 	} {

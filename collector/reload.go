@@ -17,7 +17,7 @@ import (
 // reloadWait is how long a reload waits for logs to be read up to the change.
 const reloadWait = 2 * time.Second
 
-var errEnded = errors.New("the collector has ended")
+var errEnded = errors.New("the collector has stopped")
 
 // Reload changes to other settings. Logs that stay keep their counters and their place; a changed format or changed
 // routes hold from the next line. After an error all is as before. It may be called at any time: before Run, too, and
@@ -56,7 +56,7 @@ func (c *Collector) Reload(ctx context.Context, s *source.Settings) error {
 	}
 	for _, l := range s.Logs() {
 		if l.IsLost() && !isLostIn(before.settings, l) {
-			level.Info(c.logger).Log("msg", "nginx.conf names the log no more: it is read until NGINX's old "+
+			level.Info(c.logger).Log("msg", "nginx.conf no longer names the log: it is read until NGINX's old "+
 				"workers are gone", "log", l.Name, "path", l.Path)
 		}
 	}
@@ -135,7 +135,7 @@ func (c *Collector) replaceCounters(ctx context.Context, before []*followed, log
 	changing.Wait()
 	for i, err := range errs {
 		if errors.Is(err, follow.ErrStillReading) {
-			level.Warn(c.logger).Log("msg", "the log cannot be read now: what the reload changes holds when it can",
+			level.Warn(c.logger).Log("msg", "the log cannot be read now; the reload's changes apply once it can",
 				"log", logs[i].Name)
 			errs[i] = nil
 		} else if err != nil && logs[i].IsLost() {

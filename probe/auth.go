@@ -104,13 +104,13 @@ func (c *auth) authorization() (string, error) {
 func secretOf(text, file, ref string) (string, error) {
 	switch {
 	case ref != "":
-		return "", fmt.Errorf("the secret %q is kept by a secret manager; there is none here, name a file", ref)
+		return "", fmt.Errorf("the secret %q is in a secret manager, which this program does not have; name a file", ref)
 	case file == "":
 		return text, nil
 	}
 	content, err := os.ReadFile(file)
 	if err != nil {
-		return "", fmt.Errorf("a secret cannot be read: %w", err)
+		return "", fmt.Errorf("reading a secret failed: %w", err)
 	}
 	return strings.TrimSpace(string(content)), nil
 }
@@ -148,12 +148,12 @@ func (s *tokenSource) token(ctx context.Context) (*oauth2.Token, error) {
 	}
 	client, err := s.client()
 	if err != nil {
-		return nil, failf("tls", "the settings for the OAuth2 token cannot be used: %s", err)
+		return nil, failf("tls", "the OAuth2 settings are not usable: %s", err)
 	}
 	token, err := s.ask(context.WithValue(ctx, oauth2.HTTPClient, client), secret)
 	if err != nil {
 		if ctx.Err() == nil {
-			err = failf("other", "no OAuth2 token could be had: %s", err)
+			err = failf("other", "fetching an OAuth2 token failed: %s", err)
 		}
 		return nil, err
 	}

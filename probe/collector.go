@@ -19,7 +19,7 @@ var reasons = [...]string{"dns", "connect", "tls", "timeout", "status", "body", 
 
 var ownLabels = []string{"probe", "target", "node"}
 
-const helpLatency = "How long the probes that succeed take."
+const helpLatency = "Duration of successful probes."
 
 // counts are what adds up over all probes of a target.
 type counts struct {
@@ -73,7 +73,7 @@ func (c *counts) count(metric string, n uint64) {
 	c.metricErrors = changed
 }
 
-// CheckClock says that a probe has not ended in twice its time.
+// CheckClock says that a probe did not end within twice its timeout.
 func (s *Service) CheckClock(context.Context, func(prometheus.Metric)) error {
 	s.mu.Lock()
 	targets := s.targets
@@ -127,16 +127,16 @@ func (t *target) snapshot() targetSnapshot {
 // target counts or writes what a target gives.
 func (g *gathering) target(t *targetSnapshot) {
 	own, counts, last := t.own, &t.counts, t.last
-	g.counter("probe_attempts_total", "Probes that have ended.", own, counts.attempts, counts.born)
+	g.counter("probe_attempts_total", "Finished probes.", own, counts.attempts, counts.born)
 	for i := range reasons {
 		g.counter("probe_failures_total", "Probes that failed, by reason.", own, counts.failures[i], counts.born,
 			reasonLabels[i]...)
 	}
 	for _, metric := range sortedKeys(counts.metricErrors) {
-		g.counter("probe_metric_errors_total", "Numbers that a body should have held and did not.", own,
+		g.counter("probe_metric_errors_total", "Numbers missing in a body, or not numeric.", own,
 			counts.metricErrors[metric], counts.born, Label{"metric", metric})
 	}
-	g.gauge("probe_interval_seconds", "How often the target is probed.", own, t.every.Seconds())
+	g.gauge("probe_interval_seconds", "Interval at which the target is probed.", own, t.every.Seconds())
 	g.gauge("probe_consecutive_failures", "Probes that failed since the last success.", own,
 		float64(counts.consecutive))
 	if !counts.lastSuccess.IsZero() {

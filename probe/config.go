@@ -235,13 +235,13 @@ func (p *WebsocketProbe) SetDefaults() {
 // Validate checks a module.
 func (m *Module) Validate() error {
 	if _, known := probers[m.Prober]; !known {
-		return faultf("prober", "%q is no prober; known are %s", m.Prober, strings.Join(proberNames(), ", "))
+		return faultf("prober", "%q is not a known prober; the probers are %s", m.Prober, strings.Join(proberNames(), ", "))
 	}
 	if m.Timeout < 0 {
 		return faultf("timeout", "%s is negative; write a time above zero such as 5s", m.Timeout)
 	}
 	if m.Prober == "dns" && m.DNS.QueryName == "" {
-		return faultf("dns.query_name", "a dns module needs the name to ask for")
+		return faultf("dns.query_name", "a dns module needs the name to query")
 	}
 	return nil
 }
@@ -253,17 +253,17 @@ func (p *HTTPProbe) Validate() error {
 		return faultf("enable_http3", "HTTP/2 is on as well; write enable_http2: false, for a module speaks one "+
 			"of the two")
 	case p.EnableHTTP3 && slices.ContainsFunc(p.ValidHTTPVersions, func(v string) bool { return v != "HTTP/3.0" }):
-		return faultf("valid_http_versions", "enable_http3 is set, and nothing but HTTP/3.0 can come")
+		return faultf("valid_http_versions", "with enable_http3, only HTTP/3.0 is possible")
 	case !p.EnableHTTP3 && slices.Contains(p.ValidHTTPVersions, "HTTP/3.0"):
-		return faultf("valid_http_versions", "HTTP/3.0 cannot come without enable_http3: true")
+		return faultf("valid_http_versions", "HTTP/3.0 needs enable_http3: true")
 	case p.Body != "" && p.BodyFile != "":
-		return faultf("body_file", "body stands as well; keep one of the two")
+		return faultf("body_file", "body is given as well; keep one of the two")
 	case !slices.Contains([]string{"", "gzip", "br", "deflate", "identity"}, strings.ToLower(p.Compression)):
-		return faultf("compression", "%q is no compression; write gzip, br, deflate or identity", p.Compression)
+		return faultf("compression", "%q is not a known compression; write gzip, br, deflate or identity", p.Compression)
 	}
 	for name, value := range p.Headers {
 		if textproto.CanonicalMIMEHeaderKey(name) == "Accept-Encoding" && !accepts(value, p.Compression) {
-			return faultf("compression", "the header Accept-Encoding: %s does not ask for %s; let the two agree", value,
+			return faultf("compression", "the header Accept-Encoding: %s does not ask for %s; make the two agree", value,
 				p.Compression)
 		}
 	}
@@ -285,9 +285,9 @@ func (p *HTTPProbe) Validate() error {
 func (h *HeaderMatch) Validate() error {
 	switch {
 	case h.Header == "":
-		return faultf("header", "there is no header to match; name one")
+		return faultf("header", "the header to match is missing; name one")
 	case h.Regexp.Regexp == nil || h.Regexp.String() == "":
-		return faultf("regexp", "there is no expression; write one, such as \".+\"")
+		return faultf("regexp", "the expression is missing; write one, such as \".+\"")
 	}
 	return nil
 }
@@ -303,14 +303,14 @@ func (p *TCPProbe) Validate() error {
 // Validate checks a step of a conversation.
 func (q *QueryResponse) Validate() error {
 	if q.Expect.Regexp != nil && q.ExpectBytes != "" {
-		return faultf("expect_bytes", "expect stands as well; keep one of the two")
+		return faultf("expect_bytes", "expect is given as well; keep one of the two")
 	}
 	seen := map[string]bool{}
 	for i, label := range q.Labels {
 		if field := fmt.Sprintf("labels[%d].name", i); !isLabelName(label.Name) {
-			return faultf(field, "%q is no label name", label.Name)
+			return faultf(field, "%q is not a valid label name", label.Name)
 		} else if seen[label.Name] {
-			return faultf(field, "the label %q stands twice; keep one", label.Name)
+			return faultf(field, "the label %q is given twice; keep one", label.Name)
 		}
 		seen[label.Name] = true
 	}
@@ -321,7 +321,7 @@ func (q *QueryResponse) Validate() error {
 func (p *ICMPProbe) Validate() error {
 	switch {
 	case p.TTL < 0 || p.TTL > 255:
-		return faultf("ttl", "%d is no TTL; write 1 to 255", p.TTL)
+		return faultf("ttl", "%d is not a valid TTL; write 1 to 255", p.TTL)
 	case p.PayloadSize < 0 || p.PayloadSize > 65507:
 		return faultf("payload_size", "%d bytes do not fit a packet; write 0 to 65507", p.PayloadSize)
 	}
@@ -334,20 +334,20 @@ func (p *ICMPProbe) Validate() error {
 // Validate checks a dns probe.
 func (p *DNSProbe) Validate() error {
 	if _, known := dns.StringToClass[p.QueryClass]; p.QueryClass != "" && !known {
-		return faultf("query_class", "%q is no class of DNS; write for example IN", p.QueryClass)
+		return faultf("query_class", "%q is not a DNS class; write for example IN", p.QueryClass)
 	}
 	if _, known := dns.StringToType[p.QueryType]; p.QueryType != "" && !known {
-		return faultf("query_type", "%q is no type of DNS records; write for example A", p.QueryType)
+		return faultf("query_type", "%q is not a DNS record type; write for example A", p.QueryType)
 	}
 	for i, rcode := range p.ValidRcodes {
 		if _, known := dns.StringToRcode[rcode]; !known {
-			return faultf(fmt.Sprintf("valid_rcodes[%d]", i), "%q is no answer code of DNS; write for example NOERROR",
+			return faultf(fmt.Sprintf("valid_rcodes[%d]", i), "%q is not a DNS response code; write for example NOERROR",
 				rcode)
 		}
 	}
 	switch {
 	case !slices.Contains([]string{"", "udp", "tcp"}, p.TransportProtocol):
-		return faultf("transport_protocol", "%q is no transport of DNS; write udp or tcp", p.TransportProtocol)
+		return faultf("transport_protocol", "%q is not a DNS transport; write udp or tcp", p.TransportProtocol)
 	case p.DNSOverTLS && p.TransportProtocol != "tcp":
 		return faultf("dns_over_tls", "DNS over TLS takes transport_protocol: tcp")
 	}
@@ -375,7 +375,7 @@ func (p *WebsocketProbe) Validate() error {
 			return faultf(field+".starttls", "a WebSocket has TLS from its beginning or not at all; take a "+
 				"wss:// target")
 		case len(step.Labels) > 0:
-			return faultf(field+".labels", "a websocket module gives no labels of its messages")
+			return faultf(field+".labels", "a websocket module has no labels from its messages")
 		}
 	}
 	return validateIPProtocol(p.IPProtocol)

@@ -27,20 +27,20 @@ func (s *Schedule) Validate() error {
 	case s.Interval < 100*time.Millisecond:
 		return faultf("interval", "%s is too short; the shortest is 100ms", s.Interval)
 	case len(s.Targets) == 0 && len(s.Files) == 0:
-		return faultf("targets", "there is nothing to probe; name at least one target")
+		return faultf("targets", "the list of targets is empty; name at least one target")
 	case strings.ContainsFunc(s.Hostname, func(r rune) bool { return r <= ' ' || r == 0x7f }):
-		return faultf("hostname", "%q is no host name", s.Hostname)
+		return faultf("hostname", "%q is not a valid host name", s.Hostname)
 	}
 	for i, glob := range s.Files {
 		if _, err := filepath.Match(glob, ""); err != nil {
-			return faultf(fmt.Sprintf("files[%d]", i), "%q is no pattern of files: a bracket is not closed", glob)
+			return faultf(fmt.Sprintf("files[%d]", i), "%q is not a valid file pattern: a bracket is not closed", glob)
 		}
 	}
 	for _, name := range sortedKeys(s.Labels) {
 		if !isLabelName(name) {
-			return faultf("labels."+name, "%q is no label name", name)
+			return faultf("labels."+name, "%q is not a valid label name", name)
 		} else if slices.Contains(ownLabels, name) || slices.Contains(reservedLabels, name) {
-			return faultf("labels."+name, "the label %q is set by the exporter; take another name", name)
+			return faultf("labels."+name, "the label %q is set by the exporter; choose another name", name)
 		}
 	}
 	return s.checkTargets()
@@ -75,7 +75,7 @@ func (c *Config) Validate() error {
 		names[s.Name] = true
 		m, known := c.Modules[s.Module]
 		if !known {
-			fault(fmt.Sprintf("probes[%d].module", i), "there is no module %q; %s", s.Module, knownModules(c.Modules))
+			fault(fmt.Sprintf("probes[%d].module", i), "unknown module %q; %s", s.Module, knownModules(c.Modules))
 			continue
 		}
 		if err := m.checkHostname(s.Hostname); err != nil {
@@ -98,7 +98,7 @@ func knownModules[M any](modules map[string]M) string {
 	if len(modules) == 0 {
 		return "define it under modules:"
 	}
-	return "known are " + strings.Join(sortedKeys(modules), ", ")
+	return "the modules are " + strings.Join(sortedKeys(modules), ", ")
 }
 
 // checkTarget tells what a prober could never probe.
@@ -111,13 +111,13 @@ func checkTarget(prober, target string) error {
 		}
 		u, err := url.Parse(withScheme(target))
 		if err != nil || u.Hostname() == "" || strings.Contains(u.Host, ":") && u.Port() != "" && !isPort(u.Port()) {
-			return fmt.Errorf("%q is no URL; write http://HOST:PORT/", mask.Target(target))
+			return fmt.Errorf("%q is not a URL; write http://HOST:PORT/", mask.Target(target))
 		}
 	case "websocket":
 		if scheme, _, has := strings.Cut(target, "://"); !has ||
 			!slices.Contains([]string{"ws", "wss", "http", "https"},
 				strings.ToLower(scheme)) {
-			return fmt.Errorf("%q is no URL of a WebSocket; write ws://HOST:PORT/ or wss://HOST:PORT/",
+			return fmt.Errorf("%q is not a WebSocket URL; write ws://HOST:PORT/ or wss://HOST:PORT/",
 				mask.Target(target))
 		}
 		return checkTarget("http", withWebScheme(target))
@@ -156,11 +156,11 @@ func (c *Config) checkMetrics() error {
 					"them agree",
 					metric.Name, own.labels, other.labels, other.module)
 			} else if other.help != own.help {
-				return faultf(field+".help", "the metric %s has another help in module %s; let them agree", metric.Name,
+				return faultf(field+".help", "the metric %s has another help in module %s; make them agree", metric.Name,
 					other.module)
 			}
 			if key := metric.Name + fmt.Sprint(metric.Labels); series[key] {
-				return faultf(field, "the metric %s stands twice with the same labels; give one another label",
+				return faultf(field, "the metric %s is given twice with the same labels; give one another label",
 					metric.Name)
 			} else {
 				series[key] = true
@@ -190,7 +190,7 @@ func (b *BodyMetric) check(field string) error {
 	case b.Path == "":
 		return faultf(field+".path", "a metric needs the path of its number in the answer")
 	case !metricName.MatchString(b.Name):
-		return faultf(field+".name", "%q is no metric name; take letters, digits and _", b.Name)
+		return faultf(field+".name", "%q is not a valid metric name; use letters, digits and _", b.Name)
 	case slices.ContainsFunc(reservedPrefixes, func(prefix string) bool { return strings.HasPrefix(b.Name, prefix) }),
 		b.Name == "up":
 		return faultf(field+".name",
@@ -199,10 +199,10 @@ func (b *BodyMetric) check(field string) error {
 	}
 	for name := range b.Labels {
 		if !isLabelName(name) {
-			return faultf(field+".labels", "%q is no label name", name)
+			return faultf(field+".labels", "%q is not a valid label name", name)
 		}
 		if slices.Contains(ownLabels, name) {
-			return faultf(field+".labels", "the label %q is set by the exporter; take another name", name)
+			return faultf(field+".labels", "the label %q is set by the exporter; choose another name", name)
 		}
 	}
 	return nil
@@ -221,12 +221,12 @@ func validateIPProtocol(protocol string) error {
 	case "", "ip4", "ip6", "ipv4":
 		return nil
 	}
-	return faultf("preferred_ip_protocol", "%q is no IP protocol; write ip4 or ip6", protocol)
+	return faultf("preferred_ip_protocol", "%q is not an IP protocol; write ip4 or ip6", protocol)
 }
 
 func validateSource(address string) error {
 	if address != "" && net.ParseIP(address) == nil {
-		return faultf("source_ip_address", "%q is no IP address", address)
+		return faultf("source_ip_address", "%q is not an IP address", address)
 	}
 	return nil
 }

@@ -61,7 +61,7 @@ func (c *CEL) UnmarshalYAML(node *yaml.Node) error {
 	ast, issues := env.Compile(c.text)
 	if issues != nil && issues.Err() != nil {
 		first, _, _ := strings.Cut(issues.Err().Error(), "\n")
-		return fmt.Errorf("%q is no CEL expression: %s", c.text, first)
+		return fmt.Errorf("%q is not a valid CEL expression: %s", c.text, first)
 	}
 	// The check is what lets the time limit of the probe end an expression.
 	c.program, err = env.Program(ast, cel.InterruptCheckFrequency(100))
@@ -87,7 +87,7 @@ func (b *Bytes) UnmarshalYAML(node *yaml.Node) error {
 	n, err := strconv.ParseFloat(digits, 64)
 	factor, known := byteUnits[unit]
 	if err != nil || !known || n < 0 || n*factor > 1<<60 {
-		return fmt.Errorf("%q is no size; write for example 512KB or 10MB", node.Value)
+		return fmt.Errorf("%q is not a valid size; write for example 512KB or 10MB", node.Value)
 	}
 	*b = Bytes(n * factor)
 	return nil

@@ -63,7 +63,7 @@ func (c *conversation) secure(ctx context.Context) *failure {
 		return settingsFailure(err)
 	}
 	if settings.ServerName == "" && !settings.InsecureSkipVerify {
-		return failf("tls", "a certificate cannot be held against a path; give tls_config.server_name")
+		return failf("tls", "a certificate cannot be verified against a path; give tls_config.server_name")
 	}
 	conn := tls.Client(c.conn, settings)
 	if err := conn.HandshakeContext(ctx); err != nil {
@@ -149,13 +149,13 @@ func (c *conversation) expectBytes(ctx context.Context, want []byte) *failure {
 	case !c.answered && err == io.EOF:
 		return closedFailure()
 	case err == io.ErrUnexpectedEOF, err == io.EOF:
-		return failf("body", "%d bytes came where %d are expected", n, len(want))
+		return failf("body", "received %d bytes, expected %d", n, len(want))
 	case err != nil:
 		return classify(ctx, err, "conversation")
 	}
 	if c.bytesFailed = 0; !bytes.Equal(got, want) {
 		c.bytesFailed = 1
-		return failf("body", "the bytes that came are not those expected: %s", c.shown(got))
+		return failf("body", "received bytes differ from those expected: %s", c.shown(got))
 	}
 	return nil
 }

@@ -150,7 +150,7 @@ func TestTokensAreAskedForAtHome(t *testing.T) {
 		"modules: {m: {prober: http, timeout: 30s, http: {oauth2: {client_id: a, client_secret: hunter2, token_url: '"+
 			target.URL+"/keep?"+elsewhere.URL+"'}}}}\n")
 	r, err := p.Once(context.Background(), "m", target.URL)
-	if err != nil || r.Reason != "other" || !strings.Contains(r.Sentence, "no OAuth2 token could be had") ||
+	if err != nil || r.Reason != "other" || !strings.Contains(r.Sentence, "fetching an OAuth2 token failed") ||
 		len(elsewhere.forget()) > 0 {
 		t.Errorf("%v %q: %s", err, r.Reason, r.Sentence)
 	}

@@ -85,9 +85,9 @@ func lookupFailure(ctx context.Context, host string, err error) *failure {
 	}
 	var dns *net.DNSError
 	if errors.As(err, &dns) && dns.IsNotFound {
-		return failf("dns", "there is no host %s", host)
+		return failf("dns", "host %s does not exist", host)
 	}
-	return failf("dns", "%s could not be looked up: %s", host, err)
+	return failf("dns", "looking up %s failed: %s", host, err)
 }
 
 // network is "tcp" or "udp" with the digit that the address asks for.
@@ -127,7 +127,7 @@ func classifyConnection(err error, phase string) *failure {
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return failf("connect", "the connection was refused")
 	case errors.Is(err, syscall.ENETUNREACH), errors.Is(err, syscall.EHOSTUNREACH):
-		return failf("connect", "there is no way to the host: %s", err)
+		return failf("connect", "no route to the host: %s", err)
 	case errors.As(err, &op) && op.Op == "dial", phase == "connect":
 		return failf("connect", "no connection: %s", err)
 	case phase == "tls" && isClosed(err):
@@ -135,11 +135,11 @@ func classifyConnection(err error, phase string) *failure {
 	case phase == "tls":
 		return failf("tls", "the TLS handshake failed: %s", tlsText(err))
 	case phase == "resolve" || phase == "": // of http alone: a file or a token that cannot be had
-		return failf("other", "the request could not be made: %s", err)
+		return failf("other", "the request could not be sent: %s", err)
 	case isClosed(err) && (phase == "processing" || phase == "check" || phase == "request"):
 		return closedFailure()
 	}
-	return failf("other", "it broke off %s: %s", during(phase), err)
+	return failf("other", "the connection broke %s: %s", during(phase), err)
 }
 
 func closedFailure() *failure { return failf("connect", "the connection was closed without an answer") }
@@ -157,7 +157,7 @@ func exhausted(err error) bool {
 }
 
 func exhaustedFailure(err error) *failure {
-	return failf("other", "nothing could be sent from here: %s", err)
+	return failf("other", "sending from this host failed: %s", err)
 }
 
 // isReset reports whether the other side has cut the connection. net/http hides some of these errors from errors.Is.

@@ -58,7 +58,7 @@ func (s *Service) Faults() []Fault {
 func (m *prepared) unusable() error {
 	if m.tls != nil {
 		if _, err := m.tls.load(); err != nil {
-			return fmt.Errorf("the settings of TLS cannot be used: %w", err)
+			return fmt.Errorf("the TLS settings are not usable: %w", err)
 		}
 	}
 	paths := []string{m.HTTP.BodyFile}
@@ -75,7 +75,7 @@ func (m *prepared) unusable() error {
 	}
 	if o := m.HTTP.Client.OAuth2; o != nil {
 		if _, err := config.NewTLSConfig(&o.TLSConfig); err != nil {
-			return fmt.Errorf("the settings of TLS for the OAuth2 token cannot be used: %w", err)
+			return fmt.Errorf("the TLS settings for the OAuth2 token are not usable: %w", err)
 		}
 	}
 	return nil

@@ -98,7 +98,7 @@ func (f *targetFile) read(prober string, logger log.Logger) bool {
 	if err != nil {
 		fault := mask.Text(err.Error())
 		if fault != f.fault {
-			level.Error(logger).Log("msg", "a file of targets cannot be used, its last good targets stay", "file",
+			level.Error(logger).Log("msg", "a file of targets is not usable; its last valid targets stay", "file",
 				f.path,
 				"err", fault)
 		}
@@ -106,7 +106,7 @@ func (f *targetFile) read(prober string, logger log.Logger) bool {
 		return false
 	}
 	if f.fault != "" {
-		level.Info(logger).Log("msg", "a file of targets can be used again", "file", f.path)
+		level.Info(logger).Log("msg", "a file of targets is usable again", "file", f.path)
 	}
 	f.text, f.groups, f.fault = text, groups, ""
 	return true
@@ -119,11 +119,11 @@ func readBounded(path string, limit int64) ([]byte, error) {
 	}
 	defer file.Close()
 	if info, err := file.Stat(); err != nil || !info.Mode().IsRegular() {
-		return nil, errors.Join(err, errors.New("this is no regular file"))
+		return nil, errors.Join(err, errors.New("this is not a regular file"))
 	}
 	text, err := io.ReadAll(io.LimitReader(file, limit+1))
 	if err == nil && int64(len(text)) > limit {
-		err = fmt.Errorf("the file has more than %d MiB", limit>>20)
+		err = fmt.Errorf("the file is larger than %d MiB", limit>>20)
 	}
 	return text, err
 }
@@ -134,7 +134,7 @@ func parseTargets(text []byte, prober string) ([]targetGroup, error) {
 	decoder := yaml.NewDecoder(bytes.NewReader(text))
 	decoder.KnownFields(true)
 	if err := decoder.Decode(&groups); err != nil && !errors.Is(err, io.EOF) {
-		return nil, fmt.Errorf("no list of targets and labels, as Prometheus' file_sd has it: %w", err)
+		return nil, fmt.Errorf("not a list of targets and labels as in Prometheus' file_sd: %w", err)
 	}
 	for i, group := range groups {
 		for _, target := range group.Targets {
@@ -160,7 +160,7 @@ func fileLabels(labels map[string]string) (map[string]string, error) {
 		case strings.HasPrefix(name, "__"), slices.Contains(ownLabels, name):
 			continue
 		case !isLabelName(name):
-			return nil, fmt.Errorf("%q is no label name", name)
+			return nil, fmt.Errorf("%q is not a valid label name", name)
 		case slices.Contains(reservedLabels, name):
 			name = "exported_" + name
 		}

@@ -64,7 +64,7 @@ probes:
 			{"no target", "a.yml", "- {targets: ['ftp://127.0.0.1:9/?key=hunter2']}",
 				"p http://127.0.0.1:1/, p http://127.0.0.1:2, p http://127.0.0.1:3/, q http://127.0.0.1:3/", "has the scheme"},
 			{"good again", "a.yml", "- {targets: ['http://127.0.0.1:4/']}",
-				"p http://127.0.0.1:2, p http://127.0.0.1:3/, p http://127.0.0.1:4/, q http://127.0.0.1:3/", "can be used again"},
+				"p http://127.0.0.1:2, p http://127.0.0.1:3/, p http://127.0.0.1:4/, q http://127.0.0.1:3/", "is usable again"},
 			{"empty", "a.yml", "", "p http://127.0.0.1:2, p http://127.0.0.1:3/, q http://127.0.0.1:3/", ""},
 		} {
 			before := len(p.log.String())

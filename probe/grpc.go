@@ -69,7 +69,7 @@ func (g *grpcRun) ask(ctx context.Context, service *url.URL) *failure {
 	traced := httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{TLSHandshakeStart: func() { g.t.enter("tls") }})
 	request, err := g.request(traced, service)
 	if err != nil {
-		return failf("other", "no request can be made: %s", err)
+		return failf("other", "creating the request failed: %s", err)
 	}
 	transport, err := g.m.transports.get(service.Hostname(), false)
 	if err != nil {

@@ -52,7 +52,7 @@ func readGRPC(response *http.Response) (grpcAnswer, error) {
 		if !known {
 			code = grpcUnknown
 		}
-		return grpcAnswer{code: code, message: "answered by no gRPC: " + response.Status}, nil
+		return grpcAnswer{code: code, message: "not a gRPC answer: " + response.Status}, nil
 	}
 	answer := statusOf(response)
 	if answer.code != grpcOK {
@@ -84,16 +84,16 @@ func statusOf(response *http.Response) grpcAnswer {
 // healthStatus reads a grpc.health.v1.HealthCheckResponse.
 func healthStatus(body []byte) (int, error) {
 	if len(body) < 5 || len(body) > maxHealthAnswer || binary.BigEndian.Uint32(body[1:5]) != uint32(len(body)-5) {
-		return 0, errors.New("the answer is not one message")
+		return 0, errors.New("the answer is not a single message")
 	}
 	if body[0] != 0 {
-		return 0, errors.New("the answer is compressed, which was not asked for")
+		return 0, errors.New("the answer is compressed, which was not requested")
 	}
 	serving := 0
 	for message := body[5:]; len(message) > 0; {
 		field, kind, n := protowire.ConsumeTag(message)
 		if n < 0 {
-			return 0, fmt.Errorf("the answer is no HealthCheckResponse: %w", protowire.ParseError(n))
+			return 0, fmt.Errorf("the answer is not a HealthCheckResponse: %w", protowire.ParseError(n))
 		}
 		message = message[n:]
 		if field == 1 && kind == protowire.VarintType {
@@ -103,7 +103,7 @@ func healthStatus(body []byte) (int, error) {
 			}
 		}
 		if n = protowire.ConsumeFieldValue(field, kind, message); n < 0 {
-			return 0, fmt.Errorf("the answer is no HealthCheckResponse: %w", protowire.ParseError(n))
+			return 0, fmt.Errorf("the answer is not a HealthCheckResponse: %w", protowire.ParseError(n))
 		}
 		message = message[n:]
 	}

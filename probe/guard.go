@@ -59,10 +59,9 @@ const (
 )
 
 var refusals = map[string]string{
-	refusedTarget: "on_demand.allow does not let this target be probed; name it under probes:, or widen " +
-		"on_demand.allow",
-	refusedCredentials: "the module has credentials, and they are for the targets of its own entries of probes:; " +
-		"name this target in one of them, or take a module without credentials",
+	refusedTarget: "on_demand.allow does not allow this target; name it under probes:, or widen on_demand.allow",
+	refusedCredentials: "the module's credentials are only for the targets of its entries of probes:; name this " +
+		"target in one of them, or use a module without credentials",
 	refusedBusy: "too many probes are under way",
 }
 

@@ -29,7 +29,7 @@ func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	m, target, code, problem := s.demanded(query)
 	timeout, err := s.demandTimeout(r)
 	if problem == "" && err != nil {
-		code, problem = http.StatusBadRequest, fmt.Sprintf("X-Prometheus-Scrape-Timeout-Seconds is no time: %s", err)
+		code, problem = http.StatusBadRequest, fmt.Sprintf("X-Prometheus-Scrape-Timeout-Seconds is not a valid number of seconds: %s", err)
 	}
 	if problem != "" {
 		http.Error(w, problem, code)

@@ -66,11 +66,11 @@ func probeHTTP(ctx context.Context, target string, m *prepared, t *trace) *failu
 func (h *httpRun) prepare(ctx context.Context, target string) (*http.Request, *failure) {
 	u, err := url.Parse(withScheme(target))
 	if err != nil {
-		return nil, failf("other", "the target is no URL")
+		return nil, failf("other", "the target is not a URL")
 	}
 	if h.m.HTTP.EnableHTTP3 && u.Scheme == "http" {
 		u.Scheme = "https"
-		h.t.logf("HTTP/3 takes https: http is not asked")
+		h.t.logf("HTTP/3 needs https, the target has http")
 	}
 	byName := *u
 	h.location, h.home = &byName, origin(&byName)
@@ -97,7 +97,7 @@ func (h *httpRun) prepare(ctx context.Context, target string) (*http.Request, *f
 	}
 	request, err := http.NewRequestWithContext(h.times.trace(ctx, h.t), method, u.String(), body)
 	if err != nil {
-		return nil, failf("other", "no request can be made: %s", err)
+		return nil, failf("other", "creating the request failed: %s", err)
 	}
 	request.Host = byName.Host
 	h.setHeaders(request)
@@ -125,7 +125,7 @@ func (h *httpRun) requestBody() (io.Reader, *failure) {
 	case h.m.HTTP.BodyFile != "":
 		file, err := os.Open(h.m.HTTP.BodyFile) // the request closes it
 		if err != nil {
-			return nil, failf("other", "the body of the request cannot be read: %s", err)
+			return nil, failf("other", "reading the body of the request failed: %s", err)
 		}
 		return file, nil
 	}
@@ -220,13 +220,13 @@ func withoutFragment(location string) string {
 func (h *httpRun) mayFollow(request *http.Request, next *url.URL) error {
 	switch {
 	case next.Scheme != "http" && next.Scheme != "https":
-		h.refused = failf("other", "the redirect to %s is not followed: it is no http",
+		h.refused = failf("other", "the redirect to %s is not followed: it is not http",
 			withoutFragment(next.Redacted()))
 	case h.m.mayFollow != nil && !h.m.mayFollow(next):
-		h.refused = failf("other", "the redirect to %s is not followed: on_demand.allow does not let it",
+		h.refused = failf("other", "the redirect to %s is not followed: on_demand.allow does not allow it",
 			withoutFragment(next.Redacted()))
 	case request.Body != nil && origin(next) != h.home:
-		h.refused = failf("other", "the redirect to %s is not followed: the body of the request is for %s alone",
+		h.refused = failf("other", "the redirect to %s is not followed: the body of the request is only for %s",
 			withoutFragment(next.Redacted()), h.home)
 	default:
 		return nil

@@ -16,7 +16,7 @@ import (
 // roundTripHTTP3 is RoundTrip for a module with enable_http3: one request on one QUIC connection.
 func (h *httpRun) roundTripHTTP3(request *http.Request, sni string, foreign bool) (*http.Response, error) {
 	if request.URL.Scheme != "https" {
-		return nil, failf("other", "HTTP/3 takes https, and the redirect leads to %s", request.URL.Scheme)
+		return nil, failf("other", "HTTP/3 needs https, and the redirect leads to %s", request.URL.Scheme)
 	}
 	if client := &h.m.HTTP.Client; client.ProxyURL.URL != nil || client.ProxyFromEnvironment {
 		return nil, failf("other", "HTTP/3 does not go through a proxy; remove proxy_url, or enable_http3")
@@ -53,7 +53,7 @@ func (h *httpRun) udpAddress(request *http.Request) (*net.UDPAddr, *failure) {
 	}
 	port, err := strconv.Atoi(text)
 	if err != nil {
-		return nil, failf("other", "%q is no port", text)
+		return nil, failf("other", "%q is not a valid port", text)
 	}
 	begin := time.Now()
 	found, failed := resolve(request.Context(), request.URL.Hostname(), ipProtocol(h.m.HTTP.IPProtocol), true)

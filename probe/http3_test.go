@@ -81,7 +81,7 @@ modules:
 		{"h3", address, "", "\nn 7", 1},
 		{"h3", "https://" + address + "/to?/landed", "", "probe_http_redirects 1", 2},
 		{"h3", "https://" + address + "/bad", "status", "answered 503", 1},
-		{"h3", "https://" + address + "/to?http://127.0.0.1:1/", "other", "HTTP/3 takes https", 1},
+		{"h3", "https://" + address + "/to?http://127.0.0.1:1/", "other", "HTTP/3 needs https", 1},
 		{"h3", "https://" + address + "/aborts", "connect", "closed without an answer", 1},
 		{"post", "https://" + address + "/aborts", "connect", "closed without an answer", 1},
 		{"post", "https://" + address + "/", "", "probe_http_status_code 200", 1},

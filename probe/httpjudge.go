@@ -62,7 +62,7 @@ func (h *httpRun) judge(ctx context.Context, response *http.Response) *failure {
 	}
 	for _, text := range licenceTexts {
 		if bytes.Contains(body, []byte(text)) {
-			return failf("license", "FREMIS-N names its licence as the fault: %q, with status %d", text,
+			return failf("license", "FREMIS-N reports a licence fault: %q, with status %d", text,
 				response.StatusCode)
 		}
 	}
@@ -159,11 +159,11 @@ func (h *httpRun) readBody(ctx context.Context, response *http.Response, good bo
 	case failed != nil:
 		return body, failed
 	case err != nil:
-		return body, failf("body", "the body is not packed with %s: %s", p.Compression, err)
+		return body, failf("body", "the body is not compressed with %s: %s", p.Compression, err)
 	case readErr != nil && !h.stopped:
 		return body, bodyFailure(ctx, readErr)
 	case good && p.judgesBody() && counted.n > int64(len(body)):
-		return body, failf("body", "the body has more than %d bytes; body_size_limit can raise what is kept of it",
+		return body, failf("body", "the body is larger than %d bytes; raise body_size_limit to keep more",
 			keep)
 	}
 	return body, nil
@@ -184,9 +184,9 @@ func bodyFailure(ctx context.Context, err error) *failure {
 	var tooLarge *http.MaxBytesError
 	switch failed := classify(ctx, err, "transfer"); {
 	case errors.As(err, &tooLarge):
-		return failf("body", "the body has more bytes than body_size_limit, %d", tooLarge.Limit)
+		return failf("body", "the body is larger than body_size_limit, %d bytes", tooLarge.Limit)
 	case failed.reason == "other":
-		return failf("body", "the body broke off: %s", err)
+		return failf("body", "the connection broke while the body was read: %s", err)
 	default:
 		return failed
 	}
@@ -235,20 +235,20 @@ func matchBody(p *HTTPProbe, body []byte) *failure {
 func evaluateBody(ctx context.Context, p *HTTPProbe, body []byte) *failure {
 	var value any
 	if err := json.Unmarshal(body, &value); err != nil {
-		return failf("body", "the body is no JSON: %s", err)
+		return failf("body", "the body is not JSON: %s", err)
 	}
 	if c := p.FailIfBodyMatchesCEL; c != nil {
 		if holds, err := c.evaluate(ctx, value); err != nil {
 			return failf("body", "%s", err)
 		} else if holds {
-			return failf("body", "the body fits %q", c.text)
+			return failf("body", "the body matches %q", c.text)
 		}
 	}
 	if c := p.FailIfBodyNotMatchesCEL; c != nil {
 		if holds, err := c.evaluate(ctx, value); err != nil {
 			return failf("body", "%s", err)
 		} else if !holds {
-			return failf("body", "the body does not fit %q", c.text)
+			return failf("body", "the body does not match %q", c.text)
 		}
 	}
 	return nil
@@ -261,7 +261,7 @@ func (c *CEL) evaluate(ctx context.Context, body any) (bool, error) {
 	}
 	holds, is := result.Value().(bool)
 	if !is {
-		return false, fmt.Errorf("%q gives neither true nor false", c.text)
+		return false, fmt.Errorf("%q evaluates to neither true nor false", c.text)
 	}
 	return holds, nil
 }

@@ -31,7 +31,7 @@ func (h *httpRun) bodyMetrics(body []byte) {
 
 func numberAt(body []byte, path string) (float64, error) {
 	if !gjson.ValidBytes(body) {
-		return 0, errors.New("the answer is no JSON")
+		return 0, errors.New("the answer is not JSON")
 	}
 	return number(gjson.GetBytes(body, path))
 }
@@ -46,11 +46,11 @@ func number(r gjson.Result) (float64, error) {
 	case gjson.String:
 		n, err := strconv.ParseFloat(strings.TrimSpace(r.Str), 64)
 		if err != nil || math.IsInf(n, 0) || math.IsNaN(n) {
-			return 0, errors.New("the text is no number")
+			return 0, errors.New("the text is not a number")
 		}
 		return n, nil
 	case gjson.Null:
-		return 0, errors.New("it is missing")
+		return 0, errors.New("the value is missing")
 	}
-	return 0, errors.New("it is no number")
+	return 0, errors.New("it is not a number")
 }

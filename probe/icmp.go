@@ -35,7 +35,7 @@ func probeICMP(ctx context.Context, target string, m *prepared, t *trace) *failu
 	socket, err := openEcho(ip, &m.ICMP)
 	if err != nil {
 		return failf("connect",
-			"no ICMP socket can be had (it takes CAP_NET_RAW, or the group in net.ipv4.ping_group_range): %s", err)
+			"creating an ICMP socket failed (it needs CAP_NET_RAW, or a group in net.ipv4.ping_group_range): %s", err)
 	}
 	defer socket.Close()
 	stop := context.AfterFunc(ctx, func() { socket.SetDeadline(time.Unix(1, 0)) })

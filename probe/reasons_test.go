@@ -79,17 +79,17 @@ func TestReasons(t *testing.T) {
 		{"version", "{web}", "other", "HTTP/1.1"},
 		{"not_ssl", "{web}", "tls", "fail_if_not_ssl"},
 		{"limit", "{web}/large", "body", "body_size_limit"},
-		{"cel", "{web}/json", "body", "does not fit"},
-		{"cel", "{web}", "body", "no JSON"},
-		{"http", "http://{truncated}", "body", "broke off"},
+		{"cel", "{web}/json", "body", "does not match"},
+		{"cel", "{web}", "body", "is not JSON"},
+		{"http", "http://{truncated}", "body", "the connection broke"},
 		{"http", "http://{resets}", "connect", "reset while waiting for the answer"},
 		{"http", "http://{garbage}", "other", "malformed"},
-		{"http", "http://%zz/", "other", "no URL"},
+		{"http", "http://%zz/", "other", "is not a URL"},
 		{"http", "http:///x", "other", "names no host"},
-		{"http", "{web}/redirect?to=ftp://127.0.0.1/", "other", "it is no http"},
-		{"http_file", "{web}", "other", "the request could not be made: a secret cannot be read"},
-		{"http_ca", "{tls}", "tls", "the settings of TLS cannot be used"},
-		{"http_oauth2", "{web}", "other", "no OAuth2 token could be had"},
+		{"http", "{web}/redirect?to=ftp://127.0.0.1/", "other", "it is not http"},
+		{"http_file", "{web}", "other", "the request could not be sent: reading a secret failed"},
+		{"http_ca", "{tls}", "tls", "the TLS settings are not usable"},
+		{"http_oauth2", "{web}", "other", "fetching an OAuth2 token failed"},
 		{"http", "http://{closes}", "connect", "the connection was closed without an answer"},
 		{"https_short", "https://{tls_hangs_up}", "connect", "the connection was reset in the TLS handshake"},
 		{"https_short", "https://{tls_says_nothing}", "connect", "the connection was closed in the TLS handshake"},
@@ -108,8 +108,8 @@ func TestReasons(t *testing.T) {
 		{"tcp_tls", "{greeter}", "tls", "the server does not speak TLS"},
 		{"tcp_tls_short", "{tls_hangs}", "timeout", "in the TLS handshake"},
 		{"tcp_line", "{says_bye}", "body", "before a line matched"},
-		{"tcp_bytes", "{greeter}", "body", "the bytes that came"},
-		{"tcp_bytes", "{says_bye}", "body", "8 bytes came where 9 are expected"},
+		{"tcp_bytes", "{greeter}", "body", "received bytes differ"},
+		{"tcp_bytes", "{says_bye}", "body", "received 8 bytes, expected 9"},
 		{"dns", "{dns}", "status", "NXDOMAIN"},
 		{"dns", "{refused}", "connect", "refused"},
 		{"dns_short", "{dns}", "timeout", "while waiting for the answer"},
@@ -188,13 +188,13 @@ func TestReasonsOfLookups(t *testing.T) {
 	s := newService(t, reasonModules+"probes: [{name: p, module: http, interval: 1h, targets: ['"+w["web"]+"']}]\n")
 	for _, c := range []struct{ module, target, reason, sentence string }{
 		{"http_short", "http://silent.example./", "timeout", "time ran out while silent.example. was looked up"},
-		{"http", "http://broken.example./", "dns", "broken.example. could not be looked up"},
-		{"http", "http://gone.example./", "dns", "there is no host gone.example."},
-		{"tcp", "gone.example.:80", "dns", "there is no host gone.example."},
-		{"grpc", "gone.example.:80", "dns", "there is no host gone.example."},
+		{"http", "http://broken.example./", "dns", "looking up broken.example. failed"},
+		{"http", "http://gone.example./", "dns", "host gone.example. does not exist"},
+		{"tcp", "gone.example.:80", "dns", "host gone.example. does not exist"},
+		{"grpc", "gone.example.:80", "dns", "host gone.example. does not exist"},
 		{"grpc", "both.example.:" + grpcPort, "status", "NOT_SERVING"}, // it is at one of the addresses alone
-		{"icmp_short", "gone.example.", "dns", "there is no host gone.example."},
-		{"dns", "gone.example.", "dns", "there is no host gone.example."},
+		{"icmp_short", "gone.example.", "dns", "host gone.example. does not exist"},
+		{"dns", "gone.example.", "dns", "host gone.example. does not exist"},
 		{"http", "http://loopback.example.:" + port + "/redirect?to=http://gone.example./", "dns", "gone.example."},
 		{"http", "http://loopback.example.:" + port + "/", "", ""},
 	} {
@@ -209,7 +209,7 @@ func TestReasonsOfLookups(t *testing.T) {
 	ask := httptest.NewServer(s)
 	defer ask.Close()
 	if text := get(t, ask.URL+"/probe?module=http&target=http://loopback.example.:"+port); !strings.Contains(text,
-		"on_demand.allow does not let") {
+		"on_demand.allow does not allow") {
 		t.Error(text)
 	}
 }

@@ -66,7 +66,7 @@ func (r *refusedLog) tell() {
 	r.mu.Unlock()
 	level.Warn(r.logger).Log("msg", "/probe has refused targets", "refused", refused, "targets", strings.Join(targets,
 		" "),
-		"remedy", "name them under probes:, or widen on_demand.allow; the answer (403) says which")
+		"remedy", "name them under probes:, or widen on_demand.allow; the 403 response says which")
 }
 
 // run tells of the last ones too.

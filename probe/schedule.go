@@ -140,7 +140,7 @@ func (t *target) record(r Result) {
 		level.Info(t.logger).Log("msg", "probe succeeds again")
 	}
 	for _, metric := range missing {
-		level.Warn(t.logger).Log("msg", "a metric is missing in the answer, or is no number", "metric", metric)
+		level.Warn(t.logger).Log("msg", "a metric is missing in the answer or is not a number", "metric", metric)
 	}
 }
 
@@ -160,7 +160,7 @@ func (t *target) newlyMissing(r Result) []string {
 	return fresh
 }
 
-// stuck tells whether a probe has not ended in twice its time.
+// stuck tells whether a probe did not end within twice its timeout.
 func (t *target) stuck() bool {
 	return !t.begun.IsZero() && time.Since(t.begun) > 2*t.limit+time.Second
 }

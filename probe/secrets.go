@@ -131,12 +131,12 @@ func proxySecrets(proxy config.ProxyConfig) []string {
 func (m *Module) maskedYAML() string {
 	var document yaml.Node
 	if err := document.Encode(m); err != nil {
-		return "the module cannot be shown: " + err.Error() + "\n"
+		return "showing the module failed: " + err.Error() + "\n"
 	}
 	mask.YAML(&document)
 	text, err := yaml.Marshal(&document)
 	if err != nil {
-		return "the module cannot be shown: " + err.Error() + "\n"
+		return "showing the module failed: " + err.Error() + "\n"
 	}
 	return newSecrets(m).Mask(string(text))
 }

@@ -78,7 +78,7 @@ func prepare(name string, m Module) (*prepared, error) {
 	p.transports = newTransports(&p.Module, p.tls)
 	p.auth = newAuth(p.client())
 	if p.prober == nil {
-		return nil, faultf("modules."+name+".prober", "%q is no prober; known are %s", m.Prober,
+		return nil, faultf("modules."+name+".prober", "%q is not a known prober; the probers are %s", m.Prober,
 			strings.Join(proberNames(), ", "))
 	}
 	return p, nil
@@ -122,7 +122,7 @@ func (s *Service) Reload(o Options) error {
 	}
 	for i, schedule := range o.Probes {
 		if modules[schedule.Module] == nil {
-			return faultf(fmt.Sprintf("probes[%d].module", i), "there is no module %q; %s", schedule.Module,
+			return faultf(fmt.Sprintf("probes[%d].module", i), "unknown module %q; %s", schedule.Module,
 				knownModules(modules))
 		}
 	}
@@ -134,7 +134,7 @@ func (s *Service) Reload(o Options) error {
 	s.apply(groups)
 	if o.OnDemand.Allow.Any {
 		level.Warn(s.logger).Log("msg",
-			"on_demand.allow is any: whoever reaches /probe can make this host connect to whatever it can reach")
+			"on_demand.allow is any: anyone who reaches /probe can make this host connect to anything that it can reach")
 	}
 	return nil
 }
@@ -245,7 +245,7 @@ func (s *Service) Once(ctx context.Context, module, target string) (Result, erro
 	m, known := s.modules[module], knownModules(s.modules)
 	s.mu.Unlock()
 	if m == nil {
-		return Result{}, fmt.Errorf("there is no module %q; %s", module, known)
+		return Result{}, fmt.Errorf("unknown module %q; %s", module, known)
 	}
 	return once(ctx, m, target, onceTimeout).WithLog(), nil
 }
@@ -253,7 +253,7 @@ func (s *Service) Once(ctx context.Context, module, target string) (Result, erro
 // nodeOf is the name of the node that a target is at, "" where it is none.
 func nodeOf(target string, nodes map[string]string) string { return nodes[Address(target)] }
 
-var errStuck = errors.New("a probe has not ended in twice its time")
+var errStuck = errors.New("a probe did not end within twice its timeout")
 
 // Address is the host:port that a target is at, as a node's address is written; unix:/path stays as it is.
 func Address(target string) string {

@@ -30,7 +30,7 @@ func settingsFailure(err error) *failure {
 	if exhausted(err) {
 		return exhaustedFailure(err)
 	}
-	return failf("tls", "the settings of TLS cannot be used: %s", err)
+	return failf("tls", "the TLS settings are not usable: %s", err)
 }
 
 // tlsText is what went wrong, in words.

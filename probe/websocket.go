@@ -34,7 +34,7 @@ func probeWebsocket(ctx context.Context, target string, m *prepared, t *trace) *
 	defer w.metrics()
 	u, err := url.Parse(withWebScheme(target))
 	if err != nil || u.Hostname() == "" {
-		return failf("other", "the target is no URL such as ws://HOST:PORT/")
+		return failf("other", "the target is not a URL such as ws://HOST:PORT/")
 	}
 	found, failed := lookup(ctx, u.Hostname(), m.Websocket.IPProtocol, m.Websocket.IPProtocolFallback, t)
 	if failed != nil {

@@ -56,6 +56,6 @@ func checkConfig(ctx context.Context, cli *commandLine, stdout, stderr io.Writer
 		fmt.Fprintln(stderr, err)
 		return exitUsage
 	}
-	fmt.Fprintln(stdout, "the config is right")
+	fmt.Fprintln(stdout, "the config is valid")
 	return exitOK
 }

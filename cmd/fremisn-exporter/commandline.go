@@ -103,18 +103,18 @@ func (cli *commandLine) define(app *kingpin.Application) {
 	check := app.Command("check", "Read the config, nginx.conf, the logs and the status pages, and report what "+
 		"works and what "+
 		"does not. Changes nothing.")
-	check.Flag("output", "How to print the report: text or json.").Default("text").EnumVar(&cli.output, "text", "json")
-	check.Flag("print-format", "Print the log_format to use, ready to be pasted into nginx.conf, and nothing else.").
+	check.Flag("output", "Format of the report: text or json.").Default("text").EnumVar(&cli.output, "text", "json")
+	check.Flag("print-format", "Print only the log_format to use, ready to paste into nginx.conf.").
 		BoolVar(&cli.printFormat)
-	probe := app.Command("probe", "Probe one target from the terminal and tell what came of it.")
+	probe := app.Command("probe", "Probe one target and print the phases, the result and the reason.")
 	probe.Arg("module", "A module of the config file.").Required().StringVar(&cli.module)
-	probe.Arg("target", "What to probe, such as http://127.0.0.1:4005.").Required().StringVar(&cli.target)
+	probe.Arg("target", "The target, such as http://127.0.0.1:4005.").Required().StringVar(&cli.target)
 	health := app.Command("healthcheck", "Ask a running exporter whether it is healthy; for containers "+
 		"without a shell.")
 	health.Arg("url", "The exporter's health page.").Default("http://127.0.0.1:9113/-/healthy").StringVar(&cli.healthAddress)
 	cli.past.flags(app)
 	app.Command("metrics", "Print the metrics that NGINX, its logs and the exporter itself give: name, type, labels "+
-		"and help, parted by tabs.").Hidden()
+		"and help, separated by tabs.").Hidden()
 	for _, flag := range app.Model().Flags {
 		given := new(bool)
 		cli.given[flag.Name] = given
@@ -123,31 +123,31 @@ func (cli *commandLine) define(app *kingpin.Application) {
 }
 
 func (cli *commandLine) flags(app *kingpin.Application) {
-	app.Flag("config", "The config file; without it everything is found from NGINX's own.").
+	app.Flag("config", "The config file; without it, the exporter finds everything from nginx.conf.").
 		PlaceHolder("FILE").StringVar(&cli.source.ConfigFile)
-	app.Flag("nginx.config", "Where no config file is given: the nginx.conf from which everything is found.").
+	app.Flag("nginx.config", "The nginx.conf to read when no config file is given.").
 		Default(settings.DefaultNginxConf).StringVar(&cli.source.NginxConf)
-	app.Flag("storage.path", "Where positions and counters are kept: "+userStorage+", for root "+systemStorage+
-		". An empty text keeps them in memory alone.").
+	app.Flag("storage.path", "Folder for positions and counters: "+userStorage+", for root "+systemStorage+
+		". An empty value keeps them in memory only.").
 		Default(userStorage).PlaceHolder("DIR").StringVar(&cli.storagePath)
 	cli.web = kingpinflag.AddFlags(app, defaultAddress)
-	app.Flag("web.telemetry-path", "Where metrics are served.").Default("/metrics").StringVar(&cli.telemetryPath)
-	app.Flag("web.enable-lifecycle", "Let POST /-/reload reload the config.").BoolVar(&cli.lifecycle)
-	app.Flag("web.created-lines", "Give _created lines in OpenMetrics text; Prometheus stores each as a series.").
+	app.Flag("web.telemetry-path", "Path under which metrics are served.").Default("/metrics").StringVar(&cli.telemetryPath)
+	app.Flag("web.enable-lifecycle", "Enable reloading by POST /-/reload.").BoolVar(&cli.lifecycle)
+	app.Flag("web.created-lines", "Write _created lines in OpenMetrics text; Prometheus stores each as a series.").
 		BoolVar(&cli.createdLines)
-	app.Flag("web.external-url", "The URL under which the exporter is reached from outside, behind a reverse proxy; "+
+	app.Flag("web.external-url", "The URL under which clients reach the exporter, for example through a reverse proxy; "+
 		"its path is the default of --web.route-prefix.").PlaceHolder("URL").StringVar(&cli.externalURL)
-	app.Flag("web.route-prefix", "What the paths of all pages begin with.").
+	app.Flag("web.route-prefix", "Prefix of the paths of all pages.").
 		PlaceHolder("PATH").StringVar(&cli.routePrefix)
-	app.Flag("config.auto-reload", "Reload the config file by itself when it has changed.").
+	app.Flag("config.auto-reload", "Reload the config file automatically when it changes.").
 		Default("true").BoolVar(&cli.autoReload)
-	app.Flag("config.auto-reload-interval", "How often it is looked at for a change.").
+	app.Flag("config.auto-reload-interval", "How often to look for a change.").
 		Default("15s").SetValue((*duration)(&cli.reloadInterval))
-	app.Flag("timeout-offset", "What is taken off the scrape timeout that Prometheus names, to answer before it is "+
-		"over; a bare number is seconds.").Default("500ms").SetValue((*duration)(&cli.timeoutOffset))
-	app.Flag("log.level", "Only log messages of this level or above: debug, info, warn, error.").
+	app.Flag("timeout-offset", "Time subtracted from Prometheus' scrape timeout, so that the answer arrives within "+
+		"it; a bare number is seconds.").Default("500ms").SetValue((*duration)(&cli.timeoutOffset))
+	app.Flag("log.level", "Log messages of this level or above: debug, info, warn, error.").
 		Default("info").EnumVar(&cli.logLevel, "debug", "info", "warn", "error")
-	app.Flag("log.format", "How log messages look: logfmt or json.").
+	app.Flag("log.format", "Format of log messages: logfmt or json.").
 		Default("logfmt").EnumVar(&cli.logFormat, "logfmt", "json")
 }
 
@@ -176,7 +176,7 @@ func (cli *commandLine) complete(args []string) error {
 	case cli.historyLimit < 1:
 		return fmt.Errorf("--history.limit=%d keeps nothing; write a number above zero such as 20", cli.historyLimit)
 	case cli.reloadInterval <= 0:
-		return fmt.Errorf("--config.auto-reload-interval=%s is no time; write for example 15s", cli.reloadInterval)
+		return fmt.Errorf("--config.auto-reload-interval=%s is not a valid duration; write for example 15s", cli.reloadInterval)
 	}
 	if cli.blackboxConfig != "" {
 		cli.source.ConfigFile = cli.blackboxConfig
@@ -220,9 +220,8 @@ func (cli *commandLine) completeStatus(args []string) error {
 		return nil
 	}
 	if cli.isGiven("nginx.config") {
-		return fmt.Errorf("%s reads status pages alone, --nginx.config everything that nginx.conf names; give "+
-			"one of them",
-			cli.statusOnly[0])
+		return fmt.Errorf("%s reads only status pages, --nginx.config everything that nginx.conf names; give "+
+			"one of them", cli.statusOnly[0])
 	}
 	if cli.source.Status, err = cli.status.pages(); err != nil {
 		return err
@@ -278,7 +277,7 @@ func (cli *commandLine) completePaths() error {
 	}
 	if cli.telemetryPath != "/" && (!plainPath.MatchString(cli.telemetryPath) ||
 		path.Clean(cli.telemetryPath) != cli.telemetryPath) {
-		return fmt.Errorf("--web.telemetry-path=%q is no path; write for example /metrics", given)
+		return fmt.Errorf("--web.telemetry-path=%q is not a path; write for example /metrics", given)
 	}
 	for _, other := range taken {
 		if cli.telemetryPath == other || strings.HasPrefix(cli.telemetryPath, other+"/") {
@@ -293,7 +292,7 @@ func (cli *commandLine) completePrefix() error {
 	if cli.externalURL != "" {
 		external, err := url.Parse(cli.externalURL)
 		if err != nil || external.Scheme != "http" && external.Scheme != "https" || external.Host == "" {
-			return fmt.Errorf("--web.external-url=%q is no URL; write for example https://example.com/exporter/",
+			return fmt.Errorf("--web.external-url=%q is not a URL; write for example https://example.com/exporter/",
 				cli.externalURL)
 		}
 		if !cli.isGiven("web.route-prefix") {
@@ -305,7 +304,7 @@ func (cli *commandLine) completePrefix() error {
 		return nil
 	}
 	if !plainPath.MatchString(cli.routePrefix) || path.Clean(cli.routePrefix) != cli.routePrefix {
-		return fmt.Errorf("--web.route-prefix=%q is no path; write for example /exporter", cli.routePrefix)
+		return fmt.Errorf("--web.route-prefix=%q is not a path; write for example /exporter", cli.routePrefix)
 	}
 	return nil
 }

@@ -91,7 +91,7 @@ func TestDiskThatHangs(t *testing.T) {
 			if took := time.Since(began); took > 10*time.Second {
 				t.Errorf("it ended after %s", took)
 			}
-			if strings.Contains(e.Output(), "in good order") {
+			if strings.Contains(e.Output(), "stopped cleanly") {
 				t.Errorf("it says that all is well:\n%s", e.Output())
 			}
 		})

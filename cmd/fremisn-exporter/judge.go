@@ -54,7 +54,7 @@ func newJudge(e *exporter) *judge {
 		err = j.engine.Load(saved)
 	}
 	if err != nil {
-		level.Warn(e.logger).Log("msg", "the incidents of the past cannot be read, new ones are kept from now on",
+		level.Warn(e.logger).Log("msg", "reading past incidents failed; only new ones are kept",
 			"err", err)
 	}
 	j.saved, j.incidents = saved, j.engine.Incidents()
@@ -121,7 +121,7 @@ func (j *judge) save() {
 		}
 	}
 	if err != nil {
-		level.Debug(j.logger).Log("msg", "the incidents are not saved", "err", err)
+		level.Debug(j.logger).Log("msg", "saving incidents failed", "err", err)
 	}
 }
 

@@ -8,9 +8,9 @@ import (
 
 var (
 	descAvailability = prometheus.NewDesc("fremisn_objective_availability",
-		"Share of requests that are to be answered well, by route; the empty route is all of them.", []string{"route"}, nil)
+		"Target ratio of requests that succeed, by route; the empty route is all requests.", []string{"route"}, nil)
 	descLatency = prometheus.NewDesc("fremisn_objective_latency_seconds",
-		"Time within which requests are to be answered, by route; the empty route is all of them.", []string{"route"}, nil)
+		"Target response time, by route; the empty route is all requests.", []string{"route"}, nil)
 	descLatencyRatio = prometheus.NewDesc("fremisn_objective_latency_ratio",
 		"Share of requests that are to be answered within fremisn_objective_latency_seconds, by route; the empty "+
 			"route is all of them.",

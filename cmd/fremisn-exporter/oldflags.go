@@ -99,7 +99,7 @@ func (f *statusFlags) add(app *kingpin.Application) {
 	flag("nginx.proxy-protocol", "send a PROXY protocol header first.").BoolVar(&f.proxyProtocol)
 	flag("prometheus.const-label", "a label for the metrics of the pages, NAME=VALUE; repeatable.").
 		PlaceHolder("NAME=VALUE").StringsVar(&f.labels)
-	flag("prometheus.const-labels", "such labels, parted by commas.").
+	flag("prometheus.const-labels", "such labels, separated by commas.").
 		PlaceHolder("NAME=VALUE,…").StringVar(&f.labelList)
 	var unneeded string
 	flag("nginx.retries", "not needed: a page that does not answer is asked again at every scrape.").Hidden().StringVar(&unneeded)
@@ -151,7 +151,7 @@ func (f *statusFlags) readLabels() error {
 		case twice:
 			return fmt.Errorf("--prometheus.const-label: %q is given twice; keep one", name)
 		case name == "addr" && len(f.uris) > 1:
-			return errors.New("--prometheus.const-label: addr is the label that tells several pages apart; choose " +
+			return errors.New("--prometheus.const-label: addr is the label that distinguishes several pages; choose " +
 				"another name")
 		}
 		f.constLabels[label] = model.LabelValue(value)
@@ -208,7 +208,7 @@ func (d *duration) Set(text string) error {
 		parsed, err = time.Duration(seconds*float64(time.Second)), nil
 	}
 	if err != nil || parsed < 0 {
-		return fmt.Errorf("%q is no time; write for example 500ms, 5s, or 0.5 for half a second", text)
+		return fmt.Errorf("%q is not a valid duration; write for example 500ms, 5s, or 0.5 for half a second", text)
 	}
 	*d = duration(parsed)
 	return nil

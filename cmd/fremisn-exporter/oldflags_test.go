@@ -176,9 +176,9 @@ func TestOldFlagsRefuse(t *testing.T) {
 		want string
 	}{
 		{[]string{"--nginx.scrape-uri=ftp://h/"}, `has the scheme "ftp"`},
-		{[]string{"--nginx.scrape-uri=http://h/", "--nginx.scrape-uri=http://h/"}, "stands twice"},
+		{[]string{"--nginx.scrape-uri=http://h/", "--nginx.scrape-uri=http://h/"}, "is given twice"},
 		{[]string{"--nginx.ssl-ca-cert=/no-such.pem"}, "/no-such.pem"},
-		{[]string{"--nginx.timeout=soon"}, `"soon" is no time`},
+		{[]string{"--nginx.timeout=soon"}, `"soon" is not a valid duration`},
 		{[]string{"--prometheus.const-label=prod"}, `"prod" is not NAME=VALUE`},
 		{[]string{"--prometheus.const-label=a=1", "--prometheus.const-label=a=2"}, `"a" is given twice`},
 		{[]string{"--nginx.scrape-uri=http://h/1", "--nginx.scrape-uri=http://h/2", "--prometheus.const-label=addr=2"},
@@ -186,20 +186,20 @@ func TestOldFlagsRefuse(t *testing.T) {
 		{[]string{"--nginx.scrape-uri=http://h/1", "--nginx.config=/etc/nginx/nginx.conf"}, "give one of them"},
 		{[]string{"--config=a", "--config.file=b"}, "give one of them"},
 		{[]string{"--history.limit=0"}, "keeps nothing"},
-		{[]string{"--timeout-offset=half"}, `"half" is no time`},
-		{[]string{"--config.auto-reload-interval=0"}, "is no time"},
-		{[]string{"--web.external-url=/exporter"}, "is no URL"},
-		{[]string{"--web.route-prefix=/a b"}, "is no path"},
-		{[]string{"--web.telemetry-path="}, "is no path"},
+		{[]string{"--timeout-offset=half"}, `"half" is not a valid duration`},
+		{[]string{"--config.auto-reload-interval=0"}, "is not a valid duration"},
+		{[]string{"--web.external-url=/exporter"}, "is not a URL"},
+		{[]string{"--web.route-prefix=/a b"}, "is not a path"},
+		{[]string{"--web.telemetry-path="}, "is not a path"},
 		{[]string{"--web.telemetry-path=/probe"}, "another page"},
 		{[]string{"--web.telemetry-path=/config"}, "another page"},
 		{[]string{"--web.telemetry-path=/-/healthy"}, "another page"},
 		{[]string{"--web.telemetry-path=/api/v1/status"}, "another page"},
-		{[]string{"--web.telemetry-path=/a b"}, "is no path"},
-		{[]string{"--web.telemetry-path=GET /m"}, "is no path"},
-		{[]string{"--web.telemetry-path=/{x}"}, "is no path"},
-		{[]string{"--web.telemetry-path=/a/../b"}, "is no path"},
-		{[]string{"--web.telemetry-path=/metrics/"}, "is no path"},
+		{[]string{"--web.telemetry-path=/a b"}, "is not a path"},
+		{[]string{"--web.telemetry-path=GET /m"}, "is not a path"},
+		{[]string{"--web.telemetry-path=/{x}"}, "is not a path"},
+		{[]string{"--web.telemetry-path=/a/../b"}, "is not a path"},
+		{[]string{"--web.telemetry-path=/metrics/"}, "is not a path"},
 	} {
 		var stderr bytes.Buffer
 		code := run(context.Background(), c.args, io.Discard, &stderr)
@@ -336,7 +336,7 @@ func TestStorageThatCannotBeUsed(t *testing.T) {
 	address := freeAddress(t)
 	p := startProgramArgs(t, "http://"+address, "--config", config, "--storage.path", storage, "--web.listen-address",
 		address)
-	if !strings.Contains(p.stderr.String(), "the storage path cannot be used") {
+	if !strings.Contains(p.stderr.String(), "the storage path is not usable") {
 		t.Errorf("no warning:\n%s", p.stderr)
 	}
 	writeFile(t, config, "nginx: {access_logs: [{path: "+dir+"/access.log, format: combined}]}\nprobes: []\n")

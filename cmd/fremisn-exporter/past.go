@@ -39,27 +39,26 @@ type pastFlags struct {
 // flags adds the commands that read whole logs.
 func (p *pastFlags) flags(app *kingpin.Application) {
 	p.common(app.Command("analyze",
-		"Read whole access logs and show what happened in them: servers, routes, slowest requests, hours."), "text",
+		"Read complete access logs and summarize them: servers, routes, slowest requests, hours."), "text",
 		"json", "csv")
 	explain := app.Command("explain",
-		"Read whole access logs and tell what went wrong, when, why, and what to do about it.")
+		"Read complete access logs and report what went wrong, when, why, and what to do about it.")
 	p.common(explain, "text", "json")
 	explain.Flag("error-log",
-		"NGINX's error log of the same time, which says more; repeatable.").PlaceHolder("FILE").StringsVar(&p.errorLogs)
+		"NGINX's error log of the same time, which makes the answer more precise; repeatable.").PlaceHolder("FILE").StringsVar(&p.errorLogs)
 	whatIf := app.Command("whatif",
-		"Read whole access logs and tell what had become of the same requests under other settings of NGINX.")
+		"Read complete access logs and model what other settings of NGINX would have done with the same requests.")
 	p.common(whatIf, "text", "json")
 	whatIf.Flag("try",
 		"Settings to try, such as max_conns=2,servers=4; repeatable: a column each. Keys: "+strings.Join(past.TryKeys(),
 			", ")+".").
 		PlaceHolder("KEY=VALUE").StringsVar(&p.tries)
 	backfill := app.Command("backfill",
-		"Write the metrics of whole access logs as a scraped exporter would have given them, for promtool to make "+
-			"blocks of.")
+		"Write the metrics of complete access logs, as Prometheus would have scraped them, as OpenMetrics for promtool.")
 	p.common(backfill, "text", "json")
 	backfill.Flag("output-dir",
-		"The folder for the files; made if need be.").Short('o').PlaceHolder("DIR").Required().StringVar(&p.dir)
-	backfill.Flag("step", "The time between two samples of a series.").Default("15s").DurationVar(&p.step)
+		"The folder for the files; created if missing.").Short('o').PlaceHolder("DIR").Required().StringVar(&p.dir)
+	backfill.Flag("step", "The interval between two samples of a series.").Default("15s").DurationVar(&p.step)
 	backfill.Flag("label",
 		"A label for every series, such as job=fremisn-exporter; repeatable.").PlaceHolder("NAME=VALUE").StringsVar(&p.labels)
 }
@@ -70,7 +69,7 @@ func (p *pastFlags) common(c *kingpin.CmdClause, outputs ...string) {
 		"Access logs, .gz too, - for standard input; without one, the logs that nginx.conf names with their "+
 			"rotated parts.").StringsVar(&p.files)
 	c.Flag("format",
-		"How the lines are written: the name of a log_format of nginx.conf, combined, or a log_format itself; "+
+		"The format of the lines: the name of a log_format of nginx.conf, combined, or a log_format itself; "+
 			"repeatable: a line is read in the first that it fits.").
 		PlaceHolder("FORMAT").StringsVar(&p.formats)
 	c.Flag("escape",
@@ -78,7 +77,7 @@ func (p *pastFlags) common(c *kingpin.CmdClause, outputs ...string) {
 		"default", "json", "none")
 	c.Flag("since", `Only lines at or after this time: 2026-11-23T14:00:00Z, "2026-11-23 14:00", 14:00, or an age such as 2h.`).PlaceHolder("TIME").StringVar(&p.since)
 	c.Flag("until", "Only lines before this time.").PlaceHolder("TIME").StringVar(&p.until)
-	c.Flag("output", "How to print it: "+strings.Join(outputs, ", ")+".").Default("text").EnumVar(&p.output, outputs...)
+	c.Flag("output", "Output format: "+strings.Join(outputs, ", ")+".").Default("text").EnumVar(&p.output, outputs...)
 }
 
 // nameStdin puts back the name of standard input: kingpin makes an empty text of an argument that is a dash alone.
@@ -219,7 +218,7 @@ func (p *pastFlags) logFormats(s *source.Settings) ([]source.Format, error) {
 		}
 		if !slices.Contains(known, f) {
 			return nil,
-				fmt.Errorf("--format %q: there is no log_format of this name; there are %s; or give the log_format "+
+				fmt.Errorf("--format %q: nginx.conf has no log_format of this name; it has %s; or give the log_format "+
 					"itself, with its variables", f, strings.Join(known, ", "))
 		}
 		if s.Conf == nil {

@@ -129,10 +129,10 @@ func TestPastBadInput(t *testing.T) {
 		code   int
 		stderr string
 	}{
-		{[]string{"analyze", filepath.Join(h.dir, "none.log")}, 1, `none\.log: there is no such file`},
+		{[]string{"analyze", filepath.Join(h.dir, "none.log")}, 1, `none\.log: no such file`},
 		{[]string{"explain", h.dir}, 1, `this is a folder; name the files in it, such as .*access\.log\*`},
-		{[]string{"analyze", binary}, 1, `binary: this is a binary file, no log`},
-		{[]string{"whatif", empty}, 1, `nothing could be read: there is no line in .*empty\.log`},
+		{[]string{"analyze", binary}, 1, `binary: this is a binary file, not a log`},
+		{[]string{"whatif", empty}, 1, `nothing could be read: no lines in .*empty\.log`},
 		{[]string{"analyze", broken}, 1, `broken\.log\.gz: the compressed file ends in its middle`},
 		{[]string{"analyze", "--format", "full", unfit}, 1,
 			`unfit\.log: no line fits the log_format full; it fits the log_format other: give --format other\n200 only 0\.125\n *\^.*expected`},
@@ -140,14 +140,14 @@ func TestPastBadInput(t *testing.T) {
 			`garbage\.log: no line fits the log_format full\nnothing that fits\n *\^`},
 		{[]string{"explain", garbage}, 1, `garbage\.log: no line fits any of \d+ log_formats`},
 		{[]string{"whatif", "--format", "combined", combined}, 1,
-			`the log cannot answer: its log_format lacks \$upstream_addr, \$upstream_response_time, \$request_time`},
+			`the log has no answer: its log_format lacks \$upstream_addr, \$upstream_response_time, \$request_time`},
 		{[]string{"analyze", "--since", "2026-11-25 14:00", "--until", "2026-11-25 13:00"}, 2,
 			`--since .* is not before --until`},
-		{[]string{"analyze", "--since", "yesterday"}, 2, `--since: "yesterday" is no time; write one such as`},
+		{[]string{"analyze", "--since", "yesterday"}, 2, `--since: "yesterday" is not a time; write one such as`},
 		{[]string{"analyze", "--format", "main"}, 2,
-			`--format "main": there is no log_format of this name; there are combined, full, other`},
-		{[]string{"analyze", "--format", "$request_time$bytes_sent"}, 2, `--format: .*cannot be told apart`},
-		{[]string{"whatif", "--try", "max_conn=2"}, 2, `there is no key "max_conn"; there are max_conns, servers`},
+			`--format "main": nginx.conf has no log_format of this name; it has combined, full, other`},
+		{[]string{"analyze", "--format", "$request_time$bytes_sent"}, 2, `--format: .*cannot be separated`},
+		{[]string{"whatif", "--try", "max_conn=2"}, 2, `unknown key "max_conn"; the keys are max_conns, servers`},
 		{[]string{"whatif", "--try", "load=fast"}, 2, `load takes a factor, such as 1\.5, not "fast"`},
 		{[]string{"whatif", "--try", "servers=0"}, 2, `servers takes how many servers`},
 		{[]string{"backfill"}, 2, `output-dir`},
@@ -194,7 +194,7 @@ func TestPastPartlyBad(t *testing.T) {
 	h := newPastHost(t)
 	code, stdout, stderr := h.run(t, "analyze", "--output", "json", h.log, filepath.Join(h.dir, "none.log"))
 	if code != exitOK || !strings.Contains(stdout, fmt.Sprintf(`"parsed": %d`, pastLines)) ||
-		!strings.Contains(stderr, "none.log: there is no such file") {
+		!strings.Contains(stderr, "none.log: no such file") {
 		t.Errorf("exit code %d\n%s", code, stderr)
 	}
 }

@@ -90,7 +90,7 @@ func TestProbeCommand(t *testing.T) {
 		{"alive", node.URL + "/bad", exitFailed, []string{"failed (status): answered 503, not 2xx", "probe_success 0"}},
 		{"alive", "http://user:hunter2@" + strings.TrimPrefix(node.URL, "http://"), exitOK,
 			[]string{"http://<secret>@127.0.0.1"}},
-		{"dead", node.URL, exitUsage, []string{`there is no module "dead"; known are alive`}},
+		{"dead", node.URL, exitUsage, []string{`unknown module "dead"; the modules are alive`}},
 	} {
 		t.Run(c.module+" "+fmt.Sprint(c.code), func(t *testing.T) {
 			var out bytes.Buffer

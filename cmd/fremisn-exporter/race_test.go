@@ -15,7 +15,7 @@ import (
 )
 
 // Reloads by signal, by request and of nginx.conf go on while pages and scrapes are asked for and lines are written,
-// and SIGTERM comes in the middle: nothing races, nothing waits for ever, and it ends in good order.
+// and SIGTERM comes in the middle: nothing races, nothing waits for ever, and it ends stopped cleanly.
 func TestReloadsRaceWithEverything(t *testing.T) {
 	dir, status := t.TempDir(), statusServer(t)
 	config, log := filepath.Join(dir, "probes.yml"), filepath.Join(dir, "access.log")

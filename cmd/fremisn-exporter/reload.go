@@ -82,7 +82,7 @@ func (e *exporter) reload(ctx context.Context, trigger string) error {
 	}
 	e.reloads.done(trigger, err)
 	if err != nil {
-		level.Error(e.logger).Log("msg", "the config was not reloaded, the old one runs on", "err", err)
+		level.Error(e.logger).Log("msg", "reload failed; the old config stays in use", "err", err)
 		var broken *nginxconf.Error
 		if errors.As(err, &broken) { // until it heals, which the next looks will see
 			e.collector.ConfigError(err)
@@ -148,7 +148,7 @@ func (e *exporter) checkNginxConf(ctx context.Context) {
 		e.reloads.done(triggerNginx, nil)
 	}
 	e.last.broken = ""
-	level.Info(e.logger).Log("msg", "nginx.conf has changed and was read again", "file", running.Nginx.Path)
+	level.Info(e.logger).Log("msg", "nginx.conf has changed; read it again", "file", running.Nginx.Path)
 }
 
 func (e *exporter) reread(ctx context.Context, running *settings.Settings) error {
@@ -166,7 +166,7 @@ func (e *exporter) nginxConfBroken(err error) {
 		return
 	}
 	e.last.broken = err.Error()
-	level.Error(e.logger).Log("msg", "nginx.conf has changed and cannot be taken over, its last good reading stands",
+	level.Error(e.logger).Log("msg", "nginx.conf has changed but cannot be loaded; its last good version stays in use",
 		"err", err)
 }
 
@@ -185,6 +185,6 @@ func (e *exporter) resolveAgain(ctx context.Context) {
 		return
 	}
 	if err := e.change(ctx, s); err != nil && ctx.Err() == nil {
-		level.Error(e.logger).Log("msg", "addresses that servers have by their names cannot be taken over", "err", err)
+		level.Error(e.logger).Log("msg", "applying the looked-up addresses of servers failed", "err", err)
 	}
 }

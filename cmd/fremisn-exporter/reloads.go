@@ -11,9 +11,9 @@ var (
 	descReloadOK = prometheus.NewDesc("fremisn_exporter_config_last_reload_successful",
 		"Whether the last attempt to load the config succeeded.", nil, nil)
 	descReloadTime = prometheus.NewDesc("fremisn_exporter_config_last_reload_success_timestamp_seconds",
-		"Unix time of the last config that was loaded.", nil, nil)
+		"Unix time of the last successful load of the config.", nil, nil)
 	descReloads = prometheus.NewDesc("fremisn_exporter_config_reloads_total",
-		"Attempts to load the config again, by what caused them: a signal, a request, or a change of the config "+
+		"Reloads of the config, by trigger: a signal, a request, or a change of the config "+
 			"file or of nginx.conf.",
 		[]string{"trigger", "result"}, nil)
 )

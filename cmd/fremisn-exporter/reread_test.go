@@ -123,7 +123,7 @@ func TestNginxConfIsReread(t *testing.T) {
 
 		w.write(t, "conf.d/nodes.conf", "upstream nodes { server 127.0.0.1:1 weight=20; }\n")
 		w.expect(t, "an included file has changed", 20, 1, 1)
-		w.told(t, "nginx.conf has changed and was read again", 1)
+		w.told(t, "nginx.conf has changed; read it again", 1)
 
 		w.write(t, "conf.d/more.conf", "upstream more { server 127.0.0.1:2 weight=7; }\n")
 		w.expect(t, "a file has come", 20, 1, 1)
@@ -173,7 +173,7 @@ func TestRereadAndReload(t *testing.T) {
 }
 
 // The config file is reloaded by itself when it has changed, and is let alone while it changes still. A bad one is told
-// once, and the old one runs on.
+// once, and the old one stays in use.
 func TestConfigFileIsReloadedByItself(t *testing.T) {
 	watchingNginxConf(t, true, func(t *testing.T, w *watchedFiles) {
 		name := func() string { return w.running().Nodes[0].Name }
@@ -199,7 +199,7 @@ func TestConfigFileIsReloadedByItself(t *testing.T) {
 		if got := name(); got != "draft-4" && got != "one" {
 			t.Errorf("the bad one runs: %q", got)
 		}
-		w.told(t, "the config was not reloaded", 1)
+		w.told(t, "reload failed", 1)
 		if got := gauge(w.scrape(t), "fremisn_exporter_config_reloads_total", "trigger", "file", "result",
 			"failed"); got != 1 {
 			t.Errorf("%g failed reloads are counted", got)

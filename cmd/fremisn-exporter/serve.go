@@ -88,7 +88,7 @@ func serve(ctx context.Context, cli *commandLine, logger log.Logger, stderr io.W
 		level.Error(logger).Log("msg", "ended", "err", err)
 		return exitFailed
 	}
-	level.Info(logger).Log("msg", "ended in good order")
+	level.Info(logger).Log("msg", "stopped cleanly")
 	return exitOK
 }
 
@@ -126,8 +126,7 @@ func (e *exporter) newCollector(s *settings.Settings) (*collector.Collector, err
 	if err == nil || hasLogs || o.StoragePath == "" {
 		return c, err
 	}
-	level.Warn(e.logger).Log("msg", "the storage path cannot be used; no log is followed, and so there is "+
-		"little to store",
+	level.Warn(e.logger).Log("msg", "the storage path is not usable; no log is followed, so little is lost",
 		"path", o.StoragePath, "err", err)
 	o.StoragePath = ""
 	return collector.New(o)
@@ -201,14 +200,14 @@ func (e *exporter) end(ctx context.Context, collected <-chan error, others *sync
 	select {
 	case err = <-collected:
 	case <-ctx.Done():
-		return errors.New("a disk does not answer: what was read last is not committed, and will be read again")
+		return errors.New("a disk does not answer: the last lines read are not committed and will be read again")
 	}
 	ended := make(chan struct{})
 	go func() { others.Wait(); close(ended) }()
 	select {
 	case <-ended:
 	case <-ctx.Done():
-		level.Warn(e.logger).Log("msg", "ended while a reload or a probe was still under way")
+		level.Warn(e.logger).Log("msg", "stopped while a reload or a probe was still under way")
 	}
 	return err
 }

@@ -118,7 +118,7 @@ func TestDiskThatRefuses(t *testing.T) {
 	expect(`fremisn_exporter_log_lines_total{log="access",result="parsed"} 3`,
 		`fremisn_exporter_state_commits_total{result="failed"} 1`,
 		`fremisn_exporter_collector_success{collector="access_log"} 1`)
-	if !strings.Contains(p.stderr.String(), "state is saved again") {
+	if !strings.Contains(p.stderr.String(), "saving state works again") {
 		t.Errorf("not healed:\n%s", p.stderr)
 	}
 }
@@ -128,7 +128,7 @@ func TestLastCommitFails(t *testing.T) {
 	p := startRefusing(t)
 	p.stop()
 	if code := <-p.code; code != exitFailed || !strings.Contains(p.stderr.String(), `level=error`) ||
-		strings.Contains(p.stderr.String(), "in good order") {
+		strings.Contains(p.stderr.String(), "stopped cleanly") {
 		t.Errorf("exit code %d:\n%s", code, p.stderr)
 	}
 	p.code <- exitOK // for the clean-up

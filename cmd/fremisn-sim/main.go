@@ -22,8 +22,8 @@ func main() {
 		"faults on demand.")
 	nodes := app.Flag("node", "NAME=ADDRESS of a node; repeatable.").Default("master=127.0.0.231:4005",
 		"slave-1=127.0.0.18:4008", "slave-2=127.0.0.17:4009").Strings()
-	base := app.Flag("latency", "The least time that a face request takes.").Default("40ms").Duration()
-	spread := app.Flag("spread", "What slow ones take on top of that.").Default("300ms").Duration()
+	base := app.Flag("latency", "The minimum time of a face request.").Default("40ms").Duration()
+	spread := app.Flag("spread", "Additional time of slow requests.").Default("300ms").Duration()
 	control := app.Flag("control", "Where faults are set: POST "+
 		"/NODE/fault?kind=slow|fail|reset|hang|license&delay=2s&code=500&count=1&path=/v1/face, POST /NODE/clear, "+
 		"GET /NODE/served.").Default("127.0.0.1:4000").String()

@@ -159,10 +159,10 @@ tengine round_robin keepalive 0 false, 1 servers
 lua lua keepalive 0 false, 1 servers
 plain round_robin keepalive 4 false, 1 servers
 3 the group plus has no servers
-5 server has the parameter upstream_probe_weight=2, which this program does not know; it is passed over
-6 server has the parameter srun_id=x, which this program does not know; it is passed over
-6 check is no directive that this program knows in a group; it is passed over
-8 keepalive has the parameter remote, which this program does not know; it is passed over
+5 this program does not know the server parameter upstream_probe_weight=2; ignored
+6 this program does not know the server parameter srun_id=x; ignored
+6 this program does not know the directive check in an upstream group; ignored
+8 this program does not know the keepalive parameter remote; ignored
 `
 	if diff := cmp.Diff(want, got.String()); diff != "" {
 		t.Error(diff)

@@ -64,9 +64,9 @@ func TestHostileIncludes(t *testing.T) {
 	}
 	write("twice20", "")
 	for include, want := range map[string]string{
-		"fifo":        `nginx.conf:2: include "DIR/fifo" is no regular file`,
-		"/dev/zero":   `nginx.conf:2: include "/dev/zero" is no regular file`,
-		"/dev/random": `nginx.conf:2: include "/dev/random" is no regular file`,
+		"fifo":        `nginx.conf:2: include "DIR/fifo" is not a regular file`,
+		"/dev/zero":   `nginx.conf:2: include "/dev/zero" is not a regular file`,
+		"/dev/random": `nginx.conf:2: include "/dev/random" is not a regular file`,
 		"folder":      `nginx.conf:2: include "DIR/folder" is a directory`,
 		"loop":        `nginx.conf:2: open() "DIR/loop" failed (40: Too many levels of symbolic links)`,
 		"large":       `nginx.conf:2: include "DIR/large" has more than 4194304 bytes`,

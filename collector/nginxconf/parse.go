@@ -90,7 +90,7 @@ func (p *parser) readFile(path string) ([]byte, error) {
 	case info.IsDir():
 		return nil, errors.New("is a directory")
 	case !info.Mode().IsRegular():
-		return nil, errors.New("is no regular file")
+		return nil, errors.New("is not a regular file")
 	case info.Size() > maxFile:
 		return nil, fmt.Errorf("has more than %d bytes", maxFile)
 	}

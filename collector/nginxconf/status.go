@@ -233,7 +233,7 @@ func (s scope) page(at Pos, servers []*virtualServer) StatusPage {
 	page := StatusPage{Pos: at}
 	path, known := s.location.path()
 	if !known {
-		page.URL, page.Denied = path, "cannot be asked by a path that could be told from its location"
+		page.URL, page.Denied = path, "has no path that its location lets one derive"
 		return page
 	}
 	all := visits(servers, s.server)

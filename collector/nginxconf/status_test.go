@@ -64,8 +64,8 @@ var refused = map[string]string{
 	"/k":       "does not let this host in; add allow 127.0.0.1;",
 	"/l":       "is internal",
 	"/m":       "asks for a password (auth_basic)",
-	"^/q(/|$)": "cannot be asked by a path that could be told from its location",
-	"@named":   "cannot be asked by a path that could be told from its location",
+	"^/q(/|$)": "has no path that its location lets one derive",
+	"@named":   "has no path that its location lets one derive",
 }
 
 // Every status page that is found is asked of real NGINX in the way that was read from the configuration.

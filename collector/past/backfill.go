@@ -47,7 +47,7 @@ func Backfill(ctx context.Context, o Options, to BackfillOptions) (done *Backfil
 	r.workers = 1 // one line after the other
 	r.sortByTime()
 	if err := os.MkdirAll(to.Dir, 0o755); err != nil {
-		return nil, nil, fmt.Errorf("the folder for the files cannot be made: %w", err)
+		return nil, nil, fmt.Errorf("creating the folder for the files failed: %w", err)
 	}
 	backfillers := newByWorker(1, func(f *formats) *backfiller { return newBackfiller(r, f, to, labels) })
 	if problems, err = r.run(ctx, func(worker int, f *formats) visitor {
@@ -71,7 +71,7 @@ func Backfill(ctx context.Context, o Options, to BackfillOptions) (done *Backfil
 	if len(done.Files) == 0 {
 		if done.Lines.WithoutTime > 0 {
 			return nil, problems,
-				errors.New("the log cannot answer: its log_format has no time, or no line is in the time asked for; " +
+				errors.New("the log has no answer: its log_format has no time, or no line is in that time; " +
 					"add $msec or $time_local")
 		}
 		return nil, problems, r.nothing(problems, misfit)
@@ -277,7 +277,7 @@ func renderLabels(labels []string) (string, error) {
 		case !found || !labelName.MatchString(name) || strings.HasPrefix(name, "__"):
 			return "", fmt.Errorf("--label %q: write NAME=VALUE, such as job=fremisn-exporter", label)
 		case seen[name]:
-			return "", fmt.Errorf("--label %q: %s stands twice", label, name)
+			return "", fmt.Errorf("--label %q: %s is given twice", label, name)
 		case isOwnLabel(name):
 			return "", fmt.Errorf("--label %q: the metrics have a label %s of their own", label, name)
 		}

@@ -54,7 +54,7 @@ func (e *Explanation) Text(w io.Writer) error {
 }
 
 func (e *Explanation) summary(b *strings.Builder) {
-	when := "at times that the log does not tell"
+	when := "at times that the log does not have"
 	if e.From != nil {
 		when = span(*e.From, *e.To)
 	}
@@ -67,7 +67,7 @@ func (e *Explanation) summary(b *strings.Builder) {
 	case e.Failed == 0:
 		fmt.Fprintf(b, "Quiet: %s requests, %s, and none failed.\n", grouped(e.Requests), when)
 	case e.blind:
-		b.WriteString(wrapped(fmt.Sprintf("%s requests, %s; %s failed, and why is not known: %s.",
+		b.WriteString(wrapped(fmt.Sprintf("%s requests, %s; %s failed, for reasons that the log does not have: %s.",
 			grouped(e.Requests), when, grouped(e.Failed), e.Unknown[0]), ""))
 	default:
 		fmt.Fprintf(b, "Quiet: %s requests, %s; %s failed, here and there, with no pattern that makes an incident.\n",

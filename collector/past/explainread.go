@@ -42,7 +42,7 @@ func Explain(ctx context.Context, o Options, errorLogs []string) (e *Explanation
 		return nil, problems, r.nothing(problems, misfit)
 	}
 	if timeless && times.to == 0 {
-		return nil, problems, fmt.Errorf("the log cannot answer: its log_format has no time; add $msec or $time_local")
+		return nil, problems, fmt.Errorf("the log has no answer: its log_format has no time; add $msec or $time_local")
 	}
 	d.events.sort()
 	var evidence *errorEvidence

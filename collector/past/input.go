@@ -64,13 +64,13 @@ func isCompressed(head []byte, path string) (bool, error) {
 		}
 		if m.tool != "" {
 			return false,
-				fmt.Errorf("%s: this is compressed in a way that is not read here; decompress it: %s %s | "+
+				fmt.Errorf("%s: this compression is not supported; decompress it: %s %s | "+
 					"fremisn-exporter … -", path, m.tool, path)
 		}
 		return true, nil
 	}
 	if bytes.IndexByte(head, 0) >= 0 {
-		return false, fmt.Errorf("%s: this is a binary file, no log", path)
+		return false, fmt.Errorf("%s: this is a binary file, not a log", path)
 	}
 	return false, nil
 }
@@ -78,9 +78,9 @@ func isCompressed(head []byte, path string) (bool, error) {
 func openError(path string, err error) error {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return fmt.Errorf("%s: there is no such file", path)
+		return fmt.Errorf("%s: no such file", path)
 	case errors.Is(err, fs.ErrPermission):
-		return fmt.Errorf("%s: this user may not read it; run this as one who may, with sudo for example", path)
+		return fmt.Errorf("%s: permission denied; run this as a user that may read it, for example with sudo", path)
 	}
 	var fault *fs.PathError
 	if errors.As(err, &fault) {

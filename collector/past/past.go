@@ -167,7 +167,7 @@ func (r *reading) nothing(problems []error, misfit *misfit) error {
 		for _, in := range r.inputs {
 			names = append(names, in.path)
 		}
-		return fmt.Errorf("%w: there is no line in %s", ErrNothing, strings.Join(names, ", "))
+		return fmt.Errorf("%w: no lines in %s", ErrNothing, strings.Join(names, ", "))
 	}
 	return r.noFit(misfit)
 }

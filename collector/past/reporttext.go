@@ -86,7 +86,7 @@ func (r *Report) servers(b *strings.Builder) {
 		if u.NoLive > 0 {
 			fmt.Fprintf(b,
 				"%s had no live server for %s requests: full, or passed over after failures; fremisn-exporter "+
-					"explain says which\n", plain(u.Upstream), grouped(u.NoLive))
+					"explain shows which\n", plain(u.Upstream), grouped(u.NoLive))
 		}
 	}
 }

@@ -221,7 +221,7 @@ func named(path string, err error) error {
 	}
 	if errors.Is(err, io.ErrUnexpectedEOF) {
 		return fmt.Errorf("%s: the compressed file ends in its middle: it was cut, or is still being written; what "+
-			"stands before is counted", path)
+			"precedes is counted", path)
 	}
 	return fmt.Errorf("%s: %w", path, err)
 }

@@ -173,9 +173,9 @@ func TestBadFiles(t *testing.T) {
 		return path
 	}
 	for path, want := range map[string]string{
-		filepath.Join(dir, "none"):             "there is no such file",
+		filepath.Join(dir, "none"):             "no such file",
 		dir:                                    "this is a folder; name the files in it",
-		write("binary", "\x7fELF\x02\x01\x00"): "this is a binary file, no log",
+		write("binary", "\x7fELF\x02\x01\x00"): "this is a binary file, not a log",
 		write("a.bz2", "BZh91AY"):              "decompress it: bzip2 -dc",
 		write("a.gz", "\x1f\x8b\x08"):          "the compressed file ends in its middle",
 	} {

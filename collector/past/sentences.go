@@ -58,13 +58,13 @@ func (w words) saturation(i *incident) (sentence, known, remedy string) {
 	if bound {
 		sentence = strings.TrimSuffix(sentence, ".") + fmt.Sprintf(" (%d slots in all).", slots)
 	}
-	known = "Known by the group's name in $upstream_addr where a server would stand."
+	known = "Shown by the group's name in place of a server in $upstream_addr."
 	if !found || !bound {
 		return sentence, known, "raise max_conns of the servers of " + plain(i.upstream) +
-			" or add a server; fremisn-exporter whatif --try max_conns=2 says what that is worth"
+			" or add a server; fremisn-exporter whatif --try max_conns=2 shows what that would change"
 	}
 	remedy = fmt.Sprintf("raise max_conns (%s) or add a server to %s (%s); fremisn-exporter whatif --try "+
-		"max_conns=%d says what that is worth",
+		"max_conns=%d shows what that would change",
 		w.at(u.Servers[0].Pos), plain(u.Name), w.at(u.Pos), u.Servers[0].MaxConns+1)
 	if u.Zone == "" && w.facts.conf.Workers != "1" {
 		remedy += fmt.Sprintf("; add zone to %s (%s), for without it each worker counts its own connections",
@@ -88,8 +88,8 @@ func slotsOf(u nginxconf.Upstream) (slots int, bound bool) {
 
 func (w words) takenOut(i *incident) (sentence, known, remedy string) {
 	s := w.facts.server(i.server)
-	sentence = fmt.Sprintf("NGINX passed %s over for fail_timeout (%s) after failed attempts, and meanwhile %s "+
-		"found no free server in %s. It answered again when it was tried the next time.",
+	sentence = fmt.Sprintf("NGINX passed %s over for fail_timeout (%s) after failed attempts; meanwhile %s "+
+		"found no free server in %s. It answered again at the next try.",
 		w.named(i.servers), s.FailTimeout, requests(i.noLive), plain(i.upstream))
 	return sentence, w.passing(i),
 		fmt.Sprintf("raise max_fails (now %d) or shorten fail_timeout (now %s) at server %s%s, and find out why "+
@@ -121,7 +121,7 @@ func (w words) nodeFailure(i *incident) (sentence, known, remedy string) {
 	if len(i.outs) > 0 {
 		known = w.passing(i)
 	} else {
-		known = "Known by the status of each attempt." + w.agrees(i)
+		known = "Shown by the status of each attempt." + w.agrees(i)
 	}
 	s := w.facts.server(i.servers[0])
 	return sentence, known,
@@ -135,11 +135,11 @@ func (w words) slowNode(i *incident) (sentence, known, remedy string) {
 		"%s took longer than was usual there.",
 		w.named(i.servers), inSeconds(&before), inSeconds(&now), plain(orElse(i.upstream, "its group")),
 		inSeconds(&peers), requests(i.harmed))
-	known = "Known by $upstream_response_time against its own past and the others at the same time."
+	known = "Shown by $upstream_response_time against its own past and the others at the same time."
 	s := w.facts.server(i.server)
-	remedy = "look at what the node does besides: load, memory, disk, a neighbour"
+	remedy = "look for other work on the node: load, memory, disk, a neighbour"
 	if u, found := w.facts.groups[i.upstream]; found && u.Method != "least_conn" {
-		remedy += fmt.Sprintf("; least_conn in upstream %s (%s) sends a slow server less", plain(u.Name), w.at(u.Pos))
+		remedy += fmt.Sprintf("; least_conn in upstream %s (%s) sends fewer requests to a slow server", plain(u.Name), w.at(u.Pos))
 	}
 	return sentence, known, remedy + fmt.Sprintf("; or give server %s%s a smaller weight", plain(s.Address),
 		w.atOf(s.Pos))
@@ -158,7 +158,7 @@ func (w words) poison(i *incident) (sentence, known, remedy string) {
 	if i.noLive > 0 {
 		sentence += fmt.Sprintf(" NGINX passed the servers over for that, and %s found none left.", requests(i.noLive))
 	}
-	remedy = "send one of these requests to a node by hand and mend what it breaks"
+	remedy = "send one of these requests to a node by hand and fix what it breaks"
 	if p, found := w.facts.proxy(i.upstream); found && p.NextAt.Line > 0 {
 		remedy += fmt.Sprintf("; until then proxy_next_upstream off (%s) keeps them to one server each", w.at(p.NextAt))
 	} else if found {
@@ -172,17 +172,17 @@ func (w words) poison(i *incident) (sentence, known, remedy string) {
 	if len(i.outs) > 0 {
 		return sentence, w.passing(i), remedy
 	}
-	return sentence, "Known by the status of each attempt." + w.agrees(i), remedy
+	return sentence, "Shown by the status of each attempt." + w.agrees(i), remedy
 }
 
 func (w words) rateLimit(i *incident) (sentence, known, remedy string) {
 	sentence = fmt.Sprintf("%s were rejected by a limit, %s of all at the time.", requests(i.harmed), percent(i.share))
-	known = "Known by $limit_req_status, $limit_conn_status or the status that a limit answers with." + w.agrees(i)
+	known = "Shown by $limit_req_status, $limit_conn_status or the status that a limit answers with." + w.agrees(i)
 	if w.facts.conf != nil && len(w.facts.conf.LimitReqs) > 0 {
 		l := w.facts.conf.LimitReqs[0]
 		return sentence, known,
 			fmt.Sprintf("if these clients are welcome, raise burst (now %d) of limit_req (%s) or the rate of its "+
-				"zone %s (now %g a second); fremisn-exporter whatif --try limit_req.burst=%d says what that is worth",
+				"zone %s (now %g a second); fremisn-exporter whatif --try limit_req.burst=%d shows what that would change",
 				l.Burst, w.at(l.Pos), plain(l.Zone), l.Rate, max(1, 2*l.Burst))
 	}
 	return sentence, known, "if these clients are welcome, raise burst of limit_req or the rate of limit_req_zone"
@@ -202,12 +202,12 @@ func (w words) clientAborts(i *incident) (sentence, known, remedy string) {
 		after = ", half of them within " + inSeconds(&median)
 		if first, last := waited[len(waited)/20],
 			waited[len(waited)-1-len(waited)/20]; float64(last) < 1.2*float64(max(1, first)) {
-			after = fmt.Sprintf(", all after about %s: that is a timeout of theirs", inSeconds(&median))
+			after = fmt.Sprintf(", all after about %s: this is the clients' own timeout", inSeconds(&median))
 		}
 	}
-	sentence = fmt.Sprintf("%s were given up by their clients before the answer%s; %s of all at the time.",
+	sentence = fmt.Sprintf("%s were cancelled by their clients before the answer%s; %s of all at the time.",
 		requests(i.harmed), after, percent(i.share))
-	known = "Known by status 499."
+	known = "Shown by status 499."
 	if i.server != "" {
 		sentence += fmt.Sprintf(" All of them waited for %s.", w.named([]string{i.server}))
 	}
@@ -224,12 +224,12 @@ func (w words) passing(i *incident) string {
 	}
 	switch {
 	case times > 0:
-		return fmt.Sprintf("NGINX says so itself in the error log (temporarily disabled, %d ×).", times)
+		return fmt.Sprintf("NGINX's error log says so (temporarily disabled, %d ×).", times)
 	case w.evidence != nil:
 		return "That NGINX passed over is worked out from the failures; the error log would say so at level warn." +
 			w.agrees(i)
 	}
-	return "Known by the status of each attempt; no error log is given, so that NGINX passed over is worked out " +
+	return "Shown by the status of each attempt; no error log is given, so that NGINX passed over is worked out " +
 		"from max_fails and fail_timeout."
 }
 
@@ -240,7 +240,7 @@ func (w words) agrees(i *incident) string {
 	}
 	counts := w.evidence.events(i.servers, i.from, i.to)
 	if len(counts) == 0 {
-		return " The error log has nothing on it."
+		return " The error log has no entry about it."
 	}
 	return " The error log has " + strings.Join(counts, ", ") + "."
 }
@@ -288,8 +288,8 @@ func (w words) atOf(p nginxconf.Pos) string {
 func (w words) unknown(d *detector) []string {
 	var list []string
 	if !d.tellsServers {
-		list = append(list, "the log_format has no $upstream_addr, $upstream_status or $upstream_response_time, so the log does not tell on "+
-			"which server a request failed, nor whether it came to one; fremisn-exporter check prints a log_format that does")
+		list = append(list, "the log_format has no $upstream_addr, $upstream_status or $upstream_response_time, so the log does not show on "+
+			"which server a request failed, nor whether it reached one; fremisn-exporter check prints a log_format that does")
 	}
 	if w.facts.conf == nil {
 		list = append(list,
@@ -303,7 +303,7 @@ func (w words) unknown(d *detector) []string {
 	}
 	if every := d.events.every; every > 1 {
 		list = append(list,
-			fmt.Sprintf("so many requests went wrong that only each %d is looked at; counts are estimates", every))
+			fmt.Sprintf("too many requests failed to examine each: one in %d is examined, and counts are estimates", every))
 	}
 	return list
 }

@@ -46,7 +46,7 @@ type key struct {
 
 func keys() []key {
 	return []key{
-		{"max_conns", "a number, 0 for no bound", func(s *settings, v string) bool {
+		{"max_conns", "a number, 0 for no limit", func(s *settings, v string) bool {
 			n, ok := whole(v, 0)
 			for i := range s.group.Servers {
 				s.group.Servers[i].MaxConns = n
@@ -118,9 +118,9 @@ func ParseTry(text string) (Try, error) {
 		i := slices.Index(known, name)
 		switch {
 		case i < 0:
-			return nil, fmt.Errorf("--try %q: there is no key %q; there are %s", text, name, strings.Join(known, ", "))
+			return nil, fmt.Errorf("--try %q: unknown key %q; the keys are %s", text, name, strings.Join(known, ", "))
 		case slices.ContainsFunc(t, func(c Change) bool { return c.Key == name }):
-			return nil, fmt.Errorf("--try %q: %s stands twice", text, name)
+			return nil, fmt.Errorf("--try %q: %s is given twice", text, name)
 		}
 		scratch := &settings{group: model.Group{Servers: []model.Server{{}}}}
 		if k := keys()[i]; !found || !k.set(scratch, value) {

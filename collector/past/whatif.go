@@ -95,7 +95,7 @@ func (r *WhatIf) fitWorkers(w *workload, s settings) settings {
 	shares := workerShares(s.group.Workers, s.skew)
 	r.Assumptions = append(r.Assumptions,
 		fmt.Sprintf("the %d workers share connections unevenly: the busiest takes %s of them, the split of those "+
-			"tried that fits the log best; $pid in the log_format would tell",
+			"tried that fits the log best; $pid in the log_format would show it",
 			s.group.Workers, percent(shares[0])))
 	return s
 }

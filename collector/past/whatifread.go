@@ -39,8 +39,8 @@ func AskWhatIf(ctx context.Context, o Options, tries []Try) (answer *WhatIf, pro
 		return nil, problems, errTooManySamples
 	case len(g.samples) == 0 && len(g.unusable) > 0:
 		return nil, problems,
-			fmt.Errorf("the log cannot answer: its log_format lacks %s; add it, and ask again when there are "+
-				"such lines", strings.Join(g.unusable, ", "))
+			fmt.Errorf("the log has no answer: its log_format lacks %s; add it, and try again once such "+
+				"lines exist", strings.Join(g.unusable, ", "))
 	case g.lines.Parsed == 0:
 		return nil, problems, r.nothing(problems, g.misfit)
 	}
@@ -52,7 +52,7 @@ func AskWhatIf(ctx context.Context, o Options, tries []Try) (answer *WhatIf, pro
 	answer.Upstream = g.group
 	answer.Assumptions = append(g.assumptions(w, s), answer.Assumptions...)
 	if !answer.Trusted && g.coarse {
-		answer.Reason += "; the log's times are in whole seconds: $msec in the log_format would make it better"
+		answer.Reason += "; the log's times are in whole seconds: $msec in the log_format would be more precise"
 	}
 	return answer, problems, nil
 }
@@ -146,7 +146,7 @@ func (g *gathered) workload() (*workload, settings, error) {
 		}
 	}
 	if best == "" {
-		return nil, settings{}, fmt.Errorf("the log cannot answer: none of its %s requests went to an upstream server",
+		return nil, settings{}, fmt.Errorf("the log has no answer: none of its %s requests went to an upstream server",
 			grouped(uint64(len(g.samples))))
 	}
 	g.group = strings.TrimPrefix(best, "=")
@@ -284,8 +284,8 @@ func (g *gathered) proxied(s *settings) {
 // assumptions are what the answer takes for granted.
 func (g *gathered) assumptions(w *workload, s settings) []string {
 	list := []string{
-		"requests come when they came, whatever became of those before: clients neither wait for each other nor " +
-			"try again",
+		"requests arrive when they did, whatever happened to earlier ones: clients neither wait for each other " +
+			"nor retry",
 		"requests that found no server or were rejected take as long as others of the same path and method; a " +
 			"server that failed, fails at the same times",
 		"a node serves two at once as fast as one: here " + w.together(),
@@ -296,7 +296,7 @@ func (g *gathered) assumptions(w *workload, s settings) []string {
 				"max_conns, no limit_req")
 	}
 	if u, known := g.facts.groups[g.group]; known && u.Method != "least_conn" && u.Method != "round_robin" && u.Method != "" {
-		list = append(list, plain(g.group)+" is balanced by "+u.Method+", which is taken for round robin")
+		list = append(list, plain(g.group)+" is balanced by "+u.Method+", which is modelled as round robin")
 	}
 	if g.coarse {
 		list = append(list,
@@ -311,7 +311,7 @@ func (g *gathered) assumptions(w *workload, s settings) []string {
 			s.group.Workers))
 	}
 	if s.group.Workers > 1 && !s.group.Shared && s.logged {
-		list = append(list, "$pid tells which worker had a request; other numbers of workers share connections evenly")
+		list = append(list, "$pid shows which worker had a request; other numbers of workers are assumed to share connections evenly")
 	}
 	if len(g.strange) > 0 {
 		list = append(list, "the log has servers that nginx.conf does not: "+strings.Join(g.strange, ", "))

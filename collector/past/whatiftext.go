@@ -28,7 +28,7 @@ func (r *WhatIf) Text(w io.Writer) error {
 	} else {
 		fmt.Fprintf(&b, "Not trusted: %s.\n", r.Reason)
 	}
-	b.WriteString("\nTaken for granted:\n")
+	b.WriteString("\nAssumptions:\n")
 	for _, a := range r.Assumptions {
 		fmt.Fprintf(&b, "- %s\n", a)
 	}

@@ -29,7 +29,7 @@ func (s *Settings) fillAccessLogs(names map[string]bool) {
 		duplicate := candidates[path.index]
 		s.ignore(duplicate.at, "access_log", "name it in nginx.access_logs of the config file to count its "+
 			"requests as well",
-			"%s has the same requests as %s, which tells more: not followed, or each would count twice", duplicate.source.Path, path.instead)
+			"%s has the same requests as %s, which has more variables: not followed, since each request would count twice", duplicate.source.Path, path.instead)
 		candidates[path.index].source.Path = ""
 	}
 	for _, c := range candidates {
@@ -87,7 +87,7 @@ func (s *Settings) isWritten(path string) bool {
 func (s *Settings) unfollowable(log nginxconf.AccessLog) (text, remedy string) {
 	switch {
 	case log.Path == "":
-		return fmt.Sprintf("what is sent to syslog (%s) is not taken from whoever receives it", log.Syslog),
+		return fmt.Sprintf("what is sent to syslog (%s) is not available to this exporter", log.Syslog),
 			syslogRemedy("access_logs", log.Syslog, ", format: "+log.Format)
 	case log.Path == "/dev/null":
 		return "it goes to /dev/null", ""
@@ -96,7 +96,7 @@ func (s *Settings) unfollowable(log nginxconf.AccessLog) (text, remedy string) {
 	case strings.Contains(log.Path, "$"):
 		return log.Path + " has variables in its path", s.globRemedy(log)
 	case log.Gzip:
-		return log.Path + " is written compressed and cannot be followed",
+		return log.Path + " is compressed and cannot be followed",
 			"write it without gzip, and let logrotate compress it"
 	}
 	return "", ""
@@ -115,7 +115,7 @@ func (s *Settings) usableFormat(name string, at nginxconf.Pos, l LogSource) (f F
 	if err == nil {
 		return f, true
 	}
-	remedy := "change the log_format, or log in another one as well"
+	remedy := "change the log_format, or log in another format as well"
 	if errors.As(err, &unclear) && len(unclear.Variables) > 0 {
 		quoted := `"$` + strings.Join(unclear.Variables, `", "$`) + `"`
 		remedy = "write " + quoted + " in the log_format, with the quotes" + without(unclear.Rest)
@@ -135,7 +135,7 @@ func without(rest *logformat.Program) string {
 			names = append(names, m.Name)
 		}
 	}
-	return "; without what cannot be told apart it would still give " + strings.Join(names, ", ")
+	return "; without what cannot be separated it would still give " + strings.Join(names, ", ")
 }
 
 // score is how much a format tells: with the status more than without, then by the metrics that it feeds.
@@ -241,7 +241,7 @@ func (s *Settings) globRemedy(log nginxconf.AccessLog) string {
 	}
 	dir := filepath.Join(filepath.Dir(log.Path), "hosts")
 	own := filepath.Join(dir, filepath.Base(log.Path))
-	return fmt.Sprintf("%s would match %s, too: write these files to a folder of their own (access_log %s %s;) and "+
+	return fmt.Sprintf("%s would match %s, too: write these files to a separate folder (access_log %s %s;) and "+
 		"name them in nginx.access_logs: %s",
 		glob, strings.Join(others, ", "), own, log.Format, entry(variableInPath.ReplaceAllString(own, "*")))
 }

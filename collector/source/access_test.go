@@ -50,7 +50,7 @@ func TestWhichAccessLogsAreFollowed(t *testing.T) {
 		},
 		"a log of bytes beside the one of requests (case 07)": {
 			"server { access_log DIR/s.log combined; access_log DIR/s.bytes bytes; }", "s=combined",
-			"DIR/s.bytes has the same requests as DIR/s.log, which tells more",
+			"DIR/s.bytes has the same requests as DIR/s.log, which has more variables",
 		},
 		"the one that tells most, whatever the order": {
 			"server { access_log DIR/a.log short; access_log DIR/b.log timed; }", "b=timed", "DIR/a.log has the same requests as DIR/b.log",
@@ -91,7 +91,7 @@ func TestWhichAccessLogsAreFollowed(t *testing.T) {
 		},
 		"variables in the path beside other logs (case 21)": {
 			"server { access_log DIR/$host.log; } server { access_log DIR/access.log; }", "access=combined",
-			`DIR/$host.log has variables in its path; DIR/*.log would match DIR/access.log, DIR/error.log, too: write these files to a folder of their own ` +
+			`DIR/$host.log has variables in its path; DIR/*.log would match DIR/access.log, DIR/error.log, too: write these files to a separate folder ` +
 				`(access_log DIR/hosts/$host.log combined;) and name them in nginx.access_logs: {path: "DIR/hosts/*.log", name: hosts, format: combined}`,
 		},
 	} {

@@ -104,12 +104,12 @@ func (c *Config) Validate() error {
 			defaultMaxSeries)
 	}
 	if len(c.LatencyBuckets) == 0 {
-		fault("latency_buckets", "the list is empty; remove the key to have the default")
+		fault("latency_buckets", "the list is empty; remove the key to use the default")
 	}
 	for i, bound := range c.LatencyBuckets {
 		switch {
 		case math.IsNaN(bound) || math.IsInf(bound, 0) || bound <= 0:
-			fault(fmt.Sprintf("latency_buckets[%d]", i), "%g is no bound; write seconds above zero", bound)
+			fault(fmt.Sprintf("latency_buckets[%d]", i), "%g is not a valid bound; write seconds above zero", bound)
 		case i > 0 && bound <= c.LatencyBuckets[i-1]:
 			fault(fmt.Sprintf("latency_buckets[%d]", i), "%g does not rise above %g before it; sort the bounds",
 				bound, c.LatencyBuckets[i-1])
@@ -123,12 +123,12 @@ func (c *Config) validateNames(fault func(field, format string, args ...any)) {
 	seen, sockets := map[string]string{}, map[string]string{}
 	claim := func(field, name, socket string) {
 		if first, taken := sockets[socket]; taken && socket != "" {
-			fault(field+".syslog", "%s is what nginx.%s receives already; a socket gives one log: let NGINX send the other to an address of its own", socket, first)
+			fault(field+".syslog", "%s is what nginx.%s receives already; one socket is one log; let NGINX send the other log to an address of its own", socket, first)
 			return
 		}
 		sockets[socket] = field
 		if first, taken := seen[name]; taken {
-			fault(field, "the log %q has its name from nginx.%s already; give one of the two another name: (the label log)", name, first)
+			fault(field, "nginx.%[2]s already uses the log name %[1]q; give one of the two another name: (the label log)", name, first)
 			return
 		}
 		seen[name] = field
@@ -140,7 +140,7 @@ func (c *Config) validateNames(fault func(field, format string, args ...any)) {
 		claim(fmt.Sprintf("stream_logs[%d]", i), log.Name, log.Syslog)
 		if len(log.Labels) > 0 {
 			fault(fmt.Sprintf("stream_logs[%d].labels", i),
-				"logs of stream{} have no labels of one's own; remove the key")
+				"logs of stream{} take no labels; remove the key")
 		}
 	}
 	for i, log := range c.ErrorLogs {
@@ -149,7 +149,7 @@ func (c *Config) validateNames(fault func(field, format string, args ...any)) {
 	urls := map[string]bool{}
 	for i, page := range c.Status {
 		if urls[page.URL] {
-			fault(fmt.Sprintf("status[%d].url", i), "%q stands twice; keep one", page.URL)
+			fault(fmt.Sprintf("status[%d].url", i), "%q is given twice; keep one", page.URL)
 		}
 		urls[page.URL] = true
 	}
@@ -170,7 +170,7 @@ func (c *StatusConfig) Validate() error {
 		return faultf("url", "%s", err)
 	}
 	if strings.ContainsAny(c.Host, "/ \t\r\n@") {
-		return faultf("host", "%q is no host; write a server_name such as status.example.com", c.Host)
+		return faultf("host", "%q is not a host; write a server_name such as status.example.com", c.Host)
 	}
 	return nil
 }
@@ -209,7 +209,7 @@ func (c *AccessLogConfig) Validate() error {
 	switch c.Escape {
 	case "", "default", "json", "none":
 	default:
-		return faultf("escape", "%q is no escaping; write default, json or none", c.Escape)
+		return faultf("escape", "%q is not a valid escape; write default, json or none", c.Escape)
 	}
 	if c.Name == "" {
 		c.Name = c.place().name("")
@@ -254,10 +254,10 @@ func (p place) validate() error {
 		}
 	}
 	if _, err := filepath.Match(filepath.Base(p.path), ""); err != nil {
-		return faultf("path", "%q is not a glob that can be read: a [ without its ]", p.path)
+		return faultf("path", "%q is not a glob that can be read: a [ without a ]", p.path)
 	}
 	if _, ok := container.ParseWrapping(p.wrapping); !ok {
-		return faultf("wrapping", "%q is no wrapping; write auto, none, docker or cri", p.wrapping)
+		return faultf("wrapping", "%q is not a valid wrapping; write auto, none, docker or cri", p.wrapping)
 	}
 	return validateStart(p.start)
 }
@@ -268,15 +268,15 @@ func (p place) validateKind() error {
 	case p.path == "" && p.syslog == "" && p.docker == "":
 		return faultf("", "a log needs path: FILE or syslog: udp://ADDRESS:PORT")
 	case p.path != "" && p.syslog != "":
-		return faultf("syslog", "a log has path or syslog, not both; make two logs of it")
+		return faultf("syslog", "a log has path or syslog, not both; write two logs")
 	case p.docker != "" && p.path+p.syslog != "":
-		return faultf("docker", "a log has docker, path or syslog, not several; make logs of their own of them")
+		return faultf("docker", "a log has one of docker, path and syslog; write separate logs")
 	case p.docker != "" && (p.wrapping == "none" || p.wrapping == "cri"):
-		return faultf("wrapping", "what Docker writes around lines is known; remove the key")
+		return faultf("wrapping", "Docker's wrapping is known; remove the key")
 	case p.docker == "" && p.dockerRoot != "":
 		return faultf("docker_root", "this is Docker's folder, for a log with docker: NAME; remove it, or name the container")
 	case p.syslog != "" && p.wrapping != "":
-		return faultf("wrapping", "nothing is written around lines that are sent to syslog; remove the key")
+		return faultf("wrapping", "lines sent to syslog have no wrapping; remove the key")
 	}
 	return nil
 }
@@ -286,7 +286,7 @@ func validateStart(start string) error {
 	case "", "end", "beginning":
 		return nil
 	}
-	return faultf("start", "%q is no place to start; write end or beginning", start)
+	return faultf("start", "%q is not a valid start; write end or beginning", start)
 }
 
 func validateSyslog(target string) error {

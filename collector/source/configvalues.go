@@ -27,18 +27,18 @@ func (v *LabelValues) UnmarshalYAML(node *yaml.Node) error {
 	switch node.Kind {
 	case yaml.ScalarNode:
 		if node.Value != "server_names" {
-			return fmt.Errorf("%q is no set of values; %s", node.Value, valuesHint)
+			return fmt.Errorf("%q is not a valid set of values; %s", node.Value, valuesHint)
 		}
 		v.ServerNames = true
 		return nil
 	case yaml.SequenceNode:
 		if err := node.Decode(&v.List); err != nil || len(v.List) == 0 {
-			return fmt.Errorf("this is no list of values; %s", valuesHint)
+			return fmt.Errorf("this is not a list of values; %s", valuesHint)
 		}
 		return nil
 	}
 	if len(node.Content) != 2 || node.Content[0].Value != "max" || node.Content[1].Decode(&v.Max) != nil {
-		return fmt.Errorf("this is no set of values; %s", valuesHint)
+		return fmt.Errorf("this is not a valid set of values; %s", valuesHint)
 	}
 	if v.Max < 1 || v.Max > maxLabelValues {
 		return fmt.Errorf("max: %d is not from 1 to %d", v.Max, maxLabelValues)
@@ -54,7 +54,7 @@ const (
 // validateLabels checks the labels of one log.
 func validateLabels(labels []LabelConfig) error {
 	if len(labels) > maxLabels {
-		return faultf("labels", "there are %d labels, at most %d can be told apart; remove %d", len(labels),
+		return faultf("labels", "there are %d labels, at most %d are allowed; remove %d", len(labels),
 			maxLabels, len(labels)-maxLabels)
 	}
 	seen := map[string]bool{}
@@ -72,14 +72,14 @@ type labelFault struct{ field, msg string }
 func (l LabelConfig) fault(seen map[string]bool) *labelFault {
 	switch {
 	case !isLabelName(l.Name):
-		return &labelFault{"name", fmt.Sprintf("%q is no name of a label; write letters, digits and _, such as host",
+		return &labelFault{"name", fmt.Sprintf("%q is not a valid label name; write letters, digits and _, such as host",
 			l.Name)}
 	case isTakenLabel(l.Name):
-		return &labelFault{"name", fmt.Sprintf("the label %q is there already; choose another name", l.Name)}
+		return &labelFault{"name", fmt.Sprintf("the label %q exists already; choose another name", l.Name)}
 	case seen[l.Name]:
-		return &labelFault{"name", fmt.Sprintf("the label %q stands twice; keep one", l.Name)}
+		return &labelFault{"name", fmt.Sprintf("the label %q is given twice; keep one", l.Name)}
 	case variableName(l.From) == "":
-		return &labelFault{"from", fmt.Sprintf("%q is no variable; write one of the log_format such as $host", l.From)}
+		return &labelFault{"from", fmt.Sprintf("%q is not a variable; write one of the log_format such as $host", l.From)}
 	case !l.Values.ServerNames && len(l.Values.List) == 0 && l.Values.Max == 0:
 		return &labelFault{"values", "the values are missing; " + valuesHint}
 	case len(l.Values.List) > maxLabelValues:

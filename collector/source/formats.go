@@ -132,7 +132,8 @@ func (d directives) know(name string) error {
 	case known:
 		return nil
 	case d.conf == nil:
-		return fmt.Errorf("%q is the name of a log_format, and there is no nginx.config to find it in; give nginx.config, or the log_format itself", name)
+		return fmt.Errorf("%q is the name of a log_format, but no nginx.conf is read; give nginx.config, or "+
+			"the log_format itself", name)
 	}
 	return fmt.Errorf("%s has no log_format %q; it has %s", d.conf.Path, name, strings.Join(slices.Sorted(maps.Keys(d.formats)), ", "))
 }

@@ -256,9 +256,9 @@ func (s *Settings) fillErrorLogs(names map[string]bool) {
 		switch {
 		case log.Path == "":
 			ignore(syslogRemedy("error_logs", log.Syslog, ""),
-				"what is sent to syslog (%s) is not taken from whoever receives it", log.Syslog)
+				"what is sent to syslog (%s) is not available to this exporter", log.Syslog)
 		case log.Path == "stderr" || strings.HasPrefix(log.Path, "memory:") || log.Path == "/dev/null":
-			ignore("write it to a file", "%s is no file that can be followed", log.Path)
+			ignore("write it to a file", "%s is not a file that can be followed", log.Path)
 		case paths[log.Path]:
 		default:
 			paths[log.Path] = true

@@ -128,7 +128,7 @@ targets: ['abc@host:80', 'http://h/?q=abc']
 func TestConfigError(t *testing.T) {
 	for _, c := range [][3]string{
 		{"", "not YAML: unknown anchor 'abc' referenced", "not YAML: unknown anchor <secret> referenced"},
-		{"modules.m.http.headers", `"X-Foo: a\nabc" stands where keys should`, "<secret> stands where keys should"},
+		{"modules.m.http.headers", `got "X-Foo: a\nabc", want a mapping`, "got <secret>, want a mapping"},
 		{"nginx.status[0].url", `"ftp://u:abc@h/?s=abc" has the scheme "ftp"`,
 			`"ftp://<secret>@h/?s=<secret>" has the scheme "ftp"`},
 	} {

@@ -24,7 +24,7 @@ func isDuration(t reflect.Type) bool {
 func (d *Document) duration(node *yaml.Node, v reflect.Value, path string) {
 	text := node.Value
 	if node.Kind != yaml.ScalarNode {
-		d.fail(node.Line, path, "%s stands where a duration such as 5s should", describe(node))
+		d.fail(node.Line, path, "got %s, want a duration such as 5s", describe(node))
 		return
 	}
 	if number, err := strconv.ParseFloat(text, 64); err == nil {
@@ -204,7 +204,7 @@ func (d *Document) syntax(data []byte, err error) *Error {
 	for i, line := range lines {
 		if indent := line[:len(line)-len(strings.TrimLeft(line, " \t"))]; strings.Contains(indent, "\t") &&
 			strings.TrimSpace(line) != "" {
-			return &Error{File: d.file, Line: i + 1, Msg: "a tab in the indentation; YAML takes spaces alone"}
+			return &Error{File: d.file, Line: i + 1, Msg: "a tab in the indentation; YAML allows only spaces"}
 		}
 	}
 	line := badByte(data)

@@ -147,7 +147,7 @@ func (d *Document) fail(line int, path, format string, args ...any) {
 func (d *Document) value(node *yaml.Node, v reflect.Value, path string) {
 	if d.nodes++; d.nodes > maxNodes {
 		if d.nodes == maxNodes+1 {
-			d.fail(node.Line, path, "the file unfolds to more than a million values; use fewer aliases")
+			d.fail(node.Line, path, "the file expands to more than a million values; use fewer aliases")
 		}
 		return
 	}
@@ -286,10 +286,10 @@ func (d *Document) checkKeys(node *yaml.Node, t reflect.Type, path string, depth
 
 func (d *Document) unknown(key *yaml.Node, path string, fields fieldSet) {
 	if near := nearest(key.Value, fields.names); near != "" {
-		d.fail(key.Line, path, "there is no such key; did you mean %s?", near)
+		d.fail(key.Line, path, "unknown key; did you mean %s?", near)
 		return
 	}
-	d.fail(key.Line, path, "there is no such key; known here: %s", strings.Join(fields.names, ", "))
+	d.fail(key.Line, path, "unknown key; the keys here are: %s", strings.Join(fields.names, ", "))
 }
 
 // eachKey calls do for every key of a mapping, those that come by "<<" after its own.
@@ -303,7 +303,7 @@ func (d *Document) eachKey(node *yaml.Node, path string, do func(key, value *yam
 			continue
 		}
 		if first, twice := seen[key.Value]; twice {
-			d.fail(key.Line, join(path, key.Value), "this key stands twice, first in line %d; keep one", first)
+			d.fail(key.Line, join(path, key.Value), "duplicate key, first in line %d; keep one", first)
 			continue
 		}
 		seen[key.Value] = key.Line
@@ -317,7 +317,7 @@ func (d *Document) eachKey(node *yaml.Node, path string, do func(key, value *yam
 			continue
 		}
 		if from.Kind != yaml.MappingNode {
-			d.fail(from.Line, join(path, "<<"), "%s stands where an alias of keys with values should, such as "+
+			d.fail(from.Line, join(path, "<<"), "got %s, want an alias of a mapping, such as "+
 				"*defaults", describe(from))
 			continue
 		}
@@ -377,18 +377,18 @@ func (d *Document) wants(node *yaml.Node, kind yaml.Kind, path string) bool {
 	}
 	switch {
 	case kind == yaml.MappingNode:
-		d.fail(node.Line, path, "%s stands where keys with values should", describe(node))
+		d.fail(node.Line, path, "got %s, want a mapping (keys with values)", describe(node))
 	case node.Kind == yaml.MappingNode:
-		d.fail(node.Line, path, "%s stands where a list should; begin each element with a dash", describe(node))
+		d.fail(node.Line, path, "got %s, want a list; begin each element with a dash", describe(node))
 	default:
-		d.fail(node.Line, path, "%s stands where a list should; write [%s]", describe(node), short(node))
+		d.fail(node.Line, path, "got %s, want a list; write [%s]", describe(node), short(node))
 	}
 	return false
 }
 
 func (d *Document) decode(node *yaml.Node, v reflect.Value, path string) {
 	if want := kindName(v); node.Kind != yaml.ScalarNode && want != "" && !hasUnmarshaler(v) {
-		d.fail(node.Line, path, "%s stands where %s should", describe(node), want)
+		d.fail(node.Line, path, "got %s, want %s", describe(node), want)
 		return
 	}
 	if err := node.Decode(v.Addr().Interface()); err != nil {

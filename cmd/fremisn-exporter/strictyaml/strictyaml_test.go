@@ -79,21 +79,21 @@ both: {method: GET, bearer_token: t}
 
 func TestFaults(t *testing.T) {
 	for _, c := range []struct{ name, yaml, want string }{
-		{"unknown key", "nam: x\n", "f.yml:1: nam: there is no such key; did you mean name?"},
+		{"unknown key", "nam: x\n", "f.yml:1: nam: unknown key; did you mean name?"},
 		{"unknown key far", "name: x\nzzzzzz: 1\n",
-			"f.yml:2: zzzzzz: there is no such key; known here: both, by_name, http, list, name"},
-		{"twice", "name: x\nname: y\n", "f.yml:2: name: this key stands twice, first in line 1; keep one"},
+			"f.yml:2: zzzzzz: unknown key; the keys here are: both, by_name, http, list, name"},
+		{"twice", "name: x\nname: y\n", "f.yml:2: name: duplicate key, first in line 1; keep one"},
 		{"no unit", "list:\n  - interval: 5\n", `f.yml:2: list[0].interval: "5" has no unit; write 5s`},
 		{"negative", "list:\n  - interval: -5s\n", `f.yml:2: list[0].interval: "-5s" is negative; write a time above zero such as 5s`},
 		{"no duration", "list:\n  - interval: soon\n",
 			`f.yml:2: list[0].interval: "soon" is not a duration; write for example 500ms, 5s or 1m`},
 		{"no number", "list:\n  - count: many\n", `f.yml:2: list[0].count: "many" is not a whole number`},
-		{"no list", "list: 5\n", `f.yml:1: list: "5" stands where a list should; write [5]`},
-		{"no mapping", "list: [5]\n", `f.yml:1: list[0]: "5" stands where keys with values should`},
-		{"list for text", "name: [a]\n", `f.yml:1: name: a list stands where a text should`},
+		{"no list", "list: 5\n", `f.yml:1: list: got "5", want a list; write [5]`},
+		{"no mapping", "list: [5]\n", `f.yml:1: list[0]: got "5", want a mapping (keys with values)`},
+		{"list for text", "name: [a]\n", `f.yml:1: name: got a list, want a text`},
 		{"validate", "list:\n  - targets:\n      - good\n      - bad\n", `f.yml:4: list[0].targets[1]: bad is bad`},
 		{"in map", "by_name:\n  n:\n    count: x\n", `f.yml:3: by_name.n.count: "x" is not a whole number`},
-		{"tab", "name: x\nlist:\n\t- count: 1\n", "f.yml:3: a tab in the indentation; YAML takes spaces alone"},
+		{"tab", "name: x\nlist:\n\t- count: 1\n", "f.yml:3: a tab in the indentation; YAML allows only spaces"},
 		{"syntax", "name: [x\n", "f.yml:1: not YAML: did not find expected ',' or ']'"},
 		{"syntax in line 1", "name: [}\n", "f.yml:1: not YAML: did not find expected node content"},
 		{"empty", "", "f.yml: the file is empty; it needs at least one of the sections nginx, nodes, modules, probes"},
@@ -102,12 +102,12 @@ func TestFaults(t *testing.T) {
 		{"two documents", "name: x\n---\nname: y\n",
 			"f.yml: the file holds several documents; remove the line --- between them and all but one"},
 		{"self-reading struct", "http:\n  basic_auth:\n    user: u\n",
-			"f.yml:3: http.basic_auth.user: there is no such key; known here: password, password_file, " +
+			"f.yml:3: http.basic_auth.user: unknown key; the keys here are: password, password_file, " +
 				"password_ref, username, username_file, username_ref"},
 		{"inlined validate", "both: {bearer_token: x, bearer_token_file: y}\n",
 			"f.yml:1: both: at most one of bearer_token & bearer_token_file must be configured"},
 		{"two faults", "nam: x\nlist:\n  - interval: 5\n",
-			"f.yml:1: nam: there is no such key; did you mean name?\nf.yml:3: list[0].interval: \"5\" has no " +
+			"f.yml:1: nam: unknown key; did you mean name?\nf.yml:3: list[0].interval: \"5\" has no " +
 				"unit; write 5s"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

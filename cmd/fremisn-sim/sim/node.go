@@ -308,7 +308,7 @@ func parseFault(r *http.Request) (Fault, error) {
 	for name, into := range map[string]*int{"code": &f.Code, "count": &f.Count} {
 		if text := r.FormValue(name); text != "" {
 			if _, err := fmt.Sscan(text, into); err != nil {
-				return f, fmt.Errorf("%s is %q and no number", name, text)
+				return f, fmt.Errorf("%s is %q, not a number", name, text)
 			}
 		}
 	}

@@ -70,7 +70,7 @@ func (p *Prometheus) ready(ctx context.Context) error {
 			return fmt.Errorf("prometheus has ended:\n%s", p.Output())
 		case <-ctx.Done():
 			p.Kill()
-			return fmt.Errorf("prometheus does not get ready:\n%s", p.Output())
+			return fmt.Errorf("prometheus does not become ready:\n%s", p.Output())
 		case <-time.After(20 * time.Millisecond):
 		}
 	}
@@ -98,7 +98,7 @@ func (p *Prometheus) Query(expression string) ([]Sample, error) {
 		return nil, fmt.Errorf("%s: %s", expression, answer.Error)
 	}
 	if answer.Data.ResultType != "vector" {
-		return nil, fmt.Errorf("%s gives a %s", expression, answer.Data.ResultType)
+		return nil, fmt.Errorf("%s returned a %s", expression, answer.Data.ResultType)
 	}
 	var rows []struct {
 		Metric map[string]string

@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// ErrNone says that there is no such container.
-var ErrNone = errors.New("there is no such container")
+// ErrNone says that no such container.
+var ErrNone = errors.New("no such container")
 
 // DefaultRoot is where Docker keeps its containers.
 const DefaultRoot = "/var/lib/docker"
@@ -32,11 +32,11 @@ type config struct {
 func LogOf(root, container string) (string, error) {
 	folders, err := os.ReadDir(filepath.Join(root, "containers"))
 	if errors.Is(err, fs.ErrPermission) {
-		return "", fmt.Errorf("%s may not be read by this user (uid %d); run the exporter as root, or mount the "+
+		return "", fmt.Errorf("%s cannot be read by this user (uid %d); run the exporter as root, or mount the "+
 			"folder into its container read-only", filepath.Join(root, "containers"), os.Getuid())
 	}
 	if err != nil {
-		return "", fmt.Errorf("containers of Docker cannot be looked at: %w; name its folder as docker_root", err)
+		return "", fmt.Errorf("containers of Docker cannot be examined: %w; name its folder as docker_root", err)
 	}
 	var best *config
 	for _, folder := range folders {

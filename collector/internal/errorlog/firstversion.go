@@ -9,7 +9,7 @@ import (
 	"github.com/fremisn/fremisn-exporter/collector/internal/metric"
 )
 
-var errState = errors.New("the saved counts of the error log cannot be read")
+var errState = errors.New("reading the saved counts of the error log failed")
 
 // restoreFirstVersion reads the state of the first version of this program: its version, 1; lines parsed, malformed and
 // too long; entries without a place of their own; levels{text, number}; events{event, server or group, number}.

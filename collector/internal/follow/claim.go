@@ -10,16 +10,16 @@ import (
 	"github.com/fremisn/fremisn-exporter/collector/source"
 )
 
-// A record belongs to the file that it was read from. Its name is that of the log that made it, and stays when the
-// log is named otherwise, or its path is spelled otherwise, becomes a glob, or moves in nginx.conf. So a log looks
-// for its record by its file, and takes the one of its own name only where no other log has that. Position and counts
-// stay together: a log that finds its file in a record that another log goes on with takes the position alone.
+// A record belongs to the file that it was read from. It keeps the name of the log that created it even if the log
+// gets another name, or its path is spelled differently, becomes a glob, or moves in nginx.conf. So a log finds its
+// record by its file, and uses the one of its own name only if no other log has that. Position and counts stay
+// together: a log that finds its file in a record that another log continues takes only the position.
 
-// A claim is the record that a log goes on with.
+// A claim is the record that a log continues.
 type claim struct {
 	record   string
 	isOfFile bool            // its position is of the log's file
-	others   []savedPosition // of other records that the log's files are in
+	others   []savedPosition // of other records that have the log's files
 }
 
 // claim finds the log's record, and reserves it.
@@ -48,7 +48,7 @@ func (p *Pipeline) claim() claim {
 	return found
 }
 
-// nameOfRecord is the log's own name, unless the record of that name is another log's.
+// nameOfRecord returns the log's own name, unless the record of that name belongs to another log.
 func (p *Pipeline) nameOfRecord(own savedPosition, exists bool) string {
 	dir := p.commits.dir
 	isOthers := exists && slices.ContainsFunc(p.peers, func(l source.LogSource) bool {
@@ -70,12 +70,13 @@ func (s *savedPosition) isAt(where string) bool {
 	return s.Source == "" || s.Source == where || resolved(s.Source) == resolved(where)
 }
 
-// holds reports whether a record is of a log's file: by its path, or by the content of what stands there.
+// holds reports whether a record is of a log's file: by its path, or by the content of the present file.
 func (s *savedPosition) holds(where string) bool {
 	return s.isNamed(where) || !isAddress(where) && s.Position.Holds(where)
 }
 
-// isNamed reports whether a record is of a log's path, or of a glob that fits it or that it fits.
+// isNamed reports whether a record is of a log's path, of a glob that matches it, or of a path that the log's glob
+// matches.
 func (s *savedPosition) isNamed(where string) bool {
 	if len(s.Parted.Of(isOf(where)).Cursors) > 0 {
 		return true
@@ -86,7 +87,7 @@ func (s *savedPosition) isNamed(where string) bool {
 // fits reports whether a path is one that a glob is for.
 func fits(glob, path string) bool { return path != "" && matches(resolved(glob), resolved(path)) }
 
-// resolved is a path whose folder has no symbolic links.
+// resolved returns a path with the symbolic links of its folder resolved.
 func resolved(path string) string {
 	if isAddress(path) {
 		return path
@@ -113,7 +114,7 @@ func kindOf(l source.LogSource) string {
 	return "access"
 }
 
-// position joins what is known of the log's files.
+// position combines what is known of the log's files.
 func (c claim) position(where string, own savedPosition) (p tail.Position, known bool) {
 	if c.isOfFile {
 		p, known = own.partOf(where), true
@@ -132,7 +133,7 @@ func (c claim) position(where string, own savedPosition) (p tail.Position, known
 	return p, known
 }
 
-// furthest keeps of each file the cursor that has come furthest.
+// furthest keeps the most advanced cursor of each file.
 func furthest(cursors []tail.Cursor) (kept []tail.Cursor) {
 	for _, c := range cursors {
 		i := slices.IndexFunc(kept, func(k tail.Cursor) bool { return k.Dev == c.Dev && k.Ino == c.Ino })
@@ -146,7 +147,7 @@ func furthest(cursors []tail.Cursor) (kept []tail.Cursor) {
 	return kept
 }
 
-// partOf is the part of a position that is about a log's own files, where the record is or was of a glob that had
+// partOf returns the part of a position that concerns a log's own files, if the record is or was of a glob that had
 // others, too.
 func (s *savedPosition) partOf(where string) tail.Position {
 	if s.isGlobBeside(where) {
@@ -158,7 +159,7 @@ func (s *savedPosition) partOf(where string) tail.Position {
 	return s.Position
 }
 
-// restOf is what partOf leaves out, for the logs that it is of.
+// restOf returns what partOf leaves out, for the logs that it concerns.
 func (s *savedPosition) restOf(where string) tail.Position {
 	if s.isGlobBeside(where) {
 		return s.Position.Of(func(path string) bool { return !isOf(where)(path) })
@@ -166,12 +167,12 @@ func (s *savedPosition) restOf(where string) tail.Position {
 	return s.Parted
 }
 
-// isGlobBeside reports whether a record is of a glob, and the log is not that.
+// isGlobBeside reports whether a record is of a glob, and the log is not that glob.
 func (s *savedPosition) isGlobBeside(where string) bool {
 	return !s.isAt(where) && isGlob(s.Source)
 }
 
-// isOf reports which paths are those of a log.
+// isOf reports which paths belong to a log.
 func isOf(where string) func(path string) bool {
 	return func(path string) bool { return resolved(path) == resolved(where) || fits(where, path) }
 }

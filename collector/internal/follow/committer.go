@@ -12,14 +12,14 @@ import (
 	"github.com/fremisn/fremisn-exporter/collector/internal/statefile"
 )
 
-// A committer writes a log's records in a goroutine of its own: a disk that hangs must not hold up the reading.
+// A committer writes a log's records in its own goroutine, so that a hanging disk does not hold up reading.
 type committer struct {
 	dir     *statefile.Dir
 	log     string // the record's name
 	logger  log.Logger
 	publish func(*Snapshot)
 	work    chan commitWork
-	free    chan struct{} // holds a token while no commit is under way
+	free    chan struct{} // holds a token while no commit is in progress
 
 	mu      sync.Mutex
 	counts  Stats
@@ -27,7 +27,7 @@ type committer struct {
 	lastTry time.Time
 }
 
-// commitWork is a record with the snapshot that may be published once it is on disk.
+// commitWork is a record with the snapshot to publish once it is on disk.
 type commitWork struct {
 	record   statefile.Record
 	snapshot *Snapshot
@@ -55,22 +55,21 @@ func (c *committer) run() {
 			c.publish(w.snapshot)
 		}
 		c.count(err)
-		c.free <- struct{}{} // before the answer: who gets that may commit again at once
+		c.free <- struct{}{} // before the answer: the receiver may commit again at once
 		w.done <- err
 	}
 }
 
 func (c *committer) stop() { close(c.work) }
 
-// release leaves the record to whoever follows the log next.
+// release leaves the record to the next follower of the log.
 func (c *committer) release() {
 	if c.dir != nil {
 		c.dir.Release(c.log)
 	}
 }
 
-// commit writes a record, and waits for that, but not for a disk that hangs: while it does, the next commits fail
-// at once.
+// commit writes a record and waits for that, but not for a hanging disk: while it hangs, further commits fail at once.
 func (c *committer) commit(ctx context.Context, w commitWork) error {
 	c.mu.Lock()
 	c.lastTry = time.Now()
@@ -94,7 +93,7 @@ func (c *committer) commit(ctx context.Context, w commitWork) error {
 	return errCommitHangs
 }
 
-// await waits until no commit is under way, no longer than ctx.
+// await waits until no commit is in progress, at most until ctx ends.
 func (c *committer) await(ctx context.Context) {
 	select {
 	case <-c.free:
@@ -110,7 +109,7 @@ func (c *committer) count(err error) {
 		c.counts.CommitsOK++
 		c.counts.LastCommit = time.Now()
 		if c.failing {
-			level.Info(c.logger).Log("msg", "state is saved again")
+			level.Info(c.logger).Log("msg", "saving state works again")
 		}
 		c.failing = false
 		c.counts.Unsaved = ""
@@ -119,7 +118,7 @@ func (c *committer) count(err error) {
 	c.counts.CommitsFailed++
 	c.counts.Unsaved = err.Error()
 	if !c.failing {
-		level.Error(c.logger).Log("msg", "state is not saved: the metrics of this log stand still at the last that was",
+		level.Error(c.logger).Log("msg", "saving state failed; the metrics of this log stay at the last saved values",
 			"err", err)
 	}
 	c.failing = true
@@ -133,7 +132,7 @@ func (c *committer) stats() Stats {
 
 func (c *committer) hasCommitted() bool { return !c.stats().LastCommit.IsZero() }
 
-// isDue reports whether it is time to commit while nobody scrapes.
+// isDue reports whether it is time to commit although nobody scrapes.
 func (c *committer) isDue(now time.Time, dirty bool) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -9,7 +9,7 @@ import (
 	"github.com/fremisn/fremisn-exporter/collector/source"
 )
 
-// newFollower returns the Follower of a log's files, which takes off what a container runtime has written around lines.
+// newFollower returns the Follower of a log's files, which strips what a container runtime has written around lines.
 func newFollower(l source.LogSource, sink *Pipeline) *tail.Follower {
 	now := func() time.Time { return sink.now() }
 	wrapping, stream := l.Unwrapping()
@@ -26,7 +26,7 @@ func newFollower(l source.LogSource, sink *Pipeline) *tail.Follower {
 	return f
 }
 
-// An unwrapSink gives a pipeline the lines of blocks whose length its Unwrapper has said.
+// An unwrapSink passes the lines of blocks to a pipeline after its Unwrapper has found their length.
 type unwrapSink struct {
 	*Pipeline
 	unwrapper *container.Unwrapper
@@ -42,14 +42,14 @@ func (s *unwrapSink) Lines(block []byte) {
 		s.Pipeline.Lines(lines)
 	}
 	s.totals.ReadBytes += uint64(len(block) - min(len(block), len(lines)))
-	s.dirty = true // the position is another one, though there may be no line of this stream
+	s.dirty = true // the position has changed even if there is no line of this stream
 }
 
-// findInterval is how often a container is looked for: one that is made again has another id, and another log.
+// findInterval is how often a container is looked up: a re-created one has another id, and another log.
 const findInterval = 10 * time.Second
 
-// A finder finds the json-file log of a container that is given by its name. The log of one that was removed stays open
-// until it is read to its end; that of one that is made again is read from its beginning.
+// A finder finds the json-file log of a container by the container's name. The log of a removed container stays open
+// until it is read to its end; that of a re-created one is read from its beginning.
 type finder struct {
 	source source.LogSource
 	now    func() time.Time
@@ -70,7 +70,7 @@ func (f *finder) paths() ([]string, error) {
 	case err == nil:
 		f.found = []string{path}
 	case errors.Is(err, container.ErrNone) && f.found != nil:
-		err = nil // it has been removed, and is waited for
+		err = nil // it was removed, and may come back
 	}
 	f.err = err
 	return f.found, f.err

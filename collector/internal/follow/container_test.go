@@ -148,7 +148,7 @@ func TestContainerIsWaitedFor(t *testing.T) {
 	}
 	p, end := h.reading(source.Access, counterOf(t, "$status $request_time"))
 	defer end()
-	if _, err := scrapeOf(p); err == nil || !strings.Contains(err.Error(), "there is no such container: lb under "+h.root) {
+	if _, err := scrapeOf(p); err == nil || !strings.Contains(err.Error(), "no such container: lb under "+h.root) {
 		t.Errorf("%v", err)
 	}
 	h.remake()

@@ -28,18 +28,18 @@ import (
 type Counter interface {
 	// Lines counts the lines of block, which is whole lines, each ended by "\n". It keeps no part of block.
 	Lines(block []byte)
-	// TooLong counts a line that no block can hold.
+	// TooLong counts a line that is too long for any block.
 	TooLong()
 	// AppendState appends an encoding of all counts to dst and returns it.
 	AppendState(dst []byte) []byte
 	// RestoreState replaces the counts by those of an AppendState of this or an earlier version.
 	// After an error the counts are as before.
 	RestoreState(state []byte) error
-	// Snapshot returns the counts as they are now, for any goroutine to read.
+	// Snapshot returns the present counts, for any goroutine to read.
 	Snapshot() (ledger.Lines, *ledger.Snapshot)
 }
 
-// Config says what a Pipeline reads, who counts it, and where that is kept.
+// Config says what a Pipeline reads, what counts it, and where the state is kept.
 type Config struct {
 	Source  source.LogSource
 	Counter Counter
@@ -49,9 +49,9 @@ type Config struct {
 	Logger  log.Logger
 }
 
-// A reader gives a pipeline the lines of a log.
+// A reader passes the lines of a log to a pipeline.
 type reader interface {
-	// Read hands out what there is now.
+	// Read reads everything there is now.
 	Read() error
 	Close()
 }
@@ -75,20 +75,20 @@ type Pipeline struct {
 	// Of the goroutine that runs Run.
 	totals    Totals
 	idle      int           // ticks since something came
-	lastBytes uint64        // that were read when it came
+	lastBytes uint64        // bytes read when it came
 	parted    tail.Position // see savedPosition
-	dirty     bool          // there is something that has not been committed
+	dirty     bool          // something has not been committed
 	readErr   error
-	lastErr   error // of the last commit; to be read when done is closed
+	lastErr   error // of the last commit; valid when done is closed
 
-	mu        sync.Mutex // guards what follows
+	mu        sync.Mutex // guards the fields below
 	published *Snapshot
 	problem   string
-	lag       int64  // bytes that were written and not read when last looked at
+	lag       int64  // bytes that were written and unread at the last check
 	readBytes uint64 // counted, committed or not
 }
 
-// A readRequest is a scrape that waits for everything that was written before it.
+// A readRequest is a scrape that waits for everything written before it.
 type readRequest struct{ done chan error }
 
 type counterChange struct {
@@ -97,18 +97,18 @@ type counterChange struct {
 }
 
 const (
-	// tickInterval is how often a log is read while nobody scrapes, so that no rotation is missed.
+	// tickInterval is how often a log is read without scrapes, so that no rotation is missed.
 	tickInterval = time.Second
-	// idleAfter is how many ticks in a row must find nothing before they come every idleEvery-th time alone.
+	// idleAfter is how many ticks in a row must find nothing before only every idleEvery-th reads.
 	idleAfter = 60
 	idleEvery = 5
-	// commitInterval is how often what was read is committed while nobody scrapes.
+	// commitInterval is how often new counts are committed without scrapes.
 	commitInterval = 15 * time.Second
 	// lastCommitWait is how long the last commit may take.
 	lastCommitWait = 3 * time.Second
 )
 
-// New returns a Pipeline. It opens nothing: what is wrong with a log is told at a scrape.
+// New returns a Pipeline. It opens nothing: a scrape reports what is wrong with a log.
 func New(cfg Config) *Pipeline {
 	p := &Pipeline{
 		source:   cfg.Source,
@@ -133,13 +133,13 @@ func New(cfg Config) *Pipeline {
 	return p
 }
 
-// Source is the log that is followed.
+// Source returns the followed log.
 func (p *Pipeline) Source() source.LogSource { return p.source }
 
 // Done is closed when Run has returned.
 func (p *Pipeline) Done() <-chan struct{} { return p.done }
 
-// Err is what Run has returned, once Done is closed.
+// Err returns the result of Run, once Done is closed.
 func (p *Pipeline) Err() error { return p.lastErr }
 
 // Run reads until ctx ends, then once more, commits and returns. Its error says what could not be committed.
@@ -160,7 +160,7 @@ func (p *Pipeline) Run(ctx context.Context) error {
 	p.read()
 	last, cancel := context.WithTimeout(context.Background(), lastCommitWait)
 	defer cancel()
-	p.commits.await(last) // one that was begun before, and that ctx has ended the waiting for
+	p.commits.await(last) // one begun before, and no longer awaited
 	p.lastErr = p.commit(last)
 	p.commits.stop()
 	if p.lastErr == nil {
@@ -195,7 +195,7 @@ func (p *Pipeline) serve(ctx context.Context) {
 	}
 }
 
-// answer reads for a scrape, and for all others that have come meanwhile.
+// answer reads for a scrape, and for all others that have arrived meanwhile.
 func (p *Pipeline) answer(ctx context.Context, first *readRequest) {
 	waiting := []*readRequest{first}
 	for more := true; more; {
@@ -213,7 +213,7 @@ func (p *Pipeline) answer(ctx context.Context, first *readRequest) {
 	}
 }
 
-// pace has a log to which nothing has come for a while read less often. A scrape reads it anyway.
+// pace reads a log less often when nothing has come for a while. A scrape reads it anyway.
 func (p *Pipeline) pace(tick *time.Ticker) {
 	p.idle++
 	if p.totals.ReadBytes != p.lastBytes || p.dirty {
@@ -243,12 +243,12 @@ func (p *Pipeline) read() {
 
 var (
 	// ErrStillReading says that a log was not read to its end in time.
-	ErrStillReading = errors.New("still reading, the numbers are those of an earlier moment")
-	errEnded        = errors.New("it is not followed any more")
+	ErrStillReading = errors.New("still reading; the numbers are older")
+	errEnded        = errors.New("it is no longer followed")
 )
 
-// Scrape asks for all that was written before it, and returns the last snapshot that has been committed. Its error says
-// why that is an older one: the log cannot be read, the commit failed, or ctx ended first.
+// Scrape requests everything written before it, and returns the last committed snapshot. Its error says why that is an
+// older one: the log cannot be read, the commit failed, or ctx ended first.
 func (p *Pipeline) Scrape(ctx context.Context) (*Snapshot, error) {
 	request := &readRequest{done: make(chan error, 1)}
 	select {
@@ -266,7 +266,7 @@ func (p *Pipeline) Scrape(ctx context.Context) (*Snapshot, error) {
 	}
 }
 
-// Last is the last snapshot that has been committed, nil before the first.
+// Last returns the last committed snapshot, nil before the first.
 func (p *Pipeline) Last() *Snapshot {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -279,8 +279,8 @@ func (p *Pipeline) publish(s *Snapshot) {
 	p.published = s
 }
 
-// Replace counts the lines that follow with another Counter, which takes over the counts of the one before. It waits
-// until what was written before is counted, no longer than ctx.
+// Replace counts further lines with another Counter, which takes over the counts of the present one. It waits, at most
+// until ctx ends, until everything written before is counted.
 func (p *Pipeline) Replace(ctx context.Context, c Counter) error {
 	change := counterChange{c, make(chan error, 1)}
 	select {
@@ -294,7 +294,7 @@ func (p *Pipeline) Replace(ctx context.Context, c Counter) error {
 	case err := <-change.done:
 		return err
 	case <-ctx.Done():
-		return ErrStillReading // it takes place when the log can be read again
+		return ErrStillReading // it takes effect when the log can be read again
 	}
 }
 
@@ -313,8 +313,8 @@ type look struct {
 	done chan struct{}
 }
 
-// Look calls f with the counter, in the goroutine that owns it, once everything that was written before is counted.
-// What f sees may not be committed yet. It waits no longer than ctx; after an error f may be called later, or never.
+// Look calls f with the counter, in the goroutine that owns it, once everything written before is counted. What f sees
+// may be uncommitted. It waits at most until ctx ends; after an error f may be called later, or never.
 func (p *Pipeline) Look(ctx context.Context, f func(Counter)) error {
 	l := look{f, make(chan struct{})}
 	select {
@@ -332,16 +332,16 @@ func (p *Pipeline) Look(ctx context.Context, f func(Counter)) error {
 	}
 }
 
-// Stats is what is said of a pipeline beside its counts. It is of now, committed or not.
+// Stats describes a pipeline beside its counts. It is current, committed or not.
 type Stats struct {
 	CommitsOK, CommitsFailed uint64
 	LastCommit               time.Time
-	Unsaved                  string // why the last commit failed; "" where it succeeded
+	Unsaved                  string // why the last commit failed; "" if it succeeded
 	Lag                      int64  // bytes that were written and are not in the published counts
-	Problem                  string // why the log cannot be read; "" where all is well
+	Problem                  string // why the log cannot be read; "" if it can
 }
 
-// Stats may be asked for by any goroutine.
+// Any goroutine may call Stats.
 func (p *Pipeline) Stats() Stats {
 	s := p.commits.stats()
 	p.mu.Lock()

@@ -156,7 +156,7 @@ func TestFullDisk(t *testing.T) {
 			if s := p.Stats(); s.CommitsOK != 1 || s.CommitsFailed != 3 {
 				t.Errorf("%d commits succeeded and %d failed", s.CommitsOK, s.CommitsFailed)
 			}
-			if n := strings.Count(h.said.String(), "state is not saved"); n != 1 {
+			if n := strings.Count(h.said.String(), "saving state failed"); n != 1 {
 				t.Errorf("it was logged %d times:\n%s", n, &h.said)
 			}
 			disk.full = ""
@@ -165,7 +165,7 @@ func TestFullDisk(t *testing.T) {
 				t.Error(n, err)
 			}
 			if s := p.Stats(); s.CommitsOK != 2 || s.Lag != 0 || !strings.Contains(h.said.String(),
-				"state is saved again") {
+				"saving state works again") {
 				t.Errorf("it has not healed: %+v\n%s", s, &h.said)
 			}
 			disk.full = step

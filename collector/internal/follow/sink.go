@@ -8,14 +8,14 @@ import (
 	"github.com/fremisn/fremisn-exporter/collector/internal/tail"
 )
 
-// Reasons of gaps that are not the follower's.
+// Reasons of gaps beyond the follower's.
 const (
 	gapCorrupt = "state_corrupt"
 	gapLost    = "state_lost"
 	gapDropped = "dropped"
 )
 
-// GapReasons are the reasons of gaps. They are exposed from zero on, so that the first gap is a rise.
+// GapReasons lists the reasons of gaps. Each is exposed from zero on, so that the first gap is an increase.
 func GapReasons() []string {
 	return []string{gapCorrupt, gapLost, tail.GapDeleted, tail.GapTruncated, tail.GapUnreadable, tail.GapUncertain,
 		gapDropped}
@@ -31,13 +31,13 @@ func (p *Pipeline) Lines(block []byte) {
 	p.dirty = true
 }
 
-// TooLong counts a line that no block can hold.
+// TooLong counts a line that is too long for any block.
 func (p *Pipeline) TooLong() {
 	p.counter.TooLong()
 	p.dirty = true
 }
 
-// Checkpoint commits on the way through a long log, so that it shows progress and is not read again after a crash.
+// Checkpoint commits during the read of a long log, so that it shows progress and is not read again after a crash.
 func (p *Pipeline) Checkpoint() { p.commit(context.Background()) }
 
 // Rotated counts a rotation.
@@ -51,9 +51,9 @@ func (p *Pipeline) Rotated(kind string) {
 	p.dirty = true
 }
 
-// Gap counts and logs that lines are lost, or may be.
+// Gap counts and logs that lines were lost, or may have been.
 func (p *Pipeline) Gap(reason, file string, from, to int64, cause string) {
-	fields := []any{"msg", "lines are lost, or may be", "reason", reason, "file", file, "from", from}
+	fields := []any{"msg", "lines were lost, or may have been", "reason", reason, "file", file, "from", from}
 	if to >= 0 {
 		fields = append(fields, "to", to)
 	}

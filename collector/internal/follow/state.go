@@ -26,7 +26,7 @@ type Totals struct {
 	LastLine  time.Time         `json:"last_line"` // when it was read
 }
 
-// A Snapshot is what is counted of a log at one moment. It is immutable.
+// A Snapshot is the counts of a log at one moment. It is immutable.
 type Snapshot struct {
 	Lines  ledger.Lines
 	Series *ledger.Snapshot
@@ -36,14 +36,14 @@ type Snapshot struct {
 // savedPosition is the first part of a record.
 type savedPosition struct {
 	tail.Position
-	Parted tail.Position `json:"parted"`           // of files that were of the same glob once, for their logs of now
-	Kind   string        `json:"kind,omitempty"`   // of the log; the first version did not say
+	Parted tail.Position `json:"parted"`           // of files that once were of the same glob, for the logs that have them now
+	Kind   string        `json:"kind,omitempty"`   // of the log; absent in the first version
 	Source string        `json:"source,omitempty"` // the path, glob or address that was read
 	Seen   time.Time     `json:"seen"`
 	Totals Totals        `json:"totals"`
 }
 
-// restore takes up what was committed.
+// restore loads what was committed.
 func (p *Pipeline) restore() {
 	if p.commits.dir == nil {
 		return
@@ -93,7 +93,7 @@ func (p *Pipeline) load(found claim) (saved savedPosition, err error) {
 		return savedPosition{}, p.commits.dir.Aside(found.record, err)
 	}
 	if !found.isOfFile && saved.Source != "" {
-		level.Info(p.logger).Log("msg", "the log is another one than before: its counters go on, from the place that start: says",
+		level.Info(p.logger).Log("msg", "this is a different log than before; its counters continue, and reading begins where start: says",
 			"path", p.source.Path, "before", saved.Source)
 	}
 	return saved, nil
@@ -101,7 +101,7 @@ func (p *Pipeline) load(found claim) (saved savedPosition, err error) {
 
 func (p *Pipeline) where() string { return where(p.source) }
 
-// where is what a log is read from, by a name that does not depend on the folder that the program was started in.
+// where identifies what a log is read from, independent of the working directory.
 func where(l source.LogSource) string {
 	if l.Path == "" {
 		return l.Where()
@@ -114,11 +114,11 @@ func where(l source.LogSource) string {
 }
 
 func (p *Pipeline) lostState(reason string, err error) {
-	p.Gap(reason, p.source.Path, 0, -1, err.Error()+"; counting begins at zero, and at the place that start: says")
+	p.Gap(reason, p.source.Path, 0, -1, err.Error()+"; counting begins at zero, and reading begins where start: says")
 }
 
-// commit writes what has been counted, with the position that goes with it, and publishes it when it is on disk. It
-// waits for that no longer than ctx.
+// commit writes the counts with their position, and publishes them when they are on disk. It waits for that at most
+// until ctx ends.
 func (p *Pipeline) commit(ctx context.Context) error {
 	if p.commits.dir == nil {
 		p.publish(p.snapshot())

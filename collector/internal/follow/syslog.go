@@ -15,8 +15,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A syslogReader receives what NGINX sends with access_log syslog:server=…: one line a datagram. It has no position
-// to come back to, and the kernel drops what comes too fast; how much, it tells.
+// A syslogReader receives what NGINX sends with access_log syslog:server=…: one line per datagram. It has no position
+// to return to. The kernel drops what arrives too fast, and reports how much.
 type syslogReader struct {
 	target string
 	sink   *Pipeline
@@ -25,29 +25,29 @@ type syslogReader struct {
 	buffer  []byte
 	oob     []byte
 	lines   []byte         // received and not yet handed out
-	overrun uint64         // datagrams dropped because nobody handed them out
-	dropped map[int]uint64 // by the kernel, as it counts for each descriptor
+	overrun uint64         // datagrams dropped because nobody read them
+	dropped map[int]uint64 // by the kernel, which counts per descriptor
 	told    uint64         // of both
 	conn    *net.UnixConn
 	made    os.FileInfo     // the file of conn
-	former  []*net.UnixConn // whose files are gone: who is connected to one goes on sending there
+	former  []*net.UnixConn // with removed files: connected senders still send there
 	udp     *net.UDPConn
 	err     error
 	retry   time.Time
 }
 
 const (
-	// socketBuffer is what is asked of the kernel for datagrams that wait, bytes.
+	// socketBuffer is the size requested from the kernel for waiting datagrams, bytes.
 	socketBuffer = 8 << 20
-	// maxWaiting bounds what waits here to be handed out, bytes.
+	// maxWaiting limits the lines that wait here to be handed out, bytes.
 	maxWaiting = 32 << 20
-	// maxDatagram is the largest there is, bytes.
+	// maxDatagram is the maximum size of a datagram, bytes.
 	maxDatagram = 64 << 10
-	// maxAtOnce is how many datagrams are taken in one go: more than the kernel keeps in socketBuffer.
+	// maxAtOnce is how many datagrams are read in one go: more than the kernel keeps in socketBuffer.
 	maxAtOnce = 1 << 15
-	// maxFormer is how many sockets stay open whose files were removed.
+	// maxFormer is how many sockets whose files were removed stay open.
 	maxFormer = 4
-	// listenAgain is how often a socket that could not be had is tried again.
+	// listenAgain is how often creating the socket is tried again.
 	listenAgain = 5 * time.Second
 )
 
@@ -56,7 +56,7 @@ func newSyslogReader(target string, sink *Pipeline) reader {
 		dropped: map[int]uint64{}}
 }
 
-// Read hands out what has been received. The socket is opened at the first Read, and again while it cannot be had.
+// Read hands out what has been received. It opens the socket at the first call, and later if that failed.
 func (s *syslogReader) Read() error {
 	s.checkFile()
 	if s.conn == nil && s.udp == nil && s.sink.now().After(s.retry) {
@@ -64,7 +64,7 @@ func (s *syslogReader) Read() error {
 		s.retry = s.sink.now().Add(listenAgain)
 	}
 	for _, raw := range s.raws() {
-		// What was sent before is in the kernel's buffer or among the lines.
+		// Earlier messages are in the kernel's buffer or among the lines.
 		raw.Control(func(fd uintptr) {
 			s.receiveSome(int(fd))
 			s.countDrops(int(fd), dropsOf(int(fd)))
@@ -84,7 +84,7 @@ func (s *syslogReader) Read() error {
 	}
 	if lost > 0 {
 		s.sink.Gap(gapDropped, s.target, 0, int64(lost), fmt.Sprintf(
-			"%d datagrams were dropped: they came faster than they were taken; raise net.core.rmem_max", lost))
+			"%d datagrams were dropped: they arrived faster than they were read; raise net.core.rmem_max", lost))
 	}
 	return s.err
 }
@@ -95,8 +95,8 @@ func (s *syslogReader) countDrops(fd int, dropped uint64) {
 	s.dropped[fd] = max(s.dropped[fd], dropped)
 }
 
-// checkFile makes the socket's file anew where somebody has removed or replaced it. The socket stays open: NGINX's
-// workers that are connected to it go on sending there.
+// checkFile recreates the socket's file if somebody has removed or replaced it. The socket stays open: NGINX's workers
+// that are connected to it still send there.
 func (s *syslogReader) checkFile() {
 	if s.conn == nil {
 		return
@@ -105,8 +105,8 @@ func (s *syslogReader) checkFile() {
 	if info, err := os.Lstat(path); err == nil && os.SameFile(info, s.made) {
 		return
 	}
-	s.sink.Gap(gapDropped, s.target, 0, -1, "the socket's path was removed or replaced, and is made again; "+
-		"what was sent meanwhile by who was not connected is lost")
+	s.sink.Gap(gapDropped, s.target, 0, -1, "the socket's path was removed or replaced; created it again; "+
+		"messages of senders that were not connected are lost")
 	s.former = append(s.former, s.conn)
 	if len(s.former) > maxFormer {
 		s.former[0].Close()
@@ -124,7 +124,7 @@ func (s *syslogReader) listen() error {
 		return fmt.Errorf("%s: %w", s.target, err)
 	}
 	if s.udp, err = net.ListenUDP("udp", address); err != nil {
-		return fmt.Errorf("%s cannot be listened on: %w", s.target, err)
+		return fmt.Errorf("listening on %s failed: %w", s.target, err)
 	}
 	raw, err := s.udp.SyscallConn()
 	if err != nil {
@@ -135,26 +135,25 @@ func (s *syslogReader) listen() error {
 	return nil
 }
 
-// listenUnix makes the socket. One that is left over from a process that is gone is removed; one that somebody
-// listens on is not.
+// listenUnix creates the socket. It removes one that a dead process has left, but not one that is in use.
 func (s *syslogReader) listenUnix(path string) error {
 	if info, err := os.Lstat(path); err == nil {
 		if info.Mode()&os.ModeSocket == 0 {
-			return fmt.Errorf("%s exists and is no socket", path)
+			return fmt.Errorf("%s exists and is not a socket", path)
 		}
 		if probe, err := net.Dial("unixgram", path); err == nil {
 			probe.Close()
 			return fmt.Errorf("%s is in use by another process", path)
 		}
 		if err := os.Remove(path); err != nil {
-			return fmt.Errorf("%s is left over and cannot be removed: %w", path, err)
+			return fmt.Errorf("removing the old socket %s failed: %w", path, err)
 		}
 	}
 	conn, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
 	if err != nil {
-		return fmt.Errorf("%s cannot be listened on: %w", s.target, err)
+		return fmt.Errorf("listening on %s failed: %w", s.target, err)
 	}
-	// NGINX's workers run as another user; who may reach the folder is for the operator to say.
+	// NGINX's workers run as another user; the operator decides who may reach the folder.
 	if err := os.Chmod(path, 0o666); err != nil {
 		conn.Close()
 		return fmt.Errorf("%s: %w", path, err)
@@ -173,8 +172,8 @@ func (s *syslogReader) listenUnix(path string) error {
 	return nil
 }
 
-// prepare asks for a large buffer, beyond the system's limit where this process may, and to be told of drops. What
-// the system does not grant is no error.
+// prepare requests a large buffer, beyond the system's limit if this process may, and reports of drops. It is not an
+// error if the system refuses.
 func prepare(raw syscall.RawConn) {
 	raw.Control(func(fd uintptr) {
 		if unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, socketBuffer) != nil {
@@ -184,7 +183,7 @@ func prepare(raw syscall.RawConn) {
 	})
 }
 
-// receive takes datagrams as they come, until the socket is closed: the kernel's buffer is small.
+// receive reads datagrams as they come, until the socket is closed: the kernel's buffer is small.
 func (s *syslogReader) receive(raw syscall.RawConn) {
 	raw.Read(func(fd uintptr) bool {
 		for !s.receiveSome(int(fd)) {
@@ -193,8 +192,8 @@ func (s *syslogReader) receive(raw syscall.RawConn) {
 	})
 }
 
-// receiveSome takes what is in the kernel's buffer, and reports whether nothing is left in it. No more than so many are
-// taken at once: somebody may want to hand them out.
+// receiveSome reads what is in the kernel's buffer, and reports whether it is empty. It limits how many it reads at
+// once: somebody may want to hand them out.
 func (s *syslogReader) receiveSome(fd int) (empty bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -224,7 +223,7 @@ func (s *syslogReader) take(fd int, datagram, oob []byte) {
 	s.lines = append(append(s.lines, line...), '\n')
 }
 
-// overflow is how many datagrams the kernel has dropped for this socket, as told with SO_RXQ_OVFL.
+// overflow returns how many datagrams the kernel has dropped for this socket, as reported with SO_RXQ_OVFL.
 func overflow(oob []byte) (uint64, bool) {
 	messages, err := unix.ParseSocketControlMessage(oob)
 	if err != nil {
@@ -238,7 +237,7 @@ func overflow(oob []byte) (uint64, bool) {
 	return 0, false
 }
 
-// raws are the sockets beneath the connections.
+// raws returns the sockets beneath the connections.
 func (s *syslogReader) raws() (raws []syscall.RawConn) {
 	conns := []syscall.Conn{}
 	for _, conn := range s.former {
@@ -258,8 +257,8 @@ func (s *syslogReader) raws() (raws []syscall.RawConn) {
 	return raws
 }
 
-// dropsOf is how many datagrams the kernel has dropped for a socket: the number that comes with datagrams, too, but
-// without waiting for the next. 0 where the kernel (before 4.12) does not tell.
+// dropsOf returns how many datagrams the kernel has dropped for a socket: the same number as datagrams carry, but
+// without waiting for the next. It returns 0 before Linux 4.12.
 func dropsOf(fd int) uint64 {
 	const dropsIndex, values = 8, 9 // of SK_MEMINFO_…
 	var info [values]uint32
@@ -272,7 +271,7 @@ func dropsOf(fd int) uint64 {
 	return uint64(info[dropsIndex])
 }
 
-// Close closes the socket, and removes it where it is a file.
+// Close closes the socket, and removes its file.
 func (s *syslogReader) Close() {
 	if s.udp != nil {
 		s.udp.Close()
@@ -286,8 +285,8 @@ func (s *syslogReader) Close() {
 	}
 }
 
-// syslogMessage is the log line in a datagram of RFC 3164 as NGINX writes it: <190>Nov 23 01:14:47 host nginx: LINE,
-// and with nohostname the same without the host. The line itself is one line: NGINX escapes what clients send.
+// syslogMessage returns the log line of a datagram of RFC 3164 as NGINX writes it: <190>Nov 23 01:14:47 host nginx:
+// LINE, and with nohostname the same without the host. It is a single line: NGINX escapes what clients send.
 func syslogMessage(datagram []byte) []byte {
 	const stamp = len("Nov 23 01:14:47 ")
 	line := bytes.TrimRight(datagram, "\n\x00")
@@ -299,7 +298,7 @@ func syslogMessage(datagram []byte) []byte {
 		return line
 	}
 	rest := line[end+1+stamp:]
-	// The tag ends in ": "; before it there is a host, or none. Neither holds a space.
+	// The tag ends in ": "; before it there may be a host. Neither has a space.
 	for range 2 {
 		word, after, found := bytes.Cut(rest, []byte(" "))
 		if !found {

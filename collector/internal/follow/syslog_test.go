@@ -266,8 +266,8 @@ func TestSyslogSocketFile(t *testing.T) {
 	if err := os.WriteFile(file, nil, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	refused("unix:"+file, file+" exists and is no socket")
-	refused("unix:"+filepath.Join(file, "x"), "cannot be listened on")
+	refused("unix:"+file, file+" exists and is not a socket")
+	refused("unix:"+filepath.Join(file, "x"), "listening on unix:"+filepath.Join(file, "x")+" failed")
 	taken, err := net.ListenPacket("udp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

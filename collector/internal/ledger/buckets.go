@@ -1,6 +1,6 @@
 package ledger
 
-// A Bucket is how many observations were of From to To milliseconds, both included.
+// A Bucket counts the observations of From to To milliseconds, both included.
 type Bucket struct{ From, To, Count uint64 }
 
 // Buckets returns the buckets that are not empty, in rising order.

@@ -18,7 +18,7 @@ func newHistogram(meta Meta, layout *Layout) *Histogram {
 	}
 }
 
-// An Exemplar is the latest observation of a classic bucket that came with an id.
+// An Exemplar is the latest observation of a classic bucket that has an id.
 type Exemplar struct {
 	Millis uint64
 	Time   int64 // Unix milliseconds at which it was read
@@ -26,15 +26,15 @@ type Exemplar struct {
 	id     [MaxExemplarID]byte
 }
 
-// MaxExemplarID is the longest id, in bytes: OpenMetrics allows 128 characters for names and values of an exemplar's
-// labels together, and the name is "request_id".
+// MaxExemplarID is the maximum length of an id in bytes: OpenMetrics allows 128 characters for the names and values of
+// an exemplar's labels together, and the name is "request_id".
 const MaxExemplarID = 128 - len("request_id")
 
-// ID is the request's id, "" where the bucket has no exemplar.
+// ID returns the request's id, "" if the bucket has no exemplar.
 func (e *Exemplar) ID() string { return string(e.id[:e.length]) }
 
-// A Ref is where in a block of lines the id of a request stands; 0 for none. Of all the ids in a block few are kept: so
-// only where they stand is noted, and KeepExemplars copies those that are left.
+// A Ref is the position of a request's id in a block of lines; 0 for none. Few of a block's ids are kept, so only
+// their positions are recorded, and KeepExemplars copies the few that are left.
 type Ref uint64
 
 // A pendingExemplar is a Ref with the milliseconds of the observation in its lower half.
@@ -46,7 +46,7 @@ const (
 	refAt     = 64 - refMillis - refLength
 )
 
-// RefTo is the reference to an id of so many bytes. One that is too long, or too far in its block, is none.
+// RefTo returns the reference to an id of so many bytes. An id that is too long, or too far into its block, has none.
 func RefTo(at, length int) Ref {
 	if length <= 0 || length > MaxExemplarID || at < 0 || at >= 1<<refAt {
 		return 0
@@ -54,8 +54,8 @@ func RefTo(at, length int) Ref {
 	return Ref(at)<<(refMillis+refLength) | Ref(length)<<refMillis
 }
 
-// Observe adds one observation of whole milliseconds. It is short enough to be inlined; what the table does not have
-// is left to observe.
+// Observe adds one observation of whole milliseconds. It is short enough to be inlined; values outside the table go to
+// observe.
 func (h *Histogram) Observe(ms int64, ref Ref) {
 	t := h.layout.table
 	if uint64(ms) >= uint64(len(t)) {
@@ -67,7 +67,7 @@ func (h *Histogram) Observe(ms int64, ref Ref) {
 	h.SumMillis += uint64(ms)
 }
 
-// observe is Observe for what the table does not have. The first observation makes the table.
+// observe is Observe for values outside the table. The first observation allocates the table.
 func (h *Histogram) observe(ms int64, ref Ref) {
 	if ms < tableMillis && h.layout.table == nil {
 		h.layout.FillTable()
@@ -80,7 +80,7 @@ func (h *Histogram) observe(ms int64, ref Ref) {
 	}
 }
 
-// keepExemplars makes exemplars of what is pending.
+// keepExemplars turns the pending references into exemplars.
 func (h *Histogram) keepExemplars(block []byte, now int64) {
 	for i, n := range h.pending {
 		length := int(n>>refMillis) & (1<<refLength - 1)
@@ -98,10 +98,10 @@ func (h *Histogram) keepExemplars(block []byte, now int64) {
 	clear(h.pending)
 }
 
-// Classic are the upper bounds of the classic buckets in seconds, without +Inf.
+// Classic returns the upper bounds of the classic buckets in seconds, without +Inf.
 func (h *Histogram) Classic() []float64 { return h.layout.Classic }
 
-// Count is how many observations there were.
+// Count returns the number of observations.
 func (h *Histogram) Count() uint64 {
 	var sum uint64
 	for _, n := range h.counts {
@@ -110,7 +110,7 @@ func (h *Histogram) Count() uint64 {
 	return sum
 }
 
-// Cumulative appends to dst how many observations were no more than each classic bound.
+// Cumulative appends to dst the number of observations up to each classic bound.
 func (h *Histogram) Cumulative(dst []uint64) []uint64 {
 	classic, sum := 0, uint64(0)
 	for i, n := range h.counts {
@@ -126,13 +126,13 @@ func (h *Histogram) Cumulative(dst []uint64) []uint64 {
 	return dst
 }
 
-// A Span is a run of native buckets that lie side by side.
+// A Span is a run of adjacent native buckets.
 type Span struct {
-	Offset int32  // buckets left out since the span before; of the first: its first index
-	Length uint32 // buckets
+	Offset int32  // buckets skipped since the previous span; of the first: its first index
+	Length uint32 // number of buckets
 }
 
-// A Native is a native histogram in the form that Prometheus takes it in.
+// A Native is a native histogram in Prometheus' form.
 type Native struct {
 	Schema int32
 	Zero   uint64
@@ -140,11 +140,11 @@ type Native struct {
 	Deltas []int64
 }
 
-// MaxNativeBuckets bounds the buckets of a native histogram. Where more are filled, the resolution is halved, as
-// clients of Prometheus do; from 1 ms to 17 minutes it never is.
+// MaxNativeBuckets limits the buckets of a native histogram. If more are filled, the resolution is halved, as
+// Prometheus' clients do; from 1 ms to 17 minutes it never is.
 const MaxNativeBuckets = 160
 
-// Native is the native histogram of the same observations.
+// Native returns the native histogram of the same observations.
 func (h *Histogram) Native() Native {
 	n := Native{Schema: NativeSchema, Zero: h.counts[0]}
 	for shift := 0; ; shift++ {
@@ -184,7 +184,7 @@ func (n *Native) fill(h *Histogram, shift int) {
 	}
 }
 
-// coarser is the index of the bucket that takes in a native bucket when 2^shift of them are merged.
+// coarser returns the index of the bucket that includes a native bucket when 2^shift of them are merged.
 func coarser(index int16, shift int) int {
 	return (int(index)-1)>>shift + 1
 }

@@ -6,8 +6,8 @@ import (
 	"sort"
 )
 
-// NativeSchema is the resolution of native histograms: 2^3 buckets for each doubling, so that a quantile is off by
-// at most 4.5 %.
+// NativeSchema is the resolution of native histograms: 2^3 buckets for each doubling, so that a quantile is off by at
+// most 4.5 %.
 const NativeSchema = 3
 
 // A Layout is how observations of whole milliseconds fall into buckets. One joint array of buckets holds what both
@@ -17,23 +17,24 @@ const NativeSchema = 3
 type Layout struct {
 	Classic []float64 // upper bounds in seconds, without +Inf
 
-	upper   []uint64 // of each joint bucket: the greatest milliseconds in it; the last takes everything
-	classic []uint16 // of each joint bucket: the classic bucket it is part of, len(Classic) for +Inf
+	upper   []uint64 // of each joint bucket: the greatest milliseconds in it; the last has no limit
+	classic []uint16 // of each joint bucket: its classic bucket, len(Classic) for +Inf
 	native  []int16  // of each joint bucket: the index of the native bucket; zeroBucket for the first
 	table   []uint32 // by milliseconds: the joint bucket, and the classic one in the upper half; nil before the first
 }
 
 const (
-	// tableMillis is up to where a table says the bucket; what is longer is searched. A log that is idle has no table.
+	// tableMillis is the limit of the table that maps milliseconds to buckets; longer times are searched. An idle log
+	// has no table.
 	tableMillis = 1 << 12
 
 	zeroBucket = math.MinInt16
 
-	minNative = -80 // 2^(-80/8) s is just below 1 ms, the least that is above zero
-	maxNative = 240 // 2^(240/8) s are 34 years, more than logformat takes for a time
+	minNative = -80 // 2^(-80/8) s is just below 1 ms, the smallest time above zero
+	maxNative = 240 // 2^(240/8) s are 34 years, more than logformat accepts as a time
 )
 
-// NewLayout makes the layout for classic upper bounds in rising seconds.
+// NewLayout returns the layout for classic upper bounds in rising seconds.
 func NewLayout(classic []float64) *Layout {
 	l := &Layout{Classic: slices.Clone(classic)}
 	classicUpper := make([]uint64, len(classic))
@@ -71,7 +72,7 @@ func (l *Layout) FillTable() {
 	l.table = table
 }
 
-// bucket is the joint bucket of an observation, and the classic one.
+// bucket returns the joint bucket of an observation, and the classic one.
 func (l *Layout) bucket(ms uint64) (joint, classic int) {
 	if ms < uint64(len(l.table)) {
 		both := l.table[ms]
@@ -85,8 +86,8 @@ func (l *Layout) search(ms uint64) int {
 	return min(sort.Search(len(l.upper), func(i int) bool { return ms <= l.upper[i] }), len(l.upper)-1)
 }
 
-// millisWithin is the greatest number of milliseconds that, as seconds, is no more than bound. It is by the rounding
-// of floating point what Prometheus would find: 0.3 takes 300 ms in.
+// millisWithin returns the greatest number of milliseconds that, as seconds, is not above bound. It rounds
+// floating-point numbers as Prometheus would: 0.3 includes 300 ms.
 func millisWithin(bound float64) uint64 {
 	if bound <= 0 {
 		return 0
@@ -101,7 +102,7 @@ func millisWithin(bound float64) uint64 {
 	return ms
 }
 
-// nativeBound is the upper bound of a native bucket of NativeSchema in seconds, rounded as client_golang does.
+// nativeBound returns the upper bound of a native bucket of NativeSchema in seconds, rounded as client_golang does.
 func nativeBound(index int) float64 {
 	fractions := [...]float64{
 		0.5, 0.5452538663326288, 0.5946035575013605, 0.6484197773255048,

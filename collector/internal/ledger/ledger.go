@@ -13,7 +13,7 @@ import (
 // A Family is a metric that a ledger keeps.
 type Family struct {
 	Name      string
-	Labels    []string // the names of those that each of its series has
+	Labels    []string // the label names of its series
 	Histogram bool
 	Layout    *Layout // of its histograms; nil for the ledger's
 	Unused    bool    // nothing is counted in it: it only keeps what a state has
@@ -30,25 +30,25 @@ type Counter struct {
 	Meta
 	Value uint64
 
-	seeded bool // made to stand at 0
+	seeded bool // created to show 0
 }
 
-// Add adds n, and stays at the greatest value that there is.
+// Add adds n, and stays at the maximum value instead of overflowing.
 func (c *Counter) Add(n uint64) {
 	if c.Value += n; c.Value < n {
 		c.Value = math.MaxUint64
 	}
 }
 
-// Other is the value of all labels of the series that counts what came after a ledger was full.
+// Other is the value of all labels of the series that counts whatever came after a ledger was full.
 const Other = "other"
 
-// maxDropped is how many label sets are remembered as dropped. What is new after that is not counted as another one.
+// maxDropped limits the label sets that are remembered as dropped. New ones after that do not count as further sets.
 const maxDropped = 1 << 15
 
 // A Ledger holds the series of one log.
 type Ledger struct {
-	// Now is the time that new series are created at, Unix milliseconds.
+	// Now is the creation time of new series, Unix milliseconds.
 	Now int64
 
 	layout    *Layout
@@ -70,8 +70,8 @@ type family struct {
 	index      map[string]int // of the list above; nil before the first
 }
 
-// New makes an empty ledger of at most maxSeries series. A family that cannot hold one more series counts it, with
-// all of its labels, as Other; the place for that series is set aside from the beginning.
+// New returns an empty ledger of at most maxSeries series. A family that has no room for another series counts it,
+// with all of its labels, as Other; the room for that series is reserved from the beginning.
 func New(families []Family, layout *Layout, maxSeries int) *Ledger {
 	l := &Ledger{layout: layout, maxSeries: maxSeries, all: families, families: make([]*family, len(families))}
 	for i := range families {
@@ -107,18 +107,18 @@ func (l *Ledger) Counters(family int) []*Counter { return l.family(family).count
 // Histograms are the series of a family, in the order in which they came. The caller changes nothing.
 func (l *Ledger) Histograms(family int) []*Histogram { return l.family(family).histograms }
 
-// Counter returns the series with these label values, or that of Other if there is no place for it.
+// Counter returns the series with these label values, or that of Other if there is no room for it.
 func (l *Ledger) Counter(family int, labels ...string) *Counter {
 	return l.family(family).counters[l.find(family, labels)]
 }
 
-// Histogram returns the series with these label values, or that of Other if there is no place for it.
+// Histogram returns the series with these label values, or that of Other if there is no room for it.
 func (l *Ledger) Histogram(family int, labels ...string) *Histogram {
 	return l.family(family).histograms[l.find(family, labels)]
 }
 
-// Seed makes the series with these label values, which stands at 0 until something is counted in it. A state does not
-// have it before.
+// Seed creates the series with these label values, at 0 until something is counted in it. Until then it is not part of
+// the state.
 func (l *Ledger) Seed(family int, labels ...string) {
 	f := l.family(family)
 	before := len(f.counters)
@@ -126,7 +126,7 @@ func (l *Ledger) Seed(family int, labels ...string) {
 	c.seeded = c.seeded || len(f.counters) > before
 }
 
-// KeepExemplars keeps the ids that are pending since the last call. They stand in block.
+// KeepExemplars keeps the ids that are pending since the last call. They are in block.
 func (l *Ledger) KeepExemplars(block []byte) {
 	for _, f := range l.families {
 		if f == nil {

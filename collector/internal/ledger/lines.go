@@ -6,10 +6,10 @@ import (
 	"fmt"
 )
 
-// Lines counts the lines of a log by what came of them.
+// Lines counts the lines of a log by result.
 type Lines struct{ Parsed, Malformed, TooLong, Ignored uint64 }
 
-// linesState begins the state of a log's counts since the second version. It is a number that is written longer than
+// linesState begins the state of a log's counts since the second version. It is a number in a longer encoding than
 // needed, which no state of the first version begins with.
 const linesState = "\x80\x00\x02"
 
@@ -19,8 +19,8 @@ func IsFirstVersion(state []byte) bool {
 	return len(state) < len(linesState) || string(state[:len(linesState)]) != linesState
 }
 
-// besideState begins the state of a log that holds something beside its counts. It is another number that is written
-// longer than needed.
+// besideState begins the state of a log that has data beside its counts. It, too, is a number in a longer encoding
+// than needed.
 const besideState = "\x80\x00\x03"
 
 // AppendBeside appends a state that is kept beside the counts of a log, which AppendCounts appends after it.
@@ -32,7 +32,8 @@ func AppendBeside(dst, beside []byte) []byte {
 	return append(dst, beside...)
 }
 
-// CutBeside parts what AppendBeside appended from the counts after it. What is kept beside is nil in a state without.
+// CutBeside separates what AppendBeside appended from the counts after it. Its first result is nil for a state
+// without.
 func CutBeside(state []byte) (beside, counts []byte, err error) {
 	if len(state) < len(besideState) || string(state[:len(besideState)]) != besideState {
 		return nil, state, nil
@@ -40,7 +41,7 @@ func CutBeside(state []byte) (beside, counts []byte, err error) {
 	state = state[len(besideState):]
 	length, n := binary.Uvarint(state)
 	if n <= 0 || length > uint64(len(state)-n) {
-		return nil, nil, errors.New("restoring the counts of a log: the state is cut short")
+		return nil, nil, errors.New("restoring the counts of a log: the state is truncated")
 	}
 	state = state[n:]
 	return state[:length:length], state[length:], nil
@@ -59,8 +60,8 @@ func AppendCounts(dst []byte, n Lines, l *Ledger) []byte {
 	return l.AppendState(dst)
 }
 
-// RestoreCounts sets a ledger that was just made to what AppendCounts wrote. It reads an access log's state of the
-// first version, too: three numbers and the ledger's state. After an error the ledger is of no use.
+// RestoreCounts sets a new ledger to what AppendCounts wrote. It also reads an access log's state of the first
+// version: three numbers and the ledger's state. After an error the ledger must not be used.
 func RestoreCounts(state []byte, l *Ledger) (Lines, error) {
 	r := &stateReader{rest: state}
 	count := uint64(3)
@@ -85,5 +86,5 @@ func RestoreCounts(state []byte, l *Ledger) (Lines, error) {
 	return Lines{numbers[0], numbers[1], numbers[2], numbers[3]}, nil
 }
 
-// maxResults is more than there are results.
+// maxResults is more than the number of results.
 const maxResults = 16

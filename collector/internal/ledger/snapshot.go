@@ -2,10 +2,10 @@ package ledger
 
 import "slices"
 
-// A Snapshot is a ledger's series at one moment. It is immutable, so that any goroutine may read it.
+// A Snapshot is a ledger's series at one moment. It is immutable, so any goroutine may read it.
 type Snapshot struct {
 	Dropped int     // label sets that are counted as Other
-	Of      *Ledger // for comparing alone: while it is the same, a series keeps its place in its family
+	Of      *Ledger // only for comparing: while it is the same, a series keeps its place in its family
 
 	families []*familySnapshot // nil for unused ones
 }
@@ -57,7 +57,7 @@ func copyCounters(counters []*Counter) []Counter {
 	return copied
 }
 
-// freeze brings the copies of the family's histograms up to date.
+// freeze updates the copies of the family's histograms.
 func (f *family) freeze() {
 	for i, h := range f.histograms {
 		switch {

@@ -20,7 +20,7 @@ import (
 // where {} is preceded by how many there are.
 const stateVersion = 1
 
-// A keptFamily is one that a state has and the ledger does not: it is written as it was read.
+// A keptFamily is one that a state has and the ledger does not: it is written back as it was read.
 type keptFamily struct {
 	name        string
 	labels      int
@@ -61,7 +61,7 @@ func (l *Ledger) AppendState(dst []byte) []byte {
 	return append(dst, w.body...)
 }
 
-// usedFamilies are those that have counted something.
+// usedFamilies returns those that have counted something.
 func (l *Ledger) usedFamilies() []*family {
 	var used []*family
 	for _, f := range l.families {
@@ -166,8 +166,8 @@ func (w *stateWriter) kept(f *keptFamily) {
 	}
 }
 
-// Restore sets a ledger that was just made to the counts of a state. After an error the ledger is of no use. States may
-// hold anything: no more is allocated than a small multiple of their length.
+// Restore sets a new ledger to the counts of a state. After an error the ledger must not be used. States are
+// untrusted: Restore allocates no more than a small multiple of their length.
 func (l *Ledger) Restore(state []byte) error {
 	r := &stateReader{rest: state}
 	if version := r.number(); r.err == nil && version != stateVersion {
@@ -188,7 +188,7 @@ func (l *Ledger) Restore(state []byte) error {
 		r.rest = r.rest[8:]
 	}
 	if len(r.rest) > 0 {
-		r.fail("longer than it says")
+		r.fail("longer than its length field")
 	}
 	return r.err
 }
@@ -250,13 +250,13 @@ func (l *Ledger) restoreHistogram(family int, kept keptHistogram, r *stateReader
 	}
 }
 
-// place makes the series that a state tells of. It takes them all, even if maxSeries is smaller than it was: what a
-// scrape has shown must not go away.
+// place creates the series of a state. It creates all of them even if maxSeries is smaller than it was: a series that
+// a scrape has shown must not disappear.
 func (l *Ledger) place(family int, meta Meta, r *stateReader) (int, bool) {
 	f := l.family(family)
 	key := strings.Join(meta.Labels, separator)
 	if _, twice := f.index[key]; twice {
-		r.fail("a series stands twice")
+		r.fail("a series occurs twice")
 		return 0, false
 	}
 	if !f.Unused && !isOther(meta.Labels) {
@@ -278,7 +278,7 @@ func isOther(labels []string) bool {
 // maxLabels is more than any family has.
 const maxLabels = 16
 
-var errState = errors.New("the state is damaged")
+var errState = errors.New("the state is corrupt")
 
 type stateReader struct {
 	rest  []byte
@@ -303,11 +303,11 @@ func (r *stateReader) number() uint64 {
 	return n
 }
 
-// count reads how many there are of something that takes at least size bytes each.
+// count reads a number of items that take at least size bytes each.
 func (r *stateReader) count(size int) int {
 	n := r.number()
 	if n > uint64(len(r.rest)/max(size, 1)) {
-		r.fail("shorter than it says")
+		r.fail("shorter than its length field")
 		return 0
 	}
 	return int(n)
@@ -326,7 +326,7 @@ func (r *stateReader) bytes() string {
 func (r *stateReader) string() string {
 	i := r.number()
 	if i >= uint64(len(r.table)) {
-		r.fail("a label that is not there")
+		r.fail("a label index out of range")
 		return ""
 	}
 	return r.table[i]
@@ -339,7 +339,7 @@ func (r *stateReader) meta(labels int) Meta {
 	}
 	created := r.number()
 	if created > 1<<53 {
-		r.fail("a time that cannot be")
+		r.fail("an impossible time")
 	}
 	m.Created = int64(created)
 	return m

@@ -11,16 +11,16 @@ import (
 // Pad is how many bytes after a line's newline a Parser may read (it loads eight bytes at a time).
 const Pad = 64
 
-// Options say what a Program reads beside the fields of a Record that it always fills.
+// Options say what a Program reads beyond the fields of a Record that it always fills.
 type Options struct {
-	Capture []string // variables, without their dollars, whose values Record.Captured gives, in this order
+	Capture []string // variables, without their dollars, whose values Record.Captured holds, in this order
 }
 
 // A FormatError says why a log_format cannot be followed as it is.
 type FormatError struct {
-	// those that cannot be told apart, without their dollars; none where the format as a whole is wrong
+	// variables that cannot be separated, without their dollars; none if the format itself is invalid
 	Variables []string
-	Rest      *Program // reads the format with these variables taken for one text; nil where that is of no use
+	Rest      *Program // reads the format with these variables as one text; nil if that is useless
 	reason    string
 }
 
@@ -33,10 +33,10 @@ type Program struct {
 	captures   uint32 // which of Options.Capture the format has
 	options    Options
 	hasRequest bool
-	loose      *Program // reads what does not fit this one, and tells less of it; nil for none
-	elastic    int      // the first step whose value may have several ends; -1 if there is none
+	loose      *Program // reads lines that do not fit this one, with fewer fields; nil for none
+	elastic    int      // the first step whose value may have several ends; -1 if none
 
-	// Of a format with line breaks: one line of each entry is the request's, the others are these.
+	// Of a format with line breaks: one line of each entry is the request's; these read the others.
 	beside []*Program
 	blank  bool // some are empty
 }
@@ -44,14 +44,14 @@ type Program struct {
 // maxCaptures is as many as Program.captures has bits.
 const maxCaptures = 32
 
-// Compile compiles a log_format with its escape (default, json or none). An error is a *FormatError; it says what no
-// reader could tell apart, or what NGINX would not take either.
+// Compile compiles a log_format with its escape (default, json or none). An error is a *FormatError: the format is
+// ambiguous for any reader, or NGINX itself would reject it.
 func Compile(format, escape string, o Options) (*Program, error) {
 	if err := checkFormat(format, escape); err != nil {
 		return nil, &FormatError{reason: err.Error()}
 	}
 	if len(o.Capture) > maxCaptures {
-		reason := fmt.Sprintf("%d variables are to be captured, more than %d", len(o.Capture), maxCaptures)
+		reason := fmt.Sprintf("%d variables to capture, more than %d", len(o.Capture), maxCaptures)
 		return nil, &FormatError{reason: reason}
 	}
 	lines := strings.Split(format, "\n")
@@ -61,8 +61,9 @@ func Compile(format, escape string, o Options) (*Program, error) {
 	return compileEntry(lines, escape, o)
 }
 
-// compileEntry compiles a log_format that writes several lines for each request. The one that says most is read, the
-// others are known and passed over: so an entry can be cut anywhere, by a block or by a restart, and counts once.
+// compileEntry compiles a log_format that writes several lines for each request. It reads the line with the most
+// fields, and recognizes and skips the others: so an entry can be split anywhere, by a block or by a restart, and
+// counts once.
 func compileEntry(lines []string, escape string, o Options) (*Program, error) {
 	var entry *Program
 	var all []*Program
@@ -100,7 +101,7 @@ func compileEntry(lines []string, escape string, o Options) (*Program, error) {
 	return &joined, nil
 }
 
-// weight orders the lines of an entry by what they say: one with the status is the request's.
+// weight orders the lines of an entry by their fields: the one with the status is the request's.
 func (p *Program) weight() int {
 	n := len(p.steps)
 	for f := range noField {
@@ -114,7 +115,7 @@ func (p *Program) weight() int {
 	return n
 }
 
-// literalLine reads a line of an entry that is the same each time.
+// literalLine reads a line of an entry that is always the same.
 func literalLine(line, escape string) *Program {
 	fixed := variable{kind: kindFixed, field: noField}
 	return &Program{steps: []step{newStep(part{literal: line + "\n"}, fixed, escape), {kind: kindEnd}}, elastic: -1}
@@ -160,14 +161,14 @@ func newCompiler(parts []part, escape string, o Options) *compiler {
 	return c
 }
 
-// A compiler makes the steps of a Program from the parts of a format.
+// A compiler turns the parts of a format into the steps of a Program.
 type compiler struct {
 	escape    string
 	program   *Program
-	variables []variable // of the parts but the first
-	lenient   bool       // variables that cannot be told apart are one text
+	variables []variable // of the parts except the first
+	lenient   bool       // variables that cannot be separated are one text
 	loose     bool       // so are $host and $request_uri
-	split     bool       // the two were told apart
+	split     bool       // the two could be separated
 }
 
 func (c *compiler) compile(parts []part) *FormatError {
@@ -175,7 +176,7 @@ func (c *compiler) compile(parts []part) *FormatError {
 	if parts[0].literal != "" {
 		p.steps = append(p.steps, newStep(parts[0], variable{kind: kindFixed, field: noField}, c.escape))
 	}
-	joined, ambiguous := false, false // with the variable before: the two are one text
+	joined, ambiguous := false, false // with the previous variable: the two are one text
 	for i, part := range parts[1:] {
 		v := p.demote(c.variables[i])
 		captured := slices.Index(p.options.Capture, part.name)
@@ -194,10 +195,10 @@ func (c *compiler) compile(parts []part) *FormatError {
 			joined, ambiguous = true, true
 			continue
 		case next.name == "request_uri" && !c.loose:
-			// $host$request_uri: a URI begins with the first slash, unless the request was no proper one.
+			// $host$request_uri: a URI begins with the first slash, unless the request was malformed.
 			v.kind, part.literal, c.split = kindText, "/", true
 		case next.name != "":
-			joined = true // neither is of use
+			joined = true // neither is used
 			continue
 		}
 		joined, ambiguous = false, false
@@ -213,8 +214,8 @@ func (c *compiler) compile(parts []part) *FormatError {
 	return nil
 }
 
-// beside returns the variable that follows variable i without a literal, unless the two can be told apart. The error
-// says that they cannot, and are of use.
+// beside returns the variable that follows variable i without a literal, unless the two can be separated. It returns
+// an error if they cannot and at least one is used.
 func (c *compiler) beside(part part, v variable, i int) (next variable, failure *FormatError) {
 	if i+1 < len(c.variables) {
 		next = c.program.demote(c.variables[i+1])
@@ -222,7 +223,7 @@ func (c *compiler) beside(part part, v variable, i int) (next variable, failure 
 	switch {
 	case v.kind.isList() && (part.literal == ", " || part.literal == " : "):
 		return next, &FormatError{
-			reason: fmt.Sprintf("%q after $%s in the log_format is also what stands between its elements; "+
+			reason: fmt.Sprintf("%q after $%s in the log_format also separates its elements; "+
 				"put quotes around the variable", part.literal, part.name),
 			Variables: []string{part.name, next.name},
 		}
@@ -232,13 +233,13 @@ func (c *compiler) beside(part part, v variable, i int) (next variable, failure 
 		return next, nil
 	}
 	return next, &FormatError{
-		reason: fmt.Sprintf("$%s and $%s stand side by side in the log_format and cannot be told apart; "+
+		reason: fmt.Sprintf("$%s and $%s are adjacent in the log_format and cannot be separated; "+
 			"put a character between them", part.name, next.name),
 		Variables: []string{part.name, next.name},
 	}
 }
 
-// add appends the steps of a variable and the literal after it, of which length bytes are passed over.
+// add appends the steps of a variable and of the literal after it, of which length bytes are skipped.
 func (c *compiler) add(part part, v variable, length, captured int) {
 	p := c.program
 	if v.field != noField {
@@ -257,19 +258,19 @@ func (c *compiler) add(part part, v variable, length, captured int) {
 		step{kind: kindCapture, name: s.name, fast: fastCapture, into: uint8(captured), behind: s.length})
 }
 
-// isPlain reports whether nothing is made of a variable, so that it can be taken for text.
+// isPlain reports whether a variable is not used, so that it can be read as text.
 func isPlain(v variable) bool {
 	return v.kind == kindText || v.field == noField && (v.kind == kindToken || v.kind == kindSize)
 }
 
-// preferBytesSent has $body_bytes_sent stand for $bytes_sent, or only be validated where the format has both.
+// preferBytesSent uses $body_bytes_sent in place of $bytes_sent, or only validates it if the format has both.
 func (p *Program) preferBytesSent() {
 	if p.Has(BytesSent) {
 		p.validateOnly(BodyBytesSent)
 	}
 }
 
-// chooseTime has Record.Time come of the finest time that the format has.
+// chooseTime reads Record.Time from the finest time in the format.
 func (p *Program) chooseTime() {
 	for _, finer := range []Field{Msec, TimeISO8601} {
 		if p.Has(finer) {
@@ -288,7 +289,7 @@ func (p *Program) validateOnly(f Field) {
 	}
 }
 
-// demote makes text of what the program does not need.
+// demote reads as text what the program does not need.
 func (p *Program) demote(v variable) variable {
 	if v.kind == kindMethod && p.hasRequest || v.kind == kindURI && p.hasRequest {
 		v.kind = kindText
@@ -299,43 +300,43 @@ func (p *Program) demote(v variable) variable {
 // Has reports whether the format has a variable.
 func (p *Program) Has(f Field) bool { return p.fields&(1<<f) != 0 }
 
-// HasUpstream reports whether the format tells of upstreams: whether one was tried, at least.
+// HasUpstream reports whether the format shows at least whether an upstream was tried.
 func (p *Program) HasUpstream() bool { return p.fields>>UpstreamAddr != 0 }
 
-// Captures reports whether the format gives the value of variable i of Options.Capture.
+// Captures reports whether the format has the value of variable i of Options.Capture.
 func (p *Program) Captures(i int) bool { return p.captures&(1<<i) != 0 }
 
-// A step reads one value and the literal after it. What the fast path needs stands first.
+// A step reads one value and the literal after it. The fields that the fast path needs come first.
 type step struct {
 	head      uint64 // the first eight bytes of literal
-	mask      uint64 // of head: as many bytes as there are
+	mask      uint64 // of head: a bit for each byte that exists
 	spread    uint64 // the first byte of literal, eight times
 	other     uint64 // another byte that ends a value: a comma in unquoted lists, a quote or a space in tokens
 	tail      uint64 // the last eight bytes of a literal of more than eight
 	literal   string
-	length    uint16 // bytes of literal that are passed over
+	length    uint16 // bytes of literal to skip
 	fast      fast
 	kind      kind
 	search    delimiter
 	overlap   bool  // a list's separator may look like the literal: read by grammar
 	width     uint8 // bytes
-	into      uint8 // where in a Record a number or a word goes: its offset; of kindCapture the index
-	listIndex uint8 // where in a Record's lists a list goes
+	into      uint8 // offset in a Record of a number or a word; of kindCapture the index
+	listIndex uint8 // where a list goes in a Record's lists
 
 	first  byte // of literal
 	field  Field
-	long   bool   // the value is often longer than what find looks at
+	long   bool   // the value is often longer than the range of find
 	behind uint16 // of kindCapture: how many bytes ago the captured value ended
 	name   string
 	index  int
 }
 
-// A delimiter is how the end of a value is found.
+// A delimiter is a way to find the end of a value.
 type delimiter uint8
 
 const (
-	toLiteral   delimiter = iota // the first place where the whole literal stands
-	toQuote                      // the first quote, and the literal must stand there: escape=default has none in values
+	toLiteral   delimiter = iota // the first occurrence of the whole literal
+	toQuote                      // the first quote, which the literal must follow: escape=default has none in values
 	toBareQuote                  // the first quote that no backslash escapes: escape=json
 )
 
@@ -382,7 +383,7 @@ func newStep(part part, v variable, escape string) step {
 	return s
 }
 
-// want says what a step takes, for a person.
+// want describes what a step expects, for error messages.
 func (s *step) want() string {
 	value := "$" + s.name
 	switch s.kind {

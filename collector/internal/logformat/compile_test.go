@@ -16,13 +16,13 @@ func TestCompileErrors(t *testing.T) {
 		{"lonely dollar", "$status $ x", "default", "at byte 8 of the log_format: a $ without a variable's name"},
 		{"empty braces", "${}", "default", "a $ without a variable's name"},
 		{"side by side", "$request_time$upstream_addr", "default",
-			"$request_time and $upstream_addr stand side by side"},
-		{"text beside a value", "$host$request_time", "default", "$host and $request_time stand side by side"},
+			"$request_time and $upstream_addr are adjacent"},
+		{"text beside a value", "$host$request_time", "default", "$host and $request_time are adjacent"},
 		{"a list's separator after a list", "$upstream_addr, $status", "default", `", " after $upstream_addr`},
 		{"the other separator", "$upstream_addr : $status", "default", `" : " after $upstream_addr`},
 		{"NUL", "$status\x00$host", "default", "has a NUL at byte 7"},
 		{"line breaks alone", "\n\n", "default", "the log_format is empty"},
-		{"escape", "$status", "xml", `"xml" is no escaping`},
+		{"escape", "$status", "xml", `"xml" is not a valid escape`},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {

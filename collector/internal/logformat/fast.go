@@ -27,8 +27,7 @@ package logformat
 // The fuzz targets FuzzParse and FuzzCompile run both ways on the same line, FuzzReference the reference beside them:
 // add a format that has the kind to their seeds.
 
-// A fast is how the fast path reads a value that looks as almost all of its kind do. What looks otherwise is read by
-// the slow path, which takes everything.
+// A fast is how the fast path reads a value of the usual form. The slow path reads all other forms.
 type fast uint8
 
 const (
@@ -54,7 +53,7 @@ const (
 	fastListSize
 )
 
-// fastOf chooses.
+// fastOf chooses the fast form of a step.
 func fastOf(s *step) fast {
 	switch s.kind {
 	case kindFixed:
@@ -73,7 +72,7 @@ func fastOf(s *step) fast {
 		return fastTime
 	case kindSize:
 		if s.first-'0' > 9 {
-			return fastSize // else the number might end before its last digit
+			return fastSize // otherwise the number might end before its last digit
 		}
 	case kindWord:
 		return fastWord

@@ -35,7 +35,7 @@ func (s *step) fastElements(t text, pos, end int, p *Parser, r *Record) int {
 	return pos + int(s.length)
 }
 
-// fastElement reads an element from a load, and returns how long it is; 0 if it is not as usual.
+// fastElement reads an element from a load, and returns its length; 0 if it does not have the usual form.
 func (s *step) fastElement(w uint64) (n int64, width int) {
 	if byte(w) == '-' {
 		return Absent, 1

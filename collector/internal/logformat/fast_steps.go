@@ -8,14 +8,14 @@ import (
 // wordPassed is PASSED as the low six bytes of a load.
 const wordPassed = 'P' | 'A'<<8 | 'S'<<16 | 'S'<<24 | 'E'<<32 | 'D'<<40
 
-// fastSteps reads values from pos and step s on, and returns the first step that it cannot read, and where. Its rules
-// stand in fast.go. It calls nothing, so that all it works with stays in registers; that it is one loop and long is the
-// price.
+// fastSteps reads values from pos and step s on, and returns the first step that it cannot read, and its position.
+// fast.go has the rules. It calls nothing, so that everything it works with stays in registers; the price is one long
+// loop.
 func fastSteps(s *step, t text, pos, end int, p *Parser, r *Record) (*step, int) {
 	var shapes shape // of the lists that were read
 loop:
 	for {
-		at := pos // where the literal stands
+		at := pos // position of the literal
 		var seen shape
 		switch s.fast {
 		case fastMark:
@@ -89,7 +89,7 @@ loop:
 			if method.word != w || int(method.length) != n || n == 0 {
 				break loop
 			}
-			// The quote is behind the method and the space after it, which are four bytes or more.
+			// The quote comes after the method and the space after it, which are four bytes or more.
 			at += 4
 			m := t.match16(at, s.spread) | t.match16(at+16, s.spread)<<16
 			for m == 0 {
@@ -201,7 +201,7 @@ loop:
 		}
 		w := t.load(at)
 		if at > end || (w^s.head)&s.mask != 0 || s.overlap && isSeparator(w) {
-			break loop // at > end: in the next line, where nothing is looked for
+			break loop // at > end: in the next line, where nothing is searched
 		}
 		if n := len(s.literal); n > 8 {
 			if at+n > end+1 || t.load(at+n-8) != s.tail {
@@ -224,11 +224,11 @@ loop:
 
 func (s *step) next() *step { return (*step)(unsafe.Add(unsafe.Pointer(s), unsafe.Sizeof(step{}))) }
 
-// number is where a step of one number puts it, word where one of a word does.
+// number returns the address of a number's field, word that of a word's.
 func (r *Record) number(offset uint8) *int64 { return (*int64)(unsafe.Add(unsafe.Pointer(r), offset)) }
 func (r *Record) word(offset uint8) *Word    { return (*Word)(unsafe.Add(unsafe.Pointer(r), offset)) }
 
-// list is where a step of a list puts it.
+// list returns the address of a list's field.
 func (r *Record) list(s *step) *list { return &r.lists[s.listIndex%maxLists] }
 
 func (l *list) set(n int64) { l.one, l.isMany = n, false }

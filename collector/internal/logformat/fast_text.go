@@ -11,8 +11,8 @@ const (
 	highs = 0x8080808080808080
 )
 
-// A text is where a Parser reads: the block that the line is in. Parse has checked that the line and Pad bytes after it
-// are part of it, and no step begins to read after the newline, so that loads need no check each.
+// A text is the block that a Parser reads from. Parse has checked that the line and Pad bytes after it are part of it,
+// and no step begins to read after the newline, so that single loads need no check.
 type text struct{ first unsafe.Pointer }
 
 // load returns the eight bytes at i, the first in the lowest bits.
@@ -22,10 +22,10 @@ func (t text) load(i int) uint64 {
 
 func (t text) byte(i int) byte { return *(*byte)(unsafe.Add(t.first, i)) }
 
-// slice is the bytes from i to j.
+// slice returns the bytes from i to j.
 func (t text) slice(i, j int) []byte { return unsafe.Slice((*byte)(unsafe.Add(t.first, i)), j-i) }
 
-// untilQuery is where the path that begins at i ends: at the query, the next word, or the end of both at j.
+// untilQuery returns the end of the path that begins at i: the query, the next word, or the end of both at j.
 func (t text) untilQuery(i, j int) int {
 	for ; i < j; i += 8 {
 		w := t.load(i)
@@ -36,10 +36,10 @@ func (t text) untilQuery(i, j int) int {
 	return j
 }
 
-// load is text.load for what is checked.
+// load is text.load with bounds checks.
 func load(b []byte, i int) uint64 { return binary.LittleEndian.Uint64(b[i:]) }
 
-// matches has the top bit set of the lowest byte of w that equals the byte which spread repeats, and zero bits below.
+// matches has the top bit set of the lowest byte of w that equals the byte in spread, and zero bits below.
 func matches(w, spread uint64) uint64 {
 	w ^= spread
 	return (w - ones) &^ w & highs
@@ -48,13 +48,13 @@ func matches(w, spread uint64) uint64 {
 // gather moves the top bits of the bytes of m to the lowest eight bits.
 func gather(m uint64) uint64 { return m >> 7 * 0x0102040810204080 >> 56 }
 
-// match16 has a bit set for the first byte of the 16 at i that equals the one which spread repeats, and zeros below it.
+// match16 has a bit set for the first of the 16 bytes at i that equals the byte in spread, and zeros below it.
 func (t text) match16(i int, spread uint64) uint64 {
 	return gather(matches(t.load(i), spread)) | gather(matches(t.load(i+8), spread))<<8
 }
 
-// find is the first place at or after i of the byte that spread repeats, if it is within 32 bytes; else found is
-// false and it is not before at. It may look beyond the line.
+// find returns the first occurrence at or after i of the byte in spread, if it is within 32 bytes; otherwise found is
+// false and the byte is not before at. It may look beyond the line.
 func (t text) find(i int, spread uint64) (at int, found bool) {
 	m := matches(t.load(i), spread)
 	n := matches(t.load(i+8), spread)

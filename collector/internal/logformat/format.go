@@ -12,15 +12,15 @@ type part struct {
 	literal string
 }
 
-// maxFormat bounds a log_format; NGINX does not take a parameter of more than 4096 bytes.
+// maxFormat limits a log_format; NGINX rejects parameters of more than 4096 bytes.
 const maxFormat = 1 << 15
 
-// checkFormat refuses what no line of a log can come of.
+// checkFormat rejects a format that no log line can have.
 func checkFormat(format, escape string) error {
 	switch escape {
 	case "", "default", "json", "none":
 	default:
-		return fmt.Errorf("%q is no escaping; write default, json or none", escape)
+		return fmt.Errorf("%q is not a valid escape; write default, json or none", escape)
 	}
 	if strings.TrimSpace(format) == "" {
 		return errors.New("the log_format is empty; write variables such as $status and $request_time")
@@ -34,7 +34,7 @@ func checkFormat(format, escape string) error {
 	return nil
 }
 
-// split takes one line of a log_format apart.
+// split splits one line of a log_format into parts.
 func split(format string) ([]part, error) {
 	parts := []part{{}}
 	for rest := format; rest != ""; {
@@ -56,7 +56,8 @@ func split(format string) ([]part, error) {
 	return parts, nil
 }
 
-// variableName reads the name after the dollar that s begins with, and how long it is with all that is around it.
+// variableName returns the name after the dollar that s begins with, and the length of the name with its dollar and
+// braces.
 func variableName(s string) (name string, n int, err error) {
 	braced := strings.HasPrefix(s, "${")
 	start := 1

@@ -1,16 +1,16 @@
 package logformat
 
-// A shape is how a list looks; a line has the shapes of all its lists together.
+// A shape is the form of a list; a line has the shapes of all its lists combined.
 type shape uint8
 
 const (
 	oneElement   shape = 1 << iota
-	dash               // "-", which is one element without a number, or no list
+	dash               // "-", which is one element without a number, or an absent list
 	noList             // empty, or the "-" of $upstream_addr: no upstream was tried
 	manyElements       // with separators, even if only one element is left of a trailing " : "
 )
 
-// agree checks that the lists have as many elements as each other, and sets how many.
+// agree checks that the lists have equal numbers of elements, and sets that number.
 func (p *Parser) agree(r *Record, shapes shape) bool {
 	if shapes&manyElements != 0 {
 		return p.agreeOnMany(r, shapes)
@@ -37,10 +37,10 @@ func (p *Parser) agreeOnMany(r *Record, shapes shape) bool {
 	return true
 }
 
-// disagreed stands for the number of elements where two lists have not the same.
+// disagreed stands for the number of elements if two lists differ.
 const disagreed = -1
 
-// many notes that a list has n elements.
+// many records that a list has n elements.
 func (p *Parser) many(n int) shape {
 	if p.shapes&manyElements != 0 && p.elements != n {
 		n = disagreed
@@ -71,7 +71,7 @@ func (p *Parser) addresses(t text, i, j int, r *Record) bool {
 	return true
 }
 
-// read reads a list of numbers that is not one plain number.
+// read reads a list of numbers other than a single plain number.
 func (l *list) read(k kind, value []byte) (shape, bool) {
 	l.isMany = false
 	l.one = Absent
@@ -109,7 +109,7 @@ func (l *list) read(k kind, value []byte) (shape, bool) {
 	return manyElements, true
 }
 
-// fast reads one element that looks as NGINX writes almost all of them, with ", " after it.
+// fast reads one element of the usual form, with ", " after it.
 func (l *list) fast(k kind, rest *[]byte) bool {
 	v := *rest
 	n, width := Absent, 5
@@ -151,12 +151,12 @@ func readElement(k kind, element []byte) (int64, bool) {
 	return code, code >= 0
 }
 
-// isSeparator reports whether w begins with what stands between the elements of a list.
+// isSeparator reports whether w begins with a separator of list elements.
 func isSeparator(w uint64) bool {
 	return w&0xffff == ','|' '<<8 || w&0xffffff == ' '|':'<<8|' '<<16
 }
 
-// skipList is skip for a list. One that stands unquoted before a space or a comma is read by its grammar: an element, a
+// skipList is skip for a list. A list that is unquoted before a space or a comma is read by its grammar: an element, a
 // separator, the next element, until no separator follows.
 func (s *step) skipList(t text, pos, end int) int {
 	if !s.overlap {
@@ -180,8 +180,7 @@ func (s *step) skipList(t text, pos, end int) int {
 	return -1
 }
 
-// beyondSeparator reports whether the literal begins like a separator and goes on: then it is the literal that is
-// meant.
+// beyondSeparator reports whether the literal begins like a separator and continues: then the bytes are the literal.
 func (s *step) beyondSeparator() bool {
 	return isSeparator(s.head) && (s.first == ',' && s.length > 2 || s.first == ' ' && s.length > 3)
 }

@@ -1,6 +1,6 @@
 package logformat
 
-// maxSeconds is the number of digits of seconds that are still a time: thirty years.
+// maxSeconds is the maximum number of digits of seconds in a time: thirty years.
 const maxSeconds = 9
 
 // millis reads seconds with three decimals.
@@ -14,13 +14,13 @@ func millis(value []byte) (ms int64, ok bool) {
 	return seconds*1000 + fraction, k == n && l == 3
 }
 
-// size reads a whole number that fits 63 bits.
+// size reads a whole number that fits into 63 bits.
 func size(value []byte) (int64, bool) {
 	number, n := digits(value)
 	return number, n > 0 && n == len(value)
 }
 
-// digits reads the digits that value begins with and says how many they are; none, if the number does not fit.
+// digits reads the digits that value begins with and returns their number; none if the number does not fit.
 func digits(value []byte) (number int64, n int) {
 	for n < len(value) {
 		d := value[n] - '0'

@@ -8,32 +8,32 @@ import (
 )
 
 // A Parser reads the lines of one log, each in the first of its formats that the line fits. It remembers the upstream
-// servers it has seen; it is not for several goroutines.
+// servers it has seen, and must not be shared between goroutines.
 type Parser struct {
 	*Program      // the first of the formats
 	formats       []*Program
 	addressCache  addressCache
 	local, iso    clock
 	first         *step  // of the first format
-	several       bool   // there is more than one way to go
+	several       bool   // several formats or readings are possible
 	pathless      bool   // Record.Path is of no use to the caller
-	padded        []byte // a copy of a line that has no room after it
+	padded        []byte // a copy of a line without room after it
 	shapes        shape  // of the lists of the line that is being read
 	elements      int    // of its lists of several elements
 	second        search // the second reading
 	failure       failure
 	firstFailure  failure // of the first format
-	blank, beside bool    // a format writes lines that are no requests
+	blank, beside bool    // a format writes lines that are not requests
 }
 
-// A failure is where a line stops to fit.
+// A failure is the position at which a line stops to fit.
 type failure struct {
 	offset int
 	step   *step
-	lists  bool // the lists disagree in length
+	lists  bool // the lists differ in length
 }
 
-// NewParser returns a parser for one log that is, or was, written in these formats. They have the same Options.
+// NewParser returns a parser for one log that is, or was, written in these formats. They must have the same Options.
 func NewParser(first *Program, former ...*Program) *Parser {
 	p := &Parser{Program: first, formats: append([]*Program{first}, former...)}
 	for _, f := range p.formats {
@@ -56,27 +56,27 @@ func (p *Parser) Has(f Field) bool {
 	return slices.ContainsFunc(p.formats, func(each *Program) bool { return each.Has(f) })
 }
 
-// HasUpstream reports whether any of the formats tells of upstreams.
+// HasUpstream reports whether any of the formats shows whether an upstream was tried.
 func (p *Parser) HasUpstream() bool {
 	return slices.ContainsFunc(p.formats, func(each *Program) bool { return each.HasUpstream() })
 }
 
-// Generation changes when the parser starts to number its Upstreams anew.
+// Generation changes when the parser renumbers its Upstreams.
 func (p *Parser) Generation() int { return p.addressCache.generation }
 
 // A LineError says where a line does not fit its log_format.
 type LineError struct {
 	Offset   int    // bytes
-	Expected string // what should stand there
+	Expected string // what the format has there
 }
 
 func (e *LineError) Error() string {
 	return fmt.Sprintf("at byte %d: expected %s", e.Offset, e.Expected)
 }
 
-// ParseLine reads a line, given with or without its newline. The error, if any, is a *LineError of the first format.
-// A line that a format writes beside that of the request is none, and leaves r empty. ParseLine copies; Parse is for
-// the hot path.
+// ParseLine reads a line, with or without its newline. An error is a *LineError of the first format. A line that a
+// format writes beside that of the request is not an error, and leaves r empty. ParseLine copies; Parse is for the hot
+// path.
 func (p *Parser) ParseLine(line []byte, r *Record) error {
 	line = bytes.TrimSuffix(line, []byte{'\n'})
 	if i := bytes.IndexByte(line, '\n'); i >= 0 {
@@ -100,7 +100,8 @@ func (p *Parser) ParseLine(line []byte, r *Record) error {
 	return &LineError{Offset: f.offset, Expected: f.step.want()}
 }
 
-// Padded is a copy of a line with a newline and room after it, good until the next. Parse can read it, from 0 on.
+// Padded returns a copy of a line with a newline and room after it, valid until the next call. Parse can read it from
+// 0 on.
 func (p *Parser) Padded(line []byte) []byte {
 	var room [Pad]byte
 	p.padded = append(append(append(p.padded[:0], line...), '\n'), room[:]...)
@@ -111,8 +112,8 @@ func (p *Parser) Padded(line []byte) []byte {
 	return b
 }
 
-// Parse reads the line b[start:end] into r. b[end] is its newline, the first after start, and b goes on for at
-// least Pad bytes after it. It returns false, and r is of no use, if the line does not fit as a whole.
+// Parse reads the line b[start:end] into r. b[end] is its newline, the first after start, and b continues for at least
+// Pad bytes after it. If the line does not fit completely, Parse returns false, and the content of r is undefined.
 func (p *Parser) Parse(b []byte, start, end int, r *Record) bool {
 	_ = b[end+Pad]
 	t := text{unsafe.Pointer(unsafe.SliceData(b))}
@@ -128,7 +129,7 @@ func (p *Parser) Parse(b []byte, start, end int, r *Record) bool {
 	return p.finish(p.Program, s, pos, t, end, r) || p.fail(start) || p.again(p.Program, t, start, end, r)
 }
 
-// tryFormats is Parse for several formats: a record has nothing of the format before.
+// tryFormats is Parse for several formats: a record keeps nothing of the previous format.
 func (p *Parser) tryFormats(t text, start, end int, r *Record) bool {
 	if len(r.Captured) != len(p.options.Capture) {
 		r.Captured = make([][]byte, len(p.options.Capture))
@@ -151,7 +152,7 @@ func (p *Parser) tryFormats(t text, start, end int, r *Record) bool {
 	return false
 }
 
-// again reads a line that read has refused.
+// again reads a line that read has rejected.
 func (p *Parser) again(f *Program, t text, start, end int, r *Record) bool {
 	if p.readAgain(f, t, start, end, r) {
 		return true
@@ -163,8 +164,8 @@ func (p *Parser) again(f *Program, t text, start, end int, r *Record) bool {
 	return p.read(f.loose, t, start, end, r) || p.readAgain(f.loose, t, start, end, r)
 }
 
-// Beside reports whether a line that Parse has refused is one that the log_format writes beside that of the request:
-// empty, where it ends in a line break, or another line of the same entry.
+// Beside reports whether a line that Parse has rejected is one that the log_format writes beside that of the request:
+// an empty line, if the format ends in a line break, or another line of the same entry.
 func (p *Parser) Beside(b []byte, start, end int) bool {
 	if start == end {
 		return p.blank
@@ -211,7 +212,7 @@ func (p *Parser) finish(f *Program, s *step, pos int, t text, end int, r *Record
 	return p.agree(r, p.shapes)
 }
 
-// lastValue is the last step that reads a value.
+// lastValue returns the last step that reads a value.
 func (p *Program) lastValue() *step {
 	for i := len(p.steps) - 1; i > 0; i-- {
 		if k := p.steps[i].kind; k != kindEnd && k != kindMark && k != kindCapture {
@@ -221,15 +222,15 @@ func (p *Program) lastValue() *step {
 	return &p.steps[0]
 }
 
-// fail keeps why a line does not fit the first format.
+// fail records why a line does not fit the first format.
 func (p *Parser) fail(start int) bool {
 	p.firstFailure = p.failure
 	p.firstFailure.offset -= start
 	return false
 }
 
-// slow reads the value at pos, whatever it looks like, and the literal after it, and returns the position behind both;
-// -1 if the line does not fit.
+// slow reads the value at pos, in any form, and the literal after it, and returns the position after both; -1 if the
+// line does not fit.
 func (s *step) slow(t text, pos, end int, p *Parser, r *Record) int {
 	next := -1
 	switch {
@@ -260,7 +261,7 @@ func (s *step) slow(t text, pos, end int, p *Parser, r *Record) int {
 	return next
 }
 
-// store reads the value from i to j into r, and reports whether it is one of its kind.
+// store reads the value from i to j into r, and reports whether it is valid for its kind.
 func (s *step) store(t text, i, j int, p *Parser, r *Record) bool {
 	value, ok := t.slice(i, j), true
 	switch s.kind {
@@ -318,7 +319,7 @@ func isToken(value []byte) bool {
 	return true
 }
 
-// number reads a value, Absent where it is "-" or empty.
+// number reads a value, Absent if it is "-" or empty.
 func number(value []byte, read func([]byte) (int64, bool)) (int64, bool) {
 	if isNothing(value) {
 		return Absent, true
@@ -326,14 +327,14 @@ func number(value []byte, read func([]byte) (int64, bool)) (int64, bool) {
 	return read(value)
 }
 
-// at reports whether the step's literal stands at i, which is at most a few bytes after end.
+// at reports whether the step's literal is at i, which is at most a few bytes after end.
 func (s *step) at(t text, i, end int) bool {
 	n := len(s.literal)
 	return (t.load(i)^s.head)&s.mask == 0 &&
 		(n <= 8 || i+n <= end+1 && unsafe.String((*byte)(unsafe.Add(t.first, i+8)), n-8) == s.literal[8:])
 }
 
-// skip is the position after the literal that ends the value at pos, negative if there is none in the line.
+// skip returns the position after the literal that ends the value at pos, or a negative number if the line has none.
 func (s *step) skip(t text, pos, end int) int {
 	for i := pos; ; i++ {
 		j, found := i, false

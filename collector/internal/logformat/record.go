@@ -2,7 +2,7 @@ package logformat
 
 import "unsafe"
 
-// A Field names a value of a line that metrics are made of.
+// A Field names a value of a line that metrics need.
 type Field uint8
 
 const (
@@ -35,7 +35,7 @@ const (
 	numberLists     = int(noField - firstNumberList)
 )
 
-// A Method is a method of HTTP that has a label of its own.
+// A Method is an HTTP method with a label of its own.
 type Method uint8
 
 const (
@@ -81,7 +81,7 @@ func methodOf(word []byte) Method {
 	return MethodOther
 }
 
-// methodTable is a perfect hash of the methods as words of a load: one look instead of a comparison with each.
+// methodTable is a perfect hash of the methods as loaded words: one lookup instead of a comparison with each.
 var methodTable = [16]struct {
 	word   uint64
 	method Method
@@ -100,12 +100,12 @@ var methodTable = [16]struct {
 
 const methodHash = 0x35bf992dc9e9c617
 
-// A Word is a verdict of a cache or a limit.
+// A Word is the status of a cache or a limit.
 type Word uint8
 
 const (
-	NoWord    Word = iota // "-" or empty: there was no verdict
-	OtherWord             // one that this package does not know
+	NoWord    Word = iota // "-" or empty: no status
+	OtherWord             // unknown to this package
 	Passed
 	Delayed
 	Rejected
@@ -119,7 +119,7 @@ const (
 	Revalidated
 	Hit
 	Scarce
-	WordCount // how many there are
+	WordCount // the number of words
 )
 
 var words = [WordCount]string{
@@ -163,10 +163,11 @@ func wordOf(value []byte) Word {
 	return OtherWord
 }
 
-// Absent stands for a number that a line does not give ("-", or empty).
+// Absent stands for a number that a line does not have ("-", or empty).
 const Absent int64 = -1
 
-// A Record is one line. Its slices point into what Parse was given; what the format lacks is zero, nil or Absent.
+// A Record is one line. Its slices point into the argument of Parse; fields that the format lacks are zero, nil or
+// Absent.
 type Record struct {
 	Code      int64  // $status
 	Millis    int64  // $request_time, milliseconds
@@ -181,24 +182,25 @@ type Record struct {
 	LimitReq  Word
 	LimitConn Word
 	Cache     Word
-	unused    int64 // where numbers go that nothing is made of
+	unused    int64 // where unused numbers go
 	mark      int   // where the value begins that is being captured
 
-	// Captured are the values of Options.Capture, as they are logged, escaped; nil where the format lacks the variable.
+	// Captured holds the values of Options.Capture as logged, with their escapes; nil if the format lacks the
+	// variable.
 	Captured [][]byte
 
-	Elements  int        // attempts and group names: elements that each of the lists has
-	Upstreams *Upstreams // $upstream_addr, taken apart; nil where there is none
+	Elements  int        // attempts and group names: the length of each list
+	Upstreams *Upstreams // $upstream_addr as elements; nil for none
 	lists     [maxLists]list
 }
 
 // maxLists is numberLists rounded up to a power of two.
 const maxLists = 8
 
-// A list variable too many would be read into another's place: then this does not compile.
+// One list variable too many would be read in another's place: then this does not compile.
 const _ = uint(maxLists - numberLists)
 
-// offsetOf is where in a Record the number or word of a field goes.
+// offsetOf returns the offset in a Record of a field's number or word.
 func offsetOf(f Field) uint8 {
 	var r Record
 	switch f {
@@ -220,7 +222,7 @@ func offsetOf(f Field) uint8 {
 	return uint8(unsafe.Offsetof(r.unused))
 }
 
-// A list holds the numbers of a list variable; Absent where an element is "-".
+// A list holds the numbers of a list variable; Absent for an element of "-".
 type list struct {
 	one        int64   // of a list of one element without separators
 	many       []int64 // of any other
@@ -228,7 +230,7 @@ type list struct {
 	isMany     bool
 }
 
-// At is the number of a list variable for element i of Elements.
+// At returns the number of a list variable for element i of Elements.
 func (r *Record) At(f Field, i int) int64 {
 	l := &r.lists[f-firstNumberList]
 	if l.isMany {
@@ -237,8 +239,8 @@ func (r *Record) At(f Field, i int) int64 {
 	return l.one
 }
 
-// Separator is what follows element i, ',' or ':', 0 after the last. It is for formats without $upstream_addr,
-// where it comes from whatever list there is.
+// Separator returns what follows element i, ',' or ':', 0 after the last. It is for formats without $upstream_addr,
+// and comes from any list of the line.
 func (r *Record) Separator(i int) byte {
 	for k := range r.lists {
 		if l := &r.lists[k]; l.isMany {
@@ -251,14 +253,14 @@ func (r *Record) Separator(i int) byte {
 	return 0
 }
 
-// NewRecord returns a record for Parse to fill, again and again.
+// NewRecord returns a record that Parse can fill repeatedly.
 func NewRecord() *Record {
 	r := new(Record)
 	r.clear()
 	return r
 }
 
-// clear makes a record that holds nothing. It keeps the room of its slices.
+// clear empties the record. It keeps the room of its slices.
 func (r *Record) clear() {
 	lists, captured := r.lists, r.Captured
 	*r = Record{Code: Absent, Millis: Absent, Sent: Absent, Received: Absent, lists: lists, Captured: captured}

@@ -18,18 +18,18 @@ import "bytes"
 // Preferred is the shortest value, from the left. Only of a list that stands unquoted before a space or a comma the
 // longest is: NGINX's own " : " between groups would else end it.
 
-// maxCount is how many elements the lists of a line may have where they disagree in the first pass: no request makes so
-// many attempts.
+// maxCount limits the elements of the lists of a line if they differ in the first pass: no request makes so many
+// attempts.
 const maxCount = 64
 
 // anyCount is search.count in the first pass.
 const anyCount = -1
 
-// maxWork bounds the bytes that a second reading looks at, as a multiple of the line's length. Formats of the field
-// stay below a tenth of it whatever the line.
+// maxWork limits the bytes that a second reading examines, as a multiple of the line's length. Common formats stay
+// below a tenth of it for any line.
 const maxWork = 1024
 
-// A search is a second reading. It is part of a Parser, which uses it again and again.
+// A search is a second reading. It is part of a Parser, which reuses it.
 type search struct {
 	t          text
 	start, end int
@@ -37,38 +37,38 @@ type search struct {
 	count      int // elements that every list must have, or anyCount
 	frames     []frame
 	best       []int    // the answer so far, as ends of values
-	candidates []int    // ends of unquoted lists that are still to be tried, of all frames
-	scanned    []uint64 // for each list a bit for each byte of the line: an element that begins here was looked at
+	candidates []int    // untried ends of unquoted lists, of all frames
+	scanned    []uint64 // for each list a bit for each byte of the line: an element that begins here was examined
 	tried      []uint64 // the same, for each pass: the list was tried with this end
 	words      int      // of each of the two for each list
-	work       int      // bytes looked at, about
+	work       int      // bytes examined, approximately
 }
 
 // A frame is a step that is being tried. It belongs to its step for a whole pass.
 type frame struct {
 	start  int // where the value begins
-	next   int // where the next end is looked for
-	limit  int // no end is looked for from here on
+	next   int // where the search for the next end begins
+	limit  int // the limit of that search
 	value  int // the end that is being tried
-	list   int // which of the lists the step is
+	list   int // the list that the step reads
 	failed int // from here
 	upTo   int // to here no value may begin: all ends of it were tried
 
-	// Of a list: the element that is being scanned, how many stand before it, and its candidates.
+	// Of a list: the element that is being scanned, the number of elements before it, and its candidates.
 	element, elements int
 	trailing          bool // the separator before the element was " : "
-	checked           int  // the last place where the list might have ended
+	checked           int  // the last possible end of the list
 	low               int  // where its candidates begin
-	from, reach       int  // from where to where the first element of earlier lists went
+	from, reach       int  // the range of the first element of earlier lists
 	jump              int  // the ends before this one were tried with an earlier list
 
 	space, second int // of a request: the first two spaces
 }
 
-// readAgain reads a line so that any way to fit is found, and fills r.
+// readAgain finds any way in which a line fits, and fills r.
 func (p *Parser) readAgain(f *Program, t text, start, end int, r *Record) bool {
 	if f.elastic < 0 || !p.failure.lists && p.failure.step.index < f.elastic {
-		return false // there is but one way to read it
+		return false // only one reading exists
 	}
 	x := &p.second
 	x.begin(f, t, start, end)
@@ -92,7 +92,7 @@ func (p *Parser) readAgain(f *Program, t text, start, end int, r *Record) bool {
 	return found && p.apply(f, x.best, t, start, r)
 }
 
-// apply fills r by the ends of the values, and reports whether the lists agree.
+// apply fills r from the ends of the values, and reports whether the lists agree.
 func (p *Parser) apply(f *Program, ends []int, t text, start int, r *Record) bool {
 	p.shapes = 0
 	pos := start
@@ -135,7 +135,7 @@ func (x *search) begin(f *Program, t text, start, end int) {
 	clear(x.scanned)
 }
 
-// release drops what a line of unusual length has taken.
+// release frees what a line of unusual length has used.
 func (x *search) release() {
 	const maxKept = 1 << 13 // numbers of 8 bytes
 	if cap(x.scanned) > maxKept {
@@ -146,7 +146,7 @@ func (x *search) release() {
 	}
 }
 
-// pass looks for the preferred way to read the line with lists of x.count elements.
+// pass looks for the preferred reading of the line with lists of x.count elements.
 func (x *search) pass() bool {
 	for i := range x.frames {
 		f := &x.frames[i]
@@ -185,7 +185,7 @@ func (x *search) answer(ends []int) []int {
 	return ends
 }
 
-// preferred reports whether a pass that has succeeded gives a better answer than x.best.
+// preferred reports whether a pass that has succeeded has a better answer than x.best.
 func (x *search) preferred() bool {
 	for i := range x.frames {
 		if d := x.frames[i].value - x.best[i]; d != 0 {
@@ -195,7 +195,7 @@ func (x *search) preferred() bool {
 	return false
 }
 
-// separators counts what may separate elements of a list, up to maxCount.
+// separators counts the possible separators of list elements, up to maxCount.
 func (x *search) separators() int {
 	n := 0
 	for i := x.start; i < x.end && n < maxCount; i++ {
@@ -206,7 +206,7 @@ func (x *search) separators() int {
 	return n
 }
 
-// enter begins with a step whose value begins at start.
+// enter starts a step whose value begins at start.
 func (x *search) enter(i, start int) {
 	f, s := &x.frames[i], &x.steps[i]
 	f.start, f.next, f.limit = start, start, x.end+1
@@ -224,11 +224,11 @@ func (x *search) enter(i, start int) {
 	case start < f.failed:
 		f.limit = f.failed
 	case start <= f.upTo:
-		f.limit = start // what there is was tried
+		f.limit = start // it has been tried
 	}
 }
 
-// leave notes that every end of a value was tried.
+// leave records that every end of a value was tried.
 func (x *search) leave(i int) {
 	f, s := &x.frames[i], &x.steps[i]
 	switch {
@@ -240,19 +240,19 @@ func (x *search) leave(i int) {
 		}
 	case !s.isText() && !s.isToken() || x.insideEscape(s, f.start):
 	case f.start < f.failed || f.start > f.upTo:
-		if f.limit != f.failed { // else this one joins the one before
+		if f.limit != f.failed { // otherwise this range joins the previous one
 			f.upTo = f.limit - 1
 		}
 		f.failed = f.start
 	}
 }
 
-// insideEscape reports whether what begins here may begin with an escaped byte. Another start may take it for a quote.
+// insideEscape reports whether an escaped byte may be here, which from another start may look like a quote.
 func (x *search) insideEscape(s *step, start int) bool {
 	return s.search == toBareQuote && start > x.start && x.t.byte(start-1) == '\\'
 }
 
-// advance moves a step to the next end of its value where its literal stands, and reports whether there is one.
+// advance moves a step to the next end of its value that its literal follows, and reports whether there is one.
 func (x *search) advance(i int) bool {
 	f, s := &x.frames[i], &x.steps[i]
 	switch {
@@ -278,7 +278,7 @@ func (x *search) advance(i int) bool {
 	return x.advanceText(f, s)
 }
 
-// single tries the one end that a value may have.
+// single tries the only possible end of a value.
 func (x *search) single(f *frame, s *step, end int) bool {
 	if f.next > f.start || end >= f.limit || !s.at(x.t, end, x.end) {
 		return false
@@ -335,7 +335,7 @@ func (s *step) isNumber(value []byte) (ok bool) {
 	return ok
 }
 
-// advanceToken tries the places of the literal up to the first space or quote.
+// advanceToken tries the occurrences of the literal up to the first space or quote.
 func (x *search) advanceToken(f *frame, s *step) bool {
 	for at := f.next; at < f.limit; at++ {
 		x.work++
@@ -374,7 +374,7 @@ func (x *search) advanceQuoted(f *frame, s *step) bool {
 	return false
 }
 
-// advanceText tries every place of the literal.
+// advanceText tries every occurrence of the literal.
 func (x *search) advanceText(f *frame, s *step) bool {
 	for at := f.next; at < f.limit; at++ {
 		n := bytes.IndexByte(x.t.slice(at, min(f.limit, x.end+1)), s.first)
@@ -392,7 +392,7 @@ func (x *search) advanceText(f *frame, s *step) bool {
 	return false
 }
 
-// isText reports whether a value of the step may hold anything, its escaping aside.
+// isText reports whether a value of the step may hold anything, apart from its escaping.
 func (s *step) isText() bool {
 	return s.kind == kindText || s.kind == kindURI || s.kind == kindID || s.kind == kindRequest && !s.bareRequest()
 }
@@ -421,5 +421,5 @@ func (s *step) isElastic() bool {
 	return false
 }
 
-// longest reports whether of several ends of a value the last is preferred.
+// longest reports whether the last of several ends of a value is preferred.
 func (s *step) longest() bool { return s.overlap && !s.beyondSeparator() }

@@ -2,12 +2,12 @@ package logformat
 
 import "bytes"
 
-// enterList begins with a list that begins at f.start.
+// enterList starts a list that begins at f.start.
 func (x *search) enterList(f *frame, s *step) {
 	f.element, f.elements, f.trailing, f.checked = f.start, 0, false, -1
 	f.low = len(x.candidates)
 	if f.jump = 0; f.from <= f.start && f.start < f.reach && s.kind == kindAddresses {
-		f.jump = f.reach // it is the end of an address that was tried; but "-" means something else alone
+		f.jump = f.reach // it is the end of an address that was tried; "-" alone means something else
 	} else {
 		f.reach = f.start
 	}
@@ -37,7 +37,7 @@ func (x *search) advanceList(f *frame, s *step) bool {
 	return true
 }
 
-// first sets the bit of a place in one of the search's sets, and reports whether it was not set.
+// first sets the bit of a position in one of the search's sets, and reports whether it was clear.
 func (x *search) first(set []uint64, f *frame, at int) bool {
 	at -= x.start
 	word, bit := &set[f.list*x.words+at/64], uint64(1)<<(at%64)
@@ -48,11 +48,11 @@ func (x *search) first(set []uint64, f *frame, at int) bool {
 	return true
 }
 
-// scan notes that the elements from here on are looked at, and reports whether they were not yet: where an earlier
-// value of the list had this element, too, all that may follow was tried.
+// scan records that the elements from here on are examined, and reports whether they were not yet: if an earlier value
+// of the list had this element, everything that may follow has been tried.
 func (x *search) scan(f *frame, at int) bool { return x.first(x.scanned, f, at) }
 
-// nextListEnd returns the next place where the list may end, -1 if there is none.
+// nextListEnd returns the next possible end of the list, -1 if there is none.
 func (x *search) nextListEnd(f *frame, s *step) int {
 	for at := f.next; at < f.limit; {
 		x.work++
@@ -85,7 +85,7 @@ func (x *search) nextListEnd(f *frame, s *step) int {
 	return -1
 }
 
-// nextElement ends an element at a separator, and returns where the next begins; -1 if it is none, or one too many.
+// nextElement ends an element at a separator, and returns the start of the next; -1 if it is invalid, or one too many.
 func (x *search) nextElement(f *frame, s *step, at int) int {
 	if !s.isElement(x.t.slice(f.element, at)) {
 		return -1
@@ -104,7 +104,7 @@ func (x *search) nextElement(f *frame, s *step, at int) int {
 	return at
 }
 
-// mayEnd reports whether a list that ends here is one, of as many elements as it must have.
+// mayEnd reports whether a list that ends here is valid and has the required number of elements.
 func (x *search) mayEnd(f *frame, s *step, at int) bool {
 	if s.search == toBareQuote && x.t.escaped(f.start, at) {
 		return false
@@ -147,8 +147,8 @@ func (s *step) longestElement() int {
 	return maxNumber
 }
 
-// isSocket reports whether the element is the path of a socket, which may have spaces where the list is delimited by
-// something else.
+// isSocket reports whether the element is the path of a socket, which may have spaces if something else delimits the
+// list.
 func (x *search) isSocket(f *frame, s *step) bool {
 	const prefix = "unix:"
 	return s.kind == kindAddresses && !s.overlap && bytes.HasPrefix(x.t.slice(f.element, x.end), []byte(prefix))

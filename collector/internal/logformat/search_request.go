@@ -2,10 +2,10 @@ package logformat
 
 import "bytes"
 
-// bareRequest reports whether the step reads a $request that no quotes hold: its spaces may end it.
+// bareRequest reports whether the step reads an unquoted $request, which its spaces may end.
 func (s *step) bareRequest() bool { return s.kind == kindRequest && s.first == ' ' }
 
-// skipRequest is skip for a request that stands unquoted.
+// skipRequest is skip for an unquoted request.
 func (s *step) skipRequest(t text, pos, end int) int {
 	f := frame{start: pos, next: pos, limit: end + 1, failed: end + 2, upTo: -1, space: -1, second: -1}
 	x := search{t: t, start: pos, end: end}
@@ -15,7 +15,7 @@ func (s *step) skipRequest(t text, pos, end int) int {
 	return f.value + int(s.length)
 }
 
-// advanceRequest tries "", "-", METHOD URI as HTTP/0.9 has it, and METHOD URI PROTOCOL, from short to long.
+// advanceRequest tries "", "-", METHOD URI as in HTTP/0.9, and METHOD URI PROTOCOL, from short to long.
 func (x *search) advanceRequest(f *frame, s *step) bool {
 	for at := f.next; at < f.limit; at++ {
 		n := bytes.IndexByte(x.t.slice(at, min(f.limit, x.end+1)), ' ')
@@ -30,7 +30,7 @@ func (x *search) advanceRequest(f *frame, s *step) bool {
 		case f.second < 0:
 			f.second = at
 		case f.start == f.space || f.start >= f.failed && f.start <= f.upTo:
-			f.next = f.limit // METHOD URI PROTOCOL cannot be, or was tried from an earlier start
+			f.next = f.limit // METHOD URI PROTOCOL is impossible, or was tried from an earlier start
 			return false
 		}
 		if s.at(x.t, at, x.end) && x.isRequest(f, at) {
@@ -59,7 +59,7 @@ func (x *search) isRequest(f *frame, end int) bool {
 	if end != f.second || len(uri) == 0 || uri[0] != '/' {
 		return false
 	}
-	return string(x.t.slice(end, min(end+len(" HTTP/"), x.end))) != " HTTP/" // else the protocol follows
+	return string(x.t.slice(end, min(end+len(" HTTP/"), x.end))) != " HTTP/" // otherwise the protocol follows
 }
 
 // protocol returns where the HTTP/1.1 or HTTP/2 that ends a request line begins, 0 if there is none.

@@ -2,8 +2,8 @@ package logformat
 
 import "time"
 
-// A clock remembers the last second that was read and its text: lines of one second, which come in their thousands,
-// cost a comparison. It serves one of $time_local and $time_iso8601, whose text holds no finer time.
+// A clock remembers the text of the last second that was read: lines of one second, which come in their thousands,
+// cost only a comparison. It serves one of $time_local and $time_iso8601, whose resolution is a second.
 type clock struct {
 	w0, w1, w2, w3 uint64 // the text: its bytes 0, 8, 16 and its last eight
 	millis         int64  // Unix
@@ -58,7 +58,7 @@ func parseISO(v []byte) (int64, bool) {
 	return n.millis(year, month, day, hour, minute, second, v[19], zone)
 }
 
-// numbers reads the numbers of a time, and remembers whether one was none.
+// numbers reads the numbers of a time, and remembers whether one was invalid.
 type numbers struct{ bad bool }
 
 func (n *numbers) read(value []byte) int {
@@ -72,7 +72,7 @@ func (n *numbers) read(value []byte) int {
 	return number
 }
 
-// millis joins the parts of a time. A leap second is the first of the next minute.
+// millis combines the parts of a time. A leap second is the first of the next minute.
 func (n *numbers) millis(year, month, day, hour, minute, second int, sign byte, zone int) (int64, bool) {
 	if n.bad || month < 1 || month > 12 || day < 1 || day > 31 || hour > 23 || minute > 59 || second > 60 {
 		return 0, false
@@ -87,7 +87,7 @@ func (n *numbers) millis(year, month, day, hour, minute, second int, sign byte, 
 	return time.Date(year, time.Month(month), day, hour, minute, second-zone, 0, time.UTC).UnixMilli(), true
 }
 
-// monthOf is the number of the month of three letters, 0 for none.
+// monthOf returns the number of a month's three letters, 0 for none.
 func monthOf(a, b, c byte) int {
 	const names = "JanFebMarAprMayJunJulAugSepOctNovDec"
 	for i := 0; i < len(names); i += 3 {

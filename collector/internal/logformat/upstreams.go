@@ -6,14 +6,14 @@ import (
 	"strings"
 )
 
-// Upstreams is a value of $upstream_addr, taken apart.
+// Upstreams is a parsed value of $upstream_addr.
 type Upstreams struct {
-	// ID numbers the values that a Parser knows, from 0, until its Generation changes; -1 for one that it
-	// does not keep.
+	// ID numbers the values that a Parser remembers, from 0, until its Generation changes; -1 for one that it does not
+	// remember.
 	ID       int
 	Elements []Element
 
-	many bool // there are separators, even if only one element is left of a trailing " : "
+	many bool // it has separators, even if a trailing " : " leaves only one element
 	raw  []byte
 	hash uint64
 }
@@ -26,27 +26,28 @@ type Element struct {
 	follow byte   // ',' or ':', 0 after the last
 }
 
-// ElementKind says what an element stands for.
+// ElementKind is the kind of an element.
 type ElementKind uint8
 
 const (
-	Nothing ElementKind = iota // an empty element: an internal redirect that came to no attempt
+	Nothing ElementKind = iota // an empty element: an internal redirect without an attempt
 	Attempt                    // host:port or unix:/path
-	Group                      // the name of a group of which no server could be picked
+	Group                      // the name of a group with no usable server
 )
 
 const (
-	// maxName is the longest element in bytes: addresses and names of hosts and groups are shorter.
+	// maxName is the maximum length of an element in bytes: addresses and names of hosts and groups are shorter.
 	maxName = 255
-	// maxRaw is the longest value that is remembered, maxCached and maxElements how many values and elements.
+	// maxRaw is the maximum length of a remembered value, maxCached and maxElements the maximum number of values and
+	// elements.
 	maxRaw      = 512
 	maxCached   = 4096
 	maxElements = 8192
-	// firstTable is the length of the table of a new log, which few servers fill. It doubles as it fills.
+	// firstTable is the initial size of the table: most logs have few servers. It doubles when it fills.
 	firstTable = 64
 )
 
-// addressCache remembers values of $upstream_addr: a log has a few of them, over and over.
+// addressCache remembers values of $upstream_addr: a log repeats a few of them.
 type addressCache struct {
 	short      shortValues
 	table      []*Upstreams // a hash table with open addressing; its length is a power of two
@@ -56,15 +57,15 @@ type addressCache struct {
 	scratch    Upstreams
 }
 
-// shortest and longest are how long a value of one address may be to be among the short ones: with IPv4 and a port,
+// shortest and longest limit the length of a value of one address to be among the short ones: with IPv4 and a port,
 // any.
 const (
 	shortest = 8
 	longest  = 23
 )
 
-// shortValues remembers values of one address by their bytes, where comparing them costs least: each stands at the
-// place that its bytes give, or not here.
+// shortValues remembers values of one address by their bytes, where comparing them is cheapest: each is at the index
+// that its bytes give, or not here.
 type shortValues [64]shortValue
 
 type shortValue struct {
@@ -73,17 +74,17 @@ type shortValue struct {
 	u      *Upstreams
 }
 
-// shortWords are a value's bytes, and zeros behind them.
+// shortWords are a value's bytes, padded with zeros.
 type shortWords struct{ a, b, c uint64 }
 
 func (v *shortValues) at(words shortWords) *shortValue {
 	return &v[(words.b^words.c*golden^words.a)*golden>>58]
 }
 
-// cutShort cuts eight to 23 bytes off at the first mark in m1 or m2, where what ends them stands; there is none in the
-// first eight. It takes no branch: lengths of addresses differ from line to line.
+// cutShort cuts eight to 23 bytes at the first mark in m1 or m2, which shows the end of the bytes; the first eight
+// have no mark. It has no branches: the length of addresses differs from line to line.
 func cutShort(w0, w1, w2, m1, m2 uint64) (words shortWords, n int) {
-	inFirst := uint64(int64(m1|-m1) >> 63) // all bits if there is one in m1
+	inFirst := uint64(int64(m1|-m1) >> 63) // all bits if m1 has one
 	words = shortWords{w0, w1 & (m1&-m1>>7 - 1), w2 & (m2&-m2>>7 - 1) &^ inFirst}
 	return words, 8 + bits.TrailingZeros64(m1)>>3 + bits.TrailingZeros64(m2)>>3&^int(inFirst)
 }
@@ -98,7 +99,7 @@ func (v *shortValues) insert(t text, i, j int, u *Upstreams) {
 	}
 }
 
-// get returns the value from start to end taken apart, nil if it is no list of addresses.
+// get returns the parsed value from start to end, nil if it is not a list of addresses.
 func (c *addressCache) get(t text, start, end int) *Upstreams {
 	i, n := start, end-start
 	hash := uint64(n) * golden
@@ -132,7 +133,7 @@ func mix(x uint64) uint64 {
 	return high ^ low
 }
 
-// insert takes a new value apart, and keeps it unless it is unusually long.
+// insert parses a new value, and remembers it unless it is unusually long.
 func (c *addressCache) insert(value []byte, hash uint64) *Upstreams {
 	u := &c.scratch
 	keep := len(value) <= maxRaw
@@ -170,7 +171,7 @@ func (c *addressCache) grow() {
 	}
 }
 
-// place puts a value into the table, where there is room.
+// place puts a value into the table, which has room.
 func (c *addressCache) place(u *Upstreams) {
 	mask := uint64(len(c.table) - 1)
 	slot := u.hash & mask
@@ -180,7 +181,7 @@ func (c *addressCache) place(u *Upstreams) {
 	c.table[slot] = u
 }
 
-// splitAddresses appends the elements of value to dst. It returns nil if one is no name.
+// splitAddresses appends the elements of value to dst. It returns nil if one is not a valid name.
 func splitAddresses(dst []Element, value []byte) []Element {
 	for rest := value; ; {
 		name, follow, after := nextElement(rest)
@@ -200,7 +201,7 @@ func splitAddresses(dst []Element, value []byte) []Element {
 	return dst
 }
 
-// isName reports whether an element can be an address or a group's name: paths of sockets alone may have spaces. A
+// isName reports whether an element can be an address or a group's name: only paths of sockets may have spaces. A
 // comma at the end is half a separator.
 func isName(element []byte) bool {
 	if len(element) > maxName || bytes.IndexByte(element, '"') >= 0 || bytes.HasSuffix(element, []byte(",")) {
@@ -209,8 +210,8 @@ func isName(element []byte) bool {
 	return bytes.IndexByte(element, ' ') < 0 || bytes.HasPrefix(element, []byte("unix:"))
 }
 
-// nextElement cuts the first element off a list: up to ", " or " : ". A " : " that ends the list is dropped: NGINX
-// writes it when a redirect came to no further attempt.
+// nextElement cuts the first element off a list: up to ", " or " : ". It drops a " : " that ends the list: NGINX
+// writes it when a redirect made no further attempt.
 func nextElement(list []byte) (element []byte, follow byte, rest []byte) {
 	for i := 0; i < len(list); i++ {
 		switch {

@@ -4,20 +4,20 @@ package logformat
 type kind uint8
 
 const (
-	kindText        kind = iota // anything that the escaping lets through
-	kindEnd                     // no value: behind the last step
-	kindMark                    // no value: the value that follows is captured
-	kindCapture                 // no value: the value that went before is captured
+	kindText        kind = iota // anything that the escaping allows
+	kindEnd                     // no value: after the last step
+	kindMark                    // no value: captures the value that follows
+	kindCapture                 // no value: captures the previous value
 	kindToken                   // no space and no quote
-	kindFixed                   // of a known width
-	kindRequest                 // $request: METHOD URI PROTOCOL, or anything where quotes hold it
+	kindFixed                   // of fixed width
+	kindRequest                 // $request: METHOD URI PROTOCOL, or anything inside quotes
 	kindMethod                  // $request_method
 	kindURI                     // $request_uri
 	kindID                      // $request_id
 	kindStatus                  // three digits
 	kindTime                    // seconds with three decimals
 	kindSize                    // digits
-	kindWord                    // one of a few words: what the cache and the limits say
+	kindWord                    // one of a few words: statuses of the cache and the limits
 	kindLocalTime               // 24/Nov/2026:12:27:30 +0000
 	kindISOTime                 // 2026-11-24T12:27:30+00:00
 	kindUnixTime                // $msec: seconds since 1970 with three decimals
@@ -25,20 +25,20 @@ const (
 	kindListTime                // lists of the above, one element for each of $upstream_addr
 	kindListSize                //
 	kindListStatus              //
-	kindListUnknown             // a list that nothing is made of
+	kindListUnknown             // an unused list
 )
 
 func (k kind) isList() bool { return k >= kindAddresses }
 
-// A variable is what is known of one of NGINX's variables.
+// A variable is what this package knows of one of NGINX's variables.
 type variable struct {
 	name  string
 	kind  kind
-	width int   // bytes, of what has always the same
+	width int   // bytes, if always the same
 	field Field // where the value goes
 }
 
-// fieldVariables are the variables behind the fields.
+// fieldVariables are the variables from which the fields are read.
 var fieldVariables = [noField]variable{
 	Request:                {name: "request", kind: kindRequest},
 	RequestMethod:          {name: "request_method", kind: kindMethod},
@@ -65,8 +65,8 @@ var fieldVariables = [noField]variable{
 	UpstreamResponseLength: {name: "upstream_response_length", kind: kindListSize},
 }
 
-// otherVariables are those of which only the shape is known: a value of another shape says that the line was written in
-// another format.
+// otherVariables are those of which only the shape is known: a value of another shape shows that the line has another
+// format.
 var otherVariables = []variable{
 	{name: "req_id", kind: kindID, field: RequestID}, // ingress-nginx copies $request_id to it
 	{name: "upstream_queue_time", kind: kindListUnknown, field: noField},
@@ -82,7 +82,7 @@ var otherVariables = []variable{
 	{name: "connection_requests", kind: kindSize, field: noField},
 }
 
-// lookup returns what is known of a variable. What is not known is text.
+// lookup returns what is known of a variable. An unknown variable is text.
 func lookup(name string) variable {
 	for f, v := range fieldVariables {
 		if v.name == name {

@@ -122,12 +122,12 @@ var table = [Count]Metric{
 	},
 	AccessOutcomes: {
 		Name: "nginx_access_outcomes_total", Of: AccessLog, Labels: []string{"log", "route", "outcome"},
-		Help:  "Requests in the access log, by route and outcome; every series stands at 0 from the start.",
+		Help:  "Requests in the access log, by route and outcome; every series starts at 0.",
 		Needs: []Need{anyRequest},
 	},
 	Subrequests: {
 		Name: "nginx_access_subrequests_total", Of: AccessLog, Labels: []string{"log"},
-		Help:  "Lines of subrequests, which log_subrequest has logged: their attempts count, requests they are none.",
+		Help:  "Lines of subrequests, which log_subrequest has logged: their attempts count, but not their requests.",
 		Needs: needs(logformat.RequestLength),
 	},
 	RequestDuration: {
@@ -163,12 +163,12 @@ var table = [Count]Metric{
 	},
 	Attempts: {
 		Name: "nginx_upstream_attempts_total", Of: UpstreamLog, Labels: ofServer("code", "outcome"),
-		Help:  "Attempts to have a request answered by a server, one for each element of $upstream_addr.",
+		Help:  "Attempts to send a request to a server, one for each element of $upstream_addr.",
 		Needs: []Need{anyUpstream},
 	},
 	UpstreamOutcomes: {
 		Name: "nginx_upstream_outcomes_total", Of: UpstreamLog, Labels: ofServer("outcome"),
-		Help:  "Attempts, by server and outcome; every series of a known server stands at 0 from the start.",
+		Help:  "Attempts, by server and outcome; every series of a known server starts at 0.",
 		Needs: []Need{anyUpstream},
 	},
 	ResponseDuration: {
@@ -193,7 +193,7 @@ var table = [Count]Metric{
 	},
 	NoLive: {
 		Name: "nginx_upstream_no_live_total", Of: UpstreamLog, Labels: []string{"log", "upstream"},
-		Help:  "Times that NGINX could pick no server of the group: all disabled or at max_conns.",
+		Help:  "Requests for which NGINX found no usable server in the group: all disabled or at max_conns.",
 		Needs: needs(logformat.UpstreamAddr),
 	},
 	UpstreamSentBytes: {
@@ -247,7 +247,7 @@ var table = [Count]Metric{
 	ServerMaxConns: {
 		Name: "nginx_upstream_server_max_conns", Of: NginxConf, Type: Gauge, Labels: []string{"upstream", "server",
 			"node"},
-		Help: "Most simultaneous connections to the server (max_conns), 0 for no limit; per worker where the group " +
+		Help: "Maximum of simultaneous connections to the server (max_conns), 0 for no limit; per worker where the group " +
 			"has no zone.",
 	},
 	ServerWeight: {
@@ -279,7 +279,7 @@ var table = [Count]Metric{
 	},
 	WorkerConnections: {
 		Name: "nginx_worker_connections", Of: NginxConf, Type: Gauge,
-		Help: "Most connections of one worker (worker_connections), those to clients and to servers together.",
+		Help: "Maximum of connections of one worker (worker_connections), to clients and to servers together.",
 	},
 	ConfigLoaded: {
 		Name: "nginx_config_loaded", Of: NginxConf, Type: Gauge,
@@ -317,7 +317,7 @@ var table = [Count]Metric{
 	// The exporter itself, for each log.
 	LogLines: {
 		Name: "fremisn_exporter_log_lines_total", Labels: []string{"log", "result"},
-		Help: "Lines read, by result; a malformed line moves nothing else.",
+		Help: "Lines read, by result; a malformed line changes no other metric.",
 	},
 	LogReadBytes: {
 		Name: "fremisn_exporter_log_read_bytes_total", Labels: []string{"log"},
@@ -337,7 +337,7 @@ var table = [Count]Metric{
 	},
 	LogGaps: {
 		Name: "fremisn_exporter_log_gaps_total", Labels: []string{"log", "reason"},
-		Help: "Times that lines are known or feared to be lost, by reason; the exporter's log tells the file and " +
+		Help: "Times that lines were lost or may have been, by reason; the exporter's log names the file and " +
 			"the byte range.",
 	},
 	LogSeriesDropped: {
@@ -357,7 +357,7 @@ var table = [Count]Metric{
 	},
 	CollectorSuccess: {
 		Name: "fremisn_exporter_collector_success", Type: Gauge, Labels: []string{"collector"},
-		Help: "Whether the collector did its work at this scrape.",
+		Help: "Whether the collector succeeded at this scrape.",
 	},
 	CollectorDuration: {
 		Name: "fremisn_exporter_collector_duration_seconds", Type: Gauge, Labels: []string{"collector"},

@@ -30,7 +30,7 @@ func (w *Window) AppendState(dst []byte) []byte {
 	return e.b
 }
 
-var errState = errors.New("the state of the last hour is damaged")
+var errState = errors.New("the state of the last hour is corrupt")
 
 // Restore replaces what the window holds by a state. After an error the window is as it was.
 func (w *Window) Restore(state []byte) error {

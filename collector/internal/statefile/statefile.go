@@ -46,7 +46,7 @@ type Record struct {
 
 var (
 	// ErrNone says that there is no record, and never was one.
-	ErrNone = errors.New("there is no saved state")
+	ErrNone = errors.New("no saved state")
 	// ErrLost says that there was a record, and that somebody has removed it.
 	ErrLost = errors.New("the saved state was removed")
 )
@@ -58,7 +58,7 @@ type CorruptError struct {
 }
 
 func (e *CorruptError) Error() string {
-	return fmt.Sprintf("the saved state cannot be used: %s; it was moved to %s", e.Err, e.Aside)
+	return fmt.Sprintf("the saved state is not usable: %s; moved to %s", e.Err, e.Aside)
 }
 
 func (e *CorruptError) Unwrap() error { return e.Err }
@@ -105,7 +105,7 @@ func OpenOn(disk Disk, path string) (*Dir, error) {
 	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
 		holder, _ := io.ReadAll(io.LimitReader(lock, 32))
 		lock.Close()
-		return nil, fmt.Errorf("storage path %s is in use by another exporter (process %s); end that one, or choose "+
+		return nil, fmt.Errorf("storage path %s is in use by another exporter (process %s); stop it, or choose "+
 			"another folder with --storage.path", path, strings.TrimSpace(string(holder)))
 	}
 	d := &Dir{path: path, lock: lock, disk: disk, claimed: map[string]bool{}}
@@ -242,7 +242,7 @@ func (d *Dir) Position(log string) ([]byte, error) {
 	}
 	size := binary.BigEndian.Uint32(head[len(magic)+1:])
 	if string(head[:len(magic)]) != magic || size > maxRecord {
-		return nil, errors.New("saved state: it is no record of this program")
+		return nil, errors.New("saved state: not a record of this program")
 	}
 	position, err := io.ReadAll(io.LimitReader(file, int64(size)))
 	if err != nil {
@@ -355,11 +355,11 @@ func appendChecksum(raw []byte) []byte {
 
 func decode(raw []byte) (Record, error) {
 	if len(raw) < headerLen+checksumLen || string(raw[:len(magic)]) != magic {
-		return Record{}, errors.New("it is no record of this program, or is cut short")
+		return Record{}, errors.New("not a record of this program, or truncated")
 	}
 	body, checksum := raw[:len(raw)-checksumLen], raw[len(raw)-checksumLen:]
 	if crc32.Checksum(body, castagnoli) != binary.BigEndian.Uint32(checksum) {
-		return Record{}, errors.New("its checksum is wrong")
+		return Record{}, errors.New("checksum mismatch")
 	}
 	if v := raw[len(magic)]; v != version {
 		return Record{}, fmt.Errorf("it has version %d, and this program knows version %d; a newer program has "+
@@ -369,7 +369,7 @@ func decode(raw []byte) (Record, error) {
 	counts := uint64(binary.BigEndian.Uint32(body[len(magic)+5:]))
 	parts := body[headerLen:]
 	if position+counts != uint64(len(parts)) {
-		return Record{}, errors.New("its lengths are wrong")
+		return Record{}, errors.New("invalid lengths")
 	}
 	return Record{Position: parts[:position], Counts: parts[position:]}, nil
 }

@@ -97,14 +97,14 @@ func TestUnusableIsMovedAside(t *testing.T) {
 		raw  []byte
 		want string
 	}{
-		{"empty", nil, "cut short"},
-		{"cut short", good[:len(good)-1], "its checksum is wrong"},
-		{"of another program", []byte("SQLite format 3\x00 and so on"), "no record of this program"},
-		{"longer than it says", append(bytes.Clone(good), 0), "its checksum is wrong"},
-		{"a bit flipped", flip(good, len(good)/2), "its checksum is wrong"},
+		{"empty", nil, "truncated"},
+		{"cut short", good[:len(good)-1], "checksum mismatch"},
+		{"of another program", []byte("SQLite format 3\x00 and so on"), "not a record of this program"},
+		{"longer than its length field", append(bytes.Clone(good), 0), "checksum mismatch"},
+		{"a bit flipped", flip(good, len(good)/2), "checksum mismatch"},
 		{"of a later version", checked(future), "it has version 99, and this program knows version 1; a newer " +
 			"program has written it"},
-		{"with wrong lengths", checked(flip(good, len(magic)+4)), "its lengths are wrong"},
+		{"with wrong lengths", checked(flip(good, len(magic)+4)), "invalid lengths"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			d := open(t, t.TempDir())

@@ -131,11 +131,11 @@ func split(rawURL string) (target *url.URL, socket string, err error) {
 	if rest, ok := strings.CutPrefix(rawURL, "unix:"); ok {
 		socket, uri, found := strings.Cut(rest, ":")
 		if socket == "" || !found || !strings.HasPrefix(uri, "/") {
-			return nil, "", fmt.Errorf("%q is no socket with a page; write unix:/run/nginx.sock:/nginx_status", rawURL)
+			return nil, "", fmt.Errorf("%q is not a socket with a page; write unix:/run/nginx.sock:/nginx_status", rawURL)
 		}
 		u, err := url.Parse("http://localhost" + uri)
 		if err != nil {
-			return nil, "", fmt.Errorf("%q has no page that can be asked: %w", rawURL, errors.Unwrap(err))
+			return nil, "", fmt.Errorf("%q has no valid page: %w", rawURL, errors.Unwrap(err))
 		}
 		return u, socket, nil
 	}
@@ -167,7 +167,7 @@ func (p *Page) Fetch(ctx context.Context) (Stats, error) {
 	request.Host = p.host
 	response, err := p.client.Do(request)
 	if response != nil && errors.Is(err, errElsewhere) {
-		return Stats{}, fmt.Errorf("answered %s to %s, another host; make that the url", response.Status,
+		return Stats{}, fmt.Errorf("answered %s to %s, another host; use that URL", response.Status,
 			location(response))
 	}
 	if err != nil {
@@ -179,8 +179,8 @@ func (p *Page) Fetch(ctx context.Context) (Stats, error) {
 	case err != nil:
 		return Stats{}, fmt.Errorf("reading the answer: %w", withoutURL(err))
 	case response.StatusCode != http.StatusOK:
-		return Stats{}, fmt.Errorf("answered %s; is it the location with stub_status, and does its allow let "+
-			"this host in?", response.Status)
+		return Stats{}, fmt.Errorf("answered %s; is it the location with stub_status, and does it allow "+
+			"this host?", response.Status)
 	case len(body) > maxBody:
 		return Stats{}, fmt.Errorf("answered more than %d bytes; this is not a stub_status page", maxBody)
 	}

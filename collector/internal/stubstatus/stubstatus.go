@@ -55,7 +55,7 @@ func Parse(body []byte) (Stats, error) {
 	} {
 		n, err := strconv.ParseUint(string(field.text), 10, 64)
 		if err != nil {
-			return Stats{}, fmt.Errorf("the stub_status page holds %q where a number should stand", field.text)
+			return Stats{}, fmt.Errorf("the stub_status page has %q instead of a number", field.text)
 		}
 		*field.into = n
 	}

@@ -119,7 +119,7 @@ func TestFetchRefuses(t *testing.T) {
 		want   string
 	}{
 		"forbidden": {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(403) },
-			"answered 403 Forbidden; is it the location with stub_status, and does its allow let this host in?"},
+			"answered 403 Forbidden; is it the location with stub_status, and does it allow this host?"},
 		"redirect": {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/else", http.StatusFound) },
 			"more than 5 redirects"},
 		"endless": {func(w http.ResponseWriter, _ *http.Request) {
@@ -163,8 +163,8 @@ func TestNewRefuses(t *testing.T) {
 		"127.0.0.1:8080":       "is not a URL",
 		"http:///nginx_status": "names no host",
 		"http://h:99999/":      "a port is 1 to 65535",
-		"unix:/run/nginx.sock": "is no socket with a page",
-		"unix::/status":        "is no socket with a page",
+		"unix:/run/nginx.sock": "is not a socket with a page",
+		"unix::/status":        "is not a socket with a page",
 		"":                     "has the scheme",
 	} {
 		if _, err := New(Config{URL: rawURL, Timeout: time.Second}); err == nil ||

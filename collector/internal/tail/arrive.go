@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// arrive takes up a file that stands at a base's path and is not the open one that stood there before.
+// arrive handles a file that has appeared at a base's path and is not the open file that was there before.
 func (f *Follower) arrive(b *base, file *os.File, info fs.FileInfo) error {
 	f.opened = true
 	if before := b.current; before != nil && before.file == nil && !before.finished && !f.isOpen(info) {
@@ -23,7 +23,7 @@ func (f *Follower) arrive(b *base, file *os.File, info fs.FileInfo) error {
 	}
 	if g := b.current; g != nil && g.is(info) && g.file == nil && !g.finished && g.wasBornAs(b.path) {
 		g.file = file
-		f.rewritten(g, g.size) // in place, or another one has its inode
+		f.rewritten(g, g.size) // in place, or another file has its inode
 		return nil
 	}
 	g := &generation{Cursor: Cursor{Path: realPath(b.path), Base: b.path}, base: b, file: file, grown: f.now()}
@@ -39,7 +39,7 @@ func (f *Follower) arrive(b *base, file *os.File, info fs.FileInfo) error {
 	return nil
 }
 
-// realPath is the name behind symbolic links: they may point elsewhere by the time that the file is looked for.
+// realPath resolves symbolic links at once: they may point elsewhere by the time that the file is looked for.
 func realPath(path string) string {
 	if real, err := filepath.EvalSymlinks(path); err == nil {
 		return real
@@ -47,8 +47,8 @@ func realPath(path string) string {
 	return path
 }
 
-// returned is the generation that a file is, nil where it is none that is known: it was renamed to a path of the log,
-// or had been closed. The file is closed where the generation has it open.
+// returned returns the known generation that a file is, or nil: it was renamed to a path of the log, or had been
+// closed. It closes the file if the generation has it open.
 func (f *Follower) returned(b *base, file *os.File, info fs.FileInfo) *generation {
 	for _, g := range f.generations {
 		if g.file != nil && g.is(info) {
@@ -58,7 +58,7 @@ func (f *Follower) returned(b *base, file *os.File, info fs.FileInfo) *generatio
 	}
 	for _, g := range f.generations {
 		if g.file != nil || !g.is(info) || g.Offset == 0 && (g != b.current || !g.wasBornAs(b.path)) {
-			continue // of an unread one nothing is known but the inode, which may be used again
+			continue // nothing but the inode is known of an unread one, and inodes are reused
 		}
 		if f.reopen(g, file, info) {
 			return g
@@ -67,7 +67,7 @@ func (f *Follower) returned(b *base, file *os.File, info fs.FileInfo) *generatio
 	return nil
 }
 
-// reopen goes on with a closed generation in a file, if that holds what was read.
+// reopen continues a closed generation in a file that holds what was read.
 func (f *Follower) reopen(g *generation, file *os.File, info fs.FileInfo) bool {
 	g.file = file
 	if !info.Mode().IsRegular() || !g.recall() || f.passCounted(g) != nil {
@@ -79,7 +79,7 @@ func (f *Follower) reopen(g *generation, file *os.File, info fs.FileInfo) bool {
 	return true
 }
 
-// begin takes up the first file of a base.
+// begin starts the first generation of a base.
 func (f *Follower) begin(b *base, g *generation) error {
 	if b.fromEnd {
 		if err := g.skipToEnd(f.reader.framer); err != nil {
@@ -94,8 +94,8 @@ func (f *Follower) begin(b *base, g *generation) error {
 	return nil
 }
 
-// passCounted goes behind what has been counted of a file that is a copy of others. Where it is a copy of one that was
-// cut, it is not certain how much that is, and all of it is passed.
+// passCounted skips what has been counted of a file that is a copy of others. If it copies one that was cut, how much
+// has been counted is uncertain, and it skips the whole file.
 func (f *Follower) passCounted(g *generation) error {
 	counted, doubtful := g.Offset, int64(0)
 	for _, known := range f.generations {
@@ -120,21 +120,21 @@ func (f *Follower) passCounted(g *generation) error {
 	return nil
 }
 
-// passAll goes to the end of a file of which it is not certain what has been counted.
+// passAll goes to the end of a file when it is uncertain what has been counted of it.
 func (f *Follower) passAll(g *generation) error {
 	info, err := g.file.Stat()
 	if err != nil {
 		return err
 	}
 	f.sink.Gap(GapUncertain, g.Path, g.Offset, info.Size(),
-		"the file begins as one that was read and lost its end; it is followed from its present end on")
+		"the file begins like one that was read, but has lost its end; following it from its present end")
 	return g.goToDoubtful(info.Size())
 }
 
-// copyOf reports whether a file is a copy of a known generation beyond doubt, and how much of it was counted; 0 where
-// it is none.
+// copyOf reports whether a file is certainly a copy of a known generation, and how much of it was counted; 0 if it is
+// not.
 func copyOf(known, g *generation) (counted int64, isCopy bool) {
-	const fewest = 512 // bytes: few lines may be alike by chance
+	const fewest = 512 // bytes: a few lines may be alike by chance
 	info, err := g.file.Stat()
 	if err != nil || known.Offset < fewest {
 		return 0, false
@@ -143,12 +143,12 @@ func copyOf(known, g *generation) (counted int64, isCopy bool) {
 	return at, m != other && m != begins && at >= fewest && isRich(g.file, headLen)
 }
 
-// replace takes up a new file at a base's path. Where the one before still stands under a name that rotation gives, the
-// log was rotated; where it is gone, the new one may be a copy of it, whole or edited.
+// replace handles a new file at a base's path. If the previous file is still there under a rotated name, the log was
+// rotated. If it is gone, the new file may be a copy of it, complete or edited.
 func (f *Follower) replace(b *base, g *generation) {
 	before := b.current
 	if before.file != nil {
-		_ = f.readOn(before) // to its end: what is in both is counted once
+		_ = f.readOn(before) // to its end: what both files have is counted once
 		before.findName()
 	}
 	isCopy := false
@@ -168,13 +168,13 @@ func (f *Follower) replace(b *base, g *generation) {
 	}
 	f.sink.Rotated("renamed")
 	if before.Offset == 0 && before.file == nil {
-		before = nil // nothing is known of it
+		before = nil // nothing is known about it
 	}
 	f.findUnseen(b, before)
 }
 
-// isRotated reports whether what stood at a path stands at a place beside it now, or in another folder under such a
-// name; compressed, too.
+// isRotated reports whether the file of a path is now beside it under another name, or in another folder under a
+// rotated name, compressed or not.
 func (f *Follower) isRotated(b *base, g *generation) bool {
 	if g.file != nil && !g.removed || g.file == nil && g.finished {
 		_, _, ok := placeOf(filepath.Base(realPath(b.path)), filepath.Base(g.Path))
@@ -184,7 +184,7 @@ func (f *Follower) isRotated(b *base, g *generation) bool {
 	return found && at.scheme != ""
 }
 
-// remainder goes behind what was counted of a new file as part of one that is gone. It reports whether that is so.
+// remainder skips what was counted of a new file as part of one that is gone, and reports whether there was any.
 func (f *Follower) remainder(before, g *generation) bool {
 	info, err := g.file.Stat()
 	if err != nil || before.file == nil && before.finished {
@@ -199,13 +199,13 @@ func (f *Follower) remainder(before, g *generation) bool {
 		_ = g.goTo(at)
 		return true
 	}
-	f.sink.Gap(GapUncertain, g.Path, min(before.Offset, at), at, "the log has lost what stood at its end, "+
-		"or was replaced by another that begins as it did; it is followed from its present end on")
+	f.sink.Gap(GapUncertain, g.Path, min(before.Offset, at), at, "the log has lost its end, "+
+		"or was replaced by another that begins the same; following it from its present end")
 	_ = g.goToDoubtful(at)
 	return true
 }
 
-// findName notes under which name an open file stands now.
+// findName records the present name of an open file.
 func (g *generation) findName() {
 	info, err := g.file.Stat()
 	if err != nil {
@@ -215,7 +215,7 @@ func (g *generation) findName() {
 	if g.removed {
 		return
 	}
-	// The kernel knows the name of an open file, in whatever folder.
+	// The kernel knows the name of an open file in any folder.
 	name, err := os.Readlink(descriptorPath(g.file))
 	if err != nil || strings.HasSuffix(name, " (deleted)") {
 		return
@@ -225,14 +225,14 @@ func (g *generation) findName() {
 	}
 }
 
-// lost tells of a generation that was not found again.
+// lost reports a generation that was not found again.
 func (f *Follower) lost(g *generation) {
 	g.finished = true
 	if g.Offset == 0 {
-		return // what it held by then is among the files that have not been seen
+		return // what it held by then is among the unseen files
 	}
 	cause := "the file was deleted, rewritten, moved to another folder, or truncated while the exporter was down, " +
-		"and no copy of it stands beside the log"
+		"and the log's folder has no copy of it"
 	for _, file := range listOnce(g.base.path, isRelated).files {
 		if file.scheme != "" && isOtherwiseCompressed(file.path) {
 			cause += "; " + file.path + " may be it, but of compressed files only .gz can be read"
@@ -242,8 +242,8 @@ func (f *Follower) lost(g *generation) {
 	f.sink.Gap(GapDeleted, g.Path, g.Offset, -1, cause)
 }
 
-// rewritten goes on with a generation whose file no longer holds what was counted: it was cut, edited in place, or
-// emptied by copytruncate, which has left a copy of what stood there.
+// rewritten continues a generation whose file no longer holds what was counted: it was cut, edited in place, or
+// emptied by copytruncate, which has left a copy.
 func (f *Follower) rewritten(g *generation, seen int64) {
 	info, err := g.file.Stat()
 	if err != nil {
@@ -253,7 +253,7 @@ func (f *Follower) rewritten(g *generation, seen int64) {
 	g.identify(info)
 	m, at := g.trace(g.file, size)
 	if m == other && !g.isCurrent() {
-		m, at = edited, size // nobody writes anew what has been rotated away
+		m, at = edited, size // a rotated file is not written anew
 	}
 	if m != other && m != begins {
 		_ = g.goTo(at)
@@ -267,13 +267,13 @@ func (f *Follower) rewritten(g *generation, seen int64) {
 	f.truncated(g, seen)
 }
 
-// cutGap tells that lines may be missing before the end of a file that was cut.
+// cutGap reports that lines may be missing before the end of a file that was cut.
 func (f *Follower) cutGap(g *generation, end int64) {
 	f.sink.Gap(GapTruncated, g.Path, min(g.Offset, end), max(g.Offset, end),
-		"the file has lost what stood at its end; it is followed from its present end on")
+		"the file has lost its end; following it from its present end")
 }
 
-// truncated begins a generation anew whose file was emptied. What was not read is read from the copy.
+// truncated restarts a generation whose file was emptied. It reads what was unread from the copy.
 func (f *Follower) truncated(g *generation, seen int64) {
 	if g.Offset == 0 {
 		return
@@ -289,7 +289,7 @@ func (f *Follower) truncated(g *generation, seen int64) {
 	f.findUnseen(g.base, old)
 }
 
-// remember keeps what was read of a generation whose file no longer holds it, as one that is finished.
+// remember keeps what was read of a generation whose file no longer holds it, as a finished generation.
 func (f *Follower) remember(g *generation) *generation {
 	old := &generation{Cursor: g.cursor(), base: g.base, finished: true, grown: f.now()}
 	old.Dev, old.Ino, old.Born = 0, 0, 0

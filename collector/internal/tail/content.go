@@ -9,8 +9,8 @@ import (
 	"os"
 )
 
-// A content is a file's bytes, compressed or not. It is one open file, read from its start as often as is needed:
-// by the time of a second opening the path may be that of another.
+// A content is the bytes of a file, compressed or not. It opens the file once and reads it from the start as often as
+// needed: by a second opening the path might belong to another file.
 type content struct {
 	file *os.File
 	info fs.FileInfo
@@ -35,7 +35,7 @@ func (c *content) bytes() (io.Reader, error) {
 	return gzip.NewReader(bufio.NewReader(io.NewSectionReader(c.file, 0, c.info.Size())))
 }
 
-// start is up to n of its first bytes.
+// start returns up to n of its first bytes.
 func (c *content) start(n int) ([]byte, error) {
 	from, err := c.bytes()
 	if err != nil {
@@ -49,20 +49,20 @@ func (c *content) start(n int) ([]byte, error) {
 	return start[:n], err
 }
 
-// isWhole tells whether it can be read to its end, which a file that is just being compressed cannot.
+// isWhole reports whether it can be read to its end. A file that is being compressed cannot.
 func (c *content) isWhole() bool {
 	_, whole := c.fits(Cursor{})
 	return whole
 }
 
-// holds tells whether it is what a cursor was read from, or a copy of that.
+// holds reports whether it is the file that a cursor was read from, or a copy of it.
 func (c *content) holds(of Cursor) bool {
 	_, fits := c.fits(of)
 	return fits
 }
 
-// fits is holds, and how many bytes there are. A compressed file is read to its end: one that is still being written
-// does not fit.
+// fits reports the same as holds, and the number of bytes. It reads a compressed file to its end: one that is still
+// being written does not fit.
 func (c *content) fits(of Cursor) (size int64, fits bool) {
 	if !c.gzip {
 		return c.info.Size(), of.fits(c.file)
@@ -75,10 +75,9 @@ func (c *content) fits(of Cursor) (size int64, fits bool) {
 	return g.Offset + more, err == nil
 }
 
-var errOther = errors.New("it is another file by now")
+var errOther = errors.New("it is a different file by now")
 
-// after is the generation that a cursor was read from, which the content must be or be a copy of, and the bytes behind
-// the cursor.
+// after returns the bytes behind the cursor, which must be of this content or of one that it is a copy of.
 func (c *content) after(of Cursor) (*generation, io.Reader, error) {
 	g := &generation{Cursor: of, file: c.file}
 	if !c.gzip {
@@ -95,7 +94,7 @@ func (c *content) after(of Cursor) (*generation, io.Reader, error) {
 		return nil, nil, err
 	}
 	g.beginAnew()
-	// The head first: most files are told apart by it, and need not be decompressed further.
+	// The head first: it distinguishes most files, and spares decompressing the rest.
 	if _, err := io.CopyN(g, rest, int64(of.Head.Len)); err != nil {
 		return nil, nil, err
 	}

@@ -10,16 +10,16 @@ import (
 	"syscall"
 )
 
-// A Cursor is how far one generation of a log has been read. Inode numbers are used again, device numbers change when
-// a machine starts, and files are copied, compressed and rewritten: it is the fingerprints that tell which bytes of a
-// file have been counted. The first version wrote no Base, Marks and Lines; without them less can be certain.
+// A Cursor says how far one generation of a log has been read. Inode numbers are reused, device numbers change when a
+// machine boots, and files are copied, compressed and rewritten: only the fingerprints show which bytes of a file have
+// been counted. The first version wrote no Base, Marks and Lines; without them less is certain.
 type Cursor struct {
-	Path     string      `json:"path"`           // the name under which it was last seen
-	Base     string      `json:"base,omitempty"` // the path of the log at which it stood
+	Path     string      `json:"path"`           // the last known name
+	Base     string      `json:"base,omitempty"` // the log's path that it had
 	Dev      uint64      `json:"dev"`
 	Ino      uint64      `json:"ino"`
-	Born     int64       `json:"born,omitempty"`  // when the file was made, nanoseconds; 0 where its disk does not know
-	Offset   int64       `json:"offset"`          // bytes of whole lines that have been handed out
+	Born     int64       `json:"born,omitempty"`  // when the file was created, nanoseconds; 0 if the file system does not say
+	Offset   int64       `json:"offset"`          // bytes of whole lines handed out
 	Head     Fingerprint `json:"head"`            // of the file's first bytes
 	Last     Fingerprint `json:"last"`            // of the bytes that end at Offset
 	Marks    Marks       `json:"marks,omitempty"` // of bytes between the two, ascending
@@ -27,7 +27,7 @@ type Cursor struct {
 	Skipping bool        `json:"skip,omitempty"`  // Offset is within a line that is too long
 }
 
-// A Fingerprint is a checksum of so many bytes.
+// A Fingerprint is a checksum and the number of bytes that it covers.
 type Fingerprint struct {
 	Len int    `json:"len"`
 	Sum uint64 `json:"sum"`
@@ -55,10 +55,10 @@ func markOf(b []byte, offset int64) Mark {
 	return Mark{offset, sum(b[max(0, len(b)-lastLen):])}
 }
 
-// Marks are ascending marks of one file.
+// Marks are the marks of one file, ascending.
 type Marks []Mark
 
-// MarshalText packs marks: the distance from the mark before as a varint, then the checksum.
+// MarshalText packs marks: the distance from the previous mark as a varint, then the checksum.
 func (m Marks) MarshalText() ([]byte, error) {
 	var packed []byte
 	before := int64(0)
@@ -70,7 +70,7 @@ func (m Marks) MarshalText() ([]byte, error) {
 	return base64.RawStdEncoding.AppendEncode(nil, packed), nil
 }
 
-var errMarks = errors.New("the fingerprints of a position are damaged")
+var errMarks = errors.New("the fingerprints of a position are corrupt")
 
 // UnmarshalText reads what MarshalText wrote.
 func (m *Marks) UnmarshalText(text []byte) error {
@@ -92,8 +92,8 @@ func (m *Marks) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// thin keeps marks the denser the nearer they are to the end: of each distance from it, the next mark is at least
-// half as far again. So a file of any size has a few dozen.
+// thin drops marks so that they are denser towards the end: the distance to the end grows by at least half from one
+// mark to the next. A file of any size has a few dozen.
 func (m Marks) thin(end int64) Marks {
 	kept, next := len(m), end
 	for i := len(m) - 1; i >= 0; i-- {
@@ -106,7 +106,7 @@ func (m Marks) thin(end int64) Marks {
 	return append(m[:0], m[kept:]...)
 }
 
-// bytesAt are n bytes of a file from an offset on, all of them.
+// bytesAt reads exactly n bytes of a file from an offset.
 func bytesAt(file io.ReaderAt, offset, n int64) ([]byte, error) {
 	b := make([]byte, n)
 	read, err := file.ReadAt(b, offset)
@@ -116,8 +116,8 @@ func bytesAt(file io.ReaderAt, offset, n int64) ([]byte, error) {
 	return b, err
 }
 
-// fits reports whether file holds all that the cursor was read from: it begins as that did, and what stands before
-// the offset is what was read last.
+// fits reports whether file holds all that the cursor was read from: it has the same beginning, and the bytes before
+// the offset are those that were read last.
 func (c *Cursor) fits(file io.ReaderAt) bool {
 	if !c.isSane() {
 		return false
@@ -130,14 +130,14 @@ func (c *Cursor) fits(file io.ReaderAt) bool {
 	return err == nil && fingerprint(last) == c.Last
 }
 
-// isSane refuses a cursor that no reading can have made.
+// isSane rejects a cursor that no reading can have produced.
 func (c *Cursor) isSane() bool {
 	return c.Offset >= 0 && c.Head.Len >= 0 && c.Head.Len <= headLen && int64(c.Head.Len) <= c.Offset &&
 		int64(c.Last.Len) == min(c.Offset, lastLen)
 }
 
-// lastMark returns the offset up to which a file of so many bytes holds what the cursor was read from: that of the
-// last mark before the first one that differs, 0 where there is none.
+// lastMark returns how many of a file's first size bytes are known to match the cursor: the offset of the last mark
+// before the first that differs, or 0.
 func (c *Cursor) lastMark(file io.ReaderAt, size int64) (offset int64) {
 	for _, mark := range c.Marks {
 		if mark.Offset > size || mark.Offset <= 0 {
@@ -158,7 +158,7 @@ func (c *Cursor) lastMark(file io.ReaderAt, size int64) (offset int64) {
 	return offset
 }
 
-// A fileID names a file as long as it exists and its disk is not mounted anew.
+// A fileID identifies a file for as long as it exists and its file system stays mounted.
 type fileID struct{ dev, ino uint64 }
 
 func (c *Cursor) id() fileID { return fileID{c.Dev, c.Ino} }
@@ -168,7 +168,7 @@ func idOf(info os.FileInfo) fileID {
 	return fileID{dev, ino}
 }
 
-// identity is the device and the inode of a file.
+// identity returns the device and inode of a file.
 func identity(info os.FileInfo) (dev, ino uint64) {
 	if stat, ok := info.Sys().(*syscall.Stat_t); ok {
 		return uint64(stat.Dev), stat.Ino
@@ -176,7 +176,7 @@ func identity(info os.FileInfo) (dev, ino uint64) {
 	return 0, 0
 }
 
-// linksOf is how many names a file has; 0 says that it was removed.
+// linksOf returns the number of a file's names; 0 means that it was removed.
 func linksOf(info os.FileInfo) uint64 {
 	if stat, ok := info.Sys().(*syscall.Stat_t); ok {
 		return uint64(stat.Nlink)

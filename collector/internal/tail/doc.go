@@ -1,52 +1,54 @@
-// Package tail follows a log through everything that is done to logs, and hands out its bytes in blocks of whole
-// lines, each once.
+// Package tail follows a log through rotation, truncation, replacement and loss, and hands out its bytes in blocks of
+// whole lines, each exactly once.
 //
 // # Model
 //
-// A log is a row of generations: files that stood, one after the other, at the log's path (its base; a glob has a base
-// for each file that matches). Of each generation the Follower knows which bytes have been handed out: all before the
-// offset of its cursor. Everything else follows from one question, asked of any file: how much of it is that? The
-// answer (trace) comes from the file's content alone, by fingerprints that were taken of what was handed out:
+// A log is a sequence of generations: the files that were at the log's path (its base; a glob has a base for each file
+// that matches), one after the other. For each generation the Follower knows which bytes it has handed out: all before
+// the offset of its cursor. Everything else follows from one question about a file: how much of it has been handed out?
+// The answer (trace) comes from the file's content alone, by fingerprints that were taken of what was handed out:
 //
-//   - of the first bytes, of the last, of the first and last line ends, and of bytes between, the denser the nearer to
-//     the end (Marks): so a file that was cut is known up to its end or up to the mark before it;
-//   - of the last lines, each without its first word: so a file that was edited or anonymised is known.
+//   - of the first and last bytes, of the first and last line ends, and of bytes between, denser towards the end
+//     (Marks): they identify a file that was cut, up to its end or up to the mark before that;
+//   - of the last lines, each without its first word: they identify a file that was edited or anonymised.
 //
-// The answer is one of five. whole: it holds all that was handed out, and reading goes on behind that, wherever and
-// under whatever name the file stands. prefix: it holds nothing but what was handed out; it has lost its end, and
-// reading goes on at its new end. edited: reading goes on behind the last line that was handed out. begins: it begins
-// so, and where the rest comes from cannot be told; it is followed from its present end, and a gap is told. other: it
-// is another file.
+// There are five answers:
 //
-// Inodes and times are hints. An inode (with the time at which it was made) says where to look first, and stands for a
-// file of which nothing was read; times of change decide nothing but what is compared again. Content proves nothing
-// where lines do not differ (isRich); there an inode has to be found, or a gap is told.
+//   - whole: it holds all that was handed out; reading continues behind that, whatever the file's name and folder;
+//   - prefix: it holds only bytes that were handed out, so it has lost its end; reading continues at its new end;
+//   - edited: it holds the last lines that were handed out; reading continues behind the last of them;
+//   - begins: it has the same beginning, but the origin of the rest is uncertain; reading continues at its present
+//     end, and a gap is reported;
+//   - other: it is a different file.
+//
+// Inodes and times are hints. An inode (with its creation time) says where to look first, and identifies a file of
+// which nothing was read; modification times decide only what is compared again. Content is no evidence if lines do
+// not differ (isRich); then the inode must be found, or a gap is reported.
 //
 // # What belongs to the log
 //
-// What stands at the path does. Of the files beside it those do that were followed, whatever their names are now. A
-// file that came and went unseen can only be told by its place: a name that rotation gives (NAME.N, NAME-YYYYMMDD[HH],
-// the kubelet's NAME.YYYYMMDD-HHMMSS, each compressed or not), in the order of that scheme after the generation that
-// was read last (the anchor), or after the newest files that stood there when the folder was last looked at (newest),
-// and before what stands at the path now. Nothing else is taken: not a file in a scheme that this log does not use,
-// not one that is older by its place, and not one that begins as something that was read. Where the anchor is gone and
-// what stood there before cannot be recognised, nothing is taken, and a gap is told.
+// The file at the path does. So do files that were followed, whatever their names are now. A file that came and went
+// unseen is recognized only by its place: a name that rotation gives (NAME.N, NAME-YYYYMMDD[HH], the kubelet's
+// NAME.YYYYMMDD-HHMMSS, each compressed or not) that, in the order of its scheme, comes after the generation read last
+// (the anchor), or after the newest files of the last listing of the folder (newest), and before the present file.
+// Nothing else is read: no file of a scheme that this log does not use, none that is older by its place, and none with
+// the same beginning as something that was read. If the anchor is gone and the files of the last listing cannot be
+// recognized, nothing is read, and a gap is reported.
 //
 // # Rotation
 //
-// Rename: another file stands at the path. NGINX's workers go on writing the old one until each has reopened, so it is
-// read on: as long as its name lasts and a minute longer (the last few stay open, older ones are looked at now and
-// then). Truncation (copytruncate) empties the file in place: what was not read by then is in the copy. Replacement
-// (rsync, sed -i, an editor): another file stands at the path, the old one is gone, and the new one is whole or
-// edited.
+// Rename: another file is at the path. NGINX's workers continue to write the old file until each has reopened, so
+// reading it continues for as long as it has a name and a minute longer (the last few stay open, older ones are
+// examined now and then). Truncation (copytruncate) empties the file in place: what was unread is in the copy.
+// Replacement (rsync, sed -i, an editor): another file is at the path, the old one is gone, and the new one is whole
+// or edited.
 //
 // # Ownership and crashes
 //
-// A Follower and its Sink belong to one goroutine. Position is consistent with what the Sink has been given whenever a
-// method of the Follower has returned, and in Checkpoint; whoever keeps it must keep it together with what was
-// counted, in one write. After a crash Resume goes on from any earlier Position; everything since then is read again.
+// A Follower and its Sink belong to one goroutine. Position is consistent with what the Sink has received whenever a
+// method of the Follower has returned, and in Checkpoint; the caller must save it together with the counts, in one
+// write. After a crash, Resume continues from any earlier Position; everything since then is read again.
 //
-// Assumed are a file system that keeps what was written in the order in which it was written, except that the end of a
-// file may be lost with the power; writers that append whole lines; and that a file which is renamed to a place is not
-// rewritten with lines of its own before it is first seen there.
+// Assumptions: the file system keeps writes in order, except that a power failure may lose the end of a file; writers
+// append whole lines; and a file that is renamed to a place does not get new content before it is first seen there.
 package tail

@@ -10,11 +10,11 @@ import (
 )
 
 const (
-	// tailLen is how many of the last bytes are kept, so that a cut within them is certain.
+	// tailLen is how many of the last bytes are kept, so that a cut within them is located exactly.
 	tailLen = 4096
-	// maxLines is how many of the last lines are fingerprinted one by one.
+	// maxLines is how many of the last lines have a fingerprint each.
 	maxLines = 16
-	// maxLineMarks is how many of the last line ends get a mark.
+	// maxLineMarks is how many of the last line ends have a mark.
 	maxLineMarks = 48
 )
 
@@ -23,19 +23,19 @@ type generation struct {
 	Cursor
 	base     *base
 	file     *os.File
-	finished bool      // nothing more is expected of it: that it is gone is no gap
+	finished bool      // no more lines are expected: losing it is not a gap
 	removed  bool      // it has no name any more
 	grown    time.Time // when it was last seen to change
-	size     int64     // when last looked at
-	changed  time.Time // its time of change then
+	size     int64     // when it was last examined
+	changed  time.Time // its modification time then
 
-	// What the cursor's fingerprints are of. They are taken from what was handed out, never from the file again: that
-	// may have been truncated, or rewritten, since.
+	// The bytes that the cursor's fingerprints cover. They are kept from what was handed out and never read again from
+	// the file, which may have been truncated or rewritten since.
 	head, tail []byte
-	saved      Cursor // the Cursor with the marks of tail, as of saved.Offset
+	saved      Cursor // the Cursor with the marks of tail, at saved.Offset
 }
 
-// passed goes on behind bytes that have been read.
+// passed advances past bytes that have been read.
 func (g *generation) passed(b []byte) {
 	g.Offset += int64(len(b))
 	if missing := headLen - len(g.head); missing > 0 {
@@ -49,13 +49,13 @@ func (g *generation) passed(b []byte) {
 	g.Last = fingerprint(g.tail[max(0, len(g.tail)-lastLen):])
 }
 
-// Write makes a generation pass what is copied to it.
+// Write advances the generation past what is copied to it.
 func (g *generation) Write(b []byte) (int, error) {
 	g.passed(b)
 	return len(b), nil
 }
 
-// mark keeps a fingerprint of what ends where reading has come to.
+// mark keeps a fingerprint of the bytes before the present offset.
 func (g *generation) mark() {
 	if n := len(g.Marks); g.Offset == 0 || n > 0 && g.Marks[n-1].Offset >= g.Offset {
 		return
@@ -63,9 +63,9 @@ func (g *generation) mark() {
 	g.Marks = append(g.Marks, markOf(g.tail, g.Offset)).thin(g.Offset)
 }
 
-// cursor returns what is to be saved: the Cursor, with marks of the first and the last lines.
+// cursor returns what to save: the Cursor, with marks of the first and last lines.
 func (g *generation) cursor() Cursor {
-	if len(g.tail) == 0 { // it was restored, and has not been opened since
+	if len(g.tail) == 0 { // restored, and not opened since
 		return g.Cursor
 	}
 	if g.saved.Offset != g.Offset || g.saved.Skipping != g.Skipping {
@@ -79,7 +79,7 @@ func (g *generation) cursor() Cursor {
 	return c
 }
 
-// ladder are marks of the first line ends, so that a file that was cut to a few lines is known.
+// ladder returns marks of the first line ends, so that a file that was cut to a few lines is recognized.
 func (g *generation) ladder() (marks Marks) {
 	end := 0
 	for line := range bytes.Lines(g.head) {
@@ -91,7 +91,7 @@ func (g *generation) ladder() (marks Marks) {
 	return marks
 }
 
-// lineMarks are marks of the last line ends.
+// lineMarks returns marks of the last line ends.
 func (g *generation) lineMarks() (marks Marks) {
 	start := g.Offset - int64(len(g.tail))
 	for end := len(g.tail); end > 0 && len(marks) < maxLineMarks; {
@@ -104,14 +104,14 @@ func (g *generation) lineMarks() (marks Marks) {
 	return marks
 }
 
-// mergeMarks joins marks of one file, each offset once.
+// mergeMarks merges marks of one file, one per offset.
 func mergeMarks(lists ...Marks) Marks {
 	merged := slices.Concat(lists...)
 	slices.SortFunc(merged, func(a, b Mark) int { return cmp.Compare(a.Offset, b.Offset) })
 	return slices.CompactFunc(merged, func(a, b Mark) bool { return a.Offset == b.Offset })
 }
 
-// lastLines are the keys of the last whole lines of b.
+// lastLines returns the keys of the last whole lines of b.
 func lastLines(b []byte) (keys []uint64) {
 	for len(keys) < maxLines {
 		end := bytes.LastIndexByte(b, '\n')
@@ -128,8 +128,7 @@ func lastLines(b []byte) (keys []uint64) {
 	return keys
 }
 
-// lineKey is the fingerprint of a line without its first word, the client's address, which is what those who rewrite
-// logs replace.
+// lineKey returns the fingerprint of a line without its first word: the client's address, which anonymisers replace.
 func lineKey(line []byte) uint64 {
 	if _, rest, found := bytes.Cut(line, []byte(" ")); found {
 		line = rest
@@ -137,7 +136,7 @@ func lineKey(line []byte) uint64 {
 	return sum(line)
 }
 
-// recall reports whether the file holds what the cursor was read from, and if so takes up its bytes.
+// recall reports whether the file holds what the cursor was read from, and if so loads the bytes of the fingerprints.
 func (g *generation) recall() bool {
 	if !g.isSane() {
 		return false
@@ -160,7 +159,7 @@ func (g *generation) beginAnew() {
 	g.Marks, g.Lines, g.head, g.tail, g.saved = nil, nil, nil, nil, Cursor{}
 }
 
-// goTo goes to an offset of the file without reading what stands before it.
+// goTo goes to an offset of the file without reading what precedes it.
 func (g *generation) goTo(offset int64) error {
 	head, err := bytesAt(g.file, 0, min(offset, headLen))
 	if err != nil {
@@ -178,14 +177,14 @@ func (g *generation) goTo(offset int64) error {
 	return nil
 }
 
-// goToDoubtful goes to an offset before which more may stand than was counted. Half a line there is not handed out.
+// goToDoubtful goes to an offset before which there may be uncounted bytes. It does not hand out a partial line there.
 func (g *generation) goToDoubtful(offset int64) error {
 	err := g.goTo(offset)
 	g.Skipping = err == nil && len(g.tail) > 0 && g.tail[len(g.tail)-1] != '\n'
 	return err
 }
 
-// skipToEnd goes behind the last whole line.
+// skipToEnd goes past the last whole line.
 func (g *generation) skipToEnd(framer Framer) error {
 	info, err := g.file.Stat()
 	if err != nil {
@@ -209,11 +208,11 @@ func (g *generation) skipToEnd(framer Framer) error {
 	if err := g.goTo(end); err != nil {
 		return err
 	}
-	g.Skipping = true // within a line that is longer than what was looked at
+	g.Skipping = true // within a line that is longer than the bytes examined
 	return nil
 }
 
-// identify notes which file the open generation has.
+// identify records which file the open generation has.
 func (g *generation) identify(info os.FileInfo) {
 	g.Dev, g.Ino = identity(info)
 	g.Born = 0
@@ -222,15 +221,15 @@ func (g *generation) identify(info os.FileInfo) {
 	}
 }
 
-// is reports whether the generation was last seen as this file.
+// is reports whether the generation last had this file.
 func (g *generation) is(info os.FileInfo) bool { return g.Ino != 0 && g.id() == idOf(info) }
 
-// isStill reports whether the file has not changed since it was last looked at.
+// isStill reports whether the file has not changed since it was last examined.
 func (g *generation) isStill(info os.FileInfo) bool {
 	return g.is(info) && info.Size() == g.size && info.ModTime().Equal(g.changed)
 }
 
-// close gives the descriptor back.
+// close closes the file.
 func (g *generation) close() {
 	if g.file != nil {
 		g.saved = g.cursor()

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// expand makes a base of each file that the glob fits, the oldest first, and drops those that are gone.
+// expand keeps a base for each file that the glob matches, the oldest first, and drops those that are gone.
 func (f *Follower) expand() error {
 	matches, err := f.paths()
 	if err != nil && f.path != "" {

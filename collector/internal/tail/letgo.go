@@ -5,7 +5,7 @@ import (
 	"slices"
 )
 
-// lookAtLate opens closed generations again that a very late worker has written.
+// lookAtLate reopens closed generations to which a very late worker has written.
 func (f *Follower) lookAtLate() {
 	if f.now().Sub(f.lateLook) < lateInterval {
 		return
@@ -25,8 +25,8 @@ func (f *Follower) lookAtLate() {
 	}
 }
 
-// letGo closes what nobody writes any more: a file that was removed a minute after its last byte, of others all but
-// the last few. Closed ones are remembered for a while, so that none is counted anew.
+// letGo closes files that nobody writes any more: a removed file a minute after its last byte, others except the last
+// few. It remembers closed ones for a while, so that none is counted again.
 func (f *Follower) letGo() {
 	older := map[*base]int{}
 	kept := []*generation{}
@@ -42,7 +42,7 @@ func (f *Follower) letGo() {
 			continue
 		}
 		if g.file == nil && g.Offset == 0 && (g.removed || g.Born == 0) && !g.isAnchor() {
-			continue // any file would be it
+			continue // any file would match it
 		}
 		older[g.base]++
 		g.finished = g.finished || isQuiet
@@ -59,11 +59,11 @@ func (f *Follower) letGo() {
 	f.closeIdle()
 }
 
-// isAnchor reports whether a search that is under way begins at the generation.
+// isAnchor reports whether a search in progress starts at the generation.
 func (g *generation) isAnchor() bool { return g.base.search != nil && g.base.search.anchor == g }
 
-// closeIdle keeps the number of open files within bounds: those that have not changed for longest are closed. What is
-// renamed while it is closed is found by its inode.
+// closeIdle bounds the number of open files: it closes those that have been unchanged for longest. A closed file that
+// is renamed is found by its inode.
 func (f *Follower) closeIdle() {
 	var open []*generation
 	for _, g := range f.generations {

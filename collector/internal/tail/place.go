@@ -11,34 +11,33 @@ import (
 	"strings"
 )
 
-// A place is a file beside the log whose name is one that rotation gives: access.log.1, access.log-20261124.gz.
+// A place is a file beside the log with a name that rotation gives: access.log.1, access.log-20261124.gz.
 type place struct {
 	path   string
 	info   fs.FileInfo
-	scheme string // which way of naming; places of one scheme have an order
-	rank   int64  // the higher, the newer
+	scheme string // the naming scheme; places of one scheme are ordered
+	rank   int64  // higher is newer
 }
 
 var (
-	// numbered is what logrotate, Docker and newsyslog put behind a log's name: the lowest is the newest.
+	// numbered matches the suffixes of logrotate, Docker and newsyslog: the lowest number is the newest.
 	numbered = regexp.MustCompile(`^\.([0-9]{1,5})$`)
-	// dated is what logrotate's dateext and the kubelet put there.
+	// dated matches those of logrotate's dateext and of the kubelet.
 	dated = regexp.MustCompile(`^([.-])([0-9]{8})([0-9]{2}|-[0-9]{6})?$`)
 )
 
-// compressions are the suffixes of compressed files. Only .gz can be read.
+// compressions lists the suffixes of compressed files. Only .gz can be read.
 var compressions = []string{".gz", ".bz2", ".xz", ".zst", ".lz4", ".lzma", ".Z", ".zip"}
 
 func isGzip(path string) bool { return strings.HasSuffix(path, ".gz") }
 
-// isOtherwiseCompressed reports whether a file is one that this program cannot read.
+// isOtherwiseCompressed reports whether a file has a compression that this program cannot read.
 func isOtherwiseCompressed(path string) bool {
 	extension := filepath.Ext(path)
 	return extension != ".gz" && slices.Contains(compressions, extension)
 }
 
-// placeOf tells the place that a name is beside a log of the name base; ok is false for a file that is another log as
-// far as its name goes.
+// placeOf returns the place of a name beside a log named base; ok is false if the name belongs to another log.
 func placeOf(base, name string) (scheme string, rank int64, ok bool) {
 	if extension := filepath.Ext(name); slices.Contains(compressions, extension) {
 		name = strings.TrimSuffix(name, extension)
@@ -58,23 +57,23 @@ func placeOf(base, name string) (scheme string, rank int64, ok bool) {
 	return "", 0, false
 }
 
-// isDate reports whether eight digits are a day.
+// isDate reports whether eight digits are a date.
 func isDate(digits string) bool {
 	month, day := digits[4:6], digits[6:8]
 	return "01" <= month && month <= "12" && "01" <= day && day <= "31"
 }
 
-// A folder is what stands beside a log at one moment.
+// A folder is a listing of a log's folder.
 type folder struct {
-	real  string // the log's path behind symbolic links
+	real  string // the log's path with symbolic links resolved
 	files []place
 }
 
-// maxListings is how often a folder is read again whose files are being renamed meanwhile.
+// maxListings is how often a folder is listed again while its files are being renamed.
 const maxListings = 10
 
-// list reads the folder of a log until two listings agree; settled is false where files were being renamed all the
-// time. Files that are no places have an empty scheme.
+// list reads the folder of a log until two listings agree; settled is false if files were being renamed all the time.
+// Files that are not places have an empty scheme.
 func list(path string) (f folder, settled bool) {
 	before := listOnce(path, isRelated)
 	for range maxListings {
@@ -87,7 +86,7 @@ func list(path string) (f folder, settled bool) {
 	return before, false
 }
 
-// isRelated reports whether a name begins as that of the log does, up to its first dot.
+// isRelated reports whether a name has the same beginning as the log's, up to the first dot.
 func isRelated(base, name string) bool {
 	if dot := strings.IndexByte(base, '.'); dot > 0 {
 		base = base[:dot]
@@ -95,7 +94,7 @@ func isRelated(base, name string) bool {
 	return strings.HasPrefix(name, base)
 }
 
-// isAny is for a file that may have any name.
+// isAny accepts every name.
 func isAny(base, name string) bool { return true }
 
 func listOnce(path string, wanted func(base, name string) bool) folder {
@@ -125,7 +124,7 @@ func listOnce(path string, wanted func(base, name string) bool) folder {
 	return f
 }
 
-// ids tells which file stands under which name.
+// ids maps each file to its name.
 func (f folder) ids() map[string]fileID {
 	ids := map[string]fileID{}
 	for _, file := range f.files {
@@ -134,8 +133,8 @@ func (f folder) ids() map[string]fileID {
 	return ids
 }
 
-// schemes are the places by scheme, the newest first, one for each rank: the plain one where it stands beside one
-// that is being compressed, for that may be only half written.
+// schemes returns the places by scheme, the newest first, one per rank: the plain file rather than the compressed one
+// beside it, which may be incomplete.
 func (f folder) schemes() map[string][]place {
 	schemes := map[string][]place{}
 	for _, file := range f.files {
@@ -148,7 +147,7 @@ func (f folder) schemes() map[string][]place {
 			switch {
 			case a.rank != b.rank:
 				return int(min(1, max(-1, b.rank-a.rank)))
-			case len(a.path) != len(b.path): // the suffix of a compression makes it longer
+			case len(a.path) != len(b.path): // a compression's suffix makes it longer
 				return len(a.path) - len(b.path)
 			}
 			return strings.Compare(a.path, b.path)
@@ -158,8 +157,8 @@ func (f folder) schemes() map[string][]place {
 	return schemes
 }
 
-// copies are the files that may hold what a log held, the likeliest first: places before other names that begin as
-// the log's does, plain ones before compressed ones.
+// copies returns the files that may hold what a log held, the most likely first: places before other related names,
+// plain files before compressed ones.
 func (f folder) copies() []place {
 	var files []place
 	for _, file := range f.files {

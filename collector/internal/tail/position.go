@@ -9,31 +9,31 @@ import (
 	"time"
 )
 
-// Position is where reading has come to.
+// A Position says how far a log has been read.
 type Position struct {
 	Cursors  []Cursor    `json:"cursors"`
-	Done     []Cursor    `json:"done,omitempty"`     // of the first version: files of a glob that were finished
-	Finished []Cursor    `json:"finished,omitempty"` // generations of which nothing more is expected
-	Bases    []SavedBase `json:"bases,omitempty"`    // the first version had none
+	Done     []Cursor    `json:"done,omitempty"`     // of the first version: finished files of a glob
+	Finished []Cursor    `json:"finished,omitempty"` // generations to which no more is written
+	Bases    []SavedBase `json:"bases,omitempty"`    // absent in the first version
 }
 
-// A SavedBase is what stood beside a file of the log when that was last looked at.
+// A SavedBase says what was beside a file of the log when its folder was last listed.
 type SavedBase struct {
 	Path      string    `json:"path"`
 	Newest    newest    `json:"newest"`
-	Since     time.Time `json:"since"`               // the time of change of the current file then
+	Since     time.Time `json:"since"`               // the modification time of the current file then
 	Searching bool      `json:"searching,omitempty"` // for what came after Anchor
 	Anchor    *Cursor   `json:"anchor,omitempty"`
 }
 
-// Position tells where reading has come to.
+// Position returns how far the log has been read.
 func (f *Follower) Position() Position {
 	var p Position
 	for _, g := range f.generations {
 		c := g.cursor()
 		isOld := !g.isCurrent() || f.isGlob && g.removed
-		if isOld && (g.finished || g.removed) { // what was removed is found by nobody
-			if g.Offset == 0 && (g.removed || g.Born == 0) { // any file would be it
+		if isOld && (g.finished || g.removed) { // a removed file cannot be found again
+			if g.Offset == 0 && (g.removed || g.Born == 0) { // any file would match it
 				continue
 			}
 			c.Marks, c.Lines = nil, nil
@@ -56,7 +56,7 @@ func (f *Follower) Position() Position {
 	return p
 }
 
-// Of is the part of a position that is of the bases with such paths.
+// Of returns the part of a position that concerns these paths.
 func (p Position) Of(wanted func(path string) bool) (part Position) {
 	other := func(c Cursor) bool { return !wanted(cmp.Or(c.Base, c.Path)) }
 	part.Cursors = slices.DeleteFunc(slices.Clone(p.Cursors), other)
@@ -66,7 +66,7 @@ func (p Position) Of(wanted func(path string) bool) (part Position) {
 	return part
 }
 
-// Known is the position of a log that has copies of these files: of them no more is known than what was counted.
+// Known returns the position of a log that has copies of these files: only what was counted of them is kept.
 func (p Position) Known() (known Position) {
 	for _, c := range slices.Concat(p.Finished, p.Done, p.Cursors) {
 		c.Dev, c.Ino, c.Born, c.Base, c.Path = 0, 0, 0, "", ""
@@ -144,13 +144,13 @@ func (p Position) Holds(path string) bool {
 	return false
 }
 
-// Resume goes on from a saved position.
+// Resume continues from a saved position.
 func (f *Follower) Resume(p Position, _ time.Time) {
 	f.started = true
 	for _, c := range slices.Concat(p.Finished, p.Done, p.Cursors) {
 		f.restore(c)
 	}
-	// Cursors are current where they are the last of their path.
+	// Cursors are current if they are the last of their path.
 	for _, g := range f.generations[min(len(p.Finished), len(f.generations)):] {
 		g.base.current, g.finished = g, false
 	}
@@ -168,8 +168,7 @@ func (f *Follower) Resume(p Position, _ time.Time) {
 	for _, b := range f.bases {
 		f.noteNames(listOnce(b.path, isRelated))
 	}
-	// What stands at the path now is opened at once: it may be renamed before the first Read, which tells what is
-	// wrong with it.
+	// Open what is at the path at once: it may be renamed before the first Read, which reports what is wrong with it.
 	_ = f.discover()
 }
 
@@ -187,7 +186,7 @@ func (f *Follower) restore(c Cursor) {
 	f.generations = append(f.generations, g)
 }
 
-// baseAt is the base of a path; a log of one path has no other.
+// baseAt returns the base of a path; a log of one path has only one.
 func (f *Follower) baseAt(path string) *base {
 	if !f.isGlob {
 		return f.bases[0]

@@ -7,18 +7,18 @@ import (
 
 const (
 	blockSize = 256 << 10
-	// smallBlock is the block of a log to which little comes.
+	// smallBlock is the block size of a log with little traffic.
 	smallBlock = 16 << 10
 	// checkpointBytes is how much is read between two checkpoints.
 	checkpointBytes = 256 << 20
 )
 
-// A Framer knows what else is a line than what ends in "\n": where a container's runtime has written lines in parts, a
-// line ends with its last part.
+// A Framer recognizes lines that do not simply end in "\n": when a container runtime writes a line in parts, the line
+// ends with its last part.
 type Framer interface {
-	// Whole returns how many of block's first bytes are whole lines. It is called before the Sink is given them.
+	// Whole returns how many of block's first bytes are whole lines. It is called before the Sink gets them.
 	Whole(block []byte) int
-	// Skip returns how many bytes of block belong to a line that has begun before it, and whether that ends there.
+	// Skip returns how many bytes of block belong to a line that began before it, and whether that line ends there.
 	Skip(block []byte) (n int, ended bool)
 }
 
@@ -34,17 +34,17 @@ func (plain) Skip(block []byte) (n int, ended bool) {
 	return len(block), false
 }
 
-// maxFramed is how much of a file is kept that ends no line, where lines are written in parts, bytes. What stands
-// around the parts, and between them, takes more room than MaxLine.
+// maxFramed limits how many bytes are kept that do not end a line, when lines are written in parts. The text around
+// and between the parts needs more room than MaxLine.
 const maxFramed = 8 << 20
 
-// A reader cuts files into blocks of whole lines. Its buffer serves all generations.
+// A reader cuts files into blocks of whole lines. All generations share its buffer.
 type reader struct {
 	buffer []byte
 	framer Framer
 }
 
-// maxKept is how long a line that has not ended may be.
+// maxKept limits a line that has not ended.
 func (r *reader) maxKept() int {
 	if _, isPlain := r.framer.(plain); isPlain {
 		return MaxLine
@@ -57,7 +57,7 @@ func (r *reader) read(g *generation, from io.Reader, sink Sink) error {
 	if want := r.room(g.size - g.Offset); len(r.buffer) < want {
 		r.buffer = make([]byte, want)
 	}
-	kept := 0 // bytes of a line begun, at the buffer's start
+	kept := 0 // bytes of an unfinished line, at the buffer's start
 	begin := g.Offset
 	checkpoint := begin + checkpointBytes
 	for {
@@ -80,12 +80,12 @@ func (r *reader) read(g *generation, from io.Reader, sink Sink) error {
 		}
 	}
 	if len(r.buffer) > blockSize || len(r.buffer) > smallBlock && r.room(g.Offset-begin) == smallBlock {
-		r.buffer = nil // a long line, or a burst, is over; its memory too
+		r.buffer = nil // a long line or a burst is over; free its memory too
 	}
 	return nil
 }
 
-// room is how large a buffer is worth its memory: a log to which little comes has a small one.
+// room returns the size of the buffer: small for a log with little traffic.
 func (r *reader) room(unread int64) int {
 	if unread <= smallBlock {
 		return smallBlock
@@ -93,7 +93,7 @@ func (r *reader) room(unread int64) int {
 	return blockSize
 }
 
-// grow makes room behind a line that fills the buffer, or gives it up if it is too long.
+// grow makes room behind a line that fills the buffer, or drops the line if it is too long.
 func (r *reader) grow(g *generation, sink Sink) (kept int) {
 	kept = len(r.buffer)
 	if kept < r.maxKept() {
@@ -104,7 +104,7 @@ func (r *reader) grow(g *generation, sink Sink) (kept int) {
 		sink.TooLong()
 	}
 	g.Skipping = true
-	end := bytes.LastIndexByte(r.buffer, '\n') + 1 // of its parts that are whole
+	end := bytes.LastIndexByte(r.buffer, '\n') + 1 // of its parts that are complete
 	if end == 0 {
 		end = kept
 	}
@@ -112,7 +112,7 @@ func (r *reader) grow(g *generation, sink Sink) (kept int) {
 	return copy(r.buffer, r.buffer[end:])
 }
 
-// handOut gives the whole lines among the buffer's first n bytes to sink, and moves the rest to its start.
+// handOut gives the whole lines among the buffer's first n bytes to sink and moves the rest to the start.
 func (r *reader) handOut(g *generation, n int, sink Sink) (kept int) {
 	block := r.buffer[:n]
 	if g.Skipping {

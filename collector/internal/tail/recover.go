@@ -9,9 +9,9 @@ import (
 
 func descriptorPath(file *os.File) string { return fmt.Sprintf("/proc/self/fd/%d", file.Fd()) }
 
-// recover finds the file of a closed generation under whatever name it has now, and opens it, or reads the rest of it
-// where it is compressed. A file that is renamed or compressed while it is looked for can be missed under both names:
-// it is gone only where the folder stood still for as long as a search took.
+// recover finds the file of a closed generation under its present name and opens it, or reads the rest of it if it is
+// compressed. A file that is renamed or compressed during the search can be missed under both names: it is gone only
+// if the folder did not change during a search.
 func (f *Follower) recover(g *generation) bool {
 	for range maxListings {
 		before := listOnce(g.base.path, isRelated).ids()
@@ -25,7 +25,7 @@ func (f *Follower) recover(g *generation) bool {
 	return false
 }
 
-// search looks once. The same inode comes first, then the same content.
+// search looks once: for the same inode first, then for the same content.
 func (f *Follower) search(g *generation) bool {
 	for range maxListings {
 		folder, settled := list(g.base.path)
@@ -42,8 +42,8 @@ func (f *Follower) search(g *generation) bool {
 	return f.recoverAny(g) || f.restOfCopy(g, fileID{}) || f.recoverCut(g)
 }
 
-// recoverCut goes on with the same file though it lost its end, or was rewritten or emptied in place, and was renamed
-// then.
+// recoverCut continues with the same file although it lost its end, or was rewritten or emptied in place, before it
+// was renamed.
 func (f *Follower) recoverCut(g *generation) bool {
 	for _, p := range listOnce(g.base.path, isRelated).files {
 		isSame := idOf(p.info) == g.id() && g.wasBornAs(p.path)
@@ -85,9 +85,9 @@ func (f *Follower) recoverIn(g *generation, folder folder) bool {
 		}
 	}
 	if g.Offset == 0 {
-		return false // any file would fit
+		return false // any file would match
 	}
-	for _, p := range candidates { // the number of the device may have changed
+	for _, p := range candidates { // the device number may have changed
 		if idOf(p.info).ino == g.Ino && f.recoverFrom(g, p) {
 			return true
 		}
@@ -113,14 +113,14 @@ func (f *Follower) recoverCopy(g *generation, folder folder) bool {
 	return false
 }
 
-// wasBornAs reports whether a file was made when the generation was. Both are of one inode, which may be used again.
+// wasBornAs reports whether a file was created when the generation was. Both have one inode, which may be reused.
 func (g *generation) wasBornAs(path string) bool {
 	born, known := birth(path)
 	return !known || g.Born == 0 || g.Born == born.UnixNano()
 }
 
-// mayBeCopy reports whether content alone makes a file a copy of a generation: places are the log's, of other names
-// the content must be such that no other log has it.
+// mayBeCopy reports whether content alone makes a file a copy of a generation: places belong to the log; under other
+// names, the content must be such that no other log has it.
 func (f *Follower) mayBeCopy(g *generation, p place) bool {
 	if p.scheme != "" {
 		return true
@@ -147,8 +147,8 @@ func (f *Follower) recoverAny(g *generation) bool {
 	return false
 }
 
-// recoverFrom opens a file as a generation, if it holds what that has read. One of which nothing was read must not
-// be a copy of another.
+// recoverFrom opens a file as a generation if it holds what that has read. For an unread generation it must not be a
+// copy of another.
 func (f *Follower) recoverFrom(g *generation, p place) bool {
 	if isGzip(p.path) || !p.info.Mode().IsRegular() {
 		return false
@@ -178,14 +178,14 @@ func (f *Follower) isOpen(info os.FileInfo) bool {
 	return false
 }
 
-// isCounted reports whether a file begins as a generation of which something has been read.
+// isCounted reports whether a file has the same beginning as a generation of which something has been read.
 func (f *Follower) isCounted(p place, file *os.File) bool {
 	content := &content{file, p.info, false}
 	start, err := content.start(headLen)
 	return err == nil && f.isKnownStart(start)
 }
 
-// restOfCopy hands out what a copy of a generation holds behind what was read, and notes where it stands.
+// restOfCopy hands out what a copy of a generation holds after the bytes read, and records where the copy is.
 func (f *Follower) restOfCopy(g *generation, not fileID) bool {
 	for range maxListings {
 		folder, settled := list(g.base.path)
@@ -205,8 +205,8 @@ func (f *Follower) restOfCopy(g *generation, not fileID) bool {
 	return false
 }
 
-// restOfFile hands out what a file holds behind the generation's offset, if it holds what that was read from. The
-// generation is finished then: a copy is not written, nor is what has been compressed.
+// restOfFile hands out what a file holds after the generation's offset, if it holds what that was read from. It
+// finishes the generation: nobody appends to a copy or to a compressed file.
 func (f *Follower) restOfFile(g *generation, path string) bool {
 	content, err := openContent(path)
 	if err != nil {
@@ -221,12 +221,12 @@ func (f *Follower) restOfFile(g *generation, path string) bool {
 	return true
 }
 
-// restOf hands out what a content holds behind the generation's offset.
+// restOf hands out what a content holds after the generation's offset.
 func (f *Follower) restOf(g *generation, content *content) {
 	g.finished = true
 	read, rest, err := content.after(g.Cursor)
 	if err == nil {
-		// No checkpoint on the way: the cursor that would be committed is that of the log, not of its copy.
+		// No checkpoint on the way: it would commit the cursor of the log, not of its copy.
 		err = f.reader.read(read, rest, noCheckpoints{f.sink})
 		read.mark()
 		g.Offset, g.Head, g.Last, g.Skipping = read.Offset, read.Head, read.Last, read.Skipping
@@ -241,7 +241,7 @@ func (f *Follower) restOf(g *generation, content *content) {
 	}
 }
 
-// noCheckpoints is a Sink for what is no generation of its own.
+// noCheckpoints is a Sink for content that is not a generation of its own.
 type noCheckpoints struct{ Sink }
 
 func (noCheckpoints) Checkpoint() {}

@@ -13,21 +13,21 @@ import (
 	"time"
 )
 
-// A Sink takes what a Follower reads.
+// A Sink receives what a Follower reads.
 type Sink interface {
-	// Lines takes a block of whole lines. It must not keep it.
+	// Lines receives a block of whole lines. It must not keep it.
 	Lines(block []byte)
-	// TooLong tells of a line of more than MaxLine bytes, once.
+	// TooLong reports a line of more than MaxLine bytes, once.
 	TooLong()
-	// Checkpoint is called now and then within a long read, when Position is true.
+	// Checkpoint is called now and then during a long read, when Position is consistent.
 	Checkpoint()
-	// Rotated tells of a rotation: "renamed" or "truncated".
+	// Rotated reports a rotation: "renamed" or "truncated".
 	Rotated(kind string)
-	// Gap tells that lines are lost, or may be.
+	// Gap reports that lines were lost, or may have been.
 	Gap(reason, file string, from, to int64, cause string)
 }
 
-// MaxLine is the longest line that is handed out, bytes.
+// MaxLine is the longest line that is handed out, in bytes.
 const MaxLine = 1 << 20
 
 // Reasons of gaps.
@@ -35,22 +35,22 @@ const (
 	GapDeleted    = "deleted"
 	GapTruncated  = "truncated"
 	GapUnreadable = "unreadable"
-	GapUncertain  = "uncertain" // there are files of which it is not certain what they are
+	GapUncertain  = "uncertain" // it is uncertain what some files are
 )
 
 const (
-	// quiet is how long an old generation must not grow before nothing more is expected of it.
+	// quiet is how long an old generation must not grow before it counts as finished.
 	quiet = time.Minute
-	// verified is how long after a change a file is compared with what was read, even though its size and time of
-	// change stay: file times may be whole seconds.
+	// verified is how long after a change a file is compared with what was read even if its size and modification time
+	// stay the same: file times may be whole seconds.
 	verified = 3 * time.Second
-	// lateInterval is how often old generations that were closed are looked at.
+	// lateInterval is how often closed old generations are examined.
 	lateInterval = 10 * time.Second
-	// keepOpen is how many old generations of each path stay open though they are quiet.
+	// keepOpen is how many quiet old generations of each path stay open.
 	keepOpen = 4
-	// maxOpen bounds the files of one log that are open at once.
+	// maxOpen limits the open files of one log.
 	maxOpen = 256
-	// keepFinished is how many old generations of each path are remembered, so that none is counted anew.
+	// keepFinished is how many old generations of each path are remembered, so that none is counted again.
 	keepFinished = 32
 )
 
@@ -58,33 +58,33 @@ const (
 type Follower struct {
 	path      string
 	isGlob    bool
-	paths     func() ([]string, error) // of a glob: what it fits now
+	paths     func() ([]string, error) // of a glob: its present matches
 	fromStart bool
 	sink      Sink
 	now       func() time.Time
 
 	started     bool
-	opened      bool // something was, since the last reading began
+	opened      bool // something was, since the last read began
 	bases       []*base
 	generations []*generation // oldest first
 	reader      reader
 	lag         int64
-	lateLook    time.Time // when closed generations were last looked at
-	seen        time.Time // when the log was last looked at
+	lateLook    time.Time // when closed generations were last examined
+	seen        time.Time // when the log was last examined
 }
 
-// A base is a path at which files of the log stand, one after the other. A glob has one for each file that matches.
+// A base is a path that files of the log have, one after the other. A glob has one for each file that matches.
 type base struct {
 	path    string
-	current *generation // what stands there, or stood there last; nil before the first
-	fromEnd bool        // the first file is not to be read from its beginning
-	since   time.Time   // the time of change of the current file then
-	newest  newest      // what stood beside the log when that was last looked at; nil: never looked at
-	search  *search     // for generations that have not been seen; nil where there is none under way
+	current *generation // the file that is, or was last, at the path; nil before the first
+	fromEnd bool        // the first file is not read from its beginning
+	since   time.Time   // the modification time of the current file then
+	newest  newest      // what was beside the log at the last listing; nil before the first
+	search  *search     // for unseen generations; nil if none is in progress
 }
 
-// New makes a Follower of path, which may be a glob. Where there is no saved position it begins at the end of what
-// is there, or at its beginning.
+// New returns a Follower of path, which may be a glob. Without a saved position it begins at the end of the present
+// files, or at their beginning.
 func New(path string, fromStart bool, sink Sink, now func() time.Time) *Follower {
 	f := &Follower{path: path, isGlob: strings.ContainsAny(path, "*?["), fromStart: fromStart, sink: sink, now: now}
 	f.reader.framer = plain{}
@@ -95,18 +95,18 @@ func New(path string, fromStart bool, sink Sink, now func() time.Time) *Follower
 	return f
 }
 
-// NewOf makes a Follower of files that are found anew each time. Each is followed as if it stood alone; one that comes
-// later is read from its beginning.
+// NewOf returns a Follower of files that are listed anew each time. It follows each as if alone, and reads one that
+// comes later from its beginning.
 func NewOf(paths func() ([]string, error), fromStart bool, sink Sink, now func() time.Time) *Follower {
 	f := New("", fromStart, sink, now)
 	f.isGlob, f.bases, f.paths = true, nil, paths
 	return f
 }
 
-// Frame makes framer say what a line is. It must be called before anything is read.
+// Frame sets the framer that finds the ends of lines. Call it before the first read.
 func (f *Follower) Frame(framer Framer) { f.reader.framer = framer }
 
-// absolute is a path by a name that does not depend on the folder that the program was started in.
+// absolute returns a path that does not depend on the working directory.
 func absolute(path string) string {
 	if abs, err := filepath.Abs(path); err == nil {
 		return abs
@@ -114,10 +114,10 @@ func absolute(path string) string {
 	return path
 }
 
-// Seen is when the log was last looked at for new generations.
+// Seen returns when the log was last checked for new generations.
 func (f *Follower) Seen() time.Time { return f.seen }
 
-// Lag is how many bytes were not read when last looked at.
+// Lag returns how many bytes were unread at the last check.
 func (f *Follower) Lag() int64 { return f.lag }
 
 // Close closes all files.
@@ -140,7 +140,7 @@ func (f *Follower) Read() error {
 		f.searchOn()
 	}
 	f.lookAtLate()
-	if f.opened { // nothing of what was found is left for the next time
+	if f.opened { // nothing found is left for the next read
 		errs = f.readOpen()
 	}
 	f.letGo()
@@ -152,7 +152,7 @@ func (f *Follower) isSearching() bool {
 	return slices.ContainsFunc(f.bases, func(b *base) bool { return b.search != nil })
 }
 
-// searchOn goes on with the searches that are under way.
+// searchOn continues the searches in progress.
 func (f *Follower) searchOn() {
 	for _, b := range f.bases {
 		if b.search != nil {
@@ -176,7 +176,7 @@ func (f *Follower) readOpen() []error {
 	return errs
 }
 
-// measureLag counts what has not been read. What is left of an old file is half a line, which nobody ends.
+// measureLag counts the unread bytes. What is left of an old file is a partial line that nobody will finish.
 func (f *Follower) measureLag() {
 	f.lag = 0
 	for _, g := range f.generations {
@@ -188,7 +188,7 @@ func (f *Follower) measureLag() {
 
 func (g *generation) isCurrent() bool { return g.base != nil && g.base.current == g }
 
-// discover looks for new files at the log's path. What is wrong with one keeps no other from being read.
+// discover looks for new files at the log's path. An error with one does not stop the others.
 func (f *Follower) discover() []error {
 	var errs []error
 	if f.isGlob {
@@ -209,12 +209,12 @@ func (f *Follower) discover() []error {
 func (f *Follower) look(b *base) error {
 	info, err := os.Stat(b.path)
 	if errors.Is(err, fs.ErrNotExist) {
-		b.fromEnd = false // it will come, and is new then
+		b.fromEnd = false // it will come, and will be new then
 		f.rescue(b)
 		return nil
 	}
 	if err != nil {
-		return fmt.Errorf("cannot be looked at: %w", err)
+		return fmt.Errorf("cannot be examined: %w", err)
 	}
 	if err := regular(b.path, info); err != nil {
 		return err
@@ -229,7 +229,7 @@ func (f *Follower) look(b *base) error {
 	if err != nil {
 		return err
 	}
-	// It may be another file by now than the one that was looked at.
+	// It may be a different file by now.
 	if err := regular(b.path, info); err != nil {
 		file.Close()
 		return err
@@ -237,8 +237,8 @@ func (f *Follower) look(b *base) error {
 	return f.arrive(b, file, info)
 }
 
-// rescue finds the last file of a path at which nothing stands, where it is not open: it may have been renamed while
-// nobody followed.
+// rescue finds the last file of a path that is now empty, if it is not open: it may have been renamed while nobody
+// followed.
 func (f *Follower) rescue(b *base) {
 	if g := b.current; g != nil && g.file == nil && !g.finished && !f.recover(g) {
 		f.lost(g)
@@ -282,7 +282,7 @@ func (f *Follower) readRest(g *generation) error {
 	return err
 }
 
-// regular refuses what cannot be followed.
+// regular rejects what cannot be followed.
 func regular(path string, info fs.FileInfo) error {
 	mode := info.Mode()
 	switch {
@@ -292,21 +292,21 @@ func regular(path string, info fs.FileInfo) error {
 		return fmt.Errorf("%s is a folder; name the file in it, or a glob such as %s",
 			path, filepath.Join(path, "*.log"))
 	case mode&fs.ModeNamedPipe != 0:
-		return fmt.Errorf("%s is a pipe (FIFO), which has no position to come back to; "+
+		return fmt.Errorf("%s is a pipe (FIFO), which has no position to return to; "+
 			"let NGINX send syslog instead (access_log syslog:server=…), or write a file", path)
 	case mode&fs.ModeCharDevice != 0:
 		return fmt.Errorf("%s is a character device, not a file; a container image that links its log to stdout "+
 			"is the usual cause: give NGINX a volume for the log's folder, or let it send syslog", path)
 	}
-	return fmt.Errorf("%s is no regular file (%s)", path, mode.Type())
+	return fmt.Errorf("%s is not a regular file (%s)", path, mode.Type())
 }
 
-// openLog opens a file, and tells which one it is: by the time of opening, a path may be that of another than before.
+// openLog opens a file and returns its identity: the path may belong to another file by now.
 func openLog(path string) (*os.File, fs.FileInfo, error) {
-	// Not blocking: between Stat and Open the path may have become a pipe.
+	// Non-blocking: the path may have become a pipe between Stat and Open.
 	file, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK|syscall.O_CLOEXEC, 0)
 	if errors.Is(err, fs.ErrPermission) {
-		return nil, nil, fmt.Errorf("%s may not be read by this user (uid %d); let it be in the file's group, "+
+		return nil, nil, fmt.Errorf("%s cannot be read by this user (uid %d); add the user to the file's group, "+
 			"on Debian: adduser USER adm",
 			path, os.Getuid())
 	}

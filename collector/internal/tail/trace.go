@@ -11,15 +11,15 @@ import (
 type match int
 
 const (
-	other  match = iota // nothing says that it holds what was counted
-	begins              // it begins as the generation does; how much more of it was counted is not certain
-	edited              // it holds the last lines that were counted, between others
-	prefix              // all of it, up to an offset, was counted, and nothing behind that was
-	whole               // it holds all that was counted
+	other  match = iota // no evidence that it holds what was counted
+	begins              // it has the generation's beginning; how much more was counted is uncertain
+	edited              // it holds the last counted lines among others
+	prefix              // everything up to an offset was counted, and nothing after it
+	whole               // it holds everything that was counted
 )
 
-// trace tells how much of a file has been counted as part of the generation: bytes before offset are never to be
-// counted again. The generation may be open, and is compared byte by byte where it is.
+// trace returns how much of a file has been counted as part of the generation: bytes before offset must never be
+// counted again. It compares byte by byte with the generation's own file if that is open.
 func (g *generation) trace(file io.ReaderAt, size int64) (m match, offset int64) {
 	switch {
 	case g.Offset == 0 || size == 0:
@@ -57,8 +57,8 @@ func lineStart(file io.ReaderAt, offset int64) int64 {
 	return from + int64(bytes.LastIndexByte(b, '\n')) + 1
 }
 
-// extend goes on from an offset up to which file is what was counted. Its end is certain where the generation's
-// own file could be compared, which is not the file itself.
+// extend looks for more beyond an offset up to which file is what was counted. The end is certain if the generation's
+// own file, which must not be the same file, could be compared.
 func (g *generation) extend(file io.ReaderAt, from, size int64) (common int64, certain bool) {
 	end := min(size, g.Offset)
 	if n := int64(len(g.head)); from < n {
@@ -78,7 +78,7 @@ func (g *generation) extend(file io.ReaderAt, from, size int64) (common int64, c
 	return from + n, true
 }
 
-// commonPrefix is how many of at most n bytes from two offsets on are equal in two files.
+// commonPrefix returns how many of at most n bytes from two offsets are equal in two files.
 func commonPrefix(a, b io.ReaderAt, atA, n, atB int64) (equal int64) {
 	const block = 64 << 10
 	for equal < n {
@@ -100,8 +100,8 @@ func commonPrefix(a, b io.ReaderAt, atA, n, atB int64) (equal int64) {
 	return equal
 }
 
-// findLines looks for the last lines that were counted, and returns where the last of them ends. Most of them must be
-// there; lines that repeat prove nothing.
+// findLines looks for the last lines that were counted, and returns where the last of them ends. Most must be present;
+// lines that repeat are no evidence.
 func (c *Cursor) findLines(file io.ReaderAt, size int64) (end int64, found bool) {
 	const fewest = 4
 	keys := slices.Clone(c.Lines)
@@ -129,7 +129,7 @@ func (c *Cursor) findLines(file io.ReaderAt, size int64) (end int64, found bool)
 	return end, len(seen) > len(c.Lines)/2
 }
 
-// isRich reports whether the first n bytes of a file can be told from those of another log of the same format.
+// isRich reports whether the first n bytes of a file differ from what another log of the same format would have.
 func isRich(file io.ReaderAt, n int64) bool {
 	b := make([]byte, n)
 	read, _ := file.ReadAt(b, 0)

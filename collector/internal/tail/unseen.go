@@ -10,32 +10,32 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A seenPlace is a file that stood beside the log when that was last looked at.
+// A seenPlace is a file that was beside the log at the last listing.
 type seenPlace struct {
 	Rank int64       `json:"rank"`
 	Dev  uint64      `json:"dev"`
 	Ino  uint64      `json:"ino"`
 	Born int64       `json:"born,omitempty"`
 	Size int64       `json:"size"`
-	Head Fingerprint `json:"head"` // of its first bytes, decompressed; of length -1 where it cannot be read
+	Head Fingerprint `json:"head"` // of its first bytes, decompressed; of length -1 if it cannot be read
 }
 
 // newest are the newest places of each scheme, the newest first.
 type newest map[string][]seenPlace
 
-// keepNewest is how many places of a scheme are remembered: where the newest was deleted or rewritten, the next one
-// tells how far they have moved.
+// keepNewest is how many places of a scheme are remembered: if the newest was deleted or rewritten, the next shows how
+// far they have moved.
 const keepNewest = 3
 
-// A search is for generations that came and went between two looks. It goes on as long as files are being renamed or
-// compressed.
+// A search looks for generations that came and went between two listings. It continues while files are being renamed
+// or compressed.
 type search struct {
-	anchor  *generation // what was read last before; nil: nothing is known of it
+	anchor  *generation // the generation read last before; nil if unknown
 	waits   map[fileState]time.Time
 	givenUp map[fileState]bool
 }
 
-// A fileState tells a file that has not changed since from all others.
+// A fileState distinguishes an unchanged file from all others.
 type fileState struct {
 	fileID
 	path    string
@@ -47,22 +47,22 @@ func stateOf(p place) fileState {
 	return fileState{idOf(p.info), p.path, p.info.Size(), p.info.ModTime()}
 }
 
-// patience is how long a file that cannot be read yet is waited for, from when it last changed.
+// patience is how long to wait for a file that cannot be read yet, from its last change.
 const patience = time.Minute
 
-// survey notes what stands beside a base that has not been looked at: all of that is older than what comes.
+// survey records what is beside a base at the first listing: all of it is older than what comes.
 func (f *Follower) survey(b *base) {
 	if b.newest == nil && b.search == nil {
 		b.note(listOnce(b.path, isRelated))
 	}
 }
 
-// note notes what stands beside a base.
+// note records what is beside a base.
 func (b *base) note(around folder) {
 	b.newest, b.since = newestOf(around), time.Time{}
 	if g := b.current; g != nil && g.file != nil {
 		if info, err := g.file.Stat(); err == nil {
-			b.since = info.ModTime().Truncate(time.Second) // on some disks times are whole seconds
+			b.since = info.ModTime().Truncate(time.Second) // some file systems keep whole seconds
 		}
 	}
 }
@@ -82,7 +82,7 @@ func newestOf(folder folder) newest {
 	return all
 }
 
-// headOf is the fingerprint of a file's first bytes, of length -1 where they cannot be read.
+// headOf returns the fingerprint of a file's first bytes, of length -1 if they cannot be read.
 func headOf(p place) Fingerprint {
 	unreadable := Fingerprint{Len: -1}
 	content, err := openContent(p.path)
@@ -106,18 +106,18 @@ func (s seenPlace) isFile(p place) bool {
 	return known && s.Born == born.UnixNano() || p.info.Size() == s.Size && (!known || s.Born == 0)
 }
 
-// isCopy reports whether a place holds what begins as the file that was seen.
+// isCopy reports whether a place holds a file with the beginning of the one that was seen.
 func (s seenPlace) isCopy(p place) bool { return s.Head.Len >= 0 && headOf(p) == s.Head }
 
-// findUnseen begins a search for generations that came after anchor and before what stands at the path now. It is done
-// when all that is open has been read: copies of that are told by their content.
+// findUnseen starts a search for generations that came after anchor and before the present file. All open files have
+// been read by then: copies of them are recognized by content.
 func (f *Follower) findUnseen(b *base, anchor *generation) {
 	if b.search == nil {
 		b.search = &search{anchor: anchor, waits: map[fileState]time.Time{}, givenUp: map[fileState]bool{}}
 	}
 }
 
-// goOnSearching takes the generations that can be taken now. When none is left to wait for the search is over.
+// goOnSearching reads the generations that can be read now. The search ends when none is left to wait for.
 func (f *Follower) goOnSearching(b *base) {
 	s := b.search
 	var around folder
@@ -152,7 +152,7 @@ func (f *Follower) goOnSearching(b *base) {
 	}
 }
 
-// noteNames notes the names that closed generations have now, so that a very late worker's lines are found.
+// noteNames records the present names of closed generations, so that a very late worker's lines are found.
 func (f *Follower) noteNames(around folder) {
 	for _, g := range f.generations {
 		if g.file != nil || g.isCurrent() {
@@ -166,7 +166,7 @@ func (f *Follower) noteNames(around folder) {
 	}
 }
 
-// giveUp stops waiting for files that have not changed for too long: they are damaged, or may not be read.
+// giveUp stops waiting for files that have been unchanged for too long: they are damaged, or unreadable.
 func (f *Follower) giveUp(s *search) {
 	maps.DeleteFunc(s.givenUp, func(state fileState, _ bool) bool { return s.waits[state].IsZero() })
 	for state, since := range s.waits {
@@ -174,12 +174,12 @@ func (f *Follower) giveUp(s *search) {
 			continue
 		}
 		s.givenUp[state] = true
-		f.sink.Gap(GapUnreadable, state.path, 0, -1, "it is a rotated part of the log, and cannot be read or decompressed")
+		f.sink.Gap(GapUnreadable, state.path, 0, -1, "it is a rotated part of the log but cannot be read or decompressed")
 	}
 }
 
-// unseen are the places that must hold generations that were never read, the oldest first. A place is one where it
-// stands, in the order of its scheme, before what was known when the log was last looked at.
+// unseen returns the places that must hold generations that were never read, the oldest first. A place qualifies if,
+// in the order of its scheme, it comes before what was known at the last listing.
 func (f *Follower) unseen(b *base, around folder) []place {
 	schemes := around.schemes()
 	anchor := b.search.anchor
@@ -195,7 +195,7 @@ func (f *Follower) unseen(b *base, around folder) []place {
 		if found && at.scheme == scheme {
 			n, certain = slices.IndexFunc(all, func(p place) bool { return p.rank == at.rank }), true
 		}
-		// The first rotation teaches the log's scheme. Later, files named otherwise are somebody's, not the log's.
+		// The first rotation shows the log's scheme. Later files of another scheme are not the log's.
 		isFirst := b.newest != nil && len(b.newest) == 0 && at.scheme == "" && (anchor == nil || found)
 		if !certain && !isFirst {
 			isKnown := len(b.newest[scheme]) > 0 || len(b.newest) == 0 && anchor != nil
@@ -204,7 +204,7 @@ func (f *Follower) unseen(b *base, around folder) []place {
 			n = 0
 		}
 		for _, p := range all[:max(0, n)] {
-			if certain || !p.info.ModTime().Before(b.since) { // what is older was put there by somebody
+			if certain || !p.info.ModTime().Before(b.since) { // somebody put there what is older
 				places = append(places, p)
 			}
 		}
@@ -219,14 +219,14 @@ func (f *Follower) unseen(b *base, around folder) []place {
 		return places[1:] // the oldest is the anchor, rewritten
 	}
 	if doubtful && !f.areRewritten(b, schemes) {
-		f.sink.Gap(GapUncertain, b.path, 0, -1, "the file that was followed is gone, and of the rotated files "+
-			"beside the log it is not certain whether one of them is it, rewritten, or came after it; they are not counted")
+		f.sink.Gap(GapUncertain, b.path, 0, -1, "the followed file is gone, and it is uncertain whether a "+
+			"rotated file beside the log is a rewritten copy of it or came after it; these files are not counted")
 	}
 	return nil
 }
 
-// since returns how many of the places of a scheme, the newest first, have come since the log was last looked at.
-// It is certain where what stood there then is there still, or where the names are dates.
+// since returns how many places of a scheme, the newest first, have come since the last listing. It is certain if what
+// was there then still is, or if the names are dates.
 func (n newest) since(scheme string, places []place) (count int, certain bool) {
 	seen := n[scheme]
 	if n == nil || len(seen) == 0 {
@@ -251,8 +251,8 @@ func (n newest) since(scheme string, places []place) (count int, certain bool) {
 	return len(places), false
 }
 
-// whereIs finds the place of a generation, by its name, its inode or its content. It is found, without a place, where
-// its file has been moved elsewhere.
+// whereIs finds the place of a generation by its name, its inode or its content. If its file was moved elsewhere, it
+// is found without a place.
 func (f *Follower) whereIs(g *generation, around folder) (at place, found bool) {
 	if g == nil {
 		return place{}, false
@@ -282,7 +282,7 @@ func (f *Follower) whereIs(g *generation, around folder) (at place, found bool) 
 	return place{}, false
 }
 
-// isEdited reports whether a file holds the last lines that were counted of a generation, between others.
+// isEdited reports whether a file holds the last lines counted of a generation, among others.
 func (f *Follower) isEdited(p place, g *generation) bool {
 	content, err := openContent(p.path)
 	if err != nil || content.gzip {
@@ -293,7 +293,7 @@ func (f *Follower) isEdited(p place, g *generation) bool {
 	return m == edited
 }
 
-// adopt follows a copy of a generation, which took its place and was rotated before it was seen.
+// adopt follows a copy of a generation that took its place and was rotated before it was seen.
 func (f *Follower) adopt(p place, g *generation) {
 	if f.isKnownFile(p) {
 		return
@@ -319,7 +319,7 @@ func (f *Follower) adopt(p place, g *generation) {
 	f.opened = true
 }
 
-// holds reports whether a file holds all that was counted of a generation.
+// holds reports whether a file holds everything that was counted of a generation.
 func (f *Follower) holds(p place, g *generation) bool {
 	content, err := openContent(p.path)
 	if err != nil {
@@ -330,8 +330,8 @@ func (f *Follower) holds(p place, g *generation) bool {
 	return content.holds(c)
 }
 
-// areRewritten reports whether all places came into being after the file that stands at the path now. A generation
-// that came and went was there before that one; a file that is younger is one that was rewritten, or compressed.
+// areRewritten reports whether all places were created after the present file. A generation that came and went is
+// older than the present file; a younger one was rewritten or compressed.
 func (f *Follower) areRewritten(b *base, schemes map[string][]place) bool {
 	if b.current == nil || b.current.file == nil {
 		return false
@@ -346,7 +346,7 @@ func (f *Follower) areRewritten(b *base, schemes map[string][]place) bool {
 	return true
 }
 
-// birth is when a file was made, where its disk knows.
+// birth returns when a file was created, if its file system says.
 func birth(path string) (time.Time, bool) {
 	var s unix.Statx_t
 	if err := unix.Statx(unix.AT_FDCWD, path, 0, unix.STATX_BTIME, &s); err != nil || s.Mask&unix.STATX_BTIME == 0 {
@@ -355,7 +355,7 @@ func birth(path string) (time.Time, bool) {
 	return time.Unix(s.Btime.Sec, int64(s.Btime.Nsec)), true
 }
 
-// takePlace takes up a generation that has not been seen. It is false where that cannot be done, or told, yet.
+// takePlace reads a generation that has not been seen. It returns false if that is not possible, or uncertain, yet.
 func (f *Follower) takePlace(b *base, p place) (known bool) {
 	if f.isKnownFile(p) {
 		return true
@@ -374,7 +374,7 @@ func (f *Follower) takePlace(b *base, p place) (known bool) {
 			content.close()
 		}
 	}()
-	// It may have been renamed meanwhile; and what is half written now may be whole a moment later.
+	// It may have been renamed meanwhile; and what is incomplete now may be complete a moment later.
 	if !os.SameFile(content.info, p.info) || !content.isWhole() {
 		return false
 	}
@@ -392,8 +392,8 @@ func (f *Follower) takePlace(b *base, p place) (known bool) {
 	return true
 }
 
-// isKnownFile reports whether a file is one that is open, or has been read and is unchanged. An inode alone proves
-// nothing: it is used again, and in a folder that was copied all are others.
+// isKnownFile reports whether a file is open, or has been read and is unchanged. An inode alone is no evidence: it is
+// reused, and in a copied folder all are new.
 func (f *Follower) isKnownFile(p place) bool {
 	return slices.ContainsFunc(f.generations, func(g *generation) bool {
 		return g.is(p.info) && (g.file != nil || g.isStill(p.info) || g.Offset > 0 && f.holds(p, g))
@@ -415,7 +415,7 @@ func (f *Follower) isKnownContent(content *content) bool {
 	})
 }
 
-// isKnownStart reports whether a file that begins so is one that has been read.
+// isKnownStart reports whether a file with this beginning has been read.
 func (f *Follower) isKnownStart(start []byte) bool {
 	return isRichText(start) && slices.ContainsFunc(f.generations, func(g *generation) bool {
 		m, _ := g.trace(bytes.NewReader(start), int64(len(start)))

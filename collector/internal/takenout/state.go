@@ -42,7 +42,7 @@ func (t *Tracker) Restore(state []byte) error {
 	}
 	for _, before := range from.Servers {
 		if len(before.Workers) > keepWorkers || before.Seconds < 0 {
-			return fmt.Errorf("restoring which servers are taken out: %s cannot be so", before.Address)
+			return fmt.Errorf("restoring which servers are taken out: %s is impossible", before.Address)
 		}
 		for _, w := range before.Workers {
 			if w == nil {

@@ -70,7 +70,7 @@ func (r *Report) configErrors(err error) {
 	for _, fault := range faults {
 		r.add(finding{Section: sectionConfig, Status: statusFail, Subject: "config", Text: fault.Error()})
 	}
-	r.findings[len(r.findings)-1].Remedy = "nothing else can be checked before the config file is right"
+	r.findings[len(r.findings)-1].Remedy = "correct it first; the other checks depend on it"
 }
 
 func configRemedy(err error) string {
@@ -79,9 +79,9 @@ func configRemedy(err error) string {
 	case !errors.As(err, &fault) && errors.Is(err, fs.ErrPermission):
 		return "run this by sudo, or as a user that may read the file; nothing that depends on it can be checked before"
 	case !errors.As(err, &fault):
-		return "nothing that depends on it can be checked before this is right"
+		return "correct it first; the other checks depend on it"
 	case fault.Unreadable == "":
-		return "nginx -t says the same; a forgotten ; is often on the line above. The rest can be checked when " +
+		return "nginx -t says the same; a missing ; is often on the line above. The rest can be checked once " +
 			"this is right"
 	}
 	if _, remedy := unreadable(fault.Unreadable); remedy != "" && !errors.Is(err, fs.ErrNotExist) {
@@ -98,8 +98,8 @@ func (r *Report) checkConfig(s *settings.Settings) {
 	text := "" // nginx.conf alone, which the next line is about
 	switch {
 	case s.StatusOnly():
-		text = "no config file, but flags or variables of nginx-prometheus-exporter: status pages are read and " +
-			"nothing else"
+		text = "no config file, but flags or variables of nginx-prometheus-exporter: only status pages " +
+			"are read"
 	case s.Source.ConfigFile != "":
 		text = fmt.Sprintf("%s: %s, %s", s.Source.ConfigFile, count(len(s.Nodes), "node"),
 			count(len(s.Probe.Probes), "probe"))

@@ -22,7 +22,7 @@ import (
 	"github.com/fremisn/fremisn-exporter/cmd/fremisn-exporter/internal/settings"
 )
 
-// A host is what check looks at: a status page, a node, logs and a config, all in good order.
+// A host is what check looks at: a status page, a node, logs and a config, all stopped cleanly.
 type host struct {
 	dir, config  string
 	access       string
@@ -153,7 +153,7 @@ func TestCheckFindsAllGood(t *testing.T) {
 	if l := c.find(t, sectionNodes, statusOK, ": alive in "); l.Subject != "master" {
 		t.Errorf("node %q", l.Subject)
 	}
-	c.find(t, sectionSystem, statusOK, "will be made")
+	c.find(t, sectionSystem, statusOK, "will be created")
 	c.find(t, sectionSystem, statusOK, "free")
 	l := c.find(t, sectionLogs, statusWarn, "log_format main lacks what 15 metrics need")
 	if l.Missing["nginx_upstream_attempts_total"] != "$upstream_addr" || l.Missing["exemplars"] != "$request_id" {
@@ -211,18 +211,18 @@ func TestCheckFindsWhatIsWrong(t *testing.T) {
 			if err := errors.Join(os.Remove(h.access), syscall.Mkfifo(h.access, 0o644)); err != nil {
 				t.Fatal(err)
 			}
-		}, sectionLogs, "is no regular file", "mount a volume on"},
+		}, sectionLogs, "is not a regular file", "mount a volume on"},
 		"no error log but text": {func(t *testing.T, h *host) {
 			h.write(t, filepath.Join(h.dir, "error.log"), "hello\n")
 		}, sectionLogs, "0 of the last 1 line begin as entries do", "error_log of NGINX"},
 		"config": {func(t *testing.T, h *host) { h.write(t, h.config, "nodes: [{name: a, adress: x}]\n") },
-			sectionConfig, "probes.yml:1: nodes[0].adress", "before the config file is right"},
+			sectionConfig, "probes.yml:1: nodes[0].adress", "the other checks depend on it"},
 		"nginx.conf": {func(t *testing.T, h *host) {
 			h.write(t, filepath.Join(h.dir, "nginx.conf"), "http {\n")
 		}, sectionConfig, "nginx.conf:2: unexpected end of file, expecting \"}\"", "nginx -t says the same"},
 		"state directory is a file": {func(t *testing.T, h *host) {
 			h.dir = filepath.Join(h.dir, "access.log")
-		}, sectionSystem, "is no folder", "--storage.path"},
+		}, sectionSystem, "is not a folder", "--storage.path"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			h := newHost(t)
@@ -269,8 +269,8 @@ func TestCheckTellsEveryFaultOfTheConfig(t *testing.T) {
 	h := newHost(t)
 	h.write(t, h.config, "nodes: [{name: a, adress: x}]\nprobe: []\n")
 	c := h.check(t)
-	c.find(t, sectionConfig, statusFail, "probes.yml:1: nodes[0].adress: there is no such key; did you mean address?")
-	if l := c.find(t, sectionConfig, statusFail, "probes.yml:2: probe: there is no such key; did you mean probes?"); l.Remedy == "" {
+	c.find(t, sectionConfig, statusFail, "probes.yml:1: nodes[0].adress: unknown key; did you mean address?")
+	if l := c.find(t, sectionConfig, statusFail, "probes.yml:2: probe: unknown key; did you mean probes?"); l.Remedy == "" {
 		t.Error("without remedy")
 	}
 	if c.ok || !strings.Contains(c.text, "2 errors (config)") {
@@ -312,7 +312,7 @@ http {
 	if l := c.find(t, sectionLogs, statusWarn, "what is sent to syslog"); l.Remedy != `to receive it, name it in nginx.access_logs: {syslog: "udp://127.0.0.1:5514", format: combined}` {
 		t.Errorf("%+v", l)
 	}
-	c.find(t, sectionLogs, statusWarn, "stderr is no file")
+	c.find(t, sectionLogs, statusWarn, "stderr is not a file")
 	c.find(t, sectionLogs, statusWarn, "none is followed")
 	if !c.ok {
 		t.Errorf("ok %t\n%s", c.ok, c.text)

@@ -138,14 +138,14 @@ func limitStatusOfOutage(conf *nginxconf.Config) []finding {
 		if l.Status == 503 && !l.DryRun {
 			found = append(found, fact("status 503", l.Pos, nginxDocs+"ngx_http_limit_req_module.html#limit_req_status",
 				"limit_req_status"+remedy,
-				"zone %s rejects with 503: clients cannot tell it from an outage", l.Zone))
+				"zone %s rejects with 503: clients cannot distinguish it from an outage", l.Zone))
 		}
 	}
 	for _, l := range conf.LimitConns {
 		if l.Status == 503 && !l.DryRun {
 			found = append(found, fact("status 503", l.Pos,
 				nginxDocs+"ngx_http_limit_conn_module.html#limit_conn_status", "limit_conn_status"+remedy,
-				"zone %s rejects with 503: clients cannot tell it from an outage", l.Zone))
+				"zone %s rejects with 503: clients cannot distinguish it from an outage", l.Zone))
 		}
 	}
 	return found

@@ -115,12 +115,12 @@ func (found *finding) relative(elsewhere []string) {
 	if len(elsewhere) == 0 {
 		return
 	}
-	found.Text += "; nginx.conf names it relative to NGINX's prefix, which is not known here: there is no nginx to ask"
-	found.Remedy = "nginx -V where NGINX runs says --prefix; write the whole path in nginx.conf. It may be " +
+	found.Text += "; nginx.conf names it relative to NGINX's prefix, which is unknown here: no nginx binary to ask"
+	found.Remedy = "nginx -V on NGINX's host prints --prefix; write the full path in nginx.conf. It may be " +
 		strings.Join(elsewhere, ", ")
 	for _, path := range elsewhere {
 		if _, err := os.Stat(path); err == nil {
-			found.Remedy = "write the whole path in nginx.conf: it may be " + path + ", which is there"
+			found.Remedy = "write the full path in nginx.conf: it may be " + path + ", which is there"
 			return
 		}
 	}

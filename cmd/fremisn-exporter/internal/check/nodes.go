@@ -77,7 +77,7 @@ func nothingProbed(s *settings.Settings) finding {
 		Remedy: "name the servers to probe in probes: of the config file"}
 	switch {
 	case s.Probe.Probes != nil:
-		found.Status, found.Text, found.Remedy = statusOK, "none, as the config file says: probes: []", ""
+		found.Status, found.Text, found.Remedy = statusOK, "none: the config file has probes: []", ""
 	case s.Nginx == nil:
 		found.Text = "nothing is probed: the config file has no probes:, and no nginx.conf is read"
 	case len(s.Nginx.Upstreams) > 0:

@@ -35,7 +35,7 @@ func unreadable(path string) (trouble, remedy string) {
 		return "is " + target + ", not a file: lines go where they cannot be read again", streamRemedy(path)
 	}
 	if target, err := os.Readlink(path); err == nil && strings.HasPrefix(target, "/dev/std") {
-		return "links to " + target + ", so there is no file to read", streamRemedy(path)
+		return "links to " + target + ", so no file exists to read", streamRemedy(path)
 	}
 	info, err := os.Stat(path)
 	switch {
@@ -44,7 +44,7 @@ func unreadable(path string) (trouble, remedy string) {
 	case info.IsDir():
 		return "is a folder", "name the file in it, or a glob such as " + filepath.Join(path, "access-*.log")
 	case !info.Mode().IsRegular():
-		return "is no regular file (" + info.Mode().String() + ")", streamRemedy(path)
+		return "is not a regular file (" + info.Mode().String() + ")", streamRemedy(path)
 	case unix.Faccessat(unix.AT_FDCWD, path, unix.R_OK, unix.AT_EACCESS) != nil:
 		return fmt.Sprintf("cannot be read by %s (%s)", userName(), describe(info)), grant(path, info, "r")
 	}

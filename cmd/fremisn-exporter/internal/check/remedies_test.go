@@ -224,8 +224,8 @@ func TestSentencesAreTrue(t *testing.T) {
 	h := newHost(t)
 	h.write(t, h.config, "nginx: {config: nginx.conf, status: []}\nprobes: []\n")
 	c := h.check(t)
-	c.find(t, sectionNodes, statusOK, "none, as the config file says: probes: []")
-	c.find(t, sectionStatus, statusOK, "none, as the config file says: status: []")
+	c.find(t, sectionNodes, statusOK, "none: the config file has probes: []")
+	c.find(t, sectionStatus, statusOK, "none: the config file has status: []")
 
 	h.write(t, filepath.Join(h.dir, "nginx.conf"), "events {}\nhttp { access_log "+h.access+
 		"; upstream app { server unix:a.sock; server unix:/nowhere/b.sock; } server { location / { proxy_pass "+
@@ -249,7 +249,7 @@ func TestMissingIncludeIsTold(t *testing.T) {
 	c := h.check(t)
 	want := fmt.Sprintf("nginx.conf:3: open() %q failed (2: No such file or directory)", h.dir+"/mime.types")
 	if l := c.find(t, sectionConfig, statusFail, want); !strings.Contains(l.Remedy+c.text,
-		"mount all that nginx.conf includes") || strings.Contains(l.Text, "there is no such file") {
+		"mount all that nginx.conf includes") || strings.Contains(l.Text, "no such file") {
 		t.Errorf("%+v", l)
 	}
 }

@@ -22,7 +22,7 @@ func (r *Report) checkStatus(ctx context.Context, s *settings.Settings) {
 	switch {
 	case s.NoStatus:
 		r.add(finding{Section: sectionStatus, Status: statusOK, Subject: "stub_status",
-			Text: "none, as the config file says: status: []"})
+			Text: "none: the config file has status: []"})
 	case len(s.Plan.Status)+len(left) == 0:
 		r.add(finding{Section: sectionStatus, Status: statusWarn, Subject: "stub_status",
 			Text:   "no page named or found: no nginx_up, nginx_connections_…",

@@ -52,7 +52,7 @@ func OlderStateRemedy(older, chosen string) string {
 
 // checkWebConfig reads the file that has TLS and passwords as serve would.
 func checkWebConfig(file string) finding {
-	found := finding{Section: sectionSystem, Status: statusOK, Subject: "web config", Text: file + " is good"}
+	found := finding{Section: sectionSystem, Status: statusOK, Subject: "web config", Text: file + " is valid"}
 	if err := toolkit.Validate(file); err != nil {
 		found.Status, found.Text, found.Remedy = statusFail, file+": "+
 			err.Error(), "correct it, or leave out --web.config.file"
@@ -76,18 +76,18 @@ func checkStorage(path string) finding {
 	existing, info := nearest(absolute)
 	switch {
 	case info == nil:
-		found.Status, found.Text = statusFail, absolute+" cannot be looked at"
+		found.Status, found.Text = statusFail, absolute+" cannot be examined"
 	case !info.IsDir():
 		found.Status, found.Text, found.Remedy = statusFail, existing+
-			" is no folder", "choose another with --storage.path"
+			"is not a folder", "choose another with --storage.path"
 	case unix.Faccessat(unix.AT_FDCWD, existing, unix.W_OK|unix.X_OK, unix.AT_EACCESS) != nil:
 		found.Status = statusFail
 		found.Text = fmt.Sprintf("%s cannot be written by %s (%s)", existing, userName(), describe(info))
 		found.Remedy = fmt.Sprintf("sudo install -d -o %s -m 750 %s", userName(), absolute)
 	case existing != absolute:
-		found.Text = absolute + " will be made"
+		found.Text = absolute + " will be created"
 	case locked(filepath.Join(absolute, "lock")):
-		found.Text = absolute + " is in use by an exporter that runs"
+		found.Text = absolute + " is in use by a running exporter"
 	default:
 		found.Text = absolute + " can be written"
 	}
@@ -155,12 +155,12 @@ func checkPort(ctx context.Context, address string, taken []netip.AddrPort, runn
 	case i < 0:
 		found.Text = address + " is free"
 	case isExporter(ctx, taken[i]):
-		found.Text = address + " is held by a fremisn-exporter that runs already"
+		found.Text = address + " is in use by another fremisn-exporter"
 	case running:
 		found.Text = address + " is held, as it seems by the exporter that holds the state directory"
 	default:
 		found.Status, found.Text = statusFail, address+" is taken: another program listens on "+taken[i].String()
-		found.Remedy = fmt.Sprintf("sudo ss -ltnp 'sport = :%d' tells which; end it, or choose another with "+
+		found.Remedy = fmt.Sprintf("sudo ss -ltnp 'sport = :%d' shows which; stop it, or choose another with "+
 			"--web.listen-address", port)
 	}
 	return found

@@ -150,7 +150,7 @@ func TestStorageOfAnother(t *testing.T) {
 	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX); err != nil {
 		t.Fatal(err)
 	}
-	if l := checkStorage(dir); l.Status != statusOK || !strings.Contains(l.Text, "is in use by an exporter that runs") {
+	if l := checkStorage(dir); l.Status != statusOK || !strings.Contains(l.Text, "is in use by a running exporter") {
 		t.Errorf("one that an exporter holds: %+v", l)
 	}
 }

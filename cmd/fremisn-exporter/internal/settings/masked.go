@@ -14,7 +14,7 @@ func (s *Settings) Masked() string {
 	switch {
 	case s.Source.ConfigFile != "":
 	case s.Nginx == nil:
-		text := "# No config file: the status pages that the command line names are read, and nothing else.\n"
+		text := "# No config file: only the status pages that the command line names are read.\n"
 		for _, page := range s.Source.Status {
 			text += "# " + mask.URL(page.URL) + "\n"
 		}
@@ -36,7 +36,7 @@ func maskText(text []byte) string {
 	encoder := yaml.NewEncoder(&out)
 	encoder.SetIndent(2)
 	if err := encoder.Encode(&document); err != nil {
-		return fmt.Sprintf("# cannot be shown: %s\n", err)
+		return fmt.Sprintf("# failed to show the config: %s\n", err)
 	}
 	return out.String()
 }

@@ -54,7 +54,7 @@ func validateShare(field string, share *float64, example float64) error {
 	if share == nil || *share > 0 && *share < 1 {
 		return nil
 	}
-	return strictyaml.Errorf(field, "%g is no share between 0 and 1; write for example %g", *share, example)
+	return strictyaml.Errorf(field, "%g is not a ratio between 0 and 1; write for example %g", *share, example)
 }
 
 // validate checks the section against that of NGINX, where routes and buckets are.
@@ -78,13 +78,13 @@ func (c *objectivesConfig) validate(nginx source.Config) error {
 
 func routesHint(routes []source.RouteConfig) string {
 	if len(routes) == 0 {
-		return "name routes there first"
+		return "define routes there first"
 	}
 	var names []string
 	for _, route := range routes {
 		names = append(names, route.Name)
 	}
-	return "known are " + strings.Join(names, ", ") + ", other"
+	return "the routes are " + strings.Join(names, ", ") + ", other"
 }
 
 // validateWithin checks that a histogram can tell how many requests took so long at the most.
@@ -97,7 +97,7 @@ func validateWithin(field string, within *time.Duration, buckets []float64) erro
 		bounds = append(bounds, fmt.Sprintf("%gs", bound))
 	}
 	return strictyaml.Errorf(field+".latency.within",
-		"%gs is none of nginx.latency_buckets, so it cannot be told how many "+
+		"%gs is not one of nginx.latency_buckets, so the exporter cannot count how many "+
 			"requests took no longer; write one of %s", within.Seconds(), strings.Join(bounds, ", "))
 }
 

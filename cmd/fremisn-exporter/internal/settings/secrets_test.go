@@ -10,23 +10,21 @@ import (
 // TestFaultsTellNoSecret puts secrets where they do not belong.
 func TestFaultsTellNoSecret(t *testing.T) {
 	for section, want := range map[string]string{
-		`authorization: "Bearer hunter2"`: "authorization: <secret> stands where keys with " +
-			"values should",
-		`basic_auth: "op:hunter2"`: "basic_auth: cannot unmarshal !!str <secret>",
-		`oauth2: hunter2`:          "oauth2: cannot unmarshal !!str <secret>",
-		`http_headers: {X-Api-Key: {secrets: hunter2}}`: "secrets: <secret> stands where a list should; " +
+		`authorization: "Bearer hunter2"`: "authorization: got <secret>, want a mapping",
+		`basic_auth: "op:hunter2"`:        "basic_auth: cannot unmarshal !!str <secret>",
+		`oauth2: hunter2`:                 "oauth2: cannot unmarshal !!str <secret>",
+		`http_headers: {X-Api-Key: {secrets: hunter2}}`: "secrets: got <secret>, want a list; " +
 			"write <secret>",
-		`http_headers: {X-Api-Key: hunter2}`: "X-Api-Key: <secret> stands",
-		`proxy_connect_header: {A: hunter2}`: "proxy_connect_header.A: <secret> stands",
-		`headers: "Authorization: hunter2"`: "headers: <secret> stands where keys with " +
-			"values should",
+		`http_headers: {X-Api-Key: hunter2}`:                      "X-Api-Key: got <secret>, want",
+		`proxy_connect_header: {A: hunter2}`:                      "proxy_connect_header.A: got <secret>, want",
+		`headers: "Authorization: hunter2"`:                       "headers: got <secret>, want a mapping",
 		`proxy_url: "http://u:hunter2@%zz"`:                       `proxy_url: parse "http://<secret>@%zz": invalid URL escape`,
 		`proxy_url: "http://u:hunter2@[::"`:                       `proxy_url: parse "http://<secret>@[::"`,
 		`basic_auth: {username: a, password: {hunter2: hunter2}}`: "basic_auth",
 		`basic_auth: {username: a, passwort: hunter2}`:            "did you mean password?",
 		`bearer_token: [hunter2]`:                                 "bearer_token: cannot unmarshal",
 		`basic_auth: {username: a, password: *hunter2}`:           "an alias (*…) without its anchor",
-		`headers: "X-Foo: a\nhunter2"`:                            "headers: <secret> stands",
+		`headers: "X-Foo: a\nhunter2"`:                            "headers: got <secret>, want",
 		`tls_config: {key: [hunter2]}`:                            "tls_config",
 	} {
 		t.Run(section, func(t *testing.T) {

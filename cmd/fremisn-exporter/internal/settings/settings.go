@@ -118,14 +118,14 @@ func readConfig(file string) ([]byte, error) {
 	info, err := os.Stat(file)
 	switch {
 	case errors.Is(err, os.ErrNotExist):
-		return nil, fmt.Errorf("%s: there is no such file; correct --config", file)
+		return nil, fmt.Errorf("%s: no such file; correct --config", file)
 	case err == nil && info.IsDir():
 		return nil, fmt.Errorf("%s: this is a folder; --config takes a file", file)
 	case err == nil && !info.Mode().IsRegular():
-		return nil, fmt.Errorf("%s: this is no regular file (%s); --config takes a file that a reload can read again",
+		return nil, fmt.Errorf("%s: this is not a regular file (%s); --config takes a file that a reload can read again",
 			file, info.Mode().Type())
 	case err == nil && info.Size() > maxConfig:
-		return nil, fmt.Errorf("%s: the file has more than %d MiB; is it the right one?", file, maxConfig>>20)
+		return nil, fmt.Errorf("%s: the file is larger than %d MiB; is it the right one?", file, maxConfig>>20)
 	}
 	text, err := os.ReadFile(file)
 	if err != nil {
@@ -199,7 +199,7 @@ func loadNginxConf(ctx context.Context, file, path string, document *strictyaml.
 	}
 	message := err.Error()
 	if nginxconf.IsMissing(err) {
-		message = path + ": there is no such file; correct the path, or remove the key to read no nginx.conf"
+		message = path + ": no such file; correct the path, or remove the key to read no nginx.conf"
 	}
 	fault := document.Fault("nginx.config", message)
 	fault.Err = err

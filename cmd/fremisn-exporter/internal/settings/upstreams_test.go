@@ -150,7 +150,7 @@ http {
 		unprobed = append(unprobed, u.Server+" "+u.Why)
 	}
 	wantUnprobed := []string{
-		"unix:app.sock is a socket without a folder: it lies where NGINX was started",
+		"unix:app.sock is a socket without a folder: it is in the folder in which NGINX was started",
 		"0.0.0.1:1 is a placeholder: Lua chooses the servers of lua",
 	}
 	if diff := cmp.Diff(wantUnprobed, unprobed); diff != "" {

@@ -61,7 +61,7 @@ func (j *judgement) state(s *Server) (state, sentence string) {
 		return StateFailing, fmt.Sprintf("%d of %s in the last %d minutes were errors or timeouts%s.",
 			failed, plural(int(total), "attempt", "attempts"), FailingMinutes, green(s))
 	case !probed && (s.Attempts == nil || s.Attempts.Between(0, 60).Outcomes.Total() == 0):
-		return StateUnknown, "It is not probed, and no log tells of a request to it in the last hour."
+		return StateUnknown, "It is not probed, and no log has a request to it in the last hour."
 	}
 	return StateUp, upSentence(s)
 }

@@ -119,7 +119,7 @@ func (s *site) json(w http.ResponseWriter, v any) {
 	body, err := json.MarshalIndent(v, "", "  ")
 	if err != nil {
 		level.Error(s.Logger).Log("msg", "api", "err", err)
-		text(w, http.StatusInternalServerError, "this cannot be shown; the log says why\n")
+		text(w, http.StatusInternalServerError, "this page failed; the exporter's log says why\n")
 		return
 	}
 	w.Header().Set("Content-Type", "application/json; charset=utf-8")

@@ -159,7 +159,7 @@ func (s *site) reloadNow(w http.ResponseWriter, r *http.Request) {
 	defer cancel()
 	switch err := s.Reload(ctx); {
 	case errors.Is(err, context.DeadlineExceeded):
-		text(w, http.StatusServiceUnavailable, "the reload is still under way; the log tells how it ends\n")
+		text(w, http.StatusServiceUnavailable, "the reload is still under way; the exporter's log will say how it ended\n")
 	case err != nil:
 		text(w, http.StatusInternalServerError, err.Error()+"\n")
 	default:
@@ -186,7 +186,7 @@ func (s *site) show(w http.ResponseWriter, name, title, path string, data any) {
 	})
 	if err != nil {
 		level.Error(s.Logger).Log("msg", "page", "page", name, "err", err)
-		text(w, http.StatusInternalServerError, "this page cannot be shown; the log says why\n")
+		text(w, http.StatusInternalServerError, "this page failed; the exporter's log says why\n")
 		return
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
