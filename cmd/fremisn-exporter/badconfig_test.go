@@ -146,7 +146,7 @@ func TestNoRegularConfigFile(t *testing.T) {
 		path("device"): ": this is not a regular file (Dc---------); --config takes a file that a reload can " +
 			"read again",
 		path("loop"):       ": cannot be read: too many levels of symbolic links",
-		path("large"):      ": the file has more than 1 MiB; is it the right one?",
+		path("large"):      ": the file is larger than 1 MiB; is it the right one?",
 		path("large/x"):    ": cannot be read: not a directory",
 		path("no-such-at"): ": no such file; correct --config",
 	} {
