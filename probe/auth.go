@@ -20,7 +20,7 @@ import (
 	"github.com/fremisn/fremisn-exporter/probe/mask"
 )
 
-// auth is what a module shows to its target in headers. Files are read each time: they may change.
+// auth is the credentials that a module sends to its target in headers. It reads files each time: they may change.
 type auth struct {
 	client *config.HTTPClientConfig
 	tokens *tokenSource // nil without oauth2
@@ -35,8 +35,8 @@ func newAuth(client *config.HTTPClientConfig) auth {
 	return c
 }
 
-// set adds the credentials to the header of a request. As in prometheus/common, an Authorization that is there already
-// stays, but for a token of OAuth2.
+// set adds the credentials to the header of a request. As in prometheus/common, it keeps an existing Authorization,
+// except for an OAuth2 token.
 func (c *auth) set(ctx context.Context, header http.Header) error {
 	for name, values := range headersOf(c.client.HTTPHeaders) {
 		if err := addHeader(header, name, values); err != nil {
@@ -100,7 +100,8 @@ func (c *auth) authorization() (string, error) {
 	return "", nil
 }
 
-// secretOf returns a secret that stands in the config, in a file, or in a store that this program has not.
+// secretOf returns a secret that is in the config, in a file, or in a secret manager, which this program does not
+// have.
 func secretOf(text, file, ref string) (string, error) {
 	switch {
 	case ref != "":
@@ -115,18 +116,18 @@ func secretOf(text, file, ref string) (string, error) {
 	return strings.TrimSpace(string(content)), nil
 }
 
-// A tokenSource has the token of a module, for as long as it is valid.
+// A tokenSource caches the token of a module for as long as it is valid.
 type tokenSource struct {
 	settings *config.OAuth2
-	turn     chan struct{} // held by who looks at what follows
+	turn     chan struct{} // held while the fields below are used
 
 	last   *oauth2.Token
-	secret string // with which the last one was had
+	secret string // the settings that the last token was requested with
 }
 
 const grantJWTBearer = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 
-// token returns a valid token. It asks for one where there is none, in the time that ctx gives.
+// token returns a valid token, and requests one if there is none, within the time of ctx.
 func (s *tokenSource) token(ctx context.Context) (*oauth2.Token, error) {
 	select {
 	case s.turn <- struct{}{}:
@@ -161,7 +162,7 @@ func (s *tokenSource) token(ctx context.Context) (*oauth2.Token, error) {
 	return token, nil
 }
 
-// client asks for tokens. A redirect would show the secret to somebody else.
+// client requests tokens. A redirect would send the secret elsewhere.
 func (s *tokenSource) client() (*http.Client, error) {
 	secure, err := config.NewTLSConfig(&s.settings.TLSConfig)
 	if err != nil {
@@ -202,7 +203,7 @@ func (s *tokenSource) ask(ctx context.Context, secret string) (*oauth2.Token, er
 	return signed.TokenSource(ctx).Token()
 }
 
-// hasCredentials reports whether a module shows its target something that is not for everybody.
+// hasCredentials reports whether a module sends its target something secret.
 func (m *Module) hasCredentials() bool {
 	client := m.client()
 	if client.BasicAuth != nil || client.Authorization != nil || client.OAuth2 != nil ||

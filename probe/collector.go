@@ -14,19 +14,19 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 )
 
-// reasons of failures, each given from zero on so that the first is a rise.
+// reasons of failures. Each is exposed from zero on, so that the first failure is an increase.
 var reasons = [...]string{"dns", "connect", "tls", "timeout", "status", "body", "header", "license", "other"}
 
 var ownLabels = []string{"probe", "target", "node"}
 
 const helpLatency = "Duration of successful probes."
 
-// counts are what adds up over all probes of a target.
+// counts are the totals over all probes of a target.
 type counts struct {
 	born         *timestamppb.Timestamp
 	attempts     uint64
 	failures     [len(reasons)]uint64
-	metricErrors map[string]uint64 // by metric; replaced, and never changed
+	metricErrors map[string]uint64 // by metric; replaced, never changed
 	consecutive  uint64
 	lastSuccess  time.Time
 	latency      prometheus.Histogram
@@ -73,7 +73,7 @@ func (c *counts) count(metric string, n uint64) {
 	c.metricErrors = changed
 }
 
-// CheckClock says that a probe did not end within twice its timeout.
+// CheckClock reports a probe that did not end within twice its timeout.
 func (s *Service) CheckClock(context.Context, func(prometheus.Metric)) error {
 	s.mu.Lock()
 	targets := s.targets
@@ -89,8 +89,8 @@ func (s *Service) CheckClock(context.Context, func(prometheus.Metric)) error {
 	return errors.Join(stuck...)
 }
 
-// Gather gives the gauges of each target's last probe, and what adds up, sorted by name. It is a prometheus.Gatherer
-// that builds its families itself: a registry would look at each of half a million series several times.
+// Gather returns the gauges of each target's last probe, and the totals, sorted by name. It is a prometheus.Gatherer
+// that builds its families itself: a registry would visit each of half a million series several times.
 func (s *Service) Gather() ([]*dto.MetricFamily, error) {
 	s.mu.Lock()
 	targets := s.targets
@@ -110,7 +110,7 @@ func (s *Service) Gather() ([]*dto.MetricFamily, error) {
 	return families, nil
 }
 
-// A targetSnapshot is what a target gives at one scrape.
+// A targetSnapshot is what a target exposes at one scrape.
 type targetSnapshot struct {
 	own    []*dto.LabelPair
 	counts counts
@@ -124,7 +124,7 @@ func (t *target) snapshot() targetSnapshot {
 	return targetSnapshot{t.pairs, t.counts, t.every, t.last}
 }
 
-// target counts or writes what a target gives.
+// target counts or writes a target's metrics.
 func (g *gathering) target(t *targetSnapshot) {
 	own, counts, last := t.own, &t.counts, t.last
 	g.counter("probe_attempts_total", "Finished probes.", own, counts.attempts, counts.born)

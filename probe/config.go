@@ -18,14 +18,14 @@ import (
 // Config is the sections modules:, probes: and on_demand: of the config file.
 type Config struct {
 	Modules  map[string]Module `yaml:"modules"`
-	Probes   []Schedule        `yaml:"probes"` // nil where the section does not stand
+	Probes   []Schedule        `yaml:"probes"` // nil if the section is absent
 	OnDemand OnDemand          `yaml:"on_demand"`
 }
 
 // A Module says how to probe, in the schema of blackbox_exporter v0.28.
 type Module struct {
 	Prober  string        `yaml:"prober,omitempty"`
-	Timeout time.Duration `yaml:"timeout,omitempty"` // 0: as long as the scraper, or the schedule, gives
+	Timeout time.Duration `yaml:"timeout,omitempty"` // 0: as long as the scraper or the schedule allows
 	HTTP    HTTPProbe     `yaml:"http,omitempty"`
 	TCP     TCPProbe      `yaml:"tcp,omitempty"`
 	ICMP    ICMPProbe     `yaml:"icmp,omitempty"`
@@ -42,7 +42,7 @@ type HTTPProbe struct {
 	ValidHTTPVersions         []string `yaml:"valid_http_versions,omitempty"`
 	IPProtocol                string   `yaml:"preferred_ip_protocol,omitempty"` // empty: ip6
 	IPProtocolFallback        bool     `yaml:"ip_protocol_fallback"`
-	SourceIPAddress           string   `yaml:"source_ip_address,omitempty"` // ours alone
+	SourceIPAddress           string   `yaml:"source_ip_address,omitempty"` // not in blackbox_exporter
 	SkipResolvePhaseWithProxy bool     `yaml:"skip_resolve_phase_with_proxy,omitempty"`
 	// the old name of follow_redirects: false
 	NoFollowRedirects          *bool             `yaml:"no_follow_redirects,omitempty"`
@@ -59,9 +59,9 @@ type HTTPProbe struct {
 	Body                       string            `yaml:"body,omitempty"`
 	BodyFile                   string            `yaml:"body_file,omitempty"`
 	Compression                string            `yaml:"compression,omitempty"`
-	BodySizeLimit              Bytes             `yaml:"body_size_limit,omitempty"` // of the unpacked body; 0: none
+	BodySizeLimit              Bytes             `yaml:"body_size_limit,omitempty"` // of the decompressed body; 0: no limit
 	EnableHTTP3                bool              `yaml:"enable_http3,omitempty"`
-	Metrics                    []BodyMetric      `yaml:"metrics,omitempty"` // ours alone
+	Metrics                    []BodyMetric      `yaml:"metrics,omitempty"` // not in blackbox_exporter
 
 	// A named field: embedded, its UnmarshalYAML would become that of HTTPProbe.
 	Client config.HTTPClientConfig `yaml:",inline"`
@@ -97,7 +97,7 @@ type WebsocketProbe struct {
 type QueryResponse struct {
 	Expect      Regexp `yaml:"expect,omitempty"`
 	ExpectBytes string `yaml:"expect_bytes,omitempty"`
-	// of probe_expect_info; ${1} in a value is what the expression caught
+	// of probe_expect_info; ${1} in a value is a submatch of the expression
 	Labels   []ExpectLabel `yaml:"labels,omitempty"`
 	Send     string        `yaml:"send,omitempty"`
 	StartTLS bool          `yaml:"starttls,omitempty"`
@@ -115,7 +115,7 @@ type ICMPProbe struct {
 	IPProtocolFallback bool   `yaml:"ip_protocol_fallback"`
 	SourceIPAddress    string `yaml:"source_ip_address,omitempty"`
 	PayloadSize        int    `yaml:"payload_size,omitempty"`
-	DontFragment       bool   `yaml:"dont_fragment,omitempty"` // takes a raw socket
+	DontFragment       bool   `yaml:"dont_fragment,omitempty"` // needs a raw socket
 	TTL                int    `yaml:"ttl,omitempty"`
 }
 
@@ -137,7 +137,7 @@ type DNSProbe struct {
 	ValidateAdditional RRValidator      `yaml:"validate_additional_rrs,omitempty"`
 }
 
-// RRValidator is what the records of one section of an answer must and must not look like.
+// RRValidator says what the records of one section of an answer must and must not match.
 type RRValidator struct {
 	FailIfMatches     []Regexp `yaml:"fail_if_matches_regexp,omitempty"`
 	FailIfAllMatch    []Regexp `yaml:"fail_if_all_match_regexp,omitempty"`
@@ -152,7 +152,7 @@ type GRPCProbe struct {
 	TLSConfig          config.TLSConfig    `yaml:"tls_config,omitempty"`
 	IPProtocol         string              `yaml:"preferred_ip_protocol,omitempty"`
 	IPProtocolFallback bool                `yaml:"ip_protocol_fallback"`
-	SourceIPAddress    string              `yaml:"source_ip_address,omitempty"` // ours alone
+	SourceIPAddress    string              `yaml:"source_ip_address,omitempty"` // not in blackbox_exporter
 	Metadata           map[string][]string `yaml:"metadata,omitempty"`
 }
 
@@ -195,7 +195,7 @@ func (c *Config) SetDirectory(dir string) {
 	}
 }
 
-// OnDemand says who may be asked for through /probe.
+// OnDemand says which targets /probe may probe.
 type OnDemand struct {
 	Allow Allow `yaml:"allow"`
 }
@@ -204,10 +204,10 @@ func faultf(field, format string, args ...any) error {
 	return strictyaml.Errorf(field, format, args...)
 }
 
-// defaultTTL of ICMP requests, as blackbox_exporter has it.
+// defaultTTL of ICMP requests, as in blackbox_exporter.
 const defaultTTL = 64
 
-// SetDefaults sets what blackbox_exporter has for defaults.
+// SetDefaults sets blackbox_exporter's defaults.
 func (m *Module) SetDefaults() {
 	m.HTTP.SetDefaults()
 	m.TCP.SetDefaults()
@@ -390,7 +390,8 @@ func sortedKeys[V any](m map[string]V) []string {
 	return names
 }
 
-// withScheme is a target as an http probe asks it: blackbox_exporter takes http where none stands.
+// withScheme returns a target as an http probe requests it: like blackbox_exporter, it adds http if there is no
+// scheme.
 func withScheme(target string) string {
 	for _, scheme := range []string{"http://", "https://"} {
 		if len(target) >= len(scheme) && strings.EqualFold(target[:len(scheme)], scheme) {
@@ -400,7 +401,7 @@ func withScheme(target string) string {
 	return "http://" + target
 }
 
-// DefaultModule finds a server alive that answers anything below 500. A redirect is an answer.
+// DefaultModule considers a server up if it answers with any status below 500. A redirect is an answer.
 func DefaultModule() Module {
 	m := Module{Prober: "http", Timeout: 5 * time.Second}
 	m.SetDefaults()

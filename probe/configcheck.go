@@ -46,14 +46,14 @@ func (s *Schedule) Validate() error {
 	return s.checkTargets()
 }
 
-// reservedLabels are those of our own metrics beside probe, target and node.
+// reservedLabels are labels of our own metrics beside probe, target and node.
 var reservedLabels = []string{"le", "metric", "phase", "quantile", "reason"}
 
-// checkTargets says which target stands twice.
+// checkTargets reports a target that is given twice.
 func (s *Schedule) checkTargets() error {
 	seen := map[string]int{}
 	for i, target := range s.Targets {
-		// The label target= has no userinfo: two targets that differ in it alone would be one series.
+		// The label target= has no userinfo: two targets that differ only in it would be one series.
 		if first, twice := seen[mask.Target(target)]; twice {
 			return faultf(fmt.Sprintf("targets[%d]", i),
 				"%s is targets[%d] already; remove one, or give it to a probe of another name", mask.Target(target), first)
@@ -93,7 +93,7 @@ func (c *Config) Validate() error {
 	return errors.Join(faults...)
 }
 
-// knownModules is what may be meant by the name of a module that is not there.
+// knownModules suggests names for an unknown module.
 func knownModules[M any](modules map[string]M) string {
 	if len(modules) == 0 {
 		return "define it under modules:"
@@ -101,7 +101,7 @@ func knownModules[M any](modules map[string]M) string {
 	return "the modules are " + strings.Join(sortedKeys(modules), ", ")
 }
 
-// checkTarget tells what a prober could never probe.
+// checkTarget reports a target that the prober can never probe.
 func checkTarget(prober, target string) error {
 	switch prober {
 	case "http", "grpc":
@@ -139,8 +139,8 @@ func isPort(text string) bool {
 	return err == nil && n > 0
 }
 
-// checkMetrics keeps the families of body metrics consistent: one name has one help and one set of label names, and
-// no series comes from two places of a module.
+// checkMetrics keeps the families of body metrics consistent: one name has one help and one set of label names, and no
+// two metrics of a module have the same series.
 func (c *Config) checkMetrics() error {
 	type family struct{ module, help, labels string }
 	families := map[string]family{}
@@ -179,7 +179,7 @@ func isLabelName(name string) bool {
 	return labelName.MatchString(name) && !strings.HasPrefix(name, "__")
 }
 
-// reservedPrefixes begin the names that the exporter gives itself.
+// reservedPrefixes begin the exporter's own metric names.
 var reservedPrefixes = []string{"probe_", "nginx_", "fremisn_exporter_", "fremisn_objective_", "go_", "process_",
 	"promhttp_", "scrape_"}
 
@@ -215,7 +215,7 @@ func (b *BodyMetric) help() string {
 	return "A number of the answer, found at the path that the module names."
 }
 
-// validateIPProtocol takes what blackbox_exporter's users write for ip4 as well.
+// validateIPProtocol also accepts the spellings of ip4 that users of blackbox_exporter have.
 func validateIPProtocol(protocol string) error {
 	switch protocol {
 	case "", "ip4", "ip6", "ipv4":
@@ -231,8 +231,7 @@ func validateSource(address string) error {
 	return nil
 }
 
-// accepts tells whether an Accept-Encoding header asks for a compression, by its name or by "*", however little it
-// prefers it.
+// accepts reports whether an Accept-Encoding header accepts a compression, by name or by "*", with any preference.
 func accepts(header, compression string) bool {
 	if compression == "" || header == "" {
 		return true
@@ -241,7 +240,7 @@ func accepts(header, compression string) bool {
 		encoding, quality := part, 1.0
 		if at := strings.LastIndexByte(part, ';'); at >= 0 {
 			encoding = part[:at]
-			// 0 where it is none
+			// 0 if it has none
 			quality, _ = strconv.ParseFloat(strings.TrimPrefix(strings.TrimSpace(part[at+1:]), "q="), 64)
 		}
 		if encoding = strings.TrimSpace(encoding); quality > 0 && (encoding == compression || encoding == "*") {

@@ -10,7 +10,7 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// A Regexp is an expression that reads itself from YAML.
+// A Regexp is an expression that unmarshals itself from YAML.
 type Regexp struct{ *regexp.Regexp }
 
 // UnmarshalYAML compiles the expression.
@@ -20,7 +20,7 @@ func (r *Regexp) UnmarshalYAML(node *yaml.Node) error {
 	return err
 }
 
-// MarshalYAML gives the expression as it was written.
+// MarshalYAML returns the expression as it was written.
 func (r Regexp) MarshalYAML() (any, error) {
 	if r.Regexp == nil {
 		return nil, nil
@@ -28,7 +28,7 @@ func (r Regexp) MarshalYAML() (any, error) {
 	return r.String(), nil
 }
 
-// IsZero lets yaml leave out what is not set.
+// IsZero lets yaml omit an unset value.
 func (r Regexp) IsZero() bool { return r.Regexp == nil }
 
 func compile(node *yaml.Node, frame string) (*regexp.Regexp, error) {
@@ -43,7 +43,7 @@ func compile(node *yaml.Node, frame string) (*regexp.Regexp, error) {
 	return compiled, nil
 }
 
-// A CEL is an expression of the Common Expression Language over a JSON body, which it knows as body.
+// A CEL is an expression of the Common Expression Language over a JSON body, named body.
 type CEL struct {
 	program cel.Program
 	text    string
@@ -63,12 +63,12 @@ func (c *CEL) UnmarshalYAML(node *yaml.Node) error {
 		first, _, _ := strings.Cut(issues.Err().Error(), "\n")
 		return fmt.Errorf("%q is not a valid CEL expression: %s", c.text, first)
 	}
-	// The check is what lets the time limit of the probe end an expression.
+	// The check allows the probe's timeout to interrupt an expression.
 	c.program, err = env.Program(ast, cel.InterruptCheckFrequency(100))
 	return err
 }
 
-// MarshalYAML gives the expression as it was written.
+// MarshalYAML returns the expression as it was written.
 func (c CEL) MarshalYAML() (any, error) { return c.text, nil }
 
 // Bytes is a size such as 10MB, in powers of 1024 as blackbox_exporter reads it.

@@ -7,15 +7,15 @@ import (
 	"time"
 )
 
-// connections are those that an http probe has opened. net/http goes on with a dial or a handshake after the request
-// for which it began has timed out; a probe that has ended may leave nothing open, or a node that hangs would collect
-// one connection an interval.
+// connections are those that an http probe has opened. net/http continues a dial or a handshake after the request that
+// started it has timed out. A finished probe must not leave anything open, or a hanging node would collect one
+// connection per interval.
 type connections struct {
 	ctx    context.Context // of the probe
 	stop   context.CancelFunc
-	source net.IP // that they come from, nil: as the system chooses
+	source net.IP // their local address; nil: the system's choice
 
-	// addresses are tried in their order until one answers, instead of the one that dial is given; nil without.
+	// addresses to try in order until one answers, instead of the one passed to dial; nil for none
 	addresses []net.IPAddr
 
 	mu    sync.Mutex
@@ -25,8 +25,8 @@ type connections struct {
 
 type connectionsKey struct{}
 
-// withConnections returns the context that dial knows the probe by. The connections come from the address source, ""
-// for the one that the system chooses.
+// withConnections returns a context by which dial recognizes the probe. The connections use the local address source,
+// "" for the system's choice.
 func withConnections(ctx context.Context, source string) (context.Context, *connections) {
 	c := &connections{source: net.ParseIP(source)}
 	c.ctx, c.stop = context.WithCancel(ctx)
@@ -35,7 +35,7 @@ func withConnections(ctx context.Context, source string) (context.Context, *conn
 
 // dial is for transports that several probes share.
 func dial(ctx context.Context, network, address string) (net.Conn, error) {
-	dialer := net.Dialer{KeepAlive: -1} // no connection lives for longer than a probe
+	dialer := net.Dialer{KeepAlive: -1} // no connection lives longer than a probe
 	c, is := ctx.Value(connectionsKey{}).(*connections)
 	if !is {
 		return dialer.DialContext(ctx, network, address)
@@ -60,7 +60,7 @@ func dial(ctx context.Context, network, address string) (net.Conn, error) {
 	return conn, nil
 }
 
-// dialFirst gives each address an even share of the time that is left.
+// dialFirst gives each address an even share of the remaining time.
 func (c *connections) dialFirst(ctx context.Context, dialer *net.Dialer, network, address string) (net.Conn, error) {
 	if len(c.addresses) == 0 {
 		return dialer.DialContext(ctx, network, address)
@@ -87,7 +87,7 @@ func (c *connections) dialFirst(ctx context.Context, dialer *net.Dialer, network
 	return nil, first
 }
 
-// close ends whatever is still open or under way.
+// close closes what is still open or in progress.
 func (c *connections) close() {
 	c.stop()
 	c.mu.Lock()

@@ -20,12 +20,12 @@ type conversation struct {
 	t     *trace
 	steps []QueryResponse
 
-	sent, answered           bool // something has gone out, has come
+	sent, answered           bool // something has been sent, something has been received
 	regexFailed, bytesFailed float64
 }
 
 func converse(ctx context.Context, c conversation, secure bool) *failure {
-	// A probe that is cancelled ends at once, not at its deadline.
+	// A cancelled probe ends at once, not at its deadline.
 	raw := c.conn
 	stop := context.AfterFunc(ctx, func() { raw.SetDeadline(time.Unix(1, 0)) })
 	defer stop()
@@ -37,7 +37,7 @@ func converse(ctx context.Context, c conversation, secure bool) *failure {
 	return c.run(ctx)
 }
 
-// run goes through the steps.
+// run executes the steps.
 func (c *conversation) run(ctx context.Context) *failure {
 	defer func() {
 		c.t.gauge("probe_failed_due_to_regex", "Indicates if probe failed due to regex", c.regexFailed)
@@ -55,7 +55,7 @@ func (c *conversation) run(ctx context.Context) *failure {
 	return nil
 }
 
-// secure goes over to TLS on the connection.
+// secure switches the connection to TLS.
 func (c *conversation) secure(ctx context.Context) *failure {
 	c.t.enter("tls")
 	settings, err := c.m.tls.get(c.host)
@@ -93,7 +93,7 @@ func (c *conversation) step(ctx context.Context, i int) *failure {
 		}
 	}
 	if len(send) > 0 {
-		// What is sent may be a password, and what comes may repeat it: the log tells lengths alone.
+		// What is sent may be a password, and the answer may repeat it: the log has only lengths.
 		c.sent = true
 		c.t.logf("step %d sends %d bytes", i+1, len(send)+1)
 		if _, err := c.conn.Write(append(send, '\n')); err != nil {
@@ -113,7 +113,7 @@ func (c *conversation) step(ctx context.Context, i int) *failure {
 func (c *conversation) expect(ctx context.Context, expression Regexp) ([]int, *failure) {
 	for c.lines.Scan() {
 		if err := c.lines.Err(); err != nil {
-			break // half a line of a server that then hangs, or resets the connection
+			break // a partial line of a server that then hangs or resets the connection
 		}
 		c.answered = true
 		line := c.lines.Bytes()
@@ -133,7 +133,7 @@ func (c *conversation) expect(ctx context.Context, expression Regexp) ([]int, *f
 	return nil, failf("body", "the connection ended before a line matched %q", expression)
 }
 
-// shown is what may be told of what a server sent.
+// shown returns what may be shown of a server's text.
 func (c *conversation) shown(text []byte) string {
 	if c.sent {
 		return fmt.Sprintf("%d bytes", len(text))
@@ -160,7 +160,7 @@ func (c *conversation) expectBytes(ctx context.Context, want []byte) *failure {
 	return nil
 }
 
-// info gives what an expression caught as labels.
+// info returns the submatches of an expression as labels.
 func (c *conversation) info(step *QueryResponse, match []int) {
 	if step.Labels == nil {
 		return

@@ -20,11 +20,11 @@ type addresses struct {
 	took   time.Duration // the lookup
 }
 
-// all returns the chosen one and after it the others.
+// all returns the chosen address, then the others.
 func (a addresses) all() []net.IPAddr { return append([]net.IPAddr{*a.chosen}, a.others...) }
 
-// lookup resolves a host as blackbox_exporter does: the preferred protocol, else the other where that is allowed.
-// It gives the metrics of the lookup.
+// lookup resolves a host as blackbox_exporter does: it prefers one protocol, and falls back to the other if that is
+// allowed. It adds the metrics of the lookup.
 func lookup(ctx context.Context, host, preferred string, fallback bool, t *trace) (addresses, *failure) {
 	t.enter("resolve")
 	begin := time.Now()
@@ -46,7 +46,7 @@ func lookup(ctx context.Context, host, preferred string, fallback bool, t *trace
 	return found, failed
 }
 
-// ipProtocol is preferred_ip_protocol as blackbox_exporter reads it: what is neither empty nor ip6 is ip4.
+// ipProtocol reads preferred_ip_protocol as blackbox_exporter does: anything but empty or ip6 is ip4.
 func ipProtocol(preferred string) string {
 	if preferred == "" || preferred == "ip6" {
 		return "ip6"
@@ -60,7 +60,7 @@ func ipHash(ip net.IP) float64 {
 	return float64(sum.Sum32())
 }
 
-// resolve chooses the first address of the preferred protocol, else the last of the other.
+// resolve chooses the first address of the preferred protocol, or the last of the other.
 func resolve(ctx context.Context, host, preferred string, fallback bool) (addresses, *failure) {
 	ips, err := net.DefaultResolver.LookupIPAddr(ctx, host)
 	if err != nil {
@@ -90,7 +90,7 @@ func lookupFailure(ctx context.Context, host string, err error) *failure {
 	return failf("dns", "looking up %s failed: %s", host, err)
 }
 
-// network is "tcp" or "udp" with the digit that the address asks for.
+// network returns "tcp" or "udp" with the digit for the address.
 func network(base string, ip *net.IPAddr) string {
 	if ip.IP.To4() == nil {
 		return base + "6"
@@ -98,7 +98,7 @@ func network(base string, ip *net.IPAddr) string {
 	return base + "4"
 }
 
-// classify says why a connection, or what went over it, failed.
+// classify returns the reason why a connection, or an exchange over it, failed.
 func classify(ctx context.Context, err error, phase string) *failure {
 	var known *failure
 	var timeout net.Error
@@ -134,7 +134,7 @@ func classifyConnection(err error, phase string) *failure {
 		return failf("connect", "the connection was closed in the TLS handshake")
 	case phase == "tls":
 		return failf("tls", "the TLS handshake failed: %s", tlsText(err))
-	case phase == "resolve" || phase == "": // of http alone: a file or a token that cannot be had
+	case phase == "resolve" || phase == "": // only of http: an unreadable file or no token
 		return failf("other", "the request could not be sent: %s", err)
 	case isClosed(err) && (phase == "processing" || phase == "check" || phase == "request"):
 		return closedFailure()
@@ -144,11 +144,11 @@ func classifyConnection(err error, phase string) *failure {
 
 func closedFailure() *failure { return failf("connect", "the connection was closed without an answer") }
 
-// exhausted reports whether this host is the fault: it has no descriptors, ports or memory left.
+// exhausted reports whether the cause is this host: no descriptors, ports or memory left.
 func exhausted(err error) bool {
 	for _, want := range []error{syscall.EMFILE, syscall.ENFILE, syscall.ENOMEM, syscall.ENOBUFS,
 		syscall.EADDRNOTAVAIL} {
-		// A lookup keeps the text of its error alone.
+		// For a lookup, keep only the text of its error.
 		if errors.Is(err, want) || strings.Contains(err.Error(), want.Error()) {
 			return true
 		}
@@ -160,14 +160,14 @@ func exhaustedFailure(err error) *failure {
 	return failf("other", "sending from this host failed: %s", err)
 }
 
-// isReset reports whether the other side has cut the connection. net/http hides some of these errors from errors.Is.
+// isReset reports whether the peer has closed the connection. net/http hides some of these errors from errors.Is.
 func isReset(err error) bool {
 	return errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) ||
 		strings.Contains(err.Error(), syscall.ECONNRESET.Error()) || strings.Contains(err.Error(),
 		syscall.EPIPE.Error())
 }
 
-// closings are how net/http says that the other side closed the connection, or the request's stream on it, without an
+// closings are net/http's errors for a connection, or a request's stream on it, that the peer closed without an
 // answer.
 var closings = []string{
 	"server closed idle connection", "server sent GOAWAY", "received GOAWAY", "Server's graceful shutdown GOAWAY",

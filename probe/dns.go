@@ -9,7 +9,7 @@ import (
 	"github.com/miekg/dns"
 )
 
-// probeDNS asks a name server one question, and judges the answer.
+// probeDNS sends one query to a name server and judges the answer.
 func probeDNS(ctx context.Context, target string, m *prepared, t *trace) *failure {
 	d := &dnsRun{m: m, t: t}
 	defer d.metrics()
@@ -33,7 +33,7 @@ func probeDNS(ctx context.Context, target string, m *prepared, t *trace) *failur
 	return d.judge(answer)
 }
 
-// A dnsRun is one dns probe while it runs.
+// A dnsRun is a dns probe in progress.
 type dnsRun struct {
 	m *prepared
 	t *trace
@@ -148,7 +148,7 @@ func (d *dnsRun) judge(answer *dns.Msg) *failure {
 	return nil
 }
 
-// judge holds the records of a section against the expressions.
+// judge matches the records of a section against the expressions.
 func (v *RRValidator) judge(section string, rrs []dns.RR, t *trace) *failure {
 	if len(rrs) == 0 && len(v.FailIfNotMatches)+len(v.FailIfNoneMatches) > 0 {
 		return failf("body", "the %s section has no records to match", section)
@@ -176,7 +176,7 @@ func (v *RRValidator) judge(section string, rrs []dns.RR, t *trace) *failure {
 		}
 	}
 	switch {
-	// In spite of its name the option wants all records to match: what blackbox_exporter does, and configs rely on.
+	// Despite its name, the option requires all records to match: blackbox_exporter does so, and configs rely on it.
 	case len(v.FailIfAllMatch) > 0 && !all:
 		return failf("body", "not all records of the %s section match fail_if_all_match_regexp", section)
 	case len(v.FailIfNoneMatches) > 0 && none:

@@ -10,16 +10,16 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 )
 
-// A gathering is one scrape of the probes. It goes through all samples twice: to count those of each family, and to
-// write them into what was allocated for all of them in one piece. Of ten thousand targets there are half a million,
-// and an allocation for each would take longer than the rest.
+// A gathering is one scrape of the probes. It visits all samples twice: to count those of each family, and to write
+// them into memory allocated in one piece. Ten thousand targets have half a million samples, and an allocation for
+// each would take longer than everything else.
 type gathering struct {
 	families map[string]*family
-	pairs    map[Label]*dto.LabelPair // those that are not a target's own: many targets have the same
+	pairs    map[Label]*dto.LabelPair // except those of a single target: many targets share them
 	counting bool
 }
 
-// A family is one of the two values, and what they stand in.
+// A family is one of the two values, with its container.
 type family struct {
 	name, help string
 	kind       dto.MetricType
@@ -31,7 +31,7 @@ type family struct {
 	values   []float64
 }
 
-// next counts a sample of a family. It returns the metric to write it into, nil while they are counted.
+// next counts a sample of a family. It returns the metric to write it into, or nil during the counting pass.
 func (g *gathering) next(
 	name, help string, kind dto.MetricType, own []*dto.LabelPair, more []Label,
 ) (*family, *dto.Metric) {
@@ -73,7 +73,7 @@ func (g *gathering) counter(
 
 func (g *gathering) histogram(name, help string, own []*dto.LabelPair, h prometheus.Histogram) {
 	if _, metric := g.next(name, help, dto.MetricType_HISTOGRAM, own, nil); metric != nil {
-		h.Write(metric) // gives no error
+		h.Write(metric) // never returns an error
 		metric.Label = own
 	}
 }
@@ -109,8 +109,8 @@ func (g *gathering) build() []*dto.MetricFamily {
 	return all
 }
 
-// labels adds the labels of a sample to those of its target. One may have the name of one of these: it gives way, as a
-// scraped label does in Prometheus.
+// labels adds the labels of a sample to those of its target. A label of the same name is renamed, as Prometheus does
+// with a scraped label.
 func (g *gathering) labels(own []*dto.LabelPair, more []Label) []*dto.LabelPair {
 	if len(more) == 0 {
 		return own
@@ -132,8 +132,8 @@ func (g *gathering) labels(own []*dto.LabelPair, more []Label) []*dto.LabelPair 
 	return all
 }
 
-// maxSorted is up to how many metrics a family is sorted by labels. That is for people; larger ones are in the order of
-// their targets.
+// maxSorted limits the families that are sorted by labels. Sorting is for human readers; larger families are in the
+// order of their targets.
 const maxSorted = 2000
 
 func byLabels(a, b *dto.Metric) int {
@@ -147,7 +147,7 @@ func byLabels(a, b *dto.Metric) int {
 
 func byName(a, b *dto.LabelPair) int { return strings.Compare(a.GetName(), b.GetName()) }
 
-// labelPairs makes labels those of metrics, sorted by name.
+// labelPairs converts labels to those of metrics, sorted by name.
 func labelPairs(labels []Label) []*dto.LabelPair {
 	var pairs []*dto.LabelPair
 	for _, l := range labels {

@@ -13,10 +13,10 @@ import (
 // A Target is what a schedule probes.
 type Target struct {
 	Probe, Module, Target string
-	Address               string // host:port that it is at
+	Address               string // its host:port
 }
 
-// Targets returns what the schedules probe, those of files included.
+// Targets returns what the schedules probe, including the targets of files.
 func (s *Service) Targets() []Target {
 	s.mu.Lock()
 	targets := s.targets
@@ -30,10 +30,11 @@ func (s *Service) Targets() []Target {
 	return all
 }
 
-// A Fault is something in the modules or the files of targets that cannot be used. It stops nothing else.
+// A Fault is an unusable module or file of targets. It stops nothing else.
 type Fault struct{ Subject, Text string }
 
-// Faults returns what of the config cannot work now: files of targets, and modules whose own files cannot be read.
+// Faults returns the parts of the config that cannot work now: files of targets, and modules whose own files are
+// unreadable.
 func (s *Service) Faults() []Fault {
 	var faults []Fault
 	s.reloading.Lock()
@@ -54,7 +55,7 @@ func (s *Service) Faults() []Fault {
 	return faults
 }
 
-// unusable says why no probe of a module can work, nil where nothing speaks against it.
+// unusable returns the reason why no probe of a module can work, or nil.
 func (m *prepared) unusable() error {
 	if m.tls != nil {
 		if _, err := m.tls.load(); err != nil {

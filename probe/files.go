@@ -24,7 +24,7 @@ import (
 const (
 	// fileInterval is how often files of targets are read again.
 	fileInterval = 10 * time.Second
-	// maxTargetFile bounds a file of targets, bytes.
+	// maxTargetFile limits a file of targets, bytes.
 	maxTargetFile = 8 << 20
 )
 
@@ -34,7 +34,8 @@ type targetGroup struct {
 	Labels  map[string]string `yaml:"labels"`
 }
 
-// targetFiles reads files of targets, and keeps the last good reading of each. One goroutine uses it at a time.
+// targetFiles reads files of targets, and keeps the last valid content of each. Only one goroutine may use it at a
+// time.
 type targetFiles struct {
 	logger log.Logger
 	known  map[string]*targetFile // by prober and path
@@ -42,12 +43,12 @@ type targetFiles struct {
 
 type targetFile struct {
 	path   string
-	text   []byte // of the last reading, good or bad
+	text   []byte // of the last read, valid or not
 	groups []targetGroup
-	fault  string // of the last reading, "" for a good one
+	fault  string // of the last read, "" if valid
 }
 
-// read returns the groups of each schedule's files, and whether any has changed since it was last called.
+// read returns the groups of each schedule's files, and whether any has changed since the last call.
 func (f *targetFiles) read(c *Config) (groups [][]targetGroup, changed bool) {
 	seen := map[string]*targetFile{}
 	for _, schedule := range c.Probes {
@@ -84,8 +85,8 @@ func matches(globs []string) []string {
 	return slices.Sorted(maps.Keys(paths))
 }
 
-// read reads a file again, and reports whether its targets have changed. A bad file keeps its last good ones, and is
-// named in the log once.
+// read rereads a file, and reports whether its targets have changed. An invalid file keeps its last valid targets, and
+// is logged once.
 func (f *targetFile) read(prober string, logger log.Logger) bool {
 	text, err := readBounded(f.path, maxTargetFile)
 	if err == nil && f.text != nil && f.fault == "" && bytes.Equal(text, f.text) {
@@ -113,7 +114,7 @@ func (f *targetFile) read(prober string, logger log.Logger) bool {
 }
 
 func readBounded(path string, limit int64) ([]byte, error) {
-	file, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK, 0) // a pipe would wait for who writes to it
+	file, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK, 0) // opening a pipe would wait for a writer
 	if err != nil {
 		return nil, err
 	}
@@ -128,7 +129,7 @@ func readBounded(path string, limit int64) ([]byte, error) {
 	return text, err
 }
 
-// parseTargets reads a file in YAML or JSON, which YAML includes.
+// parseTargets parses a file in YAML or JSON, which is a subset of YAML.
 func parseTargets(text []byte, prober string) ([]targetGroup, error) {
 	var groups []targetGroup
 	decoder := yaml.NewDecoder(bytes.NewReader(text))
@@ -151,8 +152,8 @@ func parseTargets(text []byte, prober string) ([]targetGroup, error) {
 	return groups, nil
 }
 
-// fileLabels are those of a file that come along: not those that are for relabelling, and none that is ours. What would
-// take the name of a label of a metric is called exported_, as in Prometheus.
+// fileLabels returns the labels of a file that are exposed: neither those for relabelling nor any of ours. One with
+// the name of a metric's own label gets the prefix exported_, as in Prometheus.
 func fileLabels(labels map[string]string) (map[string]string, error) {
 	own := map[string]string{}
 	for name, value := range labels {
@@ -169,7 +170,7 @@ func fileLabels(labels map[string]string) (map[string]string, error) {
 	return own, nil
 }
 
-// watchFiles takes up what changes in files of targets until ctx ends.
+// watchFiles applies changes in files of targets until ctx ends.
 func (s *Service) watchFiles(ctx context.Context) {
 	tick := time.NewTicker(fileInterval)
 	defer tick.Stop()

@@ -17,8 +17,8 @@ import (
 	"github.com/prometheus/common/version"
 )
 
-// A grpcRun is one grpc probe while it runs. It speaks gRPC's health checking protocol over one connection itself:
-// gRPC's own client asks again where a server refuses a stream.
+// A grpcRun is a grpc probe in progress. It implements gRPC's health checking protocol over one connection itself:
+// gRPC's own client retries when a server refuses a stream.
 type grpcRun struct {
 	m *prepared
 	t *trace
@@ -30,7 +30,7 @@ type grpcRun struct {
 	serving        string
 }
 
-// probeGRPC asks a server's health service once.
+// probeGRPC calls a server's health service once.
 func probeGRPC(ctx context.Context, target string, m *prepared, t *trace) *failure {
 	g := &grpcRun{m: m, t: t}
 	defer g.metrics()
@@ -52,7 +52,7 @@ func probeGRPC(ctx context.Context, target string, m *prepared, t *trace) *failu
 	return failed
 }
 
-// url is where the health service is.
+// url returns the URL of the health service.
 func (g *grpcRun) url(target *url.URL) *url.URL {
 	scheme := map[bool]string{false: "http", true: "https"}[g.m.GRPC.TLS]
 	port := target.Port()
@@ -117,7 +117,7 @@ func (g *grpcRun) request(ctx context.Context, service *url.URL) (*http.Request,
 	return request, nil
 }
 
-// judge holds what the server says of its service against what is wanted.
+// judge compares the server's status of its service with the module.
 func (g *grpcRun) judge(answer grpcAnswer, state *tls.ConnectionState) *failure {
 	g.code = answer.code
 	if g.code != grpcOK {
@@ -139,7 +139,7 @@ func (g *grpcRun) judge(answer grpcAnswer, state *tls.ConnectionState) *failure 
 	return nil
 }
 
-// broken is of a connection that fails before the answer is there.
+// broken handles a connection that fails before the answer is complete.
 func (g *grpcRun) broken(ctx context.Context, err error) *failure {
 	failed := classify(ctx, err, g.t.phase())
 	if failed.reason == "timeout" {
@@ -174,7 +174,7 @@ func (g *grpcRun) metrics() {
 // servingNames are grpc.health.v1.HealthCheckResponse.ServingStatus.
 var servingNames = []string{"UNKNOWN", "SERVING", "NOT_SERVING", "SERVICE_UNKNOWN"}
 
-// The status codes of gRPC that need a name here.
+// The status codes of gRPC that are used here.
 const (
 	grpcOK               = 0
 	grpcUnknown          = 2

@@ -13,10 +13,10 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 )
 
-// A grpcAnswer is what a health service said.
+// A grpcAnswer is the answer of a health service.
 type grpcAnswer struct {
 	code    int
-	message string // of a code that is not OK
+	message string // of a code other than OK
 	serving int    // grpc.health.v1.HealthCheckResponse.ServingStatus
 }
 
@@ -31,16 +31,16 @@ func healthRequest(service string) []byte {
 	return frame
 }
 
-// maxHealthAnswer bounds an answer, bytes; one has seven.
+// maxHealthAnswer limits an answer, bytes; a valid one has seven.
 const maxHealthAnswer = 64 << 10
 
-// codeOfHTTP is the code for an answer that does not come from gRPC, as gRPC's specification has it.
+// codeOfHTTP returns the code for an answer that does not come from gRPC, as gRPC's specification defines it.
 var codeOfHTTP = map[int]int{
 	400: grpcInternal, 401: 16, 403: 7, 404: 12, 429: grpcUnavailable, 502: grpcUnavailable, 503: grpcUnavailable,
 	504: grpcUnavailable,
 }
 
-// readGRPC reads an answer with its trailers. Its error says that the connection broke.
+// readGRPC reads an answer with its trailers. It returns an error if the connection breaks.
 func readGRPC(response *http.Response) (grpcAnswer, error) {
 	body, err := io.ReadAll(io.LimitReader(response.Body, maxHealthAnswer+1))
 	if err != nil {
@@ -64,7 +64,7 @@ func readGRPC(response *http.Response) (grpcAnswer, error) {
 	return answer, nil
 }
 
-// statusOf returns the code and the message, which stand in the header where there is no body.
+// statusOf returns the code and the message, which are in the header if there is no body.
 func statusOf(response *http.Response) grpcAnswer {
 	from := response.Trailer
 	if response.Header.Get("Grpc-Status") != "" {

@@ -9,8 +9,8 @@ import (
 	"golang.org/x/net/idna"
 )
 
-// A guard says which targets may be asked for through /probe. It decides by the text alone: what it refuses is not
-// even looked up.
+// A guard decides which targets /probe may probe. It decides by the text alone: a refused target is not even looked
+// up.
 type guard struct {
 	any        bool
 	patterns   []Regexp
@@ -25,14 +25,14 @@ func newGuard(o OnDemand) guard {
 	}
 }
 
-// reserve keeps the credentials of a module for the targets of its schedules.
+// reserve reserves the credentials of a module for the targets of its schedules.
 func (g *guard) reserve(module string, m *Module) {
 	if m.hasCredentials() && g.reserved[module] == nil {
 		g.reserved[module] = map[string]bool{}
 	}
 }
 
-// add makes a target of a schedule one that may be asked for.
+// add allows a target of a schedule.
 func (g *guard) add(module string, m *Module, target, hostname string) {
 	key, ok := normal(m.Prober, target)
 	if !ok {
@@ -41,7 +41,7 @@ func (g *guard) add(module string, m *Module, target, hostname string) {
 	g.configured[key] = g.configured[key] || m.HTTP.Client.FollowRedirects
 	if targets := g.reserved[module]; targets != nil {
 		targets[key+" "+strings.ToLower(hostname)] = true
-		targets[key+" "] = true // the name that the target has itself
+		targets[key+" "] = true // the target's own name
 	}
 }
 
@@ -66,8 +66,9 @@ var refusals = map[string]string{
 }
 
 // check says why a target may not be probed, "" where it may, and where its redirects may go. A configured target is
-// followed as its schedule does, but a Host header of the asker's choice could send the chain anywhere: then it stays
-// at its host.
+// check returns why a target must not be probed, or "", and where its redirects may lead. The redirects of a
+// configured target are followed as its schedule does, except with a Host header of the client's choice, which could
+// send the chain anywhere: then they must stay at the host.
 func (g guard) check(module, prober, target, hostname string) (permit, string) {
 	key, ok := normal(prober, target)
 	if targets := g.reserved[module]; targets != nil && !targets[key+" "+strings.ToLower(hostname)] {
@@ -120,7 +121,8 @@ func hostOf(key string) string {
 }
 
 // matches holds every way to write a target against the expressions. All are made from what is connected to: were the
-// text matched as it came, http://allowed.example@evil.example/ would pass.
+// matches matches every spelling of a target against the expressions. All spellings come from the address that is
+// connected to: if the text were matched as received, http://allowed.example@evil.example/ would pass.
 func (g guard) matches(prober, target string) bool {
 	for _, form := range forms(prober, target) {
 		for _, pattern := range g.patterns {
@@ -181,8 +183,9 @@ func forms(prober, target string) []string {
 var defaultPorts = map[string]string{"http": "80", "https": "443"}
 
 // normal is the form in which targets are compared: for http a URL with scheme and host in lower case, its port
-// written out, an empty path as "/", no fragment; for others prober, host in lower case and port. It is not ok where
-// the target is none.
+// normal returns the form in which targets are compared: for http a URL with scheme and host in lower case, an
+// explicit port, an empty path as "/", no fragment; for others prober, host in lower case and port. ok is false if the
+// target is invalid.
 func normal(prober, target string) (key string, ok bool) {
 	switch prober {
 	case "unix":

@@ -17,13 +17,13 @@ import (
 )
 
 const (
-	// defaultScrapeTimeout is for askers that do not tell theirs, as in blackbox_exporter.
+	// defaultScrapeTimeout is for clients that send none, as in blackbox_exporter.
 	defaultScrapeTimeout = 120 * time.Second
-	// maxScrapeTimeout bounds what they may tell.
+	// maxScrapeTimeout limits what clients may send.
 	maxScrapeTimeout = time.Hour
 )
 
-// ServeHTTP is /probe?module=&target=&hostname=&debug=true, as blackbox_exporter answers it.
+// ServeHTTP serves /probe?module=&target=&hostname=&debug=true as blackbox_exporter does.
 func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	query := r.URL.Query()
 	m, target, code, problem := s.demanded(query)
@@ -59,8 +59,8 @@ func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	promhttp.HandlerFor(registry, options).ServeHTTP(w, r)
 }
 
-// demanded returns the module, for this probe alone, and the target that a query asks for, or the code and the text of
-// the answer to one that cannot be served.
+// demanded returns the module, for this probe only, and the target of a query, or the code and text of the answer to
+// an invalid query.
 func (s *Service) demanded(query url.Values) (m *prepared, target string, code int, problem string) {
 	name, target, hostname := query.Get("module"), query.Get("target"), query.Get("hostname")
 	if name == "" {
@@ -88,7 +88,7 @@ func (s *Service) demanded(query url.Values) (m *prepared, target string, code i
 	return &own, target, 0, ""
 }
 
-// setHostname takes the parameter hostname.
+// setHostname applies the parameter hostname.
 func (m *prepared) setHostname(hostname string) error {
 	if err := m.checkHostname(hostname); err != nil {
 		return err
@@ -97,7 +97,7 @@ func (m *prepared) setHostname(hostname string) error {
 	return nil
 }
 
-// checkHostname says that an http module has a Host header of its own that does not agree with a hostname.
+// checkHostname reports a Host header of an http module that differs from hostname.
 func (m *Module) checkHostname(hostname string) error {
 	if hostname == "" || m.Prober != "http" {
 		return nil
@@ -111,7 +111,7 @@ func (m *Module) checkHostname(hostname string) error {
 	return nil
 }
 
-// demandTimeout is what the scraper gives, less the offset.
+// demandTimeout returns the scraper's timeout less the offset.
 func (s *Service) demandTimeout(r *http.Request) (time.Duration, error) {
 	timeout := defaultScrapeTimeout
 	if text := r.Header.Get("X-Prometheus-Scrape-Timeout-Seconds"); text != "" {
@@ -129,7 +129,7 @@ func (s *Service) demandTimeout(r *http.Request) (time.Duration, error) {
 	return timeout, nil
 }
 
-// debug tells a person all about a probe, without secrets.
+// debug writes everything about a probe, without secrets.
 func (r Result) debug(w io.Writer, registry *prometheus.Registry, m *prepared) {
 	fmt.Fprintf(w, "Logs for the probe:\n%s\n\n\nMetrics that would have been returned:\n", r.Log)
 	families, err := registry.Gather()
@@ -138,15 +138,15 @@ func (r Result) debug(w io.Writer, registry *prometheus.Registry, m *prepared) {
 	}
 	var text bytes.Buffer
 	for _, family := range families {
-		expfmt.MetricFamilyToText(&text, family) // a buffer takes all
+		expfmt.MetricFamilyToText(&text, family) // writing to a buffer does not fail
 	}
 	fmt.Fprintf(w, "%s\n\n\nModule configuration:\n%s", m.secrets.Mask(text.String()), m.maskedYAML())
 }
 
-// Describe tells nothing: what a probe gives depends on how it goes.
+// Describe sends nothing: the metrics of a probe depend on its result.
 func (r Result) Describe(chan<- *prometheus.Desc) {}
 
-// Collect gives the result as blackbox_exporter does, without labels of ours.
+// Collect sends the result as blackbox_exporter does, without labels of ours.
 func (r Result) Collect(metrics chan<- prometheus.Metric) {
 	for _, s := range r.Samples {
 		var names, values []string

@@ -5,20 +5,20 @@ import (
 	"time"
 )
 
-// How many results are kept of each target. Failures are kept for longer: the latest ones stay, however many
-// successes came since.
+// The results that are kept of each target. Failures are kept for longer: the latest ones stay, however many successes
+// have come since.
 const (
 	keepRecent = 20
 	keepFailed = 20
 )
 
 type history struct {
-	most           int       // of recent and of failed ones
+	most           int       // of recent results and of failures
 	recent, failed []*Result // latest last; a failure may be in both
 }
 
 func (h *history) add(r Result) {
-	r.Samples = nil // the bulk of a result
+	r.Samples = nil // most of a result's memory
 	h.recent = keep(h.recent, &r, h.most)
 	if !r.Success {
 		h.failed = keep(h.failed, &r, h.most)
@@ -41,7 +41,7 @@ func keep(results []*Result, r *Result, most int) []*Result {
 	return append(results, r)
 }
 
-// latestFirst gives all that is kept; failures go further back. Without gaps is only what is recent.
+// latestFirst returns all results; failures go back further. Only the recent ones are without gaps.
 func (h *history) latestFirst() (all []Result, recent int) {
 	for i := len(h.recent) - 1; i >= 0; i-- {
 		all = append(all, *h.recent[i])
@@ -54,16 +54,16 @@ func (h *history) latestFirst() (all []Result, recent int) {
 	return all, len(h.recent)
 }
 
-// History is what is kept of a target's results.
+// A History is the kept results of a target.
 type History struct {
 	Probe, Target, Node, Module string
 	Address                     string // host:port that the target is at
 	Interval                    time.Duration
-	Results                     []Result // latest first, logs by WithLog; failures go further back than successes
-	Recent                      int      // so many of the results are all that were lately
+	Results                     []Result // latest first, logs by WithLog; failures go back further than successes
+	Recent                      int      // this many of the results are consecutive
 }
 
-// History gives every target with its results.
+// History returns every target with its results.
 func (s *Service) History() []History {
 	s.mu.Lock()
 	targets := s.targets

@@ -14,13 +14,13 @@ import (
 	"github.com/prometheus/common/version"
 )
 
-// maxRedirects is how many are followed.
+// maxRedirects limits the redirects that are followed.
 const maxRedirects = 10
 
-// errStop ends the chain of redirects: the answer that redirects is the last.
+// errStop ends the chain of redirects: the redirect itself is the last answer.
 var errStop = errors.New("the redirect is not followed")
 
-// An httpRun is one http probe while it runs.
+// An httpRun is an http probe in progress.
 type httpRun struct {
 	m     *prepared
 	t     *trace
@@ -30,19 +30,19 @@ type httpRun struct {
 	closers   []func()        // of connections, the last first
 	jar       originJar
 	home      string   // the origin of the target: credentials go nowhere else
-	location  *url.URL // where the chain of redirects is, by name: the requests of its first host go by address
+	location  *url.URL // the present URL of the chain of redirects, by name: requests to the first host go by address
 	first     string   // host:port of the first request, by address
 	sni       string   // name for the first host's certificate
 	redirects int
 	stopped   bool     // a redirect was not followed
-	refused   *failure // why, where the guard forbids it
+	refused   *failure // why, if the guard forbids it
 
 	status, contentLength, bodyLength, version float64
 	isTLS                                      bool
 	regexFailed, celFailed                     float64
 }
 
-// probeHTTP asks once, follows redirects as the module says, and judges the answer.
+// probeHTTP sends one request, follows redirects as the module says, and judges the answer.
 func probeHTTP(ctx context.Context, target string, m *prepared, t *trace) *failure {
 	h := &httpRun{m: m, t: t}
 	defer h.metrics()
@@ -62,7 +62,7 @@ func probeHTTP(ctx context.Context, target string, m *prepared, t *trace) *failu
 	return h.judge(ctx, response)
 }
 
-// prepare resolves the target and makes the request, which goes by address.
+// prepare resolves the target and creates the request, which goes by address.
 func (h *httpRun) prepare(ctx context.Context, target string) (*http.Request, *failure) {
 	u, err := url.Parse(withScheme(target))
 	if err != nil {
@@ -148,21 +148,21 @@ func (h *httpRun) setHeaders(request *http.Request) {
 	}
 }
 
-// client is one for this probe alone, for its cookies and redirects; the transports under it are the module's, and
-// keep no connection.
+// client returns a client for this probe alone, with its cookies and redirects; the transports under it belong to the
+// module, and keep no connections.
 func (h *httpRun) client() *http.Client {
 	return &http.Client{Transport: h, Jar: &h.jar, CheckRedirect: h.redirect}
 }
 
-// close says goodbye on the connections, where their protocol has a word for it.
+// close closes the connections cleanly, if their protocol supports that.
 func (h *httpRun) close() {
 	for i := len(h.closers) - 1; i >= 0; i-- {
 		h.closers[i]()
 	}
 }
 
-// RoundTrip is one request of the chain, on a connection of its own. The name for certificates is the first host's
-// alone.
+// RoundTrip performs one request of the chain, on a connection of its own. The name for certificates applies only to
+// the first host.
 func (h *httpRun) RoundTrip(request *http.Request) (*http.Response, error) {
 	sni, foreign := "", origin(h.location) != h.home
 	if request.URL.Host == h.first {
@@ -210,13 +210,13 @@ func (h *httpRun) redirect(request *http.Request, via []*http.Request) error {
 	return h.mayFollow(request, next)
 }
 
-// withoutFragment leaves out what a server meant for browsers alone, such as a token.
+// withoutFragment removes what a server meant only for browsers, such as a token.
 func withoutFragment(location string) string {
 	before, _, _ := strings.Cut(location, "#")
 	return before
 }
 
-// mayFollow says why a redirect is not followed.
+// mayFollow returns why a redirect is not followed.
 func (h *httpRun) mayFollow(request *http.Request, next *url.URL) error {
 	switch {
 	case next.Scheme != "http" && next.Scheme != "https":

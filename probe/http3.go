@@ -45,7 +45,7 @@ func (h *httpRun) roundTripHTTP3(request *http.Request, sni string, foreign bool
 	return transport.NewClientConn(conn).RoundTrip(request)
 }
 
-// udpAddress is where a request goes: that of the first has been looked up.
+// udpAddress returns where a request goes: the address of the first host has been looked up.
 func (h *httpRun) udpAddress(request *http.Request) (*net.UDPAddr, *failure) {
 	text := request.URL.Port()
 	if text == "" {
@@ -66,7 +66,7 @@ func (h *httpRun) udpAddress(request *http.Request) (*net.UDPAddr, *failure) {
 	return &net.UDPAddr{IP: found.chosen.IP, Zone: found.chosen.Zone, Port: port}, nil
 }
 
-// dialQUIC connects. QUIC and TLS shake hands at once: the time is that of TLS.
+// dialQUIC connects. QUIC and TLS share a handshake: the time counts as TLS.
 func (h *httpRun) dialQUIC(ctx context.Context, address *net.UDPAddr, secure *tls.Config) (*quic.Conn, error) {
 	h.t.enter("connect")
 	h.times.mark(func(e *exchange, now time.Time) { e.start = now })
@@ -94,13 +94,13 @@ func (h *httpRun) dialQUIC(ctx context.Context, address *net.UDPAddr, secure *tl
 }
 
 // plainPackets hides from quic-go that its socket could have larger buffers: a probe needs none, and the library would
-// write a line to the standard log where it cannot have them.
+// write a line to the standard log if it failed to enlarge them.
 type plainPackets struct{ net.PacketConn }
 
 func (plainPackets) SetReadBuffer(int) error  { return nil }
 func (plainPackets) SetWriteBuffer(int) error { return nil }
 
-// isQUICClosed reports whether the other side ended a QUIC connection or a stream without an answer.
+// isQUICClosed reports whether the peer closed a QUIC connection or a stream without an answer.
 func isQUICClosed(err error) bool {
 	var application *quic.ApplicationError
 	var stream *quic.StreamError

@@ -18,19 +18,19 @@ import (
 )
 
 const (
-	// maxBody bounds what is kept of a body for expressions and metrics, bytes; body_size_limit may raise it.
-	// blackbox_exporter keeps all there is.
+	// maxBody limits what is kept of a body for expressions and metrics, bytes; body_size_limit may raise it.
+	// blackbox_exporter has no limit.
 	maxBody = 10 << 20
-	// maxLicenceBody is where a licence text is looked for.
+	// maxLicenceBody is how much of a body is searched for a licence text.
 	maxLicenceBody = 64 << 10
 )
 
-// licenceTexts are how FREMIS-N says that its licence is the fault: as plain text, with a status of its own.
+// licenceTexts are FREMIS-N's messages for licence faults: plain text, with various statuses.
 var licenceTexts = []string{"License has not been initialized", "is not available in deployment key",
 	"Inactive analytic"}
 
-// judge reads the body and holds the answer against what the module wants, in the order of blackbox_exporter. The
-// first that does not fit is the reason, but a licence text in the body explains all.
+// judge reads the body and compares the answer with the module, in blackbox_exporter's order. The first mismatch is
+// the reason, but a licence text in the body takes precedence.
 func (h *httpRun) judge(ctx context.Context, response *http.Response) *failure {
 	p := &h.m.HTTP
 	h.status, h.contentLength = float64(response.StatusCode), float64(response.ContentLength)
@@ -115,7 +115,7 @@ func (h *httpRun) judgeHeaders(header http.Header) *failure {
 	return nil
 }
 
-// A countingReader counts what is read of the unpacked body.
+// A countingReader counts what is read of the decompressed body.
 type countingReader struct {
 	from io.Reader
 	n    int64
@@ -127,7 +127,7 @@ func (c *countingReader) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// readBody reads all of the body, keeps what is needed of it and judges that, where good says that all was well so far.
+// readBody reads the whole body, keeps what is needed, and judges that if good says that everything matched so far.
 func (h *httpRun) readBody(ctx context.Context, response *http.Response, good bool) ([]byte, *failure) {
 	h.t.enter("transfer")
 	p := &h.m.HTTP
@@ -151,7 +151,7 @@ func (h *httpRun) readBody(ctx context.Context, response *http.Response, good bo
 	if readErr == nil {
 		_, readErr = io.Copy(io.Discard, counted)
 	}
-	// Of an answer whose redirect is not followed, net/http has closed the body.
+	// net/http has closed the body of an answer whose redirect is not followed.
 	if !h.stopped {
 		h.bodyLength = float64(counted.n)
 	}
@@ -169,7 +169,7 @@ func (h *httpRun) readBody(ctx context.Context, response *http.Response, good bo
 	return body, nil
 }
 
-// judgesBody reports whether an expression wants all of the body.
+// judgesBody reports whether an expression needs the whole body.
 func (p *HTTPProbe) judgesBody() bool {
 	return len(p.FailIfBodyMatchesRegexp)+len(p.FailIfBodyNotMatchesRegexp) > 0 || p.usesCEL()
 }
@@ -192,7 +192,7 @@ func bodyFailure(ctx context.Context, err error) *failure {
 	}
 }
 
-// judgeBody holds the body against the expressions. One that cannot be read does not match, as in blackbox_exporter.
+// judgeBody matches the body against the expressions. An unreadable body does not match, as in blackbox_exporter.
 func (h *httpRun) judgeBody(ctx context.Context, body []byte, readErr error) *failure {
 	p := &h.m.HTTP
 	if len(p.FailIfBodyMatchesRegexp)+len(p.FailIfBodyNotMatchesRegexp) > 0 {
@@ -282,7 +282,7 @@ func unpack(compression string, packed io.Reader) (io.Reader, error) {
 	return packed, nil
 }
 
-// metrics gives what is known at the end, however that came.
+// metrics adds what is known at the end of a probe, whatever its result.
 func (h *httpRun) metrics() {
 	for _, p := range h.times.phases() {
 		h.t.gauge("probe_http_duration_seconds", "Duration of http request by phase, summed over all redirects",

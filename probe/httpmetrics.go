@@ -10,7 +10,7 @@ import (
 	"github.com/tidwall/gjson"
 )
 
-// bodyMetrics turns numbers of a JSON body into metrics. What is missing or no number is absent, never zero.
+// bodyMetrics turns numbers of a JSON body into metrics. A missing or non-numeric value is absent, never zero.
 func (h *httpRun) bodyMetrics(body []byte) {
 	for i := range h.m.HTTP.Metrics {
 		metric := &h.m.HTTP.Metrics[i]

@@ -8,13 +8,13 @@ import (
 	"time"
 )
 
-// httpTimes are the moments of an http probe's requests; redirects make several. Callbacks of a connection that was
-// given up may come late, hence the lock.
+// httpTimes are the times of an http probe's requests; redirects make several. Callbacks of an abandoned connection
+// may come late, hence the lock.
 type httpTimes struct {
 	mu        sync.Mutex
-	lookups   []time.Duration // empty: nothing was looked up
+	lookups   []time.Duration // empty: no lookup was needed
 	exchanges []*exchange
-	begun     bool // a request was made
+	begun     bool // a request was sent
 }
 
 // An exchange is one request with its answer.
@@ -32,13 +32,13 @@ func (x *httpTimes) next(secure bool) {
 	x.exchanges = append(x.exchanges, &exchange{tls: secure})
 }
 
-// connected marks that the request can be sent.
+// connected records that the request can be sent.
 func (x *httpTimes) connected(t *trace) {
 	t.enter("processing")
 	x.mark(func(e *exchange, now time.Time) { e.connected = now })
 }
 
-// end marks the end of the last answer's body.
+// end records the end of the last answer's body.
 func (x *httpTimes) end() { x.mark(func(e *exchange, now time.Time) { e.done = now }) }
 
 func (x *httpTimes) mark(set func(e *exchange, now time.Time)) {
@@ -49,7 +49,7 @@ func (x *httpTimes) mark(set func(e *exchange, now time.Time)) {
 	}
 }
 
-// trace lets a request's connection tell its moments.
+// trace adds the times of a request's connection.
 func (x *httpTimes) trace(ctx context.Context, t *trace) context.Context {
 	var lookup time.Time
 	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
@@ -87,7 +87,7 @@ func (x *httpTimes) trace(ctx context.Context, t *trace) context.Context {
 	})
 }
 
-// phases are blackbox_exporter's, summed over redirects: those that could come, zero where they did not.
+// phases are blackbox_exporter's, summed over redirects: all that are possible, zero for those that did not occur.
 func (x *httpTimes) phases() []Phase {
 	x.mu.Lock()
 	defer x.mu.Unlock()

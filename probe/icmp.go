@@ -11,10 +11,10 @@ import (
 	"golang.org/x/net/ipv6"
 )
 
-// echoText fills a packet that no payload_size fills.
+// echoText fills a packet if payload_size is not set.
 const echoText = "fremisn-exporter echo request"
 
-// probeICMP sends one echo request, over an unprivileged socket where the host allows that, else a raw one.
+// probeICMP sends one echo request, over an unprivileged socket if the host allows it, otherwise over a raw one.
 func probeICMP(ctx context.Context, target string, m *prepared, t *trace) *failure {
 	durations := []Phase{{"resolve", 0}, {"setup", 0}, {"rtt", 0}}
 	defer func() {
@@ -61,7 +61,7 @@ type echoSocket struct {
 	settings     *ICMPProbe
 	packets      *icmp.PacketConn
 	raw          *ipv4.RawConn
-	unprivileged bool // the kernel sets the id of requests and passes on replies with that id alone
+	unprivileged bool // the kernel sets the id of requests and passes on only replies with that id
 	v6           bool
 }
 
@@ -83,7 +83,7 @@ func openEcho(ip *net.IPAddr, settings *ICMPProbe) (*echoSocket, error) {
 	} else if s.packets, err = icmp.ListenPacket(raw, source); err != nil {
 		return nil, err
 	}
-	// Where the kernel does not tell hop limits, the reply's is not given.
+	// If the kernel does not report hop limits, the reply's is absent.
 	if s.v6 {
 		s.packets.IPv6PacketConn().SetControlMessage(ipv6.FlagHopLimit, true)
 	} else {
@@ -105,7 +105,7 @@ func (s *echoSocket) setTTL(ttl int) error {
 	return s.packets.IPv4PacketConn().SetTTL(ttl)
 }
 
-// openRaw opens a socket that takes whole IP packets: the flag "don't fragment" stands in their header.
+// openRaw opens a socket that takes whole IP packets: the flag "don't fragment" is in their header.
 func (s *echoSocket) openRaw(source string) error {
 	conn, err := net.ListenPacket("ip4:icmp", source)
 	if err != nil {
@@ -131,7 +131,7 @@ func (s *echoSocket) SetDeadline(t time.Time) error {
 	return s.packets.SetDeadline(t)
 }
 
-// exchange sends a request and waits for its reply. It gives the reply's hop limit, -1 where that is unknown.
+// exchange sends a request and waits for its reply. It returns the reply's hop limit, -1 if unknown.
 func (s *echoSocket) exchange(size int) (hops int, err error) {
 	data := []byte(echoText)
 	if size > 0 {
@@ -212,7 +212,7 @@ func (s *echoSocket) receive(buffer []byte) (n, hops int, peer net.IP, err error
 	return n, hops, peer, err
 }
 
-// isReply tells whether a packet answers a request. A raw socket sees the packets of others too.
+// isReply reports whether a packet answers a request. A raw socket also receives the packets of others.
 func (s *echoSocket) isReply(packet []byte, request *icmp.Echo) bool {
 	protocol, want := 1, icmp.Type(ipv4.ICMPTypeEchoReply)
 	if s.v6 {

@@ -11,7 +11,7 @@ import (
 	"github.com/fremisn/fremisn-exporter/probe/mask"
 )
 
-// origin is scheme, host and port of a URL, "" where it has none that can be compared.
+// origin returns scheme, host and port of a URL, "" if it has none that can be compared.
 func origin(u *url.URL) string {
 	key, ok := normalURL(u.String())
 	if !ok {
@@ -20,8 +20,8 @@ func origin(u *url.URL) string {
 	return hostOf(key)
 }
 
-// stripCredentials leaves of a redirected request what anybody may see: its URL names a user only where the redirect
-// does, and its cookies are those that its own origin has set.
+// stripCredentials removes credentials from a redirected request: it keeps the user in the URL only if the redirect
+// names it, and only the cookies that its own origin has set.
 func stripCredentials(request *http.Request, jar http.CookieJar) {
 	for name := range request.Header {
 		if !mask.IsHarmlessHeader(name) {
@@ -37,7 +37,7 @@ func stripCredentials(request *http.Request, jar http.CookieJar) {
 	}
 }
 
-// An originJar keeps the cookies of each origin apart: one that a login on one port has set is a credential of that
+// An originJar separates the cookies of origins: a cookie that a login on one port has set is a credential of that
 // port.
 type originJar struct {
 	mu   sync.Mutex
@@ -49,7 +49,7 @@ func (j *originJar) at(u *url.URL) *cookiejar.Jar {
 	defer j.mu.Unlock()
 	key := origin(u)
 	if j.jars[key] == nil {
-		jar, _ := cookiejar.New(&cookiejar.Options{PublicSuffixList: publicsuffix.List}) // gives no error
+		jar, _ := cookiejar.New(&cookiejar.Options{PublicSuffixList: publicsuffix.List}) // never returns an error
 		if j.jars == nil {
 			j.jars = map[string]*cookiejar.Jar{}
 		}

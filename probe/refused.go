@@ -16,14 +16,14 @@ import (
 	"github.com/fremisn/fremisn-exporter/probe/mask"
 )
 
-// refusedLogInterval is how often the log tells what /probe has refused, at most.
+// refusedLogInterval is the minimum time between two log lines about refused targets.
 const refusedLogInterval = time.Minute
 
-// maxRefusedTargets bounds the targets that one line of the log names.
+// maxRefusedTargets limits the targets that one line of the log names.
 const maxRefusedTargets = 10
 
-// A refusedLog counts what /probe refuses, and tells of it once a minute: an old job that gets 403 for everything shows
-// up nowhere else.
+// A refusedLog counts what /probe refuses, and logs it once a minute: an old job that gets 403 for everything is
+// visible nowhere else.
 type refusedLog struct {
 	logger log.Logger
 
@@ -69,7 +69,7 @@ func (r *refusedLog) tell() {
 		"remedy", "name them under probes:, or widen on_demand.allow; the 403 response says which")
 }
 
-// run tells of the last ones too.
+// run writes the last ones, too.
 func (r *refusedLog) run(ctx context.Context) {
 	tick := time.NewTicker(refusedLogInterval)
 	defer tick.Stop()
@@ -83,7 +83,7 @@ func (r *refusedLog) run(ctx context.Context) {
 	}
 }
 
-// family is the counter.
+// family returns the counter.
 func (r *refusedLog) family() *dto.MetricFamily {
 	r.mu.Lock()
 	defer r.mu.Unlock()

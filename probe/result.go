@@ -15,32 +15,32 @@ import (
 
 // A Result is one probe that has ended.
 type Result struct {
-	ID       uint64 // of a scheduled probe: unique and rising while the program runs
+	ID       uint64 // of a scheduled probe: unique, and rising while the program runs
 	Module   string
 	Target   string // without userinfo
 	When     time.Time
 	Duration time.Duration
 	Timeout  time.Duration
 	Success  bool
-	Reason   string // why it failed: dns, connect, tls, timeout, status, body, header, license, other; "" for success
-	Sentence string // the same in words; "" for success
+	Reason   string // reason of the failure: dns, connect, tls, timeout, status, body, header, license, other; "" for success
+	Sentence string // the reason in words; "" for success
 	Phases   []Phase
-	Samples  []Sample // what it exports; History leaves them out
+	Samples  []Sample // the exposed metrics; History omits them
 	Log      string   // without secrets; filled in by WithLog
 
-	raw     string // the log with its secrets: most logs are never read, and masking takes its time
-	body    []byte // the beginning of what an http probe was answered, unpacked, with its secrets
+	raw     string // the log with its secrets: most logs are never read, and masking takes time
+	body    []byte // the beginning of an http probe's answer, decompressed, with its secrets
 	secrets mask.Secrets
-	missing []string // metrics of the module that the body did not hold
+	missing []string // metrics of the module that the body did not have
 }
 
-// A Phase is a part of a probe's time, in the order in which they were gone through.
+// A Phase is a part of a probe's time, in order.
 type Phase struct {
 	Name     string
 	Duration time.Duration
 }
 
-// A Sample is a gauge that a probe gives.
+// A Sample is a gauge of a probe.
 type Sample struct {
 	Name, Help string
 	Labels     []Label
@@ -63,7 +63,7 @@ func (s Sample) String() string {
 	return text.String() + " " + strconv.FormatFloat(s.Value, 'g', -1, 64)
 }
 
-// A failure is why a probe did not succeed.
+// A failure is the reason why a probe did not succeed.
 type failure struct{ reason, sentence string }
 
 func (f *failure) Error() string { return f.sentence }
@@ -72,7 +72,7 @@ func failf(reason, format string, args ...any) *failure {
 	return &failure{reason, fmt.Sprintf(format, args...)}
 }
 
-// A trace collects what a probe finds while it runs. Callbacks of a connection may reach it after the probe has ended.
+// A trace collects the findings of a running probe. Callbacks of a connection may reach it after the probe has ended.
 type trace struct {
 	began   time.Time
 	secrets mask.Secrets
@@ -92,11 +92,11 @@ type phaseMark struct {
 	start time.Time
 }
 
-// Bounds of what is kept of a probe, whatever a server sends.
+// Limits of what is kept of a probe, whatever a server sends.
 const (
 	maxLines   = 100
 	maxLine    = 1000 // bytes of a log line, or of a sentence
-	maxQuote   = 200  // bytes of what a server sent, where it is quoted
+	maxQuote   = 200  // bytes of a server's text in a quotation
 	maxSamples = 1000
 
 	maxShownBody = 4 << 10 // bytes of an answer's body
@@ -106,7 +106,7 @@ func newTrace(secrets mask.Secrets) *trace {
 	return &trace{began: time.Now(), secrets: secrets, samples: make([]Sample, 0, 32)}
 }
 
-// enter begins a phase and ends the one before.
+// enter begins a phase and ends the previous one.
 func (t *trace) enter(phase string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -115,7 +115,7 @@ func (t *trace) enter(phase string) {
 	}
 }
 
-// phase is the one that the probe is in.
+// phase returns the present phase.
 func (t *trace) phase() string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -140,7 +140,7 @@ func (t *trace) write(after time.Duration, text string) {
 	}
 }
 
-// clip bounds a text. It cuts between words: half of a secret would not be known for one.
+// clip shortens a text. It cuts between words: half of a secret would not be recognized.
 func clip(text string) string {
 	if len(text) <= maxLine {
 		return text
@@ -148,8 +148,8 @@ func clip(text string) string {
 	return text[:strings.LastIndexByte(text[:maxLine], ' ')+1] + "…"
 }
 
-// gauge adds a sample. A server's own words may stand in labels: they are made valid, and a second sample with the
-// labels of an earlier one replaces it.
+// gauge adds a sample. Labels may have a server's own text: it is made valid, and a second sample replaces an earlier
+// one with the same labels.
 func (t *trace) gauge(name, help string, value float64, labels ...Label) {
 	for i := range labels {
 		labels[i].Value = strings.ToValidUTF8(labels[i].Value, "\uFFFD")
@@ -177,21 +177,21 @@ func (t *trace) keepBody(body []byte) {
 	t.body = bytes.Clone(body[:min(len(body), maxShownBody)])
 }
 
-// hide makes a value that was given in the meantime, such as a token, one that is never shown.
+// hide adds a value that must never be shown and was obtained during the probe, such as a token.
 func (t *trace) hide(secret string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.secrets = t.secrets.WithValues(secret)
 }
 
-// missing notes a metric that the body did not hold.
+// missing records a metric that the body did not have.
 func (t *trace) missing(metric string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.missed = append(t.missed, metric)
 }
 
-// finish closes the trace and makes it a result.
+// finish closes the trace and returns the result.
 func (t *trace) finish(r Result, failed *failure) Result {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -207,7 +207,7 @@ func (t *trace) finish(r Result, failed *failure) Result {
 	}
 	t.lines = min(t.lines, maxLines-1) // there is always room for the last
 	t.write(r.Duration, last)
-	r.raw, r.missing, r.body = strings.Clone(t.log.String()), t.missed, t.body // a clone has no room to grow
+	r.raw, r.missing, r.body = strings.Clone(t.log.String()), t.missed, t.body // a clone has no spare capacity
 	r.Samples = append(t.samples,
 		Sample{"probe_timeout_seconds", "Returns how long the probe timeout is in seconds", nil, r.Timeout.Seconds()},
 		Sample{"probe_duration_seconds", "Returns how long the probe took to complete in seconds", nil,
@@ -216,7 +216,7 @@ func (t *trace) finish(r Result, failed *failure) Result {
 	return r
 }
 
-// durations sums the phases by name: redirects go through them again.
+// durations sums the phases by name: redirects repeat them.
 func (t *trace) durations(end time.Time) []Phase {
 	var phases []Phase
 	for i, mark := range t.phases {
@@ -234,7 +234,7 @@ func (t *trace) durations(end time.Time) []Phase {
 	return phases
 }
 
-// WithLog fills in the log, without secrets.
+// WithLog adds the log, without secrets.
 func (r Result) WithLog() Result {
 	r.Log = r.secrets.Mask(r.raw)
 	if len(r.body) > 0 {
@@ -243,8 +243,8 @@ func (r Result) WithLog() Result {
 	return r
 }
 
-// readable is a body as it can be shown. One that was cut ends with a whole word: half of a secret would not be known
-// for one.
+// readable returns a body that can be shown. A truncated one ends with a whole word: half of a secret would not be
+// recognized.
 func readable(body []byte) string {
 	text := strings.Map(func(r rune) rune {
 		if r == '\n' || r == '\t' || r >= ' ' && r != 0x7f {
@@ -258,8 +258,8 @@ func readable(body []byte) string {
 	return text[:strings.LastIndexAny(text, " \n\t\",;&<>")+1] + "…"
 }
 
-// quote is the beginning of what a server sent, as it can be shown. Secrets are taken out first: a cut through one
-// would leave a half that nobody knows for a secret.
+// quote returns the beginning of a server's text, ready to be shown. Secrets are removed first: a cut through one
+// would leave a half that nobody recognizes.
 func (t *trace) quote(text []byte) string {
 	return quote(t.secrets.Mask(clip(string(text))))
 }
@@ -268,10 +268,10 @@ func quote(text string) string {
 	return strconv.Quote(strings.ToValidUTF8(text[:min(len(text), maxQuote)], "\uFFFD"))
 }
 
-// A prober asks a target as a module says.
+// A prober probes a target as a module says.
 type prober func(ctx context.Context, target string, m *prepared, t *trace) *failure
 
-// probers are all there are.
+// probers are all probers.
 var probers = map[string]prober{
 	"dns":  probeDNS,
 	"grpc": probeGRPC,
@@ -285,7 +285,7 @@ var probers = map[string]prober{
 
 func proberNames() []string { return sortedKeys(probers) }
 
-// once runs one probe. The module's time limit holds where it is shorter than the one given.
+// once runs one probe. The module's timeout applies if it is shorter than the given one.
 func once(ctx context.Context, m *prepared, target string, limit time.Duration) Result {
 	if m.Timeout > 0 {
 		limit = min(limit, m.Timeout)

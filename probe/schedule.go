@@ -14,10 +14,10 @@ import (
 	"github.com/fremisn/fremisn-exporter/probe/mask"
 )
 
-// defaultTimeout is for modules that have none, where the interval is not shorter.
+// defaultTimeout is for modules without a timeout, if the interval is not shorter.
 const defaultTimeout = 10 * time.Second
 
-// firstWithin is how soon a target of a long interval is probed for the first time.
+// firstWithin is the maximum delay of the first probe of a target with a long interval.
 const firstWithin = 5 * time.Second
 
 // A target is probed on its own clock.
@@ -29,10 +29,10 @@ type target struct {
 	turn    turn // guarded by the timetable's
 	logger  log.Logger
 
-	mu      sync.Mutex // guards what follows
+	mu      sync.Mutex // guards the fields below
 	address string
 	module  *prepared
-	pairs   []*dto.LabelPair // the labels on all its metrics: ours, and the user's; replaced, and never changed
+	pairs   []*dto.LabelPair // the labels on all its metrics, ours and the user's; replaced, never changed
 	node    string
 	every   time.Duration
 	counts  counts
@@ -40,8 +40,8 @@ type target struct {
 	since   time.Time // when it began to succeed, or to fail
 	history history
 	hour    hour
-	begun   time.Time     // of the probe under way; zero without
-	limit   time.Duration // of the probe under way
+	begun   time.Time     // of the running probe; zero without
+	limit   time.Duration // of the running probe
 	silent  map[string]bool
 }
 
@@ -54,10 +54,10 @@ func newTarget(schedule Schedule, address string, s *Service) *target {
 	return t
 }
 
-// key tells targets apart. The series of a target have no userinfo: one whose password has changed stays the same.
+// key identifies targets. The series of a target have no userinfo: one whose password has changed stays the same.
 func (t *target) key() string { return t.probe + "\x00" + t.masked }
 
-// update gives the target what a config says of it.
+// update applies a config to the target.
 func (t *target) update(schedule Schedule, module *prepared, node, address string, labels map[string]string) {
 	if t.started {
 		defer t.service.timetable.changed(t, schedule.Interval)
@@ -77,7 +77,8 @@ func (t *target) update(schedule Schedule, module *prepared, node, address strin
 	}
 }
 
-// allLabels are those on all metrics of the target: ours, and the user's. Those of a file beat those of the schedule.
+// allLabels are those on all metrics of the target: ours and the user's. Labels of a file override those of the
+// schedule.
 func (t *target) allLabels(schedule, file map[string]string, node string) []*dto.LabelPair {
 	all := map[string]string{}
 	maps.Copy(all, schedule)
@@ -103,7 +104,7 @@ func (t *target) probeOnce(ctx context.Context) {
 	t.mu.Unlock()
 	r := once(ctx, module, address, limit)
 	if ctx.Err() != nil {
-		return // cut short by a reload or the end; says nothing about the target
+		return // interrupted by a reload or the end; no evidence about the target
 	}
 	r.ID = t.service.lastID.Add(1)
 	t.record(r)
@@ -119,7 +120,7 @@ func (t *target) timeout() time.Duration {
 
 func (t *target) record(r Result) {
 	if r.Success {
-		r.body = nil // it is of use to nobody
+		r.body = nil // nobody can use it
 	}
 	t.mu.Lock()
 	before := t.last
@@ -144,7 +145,7 @@ func (t *target) record(r Result) {
 	}
 }
 
-// newlyMissing gives the metrics that were there, or not yet asked for, and are missing now: each is logged once.
+// newlyMissing returns the metrics that are missing now and were not before: each is logged once.
 func (t *target) newlyMissing(r Result) []string {
 	if !r.Success {
 		return nil
@@ -160,7 +161,7 @@ func (t *target) newlyMissing(r Result) []string {
 	return fresh
 }
 
-// stuck tells whether a probe did not end within twice its timeout.
+// stuck reports whether a probe did not end within twice its timeout.
 func (t *target) stuck() bool {
 	return !t.begun.IsZero() && time.Since(t.begun) > 2*t.limit+time.Second
 }

@@ -10,10 +10,10 @@ import (
 	"github.com/fremisn/fremisn-exporter/probe/mask"
 )
 
-// newSecrets is what hides the secrets of a module.
+// newSecrets returns what hides the secrets of a module.
 func newSecrets(m *Module) mask.Secrets { return mask.New(m.secrets(), m.secretFiles()) }
 
-// secretFiles are the files that hold secrets of a module.
+// secretFiles returns the files that hold secrets of a module.
 func (m *Module) secretFiles() []mask.File {
 	client := m.client()
 	files := []mask.File{{Path: client.BearerTokenFile}}
@@ -36,7 +36,7 @@ func (m *Module) secretFiles() []mask.File {
 	return slices.DeleteFunc(files, func(f mask.File) bool { return f.Path == "" })
 }
 
-// secrets are the values of a module that nobody may see, wherever a server repeats them.
+// secrets returns the values of a module that must not be shown, wherever a server repeats them.
 func (m *Module) secrets() []string {
 	secrets := append(clientSecrets(&m.HTTP.Client), clientSecrets(&m.Websocket.Client)...)
 	secrets = append(secrets, headerSecrets(&m.Websocket.Headers)...)
@@ -90,13 +90,13 @@ func headerSecrets(headers *config.Headers) []string {
 	return secrets
 }
 
-// afterSpace is the token of "Bearer token", "" where there is one word alone.
+// afterSpace returns the token of "Bearer token", "" if there is only one word.
 func afterSpace(value string) string {
 	_, rest, _ := strings.Cut(value, " ")
 	return rest
 }
 
-// sentSecrets hide all words of what a conversation sends: a server may repeat any of them.
+// sentSecrets hides all words that a conversation sends: a server may repeat any of them.
 func sentSecrets(steps []QueryResponse) mask.Secrets {
 	var words []string
 	for _, step := range steps {
@@ -113,7 +113,7 @@ func headersOf(h *config.Headers) map[string]config.Header {
 	return h.Headers
 }
 
-// proxySecrets are what a proxy is told.
+// proxySecrets returns what is sent to a proxy.
 func proxySecrets(proxy config.ProxyConfig) []string {
 	var secrets []string
 	if proxy.ProxyURL.URL != nil {
@@ -127,7 +127,7 @@ func proxySecrets(proxy config.ProxyConfig) []string {
 	return secrets
 }
 
-// maskedYAML is the module as it was written, without its secrets.
+// maskedYAML returns the module as it was written, without its secrets.
 func (m *Module) maskedYAML() string {
 	var document yaml.Node
 	if err := document.Encode(m); err != nil {

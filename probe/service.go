@@ -18,28 +18,28 @@ import (
 	"github.com/fremisn/fremisn-exporter/probe/mask"
 )
 
-// Options are what a Service works with.
+// Options configure a Service.
 type Options struct {
 	Config
 	Nodes         map[string]string // address host:port → name
 	Logger        log.Logger
-	TimeoutOffset time.Duration // taken off the time that a scraper of /probe gives
-	KeepResults   int           // so many recent results, and so many failures, are kept of each target; 0 for 20
-	ProbeLogger   log.Logger    // told of each probe of /probe; nil for nobody
+	TimeoutOffset time.Duration // subtracted from the timeout of a scraper of /probe
+	KeepResults   int           // the number of recent results, and of failures, kept of each target; 0 for 20
+	ProbeLogger   log.Logger    // logs each probe of /probe; nil for none
 }
 
-// A Service probes: targets on a clock, and on demand.
+// A Service probes targets on a clock and on demand.
 type Service struct {
 	logger   log.Logger
 	onDemand log.Logger // nil: probes of /probe are not logged
 	offset   time.Duration
-	demand   chan struct{} // a place for each probe of /probe under way
+	demand   chan struct{} // a slot for each running probe of /probe
 	lastID   atomic.Uint64
 
 	refused   *refusedLog
 	timetable *timetable
 
-	reloading sync.Mutex // one reload or reading of files at a time; guards what follows
+	reloading sync.Mutex // one reload or reading of files at a time; guards the fields below
 	options   Options
 	files     targetFiles
 
@@ -50,8 +50,8 @@ type Service struct {
 	targets []*target // in the order of the config
 }
 
-// A prepared module has what probes need and what is the same for all of them. It is never changed: what a single
-// probe wants otherwise is set in a copy.
+// A prepared module has what its probes need and share. It is never changed: a probe with other settings works on a
+// copy.
 type prepared struct {
 	Module
 	permit
@@ -84,7 +84,7 @@ func prepare(name string, m Module) (*prepared, error) {
 	return p, nil
 }
 
-// client returns the settings of the HTTP client that a module asks by.
+// client returns the settings of the HTTP client of a module.
 func (m *Module) client() *config.HTTPClientConfig {
 	if m.Prober == "websocket" {
 		return &m.Websocket.Client
@@ -92,12 +92,12 @@ func (m *Module) client() *config.HTTPClientConfig {
 	return &m.HTTP.Client
 }
 
-// steps returns what the conversations of a module send and expect.
+// steps returns the steps of a module's conversations.
 func (m *Module) steps() []QueryResponse {
 	return slices.Concat(m.TCP.QueryResponse, m.Unix.QueryResponse, m.Websocket.QueryResponse)
 }
 
-// maxOnDemand bounds the probes of /probe that run at one time: more than a Prometheus makes whose targets all hang.
+// maxOnDemand limits the concurrent probes of /probe: more than one Prometheus causes if all its targets hang.
 const maxOnDemand = 1000
 
 // New prepares everything and probes nothing.
@@ -109,8 +109,8 @@ func New(o Options) (*Service, error) {
 	return s, s.Reload(o)
 }
 
-// Reload changes to other options, all or nothing. A pair of probe and target that stays keeps its counters, its
-// history and its clock; a probe of it that is under way ends as it began.
+// Reload switches to other options, all or nothing. A pair of probe and target that stays keeps its counters, its
+// history and its clock; a running probe of it ends as it began.
 func (s *Service) Reload(o Options) error {
 	modules := map[string]*prepared{}
 	for name, m := range o.Modules {
@@ -145,7 +145,7 @@ func (s *Service) setModules(modules map[string]*prepared) {
 	s.modules = modules
 }
 
-// apply makes the targets those of the options and of the files that they name. Its caller holds s.reloading.
+// apply sets the targets to those of the options and of the files that they name. The caller holds s.reloading.
 func (s *Service) apply(groups [][]targetGroup) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -165,7 +165,7 @@ func (s *Service) apply(groups [][]targetGroup) {
 				s.guard.add(schedule.Module, &m.Module, address, schedule.Hostname)
 				t := newTarget(schedule, address, s)
 				if seen[t.key()] {
-					continue // a file may repeat what stands elsewhere: the first counts
+					continue // a file may repeat other targets: the first counts
 				}
 				seen[t.key()] = true
 				if before := old[t.key()]; before != nil {
@@ -184,8 +184,8 @@ func (s *Service) apply(groups [][]targetGroup) {
 	}
 }
 
-// maxResults bounds the results that are kept of all targets, where nobody says how many: twice, for failures are kept
-// apart. What is kept of each is never less than minKeep.
+// maxResults limits the kept results of all targets if the user sets no limit: twice, since failures are kept
+// separately. Each target keeps at least minKeep.
 const (
 	maxResults = 20_000
 	minKeep    = 3
@@ -204,7 +204,7 @@ func (s *Service) limitHistories() {
 	}
 }
 
-// count returns how many targets there are.
+// count returns the number of targets.
 func (s *Service) count() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -228,7 +228,7 @@ func (s *Service) Run(ctx context.Context) error {
 		s.start(t)
 	}
 	s.mu.Unlock()
-	go s.watchFiles(ctx) // not waited for: a disk may hang
+	go s.watchFiles(ctx) // not awaited: a disk may hang
 	var running sync.WaitGroup
 	running.Go(func() { s.refused.run(ctx) })
 	s.timetable.run(ctx)
@@ -236,10 +236,10 @@ func (s *Service) Run(ctx context.Context) error {
 	return nil
 }
 
-// onceTimeout is for modules that have none.
+// onceTimeout is for modules without a timeout.
 const onceTimeout = time.Minute
 
-// Once probes a target now. Its error says that there is no such module; a probe that fails is a result.
+// Once probes a target now. It returns an error only for an unknown module; a failed probe is a result.
 func (s *Service) Once(ctx context.Context, module, target string) (Result, error) {
 	s.mu.Lock()
 	m, known := s.modules[module], knownModules(s.modules)
@@ -250,12 +250,12 @@ func (s *Service) Once(ctx context.Context, module, target string) (Result, erro
 	return once(ctx, m, target, onceTimeout).WithLog(), nil
 }
 
-// nodeOf is the name of the node that a target is at, "" where it is none.
+// nodeOf returns the name of a target's node, "" if it has none.
 func nodeOf(target string, nodes map[string]string) string { return nodes[Address(target)] }
 
 var errStuck = errors.New("a probe did not end within twice its timeout")
 
-// Address is the host:port that a target is at, as a node's address is written; unix:/path stays as it is.
+// Address returns the host:port of a target, written like a node's address; unix:/path stays as it is.
 func Address(target string) string {
 	if strings.HasPrefix(target, "unix:") {
 		return target

@@ -2,10 +2,10 @@ package probe
 
 import "time"
 
-// A State is how a target does at one moment.
+// A State describes a target at one moment.
 type State struct {
 	Probe, Target, Node, Module string
-	Address                     string // host:port that the target is at
+	Address                     string // the target's host:port
 	Done                        bool   // a probe has ended
 	Success                     bool   // of the last one
 	Failures                    int    // in a row
@@ -17,7 +17,7 @@ type State struct {
 // A Minute counts the probes that began in one minute.
 type Minute struct{ Succeeded, Failed uint16 }
 
-// States returns how every target does. Since is when it began to succeed, or to fail.
+// States returns the state of every target. Since is when it began to succeed, or to fail.
 func (s *Service) States() []State {
 	s.mu.Lock()
 	targets := s.targets
@@ -62,7 +62,7 @@ func (h *hour) add(r *Result) {
 	}
 }
 
-// until returns the hour that ends with the minute of a moment.
+// until returns the hour that ends with the minute of a time.
 func (h *hour) until(now time.Time) (minutes [60]Minute) {
 	newest := int32(now.Unix() / 60)
 	for _, m := range h {

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// probeTCP connects, and has the conversation that the module describes.
+// probeTCP connects, and runs the module's conversation.
 func probeTCP(ctx context.Context, target string, m *prepared, t *trace) *failure {
 	host, port, err := net.SplitHostPort(target)
 	if err != nil {
@@ -34,7 +34,7 @@ func probeTCP(ctx context.Context, target string, m *prepared, t *trace) *failur
 	return converse(ctx, conversation{conn: conn, host: host, m: m, t: t, steps: m.TCP.QueryResponse}, m.TCP.TLS)
 }
 
-// probeUnix is probeTCP for a stream socket of this host, named by its path, or as NGINX does: unix:/path.
+// probeUnix is probeTCP for a stream socket of this host, named by its path, or as in NGINX: unix:/path.
 func probeUnix(ctx context.Context, target string, m *prepared, t *trace) *failure {
 	t.enter("connect")
 	var dialer net.Dialer

@@ -9,34 +9,34 @@ import (
 )
 
 // A timetable starts the probes of all targets, each at its own times. One goroutine waits for the next that is due: a
-// target that waits costs none.
+// waiting target costs no goroutine.
 type timetable struct {
-	work chan *target  // to workers that have nothing to do
+	work chan *target  // to idle workers
 	wake chan struct{} // holds a token when another target may be the next
 
 	mu  sync.Mutex
 	due waiting
 }
 
-// A turn is when a target is probed next. The timetable's lock guards it.
+// A turn is the time of a target's next probe. The timetable's lock guards it.
 type turn struct {
 	at    time.Time
-	every time.Duration // the interval that at was worked out with
-	first bool          // there was none before
-	// among those that wait; -1 while a probe runs, and for a target that is none of the timetable's
+	every time.Duration // the interval from which at was computed
+	first bool          // the first turn
+	// index among the waiting; -1 during a probe, and for a target outside the timetable
 	index   int
 	stopped bool
 	cancel  context.CancelFunc // of the probe that runs
 }
 
-// workerPatience is how long a worker waits for more. Its stack, which has grown, is worth keeping.
+// workerPatience is how long a worker waits for more work. Its stack, which has grown, is worth keeping.
 const workerPatience = time.Second
 
 func newTimetable() *timetable {
 	return &timetable{work: make(chan *target), wake: make(chan struct{}, 1)}
 }
 
-// add makes a target be probed, for the first time soon.
+// add schedules a target, for the first time soon.
 func (tt *timetable) add(t *target) {
 	every := t.interval()
 	tt.mu.Lock()
@@ -46,12 +46,12 @@ func (tt *timetable) add(t *target) {
 	tt.hurry()
 }
 
-// changed takes up another interval of a target. The first probe comes soon all the same.
+// changed applies a new interval of a target. The first probe still comes soon.
 func (tt *timetable) changed(t *target, every time.Duration) {
 	tt.mu.Lock()
 	defer tt.mu.Unlock()
 	if t.turn.index < 0 || t.turn.first {
-		return // it is looked at after the probe
+		return // examined after the probe
 	}
 	t.turn.at, t.turn.every = t.place(time.Now(), every), every
 	heap.Fix(&tt.due, t.turn.index)
@@ -71,7 +71,7 @@ func (tt *timetable) remove(t *target) {
 	}
 }
 
-// hurry has run look at who is next. The lock is held.
+// hurry makes run look for the next target. The lock is held.
 func (tt *timetable) hurry() {
 	select {
 	case tt.wake <- struct{}{}:
@@ -79,7 +79,7 @@ func (tt *timetable) hurry() {
 	}
 }
 
-// run starts probes until ctx ends, and waits for those that run.
+// run starts probes until ctx ends, and then waits for the running ones.
 func (tt *timetable) run(ctx context.Context) {
 	var workers sync.WaitGroup
 	defer workers.Wait()
@@ -104,7 +104,7 @@ func (tt *timetable) run(ctx context.Context) {
 	}
 }
 
-// next takes the target that is due out of those that wait, or says how long it is until one is.
+// next removes and returns a target that is due, or returns the time until one is.
 func (tt *timetable) next() (*target, time.Duration) {
 	tt.mu.Lock()
 	defer tt.mu.Unlock()
@@ -134,8 +134,8 @@ func (tt *timetable) worker(ctx context.Context, t *target) {
 	}
 }
 
-// probe runs one probe of a target, and works out its next turn. Probes of a target never overlap: one that takes
-// longer than the interval lets the next ones fall out. From the second on they keep to the target's own place in the
+// probe runs one probe of a target, and computes its next turn. Probes of a target never overlap: one that takes
+// longer than the interval skips the next ones. From the second on they keep to the target's own offset in the
 // interval.
 func (tt *timetable) probe(ctx context.Context, t *target) {
 	ctx, cancel := context.WithCancel(ctx)
@@ -155,7 +155,7 @@ func (tt *timetable) probe(ctx context.Context, t *target) {
 	case t.turn.stopped:
 		return
 	case t.turn.first:
-		// Half an interval at least, for the first may have come just before the target's place.
+		// At least half an interval, since the first may have come just before the target's offset.
 		t.turn.at = t.place(now.Add(every/2), every)
 	case every != t.turn.every:
 		t.turn.at = t.place(now, every)
@@ -170,15 +170,15 @@ func (tt *timetable) probe(ctx context.Context, t *target) {
 	}
 }
 
-// share is a part of a time: always the same for one target, another for each.
+// share returns a part of a duration: always the same for one target, different for others.
 func (t *target) share(of time.Duration) time.Duration {
 	sum := fnv.New64a()
 	sum.Write([]byte(t.key()))
 	return time.Duration(sum.Sum64() % uint64(of))
 }
 
-// place is the first time after the given one at which the target is due. It does not depend on when the program
-// started: restarts do not bunch the targets of a fleet.
+// place returns the first time after the given one at which the target is due. It does not depend on the program's
+// start: restarts do not bunch the targets of a fleet.
 func (t *target) place(after time.Time, interval time.Duration) time.Time {
 	since := (after.UnixNano() - int64(t.share(interval))) % int64(interval)
 	if since < 0 {

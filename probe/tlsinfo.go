@@ -25,7 +25,7 @@ func isTLSError(err error) bool {
 		strings.Contains(err.Error(), "specified CA cert") || strings.Contains(err.Error(), "specified client cert")
 }
 
-// settingsFailure is of TLS settings that cannot be used, such as a file that cannot be read.
+// settingsFailure is for unusable TLS settings, such as an unreadable file.
 func settingsFailure(err error) *failure {
 	if exhausted(err) {
 		return exhaustedFailure(err)
@@ -33,7 +33,7 @@ func settingsFailure(err error) *failure {
 	return failf("tls", "the TLS settings are not usable: %s", err)
 }
 
-// tlsText is what went wrong, in words.
+// tlsText describes a TLS error in words.
 func tlsText(err error) string {
 	var record tls.RecordHeaderError
 	if errors.As(err, &record) || strings.Contains(err.Error(), "server gave HTTP response to HTTPS client") {
@@ -42,8 +42,8 @@ func tlsText(err error) string {
 	return strings.TrimPrefix(strings.TrimPrefix(err.Error(), "remote error: "), "tls: ")
 }
 
-// A tlsSource is the TLS settings of a module. They are built once, and again when the file of authorities has
-// changed; certificate and key are read at each handshake.
+// A tlsSource is the TLS settings of a module. They are built once, and again when the CA file has changed;
+// certificate and key are read at each handshake.
 type tlsSource struct {
 	settings *config.TLSConfig
 
@@ -51,7 +51,7 @@ type tlsSource struct {
 	built *tlsSettings
 }
 
-// tlsSettings are TLS settings as they were built from one state of the file of authorities. Nobody changes them.
+// tlsSettings are TLS settings built from one state of the CA file. They are immutable.
 type tlsSettings struct {
 	config   *tls.Config
 	modified time.Time
@@ -71,7 +71,7 @@ func (s *tlsSource) get(host string) (*tls.Config, error) {
 	return own, nil
 }
 
-// load returns the settings as they are now: the same pointer as before where nothing has changed.
+// load returns the current settings: the same pointer as before if nothing has changed.
 func (s *tlsSource) load() (*tlsSettings, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -99,11 +99,11 @@ const (
 	helpChainExpiry    = "Returns last SSL chain expiry in timestamp"
 	helpChainInfo      = "Contains SSL leaf certificate information"
 	helpTLSVersion     = "Returns the TLS version used or NaN when unknown"
-	helpNotBefore      = "Returns when the last of the certificates became valid, in unixtime" // ours alone
+	helpNotBefore      = "Returns when the last of the certificates became valid, in unixtime" // not in blackbox_exporter
 	helpTLSCipher      = "Returns the TLS cipher negotiated during handshake"
 )
 
-// leafMetrics gives what every prober tells of a TLS connection.
+// leafMetrics adds the metrics of a TLS connection that all probers have.
 func (t *trace) leafMetrics(state *tls.ConnectionState) {
 	t.gauge("probe_ssl_earliest_cert_expiry", helpEarliestExpiry, float64(earliestExpiry(state).Unix()))
 	t.gauge("probe_ssl_latest_cert_not_before_timestamp_seconds", helpNotBefore, float64(latestStart(state).Unix()))
@@ -145,7 +145,7 @@ func earliest(certificates []*x509.Certificate) time.Time {
 	return first
 }
 
-// latestStart is when the certificate that became valid last did so: all of them are valid from then on.
+// latestStart returns when the last certificate became valid: all of them are valid from then on.
 func latestStart(state *tls.ConnectionState) time.Time {
 	var last time.Time
 	for _, c := range state.PeerCertificates {
@@ -156,7 +156,7 @@ func latestStart(state *tls.ConnectionState) time.Time {
 	return last
 }
 
-// lastChainExpiry is the expiry of the chain that lasts longest: each lasts as long as its shortest certificate.
+// lastChainExpiry returns the expiry of the chain that lasts longest: each lasts as long as its shortest certificate.
 func lastChainExpiry(state *tls.ConnectionState) time.Time {
 	var last time.Time
 	for _, chain := range state.VerifiedChains {

@@ -11,14 +11,14 @@ import (
 	"github.com/prometheus/common/config"
 )
 
-// As in prometheus/common, whose transports blackbox_exporter takes.
+// As in prometheus/common, whose transports blackbox_exporter uses.
 const (
 	tlsHandshakeTimeout   = 10 * time.Second
 	expectContinueTimeout = time.Second
 )
 
-// transports are a module's ways to connect: one for each name that a certificate is held against. All probes share
-// them, and each makes connections of its own: no transport keeps any.
+// transports are a module's transports: one for each name that certificates are verified against. All probes share
+// them, but each opens connections of its own: the transports keep none.
 type transports struct {
 	client    *config.HTTPClientConfig
 	protocols http.Protocols
@@ -28,8 +28,8 @@ type transports struct {
 	cached map[transportKey]cachedTransport
 }
 
-// A transportKey is the name for certificates ("" is the one in the URL), and whether the module's own certificate
-// stays out of it.
+// A transportKey is the name for certificates ("" is the one in the URL), and whether the module's own certificate is
+// omitted.
 type transportKey struct {
 	name    string
 	foreign bool
@@ -40,13 +40,13 @@ type cachedTransport struct {
 	built *tlsSettings // what it was made from
 }
 
-// maxTransports bounds them: names come from /probe too.
+// maxTransports limits them: names also come from /probe.
 const maxTransports = 2000
 
-// newTransports returns those of a module. A grpc module speaks HTTP/2 alone, with TLS and
-// without, and a websocket module HTTP/1.1.
+// newTransports returns those of a module. A grpc module uses only HTTP/2, with or without TLS, and a websocket module
+// HTTP/1.1.
 func newTransports(m *Module, tls *tlsSource) *transports {
-	client := *m.client() // one of its own: it remembers how it chooses a proxy, and modules are copied for each /probe
+	client := *m.client() // a copy: it remembers how it chooses a proxy, and modules are copied for each /probe
 	s := &transports{client: &client, tls: tls}
 	if m.Prober == "grpc" {
 		s.client = &config.HTTPClientConfig{}
@@ -59,8 +59,8 @@ func newTransports(m *Module, tls *tlsSource) *transports {
 	return s
 }
 
-// get returns the transport for a name. server_name of the module holds for the first host alone: a redirect elsewhere
-// goes by the URL. A foreign host is not shown the module's certificate.
+// get returns the transport for a name. The module's server_name applies only to the first host: a redirect elsewhere
+// uses the URL. A foreign host does not get the module's certificate.
 func (s *transports) get(name string, foreign bool) (*http.Transport, error) {
 	built, err := s.tls.load()
 	if err != nil {
@@ -105,7 +105,7 @@ func (s *transports) build(key transportKey, built *tlsSettings) *http.Transport
 
 type requestKey struct{}
 
-// proxyOf chooses a proxy by the request that a connection is for: NewClientConn knows its host alone.
+// proxyOf chooses a proxy by the request that a connection is for: NewClientConn knows only its host.
 func proxyOf(choose func(*http.Request) (*url.URL, error)) func(*http.Request) (*url.URL, error) {
 	if choose == nil {
 		return nil
@@ -118,8 +118,8 @@ func proxyOf(choose func(*http.Request) (*url.URL, error)) func(*http.Request) (
 	}
 }
 
-// connect makes a connection for one request. The transport's own RoundTrip would connect and ask again, thousands of
-// times, where a server of HTTP/2 closes without an answer.
+// connect opens a connection for one request. The transport's own RoundTrip would connect and retry thousands of times
+// if an HTTP/2 server closes without an answer.
 func connect(ctx context.Context, transport *http.Transport, request *http.Request) (*http.ClientConn, error) {
 	port := request.URL.Port()
 	if port == "" {
@@ -135,7 +135,7 @@ func connect(ctx context.Context, transport *http.Transport, request *http.Reque
 	return transport.NewClientConn(ctx, request.URL.Scheme, net.JoinHostPort(host, port))
 }
 
-// resolves reports whether the exporter looks the target up itself, and not the proxy.
+// resolves reports whether the exporter, not the proxy, looks up the target.
 func (m *prepared) resolves() bool {
 	client := &m.HTTP.Client
 	proxied := client.ProxyURL.URL != nil || client.ProxyFromEnvironment

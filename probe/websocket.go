@@ -13,7 +13,7 @@ import (
 	"github.com/prometheus/common/version"
 )
 
-// maxMessage bounds a message that a server sends, bytes.
+// maxMessage limits a server's message, bytes.
 const maxMessage = 1 << 20
 
 // A websocketRun is one websocket probe while it runs.
@@ -27,8 +27,8 @@ type websocketRun struct {
 	sent                          bool
 }
 
-// probeWebsocket upgrades a connection, and has the conversation that the module describes. Redirects are answers, as
-// in blackbox_exporter.
+// probeWebsocket upgrades a connection, and runs the module's conversation. Redirects are answers, as in
+// blackbox_exporter.
 func probeWebsocket(ctx context.Context, target string, m *prepared, t *trace) *failure {
 	w := &websocketRun{m: m, t: t}
 	defer w.metrics()
@@ -56,7 +56,7 @@ func probeWebsocket(ctx context.Context, target string, m *prepared, t *trace) *
 	return w.converse(conn)
 }
 
-// dial connects and asks for the upgrade.
+// dial connects and requests the upgrade.
 func (w *websocketRun) dial(u *url.URL) (*websocket.Conn, *failure) {
 	header := http.Header{"User-Agent": {"fremisn-exporter/" + version.Version}}
 	for name, values := range w.m.Websocket.Headers.Headers {
@@ -91,7 +91,7 @@ func (w *websocketRun) dial(u *url.URL) (*websocket.Conn, *failure) {
 	return nil, classify(w.ctx, err, w.t.phase())
 }
 
-// RoundTrip is the one request.
+// RoundTrip performs the one request.
 func (w *websocketRun) RoundTrip(request *http.Request) (*http.Response, error) {
 	name := request.URL.Hostname()
 	if w.m.hostname != "" {
@@ -120,7 +120,7 @@ func (w *websocketRun) took(phase string) time.Duration {
 	return 0
 }
 
-// converse goes through the steps: each reads one message where it expects something.
+// converse runs the steps: each reads one message if it expects something.
 func (w *websocketRun) converse(conn *websocket.Conn) *failure {
 	if len(w.m.Websocket.QueryResponse) == 0 {
 		return nil
@@ -145,7 +145,7 @@ func (w *websocketRun) step(conn *websocket.Conn, i int) *failure {
 		if err != nil {
 			return classify(w.ctx, err, "conversation")
 		}
-		// What comes may repeat what was sent, which may be a password.
+		// The answer may repeat what was sent, which may be a password.
 		shown := fmt.Sprintf("%d bytes", len(message))
 		if !w.sent {
 			shown = w.t.quote(message)
@@ -179,7 +179,7 @@ func (w *websocketRun) metrics() {
 	w.t.gauge("probe_websocket_failed_due_to_regex", "Indicates if probe failed due to regex", w.regexFailed)
 }
 
-// withWebScheme is a target of a websocket module as HTTP asks it: ws is http, and wss is https.
+// withWebScheme returns the HTTP form of a websocket module's target: ws is http, and wss is https.
 func withWebScheme(target string) string {
 	for scheme, web := range map[string]string{"ws://": "http://", "wss://": "https://"} {
 		if len(target) >= len(scheme) && strings.EqualFold(target[:len(scheme)], scheme) {

@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// Body hides the values in the body of a request, but for those of a few harmless names. One that is neither JSON nor a
-// form is hidden as a whole.
+// Body hides the values in the body of a request, except those of a few harmless names. It hides a body that is
+// neither JSON nor a form completely.
 func Body(text string) string {
 	if strings.TrimSpace(text) == "" {
 		return text
@@ -31,7 +31,7 @@ func Body(text string) string {
 	return strings.Join(pairs, "&")
 }
 
-// InBody returns the values of a request's body for which a server's text is to be searched.
+// InBody returns the values of a request's body that must be hidden in a server's text.
 func InBody(text string) []string {
 	secrets := []string{text}
 	if value, ok := decodeJSON(text); ok {

@@ -15,7 +15,7 @@ import (
 	"strings"
 )
 
-// Placeholder stands where a secret was.
+// Placeholder replaces a secret.
 const Placeholder = "<secret>"
 
 // harmlessParameters are the names of a query, a form or a JSON body whose values are shown.
@@ -28,7 +28,7 @@ var harmlessHeaders = []string{
 	"Accept", "Accept-Encoding", "Accept-Language", "Cache-Control", "Connection", "Content-Type", "Host", "User-Agent",
 }
 
-// IsHarmlessHeader reports whether the values of a header may be shown, and given to anybody.
+// IsHarmlessHeader reports whether the values of a header may be shown and sent to anybody.
 func IsHarmlessHeader(name string) bool {
 	return slices.Contains(harmlessHeaders, http.CanonicalHeaderKey(name))
 }
@@ -39,26 +39,26 @@ func isHarmlessParameter(name string) bool {
 
 var (
 	userinfo = regexp.MustCompile(`([a-zA-Z][a-zA-Z0-9+.-]*://)[^/?#\s"'<>]*@`)
-	// A target may leave out its scheme. Without a colon it could be a mail address, which is no secret.
+	// A target may omit its scheme. Without a colon it could be a mail address, which is not secret.
 	bareUserinfo = regexp.MustCompile(`(^|[\s"'=(\[,])[^/?#\s"'<>:@=(\[,]+:[^/?#\s"'<>@]*@`)
-	// query is what follows the path of a URL.
+	// query matches what follows the path of a URL.
 	query     = regexp.MustCompile(`[?#][^\s"'<>]+`)
 	parameter = regexp.MustCompile(`([?&;#])([^=&;#?]*)=([^&;#]*)`)
-	// fragment is that of a whole URL: browsers are given tokens in it.
+	// fragment matches that of a whole URL: browsers receive tokens in it.
 	fragment = regexp.MustCompile(`([a-zA-Z][a-zA-Z0-9+.-]*://[^\s"'<>#]*#)[^\s"'<>]+`)
-	// What a server repeats is found by the names of secrets too: nobody knows where in a text its headers end.
+	// In a server's text, the names of secrets locate them: it is unknown where in the text its headers end.
 	secretHeader = regexp.MustCompile(
 		`(?i)\b((?:proxy-)?authorization|cookie|set-cookie|x-[a-z-]*(?:key|token|secret|auth)[a-z-]*)(:\s*|=)[^\n]*`)
 	secretJSON = regexp.MustCompile(`(?i)("[\w.-]*(?:` + secretNames +
 		`)[\w.-]*"\s*:\s*)("(?:[^"\\]|\\.)*"?|[^\s,}\]"]+)`)
 	secretName = regexp.MustCompile(`(?i)` + secretNames)
-	// Protocols of lines take passwords as words after these.
+	// Line-based protocols send passwords as words after these.
 	secretCommand = regexp.MustCompile(`(?im)^((?:\S+ +)?(?:PASS|PASSWORD|AUTH|LOGIN|OPER|IDENTIFY) +)([^\r\n]+)`)
 )
 
 const secretNames = `token|key|secret|auth|pass|pwd|session|cookie|credential|signature|jwt|csrf|assertion|private`
 
-// URL hides user and password of every URL in a text, the values of its parameters, but for a few harmless ones, and
+// URL hides user and password of every URL in a text, the values of its parameters, except a few harmless ones, and
 // its fragment.
 func URL(text string) string {
 	if strings.Contains(text, "=") {
@@ -76,7 +76,7 @@ func URL(text string) string {
 	return text
 }
 
-// maskParameter hides a value, and a harmless one that holds a URL with secrets.
+// maskParameter hides a value, and a harmless one that contains a URL with secrets.
 func maskParameter(pair string) string {
 	name, value, _ := strings.Cut(pair, "=")
 	if isHarmlessParameter(strings.TrimLeft(name, "?&;#")) {
@@ -91,7 +91,7 @@ func maskParameter(pair string) string {
 	return name + "=" + Placeholder
 }
 
-// Target hides what URL does in a target, and in one without a scheme a user who has no password.
+// Target hides what URL does in a target, and, in one without a scheme, a user without a password.
 func Target(target string) string {
 	if !strings.ContainsAny(target, "@?#") {
 		return target
@@ -108,7 +108,7 @@ func Target(target string) string {
 	return URL(target)
 }
 
-// Text hides what URL does, and what names of headers and of JSON say to be a secret.
+// Text hides what URL does, and what the names of headers and of JSON keys show to be secret.
 func Text(text string) string {
 	text = URL(text)
 	if strings.Contains(text, `"`) {
@@ -128,7 +128,7 @@ func Basic(user, password string) string {
 	return base64.StdEncoding.EncodeToString([]byte(user + ":" + password))
 }
 
-// InCommands returns the secrets in what a protocol of lines sends, such as those of "LOGIN user password".
+// InCommands returns the secrets in what a line-based protocol sends, such as those of "LOGIN user password".
 func InCommands(text string) []string {
 	var secrets []string
 	for _, command := range secretCommand.FindAllStringSubmatch(text, -1) {
@@ -138,7 +138,7 @@ func InCommands(text string) []string {
 	return secrets
 }
 
-// InURL returns the secrets of a URL or a target as they stand in it and as a server sees them.
+// InURL returns the secrets of a URL or a target, as written and as a server sees them.
 func InURL(text string) []string {
 	if !strings.ContainsAny(text, "=@") {
 		return nil
@@ -166,12 +166,12 @@ func InURL(text string) []string {
 	return secrets
 }
 
-// shortestValue is the least length of a value that is taken for a secret though its name does not say so. Shorter
-// ones, such as "https" or "prod", stand in every second text.
+// shortestValue is the minimum length of a value that is treated as a secret although its name does not say so.
+// Shorter values, such as "https" or "prod", occur in any text.
 const shortestValue = 8
 
-// InValue returns the value of a header or a parameter where a server's text is to be searched for it, with the token
-// of "Bearer token".
+// InValue returns the value of a header or a parameter if it must be hidden in a server's text, with the token of
+// "Bearer token".
 func InValue(name, value string) []string {
 	if IsHarmlessHeader(name) || isHarmlessParameter(name) {
 		return nil

@@ -10,19 +10,19 @@ import (
 	"sync"
 )
 
-// Secrets hides, besides what [Text] does, the secrets that it has been given wherever a server or an error repeats
-// them. The zero value has none. It may be used by several goroutines at once.
+// Secrets hides, besides what [Text] does, its secrets wherever a server or an error repeats them. The zero value has
+// none. Several goroutines may use it at once.
 type Secrets struct {
 	replacer *strings.Replacer
-	files    *secretFiles      // nil where no secret is in a file
+	files    *secretFiles      // nil if no secret is in a file
 	target   *strings.Replacer // of one probe's target
 	further  *strings.Replacer // of one probe's answers
 }
 
-// A File holds one secret: for a user, where it is a password.
+// A File holds one secret; for a user, it is a password.
 type File struct{ Path, User string }
 
-// New returns what hides values and the content of files.
+// New returns a Secrets that hides values and the content of files.
 func New(values []string, files []File) Secrets {
 	s := Secrets{replacer: replacerOf(values)}
 	if len(files) > 0 {
@@ -45,30 +45,30 @@ func (s Secrets) Mask(text string) string {
 	return strings.ToValidUTF8(Text(text), "\uFFFD")
 }
 
-// WithTarget returns s with the secrets of a target, too: servers repeat them without the words by which Text finds
+// WithTarget returns s with the secrets of a target added: servers repeat them without the words by which Text finds
 // them.
 func (s Secrets) WithTarget(target string) Secrets {
 	s.target = replacerOf(InURL(target))
 	return s
 }
 
-// WithValues returns s with further secrets, such as a token that was given in the meantime.
+// WithValues returns s with further secrets, such as a token that was obtained meanwhile.
 func (s Secrets) WithValues(values ...string) Secrets {
 	s.further = replacerOf(values)
 	return s
 }
 
-// ReadFiles reads the files again. What they held before stays hidden.
+// ReadFiles rereads the files. Their earlier content stays hidden.
 func (s Secrets) ReadFiles() {
 	if s.files != nil {
 		s.files.read()
 	}
 }
 
-// shortestSecret is the least length of a secret that is looked for: shorter ones would blot out half of any text.
+// shortestSecret is the minimum length of a secret to search for: shorter ones would hide half of any text.
 const shortestSecret = 4
 
-// replacerOf is nil where there is nothing to replace. Secrets are looked for as they are, and as quoted text has them.
+// replacerOf returns nil if there is nothing to replace. It finds secrets as they are, and in their quoted form.
 func replacerOf(secrets []string) *strings.Replacer {
 	var all []string
 	for _, secret := range secrets {
@@ -83,7 +83,7 @@ func replacerOf(secrets []string) *strings.Replacer {
 	if all == nil {
 		return nil
 	}
-	// The longest first: a secret that begins another must not leave the other's rest behind.
+	// The longest first: a secret that is the prefix of another must not leave the other's rest.
 	slices.SortFunc(all, func(a, b string) int { return len(b) - len(a) })
 	var pairs []string
 	for _, secret := range all {
@@ -92,13 +92,13 @@ func replacerOf(secrets []string) *strings.Replacer {
 	return strings.NewReplacer(pairs...)
 }
 
-// Bounds of what is remembered of files that hold secrets.
+// Limits of what is remembered of files that hold secrets.
 const (
 	maxFile     = 64 << 10 // bytes
 	maxContents = 16
 )
 
-// secretFiles are files that hold secrets. They may change while the log of a probe that read the old content is still
+// secretFiles are files that hold secrets. They may change while the log of a probe that used the old content is still
 // kept: what was read stays hidden.
 type secretFiles struct {
 	files []File

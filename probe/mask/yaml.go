@@ -9,7 +9,7 @@ import (
 )
 
 // isSecretKey reports whether the values of a config's key are secrets: passwords and tokens, and what a module sends.
-// Keys that end in _file name a file, which is no secret.
+// Keys that end in _file name a file, which is not a secret.
 func isSecretKey(key string) bool {
 	switch strings.ToLower(key) {
 	case "password", "bearer_token", "credentials", "client_secret", "client_certificate_key", "secrets", "private_key",
@@ -20,17 +20,17 @@ func isSecretKey(key string) bool {
 	return secretHeader.MatchString(key + ": x")
 }
 
-// delicate are keys below which an error message repeats nothing of the config.
+// delicate are keys below which an error message must not quote the config.
 var delicate = []string{"basic_auth", "oauth2", "headers", "http_headers", "metadata", "body", "authorization"}
 
 var (
-	// quoted is what an error message repeats of a config.
+	// quoted matches what an error message quotes from a config.
 	quoted = regexp.MustCompile("\"(?:[^\"\\\\]|\\\\.)*\"|`[^`]*`|\\[[^\\]]*\\]")
 	anchor = regexp.MustCompile(`(unknown anchor )'[^']*'`) // a password that begins with a star
 )
 
-// ConfigError hides what the message of a config error about the key at path repeats of a secret: a password in a
-// wrong place is one still.
+// ConfigError hides what the message of a config error about the key at path quotes of a secret: a password in the
+// wrong place is still a password.
 func ConfigError(path, msg string) string {
 	for _, key := range strings.FieldsFunc(path, func(r rune) bool { return r == '.' || r == '[' || r == ']' }) {
 		if isSecretKey(key) || slices.Contains(delicate, key) {
@@ -40,7 +40,7 @@ func ConfigError(path, msg string) string {
 	return Text(anchor.ReplaceAllString(msg, "${1}"+Placeholder))
 }
 
-// YAML hides the secrets of a config, and its comments, which may hold some too.
+// YAML hides the secrets of a config, and its comments, which may contain some.
 func YAML(node *yaml.Node) { maskNode(node, nil) }
 
 // maskNode masks the value below a path of keys.
@@ -49,7 +49,7 @@ func maskNode(node *yaml.Node, path []string) {
 	key := below(path, 0)
 	switch {
 	case node.Kind == yaml.AliasNode:
-		// What it stands for is masked where it is.
+		// The value of an alias is masked at its anchor.
 	case isHidden(path, node.Kind):
 		*node = yaml.Node{Kind: yaml.ScalarNode, Value: Placeholder, Anchor: node.Anchor}
 	case node.Kind == yaml.MappingNode:
@@ -70,7 +70,7 @@ func maskNode(node *yaml.Node, path []string) {
 	}
 }
 
-// below returns the key of a path that is n keys above the last, "" where there is none.
+// below returns the key n levels above the last of a path, "" if there is none.
 func below(path []string, n int) string {
 	if len(path) <= n {
 		return ""
@@ -78,8 +78,8 @@ func below(path []string, n int) string {
 	return path[len(path)-1-n]
 }
 
-// isHidden reports whether a value is hidden as a whole. Keys below headers are the names of headers, which have their
-// values there or, with values, secrets and files told apart, one level deeper.
+// isHidden reports whether a value is hidden completely. Keys below headers are the names of headers, with their
+// values there or one level deeper, in values, secrets and files.
 func isHidden(path []string, kind yaml.Kind) bool {
 	key, parent, grandparent := below(path, 0), below(path, 1), below(path, 2)
 	switch {
