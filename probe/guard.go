@@ -65,7 +65,6 @@ var refusals = map[string]string{
 	refusedBusy: "too many probes are under way",
 }
 
-// check says why a target may not be probed, "" where it may, and where its redirects may go. A configured target is
 // check returns why a target must not be probed, or "", and where its redirects may lead. The redirects of a
 // configured target are followed as its schedule does, except with a Host header of the client's choice, which could
 // send the chain anywhere: then they must stay at the host.
@@ -97,7 +96,7 @@ func (g guard) check(module, prober, target, hostname string) (permit, string) {
 	return p, ""
 }
 
-// allows reports whether on_demand lets a target be probed, and whether by its list of expressions.
+// allows reports whether on_demand allows a target, and whether by its list of expressions.
 func (g guard) allows(prober, target, key string, ok bool) (allowed, listed bool) {
 	switch {
 	case g.any:
@@ -111,7 +110,7 @@ func (g guard) allows(prober, target, key string, ok bool) (allowed, listed bool
 	return known, false
 }
 
-// hostOf is scheme, host and port of a normal form.
+// hostOf returns scheme, host and port of a normal form.
 func hostOf(key string) string {
 	u, err := url.Parse(key)
 	if err != nil {
@@ -120,7 +119,6 @@ func hostOf(key string) string {
 	return u.Scheme + "://" + u.Host
 }
 
-// matches holds every way to write a target against the expressions. All are made from what is connected to: were the
 // matches matches every spelling of a target against the expressions. All spellings come from the address that is
 // connected to: if the text were matched as received, http://allowed.example@evil.example/ would pass.
 func (g guard) matches(prober, target string) bool {
@@ -134,7 +132,7 @@ func (g guard) matches(prober, target string) bool {
 	return false
 }
 
-// forms are the ways in which a person would write a target.
+// forms returns the ways in which a person would write a target.
 func forms(prober, target string) []string {
 	key, ok := normal(prober, target)
 	if !ok {
@@ -182,7 +180,6 @@ func forms(prober, target string) []string {
 
 var defaultPorts = map[string]string{"http": "80", "https": "443"}
 
-// normal is the form in which targets are compared: for http a URL with scheme and host in lower case, its port
 // normal returns the form in which targets are compared: for http a URL with scheme and host in lower case, an
 // explicit port, an empty path as "/", no fragment; for others prober, host in lower case and port. ok is false if the
 // target is invalid.
@@ -231,14 +228,14 @@ func normalURL(target string) (key string, ok bool) {
 	return u.String(), ok
 }
 
-// normalHost writes an address in its shortest form, and a name as DNS has it.
+// normalHost returns an address in its shortest form, and a name in its DNS form.
 func normalHost(host string) (string, bool) {
 	if address, err := netip.ParseAddr(host); err == nil {
 		return address.String(), true
 	}
 	ascii, err := idna.Lookup.ToASCII(strings.ToLower(host))
 	if err != nil {
-		// Names with an underscore are none to IDNA, and in use all the same.
+		// IDNA rejects names with an underscore, but they are in use.
 		if strings.ContainsFunc(host, func(r rune) bool { return r > 126 || r < 33 }) {
 			return "", false
 		}
