@@ -16,7 +16,7 @@ type Family struct {
 	Labels    []string // the label names of its series
 	Histogram bool
 	Layout    *Layout // of its histograms; nil for the ledger's
-	Unused    bool    // nothing is counted in it: it only keeps what a state has
+	Unused    bool    // read-only: it only keeps what a state has
 }
 
 // Meta is what counters and histograms have in common.
@@ -53,7 +53,7 @@ type Ledger struct {
 
 	layout    *Layout
 	maxSeries int
-	series    int       // as Prometheus counts, and room for each family's series of other label values
+	series    int       // as Prometheus counts, with room for each family's series Other
 	all       []Family  // of all logs of one format: nobody changes them
 	families  []*family // by their place in all; nil for an unused one of which no state has anything
 	dropped   map[uint64]struct{}
@@ -98,13 +98,13 @@ func (l *Ledger) family(i int) *family {
 	return f
 }
 
-// Dropped is how many label sets came when there was no place for another series.
+// Dropped returns the number of label sets that came when there was no room for another series.
 func (l *Ledger) Dropped() int { return len(l.dropped) }
 
-// Counters are the series of a family, in the order in which they came. The caller changes nothing.
+// Counters returns the series of a family in order of creation. The caller must not change them.
 func (l *Ledger) Counters(family int) []*Counter { return l.family(family).counters }
 
-// Histograms are the series of a family, in the order in which they came. The caller changes nothing.
+// Histograms returns the series of a family in order of creation. The caller must not change them.
 func (l *Ledger) Histograms(family int) []*Histogram { return l.family(family).histograms }
 
 // Counter returns the series with these label values, or that of Other if there is no room for it.

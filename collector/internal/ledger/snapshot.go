@@ -16,14 +16,14 @@ type familySnapshot struct {
 	histograms []*Histogram
 }
 
-// Labels are the names of the labels of a family's series.
+// Labels returns the label names of a family's series.
 func (s *Snapshot) Labels(family int) []string { return s.family(family).labels }
 
-// Counters are the series of a family, in the order in which they came.
+// Counters returns the series of a family in order of creation.
 func (s *Snapshot) Counters(family int) []Counter { return s.family(family).counters }
 
-// Histograms are the series of a family, in the order in which they came. One that has not moved since the snapshot
-// before is the same as there.
+// Histograms returns the series of a family in order of creation. One that has not changed since the previous snapshot
+// is the same object as there.
 func (s *Snapshot) Histograms(family int) []*Histogram { return s.family(family).histograms }
 
 func (s *Snapshot) family(i int) familySnapshot {
