@@ -199,7 +199,7 @@ func (c *Collector) follow(s source.LogSource, counter follow.Counter, peers *pe
 // logSettings logs at start and after a reload what is followed and what a log's format keeps from being told.
 func (c *Collector) logSettings(s *source.Settings) {
 	for _, page := range s.Status {
-		level.Info(c.logger).Log("msg", "fetching the status page failed", "url", c.mask(page.URL), "host", page.Host, "from",
+		level.Info(c.logger).Log("msg", "reading the status page", "url", c.mask(page.URL), "host", page.Host, "from",
 			page.From)
 	}
 	for _, l := range s.Logs() {

@@ -235,7 +235,8 @@ func (p *WebsocketProbe) SetDefaults() {
 // Validate checks a module.
 func (m *Module) Validate() error {
 	if _, known := probers[m.Prober]; !known {
-		return faultf("prober", "%q is not a known prober; the probers are %s", m.Prober, strings.Join(proberNames(), ", "))
+		return faultf("prober", "%q is not a known prober; the probers are %s", m.Prober,
+			strings.Join(proberNames(), ", "))
 	}
 	if m.Timeout < 0 {
 		return faultf("timeout", "%s is negative; write a time above zero such as 5s", m.Timeout)
@@ -341,7 +342,8 @@ func (p *DNSProbe) Validate() error {
 	}
 	for i, rcode := range p.ValidRcodes {
 		if _, known := dns.StringToRcode[rcode]; !known {
-			return faultf(fmt.Sprintf("valid_rcodes[%d]", i), "%q is not a DNS response code; write for example NOERROR",
+			return faultf(fmt.Sprintf("valid_rcodes[%d]", i),
+				"%q is not a DNS response code; write for example NOERROR",
 				rcode)
 		}
 	}

@@ -156,7 +156,8 @@ func (c *Config) checkMetrics() error {
 					"them agree",
 					metric.Name, own.labels, other.labels, other.module)
 			} else if other.help != own.help {
-				return faultf(field+".help", "the metric %s has another help in module %s; make them agree", metric.Name,
+				return faultf(field+".help",
+					"the metric %s has another help in module %s; make them agree", metric.Name,
 					other.module)
 			}
 			if key := metric.Name + fmt.Sprint(metric.Labels); series[key] {

@@ -131,7 +131,8 @@ func (cli *commandLine) flags(app *kingpin.Application) {
 		". An empty value keeps them in memory only.").
 		Default(userStorage).PlaceHolder("DIR").StringVar(&cli.storagePath)
 	cli.web = kingpinflag.AddFlags(app, defaultAddress)
-	app.Flag("web.telemetry-path", "Path under which metrics are served.").Default("/metrics").StringVar(&cli.telemetryPath)
+	app.Flag("web.telemetry-path", "Path under which metrics are served.").
+		Default("/metrics").StringVar(&cli.telemetryPath)
 	app.Flag("web.enable-lifecycle", "Enable reloading by POST /-/reload.").BoolVar(&cli.lifecycle)
 	app.Flag("web.created-lines", "Write _created lines in OpenMetrics text; Prometheus stores each as a series.").
 		BoolVar(&cli.createdLines)

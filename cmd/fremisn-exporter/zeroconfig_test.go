@@ -242,7 +242,7 @@ func TestNothingIsConfigured(t *testing.T) {
 		fields := strings.Fields(row)
 		expect(t, families, fields[0], fields[1], fields[2:])
 	}
-	for _, told := range []string{`msg="fetching the status page failed" url=http://` + status + "/nginx_status",
+	for _, told := range []string{`msg="reading the status page" url=http://` + status + "/nginx_status",
 		`msg="probing an upstream server" target=http://` + address1 + "/", "msg=following log=fremisn "} {
 		if !strings.Contains(p.stderr.String(), told) {
 			t.Errorf("it does not tell at start that it has found %s:\n%s", told, p.stderr)

@@ -270,7 +270,8 @@ func TestCheckTellsEveryFaultOfTheConfig(t *testing.T) {
 	h.write(t, h.config, "nodes: [{name: a, adress: x}]\nprobe: []\n")
 	c := h.check(t)
 	c.find(t, sectionConfig, statusFail, "probes.yml:1: nodes[0].adress: unknown key; did you mean address?")
-	if l := c.find(t, sectionConfig, statusFail, "probes.yml:2: probe: unknown key; did you mean probes?"); l.Remedy == "" {
+	if l := c.find(t, sectionConfig, statusFail, "probes.yml:2: probe: unknown key; "+
+		"did you mean probes?"); l.Remedy == "" {
 		t.Error("without remedy")
 	}
 	if c.ok || !strings.Contains(c.text, "2 errors (config)") {
