@@ -79,17 +79,17 @@ func freeName(taken map[string]bool, of string, only bool) string {
 
 // whereTo says where the log_format belongs, and what to change in the access_log directive.
 func whereTo(s *settings.Settings, p proposal) string {
-	const put = "put it into http { }, above access_log," // NGINX reads from top to bottom
+	const put = "into http { } above access_log" // NGINX reads from top to bottom
 	if s.Nginx != nil {
 		folder := filepath.Dir(s.Nginx.Path) + "/"
 		for _, log := range s.Nginx.AccessLogs {
 			if log.Path == p.log.Path && log.Format == p.of.Name && log.Line > 0 && !log.Unwritten {
-				return fmt.Sprintf("%s and write at %s: access_log %s %s%s;", put,
+				return fmt.Sprintf("%s; write at %s: access_log %s %s%s;", put,
 					strings.TrimPrefix(log.Pos.String(), folder), log.Path, p.name, parametersOf(log))
 			}
 		}
 	}
-	return fmt.Sprintf("%s with access_log %s %s;", put, p.log.Path, p.name)
+	return fmt.Sprintf("%s, with access_log %s %s;", put, p.log.Path, p.name)
 }
 
 // parametersOf are those of an access_log directive that stay as they are.
