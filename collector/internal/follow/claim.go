@@ -22,7 +22,7 @@ type claim struct {
 	others   []savedPosition // of other records that have the log's files
 }
 
-// claim finds the log's record, and reserves it.
+// claim finds the log's record and reserves it.
 func (p *Pipeline) claim() claim {
 	dir := p.commits.dir
 	var found claim
@@ -65,7 +65,7 @@ func (p *Pipeline) nameOfRecord(own savedPosition, exists bool) string {
 	}
 }
 
-// isAt reports whether a record is of what is read there. The first records did not say.
+// isAt reports whether a record is of what is read there. The first version's records did not say.
 func (s *savedPosition) isAt(where string) bool {
 	return s.Source == "" || s.Source == where || resolved(s.Source) == resolved(where)
 }
@@ -84,7 +84,7 @@ func (s *savedPosition) isNamed(where string) bool {
 	return s.Source != "" && (s.isAt(where) || fits(where, s.Source) || fits(s.Source, where))
 }
 
-// fits reports whether a path is one that a glob is for.
+// fits reports whether a glob is meant for a path.
 func fits(glob, path string) bool { return path != "" && matches(resolved(glob), resolved(path)) }
 
 // resolved returns a path with the symbolic links of its folder resolved.

@@ -43,9 +43,9 @@ type Counter interface {
 type Config struct {
 	Source  source.LogSource
 	Counter Counter
-	State   *statefile.Dir     // nil: in memory alone
+	State   *statefile.Dir     // nil: only in memory
 	Records *Records           // of State, shared by the logs that begin together; nil: none begins beside this one
-	Peers   []source.LogSource // all logs that are followed: their records are left to them
+	Peers   []source.LogSource // all followed logs: their records are left to them
 	Logger  log.Logger
 }
 

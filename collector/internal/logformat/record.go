@@ -175,8 +175,8 @@ type Record struct {
 	Received  int64  // $request_length
 	Time      int64  // Unix milliseconds: $msec, else $time_iso8601, else $time_local; 0 where the format has none
 	Path      []byte // the second word of $request (else $request_uri) up to "?", raw; nil with Parser.SkipPaths
-	IDAt      int    // where $request_id begins, in what Parse was given
-	IDLen     int    // and how long it is; 0 where there is none
+	IDAt      int    // where $request_id begins, in the argument of Parse
+	IDLen     int    // and its length; 0 for none
 	Format    int    // which of the parser's formats the line fits
 	Method    Method // of $request, else $request_method
 	LimitReq  Word

@@ -121,8 +121,8 @@ func StartsAt(path string) iter.Seq[Fingerprint] {
 	}
 }
 
-// Holds reports whether the file at a path, or one that a glob fits, is one that was read. Content that might be
-// another log's proves nothing.
+// Holds reports whether the file at a path, or one that a glob matches, has been read. Content that might be another
+// log's is no evidence.
 func (p Position) Holds(path string) bool {
 	matches, err := filepath.Glob(path)
 	if err != nil {
