@@ -46,7 +46,7 @@ func printFormats(ctx context.Context, cli *commandLine, stdout, stderr io.Write
 	return exitOK
 }
 
-// checkConfig is --config.check: it reads the config and says whether it is right.
+// checkConfig is --config.check: it reads the config and reports whether it is valid.
 func checkConfig(ctx context.Context, cli *commandLine, stdout, stderr io.Writer) int {
 	s, err := settings.Load(ctx, cli.source)
 	if err == nil {

@@ -27,7 +27,7 @@ const (
 	blackboxAddress = ":9115" // blackbox_exporter's
 )
 
-// A commandLine is what the user asked for.
+// A commandLine is the parsed command line.
 type commandLine struct {
 	command string
 
@@ -62,8 +62,8 @@ type commandLine struct {
 	past           pastFlags
 }
 
-// parseCommandLine reads args and the environment. done says that there is nothing more to do, and with which exit
-// code: after --help, --version and mistakes.
+// parseCommandLine parses args and the environment. done says that there is nothing more to do, and returns the exit
+// code: after --help, --version and errors.
 func parseCommandLine(args []string, stdout, stderr io.Writer) (cli *commandLine, code int, done bool) {
 	cli = &commandLine{given: map[string]*bool{}}
 	app := kingpin.New(programName, "Shows Prometheus how an NGINX load balancer and the nodes behind it serve.")
@@ -94,7 +94,7 @@ func parseCommandLine(args []string, stdout, stderr io.Writer) (cli *commandLine
 	return cli, exitOK, false
 }
 
-// define names all flags and commands.
+// define defines all flags and commands.
 func (cli *commandLine) define(app *kingpin.Application) {
 	cli.flags(app)
 	cli.status.add(app)
@@ -152,7 +152,7 @@ func (cli *commandLine) flags(app *kingpin.Application) {
 		Default("logfmt").EnumVar(&cli.logFormat, "logfmt", "json")
 }
 
-// blackboxFlags are those of blackbox_exporter that have another name here, or that nobody else would need.
+// blackboxFlags are those of blackbox_exporter that have another name here, or that only its users need.
 func (cli *commandLine) blackboxFlags(app *kingpin.Application) {
 	app.Flag("config.file", "As in "+blackboxExporter+": the same as --config.").
 		PlaceHolder("FILE").StringVar(&cli.blackboxConfig)
@@ -168,8 +168,8 @@ func (cli *commandLine) blackboxFlags(app *kingpin.Application) {
 
 func (cli *commandLine) isGiven(flag string) bool { return cli.given[flag] != nil && *cli.given[flag] }
 
-// complete checks the flags against each other and adds what the environment says. A flag wins over its variable, and a
-// config file over both.
+// complete checks the flags against each other and adds the environment. A flag overrides its variable, and a config
+// file overrides both.
 func (cli *commandLine) complete(args []string) error {
 	switch {
 	case cli.source.ConfigFile != "" && cli.blackboxConfig != "":
@@ -194,7 +194,7 @@ func (cli *commandLine) complete(args []string) error {
 	return cli.completePaths()
 }
 
-// completeStatus takes a command line of nginx-prometheus-exporter, or its environment, as that does.
+// completeStatus handles a command line or environment of nginx-prometheus-exporter as that exporter does.
 func (cli *commandLine) completeStatus(args []string) error {
 	fromEnvironment, err := cli.status.environment(cli.isGiven)
 	if err != nil {
@@ -217,7 +217,7 @@ func (cli *commandLine) completeStatus(args []string) error {
 	if err := refused(args, true); err != nil {
 		return err
 	}
-	if cli.source.ConfigFile != "" { // it wins
+	if cli.source.ConfigFile != "" { // it takes precedence
 		return nil
 	}
 	if cli.isGiven("nginx.config") {
@@ -264,10 +264,10 @@ func (cli *commandLine) isBlackbox() bool {
 
 var plainPath = regexp.MustCompile(`^(/[A-Za-z0-9._~-]+)+$`)
 
-// taken are the paths of other pages; what begins with one of the last three is, too.
+// taken are the paths of other pages; the last three are prefixes.
 var taken = []string{"/probe", "/probes", "/config", "/incidents", "/overview", "/api", "/-"}
 
-// completePaths checks where pages and metrics are served.
+// completePaths checks the paths of pages and metrics.
 func (cli *commandLine) completePaths() error {
 	if value := os.Getenv("TELEMETRY_PATH"); value != "" && !cli.isGiven("web.telemetry-path") {
 		cli.telemetryPath = value
@@ -310,7 +310,7 @@ func (cli *commandLine) completePrefix() error {
 	return nil
 }
 
-// usage says what is wrong with the command line.
+// usage reports an error of the command line.
 func (cli *commandLine) usage(stderr io.Writer, err error) int {
 	fmt.Fprintf(stderr, "%s: %s; try %s --help\n", programName, err, programName)
 	return exitUsage

@@ -13,7 +13,7 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// gatherer returns what gathers the metrics of NGINX, with the labels of --prometheus.const-label.
+// gatherer returns the gatherer of NGINX's metrics, with the labels of --prometheus.const-label.
 func (e *exporter) gatherer() func(context.Context, bool) prometheus.Gatherer {
 	labels := e.cli.status.constLabels
 	if len(labels) == 0 {
@@ -46,7 +46,7 @@ func addLabels(families []*dto.MetricFamily, labels model.LabelSet) {
 	}
 }
 
-// logOldFlags says what a command line of an old exporter leads to.
+// logOldFlags logs the effect of an old exporter's command line.
 func (cli *commandLine) logOldFlags(logger log.Logger) {
 	if len(cli.statusOnly) == 0 {
 		return

@@ -17,7 +17,7 @@ import (
 	"github.com/fremisn/fremisn-exporter/probe"
 )
 
-// gather asks NGINX's status pages, the logs and the probes, and puts together what a verdict depends on.
+// gather reads NGINX's status pages, the logs and the probes, and combines what a verdict depends on.
 func (e *exporter) gather(ctx context.Context) (verdict.Input, web.Overview) {
 	g := &gathering{
 		settings: e.running(), traffic: e.collector.Traffic(ctx), servers: map[string]*verdict.Server{},
@@ -37,7 +37,7 @@ func (e *exporter) gather(ctx context.Context) (verdict.Input, web.Overview) {
 	return g.in, g.overview
 }
 
-// A gathering is one gather under way.
+// A gathering is a call of gather in progress.
 type gathering struct {
 	settings *settings.Settings
 	traffic  collector.Traffic
@@ -47,13 +47,13 @@ type gathering struct {
 	order    []string
 }
 
-// connectionLimit is how many connections NGINX can have at once, 0 where nginx.conf does not say.
+// connectionLimit returns how many connections NGINX can have at once, 0 if nginx.conf does not say.
 func connectionLimit(conf *nginxconf.Config) int {
 	if conf == nil {
 		return 0
 	}
 	workers, err := strconv.Atoi(conf.Workers)
-	if err != nil { // auto: NGINX is taken to run on this host
+	if err != nil { // auto: assume that NGINX runs on this host
 		workers = runtime.NumCPU()
 	}
 	return workers * conf.WorkerConnections
@@ -85,7 +85,7 @@ func (g *gathering) addLogs() {
 	}
 }
 
-// addresses are those of a server or node that nginx.conf or the config gives by name, or the one that it is.
+// addresses returns those of a server or node that nginx.conf or the config gives by name, or the address itself.
 func (g *gathering) addresses(given string) []string {
 	if resolved := g.settings.Plan.Resolved[given]; len(resolved) > 0 {
 		return resolved
@@ -130,13 +130,13 @@ func (g *gathering) addKnownServers() {
 	}
 }
 
-// maxProbedServers is how many addresses are servers only because they are probed. Those that fail come first.
+// maxProbedServers limits the addresses that are servers only because they are probed. Failing ones come first.
 const maxProbedServers = 200
 
 func (g *gathering) addProbes(states []probe.State) {
 	more := 0
 	for _, failing := range []bool{true, false} {
-		for i := range states { // states are large: they stay where they are
+		for i := range states { // states are large: leave them in place
 			state := &states[i]
 			if (state.Done && !state.Success) != failing {
 				continue
@@ -176,10 +176,10 @@ func (g *gathering) addProbe(s *verdict.Server, state *probe.State) {
 	g.addLicence(s, state)
 }
 
-// quotaNearlyUsed is the share of a quota from which on it is worth a word, as in the alert FremisnLicenceQuotaHigh.
+// quotaNearlyUsed is the share of a quota from which on it is reported, as in the alert FremisnLicenceQuotaHigh.
 const quotaNearlyUsed = 0.9
 
-// addLicence adds a licence that the probe found to be missing, and the quotas that it read.
+// addLicence adds a licence that the probe found missing, and the quotas that it read.
 func (g *gathering) addLicence(s *verdict.Server, state *probe.State) {
 	title := s.Name
 	if title == "" {
@@ -200,7 +200,7 @@ func (g *gathering) addLicence(s *verdict.Server, state *probe.State) {
 	}
 }
 
-// quotas pairs what is used with what the licence allows.
+// quotas pairs the used numbers with the licence's limits.
 func quotas(samples []probe.Sample) []web.QuotaStatus {
 	var all []web.QuotaStatus
 	for _, used := range samples {
@@ -225,7 +225,7 @@ func labelOf(s probe.Sample, name string) string {
 	return ""
 }
 
-// addTraffic adds what the access logs say.
+// addTraffic adds the requests of the access logs.
 func (g *gathering) addTraffic() {
 	t := &g.traffic
 	if !t.Followed {
@@ -277,7 +277,7 @@ func (g *gathering) addAttempts() {
 	}
 }
 
-// addOutages adds which servers NGINX passes over.
+// addOutages adds the servers that NGINX passes over.
 func (g *gathering) addOutages() {
 	for _, state := range g.traffic.Out {
 		for _, address := range g.addresses(state.Server.Address) {

@@ -10,7 +10,7 @@ import (
 )
 
 // runHealthcheck is the command healthcheck: it asks a running exporter whether it is healthy. It is for containers
-// that hold nothing but this program, so it asks this host and does not check whose certificate it is shown.
+// that hold only this program, so it asks this host and does not verify certificates.
 func runHealthcheck(ctx context.Context, cli *commandLine, stdout, stderr io.Writer) int {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()

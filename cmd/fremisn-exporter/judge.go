@@ -14,9 +14,9 @@ import (
 )
 
 const (
-	// judgeInterval is how often it is judged while nobody asks, so that no incident is missed.
+	// judgeInterval is how often to judge without requests, so that no incident is missed.
 	judgeInterval = 5 * time.Second
-	// judgeFresh is how old an answer may be that somebody who asks is given.
+	// judgeFresh is the maximum age of an answer to a request.
 	judgeFresh = time.Second
 	// judgeWait is how long status pages and logs may take to answer.
 	judgeWait = 2500 * time.Millisecond
@@ -24,15 +24,15 @@ const (
 	verdictRecord = "verdict"
 )
 
-// A judge asks everybody, has the engine judge, and keeps the last answer. One goroutine at a time uses the engine: who
-// holds the token.
+// A judge gathers the input, has the engine judge, and keeps the last answer. Only the goroutine that holds the token
+// uses the engine.
 type judge struct {
 	logger   log.Logger
 	gather   func(ctx context.Context) (verdict.Input, web.Overview) // an overview without its status
 	remember func(name string, data []byte) error
 
 	token  chan struct{}
-	engine *verdict.Engine // of who holds the token
+	engine *verdict.Engine // of the holder of the token
 	saved  []byte          // likewise
 
 	mu        sync.Mutex // guards what follows
@@ -41,7 +41,8 @@ type judge struct {
 	incidents []verdict.Incident
 }
 
-// newJudge returns a judge that goes on with what an earlier one remembered. What cannot be read is logged and left.
+// newJudge returns a judge that continues from the memory of an earlier one. It logs an unreadable memory and starts
+// without it.
 func newJudge(e *exporter) *judge {
 	j := &judge{
 		logger: e.logger, gather: e.gather, remember: e.collector.Remember, token: make(chan struct{},
@@ -75,7 +76,7 @@ func (j *judge) run(ctx context.Context) {
 	}
 }
 
-// overview returns the verdict of now. When ctx ends first, it is the last one.
+// overview returns the present verdict. If ctx ends first, it returns the last one.
 func (j *judge) overview(ctx context.Context) web.Overview {
 	select {
 	case <-j.token:
@@ -96,13 +97,13 @@ func (j *judge) age() time.Duration {
 	return time.Since(j.at)
 }
 
-// judge is called by who holds the token.
+// judge is called by the holder of the token.
 func (j *judge) judge(ctx context.Context) {
 	asking, cancel := context.WithTimeout(ctx, judgeWait)
 	defer cancel()
 	in, overview := j.gather(asking)
 	if ctx.Err() != nil {
-		return // cut short by who asked: what was gathered may be half of it
+		return // interrupted by the request: the gathered input may be incomplete
 	}
 	overview.Status = j.engine.Judge(in)
 	incidents := j.engine.Incidents()
@@ -112,7 +113,7 @@ func (j *judge) judge(ctx context.Context) {
 	j.save()
 }
 
-// save keeps what the engine remembers when it has changed.
+// save saves the engine's memory if it has changed.
 func (j *judge) save() {
 	saved, err := j.engine.Save()
 	if err == nil && !bytes.Equal(saved, j.saved) {

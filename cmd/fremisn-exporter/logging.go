@@ -26,23 +26,23 @@ func newLogger(w io.Writer, least, format string) (log.Logger, error) {
 	return log.With(logger, "ts", log.DefaultTimestampUTC), nil
 }
 
-// runtimeInfo is what the log says first.
+// runtimeInfo is the first part of the log.
 func runtimeInfo() []any {
 	host, _ := os.Hostname()
 	return []any{"version", version.Info(), "go", runtime.Version(), "host", host, "pid", os.Getpid()}
 }
 
-// newSlog returns a slog.Logger whose lines look as those of logger do.
+// newSlog returns a slog.Logger whose lines look like those of logger.
 func newSlog(logger log.Logger) *slog.Logger { return slog.New(slogHandler{logger: logger}) }
 
-// A slogHandler passes records on to a go-kit logger, which adds the time itself.
+// A slogHandler passes records to a go-kit logger, which adds the time itself.
 type slogHandler struct {
 	logger log.Logger
-	prefix string // of keys: the groups that are open, each with a dot
+	prefix string // prefix of keys: the open groups, each with a dot
 	pairs  []any  // of WithAttrs: keys and values
 }
 
-// Enabled implements slog.Handler. The logger itself leaves out what is below its level.
+// Enabled implements slog.Handler. The logger itself drops what is below its level.
 func (h slogHandler) Enabled(context.Context, slog.Level) bool { return true }
 
 // Handle implements slog.Handler.
@@ -55,7 +55,7 @@ func (h slogHandler) Handle(_ context.Context, record slog.Record) error {
 	return h.leveled(record.Level).Log(pairs...)
 }
 
-// atLevel returns a logger whose lines are of a level: debug, info, warn or error.
+// atLevel returns a logger with a fixed level: debug, info, warn or error.
 func (h slogHandler) atLevel(name string) log.Logger {
 	var l slog.Level
 	if l.UnmarshalText([]byte(name)) != nil {

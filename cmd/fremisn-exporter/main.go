@@ -20,8 +20,8 @@ func main() {
 	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
 }
 
-// lastResort is how long after a signal the program ends, whatever hangs: a disk may have taken the one goroutine that
-// could have said so.
+// lastResort is how long after a signal the program exits, whatever hangs: a disk may have blocked the only goroutine
+// that could have stopped it.
 const lastResort = shutdownTotal + 500*time.Millisecond
 
 func giveUp() {
@@ -29,9 +29,9 @@ func giveUp() {
 	os.Exit(exitFailed)
 }
 
-// oneProcessor keeps the program to one thread of Go code at a time, as node_exporter does, unless the environment says
-// otherwise: its work comes in short bursts, and to wake a second thread for them costs a quarter of a scrape (make
-// bench). One core reads millions of lines a second. What waits for disks and networks does not count.
+// oneProcessor limits the program to one thread of Go code at a time, as in node_exporter, unless the environment says
+// otherwise: its work comes in short bursts, and waking a second thread for them costs a quarter of a scrape (make
+// bench). One core reads millions of lines a second. Waiting for disks and networks does not count.
 func oneProcessor() {
 	if os.Getenv("GOMAXPROCS") == "" {
 		runtime.GOMAXPROCS(1)
@@ -45,7 +45,7 @@ const (
 	exitUsage  = 2 // the command line or the config
 )
 
-// run is the whole program: main, and the tests, give it its arguments. It ends when ctx does.
+// run is the whole program: main and the tests pass its arguments. It ends when ctx does.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	cli, code, done := parseCommandLine(args, stdout, stderr)
 	if done {

@@ -11,17 +11,17 @@ import (
 const (
 	// memoryInterval is how often the limit follows what the program needs.
 	memoryInterval = 2 * time.Second
-	// calmTime is how long ago something may have been at rest: a flood is shorter, and what grows by right is
+	// calmTime is how long ago the program may have been at rest: a flood is shorter, and legitimate growth is
 	// followed.
 	calmTime = 2 * time.Minute
-	// floodRoom is what a flood of requests may take, garbage included. It is far below what is promised: what the
-	// runtime does not count, and what comes between two looks, has the rest.
+	// floodRoom is what a flood of requests may use, garbage included. It is far below the promised limit: the rest is
+	// for what the runtime does not count, and for what happens between two checks.
 	floodRoom = 24 << 20
 )
 
-// boundMemory has the garbage collector work harder under a flood of requests than it does at rest. At rest it lets the
-// heap grow to twice of what lives, and what lives only for the time of a flood would count twice, too. A limit of the
-// user's, $GOMEMLIMIT, stands.
+// boundMemory makes the garbage collector work harder under a flood of requests than at rest. At rest the heap may
+// grow to twice the live bytes, and the short-lived bytes of a flood would count twice, too. A limit of the user's,
+// $GOMEMLIMIT, takes precedence.
 func boundMemory(ctx context.Context) {
 	if os.Getenv("GOMEMLIMIT") != "" {
 		return
@@ -46,8 +46,8 @@ func boundMemory(ctx context.Context) {
 	}
 }
 
-// memoryLimit returns the limit, in bytes, for what has lived in the heap lately, the latest last. It leaves a quarter
-// beyond what lives now, so that the collector is never at it all the time.
+// memoryLimit returns the limit, in bytes, for the recent sizes of the live heap, the latest last. It leaves a quarter
+// beyond the present size, so that the collector does not run all the time.
 func memoryLimit(lately []int64) int64 {
 	rest := lately[0]
 	for _, live := range lately {
@@ -57,7 +57,7 @@ func memoryLimit(lately []int64) int64 {
 	return max(2*rest+floodRoom, now+now/4)
 }
 
-// liveHeap returns the bytes that the last garbage collection has found in use.
+// liveHeap returns the bytes that the last garbage collection found in use.
 func liveHeap() int64 {
 	sample := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
 	metrics.Read(sample)

@@ -17,7 +17,7 @@ var (
 		[]string{"route"}, nil)
 )
 
-// objectives exports the service objectives of the settings that run.
+// objectives exports the service objectives of the running settings.
 type objectives struct{ running func() *settings.Settings }
 
 // Describe implements prometheus.Collector.

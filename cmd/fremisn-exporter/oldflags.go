@@ -20,9 +20,9 @@ import (
 // An oldFlag is a flag, with its environment variable, of an exporter that this one replaces.
 type oldFlag struct {
 	name    string
-	env     string // "" where there is none
-	of      string // whose it is
-	instead string // what takes its place where it cannot work; "" where it works
+	env     string // "" for none
+	of      string // its exporter
+	instead string // what replaces it if it cannot work; "" if it works
 }
 
 const (
@@ -30,8 +30,8 @@ const (
 	blackboxExporter = "blackbox_exporter"
 )
 
-// oldFlags are all flags of the old exporters that this one does not have of itself. README's table and the tests are
-// held against it.
+// oldFlags are all flags of the old exporters that this one does not have itself. Tests compare README's table with
+// it.
 var oldFlags = []oldFlag{
 	{"nginx.scrape-uri", "SCRAPE_URI", nginxExporter, ""},
 	{"nginx.ssl-verify", "SSL_VERIFY", nginxExporter, ""},
@@ -63,7 +63,7 @@ var oldFlags = []oldFlag{
 
 const tlsInstead = "write tls_server_config: {cert_file: …, key_file: …} into a file and give it as --web.config.file"
 
-// statusFlags are the flags of nginx-prometheus-exporter that say which pages are asked, and how.
+// statusFlags are the flags of nginx-prometheus-exporter that say which pages to read, and how.
 type statusFlags struct {
 	uris          []string
 	verify        bool
@@ -106,7 +106,7 @@ func (f *statusFlags) add(app *kingpin.Application) {
 	flag("nginx.retry-interval", "not needed.").Hidden().StringVar(&unneeded)
 }
 
-// pages returns the pages as the config file has them.
+// pages returns the pages in the config file's form.
 func (f *statusFlags) pages() ([]source.StatusConfig, error) {
 	uris := f.uris
 	if len(uris) == 0 {
@@ -133,7 +133,7 @@ func (f *statusFlags) pages() ([]source.StatusConfig, error) {
 	return pages, nil
 }
 
-// readLabels reads what --prometheus.const-label and its kin say.
+// readLabels reads --prometheus.const-label and its variants.
 func (f *statusFlags) readLabels() error {
 	pairs := f.labels
 	if f.labelList != "" {
@@ -159,7 +159,7 @@ func (f *statusFlags) readLabels() error {
 	return nil
 }
 
-// environment reads the variables whose flags are not given, and returns the names of those that it has read.
+// environment reads the variables whose flags are not given, and returns their names.
 func (f *statusFlags) environment(isGiven func(flag string) bool) (read []string, err error) {
 	set := map[string]func(string) error{
 		"nginx.scrape-uri":      func(v string) error { f.uris = strings.Fields(v); return nil },
@@ -223,7 +223,7 @@ var (
 		`config\.enable-auto-reload|web\.secured-metrics|web\.nginx-metrics-only)=(.*)$`)
 )
 
-// newSpelling turns the command lines of old exporters into those of kingpin: two dashes, and no values for switches.
+// newSpelling converts the command lines of old exporters to kingpin's syntax: two dashes, and no values for switches.
 func newSpelling(args []string) []string {
 	var spelled []string
 	for i, arg := range args {
@@ -238,7 +238,7 @@ func newSpelling(args []string) []string {
 			on, err := strconv.ParseBool(m[2])
 			off := err == nil && !on
 			if off && isRefused(m[1]) {
-				continue // it asks for nothing
+				continue // it requests nothing
 			}
 			if off {
 				arg = "--no-" + m[1]
@@ -254,8 +254,8 @@ func isRefused(name string) bool {
 	return slices.ContainsFunc(oldFlags, func(f oldFlag) bool { return f.name == name && f.instead != "" })
 }
 
-// refused returns an error about the first flag or variable that cannot work any more. Variables are only those of
-// nginx-prometheus-exporter where the command line is its own.
+// refused returns an error about the first flag or variable that cannot work any more. Variables count only if the
+// command line is nginx-prometheus-exporter's own.
 func refused(args []string, isNginxExporter bool) error {
 	for _, flag := range oldFlags {
 		if flag.instead == "" {

@@ -8,8 +8,8 @@ import (
 	"github.com/fremisn/fremisn-exporter/probe"
 )
 
-// targets is the probes page: every target with its results. Their logs and phases are worked out for those that are
-// shown alone.
+// targets returns the data of the probes page: every target with its results. It computes logs and phases only for
+// those that are shown.
 func (e *exporter) targets() []web.Target {
 	var targets []web.Target
 	for _, h := range e.probes.History() {

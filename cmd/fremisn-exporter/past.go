@@ -22,7 +22,7 @@ import (
 	"github.com/fremisn/fremisn-exporter/collector/source"
 )
 
-// pastFlags are what analyze, explain, whatif and backfill are asked for.
+// pastFlags are the flags of analyze, explain, whatif and backfill.
 type pastFlags struct {
 	files        []string
 	formats      []string
@@ -36,7 +36,7 @@ type pastFlags struct {
 	labels       []string      // backfill
 }
 
-// flags adds the commands that read whole logs.
+// flags adds the commands that read complete logs.
 func (p *pastFlags) flags(app *kingpin.Application) {
 	p.common(app.Command("analyze",
 		"Read complete access logs and summarize them: servers, routes, slowest requests, hours."), "text",
@@ -80,7 +80,7 @@ func (p *pastFlags) common(c *kingpin.CmdClause, outputs ...string) {
 	c.Flag("output", "Output format: "+strings.Join(outputs, ", ")+".").Default("text").EnumVar(&p.output, outputs...)
 }
 
-// nameStdin puts back the name of standard input: kingpin makes an empty text of an argument that is a dash alone.
+// nameStdin restores the name of standard input: kingpin turns an argument of a single dash into an empty string.
 func (p *pastFlags) nameStdin(args []string) {
 	if !slices.Contains(args, past.Stdin) {
 		return
@@ -94,13 +94,13 @@ func (p *pastFlags) nameStdin(args []string) {
 	}
 }
 
-// A pastReport is what one of the commands says.
+// A pastReport is the result of one of the commands.
 type pastReport interface {
 	Text(w io.Writer) error
 	JSON(w io.Writer) error
 }
 
-// runPast runs one of the commands that read whole logs: read makes its report of them, and says which could not be
+// runPast runs one of the commands that read complete logs: read returns its report, and the logs that could not be
 // read.
 func runPast(ctx context.Context, cli *commandLine, stdout, stderr io.Writer, read func(past.Options) (pastReport,
 	[]error, error)) int {
@@ -145,14 +145,14 @@ func (p *pastFlags) print(report pastReport, stdout io.Writer) error {
 	return report.Text(stdout)
 }
 
-// allProcessors lets whole files be read by all cores, unless the environment says otherwise: serve has only one.
+// allProcessors lets the commands read files on all cores, unless the environment says otherwise: serve uses only one.
 func allProcessors() {
 	if os.Getenv("GOMAXPROCS") == "" {
 		runtime.GOMAXPROCS(runtime.NumCPU())
 	}
 }
 
-// pastOptions are what to read, and how. The error is one of usage.
+// pastOptions returns what to read, and how. Its error is a usage error.
 func (cli *commandLine) pastOptions(ctx context.Context, stderr io.Writer) (past.Options, error) {
 	p := &cli.past
 	o := past.Options{Files: p.files, Stdin: os.Stdin, Settings: &source.Settings{}}
@@ -170,7 +170,7 @@ func (cli *commandLine) pastOptions(ctx context.Context, stderr io.Writer) (past
 	case cli.source.ConfigFile != "" || *cli.given["nginx.config"] || len(p.files) == 0:
 		return o, err
 	case errors.Is(err, os.ErrNotExist) || len(p.formats) > 0:
-		// Files that are named can be read without the nginx.conf of this host.
+		// Named files can be read without the nginx.conf of this host.
 	default:
 		return o, fmt.Errorf("%w; give --format to do without it", err)
 	}
@@ -197,7 +197,7 @@ func (p *pastFlags) times(now time.Time) (since, until time.Time, err error) {
 	return since, until, err
 }
 
-// logFormats are those that the user names or gives.
+// logFormats returns those that the user names or writes.
 func (p *pastFlags) logFormats(s *source.Settings) ([]source.Format, error) {
 	var formats []source.Format
 	for _, f := range p.formats {

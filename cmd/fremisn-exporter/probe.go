@@ -44,7 +44,7 @@ const barWidth = 48
 // eighths are the parts of a block, so that short phases differ too.
 var eighths = []rune("▏▎▍▌▋▊▉█")
 
-// printProbe shows a probe's phases as a waterfall, the verdict with its reason, and what it would export.
+// printProbe prints a probe's phases as a waterfall, the result with its reason, and the metrics.
 func printProbe(w io.Writer, r probe.Result, colour bool) {
 	paint := func(code, text string) string {
 		if !colour {
@@ -76,7 +76,7 @@ func printProbe(w io.Writer, r probe.Result, colour bool) {
 	}
 }
 
-// waterfall is the bar of a phase, and the room before it. A phase that took any time at all is seen.
+// waterfall returns the bar of a phase, and the space before it. A phase that took any time at all is visible.
 func waterfall(before, took, whole time.Duration) (lead, bar string) {
 	if whole <= 0 || took <= 0 {
 		return "", ""

@@ -10,11 +10,11 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// processStats gives the metrics of client_golang's process collector, by the same names, at a tenth of the cost: it
-// asks the kernel for what is needed, and reads no tables of the network's counters.
+// processStats exports the metrics of client_golang's process collector, by the same names, at a tenth of the cost: it
+// asks the kernel only for what is needed, and reads no tables of the network's counters.
 type processStats struct {
 	cpu, openFDs, maxFDs, virtual, maxVirtual, resident, start *prometheus.Desc
-	started                                                    float64 // Unix seconds, 0 where it is not known
+	started                                                    float64 // Unix seconds, 0 if unknown
 }
 
 func newProcessStats() *processStats {
@@ -40,7 +40,7 @@ func (p *processStats) Describe(descs chan<- *prometheus.Desc) {
 	}
 }
 
-// Collect implements prometheus.Collector. What the system does not say is left out.
+// Collect implements prometheus.Collector. It omits what the system does not report.
 func (p *processStats) Collect(metrics chan<- prometheus.Metric) {
 	gauge := func(d *prometheus.Desc, v float64) {
 		metrics <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v)
@@ -84,10 +84,10 @@ func countFDs() (int, error) {
 	return len(names) - 1, err // without the one that reads
 }
 
-// startTime is when the process began: when the system did, and so many ticks after that.
+// startTime returns when the process began: the system's start plus so many ticks.
 func startTime() float64 {
 	const ticksPerSecond = 100
-	const startField = 19 // behind the name in parentheses, which may hold anything
+	const startField = 19 // after the name in parentheses, which may contain anything
 	stat, err := os.ReadFile("/proc/self/stat")
 	if err != nil {
 		return 0

@@ -11,10 +11,10 @@ import (
 	"github.com/fremisn/fremisn-exporter/collector/nginxconf"
 )
 
-// watchInterval is how often nginx.conf is looked at for a change, and names that were not found are looked up.
+// watchInterval is how often nginx.conf is checked for a change, and unresolved names are looked up.
 const watchInterval = 15 * time.Second
 
-// What has the config reloaded.
+// The triggers of a reload.
 const (
 	triggerSignal = "signal"
 	triggerHTTP   = "http"
@@ -24,14 +24,14 @@ const (
 
 // lastCheck is what the goroutine of watch remembers from one check of the files to the next.
 type lastCheck struct {
-	broken  string    // what is wrong with a changed nginx.conf, "" where nothing is
-	seen    string    // the config file's text at the last look, where it was not the one that runs
+	broken  string    // what is wrong with a changed nginx.conf, "" for nothing
+	seen    string    // the config file's text at the last check, if it was not the running one
 	refused string    // the config file's text that could not be loaded
 	lookups time.Time // when names of servers were looked up last
 }
 
-// watch is the goroutine that reloads: on SIGHUP, when it is asked to, and when the config file or nginx.conf has
-// changed. Nobody else replaces the settings that run.
+// watch is the goroutine that reloads: on SIGHUP, on request, and when the config file or nginx.conf has changed.
+// Nothing else replaces the running settings.
 func (e *exporter) watch(ctx context.Context) {
 	tick, files := time.NewTicker(watchInterval), time.NewTicker(e.cli.reloadInterval)
 	defer tick.Stop()
@@ -55,7 +55,7 @@ func (e *exporter) watch(ctx context.Context) {
 	}
 }
 
-// askForReload has watch reload, and returns how that went. When ctx ends first, the reload goes on.
+// askForReload makes watch reload, and returns the result. If ctx ends first, the reload continues.
 func (e *exporter) askForReload(ctx context.Context) error {
 	done := make(chan error, 1)
 	select {
@@ -71,7 +71,7 @@ func (e *exporter) askForReload(ctx context.Context) error {
 	}
 }
 
-// reload reads the config anew. A bad one is refused as a whole: the old settings stay.
+// reload reads the config again. An invalid one is rejected completely: the old settings stay.
 func (e *exporter) reload(ctx context.Context, trigger string) error {
 	s, err := settings.Load(ctx, e.cli.source)
 	if err == nil {
@@ -84,7 +84,7 @@ func (e *exporter) reload(ctx context.Context, trigger string) error {
 	if err != nil {
 		level.Error(e.logger).Log("msg", "reload failed; the old config stays in use", "err", err)
 		var broken *nginxconf.Error
-		if errors.As(err, &broken) { // until it heals, which the next looks will see
+		if errors.As(err, &broken) { // until it is fixed, which later checks will see
 			e.collector.ConfigError(err)
 			e.last.broken = err.Error()
 		}
@@ -107,8 +107,8 @@ func (e *exporter) change(ctx context.Context, s *settings.Settings) error {
 	return nil
 }
 
-// checkConfigFile reloads the config file when it has changed and been as it is for two looks: at the first, somebody
-// may be in the middle of writing it. A text that was refused is not tried again.
+// checkConfigFile reloads the config file when it has changed and stayed the same for two checks: at the first,
+// somebody may be writing it. A rejected text is not tried again.
 func (e *exporter) checkConfigFile(ctx context.Context) {
 	text, changed := e.running().ChangedText()
 	before := e.last.seen
@@ -121,8 +121,8 @@ func (e *exporter) checkConfigFile(ctx context.Context) {
 	}
 }
 
-// checkNginxConf takes over a change of nginx.conf. A broken one keeps the last good reading, and is reported as broken
-// until it is right again, or as it was.
+// checkNginxConf applies a change of nginx.conf. While it is broken, the last valid version stays in use, and it is
+// reported as broken until it is valid again or unchanged.
 func (e *exporter) checkNginxConf(ctx context.Context) {
 	running := e.running()
 	if running.Nginx == nil {
@@ -144,7 +144,7 @@ func (e *exporter) checkNginxConf(ctx context.Context) {
 		e.nginxConfBroken(err)
 		return
 	}
-	if _, changed := running.ChangedText(); !changed { // else a reload has failed for another reason, which stands
+	if _, changed := running.ChangedText(); !changed { // otherwise the problem of another failed reload remains
 		e.reloads.done(triggerNginx, nil)
 	}
 	e.last.broken = ""
@@ -159,7 +159,7 @@ func (e *exporter) reread(ctx context.Context, running *settings.Settings) error
 	return e.change(ctx, s)
 }
 
-// nginxConfBroken says what is wrong with nginx.conf, once and not at every look.
+// nginxConfBroken logs what is wrong with nginx.conf, once instead of at every check.
 func (e *exporter) nginxConfBroken(err error) {
 	e.reloads.done(triggerNginx, err)
 	if err.Error() == e.last.broken {
@@ -170,11 +170,11 @@ func (e *exporter) nginxConfBroken(err error) {
 		"err", err)
 }
 
-// lookupInterval is how often the names of servers are looked up. Those that have no address are at every look: in a
+// lookupInterval is how often the names of servers are looked up. Unresolved ones are looked up at every check: in a
 // stack that starts as a whole, names come with their containers.
 const lookupInterval = time.Minute
 
-// resolveAgain looks up the names of servers and nodes: a container that comes back has another address.
+// resolveAgain looks up the names of servers and nodes: a re-created container has another address.
 func (e *exporter) resolveAgain(ctx context.Context) {
 	if time.Since(e.last.lookups) < lookupInterval && !e.running().Unresolved() {
 		return

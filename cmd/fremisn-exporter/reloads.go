@@ -51,7 +51,7 @@ func (r *reloads) done(trigger string, err error) {
 	r.counts[reloadKind{trigger, result}]++
 }
 
-// problem returns why the last attempt failed, "" where it succeeded.
+// problem returns why the last attempt failed, "" if it succeeded.
 func (r *reloads) problem() string {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -28,7 +28,7 @@ import (
 	"github.com/fremisn/fremisn-exporter/probe/mask"
 )
 
-// SIGTERM ends the program within 10 s: scrapes under way have their time, then reading and committing has the rest.
+// SIGTERM ends the program within 10 s: running scrapes get their time, then reading and committing gets the rest.
 const (
 	shutdownRequests = 2500 * time.Millisecond
 	shutdownTotal    = 9 * time.Second
@@ -54,7 +54,7 @@ type exporter struct {
 }
 
 func serve(ctx context.Context, cli *commandLine, logger log.Logger, stderr io.Writer) int {
-	// Registered before anything else: a SIGHUP that nobody waits for ends the process.
+	// Before anything else: an unhandled SIGHUP ends the process.
 	hangup := make(chan os.Signal, 1)
 	signal.Notify(hangup, syscall.SIGHUP)
 	defer signal.Stop(hangup)
@@ -112,7 +112,7 @@ func newExporter(cli *commandLine, s *settings.Settings, logger log.Logger) (*ex
 	return e, nil
 }
 
-// newCollector opens the storage path. One that cannot be written stops nobody who has nothing to store.
+// newCollector opens the storage path. A path that is not writable is no obstacle if there is nothing to store.
 func (e *exporter) newCollector(s *settings.Settings) (*collector.Collector, error) {
 	o := collector.Options{
 		Settings: s.Plan, StoragePath: e.cli.storagePath, Mask: mask.URL, Logger: e.logger,
@@ -120,7 +120,7 @@ func (e *exporter) newCollector(s *settings.Settings) (*collector.Collector, err
 	}
 	hasLogs := len(s.Plan.Logs()) > 0
 	if s.StatusOnly() {
-		o.StoragePath = "" // nor will it ever have
+		o.StoragePath = "" // and never will have
 	}
 	c, err := collector.New(o)
 	if err == nil || hasLogs || o.StoragePath == "" {
@@ -153,7 +153,7 @@ func (e *exporter) probeOptions(s *settings.Settings) probe.Options {
 	}
 }
 
-// run serves until ctx ends or a listener fails, then lets scrapes end, reads what is there and commits.
+// run serves until ctx ends or a listener fails, then lets scrapes finish, reads the rest and commits.
 func (e *exporter) run(ctx context.Context) error {
 	server, err := e.server()
 	if err != nil {
@@ -184,7 +184,7 @@ func (e *exporter) run(ctx context.Context) error {
 	return errors.Join(err, e.end(deadline, collected, &others))
 }
 
-// shutdown lets requests under way end, for a while.
+// shutdown lets requests finish, for a while.
 func shutdown(ctx context.Context, server *http.Server) {
 	ctx, cancel := context.WithTimeout(ctx, shutdownRequests)
 	defer cancel()
@@ -193,8 +193,8 @@ func shutdown(ctx context.Context, server *http.Server) {
 	}
 }
 
-// end waits until everything has ended, but no longer than ctx: a disk or a name server may hang. Its
-// error says that something was not committed. Probes and reloads have nothing to commit.
+// end waits until everything has ended, at most until ctx ends: a disk or a name server may hang. It returns an error
+// if something was not committed. Probes and reloads have nothing to commit.
 func (e *exporter) end(ctx context.Context, collected <-chan error, others *sync.WaitGroup) error {
 	var err error
 	select {
@@ -249,10 +249,10 @@ func (e *exporter) server() (*http.Server, error) {
 	return server, nil
 }
 
-// running returns the settings that run.
+// running returns the running settings.
 func (e *exporter) running() *settings.Settings { return e.settings.Load() }
 
-// answerLimit is how long an answer may take: the time limit of the status pages and a second, but no more than
+// answerLimit returns the maximum time of an answer: the time limit of the status pages and a second, at most
 // web.AnswerLimit.
 func (e *exporter) answerLimit() time.Duration {
 	limit := time.Duration(0)

@@ -6,11 +6,11 @@ import (
 	"strings"
 )
 
-// A fieldSet is the keys that a struct takes.
+// A fieldSet is the keys of a struct.
 type fieldSet struct {
 	byName  map[string][]int // key → index of the field, through inlined structs
 	names   []string         // sorted
-	rest    []int            // an inlined map, which takes every other key; nil without one
+	rest    []int            // an inlined map for all other keys; nil for none
 	inlined [][]int          // the inlined structs, whose Validate is called too
 }
 
@@ -45,7 +45,7 @@ func (s *fieldSet) add(t reflect.Type, at []int) {
 	}
 }
 
-// nearest returns the name that a person most likely meant, "" if none is close.
+// nearest returns the name that the user most likely meant, "" if none is close.
 func nearest(typed string, known []string) string {
 	best, bestDistance := "", len(typed)/3+1
 	for _, name := range known {

@@ -20,7 +20,7 @@ func isDuration(t reflect.Type) bool {
 	return t == reflect.TypeFor[time.Duration]() || t == reflect.TypeFor[model.Duration]()
 }
 
-// duration reads what Prometheus takes for a duration (5s, 1m30s, 1d), and what Go does (1.5s).
+// duration parses Prometheus' durations (5s, 1m30s, 1d), and Go's (1.5s).
 func (d *Document) duration(node *yaml.Node, v reflect.Value, path string) {
 	text := node.Value
 	if node.Kind != yaml.ScalarNode {
@@ -55,8 +55,8 @@ func (d *Document) duration(node *yaml.Node, v reflect.Value, path string) {
 	v.SetInt(int64(parsed))
 }
 
-// hasUnmarshaler reports whether a type reads itself. A struct that has the method only from a struct inlined in it
-// would read nothing but that one.
+// hasUnmarshaler reports whether a type unmarshals itself. A struct that has the method only from a struct inlined in
+// it would read only that one.
 func hasUnmarshaler(v reflect.Value) bool {
 	if isDuration(v.Type()) || v.Kind() == reflect.Struct && inlinesUnmarshaler(v) {
 		return false
@@ -131,7 +131,7 @@ func join(path, field string) string {
 
 var unknownAnchor = regexp.MustCompile(`unknown anchor '(.*)' referenced`)
 
-// badByte is the line with the first byte that YAML does not take, 0 where there is none; the library names none.
+// badByte returns the line with the first byte that YAML rejects, 0 for none; the library does not name it.
 func badByte(data []byte) int {
 	line := 1
 	for len(data) > 0 {
@@ -149,7 +149,7 @@ func badByte(data []byte) int {
 
 var lineInYAMLError = regexp.MustCompile(`^(?:yaml: )?(?:unmarshal errors:\s*)?line (\d+): `)
 
-// plain is a YAML library's error without its own preamble.
+// plain returns a YAML library's error without its preamble.
 func plain(err error) string {
 	var typed *yaml.TypeError
 	if errors.As(err, &typed) && len(typed.Errors) > 0 {
@@ -158,7 +158,7 @@ func plain(err error) string {
 	return strings.TrimPrefix(lineInYAMLError.ReplaceAllString(err.Error(), ""), "yaml: ")
 }
 
-// parse reads the one document that the file must hold.
+// parse reads the single document of the file.
 func (d *Document) parse(data []byte) (*yaml.Node, *Error) {
 	var document yaml.Node
 	decoder := yaml.NewDecoder(strings.NewReader(string(data)))
@@ -184,7 +184,7 @@ func isEmpty(document *yaml.Node) bool {
 	return len(document.Content) == 0 || isNull(document.Content[0]) || allNull(document.Content[0])
 }
 
-// allNull reports whether all keys of a file stand without values.
+// allNull reports whether all keys of a file have no value.
 func allNull(root *yaml.Node) bool {
 	if root.Kind != yaml.MappingNode {
 		return false
@@ -197,8 +197,8 @@ func allNull(root *yaml.Node) bool {
 	return true
 }
 
-// syntax makes a YAML syntax error point at the line a person must change. The library names the line before a
-// forbidden tab, or none.
+// syntax makes a YAML syntax error point at the line to change. The library names the line before a forbidden tab, or
+// none.
 func (d *Document) syntax(data []byte, err error) *Error {
 	lines := strings.Split(string(data), "\n")
 	for i, line := range lines {
@@ -210,7 +210,7 @@ func (d *Document) syntax(data []byte, err error) *Error {
 	line := badByte(data)
 	if m := unknownAnchor.FindStringSubmatch(err.Error()); m != nil {
 		line = 1 + strings.Count(string(data[:max(0, bytes.Index(data, []byte("*"+m[1])))]), "\n")
-		// The name is left out: it may be a password that begins with a star.
+		// The message omits the name: it may be a password that begins with a star.
 		return &Error{File: d.file, Line: line, Msg: "an alias (*…) without its anchor (&…) above it; put a value " +
 			"that begins with * in quotes"}
 	}

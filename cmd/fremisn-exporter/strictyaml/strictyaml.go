@@ -23,13 +23,13 @@ import (
 // An Error is one fault in a file.
 type Error struct {
 	File string
-	Line int    // 0: the file as a whole
-	Path string // "probes[0].interval"; "" for the file as a whole
+	Line int    // 0: the whole file
+	Path string // "probes[0].interval"; "" for the whole file
 	Msg  string
-	Err  error // what is behind it, nil where it is the file's own
+	Err  error // the underlying error, nil for a fault of the file itself
 }
 
-// Unwrap is what is behind the fault.
+// Unwrap returns the underlying error.
 func (e *Error) Unwrap() error { return e.Err }
 
 func (e *Error) Error() string {
@@ -43,9 +43,9 @@ func (e *Error) Error() string {
 	return where + ": " + e.Msg
 }
 
-// A FieldError is a fault of one value. What checks the value returns it, and does not know where in the file that is.
+// A FieldError is a fault of one value. The check of the value returns it without knowing its place in the file.
 type FieldError struct {
-	Field string // below the value that was checked, such as "targets[2]"; "" for the value as a whole
+	Field string // below the checked value, such as "targets[2]"; "" for the value itself
 	Msg   string
 }
 
@@ -56,7 +56,7 @@ func Errorf(field, format string, args ...any) error {
 	return &FieldError{field, fmt.Sprintf(format, args...)}
 }
 
-// maxFaults is how many faults of a file an error names; a file that is no config at all has thousands.
+// maxFaults is how many faults of a file an error lists; a file that is not a config at all has thousands.
 const maxFaults = 20
 
 // Errors are all faults of a file, in the order of their lines.
@@ -74,13 +74,13 @@ func (e Errors) Error() string {
 	return strings.Join(lines, "\n")
 }
 
-// maxNodes bounds the work that aliases of aliases can cause, maxDepth what an alias of itself can.
+// maxNodes limits the work that aliases of aliases can cause, maxDepth that of an alias of itself.
 const (
 	maxNodes = 1 << 20
 	maxDepth = 100
 )
 
-// A Document is a file that has been read: it knows where each key stands.
+// A Document is a parsed file: it knows the line of each key.
 type Document struct {
 	file  string
 	lines map[string]int // path → line
@@ -105,13 +105,13 @@ func Decode(file string, data []byte, into any) (*Document, error) {
 	return d, nil
 }
 
-// Fault is an error about the key at path, with the line of the key or of the nearest one around it.
+// Fault returns an error about the key at path, with the line of the key or of the nearest one around it.
 func (d *Document) Fault(path, msg string) *Error {
 	return &Error{File: d.file, Line: d.line(path), Path: path, Msg: msg}
 }
 
-// Place gives FieldErrors of the whole document, as joined by errors.Join, their lines. Its error is of type Errors,
-// unless err holds something else, which it returns as it is.
+// Place adds the lines to the FieldErrors of the whole document, joined by errors.Join. Its error is of type Errors,
+// unless err contains another error, which it returns unchanged.
 func (d *Document) Place(err error) error {
 	var placed Errors
 	for _, err := range unjoin(err) {
@@ -124,7 +124,7 @@ func (d *Document) Place(err error) error {
 	return placed
 }
 
-// line is the line of the key at path, or of the nearest one around it; 0 where there is none.
+// line returns the line of the key at path, or of the nearest one around it; 0 for none.
 func (d *Document) line(path string) int {
 	for path != "" {
 		if line, ok := d.lines[path]; ok {
@@ -143,7 +143,7 @@ func (d *Document) fail(line int, path, format string, args ...any) {
 	d.errs = append(d.errs, &Error{File: d.file, Line: line, Path: path, Msg: fmt.Sprintf(format, args...)})
 }
 
-// value reads node into v. It is the one place that calls SetDefaults and Validate.
+// value decodes node into v. It is the only caller of SetDefaults and Validate.
 func (d *Document) value(node *yaml.Node, v reflect.Value, path string) {
 	if d.nodes++; d.nodes > maxNodes {
 		if d.nodes == maxNodes+1 {
@@ -181,7 +181,7 @@ func (d *Document) value(node *yaml.Node, v reflect.Value, path string) {
 func (d *Document) fill(node *yaml.Node, v reflect.Value, path string) {
 	switch {
 	case isNull(node):
-		// A key without a value is as if it did not stand there.
+		// A key without a value is ignored.
 	case hasUnmarshaler(v):
 		if node.Kind == yaml.MappingNode && v.Kind() == reflect.Struct {
 			d.checkKeys(node, v.Type(), path, 0)
@@ -219,7 +219,7 @@ func (d *Document) validate(v reflect.Value, path string) {
 	}
 }
 
-// unjoin returns the errors that errors.Join has joined, and those joined in them.
+// unjoin returns the errors that errors.Join has joined, recursively.
 func unjoin(err error) []error {
 	several, ok := err.(interface{ Unwrap() []error })
 	if !ok {
@@ -258,7 +258,7 @@ func (d *Document) structure(node *yaml.Node, v reflect.Value, path string) {
 	}
 }
 
-// checkKeys reports unknown and repeated keys of a struct that reads itself.
+// checkKeys reports unknown and duplicate keys of a struct that unmarshals itself.
 func (d *Document) checkKeys(node *yaml.Node, t reflect.Type, path string, depth int) {
 	if depth > maxDepth {
 		d.fail(node.Line, path, "values nest more than %d deep", maxDepth)
@@ -292,7 +292,7 @@ func (d *Document) unknown(key *yaml.Node, path string, fields fieldSet) {
 	d.fail(key.Line, path, "unknown key; the keys here are: %s", strings.Join(fields.names, ", "))
 }
 
-// eachKey calls do for every key of a mapping, those that come by "<<" after its own.
+// eachKey calls do for every key of a mapping, those merged by "<<" after its own.
 func (d *Document) eachKey(node *yaml.Node, path string, do func(key, value *yaml.Node)) {
 	seen := map[string]int{}
 	var merged []*yaml.Node

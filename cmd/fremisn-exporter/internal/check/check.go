@@ -1,5 +1,5 @@
-// Package check is the diagnosis: it looks at all that serve would need, changes nothing and listens nowhere, and says
-// of everything that does not work what would mend it.
+// Package check is the diagnosis: it examines everything that serve would need, changes nothing and listens nowhere,
+// and names a remedy for everything that does not work.
 package check
 
 import (
@@ -17,19 +17,19 @@ import (
 	"github.com/fremisn/fremisn-exporter/collector/nginxconf"
 )
 
-// timeLimit bounds the whole of check: a page and a node that hang have their own, shorter times.
+// timeLimit limits the whole of check: a page or a node that hangs has its own, shorter limit.
 const timeLimit = time.Minute
 
-// Options say what is checked.
+// Options say what to check.
 type Options struct {
 	Source        settings.Source
-	StoragePath   string              // where serve would keep its state; "" for nowhere
+	StoragePath   string              // where serve would keep its state; "" for none
 	OlderState    string              // a folder with state that serve would leave behind; "" for none
 	Web           *toolkit.FlagConfig // where serve would listen, and how
-	TimeoutOffset time.Duration       // as serve would take it off the time of a probe
+	TimeoutOffset time.Duration       // as serve would subtract it from the time of a probe
 }
 
-// Run looks at everything. It takes a minute at the most.
+// Run checks everything. It takes at most a minute.
 func Run(ctx context.Context, o Options) *Report {
 	ctx, cancel := context.WithTimeout(ctx, timeLimit)
 	defer cancel()
@@ -37,7 +37,7 @@ func Run(ctx context.Context, o Options) *Report {
 	s, err := settings.Load(ctx, o.Source)
 	if err != nil {
 		r.configErrors(err)
-		if s = settings.WithoutNginxConf(o.Source); s != nil { // what the config file names itself can still be probed
+		if s = settings.WithoutNginxConf(o.Source); s != nil { // what the config file itself names can still be probed
 			r.checkNodes(ctx, s, o.TimeoutOffset)
 		}
 		r.checkSystem(ctx, o)
@@ -59,7 +59,7 @@ func Run(ctx context.Context, o Options) *Report {
 	return r
 }
 
-// configErrors is a line for every fault of the config file, or one for that of nginx.conf.
+// configErrors returns a line for every fault of the config file, or one for that of nginx.conf.
 func (r *Report) configErrors(err error) {
 	var faults strictyaml.Errors
 	if !errors.As(err, &faults) {
@@ -95,7 +95,7 @@ func configRemedy(err error) string {
 }
 
 func (r *Report) checkConfig(s *settings.Settings) {
-	text := "" // nginx.conf alone, which the next line is about
+	text := "" // only nginx.conf, which the next line is about
 	switch {
 	case s.StatusOnly():
 		text = "no config file, but flags or variables of nginx-prometheus-exporter: only status pages " +

@@ -11,11 +11,11 @@ import (
 
 const nginxDocs = "https://nginx.org/en/docs/http/"
 
-// A rule looks for one thing that experience with a load balancer in front of few, slow nodes suggests to look for.
-// Each is a fact with its source; whether to change it is for the operator.
+// A rule looks for one thing that, by experience, matters for a load balancer in front of few, slow nodes. Each
+// finding is a fact with its source; the operator decides whether to change it.
 type rule func(*nginxconf.Config) []finding
 
-// findings are all of them, in the order of the report.
+// findings are all rules, in the order of the report.
 func nginxFindings(conf *nginxconf.Config) []finding {
 	var found []finding
 	for _, apply := range []rule{
@@ -46,7 +46,7 @@ func maxConnsWithoutZone(conf *nginxconf.Config) []finding {
 	return found
 }
 
-// fewServers is how many servers one request can disable within its tries without anybody noticing.
+// fewServers is how many servers one request can disable within its tries without being noticed.
 const fewServers = 3
 
 func fewServersFailTogether(conf *nginxconf.Config) []finding {
@@ -77,7 +77,7 @@ func canFailOn(conf *nginxconf.Config, group string, servers int) bool {
 	})
 }
 
-// liveServers is how many servers of a group may get a request.
+// liveServers returns how many servers of a group may get a request.
 func liveServers(conf *nginxconf.Config, group string) int {
 	n := 0
 	for _, u := range conf.Upstreams {
@@ -110,7 +110,7 @@ func burstAboveSlots(conf *nginxconf.Config) []finding {
 	return found
 }
 
-// slotsOf is the sum of max_conns of a group's servers; 0 where any has no limit.
+// slotsOf returns the sum of max_conns of a group's servers; 0 if any has no limit.
 func slotsOf(conf *nginxconf.Config, group string) int {
 	for _, u := range conf.Upstreams {
 		if u.Name != group || group == "" {
@@ -164,7 +164,7 @@ func errorLogAboveWarn(conf *nginxconf.Config) []finding {
 
 const errorLogDocs = "https://nginx.org/en/docs/ngx_core_module.html#error_log"
 
-// targetOf is an error log as a directive names it.
+// targetOf returns an error log as a directive names it.
 func targetOf(log nginxconf.ErrorLog) string {
 	if log.Path == "" {
 		return "syslog:" + log.Syslog
@@ -172,7 +172,7 @@ func targetOf(log nginxconf.ErrorLog) string {
 	return log.Path
 }
 
-// followsRequests reports whether what happens to requests that are passed to a group is written to the log.
+// followsRequests reports whether the log has the fate of requests that are passed to a group.
 func followsRequests(conf *nginxconf.Config, log nginxconf.ErrorLog) bool {
 	return slices.ContainsFunc(conf.Proxies, func(p nginxconf.Proxy) bool {
 		return slices.ContainsFunc(p.ErrorLogs, func(l nginxconf.ErrorLog) bool { return l.Pos == log.Pos })
@@ -191,7 +191,7 @@ func errorLogTwice(conf *nginxconf.Config) []finding {
 	return found
 }
 
-// passedOver is what nginx.conf has that only another build knows.
+// passedOver finds what nginx.conf has that only another build of NGINX knows.
 func passedOver(conf *nginxconf.Config) []finding {
 	var found []finding
 	for _, note := range conf.Notes {
@@ -213,7 +213,7 @@ func postsNotRetried(conf *nginxconf.Config) []finding {
 	})
 }
 
-// once is a finding about proxies, said for the first of each group alone.
+// once reports a finding about proxies only for the first of each group.
 func once(conf *nginxconf.Config, judge func(nginxconf.Proxy) (finding, bool)) []finding {
 	var found []finding
 	said := map[string]bool{"": true}
@@ -229,7 +229,7 @@ func once(conf *nginxconf.Config, judge func(nginxconf.Proxy) (finding, bool)) [
 	return found
 }
 
-// accessLogInPart finds logs that lack lines, for a while or for ever.
+// accessLogInPart finds logs that lack lines, temporarily or permanently.
 func accessLogInPart(conf *nginxconf.Config) []finding {
 	var found []finding
 	for _, log := range conf.AccessLogs {
@@ -255,7 +255,7 @@ func accessLogOff(conf *nginxconf.Config) []finding {
 	})
 }
 
-// keepaliveUnused finds groups that are told to keep connections, and requests that close each.
+// keepaliveUnused finds groups with keepalive whose requests close each connection.
 func keepaliveUnused(conf *nginxconf.Config) []finding {
 	told := map[string]bool{}
 	for _, u := range conf.Upstreams {

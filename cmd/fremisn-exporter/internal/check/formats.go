@@ -14,16 +14,16 @@ import (
 	"github.com/fremisn/fremisn-exporter/collector/source"
 )
 
-// A proposal is a log_format that gives every metric and has all fields of the one that a log is written in.
+// A proposal is a log_format that has every metric and all fields of a log's present format.
 type proposal struct {
 	name    string
 	of      source.Format
 	format  source.Format
-	log     source.LogSource // the first that is written so
+	log     source.LogSource // the first with that format
 	comment string           // where to put it
 }
 
-// directive is the log_format as it can be pasted into nginx.conf.
+// directive returns the log_format ready to paste into nginx.conf.
 func (p proposal) directive() string {
 	escape := ""
 	if p.format.Escape != "" && p.format.Escape != "default" {
@@ -32,7 +32,7 @@ func (p proposal) directive() string {
 	return "log_format " + p.name + escape + "\n" + quotedRows(p.format.Text) + ";"
 }
 
-// proposals returns one for each format of a followed log that cannot give every metric.
+// proposals returns one for each format of a followed log that lacks metrics.
 func proposals(s *settings.Settings) []proposal {
 	var all []proposal
 	for _, log := range s.Plan.AccessLogs {
@@ -63,7 +63,7 @@ func proposals(s *settings.Settings) []proposal {
 	return all
 }
 
-// freeName is fremisn, or where there are several fremisn_ and the name of the format that it takes the place of.
+// freeName returns fremisn, or, if there are several, fremisn_ and the name of the replaced format.
 func freeName(taken map[string]bool, of string, only bool) string {
 	name := "fremisn"
 	if !only && of != "" {
@@ -92,7 +92,7 @@ func whereTo(s *settings.Settings, p proposal) string {
 	return fmt.Sprintf("%s, with access_log %s %s;", put, p.log.Path, p.name)
 }
 
-// parametersOf are those of an access_log directive that stay as they are.
+// parametersOf returns the unchanged parameters of an access_log directive.
 func parametersOf(log nginxconf.AccessLog) string {
 	parameters := ""
 	if log.Condition != "" {
@@ -104,10 +104,10 @@ func parametersOf(log nginxconf.AccessLog) string {
 	return parameters
 }
 
-// rowBreak is behind what a row of a log_format may end with: no variable stands in two.
+// rowBreak matches where a row of a log_format may end: no variable is split.
 var rowBreak = regexp.MustCompile(`[^ ,]*[ ,]*`)
 
-// quotedRows is a log_format's text as NGINX takes it, in rows that fit a terminal.
+// quotedRows returns a log_format's text in NGINX's syntax, in rows that fit a terminal.
 func quotedRows(text string) string {
 	const width = 71 // with quotes and the report's margin it fits a terminal of 80
 	escape := strings.NewReplacer(`\`, `\\`, `'`, `\'`, "\n", `\n`, "\t", `\t`, "\r", `\r`)
@@ -123,11 +123,11 @@ func quotedRows(text string) string {
 	return strings.Join(append(rows, "'"+row+"'"), "\n")
 }
 
-// proposeFormats ends the report with the log_formats to use.
+// proposeFormats ends the report with the proposed log_formats.
 func (r *Report) proposeFormats(s *settings.Settings) {
 	for _, p := range proposals(s) {
 		r.formats = append(r.formats, p.name)
-		text := "" // the heading says it
+		text := "" // the heading is enough
 		if p.format.Text == collector.FullLogFormat && p.of.Text != nginxconf.CombinedFormat {
 			text = "instead of " + formatName(p.log) + ", which cannot be extended: its fields are not in it"
 		}
@@ -136,8 +136,8 @@ func (r *Report) proposeFormats(s *settings.Settings) {
 	}
 }
 
-// PrintFormats writes the log_formats that give every metric, ready to be pasted into nginx.conf, and nothing else: one
-// for each format of the followed logs that cannot, else the one that this program recommends.
+// PrintFormats writes only the log_formats that have every metric, ready to paste into nginx.conf: one for each format
+// of the followed logs that lacks metrics, or the one that this program recommends.
 func PrintFormats(w io.Writer, s *settings.Settings) {
 	all := proposals(s)
 	for _, p := range all {
@@ -148,7 +148,7 @@ func PrintFormats(w io.Writer, s *settings.Settings) {
 	}
 }
 
-// ReadyFormat is the log_format that gives every metric, ready to be pasted into nginx.conf.
+// ReadyFormat returns the log_format that has every metric, ready to paste into nginx.conf.
 func ReadyFormat() string {
 	return proposal{name: "fremisn", format: source.Format{Text: collector.FullLogFormat}}.directive()
 }

@@ -19,7 +19,7 @@ import (
 
 const (
 	sampleLines = 1000
-	sampleBytes = 4 << 20 // the most that is read of a log
+	sampleBytes = 4 << 20 // the maximum that is read of a log
 )
 
 func (r *Report) checkLogs(s *settings.Settings) {
@@ -50,7 +50,7 @@ func (r *Report) checkLogs(s *settings.Settings) {
 	}
 }
 
-// checkLog looks whether a log can be read and lets judge say what its last lines are worth.
+// checkLog checks that a log can be read, and passes its last lines to judge.
 func (r *Report) checkLog(log source.LogSource, elsewhere []string, judge func([][]byte, *finding)) {
 	found := finding{Section: sectionLogs, Status: statusOK, Subject: log.Name, From: log.From}
 	defer func() { r.add(found) }()
@@ -92,7 +92,7 @@ func (r *Report) checkLog(log source.LogSource, elsewhere []string, judge func([
 	}
 }
 
-// elsewhere is where else a log may be that nginx.conf names by a relative path.
+// elsewhere returns where else a log may be that nginx.conf names by a relative path.
 func elsewhere(conf *nginxconf.Config, log source.LogSource) []string {
 	if conf == nil {
 		return nil
@@ -110,7 +110,7 @@ func elsewhere(conf *nginxconf.Config, log source.LogSource) []string {
 	return nil
 }
 
-// relative adds to what was found of a log that is missing where else it may be.
+// relative adds to the finding about a missing log where else it may be.
 func (found *finding) relative(elsewhere []string) {
 	if len(elsewhere) == 0 {
 		return
@@ -126,7 +126,7 @@ func (found *finding) relative(elsewhere []string) {
 	}
 }
 
-// newest is the last, in the order of names, of the files that a glob matches.
+// newest returns the last, in the order of names, of the files that a glob matches.
 func newest(path string) string {
 	matches, err := filepath.Glob(path)
 	if err != nil || len(matches) == 0 {
@@ -135,7 +135,7 @@ func newest(path string) string {
 	return matches[len(matches)-1]
 }
 
-// roughly is a time of an hour or more in its largest unit.
+// roughly returns a time of an hour or more in its largest unit.
 func roughly(d time.Duration) string {
 	const day = 24 * time.Hour
 	if d < 2*day {
@@ -144,7 +144,7 @@ func roughly(d time.Duration) string {
 	return count(int(d/day), "day")
 }
 
-// lastLines returns the log's last whole lines in a file, without their newlines, and when it was written.
+// lastLines returns a log file's last whole lines without their newlines, and its modification time.
 func lastLines(path string, log source.LogSource) ([][]byte, time.Time, error) {
 	file, err := os.Open(path)
 	if err != nil {
@@ -160,7 +160,7 @@ func lastLines(path string, log source.LogSource) ([][]byte, time.Time, error) {
 	if err != nil {
 		return nil, time.Time{}, err
 	}
-	if from > 0 { // the first line is cut
+	if from > 0 { // the first line is incomplete
 		text = text[bytes.IndexByte(text, '\n')+1:]
 	}
 	text = log.Unwrap(text[:bytes.LastIndexByte(text, '\n')+1])
@@ -205,7 +205,7 @@ func judgeAccess(log source.LogSource, sample [][]byte, found *finding) {
 		"written in"
 }
 
-// share says how many of the last lines do what they should.
+// share returns how many of the last lines are valid, in words.
 func share(fit, of int, one, many string) string {
 	switch {
 	case fit == 1 && of == 1:
@@ -223,7 +223,7 @@ func formatName(log source.LogSource) string {
 	return "the format given"
 }
 
-// PointAt shows where a line goes wrong and what should stand there.
+// PointAt shows where a line goes wrong and what the format has there.
 func PointAt(text []byte, at *collector.LineError) string {
 	pointed := caret(text, at.Offset)
 	expected := "expected " + printable(at.Expected)
@@ -235,7 +235,7 @@ func PointAt(text []byte, at *collector.LineError) string {
 
 const caretWidth = 68
 
-// caret is the part of a line around an offset, and below it a caret that points there.
+// caret returns the part of a line around an offset, and a caret below that points there.
 func caret(text []byte, offset int) string {
 	offset = max(0, min(offset, len(text)))
 	from := max(0, offset-caretWidth*3/4)
@@ -262,7 +262,7 @@ func caret(text []byte, offset int) string {
 
 var errorLine = regexp.MustCompile(`^\d{4}/\d\d/\d\d \d\d:\d\d:\d\d \[[a-z]+\] \d+#\d+:`)
 
-// judgeErrors reports how many lines begin as NGINX begins entries: a few may not, for messages can hold newlines.
+// judgeErrors reports how many lines begin like NGINX's entries: a few may not, since messages can contain newlines.
 func judgeErrors(sample [][]byte, found *finding) {
 	entries := 0
 	for _, text := range sample {
@@ -277,16 +277,16 @@ func judgeErrors(sample [][]byte, found *finding) {
 	}
 }
 
-// checkFormat says how many metrics a log_format cannot give. Which, and for want of what, is for machines: who reads
-// the report finds the variables in the log_format that is proposed.
+// checkFormat reports how many metrics a log_format lacks. Their names and missing variables are for machines: people
+// find the variables in the proposed log_format.
 func (r *Report) checkFormat(log source.LogSource) {
 	format, err := collector.NewLogCheck(log)
 	if err != nil {
-		return // said of the log
+		return // reported for the log
 	}
 	missing := format.Missing()
 	if len(missing) == 0 {
-		return // said of the log
+		return // reported for the log
 	}
 	found := finding{Section: sectionLogs, Status: statusWarn, Subject: log.Name, Missing: map[string]string{}}
 	absent := 0

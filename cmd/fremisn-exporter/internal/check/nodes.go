@@ -15,7 +15,7 @@ import (
 	"github.com/fremisn/fremisn-exporter/probe/mask"
 )
 
-// probesAtOnce is how many probes run side by side.
+// probesAtOnce is the number of concurrent probes.
 const probesAtOnce = 8
 
 // checkNodes probes every target once.
@@ -71,7 +71,7 @@ func (r *Report) checkNodes(ctx context.Context, s *settings.Settings, offset ti
 	}
 }
 
-// nothingProbed says why no server is probed.
+// nothingProbed returns the reason why no server is probed.
 func nothingProbed(s *settings.Settings) finding {
 	found := finding{Section: sectionNodes, Status: statusWarn, Subject: "probes",
 		Remedy: "name the servers to probe in probes: of the config file"}
@@ -88,7 +88,7 @@ func nothingProbed(s *settings.Settings) finding {
 	return found
 }
 
-// probeUnprobed asks a node that no probe names as one would be asked that nginx.conf names.
+// probeUnprobed probes a node that no probe names, in the way of a server from nginx.conf.
 func (found *finding) probeUnprobed(ctx context.Context, address string) {
 	if strings.HasPrefix(address, "unix:") {
 		found.Status, found.Text = statusWarn, address+" is a socket, which no HTTP probe reaches"
@@ -125,7 +125,7 @@ func (found *finding) probe(ctx context.Context, service *probe.Service, module,
 	}
 }
 
-// flagsOf are the flags that have another command read the same settings.
+// flagsOf returns the flags with which another command reads the same settings.
 func flagsOf(from settings.Source) string {
 	switch {
 	case from.ConfigFile != "":
@@ -138,7 +138,7 @@ func flagsOf(from settings.Source) string {
 
 var plainWord = regexp.MustCompile(`^[\w@%+=:,./-]+$`)
 
-// quoted is a word as a shell takes it.
+// quoted returns a word in the shell's syntax.
 func quoted(word string) string {
 	if plainWord.MatchString(word) {
 		return word

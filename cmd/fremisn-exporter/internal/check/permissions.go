@@ -14,8 +14,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// unreadable says why this user cannot follow the file, and the command or mount that would change it; "" where it
-// can, or where the file is only missing.
+// unreadable returns the reason why this user cannot follow the file, and the command or mount that would change it;
+// "" if the user can, or if the file is only missing.
 func unreadable(path string) (trouble, remedy string) {
 	for _, dir := range folders(path) {
 		info, err := os.Stat(dir)
@@ -61,7 +61,7 @@ func streamRemedy(path string) string {
 		"read-only; or delete the link"
 }
 
-// folders are those on the way to path, from the root on.
+// folders returns those on the way to path, from the root on.
 func folders(path string) []string {
 	var all []string
 	for dir := filepath.Dir(path); ; dir = filepath.Dir(dir) {
@@ -80,7 +80,7 @@ func userName() string {
 	return "user " + uid
 }
 
-// describe is mode, owner and group, as ls -l shows them.
+// describe returns mode, owner and group in the form of ls -l.
 func describe(info fs.FileInfo) string {
 	owner, group := ownerOf(info)
 	return fmt.Sprintf("%s %s:%s", info.Mode(), owner, group)
@@ -101,8 +101,8 @@ func ownerOf(info fs.FileInfo) (owner, group string) {
 	return owner, group
 }
 
-// grant is the least command that lets this user have a permission, r or x: to join the group, where it has the
-// permission and is not root's; else to give the group or, in root's, everybody the permission.
+// grant returns the smallest change that gives this user a permission, r or x: to join the group, if it has the
+// permission and is not root's; otherwise to give it to the group or, in root's, to everybody.
 func grant(path string, info fs.FileInfo, permission string) string {
 	_, group := ownerOf(info)
 	bit := fs.FileMode(0o040)

@@ -14,14 +14,14 @@ import (
 	"github.com/fremisn/fremisn-exporter/collector"
 )
 
-// A status is what the report says of a thing. Its words are those of the JSON report.
+// A status is the verdict on one finding, with the words of the JSON report.
 type status string
 
 const (
 	statusOK   status = "good"
-	statusWarn status = "look"  // worth a look; does not fail the check
+	statusWarn status = "look"  // a warning; does not fail the check
 	statusFail status = "wrong" // does not work
-	statusNote status = "note"  // to be used, and nothing that was found
+	statusNote status = "note"  // for use, not a finding
 )
 
 // Sections, in the order of the report.
@@ -36,34 +36,34 @@ const (
 	sectionFormats = "Log formats that give every metric, with all fields of your own"
 )
 
-// A finding is what was found of one thing that was looked at.
+// A finding is the result of one check.
 type finding struct {
 	Section string `json:"section"`
 	Status  status `json:"verdict"`
 	Subject string `json:"subject"`
 	Text    string `json:"text"`
-	// shown as it is, never wrapped: a line with its caret, a log_format to copy
+	// printed verbatim, never wrapped: a line with its caret, a log_format to copy
 	Verbatim string `json:"verbatim,omitempty"`
 	Remedy   string `json:"remedy,omitempty"`
-	// metrics that a log_format cannot give, by the variables that it lacks
+	// metrics that a log_format lacks, with the variables that they need
 	Missing map[string]string `json:"missing,omitempty"`
-	From    string            `json:"from,omitempty"`   // where it is said: a file, or file:line
+	From    string            `json:"from,omitempty"`   // its place: a file, or file:line
 	Source  string            `json:"source,omitempty"` // of the fact
 }
 
-// A report is what check found.
+// A report is the result of check.
 type Report struct {
 	findings []finding
-	folder   string // of nginx.conf: Text leaves it out of places
+	folder   string // of nginx.conf: Text omits it from places
 
-	formats    []string // names of the log_formats that are proposed
-	given, all int      // metrics of NGINX that there will be, and that there can be
-	things     []string // what would give the rest
+	formats    []string // names of the proposed log_formats
+	given, all int      // the available metrics of NGINX, and all possible ones
+	things     []string // what would add the rest
 }
 
 func (r *Report) add(l finding) { r.findings = append(r.findings, l) }
 
-// OK reports whether everything works. What is only worth a look does not fail the check.
+// OK reports whether everything works. Warnings do not fail the check.
 func (r *Report) OK() bool { return r.count(statusFail) == 0 }
 
 func (r *Report) count(v status) int {
@@ -91,7 +91,7 @@ func (r *Report) JSON(w io.Writer) error {
 type page struct {
 	w      io.Writer
 	width  int
-	indent int // where the text begins
+	indent int // the column where the text begins
 	colour bool
 	folder string
 }
@@ -99,7 +99,7 @@ type page struct {
 var marks = map[status]struct{ sign, colour string }{statusOK: {"✔", "32"}, statusWarn: {"!", "33"},
 	statusFail: {"✖", "31"}, statusNote: {"»", "36"}}
 
-// Text writes the report for people, aligned, as w can show it.
+// Text writes the report for people, aligned, for the width of w.
 func (r *Report) Text(w io.Writer) { r.text(w, terminal.Width(w), terminal.HasColours(w)) }
 
 func (r *Report) text(w io.Writer, width int, colour bool) {
@@ -117,7 +117,7 @@ func (r *Report) text(w io.Writer, width int, colour bool) {
 	}
 }
 
-// sum is the verdict; it names what is wrong, which may have left the screen.
+// sum returns the verdict. It names the errors, which may have left the screen.
 func (r *Report) sum() string {
 	failed, counts := r.count(statusFail), fmt.Sprintf("%s, %d OK.", count(r.count(statusWarn), "warning"),
 		r.count(statusOK))
@@ -141,7 +141,7 @@ func (r *Report) sum() string {
 	return "All works: 0 errors, " + counts
 }
 
-// toDo is what would give the metrics that are missing.
+// toDo returns what would add the missing metrics.
 func (r *Report) toDo() string {
 	words := []string{"", "this", "these two things", "these three things", "these four things"}
 	if len(r.things) == 0 || len(r.things) >= len(words) {
@@ -150,7 +150,7 @@ func (r *Report) toDo() string {
 	return ": do " + words[len(r.things)] + ": " + strings.Join(r.things, "; ")
 }
 
-// countMetrics counts the metrics that there will be, and says what would give the others.
+// countMetrics counts the available metrics, and says what would add the others.
 func (r *Report) countMetrics(s *settings.Settings) {
 	r.given, r.all = collector.MetricsGiven(s.Plan)
 	if len(s.Plan.Status) == 0 && !s.NoStatus {
@@ -189,7 +189,7 @@ func (p page) line(l finding) {
 	}
 	rows := wrap(text, p.width-p.indent)
 	if text == "" {
-		rows = nil // what follows says it
+		rows = nil // the next part says it
 	}
 	for i, row := range rows {
 		if i == 0 {
@@ -214,10 +214,10 @@ func (p page) line(l finding) {
 	}
 }
 
-// mostGood is how many good lines of one section are shown: a fleet of nodes that answer is one line.
+// mostGood is how many OK lines of one section are shown: a fleet of answering nodes is one line.
 const mostGood = 10
 
-// short is the report's lines without the good ones of a section that has too many for a screen.
+// short returns the report's lines without the OK ones of a section that has too many for a screen.
 func (r *Report) short() []finding {
 	goods := map[string]int{}
 	for _, l := range r.findings {
@@ -249,7 +249,8 @@ func (p page) paint(code, text string) string {
 	return "\x1b[" + code + "m" + text + "\x1b[0m"
 }
 
-// wrap breaks text between words; a word that is too long stands alone and whole, for it may be a path or a command.
+// wrap breaks text between words; a word that is too long stays whole on its own row, since it may be a path or a
+// command.
 func wrap(text string, width int) []string {
 	var rows []string
 	row := ""
@@ -268,7 +269,7 @@ func wrap(text string, width int) []string {
 
 var unit = regexp.MustCompile(`(\d) (m?s)\b`)
 
-// words are what may stand on rows of their own: a number stays with its unit.
+// words returns what may be on rows of their own: a number stays with its unit.
 func words(text string) []string {
 	const tie = "\x00"
 	all := strings.Fields(unit.ReplaceAllString(text, "$1"+tie+"$2"))
@@ -278,7 +279,7 @@ func words(text string) []string {
 	return all
 }
 
-// printable keeps what a file or a node says from steering the terminal.
+// printable prevents the text of a file or a node from controlling the terminal.
 func printable(text string) string {
 	return strings.Map(func(r rune) rune {
 		if r < ' ' && r != '\n' || r == 0x7f || r >= 0x80 && r < 0xa0 || r == utf8.RuneError {

@@ -47,10 +47,10 @@ func (r *Report) checkStatus(ctx context.Context, s *settings.Settings) {
 	}
 }
 
-// statusServer is a server for a status page, ready to be pasted into nginx.conf.
+// statusServer is a server for a status page, ready to paste into nginx.conf.
 const statusServer = "server { listen 127.0.0.1:8080; location = /nginx_status { stub_status; access_log off; } }"
 
-// curlOf is a page's address as curl takes it.
+// curlOf returns curl's arguments for a page's address.
 func curlOf(url, host string) string {
 	header := ""
 	if host != "" {
@@ -64,7 +64,7 @@ func curlOf(url, host string) string {
 	return header + "--unix-socket " + socket + " http://localhost" + path
 }
 
-// leftOut is a finding for everything of one directive that nginx.conf has and that is not observed.
+// leftOut reports everything of one directive in nginx.conf that is not observed.
 func leftOut(s *settings.Settings, directives ...string) []finding {
 	var left []finding
 	for _, i := range s.Plan.Ignored {

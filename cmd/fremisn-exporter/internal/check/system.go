@@ -21,7 +21,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// checkSystem looks at what serve would take of this host: its state directory and its ports.
+// checkSystem checks what serve would use of this host: its state directory and its ports.
 func (r *Report) checkSystem(ctx context.Context, o Options) {
 	r.add(checkStorage(o.StoragePath))
 	if o.OlderState != "" {
@@ -60,7 +60,7 @@ func checkWebConfig(file string) finding {
 	return found
 }
 
-// checkStorage looks whether the state directory, or the one it would be made in, can be written. It makes nothing.
+// checkStorage checks whether the state directory, or its parent, is writable. It creates nothing.
 func checkStorage(path string) finding {
 	found := finding{Section: sectionSystem, Status: statusOK, Subject: "state"}
 	if path == "" {
@@ -94,8 +94,8 @@ func checkStorage(path string) finding {
 	return found
 }
 
-// locked reports, by the kernel's table, whether a process holds the lock on a file: to try it would be to take it from
-// an exporter that is about to start.
+// locked reports, from the kernel's table, whether a process holds the lock on a file: trying to take it could take it
+// from an exporter that is about to start.
 func locked(path string) bool {
 	info, err := os.Stat(path)
 	if err != nil {
@@ -105,7 +105,7 @@ func locked(path string) bool {
 	if !ok {
 		return false
 	}
-	held, err := os.ReadFile("/proc/locks") // 1: FLOCK  ADVISORY  WRITE 2178 00:2d:4711 0 EOF
+	held, err := os.ReadFile("/proc/locks") // locked reports, from the kernel's table, whether a process holds the lock on a file: trying to take it could take it from an exporter that is about to start.
 	if err != nil {
 		return false
 	}
@@ -118,7 +118,7 @@ func locked(path string) bool {
 	return false
 }
 
-// nearest is path, or the lowest folder above it that is there.
+// nearest returns path, or its lowest existing ancestor.
 func nearest(path string) (string, os.FileInfo) {
 	for {
 		info, err := os.Stat(path)
@@ -132,8 +132,9 @@ func nearest(path string) (string, os.FileInfo) {
 	}
 }
 
-// checkPort checks whether somebody listens where serve would. Nothing is opened: the kernel's tables tell. running
-// says that an exporter holds the state directory; behind TLS and a password strangers do not learn what it is.
+// checkPort checks whether somebody listens where serve would. It opens nothing, but reads the kernel's tables.
+// running says that an exporter holds the state directory; behind TLS and a password, its port does not show that it
+// is one.
 func checkPort(ctx context.Context, address string, taken []netip.AddrPort, running bool) finding {
 	found := finding{Section: sectionSystem, Status: statusOK, Subject: "port"}
 	host, portText, err := net.SplitHostPort(address)
@@ -145,7 +146,7 @@ func checkPort(ctx context.Context, address string, taken []netip.AddrPort, runn
 	}
 	wanted, err := netip.ParseAddr(host)
 	if err != nil {
-		wanted = netip.IPv6Unspecified() // every address, or a name that is taken for one
+		wanted = netip.IPv6Unspecified() // every address, or a name that is treated as such
 	}
 	i := slices.IndexFunc(taken, func(t netip.AddrPort) bool {
 		return port != 0 &&
@@ -171,7 +172,7 @@ func collide(a, b netip.AddrPort) bool {
 		a.Addr().Unmap() == b.Addr().Unmap())
 }
 
-// isExporter asks whoever listens for the page by which an exporter can be recognised.
+// isExporter requests from the listener the page by which an exporter can be recognized.
 func isExporter(ctx context.Context, at netip.AddrPort) bool {
 	if at.Addr().IsUnspecified() {
 		at = netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), at.Port())
@@ -191,8 +192,8 @@ func isExporter(ctx context.Context, at netip.AddrPort) bool {
 	return err == nil && string(body) == "healthy\n"
 }
 
-// listeners are the TCP addresses that are listened on, by /proc/net/tcp and tcp6; see proc_net_tcp in the kernel's
-// documentation. Where they cannot be read there are none.
+// listeners returns the listening TCP addresses, from /proc/net/tcp and tcp6; see proc_net_tcp in the kernel's
+// documentation. It returns none if they are unreadable.
 func listeners() []netip.AddrPort {
 	var all []netip.AddrPort
 	for _, name := range []string{"/proc/net/tcp", "/proc/net/tcp6"} {

@@ -9,7 +9,7 @@ import (
 	"github.com/fremisn/fremisn-exporter/probe/mask"
 )
 
-// Masked returns the config file as it runs, without its secrets and without comments, which may hold some too.
+// Masked returns the running config file without its secrets, and without comments, which may contain some.
 func (s *Settings) Masked() string {
 	switch {
 	case s.Source.ConfigFile != "":
@@ -29,7 +29,7 @@ func (s *Settings) Masked() string {
 func maskText(text []byte) string {
 	var document yaml.Node
 	if err := yaml.Unmarshal(text, &document); err != nil {
-		return "" // a text that does not parse does not run
+		return "" // a text that does not parse is not in use
 	}
 	mask.YAML(&document)
 	var out bytes.Buffer

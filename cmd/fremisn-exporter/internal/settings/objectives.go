@@ -12,15 +12,15 @@ import (
 	"github.com/fremisn/fremisn-exporter/collector/source"
 )
 
-// An Objective is what a service promises its clients: which share of requests it answers well, and which share of
-// those in time. Shares are between 0 and 1.
+// An Objective is what a service promises its clients: the ratio of requests that succeed, and the ratio of those that
+// are in time. Ratios are between 0 and 1.
 type Objective struct {
 	Availability float64
 	Within       time.Duration
 	Ratio        float64 // of requests that are answered within that time
 }
 
-// The objective where the config file gives none.
+// The default objective.
 const (
 	defaultAvailability = 0.99
 	defaultWithin       = 2500 * time.Millisecond
@@ -33,7 +33,7 @@ type objectivesConfig struct {
 	Routes map[string]objectiveConfig `yaml:"routes"`
 }
 
-// An objectiveConfig leaves out what it has from the objective of all routes.
+// An objectiveConfig omits what it inherits from the objective of all routes.
 type objectiveConfig struct {
 	Availability *float64      `yaml:"availability"`
 	Latency      latencyConfig `yaml:"latency"`
@@ -44,7 +44,7 @@ type latencyConfig struct {
 	Ratio  *float64       `yaml:"ratio"`
 }
 
-// Validate checks the shares.
+// Validate checks the ratios.
 func (c *objectiveConfig) Validate() error {
 	return errors.Join(validateShare("availability", c.Availability, defaultAvailability),
 		validateShare("latency.ratio", c.Latency.Ratio, defaultRatio))
@@ -57,7 +57,7 @@ func validateShare(field string, share *float64, example float64) error {
 	return strictyaml.Errorf(field, "%g is not a ratio between 0 and 1; write for example %g", *share, example)
 }
 
-// validate checks the section against that of NGINX, where routes and buckets are.
+// validate checks the section against that of NGINX, which has the routes and buckets.
 func (c *objectivesConfig) validate(nginx source.Config) error {
 	faults := []error{validateWithin("objectives", c.All.Latency.Within, nginx.LatencyBuckets)}
 	var known []string
@@ -87,7 +87,7 @@ func routesHint(routes []source.RouteConfig) string {
 	return "the routes are " + strings.Join(names, ", ") + ", other"
 }
 
-// validateWithin checks that a histogram can tell how many requests took so long at the most.
+// validateWithin checks that a histogram can count the requests within that time.
 func validateWithin(field string, within *time.Duration, buckets []float64) error {
 	if within == nil || slices.Contains(buckets, within.Seconds()) {
 		return nil
@@ -101,7 +101,7 @@ func validateWithin(field string, within *time.Duration, buckets []float64) erro
 			"requests took no longer; write one of %s", within.Seconds(), strings.Join(bounds, ", "))
 }
 
-// objectives returns the objectives by their routes; that of "" is for all of them together.
+// objectives returns the objectives by route; that of "" is for all routes together.
 func (c *objectivesConfig) objectives(buckets []float64) map[string]Objective {
 	all := c.All.apply(Objective{Availability: defaultAvailability, Within: nearestBound(buckets), Ratio: defaultRatio})
 	byRoute := map[string]Objective{"": all}
@@ -111,7 +111,7 @@ func (c *objectivesConfig) objectives(buckets []float64) map[string]Objective {
 	return byRoute
 }
 
-// apply returns base with what c says in its place.
+// apply returns base with the values of c in its place.
 func (c *objectiveConfig) apply(base Objective) Objective {
 	if c.Availability != nil {
 		base.Availability = *c.Availability
@@ -125,7 +125,7 @@ func (c *objectiveConfig) apply(base Objective) Objective {
 	return base
 }
 
-// nearestBound is the default time limit, or the first bound above it where it is none, or the last.
+// nearestBound returns the default time limit, or, if it is not a bound, the first bound above it, or the last.
 func nearestBound(buckets []float64) time.Duration {
 	if len(buckets) == 0 {
 		return defaultWithin

@@ -1,6 +1,6 @@
-// Package settings reads what the exporter is told to do: the config file and the nginx.conf that it names, or
-// nginx.conf alone. Everything that serve, check and probe know of them is in [Settings], which never changes once it
-// has been read.
+// Package settings reads the exporter's settings: the config file and the nginx.conf that it names, or only
+// nginx.conf. [Settings] holds everything that serve, check and probe know of them, and never changes once it has been
+// read.
 package settings
 
 import (
@@ -22,14 +22,14 @@ import (
 // DefaultNginxConf is read where no config file is given.
 const DefaultNginxConf = "/etc/nginx/nginx.conf"
 
-// maxConfig bounds a config file, bytes.
+// maxConfig limits a config file, bytes.
 const maxConfig = 1 << 20
 
-// A Source says where settings are read from.
+// A Source says where to read settings from.
 type Source struct {
-	ConfigFile string // "" for nginx.conf alone
-	NginxConf  string // read where there is no config file
-	// Status are the pages to ask, and nothing else is observed, where there is no config file; nil to read NginxConf.
+	ConfigFile string // "" for only nginx.conf
+	NginxConf  string // read if there is no config file
+	// Status are the only pages to observe, without a config file; nil to read NginxConf.
 	Status []source.StatusConfig
 }
 
@@ -49,19 +49,19 @@ func (c *fileConfig) Validate() error {
 // Settings are a config file with the nginx.conf that it names, both read and checked.
 type Settings struct {
 	Source     Source
-	Text       []byte            // of the config file; nil where there is none
-	Nginx      *nginxconf.Config // nil where none is read
+	Text       []byte            // of the config file; nil without one
+	Nginx      *nginxconf.Config // nil if none is read
 	Plan       *source.Settings
 	Probe      probe.Config
-	Found      map[string]nginxconf.Pos // targets that nginx.conf names, by where it does
-	Unprobed   []Unprobed               // servers that it names and that are not probed
+	Found      map[string]nginxconf.Pos // targets that nginx.conf names, by their place in it
+	Unprobed   []Unprobed               // servers in it that are not probed
 	Nodes      []source.Node
-	NoStatus   bool                 // the config file says that no status page is asked
-	Objectives map[string]Objective // by route; that of "" is for all of them together
+	NoStatus   bool                 // the config file turns status pages off
+	Objectives map[string]Objective // by route; that of "" is for all routes together
 }
 
-// Load reads the config file, or without one what nginx.conf says, and looks up the servers that have names. Its errors
-// are for the user: they name file, line, key and remedy.
+// Load reads the config file, or without one only nginx.conf, and looks up the servers that have names. Its errors are
+// for the user: they name file, line, key and remedy.
 func Load(ctx context.Context, from Source) (*Settings, error) {
 	text, err := readConfig(from.ConfigFile)
 	if err != nil {
@@ -70,14 +70,14 @@ func Load(ctx context.Context, from Source) (*Settings, error) {
 	return interpret(ctx, from, text)
 }
 
-// Reread returns the settings of the same config file's text with nginx.conf read anew. The file itself is not read:
-// somebody may be in the middle of changing it.
+// Reread returns the settings of the same config text with nginx.conf read again. It does not read the file: somebody
+// may be changing it.
 func (s *Settings) Reread(ctx context.Context) (*Settings, error) {
 	return interpret(ctx, s.Source, s.Text)
 }
 
-// Resolved returns settings in which servers have the addresses that their names lead to now, nil where these are what
-// they were.
+// Resolved returns settings in which servers have the present addresses of their names, or nil if these have not
+// changed.
 func (s *Settings) Resolved(ctx context.Context) *Settings {
 	resolved, plan := *s, *s.Plan
 	if resolved.Plan = &plan; !plan.Resolve(ctx) {
@@ -89,11 +89,11 @@ func (s *Settings) Resolved(ctx context.Context) *Settings {
 // Unresolved reports whether a server has no address yet.
 func (s *Settings) Unresolved() bool { return s.Plan.Unresolved() }
 
-// StatusOnly reports whether status pages are read and nothing else.
+// StatusOnly reports whether only status pages are read.
 func (s *Settings) StatusOnly() bool { return s.Source.ConfigFile == "" && s.Source.Status != nil }
 
-// ChangedText returns the config file's text as it stands, and reports whether it is another than that of these
-// settings; a file that cannot be read is another, too.
+// ChangedText returns the config file's present text, and reports whether it differs from that of these settings; an
+// unreadable file differs, too.
 func (s *Settings) ChangedText() (text string, changed bool) {
 	now, err := readConfig(s.Source.ConfigFile)
 	if err != nil {
@@ -158,7 +158,7 @@ func interpret(ctx context.Context, from Source, text []byte) (*Settings, error)
 	return s, nil
 }
 
-// decode reads the config file's text alone.
+// decode reads only the config file's text.
 func decode(from Source, text []byte) (*Settings, *fileConfig, *strictyaml.Document, error) {
 	var config fileConfig
 	document, err := strictyaml.Decode(from.ConfigFile, text, &config)
@@ -173,7 +173,7 @@ func decode(from Source, text []byte) (*Settings, *fileConfig, *strictyaml.Docum
 	}, &config, document, nil
 }
 
-// maskErrors hides secrets that faults in a file repeat: they are logged, too.
+// maskErrors hides secrets in error messages about a file: the messages are logged, too.
 func maskErrors(err error) error {
 	var faults strictyaml.Errors
 	if errors.As(err, &faults) {
@@ -184,7 +184,7 @@ func maskErrors(err error) error {
 	return err
 }
 
-// loadNginxConf reads the nginx.conf that the config file names, nil where it names none. A relative path begins in the
+// loadNginxConf reads the nginx.conf that the config file names, nil if it names none. A relative path begins in the
 // config file's folder.
 func loadNginxConf(ctx context.Context, file, path string, document *strictyaml.Document) (*nginxconf.Config, error) {
 	if path == "" {
@@ -206,7 +206,7 @@ func loadNginxConf(ctx context.Context, file, path string, document *strictyaml.
 	return nil, fault
 }
 
-// interpretNginxConf returns the settings of a host with NGINX and nothing else said.
+// interpretNginxConf returns the settings for a host with NGINX and no config file.
 func interpretNginxConf(ctx context.Context, from Source) (*Settings, error) {
 	conf, err := nginxconf.BuildFor(ctx, from.NginxConf).Load(from.NginxConf)
 	if nginxconf.IsMissing(err) {
@@ -229,7 +229,7 @@ func interpretNginxConf(ctx context.Context, from Source) (*Settings, error) {
 	return s, nil
 }
 
-// statusOnly returns the settings of who observes status pages and nothing else.
+// statusOnly returns the settings for observing only status pages.
 func statusOnly(from Source) (*Settings, error) {
 	config := source.Config{Status: from.Status, AccessLogs: []source.AccessLogConfig{},
 		ErrorLogs: []source.ErrorLogConfig{}}
@@ -241,7 +241,7 @@ func statusOnly(from Source) (*Settings, error) {
 	return &Settings{Source: from, Plan: plan, Objectives: objectives.objectives(source.DefaultLatencyBuckets())}, nil
 }
 
-// WithoutNginxConf returns a config file's probes and nodes alone, nil where they cannot be had: what can be told while
+// WithoutNginxConf returns only a config file's probes and nodes, or nil if it has none: they remain usable while
 // nginx.conf is broken.
 func WithoutNginxConf(from Source) *Settings {
 	text, err := readConfig(from.ConfigFile)

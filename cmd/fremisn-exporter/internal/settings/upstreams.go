@@ -11,10 +11,10 @@ import (
 	"github.com/fremisn/fremisn-exporter/probe"
 )
 
-// UpstreamModule is the name of the module that asks by HTTP what nginx.conf names, as proxy_pass http:// does.
+// UpstreamModule is the name of the module that probes by HTTP what nginx.conf names, as proxy_pass http:// does.
 const UpstreamModule = "alive"
 
-// Further modules that probe what nginx.conf names, each as the *_pass speaks to it.
+// Further modules that probe what nginx.conf names, each with the protocol of its *_pass.
 const (
 	moduleHTTPS  = "alive_https"
 	moduleTCP    = "alive_tcp"
@@ -22,18 +22,18 @@ const (
 	moduleSocket = "alive_socket"
 )
 
-// upstreamProbe is the label probe of what is probed without a section probes:.
+// upstreamProbe is the label probe of targets from nginx.conf, without a section probes:.
 const upstreamProbe = "upstream"
 
-// An Unprobed is a server of nginx.conf that is not probed though nothing in the config says so.
+// An Unprobed is a server in nginx.conf that is not probed although the config does not say so.
 type Unprobed struct {
 	nginxconf.Pos
 	Server string
 	Why    string
-	Remedy string // "" where there is none
+	Remedy string // "" for none
 }
 
-// probeUpstreams probes every upstream server that nginx.conf does not call down, once each.
+// probeUpstreams probes every upstream server that nginx.conf does not mark down, once each.
 func (s *Settings) probeUpstreams() {
 	targets := map[string][]string{}
 	s.Found = map[string]nginxconf.Pos{}
@@ -54,7 +54,7 @@ func (s *Settings) probeUpstreams() {
 	s.probeAlive(targets)
 }
 
-// unprobed says why a server is not probed, "" where nothing speaks against it.
+// unprobed returns the reason why a server is not probed, "" for none.
 func unprobed(u nginxconf.Upstream, server nginxconf.Server) (why, remedy string) {
 	path, isSocket := strings.CutPrefix(server.Address, "unix:")
 	switch {
@@ -69,7 +69,7 @@ func unprobed(u nginxconf.Upstream, server nginxconf.Server) (why, remedy string
 	return "", ""
 }
 
-// upstreamTarget returns how a server is asked to which NGINX speaks a protocol.
+// upstreamTarget returns the target for a server and the protocol that NGINX uses with it.
 func upstreamTarget(protocol, address string) (module, target string) {
 	switch {
 	case strings.HasPrefix(address, "unix:"):
@@ -84,7 +84,7 @@ func upstreamTarget(protocol, address string) (module, target string) {
 	return moduleTCP, address
 }
 
-// probeAlive probes targets, by their modules, as those of nginx.conf are.
+// probeAlive probes targets, by module, with the defaults for those of nginx.conf.
 func (s *Settings) probeAlive(targets map[string][]string) {
 	if len(targets) == 0 {
 		return
@@ -103,8 +103,7 @@ func (s *Settings) probeAlive(targets map[string][]string) {
 	}
 }
 
-// aliveModules are those that probe what nginx.conf names. NGINX does not verify certificates of servers unless it is
-// told to; nor do they.
+// aliveModules are those that probe what nginx.conf names. Like NGINX by default, they do not verify certificates.
 func aliveModules() map[string]probe.Module {
 	https := probe.DefaultModule()
 	https.HTTP.Client.TLSConfig.InsecureSkipVerify = true

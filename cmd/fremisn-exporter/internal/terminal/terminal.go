@@ -1,4 +1,4 @@
-// Package terminal reports how wide a terminal is, and whether it takes colours.
+// Package terminal reports how wide a terminal is, and whether it supports colours.
 package terminal
 
 import (
@@ -14,7 +14,7 @@ const (
 	maxWidth     = 140
 )
 
-// Width returns how many columns w has, from 60 to 140, and 80 where it is no terminal.
+// Width returns the number of columns of w, from 60 to 140, or 80 if it is not a terminal.
 func Width(w io.Writer) int {
 	file, ok := w.(*os.File)
 	if !ok {
@@ -37,7 +37,7 @@ func IsTerminal(w io.Writer) bool {
 	return err == nil
 }
 
-// HasColours reports whether w is a terminal that takes colours, and whose user has not said that they are unwanted.
+// HasColours reports whether w is a terminal that supports colours, and whose user has not disabled them.
 func HasColours(w io.Writer) bool {
 	return os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb" && IsTerminal(w)
 }

@@ -6,13 +6,13 @@ import (
 	"time"
 )
 
-// A pageSample is the requests of a status page at a moment.
+// A pageSample is the request counter of a status page at one time.
 type pageSample struct {
 	at       time.Time
 	requests uint64
 }
 
-// A logSample is the lines of a log at a moment.
+// A logSample is the line counters of a log at one time.
 type logSample struct {
 	at               time.Time
 	lines, malformed uint64
@@ -28,7 +28,7 @@ func (e *Engine) sample(in Input) {
 				row = row[1:]
 			}
 			if last := len(row) - 2; last >= 0 && p.Requests < row[last].requests {
-				row = row[last+1:] // NGINX was started anew
+				row = row[last+1:] // NGINX was restarted
 			}
 			pages[p.URL] = row
 		}
@@ -45,7 +45,7 @@ func (e *Engine) sample(in Input) {
 	e.logs = logs
 }
 
-// judgeNGINX looks at the status pages. Where one of several answers, NGINX serves.
+// judgeNGINX judges the status pages. NGINX is up if one of several answers.
 func (j *judgement) judgeNGINX() {
 	known, up := 0, 0
 	for _, p := range j.in.Pages {
@@ -101,7 +101,7 @@ func (j *judgement) nginx() NGINX {
 	return n
 }
 
-// judgeGroups finds groups without a usable server: NGINX has nobody to pass a request to.
+// judgeGroups finds groups without a usable server, for which NGINX rejects all requests.
 func (j *judgement) judgeGroups() {
 	for _, g := range j.in.Groups {
 		if len(g.Servers) == 0 {
@@ -128,7 +128,7 @@ func (j *judgement) judgeGroups() {
 	}
 }
 
-// isUsable reports whether NGINX passes requests to a server that may answer them.
+// isUsable reports whether NGINX passes requests to a server and the server may answer them.
 func (j *judgement) isUsable(address string) bool {
 	for _, n := range j.nodes {
 		if n.Server == address {
@@ -138,7 +138,7 @@ func (j *judgement) isUsable(address string) bool {
 	return true
 }
 
-// addGroupOff gives a reason for a group whose servers nginx.conf itself has marked down, all of them.
+// addGroupOff adds a reason for a group whose servers are all marked down in nginx.conf.
 func (j *judgement) addGroupOff(g Group) {
 	for _, n := range j.nodes {
 		for _, address := range g.Servers {
@@ -153,7 +153,7 @@ func (j *judgement) addGroupOff(g Group) {
 	})
 }
 
-// judgeRequests looks at what clients got in the last minute.
+// judgeRequests judges the answers that clients got in the last minute.
 func (j *judgement) judgeRequests() {
 	if j.in.Requests == nil {
 		return
@@ -177,7 +177,7 @@ func (j *judgement) judgeRequests() {
 		"%d of %s failed in the last minute.", failed, plural(int(total), "request", "requests"))})
 }
 
-// saturation says why no server could be picked: all were busy, or some were out.
+// saturation returns why no server could be picked: all were busy, or some were out.
 func (j *judgement) saturation(noLive, total uint64) string {
 	text := fmt.Sprintf("NGINX found no free server for %d of %s in the last minute",
 		noLive, plural(int(total), "request", "requests"))
@@ -205,7 +205,7 @@ func (j *judgement) saturation(noLive, total uint64) string {
 	return text + ": every slot (max_conns) was busy."
 }
 
-// judgeExporter looks at what keeps this program from knowing, or from remembering.
+// judgeExporter judges whether this program can read its inputs and save its state.
 func (j *judgement) judgeExporter() {
 	for _, l := range j.in.Logs {
 		if l.Problem != "" {
@@ -235,11 +235,11 @@ func (j *judgement) judgeExporter() {
 	}
 }
 
-// grown returns by how much a log's counters rose over their samples.
+// grown returns the increase of a log's counters over its samples.
 func grown(row []logSample) (lines, malformed uint64) {
 	first, last := row[0], row[len(row)-1]
 	if last.lines < first.lines || last.malformed < first.malformed {
-		return 0, 0 // the log counts anew
+		return 0, 0 // the log's counters were reset
 	}
 	return last.lines - first.lines, last.malformed - first.malformed
 }

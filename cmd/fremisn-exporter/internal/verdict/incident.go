@@ -13,20 +13,20 @@ const (
 	keepIncidents = 100
 	// keepRequests is how many failed requests are kept of an incident.
 	keepRequests = 20
-	// lead is how long before the verdict changed requests may have failed of the same cause.
+	// lead is how long before the verdict changed requests may have failed for the same cause.
 	lead = time.Minute
 	// carryAfter is how much of an incident is counted from the last hour, before it is carried over.
 	carryAfter = 40 * time.Minute
 )
 
-// An incident is an Incident as the engine keeps it. Its counts are Carried, and what the last hour holds since Mark.
+// An incident is an Incident as the engine keeps it. Its counts are Carried plus those of the last hour since Mark.
 type incident struct {
 	Incident
 	Carried Outcomes  `json:"carried"`
 	Mark    time.Time `json:"mark"`
 }
 
-// remember notes since when the verdict holds, and goes on with the incident.
+// remember records since when the verdict holds, and continues the incident.
 func (e *Engine) remember(in Input, s *Status) {
 	m := &e.memory
 	if m.Verdict != s.Verdict {
@@ -53,7 +53,7 @@ func (e *Engine) remember(in Input, s *Status) {
 	}
 }
 
-// openIncident returns the incident that lasts, nil where all is fine.
+// openIncident returns the present incident, nil if everything is fine.
 func (e *Engine) openIncident() *incident {
 	if n := len(e.memory.Incidents); n > 0 && e.memory.Incidents[n-1].To == nil {
 		return &e.memory.Incidents[n-1]
@@ -83,7 +83,7 @@ func (i *incident) update(in Input, s *Status) {
 	i.keepWorst(s.Failures)
 }
 
-// count brings the number of failed requests up to date.
+// count updates the number of failed requests.
 func (i *incident) count(in Input) {
 	if in.Requests == nil {
 		i.Failed = named(Outcomes{}, Error, Error)
@@ -98,7 +98,7 @@ func (i *incident) count(in Input) {
 	i.Failed = map[string]uint64{"error": failed[Error], "timeout": failed[Timeout], "no_live": failed[NoLive]}
 }
 
-// keepWorst keeps the worst requests that failed since shortly before the incident: the longest first.
+// keepWorst keeps the worst requests that failed since shortly before the incident, the longest first.
 func (i *incident) keepWorst(failures []FailedRequest) {
 	all := i.Requests
 	for _, f := range failures {
@@ -126,7 +126,7 @@ func seconds(s *float64) float64 {
 	return *s
 }
 
-// failures are the latest failed requests, the latest first.
+// failures returns the latest failed requests, the latest first.
 func (j *judgement) failures() []FailedRequest {
 	all := []FailedRequest{}
 	for _, r := range j.in.Failures {
@@ -156,7 +156,7 @@ func known(d time.Duration, timed bool) *float64 {
 	return &s
 }
 
-// Incidents returns the incidents that are kept, the latest first.
+// Incidents returns the kept incidents, the latest first.
 func (e *Engine) Incidents() []Incident {
 	all := []Incident{}
 	for _, i := range slices.Backward(e.memory.Incidents) {
@@ -168,10 +168,10 @@ func (e *Engine) Incidents() []Incident {
 	return all
 }
 
-// Save returns what the engine remembers, as Load takes it.
+// Save returns the engine's memory in the form that Load reads.
 func (e *Engine) Save() ([]byte, error) { return json.Marshal(e.memory) }
 
-// Load takes up what another engine remembered. After an error the engine is as it was.
+// Load restores the memory of another engine. After an error the engine is unchanged.
 func (e *Engine) Load(saved []byte) error {
 	fresh := New().memory
 	if err := json.Unmarshal(saved, &fresh); err != nil {
@@ -184,7 +184,7 @@ func (e *Engine) Load(saved []byte) error {
 	return nil
 }
 
-// whole returns the memory with no map missing.
+// whole returns the memory with every map allocated.
 func (m memory) whole() memory {
 	if m.Reasons == nil {
 		m.Reasons = map[string]time.Time{}

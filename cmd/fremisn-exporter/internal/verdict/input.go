@@ -6,17 +6,17 @@ import "time"
 type Input struct {
 	Now      time.Time
 	Pages    []Page    // NGINX's status pages
-	Servers  []Server  // every server of nginx.conf, every node, every address that is probed or logged
+	Servers  []Server  // every server in nginx.conf, every node, every address that is probed or logged
 	Groups   []Group   // of nginx.conf
-	Requests Requests  // of all access logs; nil where none is followed
+	Requests Requests  // of all access logs; nil if none is followed
 	Routes   []Route   // of all access logs
-	Failures []Request // the latest requests that failed
+	Failures []Request // the latest failed requests
 	Rescued  []Request // the latest that failed on a server and were answered by another
 	Outages  []Outage  // the latest times in which NGINX passed a server over
 	Logs     []Log
 	Licences []Licence
-	Config   string // what is wrong with the configuration; "" where nothing is
-	State    string // why positions and counters are not saved; "" where they are
+	Config   string // what is wrong with the configuration; "" for nothing
+	State    string // why positions and counters are not saved; "" if they are
 }
 
 // Outcomes count requests or attempts by their outcome.
@@ -38,7 +38,7 @@ var outcomeNames = [len(Outcomes{})]string{"ok", "error", "timeout", "aborted", 
 // OutcomeNames returns the outcomes' labels, in their order.
 func OutcomeNames() []string { return outcomeNames[:] }
 
-// Total returns how many there were.
+// Total returns the sum of all outcomes.
 func (o Outcomes) Total() uint64 {
 	var sum uint64
 	for _, n := range o {
@@ -47,7 +47,7 @@ func (o Outcomes) Total() uint64 {
 	return sum
 }
 
-// Failed returns how many failed. A client that left is nobody's failure.
+// Failed returns the number of failures. A client that leaves is not a failure.
 func (o Outcomes) Failed() uint64 { return o[Error] + o[Timeout] + o[NoLive] }
 
 func (o Outcomes) plus(other Outcomes) Outcomes {
@@ -67,21 +67,21 @@ func (o Outcomes) minus(other Outcomes) Outcomes {
 // A Window is what happened in a span of time.
 type Window struct {
 	Outcomes Outcomes
-	Timed    uint64        // how many had a duration; 0 where the log does not say
+	Timed    uint64        // the number with a duration; 0 if the log has none
 	Sum      time.Duration // of their durations
 	P50, P95 time.Duration // of their durations
 }
 
-// A History is the last hour of a server or a route. Time counts back from the Input's moment.
+// A History is the last hour of a server or a route. Time is counted back from the Input's time.
 type History interface {
-	// Between returns what happened from one minute to before another: 0 and 1 are the last minute.
+	// Between returns what happened from one minute to another, exclusive: 0 and 1 are the last minute.
 	Between(from, to int) Window
 }
 
 // Requests are the last hour of all requests.
 type Requests interface {
 	History
-	// Since returns the outcomes from a moment on, which is rounded down to ten seconds.
+	// Since returns the outcomes from a time on, rounded down to ten seconds.
 	Since(moment time.Time) Outcomes
 }
 
@@ -112,14 +112,14 @@ type Group struct {
 // A Server is one address behind NGINX.
 type Server struct {
 	Address  string
-	Name     string // of the node; "" where it has none
-	Upstream string // the first group that holds it; "" where none does
+	Name     string // of the node; "" for none
+	Upstream string // the first group that holds it; "" for none
 	Off      bool   // down in nginx.conf
-	MaxConns int    // 0 without a limit
+	MaxConns int    // 0 for no limit
 	Probes   []Probe
-	Attempts History // nil where no access log tells of it
-	Peers    History // of the other servers of its group; nil without
-	Out      *Out    // nil where it cannot be known
+	Attempts History // nil if no access log has requests to it
+	Peers    History // of the other servers of its group; nil for none
+	Out      *Out    // nil if unknown
 }
 
 // A Probe is the state of one probe of a server.
@@ -136,7 +136,7 @@ type Probe struct {
 // An Out says whether NGINX passes a server over.
 type Out struct {
 	Unavailable bool
-	Workers     int // how many pass it over
+	Workers     int // how many workers pass it over
 }
 
 // A Route is one value of the label route.
@@ -145,14 +145,14 @@ type Route struct {
 	Requests History
 }
 
-// A Request is one that failed.
+// A Request is a failed request.
 type Request struct {
 	Time      time.Time
 	Outcome   int
 	RequestID string
 	Method    string
 	Path      string // without the query
-	Code      int    // 0 where it is not known
+	Code      int    // 0 if unknown
 	Duration  time.Duration
 	Timed     bool // the duration is known
 	Attempts  []Attempt
@@ -161,7 +161,7 @@ type Request struct {
 // An Attempt is one server's part in a Request.
 type Attempt struct {
 	Server   string
-	Code     int // 0 where there was none
+	Code     int // 0 for none
 	Duration time.Duration
 	Timed    bool
 }
@@ -171,8 +171,8 @@ type Outage struct {
 	Upstream, Server string
 	From             time.Time
 	Until            time.Time // the end of fail_timeout
-	Ended            time.Time // when it was back; zero while it is not
-	Logged           bool      // NGINX said so itself
+	Ended            time.Time // when it was back; zero before
+	Logged           bool      // NGINX itself logged it
 	PID              int       // of the worker, and
 	Connection       int64     // of the client, of the failure that caused it
 	Event            string    // of that failure

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// judgeServer makes the node of a server, and the reasons that it gives.
+// judgeServer returns the node of a server, and adds its reasons.
 func (j *judgement) judgeServer(s *Server) {
 	n := Node{Name: s.Name, Server: s.Address, Upstream: s.Upstream, Probe: probeStatus(s), History: j.history(s)}
 	if s.MaxConns > 0 {
@@ -45,7 +45,7 @@ func (j *judgement) addNode(s *Server, kind string, since time.Time, sentence st
 	j.add(Reason{Kind: kind, Upstream: s.Upstream, Server: s.Address, Node: s.Name, Since: since, Sentence: sentence})
 }
 
-// state is the first that fits, and says in a sentence what is known.
+// state returns the first state that fits, and a sentence with what is known.
 func (j *judgement) state(s *Server) (state, sentence string) {
 	down, probed := downProbe(s), probedWell(s)
 	failed, total := failing(s)
@@ -66,7 +66,7 @@ func (j *judgement) state(s *Server) (state, sentence string) {
 	return StateUp, upSentence(s)
 }
 
-// green says that the probes do not see what the requests do.
+// green adds that the probes do not see the failures of the requests.
 func green(s *Server) string {
 	if probedWell(s) {
 		return "; its probes succeed"
@@ -97,8 +97,7 @@ func upSentence(s *Server) string {
 	return strings.Join(parts, " ")
 }
 
-// downProbe returns the probe that makes a node down, nil where none does. A licence that is over is no node that is
-// down.
+// downProbe returns the probe that makes a node down, or nil. An expired licence does not make a node down.
 func downProbe(s *Server) *Probe {
 	for i := range s.Probes {
 		p := &s.Probes[i]
@@ -109,13 +108,12 @@ func downProbe(s *Server) *Probe {
 	return nil
 }
 
-// probedWell reports whether a probe of the node has succeeded last.
+// probedWell reports whether the last probe of the node succeeded.
 func probedWell(s *Server) bool {
 	return slices.ContainsFunc(s.Probes, func(p Probe) bool { return p.Done && p.Success })
 }
 
-// probeStatus is the worst of a node's probes: one that fails before one that has not finished before one that
-// succeeds.
+// probeStatus returns the worst of a node's probes: a failing one before an unfinished one before a successful one.
 func probeStatus(s *Server) *ProbeStatus {
 	if len(s.Probes) == 0 {
 		return nil
@@ -141,7 +139,7 @@ func probeRank(p Probe) int {
 	return 2
 }
 
-// failing returns how many of a node's attempts failed and how many there were, 0 where that is not too much.
+// failing returns how many of a node's attempts failed, and how many there were; 0 if the number is acceptable.
 func failing(s *Server) (failed, total uint64) {
 	if s.Attempts == nil {
 		return 0, 0
@@ -154,7 +152,7 @@ func failing(s *Server) (failed, total uint64) {
 	return failed, total
 }
 
-// slow says that a node is slower than itself before and than its peers; "" where it is not.
+// slow returns a sentence if a node is slower than it was before and than its peers, or "".
 func (j *judgement) slow(s *Server, title string) string {
 	if s.Attempts == nil {
 		return ""
@@ -189,7 +187,7 @@ func (j *judgement) slow(s *Server, title string) string {
 		title, duration(minute.P95), duration(before.Baseline), duration(peers.P95))
 }
 
-// history is the last hour by minutes, the oldest first.
+// history returns the last hour by minutes, the oldest first.
 func (j *judgement) history(s *Server) []Minute {
 	rows := []Minute{}
 	if s.Attempts == nil {
@@ -259,7 +257,7 @@ func nodeWindows(s *Server) map[string]*NodeWindow {
 	return all
 }
 
-// quantiles are null where nothing was timed.
+// quantiles are null if no request has a duration.
 func quantiles(w Window) (p50, p95 *float64) {
 	if w.Timed == 0 {
 		return nil, nil
@@ -281,10 +279,10 @@ func attemptOutcomes(o Outcomes) map[string]uint64 {
 	return map[string]uint64{"ok": o[OK], "error": o[Error], "timeout": o[Timeout], "aborted": o[Aborted]}
 }
 
-// clock is a moment as a sentence tells it.
+// clock formats a time for a sentence.
 func clock(t time.Time) string { return t.UTC().Format("15:04:05") + " UTC" }
 
-// duration is a duration as a sentence tells it.
+// duration formats a duration for a sentence.
 func duration(d time.Duration) string {
 	switch {
 	case d < time.Second:

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// outage returns the outage of a server that lasts, nil where there is none.
+// outage returns the present outage of a server, or nil.
 func (j *judgement) outage(s *Server) *Outage {
 	for i := len(j.in.Outages) - 1; i >= 0; i-- {
 		if o := &j.in.Outages[i]; o.Server == s.Address && o.Ended.IsZero() {
@@ -26,7 +26,7 @@ func (j *judgement) outSentence(s *Server) string {
 	return j.outText(o) + green(s) + "."
 }
 
-// outText says from when to when, and why.
+// outText returns the start, the end and the cause.
 func (j *judgement) outText(o *Outage) string {
 	end := fmt.Sprintf("until %s at least", clock(o.Until))
 	switch {
@@ -42,7 +42,7 @@ func (j *judgement) outText(o *Outage) string {
 	return text
 }
 
-// eventWords are the error log's events as a sentence tells them.
+// eventWords are the error log's events in words.
 var eventWords = map[string]string{
 	"connect_refused": "a refused connection", "connect_timeout": "a connection that timed out",
 	"connect_error": "a failed connection", "read_timeout": "a timeout", "send_timeout": "a timeout while sending",
@@ -51,7 +51,7 @@ var eventWords = map[string]string{
 	"other": "a failure",
 }
 
-// cause says what the server failed at.
+// cause returns the failure in words.
 func (j *judgement) cause(o *Outage) string {
 	words := eventWords[o.Event]
 	if words == "" {
@@ -67,8 +67,8 @@ func (j *judgement) cause(o *Outage) string {
 	return words
 }
 
-// requestOf finds the request of an outage in the access log: it failed on that server, with the same method and path,
-// at about that time. Where several did, the one with the most attempts.
+// requestOf finds the request of an outage in the access log: it failed on that server at about that time, with the
+// same method and path. Of several, it is the one with the most attempts.
 func (j *judgement) requestOf(o *Outage) *Request {
 	var found *Request
 	candidates := slices.Concat(j.in.Failures, j.in.Rescued)
@@ -89,7 +89,7 @@ func (j *judgement) requestOf(o *Outage) *Request {
 	return found
 }
 
-// lastOut is the latest time in which NGINX passed a server over.
+// lastOut returns the latest time in which NGINX passed a server over.
 func (j *judgement) lastOut(s *Server) *OutStatus {
 	for i := len(j.in.Outages) - 1; i >= 0; i-- {
 		o := &j.in.Outages[i]
@@ -107,7 +107,8 @@ func (j *judgement) lastOut(s *Server) *OutStatus {
 }
 
 // judgePoison finds a request that failed on several servers and made NGINX take them out: an outage for everyone
-// while every probe succeeds. NGINX numbers the connections of each worker, so worker and connection name the request.
+// while every probe succeeds. NGINX numbers the connections of each worker, so worker and connection identify the
+// request.
 func (j *judgement) judgePoison() {
 	type key struct {
 		pid        int
@@ -152,7 +153,7 @@ func (j *judgement) addPoison(outages []*Outage) {
 	})
 }
 
-// list joins names as a sentence does.
+// list joins names for a sentence.
 func list(names []string) string {
 	if len(names) < 2 {
 		return strings.Join(names, "")

@@ -10,8 +10,8 @@ const (
 	Unknown  = "unknown"
 )
 
-// A Status is the answer to "is it fine now?", as GET /api/v1/status gives it. Times are in UTC, durations in seconds;
-// what is not logged or not known is null.
+// A Status answers "is it fine now?" for GET /api/v1/status. Times are in UTC, durations in seconds; what is not
+// logged or not known is null.
 type Status struct {
 	Verdict  string                    `json:"verdict"`
 	Since    time.Time                 `json:"since"`
@@ -25,16 +25,16 @@ type Status struct {
 	Logs     []LogStatus               `json:"logs"`
 }
 
-// A Reason is why a verdict is not fine.
+// A Reason says why a verdict is not fine.
 type Reason struct {
 	Kind     string    `json:"kind"`
-	Severity string    `json:"severity"` // critical where it alone makes the verdict down, else warning
+	Severity string    `json:"severity"` // critical if it alone makes the verdict down, otherwise warning
 	Upstream string    `json:"upstream"`
 	Server   string    `json:"server"`
 	Node     string    `json:"node"`
 	Sentence string    `json:"sentence"`
 	Since    time.Time `json:"since"`
-	Subject  string    `json:"subject,omitempty"` // the log, status page or request, where it is about one
+	Subject  string    `json:"subject,omitempty"` // the log, status page or request that it is about, if any
 }
 
 // The kinds of reasons.
@@ -60,14 +60,14 @@ const (
 	Critical = "critical"
 )
 
-// NGINX is what its status pages say, together.
+// NGINX combines its status pages.
 type NGINX struct {
 	Up                *bool        `json:"up"`
 	Connections       *Connections `json:"connections"`
 	RequestsPerSecond *float64     `json:"requests_per_second"`
 }
 
-// A RequestWindow is what clients got in some minutes.
+// A RequestWindow is the requests of clients in some minutes.
 type RequestWindow struct {
 	Requests uint64            `json:"requests"`
 	Rate     float64           `json:"rate"` // a second
@@ -84,9 +84,9 @@ type Node struct {
 	State    string                 `json:"state"`
 	Sentence string                 `json:"sentence"`
 	Since    time.Time              `json:"since"`
-	Probe    *ProbeStatus           `json:"probe"` // null where it is not probed
+	Probe    *ProbeStatus           `json:"probe"` // null if it is not probed
 	Windows  map[string]*NodeWindow `json:"windows"`
-	MaxConns *int                   `json:"max_conns"` // null without a limit
+	MaxConns *int                   `json:"max_conns"` // null for no limit
 	History  []Minute               `json:"history"`   // the last hour, the oldest minute first
 	Slow     bool                   `json:"slow"`
 	LastOut  *OutStatus             `json:"last_out"` // the latest time in which NGINX passed it over
@@ -102,7 +102,7 @@ const (
 	StateUnknown  = "unknown"
 )
 
-// Title returns the node's name, or its address where it has none.
+// Title returns the node's name, or its address if it has none.
 func (n *Node) Title() string { return titleOf(n.Name, n.Server) }
 
 func titleOf(name, server string) string {
@@ -119,7 +119,7 @@ type ProbeStatus struct {
 	Sentence string    `json:"sentence"`
 }
 
-// A NodeWindow is what happened on a node in some minutes.
+// A NodeWindow is the attempts on a node in some minutes.
 type NodeWindow struct {
 	Attempts uint64            `json:"attempts"`
 	Outcomes map[string]uint64 `json:"outcomes"`
@@ -129,7 +129,7 @@ type NodeWindow struct {
 	Busy     *float64          `json:"busy"`  // mean number of busy slots
 }
 
-// A Minute is one of the last hour.
+// A Minute is one minute of the last hour.
 type Minute struct {
 	At       time.Time `json:"at"`
 	Attempts uint64    `json:"attempts"`
@@ -139,17 +139,17 @@ type Minute struct {
 // An OutStatus is a time in which NGINX passed a node over.
 type OutStatus struct {
 	From     time.Time  `json:"from"`
-	To       *time.Time `json:"to"` // null while it lasts
+	To       *time.Time `json:"to"` // null if it has not ended
 	Sentence string     `json:"sentence"`
 }
 
-// A RouteStatus is what clients of a route got.
+// A RouteStatus is the requests of clients to a route.
 type RouteStatus struct {
 	Route   string                    `json:"route"`
 	Windows map[string]*RequestWindow `json:"windows"`
 }
 
-// A FailedRequest is one to look at.
+// A FailedRequest is an example of a failed request.
 type FailedRequest struct {
 	Time      time.Time       `json:"time"`
 	Outcome   string          `json:"outcome"`
@@ -179,10 +179,10 @@ type LogStatus struct {
 	Problem   string `json:"problem"`
 }
 
-// An Incident is a time in which the verdict was not fine, as GET /api/v1/incidents gives it.
+// An Incident is a time in which the verdict was not fine, for GET /api/v1/incidents.
 type Incident struct {
 	From     time.Time         `json:"from"`
-	To       *time.Time        `json:"to"` // null while it lasts
+	To       *time.Time        `json:"to"` // null if it has not ended
 	Verdict  string            `json:"verdict"`
 	Sentence string            `json:"sentence"`
 	Reasons  []Reason          `json:"reasons"`

@@ -1,6 +1,6 @@
-// Package verdict answers one question: is it fine now? It is pure: what is known goes in as an Input, a Status comes
-// out, and an Engine remembers between two of them no more than since when something holds and what incidents there
-// were. Pages, the API and the operators' scripts show what it says and judge nothing themselves.
+// Package verdict answers one question: is it fine now? It is pure: an Input holds everything that is known, a Status
+// is the result, and an Engine remembers only since when something holds, and the incidents. Pages, the API and the
+// operators' scripts show its results and judge nothing themselves.
 package verdict
 
 import (
@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// The thresholds. Those of the alerts are the same: a test compares them.
+// The thresholds. A test compares them with those of the alerts.
 const (
 	FailingRatio   = 0.05 // of a node's attempts in FailingWindow
 	FailingCount   = 5
@@ -29,14 +29,14 @@ const (
 	DownRatio = 0.5 // of the requests in a minute
 	DownCount = 5
 
-	// ProbeFailures in a row make a node down, or one that has never succeeded.
+	// ProbeFailures in a row make a node down; so does one that has never succeeded.
 	ProbeFailures = 2
 )
 
 // keepSlow is how long a node stays slow after it has become faster.
 const keepSlow = time.Minute
 
-// An Engine judges again and again. Its methods are not safe for use by several goroutines at once.
+// An Engine judges repeatedly. Its methods must not be called concurrently.
 type Engine struct {
 	memory memory
 	logs   map[string][]logSample
@@ -64,12 +64,12 @@ type slow struct {
 	Held     time.Time     `json:"held"`     // when it was last slower than itself or its peers
 }
 
-// New returns an Engine that has seen nothing.
+// New returns an Engine without a past.
 func New() *Engine {
 	return &Engine{memory: memory{}.whole(), logs: map[string][]logSample{}, pages: map[string][]pageSample{}}
 }
 
-// Judge says whether it is fine at the moment of the input.
+// Judge returns whether it is fine at the time of the input.
 func (e *Engine) Judge(in Input) Status {
 	in.Now = in.Now.UTC()
 	e.sample(in)
@@ -84,7 +84,7 @@ func (e *Engine) Judge(in Input) Status {
 	return status
 }
 
-// forget drops what is remembered of servers that are there no more.
+// forget drops the memory of servers that no longer exist.
 func (e *Engine) forget(servers map[string]string) {
 	gone := func(address string) bool {
 		_, there := servers[address]
@@ -94,7 +94,7 @@ func (e *Engine) forget(servers map[string]string) {
 	maps.DeleteFunc(e.memory.Slow, func(address string, _ slow) bool { return gone(address) })
 }
 
-// A judgement is one Judge under way.
+// A judgement is a call of Judge in progress.
 type judgement struct {
 	in      Input
 	engine  *Engine
@@ -118,7 +118,7 @@ func (j *judgement) judge() {
 
 func (j *judgement) add(r Reason) { j.reasons = append(j.reasons, r) }
 
-// stamp says since when each reason holds, and puts the gravest first.
+// stamp adds since when each reason holds, and sorts the gravest first.
 func (j *judgement) stamp() {
 	before := j.engine.memory.Reasons
 	now := map[string]time.Time{}
@@ -142,7 +142,7 @@ func (j *judgement) stamp() {
 
 func (r *Reason) key() string { return r.Kind + "|" + r.Upstream + "|" + r.Server + "|" + r.Subject }
 
-// rank puts a poison request first, then what makes the verdict down, then the rest by what it costs clients.
+// rank puts a poison request first, then what makes the verdict down, then the rest by its cost for clients.
 func rank(r Reason) int {
 	order := []string{
 		KindPoison, KindNGINXDown, KindRequestsFailed, KindNodeDown, KindTakenOut, KindSaturated, KindNodeFailing,
@@ -208,7 +208,7 @@ func (j *judgement) nothingKnown() bool {
 	return true
 }
 
-// sentence is the verdict in a line.
+// sentence returns the verdict in a line.
 func (j *judgement) sentence(verdict string) string {
 	switch verdict {
 	case Unknown:
@@ -223,7 +223,7 @@ func (j *judgement) sentence(verdict string) string {
 	return j.reasons[0].Sentence + more
 }
 
-// fine lists what is known to be well.
+// fine lists what is known to be fine.
 func (j *judgement) fine() string {
 	text := ""
 	add := func(part string) {

@@ -8,19 +8,19 @@ import (
 	"sync"
 )
 
-// connections keeps the number of open connections within bounds: of more, the one is closed that has had no request
-// under way for the longest. Who sends a request slowly has none yet.
+// connections limits the number of open connections: beyond the limit, it closes the one that has been without a
+// request for the longest. A client that is still sending a request has none yet.
 type connections struct {
 	max int
 
 	mu     sync.Mutex
 	open   map[net.Conn]*connection
-	silent *list.List // of net.Conn: those without a request, the one that has been so for the longest first
+	silent *list.List // of net.Conn: those without a request, the longest-idle first
 }
 
 type connection struct {
 	requests int
-	element  *list.Element // in silent; nil while there are requests
+	element  *list.Element // in silent; nil while it has requests
 }
 
 func newConnections(max int) *connections {
@@ -44,7 +44,7 @@ func (c *connections) change(conn net.Conn, state http.ConnState) {
 	}
 }
 
-// removeSilent takes a connection out of those without a request. c.mu is held.
+// removeSilent removes a connection from those without a request. c.mu is held.
 func (c *connections) removeSilent(conn net.Conn) {
 	if known := c.open[conn]; known != nil && known.element != nil {
 		c.silent.Remove(known.element)
@@ -65,7 +65,7 @@ func (c *connections) closeSilent() bool {
 	return true
 }
 
-// begin and end say that a request of a connection is under way.
+// begin and end report that a request of a connection is in progress.
 func (c *connections) begin(conn net.Conn) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -90,7 +90,7 @@ func (c *connections) end(conn net.Conn) {
 // connKey is the key of a request's connection in its context.
 type connKey struct{}
 
-// tracked has a handler say which connections have requests.
+// tracked makes a handler report which connections have requests.
 func (c *connections) tracked(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if conn, ok := r.Context().Value(connKey{}).(net.Conn); ok {
@@ -101,7 +101,7 @@ func (c *connections) tracked(next http.Handler) http.Handler {
 	})
 }
 
-// NewServer returns the server of a handler of [New], which bounds time and memory whatever clients do.
+// NewServer returns the server of a handler of [New], which limits time and memory whatever clients do.
 func NewServer(handler http.Handler) *http.Server {
 	c := newConnections(maxConnections)
 	return &http.Server{

@@ -11,26 +11,26 @@ import (
 	"github.com/prometheus/common/model"
 )
 
-// An exposition is the body of a scrape. It writes text and OpenMetrics as expfmt does, byte for byte, at a fraction of
-// its cost: the labels of a histogram once and not for each of its buckets, and all of it into one buffer. What is rare
-// is left to expfmt.
+// An exposition is the body of a scrape. It writes text and OpenMetrics exactly as expfmt does, at a fraction of its
+// cost: the labels of a histogram once instead of for each of its buckets, and everything into one buffer. It leaves
+// rare kinds to expfmt.
 type exposition struct {
 	body        *bytes.Buffer
 	format      expfmt.Format
 	options     []expfmt.EncoderOption
 	openMetrics bool
 
-	labels []byte // of the metric at hand
+	labels []byte // of the present metric
 	bounds []bound
 }
 
-// A bound is the upper bound of a bucket, and how it is written.
+// A bound is the upper bound of a bucket, and its text.
 type bound struct {
 	value float64
 	text  []byte
 }
 
-// reset begins another body, which is written to the end of body.
+// reset begins another body, written to the end of body.
 func (e *exposition) reset(body *bytes.Buffer, format expfmt.Format, created bool) {
 	e.body = body
 	e.format, e.options, e.bounds = format, nil, e.bounds[:0]
@@ -40,7 +40,7 @@ func (e *exposition) reset(body *bytes.Buffer, format expfmt.Format, created boo
 	}
 }
 
-// write writes all families. It goes on after an error; the first is the answer.
+// write writes all families. It continues after an error, and returns the first.
 func (e *exposition) write(families []*dto.MetricFamily) error {
 	usualFormat := e.format.FormatType() == expfmt.TypeTextPlain ||
 		e.openMetrics && e.options == nil && !strings.Contains(string(e.format), "version=2")
@@ -63,7 +63,7 @@ func (e *exposition) write(families []*dto.MetricFamily) error {
 	return first
 }
 
-// isUsual reports whether a family is of a kind that family can write.
+// isUsual reports whether family can write this kind of family.
 func (e *exposition) isUsual(f *dto.MetricFamily) bool {
 	if f.Unit != nil || f.Help == nil || !model.LegacyValidation.IsValidMetricName(f.GetName()) {
 		return false
@@ -119,7 +119,7 @@ func isPlainName(name string) bool {
 	return name != ""
 }
 
-// typeName is a family's type in text, and in OpenMetrics.
+// typeName returns a family's type in text, and in OpenMetrics.
 func typeName(t dto.MetricType, openMetrics bool) string {
 	switch t {
 	case dto.MetricType_COUNTER:
@@ -163,7 +163,7 @@ func (e *exposition) family(f *dto.MetricFamily) {
 	e.body.Write(b)
 }
 
-// setLabels writes the labels at hand: a="b",c="d".
+// setLabels writes the labels of the present metric: a="b",c="d".
 func (e *exposition) setLabels(pairs []*dto.LabelPair) {
 	e.labels = e.labels[:0]
 	for i, l := range pairs {
@@ -220,7 +220,7 @@ func (e *exposition) bucket(b []byte, name string, i int, upper float64, count u
 	return append(b, '\n')
 }
 
-// bound is how a bucket's bound is written. Histograms have the same ones, over and over.
+// bound returns the text of a bucket's bound. Histograms repeat the same bounds.
 func (e *exposition) bound(i int, upper float64) []byte {
 	for i >= len(e.bounds) {
 		e.bounds = append(e.bounds, bound{value: math.NaN()})
@@ -231,7 +231,7 @@ func (e *exposition) bound(i int, upper float64) []byte {
 	return e.bounds[i].text
 }
 
-// count writes a whole number: the text format has floats only.
+// count writes a whole number: the text format has only floats.
 func (e *exposition) count(b []byte, n uint64) []byte {
 	if e.openMetrics {
 		return strconv.AppendUint(b, n, 10)
@@ -239,7 +239,7 @@ func (e *exposition) count(b []byte, n uint64) []byte {
 	return e.float(b, float64(n))
 }
 
-// float writes as strconv does, with ".0" in OpenMetrics behind what looks like a whole number.
+// float writes as strconv does; in OpenMetrics it appends ".0" to what looks like a whole number.
 func (e *exposition) float(b []byte, v float64) []byte {
 	switch {
 	case math.IsNaN(v):
@@ -261,7 +261,7 @@ func (e *exposition) float(b []byte, v float64) []byte {
 	return b
 }
 
-// appendEscaped escapes what a label's value or a help text may not hold.
+// appendEscaped escapes what a label's value or a help text must not contain.
 func appendEscaped(b []byte, s string, quotes bool) []byte {
 	for {
 		i := strings.IndexAny(s, "\\\n\"")

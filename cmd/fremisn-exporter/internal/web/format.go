@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// milliseconds is a duration as a person reads it: 850 µs, 12.3 ms, 1.20 s.
+// milliseconds formats a duration for people: 850 µs, 12.3 ms, 1.20 s.
 func milliseconds(d time.Duration) string {
 	switch {
 	case d <= 0:
@@ -21,7 +21,7 @@ func milliseconds(d time.Duration) string {
 	return fmt.Sprintf("%.2f s", d.Seconds())
 }
 
-// ago is how long before now a moment was.
+// ago formats how long before now a time was.
 func ago(now, then time.Time) string {
 	switch d := now.Sub(then); {
 	case then.IsZero():
@@ -39,7 +39,7 @@ func ago(now, then time.Time) string {
 	}
 }
 
-// count is a number with its thousands apart.
+// count formats a number with thousands separators.
 func count(n float64) string {
 	digits := strconv.FormatFloat(n, 'f', 0, 64)
 	for i := len(digits) - 3; i > 0; i -= 3 {
@@ -62,7 +62,7 @@ func bytesText(size int64) string {
 	return fmt.Sprintf("%.1f %s", n, units[i])
 }
 
-// share is part of whole in percent.
+// share returns part of whole in percent.
 func share(part, whole float64) string {
 	if whole == 0 {
 		return "–"

@@ -10,19 +10,19 @@ import (
 )
 
 const (
-	// maxConnections bounds those that are open. Of more, the one that has been silent for the longest is closed.
+	// maxConnections limits the open connections. Beyond it, the one that has been silent for the longest is closed.
 	maxConnections = 4096
-	// maxPages bounds the pages that are made and sent at one time.
+	// maxPages limits the pages that are rendered and sent at one time.
 	maxPages = 8
-	// maxProbes bounds the probes of /probe that run at one time: more than a Prometheus makes whose targets all hang.
+	// maxProbes limits the concurrent probes of /probe: more than one Prometheus causes if all its targets hang.
 	maxProbes = 900
-	// readLimit is how long a client may take for a request, and how long it may say nothing between two.
+	// readLimit is how long a client may take for a request, and how long it may be silent between two.
 	readLimit = 10 * time.Second
 	idleLimit = 2 * time.Minute
 )
 
-// limited has a handler answer in bounded time and memory: a client that does not read is let go after a while, and a
-// body that nobody asked for is not read.
+// limited makes a handler answer in bounded time and memory: a client that does not read is disconnected after a
+// while, and an unwanted body is not read.
 func limited(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.ContentLength != 0 {
@@ -33,7 +33,7 @@ func limited(next http.Handler) http.Handler {
 	})
 }
 
-// fewAtOnce returns what wraps handlers that together answer n requests at one time, and refuse more.
+// fewAtOnce returns a wrapper for handlers that together serve n requests at one time, and reject more.
 func fewAtOnce(n int) func(http.HandlerFunc) http.Handler {
 	slots := make(chan struct{}, n)
 	return func(next http.HandlerFunc) http.Handler {
@@ -49,8 +49,8 @@ func fewAtOnce(n int) func(http.HandlerFunc) http.Handler {
 	}
 }
 
-// fairProbes answers /probe. Where more than max are under way, the oldest of the client that has the most is given up
-// for a new one: so no client can keep the others out.
+// fairProbes serves /probe. Beyond max requests, it cancels the oldest request of the client that has the most in
+// favour of a new one: no client can keep the others out.
 type fairProbes struct {
 	next http.Handler
 	max  int
@@ -60,7 +60,7 @@ type fairProbes struct {
 	byClient map[string]*list.List // of *probeRequest, the oldest first
 }
 
-// A probeRequest is one that is under way.
+// A probeRequest is a request in progress.
 type probeRequest struct {
 	cancel  context.CancelFunc
 	givenUp bool // guarded by fairProbes.mu
@@ -91,7 +91,7 @@ func (f *fairProbes) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}}, r.WithContext(ctx))
 }
 
-// add makes room for a request where there is none. done takes it out.
+// add makes room for a request if there is none. done removes it.
 func (f *fairProbes) add(client string, request *probeRequest) (done func()) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -110,7 +110,7 @@ func (f *fairProbes) add(client string, request *probeRequest) (done func()) {
 	}
 }
 
-// remove takes a request out, unless it has been given up before. f.mu is held.
+// remove removes a request, unless it has been cancelled before. f.mu is held.
 func (f *fairProbes) remove(client string, element *list.Element) {
 	requests := f.byClient[client]
 	if requests == nil || element.Value.(*probeRequest).givenUp {
@@ -123,7 +123,7 @@ func (f *fairProbes) remove(client string, element *list.Element) {
 	}
 }
 
-// giveUpOldest ends the oldest request of the client that has the most. f.mu is held.
+// giveUpOldest cancels the oldest request of the client that has the most. f.mu is held.
 func (f *fairProbes) giveUpOldest() {
 	busiest := ""
 	for client, requests := range f.byClient {
@@ -138,7 +138,7 @@ func (f *fairProbes) giveUpOldest() {
 	request.cancel()
 }
 
-// A probeWriter answers 503 in place of what a probe that was given up gives: its target has not failed.
+// A probeWriter answers 503 instead of the result of a cancelled probe: its target has not failed.
 type probeWriter struct {
 	http.ResponseWriter
 	control *http.ResponseController

@@ -15,28 +15,28 @@ import (
 	"github.com/prometheus/common/expfmt"
 )
 
-// MetricsOptions say how /metrics answers.
+// MetricsOptions configure /metrics.
 type MetricsOptions struct {
-	Registry     *prometheus.Registry // the exporter's own metrics; those about serving are added to it
+	Registry     *prometheus.Registry // the exporter's own metrics; those about serving are added
 	Gatherer     func(ctx context.Context, openMetrics bool) prometheus.Gatherer
-	Probes       prometheus.Gatherer  // further families, sorted and checked; nil without
-	Limit        func() time.Duration // how long an answer may take
-	Offset       time.Duration        // taken off the time that Prometheus gives
+	Probes       prometheus.Gatherer  // further families, sorted and checked; nil for none
+	Limit        func() time.Duration // the time limit of an answer
+	Offset       time.Duration        // subtracted from Prometheus' timeout
 	CreatedLines bool                 // _created lines in OpenMetrics text
 }
 
 const (
-	// defaultScrapeTimeout is Prometheus' own default, for scrapers that do not name theirs.
+	// defaultScrapeTimeout is Prometheus' own default, for scrapers that send none.
 	defaultScrapeTimeout = 10 * time.Second
-	// maxScrapes bounds the scrapes that wait or are written. Those that ask for the same cost as much as one.
+	// maxScrapes limits the scrapes that wait or are written. Identical ones together cost as much as one.
 	maxScrapes = 256
 	// writeLimit is how long a reader may take for an answer.
 	writeLimit = 8 * time.Second
-	// timeoutStep is what time limits are rounded to, so that scrapes of nearly the same limit share a gathering.
+	// timeoutStep is what time limits are rounded to, so that scrapes with nearly the same limit share a gathering.
 	timeoutStep = 100 * time.Millisecond
 )
 
-// Scrapes answers /metrics as promhttp's handler does, with its metrics. It is http.Handler.
+// Scrapes serves /metrics as promhttp's handler does, with its metrics. It implements http.Handler.
 type Scrapes struct {
 	options   MetricsOptions
 	failures  *prometheus.CounterVec
@@ -82,7 +82,7 @@ func (s *Scrapes) answer(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	limit := min(scrapeTimeout(r, s.options.Offset), s.options.Limit())
-	// On a busy machine it may wait for its turn for longer than the scraper says: who has no time any more has gone.
+	// On a busy machine it may wait longer than the scraper's timeout: that scraper is gone.
 	ctx, cancel := context.WithTimeout(r.Context(), AnswerLimit)
 	defer cancel()
 	format := expfmt.NegotiateAccept(r.Header, expfmt.DefaultOpenMetricsAcceptedFormats()...)
@@ -110,17 +110,17 @@ func send(w http.ResponseWriter, as answerKey, a *answer) {
 	if as.gzip {
 		header.Set("Content-Encoding", "gzip")
 	}
-	w.Write(a.body.Bytes()) // a scraper that has gone is its own loss
+	w.Write(a.body.Bytes()) // a scraper that has gone gets nothing
 }
 
-// refuse answers whom there is no room for.
+// refuse rejects a request when there is no room for it.
 func refuse(w http.ResponseWriter, err error) {
 	w.Header().Set("Retry-After", "1")
 	http.Error(w, err.Error(), http.StatusServiceUnavailable)
 }
 
-// gather merges the families of the exporter's own metrics, of NGINX and of the probes, each of which are checked.
-// They share none, and so nothing is checked again.
+// gather merges the families of the exporter's own metrics, of NGINX and of the probes. Each source is checked
+// already, and they share no family, so the result needs no check.
 func (s *Scrapes) gather(ctx context.Context, openMetrics bool) ([]*dto.MetricFamily, error) {
 	families, err := s.options.Registry.Gather()
 	more, moreErr := s.options.Gatherer(ctx, openMetrics).Gather()
@@ -157,7 +157,7 @@ func acceptsGzip(r *http.Request) bool {
 	return false
 }
 
-// scrapeTimeout is what Prometheus says it will wait, less the offset, and never less than half of it.
+// scrapeTimeout returns Prometheus' timeout less the offset, and at least half of it.
 func scrapeTimeout(r *http.Request, offset time.Duration) time.Duration {
 	timeout := defaultScrapeTimeout
 	seconds, err := strconv.ParseFloat(r.Header.Get("X-Prometheus-Scrape-Timeout-Seconds"), 64)
@@ -167,7 +167,8 @@ func scrapeTimeout(r *http.Request, offset time.Duration) time.Duration {
 	return max(timeout-offset, timeout/2)
 }
 
-// gatherTimeout is what is left of an answer's time for gathering: it may wait for its turn, and is encoded and sent.
+// gatherTimeout returns the part of an answer's time that is left for gathering: it may wait for its turn, and is
+// encoded and sent.
 func gatherTimeout(limit time.Duration) time.Duration {
 	return max((limit - 500*time.Millisecond).Round(timeoutStep), limit/2)
 }

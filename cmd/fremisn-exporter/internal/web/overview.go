@@ -18,7 +18,7 @@ import (
 // An Overview is what the landing page shows beside the verdict.
 type Overview struct {
 	Status          verdict.Status
-	ConnectionLimit int                      // worker_processes times worker_connections; 0 where it is not known
+	ConnectionLimit int                      // worker_processes times worker_connections; 0 if unknown
 	Probes          map[string][]ProbeState  // by the server's address
 	Quotas          map[string][]QuotaStatus // by the server's address
 }
@@ -50,7 +50,7 @@ type nodeCard struct {
 	Quotas []QuotaStatus
 }
 
-// Class is the colour of a card.
+// Class returns the colour of a card.
 func (c *nodeCard) Class() string {
 	switch c.State {
 	case verdict.StateUp:
@@ -64,7 +64,7 @@ func (c *nodeCard) Class() string {
 	return "wait"
 }
 
-// StateWords is the state in a person's words.
+// StateWords returns the state in words.
 func (c *nodeCard) StateWords() string {
 	if c.Slow && c.State == verdict.StateUp {
 		return "slow"
@@ -127,7 +127,7 @@ func (s *site) json(w http.ResponseWriter, v any) {
 	w.Write(append(body, '\n'))
 }
 
-// statusFuncs are what the pages of the verdict need.
+// statusFuncs are the functions of the verdict's pages.
 func statusFuncs() template.FuncMap {
 	return template.FuncMap{
 		"lasting": lasting, "clock": clock, "took": took, "sparkline": sparkline, "strip": strip, "rate": rate,
@@ -155,7 +155,7 @@ func verdictClass(v string) string {
 	return "wait"
 }
 
-// lasting is how long something has held, in words.
+// lasting formats how long something has held.
 func lasting(now, since time.Time) string {
 	switch d := now.Sub(since); {
 	case d < time.Minute:
@@ -169,7 +169,7 @@ func lasting(now, since time.Time) string {
 	}
 }
 
-// clock is a moment of the last day by its time, an older one with its date.
+// clock formats a time of the last day without, an older one with its date.
 func clock(now, t time.Time) string {
 	if now.Sub(t) > 20*time.Hour {
 		return t.UTC().Format("2006-01-02 15:04:05 UTC")
@@ -177,7 +177,7 @@ func clock(now, t time.Time) string {
 	return t.UTC().Format("15:04:05 UTC")
 }
 
-// took is a duration in seconds of something that happened so many times.
+// took formats a duration in seconds of something that happened so many times.
 func took(s *float64, times uint64) string {
 	switch {
 	case s != nil && *s == 0:
@@ -216,7 +216,7 @@ type outcomeCell struct {
 	Bad   bool
 }
 
-// outcomeCells are the outcomes in the order of the contract.
+// outcomeCells returns the outcomes in the order of the contract.
 func outcomeCells(counts map[string]uint64) []outcomeCell {
 	var cells []outcomeCell
 	for _, name := range []string{"ok", "client_error", "error", "timeout", "no_live", "limited", "aborted"} {
@@ -234,7 +234,7 @@ func failedOf(counts map[string]uint64) uint64 {
 	return counts["error"] + counts["timeout"] + counts["no_live"]
 }
 
-// attemptText is an attempt as a line shows it: "master 504 5.00 s".
+// attemptText formats an attempt: "master 504 5.00 s".
 func attemptText(a verdict.AttemptStatus) string {
 	parts := []string{a.Server}
 	if a.Node != "" {
@@ -255,7 +255,7 @@ const (
 	sparkBar    = 3
 )
 
-// sparkline draws a bar for each minute of the hour: attempts, and the failed ones of them on the ground.
+// sparkline draws a bar for each minute of the hour: attempts, with the failed ones at the bottom.
 func sparkline(history []verdict.Minute) template.HTML {
 	most, attempts, errors := uint64(1), uint64(0), uint64(0)
 	for _, m := range history {
@@ -274,7 +274,7 @@ func sparkline(history []verdict.Minute) template.HTML {
 	return template.HTML(b.String())
 }
 
-// bar draws n of most. What is not nothing is seen.
+// bar draws n of most. Anything above zero is visible.
 func bar(b *strings.Builder, class string, i int, n, most uint64) {
 	if n == 0 {
 		return
@@ -284,7 +284,7 @@ func bar(b *strings.Builder, class string, i int, n, most uint64) {
 		sparkHeight-height, sparkBar, height)
 }
 
-// strip draws a tile for each minute of the hour: how its probes went.
+// strip draws a tile for each minute of the hour with the results of its probes.
 func strip(hour []ProbeMinute) template.HTML {
 	succeeded, failed := 0, 0
 	var b strings.Builder

@@ -8,17 +8,17 @@ import (
 	"time"
 )
 
-// A Target is what a probe has asked, with its history, latest first.
+// A Target is a probe's target with its history, latest first.
 type Target struct {
 	Probe, Target, Node, Module string
 	Interval                    time.Duration
 	Results                     []Result
-	// so many of the results are all that were lately; the rest are failures of earlier times
+	// this many of the results are consecutive; the rest are earlier failures
 	Recent int
 	Detail func(i int) ([]Phase, string) // phases and log of a result
 }
 
-// A Result is one probe that has ended.
+// A Result is one finished probe.
 type Result struct {
 	ID       string
 	When     time.Time
@@ -38,10 +38,10 @@ type Phase struct {
 	Width    float64 // share of the probe's whole time, percent
 }
 
-// maxDetailed is how many targets are shown with all that is kept of them. A page of more has a line for each.
+// maxDetailed is how many targets are shown with all their results. A longer page has a line for each.
 const maxDetailed = 24
 
-// A probesPage is /probes, whole or what ?probe=, ?target= and ?node= leave of it.
+// A probesPage is /probes, complete or filtered by ?probe=, ?target= and ?node=.
 type probesPage struct {
 	Targets  []Target
 	Filtered bool
@@ -73,7 +73,7 @@ func newProbesPage(all []Target, query url.Values) probesPage {
 			}
 		}
 	}
-	if !page.Detailed { // what fails comes first where much is shown
+	if !page.Detailed { // on a long page, failures come first
 		slices.SortStableFunc(page.Targets, func(a, b Target) int { return rank(a) - rank(b) })
 	}
 	return page
@@ -87,18 +87,18 @@ func rank(t Target) int {
 	return map[string]int{"bad": 0, "wait": 1, "good": 2}[t.Class()]
 }
 
-// TargetLink is the page of one target. It is made of labels, so that an alert can make it too.
+// TargetLink returns the page of one target. It consists of labels, so that an alert can build it too.
 func TargetLink(probe, target string) string {
 	return "probes?" + url.Values{"probe": {probe}, "target": {target}}.Encode()
 }
 
-// Link is the page of the target alone.
+// Link returns the page of the target.
 func (t Target) Link() string { return TargetLink(t.Probe, t.Target) }
 
-// Title is the node that the target is at, or the target where it is at none.
+// Title returns the target's node, or the target if it has none.
 func (t Target) Title() string { return cmp.Or(t.Node, t.Target) }
 
-// Class is the colour of a target: how its last probe went.
+// Class returns the colour of a target: the result of its last probe.
 func (t Target) Class() string {
 	switch {
 	case len(t.Results) == 0:
@@ -109,7 +109,7 @@ func (t Target) Class() string {
 	return "bad"
 }
 
-// Latest is the last result, nil before the first.
+// Latest returns the last result, nil before the first.
 func (t Target) Latest() *Result {
 	if len(t.Results) == 0 {
 		return nil
@@ -117,26 +117,26 @@ func (t Target) Latest() *Result {
 	return &t.Results[0]
 }
 
-// Lately are the recent results, the oldest first, as a strip shows them.
+// Lately returns the recent results, the oldest first, for a strip.
 func (t Target) Lately() []Result {
 	recent := slices.Clone(t.Results[:t.Recent])
 	slices.Reverse(recent)
 	return recent
 }
 
-// Earlier are the failures from before what is recent.
+// Earlier returns the failures before the recent results.
 func (t Target) Earlier() []Result { return t.Results[t.Recent:] }
 
-// Now is what is recent, latest first.
+// Now returns the recent results, latest first.
 func (t Target) Now() []Result { return t.Results[:t.Recent] }
 
-// A Run is results of one kind that came one after another.
+// A Run is consecutive results of one kind.
 type Run struct {
 	Success bool
 	Count   int
 }
 
-// Runs are the recent results, the oldest first, in runs.
+// Runs returns the recent results, the oldest first, as runs.
 func (t Target) Runs() (runs []Run) {
 	for _, r := range t.Lately() {
 		if n := len(runs); n == 0 || runs[n-1].Success != r.Success {

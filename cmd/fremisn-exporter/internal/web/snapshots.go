@@ -14,34 +14,34 @@ import (
 )
 
 const (
-	// fairTurn is how long one gathering keeps the next from beginning. One that takes longer waits for something that
-	// hangs, and takes no memory meanwhile.
+	// fairTurn is how long one gathering delays the next. One that takes longer waits for something that hangs, and
+	// uses no memory meanwhile.
 	fairTurn = 300 * time.Millisecond
-	// maxGatherings bounds those that run at one time.
+	// maxGatherings limits the concurrent gatherings.
 	maxGatherings = 8
-	// maxHeld bounds the bytes of answers that are being written: where readers are too slow, further ones are refused.
+	// maxHeld limits the bytes of answers that are being written: if readers are too slow, further ones are rejected.
 	maxHeld = 24 << 20
 )
 
-// errBusy is the answer to whom cannot be served now.
+// errBusy is the answer to a client that cannot be served now.
 var errBusy = errors.New("too many scrapes are under way; try again")
 
-// snapshots gathers metrics for requests, and has those that ask for the same share one gathering and one encoding of
-// it. A request takes part in a gathering that begins after it: so it is shown all that was written before it. Memory
-// is bounded by gathering one after another, and by refusing answers while too many bytes of them are being written.
+// snapshots gathers metrics for requests, and lets identical ones share one gathering and one encoding of it. A
+// request joins a gathering that begins after it: so it shows everything written before it. Memory is bounded:
+// gatherings run one after another, and answers are rejected while too many bytes of them are being written.
 type snapshots struct {
 	gather  func(ctx context.Context, openMetrics bool) ([]*dto.MetricFamily, error)
 	created bool // _created lines
 	encoded func(error)
 
 	turn    chan struct{} // holds a token while the next gathering may begin
-	running chan struct{} // a token for each gathering that runs
+	running chan struct{} // a token for each running gathering
 	bodies  sync.Pool     // of *bytes.Buffer
 	writers sync.Pool     // of *encoder
 
 	mu      sync.Mutex
 	waiting map[snapshotKey]*snapshot // those that have not begun
-	held    int                       // bytes of bodies that somebody writes, or will
+	held    int                       // bytes of bodies that are, or will be, written
 	freed   chan struct{}             // has a token when held has fallen
 }
 
@@ -55,21 +55,21 @@ type snapshotKey struct {
 type answerKey struct {
 	format expfmt.Format // "" for the families themselves
 	gzip   bool
-	names  string // of the families that are asked for, "" for all
+	names  string // of the requested families, "" for all
 }
 
-// A snapshot is one gathering, with the answers that are wanted of it.
+// A snapshot is one gathering, with the answers that are requested from it.
 type snapshot struct {
 	deadline time.Time
 	answers  map[answerKey]*answer
 }
 
-// An answer is shared by the requests that wait for it. What ready closes does not change after that.
+// An answer is shared by the requests that wait for it. It is immutable once ready is closed.
 type answer struct {
 	names    []string
 	refs     int // guarded by snapshots.mu
 	ready    chan struct{}
-	body     *bytes.Buffer // nil where there is none
+	body     *bytes.Buffer // nil for none
 	families []*dto.MetricFamily
 	err      error
 }
@@ -87,7 +87,7 @@ func newSnapshots(gather func(context.Context, bool) ([]*dto.MetricFamily, error
 	return s
 }
 
-// get returns an answer, which the caller must release. It waits no longer than ctx.
+// get returns an answer, which the caller must release. It waits at most until ctx ends.
 func (s *snapshots) get(ctx context.Context, of snapshotKey, as answerKey, names []string) (*answer, error) {
 	a := s.join(of, as, names)
 	select {
@@ -98,7 +98,7 @@ func (s *snapshots) get(ctx context.Context, of snapshotKey, as answerKey, names
 	}
 }
 
-// join takes part in the next gathering.
+// join joins the next gathering.
 func (s *snapshots) join(of snapshotKey, as answerKey, names []string) *answer {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -117,7 +117,7 @@ func (s *snapshots) join(of snapshotKey, as answerKey, names []string) *answer {
 	return a
 }
 
-// release says that a request has done with its answer.
+// release ends a request's use of its answer.
 func (s *snapshots) release(a *answer) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -126,7 +126,7 @@ func (s *snapshots) release(a *answer) {
 	}
 }
 
-// drop gives an answer's body back. s.mu is held.
+// drop returns an answer's body. s.mu is held.
 func (s *snapshots) drop(a *answer) {
 	s.held -= a.body.Len()
 	s.bodies.Put(a.body)
@@ -137,13 +137,13 @@ func (s *snapshots) drop(a *answer) {
 	}
 }
 
-// run gathers, and encodes what is wanted by then.
+// run gathers, and encodes what is requested by then.
 func (s *snapshots) run(of snapshotKey, snap *snapshot) {
 	ctx, cancel := context.WithDeadline(context.Background(), snap.deadline)
 	defer cancel()
 	done, ok := s.begin(ctx)
 	s.mu.Lock()
-	delete(s.waiting, of) // who comes from here on takes part in the next
+	delete(s.waiting, of) // later requests join the next
 	s.mu.Unlock()
 	if !ok {
 		for _, a := range snap.answers {
@@ -194,7 +194,7 @@ func (s *snapshots) isFull() bool {
 	return s.held > maxHeld
 }
 
-// encode makes an answer ready.
+// encode encodes an answer.
 func (s *snapshots) encode(as answerKey, a *answer, families []*dto.MetricFamily, err error) {
 	defer close(a.ready)
 	a.err = err
@@ -220,7 +220,7 @@ func (s *snapshots) encode(as answerKey, a *answer, families []*dto.MetricFamily
 	}
 }
 
-// body writes families as they are asked for. What could be written stands in it after an error, too.
+// body writes families in the requested form. After an error, it holds what could be written.
 func (s *snapshots) body(as answerKey, families []*dto.MetricFamily) (*bytes.Buffer, error) {
 	w := s.writers.Get().(*encoder)
 	defer s.writers.Put(w)
@@ -232,7 +232,7 @@ func (s *snapshots) body(as answerKey, families []*dto.MetricFamily) (*bytes.Buf
 	}
 	packed := s.buffer()
 	w.gzip.Reset(packed)
-	w.gzip.Write(body.Bytes()) // a buffer takes all
+	w.gzip.Write(body.Bytes()) // writing to a buffer does not fail
 	w.gzip.Close()
 	s.bodies.Put(body)
 	return packed, err
@@ -251,11 +251,11 @@ type encoder struct {
 }
 
 func newEncoder() *encoder {
-	w, _ := gzip.NewWriterLevel(nil, gzip.BestSpeed) // the level is a good one
+	w, _ := gzip.NewWriterLevel(nil, gzip.BestSpeed) // the level is valid
 	return &encoder{gzip: w}
 }
 
-// only returns the families that have one of the names, all of them where there are no names.
+// only returns the families with one of the names, or all of them if there are no names.
 func only(families []*dto.MetricFamily, names []string) []*dto.MetricFamily {
 	if len(names) == 0 {
 		return families

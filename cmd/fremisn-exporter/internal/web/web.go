@@ -1,4 +1,4 @@
-// Package web is what the exporter answers over HTTP: /metrics, /probe, and pages that a person can read.
+// Package web serves the exporter over HTTP: /metrics, /probe, and pages for people.
 package web
 
 import (
@@ -19,10 +19,10 @@ import (
 	"github.com/fremisn/fremisn-exporter/cmd/fremisn-exporter/internal/verdict"
 )
 
-// Options are the parts that the pages show and the actions that they offer.
+// Options are the data of the pages and the actions that they offer.
 type Options struct {
 	MetricsPath string
-	Prefix      string // what all paths begin with: "" or /prefix
+	Prefix      string // the prefix of all paths: "" or /prefix
 	Metrics     http.Handler
 	Probe       http.Handler
 	Overview    func(context.Context) Overview
@@ -37,7 +37,7 @@ type Options struct {
 //go:embed pages
 var pages embed.FS
 
-// New is the handler of everything that the exporter serves.
+// New returns the handler of everything that the exporter serves.
 func New(o Options) (http.Handler, error) {
 	s := &site{Options: o, began: time.Now()}
 	var err error
@@ -68,7 +68,7 @@ func New(o Options) (http.Handler, error) {
 	return secured(limited(s.prefixed(mux))), nil
 }
 
-// overviewPath is where the overview is when metrics are at /.
+// overviewPath is the overview's path when metrics are at /.
 const overviewPath = "/overview"
 
 func (s *site) health(mux *http.ServeMux) {
@@ -79,7 +79,7 @@ func (s *site) health(mux *http.ServeMux) {
 	mux.HandleFunc("GET /-/ready", s.ready)
 }
 
-// prefixed serves everything below the prefix, and what containers ask for without it, too.
+// prefixed serves everything below the prefix, and the requests of containers without it, too.
 func (s *site) prefixed(next http.Handler) http.Handler {
 	if s.Prefix == "" {
 		return next
@@ -91,7 +91,7 @@ func (s *site) prefixed(next http.Handler) http.Handler {
 	return mux
 }
 
-// relative returns a path as pages link to it, so that links hold behind any prefix.
+// relative returns a path in the form of the pages' links, which work behind any prefix.
 func relative(path string) string {
 	if path == "/" {
 		return "./"
@@ -113,7 +113,7 @@ type site struct {
 	began     time.Time
 }
 
-// secured sets what keeps a browser from doing more with these pages than showing them.
+// secured sets headers that allow a browser only to show these pages.
 func secured(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		header := w.Header()
@@ -151,7 +151,7 @@ func (s *site) reload(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// AnswerLimit is how long an answer may take at the most, whatever disks, name servers and NGINX do.
+// AnswerLimit is the maximum time of an answer, whatever disks, name servers and NGINX do.
 const AnswerLimit = 3 * time.Second
 
 func (s *site) reloadNow(w http.ResponseWriter, r *http.Request) {
@@ -167,7 +167,7 @@ func (s *site) reloadNow(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// A page is what every template gets.
+// A page is the data that every template gets.
 type page struct {
 	Title       string
 	Path        string
