@@ -102,7 +102,7 @@ func (f *Follower) passCounted(g *generation) error {
 		if known == g {
 			continue
 		}
-		at, isCopy := copyOf(known, g)
+		at, isCopy := f.copyOf(known, g)
 		switch {
 		case isCopy:
 			counted = max(counted, at)
@@ -132,14 +132,17 @@ func (f *Follower) passAll(g *generation) error {
 }
 
 // copyOf reports whether a file is certainly a copy of a known generation, and how much of it was counted; 0 if it is
-// not.
-func copyOf(known, g *generation) (counted int64, isCopy bool) {
+// not. After a rotation, lines like the last ones before it are new lines: a busy second has many.
+func (f *Follower) copyOf(known, g *generation) (counted int64, isCopy bool) {
 	const fewest = 512 // bytes: a few lines may be alike by chance
 	info, err := g.file.Stat()
 	if err != nil || known.Offset < fewest {
 		return 0, false
 	}
 	m, at := known.trace(g.file, info.Size())
+	if m == edited && known.base != nil && f.isRotated(known.base, known) {
+		return 0, false
+	}
 	return at, m != other && m != begins && at >= fewest && isRich(g.file, headLen)
 }
 
@@ -152,7 +155,7 @@ func (f *Follower) replace(b *base, g *generation) {
 		before.findName()
 	}
 	isCopy := false
-	if at, certain := copyOf(before, g); certain {
+	if at, certain := f.copyOf(before, g); certain {
 		isCopy, before.finished = true, true
 		_ = g.goTo(at)
 	} else if !f.isRotated(b, before) {
