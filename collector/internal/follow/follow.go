@@ -153,7 +153,6 @@ func (p *Pipeline) Run(ctx context.Context) error {
 		p.commits.run()
 	}()
 	p.restore()
-	p.publish(p.snapshot())
 	p.read()
 	p.commit(ctx)
 	p.serve(ctx)

@@ -43,8 +43,18 @@ type savedPosition struct {
 	Totals Totals        `json:"totals"`
 }
 
-// restore loads what was committed.
+// restore loads what was committed and publishes that: to find the files again may take a while, and what is read on
+// the way is not committed yet.
 func (p *Pipeline) restore() {
+	position, seen, known := p.restoreCounts()
+	p.publish(p.snapshot())
+	if known {
+		p.follower.Resume(position, seen)
+	}
+}
+
+// restoreCounts takes up the counts, and returns from where to go on.
+func (p *Pipeline) restoreCounts() (position tail.Position, seen time.Time, known bool) {
 	if p.commits.dir == nil {
 		return
 	}
@@ -74,9 +84,8 @@ func (p *Pipeline) restore() {
 	if found.isOfFile {
 		p.parted = saved.restOf(p.where())
 	}
-	if position, known := found.position(p.where(), saved); known {
-		p.follower.Resume(position, saved.Seen)
-	}
+	position, known = found.position(p.where(), saved)
+	return position, saved.Seen, known
 }
 
 // load restores the counts of the record that was found, and returns the rest of it.

@@ -139,7 +139,11 @@ func (f *Follower) copyOf(known, g *generation) (counted int64, isCopy bool) {
 	if err != nil || known.Offset < fewest {
 		return 0, false
 	}
-	m, at := known.trace(g.file, info.Size())
+	from := g.Offset // what is known to be counted need not be looked for
+	if known.isPlaced() {
+		from = info.Size()
+	}
+	m, at := known.traceFrom(g.file, from, info.Size())
 	if m == edited && known.base != nil && f.isRotated(known.base, known) {
 		return 0, false
 	}
@@ -180,11 +184,20 @@ func (f *Follower) replace(b *base, g *generation) {
 // rotated name, compressed or not.
 func (f *Follower) isRotated(b *base, g *generation) bool {
 	if g.file != nil && !g.removed || g.file == nil && g.finished {
-		_, _, ok := placeOf(filepath.Base(realPath(b.path)), filepath.Base(g.Path))
-		return ok
+		return g.isPlaced()
 	}
 	at, found := f.whereIs(g, listOnce(b.path, isRelated))
 	return found && at.scheme != ""
+}
+
+// isPlaced reports whether a generation was last seen under a name that rotation gives, and nothing says that it is
+// not there any more.
+func (g *generation) isPlaced() bool {
+	if g.base == nil || g.file != nil && g.removed || g.file == nil && !g.finished {
+		return false
+	}
+	_, _, ok := placeOf(filepath.Base(realPath(g.base.path)), filepath.Base(g.Path))
+	return ok
 }
 
 // remainder skips what was counted of a new file as part of one that is gone, and reports whether there was any.

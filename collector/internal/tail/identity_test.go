@@ -437,39 +437,3 @@ func TestRotationWhileDownIsCounted(t *testing.T) {
 		t.Errorf("%d rotations are told", n)
 	}
 }
-
-// TestLikeLinesAreCounted: in a busy second a log is rotated, and what comes after is what came before, line for line.
-func TestLikeLinesAreCounted(t *testing.T) {
-	second := ""
-	for i := range 400 {
-		second += fmt.Sprintf("10.0.0.%d - [25/Nov/2026:19:00:00 +0000] \"GET /v1/%d HTTP/1.1\" 200 612\n", i%7, i%20)
-	}
-	part := strings.Join(strings.SplitAfter(second, "\n")[:150], "")
-	for name, begin := range map[string]func(l *log){
-		"all at once":    func(l *log) { l.write("", part) },
-		"empty at first": func(l *log) { l.write("", ""); l.read(); l.write("", part) },
-		"after a restart": func(l *log) {
-			position := l.f.Position()
-			l.f.Close()
-			l.write("", part)
-			l.follow(true)
-			l.f.Resume(position, time.Time{})
-		},
-		"compressed meanwhile": func(l *log) { l.gzip("access.log.1"); l.write("", part) },
-	} {
-		t.Run(name, func(t *testing.T) {
-			l := newLog(t)
-			l.write("", "10.0.0.1 - [25/Nov/2026:18:59:59 +0000] \"GET / HTTP/1.1\" 200 1\n")
-			l.write("", second)
-			l.follow(true)
-			l.read()
-			l.rename("", "access.log.1")
-			begin(l)
-			l.reads()
-			if got, want := strings.Count(l.got.lines.String(), "\n"), 1+400+150; got != want {
-				t.Errorf("%d lines of %d", got, want)
-			}
-			l.wantGaps()
-		})
-	}
-}

@@ -21,6 +21,11 @@ const (
 // trace returns how much of a file has been counted as part of the generation: bytes before offset must never be
 // counted again. It compares byte by byte with the generation's own file if that is open.
 func (g *generation) trace(file io.ReaderAt, size int64) (m match, offset int64) {
+	return g.traceFrom(file, 0, size)
+}
+
+// traceFrom is trace that looks for single lines from an offset on, for that reads all of the file.
+func (g *generation) traceFrom(file io.ReaderAt, from, size int64) (m match, offset int64) {
 	switch {
 	case g.Offset == 0 || size == 0:
 		return other, 0
@@ -35,7 +40,7 @@ func (g *generation) trace(file io.ReaderAt, size int64) (m match, offset int64)
 	if common == size {
 		return prefix, common
 	}
-	if at, found := c.findLines(file, size); found {
+	if at, found := c.findLines(file, from, size); found {
 		return edited, at
 	}
 	switch {
@@ -100,9 +105,15 @@ func commonPrefix(a, b io.ReaderAt, atA, n, atB int64) (equal int64) {
 	return equal
 }
 
+<<<<<<< HEAD
 // findLines looks for the last lines that were counted, and returns where the last of them ends. Most must be present;
 // lines that repeat are no evidence.
 func (c *Cursor) findLines(file io.ReaderAt, size int64) (end int64, found bool) {
+=======
+// findLines looks for the last lines that were counted, from the beginning of a line on, and returns where the last of
+// them ends. Most of them must be there; lines that repeat prove nothing.
+func (c *Cursor) findLines(file io.ReaderAt, from, size int64) (end int64, found bool) {
+>>>>>>> dacb7e0 (A restart shows what was committed before it looks for files, and scans less)
 	const fewest = 4
 	keys := slices.Clone(c.Lines)
 	slices.Sort(keys)
@@ -110,8 +121,8 @@ func (c *Cursor) findLines(file io.ReaderAt, size int64) (end int64, found bool)
 		return 0, false
 	}
 	seen := map[uint64]bool{}
-	lines := bufio.NewReaderSize(io.NewSectionReader(file, 0, size), 256<<10)
-	at := int64(0)
+	lines := bufio.NewReaderSize(io.NewSectionReader(file, from, size-from), 256<<10)
+	at := from
 	for {
 		line, err := lines.ReadSlice('\n')
 		at += int64(len(line))
