@@ -75,6 +75,12 @@ bench: build ## ratios: the binary against a bare loop, mtail and the old export
 torture: ## the crash harness in its long form: TORTURE_KILLS (1000) times kill -9, while the log is written and rotated
 	TORTURE_KILLS=$(TORTURE_KILLS) go test -race -count=1 -v -timeout 60m -run '^TestTorture$$' ./cmd/fremisn-exporter
 
+.PHONY: soak
+SOAK_MINUTES ?= 60
+soak: build ## everything at once for SOAK_MINUTES (60): 20,000 lines a second, rotations, kills, reloads, full disks, open pages; about 3 GB
+	@.ci/deps nginx prometheus
+	go run ./cmd/fremisn-bench soak --minutes $(SOAK_MINUTES)
+
 .PHONY: fuzz
 fuzz: ## every fuzz target for FUZZTIME (1m)
 	@for package in $$(go list ./...); do \

@@ -1,6 +1,7 @@
 // Command fremisn-bench measures the shipped binary against what it is compared with in README: a bare loop that
 // only splits lines, mtail, and the exporters that it replaces. Both sides of every ratio are measured in one run,
-// as CPU time of whole processes. It is run by `make bench` and asserts nothing.
+// as CPU time of whole processes. It is run by `make bench` and asserts nothing. Its command soak, run by `make soak`,
+// has the binary work for an hour under everything that may happen to it, and asserts that all was counted once.
 package main
 
 import (
@@ -44,11 +45,16 @@ func main() {
 	run.Flag("only", "Measure only what has this word in its name.").StringVar(&b.only)
 	split := app.Command("split", "Only split a file into lines: what every ratio is to.")
 	file := split.Arg("file", "The file.").Required().String()
-	if kingpin.MustParse(app.Parse(os.Args[1:])) == split.FullCommand() {
-		fmt.Println(splitLines(*file))
-		return
+	long := &soak{}
+	soaking := long.command(app)
+	do := b.run
+	switch kingpin.MustParse(app.Parse(os.Args[1:])) {
+	case split.FullCommand():
+		do = func() error { _, err := fmt.Println(splitLines(*file)); return err }
+	case soaking.FullCommand():
+		do = long.run
 	}
-	if err := b.run(); err != nil {
+	if err := do(); err != nil {
 		fmt.Fprintln(os.Stderr, "fremisn-bench:", err)
 		os.Exit(1)
 	}

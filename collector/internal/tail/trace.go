@@ -105,15 +105,9 @@ func commonPrefix(a, b io.ReaderAt, atA, n, atB int64) (equal int64) {
 	return equal
 }
 
-<<<<<<< HEAD
-// findLines looks for the last lines that were counted, and returns where the last of them ends. Most must be present;
-// lines that repeat are no evidence.
-func (c *Cursor) findLines(file io.ReaderAt, size int64) (end int64, found bool) {
-=======
 // findLines looks for the last lines that were counted, from the beginning of a line on, and returns where the last of
-// them ends. Most of them must be there; lines that repeat prove nothing.
+// them ends. Most must be present; lines that repeat are no evidence.
 func (c *Cursor) findLines(file io.ReaderAt, from, size int64) (end int64, found bool) {
->>>>>>> dacb7e0 (A restart shows what was committed before it looks for files, and scans less)
 	const fewest = 4
 	keys := slices.Clone(c.Lines)
 	slices.Sort(keys)
