@@ -1,63 +1,26 @@
 #!/usr/bin/env bash
-# test-package.sh [BASE]: installs, upgrades, breaks, removes and purges the package on a real Debian under a real systemd,
-# with NGINX's logs as Debian keeps them: for www-data and the group adm alone.
+# test-package.sh: installs, upgrades, breaks, removes and purges the package on a real Debian under a real systemd, with
+# NGINX's logs as Debian keeps them: for www-data and the group adm alone.
 #
-# The Debian is made by debootstrap and boots in systemd-nspawn; BASE keeps it for the next time. Needs root.
+# The Debian is made by debootstrap once, and boots in systemd-nspawn. Needs root.
 set -euo pipefail
 self=$(realpath "${BASH_SOURCE[0]}")
-cd "$(dirname "$self")/../.."
-
-fail() { printf 'FAILED: %s\n' "$*" >&2; exit 1; }
-is() { # WHAT GOT WANTED
-  [ "$2" = "$3" ] || fail "$1: got \"$2\", want \"$3\""
-  printf 'ok: %s: %s\n' "$1" "$2"
-}
-# within SECONDS WHAT COMMAND... tries again until a command succeeds.
-within() {
-  local until=$((SECONDS + $1)) what=$2
-  shift 2
-  until "$@" >/dev/null 2>&1; do
-    [ "$SECONDS" -lt "$until" ] || fail "$what (waited)"
-    sleep 0.2
-  done
-  printf 'ok: %s\n' "$what"
-}
+# shellcheck source=compose/package/root.sh
+. "$(dirname "$self")/root.sh"
 
 outside() {
-  local base=${1:-} release
+  cd "$(dirname "$self")/../.."
   [ "$(id -u)" = 0 ] || fail 'only root can boot a container'
   work=$(mktemp -d "${TMPDIR:-/tmp}/fremisn-test-package.XXXXXX")
   trap 'rm -rf --one-file-system "$work"' EXIT
-  base=${base:-$work/base}
-  if [ ! -e "$base/usr/sbin/nginx" ]; then
-    # shellcheck source=/dev/null
-    release=$(. /etc/os-release && echo "$VERSION_CODENAME")
-    debootstrap --variant=minbase --include=nginx-light,curl,systemd,systemd-sysv,dbus,procps "$release" "$base" >"$work/debootstrap.log" 2>&1 ||
-      { tail -n 20 "$work/debootstrap.log" >&2; fail debootstrap; }
-  fi
-  cp -a "$base" "$work/root"
-  VERSION=v0.0.1 compose/package/build.sh fremisn-exporter "$work/root/root"
-  VERSION=v0.0.2 compose/package/build.sh fremisn-exporter "$work/root/root"
+  cp -a "$(debian_root)" "$work/root"
+  VERSION=0.0.1 compose/package/build.sh fremisn-exporter "$work/root/root"
+  VERSION=0.0.2 compose/package/build.sh fremisn-exporter "$work/root/root"
   cp "$self" "$work/root/root/test.sh"
-  cat >"$work/root/etc/systemd/system/test.service" <<'UNIT'
-[Unit]
-After=basic.target
-[Service]
-Type=oneshot
-ExecStart=/bin/bash /root/test.sh --inside
-StandardOutput=file:/root/output
-StandardError=inherit
-ExecStopPost=/bin/systemctl poweroff --no-block
-TimeoutStartSec=300
-UNIT
+  cp compose/package/root.sh "$work/root/root/"
   # The test starts NGINX with its own nginx.conf: the unit, started at boot beside it, would take the ports first or second.
   ln -sf /dev/null "$work/root/etc/systemd/system/nginx.service"
-  mkdir -p "$work/root/etc/systemd/system/multi-user.target.wants"
-  ln -s ../test.service "$work/root/etc/systemd/system/multi-user.target.wants/test.service"
-  timeout 400 systemd-nspawn -q -D "$work/root" --register=no --keep-unit --private-network -b >"$work/boot.log" 2>&1 ||
-    { tail -n 20 "$work/boot.log" >&2; fail 'the container did not boot and end'; }
-  cat "$work/root/root/output"
-  [ "$(tail -n 1 "$work/root/root/output")" = 'all of it holds' ] || exit 1
+  boot 300 "$work/root"
 }
 
 metric() { curl -fsS localhost:9113/metrics | sed -n "s/^$1 //p"; }
@@ -101,6 +64,17 @@ NGINX
   [ "$(state MainPID)" != "$before" ] || fail 'the old binary still runs'
   is 'the edited config is kept' "$(tail -n 1 /etc/fremisn-exporter/probes.yml)" '# mine'
   is 'and so are the counts' "$(metric "$requests")" 2
+  # Root's own start, with the service stopped, goes on with the same state and leaves the service its own.
+  systemctl stop fremisn-exporter
+  fremisn-exporter --web.listen-address=127.0.0.1:9119 2>/root/by-hand &
+  within 30 'root starts it by hand' curl -fsS localhost:9119/-/ready
+  curl -fsS -o /dev/null localhost:8081/
+  is 'its counts go on from those of the service' "$(curl -fsS localhost:9119/metrics | sed -n "s/^$requests //p")" 3
+  kill -INT %1 && wait %1
+  systemctl start fremisn-exporter
+  within 30 'the service starts again' curl -fsS localhost:9113/-/ready
+  is 'and goes on from those of root' "$(metric "$requests")" 3
+
   systemd-analyze security --no-pager --threshold=15 fremisn-exporter | tail -n 1
 
   echo 'nonsense: 1' >>/etc/fremisn-exporter/probes.yml
