@@ -216,11 +216,14 @@ func (c *Collector) logSettings(s *source.Settings) {
 		}
 	}
 	for _, ignored := range s.Ignored {
-		importance := level.Info
-		if ignored.Failed {
-			importance = level.Error
+		switch {
+		case ignored.Failed:
+			level.Error(c.logger).Log("msg", "not followed", "why", ignored)
+		case ignored.Twice:
+			level.Warn(c.logger).Log("msg", "requests count twice", "why", ignored)
+		default:
+			level.Info(c.logger).Log("msg", "not followed", "why", ignored)
 		}
-		importance(c.logger).Log("msg", "not followed", "why", ignored)
 	}
 }
 

@@ -98,7 +98,7 @@ func extend(f source.Format, variables []string) string {
 func MetricsGiven(s *source.Settings) (given, all int) {
 	var checks []*FormatCheck
 	for _, log := range s.AccessLogs {
-		if check, err := NewLogCheck(log); err == nil {
+		if check, err := NewLogCheck(log.Counted()); err == nil {
 			checks = append(checks, check)
 		}
 	}

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"io"
 	"net/http"
 	"os"
@@ -237,4 +239,48 @@ func TestLogsComeAndGoUnderNGINX(t *testing.T) {
 	h.expect("gained while it ran", "c", lines("c.log"))
 	h.expect("lost, with what old workers wrote to it", "access", lines("access.log"))
 	h.expect("lost", "b", b)
+}
+
+// Of two access_log directives of one path NGINX writes two lines for each request: it is counted once, by serve and by
+// analyze, also while the formats change on disk and under NGINX.
+func TestTwoFormatsOfOneFileUnderNGINX(t *testing.T) {
+	const logs = "access_log DIR/access.log main; access_log DIR/access.log more;"
+	const more = `log_format more 'more $status "$request" $request_time $request_id';`
+	h := startChangingHost(t, firstFormat+more, logs)
+	n := 0
+	get := func(times int) {
+		for range times {
+			h.get("/")
+			n++
+		}
+	}
+	get(7)
+	h.expect("at first", "access", n)
+	families := scrapeFamilies(t, h.exporter)
+	if got := gauge(families, "fremisn_exporter_log_lines_total", "log", "access", "result", "ignored"); got != 7 {
+		t.Errorf("%g lines are ignored, want the other 7", got)
+	}
+	h.change(secondFormat+more, logs)
+	get(3)
+	h.expect("changed on disk alone", "access", n)
+	n += h.reload("access.log", "two ")
+	get(3)
+	h.expect("reloaded", "access", n)
+
+	var stdout, stderr bytes.Buffer
+	if code := run(context.Background(), []string{"--nginx.config", h.nginx.Conf, "analyze", "--output", "json"}, &stdout,
+		&stderr); code != exitOK {
+		t.Fatalf("exit code %d: %s", code, &stderr)
+	}
+	var past struct{ Requests []struct{ Count int } }
+	if err := json.Unmarshal(stdout.Bytes(), &past); err != nil {
+		t.Fatal(err)
+	}
+	total := 0
+	for _, r := range past.Requests {
+		total += r.Count
+	}
+	if total == 0 || total > n {
+		t.Errorf("analyze counts %d requests, want at most %d: those in a format that is nginx.conf's by now", total, n)
+	}
 }

@@ -87,6 +87,7 @@ type Note struct {
 type Stream struct {
 	LogFormats map[string]LogFormat
 	AccessLogs []AccessLog
+	LogSets    []LogSet
 	Upstreams  []Upstream
 }
 

@@ -26,6 +26,7 @@ func (r *reading) stream(stream *directive) error {
 
 // streamLogs reads the access logs of stream{} and its servers. Its error logs are those of any block.
 func (r *reading) streamLogs(block *directive) error {
+	var own []AccessLog
 	for _, d := range block.block {
 		switch {
 		case d.name == "server" && d.hasBlock:
@@ -38,6 +39,7 @@ func (r *reading) streamLogs(block *directive) error {
 				return err
 			}
 			if isLog {
+				own = append(own, log)
 				r.config.Stream.AccessLogs = append(r.config.Stream.AccessLogs, log)
 			}
 		case d.name == "error_log":
@@ -45,6 +47,9 @@ func (r *reading) streamLogs(block *directive) error {
 				return err
 			}
 		}
+	}
+	if len(own) > 0 {
+		r.config.Stream.LogSets = append(r.config.Stream.LogSets, LogSet{"stream", own})
 	}
 	return nil
 }

@@ -141,6 +141,7 @@ func (r *reading) knownFormats() []source.Format {
 	}
 	for _, log := range r.Settings.AccessLogs {
 		for _, f := range log.Formats {
+			f.Repeats = false // in a file that may be another log's
 			add(f)
 		}
 	}

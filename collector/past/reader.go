@@ -52,6 +52,9 @@ func (r *reader) line(block []byte, start, end int) {
 		r.refused(block, start, end)
 		return
 	}
+	if r.formats.list[r.current.Format].Repeats {
+		return
+	}
 	at := r.current.Time
 	if r.bounded() {
 		if at == 0 {

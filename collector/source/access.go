@@ -13,37 +13,70 @@ import (
 	"github.com/fremisn/fremisn-exporter/collector/nginxconf"
 )
 
-// A candidate is a file that nginx.conf writes requests to.
+// A candidate is what nginx.conf writes requests to: a file, in one log_format.
 type candidate struct {
-	source LogSource
+	source LogSource // with that format alone
 	at     nginxconf.Pos
-	score  int  // how much its formats tell
+	score  int  // how much its format tells
 	whole  bool // no if= leaves requests out
 }
+
+func (c candidate) format() Format { return c.source.Formats[0] }
 
 // fillAccessLogs follows the access logs of nginx.conf. Of several logs of one server or location it follows one: each
 // request stands in all of them.
 func (s *Settings) fillAccessLogs(names map[string]bool) {
 	candidates := s.candidates()
-	for _, path := range s.duplicates(candidates) {
-		duplicate := candidates[path.index]
-		s.ignore(duplicate.at, "access_log", "name it in nginx.access_logs of the config file to count its "+
-			"requests as well",
-			"%s has the same requests as %s, which has more variables: not followed, since each request would count twice", duplicate.source.Path, path.instead)
-		candidates[path.index].source.Path = ""
-	}
-	for _, c := range candidates {
-		if c.source.Path != "" {
-			c.source.Name = freeName(names, c.source.Path)
-			s.AccessLogs = append(s.AccessLogs, c.source)
+	c := cover(candidates, s.sets(candidates))
+	logs := map[string]int{} // the followed ones, by their paths
+	for i, candidate := range candidates {
+		at, known := logs[candidate.source.Path]
+		switch {
+		case !c.followed[i]:
+		case known:
+			log := &s.AccessLogs[at]
+			log.Formats = append(log.Formats, candidate.format())
+			log.Subrequests = log.Subrequests || candidate.source.Subrequests
+		default:
+			logs[candidate.source.Path] = len(s.AccessLogs)
+			candidate.source.Name = freeName(names, candidate.source.Path)
+			s.AccessLogs = append(s.AccessLogs, candidate.source)
 		}
 	}
+	for i, candidate := range candidates {
+		if c.followed[i] {
+			continue
+		}
+		if at, known := logs[candidate.source.Path]; known {
+			s.repeated(&s.AccessLogs[at], candidate, candidates[c.instead[i]])
+			continue
+		}
+		s.ignore(candidate.at, "access_log", "name it in nginx.access_logs of the config file to count its requests as well",
+			"%s has the same requests as %s, which has more variables: not followed, since each request would count twice",
+			candidate.source.Path, candidates[c.instead[i]].source.Path)
+	}
+	s.countedTwice(logs)
+}
+
+// repeated tells of requests that another format of the log, or another log, tells as well. Their lines are told apart
+// from the others of the log, and not counted.
+func (s *Settings) repeated(log *LogSource, c, instead candidate) {
+	f := c.format()
+	f.Repeats = true
+	log.Formats = append(log.Formats, f)
+	other := "in log_format " + instead.format().Name
+	if instead.source.Path != c.source.Path {
+		other = "in " + instead.source.Path
+	}
+	s.ignore(c.at, "access_log", "nothing to do; to have fewer lines, remove this access_log",
+		"lines of %s in log_format %s have the same requests as those %s: not counted, since each request would count twice",
+		c.source.Path, f.Name, other)
 }
 
 // candidates are the access logs of nginx.conf that can be followed; the others are told.
 func (s *Settings) candidates() []candidate {
 	var all []candidate
-	index := map[string]int{}
+	index := map[[2]string]int{}
 	for _, log := range s.Conf.AccessLogs {
 		if log.Unwritten && s.isWritten(log.Path) {
 			continue
@@ -57,20 +90,16 @@ func (s *Settings) candidates() []candidate {
 		if !ok {
 			continue
 		}
-		i, known := index[log.Path]
-		if !known {
-			i = len(all)
-			index[log.Path] = i
-			all = append(all, candidate{at: log.Pos, source: LogSource{Path: log.Path, InUse: true, Found: true,
-				From: log.Pos.String(), Programs: s.programs}})
+		key := [2]string{log.Path, log.Format}
+		if i, known := index[key]; known {
+			all[i].whole = all[i].whole || log.Condition == ""
+			all[i].source.Subrequests = all[i].source.Subrequests || log.Subrequests
+			continue
 		}
-		c := &all[i]
-		c.whole = c.whole || log.Condition == ""
-		c.score = max(c.score, c.source.score(format))
-		c.source.Subrequests = c.source.Subrequests || log.Subrequests
-		if !slices.Contains(c.source.Formats, format) {
-			c.source.Formats = append(c.source.Formats, format)
-		}
+		index[key] = len(all)
+		l := LogSource{Path: log.Path, InUse: true, Found: true, From: log.Pos.String(), Subrequests: log.Subrequests,
+			Formats: []Format{format}, Programs: s.programs}
+		all = append(all, candidate{source: l, at: log.Pos, whole: log.Condition == "", score: l.score(format)})
 	}
 	return all
 }
@@ -154,76 +183,6 @@ func (l LogSource) score(f Format) int {
 		n += int(metric.Count)
 	}
 	return n
-}
-
-// A duplicate is the index of a candidate that is not followed, and the path of the log that is in its place.
-type duplicate struct {
-	index   int
-	instead string
-}
-
-// duplicates are the candidates whose requests all stand in others. Where a server or location has one log alone, that
-// one is followed; of several, one that is followed already, else the one that tells most.
-func (s *Settings) duplicates(candidates []candidate) []duplicate {
-	sets := s.sets(candidates)
-	followed := map[int]bool{}
-	for _, set := range sets {
-		if len(set) == 1 {
-			followed[set[0]] = true
-		}
-	}
-	var left []duplicate
-	instead := map[int]int{}
-	for _, set := range sets {
-		if len(set) == 1 {
-			continue
-		}
-		best := slices.IndexFunc(set, func(i int) bool { return followed[i] })
-		if best < 0 {
-			best = 0
-			for at := range set {
-				if better(candidates[set[at]], candidates[set[best]]) {
-					best = at
-				}
-			}
-			followed[set[best]] = true
-		}
-		for _, i := range set {
-			instead[i] = set[best]
-		}
-	}
-	for i := range candidates {
-		if other, several := instead[i]; several && !followed[i] {
-			left = append(left, duplicate{i, candidates[other].source.Path})
-		}
-	}
-	return left
-}
-
-// sets are the candidates that the requests of each block are written to, by their indexes.
-func (s *Settings) sets(candidates []candidate) [][]int {
-	var sets [][]int
-	for _, set := range s.Conf.LogSets {
-		var members []int
-		for _, log := range set.Logs {
-			i := slices.IndexFunc(candidates, func(c candidate) bool { return c.source.Path == log.Path })
-			if i >= 0 && !slices.Contains(members, i) {
-				members = append(members, i)
-			}
-		}
-		if len(members) > 0 {
-			sets = append(sets, members)
-		}
-	}
-	return sets
-}
-
-// better reports whether a log tells more than another. One with all requests goes before one with some.
-func better(a, b candidate) bool {
-	if a.whole != b.whole {
-		return a.whole
-	}
-	return a.score > b.score
 }
 
 var variableInPath = regexp.MustCompile(`\$(?:\w+|\{\w+\})`)

@@ -82,6 +82,27 @@ func TestWhichAccessLogsAreFollowed(t *testing.T) {
 		"two formats in one file": {
 			"server { access_log DIR/a.log short; } server { access_log DIR/a.log timed; }", "a=short,timed", "",
 		},
+		"two formats in one file at one level: two lines for each request": {
+			"server { access_log DIR/a.log short; access_log DIR/a.log timed; }", "a=timed,-short",
+			"lines of DIR/a.log in log_format short have the same requests as those in log_format timed: not counted",
+		},
+		"one file, of which a format alone is another server's only one": {
+			"server { access_log DIR/a.log short; access_log DIR/a.log timed; } server { access_log DIR/a.log short; }",
+			"a=short,-timed", "lines of DIR/a.log in log_format timed have the same requests as those in log_format short",
+		},
+		"lines in a followed file that repeat what another file has": {
+			"server { access_log DIR/a.log short; access_log DIR/b.log timed; } server { access_log DIR/a.log bytes; }",
+			"b=timed a=bytes,-short", "lines of DIR/a.log in log_format short have the same requests as those in DIR/b.log",
+		},
+		"one log_format twice in one file": {
+			"server { access_log DIR/a.log short; access_log DIR/a.log short; }", "a=short",
+			"TWICE DIR/a.log is named in line 5, too: NGINX writes each request twice, and it counts twice; remove one",
+		},
+		"two servers' only formats together in a third": {
+			"server { access_log DIR/a.log short; } server { access_log DIR/a.log timed; } server { access_log DIR/a.log " +
+				"short; access_log DIR/a.log timed; }", "a=short,timed",
+			"TWICE what is written to DIR/a.log in log_format short (line 5) is written to DIR/a.log in log_format timed as well",
+		},
 		"one of two formats in a file cannot be read": {
 			"server { access_log DIR/a.log spaced; } server { access_log DIR/a.log timed; }", "a=timed", "FAILED DIR/a.log cannot be followed: log_format spaced",
 		},
@@ -101,6 +122,9 @@ func TestWhichAccessLogsAreFollowed(t *testing.T) {
 			for _, log := range s.AccessLogs {
 				var names []string
 				for _, f := range log.Formats {
+					if f.Repeats {
+						f.Name = "-" + f.Name
+					}
 					names = append(names, f.Name)
 				}
 				followed = append(followed, fmt.Sprintf("%s=%s", log.Name, strings.Join(names, ",")))
@@ -109,6 +133,9 @@ func TestWhichAccessLogsAreFollowed(t *testing.T) {
 				text := strings.TrimPrefix(i.String(), i.Pos.String()+": ")
 				if i.Failed {
 					text = "FAILED " + text
+				}
+				if i.Twice {
+					text = "TWICE " + text
 				}
 				ignored = append(ignored, strings.ReplaceAll(text, dir, "DIR"))
 			}
@@ -179,5 +206,30 @@ func TestFormatsOfTheConfigFile(t *testing.T) {
 		if _, err := New("probes.yml", Config{AccessLogs: []AccessLogConfig{wrong}}, nil, s.Conf); err == nil {
 			t.Errorf("%v is taken", wrong.Format)
 		}
+	}
+}
+
+// A log of the config file without a format, and a container's stdout, have the formats of nginx.conf: a request that
+// is written in two of them is counted in one, also after nginx.conf has changed.
+func TestRepeatsOfTheConfigFile(t *testing.T) {
+	const http = "log_format a '$status'; log_format b '$status $request_time'; server { access_log LOG a; access_log " +
+		"LOG b; } server { access_log DIR/other.log; }"
+	for _, log := range []AccessLogConfig{{Name: "file", Path: "/var/log/nginx/access.log"}, {Name: "web", Docker: "web"}} {
+		c := Config{AccessLogs: []AccessLogConfig{log}}
+		s, _ := settingsOf(t, strings.ReplaceAll(http, "LOG", "/var/log/nginx/access.log"), c)
+		want := []Format{{Name: "b", Text: "$status $request_time", Escape: "default"}, {Name: "a", Text: "$status",
+			Escape: "default", Repeats: true}}
+		if diff := cmp.Diff(want, s.AccessLogs[0].Formats); diff != "" {
+			t.Errorf("%s: %s", log.Name, diff)
+		}
+		if diff := cmp.Diff(want, s.AccessLogs[0].FormatsIn(s.Conf)); diff != "" {
+			t.Errorf("%s, read again: %s", log.Name, diff)
+		}
+	}
+	s, _ := settingsOf(t, "} stream { log_format a '$status'; log_format b '$status $protocol'; server { listen 1; "+
+		"return x; access_log /s.log a; access_log /s.log b; }", Config{StreamLogs: []AccessLogConfig{{Name: "s",
+		Path: "/s.log"}}})
+	if f := s.StreamLogs[0].Formats; len(f) != 2 || f[0].Repeats == f[1].Repeats {
+		t.Errorf("of stream{}: %+v", f)
 	}
 }

@@ -38,10 +38,7 @@ func (f *FormatNames) UnmarshalYAML(node *yaml.Node) error {
 func (s *Settings) formatsOf(c AccessLogConfig, l LogSource) ([]Format, error) {
 	names, d := c.Format, s.directives(l.Kind)
 	if len(names) == 0 {
-		names = d.formatsInUse(l.Path)
-	}
-	if len(c.Format) == 0 && c.Docker != "" {
-		names = d.formatsOfStdout()
+		names = d.formatsInUse(l)
 	}
 	var formats []Format
 	for _, name := range names {
@@ -66,6 +63,9 @@ func (s *Settings) formatsOf(c AccessLogConfig, l LogSource) ([]Format, error) {
 		if ok && !slices.Contains(formats, format) {
 			formats = append(formats, format)
 		}
+	}
+	if len(c.Format) == 0 {
+		formats = d.withRepeats(formats, l.isNamedBy, l.score)
 	}
 	return formats, nil
 }
@@ -111,6 +111,7 @@ type directives struct {
 	conf    *nginxconf.Config // nil without an nginx.conf
 	formats map[string]nginxconf.LogFormat
 	logs    []nginxconf.AccessLog
+	sets    []nginxconf.LogSet
 }
 
 func (s *Settings) directives(kind Kind) directives {
@@ -120,9 +121,9 @@ func (s *Settings) directives(kind Kind) directives {
 	case s.Conf == nil:
 		return directives{}
 	case kind == Stream:
-		return directives{s.Conf, s.Conf.Stream.LogFormats, s.Conf.Stream.AccessLogs}
+		return directives{s.Conf, s.Conf.Stream.LogFormats, s.Conf.Stream.AccessLogs, s.Conf.Stream.LogSets}
 	}
-	return directives{s.Conf, s.Conf.LogFormats, s.Conf.AccessLogs}
+	return directives{s.Conf, s.Conf.LogFormats, s.Conf.AccessLogs, s.Conf.LogSets}
 }
 
 // know returns an error where there is no log_format of that name.
@@ -138,30 +139,24 @@ func (d directives) know(name string) error {
 	return fmt.Errorf("%s has no log_format %q; it has %s", d.conf.Path, name, strings.Join(slices.Sorted(maps.Keys(d.formats)), ", "))
 }
 
-// formatsInUse are the formats that nginx.conf writes the log in, or NGINX's default.
-func (d directives) formatsInUse(path string) []string {
-	var names []string
-	for _, log := range d.logs {
-		if path != "" && log.Path == path {
-			names = append(names, log.Format)
-		}
-	}
-	if names == nil {
-		return []string{"combined"}
-	}
-	return names
-}
-
 // isStdout reports whether a directive writes a container's stdout: the official image links access.log there.
 func isStdout(log nginxconf.AccessLog) bool {
 	return log.Path == "/var/log/nginx/access.log" || log.Path == "/dev/stdout"
 }
 
-// formatsOfStdout are the formats that nginx.conf writes a container's stdout in.
-func (d directives) formatsOfStdout() []string {
+// isNamedBy reports whether an access_log directive names the log itself.
+func (l LogSource) isNamedBy(log nginxconf.AccessLog) bool {
+	if l.Docker != "" {
+		return isStdout(log)
+	}
+	return l.Path != "" && log.Path == l.Path
+}
+
+// formatsInUse are the formats that nginx.conf writes the log in, or NGINX's default.
+func (d directives) formatsInUse(l LogSource) []string {
 	var names []string
 	for _, log := range d.logs {
-		if isStdout(log) && !slices.Contains(names, log.Format) {
+		if l.isNamedBy(log) && !slices.Contains(names, log.Format) {
 			names = append(names, log.Format)
 		}
 	}
@@ -180,11 +175,21 @@ func (l LogSource) FormatsIn(conf *nginxconf.Config) []Format {
 			formats = append(formats, f)
 		}
 	}
-	d := (&Settings{Conf: conf}).directives(l.Kind)
+	s := &Settings{Conf: conf}
+	d := s.directives(l.Kind)
 	if l.InUse {
 		for _, log := range d.logs {
-			if f, known := d.formats[log.Format]; known && log.Path == l.Path {
+			if f, known := d.formats[log.Format]; known && l.isNamedBy(log) {
 				add(Format{Name: log.Format, Text: f.Format, Escape: f.Escape})
+			}
+		}
+		formats = d.withRepeats(formats, l.isNamedBy, l.score)
+	}
+	if l.Found && l.Kind == Access { // what is counted of it depends on the other logs of its servers
+		s.fillAccessLogs(map[string]bool{})
+		for _, found := range s.AccessLogs {
+			if found.Path == l.Path {
+				formats = found.Formats
 			}
 		}
 	}
@@ -224,9 +229,15 @@ const maxFormerFormats = 3
 func (l LogSource) withFormer(formats []Format) []Format {
 	most := len(formats) + maxFormerFormats
 	for _, f := range l.Formats {
-		if len(formats) < most && f.Name != "" && !slices.Contains(formats, f) {
+		if len(formats) < most && f.Name != "" && !slices.ContainsFunc(formats, f.isLike) {
 			formats = append(formats, f)
 		}
 	}
 	return formats
+}
+
+// isLike reports whether lines in two formats of one name look alike.
+func (f Format) isLike(other Format) bool {
+	other.Repeats = f.Repeats
+	return f == other
 }

@@ -42,6 +42,7 @@ type Ignored struct {
 	Text      string // what it is, and why it is left out
 	Remedy    string // what would have it observed, "" where nothing would
 	Failed    bool   // it should be observed, and cannot be
+	Twice     bool   // it is observed, and counts twice
 }
 
 func (i Ignored) String() string {
@@ -111,6 +112,10 @@ type Format struct {
 	Name   string // "" for a literal one
 	Text   string
 	Escape string // default, json or none
+
+	// Repeats says that lines in it tell of requests that lines in another format of the log tell of: they are not
+	// counted.
+	Repeats bool `json:",omitempty"`
 }
 
 // A Route names the requests whose path matches.

@@ -92,12 +92,18 @@ func New(cfg Config) (*Counter, error) {
 		answers:  cfg.Answers,
 		clock:    time.Now,
 	}
+	givers := parser
+	if counted := cfg.Source.Counted(); len(counted.Formats) < len(cfg.Source.Formats) {
+		if givers, err = newParser(counted); err != nil {
+			return nil, err
+		}
+	}
 	key := formatsKey(&cfg)
 	c.rules = cfg.Shared.rules.must(key, func() *Rules {
 		return NewRules(parser, cfg.LimitReqStatus, cfg.LimitConnStatus)
 	})
 	c.families = cfg.Shared.families.must(key, func() []ledger.Family {
-		return families(parser, c.isStream, cfg.Source.Labels, cfg.Shared)
+		return families(givers, c.isStream, cfg.Source.Labels, cfg.Shared)
 	})
 	c.begin(c.newLedger())
 	return c, nil
@@ -199,6 +205,10 @@ func (c *Counter) keepExemplars(block []byte) {
 func (c *Counter) line(block []byte, start, end int) {
 	if !c.parser.Parse(block, start, end, c.record) {
 		c.misfit(block, start, end)
+		return
+	}
+	if c.cfg.Source.Formats[c.record.Format].Repeats {
+		c.lines.Ignored++
 		return
 	}
 	c.current.start, c.current.end = start, end

@@ -60,6 +60,6 @@ func formatsKey(cfg *Config) string {
 	for _, l := range cfg.Source.Labels {
 		labels = append(labels, l.Name)
 	}
-	return fmt.Sprintf("%d %q %q %d %d", cfg.Source.Kind, cfg.Source.Formats, labels, cfg.LimitReqStatus,
+	return fmt.Sprintf("%d %+v %q %d %d", cfg.Source.Kind, cfg.Source.Formats, labels, cfg.LimitReqStatus,
 		cfg.LimitConnStatus)
 }

@@ -73,8 +73,11 @@ func leftOut(s *settings.Settings, directives ...string) []finding {
 		}
 		found := finding{Status: statusWarn, Subject: i.Directive, Text: "not followed: " + i.Text, Remedy: i.Remedy,
 			From: i.Pos.String()}
-		if i.Failed {
+		switch {
+		case i.Failed:
 			found.Status, found.Text = statusFail, i.Text
+		case i.Twice:
+			found.Text = i.Text
 		}
 		left = append(left, found)
 	}
