@@ -23,10 +23,15 @@ func NewLogCheck(log source.LogSource) (*FormatCheck, error) {
 	return &FormatCheck{logformat.NewParser(programs[0], programs[1:]...), logformat.NewRecord()}, nil
 }
 
-// Extended returns a log_format that has all that another has, and behind it what that lacks to give every metric. It
-// returns the same where nothing is lacking or where none can be made of it.
+// Extended returns a log_format that has all that another has, and behind it what that lacks to give every metric. One
+// that is written over several lines becomes one line: of several only one is read. Extended returns the same where
+// nothing is lacking or where none can be made of it.
 func Extended(f source.Format) source.Format {
+	if check, err := NewFormatCheck(f.Text, f.Escape); err != nil || len(check.Missing()) == 0 {
+		return f
+	}
 	extended := f
+	extended.Text = inOneLine(f.Text)
 	for range 3 { // what is lacking beside a variable is seen when that is there
 		check, err := NewFormatCheck(extended.Text, extended.Escape)
 		if err != nil {
@@ -43,6 +48,22 @@ func Extended(f source.Format) source.Format {
 		extended.Text = extend(extended, variables)
 	}
 	return f
+}
+
+// inOneLine joins the lines of a log_format; a line break at its end stays.
+func inOneLine(format string) string {
+	text := strings.TrimRight(format, "\n")
+	end := format[len(text):]
+	var lines []string
+	for _, line := range strings.Split(text, "\n") {
+		if line = strings.TrimSpace(line); line != "" {
+			lines = append(lines, line)
+		}
+	}
+	if len(lines) < 2 {
+		return format
+	}
+	return strings.Join(lines, " ") + end
 }
 
 func variablesOf(missing []MissingMetric) []string {

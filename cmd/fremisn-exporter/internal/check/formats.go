@@ -128,6 +128,9 @@ func (r *Report) proposeFormats(s *settings.Settings) {
 	for _, p := range proposals(s) {
 		r.formats = append(r.formats, p.name)
 		text := "" // the heading is enough
+		if strings.Contains(strings.TrimRight(p.of.Text, "\n"), "\n") {
+			text = "in one line: of a request's several lines only one can be read"
+		}
 		if p.format.Text == collector.FullLogFormat && p.of.Text != nginxconf.CombinedFormat {
 			text = "instead of " + formatName(p.log) + ", which cannot be extended: its fields are not in it"
 		}

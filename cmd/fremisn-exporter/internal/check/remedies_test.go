@@ -51,6 +51,10 @@ func TestProposedFormatsWork(t *testing.T) {
 		"the incumbent's": `'` + testenv.IncumbentFormat + `'`,
 		"JSON":            `escape=json '{"t":"$time_iso8601","id":"$host","status":"$status"}'`,
 		"JSON in rows":    "escape=json '{\\n'\n'\"status\":\"$status\",\\n'\n'\"uri\":\"$uri\"\\n'\n'}'",
+		"pretty JSON":     "escape=json '{\n  \"status\": \"$status\",\n  \"uri\": \"$uri\"\n}'",
+		"rows":            "'$remote_addr [$time_local]\n  \"$request\" $status\n$http_user_agent'",
+		"a frame":         `'[BEGIN]\n$remote_addr\n$status $request_time\n[END]\n'`,
+		"an array":        `escape=json '["$status","$uri"]'`,
 		"quotes":          `'it\'s "$status" \\x41 $uri'`,
 		"tabs":            `'$status\t$request_time'`,
 		"a line break":    `'$status $request_time\n'`,
@@ -92,9 +96,9 @@ func TestProposedFormatsWork(t *testing.T) {
 			if !strings.Contains(all[0].format.Text, "$msec") {
 				t.Errorf("whatif has no time that is fine enough in %q", all[0].format.Text)
 			}
-			own := strings.TrimRight(s.Plan.AccessLogs[0].Formats[0].Text, "}\n ")
-			if name != "JSON in rows" && !strings.HasPrefix(all[0].format.Text, own) {
-				t.Errorf("%q does not begin with the user's own %q", all[0].format.Text, own)
+			own := strings.Join(strings.Fields(strings.TrimRight(s.Plan.AccessLogs[0].Formats[0].Text, "}\n ")), " ")
+			if proposed := strings.Join(strings.Fields(all[0].format.Text), " "); !strings.HasPrefix(proposed, own) {
+				t.Errorf("%q does not begin with the user's own %q", proposed, own)
 			}
 		})
 	}
