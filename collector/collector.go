@@ -234,10 +234,10 @@ func (c *Collector) logFollowing(l source.LogSource) {
 	}
 	level.Info(c.logger).Log("msg", "following", "log", l.Name, "path", l.Path, "syslog", l.Syslog, "format", format,
 		"from", l.From)
-	if len(l.Formats) == 0 || l.Kind == source.Stream {
-		return // stream{} does not have the variables of http
+	if len(l.Formats) == 0 {
+		return
 	}
-	check, err := NewFormatCheck(l.Formats[0].Text, l.Formats[0].Escape)
+	check, err := NewLogCheck(l)
 	if err != nil {
 		return // it has been compiled before
 	}

@@ -121,12 +121,12 @@ func (x *logExposer) pairs(id metric.ID, names, values []string) []*dto.LabelPai
 }
 
 // place is the labels upstream, server and node of what the ledger has as a server: in an error log that may be a
-// group.
+// group. An address that a *_pass names is both a group and its server.
 func (x *logExposer) place(name string, isGroup bool) (upstream, server, node string) {
 	switch {
 	case name == ledger.Other:
 		return ledger.Other, ledger.Other, ledger.Other
-	case isGroup || x.topology.IsGroup(name):
+	case isGroup || x.topology.IsGroup(name) && x.topology.Upstream(name) == "":
 		return x.topology.GroupName(name), "", ""
 	}
 	return x.topology.Upstream(name), name, x.topology.Node(name)

@@ -1,6 +1,7 @@
 package collector
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/fremisn/fremisn-exporter/collector/internal/logformat"
@@ -14,6 +15,10 @@ const FullLogFormat = nginxconf.CombinedFormat +
 	` ua="$upstream_addr" us="$upstream_status" uct="$upstream_connect_time" uht="$upstream_header_time" urt="$upstream_response_time"` +
 	` ubs="$upstream_bytes_sent" ubr="$upstream_bytes_received"`
 
+// FullStreamFormat is a log_format of stream{} that gives every metric of its logs.
+const FullStreamFormat = `$remote_addr [$time_local] $protocol $status $bytes_sent $bytes_received $session_time` +
+	` ua="$upstream_addr" uct="$upstream_connect_time" ubs="$upstream_bytes_sent" ubr="$upstream_bytes_received"`
+
 // A MissingMetric is a metric, or what tells its series apart, that a log_format cannot give.
 type MissingMetric struct {
 	Metric   string
@@ -25,8 +30,9 @@ type LineError = logformat.LineError
 
 // A FormatCheck reads sample lines with a log_format and counts nothing.
 type FormatCheck struct {
-	parser *logformat.Parser
-	record *logformat.Record
+	parser   *logformat.Parser
+	record   *logformat.Record
+	isStream bool // of stream{}
 }
 
 // NewFormatCheck compiles a log_format; escape is default, json or none. The error says what is wrong with the format.
@@ -35,7 +41,7 @@ func NewFormatCheck(format, escape string) (*FormatCheck, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &FormatCheck{logformat.NewParser(program), logformat.NewRecord()}, nil
+	return &FormatCheck{parser: logformat.NewParser(program), record: logformat.NewRecord()}, nil
 }
 
 // Line reads one line, with or without its newline. The error, if any, is a *LineError.
@@ -44,6 +50,9 @@ func (c *FormatCheck) Line(line []byte) error { return c.parser.ParseLine(line, 
 // Missing returns what the log_format cannot give: metrics that are absent, then labels that say less than they could.
 func (c *FormatCheck) Missing() []MissingMetric {
 	p := c.parser.Program
+	if c.isStream {
+		return missingOfStream(p)
+	}
 	return append(missingMetrics(p), missingDetails(p)...)
 }
 
@@ -84,5 +93,31 @@ func missingDetails(p *logformat.Program) []MissingMetric {
 		need("nginx_upstream_attempts_total{code}", "$upstream_status", p.Has(logformat.UpstreamStatus))
 	}
 	need("exemplars", "$request_id", p.Has(logformat.RequestID))
+	return missing
+}
+
+// missingOfStream is what a log_format of stream{} cannot give.
+func missingOfStream(p *logformat.Program) []MissingMetric {
+	var missing []MissingMetric
+	for _, m := range metric.Table() {
+		if !m.OfStream() {
+			continue
+		}
+		var variables []string
+		for _, n := range m.Needs {
+			if !n.MetBy(p) {
+				variables = append(variables, "$"+logformat.VariableName(n[0]))
+			}
+		}
+		if m.Session != "" && !p.Captures(slices.Index(metric.SessionVariables(), m.Session)) {
+			variables = append(variables, "$"+m.Session)
+		}
+		if len(variables) > 0 {
+			missing = append(missing, MissingMetric{m.Name, strings.Join(variables, ", ")})
+		}
+	}
+	if !p.Has(logformat.Status) {
+		missing = append(missing, MissingMetric{"nginx_stream_sessions_total{status}", "$status"})
+	}
 	return missing
 }

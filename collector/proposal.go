@@ -20,20 +20,24 @@ func NewLogCheck(log source.LogSource) (*FormatCheck, error) {
 		}
 		programs = append(programs, program)
 	}
-	return &FormatCheck{logformat.NewParser(programs[0], programs[1:]...), logformat.NewRecord()}, nil
+	parser := logformat.NewParser(programs[0], programs[1:]...)
+	return &FormatCheck{parser, logformat.NewRecord(), log.Kind == source.Stream}, nil
 }
 
 // Extended returns a log_format that has all that another has, and behind it what that lacks to give every metric. One
 // that is written over several lines becomes one line: of several only one is read. Extended returns the same where
 // nothing is lacking or where none can be made of it.
-func Extended(f source.Format) source.Format {
-	if check, err := NewFormatCheck(f.Text, f.Escape); err != nil || len(check.Missing()) == 0 {
+func Extended(f source.Format, kind source.Kind) source.Format {
+	checkOf := func(f source.Format) (*FormatCheck, error) {
+		return NewLogCheck(source.LogSource{Kind: kind, Formats: []source.Format{f}})
+	}
+	if check, err := checkOf(f); err != nil || len(check.Missing()) == 0 {
 		return f
 	}
 	extended := f
 	extended.Text = inOneLine(f.Text)
 	for range 3 { // what is lacking beside a variable is seen when that is there
-		check, err := NewFormatCheck(extended.Text, extended.Escape)
+		check, err := checkOf(extended)
 		if err != nil {
 			return f
 		}
@@ -42,7 +46,7 @@ func Extended(f source.Format) source.Format {
 			return extended
 		}
 		variables := variablesOf(missing)
-		if !check.parser.Program.Has(logformat.Msec) { // no metric needs it, but whatif does
+		if !check.parser.Program.Has(logformat.Msec) && kind == source.Access { // no metric needs it, but whatif does
 			variables = append(variables, "$msec")
 		}
 		extended.Text = extend(extended, variables)
@@ -117,12 +121,7 @@ func extend(f source.Format, variables []string) string {
 
 // MetricsGiven returns which metrics of status pages and logs the settings give, of all that there are.
 func MetricsGiven(s *source.Settings) (given, all int) {
-	var checks []*FormatCheck
-	for _, log := range s.AccessLogs {
-		if check, err := NewLogCheck(log.Counted()); err == nil {
-			checks = append(checks, check)
-		}
-	}
+	checks, streams := checksOf(s.AccessLogs), checksOf(s.StreamLogs)
 	for _, m := range metric.Table() {
 		isGiven := false
 		switch {
@@ -130,6 +129,8 @@ func MetricsGiven(s *source.Settings) (given, all int) {
 			isGiven = len(s.Status) > 0
 		case m.IsOf(false):
 			isGiven = slices.ContainsFunc(checks, func(c *FormatCheck) bool { return m.GivenBy(c.parser) })
+		case m.Of == metric.StreamLog && len(streams) > 0:
+			isGiven = slices.ContainsFunc(streams, func(c *FormatCheck) bool { return c.gives(m.Name) })
 		case m.Of == metric.ErrorLog:
 			isGiven = len(s.ErrorLogs) > 0
 		default:
@@ -141,4 +142,19 @@ func MetricsGiven(s *source.Settings) (given, all int) {
 		}
 	}
 	return given, all
+}
+
+func checksOf(logs []source.LogSource) []*FormatCheck {
+	var checks []*FormatCheck
+	for _, log := range logs {
+		if check, err := NewLogCheck(log.Counted()); err == nil {
+			checks = append(checks, check)
+		}
+	}
+	return checks
+}
+
+// gives reports whether nothing that a metric needs is missing.
+func (c *FormatCheck) gives(name string) bool {
+	return !slices.ContainsFunc(c.Missing(), func(m MissingMetric) bool { return m.Metric == name })
 }

@@ -178,17 +178,36 @@ stream {
   map $ssl_preread_server_name $name { default db; }
   server { listen 5432; proxy_pass db; proxy_connect_timeout 1s; proxy_timeout 10m; access_log /var/log/nginx/db.log proxy buffer=32k; }
   server { listen 5433; return $time_iso8601; }
+  server { listen 53 udp; proxy_pass 10.0.0.9:53; }
+  server { listen 54 udp; proxy_pass $name; }
 }
 `)
 	if err != nil {
 		t.Fatal(err)
 	}
 	s := c.Stream
-	if len(s.AccessLogs) != 2 || s.AccessLogs[1].Path != "/var/log/nginx/db.log" || s.AccessLogs[1].Line != 7 ||
-		!s.AccessLogs[1].Buffered ||
+	if len(s.AccessLogs) != 2 || s.AccessLogs[0].Path != "/var/log/nginx/db.log" || s.AccessLogs[0].Line != 7 ||
+		!s.AccessLogs[0].Buffered || s.AccessLogs[1].Unwritten || len(s.LogSets) != 2 ||
 		s.LogFormats["proxy"].Format != "$remote_addr $protocol $status" ||
-		len(s.Upstreams) != 1 || s.Upstreams[0].Servers[0].MaxFails != 2 || len(c.Upstreams) != 0 ||
+		len(s.Upstreams) != 2 || s.Upstreams[1].Name != "10.0.0.9:53" || !s.Upstreams[1].Implicit || s.Upstreams[0].Servers[0].MaxFails != 2 || len(c.Upstreams) != 0 ||
 		len(c.AccessLogs) != 0 {
 		t.Errorf("%+v, http's %+v %+v", s, c.Upstreams, c.AccessLogs)
+	}
+}
+
+// A log of stream{} that every server overrides is written by nobody.
+func TestStreamLogThatNobodyInherits(t *testing.T) {
+	c, err := load(t, `events {}
+stream {
+  log_format proxy "$status";
+  access_log /var/log/nginx/stream.log proxy;
+  server { listen 5432; return a; access_log /var/log/nginx/db.log proxy; }
+}
+`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if l := c.Stream.AccessLogs; len(l) != 2 || l[0].Unwritten || !l[1].Unwritten || len(c.Stream.LogSets) != 1 {
+		t.Errorf("%+v", c.Stream)
 	}
 }

@@ -23,24 +23,29 @@ type candidate struct {
 
 func (c candidate) format() Format { return c.source.Formats[0] }
 
-// fillAccessLogs follows the access logs of nginx.conf. Of several logs of one server or location it follows one: each
-// request stands in all of them.
-func (s *Settings) fillAccessLogs(names map[string]bool) {
-	candidates := s.candidates()
-	c := cover(candidates, s.sets(candidates))
+// fillLogs follows the access logs of nginx.conf, those of http or of stream{}. Of several logs of one server or
+// location it follows one: each request stands in all of them.
+func (s *Settings) fillLogs(kind Kind, names map[string]bool) {
+	followed := &s.AccessLogs
+	if kind == Stream {
+		followed = &s.StreamLogs
+	}
+	d := s.directives(kind)
+	candidates := s.candidates(kind, d)
+	c := cover(candidates, setsOfCandidates(candidates, d.sets))
 	logs := map[string]int{} // the followed ones, by their paths
 	for i, candidate := range candidates {
 		at, known := logs[candidate.source.Path]
 		switch {
 		case !c.followed[i]:
 		case known:
-			log := &s.AccessLogs[at]
+			log := &(*followed)[at]
 			log.Formats = append(log.Formats, candidate.format())
 			log.Subrequests = log.Subrequests || candidate.source.Subrequests
 		default:
-			logs[candidate.source.Path] = len(s.AccessLogs)
+			logs[candidate.source.Path] = len(*followed)
 			candidate.source.Name = freeName(names, candidate.source.Path)
-			s.AccessLogs = append(s.AccessLogs, candidate.source)
+			*followed = append(*followed, candidate.source)
 		}
 	}
 	for i, candidate := range candidates {
@@ -48,15 +53,18 @@ func (s *Settings) fillAccessLogs(names map[string]bool) {
 			continue
 		}
 		if at, known := logs[candidate.source.Path]; known {
-			s.repeated(&s.AccessLogs[at], candidate, candidates[c.instead[i]])
+			s.repeated(&(*followed)[at], candidate, candidates[c.instead[i]])
 			continue
 		}
-		s.ignore(candidate.at, "access_log", "name it in nginx.access_logs of the config file to count its requests as well",
+		s.ignore(candidate.at, "access_log", "name it in nginx."+section(kind)+" of the config file to count its requests as well",
 			"%s has the same requests as %s, which has more variables: not followed, since each request would count twice",
 			candidate.source.Path, candidates[c.instead[i]].source.Path)
 	}
-	s.countedTwice(logs)
+	s.countedTwice(d, *followed, logs)
 }
+
+// section is where the config file names such logs.
+func section(kind Kind) string { return [...]string{"access_logs", "error_logs", "stream_logs"}[kind] }
 
 // repeated tells of requests that another format of the log, or another log, tells as well. Their lines are told apart
 // from the others of the log, and not counted.
@@ -74,19 +82,19 @@ func (s *Settings) repeated(log *LogSource, c, instead candidate) {
 }
 
 // candidates are the access logs of nginx.conf that can be followed; the others are told.
-func (s *Settings) candidates() []candidate {
+func (s *Settings) candidates(kind Kind, d directives) []candidate {
 	var all []candidate
 	index := map[[2]string]int{}
-	for _, log := range s.Conf.AccessLogs {
-		if log.Unwritten && s.isWritten(log.Path) {
+	for _, log := range d.logs {
+		if log.Unwritten && d.isWritten(log.Path) {
 			continue
 		}
-		text, remedy := s.unfollowable(log)
+		text, remedy := s.unfollowable(kind, log)
 		if text != "" {
 			s.ignore(log.Pos, "access_log", remedy, "%s", text)
 			continue
 		}
-		format, ok := s.usableFormat(log.Format, log.Pos, LogSource{Path: log.Path, Programs: s.programs})
+		format, ok := s.usableFormat(log.Format, log.Pos, LogSource{Kind: kind, Path: log.Path, Programs: s.programs})
 		if !ok {
 			continue
 		}
@@ -97,33 +105,33 @@ func (s *Settings) candidates() []candidate {
 			continue
 		}
 		index[key] = len(all)
-		l := LogSource{Path: log.Path, InUse: true, Found: true, From: log.Pos.String(), Subrequests: log.Subrequests,
-			Formats: []Format{format}, Programs: s.programs}
+		l := LogSource{Kind: kind, Path: log.Path, InUse: true, Found: true, From: log.Pos.String(),
+			Subrequests: log.Subrequests, Formats: []Format{format}, Programs: s.programs}
 		all = append(all, candidate{source: l, at: log.Pos, whole: log.Condition == "", score: l.score(format)})
 	}
 	return all
 }
 
 // isWritten reports whether requests are written to a file, in whatever format.
-func (s *Settings) isWritten(path string) bool {
-	return slices.ContainsFunc(s.Conf.AccessLogs, func(l nginxconf.AccessLog) bool {
+func (d directives) isWritten(path string) bool {
+	return slices.ContainsFunc(d.logs, func(l nginxconf.AccessLog) bool {
 		return l.Path == path &&
 			!l.Unwritten
 	})
 }
 
 // unfollowable says why a log cannot be followed, whatever its format, and what to do; "" where it can.
-func (s *Settings) unfollowable(log nginxconf.AccessLog) (text, remedy string) {
+func (s *Settings) unfollowable(kind Kind, log nginxconf.AccessLog) (text, remedy string) {
 	switch {
 	case log.Path == "":
 		return fmt.Sprintf("what is sent to syslog (%s) is not available to this exporter", log.Syslog),
-			syslogRemedy("access_logs", log.Syslog, ", format: "+log.Format)
+			syslogRemedy(section(kind), log.Syslog, ", format: "+log.Format)
 	case log.Path == "/dev/null":
 		return "it goes to /dev/null", ""
 	case log.Unwritten:
 		return log.Path + " is never written: every server has an access_log of its own", ""
 	case strings.Contains(log.Path, "$"):
-		return log.Path + " has variables in its path", s.globRemedy(log)
+		return log.Path + " has variables in its path", s.globRemedy(kind, log)
 	case log.Gzip:
 		return log.Path + " is compressed and cannot be followed",
 			"write it without gzip, and let logrotate compress it"
@@ -175,7 +183,12 @@ func (l LogSource) score(f Format) int {
 	}
 	n := 0
 	for i := range metric.Table() {
-		if m := metric.Get(metric.ID(i)); m.IsOf(false) && m.GivenBy(program) {
+		if m := metric.Get(metric.ID(i)); m.IsOf(l.Kind == Stream) && m.GivenBy(program) {
+			n++
+		}
+	}
+	for i := range metric.SessionVariables() {
+		if l.Kind == Stream && program.Captures(i) {
 			n++
 		}
 	}
@@ -189,14 +202,14 @@ var variableInPath = regexp.MustCompile(`\$(?:\w+|\{\w+\})`)
 
 // globRemedy is what to write to have the files followed that a path with variables names. A glob that other logs of
 // nginx.conf match as well would count these twice, and read error logs as access logs.
-func (s *Settings) globRemedy(log nginxconf.AccessLog) string {
+func (s *Settings) globRemedy(kind Kind, log nginxconf.AccessLog) string {
 	glob := variableInPath.ReplaceAllString(log.Path, "*")
 	entry := func(path string) string {
 		return fmt.Sprintf("{path: %q, name: %s, format: %s}", path, logName(path), log.Format)
 	}
 	others := s.matching(glob)
 	if len(others) == 0 {
-		return "name the files in nginx.access_logs: " + entry(glob)
+		return "name the files in nginx." + section(kind) + ": " + entry(glob)
 	}
 	dir := filepath.Join(filepath.Dir(log.Path), "hosts")
 	own := filepath.Join(dir, filepath.Base(log.Path))

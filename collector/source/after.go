@@ -28,6 +28,7 @@ func (s *Settings) After(before *Settings) *Settings {
 	next.StreamLogs = s.logsAfter(s.StreamLogs, before, known, taken)
 	next.ErrorLogs = s.logsAfter(s.ErrorLogs, before, known, taken)
 	next.AccessLogs = append(next.AccessLogs, next.lost(before.AccessLogs)...)
+	next.StreamLogs = append(next.StreamLogs, next.lost(before.StreamLogs)...)
 	next.ErrorLogs = append(next.ErrorLogs, next.lost(before.ErrorLogs)...)
 	return &next
 }
@@ -37,6 +38,7 @@ func (s *Settings) After(before *Settings) *Settings {
 func (s *Settings) Resume(m *Memory) *Settings {
 	next := s.After(m.settings())
 	next.AccessLogs = slices.DeleteFunc(next.AccessLogs, LogSource.IsLost)
+	next.StreamLogs = slices.DeleteFunc(next.StreamLogs, LogSource.IsLost)
 	next.ErrorLogs = slices.DeleteFunc(next.ErrorLogs, LogSource.IsLost)
 	return next
 }
@@ -192,9 +194,12 @@ func (m *Memory) settings() *Settings {
 	for _, l := range m.Logs {
 		log := LogSource{Kind: l.Kind, Name: l.Name, Path: l.Path, Formats: l.Formats, FromStart: l.FromStart,
 			Found: true}
-		if l.Kind == Error {
+		switch l.Kind {
+		case Error:
 			s.ErrorLogs = append(s.ErrorLogs, log)
-		} else {
+		case Stream:
+			s.StreamLogs = append(s.StreamLogs, log)
+		default:
 			s.AccessLogs = append(s.AccessLogs, log)
 		}
 	}

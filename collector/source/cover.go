@@ -54,13 +54,13 @@ func bestOf(candidates []candidate, set []int) int {
 	return best
 }
 
-// sets are the candidates that the requests of each block are written to, by their indexes.
-func (s *Settings) sets(candidates []candidate) [][]int {
+// setsOfCandidates are the candidates that the requests of each block are written to, by their indexes.
+func setsOfCandidates(candidates []candidate, logSets []nginxconf.LogSet) [][]int {
 	index := map[[2]string]int{}
 	for i, c := range candidates {
 		index[[2]string{c.source.Path, c.format().Name}] = i
 	}
-	return setsOf(s.Conf.LogSets, func(log nginxconf.AccessLog) int {
+	return setsOf(logSets, func(log nginxconf.AccessLog) int {
 		if i, known := index[[2]string{log.Path, log.Format}]; known {
 			return i
 		}
@@ -125,12 +125,18 @@ func (d directives) withRepeats(formats []Format, writes func(nginxconf.AccessLo
 }
 
 // countedTwice tells of requests that are written twice to one log so that their lines cannot be told apart, or to two
-// logs of which each is another server's only one. logs are the indexes of the followed logs by their paths.
-func (s *Settings) countedTwice(logs map[string]int) {
-	for _, set := range s.Conf.LogSets {
+// logs of which each is another server's only one. index has the places of the followed logs by their paths.
+func (s *Settings) countedTwice(d directives, followed []LogSource, index map[string]int) {
+	counts := func(log nginxconf.AccessLog) bool {
+		at, known := index[log.Path]
+		return known && slices.ContainsFunc(followed[at].Formats, func(f Format) bool {
+			return f.Name == log.Format && !f.Repeats
+		})
+	}
+	for _, set := range d.sets {
 		for i, log := range set.Logs {
 			for _, other := range set.Logs[:i] {
-				if text := s.bothCount(logs, other, log); text != "" {
+				if text := d.bothCount(other, log, counts); text != "" {
 					s.ignore(log.Pos, "access_log", "remove one of the two", "%s", text)
 					s.Ignored[len(s.Ignored)-1].Twice = true
 				}
@@ -140,14 +146,8 @@ func (s *Settings) countedTwice(logs map[string]int) {
 }
 
 // bothCount says why the requests of a block count in two logs, "" where they count in one.
-func (s *Settings) bothCount(logs map[string]int, a, b nginxconf.AccessLog) string {
-	counts := func(log nginxconf.AccessLog) bool {
-		at, known := logs[log.Path]
-		return known && slices.ContainsFunc(s.AccessLogs[at].Formats, func(f Format) bool {
-			return f.Name == log.Format && !f.Repeats
-		})
-	}
-	first, second := s.Conf.LogFormats[a.Format], s.Conf.LogFormats[b.Format]
+func (d directives) bothCount(a, b nginxconf.AccessLog, counts func(nginxconf.AccessLog) bool) string {
+	first, second := d.formats[a.Format], d.formats[b.Format]
 	looksAlike := first.Format == second.Format && first.Escape == second.Escape
 	switch {
 	case a.Path == b.Path && looksAlike && (counts(a) || counts(b)):

@@ -10,6 +10,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/fremisn/fremisn-exporter/collector/internal/logformat"
+	"github.com/fremisn/fremisn-exporter/collector/internal/metric"
 	"github.com/fremisn/fremisn-exporter/collector/nginxconf"
 )
 
@@ -92,7 +93,7 @@ func (l LogSource) Program(f Format) (*logformat.Program, error) {
 // stream{} those that access logs do not have.
 func (l LogSource) Captured() []string {
 	if l.Kind == Stream {
-		return StreamVariables()
+		return metric.SessionVariables()
 	}
 	var variables []string
 	for _, label := range l.Labels {
@@ -102,9 +103,6 @@ func (l LogSource) Captured() []string {
 	}
 	return variables
 }
-
-// StreamVariables are the variables of stream{} that logs of http do not have.
-func StreamVariables() []string { return []string{"protocol", "session_time", "bytes_received"} }
 
 // directives are those of nginx.conf for one kind of logs.
 type directives struct {
@@ -185,9 +183,9 @@ func (l LogSource) FormatsIn(conf *nginxconf.Config) []Format {
 		}
 		formats = d.withRepeats(formats, l.isNamedBy, l.score)
 	}
-	if l.Found && l.Kind == Access { // what is counted of it depends on the other logs of its servers
-		s.fillAccessLogs(map[string]bool{})
-		for _, found := range s.AccessLogs {
+	if l.Found && conf != nil { // what is counted of it depends on the other logs of its servers
+		s.fillLogs(l.Kind, map[string]bool{})
+		for _, found := range s.Logs() {
 			if found.Path == l.Path {
 				formats = found.Formats
 			}

@@ -120,7 +120,7 @@ func (s *Settings) named() []string {
 			all = append(all, address)
 		}
 	}
-	for _, u := range s.upstreams() {
+	for _, u := range slices.Concat(s.upstreams(), s.streamUpstreams()) {
 		for _, server := range u.Servers {
 			add(server.Address)
 		}

@@ -214,7 +214,10 @@ func (s *Settings) fill(c Config) {
 		s.fillStatus()
 	}
 	if c.AccessLogs == nil {
-		s.fillAccessLogs(names)
+		s.fillLogs(Access, names)
+	}
+	if c.StreamLogs == nil {
+		s.fillLogs(Stream, names)
 	}
 	if c.ErrorLogs == nil {
 		s.fillErrorLogs(names)

@@ -30,12 +30,18 @@ func (s *Settings) Topology() *Topology {
 	return t
 }
 
-// StreamTopology is Topology for the groups of stream{}. Their servers are known by address alone.
+// StreamTopology is Topology for the groups of stream{}.
 func (s *Settings) StreamTopology() *Topology {
+	t := NewTopology(s.streamUpstreams(), s.Nodes, s.Resolved)
+	t.addNamed(s.streamUpstreams(), s.Nodes, s.Former)
+	return t
+}
+
+func (s *Settings) streamUpstreams() []nginxconf.Upstream {
 	if s.Conf == nil {
-		return NewTopology(nil, s.Nodes, s.Resolved)
+		return nil
 	}
-	return NewTopology(s.Conf.Stream.Upstreams, s.Nodes, s.Resolved)
+	return s.Conf.Stream.Upstreams
 }
 
 func (s *Settings) upstreams() []nginxconf.Upstream {

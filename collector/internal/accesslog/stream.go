@@ -2,6 +2,7 @@ package accesslog
 
 import (
 	"bytes"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -10,7 +11,8 @@ import (
 	"github.com/fremisn/fremisn-exporter/collector/internal/metric"
 )
 
-// Where the values of source.StreamVariables stand in Record.Captured.
+// Variables of stream{} that logs of http do not have, by their place in Record.Captured: that of
+// metric.SessionVariables.
 const (
 	protocol = iota
 	sessionTime
@@ -19,27 +21,12 @@ const (
 
 // streamGives reports whether the formats have the variable of stream{} that a metric is made of.
 func streamGives(id metric.ID, p *logformat.Parser) bool {
-	variable := protocol
-	switch id {
-	case metric.StreamSessions:
-		return p.Has(logformat.Status) || capturesAny(p, protocol)
-	case metric.StreamSessionDuration:
-		variable = sessionTime
-	case metric.StreamReceivedBytes:
-		variable = bytesReceived
-	default:
+	variable := metric.Get(id).Session
+	if variable == "" || id == metric.StreamSessions && p.Has(logformat.Status) {
 		return true
 	}
-	return capturesAny(p, variable)
-}
-
-func capturesAny(p *logformat.Parser, variable int) bool {
-	for _, f := range p.Formats() {
-		if f.Captures(variable) {
-			return true
-		}
-	}
-	return false
+	at := slices.Index(metric.SessionVariables(), variable)
+	return slices.ContainsFunc(p.Formats(), func(f *logformat.Program) bool { return f.Captures(at) })
 }
 
 // countSession counts a line of a log of stream{}.

@@ -30,6 +30,7 @@ type Metric struct {
 	Of       Source
 	Needs    []Need    // a log_format must have a variable of each
 	Buckets  []float64 // of a histogram: upper bounds of its own, seconds; nil for those of the config
+	Session  string    // the variable that it is made of and that stream{} alone has, without its dollar; "" for none
 }
 
 // A Source is what a metric is made of.
@@ -65,6 +66,25 @@ func (m *Metric) GivenBy(f Format) bool {
 // IsOf reports whether the metric is one of an access log, or of a log of stream{}.
 func (m *Metric) IsOf(isStream bool) bool {
 	return m.Of == UpstreamLog || isStream && m.Of == StreamLog || !isStream && m.Of == AccessLog
+}
+
+// SessionVariables are those of stream{} that the metrics of its logs are made of and that access logs do not have.
+func SessionVariables() []string {
+	var variables []string
+	for _, m := range table {
+		if m.Session != "" {
+			variables = append(variables, m.Session)
+		}
+	}
+	return variables
+}
+
+// OfStream reports whether a log of stream{} can give the metric at all: it has no $upstream_response_time and no
+// $upstream_header_time.
+func (m *Metric) OfStream() bool {
+	return m.IsOf(true) && !slices.ContainsFunc(m.Needs, func(n Need) bool {
+		return n[0] == logformat.UpstreamResponseTime || n[0] == logformat.UpstreamHeaderTime
+	})
 }
 
 // IsOfLog reports whether the metric is made of the lines of a log.

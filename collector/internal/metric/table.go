@@ -210,12 +210,14 @@ var table = [Count]Metric{
 	// Logs of stream{}.
 	StreamSessions: {
 		Name: "nginx_stream_sessions_total", Of: StreamLog, Labels: []string{"log", "protocol", "status"},
-		Help: "Sessions in the log of stream{}, by protocol and status.",
+		Help:    "Sessions in the log of stream{}, by protocol and status.",
+		Session: "protocol",
 	},
 	StreamSessionDuration: {
 		Name: "nginx_stream_session_duration_seconds", Of: StreamLog, Type: Histogram, Labels: []string{"log",
 			"protocol"},
-		Help: "How long sessions lasted ($session_time).",
+		Help:    "How long sessions lasted ($session_time).",
+		Session: "session_time",
 	},
 	StreamSentBytes: {
 		Name: "nginx_stream_sent_bytes_total", Of: StreamLog, Labels: []string{"log"},
@@ -224,7 +226,8 @@ var table = [Count]Metric{
 	},
 	StreamReceivedBytes: {
 		Name: "nginx_stream_received_bytes_total", Of: StreamLog, Labels: []string{"log"},
-		Help: "Bytes received from clients ($bytes_received).",
+		Help:    "Bytes received from clients ($bytes_received).",
+		Session: "bytes_received",
 	},
 
 	// The error log.

@@ -115,25 +115,6 @@ func (c checked) find(t *testing.T, section string, v status, text string) findi
 	return finding{}
 }
 
-// TestCheckReadsStreamLogs: the logs of stream{} are read like those of http.
-func TestCheckReadsStreamLogs(t *testing.T) {
-	h := newHost(t)
-	h.write(t, filepath.Join(h.dir, "stream.log"), "TCP 200 1.500\n")
-	h.write(t, filepath.Join(h.dir, "nginx.conf"), strings.ReplaceAll(nothingToFind, "LOGS", h.dir)+
-		"\nstream { log_format proxy '$protocol $status $session_time'; }\n")
-	config, err := os.ReadFile(h.config)
-	if err != nil {
-		t.Fatal(err)
-	}
-	h.write(t, h.config, strings.Replace(string(config), "  status:", `  stream_logs:
-    - {path: stream.log, format: proxy}
-    - {path: none.log, format: proxy}
-  status:`, 1))
-	c := h.check(t)
-	c.find(t, sectionLogs, statusOK, "stream.log: the only line fits log_format proxy")
-	c.find(t, sectionLogs, statusWarn, "none.log is not there yet")
-}
-
 func TestCheckFindsAllGood(t *testing.T) {
 	h := newHost(t)
 	c := h.check(t)
@@ -340,14 +321,6 @@ func TestCheckBearsOddities(t *testing.T) {
 	c.find(t, sectionLogs, statusWarn, "is not there yet")
 	c.find(t, sectionNginx, statusWarn, "has no zone")
 }
-
-// What should stand there follows the caret where there is room, and stands under it where there is none.
-
-// asNobody runs f in a thread without root's rights; the thread ends with it.
-
-// An nginx.conf, or a file that it includes, may be closed to this user while NGINX's master reads it as root.
-
-// An exporter behind TLS does not tell check what it is; that it holds the state directory does.
 
 // TestCheckTellsWhatCannotProbe: a module whose files are missing and a bad file of targets are named, and stop
 // nothing.

@@ -35,24 +35,41 @@ func (p proposal) directive() string {
 // proposals returns one for each format of a followed log that lacks metrics.
 func proposals(s *settings.Settings) []proposal {
 	var all []proposal
-	for _, log := range s.Plan.AccessLogs {
+	for _, log := range slices.Concat(s.Plan.AccessLogs, s.Plan.StreamLogs) {
 		of := log.Formats[0]
-		if slices.ContainsFunc(all, func(p proposal) bool { return p.of == of }) {
+		if slices.ContainsFunc(all, func(p proposal) bool { return p.of == of && p.log.Kind == log.Kind }) {
 			continue
 		}
-		check, err := collector.NewFormatCheck(of.Text, of.Escape)
+		check, err := collector.NewLogCheck(log)
 		if err != nil || len(check.Missing()) == 0 {
 			continue
 		}
-		p := proposal{of: of, format: collector.Extended(of), log: log}
-		if p.format == of { // one of several lines, for example
-			p.format = source.Format{Text: collector.FullLogFormat, Escape: "default"}
+		p := proposal{of: of, format: collector.Extended(of, log.Kind), log: log}
+		if p.format == of { // none can be made of it
+			p.format = source.Format{Text: fullFormat(log.Kind), Escape: "default"}
 		}
 		all = append(all, p)
 	}
+	nameProposals(s, all)
+	return all
+}
+
+// fullFormat is the log_format to use in place of one that cannot be extended.
+func fullFormat(kind source.Kind) string {
+	if kind == source.Stream {
+		return collector.FullStreamFormat
+	}
+	return collector.FullLogFormat
+}
+
+// nameProposals gives each a name that is free, in http and in stream{}, and says where to put it.
+func nameProposals(s *settings.Settings, all []proposal) {
 	taken := map[string]bool{}
 	if s.Nginx != nil {
 		for name := range s.Nginx.LogFormats {
+			taken[name] = true
+		}
+		for name := range s.Nginx.Stream.LogFormats {
 			taken[name] = true
 		}
 	}
@@ -60,7 +77,6 @@ func proposals(s *settings.Settings) []proposal {
 		all[i].name = freeName(taken, all[i].of.Name, len(all) == 1)
 		all[i].comment = whereTo(s, all[i])
 	}
-	return all
 }
 
 // freeName returns fremisn, or, if there are several, fremisn_ and the name of the replaced format.
@@ -79,10 +95,16 @@ func freeName(taken map[string]bool, of string, only bool) string {
 
 // whereTo says where the log_format belongs, and what to change in the access_log directive.
 func whereTo(s *settings.Settings, p proposal) string {
-	const put = "into http { } above access_log" // NGINX reads from top to bottom
+	put := "into http { } above access_log" // NGINX reads from top to bottom
+	if p.log.Kind == source.Stream {
+		put = "into stream { } above access_log"
+	}
 	if s.Nginx != nil {
-		folder := filepath.Dir(s.Nginx.Path) + "/"
-		for _, log := range s.Nginx.AccessLogs {
+		folder, logs := filepath.Dir(s.Nginx.Path)+"/", s.Nginx.AccessLogs
+		if p.log.Kind == source.Stream {
+			logs = s.Nginx.Stream.AccessLogs
+		}
+		for _, log := range logs {
 			if log.Path == p.log.Path && log.Format == p.of.Name && log.Line > 0 && !log.Unwritten {
 				return fmt.Sprintf("%s; write at %s: access_log %s %s%s;", put,
 					strings.TrimPrefix(log.Pos.String(), folder), log.Path, p.name, parametersOf(log))
@@ -131,7 +153,7 @@ func (r *Report) proposeFormats(s *settings.Settings) {
 		if strings.Contains(strings.TrimRight(p.of.Text, "\n"), "\n") {
 			text = "in one line: of a request's several lines only one can be read"
 		}
-		if p.format.Text == collector.FullLogFormat && p.of.Text != nginxconf.CombinedFormat {
+		if p.format.Text == fullFormat(p.log.Kind) && p.of.Text != nginxconf.CombinedFormat {
 			text = "instead of " + formatName(p.log) + ", which cannot be extended: its fields are not in it"
 		}
 		r.add(finding{Section: sectionFormats, Status: statusNote, Subject: p.name, Text: text, Verbatim: p.directive(),
@@ -139,10 +161,10 @@ func (r *Report) proposeFormats(s *settings.Settings) {
 	}
 }
 
-// PrintFormats writes only the log_formats that have every metric, ready to paste into nginx.conf: one for each format
-// of the followed logs that lacks metrics, or the one that this program recommends.
+// PrintFormats writes only the log_formats that have every metric, ready to paste into http { } of nginx.conf: one for
+// each format of the followed logs that lacks metrics, or the one that this program recommends.
 func PrintFormats(w io.Writer, s *settings.Settings) {
-	all := proposals(s)
+	all := slices.DeleteFunc(proposals(s), func(p proposal) bool { return p.log.Kind == source.Stream })
 	for _, p := range all {
 		fmt.Fprintln(w, p.directive())
 	}

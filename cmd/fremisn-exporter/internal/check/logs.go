@@ -35,6 +35,7 @@ func (r *Report) checkLogs(s *settings.Settings) {
 	}
 	for _, log := range s.Plan.StreamLogs {
 		r.checkLog(log, nil, func(sample [][]byte, found *finding) { judgeAccess(log, sample, found) })
+		r.checkFormat(log)
 	}
 	for _, log := range s.Plan.ErrorLogs {
 		r.checkLog(log, elsewhere(s.Nginx, log), judgeErrors)
