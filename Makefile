@@ -11,8 +11,7 @@ LDFLAGS  := -s -w -X $(BUILDINFO).Version=$(VERSION) -X $(BUILDINFO).Revision=$(
 # The race detector, which the tests run with, needs cgo and a C compiler.
 TEST_PACKAGES := gcc libc6-dev=/usr/include/stdio.h nginx prometheus prometheus-alertmanager=amtool prometheus-nginx-exporter \
                  prometheus-blackbox-exporter apache2-utils=ab shellcheck chromium logrotate curl jq openssl iproute2=ip \
-                 procps=ps docker-compose systemd=systemd-analyze strace victoria-metrics lintian \
-                 libnginx-mod-stream=/usr/lib/nginx/modules/ngx_stream_module.so
+                 procps=ps docker-compose systemd=systemd-analyze strace victoria-metrics lintian
 FUZZTIME ?= 1m
 TORTURE_KILLS ?= 1000
 
