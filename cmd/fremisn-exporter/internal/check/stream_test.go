@@ -27,7 +27,7 @@ func TestCheckReadsStreamLogs(t *testing.T) {
 		if got := l.Missing["nginx_stream_received_bytes_total"]; got != "$bytes_received" {
 			t.Errorf("missing are %v", l.Missing)
 		}
-		isForStream := func(f finding) bool { return strings.HasPrefix(f.Remedy, "put it into stream { }") }
+		isForStream := func(f finding) bool { return strings.HasPrefix(f.Remedy, "into stream { }") }
 		if !slices.ContainsFunc(c.findings, isForStream) {
 			t.Errorf("the report does not say what to do\n%s", c.text)
 		}
@@ -62,7 +62,7 @@ func TestProposedStreamFormatWorks(t *testing.T) {
 		if len(all) != 1 {
 			t.Fatalf("%d proposals", len(all))
 		}
-		at := fmt.Sprintf("put it into stream { }, above access_log, and write at nginx.conf:%d: ", s.Nginx.Stream.AccessLogs[0].Line)
+		at := fmt.Sprintf("into stream { } above access_log; write at nginx.conf:%d: ", s.Nginx.Stream.AccessLogs[0].Line)
 		directive, found := strings.CutPrefix(all[0].comment, at)
 		if !found {
 			t.Fatalf("without a place: %s", all[0].comment)
