@@ -105,7 +105,8 @@ func (d directives) withRepeats(formats []Format, writes func(nginxconf.AccessLo
 		whole := slices.ContainsFunc(d.logs, func(log nginxconf.AccessLog) bool {
 			return writes(log) && log.Format == f.Name && log.Condition == ""
 		})
-		candidates = append(candidates, candidate{source: LogSource{Formats: []Format{f}}, score: score(f), whole: whole})
+		log := LogSource{Formats: []Format{f}}
+		candidates = append(candidates, candidate{source: log, score: score(f), whole: whole})
 	}
 	c := cover(candidates, setsOf(d.sets, func(log nginxconf.AccessLog) int {
 		if !writes(log) {
