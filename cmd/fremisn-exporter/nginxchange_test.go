@@ -268,8 +268,8 @@ func TestTwoFormatsOfOneFileUnderNGINX(t *testing.T) {
 	h.expect("reloaded", "access", n)
 
 	var stdout, stderr bytes.Buffer
-	if code := run(context.Background(), []string{"--nginx.config", h.nginx.Conf, "analyze", "--output", "json"}, &stdout,
-		&stderr); code != exitOK {
+	args := []string{"--nginx.config", h.nginx.Conf, "analyze", "--output", "json"}
+	if code := run(context.Background(), args, &stdout, &stderr); code != exitOK {
 		t.Fatalf("exit code %d: %s", code, &stderr)
 	}
 	var past struct{ Requests []struct{ Count int } }

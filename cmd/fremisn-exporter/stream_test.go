@@ -40,15 +40,16 @@ func TestServerByAddressUnderNGINX(t *testing.T) {
 	})
 }
 
-// The log of stream{} is found in nginx.conf. One server is given by name, another by its address alone: both have their
-// group's name. The lines are those that NGINX 1.22 wrote for the two.
+// The log of stream{} is found in nginx.conf. One server is given by name, another by its address alone: both have
+// their group's name. The lines are those that NGINX 1.22 wrote for the two.
 func TestStreamIsFound(t *testing.T) {
 	dir := t.TempDir()
 	conf, log := filepath.Join(dir, "nginx.conf"), filepath.Join(dir, "stream.log")
 	writeFile(t, log, "")
 	writeFile(t, conf, `events {}
 stream {
-  log_format proxy '$protocol $status $session_time $bytes_sent $bytes_received "$upstream_addr" "$upstream_connect_time"';
+  log_format proxy '$protocol $status $session_time $bytes_sent $bytes_received '
+                   '"$upstream_addr" "$upstream_connect_time"';
   access_log `+log+` proxy;
   upstream db { server localhost:43395; }
   server { listen 5432; proxy_pass db; }
@@ -65,7 +66,8 @@ TCP 502 0.000 0 0 "127.0.0.99:43395" "-"
 		{"nginx_stream_sessions_total", "log", "stream", "protocol", "TCP", "status", "200"},
 		{"nginx_stream_received_bytes_total", "log", "stream"},
 		{"nginx_upstream_outcomes_total", "upstream", "db", "server", "127.0.0.1:43395", "outcome", "ok"},
-		{"nginx_upstream_outcomes_total", "upstream", "127.0.0.99:43395", "server", "127.0.0.99:43395", "outcome", "error"},
+		{"nginx_upstream_outcomes_total", "upstream", "127.0.0.99:43395", "server", "127.0.0.99:43395", "outcome",
+			"error"},
 	} {
 		if got := gauge(families, want[0], want[1:]...); got < 1 {
 			t.Errorf("%s: %g", strings.Join(want, " "), got)

@@ -56,7 +56,8 @@ func (s *Settings) fillLogs(kind Kind, names map[string]bool) {
 			s.repeated(&(*followed)[at], candidate, candidates[c.instead[i]])
 			continue
 		}
-		s.ignore(candidate.at, "access_log", "name it in nginx."+section(kind)+" of the config file to count its requests as well",
+		s.ignore(candidate.at, "access_log", "name it in nginx."+section(kind)+" of the config file to count its "+
+			"requests as well",
 			"%s has the same requests as %s, which has more variables: not followed, since each request would count twice",
 			candidate.source.Path, candidates[c.instead[i]].source.Path)
 	}

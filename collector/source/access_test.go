@@ -214,7 +214,9 @@ func TestFormatsOfTheConfigFile(t *testing.T) {
 func TestRepeatsOfTheConfigFile(t *testing.T) {
 	const http = "log_format a '$status'; log_format b '$status $request_time'; server { access_log LOG a; access_log " +
 		"LOG b; } server { access_log DIR/other.log; }"
-	for _, log := range []AccessLogConfig{{Name: "file", Path: "/var/log/nginx/access.log"}, {Name: "web", Docker: "web"}} {
+	for _, log := range []AccessLogConfig{
+		{Name: "file", Path: "/var/log/nginx/access.log"}, {Name: "web", Docker: "web"},
+	} {
 		c := Config{AccessLogs: []AccessLogConfig{log}}
 		s, _ := settingsOf(t, strings.ReplaceAll(http, "LOG", "/var/log/nginx/access.log"), c)
 		want := []Format{{Name: "b", Text: "$status $request_time", Escape: "default"}, {Name: "a", Text: "$status",

@@ -18,8 +18,8 @@ func TestCheckReadsStreamLogs(t *testing.T) {
 	nginxConf := strings.ReplaceAll(nothingToFind, "LOGS", h.dir) + "\nstream { log_format proxy '$protocol $status " +
 		"$session_time'; server { listen 9; return x; access_log " + h.dir + "/stream.log proxy; } }\n"
 	h.write(t, filepath.Join(h.dir, "nginx.conf"), nginxConf)
-	for _, config := range []string{"nginx: {config: nginx.conf}\n", "nginx: {config: nginx.conf, stream_logs: [{path: " +
-		"stream.log}, {path: none.log, format: proxy}]}\n"} {
+	const named = "nginx: {config: nginx.conf, stream_logs: [{path: stream.log}, {path: none.log, format: proxy}]}\n"
+	for _, config := range []string{"nginx: {config: nginx.conf}\n", named} {
 		h.write(t, h.config, config)
 		c := h.check(t)
 		c.find(t, sectionLogs, statusOK, "stream.log: the only line fits log_format proxy")
@@ -37,14 +37,15 @@ func TestCheckReadsStreamLogs(t *testing.T) {
 	}
 }
 
-// streamInHTTP makes a stream{} one of http, for an NGINX without the module to read its log_formats: there the variables are
-// made by maps.
+// streamInHTTP makes a stream{} one of http, for an NGINX without the module to read its log_formats: there the
+// variables are made by maps.
 func streamInHTTP(text string) string {
 	var maps strings.Builder
 	for _, variable := range []string{"$protocol", "$session_time", "$bytes_received"} {
 		fmt.Fprintf(&maps, "map x %s { default x; }\n", variable)
 	}
-	return strings.NewReplacer("stream {\n", "http {\n"+maps.String(), "return x;", "return 200 x;").Replace(text)
+	text = strings.Replace(text, "return x;", "return 200 x;", 1)
+	return strings.Replace(text, "stream {\n", "http {\n"+maps.String(), 1)
 }
 
 // The log_format that is proposed for a log of stream{} is one that NGINX takes, keeps the user's own fields and gives
@@ -62,7 +63,8 @@ func TestProposedStreamFormatWorks(t *testing.T) {
 		if len(all) != 1 {
 			t.Fatalf("%d proposals", len(all))
 		}
-		at := fmt.Sprintf("into stream { } above access_log; write at nginx.conf:%d: ", s.Nginx.Stream.AccessLogs[0].Line)
+		at := fmt.Sprintf("into stream { } above access_log; write at nginx.conf:%d: ",
+			s.Nginx.Stream.AccessLogs[0].Line)
 		directive, found := strings.CutPrefix(all[0].comment, at)
 		if !found {
 			t.Fatalf("without a place: %s", all[0].comment)
