@@ -51,56 +51,69 @@ func (e *event) failedOn(server string) bool {
 	return slices.ContainsFunc(e.attempts, func(a eventAttempt) bool { return a.server == server && a.failed() })
 }
 
+// firstFailed is the server of the first failed attempt.
+func (e *event) firstFailed() string {
+	for i := range e.attempts {
+		if e.attempts[i].failed() {
+			return e.attempts[i].server
+		}
+	}
+	return ""
+}
+
+// Outcomes by their place in outcomes().
+const (
+	outcomeAborted = 4
+	outcomeNoLive  = 5
+	outcomeLimited = 6
+)
+
 // events keeps the events of a log. Where there are too many, it keeps each second, fourth and so on: then each stands
 // for so many.
 type events struct {
-	list  []*event
-	every int
-	seen  int
+	budget *budget
+	list   []*event
+	level  int64 // one of 2^level is kept
+	seen   int
 }
 
+// maxEvents bounds the events of all workers.
 const maxEvents = 200_000
 
 // wanted reports whether the next event is one that is kept.
 func (l *events) wanted() bool {
-	if l.every == 0 {
-		l.every = 1
-	}
+	l.thinTo(l.budget.raise(l.level))
 	l.seen++
-	return l.seen%l.every == 0
+	return l.seen%l.every() == 0
 }
+
+// every is how many each of the events stands for.
+func (l *events) every() int { return 1 << l.level }
 
 func (l *events) add(e *event) {
 	l.list = append(l.list, e)
-	if len(l.list) >= maxEvents {
-		l.thin()
-	}
+	l.budget.use(1)
 }
 
-func (l *events) thin() {
-	kept := l.list[:0]
-	for i, e := range l.list {
-		if i%2 == 0 {
-			kept = append(kept, e)
+func (l *events) thinTo(level int64) {
+	for ; l.level < level; l.level++ {
+		kept := l.list[:0]
+		for i, e := range l.list {
+			if i%2 == 0 {
+				kept = append(kept, e)
+			}
 		}
+		l.budget.use(int64(len(kept) - len(l.list)))
+		clear(l.list[len(kept):])
+		l.list = kept
 	}
-	clear(l.list[len(kept):])
-	l.list = kept
-	l.every *= 2
 }
 
+// merge adds the events of another worker, which is not used any more.
 func (l *events) merge(other *events) {
-	l.every, other.every = max(1, l.every), max(1, other.every)
-	for l.every < other.every {
-		l.thin()
-	}
-	for other.every < l.every {
-		other.thin()
-	}
+	other.thinTo(l.level)
+	l.thinTo(other.level)
 	l.list = append(l.list, other.list...)
-	for len(l.list) >= maxEvents {
-		l.thin()
-	}
 }
 
 func (l *events) sort() {

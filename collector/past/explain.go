@@ -112,7 +112,7 @@ func wrapped(text, indent string) string {
 // newExplanation puts incidents into words.
 func newExplanation(d *detector, evidence *errorEvidence) *Explanation {
 	e := &Explanation{Incidents: []Incident{}, Unknown: []string{}, blind: !d.tellsServers}
-	for _, s := range d.slots.slots {
+	for _, s := range d.log.slots {
 		e.Requests += uint64(s.requests)
 		for i, o := range outcomes() {
 			if o == "error" || o == "timeout" || o == "no_live" {
@@ -125,10 +125,7 @@ func newExplanation(d *detector, evidence *errorEvidence) *Explanation {
 		told := Incident{
 			From: time.UnixMilli(i.from).UTC(), To: time.UnixMilli(i.to).UTC(), Kind: i.kind, Upstream: i.upstream,
 			Server: i.server,
-			Node:   d.facts.topology.Node(i.server), Route: i.route, Requests: i.harmed, RequestIDs: i.ids,
-		}
-		if told.RequestIDs == nil {
-			told.RequestIDs = []string{}
+			Node:   d.facts.topology.Node(i.server), Route: i.route, Requests: i.harmed, RequestIDs: i.requestIDs(),
 		}
 		told.Sentence, told.Remedy = w.of(i)
 		e.Incidents = append(e.Incidents, told)

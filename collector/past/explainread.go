@@ -2,7 +2,7 @@ package past
 
 import (
 	"context"
-	"fmt"
+	"errors"
 	"slices"
 	"strings"
 	"time"
@@ -11,40 +11,27 @@ import (
 	"github.com/fremisn/fremisn-exporter/collector/internal/logformat"
 )
 
-// Explain reads logs and tells what went wrong in them. errorLogs are files of NGINX's error log; there may be none.
-// Problems are files that could not be read.
+// Explain reads logs twice and tells what went wrong in them: first it counts what there was in each second on each
+// server, then it reads the lines around those times in which something changed. errorLogs are files of NGINX's error
+// log; there may be none. Problems are files that could not be read.
 func Explain(ctx context.Context, o Options, errorLogs []string) (e *Explanation, problems []error, err error) {
 	r, err := newReading(o)
 	if err != nil {
 		return nil, nil, err
 	}
-	explorers := newByWorker(r.workers, func(f *formats) *explorer { return newExplorer(r, f) })
-	if problems, err = r.run(ctx, func(worker int, f *formats) visitor { return explorers.of(worker, f) }); err != nil {
+	defer r.forget()
+	if err := r.keep(ctx); err != nil {
 		return nil, nil, err
 	}
-	all := explorers.all()
-	d := &detector{slots: newSlots(), events: &events{}, facts: r.facts}
-	lines, times := LineCounts{}, span2{}
-	var misfit *misfit
-	timeless := false
-	for _, x := range all {
-		d.slots.merge(x.slots)
-		d.events.merge(&x.events)
-		lines.add(x.lines)
-		times.add(x.from, x.to)
-		timeless = timeless || x.timeless
-		d.tellsServers = d.tellsServers || x.parser.HasUpstream() && x.lines.Parsed > 0
-		if misfit == nil {
-			misfit = x.misfit
-		}
+	first, problems, err := r.survey(ctx)
+	if err != nil {
+		return nil, problems, err
 	}
-	if lines.Parsed+lines.WithoutTime == 0 && (!o.bounded() || misfit != nil && times.to == 0) {
-		return nil, problems, r.nothing(problems, misfit)
+	d := &detector{facts: r.facts, log: first.slots, late: first.late, tellsServers: first.tellsServers}
+	d.slow = d.slowNodes()
+	if err = r.look(ctx, d); err != nil {
+		return nil, problems, err
 	}
-	if timeless && times.to == 0 {
-		return nil, problems, fmt.Errorf("the log has no answer: its log_format has no time; add $msec or $time_local")
-	}
-	d.events.sort()
 	var evidence *errorEvidence
 	if len(errorLogs) > 0 {
 		var more []error
@@ -55,11 +42,51 @@ func Explain(ctx context.Context, o Options, errorLogs []string) (e *Explanation
 		evidence.align(d.failureTimes(), time.Local)
 	}
 	e = newExplanation(d, evidence)
-	if times.to != 0 {
-		from, to := time.UnixMilli(times.from).UTC(), time.UnixMilli(times.to).UTC()
+	if first.to != 0 {
+		from, to := time.UnixMilli(first.from).UTC(), time.UnixMilli(first.to).UTC()
 		e.From, e.To = &from, &to
 	}
 	return e, problems, nil
+}
+
+// A survey is what the first reading of a log gives.
+type survey struct {
+	span2
+	slots        *slots
+	late         int64
+	tellsServers bool
+}
+
+// survey reads everything and counts.
+func (r *reading) survey(ctx context.Context) (*survey, []error, error) {
+	kept := r.slotBudget()
+	explorers := newByWorker(r.workers, func(f *formats) *explorer { return newExplorer(r, f, newSlots(kept)) })
+	r.done = func(v visitor, j *job) { j.times = v.(*explorer).takeTimes() }
+	problems, err := r.run(ctx, func(worker int, f *formats) visitor { return explorers.of(worker, f) })
+	if err != nil {
+		return nil, nil, err
+	}
+	s := &survey{slots: newSlots(kept)}
+	lines, timeless := LineCounts{}, false
+	var misfit *misfit
+	for _, x := range explorers.all() {
+		s.slots.merge(x.slots)
+		lines.add(x.lines)
+		s.add(x.from, x.to)
+		s.late = max(s.late, x.late)
+		timeless = timeless || x.timeless
+		s.tellsServers = s.tellsServers || x.parser.HasUpstream() && x.lines.Parsed > 0
+		if misfit == nil {
+			misfit = x.misfit
+		}
+	}
+	if lines.Parsed+lines.WithoutTime == 0 && (!r.bounded() || misfit != nil && s.to == 0) {
+		return nil, problems, r.nothing(problems, misfit)
+	}
+	if timeless && s.to == 0 {
+		return nil, problems, errors.New("the log has no answer: its log_format has no time; add $msec or $time_local")
+	}
+	return s, problems, nil
 }
 
 // span2 is the times of the first and the last line; 0 where there is none.
@@ -91,25 +118,42 @@ func (d *detector) failureTimes() []int64 {
 	return list
 }
 
-// An explorer makes slots and events of the records of one worker.
+// An explorer makes slots of the records of one worker, and of those in some windows events, too.
 type explorer struct {
 	*reader
 	slots    *slots
-	events   events
-	names    map[string]string // texts of events, each once
+	names    map[string]string // texts of events and names of paths, each once
 	key      []byte
 	timeless bool
+	late     int64 // milliseconds: the longest from a failed attempt to the end of its request
+	job      span2 // the times of the lines of one job
+
+	// Of the second reading.
+	windows *windows
+	events  *events
+	slow    []slowLook
 }
 
-func newExplorer(r *reading, f *formats) *explorer {
-	x := &explorer{slots: newSlots(), names: map[string]string{}}
+func newExplorer(r *reading, f *formats, s *slots) *explorer {
+	x := &explorer{slots: s, names: map[string]string{}}
 	x.reader = r.newReader(f, x.record)
 	return x
+}
+
+// takeTimes returns the times of the lines since the last call.
+func (x *explorer) takeTimes() span2 {
+	times := x.job
+	x.job = span2{}
+	return times
 }
 
 func (x *explorer) record(r *logformat.Record, block []byte) {
 	if r.Time == 0 {
 		x.timeless = true
+		return
+	}
+	x.job.add(r.Time, r.Time)
+	if x.windows != nil && !x.windows.have(r.Time) {
 		return
 	}
 	outcome := x.outcome(r)
@@ -119,11 +163,25 @@ func (x *explorer) record(r *logformat.Record, block []byte) {
 		one.requests++
 		one.outcomes[slices.Index(outcomes(), outcome)]++
 	}
-	var id []byte
-	if r.IDLen > 0 {
-		id = block[r.IDAt : r.IDAt+r.IDLen]
+	failed, everywhere := x.attempts(r, block)
+	if !isRequest {
+		return
 	}
-	failed, everywhere := false, r.Elements > 0
+	if r.Elements > 0 {
+		one := x.slots.at(r.Time)
+		x.slots.count(one, x.path(r), everywhere)
+		if everywhere && onSeveral(r) {
+			one.spread++
+		}
+	}
+	if x.events != nil && (outcome != "ok" && outcome != "client_error" || failed) && x.events.wanted() {
+		x.events.add(x.event(r, outcome, string(idOf(r, block))))
+	}
+}
+
+// attempts counts the attempts of a request, and reports whether any failed, and whether all of them did.
+func (x *explorer) attempts(r *logformat.Record, block []byte) (failed, everywhere bool) {
+	everywhere = true
 	at := r.Time
 	for i := r.Elements - 1; i >= 0; i-- {
 		server, isAttempt := x.element(r, i)
@@ -133,24 +191,49 @@ func (x *explorer) record(r *logformat.Record, block []byte) {
 		_, o := x.attempt(r, i)
 		bad := o == "error" || o == "timeout"
 		failed, everywhere = failed || bad, everywhere && bad
-		ms := r.At(logformat.UpstreamResponseTime, i)
-		if r.Code == 101 {
-			ms = -1
+		if bad {
+			x.late = max(x.late, r.Time-at)
 		}
-		x.slots.server(x.slots.at(at), x.slots.number(server)).observe(ms, bad, id)
+		ms := r.At(logformat.UpstreamResponseTime, i)
+		took := ms
+		if r.Code == 101 {
+			took = -1
+		}
+		for k := range x.slow {
+			if !bad {
+				x.slow[k].add(server, at, took, r, block)
+			}
+		}
+		if x.windows != nil {
+			took = -1 // slow nodes are known already
+		}
+		x.slots.observe(x.slots.at(at), x.slots.number(server), took, bad)
 		at -= max(0, ms)
 	}
-	if !isRequest {
-		return
-	}
-	if r.Elements > 0 {
-		x.slots.count(x.slots.at(r.Time), x.slots.path(x.name(append(append(x.key[:0], r.Method.String()+" "...),
-			r.Path...))), everywhere && failed)
-	}
-	if (outcome != "ok" && outcome != "client_error" || failed) && x.events.wanted() {
-		x.events.add(x.event(r, outcome, string(id)))
-	}
+	return failed, everywhere && failed
 }
+
+// onSeveral reports whether a request came to several servers.
+func onSeveral(r *logformat.Record) bool {
+	if r.Upstreams == nil {
+		return false
+	}
+	first := ""
+	for i := range r.Upstreams.Elements {
+		e := &r.Upstreams.Elements[i]
+		switch {
+		case e.Kind != logformat.Attempt:
+		case first == "":
+			first = e.Name
+		case first != e.Name:
+			return true
+		}
+	}
+	return false
+}
+
+// idOf is the id of a request, a part of block.
+func idOf(r *logformat.Record, block []byte) []byte { return block[r.IDAt : r.IDAt+r.IDLen] }
 
 // element is the server of an element, and whether it is an attempt.
 func (x *explorer) element(r *logformat.Record, i int) (server string, isAttempt bool) {
@@ -159,6 +242,12 @@ func (x *explorer) element(r *logformat.Record, i int) (server string, isAttempt
 	}
 	e := &r.Upstreams.Elements[i]
 	return e.Name, e.Kind == logformat.Attempt
+}
+
+// path is the number of a request's method and path.
+func (x *explorer) path(r *logformat.Record) int {
+	x.key = append(append(append(x.key[:0], r.Method.String()...), ' '), r.Path...)
+	return x.slots.path(x.name(x.key))
 }
 
 // maxNames bounds the texts that are kept once, maxText each of them.

@@ -159,6 +159,16 @@ func TestExplainIsSilentOnHealthyLogs(t *testing.T) {
 // explainText explains lines of the format timed, from the servers of logtest.
 func explainText(t *testing.T, lines string) *past.Explanation {
 	t.Helper()
+	e, problems, err := past.Explain(t.Context(), timedOptions(t, lines), nil)
+	if err != nil || len(problems) > 0 {
+		t.Fatal(err, problems)
+	}
+	return e
+}
+
+// timedOptions are for a log of the format timed, from the servers of logtest.
+func timedOptions(t *testing.T, lines string) past.Options {
+	t.Helper()
 	dir := t.TempDir()
 	conf := filepath.Join(dir, "nginx.conf")
 	log := filepath.Join(dir, "access.log")
@@ -178,13 +188,8 @@ http {
 	if err != nil {
 		t.Fatal(err)
 	}
-	settings := &source.Settings{Conf: c}
-	e, problems, err := past.Explain(t.Context(), past.Options{Settings: settings, Files: []string{log},
-		Formats: []source.Format{{Name: "timed", Text: timed}}}, nil)
-	if err != nil || len(problems) > 0 {
-		t.Fatal(err, problems)
-	}
-	return e
+	return past.Options{Settings: &source.Settings{Conf: c}, Files: []string{log},
+		Formats: []source.Format{{Name: "timed", Text: timed}}}
 }
 
 // TestExplainSaysWhatItCannotKnow of a log that has failures and no word on servers.

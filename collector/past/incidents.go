@@ -40,23 +40,27 @@ type incident struct {
 	harmed   int // requests
 	lost     int // of them, those that the client got no answer to
 	events   []*event
-	ids      []string
 
 	noLive      int        // of harmed: requests that found no server because of it
 	outs        []interval // when servers were passed over because of it
 	servers     []string   // on which requests failed
 	before, now int64      // of a slow node: its p95, milliseconds
 	peers       int64
-	attempts    int     // on the slow node
-	nextSlot    int     // of the slow node, that is not counted yet
+	attempts    int // on the slow node
+	nextSlot    int // of the slow node, that is not counted yet
+	looked      int // requests on the slow node that took longer than was usual
+	slowest     []slowID
 	share       float64 // of requests or attempts
 }
 
 // A detector finds the incidents of a log.
 type detector struct {
-	slots  *slots
-	events *events
 	facts  *facts
+	log    *slots          // the log as a whole
+	slow   []*incident     // found in it
+	late   int64           // milliseconds: the longest from a failed attempt to the end of its request
+	near   *slots          // the log around the times in which something changed
+	events *events         // of these times
 	used   map[*event]bool // explained by an incident
 
 	tellsServers bool // a format has variables of upstream servers
@@ -73,7 +77,7 @@ func (d *detector) detect() []*incident {
 	all = append(all, d.withoutServer(all)...)
 	all = append(all, d.limits()...)
 	all = append(all, d.aborts()...)
-	all = append(all, d.slowNodes()...)
+	all = append(all, d.slow...)
 	all = slices.DeleteFunc(all, func(i *incident) bool { return i.harmed < leastHarmed })
 	slices.SortStableFunc(all, func(a, b *incident) int {
 		return cmp.Or(cmp.Compare(b.lost, a.lost), cmp.Compare(b.harmed, a.harmed), cmp.Compare(a.from, b.from))
@@ -134,7 +138,7 @@ func (d *detector) build(kind string, list []*event) *incident {
 
 // take adds events to an incident.
 func (i *incident) take(d *detector, list []*event) {
-	every := max(1, d.events.every)
+	every := d.events.every()
 	for _, e := range list {
 		if d.used[e] {
 			continue
@@ -146,17 +150,14 @@ func (i *incident) take(d *detector, list []*event) {
 			i.lost += every
 		}
 		i.from, i.to = min(i.from, e.at-max(0, e.millis)), max(i.to, e.at)
-		if e.id != "" && len(i.ids) < maxRequestIDs {
-			i.ids = append(i.ids, e.id)
-		}
 	}
 }
 
 // requests are all requests that ended in a time, and those with an outcome among them.
 func (d *detector) requests(from, to int64, outcome string) (all, with int) {
 	o := slices.Index(outcomes(), outcome)
-	for n := floorDiv(from, d.slots.width); n <= floorDiv(to, d.slots.width); n++ {
-		if s := d.slots.slots[n]; s != nil {
+	for n := floorDiv(from, d.near.width); n <= floorDiv(to, d.near.width); n++ {
+		if s := d.near.slots[n]; s != nil {
 			all += int(s.requests)
 			if o >= 0 {
 				with += int(s.outcomes[o])
@@ -168,12 +169,12 @@ func (d *detector) requests(from, to int64, outcome string) (all, with int) {
 
 // attempts are those on a server that ended in a time, and the failed ones among them.
 func (d *detector) attempts(server string, from, to int64) (all, failed int) {
-	number, known := d.slots.numbers[server]
+	number, known := d.near.numbers[server]
 	if !known {
 		return 0, 0
 	}
-	for n := floorDiv(from, d.slots.width); n <= floorDiv(to, d.slots.width); n++ {
-		if s := d.slots.slots[n]; s != nil && number < len(s.servers) {
+	for n := floorDiv(from, d.near.width); n <= floorDiv(to, d.near.width); n++ {
+		if s := d.near.slots[n]; s != nil && number < len(s.servers) {
 			all += int(s.servers[number].attempts)
 			failed += int(s.servers[number].failed)
 		}
@@ -195,130 +196,6 @@ func (d *detector) failures(list []*event) map[string][]int64 {
 		slices.Sort(times)
 	}
 	return failures
-}
-
-// failingNodes are servers whose attempts fail.
-func (d *detector) failingNodes() []*incident {
-	var found []*incident
-	for _, server := range slices.Sorted(slices.Values(d.slots.servers)) {
-		list := d.filter(func(e *event) bool { return e.failedOn(server) })
-		list = d.hot(list, server)
-		for _, part := range clusters(list, max(gapMillis, 3*d.facts.timeout(server))) {
-			if i := d.failingNode(server, part); i != nil {
-				found = append(found, i)
-			}
-		}
-	}
-	return d.joined(found)
-}
-
-// hot keeps the failures of ten seconds in which a good part of a server's attempts failed.
-func (d *detector) hot(list []*event, server string) []*event {
-	return slices.DeleteFunc(slices.Clone(list), func(e *event) bool {
-		all, failed := d.attempts(server, e.at-hotWidth/2, e.at+hotWidth/2)
-		return float64(failed) < hotShare*float64(all)
-	})
-}
-
-func (d *detector) failingNode(server string, list []*event) *incident {
-	from, to := list[0].at, list[len(list)-1].at
-	all, failed := d.attempts(server, from, to)
-	if all == 0 || float64(failed) < failingShare*float64(all) || !d.unusual(server, from, to) {
-		return nil
-	}
-	outs := d.facts.outs(map[string][]int64{server: d.failures(list)[server]})
-	if i := d.passedOver(server, list, outs); i != nil {
-		return i
-	}
-	i := &incident{kind: nodeFailure, from: from, to: to, server: server, upstream: d.facts.upstream(server),
-		outs: outs, servers: []string{server}}
-	i.share = float64(failed) / float64(all)
-	i.take(d, list)
-	failures := i.harmed
-	i.take(d, d.foundNone(outs))
-	i.noLive = i.harmed - failures
-	if i.harmed < leastHarmed {
-		d.release(i)
-		return nil
-	}
-	return i
-}
-
-// passedOver is an incident in which a server failed for a moment, and NGINX passing it over did more harm than that:
-// it was well again when it was tried the next time.
-func (d *detector) passedOver(server string, list []*event, outs []interval) *incident {
-	times := d.failures(list)[server]
-	if len(outs) == 0 || times[len(times)-1]-times[0] > d.facts.timeout(server) {
-		return nil
-	}
-	noLive := d.foundNone(outs)
-	if len(noLive) < leastHarmed || len(noLive) <= len(list) {
-		return nil
-	}
-	i := d.build(takenOut, list)
-	i.take(d, noLive)
-	i.noLive = i.harmed - len(list)*max(1, d.events.every)
-	i.server, i.upstream, i.outs, i.servers = server, d.facts.upstream(server), outs, []string{server}
-	return i
-}
-
-func (d *detector) release(i *incident) {
-	for _, e := range i.events {
-		delete(d.used, e)
-	}
-}
-
-// unusual reports whether a server fails more often in a time than in the rest of the log.
-func (d *detector) unusual(server string, from, to int64) bool {
-	all, failed := d.attempts(server, from, to)
-	total, totalFailed := d.totals(server)
-	rest, restFailed := total-all, totalFailed-failed
-	if rest < 100 {
-		return true
-	}
-	return float64(failed)/float64(all) >= aboveUsual*float64(restFailed)/float64(rest)
-}
-
-func (d *detector) totals(server string) (all, failed int) {
-	number := d.slots.numbers[server]
-	for _, s := range d.slots.slots {
-		if number < len(s.servers) {
-			all += int(s.servers[number].attempts)
-			failed += int(s.servers[number].failed)
-		}
-	}
-	return all, failed
-}
-
-// joined makes one incident of those in which all servers of a group failed at the same time.
-func (d *detector) joined(list []*incident) []*incident {
-	for _, i := range list {
-		others := slices.DeleteFunc(slices.Clone(list), func(o *incident) bool {
-			return o.kind != nodeFailure || i.kind != nodeFailure || o.upstream != i.upstream || o.from > i.to ||
-				o.to < i.from
-		})
-		servers := map[string]bool{}
-		for _, o := range others {
-			servers[o.server] = true
-		}
-		if n := d.facts.size(i.upstream); len(others) < 2 || n < 2 || len(servers) < n {
-			continue
-		}
-		for _, o := range others {
-			if o == i {
-				continue
-			}
-			i.events, i.harmed, i.lost, i.noLive = append(i.events, o.events...), i.harmed+o.harmed, i.lost+o.lost,
-				i.noLive+o.noLive
-			i.from, i.to = min(i.from, o.from), max(i.to, o.to)
-			i.ids = append(i.ids, o.ids...)
-		}
-		i.ids = i.ids[:min(len(i.ids), maxRequestIDs)]
-		i.server, i.servers = "", sortedKeys(servers)
-		rest := slices.DeleteFunc(list, func(o *incident) bool { return o != i && slices.Contains(others, o) })
-		return d.joined(rest)
-	}
-	return list
 }
 
 // withoutServer are the requests that found no server and that nothing explains yet: saturation, unless a server was

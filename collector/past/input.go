@@ -19,7 +19,36 @@ const Stdin = "-"
 // A File is one file to read.
 type File struct {
 	Path string
+
+	kept *os.File    // a copy of what can be read only once
+	seen fs.FileInfo // when it was read before
 }
+
+// name is what a person calls the file.
+func (f *File) name() string {
+	if f.Path == Stdin {
+		return "standard input"
+	}
+	return f.Path
+}
+
+// open opens a file that is not kept. It is an error if there is another one at its path than before.
+func (f *File) open() (*os.File, error) {
+	file, err := os.Open(f.Path)
+	if err != nil {
+		return nil, openError(f.Path, err)
+	}
+	if f.seen == nil {
+		return file, nil
+	}
+	if info, err := file.Stat(); err != nil || !os.SameFile(info, f.seen) || info.Size() < f.seen.Size() {
+		file.Close()
+		return nil, fmt.Errorf("%s: %w; ask again", f.Path, errChanged)
+	}
+	return file, nil
+}
+
+var errChanged = errors.New("it was rotated or cut while it was read")
 
 // magics are how compressed files begin, and who decompresses those that this program does not.
 var magics = []struct{ begin, tool string }{
@@ -30,30 +59,45 @@ var magics = []struct{ begin, tool string }{
 }
 
 // inspect looks at a file before it is read: its size, and whether it can only be read from its beginning.
-func inspect(path string) (size int64, stream bool, err error) {
-	info, err := os.Stat(path)
+func (f *File) inspect() (size int64, stream bool, err error) {
+	file := f.kept
+	if file == nil {
+		var once bool
+		if once, err = f.readsOnce(); err != nil || once {
+			return 0, once, err // a pipe is not to be opened twice
+		}
+		if file, err = f.open(); err != nil {
+			return 0, false, err
+		}
+		defer file.Close()
+	}
+	if f.seen, err = file.Stat(); err != nil {
+		return 0, false, openError(f.Path, err)
+	}
+	head := make([]byte, 64<<10)
+	n, err := file.ReadAt(head, 0)
+	if err != nil && err != io.EOF {
+		return 0, false, openError(f.Path, err)
+	}
+	stream, err = isCompressed(head[:min(n, 512)], f.name())
+	line, _, _ := bytes.Cut(head[:n], []byte{'\n'})
+	return f.seen.Size(), stream || container.IsWrapped(line), err // the parts of a wrapped line belong together
+}
+
+// readsOnce reports whether a file is a pipe or the like. It is an error if it is a folder, or none.
+func (f *File) readsOnce() (bool, error) {
+	if f.Path == Stdin {
+		return true, nil
+	}
+	info, err := os.Stat(f.Path)
 	switch {
 	case err != nil:
-		return 0, false, openError(path, err)
+		return false, openError(f.Path, err)
 	case info.IsDir():
-		return 0, false, fmt.Errorf("%s: this is a folder; name the files in it, such as %s", path, filepath.Join(path,
-			"access.log*"))
-	case !info.Mode().IsRegular():
-		return 0, true, nil // a pipe, which is not to be opened twice
+		return false, fmt.Errorf("%s: this is a folder; name the files in it, such as %s", f.Path,
+			filepath.Join(f.Path, "access.log*"))
 	}
-	f, err := os.Open(path)
-	if err != nil {
-		return 0, false, openError(path, err)
-	}
-	defer f.Close()
-	head := make([]byte, 64<<10)
-	n, err := io.ReadFull(f, head)
-	if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF {
-		return 0, false, openError(path, err)
-	}
-	stream, err = isCompressed(head[:min(n, 512)], path)
-	line, _, _ := bytes.Cut(head[:n], []byte{'\n'})
-	return info.Size(), stream || container.IsWrapped(line), err // the parts of a wrapped line belong together
+	return !info.Mode().IsRegular(), nil
 }
 
 // isCompressed reports whether a file that begins with head is to be decompressed. The error says that it is no log.

@@ -31,6 +31,8 @@ type Options struct {
 	Stdin        io.Reader
 	Progress     io.Writer // a terminal that a bar is drawn on, nil for none
 	Workers      int       // 0: all cores
+
+	slotBytes int64 // what explain may keep of slots, 0 for maxSlotBytes
 }
 
 // ErrNothing is for where there is nothing to read.
@@ -66,6 +68,10 @@ type reading struct {
 	workers int
 
 	compiled logformat.Programs // of all files
+
+	scanned []File                  // of inputs
+	jobs    []*job                  // nil before the first reading
+	done    func(v visitor, j *job) // as a scan has it
 }
 
 // An input is a file with its formats.
@@ -146,15 +152,24 @@ func (r *reading) compile(f *formats, list []source.Format, capture []string) er
 
 // run gives every block of lines to a visitor. It returns what could not be read of some of the files.
 func (r *reading) run(ctx context.Context, visit func(worker int, f *formats) visitor) (problems []error, err error) {
-	files := make([]File, len(r.inputs))
-	for i, in := range r.inputs {
-		files[i] = File{Path: in.path}
-	}
 	s := &scan{
-		files: files, stdin: r.Stdin, workers: r.workers, progress: &progress{out: r.Progress},
+		files: r.toScan(), stdin: r.Stdin, workers: r.workers, progress: &progress{out: r.Progress},
 		visitor: func(worker, file int) visitor { return visit(worker, r.inputs[file].formats) },
+		jobs:    r.jobs, done: r.done,
 	}
-	return s.run(ctx)
+	problems, err = s.run(ctx)
+	r.jobs = s.jobs
+	return problems, err
+}
+
+// toScan are the files of the inputs.
+func (r *reading) toScan() []File {
+	if r.scanned == nil {
+		for _, in := range r.inputs {
+			r.scanned = append(r.scanned, File{Path: in.path})
+		}
+	}
+	return r.scanned
 }
 
 // nothing is the error for where no line could be read: that of the files if they could not be, else that of a line.

@@ -5,18 +5,19 @@ import (
 	"slices"
 )
 
-// poisons are requests of one route that fail wherever they go, on servers that answer others at the same time.
+// poisons are requests of one method and path that fail wherever they go, on servers that answer others at the same
+// time, whatever else happens.
 func (d *detector) poisons() []*incident {
 	var found []*incident
 	failed := d.filter(func(e *event) bool { return e.failedEverywhere() })
+	byPath := map[string][]*event{}
+	for _, e := range failed {
+		byPath[e.method+" "+e.path] = append(byPath[e.method+" "+e.path], e)
+	}
 	gap := max(gapMillis, 2*d.facts.longestTimeout())
-	for _, part := range clusters(failed, gap) {
-		byRoute := map[string][]*event{}
-		for _, e := range part {
-			byRoute[e.method+" "+e.path] = append(byRoute[e.method+" "+e.path], e)
-		}
-		for _, route := range sortedKeys(byRoute) {
-			if i := d.poison(byRoute[route], part); i != nil {
+	for _, path := range sortedKeys(byPath) {
+		for _, part := range clusters(byPath[path], gap) {
+			if i := d.poison(part); i != nil {
 				found = append(found, i)
 			}
 		}
@@ -24,52 +25,115 @@ func (d *detector) poisons() []*incident {
 	return found
 }
 
-// poison makes an incident of the requests of one route that failed, nil where something else may be to blame.
-func (d *detector) poison(list, all []*event) *incident {
-	servers := map[string]bool{}
-	healthy, attempts := 0, 0
-	for _, e := range list {
-		for _, a := range e.attempts {
-			servers[a.server] = true
-			attempts++
-			if d.answersOthers(a.server, a.at) {
-				healthy++
-			}
-		}
+// poison makes an incident of the requests of one path that failed, nil where something else may be to blame.
+func (d *detector) poison(list []*event) *incident {
+	hit, sick := d.attemptsOf(list), d.sickServers(list)
+	if len(hit) < 2 || !d.answeredOthers(list, sick) || d.spared(list, hit, sick) {
+		return nil
 	}
-	if len(servers) < 2 || float64(healthy) < poisonShare*float64(attempts) ||
-		float64(len(list)) < poisonShare*float64(len(all)) {
+	own, ownFailed, others := d.ofPath(list)
+	othersFailed := d.othersFailed(list, sick)
+	if others < leastHarmed || 10*othersFailed > others ||
+		math.Pow(float64(own)/float64(own+others), float64(len(list))) > byChance {
 		return nil
 	}
 	outs := d.facts.outs(d.failures(list))
 	// What found no server while these were passed over is part of it.
 	noLive := slices.DeleteFunc(d.foundNone(outs), func(e *event) bool { return len(e.attempts) > 0 })
-	if !d.onSeveral(list) && !d.wholeRoute(list) && !(len(noLive) >= leastHarmed && d.noChance(list)) {
+	wholePath := ownFailed >= leastHarmed && 2*ownFailed >= own
+	if !wholePath && len(noLive) < leastHarmed && !d.onSeveral(list, sick) {
 		return nil
 	}
 	i := d.build(poison, list)
-	i.route, i.servers, i.outs = list[0].route, sortedKeys(servers), outs
+	i.route, i.servers, i.outs = list[0].route, sortedKeys(hit), outs
 	i.upstream = d.facts.upstream(i.servers[0])
 	i.take(d, noLive)
-	i.noLive = i.harmed - len(list)*max(1, d.events.every)
+	i.noLive = i.harmed - len(list)*d.events.every()
 	return i
 }
 
-// onSeveral reports whether most of the requests failed on several servers each, and hardly any of the route was helped
-// by the next server.
-func (d *detector) onSeveral(list []*event) bool {
+const (
+	// byChance is how unlikely something has to be by chance.
+	byChance = 0.05
+	// sickShare is from which share of failed attempts on a server is not well.
+	sickShare = 0.2
+)
+
+// attemptsOf counts the attempts of events by server.
+func (d *detector) attemptsOf(list []*event) map[string]int {
+	n := map[string]int{}
+	for _, e := range list {
+		for _, a := range e.attempts {
+			n[a.server] += d.events.every()
+		}
+	}
+	return n
+}
+
+// sickServers are the servers that fail at other requests, too, while those of a list fail.
+func (d *detector) sickServers(list []*event) map[string]bool {
+	own, sick := d.attemptsOf(list), map[string]bool{}
+	for _, server := range d.near.servers {
+		all, failed := d.attempts(server, list[0].at, list[len(list)-1].at)
+		all, failed = all-own[server], failed-own[server]
+		sick[server] = float64(failed) > sickShare*float64(max(0, all))
+	}
+	return sick
+}
+
+// answeredOthers reports whether the servers at which requests failed, as far as they are well, answered others at
+// nearly all of these times.
+func (d *detector) answeredOthers(list []*event, sick map[string]bool) bool {
+	answered, attempts := 0, 0
+	for _, e := range list {
+		for _, a := range e.attempts {
+			if sick[a.server] {
+				continue // it proves nothing
+			}
+			attempts++
+			if d.answersOthers(a.server, a.at) {
+				answered++
+			}
+		}
+	}
+	return attempts > 0 && float64(answered) >= poisonShare*float64(attempts)
+}
+
+// spared reports whether a server that is well had its share of requests at the time, and none of the list failed there:
+// then it is not the requests that are to blame.
+func (d *detector) spared(list []*event, hit map[string]int, sick map[string]bool) bool {
+	group := d.facts.upstream(list[0].attempts[0].server)
+	attempts, total := map[string]int{}, 0
+	for _, server := range d.near.servers {
+		if d.facts.upstream(server) == group {
+			attempts[server], _ = d.attempts(server, list[0].at, list[len(list)-1].at)
+			total += attempts[server]
+		}
+	}
+	for server, n := range attempts {
+		if hit[server] == 0 && !sick[server] &&
+			math.Pow(1-float64(n)/float64(max(1, total)), float64(len(list))) <= byChance {
+			return true
+		}
+	}
+	return false
+}
+
+// onSeveral reports whether most of the requests failed on several servers each, one of which is well, and hardly any
+// of the path was helped by the next server.
+func (d *detector) onSeveral(list []*event, sick map[string]bool) bool {
 	several, helped := 0, 0
 	for _, e := range list {
-		servers := map[string]bool{}
+		servers, well := map[string]bool{}, false
 		for _, a := range e.attempts {
 			servers[a.server] = true
+			well = well || !sick[a.server]
 		}
-		if len(servers) > 1 {
+		if len(servers) > 1 && well {
 			several++
 		}
 	}
-	from, to := list[0].at-gapMillis/2, list[len(list)-1].at+gapMillis/2
-	for _, e := range d.between(from, to) {
+	for _, e := range d.atTheTimeOf(list) {
 		if len(e.attempts) > 1 && !e.failedEverywhere() && e.path == list[0].path {
 			helped++
 		}
@@ -77,25 +141,30 @@ func (d *detector) onSeveral(list []*event) bool {
 	return float64(several) >= poisonShare*float64(len(list)) && float64(several) >= poisonShare*float64(several+helped)
 }
 
-// wholeRoute reports whether most requests of the route failed, and hardly any others.
-func (d *detector) wholeRoute(list []*event) bool {
-	own, ownFailed, others, othersFailed := d.ofRoute(list)
-	return ownFailed >= leastHarmed && 2*ownFailed >= own && others >= leastHarmed && 10*othersFailed <= others
+// atTheTimeOf are the events around those of a list.
+func (d *detector) atTheTimeOf(list []*event) []*event {
+	return d.between(list[0].at-gapMillis/2, list[len(list)-1].at+gapMillis/2)
 }
 
-// noChance reports whether it is unlikely that failures that have nothing to do with the route all hit it.
-func (d *detector) noChance(list []*event) bool {
-	own, _, others, othersFailed := d.ofRoute(list)
-	share := float64(own) / float64(max(1, own+others))
-	return othersFailed == 0 && math.Pow(share, float64(len(list))) < 0.05
+// othersFailed counts the requests of other paths that failed everywhere, one of their servers being well.
+func (d *detector) othersFailed(list []*event, sick map[string]bool) int {
+	n := 0
+	for _, e := range d.atTheTimeOf(list) {
+		if e.failedEverywhere() && (e.path != list[0].path || e.method != list[0].method) &&
+			slices.ContainsFunc(e.attempts, func(a eventAttempt) bool { return !sick[a.server] }) {
+			n += d.events.every()
+		}
+	}
+	return n
 }
 
-// ofRoute counts the requests of a route, and all others, in the time of its failures.
-func (d *detector) ofRoute(list []*event) (own, ownFailed, others, othersFailed int) {
+// ofPath counts the requests of a path, those that failed everywhere, and the requests of all other paths, in the time
+// of its failures.
+func (d *detector) ofPath(list []*event) (own, ownFailed, others int) {
 	from, to := list[0].at-gapMillis/2, list[len(list)-1].at+gapMillis/2
-	number, known := d.slots.pathIDs[list[0].method+" "+list[0].path]
-	for n := floorDiv(from, d.slots.width); n <= floorDiv(to, d.slots.width); n++ {
-		s := d.slots.slots[n]
+	number, known := d.near.pathIDs[list[0].method+" "+list[0].path]
+	for n := floorDiv(from, d.near.width); n <= floorDiv(to, d.near.width); n++ {
+		s := d.near.slots[n]
 		if s == nil {
 			continue
 		}
@@ -103,11 +172,11 @@ func (d *detector) ofRoute(list []*event) (own, ownFailed, others, othersFailed 
 			if known && i == number {
 				own, ownFailed = own+int(p.requests), ownFailed+int(p.failed)
 			} else {
-				others, othersFailed = others+int(p.requests), othersFailed+int(p.failed)
+				others += int(p.requests)
 			}
 		}
 	}
-	return own, ownFailed, others, othersFailed
+	return own, ownFailed, others
 }
 
 // answersOthers reports whether a server gave answers shortly before or after a failure, not counting the time in which

@@ -33,7 +33,7 @@ func TestProgress(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var out locked
 		r, w := io.Pipe()
-		s := &scan{workers: 1, stdin: r, files: []File{{Stdin}}, progress: &progress{out: &out}, visitor: func(int,
+		s := &scan{workers: 1, stdin: r, files: []File{{Path: Stdin}}, progress: &progress{out: &out}, visitor: func(int,
 			int) visitor {
 			return &collected{}
 		}}

@@ -35,6 +35,8 @@ type visitor interface {
 type job struct {
 	file     int
 	from, to int64 // lines that begin there; to is -1 for a stream
+	size     int64 // bytes, 0 where nobody knows
+	times    span2 // of its lines, where somebody has asked for them
 }
 
 // A scan reads files with all cores, parts of plain files side by side.
@@ -46,7 +48,9 @@ type scan struct {
 	part     int64 // bytes that a worker takes at a time, partSize where 0
 	progress *progress
 	visitor  func(worker, file int) visitor
+	done     func(v visitor, j *job) // is told of each job that is done; may be nil
 
+	jobs     []*job       // made by plan where there are none
 	next     atomic.Int64 // of jobs
 	mu       sync.Mutex
 	problems []error // a file each
@@ -54,11 +58,16 @@ type scan struct {
 
 // run reads everything, and returns what could not be read, a file each. It ends early when ctx does.
 func (s *scan) run(ctx context.Context) ([]error, error) {
-	jobs, err := s.plan(ctx)
-	if err != nil {
-		return nil, err
+	if s.jobs == nil {
+		var err error
+		if s.jobs, err = s.plan(ctx); err != nil {
+			return nil, err
+		}
 	}
-	workers := min(s.workers, max(1, len(jobs)))
+	for _, j := range s.jobs {
+		s.progress.expect(j.size)
+	}
+	workers := min(s.workers, max(1, len(s.jobs)))
 	s.progress.start()
 	defer s.progress.stop()
 	var running sync.WaitGroup
@@ -67,10 +76,10 @@ func (s *scan) run(ctx context.Context) ([]error, error) {
 			w := worker{scan: s, number: i, buffer: make([]byte, maxLine+1)}
 			for {
 				n := int(s.next.Add(1)) - 1
-				if n >= len(jobs) || ctx.Err() != nil {
+				if n >= len(s.jobs) || ctx.Err() != nil {
 					return
 				}
-				if err := w.do(ctx, jobs[n]); err != nil {
+				if err := w.do(ctx, s.jobs[n]); err != nil {
 					s.problem(err)
 				}
 			}
@@ -101,32 +110,33 @@ func (s *scan) problem(err error) {
 }
 
 // plan makes the jobs. What cannot be opened is a problem of its own, not the end.
-func (s *scan) plan(ctx context.Context) ([]job, error) {
+func (s *scan) plan(ctx context.Context) ([]*job, error) {
 	part := s.part
 	if part == 0 {
 		part = partSize
 	}
-	var jobs []job
-	for i, f := range s.files {
+	var jobs []*job
+	for i := range s.files {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		if f.Path == Stdin {
-			jobs = append(jobs, job{i, 0, -1})
+		f := &s.files[i]
+		if f.Path == Stdin && f.kept == nil {
+			jobs = append(jobs, &job{file: i, to: -1})
 			continue
 		}
-		size, stream, err := inspect(f.Path)
+		size, stream, err := f.inspect()
 		if err != nil {
 			s.problem(err)
 			continue
 		}
-		s.progress.expect(size)
 		if stream {
-			jobs = append(jobs, job{i, 0, -1})
+			jobs = append(jobs, &job{file: i, to: -1, size: size})
 			continue
 		}
 		for from := int64(0); from < size; from += part {
-			jobs = append(jobs, job{i, from, min(from+part, size)})
+			to := min(from+part, size)
+			jobs = append(jobs, &job{file: i, from: from, to: to, size: to - from})
 		}
 	}
 	return jobs, nil
@@ -142,36 +152,47 @@ type worker struct {
 	buffer []byte
 }
 
-func (w *worker) do(ctx context.Context, j job) error {
-	path := w.files[j.file].Path
+func (w *worker) do(ctx context.Context, j *job) error {
+	file := &w.files[j.file]
+	f := file.kept
+	if f == nil && file.Path != Stdin {
+		var err error
+		if f, err = file.open(); err != nil {
+			return err
+		}
+		defer f.Close()
+	}
 	v := w.visitor(w.number, j.file)
-	if j.to < 0 {
-		v = w.unwrapping(v)
+	err := w.read(ctx, f, j, v)
+	if w.done != nil {
+		w.done(v, j)
 	}
-	if path == Stdin {
-		stream, err := decompressed(w.stdin, w.progress)
-		if err == nil {
-			err = w.feed(ctx, stream, v, false, -1)
-		}
-		return named("standard input", err)
-	}
-	f, err := os.Open(path)
-	if err != nil {
-		return openError(path, err)
-	}
-	defer f.Close()
-	if j.to < 0 {
-		stream, err := decompressed(f, w.progress)
-		if err == nil {
-			err = w.feed(ctx, stream, v, false, -1)
-		}
-		return named(path, err)
+	return named(file.name(), err)
+}
+
+// read gives the lines of a job to v. Without f they are those of standard input.
+func (w *worker) read(ctx context.Context, f *os.File, j *job, v visitor) error {
+	switch {
+	case f == nil:
+		return w.feedStream(ctx, w.stdin, w.unwrapping(v))
+	case j.to < 0 && w.files[j.file].kept != nil:
+		return w.feedStream(ctx, io.NewSectionReader(f, 0, 1<<62), w.unwrapping(v))
+	case j.to < 0:
+		return w.feedStream(ctx, f, w.unwrapping(v))
 	}
 	// A part begins behind the first line break at or after the byte before it: the line before belongs to the part
 	// before.
 	begin := max(0, j.from-1)
 	section := counted{io.NewSectionReader(f, begin, 1<<62), w.progress}
-	return named(path, w.feed(ctx, section, v, j.from > 0, j.to-begin))
+	return w.feed(ctx, section, v, j.from > 0, j.to-begin)
+}
+
+func (w *worker) feedStream(ctx context.Context, r io.Reader, v visitor) error {
+	stream, err := decompressed(r, w.progress)
+	if err != nil {
+		return err
+	}
+	return w.feed(ctx, stream, v, false, -1)
 }
 
 // An unwrapper takes off what a container runtime has written around the lines of a stream.

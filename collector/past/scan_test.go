@@ -50,7 +50,7 @@ func scanFiles(t *testing.T, part int64, stdin io.Reader, paths ...string) (*col
 		return c
 	}}
 	for _, path := range paths {
-		s.files = append(s.files, File{path})
+		s.files = append(s.files, File{Path: path})
 	}
 	problems, err := s.run(t.Context())
 	if err != nil {
@@ -195,7 +195,7 @@ func TestCancel(t *testing.T) {
 	r, w := io.Pipe()
 	defer w.Close()
 	ctx, cancel := context.WithCancel(t.Context())
-	s := &scan{workers: 2, stdin: r, progress: &progress{}, files: []File{{Stdin}}, visitor: func(int,
+	s := &scan{workers: 2, stdin: r, progress: &progress{}, files: []File{{Path: Stdin}}, visitor: func(int,
 		int) visitor {
 		return &collected{}
 	}}

@@ -301,7 +301,7 @@ func (w words) unknown(d *detector) []string {
 			"no error log is given (--error-log): whether NGINX took a node out is worked out from the access "+
 				"log alone")
 	}
-	if every := d.events.every; every > 1 {
+	if every := d.events.every(); every > 1 {
 		list = append(list,
 			fmt.Sprintf("too many requests failed to examine each: one in %d is examined, and counts are estimates", every))
 	}

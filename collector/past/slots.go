@@ -1,16 +1,14 @@
 package past
 
-import (
-	"math/bits"
-	"slices"
-)
+import "slices"
 
-// slots are what explain keeps of a log besides the requests that went wrong: how much there was of what in each slot
-// of time, for each server. Where there would be too many, slots become twice as long.
+// slots are how much there was of what in each slot of time, for each server. Where they would take too much memory,
+// slots become twice as long.
 type slots struct {
 	width   int64 // milliseconds
+	level   int64 // of the budget
+	budget  *budget
 	slots   map[int64]*slot
-	cells   int
 	servers []string
 	numbers map[string]int
 	paths   []string
@@ -19,17 +17,25 @@ type slots struct {
 
 const (
 	slotWidth = 1000
-	maxCells  = 200_000
+	// maxSlotBytes bounds what slots take, about.
+	maxSlotBytes = 64 << 20
 	// maxExplained is how many servers explain tells apart.
 	maxExplained = 1000
 	// maxPaths is how many paths it tells apart.
 	maxPaths = 100
+
+	// What things take, bytes.
+	slotBytes       = 128
+	serverSlotBytes = 40
+	pathSlotBytes   = 8
+	fewTimesBytes   = 6
 )
 
 // A slot is a piece of time.
 type slot struct {
 	requests uint32
 	outcomes [7]uint32 // in the order of outcomes()
+	spread   uint32    // requests that failed on several servers, and nowhere did not
 	servers  []serverSlot
 	paths    []pathSlot
 }
@@ -40,50 +46,39 @@ type pathSlot struct{ requests, failed uint32 }
 // A serverSlot is what one server did in a slot.
 type serverSlot struct {
 	attempts, failed uint32
-	times            *times
+	timed            uint32 // of times
+	times            []fewTimes
 }
 
-// times is a histogram of milliseconds with four buckets for each doubling.
-type times struct {
-	counts  [timeBuckets]uint32
-	sum     uint32 // of counts
-	slowest int64
-	id      string // of the slowest
-}
-
-const timeBuckets = 80
-
-func newSlots() *slots {
-	return &slots{width: slotWidth, slots: map[int64]*slot{}, numbers: map[string]int{}, pathIDs: map[string]int{}}
-}
-
-func timeBucket(ms int64) int {
-	if ms < 4 {
-		return int(max(0, ms))
+// slotBudget is for the slots of one reading.
+func (o *Options) slotBudget() *budget {
+	if o.slotBytes > 0 {
+		return newBudget(o.slotBytes)
 	}
-	top := bits.Len64(uint64(ms)) - 3
-	return min(timeBuckets-1, 4*top+int(ms>>top)&3+4)
+	return newBudget(maxSlotBytes)
 }
 
-// bucketStart is the least milliseconds of a bucket.
-func bucketStart(i int) int64 {
-	if i < 4 {
-		return int64(i)
-	}
-	return int64(4+i%4) << (i/4 - 1)
+func newSlots(b *budget) *slots {
+	return &slots{width: slotWidth, budget: b, slots: map[int64]*slot{}, numbers: map[string]int{},
+		pathIDs: map[string]int{}}
 }
 
 // at is the slot of a time.
 func (s *slots) at(ms int64) *slot {
-	number := floorDiv(ms, s.width)
+	if one := s.slots[floorDiv(ms, s.width)]; one != nil {
+		return one
+	}
+	s.shrink()
+	return s.insert(floorDiv(ms, s.width))
+}
+
+// insert is the slot of a number, which is made if need be.
+func (s *slots) insert(number int64) *slot {
 	one := s.slots[number]
 	if one == nil {
-		s.grow()
-		number = floorDiv(ms, s.width)
-		if one = s.slots[number]; one == nil {
-			one = &slot{}
-			s.slots[number] = one
-		}
+		one = &slot{}
+		s.slots[number] = one
+		s.budget.use(slotBytes)
 	}
 	return one
 }
@@ -96,28 +91,35 @@ func floorDiv(a, b int64) int64 {
 	return q
 }
 
-// grow makes slots longer where there are too many.
-func (s *slots) grow() {
-	s.cells++
-	for s.cells > maxCells {
+// shrink makes slots longer where they take too much memory.
+func (s *slots) shrink() {
+	for level := s.budget.raise(s.level); s.level < level; s.level++ {
 		s.double()
 	}
 }
 
 func (s *slots) double() {
 	old := s.slots
-	s.width, s.slots, s.cells = 2*s.width, map[int64]*slot{}, 0
+	s.width, s.slots = 2*s.width, map[int64]*slot{}
 	for number, one := range old {
 		into := s.slots[floorDiv(number, 2)]
 		if into == nil {
 			s.slots[floorDiv(number, 2)] = one
-			s.cells += 1 + len(one.servers)
 			continue
 		}
-		before := len(into.servers)
+		before := one.bytes() + into.bytes()
 		into.add(one, nil, nil)
-		s.cells += len(into.servers) - before
+		s.budget.use(into.bytes() - before)
 	}
+}
+
+// bytes is about what a slot takes.
+func (one *slot) bytes() int64 {
+	n := slotBytes + serverSlotBytes*len(one.servers) + pathSlotBytes*len(one.paths)
+	for i := range one.servers {
+		n += fewTimesBytes * len(one.servers[i].times)
+	}
+	return int64(n)
 }
 
 // number is a server's; those that are too many share one.
@@ -156,6 +158,7 @@ func (s *slots) path(name string) int {
 func (s *slots) count(one *slot, path int, failed bool) {
 	for len(one.paths) <= path {
 		one.paths = append(one.paths, pathSlot{})
+		s.budget.use(pathSlotBytes)
 	}
 	one.paths[path].requests++
 	if failed {
@@ -167,33 +170,28 @@ func (s *slots) count(one *slot, path int, failed bool) {
 func (s *slots) server(one *slot, number int) *serverSlot {
 	for len(one.servers) <= number {
 		one.servers = append(one.servers, serverSlot{})
-		s.cells++
+		s.budget.use(serverSlotBytes)
 	}
 	return &one.servers[number]
 }
 
-// observe adds an attempt.
-func (c *serverSlot) observe(ms int64, failed bool, id []byte) {
+// observe adds an attempt; ms is -1 where nobody knows how long it took, or it does not matter.
+func (s *slots) observe(one *slot, number int, ms int64, failed bool) {
+	c := s.server(one, number)
 	c.attempts++
 	if failed {
 		c.failed++
-	}
-	if ms < 0 || failed {
 		return
 	}
-	if c.times == nil {
-		c.times = &times{}
-	}
-	c.times.counts[timeBucket(ms)]++
-	c.times.sum++
-	if ms > c.times.slowest {
-		c.times.slowest, c.times.id = ms, string(id)
+	if ms >= 0 {
+		s.budget.use(c.addTimes(timeBucket(ms), 1))
 	}
 }
 
 // add adds another slot; servers and paths give the numbers here of those that it has; nil where they are the same.
 func (one *slot) add(other *slot, servers, paths []int) {
 	one.requests += other.requests
+	one.spread += other.spread
 	for i := range one.outcomes {
 		one.outcomes[i] += other.outcomes[i]
 	}
@@ -220,57 +218,19 @@ func (one *slot) add(other *slot, servers, paths []int) {
 	}
 }
 
-func (c *serverSlot) add(other *serverSlot) {
-	c.attempts += other.attempts
-	c.failed += other.failed
-	if other.times == nil {
-		return
-	}
-	if c.times == nil {
-		c.times = &times{}
-	}
-	c.times.add(other.times)
-}
-
-func (t *times) add(other *times) {
-	if other == nil {
-		return
-	}
-	for i, n := range other.counts {
-		t.counts[i] += n
-	}
-	t.sum += other.sum
-	if other.slowest > t.slowest {
-		t.slowest, t.id = other.slowest, other.id
+func (s *serverSlot) add(other *serverSlot) {
+	s.attempts += other.attempts
+	s.failed += other.failed
+	for _, few := range other.times {
+		s.addTimes(few.bucket(), few.count())
 	}
 }
 
-func (t *times) total() int { return int(t.sum) }
-
-// quantile is in milliseconds.
-func (t *times) quantile(q float64) int64 {
-	rank := int(q*float64(t.total())+0.999999) - 1
-	for i, n := range t.counts {
-		if rank -= int(n); rank < 0 {
-			return (bucketStart(i) + bucketStart(i+1) - 1) / 2
-		}
-	}
-	return 0
-}
-
-// above is how many took longer than those of the bucket of ms.
-func (t *times) above(ms int64) int {
-	n := 0
-	for i := timeBucket(ms) + 1; i < timeBuckets; i++ {
-		n += int(t.counts[i])
-	}
-	return n
-}
-
-// merge adds the slots of another worker.
+// merge adds the slots of another worker, which is not used any more.
 func (s *slots) merge(other *slots) {
 	for s.width < other.width {
 		s.double()
+		s.level++
 	}
 	for other.width < s.width {
 		other.double()
@@ -283,18 +243,14 @@ func (s *slots) merge(other *slots) {
 		paths[i] = s.path(name)
 	}
 	for number, one := range other.slots {
-		if s.slots[number] == nil {
-			s.slots[number] = &slot{}
-			s.cells++
-		}
-		into := s.slots[number]
-		before := len(into.servers)
+		before := one.bytes()
+		into := s.insert(number)
+		before += into.bytes()
 		into.add(one, servers, paths)
-		s.cells += len(into.servers) - before
+		s.budget.use(into.bytes() - before)
+		delete(other.slots, number)
 	}
-	for s.cells > maxCells {
-		s.double()
-	}
+	s.shrink()
 }
 
 // sorted are the numbers of the slots in order.

@@ -18,9 +18,9 @@ const (
 // slowNodes are servers that become slow while the others do not.
 func (d *detector) slowNodes() []*incident {
 	var found []*incident
-	numbers := d.slots.sorted()
-	for server := range d.slots.servers {
-		if len(d.slots.servers) > 1 {
+	numbers := d.log.sorted()
+	for server := range d.log.servers {
+		if len(d.log.servers) > 1 {
 			found = append(found, d.slowNode(server, numbers)...)
 		}
 	}
@@ -34,7 +34,7 @@ func (d *detector) slowNode(server int, numbers []int64) []*incident {
 	var open *incident
 	var waiting []int // slots that are not yet part of what is usual
 	suspect := -1     // the first slot under suspicion
-	past := &pastTimes{width: d.slots.width}
+	past := &pastTimes{width: d.log.width}
 	for at := range numbers {
 		own, from := d.window(server, numbers, at)
 		waiting = append(waiting, at)
@@ -55,7 +55,7 @@ func (d *detector) slowNode(server int, numbers []int64) []*incident {
 		}
 		first := min(suspect, from)
 		waiting = slices.DeleteFunc(waiting, func(slot int) bool { return slot >= first })
-		if begin := numbers[first] * d.slots.width; open == nil || begin-open.to > slowWindow {
+		if begin := numbers[first] * d.log.width; open == nil || begin-open.to > slowWindow {
 			open = d.newSlowNode(server, begin, past.sum.quantile(0.95))
 			open.nextSlot = first
 			found = append(found, open)
@@ -70,7 +70,7 @@ func (d *detector) slowNode(server int, numbers []int64) []*incident {
 }
 
 func (d *detector) newSlowNode(server int, begin, usual int64) *incident {
-	name := d.slots.servers[server]
+	name := d.log.servers[server]
 	return &incident{
 		kind: slowNode, from: begin, to: begin, server: name, before: usual,
 		upstream: d.facts.upstream(name), servers: []string{name},
@@ -84,18 +84,16 @@ func (d *detector) extend(i *incident, server int, numbers []int64) {
 		if t == nil {
 			continue
 		}
-		i.attempts += t.total()
+		i.attempts += int(t.timed)
 		i.harmed += t.above(i.before)
-		if t.id != "" && t.slowest > i.before && len(i.ids) < maxRequestIDs {
-			i.ids = append(i.ids, t.id)
-		}
 	}
-	i.to = (numbers[len(numbers)-1] + 1) * d.slots.width
+	i.to = (numbers[len(numbers)-1] + 1) * d.log.width
 }
 
-func (d *detector) timesOf(server int, number int64) *times {
-	if s := d.slots.slots[number]; s != nil && server < len(s.servers) {
-		return s.servers[server].times
+// timesOf is what a server did in a slot, nil where nobody knows how long that took.
+func (d *detector) timesOf(server int, number int64) *serverSlot {
+	if s := d.log.slots[number]; s != nil && server < len(s.servers) && s.servers[server].timed > 0 {
+		return &s.servers[server]
 	}
 	return nil
 }
@@ -104,9 +102,9 @@ func (d *detector) timesOf(server int, number int64) *times {
 // slot; nil and the slot itself where there is none.
 func (d *detector) window(server int, numbers []int64, at int) (own *times, from int) {
 	n := 0
-	for i := at; i >= 0 && (numbers[at]-numbers[i])*d.slots.width < slowWindow; i-- {
+	for i := at; i >= 0 && (numbers[at]-numbers[i])*d.log.width < slowWindow; i-- {
 		if t := d.timesOf(server, numbers[i]); t != nil {
-			n += t.total()
+			n += int(t.timed)
 		}
 		if n >= slowLeast {
 			own = &times{}
@@ -122,16 +120,16 @@ func (d *detector) window(server int, numbers []int64, at int) (own *times, from
 // peers are the other servers of the group in a window, or in a longer one up to a minute where they have too few
 // attempts; nil where they have too few even then.
 func (d *detector) peers(server int, numbers []int64, from, at int) *times {
-	group := d.facts.upstream(d.slots.servers[server])
+	group := d.facts.upstream(d.log.servers[server])
 	sum := &times{}
-	for i := at; i >= 0 && (numbers[at]-numbers[i])*d.slots.width < slowWindow; i-- {
+	for i := at; i >= 0 && (numbers[at]-numbers[i])*d.log.width < slowWindow; i-- {
 		if i < from && sum.total() >= slowLeast {
 			break
 		}
-		s := d.slots.slots[numbers[i]]
+		s := d.log.slots[numbers[i]]
 		for n := range s.servers {
-			if n != server && d.facts.upstream(d.slots.servers[n]) == group {
-				sum.add(s.servers[n].times)
+			if n != server && d.facts.upstream(d.log.servers[n]) == group {
+				sum.add(&s.servers[n])
 			}
 		}
 	}
@@ -162,21 +160,18 @@ func surplus(own, others *times) float64 {
 type pastTimes struct {
 	width   int64
 	numbers []int64
-	times   []*times
+	slots   []*serverSlot
 	sum     times
 }
 
-func (p *pastTimes) add(number int64, t *times) {
+func (p *pastTimes) add(number int64, t *serverSlot) {
 	if t == nil {
 		return
 	}
-	p.numbers, p.times = append(p.numbers, number), append(p.times, t)
+	p.numbers, p.slots = append(p.numbers, number), append(p.slots, t)
 	p.sum.add(t)
 	for (number-p.numbers[0])*p.width > slowPast {
-		for i, n := range p.times[0].counts {
-			p.sum.counts[i] -= n
-		}
-		p.sum.sum -= p.times[0].sum
-		p.numbers, p.times = p.numbers[1:], p.times[1:]
+		p.sum.remove(p.slots[0])
+		p.numbers, p.slots = p.numbers[1:], p.slots[1:]
 	}
 }

@@ -1,0 +1,74 @@
+package past
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+)
+
+// keep copies what can be read only once, standard input and pipes, to temporary files, so that it can be read twice.
+func (r *reading) keep(ctx context.Context) error {
+	files := r.toScan()
+	for i := range files {
+		f := &files[i]
+		if once, err := f.readsOnce(); err != nil || !once {
+			continue // an error is told by whoever reads it
+		}
+		source := r.Stdin
+		if f.Path != Stdin {
+			pipe, err := f.open()
+			if err != nil {
+				return err
+			}
+			defer pipe.Close()
+			source = pipe
+		}
+		kept, err := r.copyOf(ctx, source)
+		if err != nil {
+			return fmt.Errorf("%s can be read only once, and keeping a copy in %s failed: %w; set TMPDIR to a folder "+
+				"with room, or name files instead", f.name(), os.TempDir(), err)
+		}
+		f.kept = kept
+	}
+	return nil
+}
+
+// forget gives up the copies.
+func (r *reading) forget() {
+	for i := range r.scanned {
+		if kept := r.scanned[i].kept; kept != nil {
+			kept.Close()
+		}
+	}
+}
+
+// copyOf copies a stream to a temporary file that nobody else sees, and that is gone when it is closed.
+func (r *reading) copyOf(ctx context.Context, source io.Reader) (*os.File, error) {
+	file, err := os.CreateTemp("", "fremisn-exporter-*.log")
+	if err != nil {
+		return nil, err
+	}
+	if err := os.Remove(file.Name()); err != nil {
+		file.Close()
+		return nil, err
+	}
+	p := &progress{out: r.Progress}
+	p.start()
+	defer p.stop()
+	copied := make(chan error, 1)
+	go func() {
+		_, err := io.Copy(file, counted{source, p})
+		copied <- err
+	}()
+	select {
+	case err = <-copied:
+	case <-ctx.Done(): // a read of a pipe may never end
+		return nil, ctx.Err()
+	}
+	if err != nil {
+		return nil, errors.Join(err, file.Close())
+	}
+	return file, nil
+}
