@@ -99,8 +99,8 @@ func (d *detector) answeredOthers(list []*event, sick map[string]bool) bool {
 	return attempts > 0 && float64(answered) >= poisonShare*float64(attempts)
 }
 
-// spared reports whether a server that is well had its share of requests at the time, and none of the list failed there:
-// then it is not the requests that are to blame.
+// spared reports whether a server that is well had its share of requests at the time, and none of the list failed
+// there: then it is not the requests that are to blame.
 func (d *detector) spared(list []*event, hit map[string]int, sick map[string]bool) bool {
 	group := d.facts.upstream(list[0].attempts[0].server)
 	attempts, total := map[string]int{}, 0

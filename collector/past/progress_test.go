@@ -33,10 +33,8 @@ func TestProgress(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var out locked
 		r, w := io.Pipe()
-		s := &scan{workers: 1, stdin: r, files: []File{{Path: Stdin}}, progress: &progress{out: &out}, visitor: func(int,
-			int) visitor {
-			return &collected{}
-		}}
+		s := &scan{workers: 1, stdin: r, files: []File{{Path: Stdin}}, progress: &progress{out: &out},
+			visitor: func(int, int) visitor { return &collected{} }}
 		go func() {
 			io.WriteString(w, "one\n")
 			time.Sleep(time.Second)
