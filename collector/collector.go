@@ -18,20 +18,20 @@ import (
 	"github.com/fremisn/fremisn-exporter/collector/source"
 )
 
-// Options say what a Collector observes and where it keeps what it must not forget.
+// Options say what a Collector observes and where it keeps its state.
 type Options struct {
 	Settings    *source.Settings
-	StoragePath string              // positions and counters; "" keeps them in memory alone
+	StoragePath string              // folder for positions and counters; "" keeps them only in memory
 	Mask        func(string) string // hides the password in a URL
 	Others      []Other             // collectors of other packages, run beside those of NGINX
 	Logger      log.Logger
 }
 
-// A Collector observes one NGINX as its settings say.
+// A Collector observes one NGINX according to its settings.
 type Collector struct {
 	mask    func(string) string
 	logger  log.Logger
-	state   *statefile.Dir // nil: memory alone
+	state   *statefile.Dir // nil: only memory
 	others  []*other
 	reports *reports
 	nginx   runningCache
@@ -39,15 +39,15 @@ type Collector struct {
 	answers *takenout.Answers // of all access logs, for all error logs
 	workers *workers
 
-	reloading chan struct{} // holds a token while nobody reloads
-	notes     chan notes    // holds what the next start is to know, while nobody writes it
+	reloading chan struct{} // holds a token while no reload is in progress
+	notes     chan notes    // holds the notes for the next start, while nobody writes them
 
-	mu       sync.Mutex // guards what follows; it is never held across a wait
+	mu       sync.Mutex // guards the fields below; never held across a wait
 	run      context.Context
 	current  *observed
-	retired  commits            // of logs that are no longer followed: their commits stay counted
+	retired  commits            // of logs that are no longer followed: their commits remain counted
 	stopping []*follow.Pipeline // of logs that are no longer followed and have not ended in time
-	confErr  error              // why the nginx.conf of the settings is an old reading, nil when it is not
+	confErr  error              // why the nginx.conf of the settings is an old version, nil if it is not
 }
 
 // An observed is what is observed at one moment. It is immutable; a reload swaps it for another.
@@ -67,7 +67,7 @@ type followed struct {
 	stop context.CancelFunc // nil before it runs
 }
 
-// logTasks are a pipeline with what is asked of it. A reload keeps them.
+// logTasks are a pipeline with its requests. A reload keeps them.
 type logTasks struct {
 	pipeline *follow.Pipeline
 	read     task[*follow.Snapshot]
@@ -87,8 +87,8 @@ func newLogTasks(cfg follow.Config) *logTasks {
 	return t
 }
 
-// New prepares all that the settings name. It fails where they cannot be (a log_format that does not compile) and
-// where the storage path is in use or cannot be written.
+// New prepares everything in the settings. It fails if they are impossible (a log_format that does not compile) or the
+// storage path is in use or not writable.
 func New(o Options) (*Collector, error) {
 	c := &Collector{
 		mask: o.Mask, logger: o.Logger, reports: newReports(o.Logger),
@@ -122,7 +122,7 @@ func New(o Options) (*Collector, error) {
 	return c, nil
 }
 
-// prepare makes all that the settings say, except for the logs: of them it gives the counters, one for each of
+// prepare creates everything in the settings except the logs: it returns their counters, one for each of
 // settings.Logs.
 func (c *Collector) prepare(s *source.Settings) (*observed, []follow.Counter, error) {
 	counters, err := c.newCounters(s)
@@ -166,7 +166,7 @@ func (c *Collector) newCounters(s *source.Settings) ([]follow.Counter, error) {
 	return counters, nil
 }
 
-// upstreams are the groups and servers whose series stand at 0 from the start, one list for all logs.
+// upstreams are the groups and servers whose series start at 0, one list for all logs.
 type upstreams struct {
 	topology        *source.Topology
 	groups, servers []string
@@ -188,7 +188,7 @@ func (c *Collector) newPeers(logs []source.LogSource) *peers {
 	return p
 }
 
-// follow returns a log that is not yet followed.
+// follow returns a log that is not followed yet.
 func (c *Collector) follow(s source.LogSource, counter follow.Counter, peers *peers) *followed {
 	return &followed{source: s, logTasks: newLogTasks(follow.Config{
 		Source: s, Counter: counter, State: c.state, Peers: peers.logs, Records: peers.records,
@@ -196,7 +196,7 @@ func (c *Collector) follow(s source.LogSource, counter follow.Counter, peers *pe
 	})}
 }
 
-// logSettings logs at start and after a reload what is followed and what a log's format keeps from being told.
+// logSettings logs, at start and after a reload, what is followed and which metrics a log's format lacks.
 func (c *Collector) logSettings(s *source.Settings) {
 	for _, page := range s.Status {
 		level.Info(c.logger).Log("msg", "reading the status page", "url", c.mask(page.URL), "host", page.Host, "from",
@@ -250,8 +250,8 @@ func (c *Collector) logFollowing(l source.LogSource) {
 // endWait is how long Run waits for logs to be read to their ends and committed.
 const endWait = 4 * time.Second
 
-// Run follows the logs until ctx ends, then reads what is there, commits and returns. Its error says what could not be
-// read or committed.
+// Run follows the logs until ctx ends, then reads the rest, commits and returns. Its error says what could not be read
+// or committed.
 func (c *Collector) Run(ctx context.Context) error {
 	c.mu.Lock()
 	c.run = ctx
@@ -267,7 +267,7 @@ func (c *Collector) Run(ctx context.Context) error {
 	last, cancel := context.WithTimeout(context.Background(), endWait)
 	defer cancel()
 	select {
-	case <-c.reloading: // a reload under way ends with ctx
+	case <-c.reloading: // ctx ends a reload in progress
 		defer func() { c.reloading <- struct{}{} }()
 	case <-last.Done():
 	}
@@ -303,7 +303,7 @@ func (c *Collector) stillStopping() []*follow.Pipeline {
 	return append([]*follow.Pipeline{}, c.stopping...)
 }
 
-// start runs a log's pipeline, once the one before it under its name has ended.
+// start runs a log's pipeline once the previous one of its name has ended.
 func (c *Collector) start(f *followed, after <-chan struct{}) *followed {
 	ctx, stop := context.WithCancel(c.run)
 	go func() {
@@ -330,28 +330,28 @@ func (c *Collector) observed() *observed {
 	return c.current
 }
 
-// ConfigError says that nginx.conf has changed and cannot be read, so that its last good reading stands; nil that
-// all is well.
+// ConfigError reports that nginx.conf has changed and cannot be read, so that its last valid version stays in use, or
+// nil.
 func (c *Collector) ConfigError(err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.confErr = err
 }
 
-// A LogStatus is what a person wants to know of a log that is followed.
+// A LogStatus describes a followed log for people.
 type LogStatus struct {
 	Name    string
 	Source  string // a path, or where syslog is received
-	From    string // where it is said that it is followed
+	From    string // where the log is named
 	Lag     int64  // bytes
-	Problem string // why it cannot be read; "" where all is well
+	Problem string // why it cannot be read; "" if it can
 
-	Unsaved string // why its counts are not saved; "" where they are
+	Unsaved string // why its counts are not saved; "" if they are
 
-	Lines, Malformed uint64 // of Traffic alone: lines that were read, and of them those that fit no format
+	Lines, Malformed uint64 // only in Traffic: lines read, and of them those that fit no format
 }
 
-// Logs returns the status of every log that is followed.
+// Logs returns the status of every followed log.
 func (c *Collector) Logs() []LogStatus {
 	var all []LogStatus
 	for _, f := range c.observed().logs {

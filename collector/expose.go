@@ -17,8 +17,8 @@ import (
 	"github.com/fremisn/fremisn-exporter/collector/source"
 )
 
-// A logExposer turns the snapshots of one log into metrics. It keeps what it made: a series that has not moved since
-// the last scrape gives the same metric again, which nobody may change.
+// A logExposer turns the snapshots of one log into metrics. It caches them: a series that has not changed since the
+// last scrape yields the same metric, which must not be changed.
 type logExposer struct {
 	log string
 
@@ -30,7 +30,7 @@ type logExposer struct {
 	last     madeCounter
 }
 
-// A madeCounter is a counter's value, which series share: those that stand at 0 from the start are many.
+// A madeCounter is a counter's value, which series share: many start at 0.
 type madeCounter struct {
 	value   uint64
 	created int64
@@ -75,7 +75,7 @@ func (x *logExposer) exposeCounters(id metric.ID, snapshot *ledger.Snapshot, e e
 	}
 }
 
-// counter returns a value, which nobody may change.
+// counter returns a value, which must not be changed.
 func (x *logExposer) counter(value uint64, created int64) *dto.Counter {
 	if x.last.counter == nil || x.last.value != value || x.last.created != created {
 		x.last = madeCounter{value, created, &dto.Counter{
@@ -103,7 +103,7 @@ func (x *logExposer) seriesAt(id metric.ID, i int, snapshot *ledger.Snapshot, va
 	return &x.series[id][i]
 }
 
-// pairs are the labels of a series, sorted by name.
+// pairs returns the labels of a series, sorted by name.
 func (x *logExposer) pairs(id metric.ID, names, values []string) []*dto.LabelPair {
 	pairs := make([]*dto.LabelPair, 1, len(names)+3)
 	pairs[0] = x.descs.pair("log", x.log)
@@ -159,7 +159,7 @@ func timestamp(unixMillis int64) *timestamppb.Timestamp {
 	return timestamppb.New(time.UnixMilli(unixMillis))
 }
 
-// A constMetric is a metric that does not change any more.
+// A constMetric is an immutable metric.
 type constMetric struct {
 	desc      *prometheus.Desc
 	labels    []*dto.LabelPair

@@ -9,7 +9,7 @@ import (
 	"github.com/fremisn/fremisn-exporter/collector/nginxconf"
 )
 
-// FullLogFormat is a log_format that gives every metric.
+// FullLogFormat is a log_format that has every metric.
 const FullLogFormat = nginxconf.CombinedFormat +
 	` t=$msec rt=$request_time rl=$request_length bs=$bytes_sent id=$request_id lr="$limit_req_status" lc="$limit_conn_status" cs="$upstream_cache_status"` +
 	` ua="$upstream_addr" us="$upstream_status" uct="$upstream_connect_time" uht="$upstream_header_time" urt="$upstream_response_time"` +
@@ -25,7 +25,7 @@ type MissingMetric struct {
 	Variable string // what to add to the log_format, such as $request_time
 }
 
-// A LineError says where a line does not fit its log_format and what should stand there.
+// A LineError says where a line does not fit its log_format and what the format has there.
 type LineError = logformat.LineError
 
 // A FormatCheck reads sample lines with a log_format and counts nothing.
@@ -47,7 +47,7 @@ func NewFormatCheck(format, escape string) (*FormatCheck, error) {
 // Line reads one line, with or without its newline. The error, if any, is a *LineError.
 func (c *FormatCheck) Line(line []byte) error { return c.parser.ParseLine(line, c.record) }
 
-// Missing returns what the log_format cannot give: metrics that are absent, then labels that say less than they could.
+// Missing returns what the log_format lacks: absent metrics, then labels that say less than they could.
 func (c *FormatCheck) Missing() []MissingMetric {
 	p := c.parser.Program
 	if c.isStream {

@@ -13,8 +13,8 @@ import (
 // whole milliseconds, so only 0 is.
 const nativeZeroThreshold = 2.938735877055719e-39
 
-// newHistogram makes of a histogram its classic and its native form at once, as client_golang's constant metrics
-// cannot. Scrapers take what they understand: text has the classic one alone.
+// newHistogram returns a histogram in its classic and its native form at once, which client_golang's constant metrics
+// cannot hold. Scrapers use the form that they understand: text has only the classic one.
 func newHistogram(h *ledger.Histogram) *dto.Histogram {
 	count := h.Count()
 	out := &dto.Histogram{
@@ -39,7 +39,7 @@ func setClassic(out *dto.Histogram, h *ledger.Histogram, count uint64) {
 		b.Exemplar = exemplar(h, i)
 		out.Bucket = append(out.Bucket, b)
 	}
-	// Encoders add the bucket +Inf by themselves: it has to stand here only for its exemplar.
+	// Encoders add the bucket +Inf themselves: it is needed here only for its exemplar.
 	if e := exemplar(h, n); e != nil {
 		b := &buckets[n]
 		b.UpperBound, b.CumulativeCount, b.Exemplar = proto.Float64(math.Inf(1)), proto.Uint64(count), e
@@ -59,7 +59,7 @@ func setNative(out *dto.Histogram, n ledger.Native) {
 	}
 }
 
-// exemplar is the latest observation of a classic bucket with its request's id, nil where there is none.
+// exemplar returns the latest observation of a classic bucket with its request's id, or nil.
 func exemplar(h *ledger.Histogram, bucket int) *dto.Exemplar {
 	if h.Exemplars == nil {
 		return nil

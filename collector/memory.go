@@ -10,7 +10,7 @@ import (
 	"github.com/fremisn/fremisn-exporter/collector/source"
 )
 
-// notes is what the program as a whole remembers from one start to the next.
+// notes is what the program itself remembers from one start to the next.
 type notes struct {
 	Version  int            `json:"version"`
 	Settings *source.Memory `json:"settings"`
@@ -18,7 +18,7 @@ type notes struct {
 
 const notesVersion = 1
 
-// recall returns the settings as they follow upon those of the last run.
+// recall returns the settings as they follow from those of the last run.
 func (c *Collector) recall(s *source.Settings) *source.Settings {
 	if c.state == nil || s.Conf == nil {
 		return s
@@ -39,17 +39,17 @@ func (c *Collector) recall(s *source.Settings) *source.Settings {
 	return s.Resume(n.Settings)
 }
 
-// remember keeps for the next start what follows from these settings.
+// remember saves for the next start what follows from these settings.
 func (c *Collector) remember(s *source.Settings) {
 	if memory := s.Memory(); memory != nil {
 		c.note(func(n *notes) { n.Settings = memory })
 	}
 }
 
-// noteWait is how long is waited for a disk that does not answer.
+// noteWait is how long to wait for a disk that does not answer.
 const noteWait = 2 * time.Second
 
-// note changes what the next start is to know, and writes it. A disk that hangs does not hold up the caller.
+// note changes the notes for the next start, and writes them. A hanging disk does not hold up the caller.
 func (c *Collector) note(change func(*notes)) {
 	written := make(chan struct{})
 	go func() {
@@ -82,8 +82,8 @@ func (c *Collector) writeNotes(n notes) {
 	}
 }
 
-// reformat returns what a log's counter asks when a line fits no format. A format that is found so is remembered at
-// once: lines in it may stand in the log when the exporter is started again.
+// reformat returns the function that a log's counter calls when a line fits no format. A format that it finds is saved
+// at once: the log may still have lines in it at the next start.
 func (c *Collector) reformat(l source.LogSource, s *source.Settings) func() []source.Format {
 	ask := l.Reformat(s.Conf)
 	if ask == nil {
@@ -100,11 +100,11 @@ func (c *Collector) reformat(l source.LogSource, s *source.Settings) func() []so
 	}
 }
 
-// lostInterval is how often is looked whether a log that nginx.conf has lost is still written.
+// lostInterval is how often to check whether a log that nginx.conf no longer names is still written.
 const lostInterval = 15 * time.Second
 
-// watchLost ends the reading of logs that nginx.conf has lost and that nobody writes any more. What they have counted
-// is still shown.
+// watchLost stops reading logs that nginx.conf no longer names and that nobody writes any more. Their counts are still
+// shown.
 func (c *Collector) watchLost(ctx context.Context) {
 	tick := time.NewTicker(lostInterval)
 	defer tick.Stop()
@@ -125,7 +125,7 @@ func (c *Collector) watchLost(ctx context.Context) {
 	}
 }
 
-// hasEnded reports whether a log is read no further.
+// hasEnded reports whether a log is no longer read.
 func (f *followed) hasEnded() bool {
 	select {
 	case <-f.pipeline.Done():

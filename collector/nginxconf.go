@@ -12,7 +12,7 @@ import (
 	"github.com/fremisn/fremisn-exporter/collector/source"
 )
 
-// emitNginxConf gives what nginx.conf says of servers and limits, so that dashboards and alerts need not be told.
+// emitNginxConf emits servers and limits from nginx.conf, so that dashboards and alerts need no configuration.
 func emitNginxConf(conf *nginxconf.Config, topo *source.Topology, e emitter) {
 	groups := map[string]bool{}
 	for _, u := range conf.Upstreams {
@@ -25,7 +25,7 @@ func emitNginxConf(conf *nginxconf.Config, topo *source.Topology, e emitter) {
 		servers := map[string]bool{}
 		for _, s := range u.Servers {
 			if servers[s.Address] {
-				continue // a server may stand twice in a group, a series may not
+				continue // a server may occur twice in a group, a series must not
 			}
 			servers[s.Address] = true
 			node := topo.Node(s.Address)
@@ -43,7 +43,7 @@ func emitNginxConf(conf *nginxconf.Config, topo *source.Topology, e emitter) {
 	}
 }
 
-// A runningCache keeps for a while what /proc shows of NGINX: all processes of the host are looked at for it.
+// A runningCache caches for a while what /proc shows of NGINX: finding it means examining all processes of the host.
 type runningCache struct {
 	mu      sync.Mutex // never held across /proc
 	conf    *nginxconf.Config
@@ -52,7 +52,7 @@ type runningCache struct {
 	ok      bool
 }
 
-// runningLifetime is how old the state of NGINX's processes may be.
+// runningLifetime is the maximum age of the state of NGINX's processes.
 const runningLifetime = 2 * time.Second
 
 func (c *runningCache) find(conf *nginxconf.Config) (nginxconf.Running, bool) {
@@ -69,7 +69,7 @@ func (c *runningCache) find(conf *nginxconf.Config) (nginxconf.Running, bool) {
 	return running, ok
 }
 
-// emitRunning gives what /proc shows of the NGINX that runs with this nginx.conf, nothing where it shows none.
+// emitRunning emits what /proc shows of the NGINX that runs with this nginx.conf, or nothing.
 func emitRunning(conf *nginxconf.Config, cache *runningCache, e emitter) {
 	running, ok := cache.find(conf)
 	if n, known := workerProcesses(conf, ok); known {
@@ -94,7 +94,7 @@ func absolute(path string) string {
 	return path
 }
 
-// workerProcesses is how many workers nginx.conf asks for; onThisHost says that NGINX runs here.
+// workerProcesses returns the number of workers in nginx.conf; onThisHost says that NGINX runs here.
 func workerProcesses(conf *nginxconf.Config, onThisHost bool) (n int, known bool) {
 	switch {
 	case conf.WorkersAt.Line == 0:

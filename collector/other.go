@@ -13,7 +13,7 @@ type Other struct {
 	Collect func(ctx context.Context, emit func(prometheus.Metric)) error
 }
 
-// otherPatience is how long a collector of another package is waited for.
+// otherPatience is how long a scrape waits for a collector of another package.
 const otherPatience = 2500 * time.Millisecond
 
 // An other runs a collector of another package.
@@ -36,7 +36,7 @@ func newOther(o Other) *other {
 func (o *other) collect(ctx context.Context) (emission, error) {
 	metrics, err := o.task.ask(ctx)
 	if err == errLate {
-		metrics = nil // of an earlier moment
+		metrics = nil // of an earlier time
 	}
 	return func(e emitter, _ bool) {
 		for _, m := range metrics {

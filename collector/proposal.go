@@ -82,7 +82,7 @@ func variablesOf(missing []MissingMetric) []string {
 	return variables
 }
 
-// shortNames are the names that FullLogFormat has before its variables.
+// shortNames are the names before the variables in FullLogFormat.
 func shortNames() map[string]string {
 	names := map[string]string{}
 	for _, match := range regexp.MustCompile(`(\w+)="?(\$\w+)`).FindAllStringSubmatch(FullLogFormat, -1) {
@@ -104,13 +104,13 @@ func extend(f source.Format, variables []string) string {
 	short := shortNames()
 	for _, v := range variables {
 		name := short[v]
-		if isJSON || name == "" { // in JSON a short one may stand already
+		if isJSON || name == "" { // JSON may already have a short one
 			name = strings.TrimPrefix(v, "$")
 		}
 		switch {
 		case isJSON:
 			b.WriteString(`,"` + name + `":"` + v + `"`)
-		case v == "$request" || strings.HasPrefix(v, "$upstream_") && v != "$upstream_cache_status": // may hold spaces
+		case v == "$request" || strings.HasPrefix(v, "$upstream_") && v != "$upstream_cache_status": // may contain spaces
 			b.WriteString(" " + name + `="` + v + `"`)
 		default:
 			b.WriteString(" " + name + "=" + v)
@@ -119,7 +119,7 @@ func extend(f source.Format, variables []string) string {
 	return b.String() + end
 }
 
-// MetricsGiven returns which metrics of status pages and logs the settings give, of all that there are.
+// MetricsGiven returns which metrics of status pages and logs the settings provide, of all that exist.
 func MetricsGiven(s *source.Settings) (given, all int) {
 	checks, streams := checksOf(s.AccessLogs), checksOf(s.StreamLogs)
 	for _, m := range metric.Table() {

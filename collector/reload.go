@@ -19,9 +19,9 @@ const reloadWait = 2 * time.Second
 
 var errEnded = errors.New("the collector has stopped")
 
-// Reload changes to other settings. Logs that stay keep their counters and their place; a changed format or changed
-// routes hold from the next line. After an error all is as before. It may be called at any time: before Run, too, and
-// waits no longer than ctx and Run's.
+// Reload switches to other settings. Logs that stay keep their counters and their position; a changed format or
+// changed routes apply from the next line. After an error everything is unchanged. It may be called at any time, even
+// before Run, and waits at most until ctx or Run's context ends.
 func (c *Collector) Reload(ctx context.Context, s *source.Settings) error {
 	ctx, cancel := c.withRun(ctx)
 	defer cancel()
@@ -40,7 +40,7 @@ func (c *Collector) Reload(ctx context.Context, s *source.Settings) error {
 	if err != nil {
 		return err
 	}
-	c.remember(s) // before a log that was gained is read: what it is read from must outlast a crash
+	c.remember(s) // before a new log is read: its format must survive a crash
 	if next.logs, err = c.changeLogs(ctx, before.logs, s.Logs(), counters); err != nil {
 		return err
 	}
@@ -84,8 +84,8 @@ func (c *Collector) withRun(ctx context.Context) (context.Context, context.Cance
 	return ctx, func() { stop(); cancel() }
 }
 
-// changeLogs ends the logs that are gone before it begins new ones: a log that moved keeps its name, and the name
-// is that of its record on disk.
+// changeLogs ends the logs that are gone before it starts new ones: a log that moved keeps its name, and that is the
+// name of its record on disk.
 func (c *Collector) changeLogs(ctx context.Context, before []*followed, logs []source.LogSource,
 	counters []follow.Counter) ([]*followed, error) {
 	ctx, cancel := context.WithTimeout(ctx, reloadWait)
@@ -107,8 +107,8 @@ func (c *Collector) changeLogs(ctx context.Context, before []*followed, logs []s
 	return next, nil
 }
 
-// replaceCounters has the logs that stay count with their new counters. It returns them by their place in logs. One
-// that cannot be read at the moment changes when it can.
+// replaceCounters makes the logs that stay count with their new counters. It returns them by their index in logs. A
+// log that cannot be read at the moment changes when it can.
 func (c *Collector) replaceCounters(ctx context.Context, before []*followed, logs []source.LogSource,
 	counters []follow.Counter) (map[int]*followed, error) {
 	kept := map[int]*followed{}
@@ -147,7 +147,7 @@ func (c *Collector) replaceCounters(ctx context.Context, before []*followed, log
 	return kept, errors.Join(errs...)
 }
 
-// endLogs ends the logs that are not kept. It returns what is closed when they have ended, by their names.
+// endLogs ends the logs that are not kept. It returns what is closed when they have ended, by name.
 func (c *Collector) endLogs(ctx context.Context, before []*followed,
 	kept map[int]*followed) map[string]<-chan struct{} {
 	stays := map[*follow.Pipeline]bool{}
@@ -189,7 +189,7 @@ func (c *Collector) isRunning() bool {
 	return c.run != nil
 }
 
-// begin starts a log if Run has begun; else Run starts it.
+// begin starts a log if Run has begun; otherwise Run starts it.
 func (c *Collector) begin(f *followed, after <-chan struct{}) *followed {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -36,7 +36,7 @@ type scrape struct {
 	openMetrics bool
 }
 
-// Describe describes nothing: which metrics there are depends on nginx.conf and on the log_format.
+// Describe describes nothing: the metrics depend on nginx.conf and on the log_format.
 func (s *scrape) Describe(chan<- *prometheus.Desc) {}
 
 // Collect implements prometheus.Collector.
@@ -47,13 +47,13 @@ func (s *scrape) Collect(metrics chan<- prometheus.Metric) {
 	s.c.emitState(now, e)
 }
 
-// A collection is one collector's work at a scrape. It waits for slow things no longer than ctx.
+// A collection is one collector's work at a scrape. It waits for slow things at most until ctx ends.
 type collection struct {
 	name    string
 	collect func(ctx context.Context) (emission, error)
 }
 
-// An emission emits what a collection has found; nil where it has found nothing.
+// An emission emits what a collection has found; nil for nothing.
 type emission func(e emitter, openMetrics bool)
 
 func (c *Collector) collections(now *observed) []collection {
@@ -111,8 +111,8 @@ func (o *observed) logsOf(kind source.Kind) []*followed {
 	return logs
 }
 
-// collectLogs asks all logs at once to read to their ends; what one gives does not depend on the others. One that does
-// not answer gives what it has committed so far.
+// collectLogs asks all logs at once to read to their ends; the logs do not depend on each other. One that does not
+// answer shows its last commit.
 func collectLogs(ctx context.Context, logs []*followed, t *source.Topology) (emission, error) {
 	snapshots := make([]*follow.Snapshot, len(logs))
 	errs := make([]error, len(logs))
@@ -132,7 +132,7 @@ func collectLogs(ctx context.Context, logs []*followed, t *source.Topology) (emi
 	}, errors.Join(errs...)
 }
 
-// scrape returns the counts of a log, up to what was written before. With an error they are those of an earlier moment.
+// scrape returns the counts of a log, up to what was written before. With an error they are older.
 func (f *followed) scrape(ctx context.Context) (*follow.Snapshot, error) {
 	if f.source.IsLost() && f.hasEnded() {
 		return f.pipeline.Last(), nil // its last counts stay
@@ -164,7 +164,7 @@ type result struct {
 	duration time.Duration
 }
 
-// run emits what the collections find, each when it has.
+// run emits what the collections find, each when it has finished.
 func (r *reports) run(ctx context.Context, collections []collection, e emitter, openMetrics bool) {
 	results := make(chan result, len(collections))
 	for _, c := range collections {
@@ -189,7 +189,7 @@ func (r *reports) run(ctx context.Context, collections []collection, e emitter, 
 	}
 }
 
-// log logs an error when it is new, and its end.
+// log logs a new error, and its end.
 func (r *reports) log(got result) {
 	now := ""
 	if got.err != nil {

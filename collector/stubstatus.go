@@ -12,7 +12,7 @@ import (
 	"github.com/fremisn/fremisn-exporter/collector/source"
 )
 
-// A statusPages asks every stub_status page at a scrape.
+// A statusPages fetches every stub_status page at a scrape.
 type statusPages struct {
 	pages []*statusPage
 }
@@ -24,7 +24,7 @@ type statusPage struct {
 	stats  task[stubstatus.Stats]
 }
 
-// newStatusPages gives each page the label addr where there are several.
+// newStatusPages gives each page the label addr if there are several.
 func newStatusPages(pages []source.StatusPage, mask func(string) string) (*statusPages, error) {
 	s := &statusPages{}
 	for _, config := range pages {
@@ -54,7 +54,7 @@ func (s *statusPages) close() {
 	}
 }
 
-// collect asks all pages. It gives the numbers of those that answer, and nginx_up of all.
+// collect fetches all pages. It emits the numbers of those that answer, and nginx_up of all.
 func (s *statusPages) collect(ctx context.Context) (emission, error) {
 	stats := make([]stubstatus.Stats, len(s.pages))
 	errs := make([]error, len(s.pages))
@@ -86,7 +86,7 @@ func emitStatus(stats stubstatus.Stats, labels []string, openMetrics bool, e emi
 	e.gauge(metric.ConnectionsReading, float64(stats.Reading), labels...)
 	e.gauge(metric.ConnectionsWriting, float64(stats.Writing), labels...)
 	e.gauge(metric.ConnectionsWaiting, float64(stats.Waiting), labels...)
-	// OpenMetrics wants counters to end in _total, and the encoder would rename these two.
+	// OpenMetrics requires counters to end in _total, and the encoder would rename these two.
 	count := e.counter
 	if openMetrics {
 		count = e.untyped

@@ -7,7 +7,7 @@ import (
 	"github.com/fremisn/fremisn-exporter/collector/source"
 )
 
-// CheckStatus asks a stub_status page once and returns what it said, in words.
+// CheckStatus fetches a stub_status page once and returns its numbers in words.
 func CheckStatus(ctx context.Context, c source.StatusConfig) (string, error) {
 	page, err := c.NewPage()
 	if err != nil {

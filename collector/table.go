@@ -10,10 +10,10 @@ import (
 	"github.com/fremisn/fremisn-exporter/collector/internal/metric"
 )
 
-// A Metric is a metric of this package as documentation, rules and dashboards want to know it.
+// A Metric describes a metric of this package for documentation, rules and dashboards.
 type Metric struct {
 	Name, Type string
-	Labels     []string // those that are there in some set-ups only included
+	Labels     []string // including those that exist only in some set-ups
 	Help       string
 }
 
@@ -28,20 +28,20 @@ func Metrics() []Metric {
 	return all
 }
 
-// descs are the descriptors of all metrics, and the labels that they were given: many logs have the same.
+// descs are the descriptors of all metrics, and cached label pairs: many logs have the same.
 type descs struct {
 	byID [metric.Count]*prometheus.Desc
 
-	mu    sync.Mutex // guards what follows
+	mu    sync.Mutex // guards the fields below
 	pairs map[nameAndValue]*dto.LabelPair
 }
 
 type nameAndValue struct{ name, value string }
 
-// maxPairs bounds the labels that are remembered: clients choose some of them.
+// maxPairs limits the cached labels: clients choose some of them.
 const maxPairs = 1 << 14
 
-// pair returns a label, which nobody may change.
+// pair returns a label, which must not be changed.
 func (d *descs) pair(name, value string) *dto.LabelPair {
 	d.mu.Lock()
 	defer d.mu.Unlock()

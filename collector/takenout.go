@@ -15,8 +15,8 @@ import (
 	"github.com/fremisn/fremisn-exporter/collector/source"
 )
 
-// takenOut says which servers an error log can tell to be taken out: none without an nginx.conf, which has max_fails
-// and fail_timeout, and none where the log's level leaves failures out.
+// takenOut returns the servers whose outages an error log can show: none without an nginx.conf, which has max_fails
+// and fail_timeout, and none if the log's level omits failures.
 func (c *Collector) takenOut(s *source.Settings, log source.LogSource) takenout.Options {
 	o := takenout.Options{Answers: c.answers, Gone: c.workers.gone}
 	if s.Conf == nil {
@@ -34,8 +34,8 @@ func (c *Collector) takenOut(s *source.Settings, log source.LogSource) takenout.
 	return o
 }
 
-// passableServers are the servers of a group that NGINX may pass over. It never does that to the only server of a
-// group, or with max_fails=0; a group that Lua balances is Lua's affair.
+// passableServers returns the servers of a group that NGINX may pass over. It never does that to the only server of a
+// group, or with max_fails=0; a group that Lua balances is up to Lua.
 func passableServers(u nginxconf.Upstream, resolved map[string][]string) []takenout.Server {
 	if u.Method == "lua" {
 		return nil
@@ -62,7 +62,7 @@ func passableServers(u nginxconf.Upstream, resolved map[string][]string) []taken
 	return servers
 }
 
-// collectErrorLogs is collectLogs for error logs, with which servers are taken out.
+// collectErrorLogs is collectLogs for error logs, with the servers that are taken out.
 func collectErrorLogs(ctx context.Context, logs []*followed, t *source.Topology) (emission, error) {
 	states := make([][]takenout.State, len(logs))
 	var looking sync.WaitGroup
@@ -77,7 +77,7 @@ func collectErrorLogs(ctx context.Context, logs []*followed, t *source.Topology)
 	}, err
 }
 
-// emitTakenOut emits which servers are taken out, all error logs taken together.
+// emitTakenOut emits the servers that are taken out, from all error logs together.
 func emitTakenOut(states []takenout.State, t *source.Topology, e emitter) {
 	for _, s := range mergeStates(states) {
 		labels := []string{s.Server.Upstream, s.Server.Address, t.Node(s.Server.Address)}
@@ -94,7 +94,7 @@ func emitTakenOut(states []takenout.State, t *source.Topology, e emitter) {
 	}
 }
 
-// mergeStates makes one of what several error logs say of a server: each holds the failures of its own virtual hosts.
+// mergeStates combines what several error logs show of a server: each has the failures of its own virtual hosts.
 func mergeStates(states []takenout.State) []takenout.State {
 	var merged []takenout.State
 	for _, s := range states {
@@ -125,7 +125,7 @@ type workers struct {
 
 func newWorkers() *workers { return &workers{seen: map[int]bool{}} }
 
-// maxWorkersSeen bounds the workers that are remembered.
+// maxWorkersSeen limits the remembered workers.
 const maxWorkersSeen = 4096
 
 // gone reports whether a worker has ended or is shutting down. NGINX's new workers know nothing of its failures.

@@ -15,31 +15,31 @@ import (
 // that.
 type task[T any] struct {
 	work     func(ctx context.Context) (T, error)
-	patience time.Duration // how long it is waited for
-	limit    time.Duration // how long the work may take, 0 for as long as its own limits allow
-	isFresh  bool          // an answer must be of work that began after the question
+	patience time.Duration // how long callers wait for it
+	limit    time.Duration // how long the work may take, 0 for only its own limits
+	isFresh  bool          // an answer must come from work that began after the question
 
-	mu      sync.Mutex // guards what follows
-	running *call[T]   // nil while nothing is under way
-	next    *call[T]   // begins when running ends; nil where nobody waits for it
+	mu      sync.Mutex // guards the fields below
+	running *call[T]   // nil while no work is in progress
+	next    *call[T]   // begins when running ends; nil if nobody waits for it
 	late    bool       // the last work was late
 	good    T          // the last answer without an error
 }
 
-// A call is one time that the work is done. What done closes does not change after that.
+// A call is one execution of the work. It is immutable once done is closed.
 type call[T any] struct {
 	done   chan struct{}
 	answer T
 	err    error
 }
 
-// grace is how long before the end of its time a task may have answered and still be called late: it has given up.
+// grace is how long before the end of its time a task may have answered and still count as late: it has given up.
 const grace = 100 * time.Millisecond
 
-// errLate says that a task has not answered in time.
+// errLate reports that a task has not answered in time.
 var errLate = errors.New("no answer in time")
 
-// ask returns the task's answer. When that does not come in time, it is the last good one, with errLate.
+// ask returns the task's answer. If that does not come in time, it returns the last valid one, with errLate.
 func (t *task[T]) ask(ctx context.Context) (T, error) {
 	c, patience := t.join()
 	timer := time.NewTimer(patience)
@@ -66,7 +66,7 @@ func (t *task[T]) setLate() {
 	t.late = true
 }
 
-// join takes part in a call, and says how long to wait for it.
+// join joins a call, and returns how long to wait for it.
 func (t *task[T]) join() (*call[T], time.Duration) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -106,7 +106,7 @@ func (t *task[T]) limited() (context.Context, context.CancelFunc) {
 	return context.WithTimeout(context.Background(), t.limit)
 }
 
-// ended keeps what came of a call, and returns the one to do next, nil where nobody waits.
+// ended stores the result of a call, and returns the next one, or nil if nobody waits.
 func (t *task[T]) ended(c *call[T], late bool) *call[T] {
 	t.mu.Lock()
 	defer t.mu.Unlock()

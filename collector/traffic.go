@@ -15,7 +15,7 @@ import (
 	"github.com/fremisn/fremisn-exporter/collector/source"
 )
 
-// What the last hour is made of.
+// The sources of the last hour.
 type (
 	Hour    = recent.Hour
 	Tally   = recent.Tally
@@ -23,7 +23,7 @@ type (
 	Outage  = takenout.Outage
 )
 
-// Outcomes are the labels of the outcomes, by their place in a Tally.
+// Outcomes are the labels of the outcomes, by their index in a Tally.
 func Outcomes() []string {
 	var names []string
 	for o := range accesslog.Outcome(recent.Outcomes) {
@@ -32,27 +32,27 @@ func Outcomes() []string {
 	return names
 }
 
-// Traffic is what NGINX's status pages and logs say of the last hour.
+// Traffic is the last hour of NGINX's status pages and logs.
 type Traffic struct {
 	At       time.Time
 	Pages    []PageStatus
 	Logs     []LogStatus
 	Followed bool             // an access log is followed
-	Servers  bool             // one of them says which server answered
-	Hour     *recent.Snapshot // of all access logs; without series where none is followed
+	Servers  bool             // one of them has the servers that answered
+	Hour     *recent.Snapshot // of all access logs; without series if none is followed
 	Out      []takenout.State // which servers NGINX passes over
 	Outages  []Outage         // the latest times in which it did, the latest last
 	Topology *source.Topology
 }
 
-// A PageStatus is what a status page answered.
+// A PageStatus is the answer of a status page.
 type PageStatus struct {
 	URL   string // masked
 	Stats stubstatus.Stats
 	Err   error // why there is no answer
 }
 
-// Traffic asks all status pages and all logs, and returns what they say within ctx. What a log has not answered by
+// Traffic reads all status pages and all logs, and returns what they answer within ctx. A log that has not answered by
 // then is missing in it, as at a scrape.
 func (c *Collector) Traffic(ctx context.Context) Traffic {
 	now := c.observed()
@@ -96,16 +96,16 @@ func (t *Traffic) setLines(log string, lines ledger.Lines) {
 	}
 }
 
-// A logView is what one log says.
+// A logView is the last hour of one log.
 type logView struct {
 	lines   ledger.Lines
-	servers bool // it says which server answered
+	servers bool // it has the servers that answered
 	hour    *recent.Snapshot
 	out     []takenout.State
 	outages []Outage
 }
 
-// look asks the goroutine that owns the log. When that does not answer in time, what it said last is as good.
+// look asks the goroutine that owns the log. If that does not answer in time, its last answer is good enough.
 func (f *followed) look(ctx context.Context) logView {
 	v, err := f.view.ask(ctx)
 	if err != nil {
@@ -114,7 +114,7 @@ func (f *followed) look(ctx context.Context) logView {
 	return v
 }
 
-// viewTask returns work that gives what a log says once everything that was written before is counted.
+// viewTask returns work that reads a log's last hour once everything written before is counted.
 func viewTask(p *follow.Pipeline) func(ctx context.Context) (logView, error) {
 	return func(ctx context.Context) (logView, error) {
 		answer := make(chan logView, 1)
@@ -135,8 +135,8 @@ func viewOf(c follow.Counter, now time.Time) logView {
 	return logView{}
 }
 
-// Remember keeps what another part of the program must not forget, under a name of its own, beside positions and
-// counters. Without a storage path it does nothing.
+// Remember saves the state of another part of the program, under a name of its own, beside positions and counters.
+// Without a storage path it does nothing.
 func (c *Collector) Remember(name string, data []byte) error {
 	if c.state == nil {
 		return nil
@@ -144,7 +144,7 @@ func (c *Collector) Remember(name string, data []byte) error {
 	return c.state.WriteBeside(name, data)
 }
 
-// Recall returns what Remember has kept under a name, nil where there is nothing.
+// Recall returns what Remember has saved under a name, or nil.
 func (c *Collector) Recall(name string) ([]byte, error) {
 	if c.state == nil {
 		return nil, nil

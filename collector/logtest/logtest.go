@@ -1,5 +1,5 @@
 // Package logtest writes access logs as NGINX would, for tests and benchmarks: the same lines for the same seed. It
-// renders any log_format from made-up requests, and shares no code with what reads them.
+// renders any log_format from synthetic requests, and shares no code with what reads them.
 package logtest
 
 import (
@@ -12,12 +12,12 @@ import (
 	"time"
 )
 
-// A Format is a log_format to write by.
+// A Format is a log_format to write in.
 type Format struct {
 	Name, Escape, Text string
 }
 
-// Formats are the kinds of log_format that are found in the field.
+// Formats are the common kinds of log_format.
 func Formats() []Format {
 	return []Format{
 		{"full", "default", Full},
@@ -50,7 +50,7 @@ const (
 		` "$upstream_response_time"`
 )
 
-// A Writer makes lines.
+// A Writer writes lines.
 type Writer struct {
 	random  *rand.Rand
 	parts   []string // literals and variables in turn, a literal first
@@ -60,11 +60,11 @@ type Writer struct {
 	draw    func() map[string]string
 
 	// Retries is the share of requests with more than one attempt, Odd that of garbage, rejections, aborts and
-	// requests that found no server.
+	// requests without a usable server.
 	Retries, Odd float64
 }
 
-// NewWriter returns a writer for a format. The same seed gives the same lines.
+// NewWriter returns a writer for a format. The same seed yields the same lines.
 func NewWriter(f Format, seed uint64) *Writer {
 	w := &Writer{
 		random: rand.New(rand.NewPCG(seed, 1)), escape: f.Escape,
@@ -155,7 +155,7 @@ var (
 	}
 )
 
-// next makes up a request.
+// next invents a request.
 func (w *Writer) next() map[string]string {
 	r := w.random
 	w.at = w.at.Add(time.Duration(r.IntN(20)) * time.Millisecond)
@@ -189,7 +189,7 @@ func (w *Writer) next() map[string]string {
 	return request
 }
 
-// attempts adds n attempts, the last with the status that the client gets.
+// attempts adds n attempts, the last with the client's status.
 func (w *Writer) attempts(request map[string]string, n int, status string) {
 	request["status"] = status
 	first := w.random.IntN(3)
@@ -223,7 +223,7 @@ func (w *Writer) add(request map[string]string, separator, address, status, conn
 	}
 }
 
-// odd makes a request that does not go the usual way.
+// odd invents an unusual request.
 func (w *Writer) odd(request map[string]string) {
 	request["request_time"] = millis(w.random.IntN(5))
 	switch w.random.IntN(9) {

@@ -8,7 +8,7 @@ import (
 
 // NewMixed returns a writer of mixed traffic, each line of which is drawn anew: 15 paths, 9 methods, 12 agents, one
 // request in twenty with two or three attempts, one in ten without an upstream, every outcome, one in a hundred
-// garbage. It stands for a site with many kinds of clients, where NewWriter's requests are all alike.
+// garbage. It represents a site with many kinds of clients, while NewWriter's requests are all alike.
 func NewMixed(f Format, seed uint64) *Writer {
 	w := NewWriter(f, seed)
 	w.draw = w.mixed
@@ -77,7 +77,7 @@ func (w *Writer) mixed() map[string]string {
 	return request
 }
 
-// unproxied makes a request that no server was asked for.
+// unproxied invents a request without an upstream.
 func (w *Writer) unproxied(request map[string]string) {
 	request["request_time"] = millis(w.random.IntN(5))
 	switch w.random.IntN(5) {
@@ -91,7 +91,7 @@ func (w *Writer) unproxied(request map[string]string) {
 	}
 }
 
-// attempted makes a request with one attempt.
+// attempted invents a request with one attempt.
 func (w *Writer) attempted(request map[string]string) {
 	r := w.random
 	switch share := r.IntN(100); {

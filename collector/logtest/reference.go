@@ -6,11 +6,11 @@ import (
 	"strings"
 )
 
-// A Reference reads lines by regular expressions made of the contract's words alone: every value has the shape that
-// NGINX gives it, lists agree in length, and of several ways each value is the shortest that lets the rest fit, from
-// the left (an unquoted list the longest). It is slow, and shares no code with the parser.
+// A Reference reads lines with regular expressions that follow only the contract's words: every value has the shape
+// that NGINX gives it, lists agree in length, and of several ways each value is the shortest that lets the rest fit,
+// from the left (an unquoted list the longest). It is slow, and shares no code with the parser.
 type Reference struct {
-	Parts     []Part // variables with what follows each
+	Parts     []Part // variables, each with the literal after it
 	Before    string // the literal before them
 	Escape    string
 	hasLists  bool
@@ -23,7 +23,7 @@ type Part struct{ Name, Literal string }
 
 var refVariable = regexp.MustCompile(`\$(\w+)|\$\{(\w+)\}`)
 
-// NewReference returns a reference reading of a log_format.
+// NewReference returns a reference for a log_format.
 func NewReference(format, escape string) *Reference {
 	r := &Reference{Escape: escape, compiled: map[int]*regexp.Regexp{}, noOldHTTP: map[int]*regexp.Regexp{}}
 	at := refVariable.FindAllStringSubmatchIndex(format, -1)
@@ -40,7 +40,7 @@ func NewReference(format, escape string) *Reference {
 	return r
 }
 
-// IsList reports whether a variable is a list, one element for each attempt.
+// IsList reports whether a variable is a list with one element for each attempt.
 func IsList(name string) bool {
 	return strings.HasPrefix(name, "upstream_") && name != "upstream_cache_status" &&
 		!strings.HasPrefix(name, "upstream_http_")
@@ -93,7 +93,7 @@ func (r *Reference) better(a, b []int) bool {
 	return false
 }
 
-// refBare reports whether a list stands unquoted before a space or a comma that alone is no separator.
+// refBare reports whether a list is unquoted before a space or a comma that alone is not a separator.
 func refBare(literal string) bool {
 	if literal == "" || literal[0] != ' ' && literal[0] != ',' {
 		return false

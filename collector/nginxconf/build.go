@@ -10,16 +10,16 @@ import (
 	"time"
 )
 
-// A Build is what nginx -V says of itself. The zero Build is one that is not at hand.
+// A Build is the output of nginx -V. The zero Build is unknown.
 type Build struct {
-	Version [3]int // of NGINX or OpenResty; zero where another program says so
+	Version [3]int // of NGINX or OpenResty; zero for another program
 	Prefix  string // where relative paths of logs begin
 
-	conf, accessLog, errorLog string // where they are without a word in nginx.conf
-	certain                   bool   // the NGINX that runs with the configuration says so
+	conf, accessLog, errorLog string // their paths if nginx.conf names none
+	certain                   bool   // the NGINX that runs with the configuration reported it
 }
 
-// binaries are where packages and builds put the program, of which the first that is there is asked.
+// binaries are the usual paths of the program, of which the first that exists is run.
 func binaries() []string {
 	return []string{
 		"nginx", "/usr/sbin/nginx", "/usr/local/sbin/nginx", "/usr/local/nginx/sbin/nginx", "/opt/nginx/sbin/nginx",
@@ -27,10 +27,10 @@ func binaries() []string {
 	}
 }
 
-// patienceForBuild bounds the asking of a program that answers at once.
+// patienceForBuild limits the run of a program that answers at once.
 const patienceForBuild = 2 * time.Second
 
-// Installed asks the NGINX that is installed on this host for what it was built with.
+// Installed asks the NGINX that is installed on this host for its build.
 func Installed(ctx context.Context) Build {
 	ctx, cancel := context.WithTimeout(ctx, patienceForBuild)
 	defer cancel()
@@ -53,7 +53,7 @@ var (
 	buildOption = regexp.MustCompile(`--([\w-]+)=((?:'[^']*'|[^\s'])*)`)
 )
 
-// readBuild reads what nginx -V prints.
+// readBuild parses the output of nginx -V.
 func readBuild(said string) Build {
 	_, arguments, known := strings.Cut(said, "configure arguments:")
 	if !known {
@@ -82,18 +82,18 @@ func readBuild(said string) Build {
 	return b
 }
 
-// known reports whether the build is at hand.
+// known reports whether the build is known.
 func (b Build) known() bool { return b.Prefix != "" }
 
-// atLeast reports whether the version is known, and that one or a later one.
+// atLeast reports whether the version is known, and is that one or a later one.
 func (b Build) atLeast(major, minor, patch int) bool {
 	v := b.Version
 	return v[0] > major || v[0] == major && (v[1] > minor || v[1] == minor && v[2] >= patch)
 }
 
-// paths is where this build puts what a configuration does not name. A configuration that is not the build's own may be
-// that of an NGINX that is started with -p: a log that is not below the build's prefix, but is where the folder of the
-// configuration suggests it, is that one.
+// paths returns where this build puts what a configuration does not name. A configuration other than the build's own
+// may be that of an NGINX that is started with -p: a log that is not below the build's prefix, but exists where the
+// configuration's folder suggests it, is that one.
 func (b Build) paths(conf string) paths {
 	absolute := func(path string) string {
 		if filepath.IsAbs(path) || path == "stderr" {
@@ -108,7 +108,7 @@ func (b Build) paths(conf string) paths {
 	return p
 }
 
-// confPath is the configuration that the build reads when it is not told another.
+// confPath returns the default configuration of the build.
 func (b Build) confPath() string {
 	if !b.known() || filepath.IsAbs(b.conf) {
 		return b.conf
@@ -116,7 +116,7 @@ func (b Build) confPath() string {
 	return filepath.Join(b.Prefix, b.conf)
 }
 
-// keepaliveByDefault is how many idle connections a group keeps that has no keepalive.
+// keepaliveByDefault returns the number of idle connections that a group without keepalive keeps.
 func (b Build) keepaliveByDefault() int {
 	if b.atLeast(1, 29, 7) {
 		return 32

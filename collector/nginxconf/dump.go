@@ -9,7 +9,7 @@ import (
 	"syscall"
 )
 
-// A dump is what nginx -T prints: every file that NGINX reads, each behind a line with its name.
+// A dump is the output of nginx -T: every file that NGINX reads, each after a line with its name.
 type dump struct {
 	main  string
 	files map[string][]byte
@@ -17,8 +17,8 @@ type dump struct {
 
 const dumpHeader = "# configuration file "
 
-// readDump cuts a dump into its files; it is nil where the text is none. Before the first file may stand what NGINX
-// says on its standard error.
+// readDump splits a dump into its files; it returns nil if the text is not a dump. Before the first file there may be
+// output of NGINX's standard error.
 func readDump(text []byte) *dump {
 	for {
 		if _, _, isHeader := cutHeader(text); isHeader {
@@ -44,7 +44,7 @@ func readDump(text []byte) *dump {
 	return d
 }
 
-// cutHeader cuts the line off that names a file.
+// cutHeader cuts off the line that names a file.
 func cutHeader(text []byte) (name string, rest []byte, ok bool) {
 	line, rest, _ := bytes.Cut(text, []byte{'\n'})
 	name, ok = strings.CutPrefix(strings.TrimSuffix(string(line), "\r"), dumpHeader)
@@ -54,7 +54,7 @@ func cutHeader(text []byte) (name string, rest []byte, ok bool) {
 	return strings.TrimSuffix(name, ":"), rest, true
 }
 
-// nextHeader is the offset of the next line that names a file, or of the end.
+// nextHeader returns the offset of the next line that names a file, or of the end.
 func nextHeader(text []byte) int {
 	for at := 0; at < len(text); {
 		if _, _, isHeader := cutHeader(text[at:]); isHeader {

@@ -6,12 +6,12 @@ import (
 	"strings"
 )
 
-// isPattern reports whether NGINX takes the argument of an include for a pattern.
+// isPattern reports whether NGINX treats the argument of an include as a pattern.
 func isPattern(path string) bool { return strings.ContainsAny(path, "*?[") }
 
 // glob returns the files that a pattern matches, in the order in which NGINX includes them. It is glob(3) of the C
-// locale, which differs from filepath.Glob: a leading dot is matched by a dot alone, [!a] is what [^a] is, a bracket
-// that nothing closes stands for itself, and the whole paths are sorted.
+// locale, which differs from filepath.Glob: only a dot matches a leading dot, [!a] means [^a], an unclosed bracket is
+// literal, and the complete paths are sorted.
 func glob(pattern string) []string {
 	found := globIn(pattern)
 	sort.Strings(found)
@@ -46,7 +46,7 @@ func globIn(pattern string) []string {
 	return found
 }
 
-// namesIn returns the names in a folder, none where it cannot be read.
+// namesIn returns the names in a folder, none if it is unreadable.
 func namesIn(dir string) []string {
 	folder, err := os.Open(dir)
 	if err != nil {
@@ -57,8 +57,8 @@ func namesIn(dir string) []string {
 	return append(names, ".", "..")
 }
 
-// matches reports whether a name in a folder is one that the pattern stands for. It goes back to the last star alone,
-// so that no pattern costs more than the product of the lengths.
+// matches reports whether a pattern matches a name in a folder. It backtracks only to the last star, so that no
+// pattern costs more than the product of the lengths.
 func matches(pattern, name string) bool {
 	if strings.HasPrefix(name, ".") && !strings.HasPrefix(pattern, ".") && !strings.HasPrefix(pattern, `\.`) {
 		return false
@@ -84,7 +84,7 @@ func matches(pattern, name string) bool {
 	return strings.Trim(pattern[p:], "*") == ""
 }
 
-// matchByte matches what the pattern begins with, which is no star, against a byte; size is how long that is.
+// matchByte matches the beginning of a pattern, other than a star, against a byte; size is its length in the pattern.
 func matchByte(pattern string, c byte) (size int, fits bool) {
 	if pattern == "" {
 		return 0, false
@@ -104,7 +104,7 @@ func matchByte(pattern string, c byte) (size int, fits bool) {
 	return 1, pattern[0] == c
 }
 
-// matchSet matches a set such as [a-z] or [!0-9]; closed is false where no bracket closes it.
+// matchSet matches a set such as [a-z] or [!0-9]; closed is false if no bracket closes it.
 func matchSet(pattern string, c byte) (size int, fits, closed bool) {
 	i := 1
 	negated := i < len(pattern) && (pattern[i] == '!' || pattern[i] == '^')

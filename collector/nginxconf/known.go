@@ -1,6 +1,6 @@
 package nginxconf
 
-// A place is the kind of block that a directive stands in.
+// A place is the kind of block that contains a directive.
 type place int
 
 const (
@@ -21,15 +21,15 @@ const (
 	inHTTPServerLocation = inHTTP | inServer | inLocation
 )
 
-// A use is where a directive may stand, with how many arguments, and whether it has a block.
+// A use is where a directive is allowed, with how many arguments, and whether it has a block.
 type use struct {
 	in          place
-	least, most int // arguments; most is -1 where there is no bound
+	least, most int // arguments; most is -1 for no limit
 	block       bool
 }
 
-// uses are those of the directives that are read, and of the blocks around them, as NGINX's modules declare them. Of
-// any other directive nothing is known: it may be of a module that is not NGINX's own.
+// uses are those of the directives that are read, and of the blocks around them, as NGINX's modules declare them.
+// Other directives are unknown: they may belong to third-party modules.
 func uses(name string) []use {
 	switch name {
 	case "worker_processes":
@@ -93,7 +93,7 @@ func uses(name string) []use {
 	return usesOfPass(name)
 }
 
-// usesOfPass are those of grpc_pass, proxy_read_timeout and their like.
+// usesOfPass are those of grpc_pass, proxy_read_timeout and similar directives.
 func usesOfPass(directive string) []use {
 	m, name, ok := passSetting(directive)
 	switch {
@@ -110,7 +110,7 @@ func usesOfPass(directive string) []use {
 	return nil
 }
 
-// within is the place of a directive's own block.
+// within returns the place of a directive's own block.
 func (c place) within(name string) place {
 	switch {
 	case c == inMain && name == "http":
@@ -139,7 +139,7 @@ func (c place) within(name string) place {
 	return elsewhere
 }
 
-// misplaced finds the faults that NGINX finds in a directive before it looks at what it means, in NGINX's order.
+// misplaced finds the faults of a directive that NGINX finds before it interprets it, in NGINX's order.
 func (c place) misplaced(d *directive) error {
 	all := uses(d.name)
 	if c == elsewhere || all == nil {
@@ -157,7 +157,7 @@ func (c place) misplaced(d *directive) error {
 		return d.wants(u.least, u.most)
 	}
 	if c&(inEvents|inStream|inStreamUpstream|inStreamServer) != 0 {
-		return nil // of which not all is known
+		return nil // of which not everything is known
 	}
 	return errorAt(d, "%q directive is not allowed here", d.name)
 }

@@ -2,15 +2,15 @@ package nginxconf
 
 import "slices"
 
-// A Level is what the level of an error log lets through of what happens to upstreams.
+// A Level says which upstream failures an error log's level includes.
 type Level int
 
 const (
-	// LevelWarn lets "upstream server temporarily disabled" through, and all failures.
+	// LevelWarn includes "upstream server temporarily disabled", and all failures.
 	LevelWarn Level = iota
-	// LevelError lets failures through.
+	// LevelError includes failures.
 	LevelError
-	// LevelCrit lets neither through.
+	// LevelCrit includes neither.
 	LevelCrit
 )
 

@@ -11,9 +11,9 @@ type token struct {
 
 func (t token) is(punctuation string) bool { return !t.quoted && t.text == punctuation }
 
-// A lexer cuts a configuration file into tokens as ngx_conf_read_token of NGINX does: a word may be quoted as a
-// whole, never in part; within quotes and outside of them a backslash takes the next character out of the syntax, and
-// \t, \r and \n, \" \' and \\ are undone; "${" belongs to a word.
+// A lexer splits a configuration file into tokens as ngx_conf_read_token of NGINX does: a word may be quoted as a
+// whole, never in part; within quotes and outside of them a backslash escapes the next character, and \t, \r and \n,
+// \" \' and \\ are unescaped; "${" belongs to a word.
 type lexer struct {
 	file string
 	text []byte
@@ -25,10 +25,10 @@ func (l *lexer) errorf(line int, format string, args ...any) error {
 	return &Error{Pos: Pos{l.file, line}, Msg: fmt.Sprintf(format, args...)}
 }
 
-// longest is how long NGINX lets a word be, or a comment; it finds a quote that is not closed by it.
+// longest is NGINX's maximum length of a word or a comment, by which it detects an unclosed quote.
 const longest = 4096
 
-// tooLong refuses what began at start and is as long as that already, with more to come.
+// tooLong rejects what began at start and has reached the maximum length.
 func (l *lexer) tooLong(start, line int, quote byte) error {
 	if l.at-start < longest || l.at >= len(l.text) {
 		return nil
@@ -39,7 +39,7 @@ func (l *lexer) tooLong(start, line int, quote byte) error {
 	return l.errorf(line, `too long parameter "%s..." started`, l.text[start:start+10])
 }
 
-// next is the next token; ok is false at the end of the file.
+// next returns the next token; ok is false at the end of the file.
 func (l *lexer) next() (t token, ok bool, err error) {
 	if err := l.skipSpace(); err != nil {
 		return token{}, false, err
@@ -107,7 +107,7 @@ func (l *lexer) quotedWord(quote byte, begin int) (string, error) {
 	return "", l.errorf(l.line, `unexpected end of file, expecting ";" or "}"`)
 }
 
-// afterQuote refuses what may not follow a quoted word. NGINX lets ")" follow, for if.
+// afterQuote rejects what must not follow a quoted word. NGINX allows ")", for if.
 func (l *lexer) afterQuote() error {
 	if l.at == len(l.text) {
 		return nil
@@ -143,7 +143,7 @@ func (l *lexer) word(begin int) (string, error) {
 	return unescape(l.text[start:l.at]), nil
 }
 
-// unescape undoes the escapes that NGINX undoes; other backslashes stay, for regular expressions.
+// unescape resolves the escapes that NGINX resolves; other backslashes stay, for regular expressions.
 func unescape(raw []byte) string {
 	out := make([]byte, 0, len(raw))
 	for i := 0; i < len(raw); i++ {

@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// parameter is the value of name=value among the arguments, "" without it.
+// parameter returns the value of name=value among the arguments, or "".
 func (d *directive) parameter(name string) string {
 	for _, arg := range d.args {
 		if value, ok := strings.CutPrefix(arg, name+"="); ok {
@@ -68,7 +68,7 @@ func (r *reading) limitReq(d *directive, s scope) (LimitReq, error) {
 	return l, nil
 }
 
-// number is the value of name=value, 0 without it.
+// number returns the value of name=value, or 0.
 func (d *directive) number(name string) (int, error) {
 	text := d.parameter(name)
 	if text == "" {

@@ -11,15 +11,15 @@ import (
 	"time"
 )
 
-// CombinedFormat is the log_format that NGINX has where none is named; see
-// https://nginx.org/en/docs/http/ngx_http_log_module.html.
+// CombinedFormat is NGINX's default log_format; see https://nginx.org/en/docs/http/ngx_http_log_module.html.
 const CombinedFormat = `$remote_addr - $remote_user [$time_local] "$request" $status $body_bytes_sent "$http_referer" "$http_user_agent"`
 
-// Load reads the file at path with all that it includes, or the output of nginx -T. What is wrong with it, or with
-// getting it, is an *Error. Where logs lie that it does not name by absolute paths is told by the folder it lies in.
+// Load reads the file at path with everything that it includes, or the output of nginx -T. It returns an *Error if the
+// configuration is invalid or cannot be read. The folder of the file determines where logs with relative or default
+// paths are.
 func Load(path string) (*Config, error) { return Build{}.Load(path) }
 
-// Load reads as the function Load does, for an NGINX of this build.
+// Load is like the function Load, for an NGINX of this build.
 func (b Build) Load(path string) (*Config, error) {
 	absolute, err := filepath.Abs(path)
 	if err != nil {
@@ -41,7 +41,7 @@ func newParser(absolute string) *parser {
 	return &parser{main: absolute, prefix: filepath.Dir(absolute), known: map[string]bool{}}
 }
 
-// parseMain reads the main file, which may be a dump of it and of all that it includes.
+// parseMain reads the main file, which may be a dump of it and of everything that it includes.
 func (p *parser) parseMain(path string) ([]*directive, error) {
 	text, err := p.read(path)
 	if err != nil {
@@ -88,16 +88,16 @@ func mainError(err error, absolute, path string) error {
 	return &Error{Pos: Pos{File: path}, Msg: err.Error()}
 }
 
-// paths is where a build of NGINX puts what its configuration does not name. A configuration does not tell which
-// build reads it; the folder it lies in does.
+// paths says where a build of NGINX puts what its configuration does not name. A configuration does not say which
+// build reads it, but its folder shows it.
 type paths struct {
 	prefix, accessLog, errorLog string
-	others                      []string // prefixes that may be the right one, where it is not known
-	besides                     string   // a prefix for what is there and not below the other one; "" for none
+	others                      []string // possible prefixes if the prefix is unknown
+	besides                     string   // a prefix for what exists there and not below the other one; "" for none
 }
 
 // pathsFor knows the packages of Debian and nginx.org, and the official image, which have their configuration in
-// /etc/nginx and their logs in /var/log/nginx; any other is taken for a build with the prefix above conf/.
+// /etc/nginx and their logs in /var/log/nginx; any other is assumed to be a build with the prefix above conf/.
 func pathsFor(conf string) paths {
 	dir := filepath.Dir(conf)
 	if dir == "/etc/nginx" {
@@ -105,7 +105,7 @@ func pathsFor(conf string) paths {
 			prefix: "/etc/nginx", accessLog: "/var/log/nginx/access.log", errorLog: "/var/log/nginx/error.log",
 			others: prefixes(),
 		}
-		// Debian's prefix is not where its configuration is
+		// Debian's prefix is not the folder of its configuration
 		if _, err := os.Stat(filepath.Join(dir, "sites-enabled")); err == nil {
 			p.prefix = "/usr/share/nginx"
 		}
@@ -122,7 +122,7 @@ func pathsFor(conf string) paths {
 	}
 }
 
-// prefixes are those of the packages of nginx.org, Debian and Red Hat, Alpine, FreeBSD and a build of one's own.
+// prefixes are those of the packages of nginx.org, Debian and Red Hat, Alpine, FreeBSD and a local build.
 func prefixes() []string {
 	return []string{"/etc/nginx", "/usr/share/nginx", "/var/lib/nginx", "/usr/local/nginx", "/usr/local/etc/nginx"}
 }
@@ -143,7 +143,7 @@ func (p paths) absolute(path string) string {
 
 var variableInPath = regexp.MustCompile(`\$(?:\w+|\{\w+\})`)
 
-// isThere reports whether there is a file of that path, or for a path with variables one that it may stand for.
+// isThere reports whether a file with that path exists, or, for a path with variables, one that it may stand for.
 func isThere(path string) bool {
 	if strings.Contains(path, "$") {
 		return len(glob(variableInPath.ReplaceAllString(path, "*"))) > 0
@@ -152,7 +152,7 @@ func isThere(path string) bool {
 	return err == nil
 }
 
-// elsewhere is where else a relative path may lead, none where the prefix is known.
+// elsewhere returns where else a relative path may lead, none if the prefix is known.
 func (p paths) elsewhere(path string) []string {
 	if filepath.IsAbs(path) {
 		return nil
@@ -166,10 +166,10 @@ func (p paths) elsewhere(path string) []string {
 	return all
 }
 
-// Changed tells whether any file that was read, or the set of files that a pattern matches, is another than it was.
+// Changed reports whether any file that was read, or the set of files that a pattern matches, has changed.
 func (c *Config) Changed() bool { return c.stampNow() != c.stamp }
 
-// stampNow is the stamp that a reading would have now.
+// stampNow returns the stamp that a reading would have now.
 func (c *Config) stampNow() string {
 	var b strings.Builder
 	for _, file := range c.Files {
@@ -195,8 +195,7 @@ func matched(pattern string, matches []string) string {
 	return fmt.Sprintf("%s %q\n", pattern, matches)
 }
 
-// IsMissing reports whether an error of Load is that the file it was given is not there. A file that it includes is
-// another matter.
+// IsMissing reports whether an error of Load says that its file does not exist. An included file is another matter.
 func IsMissing(err error) bool {
 	var fault *Error
 	return errors.As(err, &fault) && fault.Line == 0 && errors.Is(err, fs.ErrNotExist)

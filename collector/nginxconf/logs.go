@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// logFormat reads a log_format into those known so far.
+// logFormat adds a log_format to those known so far.
 func logFormat(d *directive, known map[string]LogFormat) error {
 	f := LogFormat{Pos: d.Pos, Name: d.args[0], Escape: "default"}
 	parts := d.args[1:]
@@ -28,7 +28,7 @@ func logFormat(d *directive, known map[string]LogFormat) error {
 	return nil
 }
 
-// checkVariables refuses what NGINX cannot read as variables.
+// checkVariables rejects what NGINX cannot parse as variables.
 func checkVariables(d *directive, text string) error {
 	for {
 		_, rest, found := strings.Cut(text, "$")
@@ -49,7 +49,7 @@ func checkVariables(d *directive, text string) error {
 
 const wordCharacters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_"
 
-// addAccessLog takes what the block itself says. What is wrong with it is told by accessLog.
+// addAccessLog reads the block's own directive. accessLog reports what is wrong with it.
 func (s *scope) addAccessLog(r *reading, d *directive) {
 	s.hasAccessLog = true
 	s.proxy.accessLog(d)
@@ -58,7 +58,7 @@ func (s *scope) addAccessLog(r *reading, d *directive) {
 	}
 }
 
-// logsInForce completes the access logs of a block, own, that lies within outer.
+// logsInForce completes the access logs of a block, own, inside outer.
 func (r *reading) logsInForce(directives []*directive, own *scope, outer scope) {
 	switch {
 	case own.hasAccessLog && own.level == "http" && everyServerHasLog(directives):
@@ -108,7 +108,7 @@ func (r *reading) accessLog(d *directive, s scope) error {
 	return nil
 }
 
-// readAccessLog reads an access_log directive; isLog is false where it is off.
+// readAccessLog reads an access_log directive; isLog is false if it is off.
 func (r *reading) readAccessLog(d *directive, formats map[string]LogFormat, level string) (
 	log AccessLog, isLog bool, err error) {
 	log = AccessLog{Pos: d.Pos, Level: level, Format: "combined"}
@@ -135,7 +135,7 @@ func (r *reading) readAccessLog(d *directive, formats map[string]LogFormat, leve
 		case i == 0:
 			log.Format = arg
 		default:
-			// most often the next directive, for want of a ";"
+			// usually the next directive, after a missing ";"
 			return log, false, errorAt(d, "invalid parameter %q", arg)
 		}
 	}
@@ -145,7 +145,7 @@ func (r *reading) readAccessLog(d *directive, formats map[string]LogFormat, leve
 	return log, true, nil
 }
 
-// addAccessLog takes a log once for each format; of several directives the first that is written.
+// addAccessLog adds a log once for each format; of several directives the first.
 func (r *reading) addAccessLog(log AccessLog) {
 	key := log.Path + "\n" + log.Syslog + "\n" + log.Format
 	i, known := r.access[key]
@@ -162,12 +162,13 @@ func (r *reading) addAccessLog(log AccessLog) {
 	}
 }
 
-// Levels returns those of the error log, the least first; see https://nginx.org/en/docs/ngx_core_module.html#error_log.
+// Levels returns those of the error log, the lowest first; see
+// https://nginx.org/en/docs/ngx_core_module.html#error_log.
 func Levels() []string {
 	return []string{"debug", "info", "notice", "warn", "error", "crit", "alert", "emerg"}
 }
 
-// addErrorLog takes what the block itself says. What is wrong with it is told by errorLog.
+// addErrorLog reads the block's own directive. errorLog reports what is wrong with it.
 func (s *scope) addErrorLog(r *reading, d *directive) {
 	log, err := r.readErrorLog(d)
 	if err != nil {

@@ -2,8 +2,8 @@ package nginxconf
 
 import "bytes"
 
-// skipLua goes behind a block of Lua, as lua-nginx-module finds its end: braces balance, but not those within strings
-// and comments. A token of Lua is not one of NGINX.
+// skipLua skips a block of Lua, whose end it finds as lua-nginx-module does: braces balance, except those within
+// strings and comments. Lua's tokens are not NGINX's.
 func (l *lexer) skipLua() error {
 	start := l.at
 	end := luaEnd(l.text[start:])
@@ -16,7 +16,7 @@ func (l *lexer) skipLua() error {
 	return nil
 }
 
-// luaEnd is the offset behind the } that closes a block whose { has been read, -1 where there is none.
+// luaEnd returns the offset after the } that closes a block whose { has been read, -1 for none.
 func luaEnd(text []byte) int {
 	open := 1
 	for at := 0; at < len(text); {
@@ -61,7 +61,7 @@ func behindLuaString(text []byte, at int) int {
 	return len(text)
 }
 
-// longBracket is what closes the long bracket, such as [==[, that text begins with; nil where it begins with none.
+// longBracket returns the end of the long bracket, such as [==[, that text begins with; nil for none.
 func longBracket(text []byte) []byte {
 	if len(text) == 0 || text[0] != '[' {
 		return nil

@@ -16,7 +16,7 @@ import (
 	"time"
 )
 
-// A Pos is where a directive stands. Line is 0 for what is said nowhere: NGINX's own default.
+// A Pos is the place of a directive. Line is 0 for NGINX's own default.
 type Pos struct {
 	File string
 	Line int
@@ -29,31 +29,31 @@ func (p Pos) String() string {
 	return fmt.Sprintf("%s:%d", p.File, p.Line)
 }
 
-// An Error is a fault in an nginx.conf, told the way nginx -t does: what, and in which file and line.
+// An Error is a fault in an nginx.conf, in the form of nginx -t: what, and in which file and line.
 type Error struct {
 	Pos
 	Msg        string
-	Unreadable string // the file that cannot be opened, where that is the fault
+	Unreadable string // the file that cannot be opened, if that is the fault
 	cause      error
 }
 
-// Unwrap is the system's error, where it is the fault.
+// Unwrap returns the system's error, if it is the fault.
 func (e *Error) Unwrap() error { return e.cause }
 
 func (e *Error) Error() string { return fmt.Sprintf("%s: %s", e.Pos, e.Msg) }
 
-// A Config is what an nginx.conf says.
+// A Config is the content of an nginx.conf.
 type Config struct {
-	Path  string   // the file that Load was given
+	Path  string   // the argument of Load
 	Files []string // every file read, in the order of reading, Path first
 
 	Build Build // for which it was read
 
-	LogFormats  map[string]LogFormat // by name; "combined" is always there
+	LogFormats  map[string]LogFormat // by name; "combined" always exists
 	AccessLogs  []AccessLog          // in order of appearance, one for each (path or syslog target, format)
 	LogSets     []LogSet             // in order of appearance
 	ErrorLogs   []ErrorLog           // in order of appearance, one for each path or syslog target
-	Upstreams   []Upstream           // of http, those that only a *_pass names last; those of stream are left out
+	Upstreams   []Upstream           // of http, those that only a *_pass names last; without those of stream
 	LimitZones  []LimitZone
 	LimitReqs   []LimitReq
 	LimitConns  []LimitConn
@@ -63,27 +63,27 @@ type Config struct {
 
 	Stream Stream
 
-	Workers           string // worker_processes, "1" where unset
-	WorkersAt         Pos    // its Line is 0 where unset
-	WorkerConnections int    // 512 where unset
-	ConnectionsAt     Pos    // its Line is 0 where unset
+	Workers           string // worker_processes, "1" if unset
+	WorkersAt         Pos    // its Line is 0 if unset
+	WorkerConnections int    // 512 if unset
+	ConnectionsAt     Pos    // its Line is 0 if unset
 
-	LimitReqStatus  int // of the http level, 503 where unset
+	LimitReqStatus  int // of the http level, 503 if unset
 	LimitConnStatus int
 
-	Notes []Note // what has been passed over
+	Notes []Note // what has been ignored
 
 	globs []string // the patterns of includes
 	stamp string   // names, sizes and times of all files, and what the patterns matched, before they were read
 }
 
-// A Note is about what an nginx.conf has and this package does not know: it may be of another build of NGINX.
+// A Note concerns something in an nginx.conf that this package does not know: another build of NGINX may know it.
 type Note struct {
 	Pos
 	Text string
 }
 
-// A Stream is what nginx.conf says of stream{}.
+// A Stream is the block stream{}.
 type Stream struct {
 	LogFormats map[string]LogFormat
 	AccessLogs []AccessLog
@@ -95,29 +95,29 @@ type Stream struct {
 type LogFormat struct {
 	Pos
 	Name   string
-	Format string // the strings joined, escapes of the configuration syntax undone
+	Format string // the strings joined, with the escapes of the configuration syntax resolved
 	Escape string // default, json or none
 }
 
 // An AccessLog is one access_log directive that is not off.
 type AccessLog struct {
 	Pos
-	Level       string   // the block it stands in: http, server, location, if or limit_except; stream
-	Path        string   // absolute; "" for syslog. May hold variables: then it is only reported
-	Elsewhere   []string // where else it may be, for a relative path of a build that is not at hand
+	Level       string   // its block: http, server, location, if or limit_except; stream
+	Path        string   // absolute; "" for syslog. May contain variables: then it is only reported
+	Elsewhere   []string // where else it may be, for a relative path of an unknown build
 	Syslog      string   // "server=…" parameters as written, "" for a file
 	Format      string   // name of a log_format
 	Buffered    bool
 	Gzip        bool
 	Condition   string // if=
-	Unwritten   bool   // http's, where every server has access_log directives of its own
+	Unwritten   bool   // http's, if every server has access_log directives of its own
 	Subrequests bool   // log_subrequest is on where the log is in force
 }
 
-// A LogSet is the access logs of one block, where it has any of its own: each request that is answered there is
-// written to all of them. What nobody inherits is none.
+// A LogSet is the access logs of one block, if it has any of its own: each request that is answered there is written
+// to all of them. Sets that nobody inherits are omitted.
 type LogSet struct {
-	Level string // as of AccessLog
+	Level string // see AccessLog
 	Logs  []AccessLog
 }
 
@@ -125,10 +125,10 @@ type LogSet struct {
 type ErrorLog struct {
 	Pos
 	Path      string   // absolute; "stderr" and "memory:…" as written; "" for syslog
-	Elsewhere []string // as of AccessLog
+	Elsewhere []string // see AccessLog
 	Syslog    string
-	Level     string // error where unset
-	// an error_log of the same block for the same file, which has each entry twice then; else its Line is 0
+	Level     string // error if unset
+	// an error_log of the same block for the same file, which then has each entry twice; otherwise its Line is 0
 	Twice Pos
 }
 
@@ -137,25 +137,25 @@ type Upstream struct {
 	Pos
 	Name        string
 	Servers     []Server
-	Zone        string // shared memory zone's name, "" without one: max_conns and failures then count per worker
+	Zone        string // name of the shared memory zone, "" for none: max_conns and failures then count per worker
 	ZoneAt      Pos
 	Keepalive   int  // idle connections kept per worker, 0 without keepalive
 	Local       bool // keepalive … local
-	KeepaliveAt Pos  // its Line is 0 where unset
+	KeepaliveAt Pos  // its Line is 0 if unset
 	Method      string
 	MethodAt    Pos    // its Line is 0 for round_robin
 	Implicit    bool   // there is no block: a *_pass names the address
-	Protocol    string // as of Proxy, of the first *_pass that names the group; "" where none is seen to
+	Protocol    string // as in Proxy, of the first *_pass that names the group; "" for none
 }
 
 // A Server is one server of an upstream.
 type Server struct {
 	Pos
-	// as $upstream_addr shows it: "host:port" with :80 added where the port is left out, or "unix:/path"
+	// as in $upstream_addr: "host:port", with :80 if nginx.conf has no port, or "unix:/path"
 	Address     string
-	Weight      int // 1 where unset
+	Weight      int // 1 if unset
 	MaxConns    int // 0: unlimited
-	MaxFails    int // 1 where unset
+	MaxFails    int // 1 if unset
 	FailTimeout time.Duration
 	Backup      bool
 	Down        bool
@@ -171,7 +171,7 @@ type LimitZone struct {
 	Rate float64 // requests a second
 }
 
-// A LimitReq is one limit_req directive with what its zone says.
+// A LimitReq is one limit_req directive with the data of its zone.
 type LimitReq struct {
 	Pos
 	Zone   string
@@ -191,39 +191,39 @@ type LimitConn struct {
 	DryRun bool
 }
 
-// A StatusPage is one location with stub_status, as a URL that this host can ask.
+// A StatusPage is one location with stub_status, as a URL that this host can request.
 type StatusPage struct {
 	Pos
 	URL    string // http://127.0.0.1:8080/nginx_status or unix:/run/nginx.sock:/nginx_status
-	Host   string // the Host by which the server is chosen among those at the listener; "" where the URL's will do
-	Denied string // why this host cannot ask it: "does not let this host in; …"; "" where it can
+	Host   string // the Host that selects the server among those at the listener; "" if the URL's will do
+	Denied string // why this host cannot request it: "does not let this host in; …"; "" if it can
 }
 
-// A Proxy is one proxy_pass of http, or a grpc_pass, fastcgi_pass and so on, with what is in force there.
+// A Proxy is one proxy_pass of http, or a grpc_pass, fastcgi_pass and so on, with the settings in force there.
 type Proxy struct {
 	Pos
 	Directive   string // proxy_pass
-	Protocol    string // http, https, grpc, grpcs, fastcgi, uwsgi, suwsgi, scgi or memcached; "" where variables decide
-	Upstream    string // the group, of an upstream block or of the address alone; "" where variables decide
-	HTTPVersion string // proxy_http_version, "" where unset
-	// what proxy_set_header gives Connection where a client does not upgrade; NGINX's default where unset
+	Protocol    string // http, https, grpc, grpcs, fastcgi, uwsgi, suwsgi, scgi or memcached; "" if variables decide
+	Upstream    string // the group, of an upstream block or of the address alone; "" if variables decide
+	HTTPVersion string // proxy_http_version, "" if unset
+	// the value of Connection from proxy_set_header if a client does not upgrade; NGINX's default if unset
 	Connection string
 	// each connection to a server is certain to end with its request, whatever keepalive says
 	Closes                                   bool
 	KeepConn                                 bool          // fastcgi_keep_conn
-	NextUpstream                             []string      // proxy_next_upstream, nil where unset
-	NextAt                                   Pos           // its Line is 0 where unset
-	NextTries                                int           // proxy_next_upstream_tries, 0: no bound
-	NextTriesAt                              Pos           // its Line is 0 where unset
-	NextTimeout                              time.Duration // 0: no bound
+	NextUpstream                             []string      // proxy_next_upstream, nil if unset
+	NextAt                                   Pos           // its Line is 0 if unset
+	NextTries                                int           // proxy_next_upstream_tries, 0: no limit
+	NextTriesAt                              Pos           // its Line is 0 if unset
+	NextTimeout                              time.Duration // 0: no limit
 	ConnectTimeout, SendTimeout, ReadTimeout time.Duration
 	LimitReqs                                []LimitReq // in force there
 	ErrorLogs                                []ErrorLog // in force there
-	// of the access_log off in force; its Line is 0 where requests are logged
+	// of the access_log off in force; its Line is 0 if requests are logged
 	LogOff Pos
 }
 
-// RetriesOn reports whether proxy_next_upstream has the condition, "error" and "timeout" where it is unset.
+// RetriesOn reports whether proxy_next_upstream has the condition: "error" and "timeout" if unset.
 func (p Proxy) RetriesOn(condition string) bool {
 	if p.NextUpstream == nil {
 		return condition == "error" || condition == "timeout"

@@ -12,17 +12,17 @@ import (
 	"syscall"
 )
 
-// A directive is a name with its arguments, and its block where it has one.
+// A directive is a name with its arguments, and its block if it has one.
 type directive struct {
 	Pos
-	end      int // the line on which it ends, where NGINX finds fault with it
+	end      int // the line on which it ends, which NGINX names in errors
 	name     string
 	args     []string
 	block    []*directive
 	hasBlock bool
 }
 
-// Bounds of what is read: a configuration is typed by people, and a file that is not one must not cost more.
+// Limits of what is read: people type a configuration, and a file that is not one must not cost more.
 const (
 	maxFile       = 4 << 20
 	maxText       = 32 << 20 // of all files
@@ -31,14 +31,14 @@ const (
 	maxDepth      = 50
 )
 
-// A parser reads a configuration file with all that it includes.
+// A parser reads a configuration file with everything that it includes.
 type parser struct {
 	main    string          // the main file
-	prefix  string          // where relative includes begin: the main file's folder
-	dump    *dump           // what nginx -T has printed, nil where the files themselves are read
+	prefix  string          // the base of relative includes: the main file's folder
+	dump    *dump           // the output of nginx -T, nil if the files themselves are read
 	known   map[string]bool // files
 	files   []string
-	stamps  []string // of the files, taken before they were read
+	stamps  []string // of the files, taken before reading
 	globs   []string
 	matches []string // of the globs
 	reads   int
@@ -55,7 +55,7 @@ func (p *parser) parseFile(path string, in place) ([]*directive, error) {
 	return p.parse(path, text, in)
 }
 
-// read is the text of a file, or of its part of a dump.
+// read returns the text of a file, or of its part of a dump.
 func (p *parser) read(path string) ([]byte, error) {
 	if p.reads++; p.reads > maxFiles {
 		return nil, fmt.Errorf("is one of more than %d files", maxFiles)
@@ -67,7 +67,7 @@ func (p *parser) read(path string) ([]byte, error) {
 	return p.readFile(path)
 }
 
-// counted bounds what is read in all.
+// counted limits the total of what is read.
 func (p *parser) counted(text []byte) error {
 	if p.text += len(text); p.text > maxText {
 		return fmt.Errorf("makes it more than %d bytes together", maxText)
@@ -75,8 +75,8 @@ func (p *parser) counted(text []byte) error {
 	return nil
 }
 
-// readFile is the text of a file. What is no file, or no configuration by its size, is not read; a FIFO is not waited
-// for.
+// readFile returns the text of a file. It does not read what is not a regular file, or is too large for a
+// configuration; it does not wait for a FIFO.
 func (p *parser) readFile(path string) ([]byte, error) {
 	file, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
@@ -94,7 +94,7 @@ func (p *parser) readFile(path string) ([]byte, error) {
 	case info.Size() > maxFile:
 		return nil, fmt.Errorf("has more than %d bytes", maxFile)
 	}
-	// No more than it has by its size, which is none for what the kernel makes up, some of it for ever.
+	// Read no more than the file's size, which is zero for the kernel's virtual files, some of which are endless.
 	text, err := io.ReadAll(io.LimitReader(file, info.Size()))
 	if err == nil {
 		err = p.counted(text)
@@ -124,7 +124,7 @@ func (p *parser) parse(path string, text []byte, in place) ([]*directive, error)
 
 const byteOrderMark = "\xef\xbb\xbf"
 
-// block reads directives up to the end of the file, or to the } of the block it is within, of which the depth is not 0.
+// block reads directives up to the end of the file, or to the } of its block if the depth is not 0.
 func (p *parser) block(l *lexer, in place, depth int) ([]*directive, error) {
 	if depth > maxDepth {
 		return nil, l.errorf(l.line, "blocks nest more than %d deep", maxDepth)
@@ -149,7 +149,7 @@ func (p *parser) block(l *lexer, in place, depth int) ([]*directive, error) {
 	}
 }
 
-// directive reads one directive; end says that the file or the block has ended instead.
+// directive reads one directive; end says that the file or the block has ended.
 func (p *parser) directive(l *lexer, in place, depth int) (d *directive, end bool, err error) {
 	for {
 		t, ok, err := l.next()
@@ -197,7 +197,7 @@ func expected(d *directive) string {
 	return `"}"`
 }
 
-// include reads the files that a directive names. A pattern may match none; a plain name must be there.
+// include reads the files that a directive names. A pattern may match none; a plain name must exist.
 func (p *parser) include(d *directive, in place) ([]*directive, error) {
 	if len(d.args) != 1 {
 		return nil, errorAt(d, `invalid number of arguments in "include" directive`)
@@ -240,7 +240,7 @@ func includeError(d *directive, path string, err error) error {
 		Unreadable: path, cause: pathError.Err}
 }
 
-// inWords is a system's error as NGINX gives it, such as "2: No such file or directory".
+// inWords returns a system's error in NGINX's form, such as "2: No such file or directory".
 func inWords(err error) string {
 	var number syscall.Errno
 	if !errors.As(err, &number) {

@@ -5,8 +5,7 @@ import (
 	"time"
 )
 
-// A passModule is one of NGINX's modules that pass requests on. Its settings are those of the others under its own
-// name.
+// A passModule is one of NGINX's modules that pass requests on. All have the same settings, each under its own name.
 type passModule int
 
 const (
@@ -23,7 +22,7 @@ func (m passModule) String() string {
 	return [passModules]string{"proxy", "grpc", "fastcgi", "uwsgi", "scgi", "memcached"}[m]
 }
 
-// passSetting cuts a directive such as fastcgi_read_timeout into its module and read_timeout.
+// passSetting splits a directive such as fastcgi_read_timeout into its module and read_timeout.
 func passSetting(directive string) (m passModule, name string, ok bool) {
 	prefix, name, ok := strings.Cut(directive, "_")
 	if !ok {
@@ -83,7 +82,7 @@ func (s *passSettings) set(d *directive, name string) error {
 	return nil
 }
 
-// millis reads the argument of a directive that is a time.
+// millis parses the argument of a directive that is a time.
 func (d *directive) millis(to *time.Duration) error {
 	t, ok := parseMillis(d.args[0])
 	if !ok {
@@ -93,14 +92,14 @@ func (d *directive) millis(to *time.Duration) error {
 	return nil
 }
 
-// A passing is where a *_pass leads.
+// A passing is the target of a *_pass.
 type passing struct {
 	protocol string
 	name     string // of the group, or host:port
-	decided  bool   // while NGINX runs, by variables
+	decided  bool   // known only while NGINX runs, by variables
 }
 
-// passTarget reads the argument of a *_pass.
+// passTarget parses the argument of a *_pass.
 func passTarget(m passModule, text string) passing {
 	scheme, rest, hasScheme := strings.Cut(text, "://")
 	if !hasScheme {
@@ -108,14 +107,14 @@ func passTarget(m passModule, text string) passing {
 	}
 	p := passing{protocol: strings.ToLower(scheme), name: rest}
 	if strings.HasPrefix(rest, "unix:") {
-		// A URI stands behind a second colon: unix:/run/app.sock:/uri.
+		// A URI follows a second colon: unix:/run/app.sock:/uri.
 		socket, _, _ := strings.Cut(rest[len("unix:"):], ":")
 		p.name = "unix:" + socket
 	} else if m == byProxy || m == byGRPC {
 		p.name, _, _ = strings.Cut(rest, "/")
 	}
 	if m == byProxy && !hasScheme {
-		p.protocol = "" // the whole is a variable
+		p.protocol = "" // all of it is a variable
 	}
 	if strings.Contains(p.protocol, "$") {
 		p.protocol = ""
@@ -125,7 +124,7 @@ func passTarget(m passModule, text string) passing {
 	return p
 }
 
-// defaultPort is what NGINX adds to an address without a port.
+// defaultPort returns the port that NGINX adds to an address without one.
 func (p passing) defaultPort() string {
 	switch p.protocol {
 	case "https", "grpcs":
@@ -133,10 +132,10 @@ func (p passing) defaultPort() string {
 	case "http", "grpc":
 		return ":80"
 	}
-	return "" // NGINX wants one
+	return "" // NGINX requires a port
 }
 
-// pass reads a *_pass with what is in force there.
+// pass reads a *_pass with the settings in force there.
 func (r *reading) pass(d *directive, m passModule, s scope) error {
 	set := s.pass[m]
 	p := Proxy{
@@ -166,7 +165,7 @@ func (r *reading) pass(d *directive, m passModule, s scope) error {
 	return nil
 }
 
-// passedTo is the name of the group that a *_pass leads to. An address without an upstream block is a group of its own.
+// passedTo returns the name of the group of a *_pass. An address without an upstream block is a group of its own.
 func (r *reading) passedTo(d *directive, to passing) string {
 	i, known := r.groups[strings.ToLower(to.name)]
 	if !known {
@@ -187,7 +186,7 @@ func (r *reading) passedTo(d *directive, to passing) string {
 	return u.Name
 }
 
-// connection is what a request to a server has as its Connection, where the client does not upgrade.
+// connection returns the value of Connection in a request to a server if the client does not upgrade.
 func (r *reading) connection(headers map[string]string) string {
 	value, isSet := headers["connection"]
 	switch {
@@ -199,8 +198,8 @@ func (r *reading) connection(headers map[string]string) string {
 	return "close"
 }
 
-// withoutUpgrade is the value that the usual map of $http_upgrade gives a variable for a request without that header;
-// any other variable stands as it is.
+// withoutUpgrade returns the value that the usual map of $http_upgrade gives a variable for a request without that
+// header; any other variable is returned as it is.
 func (r *reading) withoutUpgrade(value string) string {
 	m := r.maps[value]
 	if m == nil || strings.Trim(m.args[0], "${}") != "http_upgrade" {
@@ -219,7 +218,7 @@ func (r *reading) withoutUpgrade(value string) string {
 	return otherwise
 }
 
-// closes reports whether a connection is certain to end with its request.
+// closes reports whether a connection certainly ends with its request.
 func (r *reading) closes(m passModule, p Proxy) bool {
 	switch m {
 	case byFastCGI:
@@ -231,7 +230,7 @@ func (r *reading) closes(m passModule, p Proxy) bool {
 	}
 	connection := strings.ToLower(p.Connection)
 	if strings.Contains(connection, "$") || strings.Contains(connection, "keep-alive") {
-		return false // which is not known, or may keep it
+		return false // unknown, or may keep it
 	}
 	oldest := p.HTTPVersion == "" && !r.build.atLeast(1, 29, 7) || p.HTTPVersion == "1.0"
 	return oldest || p.HTTPVersion != "2" && strings.Contains(connection, "close")

@@ -2,8 +2,8 @@ package nginxconf
 
 import "strings"
 
-// A proxyScope is what a proxy_pass inherits. Headers and limits are inherited as a whole, where the inner block has
-// none of its own; see https://nginx.org/en/docs/http/ngx_http_proxy_module.html#proxy_set_header.
+// A proxyScope is what a proxy_pass inherits. An inner block inherits all headers or limits, or none if it has any of
+// its own; see https://nginx.org/en/docs/http/ngx_http_proxy_module.html#proxy_set_header.
 type proxyScope struct {
 	version string
 	headers map[string]string // by name in lower case

@@ -8,18 +8,18 @@ import (
 
 const defaultLimitStatus = 503
 
-// A reading makes a Config of directives.
+// A reading converts directives into a Config.
 type reading struct {
 	config  *Config
 	build   Build
 	paths   paths
 	zones   map[string]float64    // of limit_req: requests a second
 	groups  map[string]int        // index of upstreams by their names in lower case
-	errors  map[string]bool       // error logs that have been seen, by where they go
-	twice   map[string]Pos        // error logs that one block names twice, by their paths
-	access  map[string]int        // index of access logs by where they go and their format
+	errors  map[string]bool       // error logs seen so far, by target
+	twice   map[string]Pos        // error logs that one block names twice, by path
+	access  map[string]int        // index of access logs by target and format
 	names   map[string]bool       // of servers
-	maps    map[string]*directive // by the variables that they make
+	maps    map[string]*directive // by the variables that they define
 	status  []pendingStatus
 	servers []*virtualServer
 }
@@ -30,7 +30,7 @@ type scope struct {
 	logs            []AccessLog
 	errorLogs       []ErrorLog
 	subrequests     bool // log_subrequest
-	hasAccessLog    bool // in the block itself
+	hasAccessLog    bool // of the block itself
 	limitReqStatus  int
 	limitConnStatus int
 	limitReqDryRun  bool
@@ -62,12 +62,12 @@ func (d *directive) wants(least, most int) error {
 	return nil
 }
 
-// note says that something is passed over.
+// note records that something is ignored.
 func (r *reading) note(d *directive, format string, args ...any) {
 	r.config.Notes = append(r.config.Notes, Note{d.Pos, valid(fmt.Sprintf(format, args...))})
 }
 
-// has reports whether a directive of that name stands in the block itself.
+// has reports whether the block itself has a directive of that name.
 func (d *directive) has(name string) bool {
 	for _, inner := range d.block {
 		if inner.name == name {
@@ -93,7 +93,7 @@ func (r *reading) main(directives []*directive) error {
 	hasErrorLog := false
 	for _, d := range directives {
 		hasErrorLog = hasErrorLog || d.name == "error_log"
-		// What follows requests is written where http says; the default then has NGINX's own start and stop alone.
+		// What concerns requests goes to the log of http; the default log then has only NGINX's start and stop.
 		hasErrorLog = hasErrorLog || d.name == "http" && d.has("error_log")
 		if err := r.mainDirective(d, outer); err != nil {
 			return err
@@ -134,7 +134,7 @@ func (r *reading) events(events *directive) error {
 	return nil
 }
 
-// http reads formats, zones and upstreams before what refers to them: NGINX takes them in any order too.
+// http reads formats, zones and upstreams before what refers to them: NGINX, too, accepts them in any order.
 func (r *reading) http(http *directive, outer scope) error {
 	for _, d := range http.block {
 		var err error
@@ -190,7 +190,7 @@ func (r *reading) block(directives []*directive, s scope) error {
 	return nil
 }
 
-// setting reads what holds for the whole block.
+// setting reads a directive that applies to the whole block.
 func (r *reading) setting(d *directive, s *scope) error {
 	switch d.name {
 	case "limit_req_status", "limit_conn_status":
@@ -231,7 +231,7 @@ func (r *reading) setting(d *directive, s *scope) error {
 	return nil
 }
 
-// use reads what the block does.
+// use reads a directive that acts in the block.
 func (r *reading) use(d *directive, s scope) error {
 	inner := s
 	switch d.name {

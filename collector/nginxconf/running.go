@@ -11,21 +11,21 @@ import (
 	"time"
 )
 
-// A Running is an NGINX that runs on this host, as far as /proc shows it.
+// A Running is an NGINX that runs on this host, as far as /proc shows.
 type Running struct {
 	Master       int         // its process id
-	Prefix       string      // -p of its command line, "" without it
-	Active       []time.Time // when each worker was started that takes requests
-	ShuttingDown []time.Time // when each worker was started that finishes what it has
+	Prefix       string      // -p of its command line, or ""
+	Active       []time.Time // start times of the workers that take requests
+	ShuttingDown []time.Time // start times of the workers that are shutting down
 }
 
-// FindRunning returns the NGINX that runs with the configuration of that path; ok is false where /proc shows none, as
-// in a container of its own, or several.
+// FindRunning returns the NGINX that runs with the configuration of that path; ok is false if /proc shows none, for
+// example from another container, or several.
 func FindRunning(build Build, conf string) (running Running, ok bool) {
 	return findRunning("/proc", build, conf)
 }
 
-// Titles that NGINX gives its processes.
+// NGINX's process titles.
 const (
 	titleMaster   = "nginx: master process "
 	titleWorker   = "nginx: worker process"
@@ -56,8 +56,8 @@ func findRunning(proc string, build Build, conf string) (running Running, ok boo
 	return running, ok
 }
 
-// runsWith reports whether the command line of a master names the configuration, or none where that is the one it
-// reads.
+// runsWith reports whether the command line of a master names the configuration, or names none and the configuration
+// is the default.
 func runsWith(command string, build Build, conf string) bool {
 	told := option(command, "-c")
 	if told == "" {
@@ -73,7 +73,7 @@ func runsWith(command string, build Build, conf string) bool {
 	return filepath.Clean(told) == conf
 }
 
-// option is what follows a flag of a command line, "" without it.
+// option returns what follows a flag in a command line, or "".
 func option(command, flag string) string {
 	words := strings.Fields(command)
 	for i, word := range words {
@@ -114,7 +114,7 @@ func nginxProcesses(proc string) []process {
 	return all
 }
 
-// nginxProcess reads a process's title, parent and start; ok is false where it is none of NGINX's, or gone.
+// nginxProcess reads a process's title, parent and start; ok is false if it is not one of NGINX's, or gone.
 func nginxProcess(dir string, boot time.Time) (p process, ok bool) {
 	line, err := os.ReadFile(filepath.Join(dir, "cmdline"))
 	if err != nil || !bytes.HasPrefix(line, []byte("nginx: ")) {
@@ -128,7 +128,7 @@ func nginxProcess(dir string, boot time.Time) (p process, ok bool) {
 	if err != nil {
 		return p, false
 	}
-	// 22 fields at the least; the second, the name in brackets, may hold anything. See proc(5).
+	// at least 22 fields; the second, the name in parentheses, may contain anything. See proc(5).
 	const parentField, startField = 4 - 3, 22 - 3
 	fields := bytes.Fields(stat[bytes.LastIndexByte(stat, ')')+1:])
 	if len(fields) <= startField {
@@ -146,7 +146,7 @@ func nginxProcess(dir string, boot time.Time) (p process, ok bool) {
 // tick is the kernel's unit of a process's start, 1/100 s on every system that Go runs on.
 const tick = 10 * time.Millisecond
 
-// bootTime is when the host was started, by how long it runs: btime of /proc/stat is in whole seconds.
+// bootTime returns when the host was started, from its uptime: btime of /proc/stat has only whole seconds.
 func bootTime(proc string) (boot time.Time, ok bool) {
 	text, err := os.ReadFile(filepath.Join(proc, "uptime"))
 	now := time.Now()
@@ -160,11 +160,11 @@ func bootTime(proc string) (boot time.Time, ok bool) {
 	return now.Add(-time.Duration(seconds * float64(time.Second))), true
 }
 
-// slack is how much the start of a process, told in ticks, and the time of a file may differ where the process read it.
+// slack is how much the start of a process, in ticks, and the time of a file may differ if the process read the file.
 const slack = 5 * tick
 
-// HasLoaded reports whether the running NGINX has read these files as they are: no worker that takes requests is older
-// than any of them.
+// HasLoaded reports whether the running NGINX has read these files in their present state: no worker that takes
+// requests is older than any of them.
 func (c *Config) HasLoaded(running Running) bool {
 	var newest time.Time
 	for _, file := range c.Files {
@@ -182,8 +182,8 @@ func (c *Config) HasLoaded(running Running) bool {
 	return true
 }
 
-// BuildFor returns the build that is installed, with the prefix of the NGINX that runs with the configuration where
-// its command line has one.
+// BuildFor returns the installed build, with the prefix from the command line of the NGINX that runs with the
+// configuration, if it has one.
 func BuildFor(ctx context.Context, conf string) Build {
 	build := Installed(ctx)
 	absolute, err := filepath.Abs(conf)

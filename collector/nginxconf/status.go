@@ -14,7 +14,7 @@ type listen struct {
 	socket     string
 	tls        bool
 	isDefault  bool
-	foreign    bool // takes what is no plain HTTP request: the PROXY protocol, QUIC, mail
+	foreign    bool // takes something other than plain HTTP requests: the PROXY protocol, QUIC, mail
 }
 
 func newListen(d *directive) listen {
@@ -41,10 +41,10 @@ func newListen(d *directive) listen {
 	return l
 }
 
-// point is what two servers must share for the Host of a request to choose between them.
+// point is what two servers must share for the Host of a request to select between them.
 func (l listen) point() string { return l.socket + "|" + l.host + "|" + l.port }
 
-// self is the name or address by which this host asks the listener.
+// self is the name or address by which this host reaches the listener.
 func (l listen) self() string {
 	switch {
 	case l.socket != "":
@@ -57,7 +57,7 @@ func (l listen) self() string {
 	return l.host
 }
 
-// url is where this host can reach the listener.
+// url returns the URL of the listener for this host.
 func (l listen) url(path string) string {
 	if l.socket != "" {
 		return "unix:" + l.socket + ":" + path
@@ -69,21 +69,21 @@ func (l listen) url(path string) string {
 	return scheme + "://" + net.JoinHostPort(l.self(), l.port) + path
 }
 
-// client is the address that NGINX sees when this host asks that listener.
+// client returns the address that NGINX sees when this host connects to that listener.
 func (l listen) client() string {
 	if l.socket != "" {
 		return "unix:"
 	}
 	if address, err := netip.ParseAddr(l.self()); err == nil && address.Is4() && address.IsLoopback() {
-		return "127.0.0.1" // the source that the kernel takes to all of 127.0.0.0/8
+		return "127.0.0.1" // the kernel's source address for all of 127.0.0.0/8
 	}
-	return l.self() // any other own address is asked from itself
+	return l.self() // any other own address is its own source
 }
 
-// A virtualServer is a server block as the Host of a request finds it.
+// A virtualServer is a server block as the Host of a request selects it.
 type virtualServer struct {
 	listens []listen
-	names   []string // in lower case; one "" where there is no server_name
+	names   []string // in lower case; a single "" without server_name
 }
 
 func newVirtualServer(block []*directive) *virtualServer {
@@ -107,13 +107,13 @@ func newVirtualServer(block []*directive) *virtualServer {
 	return s
 }
 
-// A visit is how one of the virtual servers is asked at one of its listeners.
+// A visit is how to reach a virtual server at one of its listeners.
 type visit struct {
 	listen
-	hostHeader string // "" where the URL's own will do
+	hostHeader string // "" if the URL's own will do
 }
 
-// visits are all ways to ask server, the plain ones first: a certificate is rarely made out to an address.
+// visits returns all ways to reach server, the plain ones first: certificates rarely have addresses.
 func visits(servers []*virtualServer, server *virtualServer) []visit {
 	var plain, secure []visit
 	for _, l := range server.listens {
@@ -129,8 +129,8 @@ func visits(servers []*virtualServer, server *virtualServer) []visit {
 	return append(plain, secure...)
 }
 
-// hostHeader is what a request to the listener must have as its Host for server to take it. The first server with
-// the name takes it, else the listener's default one; see https://nginx.org/en/docs/http/request_processing.html.
+// hostHeader returns the Host with which a request to the listener reaches server. The first server with the name
+// takes it, or the listener's default one; see https://nginx.org/en/docs/http/request_processing.html.
 func hostHeader(servers []*virtualServer, server *virtualServer, l listen) (header string, reachable bool) {
 	there := sharing(servers, l)
 	if taker(there, l, l.self()) == server && !(l.tls && exactName(server) != "") {
@@ -144,7 +144,7 @@ func hostHeader(servers []*virtualServer, server *virtualServer, l listen) (head
 	return "", taker(there, l, l.self()) == server
 }
 
-// sharing are the servers at the listener.
+// sharing returns the servers at the listener.
 func sharing(servers []*virtualServer, at listen) []*virtualServer {
 	var there []*virtualServer
 	for _, s := range servers {
@@ -155,8 +155,8 @@ func sharing(servers []*virtualServer, at listen) []*virtualServer {
 	return there
 }
 
-// taker is the server that takes a request with that Host. Expressions are left aside: which Host they fit cannot be
-// told in general.
+// taker returns the server that takes a request with that Host. It ignores expressions: which Host they match cannot
+// be computed in general.
 func taker(there []*virtualServer, at listen, host string) *virtualServer {
 	for _, s := range there {
 		if slices.Contains(s.names, host) || slices.Contains(s.names, "."+host) {
@@ -186,7 +186,7 @@ func taker(there []*virtualServer, at listen, host string) *virtualServer {
 	return there[0]
 }
 
-// askable makes a server_name a Host that fits it, "" where that cannot be told.
+// askable turns a server_name into a Host that it matches, or "" if unknown.
 func askable(name string) string {
 	switch {
 	case name == "" || name == "_" || strings.HasPrefix(name, "~") || strings.HasSuffix(name, "*") ||
@@ -214,7 +214,7 @@ type pendingStatus struct {
 	scope scope
 }
 
-// statusPages makes a URL of every location with stub_status, those that let this host in first.
+// statusPages returns a URL for every location with stub_status, those that allow this host first.
 func (r *reading) statusPages() {
 	var denied []StatusPage
 	for _, p := range r.status {
@@ -228,7 +228,7 @@ func (r *reading) statusPages() {
 	r.config.StatusPages = append(r.config.StatusPages, denied...)
 }
 
-// page is the status page of a location, asked in the first way in which this host is let in.
+// page returns the status page of a location, by the first way in which this host is allowed.
 func (s scope) page(at Pos, servers []*virtualServer) StatusPage {
 	page := StatusPage{Pos: at}
 	path, known := s.location.path()
@@ -262,7 +262,7 @@ func (s scope) page(at Pos, servers []*virtualServer) StatusPage {
 	return page
 }
 
-// allowed applies allow and deny: the first that fits decides, and without one all are let in; see
+// allowed applies allow and deny: the first match decides, and without one everybody is allowed; see
 // https://nginx.org/en/docs/http/ngx_http_access_module.html.
 func allowed(rules []rule, client string) (in, byRule bool) {
 	for _, rule := range rules {
@@ -291,7 +291,7 @@ func covers(who, client string) bool {
 // A location is a location block's arguments.
 type location []string
 
-// path is what a request must have to reach the location, or the expression where that cannot be told.
+// path returns a path that reaches the location, or the expression if none can be derived.
 func (l location) path() (path string, known bool) {
 	switch {
 	case len(l) == 0: // the server itself
@@ -306,7 +306,7 @@ func (l location) path() (path string, known bool) {
 	return strings.Join(l, " "), false
 }
 
-// withoutOperator reads a location whose operator is written without a space before the path.
+// withoutOperator parses a location whose operator is written without a space before the path.
 func withoutOperator(text string) (path string, known bool) {
 	for _, operator := range []string{"~*", "~"} {
 		if expression, ok := strings.CutPrefix(text, operator); ok {
@@ -318,7 +318,7 @@ func withoutOperator(text string) (path string, known bool) {
 
 var plainExpression = regexp.MustCompile(`^\^?(/(?:[\w/-]|\\[./-])*)\$?$`)
 
-// literal is the path that an expression such as ^/status\.txt$ fits.
+// literal returns the path that an expression such as ^/status\.txt$ matches.
 func literal(expression string) (path string, known bool) {
 	match := plainExpression.FindStringSubmatch(expression)
 	if match == nil {

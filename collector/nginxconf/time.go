@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// unitsOfTime are NGINX's, from the longest: a time names each once at most, and in this order. A number without a unit
+// unitsOfTime are NGINX's, from the longest: a time has each at most once, and in this order. A number without a unit
 // is seconds. See https://nginx.org/en/docs/syntax.html.
 const (
 	unitsOfTime = "yMwdhms"
@@ -32,15 +32,15 @@ func unitLength(unit byte) time.Duration {
 	return time.Second
 }
 
-// parseTime reads a time as NGINX does where it is in whole seconds: 1y1M, 1d12h, 1m30, "1m 30s". ok is false for what
-// NGINX refuses, milliseconds among it.
+// parseTime parses a time as NGINX does in whole seconds: 1y1M, 1d12h, 1m30, "1m 30s". ok is false for what NGINX
+// rejects, including milliseconds.
 func parseTime(text string) (d time.Duration, ok bool) { return readTime(text, 0, false) }
 
-// parseMillis reads a time as NGINX does where it is in milliseconds, which leaves out years and months.
+// parseMillis parses a time as NGINX does in milliseconds, without years and months.
 func parseMillis(text string) (d time.Duration, ok bool) { return readTime(text, 2, true) }
 
-// readTime reads a time that begins with the unit of that number at the longest. What no time.Duration can hold is the
-// longest that it can.
+// readTime parses a time whose longest unit is the one of that number. It returns the maximum if the time does not fit
+// time.Duration.
 func readTime(text string, unit int, millis bool) (d time.Duration, ok bool) {
 	const behindSeconds, behindMillis = len(unitsOfTime), len(unitsOfTime) + 1
 	for rest := text; rest != ""; rest = strings.TrimLeft(rest, " ") {

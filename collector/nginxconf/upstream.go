@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// methods are the directives that choose a group's method, and what it is called.
+// methods maps the directives that choose a group's method to its name.
 func methods() map[string]string {
 	return map[string]string{
 		"least_conn": "least_conn", "ip_hash": "ip_hash", "hash": "hash", "random": "random",
@@ -33,7 +33,7 @@ func (r *reading) upstream(d *directive) error {
 	return nil
 }
 
-// group reads the block of an upstream. port is what a server without one has.
+// group reads the block of an upstream. port is for servers without one.
 func (r *reading) group(d *directive, port string) (Upstream, error) {
 	u := Upstream{Pos: d.Pos, Name: valid(d.args[0]), Method: roundRobin, Keepalive: r.build.keepaliveByDefault()}
 	for _, inner := range d.block {
@@ -61,8 +61,8 @@ func (r *reading) group(d *directive, port string) (Upstream, error) {
 	return u, nil
 }
 
-// method reads what may choose the group's method. sticky goes with another one, and is what decides for those who
-// come again.
+// method reads what may choose the group's method. sticky combines with another one, and decides for returning
+// clients.
 func (r *reading) method(d *directive, u *Upstream) {
 	method, known := methods()[d.name]
 	switch {
@@ -74,7 +74,7 @@ func (r *reading) method(d *directive, u *Upstream) {
 	}
 }
 
-// ofUpstream reports whether a directive belongs in an upstream block of NGINX, and says nothing that is read.
+// ofUpstream reports whether a directive belongs in an upstream block of NGINX, but is not needed here.
 func ofUpstream(name string) bool {
 	switch name {
 	case "keepalive_requests", "keepalive_time", "keepalive_timeout", "ntlm", "queue", "resolver", "resolver_timeout",
@@ -101,11 +101,11 @@ func (r *reading) keepalive(d *directive, u *Upstream) error {
 	return nil
 }
 
-// valid is a name as a label's value can have it: NGINX takes any bytes.
+// valid returns a name as a valid label value: NGINX accepts any bytes.
 func valid(name string) string { return strings.ToValidUTF8(name, "\uFFFD") }
 
-// server reads a server of a group. A value that NGINX refuses is an error; a parameter that only other builds have is
-// none.
+// server reads a server of a group. A value that NGINX rejects is an error; a parameter that only other builds have is
+// not.
 func (r *reading) server(d *directive, port string) (Server, error) {
 	s := Server{Pos: d.Pos, Address: WithPort(valid(d.args[0]), port), Weight: 1, MaxFails: 1,
 		FailTimeout: 10 * time.Second}
@@ -142,13 +142,13 @@ func (r *reading) server(d *directive, port string) (Server, error) {
 	return s, nil
 }
 
-// count reads a number as NGINX does: digits alone.
+// count parses a number as NGINX does: only digits.
 func count(text string) (n int, ok bool) {
 	n, err := strconv.Atoi(text)
 	return n, err == nil && strings.Trim(text, "0123456789") == ""
 }
 
-// WithPort returns an address as $upstream_addr shows it: port, such as ":80", is added where there is none.
+// WithPort returns an address in the form of $upstream_addr: with port, such as ":80", if it has none.
 func WithPort(address, port string) string {
 	if address == "" || strings.HasPrefix(address, "unix:") {
 		return address

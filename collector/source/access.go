@@ -140,7 +140,7 @@ func (s *Settings) unfollowable(kind Kind, log nginxconf.AccessLog) (text, remed
 	return "", ""
 }
 
-// usableFormat returns a log_format of nginx.conf; ok is false where no program can read it, which is told then.
+// usableFormat returns a log_format of nginx.conf; ok is false if no program can read it, which it reports.
 func (s *Settings) usableFormat(name string, at nginxconf.Pos, l LogSource) (f Format, ok bool) {
 	format, known := s.directives(l.Kind).formats[name]
 	if !known {
@@ -162,7 +162,7 @@ func (s *Settings) usableFormat(name string, at nginxconf.Pos, l LogSource) (f F
 	return Format{}, false
 }
 
-// without names what a format would still give without the variables that cannot be told apart.
+// without names what a format would still have without the variables that cannot be separated.
 func without(rest *logformat.Program) string {
 	if rest == nil {
 		return ""
@@ -176,7 +176,7 @@ func without(rest *logformat.Program) string {
 	return "; without what cannot be separated it would still give " + strings.Join(names, ", ")
 }
 
-// score is how much a format tells: with the status more than without, then by the metrics that it feeds.
+// score rates how much a format has: first whether it has the status, then the number of its metrics.
 func (l LogSource) score(f Format) int {
 	program, err := l.Program(f)
 	if err != nil {
@@ -219,7 +219,7 @@ func (s *Settings) globRemedy(kind Kind, log nginxconf.AccessLog) string {
 		glob, strings.Join(others, ", "), own, log.Format, entry(variableInPath.ReplaceAllString(own, "*")))
 }
 
-// matching are the logs that nginx.conf writes by name and that a glob matches.
+// matching returns the logs with fixed names in nginx.conf that a glob matches.
 func (s *Settings) matching(glob string) []string {
 	var all []string
 	add := func(path string) {

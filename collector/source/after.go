@@ -33,8 +33,8 @@ func (s *Settings) After(before *Settings) *Settings {
 	return &next
 }
 
-// Resume returns the settings as they follow upon those that a Memory is of. Logs that nginx.conf has lost meanwhile
-// are followed no more.
+// Resume returns the settings as they follow from those of a Memory. Logs that nginx.conf has lost meanwhile are no
+// longer followed.
 func (s *Settings) Resume(m *Memory) *Settings {
 	next := s.After(m.settings())
 	next.AccessLogs = slices.DeleteFunc(next.AccessLogs, LogSource.IsLost)
@@ -43,12 +43,12 @@ func (s *Settings) Resume(m *Memory) *Settings {
 	return next
 }
 
-// fromConfigFile are the logs that the config file names.
+// fromConfigFile returns the logs that the config file names.
 func (s *Settings) fromConfigFile() []LogSource {
 	return slices.DeleteFunc(s.Logs(), func(l LogSource) bool { return l.Found })
 }
 
-// knownPaths are the logs of nginx.conf, followed or not; nil where none was read.
+// knownPaths returns the logs of nginx.conf, followed or not; nil if none was read.
 func (s *Settings) knownPaths() map[string]bool {
 	if s.Conf == nil && s.Known == nil {
 		return nil
@@ -60,7 +60,7 @@ func (s *Settings) knownPaths() map[string]bool {
 	return known
 }
 
-// Paths are the files that nginx.conf names as logs, followed or not.
+// Paths returns the files that nginx.conf names as logs, followed or not.
 func (s *Settings) Paths() []string {
 	paths := slices.Clone(s.Known)
 	if s.Conf != nil {
@@ -105,7 +105,7 @@ func (s *Settings) logsAfter(logs []LogSource, before *Settings, known map[strin
 	return next
 }
 
-// after is the log as it follows upon an earlier reading of it.
+// after returns the log as it follows from an earlier reading of it.
 func (l LogSource) after(before LogSource) LogSource {
 	if l.Found && before.Found {
 		l.Name, l.FromStart = before.Name, before.FromStart
@@ -114,7 +114,7 @@ func (l LogSource) after(before LogSource) LogSource {
 	return l
 }
 
-// lost are the logs of nginx.conf that are followed no more by these settings. Their names must be free.
+// lost returns the logs of nginx.conf that these settings no longer follow. Their names must be free.
 func (s *Settings) lost(before []LogSource) []LogSource {
 	var lost []LogSource
 	for _, b := range before {
@@ -130,14 +130,14 @@ func (s *Settings) lost(before []LogSource) []LogSource {
 	return lost
 }
 
-// IsLost reports whether nginx.conf names the log no more.
+// IsLost reports whether nginx.conf no longer names the log.
 func (l LogSource) IsLost() bool { return !l.Lost.IsZero() }
 
-// lostFor is how long a log that nginx.conf has lost is read where it cannot be seen whether NGINX still writes it.
+// lostFor is how long to read a log that nginx.conf has lost if it is unknown whether NGINX still writes it.
 const lostFor = time.Hour
 
-// IsOver reports whether nobody writes a log any more that nginx.conf has lost: an hour ago, or before the oldest of
-// NGINX's workers was started.
+// IsOver reports whether nobody writes a log any more that nginx.conf has lost: it was lost an hour ago, or before the
+// oldest of NGINX's workers was started.
 func (l LogSource) IsOver(now time.Time, conf *nginxconf.Config) bool {
 	if !l.IsLost() {
 		return false
@@ -156,7 +156,7 @@ func (l LogSource) IsOver(now time.Time, conf *nginxconf.Config) bool {
 	return ok && len(running.ShuttingDown) == 0 && len(running.Active) > 0 && conf.HasLoaded(running)
 }
 
-// A Memory is what settings leave behind for those of the next start.
+// A Memory is what settings pass on to those of the next start.
 type Memory struct {
 	Known  []string            `json:"known"` // logs of nginx.conf, followed or not
 	Logs   []RememberedLog     `json:"logs"`
@@ -173,7 +173,7 @@ type RememberedLog struct {
 	FromStart bool     `json:"from_start,omitempty"`
 }
 
-// Memory returns what the next start is to know; nil without an nginx.conf.
+// Memory returns the memory for the next start; nil without an nginx.conf.
 func (s *Settings) Memory() *Memory {
 	if s.Conf == nil {
 		return nil
@@ -188,7 +188,7 @@ func (s *Settings) Memory() *Memory {
 	return m
 }
 
-// settings are those of which the memory is, as far as After asks for them.
+// settings returns the settings of the memory, as far as After needs them.
 func (m *Memory) settings() *Settings {
 	s := &Settings{Known: m.Known, Resolved: m.Names, Former: m.Former}
 	for _, l := range m.Logs {

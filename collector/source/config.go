@@ -18,7 +18,7 @@ import (
 	"github.com/fremisn/fremisn-exporter/collector/internal/stubstatus"
 )
 
-// Config is the section nginx: of the config file. A list that is nil was not given: what nginx.conf says stands.
+// Config is the section nginx: of the config file. A nil list is absent: nginx.conf decides.
 type Config struct {
 	NginxConf      string            `yaml:"config"`
 	Status         []StatusConfig    `yaml:"status"`
@@ -33,10 +33,10 @@ type Config struct {
 // StatusConfig is one stub_status page.
 type StatusConfig struct {
 	URL           string            `yaml:"url"`
-	Host          string            `yaml:"host"` // the Host to ask for, where the one of the URL reaches another server
+	Host          string            `yaml:"host"` // the Host header, if the one of the URL reaches another server
 	Timeout       time.Duration     `yaml:"timeout"`
 	TLS           *config.TLSConfig `yaml:"tls_config"`
-	ProxyProtocol bool              `yaml:"proxy_protocol"` // send a header of its version 1 first
+	ProxyProtocol bool              `yaml:"proxy_protocol"` // send a PROXY protocol header, version 1, first
 }
 
 // AccessLogConfig is one access log: a file (or a glob), a container's output, or a datagram socket that NGINX sends
@@ -50,7 +50,7 @@ type AccessLogConfig struct {
 	Format     FormatNames   `yaml:"format"`   // a line is read in the first that it fits
 	Escape     string        `yaml:"escape"`   // default, json or none, for a literal
 	Start      string        `yaml:"start"`    // end or beginning
-	Wrapping   string        `yaml:"wrapping"` // auto, none, docker or cri: what a container runtime writes around lines
+	Wrapping   string        `yaml:"wrapping"` // auto, none, docker or cri: the wrapping of a container runtime
 	Labels     []LabelConfig `yaml:"labels"`
 }
 
@@ -65,7 +65,7 @@ type ErrorLogConfig struct {
 	Wrapping   string `yaml:"wrapping"`
 }
 
-// A place is where a log comes from.
+// A place is the origin of a log.
 type place struct{ path, docker, dockerRoot, syslog, start, wrapping string }
 
 // RouteConfig names the requests whose path matches.
@@ -89,13 +89,13 @@ func faultf(field, format string, args ...any) error {
 	return strictyaml.Errorf(field, format, args...)
 }
 
-// SetDefaults sets what holds where the section does not say.
+// SetDefaults sets the defaults of the section.
 func (c *Config) SetDefaults() {
 	c.LatencyBuckets = DefaultLatencyBuckets()
 	c.MaxSeries = defaultMaxSeries
 }
 
-// Validate checks what can be told without looking at the system.
+// Validate checks everything that does not depend on the system.
 func (c *Config) Validate() error {
 	var faults []error
 	fault := func(field, format string, args ...any) { faults = append(faults, faultf(field, format, args...)) }
@@ -175,7 +175,8 @@ func (c *StatusConfig) Validate() error {
 	return nil
 }
 
-// validateTLS reads the files that tls_config names: which is not there, or holds no certificate, is told now.
+// validateTLS reads the files that tls_config names: a missing file, or one without a certificate, is reported at
+// once.
 func (c *StatusConfig) validateTLS() error {
 	if c.TLS == nil {
 		return nil
@@ -189,7 +190,7 @@ func (c *StatusConfig) validateTLS() error {
 	return nil
 }
 
-// NewPage returns the page, which can be asked. It connects nowhere.
+// NewPage returns the page, ready to be fetched. It does not connect.
 func (c *StatusConfig) NewPage() (*stubstatus.Page, error) {
 	page := stubstatus.Config{URL: c.URL, Host: c.Host, Timeout: c.Timeout, ProxyProtocol: c.ProxyProtocol}
 	if c.TLS != nil {
@@ -236,7 +237,7 @@ func (c *ErrorLogConfig) place() place {
 	return place{c.Path, c.Docker, c.DockerRoot, c.Syslog, c.Start, c.Wrapping}
 }
 
-// name is the name of a log that has none: a container has two logs, of which one gets a suffix.
+// name returns the name of a log without one: a container has two logs, of which one gets a suffix.
 func (p place) name(suffix string) string {
 	if p.docker != "" {
 		return strings.ToValidUTF8(strings.TrimPrefix(p.docker, "/"), "\uFFFD") + suffix
@@ -262,7 +263,7 @@ func (p place) validate() error {
 	return validateStart(p.start)
 }
 
-// validateKind checks that a log comes from one place.
+// validateKind checks that a log has a single origin.
 func (p place) validateKind() error {
 	switch {
 	case p.path == "" && p.syslog == "" && p.docker == "":
@@ -306,11 +307,11 @@ func validateSyslog(target string) error {
 	return nil
 }
 
-// wildcards are what a glob has in place of what differs between the files.
+// wildcards match what a glob has in place of what differs between the files.
 var wildcards = regexp.MustCompile(`(?:\[[^\]]*\]|[*?])+`)
 
-// logName is the base name without its suffix; of a glob without what stands for a date or a host, and where nothing is
-// left the name of its folder.
+// logName returns the base name without its suffix; for a glob, without what stands for a date or a host, or, if
+// nothing is left, the name of its folder.
 func logName(path string) string {
 	if path == "" {
 		return "syslog"
@@ -347,7 +348,7 @@ func (c *RouteConfig) Validate() error {
 	return nil
 }
 
-// Validate checks that a node can be told from others.
+// Validate checks that a node is distinct from others.
 func (n *Node) Validate() error {
 	if n.Name == "" {
 		return faultf("name", "a node needs a name")
@@ -377,7 +378,7 @@ func validateAddress(address string) error {
 	return nil
 }
 
-// ValidateNodes checks that no two nodes have one name or one address.
+// ValidateNodes checks that no two nodes share a name or an address.
 func ValidateNodes(nodes []Node) error {
 	names, addresses := map[string]bool{}, map[string]string{}
 	var faults []error

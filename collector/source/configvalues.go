@@ -17,12 +17,12 @@ type LabelConfig struct {
 type LabelValues struct {
 	ServerNames bool // those of nginx.conf's server_name
 	List        []string
-	Max         int // the first so many that come
+	Max         int // the first so many values
 }
 
 const valuesHint = "write server_names, a list such as [a, b], or {max: 50}"
 
-// UnmarshalYAML takes server_names, a list, or {max: N}.
+// UnmarshalYAML accepts server_names, a list, or {max: N}.
 func (v *LabelValues) UnmarshalYAML(node *yaml.Node) error {
 	switch node.Kind {
 	case yaml.ScalarNode:

@@ -4,7 +4,7 @@ import (
 	"github.com/fremisn/fremisn-exporter/collector/internal/container"
 )
 
-// dockerRoot is Docker's folder, "" for a log that is no container's.
+// dockerRoot returns Docker's folder, "" for a log that is not a container's.
 func dockerRoot(p place) string {
 	if p.docker != "" && p.dockerRoot == "" {
 		return container.DefaultRoot
@@ -12,8 +12,8 @@ func dockerRoot(p place) string {
 	return p.dockerRoot
 }
 
-// File is the path or glob of the files that hold the log now: of a container, of its json-file log. It is "" for what
-// comes by syslog.
+// File returns the path or glob of the files that have the log now: for a container, of its json-file log. It returns
+// "" for syslog.
 func (l LogSource) File() (string, error) {
 	if l.Docker == "" {
 		return l.Path, nil
@@ -21,8 +21,8 @@ func (l LogSource) File() (string, error) {
 	return container.LogOf(l.DockerRoot, l.Docker)
 }
 
-// Unwrap returns the log's own lines of a block of whole lines of its file, without what a container runtime has
-// written around them.
+// Unwrap returns the log's own lines of a block of whole lines of its file, without the wrapping of a container
+// runtime.
 func (l LogSource) Unwrap(block []byte) []byte {
 	wrapping, stream := l.Unwrapping()
 	u := container.New(wrapping, stream)
@@ -30,7 +30,7 @@ func (l LogSource) Unwrap(block []byte) []byte {
 	return lines
 }
 
-// Unwrapping is what stands around the log's lines, and the stream that they are of.
+// Unwrapping returns the wrapping of the log's lines, and their stream.
 func (l LogSource) Unwrapping() (container.Wrapping, string) {
 	stream := container.Stdout
 	if l.Kind == Error {

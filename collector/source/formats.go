@@ -34,8 +34,8 @@ func (f *FormatNames) UnmarshalYAML(node *yaml.Node) error {
 	return nil
 }
 
-// formatsOf returns the formats of a log of the config file. An error is the config file's; a log_format of nginx.conf
-// that cannot be read is told, and left out.
+// formatsOf returns the formats of a log of the config file. An error is the config file's; an unreadable log_format
+// of nginx.conf is reported, and left out.
 func (s *Settings) formatsOf(c AccessLogConfig, l LogSource) ([]Format, error) {
 	names, d := c.Format, s.directives(l.Kind)
 	if len(names) == 0 {
@@ -89,8 +89,8 @@ func (l LogSource) Program(f Format) (*logformat.Program, error) {
 	return l.Programs.Compile(f.Text, f.Escape, logformat.Options{Capture: l.Captured()})
 }
 
-// Captured are the variables whose values are read as they stand: those of the user's own labels, or of a log of
-// stream{} those that access logs do not have.
+// Captured returns the variables whose values are read verbatim: those of the user's own labels, or, for a log of
+// stream{}, those that access logs do not have.
 func (l LogSource) Captured() []string {
 	if l.Kind == Stream {
 		return metric.SessionVariables()
@@ -124,7 +124,7 @@ func (s *Settings) directives(kind Kind) directives {
 	return directives{s.Conf, s.Conf.LogFormats, s.Conf.AccessLogs, s.Conf.LogSets}
 }
 
-// know returns an error where there is no log_format of that name.
+// know returns an error if there is no log_format of that name.
 func (d directives) know(name string) error {
 	_, known := d.formats[name]
 	switch {
@@ -164,8 +164,8 @@ func (d directives) formatsInUse(l LogSource) []string {
 	return names
 }
 
-// FormatsIn are the formats that another reading of nginx.conf has for the log: those it is written in there, or those
-// of the same names. Literal ones stay, and so do those that are there no more or cannot be read.
+// FormatsIn returns the formats of the log in another reading of nginx.conf: those in which it is written there, or
+// those of the same names. Literal ones stay, and so do those that are gone or unreadable.
 func (l LogSource) FormatsIn(conf *nginxconf.Config) []Format {
 	var formats []Format
 	add := func(f Format) {
@@ -202,8 +202,8 @@ func (l LogSource) FormatsIn(conf *nginxconf.Config) []Format {
 	return l.withFormer(formats)
 }
 
-// Reformat returns a function that says in which formats nginx.conf has the log by now, nil while it has not changed.
-// It returns nil where no format comes from nginx.conf.
+// Reformat returns a function that returns the log's present formats in nginx.conf, or nil while it has not changed.
+// Reformat returns nil if no format comes from nginx.conf.
 func (l LogSource) Reformat(conf *nginxconf.Config) func() []Format {
 	named := slices.ContainsFunc(l.Formats, func(f Format) bool { return f.Name != "" })
 	if conf == nil || !named && !l.InUse {
@@ -220,10 +220,10 @@ func (l LogSource) Reformat(conf *nginxconf.Config) func() []Format {
 	}
 }
 
-// maxFormerFormats is how many former formats of a log are tried beside those it has.
+// maxFormerFormats is how many former formats of a log are tried after its present ones.
 const maxFormerFormats = 3
 
-// withFormer puts the formats of nginx.conf that the log has so far behind others.
+// withFormer appends the formats of nginx.conf that the log has had so far to others.
 func (l LogSource) withFormer(formats []Format) []Format {
 	most := len(formats) + maxFormerFormats
 	for _, f := range l.Formats {

@@ -14,8 +14,8 @@ import (
 type Label struct {
 	Name     string
 	Variable string // whose value it has, without its dollar
-	// Every value but these is "other": the listed ones, the names of the wildcards that fit, and the first Max others
-	// that come.
+	// Every value except these is "other": the listed ones, the names that the wildcards match, and the first Max
+	// others.
 	Values    []string
 	Wildcards []Wildcard
 	Max       int
@@ -40,7 +40,7 @@ func newWildcard(name string) (w Wildcard, ok bool) {
 	return Wildcard{}, false
 }
 
-// Fits reports whether a host is one of those that the name stands for.
+// Fits reports whether the name stands for a host.
 func (w Wildcard) Fits(host []byte) bool {
 	if strings.HasPrefix(w.Name, ".") && string(host) == w.Name[1:] {
 		return true
@@ -62,7 +62,7 @@ func newLabels(configs []LabelConfig, conf *nginxconf.Config) []Label {
 	return labels
 }
 
-// takeServerNames makes values of server names; those that are regular expressions are none.
+// takeServerNames adds server names to the values, except regular expressions.
 func (l *Label) takeServerNames(names []nginxconf.ServerName) {
 	for _, n := range names {
 		if w, ok := newWildcard(n.Name); ok {
@@ -73,7 +73,7 @@ func (l *Label) takeServerNames(names []nginxconf.ServerName) {
 	}
 }
 
-// variableName is the name in "$host" or "${host}", "" where there is none.
+// variableName returns the name in "$host" or "${host}", or "".
 func variableName(text string) string {
 	found := regexp.MustCompile(`^\$(?:([A-Za-z0-9_]+)|\{([A-Za-z0-9_]+)\})$`).FindStringSubmatch(text)
 	if found == nil {
@@ -86,7 +86,7 @@ func isLabelName(name string) bool {
 	return regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`).MatchString(name) && !strings.HasPrefix(name, "__")
 }
 
-// isTakenLabel reports whether a metric of access logs has the label, or Prometheus gives it.
+// isTakenLabel reports whether a metric of access logs has the label, or Prometheus adds it.
 func isTakenLabel(name string) bool {
 	if slices.Contains([]string{"le", "quantile", "job", "instance"}, name) {
 		return true

@@ -6,8 +6,8 @@ import (
 	"github.com/fremisn/fremisn-exporter/collector/nginxconf"
 )
 
-// LimitStatuses are the statuses that limit_req and limit_conn reject with, 503 where nothing says otherwise: those in
-// force where the limits are, if they agree, else those of http.
+// LimitStatuses returns the statuses that limit_req and limit_conn reject with, by default 503: those in force where
+// the limits are, if they agree, otherwise those of http.
 func (s *Settings) LimitStatuses() (limitReq, limitConn int) {
 	if s.Conf == nil {
 		return defaultLimitStatus, defaultLimitStatus
@@ -34,8 +34,9 @@ func agreed(statuses []int, otherwise int) int {
 	return otherwise
 }
 
-// ErrorLevel is what the level of an error log lets through of failures of upstreams: that of the most talkative
-// directive that writes the file, in nginx.conf. A log that it does not name is taken to have the default level.
+// ErrorLevel returns which failures of upstreams an error log's level includes: the level of the most verbose
+// directive in nginx.conf that writes the file. A log that nginx.conf does not name is assumed to have the default
+// level.
 func (s *Settings) ErrorLevel(log LogSource) nginxconf.Level {
 	level, found := nginxconf.LevelError, false
 	for _, l := range s.Conf.ErrorLogs {

@@ -10,18 +10,18 @@ import (
 	"time"
 )
 
-// resolvePatience bounds the looking up of all names; names that are not found in it keep what they had.
+// resolvePatience limits the lookup of all names; unresolved names keep their addresses.
 const resolvePatience = 2 * time.Second
 
 // maxFormer is how many former addresses of a name are kept.
 const maxFormer = 32
 
-// A lookup gives the addresses of a host.
+// A lookup returns the addresses of a host.
 type lookup func(ctx context.Context, host string) ([]string, error)
 
-// Resolve looks up the servers and nodes that are given by name, for NGINX logs the addresses that it has found when it
-// started. A name that is not found keeps its addresses, and those that it had are kept as former ones. Resolve reports
-// whether anything is another than before. It must not be called once the settings are in use.
+// Resolve looks up the servers and nodes that are given by name, since NGINX logs the addresses that it found when it
+// started. An unresolved name keeps its addresses, and replaced ones are kept as former addresses. Resolve reports
+// whether anything has changed. It must not be called once the settings are in use.
 func (s *Settings) Resolve(ctx context.Context) bool {
 	return s.resolve(ctx, net.DefaultResolver.LookupHost)
 }
@@ -47,7 +47,7 @@ func (s *Settings) resolve(ctx context.Context, look lookup) (changed bool) {
 	return changed
 }
 
-// formerOf are the addresses that a name had and has not now, the last first.
+// formerOf returns the addresses that a name has had and no longer has, the last first.
 func formerOf(now []string, before ...[]string) []string {
 	var former []string
 	for _, addresses := range before {
@@ -60,7 +60,7 @@ func formerOf(now []string, before ...[]string) []string {
 	return former
 }
 
-// lookUp returns the addresses of those names that are found in time, sorted.
+// lookUp returns the addresses of the names that are resolved in time, sorted.
 func lookUp(ctx context.Context, names []string, look lookup) map[string][]string {
 	ctx, cancel := context.WithTimeout(ctx, resolvePatience)
 	defer cancel()
@@ -75,7 +75,7 @@ func lookUp(ctx context.Context, names []string, look lookup) map[string][]strin
 			}
 			hosts, err := look(ctx, host)
 			if err != nil {
-				return // said by NGINX, which does not start, and by the probe of the server
+				return // NGINX reports it by not starting, and so does the server's probe
 			}
 			var addresses []string
 			for _, h := range hosts {
@@ -91,7 +91,7 @@ func lookUp(ctx context.Context, names []string, look lookup) map[string][]strin
 	return found
 }
 
-// keepNames takes over the addresses that names had before; those that have not been looked up yet have them still.
+// keepNames keeps the addresses that names had before, until they are looked up.
 func (s *Settings) keepNames(before *Settings) {
 	s.Resolved, s.Former = orEmpty(s.Resolved), orEmpty(s.Former)
 	for _, name := range s.named() {
@@ -112,7 +112,7 @@ func orEmpty(m map[string][]string) map[string][]string {
 	return maps.Clone(m)
 }
 
-// named are the addresses of servers and nodes that have a name for their host.
+// named returns the addresses of servers and nodes whose host is a name.
 func (s *Settings) named() []string {
 	var all []string
 	add := func(address string) {
@@ -131,10 +131,10 @@ func (s *Settings) named() []string {
 	return all
 }
 
-// Unresolved reports whether a name has not been found yet.
+// Unresolved reports whether a name has not been resolved yet.
 func (s *Settings) Unresolved() bool { return len(s.Resolved) < len(s.named()) }
 
-// isName reports whether a server's address has a name for its host.
+// isName reports whether the host of a server's address is a name.
 func isName(address string) bool {
 	host, _, err := net.SplitHostPort(address)
 	return err == nil && !strings.HasPrefix(address, "unix:") && net.ParseIP(host) == nil

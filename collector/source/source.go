@@ -1,6 +1,6 @@
-// Package source says what to observe: the config file where it speaks, nginx.conf where it is silent. A LogSource goes
-// from either of them all the way to the pipeline that follows the log; a Topology says which group and which node a
-// server's address belongs to, names of servers included.
+// Package source says what to observe: the config file takes precedence over nginx.conf. A LogSource goes from either
+// of them all the way to the pipeline that follows the log; a Topology maps a server's address to its group and its
+// node, including the names of servers.
 package source
 
 import (
@@ -16,7 +16,7 @@ import (
 	"github.com/fremisn/fremisn-exporter/collector/nginxconf"
 )
 
-// Settings are what to observe. They do not change once they are made, except by Resolve.
+// Settings are what to observe. They are immutable once made, except for Resolve.
 type Settings struct {
 	Status         []StatusPage
 	AccessLogs     []LogSource
@@ -29,13 +29,13 @@ type Settings struct {
 	Conf           *nginxconf.Config // nil without an nginx.conf
 	Ignored        []Ignored
 	Resolved       map[string][]string // servers and nodes given by name → their addresses, by Resolve
-	Former         map[string][]string // … → the addresses that they had before
+	Former         map[string][]string // … → their former addresses
 	Known          []string            // logs that nginx.conf had before, of a Memory
 
 	programs *logformat.Programs // of all logs
 }
 
-// An Ignored is what nginx.conf has and cannot be observed as it stands.
+// An Ignored is something in nginx.conf that cannot be observed as it is.
 type Ignored struct {
 	nginxconf.Pos
 	Directive string // stub_status, access_log or error_log
@@ -53,10 +53,10 @@ func (i Ignored) String() string {
 	return text
 }
 
-// A StatusPage is a stub_status page to ask.
+// A StatusPage is a stub_status page to read.
 type StatusPage struct {
 	StatusConfig
-	From string // where it is said: "nginx.conf:12", "probes.yml"
+	From string // where it is named: "nginx.conf:12", "probes.yml"
 }
 
 // A Kind is a kind of log.
@@ -76,24 +76,24 @@ type LogSource struct {
 	Syslog    string    // where NGINX sends it: udp://ADDRESS:PORT or unix:/path
 	Docker    string    // the container whose json-file log it is, by name or id
 	Formats   []Format  // of an access log: a line is read in the first that it fits
-	InUse     bool      // Formats are those that nginx.conf writes the log in, else those that the config file names
+	InUse     bool      // Formats are those in which nginx.conf writes the log, otherwise those of the config file
 	Labels    []Label   // the user's own, of an access log
-	FromStart bool      // read from the beginning where there is no saved position
-	From      string    // where it is said that it is followed
-	Found     bool      // it is named by nginx.conf alone
-	Lost      time.Time // since when nginx.conf names it no more; zero where it does
+	FromStart bool      // read from the beginning if there is no saved position
+	From      string    // where it is named
+	Found     bool      // only nginx.conf names it
+	Lost      time.Time // since when nginx.conf no longer names it; zero if it does
 
 	DockerRoot string // Docker's folder, with Docker
-	Wrapping   string // what a container runtime writes around lines: auto, none, docker or cri; "" is auto
+	Wrapping   string // the wrapping of a container runtime: auto, none, docker or cri; "" is auto
 
 	// Subrequests says that NGINX logs subrequests here (log_subrequest).
 	Subrequests bool
 
-	// Programs are the Formats compiled, shared by all logs of the settings; nil: each is compiled when it is needed.
+	// Programs are the compiled Formats, shared by all logs of the settings; nil: each is compiled when needed.
 	Programs *logformat.Programs
 }
 
-// Where is the path or the address that the log is read from.
+// Where returns the path or the address that the log is read from.
 func (l LogSource) Where() string {
 	if l.Docker != "" {
 		return "docker:" + l.Docker
@@ -101,7 +101,7 @@ func (l LogSource) Where() string {
 	return l.Path + l.Syslog
 }
 
-// Same reports whether another LogSource is the same log, perhaps counted in another way.
+// Same reports whether another LogSource is the same log, perhaps with other settings.
 func (l LogSource) Same(other LogSource) bool {
 	return l.Kind == other.Kind && l.Name == other.Name && l.Path == other.Path && l.Syslog == other.Syslog &&
 		l.Docker == other.Docker && l.DockerRoot == other.DockerRoot && l.Wrapping == other.Wrapping
@@ -125,8 +125,8 @@ type Route struct {
 	Ignore bool // its requests are not counted
 }
 
-// New lays the config over what nginx.conf says; conf is nil without an nginx.conf. file is the config file's name: its
-// folder is where relative paths begin. The errors are of type *strictyaml.FieldError, from the top of the file.
+// New combines the config with nginx.conf; conf is nil without an nginx.conf. file is the config file's name: its
+// folder is the base of relative paths. The errors are of type *strictyaml.FieldError, from the top of the file.
 func New(file string, c Config, nodes []Node, conf *nginxconf.Config) (*Settings, error) {
 	s := &Settings{LatencyBuckets: c.LatencyBuckets, MaxSeries: c.MaxSeries, Nodes: nodes, Conf: conf,
 		programs: new(logformat.Programs)}
@@ -177,7 +177,7 @@ func (s *Settings) addConfigured(file string, c Config) error {
 	return errors.Join(faults...)
 }
 
-// isWrittenBy reports whether an access_log directive writes the log, as far as its path tells.
+// isWrittenBy reports whether an access_log directive writes the log, judging by its path.
 func (l *LogSource) isWrittenBy(log nginxconf.AccessLog) bool {
 	if l.Docker != "" {
 		return isStdout(log)
@@ -186,7 +186,7 @@ func (l *LogSource) isWrittenBy(log nginxconf.AccessLog) bool {
 	return log.Path == l.Path || err == nil && matches
 }
 
-// configured is an access log, or a log of stream{}, of the config file.
+// configured returns an access log, or a log of stream{}, of the config file.
 func (s *Settings) configured(file string, kind Kind, c AccessLogConfig) (LogSource, error) {
 	l := LogSource{
 		Kind: kind, Name: c.Name, Path: fromFolder(file, c.Path), Syslog: c.Syslog, Labels: newLabels(c.Labels, s.Conf),
@@ -201,10 +201,10 @@ func (s *Settings) configured(file string, kind Kind, c AccessLogConfig) (LogSou
 	return l, err
 }
 
-// Logs are all logs to follow.
+// Logs returns all logs to follow.
 func (s *Settings) Logs() []LogSource { return slices.Concat(s.AccessLogs, s.StreamLogs, s.ErrorLogs) }
 
-// fill takes from nginx.conf what the config file does not say.
+// fill takes from nginx.conf what the config file omits.
 func (s *Settings) fill(c Config) {
 	names := map[string]bool{}
 	for _, log := range s.Logs() {
@@ -224,7 +224,7 @@ func (s *Settings) fill(c Config) {
 	}
 }
 
-// fillStatus takes the first page that lets this host in: all pages of one NGINX say the same.
+// fillStatus uses the first page that allows this host: all pages of one NGINX have the same content.
 func (s *Settings) fillStatus() {
 	for _, page := range s.Conf.StatusPages {
 		switch {
@@ -242,7 +242,7 @@ func (s *Settings) fillStatus() {
 	}
 }
 
-// QuietErrorLogs are the followed error logs that NGINX writes nothing to but what is critical.
+// QuietErrorLogs returns the followed error logs to which NGINX writes only critical entries.
 func (s *Settings) QuietErrorLogs() []nginxconf.ErrorLog {
 	var quiet []nginxconf.ErrorLog
 	if s.Conf == nil {
@@ -282,7 +282,7 @@ func (s *Settings) ignore(at nginxconf.Pos, directive, remedy, text string, args
 		Remedy: remedy})
 }
 
-// Unreadable returns why access logs that nginx.conf writes cannot be followed, nil where all that should be are.
+// Unreadable returns why access logs that nginx.conf writes cannot be followed, or nil.
 func (s *Settings) Unreadable() error {
 	var errs []error
 	for _, i := range s.Ignored {
@@ -293,14 +293,14 @@ func (s *Settings) Unreadable() error {
 	return errors.Join(errs...)
 }
 
-// fail is ignore for what should be observed and cannot be.
+// fail is ignore for what should be observed but cannot be.
 func (s *Settings) fail(at nginxconf.Pos, directive, remedy, text string, args ...any) {
 	s.ignore(at, directive, remedy, text, args...)
 	s.Ignored[len(s.Ignored)-1].Failed = true
 }
 
-// syslogRemedy is what to write to have the exporter receive what NGINX sends. It is not done unasked: to listen there
-// would take the lines from the log host that has them now.
+// syslogRemedy returns the config with which the exporter receives what NGINX sends. It is not the default: listening
+// there would take the lines from the log host that receives them now.
 func syslogRemedy(section, parameters, format string) string {
 	server := "127.0.0.1:514"
 	for _, parameter := range strings.Split(parameters, ",") {
@@ -315,7 +315,7 @@ func syslogRemedy(section, parameters, format string) string {
 	return fmt.Sprintf("to receive it, name it in nginx.%s: {syslog: %q%s}", section, target, format)
 }
 
-// withSyslogPort adds the port that NGINX sends to where none is given.
+// withSyslogPort adds the port that NGINX sends to if none is given.
 func withSyslogPort(server string) string {
 	if i := strings.LastIndexByte(server, ':'); i < 0 || strings.HasSuffix(server, "]") {
 		return server + ":514"
@@ -323,7 +323,7 @@ func withSyslogPort(server string) string {
 	return server
 }
 
-// freeName returns the log's base name, with its folder before it or a number after it where the name is taken.
+// freeName returns the log's base name, preceded by its folder or followed by a number if the name is in use.
 func freeName(taken map[string]bool, path string) string {
 	name := logName(path)
 	if taken[name] {
@@ -337,8 +337,8 @@ func freeName(taken map[string]bool, path string) string {
 	return name
 }
 
-// fromFolder makes a relative path begin at the config file's folder. It is absolute, as nginx.conf's are, so that what
-// nginx.conf says of the log is found.
+// fromFolder makes a relative path relative to the config file's folder. The result is absolute, as nginx.conf's paths
+// are, so that the log is found there.
 func fromFolder(file, path string) string {
 	if path == "" || filepath.IsAbs(path) {
 		return path

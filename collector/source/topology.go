@@ -8,14 +8,14 @@ import (
 	"github.com/fremisn/fremisn-exporter/collector/nginxconf"
 )
 
-// A Node is a name that operators give to an upstream server.
+// A Node is the operators' name for an upstream server.
 type Node struct {
 	Name    string `yaml:"name"`
 	Address string `yaml:"address"` // host:port, or unix:/path
 }
 
-// A Topology says what nginx.conf and the nodes section know of a server's address. It is immutable, so every
-// log's goroutine and every scrape may read it; a reload makes a new one. The zero Topology knows nothing.
+// A Topology maps a server's address to the groups of nginx.conf and to the nodes section. It is immutable, so every
+// log's goroutine and every scrape may read it; a reload creates a new one. The zero Topology is empty.
 type Topology struct {
 	groupOf map[string]string // server address → first upstream that holds it
 	groups  map[string]bool   // names of upstreams
@@ -23,10 +23,10 @@ type Topology struct {
 	nodeOf  map[string]string // server address → node name
 }
 
-// Topology returns what nginx.conf and the nodes say, names of servers resolved as far as they are.
+// Topology returns the Topology of nginx.conf and the nodes, with the names of servers resolved as far as possible.
 func (s *Settings) Topology() *Topology {
 	t := NewTopology(s.upstreams(), s.Nodes, s.Resolved)
-	t.addNamed(s.upstreams(), s.Nodes, s.Former) // an address that a name has goes before one that another had
+	t.addNamed(s.upstreams(), s.Nodes, s.Former) // a present address of a name precedes a former one
 	return t
 }
 
@@ -51,7 +51,7 @@ func (s *Settings) upstreams() []nginxconf.Upstream {
 	return s.Conf.Upstreams
 }
 
-// NewTopology puts together what the groups and the nodes say; resolved are the addresses of those given by name.
+// NewTopology combines the groups and the nodes; resolved maps names to addresses.
 func NewTopology(upstreams []nginxconf.Upstream, nodes []Node, resolved map[string][]string) *Topology {
 	t := &Topology{
 		groupOf: map[string]string{}, groups: map[string]bool{}, hosts: map[string]string{},
@@ -69,7 +69,7 @@ func NewTopology(upstreams []nginxconf.Upstream, nodes []Node, resolved map[stri
 	for _, n := range nodes {
 		t.nodeOf[n.Address] = n.Name
 	}
-	// What is written as an address goes before what a name leads to.
+	// A literal address precedes the address of a name.
 	t.addNamed(upstreams, nodes, resolved)
 	return t
 }
@@ -88,8 +88,8 @@ func (t *Topology) addNamed(upstreams []nginxconf.Upstream, nodes []Node, resolv
 			setFirst(t.nodeOf, address, n.Name)
 		}
 	}
-	// A node may be given by one address where nginx.conf has a name: its name goes to the server and all its
-	// addresses.
+	// A node may be given by one address where nginx.conf has a name: the node's name applies to the server and all
+	// its addresses.
 	for _, server := range slices.Sorted(maps.Keys(resolved)) {
 		name, known := t.nodeOf[server]
 		for _, address := range resolved[server] {
@@ -113,19 +113,19 @@ func setFirst(m map[string]string, key, value string) {
 	}
 }
 
-// Upstream returns the group that holds the server, "" where none does.
+// Upstream returns the group that holds the server, or "".
 func (t *Topology) Upstream(server string) string {
 	return t.groupOf[nginxconf.WithPort(server, ":80")]
 }
 
-// Node returns the server's name, "" where it has none.
+// Node returns the server's name, or "".
 func (t *Topology) Node(server string) string { return t.nodeOf[nginxconf.WithPort(server, ":80")] }
 
 // IsGroup reports whether nginx.conf has an upstream of this name.
 func (t *Topology) IsGroup(name string) bool { return t.groups[name] }
 
-// GroupName returns the name of the group that NGINX logs where a group has no live server. Of an address that a *_pass
-// names without an upstream block that is its host alone.
+// GroupName returns the name of the group that NGINX logs if a group has no live server. For an address that a *_pass
+// names without an upstream block, NGINX logs only its host.
 func (t *Topology) GroupName(logged string) string {
 	if name, isHost := t.hosts[logged]; isHost && !t.groups[logged] {
 		return name
@@ -133,11 +133,10 @@ func (t *Topology) GroupName(logged string) string {
 	return logged
 }
 
-// Groups are the names of the upstreams, sorted.
+// Groups returns the names of the upstreams, sorted.
 func (t *Topology) Groups() []string { return slices.Sorted(maps.Keys(t.groups)) }
 
-// Servers are the addresses of all servers and nodes that NGINX may log, sorted. A name that has not been found is
-// none.
+// Servers returns the addresses of all servers and nodes that NGINX may log, sorted, without unresolved names.
 func (t *Topology) Servers() []string {
 	servers := maps.Clone(t.groupOf)
 	maps.Copy(servers, t.nodeOf)

@@ -1,6 +1,6 @@
 // Package accesslog counts the lines of an access log: each line becomes a record (logformat), and each record adds to
-// the series of a ledger. It decides routes, methods, codes and outcomes; labels that follow from nginx.conf are left
-// to whoever exposes the series.
+// the series of a ledger. It decides routes, methods, codes and outcomes; the labels that follow from nginx.conf are
+// added when the series are exposed.
 package accesslog
 
 import (
@@ -16,22 +16,22 @@ import (
 	"github.com/fremisn/fremisn-exporter/collector/source"
 )
 
-// Config is all that an access log's counting depends on.
+// Config is everything that an access log's counting depends on.
 type Config struct {
 	Source          source.LogSource
 	Routes          []source.Route             // none: the label route is empty
 	Buckets         []float64                  // upper bounds of the classic histograms, seconds, rising
 	MaxSeries       int                        // as Prometheus counts them
-	Groups          []string                   // names of upstreams, whose series stand at 0 from the start
-	GroupName       func(logged string) string // … by what is logged where one has no live server; nil for the same
+	Groups          []string                   // names of upstreams, whose series start at 0
+	GroupName       func(logged string) string // … by the name that is logged if no server is live; nil for the same
 	Servers         []string                   // addresses, likewise
-	LimitReqStatus  int                        // what NGINX answers where limit_req rejects, 0 for its default
+	LimitReqStatus  int                        // NGINX's status when limit_req rejects, 0 for its default
 	LimitConnStatus int
-	Answers         *takenout.Answers // takes the seconds in which servers answered; may be nil
+	Answers         *takenout.Answers // receives the seconds in which servers answered; may be nil
 	Watcher         Watcher           // may be nil
-	Shared          *Shared           // of all logs; nil: nothing is
+	Shared          *Shared           // of all logs; nil: nothing is shared
 
-	// Reformat returns the formats that nginx.conf has for the log by now, nil where it has not changed. It may be nil.
+	// Reformat returns the log's present formats in nginx.conf, or nil if it has not changed. It may be nil.
 	Reformat func() []source.Format
 }
 
@@ -54,7 +54,7 @@ type Counter struct {
 	subrequests *ledger.Counter
 
 	hour    *recent.Window
-	whole   bool // whole logs are read: nobody asks for their last hour
+	whole   bool // complete logs are read: nobody asks for their last hour
 	answers *takenout.Answers
 	asked   bool              // whether nginx.conf has changed, in this block
 	again   *logformat.Record // of a line that is read again for its path; nil before the first
@@ -64,13 +64,13 @@ type Counter struct {
 	clock func() time.Time
 }
 
-// lineBounds is where the line that is counted stands.
+// lineBounds are the bounds of the present line.
 type lineBounds struct {
 	block      []byte
 	start, end int
 }
 
-// New returns a Counter that has counted nothing. The error says why the log_format cannot be read.
+// New returns an empty Counter. Its error says why the log_format cannot be read.
 func New(cfg Config) (*Counter, error) {
 	if cfg.Shared == nil {
 		cfg.Shared = &Shared{}
@@ -125,7 +125,7 @@ func (c *Counter) newLedger() *ledger.Ledger {
 	return ledger.New(c.families, c.layout, c.cfg.MaxSeries)
 }
 
-// families are a ledger's, by their ID in the table of metrics. What the formats cannot give takes no room.
+// families returns a ledger's families, by their ID in the table of metrics. Those that the formats lack take no room.
 func families(p *logformat.Parser, isStream bool, labels []source.Label, shared *Shared) []ledger.Family {
 	var families []ledger.Family
 	for i := range metric.Table() {
@@ -175,13 +175,13 @@ func (c *Counter) Lines(block []byte) {
 	for start := 0; start < len(block); {
 		n := bytes.IndexByte(block[start:], '\n')
 		if n < 0 {
-			n = len(block) - start // not whole lines: the caller's fault, and still no crash
+			n = len(block) - start // not whole lines: the caller's fault, but not a reason to crash
 		}
 		end := start + n
 		if end+logformat.Pad < len(block) {
 			c.line(block, start, end)
 		} else {
-			// The parser reads beyond the line: one at the block's end is read from a copy with room after it.
+			// The parser reads beyond the line: it reads a line at the block's end from a copy with room after it.
 			c.keepExemplars(block)
 			padded := c.parser.Padded(block[start:end])
 			c.current.block = padded
@@ -194,7 +194,7 @@ func (c *Counter) Lines(block []byte) {
 	c.current.block = nil
 }
 
-// keepExemplars copies the ids of exemplars out of a block. Of whole logs nobody asks for them.
+// keepExemplars copies the ids of exemplars out of a block. Complete logs do not need them.
 func (c *Counter) keepExemplars(block []byte) {
 	if !c.whole {
 		c.ledger.KeepExemplars(block)
@@ -217,7 +217,7 @@ func (c *Counter) line(block []byte, start, end int) {
 	}
 }
 
-// misfit counts a line that the parser has refused.
+// misfit counts a line that the parser has rejected.
 func (c *Counter) misfit(block []byte, start, end int) {
 	switch {
 	case c.parser.Beside(block, start, end):
@@ -232,10 +232,10 @@ func (c *Counter) misfit(block []byte, start, end int) {
 	}
 }
 
-// TooLong counts a line that no block can hold.
+// TooLong counts a line that is too long for any block.
 func (c *Counter) TooLong() { c.lines.TooLong++ }
 
-// Snapshot returns the counts as they are now.
+// Snapshot returns the present counts.
 func (c *Counter) Snapshot() (ledger.Lines, *ledger.Snapshot) { return c.lines, c.ledger.Snapshot() }
 
 // AppendState appends an encoding of all counts and of the last hour to dst and returns it.
@@ -244,8 +244,8 @@ func (c *Counter) AppendState(dst []byte) []byte {
 	return ledger.AppendCounts(dst, c.lines, c.ledger)
 }
 
-// RestoreState replaces the counts by those of an AppendState of this or an earlier version. After an error the counts
-// are as before.
+// RestoreState replaces the counts with those of an AppendState of this or an earlier version. After an error the
+// counts are unchanged.
 func (c *Counter) RestoreState(state []byte) error {
 	hour, state, err := ledger.CutBeside(state)
 	if err != nil {

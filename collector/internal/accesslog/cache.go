@@ -7,8 +7,8 @@ import (
 	"github.com/fremisn/fremisn-exporter/collector/internal/recent"
 )
 
-// Series caches hold which series of the ledger a combination of values is counted in, so that a line costs a few loads
-// and no lookup of labels. They are bounded and may be dropped at any time. A series is made when it first counts
+// Series caches map a combination of values to its series in the ledger, so that a line costs a few loads and no
+// lookup of labels. They are bounded and may be dropped at any time. A series is created when it first counts
 // something, never before.
 
 // requestSeries are the series of requests of one route, method, status and outcome.
@@ -37,7 +37,7 @@ func requestKey(own, route int, method logformat.Method, code int64, result Outc
 	return uint64(own)<<48 | uint64(route)<<32 | uint64(uint16(code))<<16 | uint64(method)<<8 | uint64(result)
 }
 
-// get returns the series with this key, nil where they are not there.
+// get returns the series with this key, or nil.
 func (c *requestCache) get(key uint64) *requestSeries {
 	for slot := c.slot(key); ; slot++ {
 		s := c.table[slot&uint64(len(c.table)-1)]
@@ -91,14 +91,14 @@ type serverSeries struct {
 }
 
 // attemptSeries are the series of attempts on one server with one status. Statuses of one outcome share all but the
-// first.
+// first series.
 type attemptSeries struct {
 	code     int64
 	outcome  Outcome
 	attempts *ledger.Counter
 	outcomes *ledger.Counter
 	times    *timeSeries
-	answered bool // NGINX takes such an attempt for a success
+	answered bool // NGINX considers such an attempt successful
 }
 
 type timeSeries struct{ response, header, connect *ledger.Histogram }
@@ -131,12 +131,12 @@ func (s *serverSeries) find(l *ledger.Ledger, code int64, result Outcome) *attem
 	return a
 }
 
-// A serverCache holds the series of servers, by the number that the parser gave to a value of $upstream_addr.
+// A serverCache holds the series of servers, by the parser's number for a value of $upstream_addr.
 type serverCache struct {
 	window     *recent.Window
 	generation int
 	byName     map[string]*serverSeries
-	byID       [][]*serverSeries // of each value its elements, nil for what is no attempt
+	byID       [][]*serverSeries // of each value its elements, nil for what is not an attempt
 }
 
 func newServerCache(w *recent.Window, generation int) serverCache {
@@ -177,7 +177,7 @@ func (c *serverCache) insert(u *logformat.Upstreams) {
 	c.byID[u.ID] = series
 }
 
-// maxServers bounds the names, not the series in use at one moment.
+// maxServers limits the names, not the series in use at one moment.
 const maxServers = 1 << 13
 
 // named returns the series of a server.

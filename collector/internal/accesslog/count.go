@@ -10,7 +10,7 @@ import (
 // connection, not the latency of an answer.
 const switchingProtocols = 101
 
-// count counts a line that fits as a whole.
+// count counts a line that fits completely.
 func (c *Counter) count(r *logformat.Record) {
 	if c.isStream {
 		c.lines.Parsed++
@@ -76,7 +76,7 @@ func (c *Counter) countRequest(r *logformat.Record, route int, result Outcome, r
 	}
 }
 
-// with returns labels with those of the user's own behind them.
+// with returns labels with the user's own labels appended.
 func (s *requestSeries) with(labels ...string) []string { return append(labels, s.own...) }
 
 func (c *Counter) countBytes(r *logformat.Record, s *requestSeries) {
@@ -113,7 +113,7 @@ func (c *Counter) seriesOf(r *logformat.Record, own, route int, result Outcome) 
 	return s
 }
 
-// trafficMethod is no method: it is the key of the series of a format that tells of bytes alone.
+// trafficMethod is not a method: it is the key of the series of a format that has only bytes.
 const trafficMethod logformat.Method = 255
 
 // countTraffic counts the bytes of a request that another log counts.
@@ -122,7 +122,7 @@ func (c *Counter) countTraffic(r *logformat.Record, route int) {
 	c.countBytes(r, c.seriesOf(r, c.own.of(r), route, OK))
 }
 
-// countSubrequest counts a line that is no request of a client; its attempts have been counted.
+// countSubrequest counts a line that is not a client's request; its attempts have been counted.
 func (c *Counter) countSubrequest(r *logformat.Record) {
 	if len(c.own.labels) == 0 && c.subrequests != nil {
 		c.subrequests.Value++
@@ -132,10 +132,10 @@ func (c *Counter) countSubrequest(r *logformat.Record) {
 	c.subrequests.Value++
 }
 
-// wordCounters are the series of what limit_req, limit_conn and the cache said, found once.
+// wordCounters are the series of the statuses of limit_req, limit_conn and the cache, looked up once.
 type wordCounters [3][logformat.WordCount]*ledger.Counter
 
-// countWord counts what a limit or the cache said.
+// countWord counts the status of a limit or the cache.
 func (c *Counter) countWord(id metric.ID, word logformat.Word, own int) {
 	for own >= len(c.words) {
 		c.words = append(c.words, new(wordCounters))
@@ -147,8 +147,8 @@ func (c *Counter) countWord(id metric.ID, word logformat.Word, own int) {
 	(*counter).Value++
 }
 
-// countAttempts counts what happened upstream. It reports whether the last element is the name of a group that had no
-// server to give.
+// countAttempts counts the attempts. It reports whether the last element is the name of a group without a usable
+// server.
 func (c *Counter) countAttempts(r *logformat.Record, ref ledger.Ref) (noLive bool) {
 	if r.Elements == 0 {
 		return false
@@ -196,7 +196,7 @@ func (c *Counter) groupName(logged string) string {
 	return c.cfg.GroupName(logged)
 }
 
-// countUnknown counts attempts of a format that has no address.
+// countUnknown counts attempts of a format without addresses.
 func (c *Counter) countUnknown(r *logformat.Record, ref ledger.Ref) {
 	server := c.servers.named(UnknownServer)
 	for i := range r.Elements {

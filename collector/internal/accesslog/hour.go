@@ -6,16 +6,16 @@ import (
 	"github.com/fremisn/fremisn-exporter/collector/internal/recent"
 )
 
-// Hour returns the last hour at a moment, Unix milliseconds.
+// Hour returns the last hour at a time, Unix milliseconds.
 func (c *Counter) Hour(millis int64) *recent.Snapshot { return c.hour.Snapshot(millis) }
 
-// LineCounts returns how many lines there were, by what came of them.
+// LineCounts returns the number of lines by result.
 func (c *Counter) LineCounts() ledger.Lines { return c.lines }
 
 // HasServers reports whether the log says which server answered.
 func (c *Counter) HasServers() bool { return c.parser.Has(logformat.UpstreamAddr) }
 
-// latency is a time as the last hour takes it: that of an upgraded connection is none.
+// latency returns a duration for the last hour: that of an upgraded connection is unknown.
 func latency(millis, code int64) int64 {
 	if code == switchingProtocols {
 		return -1
@@ -23,13 +23,13 @@ func latency(millis, code int64) int64 {
 	return millis
 }
 
-// isAnswer reports whether NGINX takes an attempt for a success, as far as the log tells: 502 and 504 are what it
-// writes itself where a server has failed.
+// isAnswer reports whether NGINX considers an attempt successful, as far as the log shows: NGINX itself writes 502 and
+// 504 if a server has failed.
 func isAnswer(code int64, result Outcome) bool {
 	return result == OK || result == Failed && code != 502 && code > 0
 }
 
-// markAnswer remembers that the server answered in the second of the line.
+// markAnswer records that the server answered in the second of the line.
 func (c *Counter) markAnswer(s *serverSeries) {
 	if second := c.hour.Second(); second != s.answered {
 		s.answered = second
@@ -37,8 +37,8 @@ func (c *Counter) markAnswer(s *serverSeries) {
 	}
 }
 
-// keepFailure keeps a request that a person may want to look at: one that failed, or that a server failed at and
-// another answered.
+// keepFailure keeps a request that a person may want to examine: one that failed, or that failed on one server and was
+// answered by another.
 func (c *Counter) keepFailure(r *logformat.Record, result Outcome) {
 	switch {
 	case result == Failed || result == Timeout || result == NoLive:
@@ -50,7 +50,7 @@ func (c *Counter) keepFailure(r *logformat.Record, result Outcome) {
 	}
 }
 
-// maxAttempts bounds the attempts that are kept of a failure. NGINX makes as many as there are servers.
+// maxAttempts limits the kept attempts of a failure. NGINX makes as many as there are servers.
 const maxAttempts = 16
 
 func (c *Counter) failure(r *logformat.Record, result Outcome) recent.Failure {
@@ -76,8 +76,8 @@ func (c *Counter) failure(r *logformat.Record, result Outcome) recent.Failure {
 	return f
 }
 
-// pathOf returns the path of the line that is counted, without its query. Where no routes are configured the parser
-// does not look for it, so the few lines that are kept are read again.
+// pathOf returns the path of the present line, without its query. Without configured routes the parser does not
+// extract it, so the few lines that are kept are read again.
 func (c *Counter) pathOf(r *logformat.Record) string {
 	if len(c.cfg.Routes) > 0 {
 		return labelText(r.Path)

@@ -10,18 +10,18 @@ import (
 )
 
 // An ownLabels gives a line the values of the user's own labels. It numbers the combinations of values that occur, for
-// the series caches: 0 is that of no values, which the series have that stand at 0 from the start.
+// the series caches: 0 is that of no values, for the series that start at 0.
 type ownLabels struct {
 	labels []ownLabel
 	values [][]string // by number
 	number map[uint64]int
 }
 
-// maxCombinations bounds the numbers: they have 16 bits in the key of a request.
+// maxCombinations limits the numbers: they have 16 bits in the key of a request.
 const maxCombinations = 1 << 15
 
 type ownLabel struct {
-	captured  int               // which of the captured variables it is made of
+	captured  int               // the captured variable that it comes from
 	index     map[string]uint16 // values; 0 is Other
 	values    []string
 	room      int // for further values
@@ -49,7 +49,7 @@ func (l *ownLabel) add(value string) uint16 {
 	return n
 }
 
-// find returns the number of a value, that of Other where it is none of the label's.
+// find returns the number of a value, or that of Other if it is not one of the label's.
 func (l *ownLabel) find(value []byte) uint16 {
 	if n, ok := l.index[string(value)]; ok {
 		return n
@@ -83,7 +83,7 @@ func (l *ownLabel) insert(value string) uint16 {
 	return l.add(value)
 }
 
-// restore takes up the values that a state has.
+// restore restores the values of a state.
 func (o *ownLabels) restore(values []string) {
 	for i := range o.labels {
 		if l := &o.labels[i]; l.room > 0 && values[i] != "" {
@@ -107,7 +107,7 @@ func (o *ownLabels) of(r *logformat.Record) int {
 	return o.combine(key)
 }
 
-// combine numbers a combination of values. Where there are too many, it is that of Other alone.
+// combine numbers a combination of values. Beyond the limit, it is the number of Other alone.
 func (o *ownLabels) combine(key uint64) int {
 	if len(o.values) >= maxCombinations && key != 0 {
 		return o.combine(0)

@@ -2,10 +2,10 @@ package accesslog
 
 import "github.com/fremisn/fremisn-exporter/collector/internal/logformat"
 
-// An Outcome is what came of a request or an attempt: a value of the label outcome.
+// An Outcome is the result of a request or an attempt: a value of the label outcome.
 type Outcome uint8
 
-// The first four are outcomes of attempts and requests, the others of requests alone.
+// The first four are outcomes of attempts and requests, the others only of requests.
 const (
 	OK Outcome = iota
 	Failed
@@ -23,10 +23,10 @@ func (o Outcome) String() string {
 	return [outcomeCount]string{"ok", "error", "timeout", "aborted", "client_error", "no_live", "limited"}[o]
 }
 
-// UnknownServer stands for a server where the format has times but no address.
+// UnknownServer stands for a server if the format has times but no address.
 const UnknownServer = "unknown"
 
-// UnknownCode is a status that the format does not tell, as logformat.Absent is one that the line does not have.
+// UnknownCode is a status that the format does not have, as logformat.Absent is one that the line does not have.
 const UnknownCode int64 = -2
 
 // CodeName returns the label code.
@@ -43,28 +43,28 @@ func CodeName(code int64) string {
 // Rules decide what a line means. They are immutable.
 type Rules struct {
 	formats []formatFields // by Record.Format
-	limited [2]int64       // statuses that mean limited where the format has no $limit_…_status
-	byCode  [codes]Outcome // what a request's status alone says
+	limited [2]int64       // statuses that mean limited if the format has no $limit_…_status
+	byCode  [codes]Outcome // the outcome by a request's status alone
 }
 
 // codes are the statuses of three digits.
 const codes = 1000
 
-// formatFields is what a format tells.
+// formatFields is what a format has.
 type formatFields struct {
 	path, status, length, limits, upstream, addresses, upstreamStatus bool
 
-	received    logformat.Field // of an upstream, if either of the two variables is there
+	received    logformat.Field // of an upstream, if either of the two variables is present
 	hasReceived bool
 }
 
-// isTraffic reports whether the format tells of nothing but bytes: a second log, for accounting, whose requests another
-// log counts.
+// isTraffic reports whether the format has only bytes: a second log, for accounting, whose requests another log
+// counts.
 func (f *formatFields) isTraffic() bool { return !f.status && !f.upstream }
 
 const defaultLimitStatus = 503
 
-// NewRules returns the rules for lines in the parser's formats. The statuses are those that NGINX answers where
+// NewRules returns the rules for lines in the parser's formats. The statuses are those that NGINX answers when
 // limit_req and limit_conn reject, 0 for its default.
 func NewRules(p *logformat.Parser, limitReqStatus, limitConnStatus int) *Rules {
 	r := &Rules{limited: [2]int64{int64(limitReqStatus), int64(limitConnStatus)}}
@@ -100,7 +100,7 @@ func fieldsOf(p *logformat.Program) formatFields {
 	return f
 }
 
-// IsRequest reports whether a line tells of a request at all, and not of its bytes alone.
+// IsRequest reports whether a line represents a request, not only its bytes.
 func (rules *Rules) IsRequest(r *logformat.Record) bool { return !rules.formats[r.Format].isTraffic() }
 
 // Code returns the status of a request.
@@ -111,8 +111,8 @@ func (rules *Rules) Code(r *logformat.Record) int64 {
 	return r.Code
 }
 
-// Request returns the outcome of a request: the first that fits. noLive says that the last element of $upstream_addr is
-// the name of a group.
+// Request returns the outcome of a request: the first that fits. noLive says that the last element of $upstream_addr
+// is the name of a group.
 func (rules *Rules) Request(r *logformat.Record, noLive bool) Outcome {
 	f, code := &rules.formats[r.Format], r.Code
 	switch {
@@ -156,7 +156,7 @@ func attemptOutcome(code int64) Outcome {
 	return OK
 }
 
-// Attempt returns the status and the outcome of the attempt that is element i. last says that no other attempt follows.
+// Attempt returns the status and the outcome of attempt i. last says that no other attempt follows.
 func (rules *Rules) Attempt(r *logformat.Record, i int, last bool) (code int64, result Outcome) {
 	f := &rules.formats[r.Format]
 	switch {

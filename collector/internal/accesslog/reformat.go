@@ -4,9 +4,9 @@ import (
 	"slices"
 )
 
-// reformat asks, once for each block and only when a line fits no format, whether nginx.conf has the log in others by
-// now. What is in a block was written before it was read: a format that was changed before then is on disk already.
-// It reports whether there are other formats; the counts go on. block holds the line.
+// reformat asks, once for each block and only when a line fits no format, whether nginx.conf now has other formats for
+// the log. What is in a block was written before it was read: a format that was changed before then is on disk
+// already. It reports whether there are other formats; the counts continue. block holds the line.
 func (c *Counter) reformat(block []byte) bool {
 	if c.cfg.Reformat == nil || c.asked {
 		return false
@@ -20,7 +20,7 @@ func (c *Counter) reformat(block []byte) bool {
 	cfg.Source.Formats = formats
 	next, err := New(cfg)
 	if err != nil {
-		return false // it is told when nginx.conf is taken over
+		return false // the reload of nginx.conf reports it
 	}
 	c.ledger.KeepExemplars(block)
 	if err := next.RestoreState(c.AppendState(nil)); err != nil {

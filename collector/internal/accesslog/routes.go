@@ -7,11 +7,11 @@ import (
 	"github.com/fremisn/fremisn-exporter/collector/source"
 )
 
-// A routeTable finds the route of a path. Most expressions only ask for a prefix, which needs no regexp engine; the
-// answers of others are remembered.
+// A routeTable finds the route of a path. Most expressions only match a prefix, which needs no regexp engine; the
+// results of others are remembered.
 type routeTable struct {
-	names   []string // by number; the last is what matches nothing
-	without int      // the number where the format has no path
+	names   []string // by number; the last is for paths without a match
+	without int      // the number if the format has no path
 	routes  []compiledRoute
 	ignore  []bool // by number
 	pure    bool   // all are prefixes
@@ -26,7 +26,7 @@ type compiledRoute struct {
 
 const (
 	otherRoute = "other"
-	// maxSeenPaths and maxSeenPath bound what is remembered: 4,096 paths of 128 bytes.
+	// maxSeenPaths and maxSeenPath limit what is remembered: 4,096 paths of 128 bytes.
 	maxSeenPaths = 4096
 	maxSeenPath  = 128
 )
@@ -51,10 +51,10 @@ func newRouteTable(routes []source.Route) routeTable {
 	return t
 }
 
-// ignored reports whether requests of a route are not to be counted.
+// ignored reports whether requests of a route are not counted.
 func (t *routeTable) ignored(route int) bool { return t.ignore[route] }
 
-// find is the number of the route of a path.
+// find returns the number of a path's route.
 func (t *routeTable) find(path []byte) int {
 	if t.pure {
 		for i := range t.routes {
@@ -91,7 +91,7 @@ func (t *routeTable) match(path []byte) int {
 	return len(t.routes)
 }
 
-// anchoredPrefix reports whether an expression is no more than ^prefix, and which.
+// anchoredPrefix reports whether an expression is only ^prefix, and returns the prefix.
 func anchoredPrefix(match *regexp.Regexp) (prefix string, pure bool) {
 	expression, err := syntax.Parse(match.String(), syntax.Perl)
 	if err != nil {

@@ -5,7 +5,7 @@ import (
 	"github.com/fremisn/fremisn-exporter/collector/internal/metric"
 )
 
-// seed makes the series that stand at 0 from the start, so that the first failure is a rise.
+// seed creates the series that start at 0, so that the first failure is an increase.
 func (c *Counter) seed() {
 	c.ledger.Now = c.clock().UnixMilli()
 	if !c.isStream {
@@ -37,7 +37,7 @@ func (c *Counter) seedRequests() {
 	}
 }
 
-// seedOwn makes a series at 0 that has no values of the user's own labels.
+// seedOwn creates a series at 0 without values of the user's own labels.
 func (c *Counter) seedOwn(id metric.ID, labels ...string) {
 	c.ledger.Seed(int(id), append(labels, c.own.values[0]...)...)
 }

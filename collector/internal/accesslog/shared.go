@@ -8,21 +8,21 @@ import (
 )
 
 // Shared holds what the Counters of many logs have in common: the rules and the families that follow from their
-// formats, and the layout of histograms. All of that never changes, so that any goroutine may read it. Many virtual
-// hosts write in few formats.
+// formats, and the layout of histograms. All of it is immutable, so any goroutine may read it. Many virtual hosts
+// write in few formats.
 type Shared struct {
 	rules    memo[*Rules]
 	families memo[[]ledger.Family]
 	layouts  memo[*ledger.Layout]
 }
 
-// A memo makes each value once.
+// A memo computes each value once.
 type memo[T any] struct {
 	mu   sync.Mutex
 	made map[string]T
 }
 
-// get returns the value of a key, which is all that make depends on. An error is not kept.
+// get returns the value of a key, which is everything that make depends on. It does not keep an error.
 func (m *memo[T]) get(key string, make func() (T, error)) (T, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -40,7 +40,7 @@ func (m *memo[T]) get(key string, make func() (T, error)) (T, error) {
 	return value, nil
 }
 
-// must is get for what cannot fail.
+// must is get for a make that cannot fail.
 func (m *memo[T]) must(key string, make func() T) T {
 	value, _ := m.get(key, func() (T, error) { return make(), nil })
 	return value
@@ -54,7 +54,7 @@ func (s *Shared) layout(buckets []float64) *ledger.Layout {
 	})
 }
 
-// formatsKey is all that what follows from the formats of a log depends on.
+// formatsKey is everything that what follows from the formats of a log depends on.
 func formatsKey(cfg *Config) string {
 	var labels []string
 	for _, l := range cfg.Source.Labels {

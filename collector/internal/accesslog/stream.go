@@ -19,7 +19,7 @@ const (
 	bytesReceived
 )
 
-// streamGives reports whether the formats have the variable of stream{} that a metric is made of.
+// streamGives reports whether the formats have the variable of stream{} that a metric needs.
 func streamGives(id metric.ID, p *logformat.Parser) bool {
 	variable := metric.Get(id).Session
 	if variable == "" || id == metric.StreamSessions && p.Has(logformat.Status) {
@@ -54,7 +54,7 @@ func seconds(text []byte) (millis int64, ok bool) {
 	return int64(n), err == nil
 }
 
-// labelText makes a label's value of what stands in a log.
+// labelText converts a logged value to a valid label value.
 func labelText(raw []byte) string {
 	const maxLabel = 256
 	return strings.ToValidUTF8(string(raw[:min(len(raw), maxLabel)]), "\uFFFD")

@@ -11,23 +11,23 @@ import (
 	"time"
 )
 
-// ErrNone says that no such container.
+// ErrNone reports that there is no such container.
 var ErrNone = errors.New("no such container")
 
 // DefaultRoot is where Docker keeps its containers.
 const DefaultRoot = "/var/lib/docker"
 
-// config is what Docker keeps of a container, in config.v2.json.
+// config is Docker's data about a container, in config.v2.json.
 type config struct {
 	ID      string
 	Name    string // with a slash before it
-	LogPath string // as the host has it
+	LogPath string // as on the host
 	State   struct{ Running bool }
 	Created time.Time
 }
 
-// LogOf returns the path of the json-file log of a container, which is given by its name or the beginning of its id. Of
-// several it is that of the running one, else of the last that was made. root is Docker's folder as this process sees
+// LogOf returns the path of the json-file log of a container, given its name or the beginning of its id. Of several
+// containers it chooses the running one, or the last that was created. root is Docker's folder as this process sees
 // it.
 func LogOf(root, container string) (string, error) {
 	folders, err := os.ReadDir(filepath.Join(root, "containers"))
@@ -57,7 +57,7 @@ func LogOf(root, container string) (string, error) {
 func readConfig(folder string) *config {
 	text, err := os.ReadFile(filepath.Join(folder, "config.v2.json"))
 	if err != nil {
-		return nil // it is being made, or removed
+		return nil // it is being created, or removed
 	}
 	c := &config{}
 	if json.Unmarshal(text, c) != nil {
@@ -67,7 +67,7 @@ func readConfig(folder string) *config {
 	return c
 }
 
-// minID is how much of an id must be given.
+// minID is the minimum length of an id.
 const minID = 12
 
 func (c *config) is(container string) bool {

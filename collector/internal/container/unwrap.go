@@ -11,17 +11,17 @@ import (
 	"unicode/utf8"
 )
 
-// A Wrapping is what stands around a line.
+// A Wrapping is what is written around a line.
 type Wrapping uint8
 
 const (
-	Auto Wrapping = iota // what the first line has
+	Auto Wrapping = iota // the same as the first line's
 	None
 	Docker
 	CRI
 )
 
-// ParseWrapping returns the wrapping of that name in the config file; ok is false for another word.
+// ParseWrapping returns the wrapping of that name in the config file; ok is false for an unknown name.
 func ParseWrapping(name string) (w Wrapping, ok bool) {
 	switch name {
 	case "", "auto":
@@ -42,12 +42,11 @@ const (
 	Stderr = "stderr"
 )
 
-// MaxLine is the longest line that is unwrapped, bytes.
+// MaxLine is the longest line that is unwrapped, in bytes.
 const MaxLine = 1 << 20
 
-// An Unwrapper takes the lines of one stream out of blocks of whole wrapped lines. It keeps nothing of one block for
-// the next: the parts of a line that has not ended are given again, with what has come since. It belongs to one
-// goroutine.
+// An Unwrapper extracts the lines of one stream from blocks of whole wrapped lines. It keeps nothing of one block for
+// the next: the parts of an unfinished line are passed again, with what has come since. It belongs to one goroutine.
 type Unwrapper struct {
 	wrapping Wrapping
 	stream   string
@@ -62,8 +61,8 @@ func New(w Wrapping, stream string) *Unwrapper {
 	return &Unwrapper{wrapping: w, stream: stream}
 }
 
-// Whole returns how many of block's first bytes are wrapped lines that leave no line of the stream without its end.
-// What they hold is what Lines returns next.
+// Whole returns how many of block's first bytes are wrapped lines that leave no line of the stream unfinished. Lines
+// returns their content next.
 func (u *Unwrapper) Whole(block []byte) int {
 	u.lines, u.tooLong = u.lines[:0], 0
 	block = block[:bytes.LastIndexByte(block, '\n')+1]
@@ -71,7 +70,7 @@ func (u *Unwrapper) Whole(block []byte) int {
 	if u.isPlain = wrapping == None; u.isPlain {
 		return len(block)
 	}
-	whole, end, line := 0, 0, 0 // line is where the one that has not ended begins in u.lines
+	whole, end, line := 0, 0, 0 // line is where the unfinished line begins in u.lines
 	for wrapped := range bytes.Lines(block) {
 		end += len(wrapped)
 		from := len(u.lines)
@@ -92,7 +91,7 @@ func (u *Unwrapper) Whole(block []byte) int {
 	return whole
 }
 
-// end ends the line that begins in u.lines at an offset, and returns where the next one does.
+// end ends the line that begins in u.lines at an offset, and returns where the next one begins.
 func (u *Unwrapper) end(line int) int {
 	if n := len(u.lines); n > line && u.lines[n-1] == '\r' { // of a terminal
 		u.lines = u.lines[:n-1]
@@ -114,12 +113,12 @@ func (u *Unwrapper) Lines(block []byte) (lines []byte, tooLong int) {
 	}
 	lines, tooLong = u.lines, u.tooLong
 	if cap(u.lines) > 4*MaxLine {
-		u.lines = nil // a long line is over; its memory too
+		u.lines = nil // a long line is over; free its memory too
 	}
 	return lines, tooLong
 }
 
-// Skip returns how many bytes of block belong to a line that has begun before it, and whether that ends there.
+// Skip returns how many bytes of block belong to a line that began before it, and whether that line ends there.
 func (u *Unwrapper) Skip(block []byte) (n int, ended bool) {
 	block = block[:bytes.LastIndexByte(block, '\n')+1]
 	wrapping := u.of(block)
@@ -135,7 +134,7 @@ func (u *Unwrapper) Skip(block []byte) (n int, ended bool) {
 	return n, false
 }
 
-// of tells how a block is wrapped.
+// of returns how a block is wrapped.
 func (u *Unwrapper) of(block []byte) Wrapping {
 	if u.wrapping != Auto {
 		return u.wrapping
@@ -155,8 +154,8 @@ func detect(line []byte) Wrapping {
 	return None
 }
 
-// take appends a wrapped line's content to u.lines, if it is of the stream. A line that is not wrapped as the others
-// are is taken as it is: it is for the log's format to refuse.
+// take appends a wrapped line's content to u.lines, if it is of the stream. It keeps a line without the wrapping as it
+// is: the log's format will reject it.
 func (u *Unwrapper) take(wrapping Wrapping, wrapped []byte) (isOurs, isPart bool) {
 	switch wrapping {
 	case Docker:
@@ -182,7 +181,7 @@ func (u *Unwrapper) takeDocker(wrapped []byte) (isOurs, isPart bool) {
 	if ok {
 		u.lines, ok = appendUnquoted(u.lines, content)
 	}
-	if !ok { // written in another way than Docker's
+	if !ok { // not written by Docker
 		u.lines = u.lines[:from]
 		var entry struct {
 			Log    *string `json:"log"`
@@ -236,8 +235,8 @@ func cutDocker(line []byte) (content, stream []byte, ok bool) {
 // escapes are JSON's but \u.
 var escapes = [256]byte{'"': '"', '\\': '\\', '/': '/', 'b': '\b', 'f': '\f', 'n': '\n', 'r': '\r', 't': '\t'}
 
-// appendUnquoted appends what a JSON string's content stands for. It refuses what is no such content, and surrogate
-// pairs, which Docker does not write.
+// appendUnquoted appends the content of a JSON string. It rejects invalid content, and surrogate pairs, which Docker
+// does not write.
 func appendUnquoted(dst, content []byte) ([]byte, bool) {
 	for {
 		i := bytes.IndexByte(content, '\\')
@@ -281,7 +280,7 @@ func hex4(b []byte) (r rune, ok bool) {
 	return r, r < 0xd800 || r > 0xdfff
 }
 
-// cutCRI cuts a line of the CRI's: TIME STREAM TAG CONTENT, where the tag is P for a part, F for the last or only one.
+// cutCRI cuts a line of the CRI: TIME STREAM TAG CONTENT, where the tag is P for a part, F for the last or only one.
 func cutCRI(line []byte) (stream, tag, content []byte, ok bool) {
 	const shortest = len("2026-11-25T10:00:00Z ")
 	if len(line) < shortest || line[4] != '-' || line[10] != 'T' {
@@ -299,5 +298,5 @@ func cutCRI(line []byte) (stream, tag, content []byte, ok bool) {
 	return stream, tag, content, ok && len(tag) > 0 && (tag[0] == 'P' || tag[0] == 'F')
 }
 
-// IsWrapped reports whether a container runtime has written something around a line.
+// IsWrapped reports whether a container runtime has wrapped a line.
 func IsWrapped(line []byte) bool { return detect(line) != None }

@@ -18,22 +18,22 @@ import (
 	"github.com/fremisn/fremisn-exporter/collector/nginxconf"
 )
 
-// An Entry is what one entry says. Its slices are parts of what it was read from.
+// An Entry is one entry. Its slices point into the text that it was read from.
 type Entry struct {
 	Time       time.Time // whole seconds, in the time zone of this host
 	Level      string
 	PID        int   // of the worker
-	Connection int64 // the client's, by the number in the log; 0 where the entry is about none
+	Connection int64 // the client's, by the number in the log; 0 if the entry concerns none
 	Event      string
-	Upstream   []byte // the address, or for no_live_upstreams the name of the group; empty where there is none
-	Request    []byte // the request line as the client sent it; empty where there is none
-	Fails      bool   // NGINX counts it as a failure of the server, or says that it takes the server out
+	Upstream   []byte // the address, or for no_live_upstreams the name of the group; empty for none
+	Request    []byte // the request line as the client sent it; empty for none
+	Fails      bool   // NGINX counts it as a failure of the server, or reports that it takes the server out
 }
 
 // levels are those of the error log.
 var levels = nginxconf.Levels()
 
-// Parse reads an entry, which may have several lines; ok is false for what is none.
+// Parse reads an entry, which may have several lines; ok is false if it is not an entry.
 func Parse(text []byte) (e Entry, ok bool) {
 	message, ok := e.header(text)
 	if !ok {
@@ -49,7 +49,7 @@ func Parse(text []byte) (e Entry, ok bool) {
 	return e, true
 }
 
-// Begins reports whether a line begins an entry. What does not belongs to the entry before.
+// Begins reports whether a line begins an entry. Other lines belong to the previous entry.
 func Begins(line []byte) bool {
 	var e Entry
 	_, ok := e.header(line)
@@ -77,7 +77,7 @@ func (e *Entry) header(line []byte) (message []byte, ok bool) {
 	if e.Level == "" || !found || !isPair || len(pid) == 0 || bytes.IndexByte(ids, ' ') >= 0 {
 		return nil, false
 	}
-	e.PID, _ = strconv.Atoi(string(pid)) // 0 for what is no number
+	e.PID, _ = strconv.Atoi(string(pid)) // 0 if not a number
 	e.Time = timeOf(line)
 	return message, true
 }
@@ -113,7 +113,7 @@ func (e *Entry) connection(message []byte) []byte {
 	return rest
 }
 
-// cutClient parts what NGINX says from the fields that end it, the first of which is client.
+// cutClient separates NGINX's message from the fields that end it, the first of which is client.
 func cutClient(message []byte) (said, fields []byte) {
 	for _, mark := range [][]byte{[]byte(", client: "), []byte(", upstream: "), []byte(", server: ")} {
 		if i := bytes.Index(message, mark); i >= 0 {
@@ -125,11 +125,11 @@ func cutClient(message []byte) (said, fields []byte) {
 
 const field = `, upstream: "`
 
-// stderr is how an entry begins that repeats what an application said.
+// stderr is the beginning of an entry that repeats an application's output.
 var stderr = []byte("FastCGI sent in stderr")
 
-// upstreamOf is the address of the server that an entry is about. What an application said may be a client's: where it
-// holds such a field, too, neither is believed.
+// upstreamOf returns the address of the server that an entry concerns. An application's output may be a client's text:
+// if it has such a field, too, neither is trusted.
 func upstreamOf(said, fields []byte) []byte {
 	if bytes.HasPrefix(said, stderr) && bytes.Count(fields, []byte(field)) > 1 {
 		return nil
@@ -137,7 +137,8 @@ func upstreamOf(said, fields []byte) []byte {
 	return upstream(fields)
 }
 
-// requestOf is the request line, without its quotes. A request that holds a quote ends there: it is not escaped.
+// requestOf returns the request line, without its quotes. A request that contains a quote ends there: it is not
+// escaped.
 func requestOf(fields []byte) []byte {
 	_, rest, found := bytes.Cut(fields, []byte(`, request: "`))
 	if !found {
@@ -147,10 +148,10 @@ func requestOf(fields []byte) []byte {
 	return request
 }
 
-// upstream is the address in the field that NGINX writes between request and host, of which the client has written
-// both. The first field of that name behind the end of a request line is NGINX's: a request that came as far as an
-// upstream ends at its first " HTTP/1.1". One without (HTTP/0.9) or a message without a request leaves the first of
-// all.
+// upstream returns the address in the field that NGINX writes between request and host, both of which are the client's
+// text. NGINX's is the first field of that name after the end of a request line: a request that has reached an
+// upstream ends at its first " HTTP/1.1". For one without (HTTP/0.9), or a message without a request, it is the first
+// of all.
 func upstream(fields []byte) []byte {
 	from := bytes.Index(fields, []byte(field))
 	if from < 0 {
@@ -186,7 +187,7 @@ func endsRequest(text []byte) bool {
 
 func isDigit(c byte) bool { return c >= '0' && c <= '9' }
 
-// address is host:port, unix:path or a group's name of "http://…/…".
+// address returns host:port, unix:path or a group's name from "http://…/…".
 func address(url []byte) []byte {
 	if i := bytes.Index(url, []byte("://")); i >= 0 {
 		url = url[i+3:]

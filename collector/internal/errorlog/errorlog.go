@@ -10,10 +10,10 @@ import (
 	"github.com/fremisn/fremisn-exporter/collector/internal/takenout"
 )
 
-// Config says how an error log is counted.
+// Config says how to count an error log.
 type Config struct {
 	MaxSeries int
-	TakenOut  takenout.Options // of the servers whose failures the log holds
+	TakenOut  takenout.Options // of the servers whose failures are in the log
 }
 
 // A Counter counts the entries of one error log. It belongs to one goroutine.
@@ -22,7 +22,7 @@ type Config struct {
 // counted when the next begins, or when its log is committed, whichever comes first: NGINX writes each at once.
 type Counter struct {
 	tracker   *takenout.Tracker
-	entry     []byte // the one that may go on
+	entry     []byte // the one that may continue
 	size      int    // bytes of the last entry so far, counted or not
 	families  []ledger.Family
 	layout    *ledger.Layout
@@ -32,7 +32,7 @@ type Counter struct {
 	clock     func() time.Time
 }
 
-// New returns a Counter that has counted nothing.
+// New returns an empty Counter.
 func New(cfg Config) *Counter {
 	c := &Counter{families: families(), layout: ledger.NewLayout(nil), maxSeries: cfg.MaxSeries,
 		tracker: takenout.New(cfg.TakenOut), clock: time.Now}
@@ -42,7 +42,7 @@ func New(cfg Config) *Counter {
 
 func (c *Counter) newLedger() *ledger.Ledger { return ledger.New(c.families, c.layout, c.maxSeries) }
 
-// families are a ledger's, by their ID in the table of metrics.
+// families returns a ledger's families, by their ID in the table of metrics.
 func families() []ledger.Family {
 	var families []ledger.Family
 	for i := range metric.Table() {
@@ -69,7 +69,7 @@ func (c *Counter) Lines(block []byte) {
 	}
 }
 
-// maxEntry is more than NGINX writes as one entry, bytes: what comes after is none of it.
+// maxEntry is more than NGINX writes as one entry, bytes: later lines are not part of it.
 const maxEntry = 4096
 
 func (c *Counter) line(line []byte) {
@@ -86,7 +86,7 @@ func (c *Counter) line(line []byte) {
 	c.lines.Parsed++
 }
 
-// goesOn reports whether a line belongs to the entry before, and counts its bytes.
+// goesOn reports whether a line belongs to the previous entry, and counts its bytes.
 func (c *Counter) goesOn(line []byte) bool {
 	c.size += 1 + len(line)
 	return c.lines.Parsed > 0 && c.size <= maxEntry
@@ -104,16 +104,16 @@ func (c *Counter) finish() {
 	c.entry = c.entry[:0]
 }
 
-// TooLong counts a line that no block can hold.
+// TooLong counts a line that is too long for any block.
 func (c *Counter) TooLong() { c.lines.TooLong++ }
 
-// labelText makes a label's value of what stands in a log.
+// labelText converts a logged value to a valid label value.
 func labelText(raw []byte) string {
 	const maxLabel = 256
 	return strings.ToValidUTF8(string(raw[:min(len(raw), maxLabel)]), "\uFFFD")
 }
 
-// Snapshot returns the counts as they are now. The label server of an event may be the name of a group.
+// Snapshot returns the present counts. The label server of an event may be the name of a group.
 func (c *Counter) Snapshot() (ledger.Lines, *ledger.Snapshot) {
 	c.finish()
 	return c.lines, c.ledger.Snapshot()
@@ -122,14 +122,14 @@ func (c *Counter) Snapshot() (ledger.Lines, *ledger.Snapshot) {
 // AppendState appends an encoding of all counts to dst and returns it.
 func (c *Counter) AppendState(dst []byte) []byte {
 	c.finish()
-	if state, err := c.tracker.State(); err == nil { // there is nothing in it that JSON cannot hold
+	if state, err := c.tracker.State(); err == nil { // JSON can hold all of it
 		dst = ledger.AppendBeside(dst, state)
 	}
 	return ledger.AppendCounts(dst, c.lines, c.ledger)
 }
 
-// RestoreState replaces the counts by those of an AppendState of this or an earlier version. After an error the counts
-// are as before.
+// RestoreState replaces the counts with those of an AppendState of this or an earlier version. After an error the
+// counts are unchanged.
 func (c *Counter) RestoreState(state []byte) error {
 	taken, state, err := ledger.CutBeside(state)
 	if err != nil {

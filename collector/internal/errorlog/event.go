@@ -5,7 +5,7 @@ import (
 	"regexp"
 )
 
-// A mark is how a message of NGINX begins, with the event that it tells. Only the beginning counts: further on there
+// A mark is the beginning of a message of NGINX, with its event. Only the beginning counts: later in the message there
 // may be a path, a header or a user's name that a client has sent.
 type mark struct{ begin, event string }
 
@@ -37,8 +37,8 @@ var marks = []mark{
 	{"kevent() reported that client prematurely closed connection", "client_closed"},
 }
 
-// patterns are messages that do not begin with the same words each time. They are matched as a whole, up to the action:
-// nothing that a client chose can make another message look so.
+// patterns are messages that do not always begin with the same words. They are matched completely, up to the action:
+// nothing that a client chooses can make another message look like one.
 var patterns = []struct {
 	message *regexp.Regexp
 	event   string
@@ -60,11 +60,11 @@ const (
 	errConnRefused = "111"
 )
 
-// event names what NGINX says, which is said, and reports whether it is about an upstream server.
+// event returns the event of NGINX's message said, and reports whether it concerns an upstream server.
 func event(said []byte, level string) (name string, ofUpstream bool) {
 	action := actionOf(said)
 	ofUpstream = bytes.HasSuffix(action, []byte("upstream"))
-	// These say it by themselves.
+	// These messages need no further evidence.
 	for _, begin := range []string{"upstream ", "no live upstreams", "an upstream "} {
 		ofUpstream = ofUpstream || bytes.HasPrefix(said, []byte(begin))
 	}
@@ -89,7 +89,7 @@ func event(said []byte, level string) (name string, ofUpstream bool) {
 	call, errno := failure(said)
 	switch {
 	case call == "":
-		// Anything may stand in such a message, a word on upstreams at its end, too.
+		// Such a message may contain anything, also a word on upstreams at its end.
 		return "other", bytes.HasPrefix(said, []byte("upstream ")) || bytes.HasPrefix(said, stderr)
 	case isHandshake(action):
 		return "ssl", ofUpstream
@@ -107,9 +107,8 @@ func event(said []byte, level string) (name string, ofUpstream bool) {
 	return "other", true
 }
 
-// exhausted is for calls that fail since the system has run out of something. Files are named by clients, too: what
-// their names hold does not count, for NGINX says that a file is not there at the level error, and this at a higher
-// one.
+// exhausted is for calls that fail since the system has run out of something. Clients can name files, too: what the
+// names contain does not count, since NGINX logs a missing file at the level error, and this at a higher one.
 func exhausted(said []byte, level string) string {
 	if level != "crit" && level != "alert" && level != "emerg" {
 		return ""
@@ -129,7 +128,7 @@ func exhausted(said []byte, level string) string {
 
 func isHandshake(action []byte) bool { return bytes.HasPrefix(action, []byte("SSL handshaking")) }
 
-// isKeepalive is for "client 1.2.3.4 closed keepalive connection", which may go on with an errno.
+// isKeepalive matches "client 1.2.3.4 closed keepalive connection", which an errno may follow.
 func isKeepalive(said []byte) bool {
 	rest, ok := bytes.CutPrefix(said, []byte("client "))
 	_, rest, found := bytes.Cut(rest, []byte(" "))
@@ -146,7 +145,7 @@ func connectEvent(errno string) string {
 	return "connect_error"
 }
 
-// clientEvent is for what happens on the client's side.
+// clientEvent is for events on the client's side.
 func clientEvent(errno string, action []byte) string {
 	switch {
 	case bytes.HasPrefix(action, []byte("resolving")):
@@ -159,7 +158,7 @@ func clientEvent(errno string, action []byte) string {
 	return "other"
 }
 
-// calls are how messages begin that tell of a connection's failure: what failed. Other calls work on files, whose
+// calls are the beginnings of messages about a connection's failure: what failed. Other calls concern files, whose
 // names clients choose.
 var calls = []string{
 	"upstream timed out", "client timed out", "connect()", "recv()", "recvmsg()", "readv()", "read()",
@@ -167,8 +166,8 @@ var calls = []string{
 	"peer closed connection in SSL handshake", "client closed connection",
 }
 
-// failure is what failed on a connection, with its errno: "recv()" and "104" of "recv() failed (104: Connection reset
-// by peer)", both empty for anything else.
+// failure returns what failed on a connection, with its errno: "recv()" and "104" of "recv() failed (104: Connection
+// reset by peer)", both empty for anything else.
 func failure(said []byte) (call, errno string) {
 	for _, c := range calls {
 		rest, ok := bytes.CutPrefix(said, []byte(c))
@@ -187,7 +186,7 @@ func failure(said []byte) (call, errno string) {
 	return "", ""
 }
 
-// errnoOf is the number that " (111: Connection refused)" begins with, "" without one.
+// errnoOf returns the number that " (111: Connection refused)" begins with, "" for none.
 func errnoOf(said []byte) string {
 	rest, ok := bytes.CutPrefix(said, []byte(" ("))
 	number, _, found := bytes.Cut(rest, []byte(":"))
@@ -202,7 +201,7 @@ func errnoOf(said []byte) string {
 	return string(number)
 }
 
-// actionOf is what stands behind the last " while ".
+// actionOf returns what follows the last " while ".
 func actionOf(said []byte) []byte {
 	if i := bytes.LastIndex(said, []byte(" while ")); i >= 0 {
 		return said[i+len(" while "):]

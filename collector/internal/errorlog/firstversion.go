@@ -11,8 +11,8 @@ import (
 
 var errState = errors.New("reading the saved counts of the error log failed")
 
-// restoreFirstVersion reads the state of the first version of this program: its version, 1; lines parsed, malformed and
-// too long; entries without a place of their own; levels{text, number}; events{event, server or group, number}.
+// restoreFirstVersion reads the state of the first version of this program: its version, 1; lines parsed, malformed
+// and too long; entries without a place of their own; levels{text, number}; events{event, server or group, number}.
 func restoreFirstVersion(state []byte, l *ledger.Ledger) (ledger.Lines, error) {
 	if len(state) == 0 || state[0] != 1 {
 		return ledger.Lines{}, errState
@@ -34,7 +34,7 @@ func restoreFirstVersion(state []byte, l *ledger.Ledger) (ledger.Lines, error) {
 	return lines, nil
 }
 
-// A textDecoder reads numbers and texts; once it has failed it gives nothing.
+// A textDecoder reads numbers and texts; after an error it returns nothing.
 type textDecoder struct {
 	rest   []byte
 	failed bool

@@ -2,5 +2,5 @@ package errorlog
 
 import "github.com/fremisn/fremisn-exporter/collector/internal/ledger"
 
-// LineCounts returns how many entries there were, by what came of them.
+// LineCounts returns the number of entries by result.
 func (c *Counter) LineCounts() ledger.Lines { return c.lines }

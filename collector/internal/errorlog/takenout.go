@@ -7,8 +7,8 @@ import (
 	"github.com/fremisn/fremisn-exporter/collector/internal/takenout"
 )
 
-// serverFailures are the events that NGINX counts as a failure of the server (max_fails), in these actions: what
-// happens later, while the answer is passed on, it does not count.
+// serverFailures are the events that NGINX counts as a failure of the server (max_fails), in these actions: it does
+// not count later ones, while the answer is passed on.
 var (
 	serverFailures = map[string]bool{
 		"connect_refused": true, "connect_timeout": true, "connect_error": true,
@@ -21,8 +21,8 @@ var (
 	}
 )
 
-// failsServer reports whether NGINX counts an entry as a failure of the server that it names, or says that it takes it
-// out. An answer without a status line is logged as an error, and taken for HTTP/0.9.
+// failsServer reports whether NGINX counts an entry as a failure of the server that it names, or reports that it takes
+// it out. An answer without a status line is logged as an error, but treated as HTTP/0.9.
 func failsServer(said []byte, event string) bool {
 	switch {
 	case event == takenout.Disabled:
@@ -45,7 +45,7 @@ func (c *Counter) track(e *Entry) {
 	}, c.clock())
 }
 
-// requestText is the method and the path of a request line, without the query.
+// requestText returns the method and the path of a request line, without the query.
 func requestText(line []byte) string {
 	method, rest, _ := bytes.Cut(line, []byte(" "))
 	uri, _, _ := bytes.Cut(rest, []byte(" "))
@@ -56,7 +56,7 @@ func requestText(line []byte) string {
 	return labelText(method) + " " + labelText(path)
 }
 
-// TakenOut returns which servers NGINX passes over at a moment, as far as this log tells.
+// TakenOut returns which servers NGINX passes over at a time, as far as this log shows.
 func (c *Counter) TakenOut(now time.Time) []takenout.State {
 	c.finish()
 	return c.tracker.States(now)

@@ -1,4 +1,4 @@
-// Package exposetest writes snapshots of logs as Prometheus' text format would, for tests.
+// Package exposetest writes snapshots of logs in Prometheus' text format, for tests.
 package exposetest
 
 import (
@@ -18,8 +18,7 @@ type Snapshotter interface {
 	Snapshot() (ledger.Lines, *ledger.Snapshot)
 }
 
-// Lines returns the series of a log, one a line. Series that stand at 0 from the start are left out until something is
-// counted in them.
+// Lines returns the series of a log, one per line. It omits series that still are at their initial 0.
 func Lines(log string, from Snapshotter, t *source.Topology) []string {
 	n, s := from.Snapshot()
 	w := &writer{log: log, topology: t}
@@ -40,7 +39,7 @@ func Lines(log string, from Snapshotter, t *source.Topology) []string {
 	return w.lines
 }
 
-// IsSeeded reports whether series of a metric stand at 0 from the start.
+// IsSeeded reports whether series of a metric start at 0.
 func IsSeeded(id metric.ID) bool {
 	switch id {
 	case metric.AccessOutcomes, metric.UpstreamOutcomes, metric.NoLive,

@@ -1,6 +1,6 @@
-// Package metric is the table of the collector's metrics: for each its name, help, type, labels and the log variables
-// that it is made of. Descriptors, the series of the logs, the check of what a log_format lacks, README's table and the
-// list that the program prints all come from it. It knows nothing of how a metric is exposed.
+// Package metric is the table of the collector's metrics: the name, help, type, labels and log variables of each.
+// Descriptors, the series of the logs, the check of what a log_format lacks, README's table and the list that the
+// program prints all come from it. It does not know how a metric is exposed.
 package metric
 
 import (
@@ -25,15 +25,15 @@ type Metric struct {
 	Name     string
 	Help     string
 	Type     Type
-	Labels   []string // in the order in which Prometheus' descriptors have them
-	Optional []string // labels that are there in some set-ups only
+	Labels   []string // in the order of Prometheus' descriptors
+	Optional []string // labels that exist only in some set-ups
 	Of       Source
 	Needs    []Need    // a log_format must have a variable of each
 	Buckets  []float64 // of a histogram: upper bounds of its own, seconds; nil for those of the config
 	Session  string    // the variable that it is made of and that stream{} alone has, without its dollar; "" for none
 }
 
-// A Source is what a metric is made of.
+// A Source is the origin of a metric.
 type Source uint8
 
 const (
@@ -47,7 +47,7 @@ const (
 	ErrorLogAndConf
 )
 
-// A Need is met by any of its variables; the first is the one to recommend.
+// A Need is met by any of its variables; the first is the recommended one.
 type Need []logformat.Field
 
 // A Format is a log_format, or several of one log.
@@ -58,7 +58,7 @@ type Format interface {
 // MetBy reports whether a log_format has one of the variables.
 func (n Need) MetBy(f Format) bool { return slices.ContainsFunc(n, f.Has) }
 
-// GivenBy reports whether a log_format has what the metric is made of.
+// GivenBy reports whether a log_format has everything that the metric needs.
 func (m *Metric) GivenBy(f Format) bool {
 	return !slices.ContainsFunc(m.Needs, func(n Need) bool { return !n.MetBy(f) })
 }
@@ -92,8 +92,8 @@ func (m *Metric) IsOfLog() bool {
 	return m.Of == AccessLog || m.Of == StreamLog || m.Of == UpstreamLog || m.Of == ErrorLog
 }
 
-// Kept are the labels that a log's ledger keeps: log is the same for all of its series, and where there is a server,
-// upstream and node follow from its address by the nginx.conf of the day.
+// Kept returns the labels that a log's ledger keeps: log is the same for all of its series, and of a server, upstream
+// and node follow from its address by the present nginx.conf.
 func (m *Metric) Kept() []string {
 	ofServer := slices.Contains(m.Labels, "server")
 	return slices.DeleteFunc(slices.Clone(m.Labels), func(label string) bool {

@@ -71,7 +71,7 @@ const (
 	CollectorSuccess
 	CollectorDuration
 
-	Count // how many there are
+	Count // the number of metrics
 )
 
 // Table returns every metric, by its ID. Names and labels are a promise to dashboards and alerts: add, never rename.
@@ -87,14 +87,14 @@ func ofServer(more ...string) []string { return append(serverLabels[:4:4], more.
 
 func needs(fields ...logformat.Field) []Need { return []Need{fields} }
 
-// anyUpstream are the variables that tell of attempts.
+// anyUpstream are the variables that show attempts.
 var anyUpstream = Need{
 	logformat.UpstreamAddr, logformat.UpstreamStatus, logformat.UpstreamResponseTime, logformat.UpstreamHeaderTime,
 	logformat.UpstreamConnectTime, logformat.UpstreamBytesSent, logformat.UpstreamBytesReceived,
 	logformat.UpstreamResponseLength,
 }
 
-// anyRequest are the variables that make a log one of requests, and not of bytes alone.
+// anyRequest are the variables that make a log one of requests, not only of bytes.
 var anyRequest = append(Need{logformat.Status}, anyUpstream...)
 
 // connectBuckets are finer than those of whole requests: connecting takes microseconds within a host.
@@ -294,7 +294,7 @@ var table = [Count]Metric{
 		Help: "Workers of the running NGINX; state is active or shutting_down.",
 	},
 
-	// What NGINX has taken out, worked out from the error log and nginx.conf.
+	// What NGINX has taken out, computed from the error log and nginx.conf.
 	ServerUnavailable: {
 		Name: "nginx_upstream_server_unavailable", Of: ErrorLogAndConf, Type: Gauge, Labels: []string{"upstream",
 			"server", "node"},

@@ -5,24 +5,24 @@ import (
 	"slices"
 )
 
-// A Failure is a request that failed, or one that failed on a server and was rescued by another. A person may want to
-// look at it.
+// A Failure is a request that failed, or one that failed on one server and was rescued by another, for people to
+// examine.
 type Failure struct {
 	Millis    int64 // when it ended, Unix milliseconds
 	Outcome   int
 	RequestID string
 	Method    string
 	Path      string // without the query
-	Code      int    // 0 where it is not known
-	Duration  int64  // milliseconds, negative where it is not known
+	Code      int    // 0 if unknown
+	Duration  int64  // milliseconds, negative if unknown
 	Attempts  []Attempt
 }
 
 // An Attempt is one server's part in a Failure.
 type Attempt struct {
 	Server   string
-	Code     int   // 0 where there was none
-	Duration int64 // milliseconds, negative where it is not known
+	Code     int   // 0 for none
+	Duration int64 // milliseconds, negative if unknown
 }
 
 const (
@@ -41,7 +41,7 @@ type failureSlot struct {
 }
 
 // WouldFail reports whether a failure of this duration is one of the worst of its slot, so that the caller need not
-// put together one that is not kept.
+// build one that is not kept.
 func (w *Window) WouldFail(duration int64) bool { return w.wouldKeep(w.failures, duration) }
 
 // WouldRescue is WouldFail for a request that was rescued.
@@ -66,7 +66,7 @@ func (w *Window) Fail(f Failure) {
 	}
 }
 
-// Rescue keeps a request that failed on a server, and that another answered, if it is one of the worst of its slot.
+// Rescue keeps a request that failed on one server and that another answered, if it is one of the worst of its slot.
 func (w *Window) Rescue(f Failure) {
 	if w.WouldRescue(f.Duration) {
 		w.rescued.insert(w.slot, f)

@@ -26,7 +26,7 @@ const (
 	SlotsPerMinute = int(time.Minute / SlotLength)
 	// Minutes are the minutes of the hour.
 	Minutes = Slots / SlotsPerMinute
-	// Outcomes is how many outcomes are told apart. What they mean is the caller's affair.
+	// Outcomes is the number of outcomes. Their meaning is the caller's.
 	Outcomes = 7
 	// Other is the name of the series that counts what came when there was no room for another series.
 	Other = "other"
@@ -39,16 +39,16 @@ const (
 type Window struct {
 	now      int64 // the clock, Unix milliseconds
 	newest   int64 // its slot: nothing is later
-	slot     int64 // the slot that is counted in: Unix time / SlotLength
+	slot     int64 // the slot that counts: Unix time / SlotLength
 	second   uint  // of that slot, 0 to 9
 	position int   // of that slot in a ring
-	millis   int64 // the time that is counted at, Unix milliseconds
+	millis   int64 // the time that counts, Unix milliseconds
 
 	servers, routes   table
 	failures, rescued failures
 }
 
-// New returns a Window in which nothing has happened.
+// New returns an empty Window.
 func New() *Window {
 	w := &Window{}
 	w.servers.window, w.routes.window = w, w
@@ -62,7 +62,7 @@ func (w *Window) Now(millis int64) {
 	w.set(millis)
 }
 
-// At says when the line happened whose counts follow, Unix milliseconds; 0 where the line does not say.
+// At sets the time of the line whose counts follow, Unix milliseconds; 0 if the line has none.
 func (w *Window) At(millis int64) {
 	if millis <= 0 || millis > w.now {
 		millis = w.now
@@ -72,7 +72,7 @@ func (w *Window) At(millis int64) {
 	}
 }
 
-// Second returns the time that is counted at, Unix seconds.
+// Second returns the present line's time, Unix seconds.
 func (w *Window) Second() int64 { return w.millis / 1000 }
 
 func (w *Window) set(millis int64) {
@@ -129,7 +129,7 @@ type Series struct {
 	name   string
 	window *Window
 	ring   [Slots]*slot
-	last   *slot // that was counted in
+	last   *slot // that counted last
 }
 
 // A slot is ten seconds of a series.
@@ -141,7 +141,7 @@ type slot struct {
 	times     histogram
 }
 
-// Add counts a request or an attempt with its outcome and its duration; a negative one is not known.
+// Add counts a request or an attempt with its outcome and its duration; a negative one is unknown.
 func (s *Series) Add(outcome int, millis int64) {
 	slot := s.last
 	if slot == nil || slot.number != s.window.slot {
@@ -152,7 +152,7 @@ func (s *Series) Add(outcome int, millis int64) {
 	slot.add(outcome, millis)
 }
 
-// AddAttempt is Add for an attempt on a server. Answered says that NGINX took it for a success.
+// AddAttempt is Add for an attempt on a server. Answered says that NGINX considered it successful.
 func (s *Series) AddAttempt(outcome int, millis int64, answered bool) {
 	slot := s.last
 	if slot == nil || slot.number != s.window.slot {
@@ -174,7 +174,7 @@ func (s *slot) add(outcome int, millis int64) {
 	}
 }
 
-// slot returns the slot of the window's time, nil where that is more than an hour ago.
+// slot returns the slot of the window's time, nil if that is more than an hour ago.
 func (s *Series) slot() *slot {
 	w := s.window
 	if slot := s.ring[w.position]; slot != nil && slot.number == w.slot {
@@ -196,13 +196,13 @@ func (s *Series) renew() *slot {
 		old = &slot{}
 		s.ring[w.position] = old
 	case old.number > w.slot:
-		return nil // the clock was set back; what stands there is later
+		return nil // the clock was set back; this slot is later
 	}
 	*old = slot{number: w.slot}
 	return old
 }
 
-// at returns the slot of a number, nil where nothing happened in it.
+// at returns the slot of a number, nil if nothing happened in it.
 func (s *Series) at(number int64) *slot {
 	if slot := s.ring[number%int64(Slots)]; slot != nil && slot.number == number {
 		return slot
@@ -211,8 +211,8 @@ func (s *Series) at(number int64) *slot {
 }
 
 // A histogram counts durations in whole milliseconds: exactly below 16 ms, then in eight buckets for each doubling, so
-// that a bucket is at most an eighth as wide as its lower bound. The last takes all from 65 s on. A slot with it fills
-// a size class of Go's allocator.
+// that a bucket is at most an eighth as wide as its lower bound. The last has no limit, from 65 s on. A slot with it
+// fills a size class of Go's allocator.
 type histogram [buckets]uint32
 
 const (
@@ -230,7 +230,7 @@ func bucketOf(millis int64) int {
 	return min(bucket, buckets-1)
 }
 
-// lowerBound is the least number of milliseconds that falls into a bucket.
+// lowerBound returns the smallest number of milliseconds in a bucket.
 func lowerBound(bucket int) int64 {
 	if bucket < 2*perDoubling {
 		return int64(bucket)

@@ -5,23 +5,23 @@ import (
 	"time"
 )
 
-// A Snapshot is a Window at one moment. It never changes.
+// A Snapshot is a Window at one moment. It is immutable.
 type Snapshot struct {
 	At       time.Time
 	Servers  []Hour
 	Routes   []Hour
-	Requests [][Outcomes]uint32 // of all routes, the latest slot first; those that are missing had none
+	Requests [][Outcomes]uint32 // of all routes, the latest slot first; absent ones had none
 	Failures []Failure          // the latest that are kept, in no order
-	Rescued  []Failure          // failed on a server, and were answered by another
+	Rescued  []Failure          // failed on one server, and were answered by another
 }
 
 // An Hour is the last hour of one server or route.
 type Hour struct {
 	Name    string
-	Minutes [Minutes]*Tally // the last minute first; nil where nothing happened
+	Minutes [Minutes]*Tally // the last minute first; nil if nothing happened
 }
 
-// A Tally counts what happened in some time. The zero Tally has counted nothing.
+// A Tally counts what happened in some time. The zero Tally is empty.
 type Tally struct {
 	Counts    [Outcomes]uint64
 	SumMillis uint64
@@ -92,7 +92,7 @@ func (t *Tally) addSlot(s *slot) {
 	}
 }
 
-// Add adds what another hour has counted, which ends at the same moment.
+// Add adds the counts of another hour, which ends at the same moment.
 func (h *Hour) Add(other *Hour) {
 	for i, minute := range other.Minutes {
 		if minute == nil {
@@ -107,7 +107,7 @@ func (h *Hour) Add(other *Hour) {
 	}
 }
 
-// Merge puts together the snapshots of several logs of the same moment.
+// Merge combines the snapshots of several logs of the same moment.
 func Merge(snapshots []*Snapshot) *Snapshot {
 	sum := &Snapshot{}
 	for _, s := range snapshots {
@@ -135,7 +135,7 @@ func mergeHours(sum, more []Hour) []Hour {
 	return sum
 }
 
-// RequestsSince returns the requests by outcome from a moment on, which is rounded down to a slot.
+// RequestsSince returns the requests by outcome from a time on, rounded down to a slot.
 func (s *Snapshot) RequestsSince(moment time.Time) (counts [Outcomes]uint64) {
 	newest := s.At.UnixMilli() / slotMillis
 	for i := range s.Requests {
@@ -152,7 +152,7 @@ func (s *Snapshot) RequestsSince(moment time.Time) (counts [Outcomes]uint64) {
 // Last returns the tally of the last so many minutes.
 func (h *Hour) Last(minutes int) Tally { return h.Between(0, minutes) }
 
-// Between returns the tally of the minutes from one to before another, counted back from now.
+// Between returns the tally of the minutes from one to another, exclusive, counted back from now.
 func (h *Hour) Between(from, to int) Tally {
 	var t Tally
 	for _, minute := range h.Minutes[min(from, Minutes):min(to, Minutes)] {
@@ -163,7 +163,7 @@ func (h *Hour) Between(from, to int) Tally {
 	return t
 }
 
-// Add adds what another tally has counted.
+// Add adds the counts of another tally.
 func (t *Tally) Add(other *Tally) {
 	t.SumMillis += other.SumMillis
 	for i, n := range other.Counts {
@@ -174,7 +174,7 @@ func (t *Tally) Add(other *Tally) {
 	}
 }
 
-// Sub takes away what another tally has counted, which is a part of this one.
+// Sub subtracts the counts of another tally, which is a part of this one.
 func (t *Tally) Sub(part *Tally) {
 	t.SumMillis -= min(t.SumMillis, part.SumMillis)
 	for i, n := range part.Counts {
@@ -185,7 +185,7 @@ func (t *Tally) Sub(part *Tally) {
 	}
 }
 
-// Total returns how many were counted, of any outcome.
+// Total returns the sum of all outcomes.
 func (t *Tally) Total() uint64 {
 	var sum uint64
 	for _, n := range t.Counts {
@@ -203,8 +203,8 @@ func (t *Tally) Timed() uint64 {
 	return sum
 }
 
-// Quantile returns the q-quantile of the durations, and whether there were any. It is off by at most an eighth; what
-// took longer than 65.5 s counts as 65.5 s.
+// Quantile returns the q-quantile of the durations, and whether there were any. Its error is at most an eighth;
+// durations above 65.5 s count as 65.5 s.
 func (t *Tally) Quantile(q float64) (time.Duration, bool) {
 	total := t.Timed()
 	if total == 0 {

@@ -19,7 +19,7 @@ import (
 // An hour of three servers and two routes under steady load takes about 70 KB.
 const stateVersion = 1
 
-// AppendState appends the window to dst, as Restore takes it.
+// AppendState appends the window to dst in the form that Restore reads.
 func (w *Window) AppendState(dst []byte) []byte {
 	e := encoder{dst}
 	e.uint(stateVersion)
@@ -32,7 +32,7 @@ func (w *Window) AppendState(dst []byte) []byte {
 
 var errState = errors.New("the state of the last hour is corrupt")
 
-// Restore replaces what the window holds by a state. After an error the window is as it was.
+// Restore replaces the content of the window with a state. After an error the window is unchanged.
 func (w *Window) Restore(state []byte) error {
 	d := decoder{b: state}
 	if version := d.uint(); d.err == nil && version != stateVersion {
@@ -55,7 +55,7 @@ func (w *Window) Restore(state []byte) error {
 	return nil
 }
 
-// adopt takes over the slots of another table. A Series that somebody has kept stays the one that is counted in.
+// adopt takes over the slots of another table. A Series that a caller has kept remains in use.
 func (t *table) adopt(other *table) {
 	for _, s := range t.series {
 		s.ring, s.last = [Slots]*slot{}, nil
@@ -223,7 +223,7 @@ func (e *encoder) string(s string) {
 	e.b = append(e.b, s...)
 }
 
-// A decoder reads what an encoder wrote. After its first error it gives zeros.
+// A decoder reads what an encoder wrote. After its first error it returns zeros.
 type decoder struct {
 	b   []byte
 	err error
@@ -250,7 +250,7 @@ func (d *decoder) upTo(most uint64) uint64 {
 	return n
 }
 
-// count is a number of things of which each takes at least a byte.
+// count reads a number of items, each of at least a byte.
 func (d *decoder) count(most uint64) int {
 	n := d.upTo(most)
 	if n > uint64(len(d.b)) {

@@ -26,7 +26,7 @@ import (
 	"github.com/google/renameio/v2"
 )
 
-// A record's file is magic, version, the lengths of its two parts, the parts, and a CRC-32C of all that.
+// A record's file is magic, version, the lengths of its two parts, the parts, and a CRC-32C of everything before it.
 const (
 	magic   = "FREMISN"
 	version = 1
@@ -38,20 +38,20 @@ const (
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// A Record is what is kept of one log.
+// A Record is the saved state of one log.
 type Record struct {
 	Position []byte
 	Counts   []byte
 }
 
 var (
-	// ErrNone says that there is no record, and never was one.
+	// ErrNone reports that there is no record, and never was one.
 	ErrNone = errors.New("no saved state")
-	// ErrLost says that there was a record, and that somebody has removed it.
+	// ErrLost reports that there was a record, and that somebody has removed it.
 	ErrLost = errors.New("the saved state was removed")
 )
 
-// A CorruptError says that a record could not be read, and where it lies now.
+// A CorruptError reports an unreadable record, and its new place.
 type CorruptError struct {
 	Aside string
 	Err   error
@@ -63,11 +63,11 @@ func (e *CorruptError) Error() string {
 
 func (e *CorruptError) Unwrap() error { return e.Err }
 
-// A Disk is what a commit does to the file system. Tests make each step fail, or be the last one.
+// A Disk performs a commit's file operations. Tests make each step fail, or be the last one.
 type Disk interface {
 	Create(path string) (File, error)
 	Rename(from, to string) error
-	// SyncDir makes what was renamed in a folder last.
+	// SyncDir makes renames in a folder durable.
 	SyncDir(path string) error
 }
 
@@ -78,8 +78,8 @@ type File interface {
 	Close() error
 }
 
-// A Dir is a folder of records. It is locked: two exporters that count the same log into one folder would destroy
-// each other's counts.
+// A Dir is a folder of records. It is locked: two exporters that count the same log into one folder would destroy each
+// other's counts.
 type Dir struct {
 	path string
 	lock *os.File
@@ -90,10 +90,10 @@ type Dir struct {
 	claimed map[string]bool // records that a log of this process writes
 }
 
-// Open makes the folder if it is missing, and locks it.
+// Open creates the folder if it is missing, and locks it.
 func Open(path string) (*Dir, error) { return OpenOn(realDisk{}, path) }
 
-// OpenOn is Open with another way to write.
+// OpenOn is Open on another Disk.
 func OpenOn(disk Disk, path string) (*Dir, error) {
 	if err := os.MkdirAll(path, 0o750); err != nil {
 		return nil, fmt.Errorf("storage path: %w; choose another with --storage.path, or \"\" to keep nothing", err)
@@ -116,7 +116,7 @@ func OpenOn(disk Disk, path string) (*Dir, error) {
 	return d, nil
 }
 
-// sign writes this process' id into the lock, for the message to whoever comes second.
+// sign writes this process' id into the lock, for the error message of a second process.
 func (d *Dir) sign() error {
 	if err := d.lock.Truncate(0); err != nil {
 		return fmt.Errorf("storage path: %w", err)
@@ -130,13 +130,13 @@ func (d *Dir) sign() error {
 // Close unlocks the folder.
 func (d *Dir) Close() error { return d.lock.Close() }
 
-// fileName is a log's name as it stands in that of a file. Names are the user's: what cannot stand there is escaped.
+// fileName returns a log's name in its escaped form for a file name. Names are the user's.
 func fileName(log string) string { return strings.ReplaceAll(url.QueryEscape(log), ".", "%2E") }
 
-// file is where a log's record lies.
+// file returns the path of a log's record.
 func (d *Dir) file(log string) string { return filepath.Join(d.path, fileName(log)+".state") }
 
-// knownFile lists the logs that have a record, one a line: a record that is not there was removed if it stands here.
+// knownFile lists the logs that have a record, one per line: a listed record that is missing was removed.
 func (d *Dir) knownFile() string { return filepath.Join(d.path, "logs") }
 
 func (d *Dir) readKnown() error {
@@ -151,10 +151,10 @@ func (d *Dir) readKnown() error {
 	return nil
 }
 
-// notesFile is what the program as a whole remembers beside its logs.
+// notesFile is what the program itself remembers, beside the logs' records.
 func (d *Dir) notesFile() string { return filepath.Join(d.path, "notes.json") }
 
-// Notes returns what SaveNotes was given last: nil where it never was.
+// Notes returns the last argument of SaveNotes, or nil.
 func (d *Dir) Notes() ([]byte, error) {
 	notes, err := os.ReadFile(d.notesFile())
 	if errors.Is(err, fs.ErrNotExist) {
@@ -163,7 +163,7 @@ func (d *Dir) Notes() ([]byte, error) {
 	return notes, err
 }
 
-// SaveNotes keeps what the program as a whole is to remember.
+// SaveNotes saves what the program itself remembers.
 func (d *Dir) SaveNotes(notes []byte) error {
 	if err := renameio.WriteFile(d.notesFile(), notes, 0o640); err != nil {
 		return fmt.Errorf("saving state: %w", err)
@@ -205,14 +205,14 @@ func (d *Dir) Claim(log string) bool {
 	return true
 }
 
-// Release gives a claimed record back.
+// Release gives up a claimed record.
 func (d *Dir) Release(log string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	delete(d.claimed, log)
 }
 
-// Logs returns the names of all records that there are.
+// Logs returns the names of all records.
 func (d *Dir) Logs() ([]string, error) {
 	entries, err := os.ReadDir(d.path)
 	if err != nil {
@@ -228,8 +228,8 @@ func (d *Dir) Logs() ([]string, error) {
 	return logs, nil
 }
 
-// Position reads the position of a record alone, without checking the record. It is for finding the record of a log;
-// what is to be gone on from must be loaded.
+// Position reads only the position of a record, without checking the record. It is for finding the record of a log; a
+// log must load the record that it continues.
 func (d *Dir) Position(log string) ([]byte, error) {
 	file, err := os.Open(d.file(log))
 	if err != nil {
@@ -251,8 +251,7 @@ func (d *Dir) Position(log string) ([]byte, error) {
 	return position, nil
 }
 
-// Load reads a log's record: ErrNone where there is none, ErrLost where there was one, a *CorruptError where it could
-// not be used.
+// Load reads a log's record: ErrNone if there is none, ErrLost if it was removed, a *CorruptError if it is unusable.
 func (d *Dir) Load(log string) (Record, error) {
 	path := d.file(log)
 	info, err := os.Stat(path)
@@ -277,7 +276,7 @@ func (d *Dir) Load(log string) (Record, error) {
 	return record, nil
 }
 
-// Aside moves a record that cannot be used out of the way; its answer is a *CorruptError.
+// Aside moves an unusable record out of the way; it returns a *CorruptError.
 func (d *Dir) Aside(log string, because error) error {
 	path := d.file(log)
 	aside := fmt.Sprintf("%s.unusable-%s", path, time.Now().UTC().Format("20060102T150405.000000000"))
@@ -298,10 +297,10 @@ func (d *Dir) Commit(log string, r Record) error {
 	return nil
 }
 
-// WriteBeside replaces a file that is kept beside the records, which belongs to no log.
+// WriteBeside replaces a file that is kept beside the records and belongs to no log.
 func (d *Dir) WriteBeside(name string, data []byte) error { return d.replace(d.beside(name), data) }
 
-// ReadBeside returns what WriteBeside wrote, nil where there is nothing.
+// ReadBeside returns what WriteBeside wrote, or nil.
 func (d *Dir) ReadBeside(name string) ([]byte, error) {
 	data, err := os.ReadFile(d.beside(name))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -312,7 +311,7 @@ func (d *Dir) ReadBeside(name string) ([]byte, error) {
 
 func (d *Dir) beside(name string) string { return filepath.Join(d.path, fileName(name)+".json") }
 
-// replace writes a file beside the old one and puts it in its place.
+// replace writes a file beside the old one and renames it over that.
 func (d *Dir) replace(path string, data []byte) error {
 	temporary := path + ".new"
 	f, err := d.disk.Create(temporary)

@@ -14,27 +14,27 @@ import (
 	"time"
 )
 
-// Config says how a page is asked.
+// Config says how to fetch a page.
 type Config struct {
 	URL string // http, https, or unix:/path/to.sock:/uri
-	// the Host to ask for, and the name that a certificate must have, where those of the URL would reach another server
+	// the Host header, and the name in the certificate, if those of the URL would reach another server
 	Host          string
 	Timeout       time.Duration
 	TLS           *tls.Config // nil for the usual verification
-	ProxyProtocol bool        // send a header of the PROXY protocol, version 1, before anything else
+	ProxyProtocol bool        // send a PROXY protocol header, version 1, first
 }
 
-// A Page is one stub_status page. It has a transport of its own: pages behind different unix sockets share nothing.
+// A Page is one stub_status page. It has its own transport: pages behind different unix sockets share nothing.
 type Page struct {
 	url    *url.URL
 	host   string
 	client *http.Client
 }
 
-// maxRedirects bounds how often a page may say that it lives elsewhere.
+// maxRedirects limits the redirects of a page.
 const maxRedirects = 5
 
-// New makes a Page. It connects nowhere.
+// New returns a Page. It does not connect.
 func New(c Config) (*Page, error) {
 	target, socket, err := split(c.URL)
 	if err != nil {
@@ -56,7 +56,7 @@ func New(c Config) (*Page, error) {
 	return p, nil
 }
 
-// dial returns how to connect: through socket, where it is not "".
+// dial returns a dial function, through socket if it is not "".
 func dial(socket string, proxyProtocol bool) func(ctx context.Context, network, address string) (net.Conn, error) {
 	var dialer net.Dialer
 	return func(ctx context.Context, network, address string) (net.Conn, error) {
@@ -79,7 +79,7 @@ func dial(socket string, proxyProtocol bool) func(ctx context.Context, network, 
 	}
 }
 
-// proxyHeader is the header of the PROXY protocol, version 1; see
+// proxyHeader returns the header of the PROXY protocol, version 1; see
 // https://www.haproxy.org/download/3.0/doc/proxy-protocol.txt.
 func proxyHeader(local, remote net.Addr) string {
 	from, isTCP := local.(*net.TCPAddr)
@@ -94,11 +94,11 @@ func proxyHeader(local, remote net.Addr) string {
 	return fmt.Sprintf("PROXY %s %s %s %d %d\r\n", family, from.IP, to.IP, from.Port, to.Port)
 }
 
-// errElsewhere ends a request whose page lives on another host.
+// errElsewhere ends a request whose page is on another host.
 var errElsewhere = errors.New("a redirect to another host")
 
-// redirect follows redirects within the host, without credentials. The name of the host that was asked for stands for
-// the address that was asked.
+// redirect follows redirects within the host, without credentials. The requested host name counts as the requested
+// address.
 func (p *Page) redirect(next *http.Request, before []*http.Request) error {
 	asked, _, _ := strings.Cut(p.host, ":")
 	switch host := next.URL.Hostname(); {
@@ -126,7 +126,7 @@ func (p *Page) redirect(next *http.Request, before []*http.Request) error {
 	return nil
 }
 
-// split gives the URL to ask and, for unix:, the socket to ask it through.
+// split returns the URL to fetch and, for unix:, the socket to use.
 func split(rawURL string) (target *url.URL, socket string, err error) {
 	if rest, ok := strings.CutPrefix(rawURL, "unix:"); ok {
 		socket, uri, found := strings.Cut(rest, ":")
@@ -157,7 +157,7 @@ func split(rawURL string) (target *url.URL, socket string, err error) {
 	return u, "", nil
 }
 
-// Fetch asks the page once.
+// Fetch fetches the page once.
 func (p *Page) Fetch(ctx context.Context) (Stats, error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, p.url.String(), nil)
 	if err != nil {
@@ -187,7 +187,7 @@ func (p *Page) Fetch(ctx context.Context) (Stats, error) {
 	return Parse(body)
 }
 
-// location is where a redirect leads, without what may be secret in it.
+// location returns the target of a redirect, without possible secrets.
 func location(response *http.Response) string {
 	to, err := response.Location()
 	if err != nil {
@@ -199,7 +199,7 @@ func location(response *http.Response) string {
 // Close drops the idle connection.
 func (p *Page) Close() { p.client.CloseIdleConnections() }
 
-// withoutURL is the cause of err: the URL may hold a password.
+// withoutURL returns the cause of err: the URL may hold a password.
 func withoutURL(err error) error {
 	var about *url.Error
 	if errors.As(err, &about) {

@@ -1,4 +1,4 @@
-// Package stubstatus asks NGINX's stub_status page and reads its answer. It knows nothing of Prometheus.
+// Package stubstatus fetches NGINX's stub_status page and parses it. It knows nothing of Prometheus.
 package stubstatus
 
 import (
@@ -8,11 +8,10 @@ import (
 	"strconv"
 )
 
-// maxBody bounds what is read of an answer, bytes. A stub_status page has about a hundred.
+// maxBody limits what is read of an answer, bytes. A stub_status page has about a hundred.
 const maxBody = 64 << 10
 
-// Stats is what a stub_status page says, see
-// https://nginx.org/en/docs/http/ngx_http_stub_status_module.html.
+// Stats is the content of a stub_status page, see https://nginx.org/en/docs/http/ngx_http_stub_status_module.html.
 type Stats struct {
 	Active, Reading, Writing, Waiting uint64
 	Accepted, Handled, Requests       uint64

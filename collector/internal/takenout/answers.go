@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// answersKept is how long it is remembered when a server answered.
+// answersKept is how long the answers of servers are remembered.
 const answersKept = time.Hour
 
 const (
@@ -15,8 +15,8 @@ const (
 	maxServer = 1024
 )
 
-// Answers remembers the seconds of the last hour in which servers answered. Any goroutine may use it. A nil Answers
-// knows of none.
+// Answers remembers the seconds of the last hour in which servers answered. Any goroutine may use it. A nil Answers is
+// empty.
 type Answers struct {
 	mu      sync.Mutex
 	servers map[string]*answered
@@ -28,10 +28,10 @@ type answered struct {
 	ring   [words]uint64
 }
 
-// NewAnswers returns Answers that know of none.
+// NewAnswers returns empty Answers.
 func NewAnswers() *Answers { return &Answers{servers: map[string]*answered{}} }
 
-// Mark notes that a server answered in a second, Unix time.
+// Mark records that a server answered in a second, Unix time.
 func (a *Answers) Mark(server string, second int64) {
 	if a == nil || second <= 0 {
 		return
@@ -71,7 +71,7 @@ func position(second int64) (word int64, bit uint64) {
 	return at / wordBits, 1 << (at % wordBits)
 }
 
-// After returns the first second after a moment in which a server answered, and whether there is one.
+// After returns the first second after a time in which a server answered, and whether there is one.
 func (a *Answers) After(server string, moment time.Time) (time.Time, bool) {
 	if a == nil {
 		return time.Time{}, false

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// saved is a Tracker as it is saved. The servers are found again by group and address.
+// saved is a Tracker in its saved form. The servers are identified by group and address.
 type saved struct {
 	Servers []savedServer `json:"servers,omitempty"`
 	Outages []Outage      `json:"outages,omitempty"`
@@ -23,7 +23,7 @@ type savedServer struct {
 	Taken    [evidences]uint64 `json:"taken"`
 }
 
-// State returns the tracker as Restore takes it.
+// State returns the tracker in the form that Restore reads.
 func (t *Tracker) State() ([]byte, error) {
 	state := saved{Outages: t.outages, Causes: t.causes}
 	for _, s := range t.servers {
@@ -34,7 +34,7 @@ func (t *Tracker) State() ([]byte, error) {
 	return json.Marshal(state)
 }
 
-// Restore takes up a state. Servers that it does not hold have seen no failure.
+// Restore restores a state. Servers that it does not have have seen no failure.
 func (t *Tracker) Restore(state []byte) error {
 	var from saved
 	if err := json.Unmarshal(state, &from); err != nil {

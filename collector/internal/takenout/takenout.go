@@ -23,24 +23,24 @@ import (
 // A Server is a server of a group as nginx.conf has it.
 type Server struct {
 	Upstream    string
-	Address     string // as it stands in the logs
+	Address     string // as in the logs
 	MaxFails    int
 	FailTimeout time.Duration // whole seconds
-	Shared      bool          // the group has a zone: its workers know of each other's failures
+	Shared      bool          // the group has a zone: its workers share each other's failures
 }
 
 // Options say what a Tracker replays.
 type Options struct {
 	// Servers are those that NGINX may pass over: not the only one of a group, and not with max_fails=0.
 	Servers []Server
-	Workers int  // worker_processes, 0 where it is not known
-	Logged  bool // the error log holds "temporarily disabled": its level is warn or lower
+	Workers int  // worker_processes, 0 if unknown
+	Logged  bool // the error log has "temporarily disabled": its level is warn or lower
 	Answers *Answers
 	// Gone reports whether a worker is known to have ended, or to be shutting down. It may be nil.
 	Gone func(pid int) bool
 }
 
-// A Failure is an entry of the error log that tells of a server's failure.
+// A Failure is an entry of the error log about a server's failure.
 type Failure struct {
 	At         time.Time // in whole seconds, as NGINX writes it
 	PID        int       // of the worker
@@ -53,10 +53,10 @@ type Failure struct {
 // Disabled is the event of "upstream server temporarily disabled".
 const Disabled = "server_disabled"
 
-// Evidence says how it is known that a server was taken out.
+// Evidence says how a server is known to be taken out.
 type Evidence int
 
-// NGINX said so itself, or its failures were replayed.
+// NGINX logged it, or its failures were replayed.
 const (
 	Logged Evidence = iota
 	Replayed
@@ -71,28 +71,28 @@ type Outage struct {
 	Upstream, Server string
 	From             time.Time
 	Until            time.Time // the end of fail_timeout after the latest failure
-	Ended            time.Time // when the server was back; zero while it is not
-	Takes            int       // how many times it was taken out, failed tries included
+	Ended            time.Time // when the server was back; zero before
+	Takes            int       // how many times it was taken out, including failed tries
 	Evidence         Evidence
 	Cause            Failure // of the first time
 }
 
-// IsLogged reports whether NGINX said so itself.
+// IsLogged reports whether NGINX itself logged it.
 func (o *Outage) IsLogged() bool { return o.Evidence == Logged }
 
 // A State is what is known of a server at one moment.
 type State struct {
 	Server      Server
 	Unavailable bool
-	Workers     int     // how many pass it over
+	Workers     int     // how many workers pass it over
 	Seconds     float64 // in which at least one did, since counting began
 	Taken       [evidences]uint64
 }
 
-// keepOutages is how many outages are remembered for those who ask what happened.
+// keepOutages is how many outages are remembered.
 const keepOutages = 64
 
-// keepWorkers bounds the workers that are remembered of one server. Each reload of NGINX brings new ones.
+// keepWorkers limits the remembered workers of one server. Each reload of NGINX brings new ones.
 const keepWorkers = 256
 
 // A Tracker replays the failures of one error log.
@@ -100,19 +100,19 @@ type Tracker struct {
 	options Options
 	servers []*server
 	outages []Outage  // the latest last
-	causes  []Failure // the latest failures, where NGINX itself says when it takes a server out
+	causes  []Failure // the latest failures, if NGINX itself logs when it takes a server out
 }
 
 type server struct {
 	Server
 	workers []*worker
-	open    time.Time // since when at least one worker passes it over; zero where none does
-	shown   time.Time // the moment that the last State told of
+	open    time.Time // since when at least one worker passes it over; zero if none does
+	shown   time.Time // the time of the last State
 	seconds float64   // of the outages that have ended
 	taken   [evidences]uint64
 }
 
-// A worker is what one of NGINX's workers, or a shared zone, knows of a server.
+// A worker is the knowledge of one of NGINX's workers, or of a shared zone, about a server.
 type worker struct {
 	PID     int // of a zone the one that saw the latest failure
 	Fails   int
@@ -120,7 +120,7 @@ type worker struct {
 	Out     bool
 }
 
-// New returns a Tracker that has seen no failure.
+// New returns a Tracker without failures.
 func New(o Options) *Tracker {
 	t := &Tracker{options: o}
 	for _, s := range o.Servers {
@@ -129,7 +129,7 @@ func New(o Options) *Tracker {
 	return t
 }
 
-// Failed replays an entry of the error log. Now is the time of the clock, which the entries of a backlog are behind of.
+// Failed replays an entry of the error log. Now is the clock's time; the entries of a backlog are older.
 func (t *Tracker) Failed(f Failure, now time.Time) {
 	i := slices.IndexFunc(t.servers, func(s *server) bool { return s.Address == f.Server })
 	if i < 0 {
@@ -138,7 +138,8 @@ func (t *Tracker) Failed(f Failure, now time.Time) {
 	s := t.servers[i]
 	w := s.worker(f.PID)
 	t.resolve(s, w, f.At)
-	// A request that was on its way when the server was taken out may fail as well. That makes it longer, not more.
+	// A request that was in progress when the server was taken out may fail as well. That extends the outage but does
+	// not add one.
 	inFlight := w.Out && !f.At.After(s.end(w))
 	evidence := Replayed
 	switch {
@@ -159,11 +160,11 @@ func (t *Tracker) Failed(f Failure, now time.Time) {
 	}
 	t.takeOut(s, w, f, evidence, !inFlight)
 	if now.Sub(s.end(w)) > answersKept {
-		t.bringBack(s, w, s.end(w)) // a backlog: whether a request tried it since is not known any more
+		t.bringBack(s, w, s.end(w)) // a backlog: it is unknown whether a request tried it since
 	}
 }
 
-// causeOf returns the failure that made NGINX say that a server is disabled.
+// causeOf returns the failure that made NGINX log that a server is disabled.
 func (t *Tracker) causeOf(disabled Failure) Failure {
 	for _, f := range slices.Backward(t.causes) {
 		if f.PID == disabled.PID && f.Connection == disabled.Connection && f.Server == disabled.Server {
@@ -173,7 +174,7 @@ func (t *Tracker) causeOf(disabled Failure) Failure {
 	return disabled
 }
 
-// worker returns what the worker of a failure knows of the server.
+// worker returns the knowledge of a failure's worker about the server.
 func (s *server) worker(pid int) *worker {
 	i := slices.IndexFunc(s.workers, func(w *worker) bool { return s.Shared || w.PID == pid })
 	if i >= 0 {
@@ -187,7 +188,7 @@ func (s *server) worker(pid int) *worker {
 	return w
 }
 
-// end is when fail_timeout is over after the latest failure that the worker saw. Later requests try the server.
+// end returns when fail_timeout is over after the latest failure that the worker saw. Later requests try the server.
 func (s *server) end(w *worker) time.Time { return w.Checked.Add(s.FailTimeout) }
 
 // takeOut makes a worker pass a server over until the end of fail_timeout.
@@ -213,7 +214,7 @@ func (t *Tracker) takeOut(s *server, w *worker, cause Failure, evidence Evidence
 	}
 }
 
-// outage returns the outage of a server that has not ended, nil where there is none or it is forgotten.
+// outage returns the present outage of a server, or nil.
 func (t *Tracker) outage(s *server) *Outage {
 	for i := range slices.Backward(t.outages) {
 		o := &t.outages[i]
@@ -224,7 +225,7 @@ func (t *Tracker) outage(s *server) *Outage {
 	return nil
 }
 
-// resolve lets a worker know of the answers that the server gave until a moment: they come from another log.
+// resolve tells a worker the answers of the server until a time: they come from another log.
 func (t *Tracker) resolve(s *server, w *worker, until time.Time) {
 	if w.Fails == 0 {
 		return
@@ -239,13 +240,13 @@ func (t *Tracker) resolve(s *server, w *worker, until time.Time) {
 	}
 }
 
-// bringBack ends that a worker passes a server over.
+// bringBack ends the time in which a worker passes a server over.
 func (t *Tracker) bringBack(s *server, w *worker, at time.Time) {
 	w.Out, w.Fails = false, 0
 	if slices.ContainsFunc(s.workers, func(w *worker) bool { return w.Out }) {
 		return
 	}
-	// What was shown as unavailable stays so: the seconds never go down.
+	// What was exposed as unavailable remains so: the seconds never go down.
 	if at.Before(s.shown) {
 		at = s.shown
 	}
@@ -256,7 +257,7 @@ func (t *Tracker) bringBack(s *server, w *worker, at time.Time) {
 	}
 }
 
-// States returns what is known of every server at a moment, after the answers that came until then.
+// States returns what is known of every server at a time, after the answers until then.
 func (t *Tracker) States(now time.Time) []State {
 	var states []State
 	for _, s := range t.servers {
@@ -266,7 +267,7 @@ func (t *Tracker) States(now time.Time) []State {
 	return states
 }
 
-// catchUp takes in the answers that came, and the workers that have gone: the new ones of a reload know of no failure.
+// catchUp applies the answers, and the ends of workers: the new ones after a reload know of no failure.
 func (t *Tracker) catchUp(s *server, now time.Time) {
 	for _, w := range s.workers {
 		t.resolve(s, w, now)
@@ -298,7 +299,7 @@ func (t *Tracker) state(s *server, now time.Time) State {
 // Outages returns the latest outages, the latest last.
 func (t *Tracker) Outages() []Outage { return slices.Clone(t.outages) }
 
-// Change takes over another reading of nginx.conf. Servers that stay keep their counts.
+// Change applies another reading of nginx.conf. Servers that stay keep their counts.
 func (t *Tracker) Change(o Options) {
 	old := t.servers
 	t.options, t.servers = o, nil
