@@ -19,7 +19,7 @@ const FullLogFormat = nginxconf.CombinedFormat +
 const FullStreamFormat = `$remote_addr [$time_local] $protocol $status $bytes_sent $bytes_received $session_time` +
 	` ua="$upstream_addr" uct="$upstream_connect_time" ubs="$upstream_bytes_sent" ubr="$upstream_bytes_received"`
 
-// A MissingMetric is a metric, or what tells its series apart, that a log_format cannot give.
+// A MissingMetric is a metric, or a label that separates its series, that a log_format lacks.
 type MissingMetric struct {
 	Metric   string
 	Variable string // what to add to the log_format, such as $request_time

@@ -36,7 +36,7 @@ func Extended(f source.Format, kind source.Kind) source.Format {
 	}
 	extended := f
 	extended.Text = inOneLine(f.Text)
-	for range 3 { // what is lacking beside a variable is seen when that is there
+	for range 3 { // what is missing beside a variable becomes visible once that is there
 		check, err := checkOf(extended)
 		if err != nil {
 			return f
@@ -46,7 +46,7 @@ func Extended(f source.Format, kind source.Kind) source.Format {
 			return extended
 		}
 		variables := variablesOf(missing)
-		if !check.parser.Program.Has(logformat.Msec) && kind == source.Access { // no metric needs it, but whatif does
+		if !check.parser.Program.Has(logformat.Msec) && kind == source.Access { // only whatif needs it, no metric
 			variables = append(variables, "$msec")
 		}
 		extended.Text = extend(extended, variables)
@@ -110,7 +110,7 @@ func extend(f source.Format, variables []string) string {
 		switch {
 		case isJSON:
 			b.WriteString(`,"` + name + `":"` + v + `"`)
-		case v == "$request" || strings.HasPrefix(v, "$upstream_") && v != "$upstream_cache_status": // may contain spaces
+		case v == "$request" || strings.HasPrefix(v, "$upstream_") && v != "$upstream_cache_status": // may have spaces
 			b.WriteString(" " + name + `="` + v + `"`)
 		default:
 			b.WriteString(" " + name + "=" + v)

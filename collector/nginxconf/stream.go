@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// stream reads formats, logs and groups of stream{}. What is wrong with them NGINX tells; here it is no error but where
-// it keeps the rest from being read.
+// stream reads formats, logs and groups of stream{}. NGINX reports what is wrong with them; here it is an error only
+// if the rest becomes unreadable.
 func (r *reading) stream(stream *directive) error {
 	s := &r.config.Stream
 	s.LogFormats = map[string]LogFormat{}

@@ -18,7 +18,7 @@ type candidate struct {
 	source LogSource // with that format alone
 	at     nginxconf.Pos
 	score  int  // how much its format tells
-	whole  bool // no if= leaves requests out
+	whole  bool // no if= omits requests
 }
 
 func (c candidate) format() Format { return c.source.Formats[0] }
@@ -82,7 +82,7 @@ func (s *Settings) repeated(log *LogSource, c, instead candidate) {
 		c.source.Path, f.Name, other)
 }
 
-// candidates are the access logs of nginx.conf that can be followed; the others are told.
+// candidates returns the access logs of nginx.conf that can be followed, and reports the others.
 func (s *Settings) candidates(kind Kind, d directives) []candidate {
 	var all []candidate
 	index := map[[2]string]int{}
@@ -121,7 +121,7 @@ func (d directives) isWritten(path string) bool {
 	})
 }
 
-// unfollowable says why a log cannot be followed, whatever its format, and what to do; "" where it can.
+// unfollowable returns why a log cannot be followed, whatever its format, and what to do; "" if it can.
 func (s *Settings) unfollowable(kind Kind, log nginxconf.AccessLog) (text, remedy string) {
 	switch {
 	case log.Path == "":
@@ -201,8 +201,8 @@ func (l LogSource) score(f Format) int {
 
 var variableInPath = regexp.MustCompile(`\$(?:\w+|\{\w+\})`)
 
-// globRemedy is what to write to have the files followed that a path with variables names. A glob that other logs of
-// nginx.conf match as well would count these twice, and read error logs as access logs.
+// globRemedy returns what to write so that the files are followed that a path with variables names. A glob that also
+// matches other logs of nginx.conf would count these twice, and read error logs as access logs.
 func (s *Settings) globRemedy(kind Kind, log nginxconf.AccessLog) string {
 	glob := variableInPath.ReplaceAllString(log.Path, "*")
 	entry := func(path string) string {

@@ -150,7 +150,7 @@ func (l LogSource) isNamedBy(log nginxconf.AccessLog) bool {
 	return l.Path != "" && log.Path == l.Path
 }
 
-// formatsInUse are the formats that nginx.conf writes the log in, or NGINX's default.
+// formatsInUse returns the formats in which nginx.conf writes the log, or NGINX's default.
 func (d directives) formatsInUse(l LogSource) []string {
 	var names []string
 	for _, log := range d.logs {

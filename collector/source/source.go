@@ -39,9 +39,9 @@ type Settings struct {
 type Ignored struct {
 	nginxconf.Pos
 	Directive string // stub_status, access_log or error_log
-	Text      string // what it is, and why it is left out
-	Remedy    string // what would have it observed, "" where nothing would
-	Failed    bool   // it should be observed, and cannot be
+	Text      string // what it is, and why it is ignored
+	Remedy    string // what would make it observable, "" for nothing
+	Failed    bool   // it should be observed but cannot be
 	Twice     bool   // it is observed, and counts twice
 }
 

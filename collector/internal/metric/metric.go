@@ -87,7 +87,7 @@ func (m *Metric) OfStream() bool {
 	})
 }
 
-// IsOfLog reports whether the metric is made of the lines of a log.
+// IsOfLog reports whether the metric comes from the lines of a log.
 func (m *Metric) IsOfLog() bool {
 	return m.Of == AccessLog || m.Of == StreamLog || m.Of == UpstreamLog || m.Of == ErrorLog
 }
