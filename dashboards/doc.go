@@ -1,3 +1,3 @@
-// Package dashboards holds what Grafana shows of the exporter. The JSON files are made by gen, from Go; the tests here
-// hold them against what the exporter and the recording rules give, and run every query on a real Prometheus.
+// Package dashboards contains the Grafana dashboards of the exporter. gen writes the JSON files; the tests here
+// compare them with the metrics of the exporter and of the recording rules, and run every query on a real Prometheus.
 package dashboards

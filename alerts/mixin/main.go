@@ -1,5 +1,5 @@
-// Command mixin renders ../mixin.libsonnet: it writes the PrometheusRule for Kubernetes, which holds all rules of this
-// repository. It has a module of its own, so that the exporter's has no need of jsonnet.
+// Command mixin renders ../mixin.libsonnet: it writes the PrometheusRule for Kubernetes, which has all rules of this
+// repository. It is a module of its own, so that the exporter does not depend on jsonnet.
 package main
 
 import (
@@ -55,7 +55,7 @@ func prometheusRule(folder string) ([]byte, error) {
 	return append([]byte(header), text...), err
 }
 
-// render evaluates the mixin in folder with a config ("" is the shipped one) and unmarshals what the path names.
+// render evaluates the mixin in folder with a config ("" is the shipped one) and unmarshals what the path selects.
 func render(folder, config, path string, into any) error {
 	mixin := fmt.Sprintf("(import %q)", filepath.Join(folder, "mixin.libsonnet"))
 	if config != "" {

@@ -11,12 +11,12 @@ import (
 	"github.com/fremisn/fremisn-exporter/collector/logtest"
 )
 
-// A traffic is a log to read: a log_format, and what is written in it.
+// A traffic is a log to read: a log_format, and its lines.
 type traffic struct {
 	logtest.Format
 	what   string // of requests
 	writer func(logtest.Format, uint64) *logtest.Writer
-	routes bool // requests are told apart by route, too
+	routes bool // requests have different routes, too
 }
 
 // mixed is traffic of many kinds, each line drawn anew.
@@ -31,7 +31,7 @@ func plain(f logtest.Format, seed uint64) *logtest.Writer {
 	return w
 }
 
-// traffics are what the engine is measured with, the usual first.
+// traffics are the logs that the engine is measured with, the usual one first.
 func traffics() []traffic {
 	var all []traffic
 	for _, f := range logtest.Formats()[:5] {
@@ -60,7 +60,7 @@ func writeLog(path string, of traffic, lines int) (size int64, err error) {
 	return info.Size(), nil
 }
 
-// splitLines is the bare loop: blocks of 256 KiB, one goroutine, a line found and let go.
+// splitLines is the bare loop: blocks of 256 KiB, one goroutine, each line found and dropped.
 func splitLines(path string) int {
 	file, err := os.Open(path)
 	if err != nil {
@@ -87,7 +87,7 @@ func splitLines(path string) int {
 	}
 }
 
-// series is a log that makes about a thousand series: so many servers with each outcome.
+// series writes a log that creates about a thousand series: so many servers with each outcome.
 func series(path string) error {
 	var b strings.Builder
 	for server := range 9 {

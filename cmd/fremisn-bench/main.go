@@ -27,7 +27,7 @@ type bench struct {
 	lines    int
 	rounds   int
 	watch    time.Duration
-	cores    int // GOMAXPROCS of the exporter; 0: as many as there are
+	cores    int // GOMAXPROCS of the exporter; 0: all cores
 	only     string
 	rows     []row
 }
@@ -95,10 +95,10 @@ func (b *bench) run() error {
 	return nil
 }
 
-// A row is one figure with what it must be.
+// A row is one figure with its target.
 type row struct{ what, measured, target, beside string }
 
-// progress says what is being measured, so that nobody wonders for minutes.
+// progress shows what is being measured, since a run takes minutes.
 func (b *bench) progress(format string, args ...any) {
 	fmt.Fprintf(os.Stderr, "  "+format+"\n", args...)
 }
@@ -126,7 +126,7 @@ func (b *bench) binarySize() error {
 	return nil
 }
 
-// engine reads a log of each format with the binary and with the bare loop, by turns.
+// engine reads a log of each format with the binary and with the bare loop, alternately.
 func (b *bench) engine() error {
 	for i, f := range traffics() {
 		name := f.what + ", " + f.Name
@@ -165,8 +165,7 @@ func (b *bench) engine() error {
 	return nil
 }
 
-// readLog is the CPU time in which the binary reads the log, less what it takes with an empty one, and how often it
-// allocates for it.
+// readLog returns the CPU time in which the binary reads the log, less that for an empty one, and its allocations.
 func (b *bench) readLog(log string, f traffic, lines int) (time.Duration, float64, error) {
 	empty := filepath.Join(b.dir, "empty.log")
 	if err := os.WriteFile(empty, nil, 0o644); err != nil {
@@ -180,7 +179,8 @@ func (b *bench) readLog(log string, f traffic, lines int) (time.Duration, float6
 	return busy - idle, max(0, mallocs-idleMallocs), err
 }
 
-// countLines is the CPU time of the binary that reads the log to its end, is scraped, and ends, and its allocations.
+// countLines returns the CPU time of the binary that reads the log to its end, is scraped, and ends, and its
+// allocations.
 func (b *bench) countLines(log string, f traffic, want int) (time.Duration, float64, error) {
 	routes := ""
 	if f.routes {
@@ -213,10 +213,10 @@ func (b *bench) countLines(log string, f traffic, want int) (time.Duration, floa
 	return cpu, mallocs, err
 }
 
-// patience bounds what is waited for.
+// patience limits every wait.
 const patience = 2 * time.Minute
 
-// mtail lets Debian's mtail read a part of the log, and compares CPU a line.
+// mtail runs Debian's mtail on a part of the log, and compares CPU per line.
 func (b *bench) mtail() error {
 	const part = 100_000
 	f := mixed(logtest.Full)
@@ -252,7 +252,7 @@ func median(values []float64) float64 {
 	return sorted[len(sorted)/2]
 }
 
-// cpuOf is the user and system time of a command.
+// cpuOf returns the user and system time of a command.
 func cpuOf(command *exec.Cmd) (time.Duration, error) {
 	if output, err := command.CombinedOutput(); err != nil {
 		return 0, fmt.Errorf("%s: %w\n%s", command, err, output)

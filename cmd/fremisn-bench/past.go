@@ -12,7 +12,7 @@ import (
 	"github.com/fremisn/fremisn-exporter/collector/logtest"
 )
 
-// analyze measures how long `analyze` takes for a whole file on two cores, beside the bare loop on one, and beside
+// analyze measures the time of `analyze` for a whole file on two cores, relative to the bare loop on one, and to
 // Debian's goaccess on the same combined log.
 func (b *bench) analyze() error {
 	if runtime.NumCPU() < 2 {
@@ -51,7 +51,7 @@ func (b *bench) analyze() error {
 	return nil
 }
 
-// emptyConf is an nginx.conf that says nothing, so that the one of this host does not matter.
+// emptyConf is an empty nginx.conf, so that this host's does not matter.
 func (b *bench) emptyConf() string { return filepath.Join(b.dir, "nginx.conf") }
 
 func (b *bench) twoCores(log, format string) *exec.Cmd {
@@ -61,7 +61,7 @@ func (b *bench) twoCores(log, format string) *exec.Cmd {
 	return command
 }
 
-// byTurns is the wall time of one command as a multiple of the other's, each time.
+// byTurns returns the wall time of one command as a multiple of the other's, for each round.
 func (b *bench) byTurns(one, other func() *exec.Cmd) ([]float64, error) {
 	var ratios []float64
 	for range b.rounds {
@@ -86,7 +86,7 @@ func wallOf(command *exec.Cmd) (time.Duration, error) {
 	return time.Since(began), nil
 }
 
-// writePast writes the same requests in the format with everything and in combined.
+// writePast writes the same requests in the full format and in combined.
 func (b *bench) writePast(full, combined string) error {
 	for path, format := range map[string]string{full: logtest.Full, combined: logtest.Combined} {
 		if _, err := writeLog(path, mixed(format), b.lines); err != nil {

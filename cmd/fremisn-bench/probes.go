@@ -15,8 +15,8 @@ import (
 // probeTargets are probed once a second each.
 const probeTargets = 1000
 
-// probes has the exporter, on one core, probe a thousand targets at one second, half of them failing, until every
-// history is full; then blackbox_exporter answers for the same targets, asked as Prometheus asks.
+// probes makes the exporter, on one core, probe a thousand targets at one second, half of them failing, until every
+// history is full; then blackbox_exporter probes the same targets on request, as for Prometheus.
 func (b *bench) probes() error {
 	node := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if strings.HasPrefix(r.URL.Path, "/bad") {

@@ -22,10 +22,10 @@ type server struct {
 	*testenv.Process
 	url    string // of /metrics
 	client http.Client
-	accept string // the format to ask for
+	accept string // the format to request
 }
 
-// launch starts a command whose arguments name the address as "%s", and waits until it answers.
+// launch starts a command whose arguments have "%s" for the address, and waits until it answers.
 func launch(path, name string, args ...string) (*server, error) {
 	return launchOn(0, path, name, args...)
 }
@@ -81,7 +81,7 @@ func (s *server) scrape() (string, error) {
 	return string(body), err
 }
 
-// value is the sample whose line begins with prefix.
+// value returns the sample whose line begins with prefix.
 func (s *server) value(prefix string) (float64, error) {
 	body, err := s.scrape()
 	if err != nil {
@@ -115,7 +115,7 @@ func (s *server) sum(prefix string) (float64, error) {
 	return total, nil
 }
 
-// end stops the process in good order; its CPU time in all is the answer.
+// end stops the process cleanly, and returns its total CPU time.
 func (s *server) end() (time.Duration, error) {
 	if code := s.Stop(); code != 0 {
 		return 0, fmt.Errorf("exit code %d\n%s", code, s.Output())
@@ -123,7 +123,7 @@ func (s *server) end() (time.Duration, error) {
 	return s.CPUTime(), nil
 }
 
-// cpu is the process' CPU time until now, to a tick of the kernel's (10 ms), or finer where schedstat tells.
+// cpu returns the process' CPU time so far, to a tick of the kernel's (10 ms), or finer if schedstat has it.
 func (s *server) cpu() time.Duration {
 	var sum time.Duration
 	tasks, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", s.PID()))
@@ -138,7 +138,7 @@ func (s *server) cpu() time.Duration {
 	return sum
 }
 
-// resident is the process' resident memory, bytes.
+// resident returns the process' resident memory, bytes.
 func (s *server) resident() int {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", s.PID()))
 	if err != nil {
@@ -149,7 +149,7 @@ func (s *server) resident() int {
 	return kib << 10
 }
 
-// rest watches the exporter, and Debian's two old ones beside it, with nothing but scrapes and probes to do.
+// rest watches the exporter, and Debian's two old ones beside it, with only scrapes and probes to do.
 func (b *bench) rest() error {
 	node := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "{}") }))
 	defer node.Close()
@@ -219,14 +219,14 @@ probes: [{name: health, module: alive, interval: 15s, targets: [%q, %q, %q]}]
 
 func mib(bytes int) string { return fmt.Sprintf("%.1f MiB", float64(bytes)/(1<<20)) }
 
-// The formats that Prometheus may ask for.
+// The formats that Prometheus may request.
 var exposition = []struct{ name, accept string }{
 	{"text", "text/plain;version=0.0.4"},
 	{"OpenMetrics", "application/openmetrics-text;version=1.0.0"},
 	{"protobuf", "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited"},
 }
 
-// scrape asks for /metrics again and again on one connection, in each format by turns.
+// scrape requests /metrics repeatedly on one connection, in each format alternately.
 func (b *bench) scrape() error {
 	const scrapes, rounds = 100, 5
 	log := filepath.Join(b.dir, "series.log")

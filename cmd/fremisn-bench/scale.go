@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// scale has the exporter, on one core, probe as many targets as large sites have, half of them failing, and scrapes it
-// once their histories are full.
+// scale makes the exporter, on one core, probe as many targets as large sites have, half of them failing, and scrapes
+// it once their histories are full.
 func (b *bench) scale() error {
 	for _, s := range []struct {
 		targets          int
@@ -60,7 +60,7 @@ func (b *bench) manyTargets(name string, n int, interval, fill, watch time.Durat
 	return b.scrapes(ours, spent.Seconds()/took.Seconds(), rss, scrape)
 }
 
-// scrapes measures five of them, beside the probes, which take load of one core.
+// scrapes measures five of them, beside the probes, which use load of one core.
 func (b *bench) scrapes(ours *server, load float64, rss, target string) error {
 	var walls, cpus []time.Duration
 	size, refused := 0, 0
@@ -69,7 +69,7 @@ func (b *bench) scrapes(ours *server, load float64, rss, target string) error {
 		body, err := ours.scrape()
 		wall := time.Since(begun)
 		if err != nil {
-			if refused++; refused > 20 { // a machine that is busy with others does not make it within 3 s
+			if refused++; refused > 20 { // a machine that is busy with other work does not finish within 3 s
 				return err
 			}
 			continue

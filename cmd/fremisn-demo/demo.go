@@ -14,7 +14,7 @@ import (
 	"github.com/fremisn/fremisn-exporter/cmd/fremisn-sim/testenv"
 )
 
-// A demo is the parts while they run.
+// A demo is the running parts.
 type demo struct {
 	dir        string
 	out        io.Writer
@@ -56,7 +56,7 @@ func (d *demo) start(ctx context.Context, exporter, rules string) error {
 	return d.startPrometheus(ctx, rules)
 }
 
-// address is the usual port on ip, or a free one where that is taken.
+// address returns the usual port on ip, or a free one if that is in use.
 func (d *demo) address(ip, port, what string) (string, error) {
 	usual := net.JoinHostPort(ip, port)
 	listener, err := net.Listen("tcp", usual)
@@ -186,7 +186,7 @@ func (d *demo) tellWhatToOpen(seconds string) {
 		"(rate(nginx_upstream_response_duration_seconds_bucket[1m])))\n\n%s\n\n", end)
 }
 
-// stop ends what was started, the last first.
+// stop ends what was started, in reverse order.
 func (d *demo) stop() {
 	if d.prometheus != nil {
 		d.prometheus.Stop()

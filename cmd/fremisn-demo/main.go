@@ -1,6 +1,6 @@
-// Command fremisn-demo shows the exporter at work: real NGINX with the topology that it was made for, real
-// Prometheus, simulated nodes, light traffic with faults in it. Everything runs in a scratch folder on loopback and
-// ends with it. `make demo` runs it.
+// Command fremisn-demo shows the exporter at work: real NGINX with FREMIS-N's topology, real Prometheus, simulated
+// nodes, light traffic with faults. Everything runs in a scratch folder on loopback and ends with it. `make demo` runs
+// it.
 package main
 
 import (
@@ -68,7 +68,7 @@ func run(ctx context.Context, exporter, rules, seconds string, stdout, stderr io
 	return 0
 }
 
-// absolute is a path that holds when the working folder is another.
+// absolute returns a path that does not depend on the working directory.
 func absolute(path string) string {
 	if whole, err := filepath.Abs(path); err == nil {
 		return whole

@@ -41,7 +41,7 @@ func (d *demo) summary() error {
 	return d.clients()
 }
 
-// clients is what the clients saw, in one line.
+// clients returns the clients' view, in one line.
 func (d *demo) clients() error {
 	row := row{prometheus: d.prometheus}
 	count := func(outcome string) float64 {
@@ -54,7 +54,7 @@ func (d *demo) clients() error {
 	return row.err
 }
 
-// A row asks Prometheus about one node; the first error stays.
+// A row queries Prometheus about one node; it keeps the first error.
 type row struct {
 	prometheus *testenv.Prometheus
 	node       string

@@ -15,14 +15,14 @@ import (
 // requestEvery is the pace of the light traffic: about four requests a second.
 const requestEvery = 250 * time.Millisecond
 
-// An incident is something that goes wrong for a while, so that there is something to see.
+// An incident is a temporary fault, so that there is something to see.
 type incident struct {
 	what  string
 	begin func(*demo, context.Context)
 	end   func(*demo)
 }
 
-// incidents come in turn, each for a few seconds.
+// incidents happen in turn, each for a few seconds.
 var incidents = []incident{
 	{"slave-2 refuses connections: NGINX tries another node", func(d *demo, _ context.Context) { d.nodes[2].Refuse() },
 		(*demo).restart},
@@ -39,7 +39,7 @@ var incidents = []incident{
 	}, func(d *demo) { d.nodes[2].Clear() }},
 }
 
-// restart lets slave-2 listen again.
+// restart makes slave-2 listen again.
 func (d *demo) restart() {
 	if err := d.nodes[2].Listen(); err != nil {
 		fmt.Fprintf(d.out, "  %s cannot come back: %s\n", d.nodes[2].Name, err)
@@ -52,7 +52,7 @@ const (
 	calmLasts     = 4 * time.Second
 )
 
-// traffic asks the load balancer until ctx ends.
+// traffic sends requests to the load balancer until ctx ends.
 func (d *demo) traffic(ctx context.Context) {
 	var running sync.WaitGroup
 	running.Go(func() { d.incidents(ctx) })
@@ -107,8 +107,8 @@ func (d *demo) burst(ctx context.Context, n int) {
 
 var face = []byte(`{"image":"data:image/jpeg;base64,AAAA","keyspace":"demo"}`)
 
-// request asks for a face to be recognised, most often, or enrolled, or for the health of whoever is next. What
-// comes of it is for the exporter to tell.
+// request requests a recognition, most often, or an enrolment, or the health of the next node. The exporter shows the
+// result.
 func (d *demo) request(ctx context.Context, i int) {
 	path := [...]string{"/v1/face/recognition", "/v1/face/recognition", "/v1/face/enrollment", "/v1/healthcheck"}[i%4]
 	method, body := http.MethodPost, io.Reader(bytes.NewReader(face))

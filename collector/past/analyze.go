@@ -11,7 +11,7 @@ import (
 	"github.com/fremisn/fremisn-exporter/collector/source"
 )
 
-// Analyze reads logs and tells what happened in them. Problems are files that could not be read.
+// Analyze reads logs and reports what happened in them. Problems are files that could not be read.
 func Analyze(ctx context.Context, o Options) (report *Report, problems []error, err error) {
 	r, err := newReading(o)
 	if err != nil {
@@ -31,11 +31,11 @@ func Analyze(ctx context.Context, o Options) (report *Report, problems []error, 
 	return sum.report(), problems, nil
 }
 
-// slowestKept is how many of the slowest requests are told.
+// slowestKept is how many of the slowest requests are reported.
 const slowestKept = 10
 
-// An analyzer counts the lines of one worker as serve does, and watches for what no counter keeps: when, how long at
-// the most, which were the slowest.
+// An analyzer counts the lines of one worker as serve does, and records what no counter keeps: the times, the longest
+// durations, the slowest requests.
 type analyzer struct {
 	*accesslog.Counter
 	reading *reading
@@ -44,7 +44,7 @@ type analyzer struct {
 	withoutTime uint64
 	misfit      *misfit
 	formats     *formats
-	from, to    int64 // Unix milliseconds, 0 where no line has a time
+	from, to    int64 // Unix milliseconds, 0 if no line has a time
 	hours       map[int64]*hour
 	current     *hour
 	currentFrom int64
@@ -68,7 +68,7 @@ type longestOf struct {
 
 const hourMillis = 3_600_000
 
-// maxSeries bounds what one worker counts, in series as Prometheus has them: several thousand histograms.
+// maxSeries limits what one worker counts, in series as Prometheus has them: several thousand histograms.
 const maxSeries = 1_000_000
 
 func newAnalyzer(r *reading, f *formats) *analyzer {
@@ -81,7 +81,7 @@ func newAnalyzer(r *reading, f *formats) *analyzer {
 	return a
 }
 
-// counting is what a Counter of whole logs counts by.
+// counting is the configuration of a Counter of complete logs.
 func (r *reading) counting(f *formats, buckets []float64, maxSeries int, w accesslog.Watcher) accesslog.Config {
 	limitReq, limitConn := r.Settings.LimitStatuses()
 	return accesslog.Config{

@@ -1,6 +1,6 @@
 package past
 
-// byWorker is what each worker keeps for each set of formats. Workers make their own: nothing is locked.
+// byWorker is what each worker keeps for each set of formats. Workers create their own: nothing is locked.
 type byWorker[T any] struct {
 	make    func(*formats) T
 	workers [][]ofFormats[T]
@@ -15,7 +15,7 @@ func newByWorker[T any](workers int, create func(*formats) T) *byWorker[T] {
 	return &byWorker[T]{make: create, workers: make([][]ofFormats[T], workers)}
 }
 
-// of is a worker's for some formats.
+// of returns a worker's value for some formats.
 func (b *byWorker[T]) of(worker int, f *formats) T {
 	for _, own := range b.workers[worker] {
 		if own.formats == f {

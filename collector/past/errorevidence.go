@@ -6,24 +6,24 @@ import (
 	"time"
 )
 
-// errorEvidence is what the error log says of servers.
+// errorEvidence is what the error log has about servers.
 type errorEvidence struct {
 	entries []errorEntry
-	offset  int64 // milliseconds to add to the log's clock, which has no zone, to have that of the access log
+	offset  int64 // milliseconds to add to the log's clock, which has no zone, to get that of the access log
 }
 
-// An errorEntry is an entry that is about a server, or a group without one.
+// An errorEntry is an entry about a server, or about a group without one.
 type errorEntry struct {
 	at     int64 // Unix milliseconds, if the log's clock were UTC
 	event  string
 	server string
 }
 
-// maxErrorEntries bounds what is kept of an error log.
+// maxErrorEntries limits what is kept of an error log.
 const maxErrorEntries = 500_000
 
-// align finds the zone of the error log: that in which most of its entries fall into the seconds of failures. Where
-// that is the same for several, the local one of this host stands.
+// align finds the zone of the error log: the one in which most of its entries fall into the seconds of failures. If
+// several are equal, it is this host's local one.
 func (e *errorEvidence) align(failures []int64, local *time.Location) {
 	seconds := map[int64]bool{}
 	for _, at := range failures {
@@ -52,7 +52,7 @@ func (e *errorEvidence) align(failures []int64, local *time.Location) {
 	}
 }
 
-// in are the entries on servers in a time, with a second on both sides: the error log has no finer times.
+// in returns the entries on servers in a time, with a second on both sides: the error log has only whole seconds.
 func (e *errorEvidence) in(servers []string, from, to int64) []errorEntry {
 	var list []errorEntry
 	for _, entry := range e.entries {
@@ -75,7 +75,7 @@ func (e *errorEvidence) count(event string, servers []string, from, to int64) in
 	return n
 }
 
-// events are such as "12 × connect_refused", the most frequent first.
+// events returns text such as "12 × connect_refused", the most frequent first.
 func (e *errorEvidence) events(servers []string, from, to int64) []string {
 	counts := map[string]uint64{}
 	for _, entry := range e.in(servers, from, to) {

@@ -10,7 +10,7 @@ import (
 	"github.com/fremisn/fremisn-exporter/collector/internal/errorlog"
 )
 
-// readErrorLogs reads error logs, as far as they are about servers, limits and clients.
+// readErrorLogs reads the entries of error logs that concern servers, limits and clients.
 func readErrorLogs(ctx context.Context, paths []string, stdin io.Reader) (*errorEvidence, []error, error) {
 	e := &errorEvidence{}
 	files := make([]File, len(paths))
@@ -26,7 +26,7 @@ func readErrorLogs(ctx context.Context, paths []string, stdin io.Reader) (*error
 	return e, problems, err
 }
 
-// errorVisitor takes the lines of an error log.
+// errorVisitor receives the lines of an error log.
 type errorVisitor struct{ *errorEvidence }
 
 func (v errorVisitor) Lines(block []byte) {

@@ -5,11 +5,10 @@ import (
 	"slices"
 )
 
-// An event is a request that did not go as it should: it failed, was rejected or given up, or one of its attempts
-// failed.
+// An event is a request that went wrong: it failed, was rejected or cancelled, or one of its attempts failed.
 type event struct {
 	at       int64 // when it ended, Unix milliseconds
-	millis   int64 // how long it took, -1 where that is not known
+	millis   int64 // its duration, -1 if unknown
 	outcome  string
 	code     string
 	method   string
@@ -36,7 +35,7 @@ func (e *event) lost() bool {
 	return e.outcome == "error" || e.outcome == "timeout" || e.outcome == "no_live"
 }
 
-// failedEverywhere reports whether the request was on servers, and failed on all of them.
+// failedEverywhere reports whether the request reached servers, and failed on all of them.
 func (e *event) failedEverywhere() bool {
 	for i := range e.attempts {
 		if !e.attempts[i].failed() {
@@ -68,8 +67,8 @@ const (
 	outcomeLimited = 6
 )
 
-// events keeps the events of a log. Where there are too many, it keeps each second, fourth and so on: then each stands
-// for so many.
+// events keeps the events of a log. If there are too many, it keeps every second, fourth and so on: each then
+// represents so many.
 type events struct {
 	budget *budget
 	list   []*event
@@ -80,7 +79,7 @@ type events struct {
 // maxEvents bounds the events of all workers.
 const maxEvents = 200_000
 
-// wanted reports whether the next event is one that is kept.
+// wanted reports whether the next event is one to keep.
 func (l *events) wanted() bool {
 	l.thinTo(l.budget.raise(l.level))
 	l.seen++

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// An Explanation is what explain says. Times are RFC 3339 in UTC.
+// An Explanation is the result of explain. Times are RFC 3339 in UTC.
 type Explanation struct {
 	From      *time.Time `json:"from"`
 	To        *time.Time `json:"to"`
@@ -16,7 +16,7 @@ type Explanation struct {
 	Incidents []Incident `json:"incidents"`
 	Unknown   []string   `json:"unknown"` // what could not be known, and why
 
-	blind bool // the log does not tell of servers, which Unknown begins with
+	blind bool // the log has no servers, which is the first of Unknown
 }
 
 // An Incident is one thing that went wrong.
@@ -25,7 +25,7 @@ type Incident struct {
 	To         time.Time `json:"to"`
 	Kind       string    `json:"kind"`
 	Upstream   string    `json:"upstream"`
-	Server     string    `json:"server"` // "" where it is several
+	Server     string    `json:"server"` // "" for several
 	Node       string    `json:"node"`
 	Route      string    `json:"route"`
 	Requests   int       `json:"requests"` // that it harmed

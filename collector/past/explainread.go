@@ -89,7 +89,7 @@ func (r *reading) survey(ctx context.Context) (*survey, []error, error) {
 	return s, problems, nil
 }
 
-// span2 is the times of the first and the last line; 0 where there is none.
+// span2 returns the times of the first and the last line; 0 for none.
 type span2 struct{ from, to int64 }
 
 func (s *span2) add(from, to int64) {
@@ -102,7 +102,7 @@ func (s *span2) add(from, to int64) {
 	s.to = max(s.to, to)
 }
 
-// failureTimes are when attempts failed.
+// failureTimes returns when attempts failed.
 func (d *detector) failureTimes() []int64 {
 	var list []int64
 	for _, e := range d.events.list {
@@ -235,7 +235,7 @@ func onSeveral(r *logformat.Record) bool {
 // idOf is the id of a request, a part of block.
 func idOf(r *logformat.Record, block []byte) []byte { return block[r.IDAt : r.IDAt+r.IDLen] }
 
-// element is the server of an element, and whether it is an attempt.
+// element returns the server of an element, and whether it is an attempt.
 func (x *explorer) element(r *logformat.Record, i int) (server string, isAttempt bool) {
 	if r.Upstreams == nil {
 		return accesslog.UnknownServer, true
@@ -250,7 +250,7 @@ func (x *explorer) path(r *logformat.Record) int {
 	return x.slots.path(x.name(x.key))
 }
 
-// maxNames bounds the texts that are kept once, maxText each of them.
+// maxNames limits the texts that are kept once, maxText each of them.
 const (
 	maxNames = 10_000
 	maxText  = 512
@@ -292,7 +292,7 @@ func (x *explorer) event(r *logformat.Record, outcome, id string) *event {
 	return e
 }
 
-// route is that of the config; without one, the path.
+// route returns that of the config; without one, the path.
 func (x *explorer) route(raw []byte, path string) string {
 	for _, r := range x.Settings.Routes {
 		if r.Match.Match(raw) {

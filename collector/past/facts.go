@@ -10,7 +10,7 @@ import (
 	"github.com/fremisn/fremisn-exporter/collector/source"
 )
 
-// facts are what nginx.conf and the nodes say about servers, by their addresses in the log.
+// facts are what nginx.conf and the nodes define for servers, by their addresses in the log.
 type facts struct {
 	topology *source.Topology
 	conf     *nginxconf.Config // nil without an nginx.conf
@@ -39,7 +39,7 @@ func newFacts(s *source.Settings) *facts {
 
 func (f *facts) upstream(server string) string { return f.topology.Upstream(server) }
 
-// name is a server as a person calls it.
+// name returns the name of a server for people.
 func (f *facts) name(server string) string {
 	if node := f.topology.Node(server); node != "" {
 		return node + " (" + server + ")"
@@ -47,7 +47,7 @@ func (f *facts) name(server string) string {
 	return server
 }
 
-// server is what nginx.conf says of a server, NGINX's defaults where it says nothing.
+// server returns a server's definition in nginx.conf, with NGINX's defaults.
 func (f *facts) server(address string) nginxconf.Server {
 	if s, known := f.servers[address]; known {
 		return s
@@ -57,13 +57,13 @@ func (f *facts) server(address string) nginxconf.Server {
 
 const defaultFailTimeout = 10 * time.Second
 
-// size is how many servers a group has, 0 where nginx.conf does not tell.
+// size returns how many servers a group has, 0 if nginx.conf does not say.
 func (f *facts) size(group string) int { return len(f.groups[group].Servers) }
 
-// timeout is a server's fail_timeout in milliseconds.
+// timeout returns a server's fail_timeout in milliseconds.
 func (f *facts) timeout(server string) int64 { return f.server(server).FailTimeout.Milliseconds() }
 
-// longestTimeout is the longest fail_timeout, in milliseconds.
+// longestTimeout returns the longest fail_timeout, in milliseconds.
 func (f *facts) longestTimeout() int64 {
 	longest := defaultFailTimeout
 	for _, s := range f.servers {
@@ -75,8 +75,8 @@ func (f *facts) longestTimeout() int64 {
 // An interval is a stretch of time in Unix milliseconds.
 type interval struct{ from, to int64 }
 
-// outs are the times in which NGINX passes servers over, as far as failures tell: max_fails of them within fail_timeout
-// take a server out for fail_timeout, compared in whole seconds. The only server of a group is never out.
+// outs returns the times in which NGINX passes servers over, as far as failures show: max_fails of them within
+// fail_timeout take a server out for fail_timeout, compared in whole seconds. The only server of a group is never out.
 func (f *facts) outs(failures map[string][]int64) []interval {
 	var outs []interval
 	for _, server := range slices.Sorted(maps.Keys(failures)) {
@@ -95,7 +95,7 @@ func (f *facts) outs(failures map[string][]int64) []interval {
 	return outs
 }
 
-// merged are intervals in the order of time, those that touch joined.
+// merged returns intervals in the order of time, with adjacent ones joined.
 func merged(list []interval) []interval {
 	list = slices.Clone(list)
 	slices.SortFunc(list, func(a, b interval) int { return cmp.Compare(a.from, b.from) })
@@ -117,7 +117,7 @@ func covered(list []interval, at int64) bool {
 
 func sortedKeys[K cmp.Ordered, V any](m map[K]V) []K { return slices.Sorted(maps.Keys(m)) }
 
-// proxy is the first proxy_pass, or another *_pass, to a group.
+// proxy returns the first proxy_pass, or another *_pass, to a group.
 func (f *facts) proxy(group string) (nginxconf.Proxy, bool) {
 	if f.conf == nil {
 		return nginxconf.Proxy{}, false

@@ -13,7 +13,7 @@ import (
 	"github.com/fremisn/fremisn-exporter/collector/source"
 )
 
-// files are those named, or the logs of nginx.conf with their rotated parts, the oldest first.
+// files returns the named files, or the logs of nginx.conf with their rotated parts, the oldest first.
 func (r *reading) files() []string {
 	if len(r.Files) > 0 {
 		return r.Files
@@ -33,7 +33,7 @@ func (r *reading) files() []string {
 	return all
 }
 
-// pathOf is where a log is, "" where it is no file: a container's is found by its name.
+// pathOf returns the path of a log, "" if it is not a file: a container's is found by its name.
 func pathOf(log *source.LogSource) string {
 	if log.Docker == "" {
 		return log.Path
@@ -45,10 +45,10 @@ func pathOf(log *source.LogSource) string {
 	return path
 }
 
-// rotated is what logrotate puts behind a log's name, or before its suffix: .1, -20261124, .2.gz.
+// rotated matches what logrotate appends to a log's name, or inserts before its suffix: .1, -20261124, .2.gz.
 var rotated = regexp.MustCompile(`^([.-]\d{1,14}(-\d{1,10})?)?$`)
 
-// withRotated are the files of a path or a glob and their rotated parts, the oldest first.
+// withRotated returns the files of a path or a glob and their rotated parts, the oldest first.
 func withRotated(path string) []string {
 	live, err := filepath.Glob(path)
 	if err != nil || len(live) == 0 {
@@ -88,8 +88,7 @@ func modified(path string) int64 {
 	return info.ModTime().UnixNano()
 }
 
-// formatsOf are the formats that a file's lines may have, the likeliest first, and its log; nil where that is not
-// known.
+// formatsOf returns the possible formats of a file's lines, the most likely first, and its log; nil if unknown.
 func (r *reading) formatsOf(file string) (list []source.Format, log *source.LogSource) {
 	switch log = r.logOf(file); {
 	case len(r.Formats) > 0:
@@ -100,7 +99,7 @@ func (r *reading) formatsOf(file string) (list []source.Format, log *source.LogS
 	return r.knownFormats(), log
 }
 
-// logName is what a log is called that nobody has named: its base name without suffixes and without what rotation adds.
+// logName returns the label of a log without a name: its base name without suffixes and rotation.
 func logName(file string) string {
 	if file == Stdin {
 		return "stdin"
@@ -116,7 +115,7 @@ func logName(file string) string {
 	}
 }
 
-// logOf is the log of the settings that a file is, or is a rotated part of; nil where it is none.
+// logOf returns the log of the settings that a file is, or is a rotated part of, or nil.
 func (r *reading) logOf(file string) *source.LogSource {
 	absolute, err := filepath.Abs(file)
 	if err != nil || file == Stdin {
@@ -131,7 +130,7 @@ func (r *reading) logOf(file string) *source.LogSource {
 	return nil
 }
 
-// knownFormats are those of the settings, of nginx.conf, and those that anybody may have.
+// knownFormats returns those of the settings, of nginx.conf, and the common ones.
 func (r *reading) knownFormats() []source.Format {
 	var list []source.Format
 	add := func(f source.Format) {

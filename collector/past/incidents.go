@@ -18,7 +18,7 @@ const (
 	clientAborts  = "client_aborts"
 	leastHarmed   = 5
 	gapMillis     = 60_000 // what is further apart is two incidents
-	burstGap      = 30_000 // the same, of requests that found no server
+	burstGap      = 30_000 // the same, for requests that found no server
 	hotWidth      = 10_000
 	hotShare      = 0.2 // of a server's attempts in ten seconds
 	failingShare  = 0.1 // of a server's attempts in the incident
@@ -30,7 +30,7 @@ const (
 	maxRequestIDs = 20
 )
 
-// An incident is a stretch of time in which one thing went wrong.
+// An incident is a time in which one thing went wrong.
 type incident struct {
 	kind     string
 	from, to int64 // Unix milliseconds
@@ -38,7 +38,7 @@ type incident struct {
 	server   string
 	route    string
 	harmed   int // requests
-	lost     int // of them, those that the client got no answer to
+	lost     int // of these, those whose client got no answer
 	events   []*event
 
 	noLive      int        // of harmed: requests that found no server because of it
@@ -67,8 +67,7 @@ type detector struct {
 }
 
 // detect returns the incidents, the worst first. A request that fails wherever it goes explains the servers that it
-// takes out, and a failing server those that find the others full: so causes are looked for before what follows from
-// them.
+// takes out, and a failing server those that find the others full: so it looks for causes before their effects.
 func (d *detector) detect() []*incident {
 	d.used = map[*event]bool{}
 	var all []*incident
@@ -85,7 +84,7 @@ func (d *detector) detect() []*incident {
 	return all[:min(len(all), maxIncidents)]
 }
 
-// clusters parts events, which are sorted, where they are further apart than gap.
+// clusters splits sorted events where they are further apart than gap.
 func clusters(list []*event, gap int64) [][]*event {
 	var parts [][]*event
 	for i, e := range list {
@@ -108,7 +107,7 @@ func (d *detector) filter(is func(*event) bool) []*event {
 	return list
 }
 
-// between are the events of a time.
+// between returns the events of a time.
 func (d *detector) between(from, to int64) []*event {
 	list := d.events.list
 	begin := sort.Search(len(list), func(i int) bool { return list[i].at >= from })
@@ -116,7 +115,7 @@ func (d *detector) between(from, to int64) []*event {
 	return list[begin:max(begin, end)]
 }
 
-// foundNone are the requests that found no server, and that nothing explains yet, while servers were passed over.
+// foundNone returns the unexplained requests that found no server while servers were passed over.
 func (d *detector) foundNone(outs []interval) []*event {
 	var list []*event
 	for _, out := range merged(outs) {
@@ -129,7 +128,7 @@ func (d *detector) foundNone(outs []interval) []*event {
 	return list
 }
 
-// build makes an incident of events.
+// build returns an incident of events.
 func (d *detector) build(kind string, list []*event) *incident {
 	i := &incident{kind: kind, from: list[0].at - max(0, list[0].millis), to: list[len(list)-1].at}
 	i.take(d, list)
@@ -153,7 +152,7 @@ func (i *incident) take(d *detector, list []*event) {
 	}
 }
 
-// requests are all requests that ended in a time, and those with an outcome among them.
+// requests returns all requests that ended in a time, and those with an outcome among them.
 func (d *detector) requests(from, to int64, outcome string) (all, with int) {
 	o := slices.Index(outcomes(), outcome)
 	for n := floorDiv(from, d.near.width); n <= floorDiv(to, d.near.width); n++ {
@@ -167,7 +166,7 @@ func (d *detector) requests(from, to int64, outcome string) (all, with int) {
 	return all, with
 }
 
-// attempts are those on a server that ended in a time, and the failed ones among them.
+// attempts returns those on a server that ended in a time, and the failed ones among them.
 func (d *detector) attempts(server string, from, to int64) (all, failed int) {
 	number, known := d.near.numbers[server]
 	if !known {
@@ -182,7 +181,7 @@ func (d *detector) attempts(server string, from, to int64) (all, failed int) {
 	return all, failed
 }
 
-// failures are the failed attempts of events, by server, in the order of time.
+// failures returns the failed attempts of events, by server, in the order of time.
 func (d *detector) failures(list []*event) map[string][]int64 {
 	failures := map[string][]int64{}
 	for _, e := range list {
@@ -198,8 +197,7 @@ func (d *detector) failures(list []*event) map[string][]int64 {
 	return failures
 }
 
-// withoutServer are the requests that found no server and that nothing explains yet: saturation, unless a server was
-// passed over.
+// withoutServer handles the unexplained requests that found no server: saturation, unless a server was passed over.
 func (d *detector) withoutServer(known []*incident) []*incident {
 	var found []*incident
 	byGroup := map[string][]*event{}
@@ -230,7 +228,7 @@ func (d *detector) withoutServer(known []*incident) []*incident {
 	return found
 }
 
-// whoWasOut makes a taken_out of a saturation in which most requests came while a server was passed over.
+// whoWasOut turns a saturation into a taken_out if most of its requests came while a server was passed over.
 func (d *detector) whoWasOut(i *incident, group string) {
 	from := i.from - d.facts.longestTimeout() - 1000
 	failures := map[string][]int64{}
@@ -267,12 +265,12 @@ func (d *detector) whoWasOut(i *incident, group string) {
 	i.server, i.servers, i.outs = "", nil, nil
 }
 
-// limits are stretches in which a good part of the requests is rejected.
+// limits finds times in which a large part of the requests is rejected.
 func (d *detector) limits() []*incident {
 	return d.outcomeIncidents(rateLimit, "limited", limitedShare)
 }
 
-// aborts are stretches in which a good part of the clients does not wait for the answer.
+// aborts finds times in which a large part of the clients does not wait for the answer.
 func (d *detector) aborts() []*incident {
 	return d.outcomeIncidents(clientAborts, "aborted", abortedShare)
 }
@@ -298,7 +296,7 @@ func (d *detector) outcomeIncidents(kind, outcome string, least float64) []*inci
 	return found
 }
 
-// commonRoute is the route of all events, "" where they are of several.
+// commonRoute returns the route of all events, "" for several.
 func commonRoute(list []*event) string {
 	for _, e := range list {
 		if e.route != list[0].route {
@@ -308,7 +306,7 @@ func commonRoute(list []*event) string {
 	return list[0].route
 }
 
-// commonServer is the server to which all of the events came, with its group, "" where there are several.
+// commonServer returns the server of all events, with its group, "" for several.
 func (d *detector) commonServer(list []*event) (server, upstream string) {
 	servers := map[string]bool{}
 	for _, e := range list {

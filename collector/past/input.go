@@ -50,7 +50,7 @@ func (f *File) open() (*os.File, error) {
 
 var errChanged = errors.New("it was rotated or cut while it was read")
 
-// magics are how compressed files begin, and who decompresses those that this program does not.
+// magics are the first bytes of compressed files, and the programs for those that this one does not decompress.
 var magics = []struct{ begin, tool string }{
 	{"\x1f\x8b", ""},
 	{"BZh", "bzip2 -dc"},
@@ -58,7 +58,7 @@ var magics = []struct{ begin, tool string }{
 	{"\x28\xb5\x2f\xfd", "zstd -dc"},
 }
 
-// inspect looks at a file before it is read: its size, and whether it can only be read from its beginning.
+// inspect examines a file before it is read: its size, and whether it can only be read from its beginning.
 func (f *File) inspect() (size int64, stream bool, err error) {
 	file := f.kept
 	if file == nil {
@@ -100,7 +100,7 @@ func (f *File) readsOnce() (bool, error) {
 	return !info.Mode().IsRegular(), nil
 }
 
-// isCompressed reports whether a file that begins with head is to be decompressed. The error says that it is no log.
+// isCompressed reports whether a file that begins with head must be decompressed. The error says that it is not a log.
 func isCompressed(head []byte, path string) (bool, error) {
 	for _, m := range magics {
 		if !bytes.HasPrefix(head, []byte(m.begin)) {
@@ -133,7 +133,7 @@ func openError(path string, err error) error {
 	return fmt.Errorf("%s: cannot be read: %w", path, err)
 }
 
-// decompressed reads a stream, decompressed where it is compressed.
+// decompressed returns a stream, decompressed if it is compressed.
 func decompressed(r io.Reader, p *progress) (io.Reader, error) {
 	c := counted{r, p}
 	head := make([]byte, 512)
@@ -148,7 +148,7 @@ func decompressed(r io.Reader, p *progress) (io.Reader, error) {
 	return gzip.NewReader(whole)
 }
 
-// A counted reader tells the progress how much is read.
+// A counted reader reports the read bytes to the progress.
 type counted struct {
 	io.Reader
 	progress *progress

@@ -5,7 +5,7 @@ import (
 	"github.com/fremisn/fremisn-exporter/collector/internal/logformat"
 )
 
-// longest are the longest times of a server, in milliseconds; -1 where none is known.
+// longest are the longest times of a server, in milliseconds; -1 if unknown.
 type longest struct{ response, header, connect int64 }
 
 // longestTimes are the longest times of the servers of one worker.
@@ -22,10 +22,10 @@ type foundServer struct {
 
 func newLongestTimes() longestTimes { return longestTimes{byServer: map[string]*longest{}} }
 
-// maxLongest bounds the servers whose longest times are kept.
+// maxLongest limits the servers whose longest times are kept.
 const maxLongest = 100_000
 
-// add takes in the attempts of a request.
+// add adds the attempts of a request.
 func (l *longestTimes) add(r *logformat.Record) {
 	u := r.Upstreams
 	switch {
@@ -49,7 +49,7 @@ func (l *longestTimes) add(r *logformat.Record) {
 	}
 }
 
-// of is what is kept of a server.
+// of returns the longest times of a server.
 func (l *longestTimes) of(server string) *longest {
 	one := l.byServer[server]
 	if one == nil {
@@ -61,9 +61,9 @@ func (l *longestTimes) of(server string) *longest {
 	return one
 }
 
-// add takes in an attempt.
+// add adds an attempt.
 func (l *longest) add(r *logformat.Record, i int) {
-	if r.Code != 101 { // that is the life of a connection
+	if r.Code != 101 { // its times are the life of a connection
 		l.response = max(l.response, r.At(logformat.UpstreamResponseTime, i))
 	}
 	l.header = max(l.header, r.At(logformat.UpstreamHeaderTime, i))

@@ -33,7 +33,7 @@ func isOwnLabel(name string) bool {
 	return false
 }
 
-// A day is the samples of a day: of each series how much it rose from step to step.
+// A day is the samples of a day: the increase of each series from step to step.
 type day struct {
 	number int64 // since 1970
 	step   int64 // milliseconds
@@ -54,7 +54,7 @@ type samples struct {
 
 func newDay(number, step int64) *day { return &day{number: number, step: step} }
 
-// sample adds a sample of everything, and returns how many that are.
+// sample adds a sample of everything, and returns their number.
 func (d *day) sample(at int64, lines ledger.Lines, counts *ledger.Snapshot) uint64 {
 	if d.steps == 0 {
 		d.first = at
@@ -101,7 +101,7 @@ func (s *samples) append(values ...uint64) {
 	}
 }
 
-// each gives the values of each step.
+// each calls f with the values of each step.
 func (s *samples) each(yield func(step int, values []uint64)) {
 	values := make([]uint64, len(s.last))
 	rest := s.deltas
@@ -122,7 +122,7 @@ type dayWriter struct {
 	conf             *nginxconf.Config
 }
 
-// write writes a day's file whole, or not at all, and returns its path.
+// write writes a day's file completely, or not at all, and returns its path.
 func (w *dayWriter) write(d *day) (path string, err error) {
 	name := strings.Map(func(r rune) rune {
 		if r == '/' || r < ' ' || r == 0x7f {
@@ -154,7 +154,7 @@ func (w *dayWriter) write(d *day) (path string, err error) {
 	return path, nil
 }
 
-// A dayOutput is a file that is being written. A failed write is told by Flush.
+// A dayOutput is a file that is being written. Flush reports a failed write.
 type dayOutput struct {
 	*bufio.Writer
 	*dayWriter
@@ -219,7 +219,7 @@ func (o *dayOutput) with(parts ...string) string {
 	return strings.Join(parts, ",")
 }
 
-// place is the labels upstream, server and node of a server.
+// place returns the labels upstream, server and node of a server.
 func (o *dayOutput) place(name string) (upstream, server, node string) {
 	if name == ledger.Other {
 		return name, name, name
@@ -245,7 +245,7 @@ func (o *dayOutput) histogram(m *metric.Metric, labels string, bounds []float64,
 	})
 }
 
-// canonical is a bound as OpenMetrics wants it: 1.0, 0.25.
+// canonical returns a bound in OpenMetrics' form: 1.0, 0.25.
 func canonical(bound float64) string {
 	text := strconv.FormatFloat(bound, 'g', -1, 64)
 	if !strings.ContainsAny(text, ".e") {
@@ -254,7 +254,7 @@ func canonical(bound float64) string {
 	return text
 }
 
-// maxConns are the limits of the servers as nginx.conf has them today, by which panels divide.
+// maxConns returns the limits of the servers in the present nginx.conf, by which panels divide.
 func (o *dayOutput) maxConns() {
 	if o.conf == nil {
 		return

@@ -1,9 +1,7 @@
-// Package past reads whole access logs: what happened in them (analyze), what went wrong and why (explain), what would
-// have been under other settings of NGINX (whatif), and their metrics as a scraped exporter would have given them
-// (backfill).
-//
-// Files are read by all cores, parts of a file side by side; nothing is followed and nothing is kept. What a line means
-// is decided as in serve, by collector/internal/accesslog.
+// Package past reads complete access logs: what happened in them (analyze), what went wrong and why (explain), what
+// other settings of NGINX would have done (whatif), and their metrics as Prometheus would have scraped them
+// (backfill). It reads files on all cores, parts of a file in parallel; it follows nothing and keeps nothing. As in
+// serve, collector/internal/accesslog decides what a line means.
 package past
 
 import (
@@ -25,28 +23,28 @@ type Options struct {
 	Settings *source.Settings // what is known of NGINX
 	// Stdin among them is standard input; none: the logs of Settings with their rotated parts
 	Files []string
-	// of the lines; none: those of the log that a file belongs to, else all that are known
+	// of the lines; none: those of the file's log, or all that are known
 	Formats      []source.Format
-	Since, Until time.Time // lines at or after Since and before Until; zero for no bound
+	Since, Until time.Time // lines at or after Since and before Until; zero for no limit
 	Stdin        io.Reader
-	Progress     io.Writer // a terminal that a bar is drawn on, nil for none
+	Progress     io.Writer // a terminal for the progress bar, nil for none
 	Workers      int       // 0: all cores
 
 	slotBytes int64 // what explain may keep of slots, 0 for maxSlotBytes
 }
 
-// ErrNothing is for where there is nothing to read.
+// ErrNothing reports that there is nothing to read.
 var ErrNothing = errors.New("nothing could be read")
 
-// A NoFitError says that no line fits a log_format.
+// A NoFitError reports that no line fits a log_format.
 type NoFitError struct {
 	Path    string
 	Line    []byte // one that does not fit
 	Offset  int    // where it does not
-	Want    string // what should stand there
+	Want    string // what the format has there
 	Format  string // the log_format that it was read with
-	Formats int    // how many there were
-	Fits    string // a log_format of nginx.conf that the line fits, "" where there is none
+	Formats int    // the number of lines
+	Fits    string // a log_format of nginx.conf that the line fits, or ""
 }
 
 func (e *NoFitError) Error() string {
@@ -60,7 +58,7 @@ func (e *NoFitError) Error() string {
 	return text
 }
 
-// A reading is one command's way through the logs.
+// A reading is one command's pass through the logs.
 type reading struct {
 	Options
 	inputs  []input
@@ -80,16 +78,16 @@ type input struct {
 	formats *formats
 }
 
-// formats are those of some files, compiled.
+// formats are the compiled formats of some files.
 type formats struct {
 	log         string            // the label log
-	source      *source.LogSource // of the settings, nil where it is not among them
+	source      *source.LogSource // of the settings, nil if it is not one of them
 	subrequests bool              // lines of length 0 are subrequests
 	list        []source.Format
 	programs    []*logformat.Program
 }
 
-// name is that of the first for a person.
+// name returns that of the first, for people.
 func (f *formats) name() string {
 	if f.list[0].Name != "" {
 		return f.list[0].Name
@@ -97,7 +95,7 @@ func (f *formats) name() string {
 	return "given"
 }
 
-// newReading finds the files and compiles their formats; capture are variables to be had of each line.
+// newReading finds the files and compiles their formats; capture lists variables to read from each line.
 func newReading(o Options, capture ...string) (*reading, error) {
 	r := &reading{Options: o, workers: o.Workers}
 	if r.workers <= 0 {
@@ -131,7 +129,7 @@ func newReading(o Options, capture ...string) (*reading, error) {
 	return r, nil
 }
 
-// compile compiles what can be; it is an error if none can.
+// compile compiles the valid formats; it returns an error if there are none.
 func (r *reading) compile(f *formats, list []source.Format, capture []string) error {
 	var first error
 	for _, format := range list {
@@ -150,7 +148,7 @@ func (r *reading) compile(f *formats, list []source.Format, capture []string) er
 	return nil
 }
 
-// run gives every block of lines to a visitor. It returns what could not be read of some of the files.
+// run passes every block of lines to a visitor. It returns what could not be read of some of the files.
 func (r *reading) run(ctx context.Context, visit func(worker int, f *formats) visitor) (problems []error, err error) {
 	s := &scan{
 		files: r.toScan(), stdin: r.Stdin, workers: r.workers, progress: &progress{out: r.Progress},
@@ -172,7 +170,7 @@ func (r *reading) toScan() []File {
 	return r.scanned
 }
 
-// nothing is the error for where no line could be read: that of the files if they could not be, else that of a line.
+// nothing returns the error for no readable line: that of the files, or that of a line.
 func (r *reading) nothing(problems []error, misfit *misfit) error {
 	if misfit == nil {
 		if len(problems) > 0 {
@@ -198,7 +196,7 @@ func newMisfit(f *formats, line []byte) *misfit {
 	return &misfit{f, bytes.Clone(line[:min(len(line), maxShown)])}
 }
 
-// maxShown is how much of a line is shown to a person.
+// maxShown is how much of a line is shown to people.
 const maxShown = 4096
 
 func (r *reading) noFit(m *misfit) error {
@@ -220,7 +218,7 @@ func (r *reading) noFit(m *misfit) error {
 	return e
 }
 
-// pathOf is a file that has these formats.
+// pathOf returns a file that has these formats.
 func (r *reading) pathOf(f *formats) string {
 	i := slices.IndexFunc(r.inputs, func(in input) bool { return in.formats == f })
 	if path := r.inputs[i].path; path != Stdin {
@@ -229,7 +227,7 @@ func (r *reading) pathOf(f *formats) string {
 	return "standard input"
 }
 
-// within reports whether a time is asked for. One that is not known never is, where any bound is given.
+// within reports whether a time is inside the bounds. An unknown one is not, if there is any bound.
 func (o *Options) within(millis int64) bool {
 	return (o.Since.IsZero() || millis >= o.Since.UnixMilli()) && (o.Until.IsZero() || millis < o.Until.UnixMilli())
 }

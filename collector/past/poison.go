@@ -38,7 +38,7 @@ func (d *detector) poison(list []*event) *incident {
 		return nil
 	}
 	outs := d.facts.outs(d.failures(list))
-	// What found no server while these were passed over is part of it.
+	// Requests that found no server while these were passed over are part of it.
 	noLive := slices.DeleteFunc(d.foundNone(outs), func(e *event) bool { return len(e.attempts) > 0 })
 	wholePath := ownFailed >= leastHarmed && 2*ownFailed >= own
 	if !wholePath && len(noLive) < leastHarmed && !d.onSeveral(list, sick) {
@@ -179,8 +179,8 @@ func (d *detector) ofPath(list []*event) (own, ownFailed, others int) {
 	return own, ownFailed, others
 }
 
-// answersOthers reports whether a server gave answers shortly before or after a failure, not counting the time in which
-// NGINX passes it over.
+// answersOthers reports whether a server answered shortly before or after a failure, excluding the time in which NGINX
+// passes it over.
 func (d *detector) answersOthers(server string, at int64) bool {
 	before, failedBefore := d.attempts(server, at-10_000, at)
 	after, failedAfter := d.attempts(server, at, at+d.facts.timeout(server)+10_000)

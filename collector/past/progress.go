@@ -19,7 +19,7 @@ type progress struct {
 	drawing  sync.WaitGroup
 }
 
-// redraw is how often the bar is drawn. What is over before the first time shows none.
+// redraw is how often the bar is drawn. Nothing is drawn for shorter runs.
 const redraw = 200 * time.Millisecond
 
 func (p *progress) expect(size int64) {
@@ -62,8 +62,7 @@ func (p *progress) stop() {
 	p.drawing.Wait()
 }
 
-// bar is a line such as "████░░░░  42 %  1.3 GB of 3.1 GB  410 MB/s  4 s left". Of a pipe there is no telling how much
-// is left.
+// bar returns a line such as "████░░░░  42 %  1.3 GB of 3.1 GB  410 MB/s  4 s left". The length of a pipe is unknown.
 func bar(done, expected int64, took time.Duration) string {
 	rate := float64(done) / max(took.Seconds(), 1e-3)
 	if expected <= 0 {
@@ -78,7 +77,7 @@ func bar(done, expected int64, took time.Duration) string {
 		100*share, size(float64(min(done, expected))), size(float64(expected)), size(rate), left.Round(time.Second))
 }
 
-// size is bytes for a person.
+// size formats bytes for people.
 func size(n float64) string {
 	for _, unit := range []string{"B", "kB", "MB", "GB"} {
 		if n < 1000 {

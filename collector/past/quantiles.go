@@ -9,8 +9,8 @@ import (
 	"github.com/fremisn/fremisn-exporter/collector/internal/ledger"
 )
 
-// fineBounds are upper bounds in seconds that are 4 % apart from 30 ms to a day, below that a millisecond: so a
-// quantile is off by 2 % at the most.
+// fineBounds are upper bounds in seconds, 4 % apart from 30 ms to a day, and a millisecond apart below: a quantile's
+// error is at most 2 %.
 func fineBounds() []float64 {
 	var bounds []float64
 	for ms := 1.0; ms < 86_400_000; ms = max(ms+1, math.Floor(ms*1.04)) {
@@ -23,7 +23,7 @@ func fineBounds() []float64 {
 type distribution struct {
 	counts map[ledger.Bucket]uint64 // by the bounds of the bucket
 	sum    uint64                   // milliseconds
-	most   int64                    // milliseconds, -1 where it is not known
+	most   int64                    // milliseconds, -1 if unknown
 }
 
 func newDistribution() *distribution {
@@ -37,7 +37,7 @@ func (d *distribution) add(h *ledger.Histogram) {
 	}
 }
 
-// quantiles are those of a report.
+// quantiles returns those of a report.
 func (d *distribution) quantiles() Quantiles {
 	buckets := make([]ledger.Bucket, 0, len(d.counts))
 	q := Quantiles{Sum: float64(d.sum) / 1000}
@@ -69,7 +69,7 @@ func (d *distribution) quantiles() Quantiles {
 	return q
 }
 
-// middle stands for all that a bucket holds, in seconds.
+// middle represents all values of a bucket, in seconds.
 func (d *distribution) middle(b ledger.Bucket) *float64 {
 	to := b.To
 	if d.most >= 0 {
@@ -107,7 +107,7 @@ func hourBucketStart(i int) int64 {
 
 func (t *hourTimes) add(ms int64) { t.counts[hourBucket(ms)]++ }
 
-// quantile is in seconds, nil where there is none.
+// quantile returns seconds, or nil.
 func (t *hourTimes) quantile(share float64) *float64 {
 	total := uint64(0)
 	for _, n := range t.counts {

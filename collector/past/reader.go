@@ -7,7 +7,7 @@ import (
 	"github.com/fremisn/fremisn-exporter/collector/internal/logformat"
 )
 
-// A reader reads the lines of one worker that have the same formats, and gives each record to whoever wants it.
+// A reader reads the lines of one worker that have the same formats, and passes each record on.
 type reader struct {
 	*reading
 	formats *formats
@@ -18,7 +18,7 @@ type reader struct {
 
 	lines    LineCounts
 	misfit   *misfit
-	from, to int64 // the times of the first and the last line; 0 where none has one
+	from, to int64 // the times of the first and the last line; 0 if none has one
 }
 
 func (r *reading) newReader(f *formats, take func(r *logformat.Record, block []byte)) *reader {
@@ -78,7 +78,7 @@ func (r *reader) line(block []byte, start, end int) {
 	r.take(r.current, block)
 }
 
-// ignored reports whether the config wants requests of a path not to be counted.
+// ignored reports whether the config ignores requests of a path.
 func (r *reader) ignored(path []byte) bool {
 	for _, route := range r.Settings.Routes {
 		if route.Match.Match(path) {

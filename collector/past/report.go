@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// A Report is what analyze says. Times are RFC 3339 in UTC, durations seconds; what is not known is null.
+// A Report is the result of analyze. Times are RFC 3339 in UTC, durations seconds; unknown values are null.
 type Report struct {
 	From      *time.Time      `json:"from"`
 	To        *time.Time      `json:"to"`
@@ -26,12 +26,12 @@ type Report struct {
 	seconds Quantiles // of all requests, for the text
 }
 
-// LineCounts are lines by what could be made of them.
+// LineCounts are lines by result.
 type LineCounts struct {
 	Parsed      uint64 `json:"parsed"`
 	Malformed   uint64 `json:"malformed"`
 	TooLong     uint64 `json:"too_long"`
-	WithoutTime uint64 `json:"without_time"` // left out under --since and --until
+	WithoutTime uint64 `json:"without_time"` // excluded under --since and --until
 }
 
 // A RequestCount is a series of nginx_access_requests_total.
@@ -43,7 +43,7 @@ type RequestCount struct {
 	Count   uint64 `json:"count"`
 }
 
-// A ServerReport is what became of the attempts on a server.
+// A ServerReport is the attempts on a server.
 type ServerReport struct {
 	Upstream string            `json:"upstream"`
 	Server   string            `json:"server"`
@@ -58,7 +58,7 @@ type ServerReport struct {
 	Connect  Quantiles         `json:"connect"`
 }
 
-// A RouteReport is what became of a route's requests.
+// A RouteReport is the requests of a route.
 type RouteReport struct {
 	Route    string            `json:"route"`
 	Requests uint64            `json:"requests"`
@@ -119,14 +119,14 @@ func writeJSON(w io.Writer, v any) error {
 	return encoder.Encode(v)
 }
 
-// outcomes are those of requests, in the order in which they are shown; those of attempts are among them.
+// outcomes are those of requests, in the order of display; those of attempts are among them.
 func outcomes() []string {
 	return []string{"ok", "client_error", "error", "timeout", "aborted", "no_live", "limited"}
 }
 
 func attemptOutcomes() []string { return []string{"ok", "error", "timeout", "aborted"} }
 
-// CSV writes a table of servers and one of routes, each with a head of its own.
+// CSV writes a table of servers and one of routes, each with its own header.
 func (r *Report) CSV(w io.Writer) error {
 	out := csv.NewWriter(w)
 	head := []string{"table", "name", "upstream", "server", "node", "attempts", "share"}
@@ -194,7 +194,7 @@ func (q *Quantiles) row() []string {
 	return row
 }
 
-// codeCounts are "200:3155", the most frequent first.
+// codeCounts returns text such as "200:3155", the most frequent first.
 func codeCounts(codes map[string]uint64) []string {
 	names := make([]string, 0, len(codes))
 	for name := range codes {

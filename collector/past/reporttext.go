@@ -166,7 +166,7 @@ func (r *Report) day(b *strings.Builder) {
 	fmt.Fprintf(b, "%-9s  %s\n", "P95", sparkline(p95))
 }
 
-// span is two times, the day said once where it is one.
+// span formats two times, with the day once if it is the same.
 func span(from, to time.Time) string {
 	from, to = from.UTC(), to.UTC()
 	end := to.Format("15:04:05 UTC")
@@ -176,7 +176,7 @@ func span(from, to time.Time) string {
 	return from.Format("2006-01-02 15:04:05") + " – " + end
 }
 
-// forHowLong is a duration in its two greatest units.
+// forHowLong formats a duration in its two largest units.
 func forHowLong(d time.Duration) string {
 	switch d = d.Round(time.Second); {
 	case d >= 48*time.Hour:

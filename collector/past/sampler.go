@@ -10,7 +10,7 @@ import (
 	"github.com/fremisn/fremisn-exporter/collector/past/internal/model"
 )
 
-// maxSamples bounds the requests of a whatif, for all of them are kept: about a hundred bytes each.
+// maxSamples limits the requests of a whatif, since all of them are kept: about a hundred bytes each.
 const maxSamples = 4_000_000
 
 var errTooManySamples = fmt.Errorf("there are more than %s requests; narrow the time with --since and --until",
@@ -22,7 +22,7 @@ const (
 	capturedProcess
 )
 
-// A sampler makes samples of the records of one worker.
+// A sampler turns the records of one worker into samples.
 type sampler struct {
 	*reader
 	samples  []sample
@@ -33,7 +33,7 @@ type sampler struct {
 	numbers  map[string]int16
 	taken    *atomic.Int64
 	lacking  [][]string // of each format
-	unusable []string   // what the format of a line lacks that cannot be used
+	unusable []string   // what the format of an unusable line lacks
 	coarse   bool       // a line's time is in whole seconds
 }
 
@@ -89,7 +89,7 @@ func (s *sampler) elements(r *logformat.Record) int16 {
 			continue
 		}
 		if s.facts.conf == nil {
-			name = "" // nobody knows which servers a group has
+			name = "" // a group's servers are unknown
 		}
 		n := s.number("group "+name, name, &s.groups)
 		if group < 0 {
@@ -149,7 +149,7 @@ func hashOf(word string, rest []byte) uint32 {
 	return h
 }
 
-// lacking are the variables that whatif needs and a format does not have.
+// lacking returns the variables that whatif needs and a format does not have.
 func lacking(p *logformat.Program) []string {
 	var lacks []string
 	for _, need := range []struct {

@@ -15,19 +15,19 @@ import (
 )
 
 const (
-	// maxLine is the longest line, as serve has it.
+	// maxLine is the longest line, as in serve.
 	maxLine = 1 << 20
-	// readSize is how much is read at once: so little that it is still in the core's cache when it is parsed.
+	// readSize is the size of a read: small enough to be in the core's cache when it is parsed.
 	readSize = 128 << 10
-	// partSize is how much of a file one worker takes at a time: so little that all are busy until the end.
+	// partSize is the part of a file for one worker: small enough to keep all busy until the end.
 	partSize = 2 << 20
 )
 
-// A visitor takes the lines of one worker. It is used by one goroutine.
+// A visitor receives the lines of one worker. One goroutine uses it.
 type visitor interface {
-	// Lines takes whole lines, each ended by a line break. It keeps no part of block.
+	// Lines receives whole lines, each ended by a line break. It must not keep block.
 	Lines(block []byte)
-	// TooLong takes a line of more than maxLine bytes.
+	// TooLong receives a line of more than maxLine bytes.
 	TooLong()
 }
 
@@ -39,7 +39,7 @@ type job struct {
 	times    span2 // of its lines, where somebody has asked for them
 }
 
-// A scan reads files with all cores, parts of plain files side by side.
+// A scan reads files on all cores, parts of plain files in parallel.
 type scan struct {
 	files    []File
 	stdin    io.Reader
@@ -56,7 +56,7 @@ type scan struct {
 	problems []error // a file each
 }
 
-// run reads everything, and returns what could not be read, a file each. It ends early when ctx does.
+// run reads everything, and returns what could not be read, by file. It ends early when ctx does.
 func (s *scan) run(ctx context.Context) ([]error, error) {
 	if s.jobs == nil {
 		var err error
@@ -109,7 +109,7 @@ func (s *scan) problem(err error) {
 	s.problems = append(s.problems, err)
 }
 
-// plan makes the jobs. What cannot be opened is a problem of its own, not the end.
+// plan creates the jobs. A file that cannot be opened is a problem of its own, not the end.
 func (s *scan) plan(ctx context.Context) ([]*job, error) {
 	part := s.part
 	if part == 0 {
@@ -142,7 +142,7 @@ func (s *scan) plan(ctx context.Context) ([]*job, error) {
 	return jobs, nil
 }
 
-// allCores is how many workers there are.
+// allCores returns the number of workers.
 func allCores() int { return max(1, runtime.NumCPU()) }
 
 // A worker does jobs one after the other.
@@ -180,8 +180,8 @@ func (w *worker) read(ctx context.Context, f *os.File, j *job, v visitor) error 
 	case j.to < 0:
 		return w.feedStream(ctx, f, w.unwrapping(v))
 	}
-	// A part begins behind the first line break at or after the byte before it: the line before belongs to the part
-	// before.
+	// A part begins after the first line break at or after the byte before it: the line before belongs to the previous
+	// part.
 	begin := max(0, j.from-1)
 	section := counted{io.NewSectionReader(f, begin, 1<<62), w.progress}
 	return w.feed(ctx, section, v, j.from > 0, j.to-begin)
@@ -195,11 +195,11 @@ func (w *worker) feedStream(ctx context.Context, r io.Reader, v visitor) error {
 	return w.feed(ctx, stream, v, false, -1)
 }
 
-// An unwrapper takes off what a container runtime has written around the lines of a stream.
+// An unwrapper strips what a container runtime has written around the lines of a stream.
 type unwrapper struct {
 	*container.Unwrapper
 	visitor visitor
-	kept    []byte // of a line that has not ended
+	kept    []byte // of an unfinished line
 }
 
 func (w *worker) unwrapping(v visitor) visitor {
@@ -210,7 +210,7 @@ func (w *worker) unwrapping(v visitor) visitor {
 	return &unwrapper{Unwrapper: container.New(container.Auto, stream), visitor: v}
 }
 
-// maxParts bounds the parts of a line that has not ended, with what stands around and between them, bytes.
+// maxParts limits the parts of an unfinished line, with the text around and between them, bytes.
 const maxParts = 8 * maxLine
 
 // Lines implements visitor.
@@ -247,7 +247,8 @@ func named(path string, err error) error {
 	return fmt.Errorf("%s: %w", path, err)
 }
 
-// feed gives all lines of r to v that begin before stop; -1 is none. The first line is left out where it is cut.
+// feed passes all lines of r that begin before stop to v; -1 is no limit. It skips the first line if that is
+// incomplete.
 func (w *worker) feed(ctx context.Context, r io.Reader, v visitor, cut bool, stop int64) error {
 	b := lineBuffer{bytes: w.buffer, skip: cut, stop: stop}
 	for !b.done {
@@ -268,18 +269,18 @@ func (w *worker) feed(ctx context.Context, r io.Reader, v visitor, cut bool, sto
 	return nil
 }
 
-// A lineBuffer makes blocks of whole lines of what is read.
+// A lineBuffer turns reads into blocks of whole lines.
 type lineBuffer struct {
 	bytes   []byte
-	kept    int   // bytes of a line that goes on
-	at      int64 // where bytes begin in the input
-	stop    int64 // no line that begins there or later is taken; -1: all are
-	skip    bool  // what comes is the rest of a line that is not taken
-	tooLong bool  // and that is to be told at its end
+	kept    int   // bytes of an unfinished line
+	at      int64 // the offset of bytes in the input
+	stop    int64 // lines that begin there or later are not read; -1: all are
+	skip    bool  // the rest of a skipped line follows
+	tooLong bool  // and it must be reported at its end
 	done    bool
 }
 
-// room is where to read to next. Little is read beyond the end of the part: only to the end of its last line.
+// room returns where to read to next. It reads little beyond the end of the part: only to the end of its last line.
 func (b *lineBuffer) room() []byte {
 	room := b.bytes[b.kept:min(len(b.bytes), b.kept+readSize)]
 	if b.stop >= 0 {
@@ -290,7 +291,7 @@ func (b *lineBuffer) room() []byte {
 	return room
 }
 
-// take takes in n more bytes.
+// take adds n more bytes.
 func (b *lineBuffer) take(n int, v visitor) {
 	data := b.bytes[:b.kept+n]
 	if b.skip {
@@ -332,7 +333,7 @@ func (b *lineBuffer) take(n int, v visitor) {
 	}
 }
 
-// end takes a last line that no line break ends.
+// end passes on a last line without a line break.
 func (b *lineBuffer) end(v visitor) {
 	switch {
 	case b.tooLong:

@@ -8,7 +8,7 @@ import (
 	"github.com/fremisn/fremisn-exporter/collector/nginxconf"
 )
 
-// words are how incidents are told: what happened, how that is known, and what to do about it.
+// words describe incidents: what happened, how that is known, and what to do about it.
 type words struct {
 	facts    *facts
 	evidence *errorEvidence
@@ -36,7 +36,7 @@ func (w words) of(i *incident) (sentence, remedy string) {
 	return sentence + " " + known, remedy + "; runbook " + runbooks()[i.kind]
 }
 
-// runbooks are what to read, by kind of incident; beside the alerts.
+// runbooks name the runbook of each kind of incident, beside the alerts.
 func runbooks() map[string]string {
 	return map[string]string{
 		saturation:   "alerts/runbooks/FremisnSlotsSaturated.md",
@@ -73,7 +73,7 @@ func (w words) saturation(i *incident) (sentence, known, remedy string) {
 	return sentence, known, remedy
 }
 
-// slotsOf is how many connections a group may have in one worker, or in all of them with a zone.
+// slotsOf returns how many connections a group may have in one worker, or, with a zone, in all of them.
 func slotsOf(u nginxconf.Upstream) (slots int, bound bool) {
 	for _, s := range u.Servers {
 		if s.MaxConns == 0 && !s.Down {
@@ -233,7 +233,7 @@ func (w words) passing(i *incident) string {
 		"from max_fails and fail_timeout."
 }
 
-// agrees tells what the error log has of an incident.
+// agrees says what the error log has about an incident.
 func (w words) agrees(i *incident) string {
 	if w.evidence == nil {
 		return ""
@@ -245,7 +245,7 @@ func (w words) agrees(i *incident) string {
 	return " The error log has " + strings.Join(counts, ", ") + "."
 }
 
-// codes are what failed attempts ended with.
+// codes formats the results of failed attempts.
 func (w words) codes(i *incident) string {
 	codes := map[string]uint64{}
 	for _, e := range i.events {
@@ -274,7 +274,7 @@ func (w words) named(servers []string) string {
 	return strings.Join(names, ", ")
 }
 
-// at is where a directive stands.
+// at formats the place of a directive.
 func (w words) at(p nginxconf.Pos) string { return p.String() }
 
 func (w words) atOf(p nginxconf.Pos) string {
@@ -284,7 +284,7 @@ func (w words) atOf(p nginxconf.Pos) string {
 	return " (" + p.String() + ")"
 }
 
-// unknown tells what the log cannot tell.
+// unknown says what the log does not show.
 func (w words) unknown(d *detector) []string {
 	var list []string
 	if !d.tellsServers {

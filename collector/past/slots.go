@@ -19,9 +19,9 @@ const (
 	slotWidth = 1000
 	// maxSlotBytes bounds what slots take, about.
 	maxSlotBytes = 64 << 20
-	// maxExplained is how many servers explain tells apart.
+	// maxExplained limits the servers that explain counts separately.
 	maxExplained = 1000
-	// maxPaths is how many paths it tells apart.
+	// maxPaths limits the paths that it counts separately.
 	maxPaths = 100
 
 	// What things take, bytes.
@@ -43,7 +43,7 @@ type slot struct {
 // A pathSlot is the requests of one method and path in a slot.
 type pathSlot struct{ requests, failed uint32 }
 
-// A serverSlot is what one server did in a slot.
+// A serverSlot is the counts of one server in a slot.
 type serverSlot struct {
 	attempts, failed uint32
 	timed            uint32 // of times
@@ -63,7 +63,7 @@ func newSlots(b *budget) *slots {
 		pathIDs: map[string]int{}}
 }
 
-// at is the slot of a time.
+// at returns the slot of a time.
 func (s *slots) at(ms int64) *slot {
 	if one := s.slots[floorDiv(ms, s.width)]; one != nil {
 		return one
@@ -122,7 +122,7 @@ func (one *slot) bytes() int64 {
 	return int64(n)
 }
 
-// number is a server's; those that are too many share one.
+// number returns a server's number; those beyond the limit share one.
 func (s *slots) number(name string) int {
 	if n, known := s.numbers[name]; known {
 		return n
@@ -138,7 +138,7 @@ func (s *slots) number(name string) int {
 	return len(s.servers) - 1
 }
 
-// path is the number of a method and path; those that are too many share one.
+// path returns the number of a method and path; those beyond the limit share one.
 func (s *slots) path(name string) int {
 	if n, known := s.pathIDs[name]; known {
 		return n
@@ -166,7 +166,7 @@ func (s *slots) count(one *slot, path int, failed bool) {
 	}
 }
 
-// server is the part of a slot that belongs to a server.
+// server returns the part of a slot that belongs to a server.
 func (s *slots) server(one *slot, number int) *serverSlot {
 	for len(one.servers) <= number {
 		one.servers = append(one.servers, serverSlot{})
@@ -188,7 +188,7 @@ func (s *slots) observe(one *slot, number int, ms int64, failed bool) {
 	}
 }
 
-// add adds another slot; servers and paths give the numbers here of those that it has; nil where they are the same.
+// add adds another slot; servers and paths map its numbers to those used here; nil if they are the same.
 func (one *slot) add(other *slot, servers, paths []int) {
 	one.requests += other.requests
 	one.spread += other.spread
@@ -253,7 +253,7 @@ func (s *slots) merge(other *slots) {
 	s.shrink()
 }
 
-// sorted are the numbers of the slots in order.
+// sorted returns the numbers of the slots in order.
 func (s *slots) sorted() []int64 {
 	numbers := make([]int64, 0, len(s.slots))
 	for n := range s.slots {

@@ -7,7 +7,7 @@ import (
 
 const (
 	slowWindow  = 60_000    // milliseconds
-	slowPast    = 3_600_000 // what a server is measured against
+	slowPast    = 3_600_000 // what a server is compared with
 	slowLeast   = 20        // attempts in a window
 	slowTimes   = 3         // times as slow as in the past
 	slowPeers   = 2         // times as slow as the others
@@ -15,7 +15,7 @@ const (
 	slowEnough  = 40        // attempts while it is slow: fewer may be chance
 )
 
-// slowNodes are servers that become slow while the others do not.
+// slowNodes finds servers that become slow while the others do not.
 func (d *detector) slowNodes() []*incident {
 	var found []*incident
 	numbers := d.log.sorted()
@@ -27,13 +27,13 @@ func (d *detector) slowNodes() []*incident {
 	return found
 }
 
-// slowNode walks over the slots with the shortest window behind each that holds enough attempts. What is usual is what
-// came before the window, and before any that were under suspicion.
+// slowNode visits the slots with the shortest window before each that has enough attempts. The usual times are those
+// before the window, and before any suspicious slots.
 func (d *detector) slowNode(server int, numbers []int64) []*incident {
 	var found []*incident
 	var open *incident
-	var waiting []int // slots that are not yet part of what is usual
-	suspect := -1     // the first slot under suspicion
+	var waiting []int // slots that are not yet part of the usual times
+	suspect := -1     // the first suspicious slot
 	past := &pastTimes{width: d.log.width}
 	for at := range numbers {
 		own, from := d.window(server, numbers, at)
@@ -98,8 +98,8 @@ func (d *detector) timesOf(server int, number int64) *serverSlot {
 	return nil
 }
 
-// window is the shortest time up to slot at, at most a minute, in which the server has enough attempts, and its first
-// slot; nil and the slot itself where there is none.
+// window returns the shortest time up to slot at, at most a minute, in which the server has enough attempts, and its
+// first slot; nil and the slot itself for none.
 func (d *detector) window(server int, numbers []int64, at int) (own *times, from int) {
 	n := 0
 	for i := at; i >= 0 && (numbers[at]-numbers[i])*d.log.width < slowWindow; i-- {
@@ -117,8 +117,8 @@ func (d *detector) window(server int, numbers []int64, at int) (own *times, from
 	return nil, at
 }
 
-// peers are the other servers of the group in a window, or in a longer one up to a minute where they have too few
-// attempts; nil where they have too few even then.
+// peers returns the other servers of the group in a window, or in a longer one up to a minute if they have too few
+// attempts; nil if they have too few even then.
 func (d *detector) peers(server int, numbers []int64, from, at int) *times {
 	group := d.facts.upstream(d.log.servers[server])
 	sum := &times{}
@@ -147,8 +147,8 @@ func isSlow(own, peers, usual *times) bool {
 
 func isSuspect(own, usual *times) bool { return surplus(own, usual) >= slowSurplus/2 }
 
-// surplus is how many standard deviations more of a server's attempts are slower than nearly all of others, than would
-// be by chance.
+// surplus returns how many standard deviations more of a server's attempts are slower than nearly all of others than
+// would be by chance.
 func surplus(own, others *times) float64 {
 	p95 := others.quantile(0.95)
 	n, slower := float64(own.total()), float64(own.above(p95))
@@ -156,7 +156,7 @@ func surplus(own, others *times) float64 {
 	return (slower - usually*n) / math.Sqrt(max(usually*(1-usually), 0.01)*n)
 }
 
-// pastTimes are a server's times of the last hour in which it was not slow.
+// pastTimes returns a server's times of the last hour in which it was not slow.
 type pastTimes struct {
 	width   int64
 	numbers []int64

@@ -10,7 +10,7 @@ import (
 	"github.com/fremisn/fremisn-exporter/collector/internal/metric"
 )
 
-// A summary is what all workers have counted.
+// A summary is the counts of all workers.
 type summary struct {
 	reading  *reading
 	fitting  uint64
@@ -68,7 +68,7 @@ func (s *summary) route(name string) *routeSum {
 	return one
 }
 
-// add adds what one worker has counted.
+// add adds the counts of one worker.
 func (s *summary) add(a *analyzer) {
 	lines, counts := a.Snapshot()
 	s.fitting += a.fitting
@@ -157,7 +157,7 @@ func (s *summary) addTimes(counts *ledger.Snapshot) {
 	}
 }
 
-// report puts the sums in order.
+// report sorts the sums into a report.
 func (s *summary) report() *Report {
 	r := &Report{
 		Lines: s.lines, Slowest: s.slowest, seconds: s.seconds.quantiles(),

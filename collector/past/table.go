@@ -6,7 +6,7 @@ import (
 	"unicode/utf8"
 )
 
-// A table is text in columns as wide as they need. The first column is set left, and so are those named.
+// A table is text in columns as wide as they need to be. The first column is left-aligned, and so are the named ones.
 type table struct {
 	head []string
 	rows [][]string
@@ -23,7 +23,7 @@ func newTable(left []int, head ...string) *table {
 
 func (t *table) add(row ...string) { t.rows = append(t.rows, row) }
 
-// write writes the table. Columns in which no row says anything are left out.
+// write writes the table, without its empty columns.
 func (t *table) write(b *strings.Builder) {
 	widths := make([]int, len(t.head))
 	for _, row := range t.rows {
@@ -54,7 +54,7 @@ func (t *table) write(b *strings.Builder) {
 	}
 }
 
-// grouped is a count with commas, such as 1,234,567; blank where it is none.
+// grouped formats a count with commas, such as 1,234,567; blank for none.
 func grouped(n uint64) string {
 	text := fmt.Sprint(n)
 	for i := len(text) - 3; i > 0; i -= 3 {
@@ -63,7 +63,7 @@ func grouped(n uint64) string {
 	return text
 }
 
-// blank is grouped with nothing for none, so that what is there stands out.
+// blank is grouped with an empty string for zero, so that other numbers are conspicuous.
 func blank(n uint64) string {
 	if n == 0 {
 		return ""
@@ -71,7 +71,7 @@ func blank(n uint64) string {
 	return grouped(n)
 }
 
-// inSeconds is a duration as a person reads it: three digits that mean something.
+// inSeconds formats a duration for people, with three significant digits.
 func inSeconds(seconds *float64) string {
 	switch {
 	case seconds == nil:
@@ -84,7 +84,7 @@ func inSeconds(seconds *float64) string {
 	return fmt.Sprintf("%.0f s", *seconds)
 }
 
-// percent is a share of 0 to 1.
+// percent formats a ratio of 0 to 1.
 func percent(share float64) string {
 	if share > 0 && share < 0.001 {
 		return "<0.1 %"
@@ -92,7 +92,7 @@ func percent(share float64) string {
 	return fmt.Sprintf("%.1f %%", 100*share)
 }
 
-// sparkline draws values, the greatest as a full block. What is not zero is seen.
+// sparkline draws values, the greatest as a full block. Values above zero are visible.
 func sparkline(values []uint64) string {
 	var top uint64
 	for _, v := range values {
@@ -117,7 +117,7 @@ func cut(text string, n int) string {
 	return string([]rune(text)[:n-1]) + "…"
 }
 
-// plain is text from a log as a terminal may have it: no control characters.
+// plain removes control characters from a log's text, for a terminal.
 func plain(text string) string {
 	return strings.Map(func(r rune) rune {
 		if r < ' ' || r == 0x7f || r >= 0x80 && r < 0xa0 || r == utf8.RuneError {

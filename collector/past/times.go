@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// ParseTime reads a time as --since and --until take it: RFC 3339, 2026-11-23 14:00 or 14:00 in the zone of now, or an
-// age such as 2h.
+// ParseTime parses the times of --since and --until: RFC 3339, 2026-11-23 14:00 or 14:00 in the zone of now, or an age
+// such as 2h.
 func ParseTime(text string, now time.Time) (time.Time, error) {
 	if t, err := time.Parse(time.RFC3339Nano, text); err == nil {
 		return t, nil
@@ -30,7 +30,7 @@ func ParseTime(text string, now time.Time) (time.Time, error) {
 	return time.Time{}, fmt.Errorf(`%q is not a time; write one such as 2026-11-23T14:00:00Z, "2026-11-23 14:00", 14:00, or an age such as 2h`, text)
 }
 
-// lastAt is when a clock last showed a time: today, or yesterday where that is still to come.
+// lastAt returns when a clock last showed a time: today, or yesterday if that is still to come.
 func lastAt(clock, now time.Time) time.Time {
 	y, m, d := now.Date()
 	today := time.Date(y, m, d, clock.Hour(), clock.Minute(), clock.Second(), 0, now.Location())
@@ -40,7 +40,7 @@ func lastAt(clock, now time.Time) time.Time {
 	return today
 }
 
-// parseAge reads 2h, 1h30m, 90s, 3d and 1w.
+// parseAge parses 2h, 1h30m, 90s, 3d and 1w.
 func parseAge(text string) (time.Duration, bool) {
 	for unit, length := range map[string]time.Duration{"d": 24 * time.Hour, "w": 7 * 24 * time.Hour} {
 		if digits, ok := strings.CutSuffix(text, unit); ok {

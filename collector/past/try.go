@@ -10,13 +10,13 @@ import (
 	"github.com/fremisn/fremisn-exporter/collector/past/internal/model"
 )
 
-// A Try is a set of changes to try, in the order in which they are given.
+// A Try is a set of changes to try, in the given order.
 type Try []Change
 
-// A Change gives a key another value.
+// A Change sets a key to another value.
 type Change struct{ Key, Value string }
 
-// String returns the changes as --try takes them.
+// String returns the changes in the syntax of --try.
 func (t Try) String() string {
 	var parts []string
 	for _, c := range t {
@@ -25,7 +25,7 @@ func (t Try) String() string {
 	return strings.Join(parts, ",")
 }
 
-// MarshalJSON writes an object: numbers as such.
+// MarshalJSON writes an object, with numbers as numbers.
 func (t Try) MarshalJSON() ([]byte, error) {
 	set := map[string]any{}
 	for _, c := range t {
@@ -40,7 +40,7 @@ func (t Try) MarshalJSON() ([]byte, error) {
 
 // A key is something that --try can change.
 type key struct {
-	name, want string // what a value is, for a person
+	name, want string // what a value is, in words
 	set        func(s *settings, value string) bool
 }
 
@@ -131,13 +131,13 @@ func ParseTry(text string) (Try, error) {
 	return t, nil
 }
 
-// settings are what a run of the model is made with.
+// settings are the input of a run of the model.
 type settings struct {
 	group   model.Group
 	load    float64
-	logged  bool // the workers are those of the log
+	logged  bool // the workers are the log's
 	skew    float64
-	limited bool // a limit that the log's NGINX does not have: it is for all requests of the group
+	limited bool // a limit that the log's NGINX does not have applies to all requests of the group
 }
 
 // with returns the settings with changes.
@@ -167,7 +167,7 @@ func (s *settings) limit() *model.Limit {
 	return s.group.Limit
 }
 
-// setServers keeps the first n servers that are no backups, or adds copies of the last of them.
+// setServers keeps the first n servers that are not backups, or adds copies of the last of them.
 func (s *settings) setServers(n int) {
 	var primary, backup []model.Server
 	for _, server := range s.group.Servers {
@@ -188,7 +188,7 @@ func (s *settings) setServers(n int) {
 	s.group.Servers = append(primary[:min(n, len(primary)):min(n, len(primary))], backup...)
 }
 
-// TryKeys are the keys that a Try may have.
+// TryKeys returns the keys that a Try may have.
 func TryKeys() []string {
 	var names []string
 	for _, k := range keys() {

@@ -8,8 +8,8 @@ import (
 	"github.com/fremisn/fremisn-exporter/collector/past/internal/model"
 )
 
-// A WhatIf is what whatif says: what the log shows, what the model makes of the same arrivals under the settings as
-// they are, and under others.
+// A WhatIf is the result of whatif: what the log shows, what the model does with the same arrivals under the present
+// settings, and under others.
 type WhatIf struct {
 	Observed    Figures    `json:"observed"`
 	Model       Figures    `json:"model"`
@@ -20,11 +20,11 @@ type WhatIf struct {
 	Assumptions []string   `json:"assumptions"`
 	Scenarios   []Scenario `json:"scenarios"`
 
-	utilisation map[string]*float64 // of the settings as they are
+	utilisation map[string]*float64 // of the present settings
 	servers     []string
 }
 
-// Figures are of requests. Errors are the outcomes error and timeout; quantiles are seconds of requests with the
+// Figures describe requests. Errors are the outcomes error and timeout; quantiles are seconds of requests with the
 // outcome ok.
 type Figures struct {
 	Requests int      `json:"requests"`
@@ -37,22 +37,22 @@ type Figures struct {
 	P99      *float64 `json:"p99"`
 }
 
-// A ModelError is how far the model is off, as a share of what is observed.
+// A ModelError is the error of the model, relative to what is observed.
 type ModelError struct {
 	NoLive  float64 `json:"no_live"`
 	Limited float64 `json:"limited"`
 	P95     float64 `json:"p95"`
 }
 
-// A Scenario is the model under other settings. Utilisation is mean busy slots by max_conns; null where there is no
-// bound.
+// A Scenario is the model under other settings. Utilisation is mean busy slots divided by max_conns; null for no
+// limit.
 type Scenario struct {
 	Set Try `json:"set"`
 	Figures
 	Utilisation map[string]*float64 `json:"utilisation"`
 }
 
-// trustedWithin is how far off the model may be.
+// trustedWithin is the maximum error of a trusted model.
 const trustedWithin = 0.10
 
 // whatIf runs the model.
@@ -77,7 +77,7 @@ func whatIf(w *workload, s settings, tries []Try) *WhatIf {
 	return r
 }
 
-// fitWorkers finds how unevenly the workers share connections, where that matters and the log does not say it.
+// fitWorkers finds how unevenly the workers share connections, if that matters and the log does not show it.
 func (r *WhatIf) fitWorkers(w *workload, s settings) settings {
 	s.skew = 1
 	if s.group.Workers < 2 || s.group.Shared || s.logged {
@@ -100,7 +100,7 @@ func (r *WhatIf) fitWorkers(w *workload, s settings) settings {
 	return s
 }
 
-// off is |model − observed| / observed. Where nothing is observed, each that the model has is a whole one off.
+// off returns |model − observed| / observed. If nothing is observed, the model's number itself is the error.
 func off(model, observed float64) float64 {
 	if observed == 0 {
 		return model
@@ -137,7 +137,8 @@ func (r *WhatIf) judge() {
 	}
 }
 
-// upgraded is the status of a connection that became another protocol's: it has a slot for its life, and no latency.
+// upgraded is the status of a connection that switched to another protocol: it has a slot for its life, and no
+// latency.
 const upgraded = 101
 
 func (w *workload) observedFigures() Figures {
@@ -200,7 +201,7 @@ func (w *workload) simulate(s settings) (Figures, map[string]*float64) {
 	return f, utilisation(&s.group, busy, end-w.arrivals[0])
 }
 
-// outcome is that of a request in the model.
+// outcome returns that of a request in the model.
 func (w *workload) outcome(i int, r model.Result) string {
 	s := &w.samples[i]
 	switch {
@@ -209,7 +210,7 @@ func (w *workload) outcome(i int, r model.Result) string {
 	case r.Verdict == model.NoLive:
 		return "no_live"
 	case !s.upstream:
-		return s.outcome // it never came to the group
+		return s.outcome // it never reached the group
 	case r.Code == 499:
 		return "aborted"
 	case r.Code == 504:
@@ -224,7 +225,7 @@ func (w *workload) outcome(i int, r model.Result) string {
 	return "ok"
 }
 
-// utilisation is mean busy slots by slots.
+// utilisation returns mean busy slots divided by slots.
 func utilisation(g *model.Group, busy []int64, span int64) map[string]*float64 {
 	shares := map[string]*float64{}
 	for i := range g.Servers {

@@ -57,7 +57,7 @@ func AskWhatIf(ctx context.Context, o Options, tries []Try) (answer *WhatIf, pro
 	return answer, problems, nil
 }
 
-// variablesOf are what to capture: the limit's key, and the worker's process.
+// variablesOf returns what to capture: the limit's key, and the worker's process.
 func variablesOf(o Options) []string {
 	client := "remote_addr"
 	if o.Settings != nil && o.Settings.Conf != nil {
@@ -80,7 +80,7 @@ type gathered struct {
 	*reading
 	samples  []sample
 	attempts []observed
-	group    string // the one that the question is about
+	group    string // the one in question
 	groupOf  []string
 	servers  []string
 	lines    LineCounts
@@ -131,7 +131,7 @@ func (g *gathered) add(s *sampler) {
 	s.samples, s.attempts = nil, nil
 }
 
-// workload takes the group that has most requests.
+// workload chooses the group with the most requests.
 func (g *gathered) workload() (*workload, settings, error) {
 	counts := map[string]int{}
 	for _, name := range g.groupOf {
@@ -176,7 +176,7 @@ func (g *gathered) workload() (*workload, settings, error) {
 	return w, s, nil
 }
 
-// spread puts requests that ended in the same second evenly into it, in the order in which they are logged.
+// spread spreads requests that ended in the same second evenly over it, in the order of the log.
 func spread(samples []sample) {
 	for i := 0; i < len(samples); {
 		j := i
@@ -192,8 +192,7 @@ func spread(samples []sample) {
 	}
 }
 
-// asTheyAre are the settings that nginx.conf has for the group; without it, NGINX's defaults for the servers of the
-// log.
+// asTheyAre returns the settings of nginx.conf for the group; without it, NGINX's defaults for the servers of the log.
 func (g *gathered) asTheyAre() settings {
 	s := settings{load: 1, skew: 1}
 	s.group = model.Group{Workers: 1, Next: model.Next{On: map[model.Failure]bool{model.ConnectError: true,
@@ -226,7 +225,7 @@ func (g *gathered) asTheyAre() settings {
 	return s
 }
 
-// addresses are those of a server that nginx.conf gives by name, as far as the log has them; else what it says.
+// addresses returns those in the log of a server that nginx.conf gives by name; otherwise the one in nginx.conf.
 func (g *gathered) addresses(server nginxconf.Server) []string {
 	var list []string
 	for _, address := range g.Settings.Resolved[server.Address] {
@@ -259,7 +258,7 @@ func (g *gathered) workers(s *settings) {
 	}
 }
 
-// proxied takes what is in force where requests are passed to the group.
+// proxied applies the settings where requests are passed to the group.
 func (g *gathered) proxied(s *settings) {
 	p, found := g.facts.proxy(g.group)
 	if !found {
@@ -281,7 +280,7 @@ func (g *gathered) proxied(s *settings) {
 	}
 }
 
-// assumptions are what the answer takes for granted.
+// assumptions lists what the answer assumes.
 func (g *gathered) assumptions(w *workload, s settings) []string {
 	list := []string{
 		"requests arrive when they did, whatever happened to earlier ones: clients neither wait for each other " +
@@ -319,7 +318,7 @@ func (g *gathered) assumptions(w *workload, s settings) []string {
 	return list
 }
 
-// together tells how much longer attempts took that began while the server had another.
+// together returns how much longer attempts took that began while the server had another.
 func (w *workload) together() string {
 	var alone, beside []int64
 	for _, list := range w.byServer {

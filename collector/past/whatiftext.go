@@ -74,7 +74,7 @@ func (r *WhatIf) times(t *table) {
 	}
 }
 
-// busy is a row for each server, those that only a scenario has among them.
+// busy adds a row for each server, including those that only a scenario has.
 func (r *WhatIf) busy(t *table) {
 	servers := slices.Clone(r.servers)
 	for _, s := range r.Scenarios {

@@ -25,7 +25,7 @@ type sample struct {
 	from, to int32  // of the attempts
 }
 
-// An observed attempt.
+// An attempt as observed.
 type observed struct {
 	at     int64 // when it began, Unix milliseconds
 	millis int32
@@ -45,7 +45,7 @@ type workload struct {
 	arrivals []int64  // of samples
 	names    []string // of the group's servers
 	byServer [][]observed
-	pool     map[uint32][]int32 // samples that were served, by what they are alike in
+	pool     map[uint32][]int32 // served samples, by their common properties
 	served   []int32            // all of them
 }
 
@@ -80,7 +80,7 @@ func (w *workload) prepare() {
 	}
 }
 
-// answer is the attempt that served a request, nil where none did.
+// answer returns the attempt that served a request, or nil.
 func (w *workload) answer(s *sample) *observed {
 	for j := s.to - 1; j >= s.from; j-- {
 		if o := &w.attempts[j]; !o.failed() {
@@ -90,7 +90,7 @@ func (w *workload) answer(s *sample) *observed {
 	return nil
 }
 
-// overhead is what a request takes besides its attempts and a limit's delay: the client's sending, most of the time.
+// overhead returns what a request takes besides its attempts and a limit's delay: usually the client's sending.
 func (w *workload) overhead(s *sample) int64 {
 	rest := int64(s.millis)
 	for j := s.from; j < s.to; j++ {
@@ -102,8 +102,8 @@ func (w *workload) overhead(s *sample) int64 {
 	return max(0, rest)
 }
 
-// stand is a served request in whose place one without an answer of its own is taken: of those that are alike in route
-// and method if there are any. It is the same for the same request.
+// stand returns a served request to model one without an answer: one with the same route and method if there are any.
+// It is always the same for one request.
 func (w *workload) stand(i int) *sample {
 	pool := w.pool[w.samples[i].alike]
 	if len(pool) == 0 {
@@ -121,8 +121,8 @@ func hash(x uint64) uint64 {
 	return x ^ x>>31
 }
 
-// down returns the failed attempt that shows that a server gave no answers at a time, nil where it did: the attempts on
-// it before and after failed.
+// down returns the failed attempt that shows that a server did not answer at a time, or nil: the attempts on it before
+// and after failed.
 func (w *workload) down(server int, at int64) *observed {
 	if server < 0 {
 		return nil
@@ -135,7 +135,7 @@ func (w *workload) down(server int, at int64) *observed {
 	return &list[i-1]
 }
 
-// requests are the arrivals as the model takes them.
+// requests returns the arrivals in the model's form.
 func (w *workload) requests(s *settings) []model.Request {
 	shares := workerShares(s.group.Workers, s.skew)
 	workers := map[uint32]int{}
@@ -170,13 +170,13 @@ func (w *workload) requests(s *settings) []model.Request {
 	return list
 }
 
-// scaled is a time under another load: the same requests in less time, or more.
+// scaled returns a time under another load: the same requests in less time, or more.
 func (w *workload) scaled(at int64, load float64) int64 {
 	first := w.arrivals[0]
 	return first + int64(float64(at-first)/load)
 }
 
-// answerer says what becomes of the log's requests on the group's servers.
+// answerer returns the results of the log's requests on the group's servers.
 func (w *workload) answerer(s *settings) model.Answerer {
 	logged := make([]int, len(s.group.Servers)) // the number of each in the log
 	for i := range s.group.Servers {
@@ -187,7 +187,7 @@ func (w *workload) answerer(s *settings) model.Answerer {
 	}
 }
 
-// attempt is what becomes of request i on a server at a time of the log; -1 is a server that the log does not have.
+// attempt returns the result of request i on a server at a time of the log; -1 is a server that the log does not have.
 func (w *workload) attempt(i, server int, at int64) model.Attempt {
 	s := &w.samples[i]
 	for j := s.from; j < s.to; j++ {
@@ -201,7 +201,7 @@ func (w *workload) attempt(i, server int, at int64) model.Attempt {
 	if o := w.answer(s); o != nil {
 		return o.Attempt
 	}
-	// All of its attempts failed. Where their servers answered others at the time, the request itself is to blame.
+	// All of its attempts failed. If their servers answered others at the time, the request itself is to blame.
 	for j := s.from; j < s.to; j++ {
 		if o := &w.attempts[j]; o.server >= 0 && w.down(int(o.server), o.at) == nil && w.down(int(o.server),
 			o.at+1) == nil {
@@ -214,7 +214,7 @@ func (w *workload) attempt(i, server int, at int64) model.Attempt {
 	return model.Attempt{Code: 200}
 }
 
-// workerShares are the shares of connections that workers take: each so much of the one before.
+// workerShares returns the shares of connections of the workers: each so much of the previous one.
 func workerShares(n int, skew float64) []float64 {
 	shares := make([]float64, max(1, n))
 	total := 0.0

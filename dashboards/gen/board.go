@@ -10,7 +10,7 @@ import (
 	"github.com/grafana/grafana-foundation-sdk/go/prometheus"
 )
 
-// schemaVersion is Grafana 10's and 11's: later ones migrate what they read, earlier ones do not.
+// schemaVersion is that of Grafana 10 and 11: later versions migrate it, earlier ones do not.
 const schemaVersion = 39
 
 const gridWidth = 24
@@ -29,7 +29,7 @@ func newBoard(uid, title, description string, more ...dashboard.VariableModel) *
 	return &board{uid: uid, title: title, description: description, variables: append(variables(), more...)}
 }
 
-// row begins a part of the dashboard, under a question.
+// row begins a part of the dashboard, with a question as its title.
 func (b *board) row(question string) {
 	b.rows++
 	b.panels = append(b.panels, dashboard.PanelOrRowPanel{RowPanel: &dashboard.RowPanel{
@@ -87,7 +87,7 @@ func (b *board) build() (dashboard.Dashboard, error) {
 		return built, err
 	}
 	built.SchemaVersion = schemaVersion
-	// Marks and links stand where everyone sees them; the SDK would put them into a menu.
+	// Marks and links are always visible; the SDK would put them into a menu.
 	for i := range built.Annotations.List {
 		built.Annotations.List[i].Placement, built.Annotations.List[i].BuiltIn = nil, nil
 	}
@@ -99,10 +99,10 @@ func (b *board) build() (dashboard.Dashboard, error) {
 	return built, nil
 }
 
-// variables of every dashboard. All jobs and all instances are those of this exporter, as a list: .+ would take in
-// every other exporter of NGINX, the blackbox_exporter and whatever else Prometheus scrapes. All upstreams and nodes
-// are a regular expression, which fits what has no name, too; so are all sites, for where there is one the label
-// cluster is missing.
+// variables returns those of every dashboard. All jobs and all instances are a list of those of this exporter: .+
+// would include every other exporter of NGINX, blackbox_exporter and whatever else Prometheus scrapes. All upstreams
+// and nodes are a regular expression, which also matches an empty name; so are all sites, since the label cluster may
+// be absent.
 func variables() []dashboard.VariableModel {
 	return []dashboard.VariableModel{
 		{
@@ -136,7 +136,7 @@ func variables() []dashboard.VariableModel {
 	}
 }
 
-// ofOneBalancer makes a dashboard that shows one load balancer at a time: legends of graphs need not tell which.
+// ofOneBalancer makes a dashboard show one load balancer at a time: legends of graphs need not name it.
 func (b *board) ofOneBalancer() {
 	for i := range b.variables {
 		if v := &b.variables[i]; v.Name == "instance" {
@@ -180,7 +180,7 @@ func choice(name, label, values, all string) dashboard.VariableModel {
 	return v
 }
 
-// annotations tell what has happened, on every dashboard. An alert may lack the labels that choose it.
+// annotations mark events on every dashboard. An alert may lack the labels that select it.
 func annotations() []cog.Builder[dashboard.AnnotationQuery] {
 	return []cog.Builder[dashboard.AnnotationQuery]{
 		annotation("NGINX restarted", poor, "NGINX restarted", "{{instance}}", "instance",
@@ -192,11 +192,11 @@ func annotations() []cog.Builder[dashboard.AnnotationQuery] {
 	}
 }
 
-// firingAlerts may lack an instance, as one for an exporter that is not there at all.
+// firingAlerts may lack an instance, for example of an absent exporter.
 const (
 	firing       = `ALERTS{alertstate="firing",alertname=~"Fremisn.+",alertname!="FremisnWatchdog",cluster=~"$cluster",job=~"$job|",instance=~"$instance|"`
 	firingAlerts = firing + "}"
-	firingPages  = firing + `,severity="critical"}` // those that call a person
+	firingPages  = firing + `,severity="critical"}` // those that page a person
 )
 
 func annotation(name, colour, title, text, tags, expr string) cog.Builder[dashboard.AnnotationQuery] {
@@ -206,7 +206,7 @@ func annotation(name, colour, title, text, tags, expr string) cog.Builder[dashbo
 		Target(prometheus.NewDataqueryBuilder().RefId("Anno").Datasource(*theDatasource()).Expr(expr).Range())
 }
 
-// Addresses of other dashboards, for the same time and choice; a node is that of the row or series clicked at.
+// URLs of other dashboards, for the same time and selection; a node is that of the clicked row or series.
 const (
 	sameTime      = "${__url_time_range}"
 	sameChoice    = "${__all_variables}"
@@ -219,7 +219,7 @@ const (
 	licenceURL    = "/d/fremisn-licence?" + sameChoice + "&" + sameTime
 )
 
-// leadsTo gives every value of a panel a link.
+// leadsTo makes every value of a panel a link.
 func leadsTo(title, url string) option {
 	return func(p *dashboard.Panel) {
 		p.FieldConfig.Defaults.Links = append(p.FieldConfig.Defaults.Links, dashboard.DashboardLink{

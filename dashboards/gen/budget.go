@@ -20,7 +20,7 @@ func objectiveIs(p promise) string {
 	)
 }
 
-// budgetLeft ends at -100 %: how much worse than twice what is allowed says nothing more.
+// budgetLeft ends at -100 %: a value below that means nothing more.
 func budgetLeft(metric string) string {
 	return "clamp_min(" + lately(byBalancer, metric, allRoutes) + ", -1)"
 }

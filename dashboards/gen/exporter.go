@@ -7,7 +7,7 @@ const (
 	atLog = "{{log}}" + atBalancer
 )
 
-// exporter answers: can the other dashboards be believed, and if not, what is it that the exporter does not see.
+// exporter answers: can one trust the other dashboards, and if not, what does the exporter not see.
 func exporter() *board {
 	b := newBoard(
 		"fremisn-exporter",

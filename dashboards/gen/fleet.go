@@ -2,7 +2,7 @@ package main
 
 import "github.com/grafana/grafana-foundation-sdk/go/units"
 
-// bySite is what all load balancers of a site add up to.
+// bySite is the sum of all load balancers of a site.
 const bySite = "cluster"
 
 // fleet answers: which of all load balancers is not fine, and where.
@@ -55,16 +55,15 @@ func fleetVerdict(p promise) []panel {
 	}
 }
 
-// trouble is what the table is sorted by: a load balancer or exporter that is down before all, then alerts that call
-// a person, then others, then the share of failed requests.
+// trouble is the sort key of the table: first a load balancer or exporter that is down, then alerts that page a
+// person, then others, then the ratio of failed requests.
 const trouble = `1000 * (1 - min by (` + byBalancer + `) (nginx_up{` + balancer + `} or up{` + balancer + `}))
   + on (` + byBalancer + `) (100 * count by (` + byBalancer + `) (` + firingPages + `) or max by (` + byBalancer + `) (up{` + balancer + `}) * 0)
   + on (` + byBalancer + `) (count by (` + byBalancer + `) (` + firingAlerts + `) or max by (` + byBalancer + `) (up{` + balancer + `}) * 0)
   + on (` + byBalancer + `) (sum by (` + byBalancer + `) (fremisn:request_errors:ratio_rate5m{` + allRoutes + `}) or max by (` + byBalancer + `) (up{` + balancer + `}) * 0)`
 
-// withChoice gives a row the label choice: what the variable cluster must be to show it alone. Grafana leaves a link
-// to a column that is not there as it is, so that the site alone would not do: a load balancer without one is among
-// all.
+// withChoice gives a row the label choice: the value of the variable cluster that selects only this site. Grafana does
+// not replace an absent column in a link, so the site alone would not do: a load balancer without one is among all.
 func withChoice(expr string) string {
 	return `label_replace(label_replace(` + expr + `, "choice", "$1", "cluster", "(.+)"), "choice", "$$__all", "cluster", "")`
 }

@@ -13,7 +13,7 @@ const (
 	theQuota = "{{quota}} {{node}}" + atBalancer
 )
 
-// Shares of a quota that is used from which on it is high, and too high; FremisnLicenceQuotaHigh fires at the second.
+// Ratios of a used quota from which on it is high, and too high; FremisnLicenceQuotaHigh fires at the second.
 const (
 	quotaWarns = 0.75
 	quotaHigh  = 0.9

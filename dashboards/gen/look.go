@@ -12,7 +12,7 @@ import (
 	"github.com/grafana/grafana-foundation-sdk/go/timeseries"
 )
 
-// Colours mean one thing each: green is good, yellow wants a look, red wants a person; a node has one of its own.
+// Colours have one meaning each: green is good, yellow is a warning, red needs a person; each node has its own.
 const (
 	good    = "green"
 	look    = "yellow"
@@ -24,13 +24,13 @@ const (
 	nothing = "#6e7079" // no data: neither good nor bad
 )
 
-// belowAll is less than any value that a panel shows. Grafana gives what is no number the first of the thresholds'
-// colours: so that one is nothing's, and begins below all.
+// belowAll is less than any value that a panel shows. Grafana gives NaN the first of the thresholds' colours: so that
+// one is neutral, and begins below all values.
 const belowAll = -1e12
 
-// nodeColours are fixed for the nodes that this was made for; write your own here, and make dashboards. Others get the
-// palette's, in the order of their names. (The palette by name would do, but Grafana 10 gives all of Prometheus' series
-// one colour of it.)
+// nodeColours are fixed for FREMIS-N's nodes; write your own here, and run make dashboards. Others get the palette's,
+// in the order of their names. (The palette by name would do, but Grafana 10 gives all of Prometheus' series one
+// colour of it.)
 var nodeColours = []struct{ node, colour string }{
 	{"master", "blue"},
 	{"slave-1", "orange"},
@@ -56,7 +56,7 @@ func fixed(colour string) dashboard.DynamicConfigValue {
 	return dashboard.DynamicConfigValue{Id: "color", Value: map[string]string{"mode": "fixed", "fixedColor": colour}}
 }
 
-// dotted and broken tell lines of one colour apart: those whose name begins with word.
+// dotted and broken distinguish lines of one colour: those whose name begins with word.
 func dotted(word string) option { return lineOf(word, 2, 6) }
 
 func broken(word string) option { return lineOf(word, 10, 5) }
@@ -71,7 +71,7 @@ func dashes(dash ...int) dashboard.DynamicConfigValue {
 	return dashboard.DynamicConfigValue{Id: "custom.lineStyle", Value: map[string]any{"fill": "dash", "dash": dash}}
 }
 
-// dashed draws the series whose name begins with word as a thin dashed line without filling: a bound, not a
+// dashed draws the series whose name begins with word as a thin dashed line without filling: a limit, not a
 // measurement.
 func dashed(word, colour string) option {
 	return func(p *dashboard.Panel) {
@@ -88,7 +88,7 @@ type step struct {
 	colour string
 }
 
-// threshold is base below all steps, and another colour where there is no value.
+// threshold is base below all steps, and another colour if there is no value.
 func threshold(base string, steps []step) dashboard.ThresholdsConfig {
 	t := dashboard.ThresholdsConfig{
 		Mode:  dashboard.ThresholdsModeAbsolute,
@@ -148,7 +148,7 @@ func mapping(words []word) dashboard.ValueMapping {
 	return dashboard.ValueMapping{ValueMap: &m}
 }
 
-// words stand for all values that a panel can have.
+// words replace all values that a panel can have.
 func words(all ...word) option {
 	return func(p *dashboard.Panel) {
 		p.FieldConfig.Defaults.Mappings = append(p.FieldConfig.Defaults.Mappings, mapping(all))
@@ -156,7 +156,7 @@ func words(all ...word) option {
 	}
 }
 
-// someWords stand for some values; the others are shown as numbers.
+// someWords replace some values; the others are shown as numbers.
 func someWords(some ...word) option {
 	return func(p *dashboard.Panel) {
 		p.FieldConfig.Defaults.Mappings = append(p.FieldConfig.Defaults.Mappings, mapping(some))
@@ -181,14 +181,14 @@ func upTo(max float64) option {
 	return func(p *dashboard.Panel) { p.FieldConfig.Defaults.Max = cog.ToPtr(max) }
 }
 
-// atLeastTo draws the axis up to a value, where all is below: so that nothing does not look like a lot.
+// atLeastTo extends the axis up to a value, so that small values do not look large.
 func atLeastTo(value float64) option {
 	return func(p *dashboard.Panel) {
 		p.FieldConfig.Defaults.Custom.(*timeseries.FieldConfig).AxisSoftMax = cog.ToPtr(value)
 	}
 }
 
-// nameOnly shows a stat's name, on the colour of its value; valueAndName shows both, where there is but one, too.
+// nameOnly shows a stat's name, on the colour of its value; valueAndName shows both, even for a single value.
 func nameOnly(p *dashboard.Panel) {
 	p.Options.(*stat.Options).TextMode = common.BigValueTextModeName
 }
@@ -202,7 +202,7 @@ func added(p *dashboard.Panel) {
 	p.Options.(*stat.Options).ReduceOptions.Calcs = []string{"sum"}
 }
 
-// Looks of a table's column.
+// Formats of a table's column.
 
 func unit(name string, decimals int) []dashboard.DynamicConfigValue {
 	return []dashboard.DynamicConfigValue{{Id: "unit", Value: name}, {Id: "decimals", Value: decimals}}
@@ -231,7 +231,7 @@ func width(pixels int, looks ...[]dashboard.DynamicConfigValue) []dashboard.Dyna
 	return append(slices.Concat(looks...), dashboard.DynamicConfigValue{Id: "custom.width", Value: pixels})
 }
 
-// hidden keeps a column for links, and shows it to nobody.
+// hidden keeps a column for links without showing it.
 func hidden() []dashboard.DynamicConfigValue {
 	return []dashboard.DynamicConfigValue{{Id: "custom.hidden", Value: true}}
 }

@@ -1,6 +1,6 @@
-// Command gen writes the dashboards: one JSON file each, the same for import by hand and for provisioning. What a
-// dashboard asks and answers stands in the file of its name; panel.go and board.go hold what all of them keep to, and
-// query.go what they ask Prometheus.
+// Command gen writes the dashboards: one JSON file each, the same for import by hand and for provisioning. The file
+// with its name has a dashboard's questions and panels; panel.go and board.go have what all share, and query.go the
+// queries.
 package main
 
 import (
@@ -50,7 +50,7 @@ func run(out, rules string) error {
 	return nil
 }
 
-// encode writes JSON as Grafana exports it, keys in order, and with < and > as people write them in a query.
+// encode writes JSON as Grafana exports it, with keys in order, and with < and > unescaped, as in a query.
 func encode(v any) ([]byte, error) {
 	text, err := json.Marshal(v)
 	if err != nil {

@@ -17,8 +17,8 @@ const (
 	theProbe = "{{node}} {{probe}} {{target}}" + atBalancer
 )
 
-// node answers for one node, or for some next to each other: is it fine, what do probes see, what do real requests see,
-// and why is that so.
+// node answers for one node, or for some beside each other: is it fine, what do probes see, what do real requests see,
+// and why.
 func node(p promise) *board {
 	b := newBoard(
 		"fremisn-node",

@@ -6,7 +6,7 @@ import (
 	"github.com/grafana/grafana-foundation-sdk/go/units"
 )
 
-// overview answers of one load balancer: is it fine, which node is not, and how much of the promise is left.
+// overview answers for one load balancer: is it fine, which node is not, and how much of the error budget is left.
 func overview(p promise) *board {
 	b := newBoard(
 		"fremisn-overview",
@@ -109,8 +109,8 @@ max by (cluster, job, instance) (up{`+balancer+`}) * 0`), decimals(0), from(good
 	}
 }
 
-// nodesUp is the share of nodes that are up; how many of how many stands in labels, for a stat shows one number alone.
-// Where nginx.conf is not read, all nodes with a name and a probe are meant.
+// nodesUp is the ratio of nodes that are up; labels have the numbers, since a stat shows only one. If nginx.conf is
+// not read, it is of all nodes with a name and a probe.
 func nodesUp() string {
 	of := func(how string) string {
 		return fmt.Sprintf(
@@ -125,7 +125,7 @@ func nodesUp() string {
   * on (cluster, job, instance) group_left (all) count_values by (cluster, job, instance) ("all", ` + of("count") + `)`
 }
 
-// outcomes of requests that were not served, with a colour each; the first three are failures in the objective's sense.
+// outcomes of requests that were not served, with a colour each; the first three are failures for the objective.
 var outcomes = []struct{ name, colour string }{
 	{
 		"error",

@@ -17,15 +17,15 @@ import (
 	"github.com/grafana/grafana-foundation-sdk/go/timeseries"
 )
 
-// about is what no panel can be made without.
+// about is what every panel needs.
 type about struct {
-	id    uint32 // never changed: links to a panel hold it
+	id    uint32 // never changed: links to a panel contain it
 	title string
 	shows string // what it shows
 	bad   string // what is bad
 	do    string // what to do then
 	unit  string
-	empty string // what stands there instead of data
+	empty string // the text in place of missing data
 }
 
 func (a about) missing() error {
@@ -51,7 +51,7 @@ func (a about) description() string {
 	return a.shows + "\n\n**Bad:** " + a.bad + "\n\n**Do:** " + a.do
 }
 
-// A panel is one that could be made, or why it could not.
+// A panel is a panel, or the error why it could not be built.
 type panel struct {
 	dashboard.Panel
 	err error
@@ -60,7 +60,7 @@ type panel struct {
 // An option changes how a panel looks.
 type option func(*dashboard.Panel)
 
-// newPanel is the only way to a panel: all that Grafana's kinds of them have in common.
+// newPanel is the only constructor of panels: everything that Grafana's kinds of them have in common.
 func newPanel(width uint32, a about, kind cog.Builder[dashboard.Panel], queries []query, options []option) panel {
 	if err := a.missing(); err != nil {
 		return panel{err: err}
@@ -150,7 +150,7 @@ func stacked(width uint32, a about, queries []query, options ...option) panel {
 	return newPanel(width, a, kind, queries, options)
 }
 
-// bars is for what happens now and then; the legend tells how often in the time range.
+// bars is for occasional events; the legend shows how often in the time range.
 func bars(width uint32, a about, queries []query, options ...option) panel {
 	kind := graph(common.GraphDrawStyleBars, 80).
 		Stacking(common.NewStackingConfigBuilder().Mode(common.StackingModeNormal)).
@@ -173,7 +173,7 @@ func legend(calculations ...string) *common.VizLegendOptionsBuilder {
 		Placement(common.LegendPlacementBottom).ShowLegend(true).Calcs(append([]string{}, calculations...))
 }
 
-// timeline is states over time, a line each.
+// timeline is states over time, one line each.
 func timeline(width uint32, a about, queries []query, options ...option) panel {
 	kind := statetimeline.NewPanelBuilder().
 		MergeValues(true).
@@ -197,14 +197,15 @@ func heat(width uint32, a about, q query, options ...option) panel {
 	return newPanel(width, a, kind, []query{q}, options)
 }
 
-// A field is a column of a table as it is shown: the label or the query it comes from, and how it looks.
+// A field is a column of a table: the label or the query it comes from, and how it looks.
 type field struct {
 	from  string // a label, or a query's legend
 	title string
 	look  []dashboard.DynamicConfigValue
 }
 
-// rows is a table, a row for each set of the labels that the queries have in common. What is no field is hidden.
+// rows is a table, with a row for each set of the labels that the queries have in common. Columns without a field are
+// hidden.
 func rows(width uint32, a about, queries []query, fields []field, options ...option) panel {
 	kind := table.NewPanelBuilder().ShowHeader(true).CellHeight(common.TableCellHeightSm).
 		Footer(common.NewTableFooterOptionsBuilder().Show(false).Reducer([]string{"sum"}))

@@ -7,8 +7,8 @@ import (
 	"strconv"
 )
 
-// A promise is what clients are promised where the exporter's config does not say: these numbers stand in the recording
-// rules and are read from there. Colours change at them; lines and budgets go by what the exporter says.
+// A promise is the objective if the exporter's config has none: these numbers are in the recording rules and are read
+// from there. Colours change at them; lines and budgets use the exporter's objectives.
 type promise struct {
 	availability float64 // the share of requests that are served
 	fast         float64 // the share of those served that are answered within bound

@@ -2,7 +2,7 @@ package main
 
 import "fmt"
 
-// What is chosen at the top of a dashboard, as matchers. Every selector has one of them: a Prometheus may hold many
+// The selection at the top of a dashboard, as matchers. Every selector has one of them: a Prometheus may have many
 // load balancers, and other people's NGINX metrics too.
 const (
 	balancer = `cluster=~"$cluster",job=~"$job",instance=~"$instance"`
@@ -17,7 +17,7 @@ const (
 	byServer   = "cluster, job, instance, upstream, server, node"
 )
 
-// Names in legends. The instance tells load balancers apart; the address tells servers without a name apart.
+// Names in legends. The instance distinguishes load balancers; the address distinguishes servers without a name.
 const (
 	atBalancer = " · {{instance}}"
 	theSite    = "{{cluster}} {{instance}}"
@@ -29,7 +29,7 @@ const (
 type query struct {
 	expr      string
 	legend    string
-	instant   bool // one value now, and nothing where there is none now; not the last of the time range
+	instant   bool // the present value, or nothing; not the last of the time range
 	table     bool // rows with labels
 	heatmap   bool // the buckets of a classic histogram
 	exemplars bool
@@ -44,7 +44,7 @@ func column(name, expr string) query {
 	return query{expr: expr, legend: name, instant: true, table: true}
 }
 
-// buckets of a histogram over time: the classic ones, or the native histogram where Prometheus keeps no classic ones.
+// buckets of a histogram over time: the classic ones, or the native histogram if Prometheus keeps no classic ones.
 func buckets(metric, selector string) query {
 	return query{
 		expr: fmt.Sprintf(`sum by (le) (increase(%[1]s_bucket{%[2]s}[`+window+`]))
@@ -59,11 +59,11 @@ func (q query) withExemplars() query {
 	return q
 }
 
-// window is that of every rate on every panel, and of the recorded rates: panels that stand side by side agree.
+// window is that of every rate on every panel, and of the recorded rates, so that neighbouring panels agree.
 const window = "5m"
 
-// quantile of a histogram: the native one, which is exact to a few percent, or the classic one where Prometheus keeps
-// no native ones. Without an observation there is none: the comparison drops NaN, which a panel would show.
+// quantile of a histogram: the native one, which is exact to a few percent, or the classic one if Prometheus keeps no
+// native ones. Without an observation there is none: the comparison drops NaN, which a panel would show.
 func quantile(q, by, metric, selector string) string {
 	return fmt.Sprintf(`histogram_quantile(%[1]s, sum by (%[2]s) (rate(%[3]s{%[4]s}[`+window+`]))) >= 0
 or
@@ -83,13 +83,13 @@ func rate(by, metric, selector string) string {
 	return fmt.Sprintf(`sum by (%s) (rate(%s{%s}[`+window+`]))`, by, metric, selector)
 }
 
-// sum adds up what a selector finds; it also takes away a recorded series' name, which would keep table rows apart.
+// sum adds the results of a selector; it also removes a recorded series' name, which would keep table rows apart.
 func sum(by, metric, selector string) string {
 	return fmt.Sprintf(`sum by (%s) (%s{%s})`, by, metric, selector)
 }
 
-// events counts what has happened since the point before, so that the bars of a panel add up to the truth. increase()
-// would not see the first event of a counter that is born with it, such as the first 502 ever: here it counts, unless
+// events counts what has happened since the previous point, so that the bars of a panel add up exactly. increase()
+// would miss the first event of a counter that is created with it, such as the first 502 ever: here it counts, unless
 // the exporter was not scraped before. What was counted over a short break of scraping counts at its end.
 func events(by, metric, selector string) string {
 	return fmt.Sprintf(`clamp_min(
@@ -98,7 +98,7 @@ func events(by, metric, selector string) string {
   0) and on (cluster, job, instance) max_over_time(up{%[4]s}[$__rate_interval] offset $__interval) == 1`, by, metric, selector, balancer)
 }
 
-// zero is 0 where expr is nothing: for each load balancer whose log is read, each group or each server that is known.
+// zero is 0 if expr has no result: for each load balancer whose log is read, each group or each known server.
 func zero(by, selector, expr string) string {
 	switch by {
 	case byBalancer:
@@ -132,8 +132,8 @@ func probed(selector string) string {
 	return sum(byServer, "fremisn:server_up:min", selector)
 }
 
-// failing is the share of failed attempts from which on a node is said to fail real requests; FremisnNodeGrayFailing
-// and the exporter's verdict draw the same line.
+// failing is the ratio of failed attempts from which on a node counts as failing real requests; FremisnNodeGrayFailing
+// and the exporter's verdict have the same threshold.
 const failing = 0.05
 
 // The states of a node.
@@ -167,7 +167,7 @@ or
 		servers(byServer, selector), stateUnknown)
 }
 
-// utilised is how much of a server's slots is taken: nothing of those of a server without attempts.
+// utilised is the ratio of used slots of a server, without servers that have no attempts.
 func utilised(selector string) string {
 	return sum(
 		byServer,

@@ -6,10 +6,10 @@ import (
 	"github.com/grafana/grafana-foundation-sdk/go/units"
 )
 
-// nearlyFull is the utilisation from which on bursts find no free slot; FremisnSlotsSaturated draws the same line.
+// nearlyFull is the utilisation from which on bursts find no free slot; FremisnSlotsSaturated has the same threshold.
 const nearlyFull = 0.8
 
-// unfair is how far a node's share may be from a fair one; FremisnTrafficImbalance draws the same line.
+// unfair is the maximum deviation of a node's share from a fair one; FremisnTrafficImbalance has the same threshold.
 const unfair = 0.2
 
 // saturation answers: is there room, what runs full first (slots, the limiter, connections), and is the work shared
@@ -35,10 +35,10 @@ func saturation() *board {
 	return b
 }
 
-// groupUtilisation is all slots taken of all slots in use, as FremisnSlotsSaturated sees it.
+// groupUtilisation is the ratio of used slots of all slots in use, as in FremisnSlotsSaturated.
 var groupUtilisation = sum(byGroup, "fremisn:upstream_utilisation:ratio5m", group)
 
-// slots are those of the servers in use, or of all where none is: only the backups have work then.
+// slots are those of the servers in use, or, if there are none, of all: then only the backups work.
 const slots = `sum by (` + byGroup + `) (
     fremisn:server_slots:sum{` + group + `} and on (cluster, job, instance, upstream, server) nginx_upstream_server_info{` + group + `,state="active"}
     or on (` + byGroup + `) fremisn:server_slots:sum{` + group + `})`
@@ -86,7 +86,7 @@ func roomVerdict() []panel {
 const limitedShare = `(sum by (cluster, job, instance) (fremisn:requests:rate5m{` + balancer + `,outcome="limited"}) or sum by (cluster, job, instance) (fremisn:requests:rate5m{` + balancer + `}) * 0)
   / (sum by (cluster, job, instance) (fremisn:requests:rate5m{` + balancer + `}) > 0)`
 
-// droppedInterval is what accepted has grown more than handled since the point before. Both begin anew together.
+// droppedInterval is how much more accepted has grown than handled since the previous point. Both are reset together.
 const droppedInterval = `clamp_min(
   sum by (cluster, job, instance) (nginx_connections_accepted{` + balancer + `} - nginx_connections_handled{` + balancer + `})
     - sum by (cluster, job, instance) (nginx_connections_accepted{` + balancer + `} offset $__interval - nginx_connections_handled{` + balancer + `} offset $__interval), 0)`
@@ -255,7 +255,7 @@ func droppedConnections() panel {
 	}, []query{over("dropped"+atBalancer, droppedInterval)}, coloured("dropped", bad))
 }
 
-// fairShare is a server's weight of all weights in use.
+// fairShare is a server's part of the weights in use.
 var fairShare = sum(byServer, "fremisn:node_fair_share:ratio", server)
 
 func share() panel {

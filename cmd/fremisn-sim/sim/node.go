@@ -1,6 +1,5 @@
-// Package sim is a simulated FREMIS-N node: the API that its load balancer and its probes see, with latencies like
-// those of face recognition, and faults on demand. It counts what it serves, which is the truth that tests hold
-// metrics against.
+// Package sim is a simulated FREMIS-N node: the API that its load balancer and its probes use, with latencies like
+// those of face recognition, and faults on demand. It counts what it serves: tests compare metrics with these counts.
 package sim
 
 import (
@@ -20,11 +19,11 @@ type Fault struct {
 	Kind  string        // "", slow, fail, reset, hang, license
 	Delay time.Duration // of slow
 	Code  int           // of fail; 500 where 0
-	Count int           // how many requests it concerns; 0: all, until it is taken away
-	Path  string        // what a request's path must begin with; "" for all
+	Count int           // how many requests it affects; 0: all, until it is cleared
+	Path  string        // the prefix of affected paths; "" for all
 }
 
-// Latency is how long a node works on requests: Base, and on top of it up to Spread, most often little.
+// Latency is the time of a node's work on requests: Base, plus up to Spread, usually little.
 type Latency struct{ Base, Spread time.Duration }
 
 // A Node serves one address.
@@ -39,8 +38,8 @@ type Node struct {
 	latency Latency
 	fault   Fault
 	usage   Usage
-	served  map[string]int // "POST /v1/face/enrollment 200" → how often
-	release chan struct{}  // closed to let hanging requests go
+	served  map[string]int // "POST /v1/face/enrollment 200" → count
+	release chan struct{}  // closed to release hanging requests
 	waiting int            // requests that a fault holds
 }
 
@@ -78,7 +77,7 @@ func (n *Node) listen(address string) error {
 	return nil
 }
 
-// Close ends the node at once: hanging requests too.
+// Close ends the node at once, including hanging requests.
 func (n *Node) Close() {
 	n.Clear()
 	n.server.Close()
@@ -98,7 +97,7 @@ func (n *Node) Set(f Fault) {
 	n.fault = f
 }
 
-// Clear makes it well, and lets hanging requests go.
+// Clear removes the fault, and releases hanging requests.
 func (n *Node) Clear() {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -107,14 +106,14 @@ func (n *Node) Clear() {
 	n.release = make(chan struct{})
 }
 
-// SetUsage changes what get-limit-usage answers.
+// SetUsage changes the answer of get-limit-usage.
 func (n *Node) SetUsage(u Usage) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.usage = u
 }
 
-// Served is how often each "METHOD /path CODE" was answered; dropped connections have the code 000.
+// Served returns the count of each "METHOD /path CODE"; dropped connections have the code 000.
 func (n *Node) Served() map[string]int {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -131,14 +130,14 @@ func (n *Node) hold(change int) {
 	n.waiting += change
 }
 
-// Waiting is how many requests a fault holds now.
+// Waiting returns how many requests a fault holds now.
 func (n *Node) Waiting() int {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	return n.waiting
 }
 
-// take is the fault that this request meets.
+// take returns the fault that affects this request.
 func (n *Node) take(path string) (Fault, chan struct{}) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -160,7 +159,7 @@ func (n *Node) count(r *http.Request, code int) {
 	n.served[fmt.Sprintf("%s %s %03d", r.Method, r.URL.Path, code)]++
 }
 
-// ServeHTTP is the API.
+// ServeHTTP serves the API.
 func (n *Node) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	io.Copy(io.Discard, r.Body)
 	fault, release := n.take(r.URL.Path)
@@ -172,7 +171,7 @@ func (n *Node) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case "slow":
 		wait(r, release, fault.Delay)
 		if r.Context().Err() != nil {
-			n.count(r, 0) // whoever asked is gone
+			n.count(r, 0) // the client has gone
 			return
 		}
 	case "hang":
@@ -238,7 +237,7 @@ func (n *Node) face(w http.ResponseWriter, r *http.Request, release chan struct{
 	n.mu.Lock()
 	l := n.latency
 	n.mu.Unlock()
-	// Most are fast, a few take all of the spread.
+	// Most are fast, a few take the whole spread.
 	share := rand.ExpFloat64() / 4
 	wait(r, release, l.Base+time.Duration(min(share, 1)*float64(l.Spread)))
 	n.answer(w, r, http.StatusOK, `{"ok":true,"message":"done"}`)
@@ -261,7 +260,7 @@ func (n *Node) answer(w http.ResponseWriter, r *http.Request, code int, body str
 	io.WriteString(w, body)
 }
 
-// drop closes the connection without an answer; a reset, so that nothing is taken for the end of one.
+// drop closes the connection without an answer, with a reset, so that it does not look like the end of one.
 func drop(w http.ResponseWriter) {
 	conn, _, err := http.NewResponseController(w).Hijack()
 	if err != nil {
@@ -273,7 +272,7 @@ func drop(w http.ResponseWriter) {
 	conn.Close()
 }
 
-// Control is a handler that sets faults over HTTP: POST /fault?kind=slow&delay=2s, POST /clear, GET /served.
+// Control returns a handler that sets faults over HTTP: POST /fault?kind=slow&delay=2s, POST /clear, GET /served.
 func (n *Node) Control() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /fault", func(w http.ResponseWriter, r *http.Request) {

@@ -36,7 +36,7 @@ func StartAlertmanager(ctx context.Context, dir, config string) (*Alertmanager, 
 	return a, a.answers(ctx, address)
 }
 
-// Send gives alerts to Alertmanager, as Prometheus does.
+// Send sends alerts to Alertmanager, as Prometheus does.
 func (a *Alertmanager) Send(labels ...map[string]string) error {
 	var alerts []map[string]any
 	for _, l := range labels {
@@ -57,7 +57,7 @@ func (a *Alertmanager) Send(labels ...map[string]string) error {
 	return nil
 }
 
-// An AlertState is what Alertmanager makes of an alert.
+// An AlertState is Alertmanager's state of an alert.
 type AlertState struct {
 	Labels map[string]string
 	Status struct {
@@ -66,7 +66,7 @@ type AlertState struct {
 	}
 }
 
-// Alerts are those that Alertmanager knows.
+// Alerts returns those that Alertmanager knows.
 func (a *Alertmanager) Alerts() ([]AlertState, error) {
 	response, err := http.Get(a.URL + "/api/v2/alerts")
 	if err != nil {

@@ -11,7 +11,7 @@ import (
 	"syscall"
 )
 
-// Exporter is the program that all this is about, as it is shipped.
+// Exporter is the exporter's binary, as shipped.
 type Exporter struct {
 	*Process
 	Address string
@@ -19,7 +19,7 @@ type Exporter struct {
 	Config  string // the path of its config
 }
 
-// BuildExporter builds the program into dir and gives its path. It may be called from any folder of the module.
+// BuildExporter builds the program into dir and returns its path. It may be called from any folder of the module.
 func BuildExporter(dir string) (string, error) {
 	binary := filepath.Join(dir, "fremisn-exporter")
 	command := exec.Command("go", "build", "-buildvcs=false", "-o", binary,
@@ -31,14 +31,14 @@ func BuildExporter(dir string) (string, error) {
 	return binary, nil
 }
 
-// StartExporter runs the binary with a config's text, in dir, on address; "" takes a free one. Its state is in
-// dir/data, so that a second start in the same folder goes on where the first one was.
+// StartExporter runs the binary with a config's text, in dir, on address; "" chooses a free one. Its state is in
+// dir/data, so that a second start in the same folder continues from the first.
 func StartExporter(ctx context.Context, binary, dir, config, address string, args ...string) (*Exporter, error) {
 	return startExporter(ctx, nil, binary, dir, config, address, args...)
 }
 
-// StartExporterAsNobody is for what permissions decide, which are nothing to root. Who is not root stays who he is.
-// The binary must be where others may run it.
+// StartExporterAsNobody is for tests of permissions, which do not apply to root. A user other than root remains the
+// same. The binary must be where others may run it.
 func StartExporterAsNobody(ctx context.Context, binary, dir, config string) (*Exporter, error) {
 	const nobody = 65534
 	var user *syscall.Credential
@@ -74,7 +74,7 @@ func startExporter(ctx context.Context, user *syscall.Credential, binary, dir, c
 	return e, e.answers(ctx, address)
 }
 
-// Metrics is the text of /metrics.
+// Metrics returns the text of /metrics.
 func (e *Exporter) Metrics() (string, error) {
 	response, err := http.Get(e.URL + "/metrics")
 	if err != nil {

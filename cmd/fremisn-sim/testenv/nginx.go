@@ -17,8 +17,8 @@ type Nginx struct {
 	Conf string // the path of its configuration
 }
 
-// StartNginx runs NGINX with a complete nginx.conf in dir, and waits until it listens on every address given. In the
-// text, DIR is replaced by dir. Start the text with Preamble, which keeps all of NGINX in its folder.
+// StartNginx runs NGINX with a complete nginx.conf in dir, and waits until it listens on every given address. DIR in
+// the text is replaced by dir. Start the text with Preamble, which keeps all of NGINX in its folder.
 func StartNginx(ctx context.Context, dir, conf string, addresses ...string) (*Nginx, error) {
 	binary, err := Find("nginx")
 	if err != nil {
@@ -40,15 +40,15 @@ func StartNginx(ctx context.Context, dir, conf string, addresses ...string) (*Ng
 	return n, nil
 }
 
-// Write replaces the configuration; Reload makes NGINX take it.
+// Write replaces the configuration; Reload makes NGINX load it.
 func (n *Nginx) Write(conf string) error {
 	return os.WriteFile(n.Conf, []byte(strings.ReplaceAll(conf, "DIR", n.Dir)), 0o644)
 }
 
-// Reload makes NGINX read its configuration anew.
+// Reload makes NGINX read its configuration again.
 func (n *Nginx) Reload() error { return n.Signal(syscall.SIGHUP) }
 
-// Preamble is the main part of an nginx.conf that needs nothing outside of its folder.
+// Preamble is the main part of an nginx.conf that needs nothing outside its folder.
 func Preamble() string {
 	user := ""
 	if os.Getuid() == 0 {
@@ -70,7 +70,7 @@ const TempPaths = `
     scgi_temp_path DIR/scgi;
 `
 
-// A Topology is the load balancer and the nodes that this project was made for, on other addresses.
+// A Topology is FREMIS-N's load balancer and nodes, on other addresses.
 type Topology struct {
 	Listen              string        // of the load balancer
 	Status              string        // of the status page
@@ -86,7 +86,7 @@ type Topology struct {
 // A Format is a log_format with its name.
 type Format struct{ Name, Escape, Format string }
 
-// Formats that are found in the field.
+// Common formats.
 const (
 	FullFormat = `$remote_addr - $remote_user [$time_local] "$request" $status $body_bytes_sent "$http_referer" "$http_user_agent" ` +
 		`id="$request_id" rt=$request_time rl=$request_length bs=$bytes_sent lr=$limit_req_status lc=$limit_conn_status cs=$upstream_cache_status ` +

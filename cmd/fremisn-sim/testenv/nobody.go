@@ -7,7 +7,7 @@ import (
 	"syscall"
 )
 
-// AsNobody runs f in a thread without root's rights, which ends with it. Who is not root stays who he is.
+// AsNobody runs f in a thread without root's rights, which ends with it. A user other than root remains the same.
 func AsNobody(f func()) error {
 	done := make(chan error)
 	go func() {
@@ -22,7 +22,7 @@ func AsNobody(f func()) error {
 	return <-done
 }
 
-// becomeNobody gives up root's rights in this thread alone.
+// becomeNobody gives up root's rights in this thread only.
 func becomeNobody() error {
 	if os.Geteuid() != 0 {
 		return nil

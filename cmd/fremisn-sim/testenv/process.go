@@ -19,7 +19,7 @@ import (
 // patience is how long a part may take to answer; CI machines are slow.
 const patience = 30 * time.Second
 
-// A Process is a part that runs.
+// A Process is a running part.
 type Process struct {
 	name    string
 	command *exec.Cmd
@@ -28,7 +28,7 @@ type Process struct {
 	err     error // once exited
 }
 
-// output keeps the end of what a process says.
+// output keeps the end of a process' output.
 type output struct {
 	mu sync.Mutex
 	b  bytes.Buffer
@@ -55,7 +55,7 @@ func start(name, binary string, args ...string) (*Process, error) {
 	return startAs(nil, name, binary, args...)
 }
 
-// startAs starts a process as another user; nil is this one.
+// startAs starts a process as another user; nil is the present one.
 func startAs(user *syscall.Credential, name, binary string, args ...string) (*Process, error) {
 	return startCommand(user, name, exec.Command(binary, args...))
 }
@@ -83,10 +83,10 @@ func startCommand(user *syscall.Credential, name string, command *exec.Cmd) (*Pr
 	return p, nil
 }
 
-// PID is the process' id.
+// PID returns the process' id.
 func (p *Process) PID() int { return p.command.Process.Pid }
 
-// Output is what it has said.
+// Output returns its output so far.
 func (p *Process) Output() string { return p.output.String() }
 
 // Signal sends a signal.
@@ -136,7 +136,7 @@ func (p *Process) answers(ctx context.Context, address string) error {
 	}
 }
 
-// FreeAddress is an address on ip that nobody listens on.
+// FreeAddress returns an address on ip that nobody listens on.
 func FreeAddress(ip string) (string, error) {
 	listener, err := net.Listen("tcp", net.JoinHostPort(ip, "0"))
 	if err != nil {
@@ -146,10 +146,10 @@ func FreeAddress(ip string) (string, error) {
 	return listener.Addr().String(), nil
 }
 
-// ErrMissing says that a program is not installed.
+// ErrMissing reports that a program is not installed.
 var ErrMissing = errors.New("is not installed")
 
-// Find is the path of a program; Debian keeps some where only root looks.
+// Find returns the path of a program; Debian keeps some outside an ordinary user's PATH.
 func Find(name string) (string, error) {
 	if path, err := exec.LookPath(name); err == nil {
 		return path, nil

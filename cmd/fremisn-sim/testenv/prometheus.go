@@ -20,8 +20,8 @@ type Prometheus struct {
 	URL string
 }
 
-// StartPrometheus runs Prometheus with a complete configuration, in dir, on address; "" takes a free one. An option is
-// a flag ("--…") or a feature to switch on beside that of exemplars.
+// StartPrometheus runs Prometheus with a complete configuration, in dir, on address; "" chooses a free one. An option
+// is a flag ("--…") or a feature to enable beside that of exemplars.
 func StartPrometheus(ctx context.Context, dir, config, address string, options ...string) (*Prometheus, error) {
 	binary, err := Find("prometheus")
 	if err != nil {
@@ -82,7 +82,7 @@ type Sample struct {
 	Value  float64
 }
 
-// Query asks for an expression's value now.
+// Query returns an expression's present value.
 func (p *Prometheus) Query(expression string) ([]Sample, error) {
 	var answer struct {
 		Status, Error string

@@ -5,7 +5,7 @@ import (
 	"path/filepath"
 )
 
-// StartVictoriaMetrics runs VictoriaMetrics in dir. It takes remote writes at /api/v1/write and answers Prometheus'
+// StartVictoriaMetrics runs VictoriaMetrics in dir. It accepts remote writes at /api/v1/write and answers Prometheus'
 // queries.
 func StartVictoriaMetrics(ctx context.Context, dir string) (*Prometheus, error) {
 	binary, err := Find("victoria-metrics")
@@ -17,7 +17,7 @@ func StartVictoriaMetrics(ctx context.Context, dir string) (*Prometheus, error) 
 		return nil, err
 	}
 	p := &Prometheus{URL: "http://" + address}
-	// Queries are to see what was written just now.
+	// Queries must see what was just written.
 	p.Process, err = start("victoria-metrics", binary, "-storageDataPath="+filepath.Join(dir, "victoria"),
 		"-httpListenAddr="+address,
 		"-search.latencyOffset=0s", "-search.disableCache", "-loggerLevel=WARN")

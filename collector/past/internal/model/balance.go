@@ -1,6 +1,6 @@
 package model
 
-// A peer is a server as one worker sees it, or as all do that share a zone: the fields of NGINX's
+// A peer is a server in the view of one worker, or of all that share a zone: the fields of NGINX's
 // ngx_http_upstream_rr_peer_t, with the same names and the same arithmetic.
 type peer struct {
 	*Server
@@ -10,7 +10,7 @@ type peer struct {
 	accessed, checked  int64 // seconds: the last failure, and the last failure or trial
 }
 
-// A balancer is what one worker knows of a group; all workers share one that has a zone.
+// A balancer is one worker's state of a group; all workers share one for a group with a zone.
 type balancer struct {
 	primary, backup []*peer
 	leastConn       bool
@@ -33,7 +33,7 @@ func newBalancer(g *Group) *balancer {
 // single reports whether the group has one server and no backup: it is never passed over.
 func (b *balancer) single() bool { return len(b.primary) == 1 && len(b.backup) == 0 }
 
-// tries is how many attempts a request has at most.
+// tries returns the maximum number of attempts of a request.
 func (b *balancer) tries() int {
 	n := 0
 	for _, list := range [][]*peer{b.primary, b.backup} {
@@ -46,8 +46,8 @@ func (b *balancer) tries() int {
 	return n
 }
 
-// pick chooses the server of the next attempt as ngx_http_upstream_get_round_robin_peer does, or the least_conn module;
-// nil where no server is live. now is in seconds.
+// pick chooses the server of the next attempt as ngx_http_upstream_get_round_robin_peer does, or the least_conn
+// module; nil if no server is live. now is in seconds.
 func (b *balancer) pick(t *tried, now int64) *peer {
 	if b.single() {
 		p := b.primary[0]
@@ -92,7 +92,7 @@ func (b *balancer) choose(peers []*peer, t *tried, now int64) *peer {
 	return best
 }
 
-// leastBusy are the peers that have the fewest connections for their weight.
+// leastBusy returns the peers with the fewest connections for their weight.
 func leastBusy(peers []*peer) []*peer {
 	var least []*peer
 	for _, p := range peers {
@@ -106,7 +106,7 @@ func leastBusy(peers []*peer) []*peer {
 	return least
 }
 
-// weighted takes one turn of smooth weighted round robin. least_conn takes none where only one peer is least busy.
+// weighted takes one turn of smooth weighted round robin. least_conn takes none if only one peer is least busy.
 func weighted(peers []*peer, leastConn bool) *peer {
 	if len(peers) == 0 {
 		return nil
@@ -158,7 +158,7 @@ func (b *balancer) free(p *peer, failed bool, now int64) {
 	}
 }
 
-// tried are the servers that a request has been to.
+// tried are the servers that a request has tried.
 type tried struct {
 	peers  []*peer
 	backup bool // it is among the backups now

@@ -8,7 +8,7 @@ type Limit struct {
 	NoDelay bool
 }
 
-// A bucket is what NGINX keeps for one key. Excess is in thousandths of a request.
+// A bucket is NGINX's state of one key. Excess is in thousandths of a request.
 type bucket struct{ excess, last int64 }
 
 // A limiter holds the buckets of a zone, which all workers share.
@@ -22,8 +22,8 @@ func newLimiter(l Limit) *limiter {
 	return &limiter{Limit: l, rate: int64(l.Rate*1000 + 0.5), buckets: map[uint32]*bucket{}}
 }
 
-// admit is how many milliseconds a request waits, by the arithmetic of ngx_http_limit_req_module; ok is false where it
-// is rejected, which changes nothing.
+// admit returns how many milliseconds a request waits, by the arithmetic of ngx_http_limit_req_module; ok is false if
+// it is rejected, which changes nothing.
 func (l *limiter) admit(key uint32, now int64) (wait int64, ok bool) {
 	b := l.buckets[key]
 	if b == nil {

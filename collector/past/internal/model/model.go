@@ -11,7 +11,7 @@ import "container/heap"
 // A Server is one server of the group.
 type Server struct {
 	Name         string // the address
-	Weight       int    // 1 at the least
+	Weight       int    // at least 1
 	MaxConns     int    // 0: unlimited
 	MaxFails     int    // 0: never passed over
 	FailTimeout  int64  // seconds
@@ -36,7 +36,7 @@ type Next struct {
 	Timeout       int64 // milliseconds, 0: none
 }
 
-// A Failure is how an attempt ends: as proxy_next_upstream names it, "" for an answer that NGINX does not look at.
+// A Failure is how an attempt ends: as in proxy_next_upstream, "" for an answer that NGINX does not examine.
 type Failure string
 
 // Failures without an answer. Those with one are http_500, http_502 and so on.
@@ -47,7 +47,7 @@ const (
 	InvalidHeader Failure = "invalid_header"
 )
 
-// An Attempt is what becomes of a request on a server.
+// An Attempt is the result of a request on a server.
 type Attempt struct {
 	Millis  int64 // until it ends
 	Code    int
@@ -55,7 +55,7 @@ type Attempt struct {
 	Unsent  bool // it fails before the request has been sent, as a refused connection does
 }
 
-// An Answerer says what becomes of request i on a server at a time; attempt counts from 0.
+// An Answerer returns the result of request i on a server at a time; attempt counts from 0.
 type Answerer func(i, server, attempt int, now int64) Attempt
 
 // A Request is one arrival. Times are milliseconds.
@@ -70,7 +70,7 @@ type Request struct {
 	Code          int    // of one that does not
 }
 
-// A Verdict is what became of a request.
+// A Verdict is the result of a request.
 type Verdict uint8
 
 const (
@@ -87,8 +87,8 @@ type Result struct {
 	Attempts int
 }
 
-// Run takes requests, in the order of their arrival, through the group. Busy are the milliseconds that each server's
-// slots were taken, summed over slots.
+// Run passes requests, in the order of their arrival, through the group. Busy is the milliseconds that each server's
+// slots were in use, summed over slots.
 func Run(g Group, requests []Request, answer Answerer) (results []Result, busy []int64) {
 	s := &simulation{
 		group: &g, requests: requests, answer: answer,
@@ -188,7 +188,7 @@ func (s *simulation) connect(f *flight, now int64) {
 func (s *simulation) ended(e *event) {
 	f, a := e.flight, e.attempt
 	again := s.again(f, a, e.at)
-	// An answer is a failure only where it makes NGINX try the next server; what comes without an answer always is.
+	// An answer is a failure only if it makes NGINX try the next server; a missing answer always is.
 	failed := !a.Failure.isAnswer() || again
 	f.balancer.free(e.peer, failed && !a.Failure.passes(), e.at/1000)
 	f.tries = max(0, f.tries-1)
@@ -204,7 +204,7 @@ func (f Failure) isAnswer() bool {
 	return f != ConnectError && f != TimedOut && f != InvalidHeader
 }
 
-// passes reports whether the next server is tried without it counting against this one.
+// passes reports whether the next server is tried without counting a failure against this one.
 func (f Failure) passes() bool { return f == "http_403" || f == "http_404" }
 
 // again reports whether NGINX tries the next server.
@@ -243,7 +243,7 @@ func (s *simulation) push(e *event) {
 	heap.Push(&s.events, e)
 }
 
-// A flight is a request under way.
+// A flight is a request in progress.
 type flight struct {
 	request  int
 	balancer *balancer
@@ -253,7 +253,7 @@ type flight struct {
 	began    int64
 }
 
-// An event is the end of an attempt, or of a wait before the first where peer is nil.
+// An event is the end of an attempt, or, if peer is nil, of a wait before the first.
 type event struct {
 	at      int64
 	order   int
