@@ -88,7 +88,7 @@ func (r *reading) counting(f *formats, buckets []float64, maxSeries int, w acces
 		Source:  source.LogSource{Name: f.log, Formats: f.list, Subrequests: f.subrequests, Programs: &r.compiled},
 		Routes:  r.Settings.Routes,
 		Buckets: buckets, MaxSeries: maxSeries,
-		LimitReqStatus: limitReq, LimitConnStatus: limitConn, Watcher: w,
+		LimitReqStatus: limitReq, LimitConnStatus: limitConn, Watcher: w, GroupName: r.facts.topology.GroupName,
 	}
 }
 

@@ -278,7 +278,7 @@ func (x *explorer) event(r *logformat.Record, outcome, id string) *event {
 		server, isAttempt := x.element(r, i)
 		if !isAttempt {
 			if server != "" && outcome == "no_live" {
-				e.group = server
+				e.group = x.facts.topology.GroupName(server)
 			}
 			continue
 		}

@@ -81,7 +81,7 @@ func (s *sampler) elements(r *logformat.Record) int16 {
 	group := int16(-1)
 	for i := range r.Upstreams.Elements {
 		e := &r.Upstreams.Elements[i]
-		name := e.Name
+		name := s.facts.topology.GroupName(e.Name)
 		if e.Kind == logformat.Attempt {
 			name = s.facts.upstream(e.Name)
 		}

@@ -1,0 +1,60 @@
+package past
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/fremisn/fremisn-exporter/collector/nginxconf"
+	"github.com/fremisn/fremisn-exporter/collector/source"
+)
+
+// A group without an upstream block is logged by its host alone where it has no live server. analyze, explain and
+// whatif give it the name that serve gives it.
+func TestGroupsAreNamedAsByServe(t *testing.T) {
+	const group, server = "two.test:24556", "127.0.0.1:24556"
+	implicit := nginxconf.Upstream{Name: group, Implicit: true, Servers: []nginxconf.Server{{Address: group,
+		MaxFails: 1}}}
+	settings := &source.Settings{Conf: &nginxconf.Config{Upstreams: []nginxconf.Upstream{implicit}},
+		Resolved: map[string][]string{group: {server}}}
+	var text strings.Builder
+	for i := range 40 {
+		addr, status := server, 200
+		if i%4 == 3 {
+			addr, status = "two.test", 502
+		}
+		fmt.Fprintf(&text, "17641152%02d.500 \"GET /x HTTP/1.1\" %d 0.010 \"%s\" \"%d\" \"0.010\"\n", i, status, addr, status)
+	}
+	log := filepath.Join(t.TempDir(), "access.log")
+	if err := os.WriteFile(log, []byte(text.String()), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	o := Options{Settings: settings, Files: []string{log}, Formats: []source.Format{{Text: `$msec "$request" $status ` +
+		`$request_time "$upstream_addr" "$upstream_status" "$upstream_response_time"`}}}
+	report, _, err := Analyze(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if u := report.Upstreams; len(u) != 1 || u[0].Upstream != group || u[0].NoLive != 10 {
+		t.Errorf("upstreams %+v", u)
+	}
+	explanation, _, err := Explain(t.Context(), o, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if i := explanation.Incidents; len(i) == 0 || i[0].Upstream != group {
+		t.Errorf("incidents %+v", i)
+	}
+	r, err := newReading(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := newSampler(r, r.inputs[0].formats, new(atomic.Int64))
+	s.Lines([]byte(text.String()))
+	if len(s.groups) != 1 || s.groups[0] != group {
+		t.Errorf("whatif has the groups %q", s.groups)
+	}
+}
