@@ -149,8 +149,8 @@ func TestServerThatComesBackElsewhere(t *testing.T) {
 		t.Fatal(err)
 	}
 	until(t, "the reload", func() bool {
-		return gauge(scrapeFamilies(t, exporter), "fremisn_exporter_config_reloads_total", "trigger", "signal", "result",
-			"ok") == 1
+		return gauge(scrapeFamilies(t, exporter), "fremisn_exporter_config_reloads_total", "trigger", "signal",
+			"result", "ok") == 1
 	})
 	get()
 	expect("after SIGHUP")
