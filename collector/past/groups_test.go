@@ -26,8 +26,8 @@ func TestGroupsAreNamedAsByServe(t *testing.T) {
 		if i%4 == 3 {
 			addr, status = "two.test", 502
 		}
-		fmt.Fprintf(&text, "17641152%02d.500 \"GET /x HTTP/1.1\" %[2]d 0.010 \"%[3]s\" \"%[2]d\" \"0.010\"\n", i, status,
-			addr)
+		fmt.Fprintf(&text, "17641152%02d.500 \"GET /x HTTP/1.1\" %[2]d 0.010 \"%[3]s\" \"%[2]d\" \"0.010\"\n", i,
+			status, addr)
 	}
 	log := filepath.Join(t.TempDir(), "access.log")
 	if err := os.WriteFile(log, []byte(text.String()), 0o644); err != nil {
