@@ -36,7 +36,7 @@ func exporterVerdict() []panel {
 		oneStat(4, about{
 			id: 1, title: "Exporter", unit: units.Number, empty: "never scraped",
 			shows: "Whether Prometheus can scrape the exporter.",
-			bad:   "DOWN: all that is shown stands still.",
+			bad:   "DOWN: all other panels show no new data.",
 			do: "`systemctl status fremisn-exporter`, or the container's log; then the network between it and " +
 				"Prometheus.",
 		}, now(theSite, `min by (cluster, job, instance) (up{`+balancer+`})`), words(word{1, "up", good}, word{0,
@@ -118,7 +118,7 @@ func logUnread() panel {
 	return bars(8, about{
 		id: 20, title: "Lines not understood", unit: units.Short, empty: "no log is read",
 		shows: "How many lines did not fit their log's format, or were longer than 1 MiB. They move no other number.",
-		bad:   "Any for long: the format was changed, and the exporter was not told.",
+		bad:   "Any for long: the format was changed, but not in the exporter's config.",
 		do:    "`fremisn-exporter check` shows the last lines against the format. Reload the exporter after NGINX.",
 	}, []query{over("{{result}} "+atLog, events(byLog+", result", "fremisn_exporter_log_lines_total",
 		balancer+`,result!="parsed"`))},
@@ -160,7 +160,7 @@ func commits() panel {
 		id: 31, title: "Commits", unit: units.Short, empty: "the state is kept in memory alone",
 		shows: "How many times positions and counters were written to disk, by result.",
 		bad:   "failed: a crash now would count lines twice or not at all.",
-		do:    "The exporter's log says why: a full disk, a folder that it may not write.",
+		do:    "The exporter's log says why: a full disk, a folder that it cannot write.",
 	}, []query{over("{{result}}"+atBalancer, events("cluster, job, instance, result",
 		"fremisn_exporter_state_commits_total", balancer))}, coloured("ok", good, "failed", bad))
 }
@@ -181,7 +181,7 @@ func probePace() panel {
 	return lines(24, about{
 		id: 40, title: "Probes on time", unit: units.PercentUnit, empty: "nothing is probed",
 		shows: "Probes that ended, of those that the interval in the config asks for.",
-		bad:   "Below 100 % for long: probes take longer than their interval. 0: the schedule stands still.",
+		bad:   "Below 100 % for long: probes take longer than their interval. 0: the schedule has stopped.",
 		do:    "Is the timeout longer than the interval? `/probes` shows how long each took.",
 	}, []query{over(theProbe, rate(byProbe, "probe_attempts_total", everyProbe)+"\n  * on ("+byProbe+") "+`max by (`+
 		byProbe+`) (probe_interval_seconds{`+everyProbe+`})`)},
@@ -208,7 +208,7 @@ func probeTable() panel {
 			width(90),
 		}, {"probe", "Probe", width(90)}, {"target", "Target", nil}, {"instance", "Instance", width(150)},
 		{"interval", "Interval", width(90, unit(units.Seconds, 1))},
-		{"every", "Every", width(110, withEmpty("stands still", unit(units.Seconds, 1)))},
+		{"every", "Every", width(110, withEmpty("stopped", unit(units.Seconds, 1)))},
 		{"failed", "Failed in a row", width(120, unit(units.Short, 0), inColour(good, step{1, poor}, step{2, bad}))},
 		{"last success", "Last success", width(150, withEmpty("never", unit(units.DateTimeFromNow, 0)))},
 		{
@@ -238,7 +238,7 @@ func scrapeDuration() panel {
 func scrapeSamples() panel {
 	return lines(8, about{
 		id: 51, title: "Samples a scrape", unit: units.Short, empty: "never scraped",
-		shows: "How many samples the exporter gives at each scrape, and how many series were new.",
+		shows: "How many samples each scrape of the exporter returns, and how many series were new.",
 		bad:   "A line that rises for days: labels without bound, although max_series is one.",
 		do:    "See “New series over max_series”; use fewer routes.",
 	}, []query{

@@ -26,7 +26,7 @@ func fleetVerdict(p promise) []panel {
 			shows: "The share of load balancers whose status page answers and whose exporter is scraped, for " +
 				"each site.",
 			bad: "Less than 100 %.",
-			do:  "The first rows of the table tell which.",
+			do:  "The first rows of the table show which.",
 		}, now("{{cluster}}", "avg by ("+bySite+") (min by ("+byBalancer+") (nginx_up{"+balancer+"} or up{"+
 			balancer+"}))"),
 			decimals(0), from(bad, step{0.5, poor}, step{1, good})),
@@ -49,7 +49,7 @@ func fleetVerdict(p promise) []panel {
 			id: 4, title: "Alerts", unit: units.Number, empty: "no exporter",
 			shows: "How many of Fremisn's alerts fire in each site, without the Watchdog.",
 			bad:   "Any. 0 is only good news while Prometheus evaluates the rules: its Watchdog must fire.",
-			do:    "The table tells of which load balancer.",
+			do:    "The table shows of which load balancer.",
 		}, now("{{cluster}}", "count by ("+bySite+") ("+firingAlerts+")\nor\nmax by ("+bySite+") (up{"+balancer+
 			"}) * 0"), decimals(0), from(good, step{1, bad})),
 	}

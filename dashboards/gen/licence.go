@@ -36,7 +36,7 @@ func licence() *board {
 	b.row("Licence: which quota, and when?")
 	b.line(7, quotaTable())
 	b.line(9, quotaOverTime(), quotaForecast())
-	b.row("Licence: is it told at all?")
+	b.row("Licence: is it known at all?")
 	b.line(7, licenceFaults(), licenceUnread())
 	b.row("TLS: which certificate?")
 	b.line(8, certificateTable(), certificateDays())
@@ -65,7 +65,7 @@ func runningOut() []panel {
 			id: 1, title: "Fullest quota", unit: units.PercentUnit, empty: "no licence probe",
 			shows: "The quota of which most is used, over all nodes.",
 			bad:   fmt.Sprintf("Above %g %%. At 100 %% enrolments fail with an error.", 100*quotaHigh),
-			do:    "Order more, or delete what is not needed; the table tells which quota and node.",
+			do:    "Order more, or delete what is not needed; the table shows which quota and node.",
 		}, now("{{quota}} {{node}}"+atBalancer, "topk by (cluster) (1, "+quotaUsed(licensed)+")"), decimals(1),
 			quotaColours),
 		oneStat(6, about{
@@ -78,7 +78,7 @@ func runningOut() []panel {
 		oneStat(6, about{
 			id: 3, title: "Licence faults", unit: units.Short, empty: "nothing is probed",
 			shows: "How many probes in the time range met a licence fault of FREMIS-N.",
-			bad:   "Any: the node refuses work, or its licence cannot be told.",
+			bad:   "Any: the node refuses work, or its licence is unknown.",
 			do:    "See “Licence faults by node”; then the node's licence server.",
 		}, over(theSite, events(byBalancer, "probe_failures_total",
 			licensed+`,reason="license"`)), added, decimals(0), from(good, step{1, bad})),
@@ -86,7 +86,7 @@ func runningOut() []panel {
 			id: 4, title: "First certificate ends in", unit: units.Seconds, empty: "no probe uses TLS",
 			shows: "How long the certificate that ends first is still good, of all that the probes see.",
 			bad:   fmt.Sprintf("Less than %d days. Below zero it has ended.", certificateSoon),
-			do:    "Renew it, and reload the server that shows it. The table tells which.",
+			do:    "Renew it, and reload the server that shows it. The table shows which.",
 		}, now("{{probe}} {{target}}"+atBalancer, "bottomk by (cluster) (1, "+certificateLeft+")"), decimals(0),
 			from(bad, step{certificateSoon * day, look}, step{certificateLater * day, good})),
 	}
@@ -111,7 +111,7 @@ func quotaTable() panel {
 		{"node", "Node", linked("Open this node", nodeOfRow)},
 		{"quota", "Quota", nil}, {"target", "Target", nil}, {"instance", "Instance", nil}, {"job", "Job", hidden()},
 		{"used", "Used", width(90, unit(units.Short, 0))},
-		{"allowed", "Allowed", width(100, withEmpty("not told", unit(units.Short, 0)))},
+		{"allowed", "Allowed", width(100, withEmpty("unknown", unit(units.Short, 0)))},
 		{
 			"share",
 			"Share",

@@ -87,7 +87,7 @@ func nodeVerdict(p promise) []panel {
 		oneStat(4, about{
 			id: 4, title: "Failed attempts, last 5 min", unit: units.PercentUnit, empty: "no attempts",
 			shows: "The share of attempts that failed (5xx, timeout), in 5 minutes.",
-			bad:   "From 5 % on it is no node to keep in service.",
+			bad:   "From 5 % on, take the node out of service.",
 			do:    "See the codes: 502 is no answer, 504 a timeout, 500 the node's own error.",
 		}, over(theServer, sum(byServer, "fremisn:node_errors:ratio_rate5m", chosen)), decimals(2),
 			from(good, step{1 - p.availability, look}, step{failing, bad})),
@@ -282,7 +282,7 @@ func nodeBusy() panel {
 func nodeBytes() panel {
 	return lines(8, about{
 		id: 43, title: "Bytes to and from the node", unit: units.BytesPerSecondIEC,
-		empty: "the log format does not tell",
+		empty: "not in the log format",
 		shows: "What NGINX sent to it (requests, photographs) and received from it (answers), a second.",
 		bad:   "Much more sent than usual at the same rate of requests: larger photographs, and slower answers.",
 		do:    "Compare with the response time.",
@@ -297,7 +297,7 @@ func nodeQuota() panel {
 		id: 50, title: "Licence used", unit: units.PercentUnit, empty: "no licence probe",
 		shows: "How much of each quota of this node's licence is used.",
 		bad:   "Above 90 %. At 100 % enrolments fail.",
-		do:    "Licence and TLS tells when it will be full.",
+		do:    "Licence and TLS shows when it will be full.",
 	}, now("{{quota}} {{node}}"+atBalancer, quotaUsed(probes)), decimals(1), quotaColours, leadsTo("Licence", licenceURL))
 }
 

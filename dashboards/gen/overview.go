@@ -40,7 +40,7 @@ func verdict(p promise) []panel {
 				bad: "DOWN: clients most likely get no answer at all. “exporter down”: nothing is known of this " +
 					"load balancer.",
 				do: "DOWN: look at NGINX on that machine (`systemctl status nginx`, its error log). “exporter " +
-					"down”: start the exporter, all other panels stand still until then.",
+					"down”: start the exporter; until then, all other panels show no new data.",
 			},
 			now(theSite, `min by (cluster, job, instance) (nginx_up{`+balancer+`})
 or
@@ -64,7 +64,7 @@ min by (cluster, job, instance) (up{`+balancer+`}) * 3 - 1`),
 			id: 3, title: "Alerts", unit: units.Number, empty: "no exporter",
 			shows: "How many of Fremisn's alerts fire for what is chosen, without the Watchdog, which always does.",
 			bad:   "Any. 0 is only good news while Prometheus evaluates the rules: its Watchdog must fire.",
-			do: "Open the alert's runbook; the alert tells its address. The red marks in the graphs say when " +
+			do: "Open the alert's runbook; the alert has its address. The red marks in the graphs say when " +
 				"it began.",
 		}, now(theSite, `count by (cluster, job, instance) (`+firingAlerts+`)
 or
@@ -87,7 +87,7 @@ max by (cluster, job, instance) (up{`+balancer+`}) * 0`), decimals(0), from(good
 				id: 5, title: "Success rate, last 5 min", unit: units.PercentUnit, empty: "no requests",
 				shows: "The share of requests that were served in the last 5 minutes, counted as the objective does.",
 				bad:   "Below the objective of " + percent(p.availability) + ".",
-				do: "“Failed requests by outcome” tells more: no_live is a lack of slots, error and timeout are " +
+				do: "“Failed requests by outcome” shows more: no_live is a lack of slots, error and timeout are " +
 					"a node's fault.",
 			},
 			over(theSite, "1 - "+sum(byBalancer, "fremisn:request_errors:ratio_rate5m", allRoutes)),

@@ -49,7 +49,7 @@ func roomVerdict() []panel {
 			id: 1, title: "Slots taken, last 5 min", unit: units.PercentUnit, empty: "no max_conns",
 			shows: "Slots taken on average in 5 minutes, of all slots of the group (max_conns of its servers).",
 			bad:   "Above 80 %: a burst finds no free slot, and its clients get 502 at once, for NGINX has no queue.",
-			do:    "Send less, or add nodes. Check that `zone` stands in the upstream if NGINX has several workers.",
+			do:    "Send less, or add nodes. Check that the upstream has a `zone` if NGINX has several workers.",
 		}, over(theGroup, groupUtilisation), decimals(1), from(good, step{nearlyFull / 2, look},
 			step{nearlyFull, bad})),
 		oneStat(5, about{
@@ -64,12 +64,12 @@ func roomVerdict() []panel {
 			id: 3, title: "Requests without a free node", unit: units.Short, empty: "no server in nginx.conf is known",
 			shows: "How many times in the time range NGINX found no server it could take.",
 			bad:   "Any: each is a 502.",
-			do:    "Below, “No free server, and servers taken out” tells what to do.",
+			do:    "Below, “No free server, and servers taken out” says what to do.",
 		}, over(theGroup, zero(byGroup, group, events(byGroup, "nginx_upstream_no_live_total", group))), added,
 			decimals(0), from(good, step{1, bad})),
 		oneStat(5, about{
 			id: 4, title: "Turned away by the limiter, last 5 min", unit: units.PercentUnit,
-			empty: "the log format does not tell",
+			empty: "not in the log format",
 			shows: "The share of requests that limit_req or limit_conn turned away, in 5 minutes.",
 			bad:   "Above 10 %, if the clients are yours.",
 			do:    "Make the clients slower, or the rate in nginx.conf higher; but not higher than the slots allow.",
