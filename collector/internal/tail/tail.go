@@ -71,6 +71,7 @@ type Follower struct {
 	lag         int64
 	lateLook    time.Time // when closed generations were last examined
 	seen        time.Time // when the log was last examined
+	sight       *Sight    // what was seen then; nil where more is to be done than to see whether it has changed
 }
 
 // A base is a path that files of the log have, one after the other. A glob has one for each file that matches.
@@ -132,6 +133,9 @@ func (f *Follower) Close() {
 //
 // What is open is read first: a file that is found beside the log is told from known ones by how these begin.
 func (f *Follower) Read() error {
+	if f.isStill() {
+		return nil
+	}
 	f.seen, f.opened = f.now(), false
 	errs := f.readOpen()
 	found := f.discover()
@@ -145,7 +149,22 @@ func (f *Follower) Read() error {
 	}
 	f.letGo()
 	f.measureLag()
-	return errors.Join(append(found, errs...)...)
+	err := errors.Join(append(found, errs...)...)
+	if err == nil {
+		f.sight = f.lookAround()
+	}
+	return err
+}
+
+// isStill reports whether nothing has changed since the last Read, and nothing is due.
+func (f *Follower) isStill() bool {
+	before := f.sight
+	f.sight = nil
+	if before == nil || f.now().Sub(f.seen) >= lateInterval || f.now().Before(f.seen) || !before.Holds() {
+		return false
+	}
+	f.sight = before
+	return true
 }
 
 func (f *Follower) isSearching() bool {

@@ -1,0 +1,81 @@
+package tail
+
+import (
+	"golang.org/x/sys/unix"
+)
+
+// A Sight is what stood at a log's paths when all of it had been read. It never changes, and costs one system call a
+// file: with many logs to which nothing comes, that is what a scrape has to pay for.
+type Sight struct{ files []seenFile }
+
+// A seenFile is a file as it was seen, or a path at which nothing stood.
+type seenFile struct {
+	path     string
+	missing  bool
+	dev, ino uint64
+	size     int64
+	changed  int64 // nanoseconds
+}
+
+// Sight returns what the last Read has seen, nil before all was read. Any goroutine may ask it.
+func (f *Follower) Sight() *Sight { return f.sight }
+
+// lookAround returns what is to be seen now. It is nil while more is to be done than to see whether something has
+// changed: a generation may still be written under another name, a search is under way, or the last bytes are so young
+// that the file's time does not tell.
+func (f *Follower) lookAround() *Sight {
+	if f.isGlob || !f.started {
+		return nil
+	}
+	s := &Sight{}
+	for _, b := range f.bases {
+		switch {
+		case b.search != nil, b.current != nil && b.current.file == nil:
+			return nil
+		case b.current == nil:
+			s.files = append(s.files, seenFile{path: b.path, missing: true})
+		}
+	}
+	for _, g := range f.generations {
+		age := f.now().Sub(g.grown)
+		switch {
+		case g.file == nil:
+			continue // it is looked at now and then
+		case g.isCurrent() && age >= verified:
+			s.files = append(s.files, g.seen(g.base.path))
+		case !g.isCurrent() && age >= quiet:
+			g.findName() // its place has moved with each rotation
+			s.files = append(s.files, g.seen(g.Path))
+		default:
+			return nil
+		}
+	}
+	if !s.Holds() {
+		return nil
+	}
+	return s
+}
+
+func (g *generation) seen(path string) seenFile {
+	return seenFile{path: path, dev: g.Dev, ino: g.Ino, size: g.size, changed: g.changed.UnixNano()}
+}
+
+// Holds reports whether all is still as it was seen. Any goroutine may ask.
+func (s *Sight) Holds() bool {
+	for i := range s.files {
+		if !s.files[i].isStill() {
+			return false
+		}
+	}
+	return true
+}
+
+func (f *seenFile) isStill() bool {
+	var now unix.Stat_t
+	err := unix.Stat(f.path, &now)
+	if f.missing {
+		return err == unix.ENOENT
+	}
+	return err == nil && uint64(now.Dev) == f.dev && now.Ino == f.ino && now.Size == f.size &&
+		now.Mtim.Nano() == f.changed
+}
