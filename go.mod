@@ -26,7 +26,10 @@ require (
 	google.golang.org/protobuf v1.36.12
 )
 
-require github.com/quic-go/qpack v0.6.0 // indirect
+require (
+	github.com/fsnotify/fsnotify v1.10.1 // indirect
+	github.com/quic-go/qpack v0.6.0 // indirect
+)
 
 require (
 	cel.dev/expr v0.25.3 // indirect

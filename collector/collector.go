@@ -15,6 +15,7 @@ import (
 	"github.com/fremisn/fremisn-exporter/collector/internal/follow"
 	"github.com/fremisn/fremisn-exporter/collector/internal/statefile"
 	"github.com/fremisn/fremisn-exporter/collector/internal/takenout"
+	"github.com/fremisn/fremisn-exporter/collector/internal/watch"
 	"github.com/fremisn/fremisn-exporter/collector/source"
 )
 
@@ -38,6 +39,8 @@ type Collector struct {
 
 	answers *takenout.Answers // of all access logs, for all error logs
 	workers *workers
+	watcher *watch.Watcher
+	still   task[stillLogs]
 
 	reloading chan struct{} // holds a token while no reload is in progress
 	notes     chan notes    // holds the notes for the next start, while nobody writes them
@@ -92,9 +95,10 @@ func newLogTasks(cfg follow.Config) *logTasks {
 func New(o Options) (*Collector, error) {
 	c := &Collector{
 		mask: o.Mask, logger: o.Logger, reports: newReports(o.Logger),
-		answers: takenout.NewAnswers(), workers: newWorkers(),
+		answers: takenout.NewAnswers(), workers: newWorkers(), watcher: watch.New(),
 		reloading: make(chan struct{}, 1), notes: make(chan notes, 1),
 	}
+	c.still.work, c.still.patience, c.still.isFresh = c.findStill, stillPatience, true
 	c.reloading <- struct{}{}
 	c.notes <- notes{Version: notesVersion}
 	for _, other := range o.Others {
@@ -192,7 +196,7 @@ func (c *Collector) newPeers(logs []source.LogSource) *peers {
 func (c *Collector) follow(s source.LogSource, counter follow.Counter, peers *peers) *followed {
 	return &followed{source: s, logTasks: newLogTasks(follow.Config{
 		Source: s, Counter: counter, State: c.state, Peers: peers.logs, Records: peers.records,
-		Logger: log.With(c.logger, "log", s.Name),
+		Watcher: c.watcher, Logger: log.With(c.logger, "log", s.Name),
 	})}
 }
 
@@ -318,6 +322,7 @@ func (c *Collector) start(f *followed, after <-chan struct{}) *followed {
 }
 
 func (c *Collector) closeState() error {
+	c.watcher.Close()
 	if c.state == nil {
 		return nil
 	}

@@ -42,8 +42,9 @@ func (s *scrape) Describe(chan<- *prometheus.Desc) {}
 // Collect implements prometheus.Collector.
 func (s *scrape) Collect(metrics chan<- prometheus.Metric) {
 	now := s.c.observed()
+	still := s.c.askStill(s.ctx)
 	e := emitter{now.descs, func(m prometheus.Metric) { metrics <- m }}
-	s.c.reports.run(s.ctx, s.c.collections(now), e, s.openMetrics)
+	s.c.reports.run(s.ctx, s.c.collections(now, still), e, s.openMetrics)
 	s.c.emitState(now, e)
 }
 
@@ -56,7 +57,7 @@ type collection struct {
 // An emission emits what a collection has found; nil for nothing.
 type emission func(e emitter, openMetrics bool)
 
-func (c *Collector) collections(now *observed) []collection {
+func (c *Collector) collections(now *observed, still stillLogs) []collection {
 	var all []collection
 	for _, o := range c.others {
 		all = append(all, collection{o.name, o.collect})
@@ -73,14 +74,14 @@ func (c *Collector) collections(now *observed) []collection {
 	}{{"access_log", source.Access, now.topology, unreadable}, {"stream_log", source.Stream, now.streams, nil}} {
 		if logs := now.logsOf(of.kind); len(logs) > 0 || of.unreadable != nil {
 			all = append(all, collection{of.name, func(ctx context.Context) (emission, error) {
-				found, err := collectLogs(ctx, logs, of.topology)
+				found, err := collectLogs(ctx, logs, still, of.topology)
 				return found, errors.Join(err, of.unreadable)
 			}})
 		}
 	}
 	if logs := now.logsOf(source.Error); len(logs) > 0 {
 		all = append(all, collection{"error_log", func(ctx context.Context) (emission, error) {
-			return collectErrorLogs(ctx, logs, now.topology)
+			return collectErrorLogs(ctx, logs, still, now.topology)
 		}})
 	}
 	if now.settings.Conf != nil {
@@ -111,13 +112,17 @@ func (o *observed) logsOf(kind source.Kind) []*followed {
 	return logs
 }
 
-// collectLogs asks all logs at once to read to their ends; the logs do not depend on each other. One that does not
-// answer shows its last commit.
-func collectLogs(ctx context.Context, logs []*followed, t *source.Topology) (emission, error) {
+// collectLogs asks all logs at once to read to their ends; what one gives does not depend on the others. One that does
+// not answer gives what it has committed so far.
+func collectLogs(ctx context.Context, logs []*followed, still stillLogs, t *source.Topology) (emission, error) {
 	snapshots := make([]*follow.Snapshot, len(logs))
 	errs := make([]error, len(logs))
 	var reading sync.WaitGroup
 	for i, f := range logs {
+		if still[f.pipeline] {
+			snapshots[i] = f.pipeline.Last()
+			continue
+		}
 		reading.Go(func() {
 			snapshots[i], errs[i] = f.scrape(ctx)
 		})

@@ -62,14 +62,18 @@ func passableServers(u nginxconf.Upstream, resolved map[string][]string) []taken
 	return servers
 }
 
-// collectErrorLogs is collectLogs for error logs, with the servers that are taken out.
-func collectErrorLogs(ctx context.Context, logs []*followed, t *source.Topology) (emission, error) {
+// collectErrorLogs is collectLogs for error logs, with which servers are taken out.
+func collectErrorLogs(ctx context.Context, logs []*followed, still stillLogs, t *source.Topology) (emission, error) {
 	states := make([][]takenout.State, len(logs))
 	var looking sync.WaitGroup
 	for i, f := range logs {
+		if v := f.view.lastGood(); v.holds(f, still) {
+			states[i] = v.out
+			continue
+		}
 		looking.Go(func() { states[i] = f.look(ctx).out })
 	}
-	found, err := collectLogs(ctx, logs, t)
+	found, err := collectLogs(ctx, logs, still, t)
 	looking.Wait()
 	return func(e emitter, openMetrics bool) {
 		found(e, openMetrics)

@@ -2,6 +2,7 @@ package collector
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -59,6 +60,7 @@ func (c *Collector) Traffic(ctx context.Context) Traffic {
 	t := Traffic{At: time.Now(), Topology: now.topology, Followed: len(now.logsOf(source.Access)) > 0}
 	t.Pages = make([]PageStatus, len(now.status.pages))
 	views := make([]logView, len(now.logs))
+	still := c.askStill(ctx)
 	var asking sync.WaitGroup
 	for i, p := range now.status.pages {
 		asking.Go(func() {
@@ -67,11 +69,16 @@ func (c *Collector) Traffic(ctx context.Context) Traffic {
 		})
 	}
 	for i, f := range now.logs {
+		if v := f.view.lastGood(); v.holds(f, still) {
+			views[i] = v
+			continue
+		}
 		asking.Go(func() { views[i] = f.look(ctx) })
 	}
 	asking.Wait()
 	t.Logs = c.Logs()
 	var hours []*recent.Snapshot
+	lines := map[string]ledger.Lines{}
 	for i, v := range views {
 		if v.hour != nil {
 			hours = append(hours, v.hour)
@@ -79,20 +86,21 @@ func (c *Collector) Traffic(ctx context.Context) Traffic {
 		t.Out = append(t.Out, v.out...)
 		t.Outages = append(t.Outages, v.outages...)
 		t.Servers = t.Servers || v.servers
-		t.setLines(now.logs[i].source.Name, v.lines)
+		lines[now.logs[i].source.Name] = v.lines
 	}
+	t.setLines(lines)
 	t.Out = mergeStates(t.Out)
 	t.Hour = recent.Merge(hours)
 	t.Hour.At = t.At
 	return t
 }
 
-func (t *Traffic) setLines(log string, lines ledger.Lines) {
+// setLines sets how many lines each log has, by its name.
+func (t *Traffic) setLines(lines map[string]ledger.Lines) {
 	for i := range t.Logs {
-		if t.Logs[i].Name == log {
-			t.Logs[i].Lines = lines.Parsed + lines.Malformed + lines.TooLong + lines.Ignored
-			t.Logs[i].Malformed = lines.Malformed + lines.TooLong
-		}
+		n := lines[t.Logs[i].Name]
+		t.Logs[i].Lines = n.Parsed + n.Malformed + n.TooLong + n.Ignored
+		t.Logs[i].Malformed = n.Malformed + n.TooLong
 	}
 }
 
@@ -103,6 +111,14 @@ type logView struct {
 	hour    *recent.Snapshot
 	out     []takenout.State
 	outages []Outage
+
+	of      *follow.Snapshot // the last one then: nil, where there was none
+	isStill bool             // it stays so while nothing is written: time changes nothing in it
+}
+
+// holds reports whether a log would say the same again.
+func (v *logView) holds(f *followed, still stillLogs) bool {
+	return v.isStill && still[f.pipeline] && v.of == f.pipeline.Last()
 }
 
 // look asks the goroutine that owns the log. If that does not answer in time, its last answer is good enough.
@@ -118,7 +134,11 @@ func (f *followed) look(ctx context.Context) logView {
 func viewTask(p *follow.Pipeline) func(ctx context.Context) (logView, error) {
 	return func(ctx context.Context) (logView, error) {
 		answer := make(chan logView, 1)
-		if err := p.Look(ctx, func(c follow.Counter) { answer <- viewOf(c, time.Now()) }); err != nil {
+		if err := p.Look(ctx, func(c follow.Counter) {
+			v := viewOf(c, time.Now())
+			v.of = p.Last()
+			answer <- v
+		}); err != nil {
 			return logView{}, err
 		}
 		return <-answer, nil
@@ -128,9 +148,12 @@ func viewTask(p *follow.Pipeline) func(ctx context.Context) (logView, error) {
 func viewOf(c follow.Counter, now time.Time) logView {
 	switch c := c.(type) {
 	case *accesslog.Counter:
-		return logView{lines: c.LineCounts(), servers: c.HasServers(), hour: c.Hour(now.UnixMilli())}
+		hour := c.Hour(now.UnixMilli())
+		return logView{lines: c.LineCounts(), servers: c.HasServers(), hour: hour, isStill: hour.IsEmpty()}
 	case *errorlog.Counter:
-		return logView{lines: c.LineCounts(), out: c.TakenOut(now), outages: c.Outages()}
+		out := c.TakenOut(now)
+		isOut := slices.ContainsFunc(out, func(s takenout.State) bool { return s.Unavailable })
+		return logView{lines: c.LineCounts(), out: out, outages: c.Outages(), isStill: !isOut}
 	}
 	return logView{}
 }

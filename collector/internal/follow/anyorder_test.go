@@ -112,13 +112,10 @@ func (r *runtime) follow(l source.LogSource) (p *Pipeline, end func()) {
 	p = New(Config{
 		Source: l, State: dir, Logger: log.NewLogfmtLogger(&r.said), Counter: counterOf(r.t, "$status $request_time"),
 	})
-	committing := make(chan struct{})
-	go func() { defer close(committing); p.commits.run() }()
 	p.restore()
 	return p, func() {
 		p.reader.Close()
 		p.commits.stop()
-		<-committing
 		r.must(dir.Close())
 	}
 }

@@ -58,8 +58,6 @@ func (s *shelf) want(when string, paths map[string]string, want map[string]uint6
 			Source: l, State: dir, Peers: logs, Logger: log.NewLogfmtLogger(&s.said),
 			Counter: counterOf(s.t, "$status $request_time"),
 		})
-		committing := make(chan struct{})
-		go func() { defer close(committing); p.commits.run() }()
 		p.restore()
 		p.read()
 		s.must(p.readErr)
@@ -74,7 +72,6 @@ func (s *shelf) want(when string, paths map[string]string, want map[string]uint6
 		}
 		p.reader.Close()
 		p.commits.stop()
-		<-committing
 	}
 	s.must(dir.Close())
 }

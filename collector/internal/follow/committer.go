@@ -12,14 +12,13 @@ import (
 	"github.com/fremisn/fremisn-exporter/collector/internal/statefile"
 )
 
-// A committer writes a log's records in its own goroutine, so that a hanging disk does not hold up reading.
+// A committer writes a log's records, each in a goroutine of its own: a disk that hangs must not hold up the reading.
 type committer struct {
 	dir     *statefile.Dir
 	log     string // the record's name
 	logger  log.Logger
 	publish func(*Snapshot)
-	work    chan commitWork
-	free    chan struct{} // holds a token while no commit is in progress
+	free    chan struct{} // holds a token while no commit is under way
 
 	mu      sync.Mutex
 	counts  Stats
@@ -40,29 +39,31 @@ const maxCommitWait = 2 * time.Second
 var errCommitHangs = errors.New("saving state: the disk does not answer")
 
 func newCommitter(dir *statefile.Dir, name string, logger log.Logger, publish func(*Snapshot)) *committer {
-	c := &committer{
-		dir: dir, log: name, logger: logger, publish: publish, work: make(chan commitWork), free: make(chan struct{},
-			1),
-	}
+	c := &committer{dir: dir, log: name, logger: logger, publish: publish, free: make(chan struct{}, 1)}
 	c.free <- struct{}{}
 	return c
 }
 
-func (c *committer) run() {
-	for w := range c.work {
-		err := c.dir.Commit(c.log, w.record)
-		if err == nil {
-			c.publish(w.snapshot)
-		}
-		c.count(err)
-		c.free <- struct{}{} // before the answer: the receiver may commit again at once
-		w.done <- err
+func (c *committer) write(w commitWork) {
+	err := c.dir.Commit(c.log, w.record)
+	if err == nil {
+		c.publish(w.snapshot)
+	}
+	c.count(err)
+	c.free <- struct{}{} // before the answer: who gets that may commit again at once
+	w.done <- err
+}
+
+// stop leaves the record to whoever follows the log next, once no commit is under way.
+func (c *committer) stop() {
+	select {
+	case <-c.free:
+		c.release()
+	default:
+		go func() { <-c.free; c.release() }()
 	}
 }
 
-func (c *committer) stop() { close(c.work) }
-
-// release leaves the record to the next follower of the log.
 func (c *committer) release() {
 	if c.dir != nil {
 		c.dir.Release(c.log)
@@ -81,7 +82,7 @@ func (c *committer) commit(ctx context.Context, w commitWork) error {
 		return errCommitHangs
 	}
 	w.done = make(chan error, 1)
-	c.work <- w
+	go c.write(w)
 	patience := time.NewTimer(maxCommitWait)
 	defer patience.Stop()
 	select {

@@ -79,14 +79,11 @@ func (h *dockerHost) reading(kind source.Kind, c Counter) (p *Pipeline, end func
 	s := source.LogSource{Kind: kind, Name: "lb", Docker: "lb", DockerRoot: h.root, FromStart: true}
 	p = New(Config{Source: s, Counter: c, State: dir, Logger: log.NewLogfmtLogger(&h.said)})
 	p.now = func() time.Time { return h.now }
-	committing := make(chan struct{})
-	go func() { defer close(committing); p.commits.run() }()
 	p.restore()
 	p.publish(p.snapshot())
 	return p, func() {
 		p.reader.Close()
 		p.commits.stop()
-		<-committing
 		if err := dir.Close(); err != nil {
 			h.t.Error(err)
 		}

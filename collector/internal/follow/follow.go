@@ -2,7 +2,7 @@
 // the position that goes with it, and only then publishes.
 //
 // Who owns what. The goroutine of Run owns the reader (a follower of files, or a syslog socket) and the counter;
-// nothing in them is locked. The goroutine of the committer writes records, so that a disk that hangs does not hold
+// nothing in them is locked. Each record is written in a goroutine of its own, so that a disk that hangs does not hold
 // up the reading; it publishes a snapshot once the record that goes with it is on disk. Scrapes and reloads send
 // requests and wait for answers no longer than their contexts allow.
 //
@@ -21,6 +21,7 @@ import (
 	"github.com/fremisn/fremisn-exporter/collector/internal/ledger"
 	"github.com/fremisn/fremisn-exporter/collector/internal/statefile"
 	"github.com/fremisn/fremisn-exporter/collector/internal/tail"
+	"github.com/fremisn/fremisn-exporter/collector/internal/watch"
 	"github.com/fremisn/fremisn-exporter/collector/source"
 )
 
@@ -45,7 +46,8 @@ type Config struct {
 	Counter Counter
 	State   *statefile.Dir     // nil: only in memory
 	Records *Records           // of State, shared by the logs that begin together; nil: none begins beside this one
-	Peers   []source.LogSource // all followed logs: their records are left to them
+	Peers   []source.LogSource // all logs that are followed: their records are left to them
+	Watcher *watch.Watcher     // tells of changes; nil: nobody does
 	Logger  log.Logger
 }
 
@@ -61,6 +63,7 @@ type Pipeline struct {
 	source   source.LogSource
 	peers    []source.LogSource
 	records  *Records // nil once the log's own has been found
+	watcher  *watch.Watcher
 	counter  Counter
 	logger   log.Logger
 	reader   reader
@@ -74,8 +77,8 @@ type Pipeline struct {
 
 	// Of the goroutine that runs Run.
 	totals    Totals
-	idle      int           // ticks since something came
-	lastBytes uint64        // bytes read when it came
+	pace      pace
+	lastBytes uint64        // that were read at the last look
 	parted    tail.Position // see savedPosition
 	dirty     bool          // something has not been committed
 	readErr   error
@@ -84,8 +87,9 @@ type Pipeline struct {
 	mu        sync.Mutex // guards the fields below
 	published *Snapshot
 	problem   string
-	lag       int64  // bytes that were written and unread at the last check
-	readBytes uint64 // counted, committed or not
+	lag       int64       // bytes that were written and not read when last looked at
+	readBytes uint64      // counted, committed or not
+	sight     *tail.Sight // of all that is counted and committed; nil while there is more
 }
 
 // A readRequest is a scrape that waits for everything written before it.
@@ -97,12 +101,7 @@ type counterChange struct {
 }
 
 const (
-	// tickInterval is how often a log is read without scrapes, so that no rotation is missed.
-	tickInterval = time.Second
-	// idleAfter is how many ticks in a row must find nothing before only every idleEvery-th reads.
-	idleAfter = 60
-	idleEvery = 5
-	// commitInterval is how often new counts are committed without scrapes.
+	// commitInterval is how often what was read is committed while nobody scrapes.
 	commitInterval = 15 * time.Second
 	// lastCommitWait is how long the last commit may take.
 	lastCommitWait = 3 * time.Second
@@ -114,6 +113,7 @@ func New(cfg Config) *Pipeline {
 		source:   cfg.Source,
 		peers:    cfg.Peers,
 		records:  cfg.Records,
+		watcher:  cfg.Watcher,
 		counter:  cfg.Counter,
 		logger:   cfg.Logger,
 		requests: make(chan *readRequest),
@@ -146,12 +146,7 @@ func (p *Pipeline) Err() error { return p.lastErr }
 func (p *Pipeline) Run(ctx context.Context) error {
 	defer close(p.done)
 	defer p.reader.Close()
-	committing := make(chan struct{})
-	go func() {
-		defer close(committing)
-		defer p.commits.release()
-		p.commits.run()
-	}()
+	defer p.commits.stop()
 	p.restore()
 	p.read()
 	p.commit(ctx)
@@ -161,17 +156,13 @@ func (p *Pipeline) Run(ctx context.Context) error {
 	defer cancel()
 	p.commits.await(last) // one begun before, and no longer awaited
 	p.lastErr = p.commit(last)
-	p.commits.stop()
-	if p.lastErr == nil {
-		<-committing
-	}
 	return p.lastErr
 }
 
 // serve reads, commits and answers until ctx ends.
 func (p *Pipeline) serve(ctx context.Context) {
-	tick := time.NewTicker(tickInterval)
-	defer tick.Stop()
+	p.pace.begin(p.watcher, p.watchedPath())
+	defer p.pace.end()
 	for {
 		select {
 		case <-ctx.Done():
@@ -180,21 +171,37 @@ func (p *Pipeline) serve(ctx context.Context) {
 			p.answer(ctx, request)
 		case change := <-p.changes:
 			change.done <- p.changeCounter(change.counter)
-		case look := <-p.looks:
+		case question := <-p.looks:
 			p.read()
-			look.at(p.counter)
-			close(look.done)
-		case <-tick.C:
-			p.read()
-			if p.commits.isDue(p.now(), p.dirty) {
-				p.commit(ctx)
-			}
-			p.pace(tick)
+			question.at(p.counter)
+			close(question.done)
+		case <-p.pace.hint():
+			p.look(ctx)
+		case <-p.pace.tick.C:
+			p.look(ctx)
 		}
 	}
 }
 
-// answer reads for a scrape, and for all others that have arrived meanwhile.
+// look reads while nobody asks.
+func (p *Pipeline) look(ctx context.Context) {
+	p.read()
+	if p.commits.isDue(p.now(), p.dirty) {
+		p.commit(ctx)
+	}
+	p.pace.looked(p.totals.ReadBytes != p.lastBytes || p.dirty)
+	p.lastBytes = p.totals.ReadBytes
+}
+
+// watchedPath is the file whose changes may be told, "" where they cannot be.
+func (p *Pipeline) watchedPath() string {
+	if p.follower == nil || p.source.Path == "" || isGlob(p.source.Path) {
+		return ""
+	}
+	return p.where()
+}
+
+// answer reads for a scrape, and for all others that have come meanwhile.
 func (p *Pipeline) answer(ctx context.Context, first *readRequest) {
 	waiting := []*readRequest{first}
 	for more := true; more; {
@@ -212,20 +219,6 @@ func (p *Pipeline) answer(ctx context.Context, first *readRequest) {
 	}
 }
 
-// pace reads a log less often when nothing has come for a while. A scrape reads it anyway.
-func (p *Pipeline) pace(tick *time.Ticker) {
-	p.idle++
-	if p.totals.ReadBytes != p.lastBytes || p.dirty {
-		p.lastBytes, p.idle = p.totals.ReadBytes, 0
-	}
-	switch p.idle {
-	case 0:
-		tick.Reset(tickInterval)
-	case idleAfter:
-		tick.Reset(idleEvery * tickInterval)
-	}
-}
-
 func (p *Pipeline) read() {
 	p.readErr = p.reader.Read()
 	problem := ""
@@ -234,10 +227,22 @@ func (p *Pipeline) read() {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.problem, p.readBytes = problem, p.totals.ReadBytes
+	p.problem, p.readBytes, p.sight = problem, p.totals.ReadBytes, nil
 	if p.follower != nil {
 		p.lag = p.follower.Lag()
+		if problem == "" && !p.dirty {
+			p.sight = p.follower.Sight()
+		}
 	}
+}
+
+// IsStill reports whether nothing has been written that the last snapshot does not show. It asks the log's disk, and
+// nobody else: with many logs to which nothing comes, that is all that a scrape has to do. False says nothing.
+func (p *Pipeline) IsStill() bool {
+	p.mu.Lock()
+	sight := p.sight
+	p.mu.Unlock()
+	return sight != nil && sight.Holds()
 }
 
 var (

@@ -65,13 +65,10 @@ func (h *logHost) reading(disk statefile.Disk) (p *Pipeline, end func()) {
 		Source: source.LogSource{Name: "access", Path: h.path, FromStart: !h.fromEnd}, State: dir,
 		Logger: log.NewLogfmtLogger(&h.said), Counter: counterOf(h.t, "$status $request_time"),
 	})
-	committing := make(chan struct{})
-	go func() { defer close(committing); p.commits.run() }()
 	p.restore()
 	return p, func() {
 		p.reader.Close()
 		p.commits.stop()
-		<-committing
 		if err := dir.Close(); err != nil {
 			h.t.Error(err)
 		}

@@ -131,6 +131,7 @@ func (p *Pipeline) lostState(reason string, err error) {
 func (p *Pipeline) commit(ctx context.Context) error {
 	if p.commits.dir == nil {
 		p.publish(p.snapshot())
+		p.dirty = false
 		return nil
 	}
 	if !p.dirty && p.commits.hasCommitted() {

@@ -48,6 +48,18 @@ func (w *Window) Snapshot(millis int64) *Snapshot {
 	return s
 }
 
+// IsEmpty reports whether nothing has happened in the hour.
+func (s *Snapshot) IsEmpty() bool {
+	for _, hours := range [][]Hour{s.Servers, s.Routes} {
+		for i := range hours {
+			if hours[i].Minutes != [Minutes]*Tally{} {
+				return false
+			}
+		}
+	}
+	return len(s.Failures) == 0 && len(s.Rescued) == 0
+}
+
 // addRequests adds requests to a slot.
 func (s *Snapshot) addRequests(slot int, counts *[Outcomes]uint32) {
 	if missing := slot + 1 - len(s.Requests); missing > 0 {
