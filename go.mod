@@ -6,6 +6,7 @@ require (
 	github.com/alecthomas/kingpin/v2 v2.4.0
 	github.com/andybalholm/brotli v1.2.8
 	github.com/compose-spec/compose-go/v2 v2.16.2
+	github.com/fsnotify/fsnotify v1.10.1
 	github.com/go-kit/log v0.2.1
 	github.com/golang-jwt/jwt/v5 v5.3.1
 	github.com/google/cel-go v0.26.1
@@ -26,10 +27,7 @@ require (
 	google.golang.org/protobuf v1.36.12
 )
 
-require (
-	github.com/fsnotify/fsnotify v1.10.1 // indirect
-	github.com/quic-go/qpack v0.6.0 // indirect
-)
+require github.com/quic-go/qpack v0.6.0 // indirect
 
 require (
 	cel.dev/expr v0.25.3 // indirect
