@@ -96,7 +96,7 @@ func BenchmarkCPUPerProbe(b *testing.B) {
 		probes += batch
 	}
 	if failures := s.targets[0].counts.consecutive; failures > 0 {
-		b.Fatal(s.targets[0].last.Sentence)
+		b.Fatal(s.targets[0].last.sentence)
 	}
 	b.ReportMetric(float64(ours.Microseconds())/float64(probes), "µs/ours")
 	b.ReportMetric(float64(other.Microseconds())/float64(probes), "µs/blackbox")

@@ -43,7 +43,10 @@ modules:
 		if err != nil {
 			t.Fatal(err)
 		}
-		size := len(r.Log) + len(r.Sentence) + len(r.raw)
+		size := len(r.Log) + len(r.Sentence)
+		for _, l := range r.lines {
+			size += len(l.text)
+		}
 		for _, sample := range r.Samples {
 			size += len(sample.String())
 		}

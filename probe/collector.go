@@ -1,10 +1,10 @@
 package probe
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"maps"
 	"slices"
 	"time"
@@ -89,25 +89,17 @@ func (s *Service) CheckClock(context.Context, func(prometheus.Metric)) error {
 	return errors.Join(stuck...)
 }
 
-// Gather returns the gauges of each target's last probe, and the totals, sorted by name. It is a prometheus.Gatherer
-// that builds its families itself: a registry would visit each of half a million series several times.
-func (s *Service) Gather() ([]*dto.MetricFamily, error) {
+// Families returns what the probes give now: the gauges of each target's last probe, and what adds up. The families come
+// sorted by name, as often as they are gone through. They share their memory: each may be used until the next alone.
+func (s *Service) Families() iter.Seq[*dto.MetricFamily] {
 	s.mu.Lock()
 	targets := s.targets
 	s.mu.Unlock()
-	g := gathering{families: map[string]*family{}, pairs: map[Label]*dto.LabelPair{}, counting: true}
 	states := make([]targetSnapshot, len(targets))
 	for i, t := range targets {
 		states[i] = t.snapshot()
-		g.target(&states[i])
 	}
-	g.allocate()
-	for i := range states {
-		g.target(&states[i])
-	}
-	families := append(g.build(), s.refused.family())
-	slices.SortFunc(families, func(a, b *dto.MetricFamily) int { return cmp.Compare(a.GetName(), b.GetName()) })
-	return families, nil
+	return snapshot{states, s.refused.family()}.families()
 }
 
 // A targetSnapshot is what a target exposes at one scrape.
@@ -115,42 +107,47 @@ type targetSnapshot struct {
 	own    []*dto.LabelPair
 	counts counts
 	every  time.Duration
-	last   *Result // nil before the first probe has ended
+	last   measured
 }
 
 func (t *target) snapshot() targetSnapshot {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return targetSnapshot{t.pairs, t.counts, t.every, t.last}
+	return targetSnapshot{t.pairs, t.counts, t.every, t.measured}
 }
 
-// target counts or writes a target's metrics.
-func (g *gathering) target(t *targetSnapshot) {
-	own, counts, last := t.own, &t.counts, t.last
-	g.counter("probe_attempts_total", "Finished probes.", own, counts.attempts, counts.born)
-	for i := range reasons {
-		g.counter("probe_failures_total", "Probes that failed, by reason.", own, counts.failures[i], counts.born,
-			reasonLabels[i]...)
-	}
-	for _, metric := range sortedKeys(counts.metricErrors) {
-		g.counter("probe_metric_errors_total", "Numbers missing in a body, or not numeric.", own,
-			counts.metricErrors[metric], counts.born, Label{"metric", metric})
-	}
-	g.gauge("probe_interval_seconds", "Interval at which the target is probed.", own, t.every.Seconds())
-	g.gauge("probe_consecutive_failures", "Probes that failed since the last success.", own,
-		float64(counts.consecutive))
-	if !counts.lastSuccess.IsZero() {
-		g.gauge("probe_last_success_timestamp_seconds", "Unix time of the last success.", own,
-			float64(counts.lastSuccess.UnixMilli())/1000)
-	}
-	g.histogram("probe_latency_seconds", helpLatency, own, counts.latency)
-	if last == nil {
-		return
-	}
-	for i := range last.Samples {
-		s := &last.Samples[i]
-		g.gauge(s.Name, s.Help, own, s.Value, s.Labels...)
-	}
+// ownFamilies are those that are no target's last gauges, and how each is written. One that has no metrics is left out.
+var ownFamilies = []struct {
+	name, help string
+	kind       dto.MetricType
+	metrics    func(w *familyWriter, t *targetSnapshot)
+}{
+	{"probe_attempts_total", "Probes that have ended.", dto.MetricType_COUNTER,
+		func(w *familyWriter, t *targetSnapshot) { w.counter(t, t.counts.attempts) }},
+	{"probe_failures_total", "Probes that failed, by reason.", dto.MetricType_COUNTER,
+		func(w *familyWriter, t *targetSnapshot) {
+			for i := range reasons {
+				w.counter(t, t.counts.failures[i], reasonLabels[i]...)
+			}
+		}},
+	{"probe_metric_errors_total", "Numbers that a body should have held and did not.", dto.MetricType_COUNTER,
+		func(w *familyWriter, t *targetSnapshot) {
+			for _, metric := range sortedKeys(t.counts.metricErrors) {
+				w.counter(t, t.counts.metricErrors[metric], Label{"metric", metric})
+			}
+		}},
+	{"probe_interval_seconds", "How often the target is probed.", dto.MetricType_GAUGE,
+		func(w *familyWriter, t *targetSnapshot) { w.gauge(t, t.every.Seconds()) }},
+	{"probe_consecutive_failures", "Probes that failed since the last success.", dto.MetricType_GAUGE,
+		func(w *familyWriter, t *targetSnapshot) { w.gauge(t, float64(t.counts.consecutive)) }},
+	{"probe_last_success_timestamp_seconds", "Unix time of the last success.", dto.MetricType_GAUGE,
+		func(w *familyWriter, t *targetSnapshot) {
+			if last := t.counts.lastSuccess; !last.IsZero() {
+				w.gauge(t, float64(last.UnixMilli())/1000)
+			}
+		}},
+	{"probe_latency_seconds", helpLatency, dto.MetricType_HISTOGRAM,
+		func(w *familyWriter, t *targetSnapshot) { w.histogram(t, t.counts.latency) }},
 }
 
 // reasonLabels are the labels of probe_failures_total, for each reason.

@@ -1,133 +1,168 @@
 package probe
 
 import (
+	"iter"
+	"maps"
 	"slices"
 	"strings"
 
 	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
 	"google.golang.org/protobuf/proto"
-	"google.golang.org/protobuf/types/known/timestamppb"
 )
 
-// A gathering is one scrape of the probes. It visits all samples twice: to count those of each family, and to write
-// them into memory allocated in one piece. Ten thousand targets have half a million samples, and an allocation for
-// each would take longer than everything else.
-type gathering struct {
-	families map[string]*family
-	pairs    map[Label]*dto.LabelPair // except those of a single target: many targets share them
-	counting bool
+// A snapshot is what all probes give at one moment.
+type snapshot struct {
+	targets []targetSnapshot
+	refused *dto.MetricFamily
 }
 
-// A family is one of the two values, with its container.
-type family struct {
-	name, help string
-	kind       dto.MetricType
-	n          int // counted, then written
+// families makes one family after another: ten thousand targets give half a million series, and all at once they would
+// need more memory than all else.
+func (m snapshot) families() iter.Seq[*dto.MetricFamily] {
+	gauges := map[string]string{} // help by name, of the last probes
+	seen := map[*shape]bool{nil: true}
+	for i := range m.targets {
+		shape := m.targets[i].last.shape
+		if seen[shape] {
+			continue
+		}
+		seen[shape] = true
+		for _, s := range shape.samples {
+			if _, known := gauges[s.Name]; !known {
+				gauges[s.Name] = s.Help
+			}
+		}
+	}
+	names := slices.Collect(maps.Keys(gauges))
+	own := map[string]int{}
+	for i := range ownFamilies {
+		own[ownFamilies[i].name] = i
+		names = append(names, ownFamilies[i].name)
+	}
+	names = append(names, m.refused.GetName())
+	slices.Sort(names)
+	return func(yield func(*dto.MetricFamily) bool) {
+		w := familyWriter{pairs: map[Label]*dto.LabelPair{}}
+		for _, name := range slices.Compact(names) {
+			family := m.refused
+			if i, is := own[name]; is {
+				f := &ownFamilies[i]
+				family = w.write(name, f.help, f.kind, m.targets, f.metrics)
+			} else if name != m.refused.GetName() {
+				family = w.write(name, gauges[name], dto.MetricType_GAUGE, m.targets,
+					func(w *familyWriter, t *targetSnapshot) { w.last(t, name) })
+			}
+			if len(family.Metric) > 0 && !yield(family) {
+				return
+			}
+		}
+	}
+}
+
+// A familyWriter makes one family after another, in the same memory. It goes through the targets twice: to count the
+// metrics, and to write them into what there is for all of them in one piece.
+type familyWriter struct {
+	pairs    map[Label]*dto.LabelPair // those that are not a target's own: many targets have the same
+	counting bool
+	n        int // counted, then written
+	family   dto.MetricFamily
 
 	metrics  []dto.Metric
 	gauges   []dto.Gauge
 	counters []dto.Counter
 	values   []float64
+	labels   []*dto.LabelPair
 }
 
-// next counts a sample of a family. It returns the metric to write it into, or nil during the counting pass.
-func (g *gathering) next(
-	name, help string, kind dto.MetricType, own []*dto.LabelPair, more []Label,
-) (*family, *dto.Metric) {
-	f := g.families[name]
-	if f == nil {
-		f = &family{name: name, help: help, kind: kind}
-		g.families[name] = f
+func (w *familyWriter) write(name, help string, kind dto.MetricType, targets []targetSnapshot,
+	metrics func(*familyWriter, *targetSnapshot)) *dto.MetricFamily {
+	w.n, w.counting, w.labels = 0, true, w.labels[:0]
+	for i := range targets {
+		metrics(w, &targets[i])
 	}
-	f.n++
-	if g.counting {
-		return f, nil
+	if w.n > len(w.metrics) {
+		w.metrics, w.values = make([]dto.Metric, w.n), make([]float64, w.n)
+		w.gauges, w.counters = make([]dto.Gauge, w.n), make([]dto.Counter, w.n)
 	}
-	metric := &f.metrics[f.n-1]
-	metric.Label = g.labels(own, more)
-	return f, metric
+	w.family.Name, w.family.Help, w.family.Type = &name, &help, kind.Enum()
+	w.family.Metric = slices.Grow(w.family.Metric[:0], w.n)
+	w.n, w.counting = 0, false
+	for i := range targets {
+		metrics(w, &targets[i])
+	}
+	if w.n <= maxSorted {
+		slices.SortStableFunc(w.family.Metric, byLabels)
+	}
+	return &w.family
 }
 
-func (g *gathering) gauge(name, help string, own []*dto.LabelPair, value float64, more ...Label) {
-	f, metric := g.next(name, help, dto.MetricType_GAUGE, own, more)
-	if metric == nil {
+// next counts a metric. It returns the one to write into, and where its value stands; nil while they are counted.
+func (w *familyWriter) next(t *targetSnapshot, more []Label) (metric *dto.Metric, at int) {
+	at = w.n
+	w.n++
+	if w.counting {
+		return nil, at
+	}
+	metric = &w.metrics[at]
+	metric.Label, metric.Gauge, metric.Counter, metric.Histogram = w.merged(t.own, more), nil, nil, nil
+	w.family.Metric = append(w.family.Metric, metric)
+	return metric, at
+}
+
+func (w *familyWriter) gauge(t *targetSnapshot, value float64, more ...Label) {
+	if metric, at := w.next(t, more); metric != nil {
+		w.values[at] = value
+		w.gauges[at].Value = &w.values[at]
+		metric.Gauge = &w.gauges[at]
+	}
+}
+
+func (w *familyWriter) counter(t *targetSnapshot, n uint64, more ...Label) {
+	if metric, at := w.next(t, more); metric != nil {
+		w.values[at] = float64(n)
+		w.counters[at].Value, w.counters[at].CreatedTimestamp = &w.values[at], t.counts.born
+		metric.Counter = &w.counters[at]
+	}
+}
+
+func (w *familyWriter) histogram(t *targetSnapshot, h prometheus.Histogram) {
+	if metric, _ := w.next(t, nil); metric != nil {
+		h.Write(metric) // gives no error
+		metric.Label = t.own
+	}
+}
+
+// last writes the gauges of one name that the last probe of a target gave.
+func (w *familyWriter) last(t *targetSnapshot, name string) {
+	if t.last.shape == nil {
 		return
 	}
-	f.values[f.n-1] = value
-	f.gauges[f.n-1].Value = &f.values[f.n-1]
-	metric.Gauge = &f.gauges[f.n-1]
-}
-
-func (g *gathering) counter(
-	name, help string, own []*dto.LabelPair, n uint64, born *timestamppb.Timestamp, more ...Label,
-) {
-	f, metric := g.next(name, help, dto.MetricType_COUNTER, own, more)
-	if metric == nil {
-		return
-	}
-	f.values[f.n-1] = float64(n)
-	f.counters[f.n-1].Value, f.counters[f.n-1].CreatedTimestamp = &f.values[f.n-1], born
-	metric.Counter = &f.counters[f.n-1]
-}
-
-func (g *gathering) histogram(name, help string, own []*dto.LabelPair, h prometheus.Histogram) {
-	if _, metric := g.next(name, help, dto.MetricType_HISTOGRAM, own, nil); metric != nil {
-		h.Write(metric) // never returns an error
-		metric.Label = own
+	for _, i := range t.last.shape.named[name] {
+		w.gauge(t, t.last.values[i], t.last.shape.samples[i].Labels...)
 	}
 }
 
-// allocate makes room for what has been counted.
-func (g *gathering) allocate() {
-	g.counting = false
-	for _, f := range g.families {
-		f.metrics = make([]dto.Metric, f.n)
-		switch f.kind {
-		case dto.MetricType_GAUGE:
-			f.gauges, f.values = make([]dto.Gauge, f.n), make([]float64, f.n)
-		case dto.MetricType_COUNTER:
-			f.counters, f.values = make([]dto.Counter, f.n), make([]float64, f.n)
-		}
-		f.n = 0
-	}
-}
-
-func (g *gathering) build() []*dto.MetricFamily {
-	var all []*dto.MetricFamily
-	for _, f := range g.families {
-		out := &dto.MetricFamily{Name: &f.name, Help: &f.help, Type: f.kind.Enum()}
-		out.Metric = make([]*dto.Metric, len(f.metrics))
-		for i := range f.metrics {
-			out.Metric[i] = &f.metrics[i]
-		}
-		if len(f.metrics) <= maxSorted {
-			slices.SortStableFunc(out.Metric, byLabels)
-		}
-		all = append(all, out)
-	}
-	return all
-}
-
-// labels adds the labels of a sample to those of its target. A label of the same name is renamed, as Prometheus does
-// with a scraped label.
-func (g *gathering) labels(own []*dto.LabelPair, more []Label) []*dto.LabelPair {
+// merged adds the labels of a sample to those of its target. One may have the name of one of these: it gives way, as a
+// scraped label does in Prometheus.
+func (w *familyWriter) merged(own []*dto.LabelPair, more []Label) []*dto.LabelPair {
 	if len(more) == 0 {
 		return own
 	}
-	all := make([]*dto.LabelPair, len(own), len(own)+len(more))
-	copy(all, own)
+	begin := len(w.labels)
+	w.labels = append(w.labels, own...)
 	for _, l := range more {
-		for slices.ContainsFunc(all, func(p *dto.LabelPair) bool { return p.GetName() == l.Name }) {
+		for slices.ContainsFunc(w.labels[begin:], func(p *dto.LabelPair) bool { return p.GetName() == l.Name }) {
 			l.Name = "exported_" + l.Name
 		}
-		pair := g.pairs[l]
+		pair := w.pairs[l]
 		if pair == nil {
 			pair = &dto.LabelPair{Name: proto.String(l.Name), Value: proto.String(l.Value)}
-			g.pairs[l] = pair
+			w.pairs[l] = pair
 		}
-		all = append(all, pair)
+		w.labels = append(w.labels, pair)
 	}
+	all := w.labels[begin:len(w.labels):len(w.labels)]
 	slices.SortFunc(all, byName)
 	return all
 }

@@ -13,16 +13,17 @@ const (
 )
 
 type history struct {
-	most           int       // of recent results and of failures
-	recent, failed []*Result // latest last; a failure may be in both
+	most           int     // of recent and of failed ones
+	recent, failed []*kept // latest last; a failure may be in both
 }
 
-func (h *history) add(r Result) {
-	r.Samples = nil // most of a result's memory
-	h.recent = keep(h.recent, &r, h.most)
-	if !r.Success {
-		h.failed = keep(h.failed, &r, h.most)
+func (h *history) add(r *Result) *kept {
+	k := keep(r, h.recent[max(0, len(h.recent)-maxCompared):])
+	h.recent = appendLatest(h.recent, k, h.most)
+	if !k.success() {
+		h.failed = appendLatest(h.failed, k, h.most)
 	}
+	return k
 }
 
 // limit changes how many results are kept.
@@ -32,7 +33,7 @@ func (h *history) limit(most int) {
 	h.failed = slices.Clone(h.failed[max(0, len(h.failed)-most):])
 }
 
-func keep(results []*Result, r *Result, most int) []*Result {
+func appendLatest(results []*kept, r *kept, most int) []*kept {
 	if len(results) >= most {
 		copy(results, results[1:])
 		results[len(results)-1] = r
@@ -44,11 +45,11 @@ func keep(results []*Result, r *Result, most int) []*Result {
 // latestFirst returns all results; failures go back further. Only the recent ones are without gaps.
 func (h *history) latestFirst() (all []Result, recent int) {
 	for i := len(h.recent) - 1; i >= 0; i-- {
-		all = append(all, *h.recent[i])
+		all = append(all, h.recent[i].result())
 	}
 	for i := len(h.failed) - 1; i >= 0; i-- {
-		if h.failed[i].ID < h.recent[0].ID {
-			all = append(all, *h.failed[i])
+		if h.failed[i].id < h.recent[0].id {
+			all = append(all, h.failed[i].result())
 		}
 	}
 	return all, len(h.recent)
@@ -71,7 +72,7 @@ func (s *Service) History() []History {
 	all := make([]History, 0, len(targets))
 	for _, t := range targets {
 		t.mu.Lock()
-		h := History{Probe: t.probe, Target: t.masked, Node: t.node, Module: t.module.name, Address: Address(t.address),
+		h := History{Probe: t.probe, Target: t.masked, Node: t.node, Module: t.module.name, Address: t.at,
 			Interval: t.every}
 		h.Results, h.Recent = t.history.latestFirst()
 		t.mu.Unlock()

@@ -77,11 +77,11 @@ probes:
 				want = 1
 			}
 			if n := requestsAfter - requestsBefore - 1; n != want*probes {
-				t.Errorf("%d requests in %d probes: %s", n, probes, target.last.Sentence)
+				t.Errorf("%d requests in %d probes: %s", n, probes, target.last.sentence)
 			}
 			// http.Get keeps its connection, so asking for the counts makes none.
 			if n := connectionsAfter - connectionsBefore; n != max(1, want)*probes {
-				t.Errorf("%d connections in %d probes: %s", n, probes, target.last.Sentence)
+				t.Errorf("%d connections in %d probes: %s", n, probes, target.last.sentence)
 			}
 		})
 	}

@@ -28,13 +28,19 @@ type Result struct {
 	Samples  []Sample // the exposed metrics; History omits them
 	Log      string   // without secrets; filled in by WithLog
 
-	raw     string // the log with its secrets: most logs are never read, and masking takes time
-	body    []byte // the beginning of an http probe's answer, decompressed, with its secrets
+	lines   []logLine // with secrets: most logs are never read, and masking takes its time
+	body    []byte    // the beginning of what an http probe was answered, unpacked, with its secrets
 	secrets mask.Secrets
 	missing []string // metrics of the module that the body did not have
 }
 
-// A Phase is a part of a probe's time, in order.
+// A logLine is what a probe did, and how long after it began.
+type logLine struct {
+	after time.Duration
+	text  string
+}
+
+// A Phase is a part of a probe's time, in the order in which they were gone through.
 type Phase struct {
 	Name     string
 	Duration time.Duration
@@ -81,8 +87,7 @@ type trace struct {
 	ended   bool
 	phases  []phaseMark
 	samples []Sample
-	log     strings.Builder
-	lines   int
+	lines   []logLine
 	missed  []string
 	body    []byte
 }
@@ -103,7 +108,7 @@ const (
 )
 
 func newTrace(secrets mask.Secrets) *trace {
-	return &trace{began: time.Now(), secrets: secrets, samples: make([]Sample, 0, 32)}
+	return &trace{began: time.Now(), secrets: secrets, samples: make([]Sample, 0, 32), lines: make([]logLine, 0, 8)}
 }
 
 // enter begins a phase and ends the previous one.
@@ -135,8 +140,8 @@ func (t *trace) logf(format string, args ...any) {
 
 // write is called with t locked.
 func (t *trace) write(after time.Duration, text string) {
-	if t.lines++; t.lines <= maxLines {
-		fmt.Fprintf(&t.log, "%8.1f ms  %s\n", float64(after.Microseconds())/1000, clip(text))
+	if len(t.lines) < maxLines {
+		t.lines = append(t.lines, logLine{after, clip(text)})
 	}
 }
 
@@ -205,9 +210,9 @@ func (t *trace) finish(r Result, failed *failure) Result {
 		r.Reason, r.Sentence = failed.reason, t.secrets.Mask(clip(failed.sentence))
 		last = "failed (" + failed.reason + "): " + failed.sentence
 	}
-	t.lines = min(t.lines, maxLines-1) // there is always room for the last
+	t.lines = t.lines[:min(len(t.lines), maxLines-1)] // there is always room for the last
 	t.write(r.Duration, last)
-	r.raw, r.missing, r.body = strings.Clone(t.log.String()), t.missed, t.body // a clone has no spare capacity
+	r.lines, r.missing, r.body = t.lines, t.missed, t.body
 	r.Samples = append(t.samples,
 		Sample{"probe_timeout_seconds", "Returns how long the probe timeout is in seconds", nil, r.Timeout.Seconds()},
 		Sample{"probe_duration_seconds", "Returns how long the probe took to complete in seconds", nil,
@@ -236,7 +241,11 @@ func (t *trace) durations(end time.Time) []Phase {
 
 // WithLog adds the log, without secrets.
 func (r Result) WithLog() Result {
-	r.Log = r.secrets.Mask(r.raw)
+	var log strings.Builder
+	for _, l := range r.lines {
+		fmt.Fprintf(&log, "%8.1f ms  %s\n", float64(l.after.Microseconds())/1000, l.text)
+	}
+	r.Log = r.secrets.Mask(log.String())
 	if len(r.body) > 0 {
 		r.Log += "\nThe body of the answer:\n" + r.secrets.Mask(readable(r.body)) + "\n"
 	}

@@ -27,30 +27,30 @@ type target struct {
 	service *Service
 	started bool // guarded by the service's lock
 	turn    turn // guarded by the timetable's
-	logger  log.Logger
 
-	mu      sync.Mutex // guards the fields below
-	address string
-	module  *prepared
-	pairs   []*dto.LabelPair // the labels on all its metrics, ours and the user's; replaced, never changed
-	node    string
-	every   time.Duration
-	counts  counts
-	last    *Result
-	since   time.Time // when it began to succeed, or to fail
-	history history
-	hour    hour
-	begun   time.Time     // of the running probe; zero without
-	limit   time.Duration // of the running probe
-	silent  map[string]bool
+	mu       sync.Mutex // guards what follows
+	address  string
+	at       string // host:port of the address
+	module   *prepared
+	pairs    []*dto.LabelPair // the labels on all its metrics: ours, and the user's; replaced, and never changed
+	node     string
+	every    time.Duration
+	counts   counts
+	last     *kept // nil before the first has ended
+	measured measured
+	since    time.Time // when it began to succeed, or to fail
+	history  history
+	hour     hour
+	begun    time.Time       // of the probe under way; zero without
+	limit    time.Duration   // of the probe under way
+	silent   map[string]bool // metrics that are known to be missing; nil without
 }
 
 func newTarget(schedule Schedule, address string, s *Service) *target {
 	t := &target{
 		probe: schedule.Name, address: address, masked: mask.Target(address), service: s, counts: newCounts(),
-		turn: turn{index: -1}, silent: map[string]bool{},
+		turn: turn{index: -1},
 	}
-	t.logger = log.With(s.logger, "probe", schedule.Name, "target", t.masked)
 	return t
 }
 
@@ -70,7 +70,7 @@ func (t *target) update(schedule Schedule, module *prepared, node, address strin
 		module = &own
 	}
 	t.pairs = t.allLabels(schedule.Labels, labels, node)
-	t.address = address
+	t.address, t.at = address, Address(address)
 	t.every, t.module, t.node = schedule.Interval, module, node
 	for _, metric := range module.HTTP.Metrics {
 		t.counts.count(metric.Name, 0)
@@ -119,36 +119,40 @@ func (t *target) timeout() time.Duration {
 }
 
 func (t *target) record(r Result) {
-	if r.Success {
-		r.body = nil // nobody can use it
-	}
 	t.mu.Lock()
 	before := t.last
 	t.begun = time.Time{}
 	t.counts.add(r)
-	t.history.add(r)
-	t.hour.add(&r)
-	if before == nil || before.Success != r.Success {
+	t.hour.add(r.When, r.Success)
+	if before == nil || before.success() != r.Success {
 		t.since = r.When
 	}
-	t.last = &r
+	t.last = t.history.add(&r)
+	t.measured.set(r.Samples, t.module.shapes)
 	missing := t.newlyMissing(r)
 	t.mu.Unlock()
 	switch {
-	case !r.Success && (before == nil || before.Success || before.Reason != r.Reason):
-		level.Warn(t.logger).Log("msg", "probe failed", "reason", r.Reason, "why", r.Sentence)
-	case r.Success && before != nil && !before.Success:
-		level.Info(t.logger).Log("msg", "probe succeeds again")
+	case !r.Success && (before == nil || before.success() || before.reason != r.Reason):
+		level.Warn(t.logger()).Log("msg", "probe failed", "reason", r.Reason, "why", r.Sentence)
+	case r.Success && before != nil && !before.success():
+		level.Info(t.logger()).Log("msg", "probe succeeds again")
 	}
 	for _, metric := range missing {
-		level.Warn(t.logger).Log("msg", "a metric is missing in the answer or is not a number", "metric", metric)
+		level.Warn(t.logger()).Log("msg", "a metric is missing in the answer, or is no number", "metric", metric)
 	}
 }
 
-// newlyMissing returns the metrics that are missing now and were not before: each is logged once.
+func (t *target) logger() log.Logger {
+	return log.With(t.service.logger, "probe", t.probe, "target", t.masked)
+}
+
+// newlyMissing gives the metrics that were there, or not yet asked for, and are missing now: each is logged once.
 func (t *target) newlyMissing(r Result) []string {
-	if !r.Success {
+	if !r.Success || len(t.counts.metricErrors) == 0 {
 		return nil
+	}
+	if t.silent == nil {
+		t.silent = map[string]bool{}
 	}
 	var fresh []string
 	for name := range t.counts.metricErrors {

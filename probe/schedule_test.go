@@ -12,8 +12,10 @@ import (
 	"time"
 
 	gokit "github.com/go-kit/log"
+	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
 	"go.uber.org/goleak"
+	"google.golang.org/protobuf/proto"
 )
 
 // A clock is a prober that notes when it was called, and does what the test says.
@@ -207,9 +209,19 @@ func TestHangingDelaysNobody(t *testing.T) {
 				t.Errorf("node-%d was probed %d times in ten seconds", i, n)
 			}
 		}
-		if reason := s.targets[0].last.Reason; reason != "timeout" {
+		if reason := s.targets[0].last.reason; reason != "timeout" {
 			t.Errorf("reason %s", reason)
 		}
+	})
+}
+
+// gatherer is what the service gives, for what takes a gatherer.
+func gatherer(s *Service) prometheus.Gatherer {
+	return prometheus.GathererFunc(func() (families []*dto.MetricFamily, err error) {
+		for f := range s.Families() {
+			families = append(families, proto.CloneOf(f))
+		}
+		return families, nil
 	})
 }
 
@@ -219,7 +231,7 @@ func samples(t *testing.T, s *Service) map[string]*dto.Metric {
 	if err := s.CheckClock(context.Background(), nil); err != nil {
 		t.Error(err)
 	}
-	families, err := s.Gather()
+	families, err := gatherer(s).Gather()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -63,11 +63,18 @@ type prepared struct {
 	tls        *tlsSource
 	transports *transports
 	auth       auth
+	shapes     *shapes
+	numbers    []string // names of the metrics that bodies give
 }
 
 func prepare(name string, m Module) (*prepared, error) {
 	p := &prepared{Module: m, name: name, prober: probers[m.Prober], secrets: newSecrets(&m),
-		sent: sentSecrets(m.steps())}
+		sent: sentSecrets(m.steps()), shapes: &shapes{}}
+	for _, metric := range m.HTTP.Metrics {
+		p.numbers = append(p.numbers, metric.Name)
+	}
+	slices.Sort(p.numbers)
+	p.numbers = slices.Compact(p.numbers)
 	settings := map[string]*config.TLSConfig{
 		"http": &p.HTTP.Client.TLSConfig, "tcp": &p.TCP.TLSConfig, "dns": &p.DNS.TLSConfig, "grpc": &p.GRPC.TLSConfig,
 		"unix": &p.Unix.TLSConfig, "websocket": &p.Websocket.Client.TLSConfig,

@@ -10,7 +10,8 @@ type State struct {
 	Success                     bool   // of the last one
 	Failures                    int    // in a row
 	Since                       time.Time
-	Last                        Result     // without its log
+	Last                        Result     // without its phases, samples and log
+	Numbers                     []Sample   // of the last one: those that the module takes from bodies
 	Hour                        [60]Minute // the last hour, the oldest minute first
 }
 
@@ -34,11 +35,12 @@ func (t *target) state(now time.Time) State {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	s := State{
-		Probe: t.probe, Target: t.masked, Node: t.node, Module: t.module.name, Address: Address(t.address),
+		Probe: t.probe, Target: t.masked, Node: t.node, Module: t.module.name, Address: t.at,
 		Failures: int(t.counts.consecutive), Since: t.since, Hour: t.hour.until(now),
 	}
 	if t.last != nil {
-		s.Done, s.Success, s.Last = true, t.last.Success, *t.last
+		s.Done, s.Success, s.Last = true, t.last.success(), t.last.brief()
+		s.Numbers = t.measured.only(t.module.numbers)
 	}
 	return s
 }
@@ -49,13 +51,13 @@ type hour [60]struct {
 	succeeded, failed uint16
 }
 
-func (h *hour) add(r *Result) {
-	number := int32(r.When.Unix() / 60)
+func (h *hour) add(when time.Time, success bool) {
+	number := int32(when.Unix() / 60)
 	m := &h[number%60]
 	if m.number != number {
 		m.number, m.succeeded, m.failed = number, 0, 0
 	}
-	if r.Success {
+	if success {
 		m.succeeded++
 	} else {
 		m.failed++

@@ -10,7 +10,7 @@ func TestHourOfProbes(t *testing.T) {
 	var h hour
 	for second := 0; second < 2*3600; second += 15 {
 		at := start.Add(time.Duration(second) * time.Second)
-		h.add(&Result{When: at, Success: second%60 != 0})
+		h.add(at, second%60 != 0)
 	}
 	minutes := h.until(start.Add(2*time.Hour - time.Second))
 	for i, m := range minutes {

@@ -190,7 +190,7 @@ func (g *gathering) addLicence(s *verdict.Server, state *probe.State) {
 			Sentence: fmt.Sprintf("The licence of %s does not work: %s.", title,
 				strings.TrimSuffix(state.Last.Sentence, "."))})
 	}
-	for _, q := range quotas(state.Last.Samples) {
+	for _, q := range quotas(state.Numbers) {
 		g.overview.Quotas[s.Address] = append(g.overview.Quotas[s.Address], q)
 		if q.Limit > 0 && q.Used > quotaNearlyUsed*q.Limit {
 			g.in.Licences = append(g.in.Licences, verdict.Licence{Server: s.Address, Name: state.Probe + " " + q.Name,

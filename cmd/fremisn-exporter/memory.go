@@ -30,13 +30,13 @@ func boundMemory(ctx context.Context) {
 	defer debug.SetMemoryLimit(before)
 	tick := time.NewTicker(memoryInterval)
 	defer tick.Stop()
-	lately := make([]int64, 0, calmTime/memoryInterval)
+	lately := make([]usage, 0, calmTime/memoryInterval)
 	for {
 		if len(lately) == cap(lately) {
 			copy(lately, lately[1:])
 			lately = lately[:len(lately)-1]
 		}
-		lately = append(lately, liveHeap())
+		lately = append(lately, currentUsage())
 		debug.SetMemoryLimit(memoryLimit(lately))
 		select {
 		case <-ctx.Done():
@@ -46,23 +46,34 @@ func boundMemory(ctx context.Context) {
 	}
 }
 
-// memoryLimit returns the limit, in bytes, for the recent sizes of the live heap, the latest last. It leaves a quarter
-// beyond the present size, so that the collector does not run all the time.
-func memoryLimit(lately []int64) int64 {
-	rest := lately[0]
-	for _, live := range lately {
-		rest = min(rest, live)
-	}
-	now := lately[len(lately)-1]
-	return max(2*rest+floodRoom, now+now/4)
+// A usage is what the runtime needs at one moment, in bytes.
+type usage struct {
+	live  int64 // of the heap, as the last garbage collection has found it
+	fixed int64 // stacks, and what the runtime itself takes: a limit counts them, and no collection frees them
 }
 
-// liveHeap returns the bytes that the last garbage collection found in use.
-func liveHeap() int64 {
-	sample := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
-	metrics.Read(sample)
-	if sample[0].Value.Kind() != metrics.KindUint64 {
-		return 0
+// memoryLimit returns the limit, in bytes, for what was used lately, the latest last. It leaves a quarter beyond what
+// lives now, so that the collector is never at it all the time.
+func memoryLimit(lately []usage) int64 {
+	atRest := func(u usage) int64 { return 2*u.live + u.fixed }
+	rest := atRest(lately[0])
+	for _, u := range lately {
+		rest = min(rest, atRest(u))
 	}
-	return int64(sample[0].Value.Uint64())
+	now := lately[len(lately)-1]
+	return max(rest+floodRoom, now.live+now.live/4+now.fixed)
+}
+
+func currentUsage() usage {
+	samples := []metrics.Sample{
+		{Name: "/gc/heap/live:bytes"}, {Name: "/memory/classes/total:bytes"},
+		{Name: "/memory/classes/heap/objects:bytes"}, {Name: "/memory/classes/heap/unused:bytes"},
+		{Name: "/memory/classes/heap/free:bytes"}, {Name: "/memory/classes/heap/released:bytes"},
+	}
+	metrics.Read(samples)
+	u := usage{live: int64(samples[0].Value.Uint64()), fixed: int64(samples[1].Value.Uint64())}
+	for _, s := range samples[2:] {
+		u.fixed -= int64(s.Value.Uint64())
+	}
+	return u
 }

@@ -222,7 +222,8 @@ func (e *exporter) server() (*http.Server, error) {
 		objectives{e.running},
 	)
 	e.scrapes = web.NewScrapes(web.MetricsOptions{
-		Registry: registry, Gatherer: e.gatherer(), Probes: e.probes, Limit: e.answerLimit,
+		Registry: registry, Gatherer: e.gatherer(), Limit: e.answerLimit,
+		Probes: e.probes.Families,
 		Offset: e.cli.timeoutOffset, CreatedLines: e.cli.createdLines,
 	})
 	options := web.Options{

@@ -6,6 +6,7 @@ import (
 	"io"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
 
@@ -116,11 +117,11 @@ func TestExpositionIsThatOfExpfmt(t *testing.T) {
 				}
 				body.Reset()
 				got.reset(&body, format, created)
-				if err := got.write([]*dto.MetricFamily{f}); (err == nil) != (wantErr == nil) {
+				if err := got.write(slices.Values([]*dto.MetricFamily{f})); (err == nil) != (wantErr == nil) {
 					t.Errorf("%s: error %v, expfmt's %v", format, err, wantErr)
 				}
-				if got.body.String() != want.String() {
-					t.Fatalf("%s, created lines %v:\n%s\nexpfmt writes\n%s", format, created, got.body.String(),
+				if body.String() != want.String() {
+					t.Fatalf("%s, created lines %v:\n%s\nexpfmt writes\n%s", format, created, body.String(),
 						want.String())
 				}
 			}
@@ -152,7 +153,7 @@ func BenchmarkExposition(b *testing.B) {
 				began := time.Now()
 				body.Reset()
 				e.reset(&body, format, false)
-				if err := e.write([]*dto.MetricFamily{f}); err != nil {
+				if err := e.write(slices.Values([]*dto.MetricFamily{f})); err != nil {
 					b.Fatal(err)
 				}
 				ours += time.Since(began)

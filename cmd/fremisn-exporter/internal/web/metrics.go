@@ -3,6 +3,7 @@ package web
 import (
 	"context"
 	"errors"
+	"iter"
 	"net/http"
 	"slices"
 	"strconv"
@@ -17,11 +18,12 @@ import (
 
 // MetricsOptions configure /metrics.
 type MetricsOptions struct {
-	Registry     *prometheus.Registry // the exporter's own metrics; those about serving are added
-	Gatherer     func(ctx context.Context, openMetrics bool) prometheus.Gatherer
-	Probes       prometheus.Gatherer  // further families, sorted and checked; nil for none
-	Limit        func() time.Duration // the time limit of an answer
-	Offset       time.Duration        // subtracted from Prometheus' timeout
+	Registry *prometheus.Registry // the exporter's own metrics; those about serving are added to it
+	Gatherer func(ctx context.Context, openMetrics bool) prometheus.Gatherer
+	// Probes returns further families, sorted and checked, each of which may be used until the next alone; nil without.
+	Probes       func() iter.Seq[*dto.MetricFamily]
+	Limit        func() time.Duration // how long an answer may take
+	Offset       time.Duration        // taken off the time that Prometheus gives
 	CreatedLines bool                 // _created lines in OpenMetrics text
 }
 
@@ -63,16 +65,6 @@ func NewScrapes(o MetricsOptions) *Scrapes {
 // ServeHTTP implements http.Handler.
 func (s *Scrapes) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.handler.ServeHTTP(w, r) }
 
-// Families returns what a scrape would show now. It is shared and must not be changed.
-func (s *Scrapes) Families(ctx context.Context) ([]*dto.MetricFamily, error) {
-	a, err := s.snapshots.get(ctx, snapshotKey{timeout: gatherTimeout(s.options.Limit())}, answerKey{}, nil)
-	defer s.snapshots.release(a)
-	if err != nil {
-		return nil, err
-	}
-	return a.families, nil
-}
-
 func (s *Scrapes) answer(w http.ResponseWriter, r *http.Request) {
 	select {
 	case s.slots <- struct{}{}:
@@ -105,12 +97,12 @@ func (s *Scrapes) answer(w http.ResponseWriter, r *http.Request) {
 func send(w http.ResponseWriter, as answerKey, a *answer) {
 	header := w.Header()
 	header.Set("Content-Type", string(as.format))
-	header.Set("Content-Length", strconv.Itoa(a.body.Len()))
+	header.Set("Content-Length", strconv.Itoa(a.body.size))
 	header.Set("Vary", "Accept, Accept-Encoding")
 	if as.gzip {
 		header.Set("Content-Encoding", "gzip")
 	}
-	w.Write(a.body.Bytes()) // a scraper that has gone gets nothing
+	a.body.sendTo(w) // a scraper that has gone is its own loss
 }
 
 // refuse rejects a request when there is no room for it.
@@ -119,23 +111,24 @@ func refuse(w http.ResponseWriter, err error) {
 	http.Error(w, err.Error(), http.StatusServiceUnavailable)
 }
 
-// gather merges the families of the exporter's own metrics, of NGINX and of the probes. Each source is checked
-// already, and they share no family, so the result needs no check.
-func (s *Scrapes) gather(ctx context.Context, openMetrics bool) ([]*dto.MetricFamily, error) {
+// gather merges the families of the exporter's own metrics, of NGINX and of the probes, each of which are checked.
+// They share none, and so nothing is checked again.
+func (s *Scrapes) gather(ctx context.Context, openMetrics bool) (iter.Seq[*dto.MetricFamily], error) {
 	families, err := s.options.Registry.Gather()
 	more, moreErr := s.options.Gatherer(ctx, openMetrics).Gather()
 	families = append(families, more...)
-	if s.options.Probes != nil {
-		probes, probesErr := s.options.Probes.Gather()
-		families, moreErr = append(families, probes...), errors.Join(moreErr, probesErr)
-	}
 	slices.SortStableFunc(families, func(a, b *dto.MetricFamily) int {
-		return strings.Compare(a.GetName(),
-			b.GetName())
+		return strings.Compare(a.GetName(), b.GetName())
 	})
 	err = errors.Join(err, moreErr)
 	s.count("gathering", err)
-	return families, err
+	switch {
+	case s.options.Probes != nil:
+		return merged(families, s.options.Probes()), err
+	case len(families) == 0 && err != nil:
+		return nil, err
+	}
+	return slices.Values(families), err
 }
 
 func (s *Scrapes) count(cause string, err error) {

@@ -1,10 +1,10 @@
 package web
 
 import (
-	"bytes"
 	"compress/gzip"
 	"context"
 	"errors"
+	"iter"
 	"slices"
 	"sync"
 	"time"
@@ -30,13 +30,13 @@ var errBusy = errors.New("too many scrapes are under way; try again")
 // request joins a gathering that begins after it: so it shows everything written before it. Memory is bounded:
 // gatherings run one after another, and answers are rejected while too many bytes of them are being written.
 type snapshots struct {
-	gather  func(ctx context.Context, openMetrics bool) ([]*dto.MetricFamily, error)
+	gather  gatherFunc
 	created bool // _created lines
 	encoded func(error)
 
 	turn    chan struct{} // holds a token while the next gathering may begin
-	running chan struct{} // a token for each running gathering
-	bodies  sync.Pool     // of *bytes.Buffer
+	running chan struct{} // a token for each gathering that runs
+	pieces  sync.Pool     // of *piece, of bodies
 	writers sync.Pool     // of *encoder
 
 	mu      sync.Mutex
@@ -44,6 +44,10 @@ type snapshots struct {
 	held    int                       // bytes of bodies that are, or will be, written
 	freed   chan struct{}             // has a token when held has fallen
 }
+
+// A gatherFunc returns the families of all metrics, sorted by name, which may be gone through several times. Each may be
+// used until the next alone. With nothing to show the sequence is nil.
+type gatherFunc func(ctx context.Context, openMetrics bool) (iter.Seq[*dto.MetricFamily], error)
 
 // A snapshotKey is what requests must have in common to share a gathering.
 type snapshotKey struct {
@@ -53,7 +57,7 @@ type snapshotKey struct {
 
 // An answerKey is what requests must have in common to share an encoding.
 type answerKey struct {
-	format expfmt.Format // "" for the families themselves
+	format expfmt.Format
 	gzip   bool
 	names  string // of the requested families, "" for all
 }
@@ -66,20 +70,18 @@ type snapshot struct {
 
 // An answer is shared by the requests that wait for it. It is immutable once ready is closed.
 type answer struct {
-	names    []string
-	refs     int // guarded by snapshots.mu
-	ready    chan struct{}
-	body     *bytes.Buffer // nil for none
-	families []*dto.MetricFamily
-	err      error
+	names []string
+	refs  int // guarded by snapshots.mu
+	ready chan struct{}
+	body  *body // nil where there is none
+	err   error
 }
 
-func newSnapshots(gather func(context.Context, bool) ([]*dto.MetricFamily, error), created bool,
-	encoded func(error)) *snapshots {
+func newSnapshots(gather gatherFunc, created bool, encoded func(error)) *snapshots {
 	s := &snapshots{
 		gather: gather, created: created, encoded: encoded,
 		turn: make(chan struct{}, 1), running: make(chan struct{}, maxGatherings), freed: make(chan struct{}, 1),
-		bodies:  sync.Pool{New: func() any { return new(bytes.Buffer) }},
+		pieces:  sync.Pool{New: func() any { return new(piece) }},
 		writers: sync.Pool{New: func() any { return newEncoder() }},
 		waiting: map[snapshotKey]*snapshot{},
 	}
@@ -128,8 +130,8 @@ func (s *snapshots) release(a *answer) {
 
 // drop returns an answer's body. s.mu is held.
 func (s *snapshots) drop(a *answer) {
-	s.held -= a.body.Len()
-	s.bodies.Put(a.body)
+	s.held -= a.body.held()
+	a.body.free()
 	a.body = nil
 	select {
 	case s.freed <- struct{}{}:
@@ -194,15 +196,12 @@ func (s *snapshots) isFull() bool {
 	return s.held > maxHeld
 }
 
-// encode encodes an answer.
-func (s *snapshots) encode(as answerKey, a *answer, families []*dto.MetricFamily, err error) {
+// encode makes an answer ready.
+func (s *snapshots) encode(as answerKey, a *answer, families iter.Seq[*dto.MetricFamily], err error) {
 	defer close(a.ready)
-	a.err = err
 	switch {
-	case err != nil && len(families) == 0:
-		return
-	case as.format == "":
-		a.families = families
+	case families == nil:
+		a.err = err
 		return
 	case s.isFull():
 		a.err = errBusy
@@ -210,38 +209,29 @@ func (s *snapshots) encode(as answerKey, a *answer, families []*dto.MetricFamily
 	}
 	body, encodeErr := s.body(as, only(families, a.names))
 	s.encoded(encodeErr)
-	a.err = nil
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	a.body = body
-	s.held += body.Len()
+	s.held += body.held()
 	if a.refs == 0 { // nobody waits any more
 		s.drop(a)
 	}
 }
 
-// body writes families in the requested form. After an error, it holds what could be written.
-func (s *snapshots) body(as answerKey, families []*dto.MetricFamily) (*bytes.Buffer, error) {
+// body writes families as they are asked for. What could be written stands in it after an error, too.
+func (s *snapshots) body(as answerKey, families iter.Seq[*dto.MetricFamily]) (*body, error) {
 	w := s.writers.Get().(*encoder)
 	defer s.writers.Put(w)
-	body := s.buffer()
-	w.text.reset(body, as.format, s.created)
-	err := w.text.write(families)
+	b := &body{pool: &s.pieces}
 	if !as.gzip {
-		return body, err
+		w.text.reset(b, as.format, s.created)
+		return b, w.text.write(families)
 	}
-	packed := s.buffer()
-	w.gzip.Reset(packed)
-	w.gzip.Write(body.Bytes()) // writing to a buffer does not fail
-	w.gzip.Close()
-	s.bodies.Put(body)
-	return packed, err
-}
-
-func (s *snapshots) buffer() *bytes.Buffer {
-	b := s.bodies.Get().(*bytes.Buffer)
-	b.Reset()
-	return b
+	w.gzip.Reset(b)
+	w.text.reset(w.gzip, as.format, s.created)
+	err := w.text.write(families)
+	w.gzip.Close() // a body takes all
+	return b, err
 }
 
 // An encoder is what one encoding at a time needs.
@@ -255,16 +245,39 @@ func newEncoder() *encoder {
 	return &encoder{gzip: w}
 }
 
-// only returns the families with one of the names, or all of them if there are no names.
-func only(families []*dto.MetricFamily, names []string) []*dto.MetricFamily {
+// only leaves the families that have one of the names, all of them where there are no names.
+func only(families iter.Seq[*dto.MetricFamily], names []string) iter.Seq[*dto.MetricFamily] {
 	if len(names) == 0 {
 		return families
 	}
-	var some []*dto.MetricFamily
-	for _, f := range families {
-		if slices.Contains(names, f.GetName()) {
-			some = append(some, f)
+	return func(yield func(*dto.MetricFamily) bool) {
+		for f := range families {
+			if slices.Contains(names, f.GetName()) && !yield(f) {
+				return
+			}
 		}
 	}
-	return some
+}
+
+// merged goes through both of two sequences of families that are sorted by name and have none in common.
+func merged(some []*dto.MetricFamily, more iter.Seq[*dto.MetricFamily]) iter.Seq[*dto.MetricFamily] {
+	return func(yield func(*dto.MetricFamily) bool) {
+		left := some
+		for f := range more {
+			for len(left) > 0 && left[0].GetName() < f.GetName() {
+				if !yield(left[0]) {
+					return
+				}
+				left = left[1:]
+			}
+			if !yield(f) {
+				return
+			}
+		}
+		for _, f := range left {
+			if !yield(f) {
+				return
+			}
+		}
+	}
 }

@@ -1,0 +1,181 @@
+package probe
+
+import (
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/fremisn/fremisn-exporter/probe/mask"
+)
+
+// A kept result is one that has ended, as the history has it. Ten thousand targets keep thirty thousand, and most say
+// the same as the one before: they share its words.
+type kept struct {
+	*words
+	id       uint64
+	when     time.Time
+	duration time.Duration
+	after    []tenths // of the lines of the log
+	phases   []time.Duration
+	body     []byte
+}
+
+// words are what a result says. They are never changed.
+type words struct {
+	module, target   string
+	timeout          time.Duration
+	reason, sentence string
+	lines, phases    []string
+	secrets          mask.Secrets
+}
+
+// tenths of a millisecond, as a log shows them.
+type tenths uint32
+
+func tenthsOf(d time.Duration) tenths { return tenths(d / (100 * time.Microsecond)) }
+
+func (n tenths) duration() time.Duration { return time.Duration(n) * 100 * time.Microsecond }
+
+// keep makes a result one for the history. It shares words with one of those before.
+func keep(r *Result, before []*kept) *kept {
+	k := &kept{id: r.ID, when: r.When, duration: r.Duration, body: r.body}
+	if r.Success {
+		k.body = nil // it is of use to nobody
+	}
+	k.after = make([]tenths, len(r.lines))
+	for i, l := range r.lines {
+		k.after[i] = tenthsOf(l.after)
+	}
+	k.phases = make([]time.Duration, len(r.Phases))
+	for i, p := range r.Phases {
+		k.phases[i] = p.Duration
+	}
+	for _, b := range slices.Backward(before) {
+		if b.says(r) {
+			k.words = b.words
+			return k
+		}
+	}
+	k.words = &words{module: r.Module, target: r.Target, timeout: r.Timeout, reason: r.Reason, sentence: r.Sentence,
+		secrets: r.secrets, lines: make([]string, len(r.lines)), phases: make([]string, len(r.Phases))}
+	for i, l := range r.lines {
+		k.words.lines[i] = l.text
+	}
+	for i, p := range r.Phases {
+		k.words.phases[i] = p.Name
+	}
+	return k
+}
+
+// says reports whether a result says the same.
+func (w *words) says(r *Result) bool {
+	return w.module == r.Module && w.target == r.Target && w.timeout == r.Timeout && w.reason == r.Reason &&
+		w.sentence == r.Sentence && w.secrets == r.secrets &&
+		slices.EqualFunc(w.lines, r.lines, func(text string, l logLine) bool { return text == l.text }) &&
+		slices.EqualFunc(w.phases, r.Phases, func(name string, p Phase) bool { return name == p.Name })
+}
+
+// maxCompared bounds the results before whose words are compared: of a target that flaps every other says the same.
+const maxCompared = 4
+
+func (k *kept) success() bool { return k.reason == "" }
+
+// brief is the result without its phases and what its log is made of.
+func (k *kept) brief() Result {
+	return Result{ID: k.id, Module: k.module, Target: k.target, When: k.when, Duration: k.duration,
+		Timeout: k.timeout, Success: k.success(), Reason: k.reason, Sentence: k.sentence}
+}
+
+// result is all that is kept.
+func (k *kept) result() Result {
+	r := k.brief()
+	r.body, r.secrets = k.body, k.secrets
+	r.lines = make([]logLine, len(k.after))
+	for i, after := range k.after {
+		r.lines[i] = logLine{after.duration(), k.words.lines[i]}
+	}
+	r.Phases = make([]Phase, len(k.phases))
+	for i, took := range k.phases {
+		r.Phases[i] = Phase{k.words.phases[i], took}
+	}
+	return r
+}
+
+// A shape is the samples of a probe without their values. It is never changed: most probes of a module have the same
+// one.
+type shape struct {
+	samples []Sample
+	named   map[string][]int // where those of each name stand
+}
+
+func shapeOf(samples []Sample) *shape {
+	s := &shape{samples: slices.Clone(samples), named: make(map[string][]int, len(samples))}
+	for i := range s.samples {
+		s.samples[i].Value = 0
+		s.named[samples[i].Name] = append(s.named[samples[i].Name], i)
+	}
+	return s
+}
+
+func (s *shape) is(samples []Sample) bool {
+	return slices.EqualFunc(s.samples, samples, func(a, b Sample) bool {
+		return a.Name == b.Name && a.Help == b.Help && slices.Equal(a.Labels, b.Labels)
+	})
+}
+
+// maxShapes bounds those that a module knows: a target that has one of its own keeps it anyway.
+const maxShapes = 8
+
+// shapes are those that the latest probes of a module had.
+type shapes struct {
+	mu    sync.Mutex
+	known []*shape // the one that was used last first
+}
+
+// of returns the shape of samples, and before where it is that one.
+func (s *shapes) of(samples []Sample, before *shape) *shape {
+	if before != nil && before.is(samples) {
+		return before
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	at := slices.IndexFunc(s.known, func(known *shape) bool { return known.is(samples) })
+	if at < 0 {
+		s.known = append(s.known[:min(len(s.known), maxShapes-1)], nil)
+		at = len(s.known) - 1
+		s.known[at] = shapeOf(samples)
+	}
+	found := s.known[at]
+	copy(s.known[1:at+1], s.known[:at])
+	s.known[0] = found
+	return found
+}
+
+// measured is what the last probe of a target gave.
+type measured struct {
+	shape  *shape // nil before the first probe has ended
+	values []float64
+}
+
+func (m *measured) set(samples []Sample, known *shapes) {
+	m.shape = known.of(samples, m.shape)
+	m.values = make([]float64, len(samples)) // a scrape may read the ones before
+	for i := range samples {
+		m.values[i] = samples[i].Value
+	}
+}
+
+// only returns the samples that have one of the names.
+func (m *measured) only(names []string) (some []Sample) {
+	if m.shape == nil {
+		return nil
+	}
+	for _, name := range names {
+		for _, i := range m.shape.named[name] {
+			s := m.shape.samples[i]
+			s.Value = m.values[i]
+			some = append(some, s)
+		}
+	}
+	return some
+}
