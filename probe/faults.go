@@ -24,7 +24,7 @@ func (s *Service) Targets() []Target {
 	var all []Target
 	for _, t := range targets {
 		t.mu.Lock()
-		all = append(all, Target{t.probe, t.module.name, t.address, t.at})
+		all = append(all, Target{t.probe, t.module.name, t.asked.address, t.at})
 		t.mu.Unlock()
 	}
 	return all

@@ -43,7 +43,7 @@ func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, refusals[refusedBusy], http.StatusServiceUnavailable)
 		return
 	}
-	result := once(r.Context(), m, target, timeout)
+	result := once(r.Context(), m, m.ask(target), timeout)
 	if s.onDemand != nil {
 		s.onDemand.Log("msg", "probe of /probe", "module", m.name, "target", result.Target, "success", result.Success,
 			"duration_seconds", result.Duration.Seconds(), "why", result.Sentence)

@@ -29,8 +29,8 @@ type httpRun struct {
 	ctx       context.Context // of the connections
 	closers   []func()        // of connections, the last first
 	jar       originJar
-	home      string   // the origin of the target: credentials go nowhere else
-	location  *url.URL // the present URL of the chain of redirects, by name: requests to the first host go by address
+	home      *url.URL // of the target, by name: credentials go to its origin alone
+	location  *url.URL // where the chain of redirects is, by name: the requests of its first host go by address
 	first     string   // host:port of the first request, by address
 	sni       string   // name for the first host's certificate
 	redirects int
@@ -73,7 +73,7 @@ func (h *httpRun) prepare(ctx context.Context, target string) (*http.Request, *f
 		h.t.logf("HTTP/3 needs https, the target has http")
 	}
 	byName := *u
-	h.location, h.home = &byName, origin(&byName)
+	h.location, h.home = &byName, &byName
 	if h.m.resolves() {
 		found, failed := lookup(ctx, u.Hostname(), h.m.HTTP.IPProtocol, h.m.HTTP.IPProtocolFallback, h.t)
 		h.times.resolved(found.took)
@@ -164,7 +164,7 @@ func (h *httpRun) close() {
 // RoundTrip performs one request of the chain, on a connection of its own. The name for certificates applies only to
 // the first host.
 func (h *httpRun) RoundTrip(request *http.Request) (*http.Response, error) {
-	sni, foreign := "", origin(h.location) != h.home
+	sni, foreign := "", h.isForeign()
 	if request.URL.Host == h.first {
 		sni = h.sni
 	}
@@ -192,6 +192,11 @@ func (h *httpRun) RoundTrip(request *http.Request) (*http.Response, error) {
 	h.closers = append(h.closers, func() { conn.Close() })
 	h.times.connected(h.t)
 	return conn.RoundTrip(request)
+}
+
+// isForeign reports whether a redirect has led to another scheme, host or port.
+func (h *httpRun) isForeign() bool {
+	return h.location != h.home && origin(h.location) != origin(h.home)
 }
 
 func (h *httpRun) redirect(request *http.Request, via []*http.Request) error {
@@ -225,9 +230,9 @@ func (h *httpRun) mayFollow(request *http.Request, next *url.URL) error {
 	case h.m.mayFollow != nil && !h.m.mayFollow(next):
 		h.refused = failf("other", "the redirect to %s is not followed: on_demand.allow does not allow it",
 			withoutFragment(next.Redacted()))
-	case request.Body != nil && origin(next) != h.home:
-		h.refused = failf("other", "the redirect to %s is not followed: the body of the request is only for %s",
-			withoutFragment(next.Redacted()), h.home)
+	case request.Body != nil && h.isForeign():
+		h.refused = failf("other", "the redirect to %s is not followed: the body of the request is for %s alone",
+			withoutFragment(next.Redacted()), origin(h.home))
 	default:
 		return nil
 	}

@@ -70,9 +70,11 @@ func (h *httpRun) judge(ctx context.Context, response *http.Response) *failure {
 }
 
 func (h *httpRun) answerMetrics(response *http.Response) {
-	if modified, err := http.ParseTime(response.Header.Get("Last-Modified")); err == nil {
-		h.t.gauge("probe_http_last_modified_timestamp_seconds",
-			"Returns the Last-Modified HTTP response header in unixtime", float64(modified.Unix()))
+	if text := response.Header.Get("Last-Modified"); text != "" {
+		if modified, err := http.ParseTime(text); err == nil {
+			h.t.gauge("probe_http_last_modified_timestamp_seconds",
+				"Returns the Last-Modified HTTP response header in unixtime", float64(modified.Unix()))
+		}
 	}
 	if response.TLS != nil {
 		h.t.chainMetrics(response.TLS)

@@ -157,12 +157,30 @@ type measured struct {
 	values []float64
 }
 
+// set takes the samples over. They may be used again after that.
 func (m *measured) set(samples []Sample, known *shapes) {
 	m.shape = known.of(samples, m.shape)
 	m.values = make([]float64, len(samples)) // a scrape may read the ones before
 	for i := range samples {
 		m.values[i] = samples[i].Value
 	}
+}
+
+// sampleBuffers are room for samples, which most probes need for a moment alone.
+type sampleBuffers struct{ pool sync.Pool } // of *[]Sample
+
+func (b *sampleBuffers) get() []Sample {
+	if buffer, ok := b.pool.Get().(*[]Sample); ok {
+		return *buffer
+	}
+	return make([]Sample, 0, 32)
+}
+
+// put takes room back that nobody uses any more.
+func (b *sampleBuffers) put(samples []Sample) {
+	clear(samples)
+	samples = samples[:0]
+	b.pool.Put(&samples)
 }
 
 // only returns the samples that have one of the names.

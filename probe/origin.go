@@ -64,7 +64,7 @@ func (j *originJar) SetCookies(u *url.URL, cookies []*http.Cookie) { j.at(u).Set
 // Cookies implements http.CookieJar.
 func (j *originJar) Cookies(u *url.URL) []*http.Cookie {
 	j.mu.Lock()
-	none := j.jars[origin(u)] == nil
+	none := len(j.jars) == 0 || j.jars[origin(u)] == nil
 	j.mu.Unlock()
 	if none {
 		return nil

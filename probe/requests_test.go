@@ -65,7 +65,7 @@ probes:
 `)
 	requests := map[string]int{"strict": 0, "redirect": 2} // "strict" knows no authority: the handshake fails
 	for _, target := range s.targets {
-		t.Run(target.probe+" "+target.address, func(t *testing.T) {
+		t.Run(target.probe+" "+target.asked.address, func(t *testing.T) {
 			const probes = 10
 			connectionsBefore, requestsBefore := nginxCounts(t, "http://"+status)
 			for range probes {

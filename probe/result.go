@@ -108,7 +108,7 @@ const (
 )
 
 func newTrace(secrets mask.Secrets) *trace {
-	return &trace{began: time.Now(), secrets: secrets, samples: make([]Sample, 0, 32), lines: make([]logLine, 0, 8)}
+	return &trace{began: time.Now(), secrets: secrets, lines: make([]logLine, 0, 8)}
 }
 
 // enter begins a phase and ends the previous one.
@@ -294,17 +294,29 @@ var probers = map[string]prober{
 
 func proberNames() []string { return sortedKeys(probers) }
 
-// once runs one probe. The module's timeout applies if it is shorter than the given one.
-func once(ctx context.Context, m *prepared, target string, limit time.Duration) Result {
+// An asked target is one with what is the same for all probes of it.
+type asked struct {
+	address string
+	masked  string
+	secrets mask.Secrets // of its module, and its own
+}
+
+func (m *prepared) ask(address string) asked {
+	return asked{address, mask.Target(address), m.secrets.WithTarget(address)}
+}
+
+// once runs one probe. The module's time limit holds where it is shorter than the one given.
+func once(ctx context.Context, m *prepared, target asked, limit time.Duration) Result {
 	if m.Timeout > 0 {
 		limit = min(limit, m.Timeout)
 	}
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	m.secrets.ReadFiles()
-	t := newTrace(m.secrets.WithTarget(target))
-	r := Result{Module: m.name, Target: mask.Target(target), Timeout: limit}
+	t := newTrace(target.secrets)
+	t.samples = m.buffers.get()
+	r := Result{Module: m.name, Target: target.masked, Timeout: limit}
 	t.logf("probing %s with module %s, prober %s, in %s at most", r.Target, m.name, m.Prober,
 		r.Timeout.Round(time.Millisecond))
-	return t.finish(r, m.prober(ctx, target, m, t))
+	return t.finish(r, m.prober(ctx, target.address, m, t))
 }

@@ -29,7 +29,7 @@ type target struct {
 	turn    turn // guarded by the timetable's
 
 	mu       sync.Mutex // guards what follows
-	address  string
+	asked    asked
 	at       string // host:port of the address
 	module   *prepared
 	pairs    []*dto.LabelPair // the labels on all its metrics: ours, and the user's; replaced, and never changed
@@ -48,7 +48,7 @@ type target struct {
 
 func newTarget(schedule Schedule, address string, s *Service) *target {
 	t := &target{
-		probe: schedule.Name, address: address, masked: mask.Target(address), service: s, counts: newCounts(),
+		probe: schedule.Name, masked: mask.Target(address), service: s, counts: newCounts(),
 		turn: turn{index: -1},
 	}
 	return t
@@ -70,7 +70,7 @@ func (t *target) update(schedule Schedule, module *prepared, node, address strin
 		module = &own
 	}
 	t.pairs = t.allLabels(schedule.Labels, labels, node)
-	t.address, t.at = address, Address(address)
+	t.asked, t.at = module.ask(address), Address(address)
 	t.every, t.module, t.node = schedule.Interval, module, node
 	for _, metric := range module.HTTP.Metrics {
 		t.counts.count(metric.Name, 0)
@@ -99,15 +99,16 @@ func (t *target) interval() time.Duration {
 func (t *target) probeOnce(ctx context.Context) {
 	t.mu.Lock()
 	module, limit := t.module, t.timeout()
-	address := t.address
+	target := t.asked
 	t.begun, t.limit = time.Now(), limit
 	t.mu.Unlock()
-	r := once(ctx, module, address, limit)
+	r := once(ctx, module, target, limit)
 	if ctx.Err() != nil {
 		return // interrupted by a reload or the end; no evidence about the target
 	}
 	r.ID = t.service.lastID.Add(1)
 	t.record(r)
+	module.buffers.put(r.Samples)
 }
 
 // timeout is called with t locked.

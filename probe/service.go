@@ -64,12 +64,13 @@ type prepared struct {
 	transports *transports
 	auth       auth
 	shapes     *shapes
+	buffers    *sampleBuffers
 	numbers    []string // names of the metrics that bodies give
 }
 
 func prepare(name string, m Module) (*prepared, error) {
 	p := &prepared{Module: m, name: name, prober: probers[m.Prober], secrets: newSecrets(&m),
-		sent: sentSecrets(m.steps()), shapes: &shapes{}}
+		sent: sentSecrets(m.steps()), shapes: &shapes{}, buffers: &sampleBuffers{}}
 	for _, metric := range m.HTTP.Metrics {
 		p.numbers = append(p.numbers, metric.Name)
 	}
@@ -254,7 +255,7 @@ func (s *Service) Once(ctx context.Context, module, target string) (Result, erro
 	if m == nil {
 		return Result{}, fmt.Errorf("unknown module %q; %s", module, known)
 	}
-	return once(ctx, m, target, onceTimeout).WithLog(), nil
+	return once(ctx, m, m.ask(target), onceTimeout).WithLog(), nil
 }
 
 // nodeOf returns the name of a target's node, "" if it has none.

@@ -11,7 +11,6 @@ import (
 // A timetable starts the probes of all targets, each at its own times. One goroutine waits for the next that is due: a
 // waiting target costs no goroutine.
 type timetable struct {
-	work chan *target  // to idle workers
 	wake chan struct{} // holds a token when another target may be the next
 
 	mu  sync.Mutex
@@ -29,11 +28,8 @@ type turn struct {
 	cancel  context.CancelFunc // of the probe that runs
 }
 
-// workerPatience is how long a worker waits for more work. Its stack, which has grown, is worth keeping.
-const workerPatience = time.Second
-
 func newTimetable() *timetable {
-	return &timetable{work: make(chan *target), wake: make(chan struct{}, 1)}
+	return &timetable{wake: make(chan struct{}, 1)}
 }
 
 // add schedules a target, for the first time soon.
@@ -81,18 +77,14 @@ func (tt *timetable) hurry() {
 
 // run starts probes until ctx ends, and then waits for the running ones.
 func (tt *timetable) run(ctx context.Context) {
-	var workers sync.WaitGroup
-	defer workers.Wait()
+	var probes sync.WaitGroup
+	defer probes.Wait()
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for ctx.Err() == nil {
 		t, wait := tt.next()
 		if t != nil {
-			select {
-			case tt.work <- t:
-			default:
-				workers.Go(func() { tt.worker(ctx, t) })
-			}
+			probes.Go(func() { tt.probe(ctx, t) })
 			continue
 		}
 		timer.Reset(wait)
@@ -117,25 +109,8 @@ func (tt *timetable) next() (*target, time.Duration) {
 	return heap.Pop(&tt.due).(*target), 0
 }
 
-// worker probes a target, and then those that are due when it has ended.
-func (tt *timetable) worker(ctx context.Context, t *target) {
-	patience := time.NewTimer(workerPatience)
-	defer patience.Stop()
-	for {
-		tt.probe(ctx, t)
-		patience.Reset(workerPatience)
-		select {
-		case t = <-tt.work:
-		case <-patience.C:
-			return
-		case <-ctx.Done():
-			return
-		}
-	}
-}
-
-// probe runs one probe of a target, and computes its next turn. Probes of a target never overlap: one that takes
-// longer than the interval skips the next ones. From the second on they keep to the target's own offset in the
+// probe runs one probe of a target, and works out its next turn. Probes of a target never overlap: one that takes
+// longer than the interval lets the next ones fall out. From the second on they keep to the target's own place in the
 // interval.
 func (tt *timetable) probe(ctx context.Context, t *target) {
 	ctx, cancel := context.WithCancel(ctx)

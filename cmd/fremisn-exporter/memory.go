@@ -19,9 +19,12 @@ const (
 	floodRoom = 24 << 20
 )
 
-// boundMemory makes the garbage collector work harder under a flood of requests than at rest. At rest the heap may
-// grow to twice the live bytes, and the short-lived bytes of a flood would count twice, too. A limit of the user's,
-// $GOMEMLIMIT, takes precedence.
+// maxGrows bounds what $GOGC may say, percent.
+const maxGrows = 1000
+
+// boundMemory has the garbage collector work harder under a flood of requests than it does at rest. At rest it lets the
+// heap grow to twice of what lives, and what lives only for the time of a flood would count twice, too. A limit of the
+// user's, $GOMEMLIMIT, stands.
 func boundMemory(ctx context.Context) {
 	if os.Getenv("GOMEMLIMIT") != "" {
 		return
@@ -50,30 +53,32 @@ func boundMemory(ctx context.Context) {
 type usage struct {
 	live  int64 // of the heap, as the last garbage collection has found it
 	fixed int64 // stacks, and what the runtime itself takes: a limit counts them, and no collection frees them
+	grows int64 // how much more the heap may take before the next collection, percent of what lives: $GOGC
 }
 
-// memoryLimit returns the limit, in bytes, for what was used lately, the latest last. It leaves a quarter beyond what
+// memoryLimit returns the limit, in bytes, for what was used lately, the latest last. It leaves half beyond what
 // lives now, so that the collector is never at it all the time.
 func memoryLimit(lately []usage) int64 {
-	atRest := func(u usage) int64 { return 2*u.live + u.fixed }
+	atRest := func(u usage) int64 { return u.live + u.live*u.grows/100 + u.fixed }
 	rest := atRest(lately[0])
 	for _, u := range lately {
 		rest = min(rest, atRest(u))
 	}
 	now := lately[len(lately)-1]
-	return max(rest+floodRoom, now.live+now.live/4+now.fixed)
+	return max(rest+floodRoom, now.live+now.live/2+now.fixed)
 }
 
 func currentUsage() usage {
 	samples := []metrics.Sample{
-		{Name: "/gc/heap/live:bytes"}, {Name: "/memory/classes/total:bytes"},
+		{Name: "/gc/heap/live:bytes"}, {Name: "/gc/gogc:percent"}, {Name: "/memory/classes/total:bytes"},
 		{Name: "/memory/classes/heap/objects:bytes"}, {Name: "/memory/classes/heap/unused:bytes"},
 		{Name: "/memory/classes/heap/free:bytes"}, {Name: "/memory/classes/heap/released:bytes"},
 	}
 	metrics.Read(samples)
-	u := usage{live: int64(samples[0].Value.Uint64()), fixed: int64(samples[1].Value.Uint64())}
-	for _, s := range samples[2:] {
+	u := usage{live: int64(samples[0].Value.Uint64()), fixed: int64(samples[2].Value.Uint64())}
+	for _, s := range samples[3:] {
 		u.fixed -= int64(s.Value.Uint64())
 	}
+	u.grows = int64(min(samples[1].Value.Uint64(), maxGrows)) // "off" is a very large number
 	return u
 }
