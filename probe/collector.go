@@ -89,8 +89,9 @@ func (s *Service) CheckClock(context.Context, func(prometheus.Metric)) error {
 	return errors.Join(stuck...)
 }
 
-// Families returns what the probes give now: the gauges of each target's last probe, and what adds up. The families come
-// sorted by name, as often as they are gone through. They share their memory: each may be used until the next alone.
+// Families returns what the probes give now: the gauges of each target's last probe, and what adds up. The families
+// come sorted by name, as often as they are gone through. They share their memory: each may be used until the next
+// alone.
 func (s *Service) Families() iter.Seq[*dto.MetricFamily] {
 	s.mu.Lock()
 	targets := s.targets

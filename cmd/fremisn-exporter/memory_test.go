@@ -12,7 +12,7 @@ func TestMemoryLimit(t *testing.T) {
 		want   int64
 	}{
 		"at rest":          {[]usage{rest, {21 * mib, 8 * mib, 100}, rest}, 48*mib + floodRoom},
-		"a flood":          {[]usage{rest, rest, {45 * mib, 14 * mib, 100}}, 48*mib + floodRoom},
+		"a flood":          {[]usage{rest, rest, {38 * mib, 14 * mib, 100}}, 48*mib + floodRoom},
 		"it has grown":     {[]usage{rest, {200 * mib, 8 * mib, 100}, {200 * mib, 10 * mib, 100}}, 310 * mib},
 		"stacks count":     {[]usage{{30 * mib, 50 * mib, 100}, {30 * mib, 50 * mib, 100}}, 110*mib + floodRoom},
 		"some time ago":    {[]usage{{200 * mib, 0, 100}, {200 * mib, 0, 100}}, 400*mib + floodRoom},

@@ -45,8 +45,8 @@ type snapshots struct {
 	freed   chan struct{}             // has a token when held has fallen
 }
 
-// A gatherFunc returns the families of all metrics, sorted by name, which may be gone through several times. Each may be
-// used until the next alone. With nothing to show the sequence is nil.
+// A gatherFunc returns the families of all metrics, sorted by name, which may be gone through several times. Each may
+// be used until the next alone. With nothing to show the sequence is nil.
 type gatherFunc func(ctx context.Context, openMetrics bool) (iter.Seq[*dto.MetricFamily], error)
 
 // A snapshotKey is what requests must have in common to share a gathering.

@@ -104,8 +104,9 @@ func TestAnswersThatAreNotReadAreBounded(t *testing.T) {
 			big[i] = 'x'
 		}
 		families := []*dto.MetricFamily{family("big", string(big), dto.MetricType_GAUGE)}
-		s := newSnapshots(func(context.Context, bool) (iter.Seq[*dto.MetricFamily], error) { return slices.Values(families), nil }, false,
-			func(error) {})
+		s := newSnapshots(func(context.Context, bool) (iter.Seq[*dto.MetricFamily], error) {
+			return slices.Values(families), nil
+		}, false, func(error) {})
 		of := snapshotKey{timeout: 2500 * time.Millisecond}
 		var held []*answer
 		var err error
@@ -153,5 +154,62 @@ func TestAcceptsGzip(t *testing.T) {
 		if acceptsGzip(r) != want {
 			t.Errorf("%q: %v", header, !want)
 		}
+	}
+}
+
+// A body gives what was written to it, however it was split, and its memory goes back.
+func TestBodyInPieces(t *testing.T) {
+	var taken, gone int
+	pool := sync.Pool{New: func() any { taken++; return new(piece) }}
+	for _, size := range []int{0, 1, pieceSize - 1, pieceSize, pieceSize + 1, 3*pieceSize + 5} {
+		b := body{pool: &pool}
+		var want strings.Builder
+		for at := 0; want.Len() < size; at++ {
+			part := strings.Repeat(string(rune('a'+at%26)), min(1+at*7, size-want.Len()))
+			want.WriteString(part)
+			if n, err := b.Write([]byte(part)); n != len(part) || err != nil {
+				t.Fatal(n, err)
+			}
+		}
+		if textOf(&b) != want.String() || b.size != size || b.held() != (size+pieceSize-1)/pieceSize*pieceSize {
+			t.Errorf("%d bytes: it has %d and holds %d", size, b.size, b.held())
+		}
+		gone += len(b.pieces)
+		if b.free(); b.held() != 0 {
+			t.Error("it holds memory that it gave back")
+		}
+	}
+	if gone == 0 || taken > gone {
+		t.Errorf("%d pieces were used and %d made", gone, taken)
+	}
+}
+
+// Families of two sources come sorted, and a reader may stop anywhere.
+func TestMergedFamilies(t *testing.T) {
+	some, more := []*dto.MetricFamily{}, []*dto.MetricFamily{}
+	for _, name := range []string{"a", "b", "d", "g"} {
+		some = append(some, family(name, "h", dto.MetricType_GAUGE))
+	}
+	for _, name := range []string{"c", "e", "f"} {
+		more = append(more, family(name, "h", dto.MetricType_GAUGE))
+	}
+	for stop := range 8 {
+		got := ""
+		for f := range merged(some, slices.Values(more)) {
+			if len(got) == stop {
+				break
+			}
+			got += f.GetName()
+		}
+		if got != "abcdefg"[:stop] {
+			t.Errorf("got %s", got)
+		}
+	}
+	got := ""
+	for f := range only(merged(some, slices.Values(more)), []string{"e", "a", "z"}) {
+		got += f.GetName()
+	}
+	if got != "ae" {
+		t.Errorf("got %s", got)
 	}
 }
