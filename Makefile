@@ -44,7 +44,7 @@ lint: ## formatting, vet, staticcheck, dead code, sizes, shell scripts, spelling
 	go test -tags lint -run '^TestLintSizes$$' ./cmd/fremisn-exporter
 	cd dashboards/gen && go vet ./... && go run honnef.co/go/tools/cmd/staticcheck@v0.6.1 ./...
 	cd alerts/mixin && go vet ./... && go run honnef.co/go/tools/cmd/staticcheck@v0.6.1 ./...
-	shellcheck .ci/run .ci/deps $(wildcard compose/*.sh compose/scripts/*.sh compose/package/*.sh compose/nginx/*.sh)
+	shellcheck .ci/run .ci/deps .ci/block $(wildcard compose/*.sh compose/scripts/*.sh compose/package/*.sh compose/nginx/*.sh)
 	codespell README.md CONTRIBUTING.md CHANGELOG.md compose/README.md alerts/runbooks/*.md compose/scripts/*.sh
 	$(if $(wildcard alerts/*.rules.yml),promtool check rules $(wildcard alerts/*.rules.yml))
 	go test -run '^Test(Lint|MetricsExist|QueriesParse|Generated|Generator)$$' ./dashboards
@@ -101,6 +101,11 @@ release: ## everything of a release into dist/: binaries, packages, checksums, a
 test-package: build ## install, upgrade and purge the package on a real Debian under systemd, in a container; needs root
 	@.ci/deps debootstrap systemd-container=systemd-nspawn
 	compose/package/test-package.sh
+
+.PHONY: test-newcomer
+test-newcomer: ## README's first screens word by word on a minimal Debian, from the package and from source; needs root, some minutes
+	@.ci/deps debootstrap systemd-container=systemd-nspawn
+	compose/package/test-newcomer.sh
 
 .PHONY: test-compose
 test-compose: ## the stack and the overlay under a real Docker daemon, with stand-in images; needs root, about 10 GB and some minutes

@@ -189,6 +189,9 @@ stop_daemon() {
   umount -R "$work/docker" "$work/exec" 2>/dev/null || true
 }
 
+# block DOCUMENT FIRST_COMMAND is a block of commands of a document.
+block() { "$root/.ci/block" "$root/$1" "$2"; }
+
 # metric URL NAME prints the sum of a metric's series.
 metric() { curl -fsS "$1" | awk -v name="$2" 'index($0, name "{") == 1 || index($0, name " ") == 1 { total += $NF } END { print total + 0 }'; }
 target_up() { curl -fsS "http://localhost:9090/api/v1/targets" | grep -o '"job":"'"$1"'"[^}]*}[^}]*"health":"up"' | grep -q .; }
@@ -207,17 +210,19 @@ the_image() {
 }
 
 the_stack() {
-  local scripts=$work/src/compose/scripts
+  local scripts=$work/src/compose/scripts commands
   say 'setup.sh and deploy.sh'
   cd "$work/src/compose"
   cp .env.example .env
   if docker-compose up -d >"$work/up.log" 2>&1; then fail 'up without a password'; fi
   holds 'up without a password says what to set' grep -F 'set GRAFANA_ADMIN_PASSWORD in compose/.env' "$work/up.log"
   rm .env
-  holds 'setup.sh' "$scripts/setup.sh" --generate-password
+  # The README's block, the builder's cache having what the image was made of. Between its two lines is what only this test needs.
+  commands=$(block compose/README.md 'compose/scripts/setup.sh --generate-password   # tools, ports, the network nf-visionaire, .env; shows Grafana'\''s password')
+  holds 'setup.sh' bash -c "cd '$work/src' && $(sed -n 1p <<<"$commands")"
   is '.env belongs to its owner alone' "$(stat -c %a .env)" 600
   printf '%s\n' COMPOSE_PROFILES=alerting LOG_MAX_BYTES=200000 LOG_CHECK_SECONDS=1 BACKUP_DIR="$work/backups" >>.env
-  "$scripts/deploy.sh" --no-build --timeout 90
+  EXPORTER_VERSION=9.9.9 holds 'deploy.sh' bash -c "cd '$work/src' && $(sed 1d <<<"$commands")"
   is 'containers' "$(docker ps --format '{{.Names}}' | grep -v ^node- | sort | tr '\n' ' ')" \
     'fremisn-alertmanager fremisn-exporter fremisn-grafana fremisn-loadbalancer fremisn-prometheus '
 
@@ -296,6 +301,18 @@ the_stack() {
 
 old_compose() { docker-compose -p old -f compose.yml "$@"; }
 
+# without_the_volume is what holds between the two steps of the overlay.
+without_the_volume() {
+  is 'images' "$(command docker inspect -f '{{.Config.Image}}' fremisn-nginx-exporter fremisn-blackbox-exporter | sort -u)" fremisn-exporter:local
+  within 60 'nginx-exporter answers' sh -c 'curl -fsS localhost:9113/metrics | grep -q "^nginx_up 1"'
+  within 60 'blackbox-exporter answers' sh -c 'curl -fsS "localhost:9115/probe?module=fremisn_check&target=http://172.30.99.18:4008" | grep -q "^probe_success 1"'
+  is 'what is not private is refused' "$(curl -s -o /dev/null -w '%{http_code}' 'localhost:9115/probe?module=fremisn_check&target=http://203.0.113.1/')" 403
+  within 60 'Prometheus, untouched, still scrapes nginx' target_up nginx
+  within 90 'and its blackbox job' query_is 'sum(probe_success{job="blackbox"})' 3
+  within 60 'both containers are healthy' sh -c '[ "$(docker inspect -f "{{.State.Health.Status}}" fremisn-nginx-exporter fremisn-blackbox-exporter | sort -u)" = healthy ]'
+  is 'log metrics without the volume' "$(curl -fsS localhost:9113/metrics | grep -c '^nginx_access_requests_total' || true)" 0
+}
+
 the_overlay() {
   local old=$work/src/compose/testdata/old
   say 'the old stack'
@@ -306,23 +323,33 @@ the_overlay() {
   within 60 'and blackbox-exporter' target_up blackbox
   within 60 'probes are up' query_is 'sum(probe_success)' 3
 
-  say 'the overlay takes the place of both'
-  export FREMISN_COMPOSE=$work/src/compose NGINX_CONF=./nginx/nginx.conf BLACKBOX_YML=./blackbox/blackbox.yml
-  old_compose -f "$FREMISN_COMPOSE/exporter-only.yml" up -d --remove-orphans >"$work/overlay.log" 2>&1 || { cat "$work/overlay.log" >&2; fail 'overlay up'; }
-  is 'images' "$(docker inspect -f '{{.Config.Image}}' fremisn-nginx-exporter fremisn-blackbox-exporter | sort -u)" fremisn-exporter:local
-  within 60 'nginx-exporter answers' sh -c 'curl -fsS localhost:9113/metrics | grep -q "^nginx_up 1"'
-  within 60 'blackbox-exporter answers' sh -c 'curl -fsS "localhost:9115/probe?module=fremisn_check&target=http://172.30.99.18:4008" | grep -q "^probe_success 1"'
-  is 'what is not private is refused' "$(curl -s -o /dev/null -w '%{http_code}' 'localhost:9115/probe?module=fremisn_check&target=http://203.0.113.1/')" 403
-  within 60 'Prometheus, untouched, still scrapes nginx' target_up nginx
-  within 90 'and its blackbox job' query_is 'sum(probe_success{job="blackbox"})' 3
-  within 60 'both containers are healthy' sh -c '[ "$(docker inspect -f "{{.State.Health.Status}}" fremisn-nginx-exporter fremisn-blackbox-exporter | sort -u)" = healthy ]'
-  is 'log metrics without the volume' "$(curl -fsS localhost:9113/metrics | grep -c '^nginx_access_requests_total' || true)" 0
+  say 'the overlay takes the place of both, by the commands of the README'
+  # Other addresses and folders, the clone from here, and no network for the builder. Curl asks until there is an answer: the README's
+  # reader is slower than a script.
+  sed "s#/opt/fremisn-exporter#$work/opt#g; s#/path/to/the/old/stack#$old#; s#docker-compose.yml:#compose.yml:#; s/192\.168\.100\./172.30.99./
+    s/^docker build /docker build --network none /; s/^curl .*/until &; do sleep 0.5; done/; s/^export COMPOSE_FILE=[$]COMPOSE_FILE.*/without_the_volume; &/" \
+    <<<"$(block compose/README.md 'git clone https://github.com/fremisn/fremisn-exporter /opt/fremisn-exporter')" >"$work/overlay.sh"
+  printf '[url "file://%s"]\n\tinsteadOf = https://github.com/fremisn/fremisn-exporter\n[safe]\n\tdirectory = *\n' "$work/src" >"$work/gitconfig"
+  local code=0
+  set +e # or it would not hold in there
+  (
+    set -e
+    export GIT_CONFIG_GLOBAL=$work/gitconfig
+    # docker-compose 1.29 in the place of docker compose: Debian has no other.
+    # shellcheck disable=SC2317 # the block calls it
+    docker() { if [ "$1" = compose ]; then docker-compose "${@:2}"; else command docker "$@"; fi >>"$work/overlay.log" 2>&1; }
+    # shellcheck source=/dev/null
+    . "$work/overlay.sh"
+  )
+  code=$?
+  set -e
+  [ "$code" = 0 ] || { tail -n 30 "$work/overlay.log" >&2; fail "the README's commands for the overlay"; }
 
   say 'and with the log volume, the log metrics'
-  old_compose -f "$FREMISN_COMPOSE/exporter-only.yml" -f "$FREMISN_COMPOSE/exporter-only.logs.yml" up -d >"$work/overlay.log" 2>&1 || { cat "$work/overlay.log" >&2; fail 'overlay with logs'; }
   within 60 'the load balancer is back' curl -fsS -o /dev/null localhost:8081/v1/healthcheck
   within 60 'requests are counted' sh -c 'curl -fsS localhost:9113/metrics | grep -q "^nginx_access_requests_total{.*} [1-9]"'
   sha256sum --quiet -c "$work/untouched" && echo 'ok: nginx.conf, prometheus.yml and blackbox.yml are untouched'
+  export FREMISN_COMPOSE=$work/src/compose NGINX_CONF=./nginx/nginx.conf BLACKBOX_YML=./blackbox/blackbox.yml
 
   say 'alone, without the old file'
   old_compose stop nginx-exporter blackbox-exporter >/dev/null 2>&1 && old_compose rm -f nginx-exporter blackbox-exporter >/dev/null 2>&1
@@ -342,6 +369,10 @@ inside() {
   mkdir "$work/src"
   tar -C "$root" --exclude=./.git --exclude=./data --exclude=./dist --exclude=./compose/.env -c . | tar -C "$work/src" -x
   grep -rlF 192.168.100. "$work/src/compose" --include='*.yml' --include='nginx.conf' | xargs sed -i 's/192\.168\.100\./172.30.99./g'
+  # A repository, to be cloned from.
+  git -C "$work/src" init -q
+  git -C "$work/src" add -A
+  git -C "$work/src" -c user.name=test -c user.email=test@localhost commit -q -m 'for this test'
   docker network create --subnet 172.30.99.0/24 nf-visionaire >/dev/null
   docker run -d --name node-master --network nf-visionaire --ip 172.30.99.231 fremisn-node:test >/dev/null
   docker run -d --name node-slave-1 --network nf-visionaire --ip 172.30.99.18 fremisn-node:test >/dev/null

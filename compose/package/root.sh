@@ -38,6 +38,7 @@ debian_root() {
     rm -rf "$base.unfinished"/var/cache/apt/archives/*.deb "$base.unfinished"/var/lib/apt/lists/*
     ln -sf /dev/null "$base.unfinished/etc/systemd/system/prometheus.service"
     printf '127.0.0.1 localhost debian\n' >"$base.unfinished/etc/hosts"
+    echo debian >"$base.unfinished/etc/hostname"
     mv "$base.unfinished" "$base"
   fi
   printf '%s\n' "$base"
@@ -61,7 +62,7 @@ TimeoutStartSec=$seconds
 UNIT
   mkdir -p "$folder/etc/systemd/system/multi-user.target.wants"
   ln -sf ../test.service "$folder/etc/systemd/system/multi-user.target.wants/test.service"
-  timeout $((seconds + 100)) systemd-nspawn -q -D "$folder" --hostname=debian --register=no --keep-unit --private-network "$@" -b >"$folder/boot.log" 2>&1 ||
+  timeout $((seconds + 100)) systemd-nspawn -q -D "$folder" --register=no --keep-unit --private-network "$@" -b >"$folder/boot.log" 2>&1 ||
     { tail -n 20 "$folder/boot.log" >&2; fail 'the container did not boot and end'; }
   cat "$folder/root/output"
   [ "$(tail -n 1 "$folder/root/output")" = 'all of it holds' ] || exit 1
