@@ -147,7 +147,8 @@ func demo(t *testing.T, commands string) {
 	checkout, env := clone(t, "git clone -q https://github.com/fremisn/fremisn-exporter")
 	env["DEMO_SECONDS"] = "10"
 	out := shell(t, checkout, env, commands)
-	for _, want := range []string{`(?m)^Open$`, `http://127\.0\.0\.1:\d+/metrics`, `(?m)^ +slave-2 +127\.0\.0\.17:\d+ +\d+`} {
+	for _, want := range []string{`(?m)^Open$`, `http://127\.0\.0\.1:\d+/metrics`,
+		`(?m)^ +slave-2 +127\.0\.0\.17:\d+ +\d+`} {
 		if !regexp.MustCompile(want).MatchString(out) {
 			t.Errorf("the demo does not print %s:\n%s", want, out)
 		}
@@ -205,7 +206,7 @@ func tryRestore(t *testing.T, commands string) {
 	}
 }
 
-// backfill: old logs get into Prometheus. (TestBackfilledOverview of the exporter holds what the dashboards make of it.)
+// backfill: old logs get into Prometheus. (TestBackfilledOverview of the exporter: what the dashboards make of it.)
 func backfill(t *testing.T, commands string) {
 	dir, addr := t.TempDir(), freeAddress(t)
 	tsdb := filepath.Join(dir, "tsdb")
@@ -247,7 +248,8 @@ func oldLog(t *testing.T, dir string, begin time.Time, requests int) string {
 	conf := filepath.Join(dir, "nginx.conf")
 	write(t, conf, `events {}
 http {
-  log_format old '$msec "$request" $status rt=$request_time ua=$upstream_addr us=$upstream_status urt=$upstream_response_time';
+  log_format old '$msec "$request" $status rt=$request_time ua=$upstream_addr us=$upstream_status '
+                 'urt=$upstream_response_time';
   access_log `+dir+`/access.log old;
   upstream app { server 127.0.0.1:3000; }
   server { listen 8081; location / { proxy_pass http://app; } }
