@@ -51,7 +51,8 @@ func passableServers(u nginxconf.Upstream, resolved map[string][]string) []taken
 		for _, address := range addresses {
 			if s.MaxFails > 0 && !s.Down {
 				servers = append(servers, takenout.Server{
-					Upstream: u.Name, Address: address, MaxFails: s.MaxFails, FailTimeout: s.FailTimeout, Shared: u.Zone != "",
+					Upstream: u.Name, Address: address, MaxFails: s.MaxFails, FailTimeout: s.FailTimeout,
+					Shared: u.Zone != "",
 				})
 			}
 		}

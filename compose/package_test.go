@@ -135,7 +135,8 @@ func inspect(t *testing.T, deb string) {
 	into := t.TempDir()
 	run(t, nil, "dpkg-deb", "-x", deb, into)
 	run(t, nil, "dpkg-deb", "-e", deb, filepath.Join(into, "DEBIAN"))
-	if got := read(t, filepath.Join(into, "DEBIAN/conffiles")); got != "/etc/default/fremisn-exporter\n/etc/fremisn-exporter/probes.yml\n" {
+	if got := read(t, filepath.Join(into,
+		"DEBIAN/conffiles")); got != "/etc/default/fremisn-exporter\n/etc/fremisn-exporter/probes.yml\n" {
 		t.Errorf("conffiles: %q", got)
 	}
 	run(t, nil, filepath.Join(into, "usr/bin/fremisn-exporter"), "--version")

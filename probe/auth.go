@@ -105,7 +105,8 @@ func (c *auth) authorization() (string, error) {
 func secretOf(text, file, ref string) (string, error) {
 	switch {
 	case ref != "":
-		return "", fmt.Errorf("the secret %q is in a secret manager, which this program does not have; name a file", ref)
+		return "", fmt.Errorf("the secret %q is in a secret manager, which this program does not have; name a file",
+			ref)
 	case file == "":
 		return text, nil
 	}

@@ -60,7 +60,8 @@ modules:
 func TestMemoryOfHistories(t *testing.T) {
 	const targets = 50
 	var config strings.Builder
-	config.WriteString("modules: {m: {prober: http, timeout: 30s}}\nprobes:\n  - name: p\n    module: m\n    interval: 1s\n    targets:\n")
+	config.WriteString("modules: {m: {prober: http, timeout: 30s}}\nprobes:\n  - name: p\n    module: m\n    " +
+		"interval: 1s\n    targets:\n")
 	for i := range targets {
 		fmt.Fprintf(&config, "      - http://node-%d.example/a/path/that/is/not/short/at/all\n", i)
 	}

@@ -260,11 +260,13 @@ func (p *HTTPProbe) Validate() error {
 	case p.Body != "" && p.BodyFile != "":
 		return faultf("body_file", "body is given as well; keep one of the two")
 	case !slices.Contains([]string{"", "gzip", "br", "deflate", "identity"}, strings.ToLower(p.Compression)):
-		return faultf("compression", "%q is not a known compression; write gzip, br, deflate or identity", p.Compression)
+		return faultf("compression", "%q is not a known compression; write gzip, br, deflate or identity",
+			p.Compression)
 	}
 	for name, value := range p.Headers {
 		if textproto.CanonicalMIMEHeaderKey(name) == "Accept-Encoding" && !accepts(value, p.Compression) {
-			return faultf("compression", "the header Accept-Encoding: %s does not ask for %s; make the two agree", value,
+			return faultf("compression", "the header Accept-Encoding: %s does not ask for %s; make the two agree",
+				value,
 				p.Compression)
 		}
 	}

@@ -56,7 +56,8 @@ func (s *Schedule) checkTargets() error {
 		// The label target= has no userinfo: two targets that differ only in it would be one series.
 		if first, twice := seen[mask.Target(target)]; twice {
 			return faultf(fmt.Sprintf("targets[%d]", i),
-				"%s is targets[%d] already; remove one, or give it to a probe of another name", mask.Target(target), first)
+				"%s is targets[%d] already; remove one, or give it to a probe of another name", mask.Target(target),
+				first)
 		}
 		seen[mask.Target(target)] = i
 	}

@@ -54,7 +54,8 @@ probes:
 		for _, step := range []struct{ name, file, text, want, log string }{
 			{"at the start", "", "", "p http://127.0.0.1:1/, p http://127.0.0.1:2, p http://127.0.0.1:2/", ""},
 			{"JSON, for two entries", "b.json", `[{"targets": ["http://127.0.0.1:3/"], "labels": {"rack": "7"}}]`,
-				"p http://127.0.0.1:1/, p http://127.0.0.1:2, p http://127.0.0.1:2/, p http://127.0.0.1:3/, q http://127.0.0.1:3/", ""},
+				"p http://127.0.0.1:1/, p http://127.0.0.1:2, p http://127.0.0.1:2/, p http://127.0.0.1:3/, " +
+					"q http://127.0.0.1:3/", ""},
 			{"one taken out", "a.yml", "- {targets: ['http://127.0.0.1:1/']}\n",
 				"p http://127.0.0.1:1/, p http://127.0.0.1:2, p http://127.0.0.1:3/, q http://127.0.0.1:3/", ""},
 			{"no YAML", "a.yml", "- targets: [",
@@ -62,9 +63,11 @@ probes:
 			{"an unknown key", "a.yml", "- {targets: ['http://127.0.0.1:9/'], lables: {}}",
 				"p http://127.0.0.1:1/, p http://127.0.0.1:2, p http://127.0.0.1:3/, q http://127.0.0.1:3/", "lables"},
 			{"no target", "a.yml", "- {targets: ['ftp://127.0.0.1:9/?key=hunter2']}",
-				"p http://127.0.0.1:1/, p http://127.0.0.1:2, p http://127.0.0.1:3/, q http://127.0.0.1:3/", "has the scheme"},
+				"p http://127.0.0.1:1/, p http://127.0.0.1:2, p http://127.0.0.1:3/, q http://127.0.0.1:3/",
+				"has the scheme"},
 			{"good again", "a.yml", "- {targets: ['http://127.0.0.1:4/']}",
-				"p http://127.0.0.1:2, p http://127.0.0.1:3/, p http://127.0.0.1:4/, q http://127.0.0.1:3/", "is usable again"},
+				"p http://127.0.0.1:2, p http://127.0.0.1:3/, p http://127.0.0.1:4/, q http://127.0.0.1:3/",
+				"is usable again"},
 			{"empty", "a.yml", "", "p http://127.0.0.1:2, p http://127.0.0.1:3/, q http://127.0.0.1:3/", ""},
 		} {
 			before := len(p.log.String())
@@ -76,7 +79,8 @@ probes:
 			if got := targetsOf(p); got != step.want {
 				t.Errorf("%s:\n%s\nwant\n%s", step.name, got, step.want)
 			}
-			if added := p.log.String()[before:]; !strings.Contains(added, step.log) || strings.Contains(added, "hunter2") ||
+			if added := p.log.String()[before:]; !strings.Contains(added, step.log) ||
+				strings.Contains(added, "hunter2") ||
 				step.log != "" && strings.Count(added, step.log) != 1 {
 				t.Errorf("%s: the log says\n%s\nwant %q once", step.name, added, step.log)
 			}
@@ -97,7 +101,8 @@ func TestLabelsOfProbes(t *testing.T) {
 	web := newWitness(t, httptest.NewServer)
 	dir := t.TempDir()
 	write(t, dir+"/a.yml",
-		"- targets: ['"+web.URL+"/file']\n  labels: {rack: '7', project: file, probe: x, target: x, node: x, __address__: x, reason: mine}\n")
+		"- targets: ['"+web.URL+"/file']\n  labels: {rack: '7', project: file, probe: x, target: x, node: x, "+
+			"__address__: x, reason: mine}\n")
 	p := newProber(t, `
 modules: {m: {prober: http, timeout: 30s, http: {valid_status_codes: [200]}}}
 probes: [{name: p, module: m, interval: 1h, targets: ["`+web.URL+`/static"], files: ["`+dir+`/*.yml"],

@@ -29,7 +29,8 @@ func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	m, target, code, problem := s.demanded(query)
 	timeout, err := s.demandTimeout(r)
 	if problem == "" && err != nil {
-		code, problem = http.StatusBadRequest, fmt.Sprintf("X-Prometheus-Scrape-Timeout-Seconds is not a valid number of seconds: %s", err)
+		code, problem = http.StatusBadRequest, fmt.Sprintf("X-Prometheus-Scrape-Timeout-Seconds is not a valid "+
+			"number of seconds: %s", err)
 	}
 	if problem != "" {
 		http.Error(w, problem, code)
@@ -104,7 +105,8 @@ func (m *Module) checkHostname(hostname string) error {
 	}
 	for name, value := range m.HTTP.Headers {
 		if textproto.CanonicalMIMEHeaderKey(name) == "Host" && value != hostname {
-			return fmt.Errorf("host header defined both in module configuration (%s) and with URL-parameter 'hostname' (%s)",
+			return fmt.Errorf("host header defined both in module configuration (%s) and with URL-parameter "+
+				"'hostname' (%s)",
 				value, hostname)
 		}
 	}

@@ -22,7 +22,7 @@ type Result struct {
 	Duration time.Duration
 	Timeout  time.Duration
 	Success  bool
-	Reason   string // reason of the failure: dns, connect, tls, timeout, status, body, header, license, other; "" for success
+	Reason   string // the failure: dns, connect, tls, timeout, status, body, header, license, other; "" for success
 	Sentence string // the reason in words; "" for success
 	Phases   []Phase
 	Samples  []Sample // the exposed metrics; History omits them

@@ -277,7 +277,8 @@ func TestShortOutageIsSeen(t *testing.T) {
 			if attempts < 59 || attempts > 61 {
 				t.Errorf("%v attempts", attempts)
 			}
-			if n := all["probe_failures_total node=master probe=p reason=connect target=http://<secret>@node:4005"].Counter.GetValue(); n < 3 || n > 4 {
+			if n := all["probe_failures_total node=master probe=p reason=connect "+
+				"target=http://<secret>@node:4005"].Counter.GetValue(); n < 3 || n > 4 {
 				t.Errorf("%v failures", n)
 			}
 			h := all["probe_latency_seconds"+at].Histogram

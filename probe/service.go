@@ -142,7 +142,8 @@ func (s *Service) Reload(o Options) error {
 	s.apply(groups)
 	if o.OnDemand.Allow.Any {
 		level.Warn(s.logger).Log("msg",
-			"on_demand.allow is any: anyone who reaches /probe can make this host connect to anything that it can reach")
+			"on_demand.allow is any: anyone who reaches /probe can make this host connect to anything that it can "+
+				"reach")
 	}
 	return nil
 }

@@ -52,7 +52,8 @@ func TestCertificateTimes(t *testing.T) {
 	web := httptest.NewTLSServer(nil)
 	t.Cleanup(web.Close)
 	p := newProber(t,
-		"modules: {m: {prober: tcp, tcp: {tls: true, tls_config: {insecure_skip_verify: true}}}}\non_demand: {allow: any}")
+		"modules: {m: {prober: tcp, tcp: {tls: true, tls_config: {insecure_skip_verify: true}}}}\non_demand: {allow: "+
+			"any}")
 	_, text := p.ask(t, "module", "m", "target", web.Listener.Addr().String())
 	contains(t, text, "probe_ssl_latest_cert_not_before_timestamp_seconds", "probe_timeout_seconds 120")
 	if !strings.Contains(text, "probe_ssl_latest_cert_not_before_timestamp_seconds 0") { // of httptest: 1970

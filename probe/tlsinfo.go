@@ -99,8 +99,9 @@ const (
 	helpChainExpiry    = "Returns last SSL chain expiry in timestamp"
 	helpChainInfo      = "Contains SSL leaf certificate information"
 	helpTLSVersion     = "Returns the TLS version used or NaN when unknown"
-	helpNotBefore      = "Returns when the last of the certificates became valid, in unixtime" // not in blackbox_exporter
-	helpTLSCipher      = "Returns the TLS cipher negotiated during handshake"
+	// not in blackbox_exporter
+	helpNotBefore = "Returns when the last of the certificates became valid, in unixtime"
+	helpTLSCipher = "Returns the TLS cipher negotiated during handshake"
 )
 
 // leafMetrics adds the metrics of a TLS connection that all probers have.

@@ -39,9 +39,13 @@ func (s *soak) timeline() []soakEvent {
 			continue
 		}
 		if len(all)%3 == 2 {
-			all = append(all, soakEvent{at, "SIGTERM and start", func(ctx context.Context) { s.restart(ctx, syscall.SIGTERM) }})
+			all = append(all, soakEvent{at, "SIGTERM and start", func(ctx context.Context) {
+				s.restart(ctx, syscall.SIGTERM)
+			}})
 		} else {
-			all = append(all, soakEvent{at, "kill -9 and start", func(ctx context.Context) { s.restart(ctx, syscall.SIGKILL) }})
+			all = append(all, soakEvent{at, "kill -9 and start", func(ctx context.Context) {
+				s.restart(ctx, syscall.SIGKILL)
+			}})
 		}
 	}
 	full := float64(s.share(1.0/60, time.Second, 20*time.Second)) / float64(s.length)

@@ -39,7 +39,8 @@ func (s *soak) report(to io.Writer) {
 	out := tabwriter.NewWriter(to, 0, 8, 2, ' ', 0)
 	defer out.Flush()
 	fmt.Fprintf(out, "SOAK\t%s, %d lines of the access log, %d of the side log, %d of the error log; %d of the side "+
-		"log cut off\n", s.length, s.access.written.lines.Load(), s.side.written.lines.Load(), s.mistakes.written.lines.Load(),
+		"log cut off\n", s.length, s.access.written.lines.Load(), s.side.written.lines.Load(),
+		s.mistakes.written.lines.Load(),
 		s.side.cut)
 	fmt.Fprintf(out, "\t%d kills, %d SIGTERM, %d reloads, %d rotations\n", s.kills, s.terms, s.reloads,
 		s.rotated.Load())

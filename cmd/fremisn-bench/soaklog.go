@@ -94,7 +94,8 @@ func errorLines() func([]byte) []byte {
 		if serial%3 == 0 {
 			complaint = "upstream timed out (110: Connection timed out) while reading response header from upstream"
 		}
-		return fmt.Appendf(dst, "%s [error] 7#7: *%d %s, client: 10.0.0.1, server: faces, request: \"GET / HTTP/1.1\", "+
+		return fmt.Appendf(dst, "%s [error] 7#7: *%d %s, client: 10.0.0.1, server: faces, "+
+			"request: \"GET / HTTP/1.1\", "+
 			"upstream: \"http://%s/\", host: \"faces\"\n", time.Now().Format("2006/01/02 15:04:05"), serial, complaint,
 			logtest.Servers()[serial%3])
 	}

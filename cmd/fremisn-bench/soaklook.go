@@ -216,14 +216,16 @@ func (s *soak) checkScrape(ctx context.Context) {
 		}
 		most, mostSum := float64(log.begun.lines.Load()), float64(log.begun.sum.Load())
 		if lines > most || sum > mostSum && !log.isCut() {
-			s.fault("log %s: %.0f lines of %.0f are counted, with a sum of %.0f of %.0f", name, lines, most, sum, mostSum)
+			s.fault("log %s: %.0f lines of %.0f are counted, with a sum of %.0f of %.0f", name, lines, most, sum,
+				mostSum)
 		}
 		switch {
 		case lines >= least[name].lines && (sum >= least[name].sum || log.isCut()) || full || s.isFull():
 		case took > limit-limit/10:
 			s.late++
 		default:
-			s.fault("log %s: %.0f lines are counted of %.0f that were written, with a sum of %.0f of %.0f, after %s", name,
+			s.fault("log %s: %.0f lines are counted of %.0f that were written, with a sum of %.0f of %.0f, after %s",
+				name,
 				lines, least[name].lines, sum, least[name].sum, took)
 		}
 	}

@@ -136,8 +136,8 @@ func (cli *commandLine) flags(app *kingpin.Application) {
 	app.Flag("web.enable-lifecycle", "Enable reloading by POST /-/reload.").BoolVar(&cli.lifecycle)
 	app.Flag("web.created-lines", "Write _created lines in OpenMetrics text; Prometheus stores each as a series.").
 		BoolVar(&cli.createdLines)
-	app.Flag("web.external-url", "The URL under which clients reach the exporter, for example through a reverse proxy; "+
-		"its path is the default of --web.route-prefix.").PlaceHolder("URL").StringVar(&cli.externalURL)
+	app.Flag("web.external-url", "The URL under which clients reach the exporter, for example through a reverse "+
+		"proxy; its path is the default of --web.route-prefix.").PlaceHolder("URL").StringVar(&cli.externalURL)
 	app.Flag("web.route-prefix", "Prefix of the paths of all pages.").
 		PlaceHolder("PATH").StringVar(&cli.routePrefix)
 	app.Flag("config.auto-reload", "Reload the config file automatically when it changes.").
@@ -177,7 +177,8 @@ func (cli *commandLine) complete(args []string) error {
 	case cli.historyLimit < 1:
 		return fmt.Errorf("--history.limit=%d keeps nothing; write a number above zero such as 20", cli.historyLimit)
 	case cli.reloadInterval <= 0:
-		return fmt.Errorf("--config.auto-reload-interval=%s is not a valid duration; write for example 15s", cli.reloadInterval)
+		return fmt.Errorf("--config.auto-reload-interval=%s is not a valid duration; write for example 15s",
+			cli.reloadInterval)
 	}
 	if cli.blackboxConfig != "" {
 		cli.source.ConfigFile = cli.blackboxConfig

@@ -25,7 +25,8 @@ func main() {
 const lastResort = shutdownTotal + 500*time.Millisecond
 
 func giveUp() {
-	fmt.Fprintf(os.Stderr, "%s: not stopped within %s: a disk or a name server does not answer\n", programName, lastResort)
+	fmt.Fprintf(os.Stderr, "%s: not stopped within %s: a disk or a name server does not answer\n", programName,
+		lastResort)
 	os.Exit(exitFailed)
 }
 

@@ -102,7 +102,8 @@ func (f *statusFlags) add(app *kingpin.Application) {
 	flag("prometheus.const-labels", "such labels, separated by commas.").
 		PlaceHolder("NAME=VALUE,…").StringVar(&f.labelList)
 	var unneeded string
-	flag("nginx.retries", "not needed: a page that does not answer is asked again at every scrape.").Hidden().StringVar(&unneeded)
+	flag("nginx.retries", "not needed: a page that does not answer is read again at every scrape.").
+		Hidden().StringVar(&unneeded)
 	flag("nginx.retry-interval", "not needed.").Hidden().StringVar(&unneeded)
 }
 

@@ -45,7 +45,8 @@ func (p *pastFlags) flags(app *kingpin.Application) {
 		"Read complete access logs and report what went wrong, when, why, and what to do about it.")
 	p.common(explain, "text", "json")
 	explain.Flag("error-log",
-		"NGINX's error log of the same time, which makes the answer more precise; repeatable.").PlaceHolder("FILE").StringsVar(&p.errorLogs)
+		"NGINX's error log of the same time, which makes the answer more precise; repeatable.").
+		PlaceHolder("FILE").StringsVar(&p.errorLogs)
 	whatIf := app.Command("whatif",
 		"Read complete access logs and model what other settings of NGINX would have done with the same requests.")
 	p.common(whatIf, "text", "json")
@@ -54,13 +55,15 @@ func (p *pastFlags) flags(app *kingpin.Application) {
 			", ")+".").
 		PlaceHolder("KEY=VALUE").StringsVar(&p.tries)
 	backfill := app.Command("backfill",
-		"Write the metrics of complete access logs, as Prometheus would have scraped them, as OpenMetrics for promtool.")
+		"Write the metrics of complete access logs, as Prometheus would have scraped them, as OpenMetrics for "+
+			"promtool.")
 	p.common(backfill, "text", "json")
 	backfill.Flag("output-dir",
 		"The folder for the files; created if missing.").Short('o').PlaceHolder("DIR").Required().StringVar(&p.dir)
 	backfill.Flag("step", "The interval between two samples of a series.").Default("15s").DurationVar(&p.step)
 	backfill.Flag("label",
-		"A label for every series, such as job=fremisn-exporter; repeatable.").PlaceHolder("NAME=VALUE").StringsVar(&p.labels)
+		"A label for every series, such as job=fremisn-exporter; repeatable.").
+		PlaceHolder("NAME=VALUE").StringsVar(&p.labels)
 }
 
 // common adds what all of them have.

@@ -278,7 +278,8 @@ func FuzzPast(f *testing.F) {
 	conf := filepath.Join(dir, "nginx.conf")
 	if err := os.WriteFile(conf,
 		[]byte("events {}\nhttp { log_format full '"+logtest.Full+
-			"'; upstream fremisn_backend { server 127.0.0.231:4005 max_conns=1; server 127.0.0.18:4008; } }\n"), 0o644); err != nil {
+			"'; upstream fremisn_backend { server 127.0.0.231:4005 max_conns=1; server 127.0.0.18:4008; } }\n"),
+		0o644); err != nil {
 		f.Fatal(err)
 	}
 	f.Fuzz(func(t *testing.T, content []byte, command uint8) {

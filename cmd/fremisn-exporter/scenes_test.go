@@ -63,7 +63,8 @@ func TestSceneOneNodeDown(t *testing.T) {
 	for _, i := range []int{0, 2} {
 		c.nodes[i].Refuse()
 	}
-	if s = c.until("all down", func(s verdict.Status) bool { return s.Verdict == verdict.Down }); s.Reasons[0].Severity != verdict.Critical {
+	s = c.until("all down", func(s verdict.Status) bool { return s.Verdict == verdict.Down })
+	if s.Reasons[0].Severity != verdict.Critical {
 		t.Errorf("%+v", s.Reasons)
 	}
 	for _, n := range c.nodes {

@@ -138,7 +138,8 @@ func (r *Reference) shape(p Part, n int, oldHTTP bool) string {
 		return `.`
 	case "remote_addr", "realip_remote_addr", "proxy_protocol_addr", "server_addr", "scheme", "request_method",
 		"limit_req_status", "limit_conn_status", "upstream_cache_status":
-		if p.Name == "request_method" && slices.ContainsFunc(r.Parts, func(p Part) bool { return p.Name == "request" }) {
+		if p.Name == "request_method" && slices.ContainsFunc(r.Parts,
+			func(p Part) bool { return p.Name == "request" }) {
 			break
 		}
 		if quoted && r.Escape == "json" {

@@ -189,7 +189,8 @@ stream {
 	if len(s.AccessLogs) != 2 || s.AccessLogs[0].Path != "/var/log/nginx/db.log" || s.AccessLogs[0].Line != 7 ||
 		!s.AccessLogs[0].Buffered || s.AccessLogs[1].Unwritten || len(s.LogSets) != 2 ||
 		s.LogFormats["proxy"].Format != "$remote_addr $protocol $status" ||
-		len(s.Upstreams) != 2 || s.Upstreams[1].Name != "10.0.0.9:53" || !s.Upstreams[1].Implicit || s.Upstreams[0].Servers[0].MaxFails != 2 || len(c.Upstreams) != 0 ||
+		len(s.Upstreams) != 2 || s.Upstreams[1].Name != "10.0.0.9:53" || !s.Upstreams[1].Implicit ||
+		s.Upstreams[0].Servers[0].MaxFails != 2 || len(c.Upstreams) != 0 ||
 		len(c.AccessLogs) != 0 {
 		t.Errorf("%+v, http's %+v %+v", s, c.Upstreams, c.AccessLogs)
 	}

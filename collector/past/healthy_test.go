@@ -203,7 +203,8 @@ func TestExplainSaysWhatItCannotKnow(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if said := text(t, e); e.Failed != 50 || !strings.Contains(said, "50 failed") || !strings.Contains(said, "$upstream_addr") {
+	if said := text(t, e); e.Failed != 50 || !strings.Contains(said, "50 failed") ||
+		!strings.Contains(said, "$upstream_addr") {
 		t.Errorf("said%s", said)
 	}
 }

@@ -139,7 +139,8 @@ func (w words) slowNode(i *incident) (sentence, known, remedy string) {
 	s := w.facts.server(i.server)
 	remedy = "look for other work on the node: load, memory, disk, a neighbour"
 	if u, found := w.facts.groups[i.upstream]; found && u.Method != "least_conn" {
-		remedy += fmt.Sprintf("; least_conn in upstream %s (%s) sends fewer requests to a slow server", plain(u.Name), w.at(u.Pos))
+		remedy += fmt.Sprintf("; least_conn in upstream %s (%s) sends fewer requests to a slow server", plain(u.Name),
+			w.at(u.Pos))
 	}
 	return sentence, known, remedy + fmt.Sprintf("; or give server %s%s a smaller weight", plain(s.Address),
 		w.atOf(s.Pos))
@@ -182,7 +183,8 @@ func (w words) rateLimit(i *incident) (sentence, known, remedy string) {
 		l := w.facts.conf.LimitReqs[0]
 		return sentence, known,
 			fmt.Sprintf("if these clients are welcome, raise burst (now %d) of limit_req (%s) or the rate of its "+
-				"zone %s (now %g a second); fremisn-exporter whatif --try limit_req.burst=%d shows what that would change",
+				"zone %s (now %g a second); fremisn-exporter whatif --try limit_req.burst=%d shows what that would "+
+				"change",
 				l.Burst, w.at(l.Pos), plain(l.Zone), l.Rate, max(1, 2*l.Burst))
 	}
 	return sentence, known, "if these clients are welcome, raise burst of limit_req or the rate of limit_req_zone"
@@ -288,8 +290,10 @@ func (w words) atOf(p nginxconf.Pos) string {
 func (w words) unknown(d *detector) []string {
 	var list []string
 	if !d.tellsServers {
-		list = append(list, "the log_format has no $upstream_addr, $upstream_status or $upstream_response_time, so the log does not show on "+
-			"which server a request failed, nor whether it reached one; fremisn-exporter check prints a log_format that does")
+		list = append(list, "the log_format has no $upstream_addr, $upstream_status or $upstream_response_time, so "+
+			"the log does not show on "+
+			"which server a request failed, nor whether it reached one; fremisn-exporter check prints a log_format "+
+			"that does")
 	}
 	if w.facts.conf == nil {
 		list = append(list,
@@ -303,7 +307,8 @@ func (w words) unknown(d *detector) []string {
 	}
 	if every := d.events.every(); every > 1 {
 		list = append(list,
-			fmt.Sprintf("too many requests failed to examine each: one in %d is examined, and counts are estimates", every))
+			fmt.Sprintf("too many requests failed to examine each: one in %d is examined, and counts are estimates",
+				every))
 	}
 	return list
 }

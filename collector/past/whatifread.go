@@ -294,7 +294,8 @@ func (g *gathered) assumptions(w *workload, s settings) []string {
 			"no nginx.conf is read: one worker, round robin, NGINX's defaults for the servers of the log, no "+
 				"max_conns, no limit_req")
 	}
-	if u, known := g.facts.groups[g.group]; known && u.Method != "least_conn" && u.Method != "round_robin" && u.Method != "" {
+	if u, known := g.facts.groups[g.group]; known && u.Method != "least_conn" && u.Method != "round_robin" &&
+		u.Method != "" {
 		list = append(list, plain(g.group)+" is balanced by "+u.Method+", which is modelled as round robin")
 	}
 	if g.coarse {
@@ -310,7 +311,8 @@ func (g *gathered) assumptions(w *workload, s settings) []string {
 			s.group.Workers))
 	}
 	if s.group.Workers > 1 && !s.group.Shared && s.logged {
-		list = append(list, "$pid shows which worker had a request; other numbers of workers are assumed to share connections evenly")
+		list = append(list, "$pid shows which worker had a request; other numbers of workers are assumed to share "+
+			"connections evenly")
 	}
 	if len(g.strange) > 0 {
 		list = append(list, "the log has servers that nginx.conf does not: "+strings.Join(g.strange, ", "))

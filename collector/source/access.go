@@ -58,7 +58,8 @@ func (s *Settings) fillLogs(kind Kind, names map[string]bool) {
 		}
 		s.ignore(candidate.at, "access_log", "name it in nginx."+section(kind)+" of the config file to count its "+
 			"requests as well",
-			"%s has the same requests as %s, which has more variables: not followed, since each request would count twice",
+			"%s has the same requests as %s, which has more variables: not followed, since each request would count "+
+				"twice",
 			candidate.source.Path, candidates[c.instead[i]].source.Path)
 	}
 	s.countedTwice(d, *followed, logs)
@@ -78,7 +79,8 @@ func (s *Settings) repeated(log *LogSource, c, instead candidate) {
 		other = "in " + instead.source.Path
 	}
 	s.ignore(c.at, "access_log", "nothing to do; to have fewer lines, remove this access_log",
-		"lines of %s in log_format %s have the same requests as those %s: not counted, since each request would count twice",
+		"lines of %s in log_format %s have the same requests as those %s: not counted, since each request would "+
+			"count twice",
 		c.source.Path, f.Name, other)
 }
 

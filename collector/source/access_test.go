@@ -53,13 +53,16 @@ func TestWhichAccessLogsAreFollowed(t *testing.T) {
 			"DIR/s.bytes has the same requests as DIR/s.log, which has more variables",
 		},
 		"the one that tells most, whatever the order": {
-			"server { access_log DIR/a.log short; access_log DIR/b.log timed; }", "b=timed", "DIR/a.log has the same requests as DIR/b.log",
+			"server { access_log DIR/a.log short; access_log DIR/b.log timed; }", "b=timed",
+			"DIR/a.log has the same requests as DIR/b.log",
 		},
 		"of equals the first": {
-			"server { access_log DIR/a.log short; access_log DIR/b.log short; }", "a=short", "DIR/b.log has the same requests as DIR/a.log",
+			"server { access_log DIR/a.log short; access_log DIR/b.log short; }", "a=short",
+			"DIR/b.log has the same requests as DIR/a.log",
 		},
 		"with the status before upstreams without it": {
-			"server { access_log DIR/a.log upper; access_log DIR/b.log short; }", "b=short", "DIR/a.log has the same requests as DIR/b.log",
+			"server { access_log DIR/a.log upper; access_log DIR/b.log short; }", "b=short",
+			"DIR/a.log has the same requests as DIR/b.log",
 		},
 		"all requests before some of them": {
 			"map $status $bad { ~^5 1; default 0; } server { access_log DIR/a.log timed if=$bad; access_log " +
@@ -67,7 +70,8 @@ func TestWhichAccessLogsAreFollowed(t *testing.T) {
 			"DIR/a.log has the same requests as DIR/b.log",
 		},
 		"of a location alone": {
-			"server { access_log DIR/a.log; location / { access_log DIR/b.log short; access_log DIR/c.log timed; } }", "a=combined c=timed",
+			"server { access_log DIR/a.log; location / { access_log DIR/b.log short; access_log DIR/c.log timed; } }",
+			"a=combined c=timed",
 			"DIR/b.log has the same requests as DIR/c.log",
 		},
 		"the only log of one server is in two of another": {
@@ -76,7 +80,8 @@ func TestWhichAccessLogsAreFollowed(t *testing.T) {
 			"DIR/b.log has the same requests as DIR/a.log",
 		},
 		"two logs of http": {
-			"access_log DIR/a.log short; access_log DIR/b.log timed; server { listen 1; } server { access_log off; }", "b=timed",
+			"access_log DIR/a.log short; access_log DIR/b.log timed; server { listen 1; } server { access_log off; }",
+			"b=timed",
 			"DIR/a.log has the same requests as DIR/b.log",
 		},
 		"two formats in one file": {
@@ -88,23 +93,28 @@ func TestWhichAccessLogsAreFollowed(t *testing.T) {
 		},
 		"one file, of which a format alone is another server's only one": {
 			"server { access_log DIR/a.log short; access_log DIR/a.log timed; } server { access_log DIR/a.log short; }",
-			"a=short,-timed", "lines of DIR/a.log in log_format timed have the same requests as those in log_format short",
+			"a=short,-timed",
+			"lines of DIR/a.log in log_format timed have the same requests as those in log_format short",
 		},
 		"lines in a followed file that repeat what another file has": {
 			"server { access_log DIR/a.log short; access_log DIR/b.log timed; } server { access_log DIR/a.log bytes; }",
-			"b=timed a=bytes,-short", "lines of DIR/a.log in log_format short have the same requests as those in DIR/b.log",
+			"b=timed a=bytes,-short",
+			"lines of DIR/a.log in log_format short have the same requests as those in DIR/b.log",
 		},
 		"one log_format twice in one file": {
 			"server { access_log DIR/a.log short; access_log DIR/a.log short; }", "a=short",
 			"TWICE DIR/a.log is named in line 5, too: NGINX writes each request twice, and it counts twice; remove one",
 		},
 		"two servers' only formats together in a third": {
-			"server { access_log DIR/a.log short; } server { access_log DIR/a.log timed; } server { access_log DIR/a.log " +
+			"server { access_log DIR/a.log short; } server { access_log DIR/a.log timed; } server { access_log " +
+				"DIR/a.log " +
 				"short; access_log DIR/a.log timed; }", "a=short,timed",
-			"TWICE what is written to DIR/a.log in log_format short (line 5) is written to DIR/a.log in log_format timed as well",
+			"TWICE what is written to DIR/a.log in log_format short (line 5) is written to DIR/a.log in log_format " +
+				"timed as well",
 		},
 		"one of two formats in a file cannot be read": {
-			"server { access_log DIR/a.log spaced; } server { access_log DIR/a.log timed; }", "a=timed", "FAILED DIR/a.log cannot be followed: log_format spaced",
+			"server { access_log DIR/a.log spaced; } server { access_log DIR/a.log timed; }", "a=timed",
+			"FAILED DIR/a.log cannot be followed: log_format spaced",
 		},
 		"variables in the path": {
 			"server { access_log DIR/hosts/$host.log short; }", "",
@@ -212,7 +222,8 @@ func TestFormatsOfTheConfigFile(t *testing.T) {
 // A log of the config file without a format, and a container's stdout, have the formats of nginx.conf: a request that
 // is written in two of them is counted in one, also after nginx.conf has changed.
 func TestRepeatsOfTheConfigFile(t *testing.T) {
-	const http = "log_format a '$status'; log_format b '$status $request_time'; server { access_log LOG a; access_log " +
+	const http = "log_format a '$status'; log_format b '$status $request_time'; server { access_log LOG a; " +
+		"access_log " +
 		"LOG b; } server { access_log DIR/other.log; }"
 	for _, log := range []AccessLogConfig{
 		{Name: "file", Path: "/var/log/nginx/access.log"}, {Name: "web", Docker: "web"},

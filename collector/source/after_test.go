@@ -110,13 +110,15 @@ func TestAfterSeveralReadings(t *testing.T) {
 	if l := again.AccessLogs[1]; l.Name != "new" || !l.FromStart {
 		t.Errorf("read once more it is %+v: a crash before its first commit would lose its beginning", l)
 	}
-	lost := readAgain(t, again, dir, "log_format a '$status'; server { listen 1; access_log DIR/new.log a; }").After(again)
+	lost := readAgain(t, again, dir, "log_format a '$status'; server { listen 1; access_log DIR/new.log a; "+
+		"}").After(again)
 	i := slices.IndexFunc(lost.AccessLogs, LogSource.IsLost)
 	if i < 0 || lost.AccessLogs[i].Name != "access" {
 		t.Fatalf("lost is none of %s", told(lost, dir))
 	}
 	since := lost.AccessLogs[i].Lost
-	still := readAgain(t, lost, dir, "log_format a '$status'; server { listen 9; access_log DIR/new.log a; }").After(lost)
+	still := readAgain(t, lost, dir, "log_format a '$status'; server { listen 9; access_log DIR/new.log a; "+
+		"}").After(lost)
 	if j := slices.IndexFunc(still.AccessLogs, LogSource.IsLost); j < 0 || !still.AccessLogs[j].Lost.Equal(since) {
 		t.Errorf("at the next reading: %s", told(still, dir))
 	}

@@ -123,12 +123,14 @@ func (c *Config) validateNames(fault func(field, format string, args ...any)) {
 	seen, sockets := map[string]string{}, map[string]string{}
 	claim := func(field, name, socket string) {
 		if first, taken := sockets[socket]; taken && socket != "" {
-			fault(field+".syslog", "%s is what nginx.%s receives already; one socket is one log; let NGINX send the other log to an address of its own", socket, first)
+			fault(field+".syslog", "%s is what nginx.%s receives already; one socket is one log; let NGINX send the "+
+				"other log to an address of its own", socket, first)
 			return
 		}
 		sockets[socket] = field
 		if first, taken := seen[name]; taken {
-			fault(field, "nginx.%[2]s already uses the log name %[1]q; give one of the two another name: (the label log)", name, first)
+			fault(field, "nginx.%[2]s already uses the log name %[1]q; give one of the two another name: (the label "+
+				"log)", name, first)
 			return
 		}
 		seen[name] = field
@@ -275,7 +277,8 @@ func (p place) validateKind() error {
 	case p.docker != "" && (p.wrapping == "none" || p.wrapping == "cri"):
 		return faultf("wrapping", "Docker's wrapping is known; remove the key")
 	case p.docker == "" && p.dockerRoot != "":
-		return faultf("docker_root", "this is Docker's folder, for a log with docker: NAME; remove it, or name the container")
+		return faultf("docker_root", "this is Docker's folder, for a log with docker: NAME; remove it, or name the "+
+			"container")
 	case p.syslog != "" && p.wrapping != "":
 		return faultf("wrapping", "lines sent to syslog have no wrapping; remove the key")
 	}

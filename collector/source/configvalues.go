@@ -72,14 +72,16 @@ type labelFault struct{ field, msg string }
 func (l LabelConfig) fault(seen map[string]bool) *labelFault {
 	switch {
 	case !isLabelName(l.Name):
-		return &labelFault{"name", fmt.Sprintf("%q is not a valid label name; write letters, digits and _, such as host",
+		return &labelFault{"name", fmt.Sprintf("%q is not a valid label name; write letters, digits and _, such as "+
+			"host",
 			l.Name)}
 	case isTakenLabel(l.Name):
 		return &labelFault{"name", fmt.Sprintf("the label %q exists already; choose another name", l.Name)}
 	case seen[l.Name]:
 		return &labelFault{"name", fmt.Sprintf("the label %q is given twice; keep one", l.Name)}
 	case variableName(l.From) == "":
-		return &labelFault{"from", fmt.Sprintf("%q is not a variable; write one of the log_format such as $host", l.From)}
+		return &labelFault{"from", fmt.Sprintf("%q is not a variable; write one of the log_format such as $host",
+			l.From)}
 	case !l.Values.ServerNames && len(l.Values.List) == 0 && l.Values.Max == 0:
 		return &labelFault{"values", "the values are missing; " + valuesHint}
 	case len(l.Values.List) > maxLabelValues:

@@ -155,7 +155,8 @@ func (d directives) bothCount(a, b nginxconf.AccessLog, counts func(nginxconf.Ac
 		return fmt.Sprintf("%s is named in line %d, too: NGINX writes each request twice, and it counts twice", b.Path,
 			a.Line)
 	case counts(a) && counts(b):
-		return fmt.Sprintf("what is written to %s in log_format %s (line %d) is written to %s in log_format %s as well, "+
+		return fmt.Sprintf("what is written to %s in log_format %s (line %d) is written to %s in log_format %s as "+
+			"well, "+
 			"and others write to each alone: it counts twice", a.Path, a.Format, a.Line, b.Path, b.Format)
 	}
 	return ""

@@ -59,7 +59,8 @@ func (s *Settings) formatsOf(c AccessLogConfig, l LogSource) ([]Format, error) {
 			format, ok = s.usableFormat(name, d.formats[name].Pos, l)
 		}
 		if ok && c.Escape != "" && c.Escape != format.Escape {
-			return nil, fmt.Errorf("the log_format %q has escape=%s, not %s; remove escape, which belongs to a literal format", name, format.Escape, c.Escape)
+			return nil, fmt.Errorf("the log_format %q has escape=%s, not %s; remove escape, which belongs to a "+
+				"literal format", name, format.Escape, c.Escape)
 		}
 		if ok && !slices.Contains(formats, format) {
 			formats = append(formats, format)
@@ -134,7 +135,8 @@ func (d directives) know(name string) error {
 		return fmt.Errorf("%q is the name of a log_format, but no nginx.conf is read; give nginx.config, or "+
 			"the log_format itself", name)
 	}
-	return fmt.Errorf("%s has no log_format %q; it has %s", d.conf.Path, name, strings.Join(slices.Sorted(maps.Keys(d.formats)), ", "))
+	return fmt.Errorf("%s has no log_format %q; it has %s", d.conf.Path, name,
+		strings.Join(slices.Sorted(maps.Keys(d.formats)), ", "))
 }
 
 // isStdout reports whether a directive writes a container's stdout: the official image links access.log there.

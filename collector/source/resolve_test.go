@@ -100,7 +100,8 @@ func expectServers(t *testing.T, topo *Topology, want map[string][2]string) {
 
 func TestResolveOfThisHost(t *testing.T) {
 	settings := &Settings{Nodes: []Node{{Name: "here", Address: "localhost:4005"}}}
-	if !settings.Resolve(context.Background()) || NewTopology(nil, settings.Nodes, settings.Resolved).Node("127.0.0.1:4005") != "here" {
+	if !settings.Resolve(context.Background()) || NewTopology(nil, settings.Nodes,
+		settings.Resolved).Node("127.0.0.1:4005") != "here" {
 		t.Errorf("resolved %v", settings.Resolved)
 	}
 }

@@ -161,7 +161,8 @@ func TestSubrequestsOfConfiguredLogs(t *testing.T) {
 	conf := &nginxconf.Config{LogFormats: map[string]nginxconf.LogFormat{"combined": combined}}
 	for _, path := range []string{filepath.Join(dir, "access.log"), filepath.Join(dir, "sites", "$host.log"),
 		"/var/log/nginx/access.log"} {
-		conf.AccessLogs = append(conf.AccessLogs, nginxconf.AccessLog{Path: path, Format: "combined", Subrequests: true})
+		conf.AccessLogs = append(conf.AccessLogs, nginxconf.AccessLog{Path: path, Format: "combined",
+			Subrequests: true})
 	}
 	for _, c := range []struct {
 		log  AccessLogConfig

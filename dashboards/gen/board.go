@@ -158,7 +158,8 @@ func (b *board) ofOneBalancer() {
 
 func choice(name, label, values, all string) dashboard.VariableModel {
 	v := dashboard.VariableModel{
-		Type: "query", Name: name, Label: cog.ToPtr(label), Hide: cog.ToPtr(dashboard.VariableHideDontHide), Datasource: theDatasource(),
+		Type: "query", Name: name, Label: cog.ToPtr(label), Hide: cog.ToPtr(dashboard.VariableHideDontHide),
+		Datasource: theDatasource(),
 		Definition: cog.ToPtr(
 			values,
 		), Query: &dashboard.StringOrMap{Map: map[string]any{"query": values,

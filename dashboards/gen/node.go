@@ -23,7 +23,8 @@ func node(p promise) *board {
 	b := newBoard(
 		"fremisn-node",
 		"Fremisn / Node",
-		"One node, or several next to each other: what the probes see of it (active) against what real requests see (passive), and why.",
+		"One node, or several next to each other: what the probes see of it (active) against what real requests see "+
+			"(passive), and why.",
 		variableServer(),
 	)
 	b.row("Is this node fine?")
@@ -36,9 +37,12 @@ func node(p promise) *board {
 	b.row("Passive: what real requests see")
 	b.line(9, codes(), attemptOutcomes(), retriesCaused())
 	for i, what := range []struct{ name, metric, shows, do string }{
-		{"Response", "nginx_upstream_response_duration_seconds", "from connecting to the last byte of the answer", "Compare with header: if header is fast, the answer is large or the network slow."},
-		{"Header", "nginx_upstream_header_duration_seconds", "from connecting to the answer's header, which is most of the node's own work", "The node works slowly: look at its load, and at what clients send."},
-		{"Connect", "nginx_upstream_connect_duration_seconds", "to connect; 0 on a connection that was kept alive", "The network, or a node that does not accept: look at its listen queue and at the way to it."},
+		{"Response", "nginx_upstream_response_duration_seconds", "from connecting to the last byte of the answer",
+			"Compare with header: if header is fast, the answer is large or the network slow."},
+		{"Header", "nginx_upstream_header_duration_seconds", "from connecting to the answer's header, which is most " +
+			"of the node's own work", "The node works slowly: look at its load, and at what clients send."},
+		{"Connect", "nginx_upstream_connect_duration_seconds", "to connect; 0 on a connection that was kept alive",
+			"The network, or a node that does not accept: look at its listen queue and at the way to it."},
 	} {
 		selector := chosen
 		b.line(9, heat(12, about{
@@ -67,8 +71,10 @@ func nodeVerdict(p promise) []panel {
 		oneStat(4, about{
 			id: 1, title: "State", unit: units.Number, empty: "not in nginx.conf",
 			shows: "What probes and real requests say together.",
-			bad:   "DOWN: a probe fails. “taken out by NGINX”: NGINX passes it over after failures. “fails requests”: probes succeed and at least 5 % of the attempts fail.",
-			do:    "DOWN: see the reason of the probes' failures. “fails requests”: see codes and error-log events, then the node's own log.",
+			bad: "DOWN: a probe fails. “taken out by NGINX”: NGINX passes it over after failures. “fails " +
+				"requests”: probes succeed and at least 5 % of the attempts fail.",
+			do: "DOWN: see the reason of the probes' failures. “fails requests”: see codes and error-log events, " +
+				"then the node's own log.",
 		}, now(theServer, nodeState(chosen)), words(nodeWords...)),
 		oneStat(4, about{
 			id: 2, title: "Failed probes in a row", unit: units.Short, empty: "not probed",
@@ -101,8 +107,9 @@ func nodeVerdict(p promise) []panel {
 		oneStat(4, about{
 			id: 6, title: "Utilisation", unit: units.PercentUnit, empty: "no max_conns",
 			shows: "The mean of its taken slots against max_conns, in 5 minutes.",
-			bad:   "Above 80 %: bursts find no free slot. Without zone in the upstream, each worker has slots of its own.",
-			do:    "Fewer requests, or more nodes. Saturation and limits shows all of them.",
+			bad: "Above 80 %: bursts find no free slot. Without zone in the upstream, each worker has slots of its " +
+				"own.",
+			do: "Fewer requests, or more nodes. Saturation and limits shows all of them.",
 		}, over(theServer, utilised(chosen)), decimals(1),
 			from(good, step{nearlyFull, poor}, step{1, bad}), leadsTo("Slots and limits", saturationURL)),
 	}
@@ -112,8 +119,9 @@ func nodeTimeline() panel {
 	return timeline(24, about{
 		id: 7, title: "Probes", unit: units.Number, empty: "not probed",
 		shows: "Whether each probe of it succeeded, at each scrape.",
-		bad:   "Red. Red and green in turn: it comes and goes. One probe red and another green: it answers, and not all of it works.",
-		do:    "See the reason in “Failed probes by reason”.",
+		bad: "Red. Red and green in turn: it comes and goes. One probe red and another green: it answers, and not " +
+			"all of it works.",
+		do: "See the reason in “Failed probes by reason”.",
 	}, []query{over(theProbe, `min by (`+byProbe+`) (probe_success{`+probes+`})`)}, words(word{1, "success", good}, word{0, "FAILURE", bad}))
 }
 
@@ -122,8 +130,9 @@ func successBoth() panel {
 		id: 10, title: "Success: probes against requests", unit: units.PercentUnit,
 		empty: "neither probes nor attempts",
 		shows: "The share of probes that succeed (broken), and the share of real attempts that do.",
-		bad:   "Probes at 100 % and requests well below: the health check does not see what is broken. The other way round: the probe's module is too strict, or its way is another.",
-		do:    "Trust the requests. Send the node what they send: `fremisn-exporter probe` with a module that posts.",
+		bad: "Probes at 100 % and requests well below: the health check does not see what is broken. The other way " +
+			"round: the probe's module is too strict, or its way is another.",
+		do: "Trust the requests. Send the node what they send: `fremisn-exporter probe` with a module that posts.",
 	}, []query{
 		over("probes "+theNode, `clamp_min(1 - `+rate("cluster, job, instance, node", "probe_failures_total", probes)+`
   / (`+rate("cluster, job, instance, node", "probe_attempts_total", probes)+` > 0), 0)`),
@@ -135,9 +144,10 @@ func latencyBoth(p promise) panel {
 	return lines(12, about{
 		id: 11, title: "p95 response time: probes against requests", unit: units.Seconds,
 		empty: "neither probes nor attempts",
-		shows: "95 % of the probes (broken), and of the answers to real requests, took at most this long. A health check does little, so it should be far below.",
-		bad:   "Probes as slow as requests: the node, or the way to it, is slow with everything.",
-		do:    "Probes slow: look at the machine. Requests slow alone: look at what they ask for.",
+		shows: "95 % of the probes (broken), and of the answers to real requests, took at most this long. A health " +
+			"check does little, so it should be far below.",
+		bad: "Probes as slow as requests: the node, or the way to it, is slow with everything.",
+		do:  "Probes slow: look at the machine. Requests slow alone: look at what they ask for.",
 	}, []query{
 		over("probes "+theNode, quantile("0.95", "cluster, job, instance, node", "probe_latency_seconds", probes)),
 		over("requests "+theServer, sum(byServer, "fremisn:node_response_seconds:p95_5m", chosen)),
@@ -147,9 +157,10 @@ func latencyBoth(p promise) panel {
 func probePhases() panel {
 	return stacked(8, about{
 		id: 20, title: "Phases of the probes", unit: units.Seconds, empty: "no http probe",
-		shows: "Where the time of an http probe goes: resolve, connect, tls, processing (waiting for the first byte), transfer. The mean of the chosen nodes and probes.",
-		bad:   "processing that grows: the node is slow. connect: the network. resolve: the name service.",
-		do:    "`/probes` of the exporter keeps the log of failed probes.",
+		shows: "Where the time of an http probe goes: resolve, connect, tls, processing (waiting for the first " +
+			"byte), transfer. The mean of the chosen nodes and probes.",
+		bad: "processing that grows: the node is slow. connect: the network. resolve: the name service.",
+		do:  "`/probes` of the exporter keeps the log of failed probes.",
 	}, []query{over("{{phase}}"+atBalancer, `avg by (cluster, job, instance, phase) (probe_http_duration_seconds{`+probes+`})`)},
 		coloured("resolve", "#808080", "connect", idle, "tls", unsure, "processing", poor, "transfer", good))
 }
@@ -167,8 +178,9 @@ func probeFailures() panel {
 	return bars(8, about{
 		id: 22, title: "Failed probes by reason", unit: units.Short, empty: "not probed",
 		shows: "How many probes failed, by reason. An outage between two scrapes is seen, too.",
-		bad:   "connect: nothing listens. timeout: it hangs. status, body, header: it answers wrongly. tls, dns: the way. license: FREMIS-N's licence.",
-		do:    "connect, timeout: start or restart the node. license: see Licence and TLS.",
+		bad: "connect: nothing listens. timeout: it hangs. status, body, header: it answers wrongly. tls, dns: the " +
+			"way. license: FREMIS-N's licence.",
+		do: "connect, timeout: start or restart the node. license: see Licence and TLS.",
 	}, []query{over("{{reason}}"+atBalancer, events("cluster, job, instance, reason", "probe_failures_total", probes))},
 		leadsTo("Licence", licenceURL))
 }
@@ -210,10 +222,12 @@ func attemptOutcomes() panel {
 func retriesCaused() panel {
 	return bars(8, about{
 		id: 32, title: "Retries caused", unit: units.Short, empty: "no server in nginx.conf is known",
-		shows: "How many attempts on this node NGINX followed with one on another: the work that its failures cost the others.",
-		bad:   "Any for long. POST is not retried: those failures reach the client.",
-		do:    "A node that causes retries all the time is better taken out (`down`).",
-	}, []query{over(theServer, zero(byServer, chosen, events(byServer, "nginx_upstream_retries_total", chosen)))}, colouredByNode)
+		shows: "How many attempts on this node NGINX followed with one on another: the work that its failures cost " +
+			"the others.",
+		bad: "Any for long. POST is not retried: those failures reach the client.",
+		do:  "A node that causes retries all the time is better taken out (`down`).",
+	}, []query{over(theServer, zero(byServer, chosen, events(byServer, "nginx_upstream_retries_total", chosen)))},
+		colouredByNode)
 }
 
 func nodeQuantiles(id uint32, p promise, name, metric, shows, do string) panel {
@@ -228,7 +242,8 @@ func nodeQuantiles(id uint32, p promise, name, metric, shows, do string) panel {
 	return lines(12, about{
 		id: id, title: name + " time, quantiles", unit: units.Seconds, empty: "no attempts",
 		shows: "Half (dotted), 95 % and 99 % (broken) of the attempts took at most this long, " + shows +
-			"; in short dashes the mean, which is exact where the quantiles go by classic buckets (the first ends at 5 ms).",
+			"; in short dashes the mean, which is exact where the quantiles go by classic buckets (the first ends at " +
+			"5 ms).",
 		bad: fmt.Sprintf("p95 above %g s, the bound of the promise; one node far from the others.", p.bound),
 		do:  do,
 	}, queries, colouredByNode, lineOf("mean", 4, 8), dotted("p50"), broken("p99"), bound(p.bound))
@@ -238,8 +253,11 @@ func nodeEvents() panel {
 	return bars(12, about{
 		id: 40, title: "Error-log events", unit: units.Short, empty: "none in the error log",
 		shows: "What NGINX wrote into its error log about this server, by what happened.",
-		bad:   "connect_refused: nothing listens. connect_timeout: the way is blocked. read_timeout: it works too long. premature_close, connection_reset: it crashed. server_disabled: NGINX leaves it alone for fail_timeout.",
-		do:    "connect_refused: start it. read_timeout: look at its load. server_disabled with green probes: one request that crashes it disables all nodes in turn; find it in the access log.",
+		bad: "connect_refused: nothing listens. connect_timeout: the way is blocked. read_timeout: it works too " +
+			"long. premature_close, connection_reset: it crashed. server_disabled: NGINX leaves it alone for " +
+			"fail_timeout.",
+		do: "connect_refused: start it. read_timeout: look at its load. server_disabled with green probes: one " +
+			"request that crashes it disables all nodes in turn; find it in the access log.",
 	}, []query{over("{{event}} {{node}} {{server}}"+atBalancer, events(byServer+", event", "nginx_error_log_events_total", chosen+`,server!=""`))})
 }
 
@@ -270,9 +288,10 @@ func probeStatus() panel {
 func nodeBusy() panel {
 	return lines(12, about{
 		id: 42, title: "Busy slots against max_conns", unit: units.Short, empty: "no attempts",
-		shows: "How many requests it worked on at once, on average over 5 minutes; dashed, the most that NGINX sends it.",
-		bad:   "Near the dashed line: the next request finds it full.",
-		do:    "See Saturation and limits for all nodes together.",
+		shows: "How many requests it worked on at once, on average over 5 minutes; dashed, the most that NGINX sends " +
+			"it.",
+		bad: "Near the dashed line: the next request finds it full.",
+		do:  "See Saturation and limits for all nodes together.",
 	}, []query{
 		over(theServer, sum(byServer, "fremisn:node_busy_slots:mean5m", chosen)),
 		over("max_conns "+theServer, sum(byServer, "nginx_upstream_server_max_conns", chosen)+" > 0"),
@@ -298,7 +317,8 @@ func nodeQuota() panel {
 		shows: "How much of each quota of this node's licence is used.",
 		bad:   "Above 90 %. At 100 % enrolments fail.",
 		do:    "Licence and TLS shows when it will be full.",
-	}, now("{{quota}} {{node}}"+atBalancer, quotaUsed(probes)), decimals(1), quotaColours, leadsTo("Licence", licenceURL))
+	}, now("{{quota}} {{node}}"+atBalancer, quotaUsed(probes)), decimals(1), quotaColours,
+		leadsTo("Licence", licenceURL))
 }
 
 func nodeQuotaOverTime() panel {

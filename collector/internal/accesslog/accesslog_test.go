@@ -111,7 +111,8 @@ func TestOutcomes(t *testing.T) {
 			slices.Sort(attempts)
 			want := slices.Sorted(slices.Values(test.attempts))
 			if !slices.Equal(attempts, want) || retries != test.retries || noLive != test.noLive {
-				t.Errorf("attempts %q, retries %d, no_live %d; want %q, %d, %d", attempts, retries, noLive, want, test.retries, test.noLive)
+				t.Errorf("attempts %q, retries %d, no_live %d; want %q, %d, %d", attempts, retries, noLive, want,
+					test.retries, test.noLive)
 			}
 		})
 	}

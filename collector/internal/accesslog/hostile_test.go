@@ -111,7 +111,8 @@ func TestMemoryIsBounded(t *testing.T) {
 		source.Route{Name: "any", Match: regexp.MustCompile("/v1/.*face")})
 	var line []byte
 	for i := range 20_000 {
-		line = fmt.Appendf(line[:0], "\"M%d /%d%s HTTP/1.1\" %03d 1.%03d 10.0.%d.%d:80, host%d:80, group%d 502, %03d, 502 0.000, 7.000, - %032d\n",
+		line = fmt.Appendf(line[:0], "\"M%d /%d%s HTTP/1.1\" %03d 1.%03d 10.0.%d.%d:80, host%d:80, group%d 502, "+
+			"%03d, 502 0.000, 7.000, - %032d\n",
 			i, i, strings.Repeat("x", i%200), i%1000, i%1000, i/256, i%256, i, i, i%1000, i)
 		b.Lines(line)
 	}

@@ -124,7 +124,8 @@ func TestOwnLabels(t *testing.T) {
 			{Name: "host", From: "$host", Values: source.LabelValues{ServerNames: true}}, {Name: "country",
 				From: "$country", Values: source.LabelValues{Max: 2}},
 		},
-	}}}, nil, &nginxconf.Config{ServerNames: []nginxconf.ServerName{{Name: "a.example"}, {Name: "*.b.example"}, {Name: "~^c"}, {Name: "_"}}})
+	}}}, nil, &nginxconf.Config{ServerNames: []nginxconf.ServerName{{Name: "a.example"}, {Name: "*.b.example"},
+		{Name: "~^c"}, {Name: "_"}}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -25,7 +25,9 @@ func exposedOf(c *Counter) []string {
 }
 
 func refusedLine(server string) []byte {
-	return fmt.Appendf(nil, "2026/11/24 10:00:00 [error] 12#12: *1 connect() failed (111: Connection refused) while connecting to upstream, client: 1.1.1.1, server: , request: \"GET / HTTP/1.1\", upstream: \"http://%s/\", host: \"h\"\n", server)
+	return fmt.Appendf(nil, "2026/11/24 10:00:00 [error] 12#12: *1 connect() failed (111: Connection refused) while "+
+		"connecting to upstream, client: 1.1.1.1, server: , request: \"GET / HTTP/1.1\", upstream: \"http://%s/\", "+
+		"host: \"h\"\n", server)
 }
 
 // TestErrorLogIsBounded floods a counter with servers, long names and bytes that are no UTF-8.
@@ -70,7 +72,8 @@ func TestErrorLogIsBounded(t *testing.T) {
 func TestErrorStateRoundTrip(t *testing.T) {
 	b := counterOf(1000)
 	b.Lines(refusedLine("127.0.0.231:4005"))
-	b.Lines([]byte("2026/11/24 10:00:00 [emerg] 1#1: bind() to 0.0.0.0:80 failed (98: Address already in use)\nnonsense\n"))
+	b.Lines([]byte("2026/11/24 10:00:00 [emerg] 1#1: bind() to 0.0.0.0:80 failed (98: Address already in " +
+		"use)\nnonsense\n"))
 	b.TooLong()
 	state := b.AppendState([]byte("before"))[len("before"):]
 	restored := counterOf(1000)

@@ -102,7 +102,8 @@ func (p *Pipeline) load(found claim) (saved savedPosition, err error) {
 		return savedPosition{}, p.commits.dir.Aside(found.record, err)
 	}
 	if !found.isOfFile && saved.Source != "" {
-		level.Info(p.logger).Log("msg", "this is a different log than before; its counters continue, and reading begins where start: says",
+		level.Info(p.logger).Log("msg", "this is a different log than before; its counters continue, and reading "+
+			"begins where start: says",
 			"path", p.source.Path, "before", saved.Source)
 	}
 	return saved, nil

@@ -105,11 +105,12 @@ func TestRestoreRefuses(t *testing.T) {
 		t.Error("the state does not come back")
 	}
 	for name, damaged := range map[string][]byte{
-		"nothing":          {},
-		"a later version":  append([]byte{2}, state[1:]...),
-		"more behind it":   append(slices.Clone(state), 0),
-		"endless strings":  {1, 0xff, 0xff, 0xff, 0xff, 0x0f},
-		"labels below 0":   {1, 1, 1, 'a', 1, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01, 0, 1, 0, 0, 0, 0},
+		"nothing":         {},
+		"a later version": append([]byte{2}, state[1:]...),
+		"more behind it":  append(slices.Clone(state), 0),
+		"endless strings": {1, 0xff, 0xff, 0xff, 0xff, 0x0f},
+		"labels below 0": {1, 1, 1, 'a', 1, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01, 0, 1, 0, 0,
+			0, 0},
 		"a string too far": {1, 0, 1, 9, 0, 0, 0, 0},
 	} {
 		err := New(testFamilies(), layout, 1000).Restore(damaged)
@@ -142,7 +143,8 @@ func TestExemplarsOfABlock(t *testing.T) {
 	copy(want[0].id[:], "two")
 	copy(want[2].id[:], "one")
 	if !slices.Equal(h.Exemplars, want) || h.Count() != 6 {
-		t.Errorf("%d observations, exemplars %q %q %q", h.Count(), h.Exemplars[0].ID(), h.Exemplars[1].ID(), h.Exemplars[2].ID())
+		t.Errorf("%d observations, exemplars %q %q %q", h.Count(), h.Exemplars[0].ID(), h.Exemplars[1].ID(),
+			h.Exemplars[2].ID())
 	}
 }
 

@@ -75,7 +75,8 @@ func (x *search) nextListEnd(f *frame, s *step) int {
 				f.limit = 0
 				return -1
 			}
-		case at == x.end, c == '"', c == ' ' && !x.isSocket(f, s), c == ',' && s.overlap, at-f.element > s.longestElement():
+		case at == x.end, c == '"', c == ' ' && !x.isSocket(f, s), c == ',' && s.overlap,
+			at-f.element > s.longestElement():
 			f.limit = 0
 			return -1
 		default:

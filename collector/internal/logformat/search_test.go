@@ -64,7 +64,8 @@ func fieldFormats() []struct{ format, escape string } {
 		`'$remote_addr' '$http_user_agent' '$status' '$request_time'`,
 		`$remote_addr '$request' $status '$http_user_agent'`,
 		"$remote_addr\t$time_iso8601\t$request\t$status\t$http_user_agent\t$upstream_addr\t$upstream_response_time",
-		"time:$time_iso8601\thost:$remote_addr\treq:$request\tstatus:$status\tsize:$body_bytes_sent\tua:$http_user_agent\treqtime:$request_time\tapptime:$upstream_response_time",
+		"time:$time_iso8601\thost:$remote_addr\treq:$request\tstatus:$status\tsize:$body_bytes_sent\t" +
+			"ua:$http_user_agent\treqtime:$request_time\tapptime:$upstream_response_time",
 		"time:$time_local\tmethod:$request_method\turi:$request_uri\tstatus:$status\tua:$http_user_agent",
 		`time=$time_iso8601 method=$request_method uri=$uri status=$status ua="$http_user_agent" rt=$request_time`,
 		`ts=$msec remote=$remote_addr user=$remote_user host=$host status=$status bytes=$bytes_sent upstream=$upstream_addr`,

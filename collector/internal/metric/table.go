@@ -250,8 +250,8 @@ var table = [Count]Metric{
 	ServerMaxConns: {
 		Name: "nginx_upstream_server_max_conns", Of: NginxConf, Type: Gauge, Labels: []string{"upstream", "server",
 			"node"},
-		Help: "Maximum of simultaneous connections to the server (max_conns), 0 for no limit; per worker where the group " +
-			"has no zone.",
+		Help: "Maximum of simultaneous connections to the server (max_conns), 0 for no limit; per worker where the " +
+			"group has no zone.",
 	},
 	ServerWeight: {
 		Name: "nginx_upstream_server_weight", Of: NginxConf, Type: Gauge, Labels: []string{"upstream", "server",

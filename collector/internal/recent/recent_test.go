@@ -260,7 +260,8 @@ func busyWindow() *recent.Window {
 		w.Route("enrollment").Add(second%recent.Outcomes, int64(second)-1)
 		w.Rescue(recent.Failure{RequestID: "rescued", Duration: int64(second)})
 		w.Fail(recent.Failure{
-			Millis: at(time.Duration(second) * time.Second), Outcome: failed, RequestID: "id", Method: "POST", Path: "/v1", Code: 504,
+			Millis: at(time.Duration(second) * time.Second), Outcome: failed, RequestID: "id", Method: "POST",
+			Path: "/v1", Code: 504,
 			Duration: int64(second), Attempts: []recent.Attempt{{Server: "a:80", Code: 504, Duration: 5},
 				{Server: "b:80", Duration: -1}},
 		})

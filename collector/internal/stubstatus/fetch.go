@@ -131,7 +131,8 @@ func split(rawURL string) (target *url.URL, socket string, err error) {
 	if rest, ok := strings.CutPrefix(rawURL, "unix:"); ok {
 		socket, uri, found := strings.Cut(rest, ":")
 		if socket == "" || !found || !strings.HasPrefix(uri, "/") {
-			return nil, "", fmt.Errorf("%q is not a socket with a page; write unix:/run/nginx.sock:/nginx_status", rawURL)
+			return nil, "", fmt.Errorf("%q is not a socket with a page; write unix:/run/nginx.sock:/nginx_status",
+				rawURL)
 		}
 		u, err := url.Parse("http://localhost" + uri)
 		if err != nil {

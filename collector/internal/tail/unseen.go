@@ -174,7 +174,8 @@ func (f *Follower) giveUp(s *search) {
 			continue
 		}
 		s.givenUp[state] = true
-		f.sink.Gap(GapUnreadable, state.path, 0, -1, "it is a rotated part of the log but cannot be read or decompressed")
+		f.sink.Gap(GapUnreadable, state.path, 0, -1, "it is a rotated part of the log but cannot be read or "+
+			"decompressed")
 	}
 }
 

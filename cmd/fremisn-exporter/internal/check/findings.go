@@ -65,7 +65,8 @@ func fewServersFailTogether(conf *nginxconf.Config) []finding {
 		}
 		found = append(found, fact("max_fails", u.Pos, nginxDocs+"ngx_http_upstream_module.html#max_fails",
 			fmt.Sprintf("max_fails=3 on each server, or proxy_next_upstream_tries %d;", len(live)-1),
-			"one request that fails on all %[3]d servers of %[1]s takes them out for %[2]s", u.Name, live[0].FailTimeout, len(live)))
+			"one request that fails on all %[3]d servers of %[1]s takes them out for %[2]s", u.Name,
+			live[0].FailTimeout, len(live)))
 	}
 	return found
 }
@@ -103,7 +104,8 @@ func burstAboveSlots(conf *nginxconf.Config) []finding {
 			if slots > 0 && !l.DryRun && min(atOnce, l.Burst) > slots {
 				found = append(found, fact("limit burst", l.Pos, nginxDocs+"ngx_http_limit_req_module.html#limit_req",
 					fmt.Sprintf("write burst=%d, or delay=%d in place of nodelay: that many fit at once", slots, slots),
-					"a burst of %d reaches %s at once, whose max_conns add up to %d: the rest get 502", l.Burst, p.Upstream, slots))
+					"a burst of %d reaches %s at once, whose max_conns add up to %d: the rest get 502", l.Burst,
+					p.Upstream, slots))
 			}
 		}
 	}

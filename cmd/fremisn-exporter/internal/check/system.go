@@ -46,7 +46,8 @@ func (r *Report) checkSystem(ctx context.Context, o Options) {
 
 // OlderStateRemedy says what to do about a folder with the state of earlier starts that are kept elsewhere now.
 func OlderStateRemedy(older, chosen string) string {
-	return fmt.Sprintf("to go on with it, stop, and start with --storage.path=%s or move its files to %s; else remove it",
+	return fmt.Sprintf("to go on with it, stop, and start with --storage.path=%s or move its files to %s; else "+
+		"remove it",
 		older, chosen)
 }
 
@@ -105,7 +106,7 @@ func locked(path string) bool {
 	if !ok {
 		return false
 	}
-	held, err := os.ReadFile("/proc/locks") // locked reports, from the kernel's table, whether a process holds the lock on a file: trying to take it could take it from an exporter that is about to start.
+	held, err := os.ReadFile("/proc/locks") // 1: FLOCK  ADVISORY  WRITE 2178 00:2d:4711 0 EOF
 	if err != nil {
 		return false
 	}

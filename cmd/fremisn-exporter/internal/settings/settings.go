@@ -122,7 +122,8 @@ func readConfig(file string) ([]byte, error) {
 	case err == nil && info.IsDir():
 		return nil, fmt.Errorf("%s: this is a folder; --config takes a file", file)
 	case err == nil && !info.Mode().IsRegular():
-		return nil, fmt.Errorf("%s: this is not a regular file (%s); --config takes a file that a reload can read again",
+		return nil, fmt.Errorf("%s: this is not a regular file (%s); --config takes a file that a reload can read "+
+			"again",
 			file, info.Mode().Type())
 	case err == nil && info.Size() > maxConfig:
 		return nil, fmt.Errorf("%s: the file is larger than %d MiB; is it the right one?", file, maxConfig>>20)

@@ -61,7 +61,8 @@ func unprobed(u nginxconf.Upstream, server nginxconf.Server) (why, remedy string
 	case u.Method == "lua":
 		return "is a placeholder: Lua chooses the servers of " + u.Name, "name them in probes:"
 	case isSocket && !filepath.IsAbs(path):
-		return "is a socket without a folder: it is in the folder in which NGINX was started", "write its whole path in nginx.conf"
+		return "is a socket without a folder: it is in the folder in which NGINX was started",
+			"write its whole path in nginx.conf"
 	case isSocket && unix.Faccessat(unix.AT_FDCWD, path, unix.W_OK, unix.AT_EACCESS) == unix.EACCES:
 		return "is a socket to which this user has no permission to connect",
 			"add the exporter's user to the group of " + path

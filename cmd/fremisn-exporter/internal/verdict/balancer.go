@@ -217,7 +217,8 @@ func (j *judgement) judgeExporter() {
 		lines, malformed := grown(row)
 		if malformed > 0 && float64(malformed) >= MalformedRatio*float64(lines) {
 			j.add(Reason{Kind: KindLogUnread, Subject: l.Name, Sentence: fmt.Sprintf(
-				"In the last %d minutes %[1]d of %[2]s of the log %[3]s fit no known log_format; check shows where they differ.",
+				"In the last %d minutes %[1]d of %[2]s of the log %[3]s fit no known log_format; check shows where "+
+					"they differ.",
 				malformed, plural(int(lines), "line", "lines"), l.Name, MalformedMinutes)})
 		}
 	}

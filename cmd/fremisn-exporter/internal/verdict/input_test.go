@@ -49,7 +49,8 @@ var green = []verdict.Probe{{Name: "health", Done: true, Success: true, Since: s
 
 func red(failures int, reason string) []verdict.Probe {
 	return []verdict.Probe{{
-		Name: "health", Done: true, Failures: failures, Since: start.Add(-time.Minute), Reason: reason, Sentence: "the connection was refused",
+		Name: "health", Done: true, Failures: failures, Since: start.Add(-time.Minute), Reason: reason,
+		Sentence: "the connection was refused",
 	}}
 }
 
@@ -78,8 +79,9 @@ func takeOut(in *verdict.Input, servers ...int) {
 	for _, i := range servers {
 		in.Servers[i].Out = &verdict.Out{Unavailable: true, Workers: 1}
 		in.Outages = append(in.Outages, verdict.Outage{
-			Upstream: "app", Server: in.Servers[i].Address, From: start.Add(-5 * time.Second), Until: start.Add(5 * time.Second),
-			PID: 7, Connection: int64(100 + i), Event: "read_timeout", Request: "POST /v1/face/enrollment",
+			Upstream: "app", Server: in.Servers[i].Address, From: start.Add(-5 * time.Second),
+			Until: start.Add(5 * time.Second),
+			PID:   7, Connection: int64(100 + i), Event: "read_timeout", Request: "POST /v1/face/enrollment",
 		})
 	}
 }

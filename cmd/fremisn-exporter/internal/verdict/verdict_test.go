@@ -113,7 +113,8 @@ func TestVerdicts(t *testing.T) {
 			}
 			in.Requests = requests(verdict.NoLive, 50, 10)
 			in.Failures = []verdict.Request{{
-				Time: start.Add(-4 * time.Second), Outcome: verdict.Timeout, RequestID: "9f3c", Method: "POST", Path: "/v1/face/enrollment",
+				Time: start.Add(-4 * time.Second), Outcome: verdict.Timeout, RequestID: "9f3c", Method: "POST",
+				Path: "/v1/face/enrollment",
 				Code: 504, Duration: time.Second, Timed: true, Attempts: []verdict.Attempt{{Server: "127.0.0.1:80"},
 					{Server: "127.0.0.2:80"}, {Server: "127.0.0.3:80"}},
 			}}
@@ -290,7 +291,8 @@ func TestIncidents(t *testing.T) {
 	in.Requests = requests(verdict.Timeout, 30, 10)
 	for i := range 40 {
 		in.Failures = append(in.Failures, verdict.Request{
-			Time: start, Outcome: verdict.Timeout, RequestID: fmt.Sprint(i), Method: "GET", Path: "/x", Code: 504, Timed: true,
+			Time: start, Outcome: verdict.Timeout, RequestID: fmt.Sprint(i), Method: "GET", Path: "/x", Code: 504,
+			Timed:    true,
 			Duration: time.Duration(i) * time.Second, Attempts: []verdict.Attempt{{Server: "127.0.0.1:80", Code: 504}},
 		})
 	}

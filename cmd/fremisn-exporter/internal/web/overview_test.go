@@ -73,7 +73,8 @@ func grayNode(now time.Time) Overview {
 	}
 	node := func(name, server, state string) verdict.Node {
 		return verdict.Node{
-			Name: name, Server: server, Upstream: "fremisn_backend", State: state, Sentence: "It answers its probes. None of 118 attempts in the last 5 minutes failed.",
+			Name: name, Server: server, Upstream: "fremisn_backend", State: state, Sentence: "It answers its probes. " +
+				"None of 118 attempts in the last 5 minutes failed.",
 			Since: now.Add(-3 * time.Hour), MaxConns: pointer(1), History: quiet,
 			Windows: map[string]*verdict.NodeWindow{"1m": attempts(24, 0), "5m": attempts(118, 0),
 				"1h": attempts(1500, 0)},

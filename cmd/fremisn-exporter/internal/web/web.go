@@ -159,7 +159,8 @@ func (s *site) reloadNow(w http.ResponseWriter, r *http.Request) {
 	defer cancel()
 	switch err := s.Reload(ctx); {
 	case errors.Is(err, context.DeadlineExceeded):
-		text(w, http.StatusServiceUnavailable, "the reload is still under way; the exporter's log will say how it ended\n")
+		text(w, http.StatusServiceUnavailable, "the reload is still under way; the exporter's log will say how it "+
+			"ended\n")
 	case err != nil:
 		text(w, http.StatusInternalServerError, err.Error()+"\n")
 	default:
