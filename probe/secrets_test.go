@@ -154,7 +154,8 @@ on_demand: {allow: any}
 		}
 	}
 	page := httptest.NewRecorder()
-	promhttp.HandlerFor(gatherer(s), promhttp.HandlerOpts{}).ServeHTTP(page, httptest.NewRequest("GET", "/metrics", nil))
+	promhttp.HandlerFor(gatherer(s), promhttp.HandlerOpts{}).ServeHTTP(page, httptest.NewRequest("GET", "/metrics",
+		nil))
 	io.Copy(&told, page.Body)
 	told.WriteString(log.String())
 	if n := strings.Count(told.String(), "probe_success"); n < 30 {

@@ -63,7 +63,8 @@ func writeHosts(dir string) (logs []string, err error) {
 // hostsConf is an nginx.conf with a log for each of three locations of each virtual host.
 func hostsConf(logs []string) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "error_log stderr;\nevents {}\nhttp {\n  log_format full '%s';\n  upstream %s {\n", logtest.Full, logtest.Group)
+	fmt.Fprintf(&b, "error_log stderr;\nevents {}\nhttp {\n  log_format full '%s';\n  upstream %s {\n", logtest.Full,
+		logtest.Group)
 	for _, server := range logtest.Servers() {
 		fmt.Fprintf(&b, "    server %s;\n", server)
 	}
