@@ -34,6 +34,8 @@ type pastFlags struct {
 	dir          string        // backfill
 	step         time.Duration // backfill
 	labels       []string      // backfill
+
+	loaded *settings.Settings // nil without a config file and an nginx.conf
 }
 
 // flags adds the commands that read complete logs.
@@ -169,7 +171,7 @@ func (cli *commandLine) pastOptions(ctx context.Context, stderr io.Writer) (past
 	s, err := settings.Load(ctx, cli.source)
 	switch {
 	case err == nil:
-		o.Settings = s.Plan
+		p.loaded, o.Settings = s, s.Plan
 	case cli.source.ConfigFile != "" || *cli.given["nginx.config"] || len(p.files) == 0:
 		return o, err
 	case errors.Is(err, os.ErrNotExist) || len(p.formats) > 0:

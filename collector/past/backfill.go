@@ -21,6 +21,29 @@ type BackfillOptions struct {
 	Dir    string        // where the files go; made if need be
 	Step   time.Duration // between two samples of a series
 	Labels []string      // NAME=VALUE, on every series
+	// Gauges stand at one value for the whole time: what an exporter says besides its counters. Rules and dashboards
+	// want them.
+	Gauges []Gauge
+}
+
+// A Gauge is a series that stands at one value.
+type Gauge struct {
+	Name, Help string
+	Labels     [][2]string // names and values
+	Value      float64
+}
+
+// checkGauges reports a label that a gauge has, too.
+func (o *BackfillOptions) checkGauges() error {
+	for _, label := range o.Labels {
+		name, _, _ := strings.Cut(label, "=")
+		for _, g := range o.Gauges {
+			if slices.ContainsFunc(g.Labels, func(own [2]string) bool { return own[0] == name }) {
+				return fmt.Errorf("--label %q: %s has a label %s of its own", label, g.Name, name)
+			}
+		}
+	}
+	return nil
 }
 
 // A Backfilled says what Backfill has written.
@@ -37,6 +60,9 @@ type Backfilled struct {
 // file for each log and day (UTC): promtool reads a file once for every two hours that it holds.
 func Backfill(ctx context.Context, o Options, to BackfillOptions) (done *Backfilled, problems []error, err error) {
 	labels, err := renderLabels(to.Labels)
+	if err == nil {
+		err = to.checkGauges()
+	}
 	if err != nil {
 		return nil, nil, err
 	}
@@ -100,16 +126,25 @@ func (d *Backfilled) add(b *backfiller) {
 // JSON writes what was done.
 func (d *Backfilled) JSON(w io.Writer) error { return writeJSON(w, d) }
 
+// rulePasses is how often recording rules are added: they rest on one another so deep, and each pass finds what the one
+// before has recorded.
+const rulePasses = "1 2 3 4 5 6 7"
+
 // Text writes what was done, and what is to be done next.
 func (d *Backfilled) Text(w io.Writer) error {
-	_, err := fmt.Fprintf(w, `%s samples of %s lines, %s, in %d files:
+	_, err := fmt.Fprintf(w, `%s samples of %s lines, %s, in %s:
   %s
-Make blocks of them in Prometheus' data folder, which takes them up by itself within a minute or two:
+Make blocks of them in Prometheus' data folder, as the user that Prometheus runs as. It takes them up by itself within a
+minute or two, and keeps them as long as its --storage.tsdb.retention.time:
   for f in %s/*.om; do promtool tsdb create-blocks-from openmetrics "$f" /var/lib/prometheus; done
-Then the recording rules of the same time:
-  promtool tsdb create-blocks-from rules --start %s --end %s --url http://localhost:9090 alerts/*.rules.yml
-`, grouped(d.Samples), grouped(d.Lines.Parsed), span(d.From, d.To), len(d.Files), strings.Join(d.Files, "\n  "), d.Dir,
-		d.From.Format(time.RFC3339), d.To.Format(time.RFC3339))
+Then the recording rules of the same time, which the dashboards show. They rest on one another, so a pass finds what the
+one before has recorded, once Prometheus has taken it up:
+  for pass in %s; do
+    promtool tsdb create-blocks-from rules --start %s --end %s --url http://localhost:9090 --output-dir /var/lib/prometheus alerts/*.rules.yml
+    sleep 120
+  done
+`, grouped(d.Samples), grouped(d.Lines.Parsed), span(d.From, d.To), numbered(len(d.Files), "file"),
+		strings.Join(d.Files, "\n  "), d.Dir, rulePasses, d.From.Format(time.RFC3339), d.To.Format(time.RFC3339))
 	return err
 }
 
@@ -153,7 +188,8 @@ func newBackfiller(r *reading, f *formats, to BackfillOptions, labels string) *b
 	if b.Counter, b.err = accesslog.New(cfg); b.err != nil {
 		panic("past: a format that was compiled before does not compile: " + b.err.Error())
 	}
-	b.write = dayWriter{dir: to.Dir, log: f.log, labels: labels, topology: r.facts.topology, conf: r.Settings.Conf}
+	b.write = dayWriter{dir: to.Dir, log: f.log, labels: labels, topology: r.facts.topology, conf: r.Settings.Conf,
+		constant: to.Gauges}
 	return b
 }
 

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/fremisn/fremisn-exporter/collector/internal/confmetrics"
 	"github.com/fremisn/fremisn-exporter/collector/internal/ledger"
 	"github.com/fremisn/fremisn-exporter/collector/internal/metric"
 	"github.com/fremisn/fremisn-exporter/collector/nginxconf"
@@ -26,14 +27,14 @@ func isOwnLabel(name string) bool {
 	}
 	for i := range metric.Table() {
 		m := metric.Get(metric.ID(i))
-		if m.IsOf(false) && slices.Contains(m.Labels, name) {
+		if (m.IsOf(false) || m.Of == metric.NginxConf) && slices.Contains(m.Labels, name) {
 			return true
 		}
 	}
 	return false
 }
 
-// A day is the samples of a day: the increase of each series from step to step.
+// A day is the samples of a day: of each series how much it rose from step to step.
 type day struct {
 	number int64 // since 1970
 	step   int64 // milliseconds
@@ -54,7 +55,7 @@ type samples struct {
 
 func newDay(number, step int64) *day { return &day{number: number, step: step} }
 
-// sample adds a sample of everything, and returns their number.
+// sample adds a sample of everything, and returns how many that are.
 func (d *day) sample(at int64, lines ledger.Lines, counts *ledger.Snapshot) uint64 {
 	if d.steps == 0 {
 		d.first = at
@@ -101,7 +102,7 @@ func (s *samples) append(values ...uint64) {
 	}
 }
 
-// each calls f with the values of each step.
+// each gives the values of each step.
 func (s *samples) each(yield func(step int, values []uint64)) {
 	values := make([]uint64, len(s.last))
 	rest := s.deltas
@@ -120,9 +121,10 @@ type dayWriter struct {
 	dir, log, labels string
 	topology         *source.Topology
 	conf             *nginxconf.Config
+	constant         []Gauge
 }
 
-// write writes a day's file completely, or not at all, and returns its path.
+// write writes a day's file whole, or not at all, and returns its path.
 func (w *dayWriter) write(d *day) (path string, err error) {
 	name := strings.Map(func(r rune) rune {
 		if r == '/' || r < ' ' || r == 0x7f {
@@ -154,7 +156,7 @@ func (w *dayWriter) write(d *day) (path string, err error) {
 	return path, nil
 }
 
-// A dayOutput is a file that is being written. Flush reports a failed write.
+// A dayOutput is a file that is being written. A failed write is told by Flush.
 type dayOutput struct {
 	*bufio.Writer
 	*dayWriter
@@ -184,7 +186,7 @@ func (o *dayOutput) all() {
 	for i, result := range []string{"parsed", "malformed", "too_long", "ignored"} {
 		o.counter(m.Name, o.with(`log="`+escapeLabel(o.log)+`"`, `result="`+result+`"`), &o.day.lines[i])
 	}
-	o.maxConns()
+	o.gauges()
 	o.WriteString("# EOF\n")
 }
 
@@ -219,7 +221,7 @@ func (o *dayOutput) with(parts ...string) string {
 	return strings.Join(parts, ",")
 }
 
-// place returns the labels upstream, server and node of a server.
+// place is the labels upstream, server and node of a server.
 func (o *dayOutput) place(name string) (upstream, server, node string) {
 	if name == ledger.Other {
 		return name, name, name
@@ -245,7 +247,7 @@ func (o *dayOutput) histogram(m *metric.Metric, labels string, bounds []float64,
 	})
 }
 
-// canonical returns a bound in OpenMetrics' form: 1.0, 0.25.
+// canonical is a bound as OpenMetrics wants it: 1.0, 0.25.
 func canonical(bound float64) string {
 	text := strconv.FormatFloat(bound, 'g', -1, 64)
 	if !strings.ContainsAny(text, ".e") {
@@ -254,24 +256,35 @@ func canonical(bound float64) string {
 	return text
 }
 
-// maxConns returns the limits of the servers in the present nginx.conf, by which panels divide.
-func (o *dayOutput) maxConns() {
-	if o.conf == nil {
-		return
+// gauges are what stands at one value for the whole time: that there was an exporter, what it would have said besides,
+// and what nginx.conf says today.
+func (o *dayOutput) gauges() {
+	byName := map[string][]Gauge{}
+	add := func(g Gauge) { byName[g.Name] = append(byName[g.Name], g) }
+	add(Gauge{Name: "up", Help: "Whether the exporter was there: it is for the time of a backfilled log.", Value: 1})
+	for _, g := range o.constant {
+		add(g)
 	}
-	m := metric.Get(metric.ServerMaxConns)
-	o.head(m)
-	seen := map[string]bool{}
-	for _, u := range o.conf.Upstreams {
-		for _, s := range u.Servers {
-			labels := o.with(`upstream="`+escapeLabel(u.Name)+`"`, `server="`+escapeLabel(s.Address)+`"`,
-				`node="`+escapeLabel(o.topology.Node(s.Address))+`"`)
-			if seen[labels] {
-				continue
+	if o.conf != nil {
+		confmetrics.Each(o.conf, o.topology.Node, func(id metric.ID, value float64, labels ...string) {
+			m := metric.Get(id)
+			g := Gauge{Name: m.Name, Help: m.Help, Value: value}
+			for i, name := range m.Labels {
+				g.Labels = append(g.Labels, [2]string{name, labels[i]})
 			}
-			seen[labels] = true
+			add(g)
+		})
+	}
+	for _, name := range sortedKeys(byName) {
+		o.head(&metric.Metric{Name: name, Help: byName[name][0].Help, Type: metric.Gauge})
+		for _, g := range byName[name] {
+			var parts []string
+			for _, l := range g.Labels {
+				parts = append(parts, l[0]+`="`+escapeLabel(l[1])+`"`)
+			}
+			labels, value := o.with(parts...), strconv.FormatFloat(g.Value, 'g', -1, 64)
 			for step := range o.day.steps {
-				o.line(m.Name, labels, strconv.Itoa(s.MaxConns), step)
+				o.line(name, labels, value, step)
 			}
 		}
 	}

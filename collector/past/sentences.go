@@ -313,11 +313,14 @@ func (w words) unknown(d *detector) []string {
 	return list
 }
 
-func requests(n int) string {
-	if n == 1 {
-		return "1 request"
+func requests(n int) string { return numbered(n, "request") }
+
+// numbered is such as "1 file" or "1,234 files".
+func numbered(n int, what string) string {
+	if n != 1 {
+		what += "s"
 	}
-	return grouped(uint64(max(0, n))) + " requests"
+	return grouped(uint64(max(0, n))) + " " + what
 }
 
 func orElse(text, otherwise string) string {
