@@ -147,9 +147,9 @@ func writeBackfillConfig(t *testing.T, dir string, log []byte) string {
 	servers := logtest.Servers()
 	files := map[string]string{
 		"access.log": string(log),
-		"nginx.conf": fmt.Sprintf("worker_processes 1;\nevents {}\nhttp {\n    upstream %s {\n        zone z 1m;\n        server %s "+
-			"max_conns=2;\n        server %s max_conns=2;\n        server %s max_conns=2;\n    }\n}\n", logtest.Group,
-			servers[0], servers[1], servers[2]),
+		"nginx.conf": fmt.Sprintf("worker_processes 1;\nevents {}\nhttp {\n    upstream %s {\n        zone z 1m;\n"+
+			"        server %s max_conns=2;\n        server %s max_conns=2;\n        server %s max_conns=2;\n    }\n}\n",
+			logtest.Group, servers[0], servers[1], servers[2]),
 		"probes.yml": fmt.Sprintf(`nginx:
   config: %s
   access_logs:
@@ -336,7 +336,8 @@ func overviewTruth(good, bad tally, end float64) map[string]truth {
 		"11 D": minute("limited"), "11 E": minute("aborted"), "11 F": minute("client_error"),
 		"12 A": between(0.25, 0.5), "12 B": between(0.5, 1), "12 C": between(0.5, 1), "12 D": all(2.5),
 		"13 A": perSecond(bad.routes), "15 A": perSecond(bad.codes),
-		"14 A": {values: map[string]float64{"face": 1, "other": 1}, above: map[string]float64{"face": 0.5, "other": 0.5}},
+		"14 A": {values: map[string]float64{"face": 1, "other": 1},
+			above: map[string]float64{"face": 0.5, "other": 0.5}},
 		"14 B": all(2.5),
 		"20 A": {values: map[string]float64{"master": 2, "slave-1": 2, "slave-2": 4}},
 		"20 B": ofNodes(func(s string) float64 { return bad.attempts[s] / sumOf(bad.attempts) }),
@@ -417,7 +418,7 @@ func TestRulePasses(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if !strings.Contains(string(content), "$ for pass in "+passes[1]+"; do promtool tsdb create-blocks-from rules ") {
+		if !strings.Contains(string(content), "$ for pass in "+passes[1]+"; do promtool tsdb create-blocks-from rules") {
 			t.Errorf("%s does not show the %d passes", readme, deepest)
 		}
 	}
