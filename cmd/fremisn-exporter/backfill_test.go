@@ -148,7 +148,7 @@ func writeBackfillConfig(t *testing.T, dir string, log []byte) string {
 	files := map[string]string{
 		"access.log": string(log),
 		"nginx.conf": fmt.Sprintf("worker_processes 1;\nevents {}\nhttp {\n    upstream %s {\n        zone z 1m;\n"+
-			"        server %s max_conns=2;\n        server %s max_conns=2;\n        server %s max_conns=2;\n    }\n}\n",
+			"     server %s max_conns=2;\n     server %s max_conns=2;\n        server %s max_conns=2;\n    }\n}\n",
 			logtest.Group, servers[0], servers[1], servers[2]),
 		"probes.yml": fmt.Sprintf(`nginx:
   config: %s
@@ -418,7 +418,7 @@ func TestRulePasses(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if !strings.Contains(string(content), "$ for pass in "+passes[1]+"; do promtool tsdb create-blocks-from rules") {
+		if !strings.Contains(string(content), "$ for pass in "+passes[1]+"; do promtool tsdb create-blocks-from") {
 			t.Errorf("%s does not show the %d passes", readme, deepest)
 		}
 	}
