@@ -60,7 +60,8 @@ func writeStep(log *bytes.Buffer, at int64, bad bool) tally {
 		case k == 11:
 			outcome, code, addresses, statuses, times, counts = "no_live", "502", logtest.Group, "502", "0.000", false
 		case k == 17:
-			outcome, code, limit, addresses, statuses, times, counts = "limited", "503", "REJECTED", "-", "-", "-", false
+			outcome, code, limit, counts = "limited", "503", "REJECTED", false
+			addresses, statuses, times = "-", "-", "-"
 		case k == 7: // failed on the second server, helped by the first
 			addresses, statuses, times = servers[1]+", "+servers[0], "502, 200", "0.010, "+times
 			t.attempts[servers[0]]++
