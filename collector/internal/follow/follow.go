@@ -81,6 +81,7 @@ type Pipeline struct {
 	lastBytes uint64        // that were read at the last look
 	parted    tail.Position // see savedPosition
 	dirty     bool          // something has not been committed
+	moved     bool          // the position has, without lines; it is committed at once
 	readErr   error
 	lastErr   error // of the last commit; valid when done is closed
 
@@ -186,7 +187,7 @@ func (p *Pipeline) serve(ctx context.Context) {
 // look reads while nobody asks.
 func (p *Pipeline) look(ctx context.Context) {
 	p.read()
-	if p.commits.isDue(p.now(), p.dirty) {
+	if p.moved || p.commits.isDue(p.now(), p.dirty) {
 		p.commit(ctx)
 	}
 	p.pace.looked(p.totals.ReadBytes != p.lastBytes || p.dirty)

@@ -2,7 +2,6 @@ package follow
 
 import (
 	"bytes"
-	"compress/gzip"
 	"context"
 	"errors"
 	"flag"
@@ -80,42 +79,6 @@ func scrapeOf(p *Pipeline) (lines uint64, err error) {
 	p.read()
 	err = p.commit(context.Background())
 	return p.Last().Lines.Parsed, errors.Join(p.readErr, err)
-}
-
-// TestStartShowsWhatWasCommitted: the rest of a part that was compressed meanwhile is read when the log is found again,
-// and shown when that is committed.
-func TestStartShowsWhatWasCommitted(t *testing.T) {
-	h := newLogHost(t)
-	h.write(100)
-	p, end := h.reading(nil)
-	if n, err := scrapeOf(p); n != 100 || err != nil {
-		t.Fatal(n, err)
-	}
-	end()
-	h.write(50)
-	text, err := os.ReadFile(h.path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var packed bytes.Buffer
-	z := gzip.NewWriter(&packed)
-	z.Write(text)
-	if err := errors.Join(z.Close(), os.Rename(h.path, h.path+".old"),
-		os.WriteFile(h.path+".1.gz", packed.Bytes(), 0o644), os.Remove(h.path+".old")); err != nil {
-		t.Fatal(err)
-	}
-	h.write(0)
-	p, end = h.reading(nil)
-	defer end()
-	if n, _ := p.counter.Snapshot(); n.Parsed != 150 {
-		t.Errorf("%d lines are counted of 150", n.Parsed)
-	}
-	if n := p.Last().Lines.Parsed; n != 100 {
-		t.Errorf("%d lines are shown, 100 were committed", n)
-	}
-	if n, err := scrapeOf(p); n != 150 || err != nil {
-		t.Errorf("%d lines of 150 are shown then (%v)", n, err)
-	}
 }
 
 // TestCrashAtEveryStepOfACommit kills the exporter, or the whole machine, before every step of a commit: what comes

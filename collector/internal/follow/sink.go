@@ -21,7 +21,7 @@ func GapReasons() []string {
 		gapDropped}
 }
 
-// Lines, TooLong, Checkpoint, Rotated and Gap make the pipeline the sink of its reader.
+// Lines, TooLong, Checkpoint, Rotated, Moved and Gap make the pipeline the sink of its reader.
 
 // Lines counts a block of whole lines.
 func (p *Pipeline) Lines(block []byte) {
@@ -51,6 +51,9 @@ func (p *Pipeline) Rotated(kind string) {
 	p.dirty = true
 }
 
+// Moved has the position committed soon: after a crash, the one before would not tell what is new from what is lost.
+func (p *Pipeline) Moved() { p.dirty, p.moved = true, true }
+
 // Gap counts and logs that lines were lost, or may have been.
 func (p *Pipeline) Gap(reason, file string, from, to int64, cause string) {
 	fields := []any{"msg", "lines were lost, or may have been", "reason", reason, "file", file, "from", from}
@@ -59,5 +62,5 @@ func (p *Pipeline) Gap(reason, file string, from, to int64, cause string) {
 	}
 	level.Warn(p.logger).Log(append(fields, "cause", cause)...)
 	p.totals.Gaps[reason]++
-	p.dirty = true
+	p.Moved()
 }

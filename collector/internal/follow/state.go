@@ -142,7 +142,7 @@ func (p *Pipeline) commit(ctx context.Context) error {
 	if err == nil {
 		err = p.commits.commit(ctx, commitWork{record: record, snapshot: p.snapshot()})
 	}
-	p.dirty = p.dirty && err != nil
+	p.dirty, p.moved = p.dirty && err != nil, p.moved && err != nil
 	return err
 }
 

@@ -168,6 +168,7 @@ func (f *Follower) replace(b *base, g *generation) {
 	f.generations = append(f.generations, g)
 	b.current = g
 	if isCopy {
+		f.sink.Moved()
 		return
 	}
 	if before.file == nil && !before.finished {
@@ -273,6 +274,7 @@ func (f *Follower) rewritten(g *generation, seen int64) {
 	}
 	if m != other && m != begins {
 		_ = g.goTo(at)
+		f.sink.Moved()
 		return
 	}
 	if m == begins {

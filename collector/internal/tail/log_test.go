@@ -36,6 +36,7 @@ func (r *record) Lines(block []byte) {
 }
 func (r *record) TooLong()            { r.tooLong++ }
 func (r *record) Checkpoint()         {}
+func (r *record) Moved()              {}
 func (r *record) Rotated(kind string) { r.rotated[kind]++ }
 func (r *record) Gap(reason, file string, from, _ int64, cause string) {
 	r.causes = append(r.causes, cause)

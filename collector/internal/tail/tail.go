@@ -23,6 +23,9 @@ type Sink interface {
 	Checkpoint()
 	// Rotated reports a rotation: "renamed" or "truncated".
 	Rotated(kind string)
+	// Moved reports that Position has changed though no lines were handed out: the log lost its end, or was replaced by
+	// a copy. What is written from now on is certain only from the new position.
+	Moved()
 	// Gap reports that lines were lost, or may have been.
 	Gap(reason, file string, from, to int64, cause string)
 }
