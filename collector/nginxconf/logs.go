@@ -125,12 +125,18 @@ func (r *reading) readAccessLog(d *directive, formats map[string]LogFormat, leve
 	}
 	for i, arg := range d.args[1:] {
 		name, value, isParameter := strings.Cut(arg, "=")
+		if isParameter || arg == "gzip" {
+			log.Parameters = append(log.Parameters, arg)
+		}
 		switch {
 		case isParameter && name == "if":
 			log.Condition = value
 		case isParameter && name == "gzip", arg == "gzip":
 			log.Gzip, log.Buffered = true, true
-		case isParameter && (name == "buffer" || name == "flush"):
+		case isParameter && name == "flush":
+			log.Buffered = true
+			log.Flush, _ = parseMillis(value)
+		case isParameter && name == "buffer":
 			log.Buffered = true
 		case i == 0:
 			log.Format = arg

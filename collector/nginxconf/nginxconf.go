@@ -107,7 +107,9 @@ type AccessLog struct {
 	Elsewhere   []string // where else it may be, for a relative path of an unknown build
 	Syslog      string   // "server=…" parameters as written, "" for a file
 	Format      string   // name of a log_format
+	Parameters  []string // as written: if=, buffer=, flush=, gzip=
 	Buffered    bool
+	Flush       time.Duration // the longest wait of a buffered line, 0 for none
 	Gzip        bool
 	Condition   string // if=
 	Unwritten   bool   // http's, if every server has access_log directives of its own
@@ -208,6 +210,7 @@ type Proxy struct {
 	HTTPVersion string // proxy_http_version, "" if unset
 	// the value of Connection from proxy_set_header if a client does not upgrade; NGINX's default if unset
 	Connection string
+	HeadersAt  Pos // of the last proxy_set_header in force; its Line is 0 without any
 	// each connection to a server is certain to end with its request, whatever keepalive says
 	Closes                                   bool
 	KeepConn                                 bool          // fastcgi_keep_conn

@@ -147,7 +147,7 @@ func (r *reading) pass(d *directive, m passModule, s scope) error {
 	}
 	if m == byProxy {
 		p.HTTPVersion = s.proxy.version
-		p.Connection = r.connection(s.proxy.headers)
+		p.Connection, p.HeadersAt = r.connection(s.proxy.headers), s.proxy.at
 	}
 	to := passTarget(m, d.args[0])
 	p.Protocol, p.Closes = to.protocol, r.closes(m, p)

@@ -7,13 +7,14 @@ import "strings"
 type proxyScope struct {
 	version string
 	headers map[string]string // by name in lower case
+	at      Pos               // of the last of them
 	limits  []*directive
 	logOff  Pos
 }
 
 func (s *proxyScope) inherit(outer proxyScope) {
 	if s.headers == nil {
-		s.headers = outer.headers
+		s.headers, s.at = outer.headers, outer.at
 	}
 	if s.limits == nil {
 		s.limits = outer.limits
@@ -30,7 +31,7 @@ func (s *proxyScope) setting(d *directive) {
 		if s.headers == nil {
 			s.headers = map[string]string{}
 		}
-		s.headers[strings.ToLower(d.args[0])] = d.args[1]
+		s.headers[strings.ToLower(d.args[0])], s.at = d.args[1], d.Pos
 	}
 }
 

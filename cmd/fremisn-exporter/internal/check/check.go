@@ -51,7 +51,9 @@ func Run(ctx context.Context, o Options) *Report {
 	if s.Nginx != nil {
 		r.folder = filepath.Dir(s.Nginx.Files[0]) + "/"
 		for _, f := range nginxFindings(s.Nginx) {
-			r.add(f)
+			if f.Subject != subjectStdout || !readsContainer(s.Plan) {
+				r.add(f)
+			}
 		}
 	}
 	r.proposeFormats(s)

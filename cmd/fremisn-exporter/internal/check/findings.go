@@ -3,10 +3,13 @@ package check
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/fremisn/fremisn-exporter/collector/nginxconf"
+	"github.com/fremisn/fremisn-exporter/collector/source"
 )
 
 const nginxDocs = "https://nginx.org/en/docs/http/"
@@ -231,11 +234,14 @@ func once(conf *nginxconf.Config, judge func(nginxconf.Proxy) (finding, bool)) [
 	return found
 }
 
+// boundedWait is how late lines may come without anybody minding: a scrape is seldom more frequent.
+const boundedWait = 5 * time.Second
+
 // accessLogInPart finds logs that lack lines, temporarily or permanently.
 func accessLogInPart(conf *nginxconf.Config) []finding {
 	var found []finding
 	for _, log := range conf.AccessLogs {
-		if log.Buffered {
+		if log.Buffered && (log.Flush == 0 || log.Flush > boundedWait) {
 			found = append(found, fact("access_log", log.Pos, nginxDocs+"ngx_http_log_module.html#access_log",
 				"write flush=1s to bound the wait, or leave buffer= and gzip out",
 				"%s is buffered: lines come late and in bursts", log.Path))
@@ -279,11 +285,25 @@ func keepaliveUnused(conf *nginxconf.Config) []finding {
 func keepaliveRemedy(p nginxconf.Proxy) string {
 	switch p.Directive {
 	case "proxy_pass":
-		return `proxy_http_version 1.1; proxy_set_header Connection "";`
+		remedy := `proxy_http_version 1.1; proxy_set_header Connection "";`
+		if p.HeadersAt.Line > 0 { // in a block without any it would end those of the outer ones
+			remedy += fmt.Sprintf(" beside the proxy_set_header in line %d of %s", p.HeadersAt.Line,
+				filepath.Base(p.HeadersAt.File))
+		}
+		return remedy
 	case "fastcgi_pass":
 		return "fastcgi_keep_conn on;"
 	}
 	return "remove keepalive: the protocol keeps no connections"
+}
+
+const subjectStdout = "to stdout"
+
+// readsContainer reports whether the config file names a container's log, or a file that a container runtime writes.
+func readsContainer(plan *source.Settings) bool {
+	return slices.ContainsFunc(plan.Logs(), func(l source.LogSource) bool {
+		return l.Docker != "" || l.Wrapping == "docker" || l.Wrapping == "cri"
+	})
 }
 
 func logIsStdout(conf *nginxconf.Config) []finding {
@@ -294,7 +314,7 @@ func logIsStdout(conf *nginxconf.Config) []finding {
 			target = path
 		}
 		if strings.HasPrefix(target, "/dev/std") || strings.HasPrefix(target, "/proc/self/fd/") {
-			found = append(found, fact("to stdout", at,
+			found = append(found, fact(subjectStdout, at,
 				"https://github.com/nginx/docker-nginx/blob/master/mainline/debian/Dockerfile",
 				"name NGINX's container in the config file: docker: NAME, or mount a volume on /var/log/nginx",
 				"%s is %s, as in the official image: it is not a file", path, target))

@@ -88,7 +88,7 @@ func TestFindings(t *testing.T) {
 			"level error hides"},
 		"POSTs": {" non_idempotent", "", "retries", "nginx.conf:24",
 			"a failed POST to nodes is tried on no other server"},
-		"buffered": {"access.log main", "access.log main buffer=32k flush=5s", "access_log",
+		"buffered": {"access.log main", "access.log main buffer=32k flush=10s", "access_log",
 			"nginx.conf:5", "is buffered"},
 		"conditional": {"access.log main", "access.log main if=$arg_a", "access_log", "nginx.conf:5",
 			"has only requests for which $arg_a is neither empty nor 0"},

@@ -117,11 +117,8 @@ func whereTo(s *settings.Settings, p proposal) string {
 // parametersOf returns the unchanged parameters of an access_log directive.
 func parametersOf(log nginxconf.AccessLog) string {
 	parameters := ""
-	if log.Condition != "" {
-		parameters += " if=" + log.Condition
-	}
-	if log.Buffered {
-		parameters += " and the rest as it is"
+	for _, parameter := range log.Parameters {
+		parameters += " " + parameter
 	}
 	return parameters
 }

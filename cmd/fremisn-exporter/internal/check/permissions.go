@@ -25,7 +25,9 @@ func unreadable(path string) (trouble, remedy string) {
 				"correct the path; in a container, mount the folder that NGINX writes to: volumes: [nginx-logs:" + dir +
 					":ro]"
 		case err != nil:
-			return "cannot be reached: " + err.Error(), "look at " + dir
+			return "cannot be reached: " + err.Error(), "ls -ld " + quoted(dir) + " shows what it is"
+		case !info.IsDir():
+			return "cannot exist: " + dir + " is not a folder", "correct the path: it goes through a file"
 		case unix.Faccessat(unix.AT_FDCWD, dir, unix.X_OK, unix.AT_EACCESS) != nil:
 			return fmt.Sprintf("cannot be reached: %s has no permission to enter the folder %s (%s)", userName(), dir,
 				describe(info)), grant(dir, info, "x")

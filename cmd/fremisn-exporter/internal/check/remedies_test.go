@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -158,11 +159,36 @@ func TestRemediesOfFindings(t *testing.T) {
 		"POSTs": {" non_idempotent", "", "retries", func(text, d string) string {
 			return strings.Replace(text, "proxy_next_upstream error timeout;", d, 1)
 		}},
-		"keepalive": {"proxy_http_version 1.1;\n      proxy_set_header Connection \"\";", "", "keepalive", inLocation},
+		"keepalive": {keptAlive, "", "keepalive", inLocation},
+		"keepalive beside headers": {keptAlive, "", "keepalive",
+			func(text, d string) string {
+				return strings.Replace(text, hostHeader, hostHeader+" "+d, 1)
+			}},
+		"keepalive of FastCGI": {passHTTP, "fastcgi_pass nodes;", "keepalive", inLocation},
+		"keepalive of uwsgi": {passHTTP, "uwsgi_pass nodes;", "keepalive", func(text, _ string) string {
+			return strings.Replace(text, "keepalive 8;", "", 1)
+		}},
+		"errors twice": {"error_log LOGS/error.log warn;", "error_log LOGS/error.log warn; error_log LOGS/error.log error;",
+			"error_log", func(text, _ string) string {
+				return regexp.MustCompile(`error_log \S+ error;`).ReplaceAllString(text, "")
+			}},
+		"buffer": {"access.log main;", "access.log main buffer=32k;", "access_log", func(text, _ string) string {
+			return strings.Replace(text, "buffer=32k", "buffer=32k flush=1s", 1)
+		}},
+		"no buffer": {"access.log main;", "access.log main buffer=32k flush=1m;", "access_log",
+			func(text, _ string) string { return strings.Replace(text, " buffer=32k flush=1m", "", 1) }},
+		"if=": {"access.log main;", "access.log main if=$host;", "access_log", func(text, _ string) string {
+			return strings.Replace(text, " if=$host", "", 1)
+		}},
+		"off": {"proxy_next_upstream error", "access_log off; proxy_next_upstream error", "access_log",
+			func(text, _ string) string { return strings.Replace(text, "access_log off; proxy", "proxy", 1) }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
 			text := strings.ReplaceAll(nothingToFind, test.replace, test.by)
+			if name == "keepalive beside headers" {
+				text = strings.Replace(text, "listen 8080;", "listen 8080;\n"+hostHeader, 1)
+			}
 			text = strings.ReplaceAll(strings.Replace(text, "listen 8080", "listen 127.0.0.1:8096", 1), "LOGS", dir)
 			remedy := ""
 			for _, f := range loadFindings(t, takenByNGINX(t, dir, text)) {
@@ -172,6 +198,10 @@ func TestRemediesOfFindings(t *testing.T) {
 			}
 			if remedy == "" {
 				t.Fatal("there is no such finding")
+			}
+			if name == "keepalive beside headers" && !strings.HasSuffix(remedy, "beside the proxy_set_header in line "+
+				lineOf(text, hostHeader)+" of nginx.conf") {
+				t.Errorf("where is not told: %s", remedy)
 			}
 			directives := regexp.MustCompile(`[a-z_]+ [^;:]+;`).FindAllString(remedy, -1)
 			mended := test.put(text, strings.Join(directives, " "))
@@ -185,6 +215,18 @@ func TestRemediesOfFindings(t *testing.T) {
 			}
 		})
 	}
+}
+
+const (
+	keptAlive  = "proxy_http_version 1.1;\n      proxy_set_header Connection \"\";"
+	hostHeader = "proxy_set_header Host $host;"
+	passHTTP   = "proxy_pass http://nodes;"
+)
+
+// lineOf is the number of the line that has a text.
+func lineOf(text, part string) string {
+	before, _, _ := strings.Cut(text, part)
+	return strconv.Itoa(strings.Count(before, "\n") + 1)
 }
 
 func loadFindings(t *testing.T, conf string) []finding {
