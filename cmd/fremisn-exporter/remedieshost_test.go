@@ -275,8 +275,8 @@ func TestRemedyOfRelativePath(t *testing.T) {
 // NGINX in the official image writes to stdout: the container that the config file names has both logs.
 func TestRemedyOfStdout(t *testing.T) {
 	const config = "nginx: {config: nginx.conf, access_logs: [DOCKER], error_logs: [DOCKER]}\nprobes: []\n"
-	p := newPlace(t, "events {}\nerror_log /dev/stderr warn;\nhttp { log_format full '$status $request_time'; access_log "+
-		"/dev/stdout full; server { listen ADDRESS; } }\n", onlyNginx)
+	p := newPlace(t, "events {}\nerror_log /dev/stderr warn;\nhttp { log_format full '$status $request_time'; "+
+		"access_log /dev/stdout full; server { listen ADDRESS; } }\n", onlyNginx)
 	remedy := p.report().remedy("name NGINX's container in the config file: ")
 	entry, _, _ := strings.Cut(after(t, remedy, "in the config file: "), ",")
 	id := strings.Repeat("ab", 32)
