@@ -127,7 +127,8 @@ const onlyNginx = "nginx: {config: nginx.conf}\nprobes: []\n"
 
 // site is an nginx.conf whose server has those directives.
 func site(directives string) string {
-	return "error_log DIR/error.log warn;\nevents {}\nhttp {\nlog_format full '$status $request_time';\nserver {\nlisten " +
+	return "error_log DIR/error.log warn;\nevents {}\nhttp {\nlog_format full '$status $request_time';\nserver " +
+		"{\nlisten " +
 		"ADDRESS;\n" + directives + "\n}\n}\n"
 }
 
@@ -163,8 +164,9 @@ func TestRemediesOfLogs(t *testing.T) {
 				p.replace("probes.yml", "path: logs", "path: "+after(p.t, remedy, "or a glob such as "))
 			}},
 		"a folder that is a file": {says: "correct the path: ", nginx: site("access_log DIR/site.log;"),
-			config: "nginx: {config: nginx.conf, access_logs: [{path: other.log/access.log, format: full}]}\nprobes: []\n",
-			mend:   func(p *place, _ string) { p.replace("probes.yml", "other.log/access.log", "logs/access-1.log") }},
+			config: "nginx: {config: nginx.conf, access_logs: [{path: other.log/access.log, format: " +
+				"full}]}\nprobes: []\n",
+			mend: func(p *place, _ string) { p.replace("probes.yml", "other.log/access.log", "logs/access-1.log") }},
 		"a loop of links": {says: "ls -ld ", nginx: site("access_log DIR/site.log;"),
 			config: "nginx: {config: nginx.conf, access_logs: [{path: loop/a.log, format: full}]}\nprobes: []\n",
 			mend: func(p *place, remedy string) {
@@ -280,7 +282,8 @@ func TestRemediesOfNodes(t *testing.T) {
 	withGroup := func(servers string) string {
 		return strings.Replace(pass, "server {\n", "upstream app { "+servers+" }\nserver {\n", 1)
 	}
-	probed := "probes: [{name: health, module: web, interval: 5s, targets: ['http://" + node + "/']}]\nmodules: {web: " +
+	probed := "probes: [{name: health, module: web, interval: 5s, targets: ['http://" + node + "/']}]\nmodules: " +
+		"{web: " +
 		"{prober: http}}\n"
 	for name, row := range map[string]remedyRow{
 		"Lua": {says: "name them in probes:", notByNGINX: true, config: "nginx: {config: nginx.conf}\n",

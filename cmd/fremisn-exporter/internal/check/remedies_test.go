@@ -168,7 +168,8 @@ func TestRemediesOfFindings(t *testing.T) {
 		"keepalive of uwsgi": {passHTTP, "uwsgi_pass nodes;", "keepalive", func(text, _ string) string {
 			return strings.Replace(text, "keepalive 8;", "", 1)
 		}},
-		"errors twice": {"error_log LOGS/error.log warn;", "error_log LOGS/error.log warn; error_log LOGS/error.log error;",
+		"errors twice": {"error_log LOGS/error.log warn;", "error_log LOGS/error.log warn; error_log LOGS/error.log " +
+			"error;",
 			"error_log", func(text, _ string) string {
 				return regexp.MustCompile(`error_log \S+ error;`).ReplaceAllString(text, "")
 			}},
