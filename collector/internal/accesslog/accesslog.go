@@ -79,7 +79,6 @@ func New(cfg Config) (*Counter, error) {
 	if err != nil {
 		return nil, err
 	}
-	parser.SkipPaths(len(cfg.Routes) == 0)
 	c := &Counter{
 		cfg:      cfg,
 		isStream: cfg.Source.Kind == source.Stream,
@@ -91,6 +90,12 @@ func New(cfg Config) (*Counter, error) {
 		whole:    cfg.Watcher != nil,
 		answers:  cfg.Answers,
 		clock:    time.Now,
+	}
+	switch {
+	case len(cfg.Routes) == 0:
+		parser.SetPaths(logformat.NoPaths)
+	case c.routes.pure:
+		parser.SetPaths(logformat.RawPaths)
 	}
 	givers := parser
 	if counted := cfg.Source.Counted(); len(counted.Formats) < len(cfg.Source.Formats) {
@@ -171,25 +176,11 @@ func (c *Counter) Lines(block []byte) {
 	c.ledger.Now = c.clock().UnixMilli()
 	c.hour.Now(c.ledger.Now)
 	c.asked = false
-	c.current.block = block
-	for start := 0; start < len(block); {
-		n := bytes.IndexByte(block[start:], '\n')
-		if n < 0 {
-			n = len(block) - start // not whole lines: the caller's fault, but not a reason to crash
-		}
-		end := start + n
-		if end+logformat.Pad < len(block) {
-			c.line(block, start, end)
-		} else {
-			// The parser reads beyond the line: it reads a line at the block's end from a copy with room after it.
-			c.keepExemplars(block)
-			padded := c.parser.Padded(block[start:end])
-			c.current.block = padded
-			c.line(padded, 0, n)
-			c.keepExemplars(padded)
-			c.current.block = block
-		}
-		start = end + 1
+	// The parser reads beyond a line: the lines at the block's end are read from a copy with room after it.
+	inPlace := bytes.LastIndexByte(block[:max(0, len(block)-logformat.Pad)], '\n') + 1
+	c.countLines(block, inPlace)
+	if rest := bytes.TrimSuffix(block[inPlace:], []byte{'\n'}); inPlace < len(block) {
+		c.countLines(c.parser.Padded(rest), len(rest)+1)
 	}
 	c.current.block = nil
 }
@@ -201,29 +192,40 @@ func (c *Counter) keepExemplars(block []byte) {
 	}
 }
 
-// line counts the line of block from start to end.
-func (c *Counter) line(block []byte, start, end int) {
-	if !c.parser.Parse(block, start, end, c.record) {
-		c.misfit(block, start, end)
-		return
+// countLines counts the lines of block[:size], which has room after it.
+func (c *Counter) countLines(block []byte, size int) {
+	c.current.block = block
+	for start := 0; start < size; {
+		start = c.line(block, start, size-1) + 1
+	}
+	c.keepExemplars(block)
+}
+
+// line counts the line of block that begins at start, and returns where its newline stands. The last stands at last.
+func (c *Counter) line(block []byte, start, last int) (end int) {
+	end, ok := c.parser.Next(block, start, last, c.record)
+	if !ok {
+		c.misfit(block, start, end, last)
+		return end
 	}
 	if c.cfg.Source.Formats[c.record.Format].Repeats {
 		c.lines.Ignored++
-		return
+		return end
 	}
 	c.current.start, c.current.end = start, end
 	if w := c.cfg.Watcher; w == nil || w.Accept(c.record) {
 		c.count(c.record)
 	}
+	return end
 }
 
 // misfit counts a line that the parser has rejected.
-func (c *Counter) misfit(block []byte, start, end int) {
+func (c *Counter) misfit(block []byte, start, end, last int) {
 	switch {
 	case c.parser.Beside(block, start, end):
 	case c.reformat(block):
 		c.current.block = block
-		c.line(block, start, end)
+		c.line(block, start, last)
 	default:
 		c.lines.Malformed++
 		if w := c.cfg.Watcher; w != nil {

@@ -76,17 +76,18 @@ func (c *Counter) failure(r *logformat.Record, result Outcome) recent.Failure {
 	return f
 }
 
-// pathOf returns the path of the present line, without its query. Without configured routes the parser does not
-// extract it, so the few lines that are kept are read again.
+// pathOf returns the path of the present line, without its query. Where the parser does not extract it, the few
+// lines that are kept are read again.
 func (c *Counter) pathOf(r *logformat.Record) string {
-	if len(c.cfg.Routes) > 0 {
+	wanted := c.parser.Paths()
+	if wanted == logformat.CutPaths {
 		return labelText(r.Path)
 	}
 	if c.again == nil {
 		c.again = logformat.NewRecord()
 	}
-	c.parser.SkipPaths(false)
-	defer c.parser.SkipPaths(true)
+	c.parser.SetPaths(logformat.CutPaths)
+	defer c.parser.SetPaths(wanted)
 	if !c.parser.Parse(c.current.block, c.current.start, c.current.end, c.again) {
 		return ""
 	}

@@ -3,6 +3,7 @@ package accesslog
 import (
 	"regexp"
 	"regexp/syntax"
+	"strings"
 
 	"github.com/fremisn/fremisn-exporter/collector/source"
 )
@@ -14,7 +15,7 @@ type routeTable struct {
 	without int      // the number if the format has no path
 	routes  []compiledRoute
 	ignore  []bool // by number
-	pure    bool   // all are prefixes
+	pure    bool   // all are prefixes, of paths without their queries
 	seen    map[string]int
 }
 
@@ -36,7 +37,7 @@ func newRouteTable(routes []source.Route) routeTable {
 	for _, r := range routes {
 		c := compiledRoute{match: r.Match}
 		c.prefix, c.pure = anchoredPrefix(r.Match)
-		t.pure = t.pure && c.pure
+		t.pure = t.pure && c.pure && !strings.ContainsAny(c.prefix, " ?")
 		t.names = append(t.names, r.Name)
 		t.ignore = append(t.ignore, r.Ignore)
 		t.routes = append(t.routes, c)

@@ -311,7 +311,9 @@ type step struct {
 	head      uint64 // the first eight bytes of literal
 	mask      uint64 // of head: a bit for each byte that exists
 	spread    uint64 // the first byte of literal, eight times
-	other     uint64 // another byte that ends a value: a comma in unquoted lists, a quote or a space in tokens
+	other     uint64 // another byte that ends a value: a comma in unquoted lists
+	clear     uint64 // the bits in which what ends a text and a newline differ; 0 where they differ in too many
+	stop      uint64 // these two without those bits
 	tail      uint64 // the last eight bytes of a literal of more than eight
 	literal   string
 	length    uint16 // bytes of literal to skip
@@ -366,12 +368,13 @@ func newStep(part part, v variable, escape string) step {
 	if s.overlap = v.kind.isList() && (s.first == ' ' || s.first == ','); s.overlap {
 		s.spread, s.other = ' '*ones, ','*ones
 	}
-	if s.kind == kindToken {
-		s.other = ' ' * ones
-		if s.first == ' ' {
-			s.other = '"' * ones
-		}
+	switch {
+	case s.kind == kindToken:
+		s.clear = ((' ' ^ '\n') | ('"' ^ '\n')) * ones
+	case s.first == ' ' || s.first == '\t' || s.first == '"':
+		s.clear = uint64(s.first^'\n') * ones
 	}
+	s.stop = '\n' * ones &^ s.clear
 	if n := len(part.literal); n > 8 {
 		s.tail = binary.LittleEndian.Uint64([]byte(part.literal[n-8:]))
 	}

@@ -9,7 +9,7 @@ func fastNumber(w uint64) (number int64, n int) {
 	// The top bit of each byte that is not a digit.
 	no := (x + 0x76*ones | x) & highs
 	n = bits.TrailingZeros64(no) >> 3
-	x <<= 64 - 8*uint(n) // the digits at the high end, zeros before them
+	x <<= (64 - 8*uint(n)) & 63 // the digits at the high end, zeros before them
 	x = x*10 + x>>8
 	number = int64((x&0x000000ff000000ff*0x000f424000000064 + x>>16&0x000000ff000000ff*0x0000271000000001) >> 32)
 	return number, n

@@ -11,12 +11,10 @@ const wordPassed = 'P' | 'A'<<8 | 'S'<<16 | 'S'<<24 | 'E'<<32 | 'D'<<40
 // fastSteps reads values from pos and step s on, and returns the first step that it cannot read, and its position.
 // fast.go has the rules. It calls nothing, so that everything it works with stays in registers; the price is one long
 // loop.
-func fastSteps(s *step, t text, pos, end int, p *Parser, r *Record) (*step, int) {
-	var shapes shape // of the lists that were read
+func fastSteps(s *step, t text, pos int, p *Parser, r *Record) (*step, int) {
 loop:
 	for {
 		at := pos // position of the literal
-		var seen shape
 		switch s.fast {
 		case fastMark:
 			r.mark = pos
@@ -27,12 +25,14 @@ loop:
 			s = s.next()
 			continue
 		case fastToken:
-			m := t.match16(pos, s.spread) | t.match16(pos, s.other)
+			if t.byte(pos) == '-' && t.byte(pos+1) == s.first {
+				at++
+				break
+			}
+			m := t.stop16(pos, s.clear, s.stop)
 			for m == 0 {
-				if at += 16; at > end {
-					break loop
-				}
-				m = t.match16(at, s.spread) | t.match16(at, s.other)
+				at += 16
+				m = t.stop16(at, s.clear, s.stop)
 			}
 			at += bits.TrailingZeros64(m)
 			if s.search == toBareQuote && at > pos && t.byte(at-1) == '\\' {
@@ -60,56 +60,70 @@ loop:
 			*r.number(s.into) = ms
 			at += 14
 		case fastText:
-			m := t.match16(pos, s.spread)
+			if t.byte(pos) == '-' && t.byte(pos+1) == s.first {
+				at++
+				break
+			}
+			m := t.stop16(pos, s.clear, s.stop) | t.stop16(pos+16, s.clear, s.stop)<<16
 			for m == 0 {
-				if at += 16; at > end {
-					break loop
-				}
-				m = t.match16(at, s.spread) | t.match16(at+16, s.spread)<<16
+				at += 32
+				m = t.stop16(at, s.clear, s.stop) | t.stop16(at+16, s.clear, s.stop)<<16 |
+					t.stop16(at+32, s.clear, s.stop)<<32 | t.stop16(at+48, s.clear, s.stop)<<48
 				if m == 0 {
-					at += 16
+					at += 32
 				}
 			}
 			at += bits.TrailingZeros64(m)
 			if s.search == toBareQuote && at > pos && t.byte(at-1) == '\\' {
 				break loop
 			}
-			if s.kind == kindURI && !p.pathless && at <= end {
+			if s.kind == kindURI && p.paths != NoPaths {
+				r.Path = t.slice(pos, t.untilQuery(pos, at))
+			}
+		case fastAnyText:
+			m := t.match16(pos, s.spread) | t.match16(pos, '\n'*ones)
+			for m == 0 {
+				at += 16
+				m = t.match16(at, s.spread) | t.match16(at, '\n'*ones)
+			}
+			at += bits.TrailingZeros64(m)
+			if s.kind == kindURI && p.paths != NoPaths {
 				r.Path = t.slice(pos, t.untilQuery(pos, at))
 			}
 		case fastFixed:
-			if at += int(s.width); at > end {
-				break loop
-			}
+			// nothing: only the literal
 		case fastRequest:
 			w := t.load(pos)
 			n := bits.TrailingZeros64(matches(w, ' '*ones)) >> 3
-			w &= 1<<(8*uint(n)) - 1
+			w &= 1<<(8*uint(n)&63) - 1 // 0 where n is 8
 			method := &methodTable[w*methodHash>>60]
 			if method.word != w || int(method.length) != n || n == 0 {
 				break loop
 			}
 			// The quote comes after the method and the space after it, which are four bytes or more.
 			at += 4
-			m := t.match16(at, s.spread) | t.match16(at+16, s.spread)<<16
+			m := t.stop16(at, s.clear, s.stop) | t.stop16(at+16, s.clear, s.stop)<<16 |
+				t.stop16(at+32, s.clear, s.stop)<<32
 			for m == 0 {
-				if at += 32; at > end {
-					break loop
-				}
-				m = t.match16(at, s.spread) | t.match16(at+16, s.spread)<<16
+				at += 48
+				m = t.stop16(at, s.clear, s.stop) | t.stop16(at+16, s.clear, s.stop)<<16 |
+					t.stop16(at+32, s.clear, s.stop)<<32
 			}
-			if at += bits.TrailingZeros64(m); at > end || s.search == toBareQuote && t.byte(at-1) == '\\' {
+			if at += bits.TrailingZeros64(m); s.search == toBareQuote && t.byte(at-1) == '\\' {
 				break loop
 			}
 			r.Method = method.method
-			if !p.pathless {
-				path := pos + n + 1
+			switch path := pos + n + 1; p.paths {
+			case CutPaths:
 				r.Path = t.slice(path, t.untilQuery(path, at))
+			case RawPaths:
+				r.Path = t.slice(path, at)
 			}
 		case fastID:
-			m := matches(t.load(pos), s.spread) | matches(t.load(pos+8), s.spread) |
-				matches(t.load(pos+16), s.spread) | matches(t.load(pos+24), s.spread)
-			if at += 32; at > end || t.byte(at-1) == '\\' || m != 0 {
+			if notWord(t.load(pos))|notWord(t.load(pos+8))|notWord(t.load(pos+16))|notWord(t.load(pos+24)) != 0 {
+				break loop
+			}
+			if at += 32; t.byte(at-1) == '\\' {
 				break loop
 			}
 			r.IDAt, r.IDLen = pos, 32
@@ -140,7 +154,8 @@ loop:
 			w0 := t.load(pos)
 			if byte(w0) == '-' && byte(w0>>8) == s.first {
 				r.Upstreams = nil
-				at, seen = at+1, noList
+				at++
+				p.saw(noList)
 				break
 			}
 			w1, w2 := t.load(pos+8), t.load(pos+16)
@@ -159,67 +174,85 @@ loop:
 				break loop
 			}
 			r.Upstreams = v.u
-			at, seen = at+n, oneElement
+			at += n
+			p.saw(oneElement)
 		case fastListStatus:
 			w := t.load(pos)
 			if code := status(w); code >= 0 {
 				r.list(s).set(code)
-				at, seen = at+3, oneElement
+				at += 3
+				p.saw(oneElement)
 				break
 			}
 			if byte(w) != '-' {
 				break loop
 			}
 			r.list(s).set(Absent)
-			at, seen = at+1, dash
+			at++
+			p.saw(dash)
 		case fastListTime:
 			w := t.load(pos)
 			if ms := fastMillis(w); ms >= 0 {
 				r.list(s).set(ms)
-				at, seen = at+5, oneElement
+				at += 5
+				p.saw(oneElement)
 				break
 			}
 			if byte(w) != '-' {
 				break loop
 			}
 			r.list(s).set(Absent)
-			at, seen = at+1, dash
+			at++
+			p.saw(dash)
 		case fastListSize:
 			w := t.load(pos)
 			if n, digits := fastNumber(w); uint(digits-1) <= 6 {
 				r.list(s).set(n)
-				at, seen = at+digits, oneElement
+				at += digits
+				p.saw(oneElement)
 				break
 			}
 			if byte(w) != '-' {
 				break loop
 			}
 			r.list(s).set(Absent)
-			at, seen = at+1, dash
+			at++
+			p.saw(dash)
 		default:
 			break loop
 		}
 		w := t.load(at)
-		if at > end || (w^s.head)&s.mask != 0 || s.overlap && isSeparator(w) {
-			break loop // at > end: in the next line, where nothing is searched
+		if (w^s.head)&s.mask != 0 || s.overlap && isSeparator(w) {
+			p.unsee(s)
+			break loop
 		}
 		if n := len(s.literal); n > 8 {
-			if at+n > end+1 || t.load(at+n-8) != s.tail {
+			if at+n > p.last+1 || t.load(at+n-8) != s.tail {
+				p.unsee(s)
 				break loop
 			}
 			literal := text{unsafe.Pointer(unsafe.StringData(s.literal))}
 			for k := 8; k < n-8; k += 8 {
 				if t.load(at+k) != literal.load(k) {
+					p.unsee(s)
 					break loop
 				}
 			}
 		}
 		pos = at + int(s.length)
-		shapes |= seen
 		s = s.next()
 	}
-	p.shapes |= shapes
 	return s, pos
+}
+
+// saw adds the shape of a list to those of the line.
+func (p *Parser) saw(list shape) { p.before, p.shapes = p.shapes, p.shapes|list }
+
+// unsee takes the shape of a list back that its literal does not end.
+func (p *Parser) unsee(s *step) {
+	if s.kind.isList() {
+		p.shapes = p.before
+	}
 }
 
 func (s *step) next() *step { return (*step)(unsafe.Add(unsafe.Pointer(s), unsafe.Sizeof(step{}))) }

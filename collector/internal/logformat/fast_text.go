@@ -53,6 +53,15 @@ func (t text) match16(i int, spread uint64) uint64 {
 	return gather(matches(t.load(i), spread)) | gather(matches(t.load(i+8), spread))<<8
 }
 
+// stop16 is match16 for what ends a value: the first byte of the literal, or a newline. These two differ in the bits of
+// clear alone. So do a few other bytes, at which the literal does not stand.
+func (t text) stop16(i int, clear, stop uint64) uint64 {
+	return gather(matches(t.load(i)&^clear, stop)) | gather(matches(t.load(i+8)&^clear, stop))<<8
+}
+
+// notWord is 0 only if the bytes of w are all of '0' to 0x7f: it may be wrong otherwise, above the lowest that is not.
+func notWord(w uint64) uint64 { return (w - '0'*ones | w) & highs }
+
 // find returns the first occurrence at or after i of the byte in spread, if it is within 32 bytes; otherwise found is
 // false and the byte is not before at. It may look beyond the line.
 func (t text) find(i int, spread uint64) (at int, found bool) {

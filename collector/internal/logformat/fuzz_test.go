@@ -117,15 +117,16 @@ func TestNothingIsReadOfTheNextLine(t *testing.T) {
 	}
 	for cut := range len(line) {
 		// What is cut off begins the next line.
-		block := []byte(line[:cut] + "\n" + line[cut:] + "\n" + strings.Repeat(line+"\n", 5))
+		block := []byte(line[:cut] + "\n" + line[cut:] + "\n" + strings.Repeat(line+"\n", 8))
 		for range 2 {
-			if q.Parse(block, 0, cut, r) {
-				t.Errorf("%q is taken", block[:cut])
+			last := len(block) - Pad - 1
+			if end, ok := q.Next(block, 0, bytes.LastIndexByte(block[:last], '\n'), r); ok || end != cut {
+				t.Errorf("%q: %v, and it ends at %d", block[:cut], ok, end)
 			}
 		}
 		for i := range p.steps {
 			s := &p.steps[i]
-			if at, pos := fastSteps(s, text{unsafe.Pointer(unsafe.SliceData(block))}, 0, cut, q, r); pos > cut+1 ||
+			if at, pos := fastSteps(s, text{unsafe.Pointer(unsafe.SliceData(block))}, 0, q, r); pos > cut+1 ||
 				pos == cut+1 && at.kind != kindEnd {
 				t.Errorf("%q: from step %d on it comes to byte %d", block[:cut], i, pos)
 			}
@@ -193,6 +194,12 @@ func FuzzParse(f *testing.F) {
 			}
 			if between := q.Parse(block, len("before\n"), end, r); between != alone && len(line) > 0 {
 				t.Fatalf("%q alone: %v, in a block: %v", line, alone, between)
+			}
+			last := len(block)
+			block = append(block, "\"\n"+strings.Repeat("0", Pad)...)
+			at, among := q.Next(block, len("before\n"), last+1, r)
+			if at != end || among != alone && len(line) > 0 {
+				t.Fatalf("%q alone: %v, among others: %v, ends at %d of %d", line, alone, among, at, end)
 			}
 			if !alone {
 				continue

@@ -15,10 +15,11 @@ type Parser struct {
 	addressCache  addressCache
 	local, iso    clock
 	first         *step  // of the first format
-	several       bool   // several formats or readings are possible
-	pathless      bool   // Record.Path is of no use to the caller
+	last          int    // position of the last newline that may be read
+	paths         Paths  // what is wanted of them
 	padded        []byte // a copy of a line without room after it
 	shapes        shape  // of the lists of the line that is being read
+	before        shape  // … without the last of them
 	elements      int    // of its lists of several elements
 	second        search // the second reading
 	failure       failure
@@ -41,12 +42,23 @@ func NewParser(first *Program, former ...*Program) *Parser {
 		p.beside = p.beside || len(f.beside) > 0
 	}
 	p.first = &first.steps[0]
-	p.several = len(former) > 0 || len(first.options.Capture) > 0
 	return p
 }
 
-// SkipPaths says whether the parser may leave Record.Path empty, which takes less time. A new one fills it.
-func (p *Parser) SkipPaths(skip bool) { p.pathless = skip }
+// Paths say what a Parser puts into Record.Path. The less, the less time it takes.
+type Paths uint8
+
+const (
+	CutPaths Paths = iota // the path up to its query
+	RawPaths              // the path, and perhaps its query and the protocol: what begins with the path
+	NoPaths               // anything
+)
+
+// SetPaths says what is wanted of Record.Path. A new parser gives CutPaths.
+func (p *Parser) SetPaths(wanted Paths) { p.paths = wanted }
+
+// Paths returns what SetPaths has set.
+func (p *Parser) Paths() Paths { return p.paths }
 
 // Formats returns the parser's formats, by Record.Format.
 func (p *Parser) Formats() []*Program { return p.formats }
@@ -115,37 +127,49 @@ func (p *Parser) Padded(line []byte) []byte {
 // Parse reads the line b[start:end] into r. b[end] is its newline, the first after start, and b continues for at least
 // Pad bytes after it. If the line does not fit completely, Parse returns false, and the content of r is undefined.
 func (p *Parser) Parse(b []byte, start, end int, r *Record) bool {
-	_ = b[end+Pad]
-	t := text{unsafe.Pointer(unsafe.SliceData(b))}
-	if p.several || start == end {
-		return start < end && p.tryFormats(t, start, end, r)
-	}
-	p.shapes = 0
-	s, pos := fastSteps(p.first, t, start, end, p, r)
-	if s.kind == kindEnd && pos == end+1 && p.shapes&^(oneElement|dash) == 0 {
-		r.Elements = int(p.shapes & oneElement)
-		return true
-	}
-	return p.finish(p.Program, s, pos, t, end, r) || p.fail(start) || p.again(p.Program, t, start, end, r)
+	_, ok := p.Next(b, start, end, r)
+	return ok
 }
 
-// tryFormats is Parse for several formats: a record keeps nothing of the previous format.
-func (p *Parser) tryFormats(t text, start, end int, r *Record) bool {
-	if len(r.Captured) != len(p.options.Capture) {
-		r.Captured = make([][]byte, len(p.options.Capture))
+// Next reads the line that begins at b[start] into r, and returns where its newline stands. ok is as Parse returns it.
+// b[last] is a newline at or after start, and b goes on for at least Pad bytes after it.
+func (p *Parser) Next(b []byte, start, last int, r *Record) (end int, ok bool) {
+	_ = b[last+Pad]
+	if b[start] == '\n' || b[last] != '\n' {
+		return start, false // empty; or the caller's fault
 	}
-	for i, f := range p.formats {
-		if r.Format != i {
-			r.clear()
-			r.Format = i
-		}
-		if p.read(f, t, start, end, r) {
-			return true
-		}
-		if i == 0 {
-			p.fail(start)
-		}
-		if p.again(f, t, start, end, r) {
+	if len(r.Captured) != len(p.options.Capture) || r.Format != 0 {
+		p.prepare(r)
+	}
+	t := text{unsafe.Pointer(unsafe.SliceData(b))}
+	p.shapes, p.last = 0, last
+	s, pos := fastSteps(p.first, t, start, p, r)
+	if s.kind == kindEnd && p.shapes&^(oneElement|dash) == 0 {
+		r.Elements = int(p.shapes & oneElement)
+		return pos - 1, true
+	}
+	end = pos - 1
+	if s.kind != kindEnd {
+		end = pos + bytes.IndexByte(b[pos:last+1], '\n')
+	}
+	return end, p.finish(p.Program, s, pos, t, end, r) || p.fail(start) || p.again(p.Program, t, start, end, r) ||
+		p.tryOthers(t, start, end, r)
+}
+
+// prepare makes r one of the first format, with room for what is captured.
+func (p *Parser) prepare(r *Record) {
+	r.clear()
+	if n := len(p.options.Capture); len(r.Captured) != n {
+		r.Captured = make([][]byte, n)
+	}
+}
+
+// tryOthers reads a line that does not fit the first format. A record has nothing of the format before.
+func (p *Parser) tryOthers(t text, start, end int, r *Record) bool {
+	for i, f := range p.formats[1:] {
+		r.clear()
+		r.Format = i + 1
+		if p.read(f, t, start, end, r) || p.again(f, t, start, end, r) {
 			return true
 		}
 	}
@@ -174,6 +198,7 @@ func (p *Parser) Beside(b []byte, start, end int) bool {
 		return false
 	}
 	t, scratch := text{unsafe.Pointer(unsafe.SliceData(b))}, NewRecord()
+	p.last = end
 	scratch.Captured = make([][]byte, len(p.options.Capture))
 	for _, f := range p.formats {
 		for _, other := range f.beside {
@@ -188,7 +213,7 @@ func (p *Parser) Beside(b []byte, start, end int) bool {
 // read reads a line in one format.
 func (p *Parser) read(f *Program, t text, start, end int, r *Record) bool {
 	p.shapes = 0
-	s, pos := fastSteps(&f.steps[0], t, start, end, p, r)
+	s, pos := fastSteps(&f.steps[0], t, start, p, r)
 	return p.finish(f, s, pos, t, end, r)
 }
 
@@ -203,7 +228,7 @@ func (p *Parser) finish(f *Program, s *step, pos int, t text, end int, r *Record
 			p.failure = failure{offset: pos, step: s}
 			return false
 		}
-		s, pos = fastSteps(s.next(), t, next, end, p, r)
+		s, pos = fastSteps(s.next(), t, next, p, r)
 	}
 	if pos != end+1 {
 		p.failure = failure{offset: pos, step: f.lastValue()}
@@ -268,7 +293,7 @@ func (s *step) store(t text, i, j int, p *Parser, r *Record) bool {
 	case kindRequest:
 		word, rest, _ := bytes.Cut(value, []byte{' '})
 		r.Method = methodOf(word)
-		if !p.pathless {
+		if p.paths != NoPaths {
 			r.Path = untilQuery(rest)
 		}
 	case kindToken:
@@ -276,7 +301,7 @@ func (s *step) store(t text, i, j int, p *Parser, r *Record) bool {
 	case kindMethod:
 		r.Method, ok = methodOf(value), isToken(value)
 	case kindURI:
-		if !p.pathless {
+		if p.paths != NoPaths {
 			r.Path = untilQuery(value)
 		}
 	case kindID:

@@ -174,7 +174,7 @@ type Record struct {
 	Sent      int64  // $bytes_sent, else $body_bytes_sent
 	Received  int64  // $request_length
 	Time      int64  // Unix milliseconds: $msec, else $time_iso8601, else $time_local; 0 where the format has none
-	Path      []byte // the second word of $request (else $request_uri) up to "?", raw; nil with Parser.SkipPaths
+	Path      []byte // the second word of $request (else $request_uri) up to "?", raw; see Parser.SetPaths
 	IDAt      int    // where $request_id begins, in the argument of Parse
 	IDLen     int    // and its length; 0 for none
 	Format    int    // which of the parser's formats the line fits

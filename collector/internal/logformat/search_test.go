@@ -373,7 +373,9 @@ func TestPathsDecideNothing(t *testing.T) {
 				t.Fatal(err)
 			}
 			parser := NewParser(program)
-			parser.SkipPaths(!paths)
+			if !paths {
+				parser.SetPaths(NoPaths)
+			}
 			parsers = append(parsers, parser)
 		}
 		c := newClient(logtest.NewReference(f.format, f.escape), uint64(i))
@@ -392,7 +394,9 @@ func TestPathsDecideNothing(t *testing.T) {
 				t.Fatal(err)
 			}
 			p := NewParser(program)
-			p.SkipPaths(!paths)
+			if !paths {
+				p.SetPaths(NoPaths)
+			}
 			if err := p.ParseLine([]byte(line), NewRecord()); err != nil {
 				t.Errorf("%q, paths %v: %v", line, paths, err)
 			}
