@@ -17,15 +17,17 @@ import (
 // expressions find which no prefix can stand for.
 func TestRoutesByPrefix(t *testing.T) {
 	var lines strings.Builder
-	for _, target := range []string{"/v1", "/v1/", "/v1/x", "/v1?a=b", "/v1/x?y", "/v1/x/y HTTP", "/?/v1/x", "/v", "/v2/z",
-		"/v2/z?", "*", "?/v1", "", " /v1/x", "/v1/x%20?"} {
+	for _, target := range []string{
+		"/v1", "/v1/", "/v1/x", "/v1?a=b", "/v1/x?y", "/v1/x/y HTTP", "/?/v1/x", "/v", "/v2/z", "/v2/z?",
+		"*", "?/v1", "", " /v1/x", "/v1/x%20?"} {
 		fmt.Fprintf(&lines, "\"GET %s HTTP/1.1\" 502\n", target)
 		fmt.Fprintf(&lines, "\"PATCHY %s\" 502\n", target)
 	}
 	count := func(suffix string) (routes map[string]uint64, paths []string) {
 		c := counterOf(t, `"$request" $status`, "default", func(cfg *Config) {
 			for _, prefix := range []string{"/v1/x", "/v1", "/v2/z"} {
-				cfg.Routes = append(cfg.Routes, source.Route{Name: prefix, Match: regexp.MustCompile("^" + prefix + suffix)})
+				match := regexp.MustCompile("^" + prefix + suffix)
+				cfg.Routes = append(cfg.Routes, source.Route{Name: prefix, Match: match})
 			}
 		})
 		c.Lines([]byte(lines.String()))
