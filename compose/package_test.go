@@ -1,6 +1,7 @@
 package compose
 
 import (
+	"debug/elf"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -74,35 +75,75 @@ func TestVersions(t *testing.T) {
 	}
 }
 
-// TestReleaseTwice builds a release of one architecture twice: the same files with the same bytes.
+// TestReleaseTwice makes a release in two fresh clones, by users of other habits: the same files with the same bytes.
 func TestReleaseTwice(t *testing.T) {
 	t.Parallel()
 	var sums []string
-	for range 2 {
-		dist := filepath.Join(t.TempDir(), "dist")
-		run(t, map[string]string{"TARGETS": "amd64:", "VERSION": "1.2.0"}, "package/release.sh", dist)
-		run(t, nil, "sh", "-c", "cd "+dist+" && sha256sum --check --quiet SHA256SUMS")
+	for _, habits := range []string{"umask 022; export TZ=UTC LC_ALL=C",
+		"umask 077; export TZ=Asia/Jakarta LC_ALL=C.UTF-8"} {
+		checkout, env := clone(t, habits+"; git clone -q https://github.com/fremisn/fremisn-exporter")
+		dist := filepath.Join(checkout, "dist")
+		shell(t, checkout, env, habits+"; make release && cd dist && sha256sum --check --quiet SHA256SUMS")
 		sums = append(sums, read(t, filepath.Join(dist, "SHA256SUMS")))
-		archive := run(t, nil, "tar", "-tzf", filepath.Join(dist, "fremisn-exporter-1.2.0.linux-amd64.tar.gz"))
-		for _, want := range []string{
-			"fremisn-exporter\n", "README.md", "README.id.md", "LICENSE", "probes.yml", "alerts/nodes.rules.yml",
-			"dashboards/overview.json",
-			"fremisn-exporter.1\n", "completions/fremisn-exporter.bash", "completions/_fremisn-exporter",
-			"alerts/runbooks/FremisnNodeDown.md",
-		} {
-			if !strings.Contains(archive, "fremisn-exporter-1.2.0.linux-amd64/"+want) {
-				t.Errorf("the archive has no %s:\n%s", want, archive)
-			}
-		}
-		bill := read(t, filepath.Join(dist, "fremisn-exporter-1.2.0.cdx.json"))
-		for _, want := range []string{`"bomFormat": "CycloneDX"`, "github.com/prometheus/client_golang"} {
-			if !strings.Contains(bill, want) {
-				t.Errorf("the bill of materials has no %s", want)
-			}
+		if len(sums) == 1 {
+			version := strings.TrimSpace(shell(t, checkout, env, "compose/package/version.sh"))
+			inspectRelease(t, dist, version)
 		}
 	}
 	if sums[0] != sums[1] {
 		t.Errorf("two builds differ:\n%s\n%s", sums[0], sums[1])
+	}
+}
+
+// inspectRelease looks at what a release has: all of it for each machine, and packages that lintian finds no error in.
+func inspectRelease(t *testing.T, dist, version string) {
+	t.Helper()
+	sums := read(t, filepath.Join(dist, "SHA256SUMS"))
+	debs := []string{"--fail-on", "error", "--tag-display-limit", "0"}
+	for _, arch := range []string{"amd64", "arm64"} {
+		name := "fremisn-exporter_" + version + "_" + arch + ".deb"
+		if debs = append(debs, filepath.Join(dist, name)); !strings.Contains(sums, "  "+name+"\n") {
+			t.Errorf("there is no %s:\n%s", name, sums)
+		}
+	}
+	if said := run(t, nil, "lintian", debs...); strings.Contains(said, "E: ") {
+		t.Error(said)
+	}
+	for machine, want := range map[string]elf.Machine{"amd64": elf.EM_X86_64, "arm64": elf.EM_AARCH64,
+		"armv7": elf.EM_ARM} {
+		inspectArchive(t, dist, "fremisn-exporter-"+version+".linux-"+machine, want)
+	}
+	bill := read(t, filepath.Join(dist, "fremisn-exporter-"+version+".cdx.json"))
+	for _, want := range []string{`"bomFormat": "CycloneDX"`, "github.com/prometheus/client_golang"} {
+		if !strings.Contains(bill, want) {
+			t.Errorf("the bill of materials has no %s", want)
+		}
+	}
+}
+
+// inspectArchive looks at the archive for one machine: a static binary, and all that stands beside it.
+func inspectArchive(t *testing.T, dist, name string, machine elf.Machine) {
+	t.Helper()
+	into := t.TempDir()
+	run(t, nil, "tar", "-xzf", filepath.Join(dist, name+".tar.gz"), "-C", into)
+	for _, file := range []string{
+		"README.md", "README.id.md", "LICENSE", "CHANGELOG.md", "probes.yml", "alerts/nodes.rules.yml",
+		"alerts/runbooks/FremisnNodeDown.md", "dashboards/overview.json", "fremisn-exporter.1",
+		"completions/fremisn-exporter.bash", "completions/_fremisn-exporter",
+	} {
+		if _, err := os.Stat(filepath.Join(into, name, file)); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	binary, err := elf.Open(filepath.Join(into, name, "fremisn-exporter"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer binary.Close()
+	libraries, err := binary.ImportedLibraries()
+	if binary.Machine != machine || err != nil || len(libraries) > 0 {
+		t.Errorf("%s: a binary for %s with the libraries %q (%v), want a static one for %s", name, binary.Machine,
+			libraries, err, machine)
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -278,9 +279,14 @@ func TestHelpNamesExitCodes(t *testing.T) {
 			continue
 		}
 		help := run(t, nil, script, "--help")
-		_, codes, found := strings.Cut(help, "Exit codes:")
-		if !found || !strings.Contains(codes, "0") || !strings.Contains(codes, "2") {
+		_, codes, found := strings.Cut(help, "Exit codes")
+		if !found {
 			t.Errorf("%s --help names no exit codes:\n%s", script, help)
+		}
+		for code := range exitCodes(t, script) {
+			if !regexp.MustCompile(`(?m)(^|[\s(])` + code + `\b`).MatchString(codes) {
+				t.Errorf("%s ends with %s, and --help does not say what that means:\n%s", script, code, help)
+			}
 		}
 		for _, line := range strings.Split(help, "\n") {
 			if len([]rune(line)) > 90 {
@@ -288,6 +294,27 @@ func TestHelpNamesExitCodes(t *testing.T) {
 			}
 		}
 	}
+}
+
+// exitCodes are those that a script names where it ends, or that the shared part gives it.
+func exitCodes(t *testing.T, script string) map[string]bool {
+	t.Helper()
+	text, codes := read(t, script), map[string]bool{"0": true}
+	misuse := "2"
+	if strings.Contains(text, "\nmisuse=64\n") {
+		misuse = "64"
+	}
+	codes[misuse] = true // wrong_use and need
+	for _, match := range regexp.MustCompile(`\b(?:exit|die|return|lacks) (\d+)`).FindAllStringSubmatch(text, -1) {
+		codes[match[1]] = true
+	}
+	if strings.Contains(text, "verdict_code") {
+		codes["1"], codes["2"], codes["3"] = true, true, true
+	}
+	if strings.Contains(text, "\nstress ") {
+		codes["1"], codes["3"] = true, true
+	}
+	return codes
 }
 
 // The exporter's own check finds nothing wrong with this stack: formats, logs, status page and nodes fit together.
@@ -306,7 +333,8 @@ func TestCheckFindsTheStackGood(t *testing.T) {
 	}
 }
 
-// TestHealthCheckShowsTheVerdict goes through fine, degraded, down and no answer, as the exporter says it.
+// TestHealthCheckShowsTheVerdict goes through fine, degraded, down and no answer, as the exporter says it; monitoring.sh
+// says the same.
 func TestHealthCheckShowsTheVerdict(t *testing.T) {
 	t.Parallel()
 	s := startStack(t, nil, "interval: 5s", "interval: 200ms")
@@ -325,18 +353,47 @@ func TestHealthCheckShowsTheVerdict(t *testing.T) {
 			t.Errorf("the verdict is %q, want one line of %s", out, word)
 		}
 	}
+	monitoring := func(code int, parts ...string) {
+		t.Helper()
+		out, exit := s.script(t, "monitoring.sh", "--once", "--interval", "1")
+		for _, part := range parts {
+			if !strings.Contains(strings.Join(strings.Fields(out), " "), part) || exit != code {
+				t.Errorf("monitoring.sh --once: exit %d, want %d and %s", exit, code, part)
+			}
+		}
+	}
 	verdict("fine since ", 0, "3 of 3 nodes are up")
+	monitoring(0, "fine since ", "3 of 3 nodes are up")
 	if out, exit := s.script(t, "health-check.sh", "--quiet"); exit != 0 || out != "" {
 		t.Errorf("--quiet: exit %d, %q", exit, out)
 	}
 	s.nodes[2].server.Close()
 	verdict("degraded since ", 1, "slave-2 is down")
 	verdict("degraded since ", 1, "\n  node_down (warning), since ", "--verbose")
+	monitoring(1, "degraded since ", "node_down (warning), since ")
 	s.nodes[0].server.Close()
 	s.nodes[1].server.Close()
 	verdict("down since ", 2, "is down")
+	monitoring(2, "down since ", "node_down (")
 	s.env["EXPORTER_URL"] = "http://" + freeAddress(t)
 	verdict("unknown: ", 3, "does not answer")
+	monitoring(3, "does not answer")
+}
+
+// TestUnknownIsAnExitCode: an exporter that has seen nothing yet has no opinion.
+func TestUnknownIsAnExitCode(t *testing.T) {
+	t.Parallel()
+	dir, addr := t.TempDir(), freeAddress(t)
+	write(t, filepath.Join(dir, "probes.yml"), "nginx: {status: []}\nprobes: []\n")
+	startProcess(t, exec.Command(binary(t), "--config", filepath.Join(dir, "probes.yml"), "--storage.path", "",
+		"--web.listen-address", addr), syscall.SIGTERM)
+	waitFor(t, "http://"+addr+"/-/ready")
+	s := &stack{dir: dir, env: map[string]string{"EXPORTER_URL": "http://" + addr, "ENV_FILE": "/nonexistent"}}
+	for _, script := range [][]string{{"health-check.sh"}, {"monitoring.sh", "--once", "--interval", "1"}} {
+		if out, exit := s.script(t, script[0], script[1:]...); exit != 3 || !strings.Contains(out, "unknown since ") {
+			t.Errorf("%v: exit %d, want 3 and the verdict", script, exit)
+		}
+	}
 }
 
 func write(t *testing.T, path, text string) {

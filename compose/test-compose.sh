@@ -250,7 +250,7 @@ the_stack() {
   "$scripts/stress-test.sh" --users 3 --requests 20 --min-success 0 # the limiter lets few of them through
   "$scripts/simple-stress-test.sh" --users 5 --requests 200
   "$scripts/final-stress-test.sh" --users 10 --requests 100
-  "$scripts/monitoring.sh" --once --interval 1
+  "$scripts/monitoring.sh" --once --interval 1 || [ $? = 1 ] # degraded: of the last minute's requests most were refused
 
   say 'changed files'
   local started

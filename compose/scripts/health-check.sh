@@ -36,9 +36,4 @@ fi
 verdict=$(status_field verdict "$scratch/status")
 if [ -z "$quiet" ] || [ "$verdict" != fine ]; then verdict_line "$scratch/status"; fi
 [ -z "$verbose" ] || status_reasons "$scratch/status"
-case $verdict in
-  fine) exit 0 ;;
-  degraded) exit 1 ;;
-  down) exit 2 ;;
-  *) exit 3 ;;
-esac
+exit "$(verdict_code "$scratch/status")"

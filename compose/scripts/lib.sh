@@ -125,6 +125,16 @@ verdict_line() {
   printf '%s since %s UTC: %s\n' "$(status_field verdict "$1")" "$(printf '%.19s' "$since" | tr T ' ')" "$(status_field sentence "$1")"
 }
 
+# verdict_code FILE is the exit code that tells the verdict.
+verdict_code() {
+  case $(status_field verdict "$1") in
+    fine) echo 0 ;;
+    degraded) echo 1 ;;
+    down) echo 2 ;;
+    *) echo 3 ;;
+  esac
+}
+
 # status_reasons FILE prints a line for each reason.
 status_reasons() {
   awk '

@@ -4,9 +4,15 @@
 # busy is the mean number of a node's slots in use (seconds of service in each second),
 # of max_conns.
 #   --interval N  seconds between two looks (5)
-#   --once        one look (it takes one interval), then exit
-# Exit codes: 0; 2 wrong use or a missing tool; 3 the exporter does not answer.
+#   --once        one look (it takes one interval), then exit by the verdict
+# Exit codes, as those of health-check.sh:
+#   fine      0
+#   degraded  1   it works, but not as it should
+#   down      2
+#   unknown   3   nothing is known yet, or the exporter does not answer
+#            64   wrong use, or a tool is missing
 set -euo pipefail
+misuse=64
 # shellcheck source=lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
@@ -62,6 +68,6 @@ while :; do
   get "$exporter_url/api/v1/status" >"$scratch/status" 2>/dev/null || die 3 "the exporter at $exporter_url gives no status"
   if [ -z "$once" ] && [ -t 1 ]; then printf '\033[H\033[2J'; fi
   show "$scratch/before" "$scratch/after"
-  [ -z "$once" ] || exit 0
+  [ -z "$once" ] || exit "$(verdict_code "$scratch/status")"
   mv "$scratch/after" "$scratch/before"
 done
