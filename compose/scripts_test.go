@@ -333,7 +333,7 @@ func TestCheckFindsTheStackGood(t *testing.T) {
 	}
 }
 
-// TestHealthCheckShowsTheVerdict goes through fine, degraded, down and no answer, as the exporter says it; monitoring.sh
+// TestHealthCheckShowsTheVerdict goes through fine, degraded, down and no answer, as the exporter says it. monitoring.sh
 // says the same.
 func TestHealthCheckShowsTheVerdict(t *testing.T) {
 	t.Parallel()
