@@ -333,8 +333,8 @@ func TestCheckFindsTheStackGood(t *testing.T) {
 	}
 }
 
-// TestHealthCheckShowsTheVerdict goes through fine, degraded, down and no answer, as the exporter says it. monitoring.sh
-// says the same.
+// TestHealthCheckShowsTheVerdict goes through fine, degraded, down and no answer, as the exporter says it.
+// monitoring.sh says the same.
 func TestHealthCheckShowsTheVerdict(t *testing.T) {
 	t.Parallel()
 	s := startStack(t, nil, "interval: 5s", "interval: 200ms")
