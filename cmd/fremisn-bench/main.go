@@ -80,6 +80,7 @@ func (b *bench) run() error {
 		{"a hot scrape: CPU of the whole process", b.scrape},
 		{"a thousand targets", b.probes},
 		{"many targets", b.scale},
+		{"load from outside: scrapers and slow clients", b.outside},
 		{"many logs: those of 300 virtual hosts, to which nothing comes", b.manyLogs},
 	} {
 		if !strings.Contains(part.what, b.only) {
