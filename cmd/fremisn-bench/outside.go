@@ -96,6 +96,7 @@ func slowClient(address string, i int, until time.Time) {
 
 func beSlow(conn *net.TCPConn, i int, until time.Time) {
 	conn.SetReadBuffer(2 << 10)
+	conn.SetDeadline(until)
 	request := "GET " + []string{"/metrics", "/metrics", "/"}[i%3] + " HTTP/1.1\r\nHost: x\r\n\r\n"
 	sendsSlowly := i%3 == 0
 	if !sendsSlowly {

@@ -111,6 +111,7 @@ func TestFloods(t *testing.T) {
 		{"1,500 connections that never read", func(t *testing.T, e *testenv.Exporter) {
 			floodOfConnections(t, e, strings.Repeat("GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n", 20), "")
 		}},
+		{"400 readers that read nothing, beside scrapes", floodOfSlowReaders},
 		{"1,500 bodies that never end", func(t *testing.T, e *testenv.Exporter) {
 			floodOfConnections(t, e, "POST /-/reload HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n",
 				"5\r\nxxxxx\r\n")
@@ -166,6 +167,25 @@ func floodOfScrapes(t *testing.T, e *testenv.Exporter) {
 	scrapes.Wait()
 	if served.Load() == 0 {
 		t.Error("none of 200 scrapes was served")
+	}
+}
+
+// floodOfSlowReaders has more readers than scrapes may wait at one time ask for all series and read nothing. Whoever
+// scrapes meanwhile is served.
+func floodOfSlowReaders(t *testing.T, e *testenv.Exporter) {
+	for i := range 400 {
+		conn, err := net.Dial("tcp", e.Address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		conn.(*net.TCPConn).SetReadBuffer(2048)
+		fmt.Fprintf(conn, "GET /metrics HTTP/1.1\r\nHost: x\r\nX-Prometheus-Scrape-Timeout-Seconds: 10\r\n\r\n")
+		if i%40 == 39 {
+			if _, err := e.Metrics(); err != nil {
+				t.Errorf("a scrape beside %d readers that read nothing: %v", i+1, err)
+			}
+		}
 	}
 }
 

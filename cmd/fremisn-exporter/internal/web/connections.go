@@ -33,6 +33,7 @@ func (c *connections) change(conn net.Conn, state http.ConnState) {
 	defer c.mu.Unlock()
 	switch state {
 	case http.StateNew:
+		setBuffers(conn)
 		if len(c.open) >= c.max && !c.closeSilent() {
 			conn.Close()
 			return
@@ -41,6 +42,23 @@ func (c *connections) change(conn net.Conn, state http.ConnState) {
 	case http.StateClosed, http.StateHijacked:
 		c.removeSilent(conn)
 		delete(c.open, conn)
+	}
+}
+
+// What the kernel may hold of a connection, bytes; it takes twice as much. It would take megabytes for each client that
+// does not read, which count as the program's own where its memory is limited.
+const (
+	writeBuffer = 32 << 10
+	readBuffer  = 16 << 10
+)
+
+func setBuffers(conn net.Conn) {
+	if secure, ok := conn.(interface{ NetConn() net.Conn }); ok {
+		conn = secure.NetConn()
+	}
+	if tcp, ok := conn.(*net.TCPConn); ok { // one that is gone already needs none
+		tcp.SetWriteBuffer(writeBuffer)
+		tcp.SetReadBuffer(readBuffer)
 	}
 }
 

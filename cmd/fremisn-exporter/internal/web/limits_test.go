@@ -1,6 +1,7 @@
 package web
 
 import (
+	"crypto/tls"
 	"fmt"
 	"io"
 	"net"
@@ -106,5 +107,43 @@ func TestConnectionsAreBounded(t *testing.T) {
 	}
 	if len(c.open) != 0 || c.silent.Len() != 0 {
 		t.Errorf("%d connections are left, %d of them silent", len(c.open), c.silent.Len())
+	}
+}
+
+// The kernel holds little of what a client does not read, with TLS and without.
+func TestKernelHoldsLittleForAClient(t *testing.T) {
+	taken := make(chan int)
+	handler := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		http.NewResponseController(w).SetWriteDeadline(time.Now().Add(time.Second))
+		all := 0
+		for err := error(nil); err == nil; {
+			var n int
+			n, err = w.Write(make([]byte, 4096))
+			all += n
+		}
+		taken <- all
+	})
+	for _, secure := range []bool{false, true} {
+		own := httptest.NewUnstartedServer(nil)
+		own.Config = NewServer(handler)
+		dial := net.Dial
+		if secure {
+			own.StartTLS()
+			dial = func(network, address string) (net.Conn, error) {
+				return tls.Dial(network, address, &tls.Config{InsecureSkipVerify: true})
+			}
+		} else {
+			own.Start()
+		}
+		conn, err := dial("tcp", own.Listener.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		fmt.Fprint(conn, "GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+		if n := <-taken; n > 512<<10 {
+			t.Errorf("TLS %v: %d KiB were taken for a client that reads nothing", secure, n>>10)
+		}
+		conn.Close()
+		own.Close()
 	}
 }

@@ -30,7 +30,7 @@ type MetricsOptions struct {
 const (
 	// defaultScrapeTimeout is Prometheus' own default, for scrapers that send none.
 	defaultScrapeTimeout = 10 * time.Second
-	// maxScrapes limits the scrapes that wait or are written. Identical ones together cost as much as one.
+	// maxScrapes limits the scrapes that wait for their answer. Identical ones together cost as much as one.
 	maxScrapes = 256
 	// writeLimit is how long a reader may take for an answer.
 	writeLimit = 8 * time.Second
@@ -68,20 +68,15 @@ func (s *Scrapes) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.handler.
 func (s *Scrapes) answer(w http.ResponseWriter, r *http.Request) {
 	select {
 	case s.slots <- struct{}{}:
-		defer func() { <-s.slots }()
 	default:
 		refuse(w, errBusy)
 		return
 	}
-	limit := min(scrapeTimeout(r, s.options.Offset), s.options.Limit())
-	// On a busy machine it may wait longer than the scraper's timeout: that scraper is gone.
-	ctx, cancel := context.WithTimeout(r.Context(), AnswerLimit)
-	defer cancel()
-	format := expfmt.NegotiateAccept(r.Header, expfmt.DefaultOpenMetricsAcceptedFormats()...)
 	names := r.URL.Query()["name[]"]
-	as := answerKey{format: format, gzip: acceptsGzip(r), names: strings.Join(names, "\n")}
-	of := snapshotKey{format.FormatType() == expfmt.TypeOpenMetrics, gatherTimeout(limit)}
-	a, err := s.snapshots.get(ctx, of, as, names)
+	as := answerKey{format: expfmt.NegotiateAccept(r.Header, expfmt.DefaultOpenMetricsAcceptedFormats()...),
+		gzip: acceptsGzip(r), names: strings.Join(names, "\n")}
+	a, err := s.snapshot(r, as, names)
+	<-s.slots // a slow reader keeps none from others
 	defer s.snapshots.release(a)
 	switch {
 	case errors.Is(err, errBusy):
@@ -90,8 +85,20 @@ func (s *Scrapes) answer(w http.ResponseWriter, r *http.Request) {
 		message := "An error has occurred while serving metrics:\n\n" + err.Error()
 		http.Error(w, message, http.StatusInternalServerError)
 	default:
+		control := http.NewResponseController(w)
+		defer s.snapshots.reading(a, func() { control.SetWriteDeadline(time.Now()) })()
 		send(w, as, a)
 	}
+}
+
+// snapshot returns the answer to a request, which the caller must release.
+func (s *Scrapes) snapshot(r *http.Request, as answerKey, names []string) (*answer, error) {
+	limit := min(scrapeTimeout(r, s.options.Offset), s.options.Limit())
+	// On a busy machine it may wait longer than the scraper's timeout: that scraper is gone.
+	ctx, cancel := context.WithTimeout(r.Context(), AnswerLimit)
+	defer cancel()
+	of := snapshotKey{as.format.FormatType() == expfmt.TypeOpenMetrics, gatherTimeout(limit)}
+	return s.snapshots.get(ctx, of, as, names)
 }
 
 func send(w http.ResponseWriter, as answerKey, a *answer) {

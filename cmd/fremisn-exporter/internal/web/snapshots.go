@@ -2,6 +2,7 @@ package web
 
 import (
 	"compress/gzip"
+	"container/list"
 	"context"
 	"errors"
 	"iter"
@@ -21,6 +22,8 @@ const (
 	maxGatherings = 8
 	// maxHeld limits the bytes of answers that are being written: if readers are too slow, further ones are rejected.
 	maxHeld = 24 << 20
+	// slowReader is how long a reader may take while others wait for room.
+	slowReader = time.Second
 )
 
 // errBusy is the answer to a client that cannot be served now.
@@ -43,11 +46,19 @@ type snapshots struct {
 	waiting map[snapshotKey]*snapshot // those that have not begun
 	held    int                       // bytes of bodies that are, or will be, written
 	freed   chan struct{}             // has a token when held has fallen
+	readers *list.List                // of *reader: those that an answer is written to, the oldest first
 }
 
 // A gatherFunc returns the families of all metrics, sorted by name, which may be gone through several times. Each may
 // be used until the next alone. With nothing to show the sequence is nil.
 type gatherFunc func(ctx context.Context, openMetrics bool) (iter.Seq[*dto.MetricFamily], error)
+
+// A reader is a request that an answer is written to.
+type reader struct {
+	of    *answer
+	since time.Time
+	cut   func() // ends the writing; nil when that has been done
+}
 
 // A snapshotKey is what requests must have in common to share a gathering.
 type snapshotKey struct {
@@ -83,7 +94,7 @@ func newSnapshots(gather gatherFunc, created bool, encoded func(error)) *snapsho
 		turn: make(chan struct{}, 1), running: make(chan struct{}, maxGatherings), freed: make(chan struct{}, 1),
 		pieces:  sync.Pool{New: func() any { return new(piece) }},
 		writers: sync.Pool{New: func() any { return newEncoder() }},
-		waiting: map[snapshotKey]*snapshot{},
+		waiting: map[snapshotKey]*snapshot{}, readers: list.New(),
 	}
 	s.turn <- struct{}{}
 	return s
@@ -158,8 +169,12 @@ func (s *snapshots) run(of snapshotKey, snap *snapshot) {
 	gathering, cancelGathering := context.WithTimeout(ctx, of.timeout)
 	defer cancelGathering()
 	families, err := s.gather(gathering, of.openMetrics)
-	for as, a := range snap.answers {
-		s.encode(as, a, families, err)
+	for _, all := range []bool{true, false} { // those who want a part wait where there is little room
+		for as, a := range snap.answers {
+			if all == (as.names == "") {
+				s.encode(ctx, as, a, families, err)
+			}
+		}
 	}
 }
 
@@ -172,13 +187,9 @@ func (s *snapshots) begin(ctx context.Context) (done func(), ok bool) {
 	}
 	var pass sync.Once
 	next := func() { pass.Do(func() { s.turn <- struct{}{} }) }
-	for s.isFull() {
-		select {
-		case <-s.freed:
-		case <-ctx.Done():
-			next()
-			return nil, false
-		}
+	if !s.waitForRoom(ctx) {
+		next()
+		return nil, false
 	}
 	select {
 	case s.running <- struct{}{}:
@@ -190,6 +201,53 @@ func (s *snapshots) begin(ctx context.Context) (done func(), ok bool) {
 	return func() { timer.Stop(); next(); <-s.running }, true
 }
 
+// waitForRoom reports whether there is room for another body before ctx ends. Slow readers give way.
+func (s *snapshots) waitForRoom(ctx context.Context) bool {
+	for s.isFull() {
+		s.cutSlowest()
+		select {
+		case <-s.freed:
+		case <-time.After(slowReader / 4):
+		case <-ctx.Done():
+			return false
+		}
+	}
+	return true
+}
+
+// reading adds a request that its answer is written to from now on. cut ends that, where there is no more room for
+// others. done takes the request out.
+func (s *snapshots) reading(a *answer, cut func()) (done func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	element := s.readers.PushBack(&reader{a, time.Now(), cut})
+	return func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.readers.Remove(element)
+	}
+}
+
+// cutSlowest ends the writing of the answer that has been read for the longest, if that is too long.
+func (s *snapshots) cutSlowest() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var slowest *answer
+	for e := s.readers.Front(); e != nil; e = e.Next() {
+		r := e.Value.(*reader)
+		if time.Since(r.since) < slowReader {
+			return // so are all after it
+		}
+		if slowest == nil && r.cut != nil {
+			slowest = r.of
+		}
+		if r.of == slowest && r.cut != nil {
+			r.cut()
+			r.cut = nil
+		}
+	}
+}
+
 func (s *snapshots) isFull() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -197,13 +255,14 @@ func (s *snapshots) isFull() bool {
 }
 
 // encode makes an answer ready.
-func (s *snapshots) encode(as answerKey, a *answer, families iter.Seq[*dto.MetricFamily], err error) {
+func (s *snapshots) encode(ctx context.Context, as answerKey, a *answer, families iter.Seq[*dto.MetricFamily],
+	err error) {
 	defer close(a.ready)
 	switch {
 	case families == nil:
 		a.err = err
 		return
-	case s.isFull():
+	case !s.waitForRoom(ctx):
 		a.err = errBusy
 		return
 	}

@@ -213,3 +213,40 @@ func TestMergedFamilies(t *testing.T) {
 		t.Errorf("got %s", got)
 	}
 }
+
+// Those who do not read give way to others: no scrape is refused for them.
+func TestSlowReadersGiveWay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		big := family("big", strings.Repeat("x", 1<<20), dto.MetricType_GAUGE)
+		s := newSnapshots(func(context.Context, bool) (iter.Seq[*dto.MetricFamily], error) {
+			return slices.Values([]*dto.MetricFamily{big}), nil
+		}, false, func(error) {})
+		of := snapshotKey{timeout: 2500 * time.Millisecond}
+		var slow sync.WaitGroup
+		var cut atomic.Int64
+		for i := range 3 * maxHeld >> 20 {
+			ctx, cancel := context.WithTimeout(t.Context(), AnswerLimit)
+			a, err := s.get(ctx, of, answerKey{format: plainText, names: fmt.Sprint(i)}, nil)
+			cancel()
+			if err != nil {
+				t.Fatalf("scrape %d: %v", i, err)
+			}
+			stop := make(chan struct{})
+			done := s.reading(a, func() { close(stop) })
+			slow.Go(func() {
+				defer s.release(a)
+				defer done()
+				select {
+				case <-stop:
+					cut.Add(1)
+				case <-time.After(writeLimit):
+				}
+			})
+			time.Sleep(50 * time.Millisecond)
+		}
+		slow.Wait()
+		if n := cut.Load(); n < maxHeld>>20 || s.held != 0 || s.readers.Len() != 0 {
+			t.Errorf("%d gave way; %d bytes are held for %d readers", n, s.held, s.readers.Len())
+		}
+	})
+}
