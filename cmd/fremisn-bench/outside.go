@@ -28,10 +28,11 @@ func (b *bench) outside() error {
 	if err != nil {
 		return err
 	}
+	address := strings.TrimSuffix(strings.TrimPrefix(s.url, "http://"), "/metrics")
 	rest, until := s.resident(), time.Now().Add(b.watch)
 	var working sync.WaitGroup
 	for i := range slowClients {
-		working.Go(func() { slowClient(strings.TrimSuffix(strings.TrimPrefix(s.url, "http://"), "/metrics"), i, until) })
+		working.Go(func() { slowClient(address, i, until) })
 	}
 	most := rest
 	working.Go(func() {
