@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -104,6 +105,11 @@ func TestReloadWhileEverybodyLooks(t *testing.T) {
 	stays, comes := logFile(t, "stays.log", 10), logFile(t, "comes.log", 20)
 	c := newCollector(t, Options{Settings: settingsOf(stays), StoragePath: t.TempDir()})
 	end := running(t, c)
+	// A reload that comes before Run replaces what nobody has followed yet, and who scrapes that sees no log. So both
+	// begin when the log is followed.
+	for scraped(t, c)["fremisn_exporter_log_lines_total stays parsed"] != 10 {
+		runtime.Gosched()
+	}
 	over := make(chan struct{})
 	var looking sync.WaitGroup
 	for range 3 {
