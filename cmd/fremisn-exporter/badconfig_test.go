@@ -80,9 +80,9 @@ DIR/no_module.yml:4: probes[1].module: a probe needs a module; name one of those
 	"nothing_but_keys":    `DIR/nothing_but_keys.yml: the file is empty; it needs at least one of the sections nginx, nodes, modules, probes`,
 	"two_documents": "DIR/two_documents.yml: the file holds several documents; remove the line --- between " +
 		"them and all but one",
-	"garbage_behind_end": `DIR/garbage_behind_end.yml:2: not YAML: did not find expected <document start>`,
-	"no_utf8":            `DIR/no_utf8.yml:2: not YAML: invalid trailing UTF-8 octet`,
-	"nul_byte":           `DIR/nul_byte.yml:2: not YAML: control characters are not allowed`,
+	"garbage_behind_end": `DIR/garbage_behind_end.yml:2: not YAML: did not find expected <document start>; remove it: a config is one mapping, and nothing follows its end`,
+	"no_utf8":            `DIR/no_utf8.yml:2: not YAML: invalid trailing UTF-8 octet; save the file as UTF-8`,
+	"nul_byte":           `DIR/nul_byte.yml:2: not YAML: control characters are not allowed; is this the right file, and a text?`,
 	"unknown_anchor":     `DIR/unknown_anchor.yml:2: an alias (*…) without its anchor (&…) above it; put a value that begins with * in quotes`,
 	"unknown_formats": `DIR/unknown_formats.yml:3: nginx.access_logs[0].format: "mian" is the name of a log_format, but no nginx.conf is read; give nginx.config, or the log_format itself
 DIR/unknown_formats.yml:4: nginx.access_logs[1].format: at byte 8 of the log_format: the variable "${request" is not closed; write ${request}`,
@@ -90,7 +90,7 @@ DIR/unknown_formats.yml:4: nginx.access_logs[1].format: at byte 8 of the log_for
 DIR/wrong_kinds.yml:2: nodes: got a mapping, want a list; begin each element with a dash
 DIR/wrong_kinds.yml:3: modules: got "5", want a mapping (keys with values)
 DIR/wrong_kinds.yml:5: probes: got a mapping, want a list; begin each element with a dash`,
-	"number_as_text": `DIR/number_as_text.yml:1: nginx.max_series: "100" is not a whole number
+	"number_as_text": `DIR/number_as_text.yml:1: nginx.max_series: "100" is not a whole number; write 100 without quotes
 DIR/number_as_text.yml:3: nodes[0].name: got a list, want a text`,
 	"several_faults": `DIR/several_faults.yml:1: nginx.max_series: 0 series hold nothing; write a number above zero such as 10000
 DIR/several_faults.yml:1: nginx.latency_buckets[0]: 0 is not a valid bound; write seconds above zero
@@ -102,7 +102,28 @@ DIR/objectives_of_no_route.yml:7: objectives.routes.enrolment: nginx.routes has 
 DIR/objectives_of_no_route.yml:7: objectives.routes.enrolment.latency.within: 1.5s is not one of nginx.latency_buckets, so the exporter cannot count how many requests took no longer; write one of 0.5s, 2.5s`,
 	"objectives_without_routes": `DIR/objectives_without_routes.yml:1: objectives.routes.enrollment: nginx.routes has no route "enrollment"; define routes there first`,
 	"nests_deep":                `DIR/nests_deep.yml:1: nodes[0]: got a list, want a mapping (keys with values)`,
-	"no_yaml":                   "DIR/no_yaml.yml:1: not YAML: did not find expected node content",
+	"no_yaml":                   `DIR/no_yaml.yml:1: not YAML: did not find expected node content; put a value that begins with : ] } or , in quotes`,
+	"backslash_in_quotes":       `DIR/backslash_in_quotes.yml:2: not YAML: found unknown escape character; write the value in single quotes, or each \ twice`,
+	"buckets_with_units":        `DIR/buckets_with_units.yml:2: nginx.latency_buckets[0]: "1s" is not a number; write a number alone, such as 0.5`,
+	"case_of_a_key":             `DIR/case_of_a_key.yml:2: nginx.Access_Logs: unknown key; did you mean access_logs?`,
+	"case_of_a_module":          `DIR/case_of_a_module.yml:11: probes[0].module: unknown module "Web"; the modules are web`,
+	"colon_in_a_format":         `DIR/colon_in_a_format.yml:4: not YAML: mapping values are not allowed in this context; put a value with a colon and a space in quotes`,
+	"dashes_before_sections":    `DIR/dashes_before_sections.yml:1: got a list, want sections such as nginx: and probes:; remove the dashes before them`,
+	"keys_in_two_columns":       `DIR/keys_in_two_columns.yml:11: not YAML: did not find expected '-' indicator; begin the keys of one mapping, and the dashes of one list, in the same column`,
+	"list_without_end":          `DIR/list_without_end.yml:13: not YAML: did not find expected ',' or ']'; end the list with ], and put commas between its elements`,
+	"log_without_dash":          `DIR/log_without_dash.yml:3: nginx.access_logs: got a mapping, want a list; begin each element with a dash`,
+	"log_without_path":          `DIR/log_without_path.yml:3: nginx.access_logs[0]: a log needs path: FILE, docker: CONTAINER or syslog: udp://ADDRESS:PORT`,
+	"mapping_without_end":       `DIR/mapping_without_end.yml:6: not YAML: did not find expected ',' or '}'; end the mapping with }, and put commas between its keys`,
+	"minutes_in_words":          `DIR/minutes_in_words.yml:12: probes[0].interval: "5min" is not a duration; write 5m`,
+	"no_break_space":            `DIR/no_break_space.yml:4: format: a no-break space before the key; write plain ones`,
+	"no_colon":                  `DIR/no_colon.yml:4: not YAML: mapping values are not allowed in this context; the line above may lack a colon, or this one is indented too far`,
+	"no_space_behind_colon":     `DIR/no_space_behind_colon.yml:11: not YAML: could not find expected ':'; write KEY: VALUE, with a colon and a space`,
+	"number_in_words":           `DIR/number_in_words.yml:2: nginx.max_series: "ten" is not a whole number; write digits alone, such as 100`,
+	"percent_in_front":          "DIR/percent_in_front.yml:4: not YAML: found character that cannot start any token; put a value that begins with % @ or ` in quotes",
+	"port_alone":                `DIR/port_alone.yml:6: not YAML: did not find expected node content; put a value that begins with : ] } or , in quotes`,
+	"quote_without_end":         `DIR/quote_without_end.yml:4: not YAML: found unexpected end of stream; a quote that opens needs one that closes`,
+	"space_before_unit":         `DIR/space_before_unit.yml:12: probes[0].interval: "5 s" is not a duration; write 5s`,
+	"target_list_as_text":       `DIR/target_list_as_text.yml:13: probes[0].targets: got "http://127.0.0.231:4005", want a list; write [http://127.0.0.231:4005]`,
 }
 
 func TestBadConfigs(t *testing.T) {
@@ -217,5 +238,20 @@ func TestMissingWebConfig(t *testing.T) {
 	}, &stdout, &stderr)
 	if code != exitUsage || !strings.Contains(stderr.String(), "--web.config.file "+file+": ") {
 		t.Errorf("exit code %d: %s", code, stderr.String())
+	}
+}
+
+// What editors of other systems write is taken: a byte order mark, and line ends of Windows.
+func TestConfigsOfOtherEditors(t *testing.T) {
+	const config = "nodes:\n  - {name: a, address: 127.0.0.1:80}\nprobes: []\n"
+	for name, text := range map[string]string{
+		"a byte order mark": "\ufeff" + config, "line ends of Windows": strings.ReplaceAll(config, "\n", "\r\n"),
+	} {
+		file := filepath.Join(t.TempDir(), "probes.yml")
+		writeFile(t, file, text)
+		s, err := settings.Load(context.Background(), settings.Source{ConfigFile: file})
+		if err != nil || len(s.Nodes) != 1 || s.Nodes[0].Address != "127.0.0.1:80" {
+			t.Errorf("%s: %v, %+v", name, err, s)
+		}
 	}
 }

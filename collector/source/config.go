@@ -269,7 +269,7 @@ func (p place) validate() error {
 func (p place) validateKind() error {
 	switch {
 	case p.path == "" && p.syslog == "" && p.docker == "":
-		return faultf("", "a log needs path: FILE or syslog: udp://ADDRESS:PORT")
+		return faultf("", "a log needs path: FILE, docker: CONTAINER or syslog: udp://ADDRESS:PORT")
 	case p.path != "" && p.syslog != "":
 		return faultf("syslog", "a log has path or syslog, not both; write two logs")
 	case p.docker != "" && p.path+p.syslog != "":

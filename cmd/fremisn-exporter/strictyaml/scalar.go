@@ -3,7 +3,6 @@ package strictyaml
 import (
 	"bytes"
 	"errors"
-	"fmt"
 	"io"
 	"reflect"
 	"regexp"
@@ -42,7 +41,7 @@ func (d *Document) duration(node *yaml.Node, v reflect.Value, path string) {
 	if err != nil {
 		var days model.Duration
 		if days, err = model.ParseDuration(text); err != nil {
-			d.fail(node.Line, path, "%q is not a duration; write for example 500ms, 5s or 1m", text)
+			d.fail(node.Line, path, "%q is not a duration; write %s", text, likelyDuration(text))
 			return
 		}
 		parsed = time.Duration(days)
@@ -53,6 +52,22 @@ func (d *Document) duration(node *yaml.Node, v reflect.Value, path string) {
 		return
 	}
 	v.SetInt(int64(parsed))
+}
+
+var spokenDuration = regexp.MustCompile(
+	`(?i)^([0-9.]+)(ms|msecs?|milliseconds?|s|secs?|seconds?|m|mins?|minutes?|h|hrs?|hours?|d|days?)$`)
+
+// likelyDuration is what was most likely meant by a text that is no duration, else examples.
+func likelyDuration(text string) string {
+	said := spokenDuration.FindStringSubmatch(strings.ReplaceAll(text, " ", ""))
+	if said == nil {
+		return "for example 500ms, 5s or 1m"
+	}
+	unit := strings.ToLower(said[2])
+	if strings.HasPrefix(unit, "ms") || strings.HasPrefix(unit, "milli") {
+		return said[1] + "ms"
+	}
+	return said[1] + unit[:1]
 }
 
 // hasUnmarshaler reports whether a type unmarshals itself. A struct that has the method only from a struct inlined in
@@ -91,6 +106,25 @@ func kindName(v reflect.Value) string {
 		return "a text"
 	}
 	return ""
+}
+
+// example says how to write a value of a kind.
+func example(node *yaml.Node, v reflect.Value) string {
+	_, err := strconv.ParseFloat(node.Value, 64)
+	isQuoted := node.Style&(yaml.DoubleQuotedStyle|yaml.SingleQuotedStyle) != 0
+	switch v.Kind() {
+	case reflect.Bool, reflect.String:
+		return ""
+	case reflect.Float32, reflect.Float64:
+		if err == nil && isQuoted {
+			return "; write " + node.Value + " without quotes"
+		}
+		return "; write a number alone, such as 0.5"
+	}
+	if _, err := strconv.ParseInt(node.Value, 10, 64); err == nil && isQuoted {
+		return "; write " + node.Value + " without quotes"
+	}
+	return "; write digits alone, such as 100"
 }
 
 func describe(node *yaml.Node) string {
@@ -217,5 +251,11 @@ func (d *Document) syntax(data []byte, err error) *Error {
 	if m := lineInYAMLError.FindStringSubmatch(err.Error()); m != nil {
 		line, _ = strconv.Atoi(m[1])
 	}
-	return &Error{File: d.file, Line: max(line, 1), Msg: fmt.Sprintf("not YAML: %s", plain(err))} // none: the first
+	says := plain(err)
+	line = faultyLine(says, lines, max(line, 1)) // none: the first
+	msg := "not YAML: " + says
+	if write := advice(says, lines, line); write != "" {
+		msg += "; " + write
+	}
+	return &Error{File: d.file, Line: line, Msg: msg}
 }

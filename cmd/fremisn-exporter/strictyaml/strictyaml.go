@@ -285,6 +285,10 @@ func (d *Document) checkKeys(node *yaml.Node, t reflect.Type, path string, depth
 }
 
 func (d *Document) unknown(key *yaml.Node, path string, fields fieldSet) {
+	if strings.ContainsRune(key.Value, '\u00a0') {
+		d.fail(key.Line, strings.ReplaceAll(path, "\u00a0", ""), "a no-break space before the key; write plain ones")
+		return
+	}
 	if near := nearest(key.Value, fields.names); near != "" {
 		d.fail(key.Line, path, "unknown key; did you mean %s?", near)
 		return
@@ -376,6 +380,8 @@ func (d *Document) wants(node *yaml.Node, kind yaml.Kind, path string) bool {
 		return true
 	}
 	switch {
+	case kind == yaml.MappingNode && path == "" && node.Kind == yaml.SequenceNode:
+		d.fail(node.Line, path, "got a list, want sections such as nginx: and probes:; remove the dashes before them")
 	case kind == yaml.MappingNode:
 		d.fail(node.Line, path, "got %s, want a mapping (keys with values)", describe(node))
 	case node.Kind == yaml.MappingNode:
@@ -393,7 +399,7 @@ func (d *Document) decode(node *yaml.Node, v reflect.Value, path string) {
 	}
 	if err := node.Decode(v.Addr().Interface()); err != nil {
 		if want := kindName(v); want != "" && node.Kind == yaml.ScalarNode && !hasUnmarshaler(v) {
-			d.fail(node.Line, path, "%q is not %s", node.Value, want)
+			d.fail(node.Line, path, "%q is not %s%s", node.Value, want, example(node, v))
 			return
 		}
 		d.fail(node.Line, path, "%s", plain(err))

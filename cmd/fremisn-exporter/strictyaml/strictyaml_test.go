@@ -87,15 +87,17 @@ func TestFaults(t *testing.T) {
 		{"negative", "list:\n  - interval: -5s\n", `f.yml:2: list[0].interval: "-5s" is negative; write a time above zero such as 5s`},
 		{"no duration", "list:\n  - interval: soon\n",
 			`f.yml:2: list[0].interval: "soon" is not a duration; write for example 500ms, 5s or 1m`},
-		{"no number", "list:\n  - count: many\n", `f.yml:2: list[0].count: "many" is not a whole number`},
+		{"no number", "list:\n  - count: many\n", `f.yml:2: list[0].count: "many" is not a whole number; write digits alone, such as 100`},
 		{"no list", "list: 5\n", `f.yml:1: list: got "5", want a list; write [5]`},
 		{"no mapping", "list: [5]\n", `f.yml:1: list[0]: got "5", want a mapping (keys with values)`},
 		{"list for text", "name: [a]\n", `f.yml:1: name: got a list, want a text`},
 		{"validate", "list:\n  - targets:\n      - good\n      - bad\n", `f.yml:4: list[0].targets[1]: bad is bad`},
-		{"in map", "by_name:\n  n:\n    count: x\n", `f.yml:3: by_name.n.count: "x" is not a whole number`},
+		{"in map", "by_name:\n  n:\n    count: x\n", `f.yml:3: by_name.n.count: "x" is not a whole number; write digits alone, such as 100`},
 		{"tab", "name: x\nlist:\n\t- count: 1\n", "f.yml:3: a tab in the indentation; YAML allows only spaces"},
-		{"syntax", "name: [x\n", "f.yml:1: not YAML: did not find expected ',' or ']'"},
-		{"syntax in line 1", "name: [}\n", "f.yml:1: not YAML: did not find expected node content"},
+		{"syntax", "name: [x\n", "f.yml:1: not YAML: did not find expected ',' or ']'; end the list " +
+			"with ], and put commas between its elements"},
+		{"syntax in line 1", "name: [}\n", "f.yml:1: not YAML: did not find expected node content; put a " +
+			"value that begins with : ] } or , in quotes"},
 		{"empty", "", "f.yml: the file is empty; it needs at least one of the sections nginx, nodes, modules, probes"},
 		{"comment only", "# nothing\n", "f.yml: the file is empty; it needs at least one of the sections nginx, " +
 			"nodes, modules, probes"},
