@@ -35,7 +35,7 @@ test: ## install what the tests need and run all of them
 	go test -race -shuffle=on -timeout 30m ./...
 
 .PHONY: lint
-lint: ## formatting, vet, staticcheck, dead code, sizes, shell scripts, spelling, rules, dashboards
+lint: ## formatting, vet, staticcheck, dead code, sizes, shell scripts, spelling, links, both languages, rules, dashboards
 	@.ci/deps shellcheck codespell prometheus=promtool prometheus-alertmanager=amtool
 	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo "gofmt would change these files"; exit 1; }
 	go vet ./...
@@ -45,16 +45,18 @@ lint: ## formatting, vet, staticcheck, dead code, sizes, shell scripts, spelling
 	cd dashboards/gen && go vet ./... && go run honnef.co/go/tools/cmd/staticcheck@v0.6.1 ./...
 	cd alerts/mixin && go vet ./... && go run honnef.co/go/tools/cmd/staticcheck@v0.6.1 ./...
 	shellcheck .ci/run .ci/deps .ci/block $(wildcard compose/*.sh compose/scripts/*.sh compose/package/*.sh compose/nginx/*.sh)
-	codespell README.md CONTRIBUTING.md CHANGELOG.md compose/README.md alerts/runbooks/*.md compose/scripts/*.sh
+	codespell -L upto,inflight,atleast,inforce,te,flate,foto $$(git ls-files '*.md' '*.go' '*.sh' '*.yml' '*.html' Makefile \
+	  ':!README.id.md' ':!alerts/runbooks/id' ':!*_test.go' ':!*/testdata/*')
+	go test -run '^Test(Links|LanguagesInStep|ProseWidth|ContributingPaths)$$' ./cmd/fremisn-exporter
 	$(if $(wildcard alerts/*.rules.yml),promtool check rules $(wildcard alerts/*.rules.yml))
 	go test -run '^Test(Lint|MetricsExist|QueriesParse|Generated|Generator)$$' ./dashboards
 
 .PHONY: dashboards
-dashboards: ## generate dashboards/*.json anew
+dashboards: ## generate dashboards/*.json
 	cd dashboards/gen && go run .
 
 .PHONY: kubernetes
-kubernetes: ## render compose/kubernetes/prometheusrule.yaml anew, from alerts/mixin.libsonnet
+kubernetes: ## render compose/kubernetes/prometheusrule.yaml from alerts/mixin.libsonnet
 	cd alerts/mixin && go run .
 
 .PHONY: dashboards-preview

@@ -105,29 +105,6 @@ func TestReadmeFormat(t *testing.T) {
 	}
 }
 
-// TestReadmeLinks: every relative link of the documents leads to a file.
-func TestReadmeLinks(t *testing.T) {
-	root := filepath.Join("..", "..")
-	link := regexp.MustCompile(`\]\(([^)#:]+)(#[^)]*)?\)`)
-	checked := 0
-	for _, document := range []string{"README.md", "README.id.md", "CONTRIBUTING.md", "CHANGELOG.md",
-		"compose/README.md"} {
-		text, err := os.ReadFile(filepath.Join(root, document))
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, match := range link.FindAllStringSubmatch(string(text), -1) {
-			checked++
-			if _, err := os.Stat(filepath.Join(root, filepath.Dir(document), match[1])); err != nil {
-				t.Errorf("%s: %v", document, err)
-			}
-		}
-	}
-	if checked < 20 {
-		t.Errorf("only %d links were found", checked)
-	}
-}
-
 // TestReadmeFlags: the README names every flag, and none that is not there.
 func TestReadmeFlags(t *testing.T) {
 	var help, stderr bytes.Buffer
