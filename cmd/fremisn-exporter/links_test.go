@@ -115,7 +115,8 @@ func TestContributingPaths(t *testing.T) {
 		}
 		checked++
 		found := false
-		for _, base := range []string{"", "collector/internal", "cmd/fremisn-exporter", "cmd/fremisn-exporter/internal"} {
+		for _, base := range []string{"", "collector/internal", "cmd/fremisn-exporter",
+			"cmd/fremisn-exporter/internal"} {
 			_, err := os.Stat(filepath.Join(root, base, match[1]))
 			found = found || err == nil
 		}
