@@ -17,7 +17,7 @@ import (
 	"github.com/fremisn/fremisn-exporter/collector/logtest"
 )
 
-var updateState = flag.Bool("update-state", false, "write testdata/state-v1.bin anew")
+var updateState = flag.Bool("update-state", false, "write testdata/state-v2.bin anew")
 
 func readCounter(t testing.TB, f logtest.Format, lines int) *Counter {
 	t.Helper()
@@ -154,10 +154,35 @@ func TestStateDamaged(t *testing.T) {
 // TestStateOfVersion1 reads a state that the first version wrote: a new version must.
 func TestStateOfVersion1(t *testing.T) {
 	f := logtest.Formats()[0]
-	path := filepath.Join("testdata", "state-v1.bin")
-	b := readCounter(t, f, 200)
+	state, err := os.ReadFile(filepath.Join("testdata", "state-v1.bin"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	restored := testCounter(t, f)
+	if err := restored.RestoreState(state); err != nil {
+		t.Fatal(err)
+	}
+	has(t, restored, `fremisn_exporter_log_lines_total{log="access",result="parsed"} 200`)
+	if len(restored.ledger.Histograms(int(metric.ResponseDuration))) < 3 {
+		t.Error("histograms are missing")
+	}
+}
+
+// TestStateOfVersion2 reads a state with a last hour and failures, from before there was one codec for all state. It is
+// written as it was read.
+func TestStateOfVersion2(t *testing.T) {
+	f := logtest.Formats()[0]
+	path := filepath.Join("testdata", "state-v2.bin")
 	if *updateState {
-		if err := os.WriteFile(path, b.AppendState(nil), 0o644); err != nil {
+		c, w := testCounter(t, f), logtest.NewMixed(f, 3)
+		c.clock = func() time.Time { return time.Unix(1700000000, 0) }
+		for minute := range 20 {
+			w.Start(time.Unix(1700000000-1200+60*int64(minute), 0))
+			for range 100 {
+				c.Lines(w.Append(nil))
+			}
+		}
+		if err := os.WriteFile(path, c.AppendState(nil), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -169,9 +194,18 @@ func TestStateOfVersion1(t *testing.T) {
 	if err := restored.RestoreState(state); err != nil {
 		t.Fatal(err)
 	}
-	has(t, restored, `fremisn_exporter_log_lines_total{log="access",result="parsed"} 200`)
-	if len(restored.ledger.Histograms(int(metric.ResponseDuration))) < 3 {
-		t.Error("histograms are missing")
+	if !slices.Equal(restored.AppendState(nil), state) {
+		t.Error("it is not written as it was read")
+	}
+	hour := restored.Hour(1700000000_000)
+	if len(hour.Failures) < 50 || len(hour.Rescued) < 20 || len(hour.Servers) < 3 {
+		t.Errorf("%d failures, %d rescued, %d servers in the last hour", len(hour.Failures), len(hour.Rescued),
+			len(hour.Servers))
+	}
+	for i := range hour.Servers {
+		if tally := hour.Servers[i].Last(60); tally.Total() < 100 {
+			t.Errorf("%s has %d attempts", hour.Servers[i].Name, tally.Total())
+		}
 	}
 }
 

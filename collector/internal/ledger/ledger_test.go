@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/fremisn/fremisn-exporter/collector/internal/codec"
 )
 
 func testFamilies() []Family {
@@ -117,7 +119,7 @@ func TestRestoreRefuses(t *testing.T) {
 		if err == nil {
 			t.Errorf("%s: taken", name)
 		}
-		if name != "a later version" && !errors.Is(err, errState) {
+		if name != "a later version" && !errors.Is(err, codec.ErrCorrupt) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

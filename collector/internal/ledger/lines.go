@@ -1,9 +1,9 @@
 package ledger
 
 import (
-	"encoding/binary"
-	"errors"
 	"fmt"
+
+	"github.com/fremisn/fremisn-exporter/collector/internal/codec"
 )
 
 // Lines counts the lines of a log by result.
@@ -28,7 +28,7 @@ const besideState = "\x80\x00\x03"
 //	besideState, length, what is kept beside
 func AppendBeside(dst, beside []byte) []byte {
 	dst = append(dst, besideState...)
-	dst = binary.AppendUvarint(dst, uint64(len(beside)))
+	dst = codec.AppendUint(dst, uint64(len(beside)))
 	return append(dst, beside...)
 }
 
@@ -38,13 +38,11 @@ func CutBeside(state []byte) (beside, counts []byte, err error) {
 	if len(state) < len(besideState) || string(state[:len(besideState)]) != besideState {
 		return nil, state, nil
 	}
-	state = state[len(besideState):]
-	length, n := binary.Uvarint(state)
-	if n <= 0 || length > uint64(len(state)-n) {
-		return nil, nil, errors.New("restoring the counts of a log: the state is truncated")
+	r := codec.NewReader(state[len(besideState):])
+	if beside = r.Bytes(r.Count(1)); r.Err() != nil {
+		return nil, nil, fmt.Errorf("restoring the counts of a log: %w", r.Err())
 	}
-	state = state[n:]
-	return state[:length:length], state[length:], nil
+	return beside, r.Rest(), nil
 }
 
 // AppendCounts appends the state of a log's counts to dst: its lines by result, and the series that they made.
@@ -53,9 +51,9 @@ func CutBeside(state []byte) (beside, counts []byte, err error) {
 func AppendCounts(dst []byte, n Lines, l *Ledger) []byte {
 	dst = append(dst, linesState...)
 	numbers := []uint64{n.Parsed, n.Malformed, n.TooLong, n.Ignored}
-	dst = binary.AppendUvarint(dst, uint64(len(numbers)))
+	dst = codec.AppendUint(dst, uint64(len(numbers)))
 	for _, number := range numbers {
-		dst = binary.AppendUvarint(dst, number)
+		dst = codec.AppendUint(dst, number)
 	}
 	return l.AppendState(dst)
 }
@@ -63,24 +61,21 @@ func AppendCounts(dst []byte, n Lines, l *Ledger) []byte {
 // RestoreCounts sets a new ledger to what AppendCounts wrote. It also reads an access log's state of the first
 // version: three numbers and the ledger's state. After an error the ledger must not be used.
 func RestoreCounts(state []byte, l *Ledger) (Lines, error) {
-	r := &stateReader{rest: state}
-	count := uint64(3)
+	r := codec.NewReader(state)
+	count := 3
 	if !IsFirstVersion(state) {
-		r.rest = state[len(linesState):]
-		if count = r.number(); count > maxResults {
-			r.fail("too many results of lines")
-		}
+		r.Bytes(len(linesState))
+		count = r.CountUpTo(maxResults, 1)
 	}
 	var numbers [maxResults]uint64
 	for i := range count {
-		if r.err == nil {
-			numbers[i] = r.number()
-		}
+		numbers[i] = r.Uint()
 	}
-	if r.err != nil {
-		return Lines{}, fmt.Errorf("restoring the counts of a log: %w", r.err)
+	err := r.Err()
+	if err == nil {
+		err = l.Restore(r.Rest())
 	}
-	if err := l.Restore(r.rest); err != nil {
+	if err != nil {
 		return Lines{}, fmt.Errorf("restoring the counts of a log: %w", err)
 	}
 	return Lines{numbers[0], numbers[1], numbers[2], numbers[3]}, nil

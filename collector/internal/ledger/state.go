@@ -2,12 +2,13 @@ package ledger
 
 import (
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/fremisn/fremisn-exporter/collector/internal/codec"
 )
 
 // The state of a ledger: a version, then families by name, so that one may come or go between two versions of the
@@ -52,11 +53,10 @@ func (l *Ledger) AppendState(dst []byte) []byte {
 	for _, h := range slices.Sorted(maps.Keys(l.dropped)) {
 		w.body = binary.LittleEndian.AppendUint64(w.body, h)
 	}
-	dst = binary.AppendUvarint(dst, stateVersion)
-	dst = binary.AppendUvarint(dst, uint64(len(w.strings)))
+	dst = codec.AppendUint(dst, stateVersion)
+	dst = codec.AppendUint(dst, uint64(len(w.strings)))
 	for _, s := range w.strings {
-		dst = binary.AppendUvarint(dst, uint64(len(s)))
-		dst = append(dst, s...)
+		dst = codec.AppendString(dst, s)
 	}
 	return append(dst, w.body...)
 }
@@ -81,7 +81,7 @@ type stateWriter struct {
 	body    []byte
 }
 
-func (w *stateWriter) number(n uint64) { w.body = binary.AppendUvarint(w.body, n) }
+func (w *stateWriter) number(n uint64) { w.body = codec.AppendUint(w.body, n) }
 
 func (w *stateWriter) string(s string) {
 	i, ok := w.index[s]
@@ -169,51 +169,46 @@ func (w *stateWriter) kept(f *keptFamily) {
 // Restore sets a new ledger to the counts of a state. After an error the ledger must not be used. States are
 // untrusted: Restore allocates no more than a small multiple of their length.
 func (l *Ledger) Restore(state []byte) error {
-	r := &stateReader{rest: state}
-	if version := r.number(); r.err == nil && version != stateVersion {
+	r := &stateReader{Reader: codec.NewReader(state)}
+	if version := r.Uint(); r.Err() == nil && version != stateVersion {
 		return fmt.Errorf("the state has version %d, this program reads %d", version, stateVersion)
 	}
-	for range r.count(1) {
-		r.table = append(r.table, r.bytes())
+	for range r.Count(1) {
+		r.table = append(r.table, r.text())
 	}
-	for range r.count(3) {
+	for range r.Count(3) {
 		l.restoreFamily(r)
 	}
-	for range r.count(8) {
-		if len(r.rest) < 8 {
-			r.fail("cut short")
-			break
+	for range r.Count(8) {
+		if hash := r.Bytes(8); hash != nil {
+			l.dropHash(binary.LittleEndian.Uint64(hash))
 		}
-		l.dropHash(binary.LittleEndian.Uint64(r.rest))
-		r.rest = r.rest[8:]
 	}
-	if len(r.rest) > 0 {
-		r.fail("longer than its length field")
-	}
-	return r.err
+	r.End()
+	return r.Err()
 }
 
 func (l *Ledger) restoreFamily(r *stateReader) {
-	f := keptFamily{name: r.string()}
-	labels := r.number()
-	f.isHistogram = r.number() == 1
+	f := keptFamily{name: r.label()}
+	labels := r.Uint()
+	f.isHistogram = r.Uint() == 1
 	if labels > maxLabels {
-		r.fail("too many labels")
+		r.Fail("too many labels")
 		return
 	}
 	f.labels = int(labels)
 	own := slices.IndexFunc(l.all, f.isOf)
-	for range r.count(f.labels + 2) {
+	for range r.Count(f.labels + 2) {
 		meta := r.meta(f.labels)
 		switch {
-		case r.err != nil:
+		case r.Err() != nil:
 			return
 		case own >= 0:
 			l.restoreSeries(own, meta, r)
 		case f.isHistogram:
 			f.histograms = append(f.histograms, r.histogram(meta))
 		default:
-			f.counters = append(f.counters, &Counter{Meta: meta, Value: r.number()})
+			f.counters = append(f.counters, &Counter{Meta: meta, Value: r.Uint()})
 		}
 	}
 	if own < 0 {
@@ -231,7 +226,7 @@ func (l *Ledger) restoreSeries(family int, meta Meta, r *stateReader) {
 		l.restoreHistogram(family, r.histogram(meta), r)
 		return
 	}
-	value := r.number()
+	value := r.Uint()
 	if i, ok := l.place(family, meta, r); ok {
 		l.family(family).counters[i].Value = value
 	}
@@ -256,7 +251,7 @@ func (l *Ledger) place(family int, meta Meta, r *stateReader) (int, bool) {
 	f := l.family(family)
 	key := strings.Join(meta.Labels, separator)
 	if _, twice := f.index[key]; twice {
-		r.fail("a series occurs twice")
+		r.Fail("a series occurs twice")
 		return 0, false
 	}
 	if !f.Unused && !isOther(meta.Labels) {
@@ -278,55 +273,24 @@ func isOther(labels []string) bool {
 // maxLabels is more than any family has.
 const maxLabels = 16
 
-var errState = errors.New("the state is corrupt")
-
+// A stateReader reads a state whose labels stand in a table.
 type stateReader struct {
-	rest  []byte
+	*codec.Reader
 	table []string
-	err   error
 }
 
-func (r *stateReader) fail(why string) {
-	if r.err == nil {
-		r.err = fmt.Errorf("%w: %s", errState, why)
-	}
-	r.rest = nil
-}
-
-func (r *stateReader) number() uint64 {
-	n, length := binary.Uvarint(r.rest)
-	if length <= 0 {
-		r.fail("cut short")
-		return 0
-	}
-	r.rest = r.rest[length:]
-	return n
-}
-
-// count reads a number of items that take at least size bytes each.
-func (r *stateReader) count(size int) int {
-	n := r.number()
-	if n > uint64(len(r.rest)/max(size, 1)) {
-		r.fail("shorter than its length field")
-		return 0
-	}
-	return int(n)
-}
-
-func (r *stateReader) bytes() string {
-	n := r.count(1)
-	s := string(r.rest[:min(n, len(r.rest))])
-	r.rest = r.rest[len(s):]
+func (r *stateReader) text() string {
+	s := r.String()
 	if !utf8.ValidString(s) {
-		r.fail("a label is not UTF-8")
+		r.Fail("a label is not UTF-8")
 	}
 	return s
 }
 
-func (r *stateReader) string() string {
-	i := r.number()
+func (r *stateReader) label() string {
+	i := r.Uint()
 	if i >= uint64(len(r.table)) {
-		r.fail("a label index out of range")
+		r.Fail("a label index out of range")
 		return ""
 	}
 	return r.table[i]
@@ -335,20 +299,20 @@ func (r *stateReader) string() string {
 func (r *stateReader) meta(labels int) Meta {
 	m := Meta{Labels: make([]string, 0, labels)}
 	for range labels {
-		m.Labels = append(m.Labels, r.string())
+		m.Labels = append(m.Labels, r.label())
 	}
-	created := r.number()
+	created := r.Uint()
 	if created > 1<<53 {
-		r.fail("an impossible time")
+		r.Fail("an impossible time")
 	}
 	m.Created = int64(created)
 	return m
 }
 
 func (r *stateReader) histogram(meta Meta) keptHistogram {
-	h := keptHistogram{Meta: meta, sum: r.number()}
-	for range r.count(2) {
-		h.buckets = append(h.buckets, keptBucket{upper: r.number(), count: r.number()})
+	h := keptHistogram{Meta: meta, sum: r.Uint()}
+	for range r.Count(2) {
+		h.buckets = append(h.buckets, keptBucket{upper: r.Uint(), count: r.Uint()})
 	}
 	return h
 }

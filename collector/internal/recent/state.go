@@ -1,9 +1,9 @@
 package recent
 
 import (
-	"encoding/binary"
-	"errors"
 	"fmt"
+
+	"github.com/fremisn/fremisn-exporter/collector/internal/codec"
 )
 
 // The state is a row of unsigned varints, and strings with their length before them:
@@ -21,33 +21,26 @@ const stateVersion = 1
 
 // AppendState appends the window to dst in the form that Restore reads.
 func (w *Window) AppendState(dst []byte) []byte {
-	e := encoder{dst}
-	e.uint(stateVersion)
-	w.servers.encode(&e)
-	w.routes.encode(&e)
-	w.failures.encode(&e)
-	w.rescued.encode(&e)
-	return e.b
+	dst = codec.AppendUint(dst, stateVersion)
+	dst = w.servers.appendTo(dst)
+	dst = w.routes.appendTo(dst)
+	dst = w.failures.appendTo(dst)
+	return w.rescued.appendTo(dst)
 }
-
-var errState = errors.New("the state of the last hour is corrupt")
 
 // Restore replaces the content of the window with a state. After an error the window is unchanged.
 func (w *Window) Restore(state []byte) error {
-	d := decoder{b: state}
-	if version := d.uint(); d.err == nil && version != stateVersion {
+	r := codec.NewReader(state)
+	if version := r.Uint(); r.Err() == nil && version != stateVersion {
 		return fmt.Errorf("the state of the last hour has version %d, which this program does not know", version)
 	}
 	fresh := New()
-	fresh.servers.decode(&d)
-	fresh.routes.decode(&d)
-	fresh.failures.decode(&d)
-	fresh.rescued.decode(&d)
-	if d.err == nil && len(d.b) > 0 {
-		d.fail()
-	}
-	if d.err != nil {
-		return d.err
+	fresh.servers.read(r)
+	fresh.routes.read(r)
+	fresh.failures.read(r)
+	fresh.rescued.read(r)
+	if r.End(); r.Err() != nil {
+		return fmt.Errorf("restoring the last hour: %w", r.Err())
 	}
 	w.servers.adopt(&fresh.servers)
 	w.routes.adopt(&fresh.routes)
@@ -66,32 +59,33 @@ func (t *table) adopt(other *table) {
 	}
 }
 
-func (t *table) encode(e *encoder) {
-	e.uint(uint64(len(t.series)))
+func (t *table) appendTo(dst []byte) []byte {
+	dst = codec.AppendUint(dst, uint64(len(t.series)))
 	for _, s := range t.series {
-		e.string(s.name)
+		dst = codec.AppendString(dst, s.name)
 		filled := 0
 		for _, slot := range s.ring {
 			if slot != nil {
 				filled++
 			}
 		}
-		e.uint(uint64(filled))
+		dst = codec.AppendUint(dst, uint64(filled))
 		for _, slot := range s.ring {
 			if slot != nil {
-				slot.encode(e)
+				dst = slot.appendTo(dst)
 			}
 		}
 	}
+	return dst
 }
 
-func (t *table) decode(d *decoder) {
-	for range d.count(maxSeries + 1) {
-		s := t.get(d.string())
-		for range d.count(uint64(Slots)) {
+func (t *table) read(r *codec.Reader) {
+	for range r.CountUpTo(maxSeries+1, 1) {
+		s := t.get(r.String())
+		for range r.CountUpTo(Slots, 1) {
 			slot := &slot{}
-			slot.decode(d)
-			if d.err != nil {
+			slot.read(r)
+			if r.Err() != nil {
 				return
 			}
 			s.ring[slot.number%int64(Slots)] = slot
@@ -99,81 +93,83 @@ func (t *table) decode(d *decoder) {
 	}
 }
 
-func (s *slot) encode(e *encoder) {
-	e.uint(uint64(s.number))
-	e.uint(uint64(s.answered))
-	e.uint(s.sumMillis)
+func (s *slot) appendTo(dst []byte) []byte {
+	dst = codec.AppendUint(dst, uint64(s.number))
+	dst = codec.AppendUint(dst, uint64(s.answered))
+	dst = codec.AppendUint(dst, s.sumMillis)
 	mask := uint64(0)
 	for i, n := range s.counts {
 		if n > 0 {
 			mask |= 1 << i
 		}
 	}
-	e.uint(mask)
+	dst = codec.AppendUint(dst, mask)
 	for _, n := range s.counts {
 		if n > 0 {
-			e.uint(uint64(n))
+			dst = codec.AppendUint(dst, uint64(n))
 		}
 	}
-	s.times.encode(e)
+	return s.times.appendTo(dst)
 }
 
-func (h *histogram) encode(e *encoder) {
+func (h *histogram) appendTo(dst []byte) []byte {
 	filled := 0
 	for _, n := range h {
 		if n > 0 {
 			filled++
 		}
 	}
-	e.uint(uint64(filled))
+	dst = codec.AppendUint(dst, uint64(filled))
 	last := 0
 	for i, n := range h {
 		if n > 0 {
-			e.uint(uint64(i - last))
-			e.uint(uint64(n))
+			dst = codec.AppendUint(dst, uint64(i-last))
+			dst = codec.AppendUint(dst, uint64(n))
 			last = i
 		}
 	}
+	return dst
 }
 
-func (s *slot) decode(d *decoder) {
-	s.number = int64(d.upTo(1 << 40))
-	s.answered = uint16(d.upTo(1<<10 - 1))
-	s.sumMillis = d.uint()
-	mask := d.upTo(1<<Outcomes - 1)
+func (s *slot) read(r *codec.Reader) {
+	s.number = int64(r.UpTo(1 << 40))
+	s.answered = uint16(r.UpTo(1<<10 - 1))
+	s.sumMillis = r.Uint()
+	mask := r.UpTo(1<<Outcomes - 1)
 	for i := range s.counts {
 		if mask&(1<<i) != 0 {
-			s.counts[i] = uint32(d.upTo(1<<32 - 1))
+			s.counts[i] = uint32(r.UpTo(1<<32 - 1))
 		}
 	}
 	last := 0
-	for range d.count(buckets) {
-		last += int(d.upTo(buckets - 1))
+	for range r.CountUpTo(buckets, 1) {
+		last += int(r.UpTo(buckets - 1))
 		if last >= buckets {
-			d.fail()
+			r.Fail("a bucket that is not there")
 			return
 		}
-		s.times[last] = uint32(d.upTo(1<<32 - 1))
+		s.times[last] = uint32(r.UpTo(1<<32 - 1))
 	}
 }
 
-func (s failures) encode(e *encoder) {
-	e.uint(uint64(len(s)))
+func (s failures) appendTo(dst []byte) []byte {
+	dst = codec.AppendUint(dst, uint64(len(s)))
 	for _, slot := range s {
-		e.uint(uint64(slot.number))
-		e.uint(uint64(len(slot.worst)))
+		dst = codec.AppendUint(dst, uint64(slot.number))
+		dst = codec.AppendUint(dst, uint64(len(slot.worst)))
 		for _, f := range slot.worst {
-			f.encode(e)
+			dst = f.appendTo(dst)
 		}
 	}
+	return dst
 }
 
-func (s *failures) decode(d *decoder) {
-	for range d.count(failureSlots) {
-		number := int64(d.upTo(1 << 40))
-		for range d.count(worstPerSlot) {
+func (s *failures) read(r *codec.Reader) {
+	for range r.CountUpTo(failureSlots, 1) {
+		number := int64(r.UpTo(1 << 40))
+		for range r.CountUpTo(worstPerSlot, 1) {
 			var f Failure
-			if f.decode(d); d.err != nil {
+			if f.read(r); r.Err() != nil {
 				return
 			}
 			s.insert(number, f)
@@ -181,92 +177,36 @@ func (s *failures) decode(d *decoder) {
 	}
 }
 
-func (f *Failure) encode(e *encoder) {
-	e.uint(uint64(f.Millis))
-	e.uint(uint64(f.Outcome))
-	e.string(f.RequestID)
-	e.string(f.Method)
-	e.string(f.Path)
-	e.uint(uint64(f.Code))
-	e.uint(uint64(f.Duration + 1))
-	e.uint(uint64(len(f.Attempts)))
+func (f *Failure) appendTo(dst []byte) []byte {
+	dst = codec.AppendUint(dst, uint64(f.Millis))
+	dst = codec.AppendUint(dst, uint64(f.Outcome))
+	dst = codec.AppendString(dst, f.RequestID)
+	dst = codec.AppendString(dst, f.Method)
+	dst = codec.AppendString(dst, f.Path)
+	dst = codec.AppendUint(dst, uint64(f.Code))
+	dst = codec.AppendUint(dst, uint64(f.Duration+1))
+	dst = codec.AppendUint(dst, uint64(len(f.Attempts)))
 	for _, a := range f.Attempts {
-		e.string(a.Server)
-		e.uint(uint64(a.Code))
-		e.uint(uint64(a.Duration + 1))
+		dst = codec.AppendString(dst, a.Server)
+		dst = codec.AppendUint(dst, uint64(a.Code))
+		dst = codec.AppendUint(dst, uint64(a.Duration+1))
 	}
+	return dst
 }
 
 const maxNumber = 1 << 50
 
-func (f *Failure) decode(d *decoder) {
-	f.Millis = int64(d.upTo(maxNumber))
-	f.Outcome = int(d.upTo(Outcomes - 1))
-	f.RequestID, f.Method, f.Path = d.string(), d.string(), d.string()
-	f.Code = int(d.upTo(999))
-	f.Duration = int64(d.upTo(maxNumber)) - 1
-	for range d.count(maxNumber) {
-		a := Attempt{Server: d.string(), Code: int(d.upTo(999)), Duration: int64(d.upTo(maxNumber)) - 1}
-		if d.err != nil {
+func (f *Failure) read(r *codec.Reader) {
+	f.Millis = int64(r.UpTo(maxNumber))
+	f.Outcome = int(r.UpTo(Outcomes - 1))
+	f.RequestID, f.Method, f.Path = r.String(), r.String(), r.String()
+	f.Code = int(r.UpTo(999))
+	f.Duration = int64(r.UpTo(maxNumber)) - 1
+	for range r.Count(1) {
+		a := Attempt{Server: r.String(), Code: int(r.UpTo(999)), Duration: int64(r.UpTo(maxNumber)) - 1}
+		if r.Err() != nil {
 			return
 		}
 		f.Attempts = append(f.Attempts, a)
 	}
-}
-
-type encoder struct{ b []byte }
-
-func (e *encoder) uint(n uint64) { e.b = binary.AppendUvarint(e.b, n) }
-
-func (e *encoder) string(s string) {
-	e.uint(uint64(len(s)))
-	e.b = append(e.b, s...)
-}
-
-// A decoder reads what an encoder wrote. After its first error it returns zeros.
-type decoder struct {
-	b   []byte
-	err error
-}
-
-func (d *decoder) fail() { d.b, d.err = nil, errState }
-
-func (d *decoder) uint() uint64 {
-	n, length := binary.Uvarint(d.b)
-	if length <= 0 {
-		d.fail()
-		return 0
-	}
-	d.b = d.b[length:]
-	return n
-}
-
-func (d *decoder) upTo(most uint64) uint64 {
-	n := d.uint()
-	if n > most {
-		d.fail()
-		return 0
-	}
-	return n
-}
-
-// count reads a number of items, each of at least a byte.
-func (d *decoder) count(most uint64) int {
-	n := d.upTo(most)
-	if n > uint64(len(d.b)) {
-		d.fail()
-		return 0
-	}
-	return int(n)
-}
-
-func (d *decoder) string() string {
-	n := d.uint()
-	if n > uint64(len(d.b)) {
-		d.fail()
-		return ""
-	}
-	s := string(d.b[:n])
-	d.b = d.b[n:]
-	return s
 }

@@ -1,7 +1,10 @@
 package takenout_test
 
 import (
+	"math"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -191,15 +194,53 @@ func TestSecondsNeverGoDown(t *testing.T) {
 	}
 }
 
+// TestStateInJSON: a state that was written before states were varints is read, and gives the same.
+func TestStateInJSON(t *testing.T) {
+	path := filepath.Join("testdata", "state-v1.json")
+	before := takenout.New(one(takenout.Options{}))
+	before.Failed(failure(3), at(3))
+	before.States(at(5))
+	state, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	after := takenout.New(one(takenout.Options{}))
+	if err := after.Restore(state); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := after.States(at(9))[0], before.States(at(9))[0]; got != want || got.Seconds != 6 {
+		t.Errorf("after a restart %+v, without one %+v", got, want)
+	}
+	if len(after.Outages()) != 1 || after.Outages()[0].Cause.Request != "POST /v1" {
+		t.Errorf("outages after a restart: %+v", after.Outages())
+	}
+}
+
+// TestStateOfAnyLog: whatever numbers an error log has, what is saved of it can be read.
+func TestStateOfAnyLog(t *testing.T) {
+	before := takenout.New(one(takenout.Options{}))
+	for _, n := range []int{math.MaxInt, math.MinInt, 0, 7} {
+		f := failure(3)
+		f.PID, f.Connection = n, int64(n)
+		before.Failed(f, at(3))
+	}
+	state := before.AppendState(nil)
+	if err := takenout.New(one(takenout.Options{})).Restore(state); err != nil {
+		t.Error(err)
+	}
+	for cut := range state {
+		if takenout.New(one(takenout.Options{})).Restore(state[:cut]) == nil {
+			t.Fatalf("the first %d bytes of %d are taken for a state", cut, len(state))
+		}
+	}
+}
+
 func TestStateComesBack(t *testing.T) {
 	answers := takenout.NewAnswers()
 	before := takenout.New(one(takenout.Options{Answers: answers}))
 	before.Failed(failure(3), at(3))
 	before.States(at(5))
-	state, err := before.State()
-	if err != nil {
-		t.Fatal(err)
-	}
+	state := before.AppendState(nil)
 	after := takenout.New(one(takenout.Options{Answers: answers}))
 	if err := after.Restore(state); err != nil {
 		t.Fatal(err)
