@@ -1,8 +1,8 @@
 package takenout_test
 
 import (
-	"math"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
