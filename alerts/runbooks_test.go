@@ -44,7 +44,7 @@ func queries(t *testing.T, name string) []string {
 			}
 		}
 	}
-	_, end, _ := strings.Cut(runbook(t, name), "## How you see that it is over\n")
+	_, end, _ := strings.Cut(runbook(t, name), "## How to confirm that it is over\n")
 	for _, m := range regexp.MustCompile("`([^`]*[{][^`]*)`").FindAllStringSubmatch(end, -1) {
 		all = append(all, m[1])
 	}
@@ -81,7 +81,7 @@ func TestRunbooks(t *testing.T) {
 		}
 		if !slices.Equal(
 			sections,
-			[]string{"Meaning", "Impact", "Diagnosis", "Mitigation", "How you see that it is over"},
+			[]string{"Meaning", "Impact", "Diagnosis", "Mitigation", "How to confirm that it is over"},
 		) {
 			t.Errorf("the runbook of %s has the sections %v", name, sections)
 		}
@@ -122,7 +122,7 @@ func TestRunbooksKnowWhere(t *testing.T) {
 			t.Errorf("the runbook of %s does not lead to the incidents", name)
 		}
 		asked := queries(t, name)
-		_, end, _ := strings.Cut(text, "## How you see that it is over\n")
+		_, end, _ := strings.Cut(text, "## How to confirm that it is over\n")
 		if !strings.Contains(end, "`") {
 			t.Errorf("the runbook of %s has no query for its end", name)
 		}
