@@ -70,6 +70,9 @@ func clientSecrets(client *config.HTTPClientConfig) []string {
 		for name, value := range o.EndpointParams {
 			secrets = append(secrets, mask.InValue(name, value)...)
 		}
+		for _, value := range append(slices.Clone(o.Scopes), o.ClientID, o.ClientCertificateKeyID, o.Iss, o.Audience) {
+			secrets = append(secrets, mask.InValue("client_id", value)...)
+		}
 		secrets = append(secrets, proxySecrets(o.ProxyConfig)...)
 		secrets = append(secrets, mask.InURL(o.TokenURL)...)
 	}

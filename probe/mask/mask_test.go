@@ -101,7 +101,9 @@ http:
   headers: {Accept: text/html, Private-Token: abc}
   http_headers: {X-Sig: {values: [abc], secrets: [abc], files: [/shown]}, Accept: {values: [text/plain]}}
   body: '{"pin": "abc"}'
-  oauth2: {endpoint_params: {otp: abc}, token_url: 'http://h/?t=abc'}
+  oauth2: {client_id: id-abc, scopes: [s-abc], claims: {a: [{b: abc}]}, endpoint_params: {otp: abc},
+    token_url: 'http://h/?t=abc', client_secret_file: /also/shown, grant_type: client_credentials}
+  fail_if_body_not_matches_regexp: ['"key": "id-abc"', ready]
   basic_auth: {username: shown, password: abc}
 tcp: {query_response: [{expect: '^220', send: 'HELO abc'}]}
 grpc: {metadata: {x-own: [abc]}}
@@ -117,7 +119,7 @@ targets: ['abc@host:80', 'http://h/?q=abc']
 	if err != nil || strings.Contains(string(shown), "abc") {
 		t.Errorf("%v\n%s", err, shown)
 	}
-	for _, kept := range []string{"text/html", "text/plain", "/shown", "username: shown", "^220", "shown.example",
+	for _, kept := range []string{"text/html", "text/plain", "/shown", "username: shown", "^220", "shown.example", "/also/shown", "client_credentials", "ready",
 		"@host:80"} {
 		if !strings.Contains(string(shown), kept) {
 			t.Errorf("%s is hidden\n%s", kept, shown)

@@ -20,6 +20,19 @@ func isSecretKey(key string) bool {
 	return secretHeader.MatchString(key + ": x")
 }
 
+// shownOfOAuth2 are the keys of oauth2 whose values are shown; those of all others are parameters of a login.
+var shownOfOAuth2 = []string{
+	"token_url", "grant_type", "signature_algorithm", "tls_config", "proxy_url", "proxy_from_environment", "no_proxy",
+	"client_secret_file", "client_certificate_key_file", "client_secret_ref", "client_certificate_key_ref",
+}
+
+// expectations are the keys that say what an answer should contain. They are shown, except what repeats a secret.
+var expectations = []string{
+	"fail_if_body_matches_regexp", "fail_if_body_not_matches_regexp", "fail_if_body_json_matches_cel",
+	"fail_if_body_json_not_matches_cel", "fail_if_matches_regexp", "fail_if_all_match_regexp",
+	"fail_if_not_matches_regexp", "fail_if_none_matches_regexp", "regexp", "expect", "expect_bytes",
+}
+
 // delicate are keys below which an error message must not quote the config.
 var delicate = []string{"basic_auth", "oauth2", "headers", "http_headers", "metadata", "body", "authorization"}
 
@@ -41,31 +54,62 @@ func ConfigError(path, msg string) string {
 }
 
 // YAML hides the secrets of a config, and its comments, which may contain some.
-func YAML(node *yaml.Node) { maskNode(node, nil) }
+func YAML(node *yaml.Node) {
+	var m masking
+	m.mask(node, nil)
+	secrets := New(m.hidden, nil)
+	for _, expected := range m.expected {
+		expected.Value = secrets.Mask(expected.Value)
+	}
+}
 
-// maskNode masks the value below a path of keys.
-func maskNode(node *yaml.Node, path []string) {
+// A masking is one config while its secrets are being hidden.
+type masking struct {
+	hidden   []string     // values that were hidden
+	expected []*yaml.Node // what answers should contain
+}
+
+// hide hides everything below a node.
+func (m *masking) hide(node *yaml.Node) {
+	var collect func(*yaml.Node)
+	collect = func(n *yaml.Node) {
+		if n.Kind == yaml.ScalarNode {
+			m.hidden = append(m.hidden, n.Value)
+		}
+		for _, inner := range n.Content {
+			collect(inner)
+		}
+	}
+	collect(node)
+	*node = yaml.Node{Kind: yaml.ScalarNode, Value: Placeholder, Anchor: node.Anchor}
+}
+
+// mask masks the value below a path of keys.
+func (m *masking) mask(node *yaml.Node, path []string) {
 	node.HeadComment, node.LineComment, node.FootComment = "", "", ""
 	key := below(path, 0)
 	switch {
 	case node.Kind == yaml.AliasNode:
 		// The value of an alias is masked at its anchor.
 	case isHidden(path, node.Kind):
-		*node = yaml.Node{Kind: yaml.ScalarNode, Value: Placeholder, Anchor: node.Anchor}
+		m.hide(node)
 	case node.Kind == yaml.MappingNode:
 		for i := 0; i+1 < len(node.Content); i += 2 {
-			maskNode(node.Content[i], nil)
-			maskNode(node.Content[i+1], append(path[:len(path):len(path)], node.Content[i].Value))
+			m.mask(node.Content[i], nil)
+			m.mask(node.Content[i+1], append(path[:len(path):len(path)], node.Content[i].Value))
 		}
 	case node.Kind == yaml.ScalarNode && key == "body":
+		m.hidden = append(m.hidden, InBody(node.Value)...)
 		node.Value, node.Style = Body(node.Value), 0
+	case node.Kind == yaml.ScalarNode && slices.Contains(expectations, key):
+		m.expected = append(m.expected, node)
 	case node.Kind == yaml.ScalarNode && slices.Contains([]string{"url", "targets", "token_url", "proxy_url"}, key):
 		node.Value = Target(node.Value)
 	case node.Kind == yaml.ScalarNode:
 		node.Value = URL(node.Value)
 	default:
 		for _, element := range node.Content {
-			maskNode(element, path)
+			m.mask(element, path)
 		}
 	}
 }
@@ -90,6 +134,8 @@ func isHidden(path []string, kind yaml.Kind) bool {
 		return !IsHarmlessHeader(key)
 	case parent == "headers", parent == "http_headers":
 		return false
+	case parent == "oauth2":
+		return !slices.Contains(shownOfOAuth2, key)
 	case key == "values" && (grandparent == "headers" || grandparent == "http_headers"):
 		return !IsHarmlessHeader(parent)
 	}

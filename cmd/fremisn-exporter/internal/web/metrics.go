@@ -31,7 +31,7 @@ const (
 	// defaultScrapeTimeout is Prometheus' own default, for scrapers that send none.
 	defaultScrapeTimeout = 10 * time.Second
 	// maxScrapes limits the scrapes that wait for their answer. Identical ones together cost as much as one.
-	maxScrapes = 256
+	maxScrapes = 1024
 	// writeLimit is how long a reader may take for an answer.
 	writeLimit = 8 * time.Second
 	// timeoutStep is what time limits are rounded to, so that scrapes with nearly the same limit share a gathering.
