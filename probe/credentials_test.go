@@ -129,6 +129,36 @@ func TestCredentialsStayAtHome(t *testing.T) {
 	}
 }
 
+// TestUserOfATargetStaysAtHome: the user that a target names is one of its origin alone, and comes back to it.
+func TestUserOfATargetStaysAtHome(t *testing.T) {
+	home, elsewhere := newWitness(t, httptest.NewServer), newWitness(t, httptest.NewServer)
+	p := newProber(t, "modules: {m: {prober: http, timeout: 30s}}\n")
+	target := strings.Replace(home.URL, "://", "://op:hunter2@", 1)
+	for to, lands := range map[string]*witness{"/landed": home, elsewhere.URL + "/landed": elsewhere,
+		strings.Replace(home.URL, "127.0.0.1", "localhost", 1) + "/landed": home} {
+		home.forget()
+		elsewhere.forget()
+		r, err := p.Once(context.Background(), "m", target+"/to?"+to)
+		if err != nil || !r.Success {
+			t.Fatalf("%v %s\n%s", err, r.Sentence, r.Log)
+		}
+		seen := home.forget()
+		if seen[0].Header.Get("Authorization") == "" {
+			t.Errorf("%s: the target is not told its user", to)
+		}
+		last := append(seen, lands.forget()...)[len(seen):]
+		if len(last) == 0 { // it has landed at home
+			last = seen[1:]
+		}
+		if credentials := shown(last[0]); to != "/landed" && strings.TrimSpace(credentials) != "" {
+			t.Errorf("%s is shown %q", to, credentials)
+		}
+		if strings.Contains(r.Log, "hunter2") {
+			t.Errorf("the log tells it:\n%s", r.Log)
+		}
+	}
+}
+
 // TestBodiesStayAtHome: a redirect that keeps the method would carry the body of a login elsewhere.
 func TestBodiesStayAtHome(t *testing.T) {
 	home, elsewhere := newWitness(t, httptest.NewServer), newWitness(t, httptest.NewServer)
@@ -218,4 +248,16 @@ probes: [{name: a, module: secret, interval: 1h, targets: ["http://127.0.0.1:1/"
 		t.Errorf("the log:\n%s", log)
 	}
 	contains(t, log, "http://stranger.example/", "on_demand.allow")
+}
+
+// TestExpressionOfASecretHeader: what the value of a header that holds a secret should be is not told.
+func TestExpressionOfASecretHeader(t *testing.T) {
+	site := newWitness(t, httptest.NewServer)
+	p := newProber(t, "modules: {m: {prober: http, timeout: 30s, http: {follow_redirects: false, "+
+		"valid_status_codes: [302], fail_if_header_not_matches: [{header: Set-Cookie, regexp: hunter2}]}}}\n")
+	r, err := p.Once(context.Background(), "m", site.URL+"/to?/")
+	if err != nil || r.Sentence != "the header Set-Cookie does not match <secret>" ||
+		strings.Contains(r.Log, "hunter2") {
+		t.Errorf("%v %s\n%s", err, r.Sentence, r.Log)
+	}
 }

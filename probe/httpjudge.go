@@ -15,6 +15,8 @@ import (
 	"strings"
 
 	"github.com/andybalholm/brotli"
+
+	"github.com/fremisn/fremisn-exporter/probe/mask"
 )
 
 const (
@@ -108,13 +110,21 @@ func (h *httpRun) judgeHeaders(header http.Header) *failure {
 			return failf("header", "the header %s is missing", match.Header)
 		case matches && unwanted:
 			h.regexFailed = 1
-			return failf("header", "the header %s matches %q", match.Header, match.Regexp)
+			return failf("header", "the header %s matches %s", match.Header, match.shown())
 		case !matches && !unwanted:
 			h.regexFailed = 1
-			return failf("header", "the header %s does not match %q", match.Header, match.Regexp)
+			return failf("header", "the header %s does not match %s", match.Header, match.shown())
 		}
 	}
 	return nil
+}
+
+// shown returns the expression as it can be shown.
+func (m *HeaderMatch) shown() string {
+	if mask.IsSecretName(m.Header) {
+		return mask.Placeholder
+	}
+	return strconv.Quote(m.Regexp.String())
 }
 
 // A countingReader counts what is read of the decompressed body.

@@ -33,6 +33,9 @@ func IsHarmlessHeader(name string) bool {
 	return slices.Contains(harmlessHeaders, http.CanonicalHeaderKey(name))
 }
 
+// IsSecretName reports whether the name of a header or a parameter says that its value is a secret.
+func IsSecretName(name string) bool { return secretName.MatchString(name) }
+
 func isHarmlessParameter(name string) bool {
 	return slices.Contains(harmlessParameters, strings.ToLower(name))
 }
@@ -177,7 +180,7 @@ func InValue(name, value string) []string {
 		return nil
 	}
 	_, word, _ := strings.Cut(value, " ")
-	if secretName.MatchString(name) {
+	if IsSecretName(name) {
 		return []string{value, word}
 	}
 	var secrets []string

@@ -103,6 +103,7 @@ http:
   body: '{"pin": "abc"}'
   oauth2: {client_id: id-abc, scopes: [s-abc], claims: {a: [{b: abc}]}, endpoint_params: {otp: abc},
     token_url: 'http://h/?t=abc', client_secret_file: /also/shown, grant_type: client_credentials}
+  fail_if_header_not_matches: [{header: Set-Cookie, regexp: abc}, {header: Via, regexp: via-shown}]
   fail_if_body_not_matches_regexp: ['"key": "id-abc"', ready]
   basic_auth: {username: shown, password: abc}
 tcp: {query_response: [{expect: '^220', send: 'HELO abc'}]}
@@ -119,7 +120,7 @@ targets: ['abc@host:80', 'http://h/?q=abc']
 	if err != nil || strings.Contains(string(shown), "abc") {
 		t.Errorf("%v\n%s", err, shown)
 	}
-	for _, kept := range []string{"text/html", "text/plain", "/shown", "username: shown", "^220", "shown.example", "/also/shown", "client_credentials", "ready",
+	for _, kept := range []string{"text/html", "text/plain", "/shown", "username: shown", "^220", "shown.example", "/also/shown", "client_credentials", "ready", "via-shown",
 		"@host:80"} {
 		if !strings.Contains(string(shown), kept) {
 			t.Errorf("%s is hidden\n%s", kept, shown)

@@ -84,6 +84,16 @@ func (m *masking) hide(node *yaml.Node) {
 	*node = yaml.Node{Kind: yaml.ScalarNode, Value: Placeholder, Anchor: node.Anchor}
 }
 
+// isAboutSecretHeader reports whether a node says what the value of a header that holds a secret should be.
+func isAboutSecretHeader(node *yaml.Node) bool {
+	for i := 0; i+1 < len(node.Content); i += 2 {
+		if node.Content[i].Value == "header" && IsSecretName(node.Content[i+1].Value) {
+			return true
+		}
+	}
+	return false
+}
+
 // mask masks the value below a path of keys.
 func (m *masking) mask(node *yaml.Node, path []string) {
 	node.HeadComment, node.LineComment, node.FootComment = "", "", ""
@@ -94,8 +104,12 @@ func (m *masking) mask(node *yaml.Node, path []string) {
 	case isHidden(path, node.Kind):
 		m.hide(node)
 	case node.Kind == yaml.MappingNode:
+		namesHeader := isAboutSecretHeader(node)
 		for i := 0; i+1 < len(node.Content); i += 2 {
 			m.mask(node.Content[i], nil)
+			if namesHeader && node.Content[i].Value == "regexp" {
+				m.hide(node.Content[i+1])
+			}
 			m.mask(node.Content[i+1], append(path[:len(path):len(path)], node.Content[i].Value))
 		}
 	case node.Kind == yaml.ScalarNode && key == "body":
