@@ -120,8 +120,8 @@ targets: ['abc@host:80', 'http://h/?q=abc']
 	if err != nil || strings.Contains(string(shown), "abc") {
 		t.Errorf("%v\n%s", err, shown)
 	}
-	for _, kept := range []string{"text/html", "text/plain", "/shown", "username: shown", "^220", "shown.example", "/also/shown", "client_credentials", "ready", "via-shown",
-		"@host:80"} {
+	for _, kept := range []string{"text/html", "text/plain", "/shown", "username: shown", "^220", "shown.example",
+		"@host:80", "/also/shown", "client_credentials", "ready", "via-shown"} {
 		if !strings.Contains(string(shown), kept) {
 			t.Errorf("%s is hidden\n%s", kept, shown)
 		}
