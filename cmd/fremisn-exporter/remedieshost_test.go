@@ -296,8 +296,20 @@ func TestRemedyOfStdout(t *testing.T) {
 	p.write("probes.yml", strings.ReplaceAll(config, "DOCKER", "{"+strings.Replace(entry, "NAME", "web", 1)+
 		", docker_root: DIR/docker}"))
 	r := p.report()
-	if r.remedy("name NGINX's container") != "" || !r.OK || strings.Count(r.String(), log+": the only line") != 2 {
+	if r.remedy("name NGINX's container") != "" || !r.OK || strings.Count(r.String(), "container web: the only "+
+		"line") != 2 {
 		t.Errorf("with %q\n%s", entry, r)
+	}
+	// The page for others of the network is taken by NGINX and by the config.
+	server, status, _ := strings.Cut(after(t, r.remedy("add to http { }: "), "add to http { }: "), " and write "+
+		"nginx.status: ")
+	p.replace("nginx.conf", "server { listen "+p.addr+"; }", strings.Replace(server, "listen 8080", "listen "+p.addr,
+		1))
+	p.isTakenByNGINX()
+	p.write("probes.yml", "nginx: {config: nginx.conf, status: "+strings.Replace(status, "CONTAINER", "localhost", 1)+
+		"}\nprobes: []\n")
+	if r := p.report(); !strings.Contains(r.String(), "stub_status: http://localhost:8080/nginx_status: ") {
+		t.Errorf("with %q\n%s", status, r)
 	}
 }
 

@@ -1,6 +1,9 @@
 package nginxconf
 
-import "slices"
+import (
+	"slices"
+	"strings"
+)
 
 // A Level says which upstream failures an error log's level includes.
 type Level int
@@ -17,7 +20,7 @@ const (
 // LevelOf returns the Level of an error_log directive's word. The default is error.
 func LevelOf(word string) Level {
 	switch {
-	case slices.Contains([]string{"debug", "info", "notice", "warn"}, word):
+	case slices.Contains([]string{"info", "notice", "warn"}, word), strings.HasPrefix(word, "debug"):
 		return LevelWarn
 	case slices.Contains([]string{"crit", "alert", "emerg"}, word):
 		return LevelCrit

@@ -177,10 +177,15 @@ func (s *Settings) addConfigured(file string, c Config) error {
 	return errors.Join(faults...)
 }
 
-// isWrittenBy reports whether an access_log directive writes the log, judging by its path.
-func (l *LogSource) isWrittenBy(log nginxconf.AccessLog) bool {
-	if l.Docker != "" {
+// IsWrittenBy reports whether an access_log directive writes the log, judging by its path or address.
+func (l *LogSource) IsWrittenBy(log nginxconf.AccessLog) bool {
+	switch {
+	case l.Docker != "":
 		return isStdout(log)
+	case l.Syslog != "":
+		return log.Syslog != "" && syslogTarget(log.Syslog) == l.Syslog
+	case log.Path == "":
+		return false
 	}
 	matches, err := filepath.Match(l.Path, log.Path)
 	return log.Path == l.Path || err == nil && matches
@@ -194,7 +199,7 @@ func (s *Settings) configured(file string, kind Kind, c AccessLogConfig) (LogSou
 		InUse: len(c.Format) == 0, FromStart: c.Start == "beginning", From: file, Programs: s.programs,
 	}
 	l.Subrequests = slices.ContainsFunc(s.directives(kind).logs, func(log nginxconf.AccessLog) bool {
-		return log.Subrequests && l.isWrittenBy(log)
+		return log.Subrequests && l.IsWrittenBy(log)
 	})
 	var err error
 	l.Formats, err = s.formatsOf(c, l)
@@ -302,17 +307,21 @@ func (s *Settings) fail(at nginxconf.Pos, directive, remedy, text string, args .
 // syslogRemedy returns the config with which the exporter receives what NGINX sends. It is not the default: listening
 // there would take the lines from the log host that receives them now.
 func syslogRemedy(section, parameters, format string) string {
+	return fmt.Sprintf("to receive it, name it in nginx.%s: {syslog: %q%s}", section, syslogTarget(parameters), format)
+}
+
+// syslogTarget returns where NGINX sends a log with those parameters, as the config file names it.
+func syslogTarget(parameters string) string {
 	server := "127.0.0.1:514"
 	for _, parameter := range strings.Split(parameters, ",") {
 		if value, ok := strings.CutPrefix(parameter, "server="); ok {
 			server = value
 		}
 	}
-	target := "udp://" + withSyslogPort(server)
 	if strings.HasPrefix(server, "unix:") {
-		target = server
+		return server
 	}
-	return fmt.Sprintf("to receive it, name it in nginx.%s: {syslog: %q%s}", section, target, format)
+	return "udp://" + withSyslogPort(server)
 }
 
 // withSyslogPort adds the port that NGINX sends to if none is given.

@@ -319,7 +319,7 @@ func TestCheckBearsOddities(t *testing.T) {
 		t.Errorf("caret\n%s", l.Verbatim)
 	}
 	c.find(t, sectionLogs, statusWarn, "is not there yet")
-	c.find(t, sectionNginx, statusWarn, "has no zone")
+	c.find(t, sectionNginx, statusWarn, "no zone")
 }
 
 // TestCheckTellsWhatCannotProbe: a module whose files are missing and a bad file of targets are named, and stop

@@ -24,6 +24,7 @@ func nginxFindings(conf *nginxconf.Config) []finding {
 	for _, apply := range []rule{
 		maxConnsWithoutZone, fewServersFailTogether, burstAboveSlots, limitStatusOfOutage, errorLogAboveWarn,
 		errorLogTwice, postsNotRetried, accessLogInPart, accessLogOff, keepaliveUnused, logIsStdout, passedOver,
+		neverTakenOut,
 	} {
 		found = append(found, apply(conf)...)
 	}
@@ -43,7 +44,7 @@ func maxConnsWithoutZone(conf *nginxconf.Config) []finding {
 			found = append(found, fact("max_conns", u.Servers[i].Pos,
 				nginxDocs+"ngx_http_upstream_module.html#max_conns",
 				fmt.Sprintf("zone %s 64k; in the group makes the workers count together", u.Name),
-				"%s has no zone: each worker counts max_conns on its own (worker_processes %s)", u.Name, conf.Workers))
+				"each worker counts max_conns on its own: no zone"))
 		}
 	}
 	return found
@@ -68,10 +69,16 @@ func fewServersFailTogether(conf *nginxconf.Config) []finding {
 		}
 		found = append(found, fact("max_fails", u.Pos, nginxDocs+"ngx_http_upstream_module.html#max_fails",
 			fmt.Sprintf("max_fails=3 on each server, or proxy_next_upstream_tries %d;", len(live)-1),
-			"one request that fails on all %[3]d servers of %[1]s takes them out for %[2]s", u.Name,
-			live[0].FailTimeout, len(live)))
+			"one bad request can take out %s for %s", all(len(live)), live[0].FailTimeout))
 	}
 	return found
+}
+
+func all(n int) string {
+	if n == 2 {
+		return "both"
+	}
+	return fmt.Sprintf("all %d", n)
 }
 
 // canFailOn reports whether one request may be tried on that many servers of the group.
@@ -107,8 +114,7 @@ func burstAboveSlots(conf *nginxconf.Config) []finding {
 			if slots > 0 && !l.DryRun && min(atOnce, l.Burst) > slots {
 				found = append(found, fact("limit burst", l.Pos, nginxDocs+"ngx_http_limit_req_module.html#limit_req",
 					fmt.Sprintf("write burst=%d, or delay=%d in place of nodelay: that many fit at once", slots, slots),
-					"a burst of %d reaches %s at once, whose max_conns add up to %d: the rest get 502", l.Burst,
-					p.Upstream, slots))
+					"a burst of %d on %d slots (max_conns) gives 502s", l.Burst, slots))
 			}
 		}
 	}
@@ -138,19 +144,20 @@ func slotsOf(conf *nginxconf.Config, group string) int {
 
 func limitStatusOfOutage(conf *nginxconf.Config) []finding {
 	const remedy = " 429; in http tells clients to slow down"
+	const text = "a limit's 503 looks like an outage to clients"
 	var found []finding
 	for _, l := range conf.LimitReqs {
 		if l.Status == 503 && !l.DryRun {
 			found = append(found, fact("status 503", l.Pos, nginxDocs+"ngx_http_limit_req_module.html#limit_req_status",
 				"limit_req_status"+remedy,
-				"zone %s rejects with 503: clients cannot distinguish it from an outage", l.Zone))
+				text))
 		}
 	}
 	for _, l := range conf.LimitConns {
 		if l.Status == 503 && !l.DryRun {
 			found = append(found, fact("status 503", l.Pos,
 				nginxDocs+"ngx_http_limit_conn_module.html#limit_conn_status", "limit_conn_status"+remedy,
-				"zone %s rejects with 503: clients cannot distinguish it from an outage", l.Zone))
+				text))
 		}
 	}
 	return found
@@ -159,12 +166,26 @@ func limitStatusOfOutage(conf *nginxconf.Config) []finding {
 func errorLogAboveWarn(conf *nginxconf.Config) []finding {
 	var found []finding
 	for _, log := range conf.ErrorLogs {
-		if slices.Contains([]string{"error", "crit", "alert", "emerg"}, log.Level) && followsRequests(conf, log) {
+		hidden := hiddenBy(conf, log)
+		if hidden != "" {
 			found = append(found, fact("error_log", log.Pos, errorLogDocs, "error_log "+targetOf(log)+" warn;",
-				"level %s hides when a server is taken out", log.Level))
+				"level %s hides %s", log.Level, hidden))
 		}
 	}
 	return found
+}
+
+// hiddenBy returns what an error log does not have because of its level, "" for nothing that matters.
+func hiddenBy(conf *nginxconf.Config, log nginxconf.ErrorLog) string {
+	switch level := nginxconf.LevelOf(log.Level); {
+	case !followsRequests(conf, log, 1):
+		return ""
+	case level == nginxconf.LevelCrit:
+		return "failures of servers"
+	case level == nginxconf.LevelError && followsRequests(conf, log, 2):
+		return "when a server is taken out"
+	}
+	return ""
 }
 
 const errorLogDocs = "https://nginx.org/en/docs/ngx_core_module.html#error_log"
@@ -174,13 +195,14 @@ func targetOf(log nginxconf.ErrorLog) string {
 	if log.Path == "" {
 		return "syslog:" + log.Syslog
 	}
-	return log.Path
+	return nginxWord(log.Path)
 }
 
-// followsRequests reports whether the log has the fate of requests that are passed to a group.
-func followsRequests(conf *nginxconf.Config, log nginxconf.ErrorLog) bool {
+// followsRequests reports whether the log has the fate of requests that are passed to a group of so many servers.
+func followsRequests(conf *nginxconf.Config, log nginxconf.ErrorLog, servers int) bool {
 	return slices.ContainsFunc(conf.Proxies, func(p nginxconf.Proxy) bool {
-		return slices.ContainsFunc(p.ErrorLogs, func(l nginxconf.ErrorLog) bool { return l.Pos == log.Pos })
+		return (servers < 2 || liveServers(conf, p.Upstream) >= servers) && slices.ContainsFunc(p.ErrorLogs,
+			func(l nginxconf.ErrorLog) bool { return l.Pos == log.Pos })
 	})
 }
 
@@ -214,7 +236,7 @@ func postsNotRetried(conf *nginxconf.Config) []finding {
 		module, _, _ := strings.Cut(p.Directive, "_")
 		return fact("retries", p.Pos, nginxDocs+"ngx_http_proxy_module.html#proxy_next_upstream",
 			fmt.Sprintf("where a POST may be done twice: %s_next_upstream error timeout non_idempotent;", module),
-			"a failed POST to %s is tried on no other server", p.Upstream), true
+			"a failed POST is tried on no other server"), true
 	})
 }
 
@@ -278,7 +300,7 @@ func keepaliveUnused(conf *nginxconf.Config) []finding {
 			until = " (before NGINX 1.29.7)"
 		}
 		return fact("keepalive", p.Pos, nginxDocs+"ngx_http_upstream_module.html#keepalive", keepaliveRemedy(p),
-			"%s has keepalive, but this %s closes every connection%s", p.Upstream, p.Directive, until), true
+			"unused: each connection is closed%s", until), true
 	})
 }
 
@@ -327,4 +349,40 @@ func logIsStdout(conf *nginxconf.Config) []finding {
 		say(log.Path, log.Pos)
 	}
 	return found
+}
+
+// neverTakenOut says of which groups there is no nginx_upstream_server_unavailable, since NGINX passes over no server
+// of theirs. It is a fact, and no fault.
+func neverTakenOut(conf *nginxconf.Config) []finding {
+	var single, zero []string
+	for _, u := range conf.Upstreams {
+		canBe := func(s nginxconf.Server) bool { return s.MaxFails > 0 && !s.Down }
+		switch {
+		case u.Method == "lua":
+		case len(u.Servers) == 1:
+			single = append(single, u.Name)
+		case len(u.Servers) > 1 && !slices.ContainsFunc(u.Servers, canBe):
+			zero = append(zero, u.Name)
+		}
+	}
+	var found []finding
+	say := func(what string, groups []string, why string) {
+		if len(groups) > 0 {
+			found = append(found, finding{Section: sectionNginx, Status: statusOK, Subject: "taken out",
+				Text: fmt.Sprintf("NGINX never takes out %s of %s%s", what, listed(groups), why)})
+		}
+	}
+	say("the only server", single, "")
+	say("a server", zero, ": max_fails=0")
+	return found
+}
+
+// mostListed is how many names a sentence has.
+const mostListed = 3
+
+func listed(names []string) string {
+	if len(names) > mostListed {
+		return fmt.Sprintf("%s and %d more", strings.Join(names[:mostListed], ", "), len(names)-mostListed)
+	}
+	return strings.Join(names, ", ")
 }

@@ -105,13 +105,34 @@ func whereTo(s *settings.Settings, p proposal) string {
 			logs = s.Nginx.Stream.AccessLogs
 		}
 		for _, log := range logs {
-			if log.Path == p.log.Path && log.Format == p.of.Name && log.Line > 0 && !log.Unwritten {
+			if p.log.IsWrittenBy(log) && log.Format == p.of.Name && log.Line > 0 && !log.Unwritten {
 				return fmt.Sprintf("%s; write at %s: access_log %s %s%s;", put,
-					strings.TrimPrefix(log.Pos.String(), folder), log.Path, p.name, parametersOf(log))
+					strings.TrimPrefix(log.Pos.String(), folder), targetOfLog(log), p.name, parametersOf(log))
 			}
 		}
 	}
-	return fmt.Sprintf("%s, with access_log %s %s;", put, p.log.Path, p.name)
+	if p.log.Path == "" || strings.ContainsAny(p.log.Path, "*?[") {
+		return fmt.Sprintf("%s; write %s as the format in the access_log of %s", put, p.name, p.log.Name)
+	}
+	return fmt.Sprintf("%s, with access_log %s %s;", put, nginxWord(p.log.Path), p.name)
+}
+
+// targetOfLog is where an access_log directive writes, as it can be written again.
+func targetOfLog(log nginxconf.AccessLog) string {
+	if log.Path == "" {
+		return "syslog:" + log.Syslog
+	}
+	return nginxWord(log.Path)
+}
+
+var plainNginxWord = regexp.MustCompile(`^[\w./:@%+=,$~-]+$`)
+
+// nginxWord is a word as NGINX takes it.
+func nginxWord(word string) string {
+	if plainNginxWord.MatchString(word) {
+		return word
+	}
+	return "'" + strings.NewReplacer(`\`, `\\`, "'", `\'`).Replace(word) + "'"
 }
 
 // parametersOf returns the unchanged parameters of an access_log directive.

@@ -45,9 +45,13 @@ func (r *Report) checkLogs(s *settings.Settings) {
 		r.add(found)
 	}
 	if len(s.Plan.AccessLogs) == 0 {
-		r.add(finding{Section: sectionLogs, Status: statusWarn, Subject: "access_log",
+		none := finding{Section: sectionLogs, Status: statusWarn, Subject: "access_log",
 			Text:   "none is followed: no nginx_access_…, nginx_upstream_…_duration_seconds",
-			Remedy: "write access_log /var/log/nginx/access.log; in nginx.conf, or name the log in nginx.access_logs"})
+			Remedy: "write access_log /var/log/nginx/access.log; in nginx.conf, or name the log in nginx.access_logs"}
+		if len(leftOut(s, "access_log")) > 0 { // each has its own remedy
+			none.Remedy = ""
+		}
+		r.add(none)
 	}
 }
 
@@ -66,6 +70,9 @@ func (r *Report) checkLog(log source.LogSource, elsewhere []string, judge func([
 	}
 	path := newest(file)
 	found.Text = path
+	if log.Docker != "" {
+		found.Text = "container " + log.Docker // the path has its long id twice
+	}
 	trouble, remedy := unreadable(path)
 	if trouble != "" {
 		found.Status, found.Text, found.Remedy = statusFail, found.Text+" "+trouble, remedy

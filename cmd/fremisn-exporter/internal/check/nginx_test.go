@@ -55,7 +55,7 @@ func TestCheckOnRealNGINX(t *testing.T) {
 		t.Errorf("missing are %v", l.Missing)
 	}
 	c.find(t, sectionNodes, statusOK, h.node.URL)
-	c.find(t, sectionNginx, statusWarn, "reaches")
+	c.find(t, sectionNginx, statusWarn, "slots (max_conns)")
 }
 
 // The report of a healthy mission is a screen: 40 rows of 80 columns, the verdict last.
@@ -125,5 +125,76 @@ http {
 	rows := strings.Split(strings.TrimSuffix(b.String(), "\n"), "\n")
 	if !report.OK() || len(rows) > 40 {
 		t.Errorf("ok %t, %d rows\n%s", report.OK(), len(rows), &b)
+	}
+}
+
+// The load balancer that this program was made for, before anything is changed: all of what is to be done is on one
+// screen.
+func TestReportOfTheMission(t *testing.T) {
+	h := newHost(t)
+	text := `worker_processes auto;
+error_log LOGS/error.log warn;
+events { worker_connections 1024; }
+http {
+  log_format main '` + testenv.IncumbentFormat + `';
+  access_log LOGS/access.log main;
+  limit_req_zone $binary_remote_addr zone=api:10m rate=100r/s;
+  upstream fremisn_backend {
+    server NODE max_conns=1;
+    server NODE max_conns=1;
+    server NODE max_conns=1;
+    keepalive 16;
+  }
+  server {
+    listen 8080;
+    location /v1/ { limit_req zone=api burst=20 nodelay; proxy_pass http://fremisn_backend; proxy_read_timeout 60s; }
+    location /nginx_status { stub_status; allow 127.0.0.1; deny all; access_log off; }
+  }
+}
+`
+	for range 3 {
+		text = strings.Replace(text, "NODE", strings.TrimPrefix(answering(t, "{}").URL, "http://"), 1)
+	}
+	h.write(t, filepath.Join(h.dir, "nginx.conf"), strings.ReplaceAll(text, "LOGS", h.dir))
+	h.write(t, h.access, "")
+	h.write(t, h.config, "nginx: {config: nginx.conf, status: [{url: "+h.status.URL+"}]}\n")
+	c := h.check(t)
+	rows := strings.Split(strings.TrimSuffix(c.text, "\n"), "\n")
+	if !c.ok || len(rows) > 40 {
+		t.Errorf("ok %t, %d rows\n%s", c.ok, len(rows), c.text)
+	}
+	for _, want := range []string{"upstream (3)", "! max_conns", "! limit burst", "! keepalive", "log_format fremisn"} {
+		if !strings.Contains(c.text, want) {
+			t.Errorf("%q is not in\n%s", want, c.text)
+		}
+	}
+}
+
+// NGINX passes over no server that is alone or has max_fails=0; at the level crit nothing is seen of any. check says
+// so.
+func TestWhyNothingIsTakenOut(t *testing.T) {
+	conf := func(servers, level string) string {
+		return "error_log LOGS/error.log " + level + "; events {}\nhttp { upstream app { " + servers +
+			" } server { location / { proxy_pass http://app; } } }\n"
+	}
+	for text, want := range map[string]string{
+		conf("server a:1;", "error"): "NGINX never takes out the only server " +
+			"of app",
+		conf("server a:1 max_fails=0; server b:1 max_fails=0;", "warn"): "NGINX never takes out a server of app: " +
+			"max_fails=0",
+		conf("server a:1 max_fails=2; server b:1 max_fails=2;", "crit"): "level crit hides failures of servers",
+		conf("server a:1 max_fails=2; server b:1 max_fails=2;", "error"): "level error hides when a server is " +
+			"taken out",
+		conf("server a:1 max_fails=2; server b:1 max_fails=2;", "notice"): "",
+	} {
+		said := ""
+		for _, f := range findingsIn(t, text) {
+			if f.Subject == "taken out" || f.Subject == "error_log" {
+				said += f.Text
+			}
+		}
+		if said != want {
+			t.Errorf("%s\nsays %q, want %q", text, said, want)
+		}
 	}
 }

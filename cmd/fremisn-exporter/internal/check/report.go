@@ -32,6 +32,7 @@ const (
 	sectionNodes  = "Nodes"
 	sectionSystem = "This host"
 	sectionNginx  = "Findings in nginx.conf"
+	sectionOK     = "OK"
 
 	sectionFormats = "Log formats that give every metric, with all fields of your own"
 )
@@ -102,10 +103,23 @@ var marks = map[status]struct{ sign, colour string }{statusOK: {"✔", "32"}, st
 // Text writes the report for people, aligned, for the width of w.
 func (r *Report) Text(w io.Writer) { r.text(w, terminal.Width(w), terminal.HasColours(w)) }
 
+// screen is how many rows a report may have before what is OK is only listed.
+const screen = 40
+
 func (r *Report) text(w io.Writer, width int, colour bool) {
+	var b strings.Builder
+	r.write(&b, width, colour, r.short())
+	if strings.Count(b.String(), "\n") > screen {
+		b.Reset()
+		r.write(&b, width, colour, r.faults())
+	}
+	io.WriteString(w, b.String())
+}
+
+func (r *Report) write(w io.Writer, width int, colour bool, findings []finding) {
 	p := page{w: w, width: width, indent: r.indent(), colour: colour, folder: r.folder}
 	section := ""
-	for _, l := range r.short() {
+	for _, l := range findings {
 		if l.Section != section {
 			section = l.Section
 			fmt.Fprintln(w, p.paint("1", section))
@@ -238,6 +252,36 @@ func (r *Report) short() []finding {
 		}
 	}
 	return shown
+}
+
+// faults returns what is not OK, after one line with the names of what is.
+func (r *Report) faults() []finding {
+	var names []string
+	times := map[string]int{}
+	var shown []finding
+	for _, l := range r.findings {
+		if l.Status != statusOK {
+			shown = append(shown, l)
+			continue
+		}
+		if times[l.Subject]++; times[l.Subject] == 1 {
+			names = append(names, l.Subject)
+		}
+	}
+	for i, name := range names {
+		if n := times[name]; n > 1 {
+			names[i] = fmt.Sprintf("%s (%d)", name, n)
+		}
+	}
+	if len(names) > mostGood {
+		names = append(names[:mostGood], fmt.Sprintf("%d more", len(names)-mostGood))
+	}
+	if len(names) == 0 {
+		return shown
+	}
+	ok := finding{Section: sectionOK, Status: statusOK, Subject: fmt.Sprintf("%d of them", r.count(statusOK)),
+		Text: strings.Join(names, ", ") + "; --output json has more of each"}
+	return append([]finding{ok}, shown...)
 }
 
 func (p page) row(text string) { fmt.Fprintf(p.w, "%*s%s\n", p.indent, "", text) }

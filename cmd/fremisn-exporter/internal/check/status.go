@@ -26,7 +26,7 @@ func (r *Report) checkStatus(ctx context.Context, s *settings.Settings) {
 	case len(s.Plan.Status)+len(left) == 0:
 		r.add(finding{Section: sectionStatus, Status: statusWarn, Subject: "stub_status",
 			Text:   "no page named or found: no nginx_up, nginx_connections_…",
-			Remedy: "add to http { }: " + statusServer})
+			Remedy: "add to http { }: " + statusServerFor(s)})
 	}
 	for _, page := range s.Plan.Status {
 		found := finding{Section: sectionStatus, Status: statusOK, Subject: "stub_status", From: page.From}
@@ -49,6 +49,15 @@ func (r *Report) checkStatus(ctx context.Context, s *settings.Settings) {
 
 // statusServer is a server for a status page, ready to paste into nginx.conf.
 const statusServer = "server { listen 127.0.0.1:8080; location = /nginx_status { stub_status; access_log off; } }"
+
+// statusServerFor returns statusServer, or for an NGINX in a container a page that others of its network reach.
+func statusServerFor(s *settings.Settings) string {
+	if !readsContainer(s.Plan) {
+		return statusServer
+	}
+	return "server { listen 8080; location = /nginx_status { stub_status; access_log off; allow 172.16.0.0/12; allow " +
+		"192.168.0.0/16; deny all; } } and write nginx.status: [{url: http://CONTAINER:8080/nginx_status}]"
+}
 
 // curlOf returns curl's arguments for a page's address.
 func curlOf(url, host string) string {
