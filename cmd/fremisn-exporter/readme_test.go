@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -153,6 +154,25 @@ func TestReadmePrometheus(t *testing.T) {
 		if output, err := exec.Command("promtool", "check", "config", path).CombinedOutput(); err != nil {
 			t.Errorf("%s: %v\n%s", name, err, output)
 		}
+	}
+}
+
+// TestReadmeQueries: Prometheus takes the queries that the README begins with.
+func TestReadmeQueries(t *testing.T) {
+	rules := "groups:\n- name: readme\n  rules:\n"
+	queries := 0
+	for line := range strings.Lines(fenced(t, "promql", "# p95 of each node")) {
+		if line = strings.TrimSpace(line); line != "" && !strings.HasPrefix(line, "#") {
+			queries++
+			rules += fmt.Sprintf("  - record: readme:query:%d\n    expr: |\n      %s\n", queries, line)
+		}
+	}
+	file := filepath.Join(t.TempDir(), "rules.yml")
+	if err := os.WriteFile(file, []byte(rules), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if output, err := exec.Command("promtool", "check", "rules", file).CombinedOutput(); err != nil || queries < 3 {
+		t.Errorf("%d queries: %v\n%s", queries, err, output)
 	}
 }
 
