@@ -215,7 +215,8 @@ func backfill(t *testing.T, commands string) {
 		t.Fatal(err)
 	}
 	here := strings.NewReplacer("fremisn-exporter backfill", "'"+binary(t)+"' backfill --nginx.config "+conf,
-		"/var/lib/prometheus", tsdb, "http://localhost:9090", "http://"+addr, "sleep ", ": ")
+		"/var/lib/prometheus", tsdb, "create-blocks-from rules", "create-blocks-from rules --url http://"+addr,
+		"sleep ", ": ")
 	lines := strings.SplitN(here.Replace(commands), "\n", 3)
 	times := regexp.MustCompile(`--start \S+ --end \S+`)
 	span := times.FindString(shell(t, dir, nil, lines[0]))

@@ -7,8 +7,8 @@
 # clone comes from here, Go and its modules are this machine's. Needs root.
 set -euo pipefail
 self=$(realpath "${BASH_SOURCE[0]}")
-# shellcheck source=compose/package/root.sh
-. "$(dirname "$self")/root.sh"
+# shellcheck source=root.sh
+. "$(dirname "${BASH_SOURCE[0]}")/root.sh"
 
 outside() {
   cd "$(dirname "$self")/../.."

@@ -5,8 +5,8 @@
 # The Debian is made by debootstrap once, and boots in systemd-nspawn. Needs root.
 set -euo pipefail
 self=$(realpath "${BASH_SOURCE[0]}")
-# shellcheck source=compose/package/root.sh
-. "$(dirname "$self")/root.sh"
+# shellcheck source=root.sh
+. "$(dirname "${BASH_SOURCE[0]}")/root.sh"
 
 outside() {
   cd "$(dirname "$self")/../.."
