@@ -75,7 +75,7 @@ type logTasks struct {
 	pipeline *follow.Pipeline
 	read     task[*follow.Snapshot]
 	exposer  logExposer
-	view     task[logView]
+	summary  task[logSummary]
 }
 
 // logPatience is how long a scrape waits for a log to be read and committed.
@@ -84,8 +84,8 @@ const logPatience = 2500 * time.Millisecond
 func newLogTasks(cfg follow.Config) *logTasks {
 	t := &logTasks{pipeline: follow.New(cfg)}
 	t.read.work, t.read.patience, t.read.limit, t.read.isFresh = t.pipeline.Scrape, logPatience, logPatience-grace, true
-	t.view.work, t.view.patience, t.view.limit = viewTask(t.pipeline), logPatience, logPatience-grace
-	t.view.isFresh = true
+	t.summary.work, t.summary.patience, t.summary.limit = summaryTask(t.pipeline), logPatience, logPatience-grace
+	t.summary.isFresh = true
 	t.exposer.log = cfg.Source.Name
 	return t
 }

@@ -68,7 +68,7 @@ func collectErrorLogs(ctx context.Context, logs []*followed, still stillLogs, t 
 	states := make([][]takenout.State, len(logs))
 	var looking sync.WaitGroup
 	for i, f := range logs {
-		if v := f.view.lastGood(); v.holds(f, still) {
+		if v := f.summary.lastValid(); v.holds(f, still) {
 			states[i] = v.out
 			continue
 		}

@@ -23,7 +23,7 @@ type task[T any] struct {
 	running *call[T]   // nil while no work is in progress
 	next    *call[T]   // begins when running ends; nil if nobody waits for it
 	late    bool       // the last work was late
-	good    T          // the last answer without an error
+	valid   T          // the last answer without an error
 }
 
 // A call is one execution of the work. It is immutable once done is closed.
@@ -51,13 +51,13 @@ func (t *task[T]) ask(ctx context.Context) (T, error) {
 	case <-timer.C:
 		t.setLate()
 	}
-	return t.lastGood(), errLate
+	return t.lastValid(), errLate
 }
 
-func (t *task[T]) lastGood() T {
+func (t *task[T]) lastValid() T {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.good
+	return t.valid
 }
 
 func (t *task[T]) setLate() {
@@ -112,7 +112,7 @@ func (t *task[T]) ended(c *call[T], late bool) *call[T] {
 	defer t.mu.Unlock()
 	t.late = late
 	if c.err == nil {
-		t.good = c.answer
+		t.valid = c.answer
 	}
 	t.running, t.next = t.next, nil
 	return t.running

@@ -59,7 +59,7 @@ func (c *Collector) Traffic(ctx context.Context) Traffic {
 	now := c.observed()
 	t := Traffic{At: time.Now(), Topology: now.topology, Followed: len(now.logsOf(source.Access)) > 0}
 	t.Pages = make([]PageStatus, len(now.status.pages))
-	views := make([]logView, len(now.logs))
+	summaries := make([]logSummary, len(now.logs))
 	still := c.askStill(ctx)
 	var asking sync.WaitGroup
 	for i, p := range now.status.pages {
@@ -69,17 +69,17 @@ func (c *Collector) Traffic(ctx context.Context) Traffic {
 		})
 	}
 	for i, f := range now.logs {
-		if v := f.view.lastGood(); v.holds(f, still) {
-			views[i] = v
+		if v := f.summary.lastValid(); v.holds(f, still) {
+			summaries[i] = v
 			continue
 		}
-		asking.Go(func() { views[i] = f.look(ctx) })
+		asking.Go(func() { summaries[i] = f.look(ctx) })
 	}
 	asking.Wait()
 	t.Logs = c.Logs()
 	var hours []*recent.Snapshot
 	lines := map[string]ledger.Lines{}
-	for i, v := range views {
+	for i, v := range summaries {
 		if v.hour != nil {
 			hours = append(hours, v.hour)
 		}
@@ -104,8 +104,8 @@ func (t *Traffic) setLines(lines map[string]ledger.Lines) {
 	}
 }
 
-// A logView is the last hour of one log.
-type logView struct {
+// A logSummary is the last hour of one log.
+type logSummary struct {
 	lines   ledger.Lines
 	servers bool // it has the servers that answered
 	hour    *recent.Snapshot
@@ -117,45 +117,45 @@ type logView struct {
 }
 
 // holds reports whether a log would say the same again.
-func (v *logView) holds(f *followed, still stillLogs) bool {
+func (v *logSummary) holds(f *followed, still stillLogs) bool {
 	return v.isStill && still[f.pipeline] && v.of == f.pipeline.Last()
 }
 
 // look asks the goroutine that owns the log. If that does not answer in time, its last answer is good enough.
-func (f *followed) look(ctx context.Context) logView {
-	v, err := f.view.ask(ctx)
+func (f *followed) look(ctx context.Context) logSummary {
+	v, err := f.summary.ask(ctx)
 	if err != nil {
-		return f.view.lastGood()
+		return f.summary.lastValid()
 	}
 	return v
 }
 
-// viewTask returns work that reads a log's last hour once everything written before is counted.
-func viewTask(p *follow.Pipeline) func(ctx context.Context) (logView, error) {
-	return func(ctx context.Context) (logView, error) {
-		answer := make(chan logView, 1)
+// summaryTask returns work that reads a log's last hour once everything written before is counted.
+func summaryTask(p *follow.Pipeline) func(ctx context.Context) (logSummary, error) {
+	return func(ctx context.Context) (logSummary, error) {
+		answer := make(chan logSummary, 1)
 		if err := p.Look(ctx, func(c follow.Counter) {
-			v := viewOf(c, time.Now())
+			v := summaryOf(c, time.Now())
 			v.of = p.Last()
 			answer <- v
 		}); err != nil {
-			return logView{}, err
+			return logSummary{}, err
 		}
 		return <-answer, nil
 	}
 }
 
-func viewOf(c follow.Counter, now time.Time) logView {
+func summaryOf(c follow.Counter, now time.Time) logSummary {
 	switch c := c.(type) {
 	case *accesslog.Counter:
 		hour := c.Hour(now.UnixMilli())
-		return logView{lines: c.LineCounts(), servers: c.HasServers(), hour: hour, isStill: hour.IsEmpty()}
+		return logSummary{lines: c.LineCounts(), servers: c.HasServers(), hour: hour, isStill: hour.IsEmpty()}
 	case *errorlog.Counter:
 		out := c.TakenOut(now)
 		isOut := slices.ContainsFunc(out, func(s takenout.State) bool { return s.Unavailable })
-		return logView{lines: c.LineCounts(), out: out, outages: c.Outages(), isStill: !isOut}
+		return logSummary{lines: c.LineCounts(), out: out, outages: c.Outages(), isStill: !isOut}
 	}
-	return logView{}
+	return logSummary{}
 }
 
 // Remember saves the state of another part of the program, under a name of its own, beside positions and counters.

@@ -50,11 +50,11 @@ func (r *refusedLog) add(reason, target string) {
 		r.targets[clip(mask.Target(target))] = struct{}{}
 	}
 	r.mu.Unlock()
-	r.tell()
+	r.write()
 }
 
-// tell writes the line, unless there was one within the last minute.
-func (r *refusedLog) tell() {
+// write writes the line, unless there was one within the last minute.
+func (r *refusedLog) write() {
 	r.mu.Lock()
 	if r.since == 0 || time.Since(r.told) < refusedLogInterval {
 		r.mu.Unlock()
@@ -78,7 +78,7 @@ func (r *refusedLog) run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
-			r.tell()
+			r.write()
 		}
 	}
 }

@@ -166,7 +166,7 @@ func (d *demo) startPrometheus(ctx context.Context, rules string) error {
 	return nil
 }
 
-func (d *demo) tellWhatToOpen(seconds string) {
+func (d *demo) printAddresses(seconds string) {
 	end := "Ctrl-C ends all of it."
 	if seconds != "" {
 		end = "It ends by itself after " + seconds + " s."

@@ -59,7 +59,7 @@ func run(ctx context.Context, exporter, rules, seconds string, stdout, stderr io
 		}
 		return 1
 	}
-	d.tellWhatToOpen(seconds)
+	d.printAddresses(seconds)
 	d.traffic(limited)
 	if err := d.summary(); err != nil {
 		fmt.Fprintln(stderr, err)

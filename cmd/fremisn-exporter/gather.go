@@ -87,7 +87,7 @@ func (g *gathering) addLogs() {
 
 // addresses returns those of a server or node that nginx.conf or the config gives by name, or the address itself.
 func (g *gathering) addresses(given string) []string {
-	if resolved := g.settings.Plan.Resolved[given]; len(resolved) > 0 {
+	if resolved := g.settings.Observed.Resolved[given]; len(resolved) > 0 {
 		return resolved
 	}
 	return []string{given}

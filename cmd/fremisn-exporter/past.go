@@ -171,7 +171,7 @@ func (cli *commandLine) pastOptions(ctx context.Context, stderr io.Writer) (past
 	s, err := settings.Load(ctx, cli.source)
 	switch {
 	case err == nil:
-		p.loaded, o.Settings = s, s.Plan
+		p.loaded, o.Settings = s, s.Observed
 	case cli.source.ConfigFile != "" || *cli.given["nginx.config"] || len(p.files) == 0:
 		return o, err
 	case errors.Is(err, os.ErrNotExist) || len(p.formats) > 0:

@@ -71,13 +71,15 @@ func TestReadmeConfig(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, log := range l.Plan.AccessLogs {
+	for _, log := range l.Observed.AccessLogs {
 		if !strings.Contains(log.Formats[0].Text, "$upstream_bytes_received") {
 			t.Errorf("log %s has the format %s", log.Name, log.Formats[0].Text)
 		}
 	}
-	if len(l.Plan.AccessLogs) != 2 || len(l.Plan.ErrorLogs) != 1 || len(l.Probe.Probes) != 2 || len(l.Nodes) != 3 {
-		t.Errorf("%d access logs, %d error logs, %d probes, %d nodes", len(l.Plan.AccessLogs), len(l.Plan.ErrorLogs),
+	if len(l.Observed.AccessLogs) != 2 || len(l.Observed.ErrorLogs) != 1 || len(l.Probe.Probes) != 2 ||
+		len(l.Nodes) != 3 {
+		t.Errorf("%d access logs, %d error logs, %d probes, %d nodes", len(l.Observed.AccessLogs),
+			len(l.Observed.ErrorLogs),
 			len(l.Probe.Probes), len(l.Nodes))
 	}
 }

@@ -100,7 +100,7 @@ func (e *exporter) change(ctx context.Context, s *settings.Settings) error {
 	if err := e.probes.Reload(e.probeOptions(s)); err != nil {
 		return err
 	}
-	if err := e.collector.Reload(ctx, s.Plan); err != nil {
+	if err := e.collector.Reload(ctx, s.Observed); err != nil {
 		return errors.Join(err, e.probes.Reload(e.probeOptions(e.running())))
 	}
 	e.settings.Store(s)

@@ -115,10 +115,10 @@ func newExporter(cli *commandLine, s *settings.Settings, logger log.Logger) (*ex
 // newCollector opens the storage path. A path that is not writable is no obstacle if there is nothing to store.
 func (e *exporter) newCollector(s *settings.Settings) (*collector.Collector, error) {
 	o := collector.Options{
-		Settings: s.Plan, StoragePath: e.cli.storagePath, Mask: mask.URL, Logger: e.logger,
+		Settings: s.Observed, StoragePath: e.cli.storagePath, Mask: mask.URL, Logger: e.logger,
 		Others: []collector.Other{{Name: "probe", Collect: e.probes.CheckClock}},
 	}
-	hasLogs := len(s.Plan.Logs()) > 0
+	hasLogs := len(s.Observed.Logs()) > 0
 	if s.StatusOnly() {
 		o.StoragePath = "" // and never will have
 	}
@@ -257,7 +257,7 @@ func (e *exporter) running() *settings.Settings { return e.settings.Load() }
 // web.AnswerLimit.
 func (e *exporter) answerLimit() time.Duration {
 	limit := time.Duration(0)
-	for _, page := range e.running().Plan.Status {
+	for _, page := range e.running().Observed.Status {
 		limit = max(limit, page.Timeout+time.Second)
 	}
 	if limit == 0 {

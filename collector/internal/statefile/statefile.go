@@ -86,7 +86,7 @@ type Dir struct {
 	disk Disk
 
 	mu      sync.Mutex
-	known   map[string]bool // logs that have, or had, a record
+	listed  map[string]bool // logs that have, or had, a record
 	claimed map[string]bool // records that a log of this process writes
 }
 
@@ -109,7 +109,7 @@ func OpenOn(disk Disk, path string) (*Dir, error) {
 			"another folder with --storage.path", path, strings.TrimSpace(string(holder)))
 	}
 	d := &Dir{path: path, lock: lock, disk: disk, claimed: map[string]bool{}}
-	if err := errors.Join(d.sign(), d.readKnown()); err != nil {
+	if err := errors.Join(d.sign(), d.readList()); err != nil {
 		lock.Close()
 		return nil, err
 	}
@@ -136,17 +136,17 @@ func fileName(log string) string { return strings.ReplaceAll(url.QueryEscape(log
 // file returns the path of a log's record.
 func (d *Dir) file(log string) string { return filepath.Join(d.path, fileName(log)+".state") }
 
-// knownFile lists the logs that have a record, one per line: a listed record that is missing was removed.
-func (d *Dir) knownFile() string { return filepath.Join(d.path, "logs") }
+// listFile lists the logs that have a record, one per line: a listed record that is missing was removed.
+func (d *Dir) listFile() string { return filepath.Join(d.path, "logs") }
 
-func (d *Dir) readKnown() error {
-	d.known = map[string]bool{}
-	text, err := os.ReadFile(d.knownFile())
+func (d *Dir) readList() error {
+	d.listed = map[string]bool{}
+	text, err := os.ReadFile(d.listFile())
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("storage path: %w", err)
 	}
 	for name := range strings.Lines(string(text)) {
-		d.known[strings.TrimSuffix(name, "\n")] = true
+		d.listed[strings.TrimSuffix(name, "\n")] = true
 	}
 	return nil
 }
@@ -176,22 +176,22 @@ func (d *Dir) know(log string) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	name := fileName(log)
-	if d.known[name] {
+	if d.listed[name] {
 		return nil
 	}
-	names := append(slices.Collect(maps.Keys(d.known)), name)
+	names := append(slices.Collect(maps.Keys(d.listed)), name)
 	slices.Sort(names)
-	if err := renameio.WriteFile(d.knownFile(), []byte(strings.Join(names, "\n")+"\n"), 0o640); err != nil {
+	if err := renameio.WriteFile(d.listFile(), []byte(strings.Join(names, "\n")+"\n"), 0o640); err != nil {
 		return err
 	}
-	d.known[name] = true
+	d.listed[name] = true
 	return nil
 }
 
-func (d *Dir) isKnown(log string) bool {
+func (d *Dir) isListed(log string) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return d.known[fileName(log)]
+	return d.listed[fileName(log)]
 }
 
 // Claim reserves a record for one log: nobody else may write it. It reports whether it was free.
@@ -256,7 +256,7 @@ func (d *Dir) Load(log string) (Record, error) {
 	path := d.file(log)
 	info, err := os.Stat(path)
 	switch {
-	case errors.Is(err, fs.ErrNotExist) && d.isKnown(log):
+	case errors.Is(err, fs.ErrNotExist) && d.isListed(log):
 		return Record{}, ErrLost
 	case errors.Is(err, fs.ErrNotExist):
 		return Record{}, ErrNone

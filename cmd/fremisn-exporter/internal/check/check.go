@@ -51,7 +51,7 @@ func Run(ctx context.Context, o Options) *Report {
 	if s.Nginx != nil {
 		r.folder = filepath.Dir(s.Nginx.Files[0]) + "/"
 		for _, f := range nginxFindings(s.Nginx) {
-			if f.Subject != subjectStdout || !readsContainer(s.Plan) {
+			if f.Subject != subjectStdout || !readsContainer(s.Observed) {
 				r.add(f)
 			}
 		}

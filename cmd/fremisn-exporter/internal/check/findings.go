@@ -322,8 +322,8 @@ func keepaliveRemedy(p nginxconf.Proxy) string {
 const subjectStdout = "to stdout"
 
 // readsContainer reports whether the config file names a container's log, or a file that a container runtime writes.
-func readsContainer(plan *source.Settings) bool {
-	return slices.ContainsFunc(plan.Logs(), func(l source.LogSource) bool {
+func readsContainer(observed *source.Settings) bool {
+	return slices.ContainsFunc(observed.Logs(), func(l source.LogSource) bool {
 		return l.Docker != "" || l.Wrapping == "docker" || l.Wrapping == "cri"
 	})
 }

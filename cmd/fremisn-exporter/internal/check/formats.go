@@ -35,7 +35,7 @@ func (p proposal) directive() string {
 // proposals returns one for each format of a followed log that lacks metrics.
 func proposals(s *settings.Settings) []proposal {
 	var all []proposal
-	for _, log := range slices.Concat(s.Plan.AccessLogs, s.Plan.StreamLogs) {
+	for _, log := range slices.Concat(s.Observed.AccessLogs, s.Observed.StreamLogs) {
 		of := log.Formats[0]
 		if slices.ContainsFunc(all, func(p proposal) bool { return p.of == of && p.log.Kind == log.Kind }) {
 			continue

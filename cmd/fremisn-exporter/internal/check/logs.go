@@ -24,7 +24,7 @@ const (
 
 func (r *Report) checkLogs(s *settings.Settings) {
 	shown := map[string]bool{} // formats that have been reported
-	for _, log := range s.Plan.AccessLogs {
+	for _, log := range s.Observed.AccessLogs {
 		r.checkLog(log, elsewhere(s.Nginx, log), func(sample [][]byte, found *finding) {
 			judgeAccess(log, sample, found)
 		})
@@ -33,18 +33,18 @@ func (r *Report) checkLogs(s *settings.Settings) {
 			r.checkFormat(log)
 		}
 	}
-	for _, log := range s.Plan.StreamLogs {
+	for _, log := range s.Observed.StreamLogs {
 		r.checkLog(log, nil, func(sample [][]byte, found *finding) { judgeAccess(log, sample, found) })
 		r.checkFormat(log)
 	}
-	for _, log := range s.Plan.ErrorLogs {
+	for _, log := range s.Observed.ErrorLogs {
 		r.checkLog(log, elsewhere(s.Nginx, log), judgeErrors)
 	}
 	for _, found := range leftOut(s, "access_log", "error_log") {
 		found.Section = sectionLogs
 		r.add(found)
 	}
-	if len(s.Plan.AccessLogs) == 0 {
+	if len(s.Observed.AccessLogs) == 0 {
 		none := finding{Section: sectionLogs, Status: statusWarn, Subject: "access_log",
 			Text:   "none is followed: no nginx_access_…, nginx_upstream_…_duration_seconds",
 			Remedy: "write access_log /var/log/nginx/access.log; in nginx.conf, or name the log in nginx.access_logs"}

@@ -85,10 +85,10 @@ func TestProposedFormatsWork(t *testing.T) {
 			text = strings.Replace(text, fmt.Sprintf("access_log %s/access.log main;", dir), directive, 1)
 			text = strings.Replace(text, "server {\n", printed.String()+"server {\n", 1)
 			after := settingsFor(t, takenByNGINX(t, dir, text))
-			if log := after.Plan.AccessLogs[0]; log.Formats[0].Text != all[0].format.Text {
+			if log := after.Observed.AccessLogs[0]; log.Formats[0].Text != all[0].format.Text {
 				t.Errorf("NGINX reads %q, want %q", log.Formats[0].Text, all[0].format.Text)
 			}
-			if given, of := collector.MetricsGiven(after.Plan); of-given != 8 { // those of the status page
+			if given, of := collector.MetricsGiven(after.Observed); of-given != 8 { // those of the status page
 				t.Errorf("%d of %d metrics", given, of)
 			}
 			if left := proposals(after); len(left) > 0 {
@@ -97,7 +97,8 @@ func TestProposedFormatsWork(t *testing.T) {
 			if !strings.Contains(all[0].format.Text, "$msec") {
 				t.Errorf("whatif has no time that is fine enough in %q", all[0].format.Text)
 			}
-			own := strings.Join(strings.Fields(strings.TrimRight(s.Plan.AccessLogs[0].Formats[0].Text, "}\n ")), " ")
+			own := strings.Join(strings.Fields(strings.TrimRight(s.Observed.AccessLogs[0].Formats[0].Text, "}\n ")),
+				" ")
 			if proposed := strings.Join(strings.Fields(all[0].format.Text), " "); !strings.HasPrefix(proposed, own) {
 				t.Errorf("%q does not begin with the user's own %q", proposed, own)
 			}
@@ -257,12 +258,12 @@ func TestStatusServerWorks(t *testing.T) {
 	text := strings.ReplaceAll(strings.Replace(nothingToFind,
 		"location = /nginx_status { stub_status; access_log off; }", "", 1), "LOGS", dir)
 	text = strings.Replace(text, "listen 8080", "listen 127.0.0.1:8097", 1)
-	if s := settingsFor(t, takenByNGINX(t, dir, text)); len(s.Plan.Status) != 0 {
-		t.Fatalf("there is a page already: %+v", s.Plan.Status)
+	if s := settingsFor(t, takenByNGINX(t, dir, text)); len(s.Observed.Status) != 0 {
+		t.Fatalf("there is a page already: %+v", s.Observed.Status)
 	}
 	s := settingsFor(t, takenByNGINX(t, dir, inHTTP(text, statusServer)))
-	if len(s.Plan.Status) != 1 || s.Plan.Status[0].URL != "http://127.0.0.1:8080/nginx_status" {
-		t.Errorf("found are %+v", s.Plan.Status)
+	if len(s.Observed.Status) != 1 || s.Observed.Status[0].URL != "http://127.0.0.1:8080/nginx_status" {
+		t.Errorf("found are %+v", s.Observed.Status)
 	}
 }
 

@@ -166,17 +166,17 @@ func (r *Report) toDo() string {
 
 // countMetrics counts the available metrics, and says what would add the others.
 func (r *Report) countMetrics(s *settings.Settings) {
-	r.given, r.all = collector.MetricsGiven(s.Plan)
-	if len(s.Plan.Status) == 0 && !s.NoStatus {
+	r.given, r.all = collector.MetricsGiven(s.Observed)
+	if len(s.Observed.Status) == 0 && !s.NoStatus {
 		r.things = append(r.things, "add the status page")
 	}
-	if len(s.Plan.AccessLogs) == 0 {
+	if len(s.Observed.AccessLogs) == 0 {
 		r.things = append(r.things, "have an access log that can be followed")
 	}
 	if len(r.formats) > 0 {
 		r.things = append(r.things, "use log_format "+strings.Join(r.formats, " and "))
 	}
-	if len(s.Plan.ErrorLogs) == 0 {
+	if len(s.Observed.ErrorLogs) == 0 {
 		r.things = append(r.things, "have an error log that can be followed")
 	}
 }
@@ -228,22 +228,22 @@ func (p page) line(l finding) {
 	}
 }
 
-// mostGood is how many OK lines of one section are shown: a fleet of answering nodes is one line.
-const mostGood = 10
+// maxOK is how many OK lines of one section are shown: a fleet of answering nodes is one line.
+const maxOK = 10
 
 // short returns the report's lines without the OK ones of a section that has too many for a screen.
 func (r *Report) short() []finding {
-	goods := map[string]int{}
+	oks := map[string]int{}
 	for _, l := range r.findings {
 		if l.Status == statusOK {
-			goods[l.Section]++
+			oks[l.Section]++
 		}
 	}
 	var shown []finding
 	told := map[string]bool{}
 	for _, l := range r.findings {
-		switch n := goods[l.Section]; {
-		case l.Status != statusOK || n <= mostGood:
+		switch n := oks[l.Section]; {
+		case l.Status != statusOK || n <= maxOK:
 			shown = append(shown, l)
 		case !told[l.Section]:
 			told[l.Section] = true
@@ -273,8 +273,8 @@ func (r *Report) faults() []finding {
 			names[i] = fmt.Sprintf("%s (%d)", name, n)
 		}
 	}
-	if len(names) > mostGood {
-		names = append(names[:mostGood], fmt.Sprintf("%d more", len(names)-mostGood))
+	if len(names) > maxOK {
+		names = append(names[:maxOK], fmt.Sprintf("%d more", len(names)-maxOK))
 	}
 	if len(names) == 0 {
 		return shown

@@ -23,12 +23,12 @@ func (r *Report) checkStatus(ctx context.Context, s *settings.Settings) {
 	case s.NoStatus:
 		r.add(finding{Section: sectionStatus, Status: statusOK, Subject: "stub_status",
 			Text: "none: the config file has status: []"})
-	case len(s.Plan.Status)+len(left) == 0:
+	case len(s.Observed.Status)+len(left) == 0:
 		r.add(finding{Section: sectionStatus, Status: statusWarn, Subject: "stub_status",
 			Text:   "no page named or found: no nginx_up, nginx_connections_…",
 			Remedy: "add to http { }: " + statusServerFor(s)})
 	}
-	for _, page := range s.Plan.Status {
+	for _, page := range s.Observed.Status {
 		found := finding{Section: sectionStatus, Status: statusOK, Subject: "stub_status", From: page.From}
 		url := mask.URL(page.URL)
 		text, err := collector.CheckStatus(ctx, page.StatusConfig)
@@ -52,7 +52,7 @@ const statusServer = "server { listen 127.0.0.1:8080; location = /nginx_status {
 
 // statusServerFor returns statusServer, or for an NGINX in a container a page that others of its network reach.
 func statusServerFor(s *settings.Settings) string {
-	if !readsContainer(s.Plan) {
+	if !readsContainer(s.Observed) {
 		return statusServer
 	}
 	return "server { listen 8080; location = /nginx_status { stub_status; access_log off; allow 172.16.0.0/12; allow " +
@@ -76,7 +76,7 @@ func curlOf(url, host string) string {
 // leftOut reports everything of one directive in nginx.conf that is not observed.
 func leftOut(s *settings.Settings, directives ...string) []finding {
 	var left []finding
-	for _, i := range s.Plan.Ignored {
+	for _, i := range s.Observed.Ignored {
 		if !slices.Contains(directives, i.Directive) {
 			continue
 		}

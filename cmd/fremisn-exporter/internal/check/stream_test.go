@@ -76,11 +76,11 @@ func TestProposedStreamFormatWorks(t *testing.T) {
 		if left := proposals(after); len(left) > 0 {
 			t.Errorf("something is proposed still: %s", left[0].directive())
 		}
-		check, err := collector.NewLogCheck(after.Plan.StreamLogs[0])
+		check, err := collector.NewLogCheck(after.Observed.StreamLogs[0])
 		if err != nil || len(check.Missing()) > 0 {
 			t.Errorf("%v: missing %v", err, check.Missing())
 		}
-		own := strings.Join(strings.Fields(strings.TrimRight(s.Plan.StreamLogs[0].Formats[0].Text, "}")), " ")
+		own := strings.Join(strings.Fields(strings.TrimRight(s.Observed.StreamLogs[0].Formats[0].Text, "}")), " ")
 		if !strings.HasPrefix(all[0].format.Text, own) {
 			t.Errorf("%q does not begin with the user's own %q", all[0].format.Text, own)
 		}

@@ -51,7 +51,7 @@ type Settings struct {
 	Source     Source
 	Text       []byte            // of the config file; nil without one
 	Nginx      *nginxconf.Config // nil if none is read
-	Plan       *source.Settings
+	Observed   *source.Settings
 	Probe      probe.Config
 	Found      map[string]nginxconf.Pos // targets that nginx.conf names, by their place in it
 	Unprobed   []Unprobed               // servers in it that are not probed
@@ -79,15 +79,15 @@ func (s *Settings) Reread(ctx context.Context) (*Settings, error) {
 // Resolved returns settings in which servers have the present addresses of their names, or nil if these have not
 // changed.
 func (s *Settings) Resolved(ctx context.Context) *Settings {
-	resolved, plan := *s, *s.Plan
-	if resolved.Plan = &plan; !plan.Resolve(ctx) {
+	resolved, observed := *s, *s.Observed
+	if resolved.Observed = &observed; !observed.Resolve(ctx) {
 		return nil
 	}
 	return &resolved
 }
 
 // Unresolved reports whether a server has no address yet.
-func (s *Settings) Unresolved() bool { return s.Plan.Unresolved() }
+func (s *Settings) Unresolved() bool { return s.Observed.Unresolved() }
 
 // StatusOnly reports whether only status pages are read.
 func (s *Settings) StatusOnly() bool { return s.Source.ConfigFile == "" && s.Source.Status != nil }
@@ -149,10 +149,10 @@ func interpret(ctx context.Context, from Source, text []byte) (*Settings, error)
 	if s.Nginx, err = loadNginxConf(ctx, from.ConfigFile, config.Nginx.NginxConf, document); err != nil {
 		return nil, err
 	}
-	if s.Plan, err = source.New(from.ConfigFile, config.Nginx, config.Nodes, s.Nginx); err != nil {
+	if s.Observed, err = source.New(from.ConfigFile, config.Nginx, config.Nodes, s.Nginx); err != nil {
 		return nil, document.Place(err)
 	}
-	s.Plan.Resolve(ctx)
+	s.Observed.Resolve(ctx)
 	if s.Probe.Probes == nil && s.Nginx != nil {
 		s.probeUpstreams()
 	}
@@ -217,14 +217,15 @@ func interpretNginxConf(ctx context.Context, from Source) (*Settings, error) {
 	if err != nil {
 		return nil, err
 	}
-	plan, err := source.New("", source.Config{}, nil, conf)
+	observed, err := source.New("", source.Config{}, nil, conf)
 	if err != nil {
 		return nil, err
 	}
-	plan.Resolve(ctx)
+	observed.Resolve(ctx)
 	var objectives objectivesConfig
 	s := &Settings{
-		Source: from, Nginx: conf, Plan: plan, Objectives: objectives.objectives(source.DefaultLatencyBuckets()),
+		Source: from, Nginx: conf, Observed: observed,
+		Objectives: objectives.objectives(source.DefaultLatencyBuckets()),
 	}
 	s.probeUpstreams()
 	return s, nil
@@ -234,12 +235,13 @@ func interpretNginxConf(ctx context.Context, from Source) (*Settings, error) {
 func statusOnly(from Source) (*Settings, error) {
 	config := source.Config{Status: from.Status, AccessLogs: []source.AccessLogConfig{},
 		ErrorLogs: []source.ErrorLogConfig{}}
-	plan, err := source.New("", config, nil, nil)
+	observed, err := source.New("", config, nil, nil)
 	if err != nil {
 		return nil, err
 	}
 	var objectives objectivesConfig
-	return &Settings{Source: from, Plan: plan, Objectives: objectives.objectives(source.DefaultLatencyBuckets())}, nil
+	return &Settings{Source: from, Observed: observed,
+		Objectives: objectives.objectives(source.DefaultLatencyBuckets())}, nil
 }
 
 // WithoutNginxConf returns only a config file's probes and nodes, or nil if it has none: they remain usable while

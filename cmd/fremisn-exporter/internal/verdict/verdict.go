@@ -78,14 +78,14 @@ func (e *Engine) Judge(in Input) Status {
 		j.names[s.Address] = s.Name
 	}
 	j.judge()
-	e.forget(j.names)
+	e.prune(j.names)
 	status := j.status()
 	e.remember(in, &status)
 	return status
 }
 
-// forget drops the memory of servers that no longer exist.
-func (e *Engine) forget(servers map[string]string) {
+// prune drops the memory of servers that no longer exist.
+func (e *Engine) prune(servers map[string]string) {
 	gone := func(address string) bool {
 		_, there := servers[address]
 		return !there
