@@ -257,6 +257,9 @@ func TestTorture(t *testing.T) {
 		}
 	}
 	if x.held {
+		x.start()
+		x.watch()
+		x.kill()
 		w.mu.Unlock()
 	}
 	close(done)

@@ -45,7 +45,10 @@ func (f *Follower) letGo() {
 			continue // any file would match it
 		}
 		older[g.base]++
-		g.finished = g.finished || isQuiet
+		if isQuiet && !g.finished {
+			g.finished = true
+			f.sink.Moved() // who deletes it now takes nothing away
+		}
 		if g.file != nil && isQuiet && (g.removed || older[g.base] > keepOpen) {
 			g.findName()
 			g.close()

@@ -21,6 +21,7 @@ type record struct {
 	told    []string // gaps with file and offset
 	causes  []string
 	onLines func() // what happens while lines are taken
+	dirty   bool   // there is something to commit, as follow.Pipeline sees it
 }
 
 func newRecord() *record { return &record{rotated: map[string]int{}} }
@@ -30,15 +31,17 @@ func (r *record) Lines(block []byte) {
 		panic(fmt.Sprintf("a block of no whole lines: %q", block))
 	}
 	r.lines.Write(block)
+	r.dirty = true
 	if r.onLines != nil {
 		r.onLines()
 	}
 }
-func (r *record) TooLong()            { r.tooLong++ }
+func (r *record) TooLong()            { r.tooLong++; r.dirty = true }
 func (r *record) Checkpoint()         {}
-func (r *record) Moved()              {}
-func (r *record) Rotated(kind string) { r.rotated[kind]++ }
+func (r *record) Moved()              { r.dirty = true }
+func (r *record) Rotated(kind string) { r.rotated[kind]++; r.dirty = true }
 func (r *record) Gap(reason, file string, from, _ int64, cause string) {
+	r.dirty = true
 	r.causes = append(r.causes, cause)
 	r.gaps = append(r.gaps, reason)
 	r.told = append(r.told, fmt.Sprintf("%s %s %d", reason, filepath.Base(file), from))

@@ -93,6 +93,7 @@ func anyOrder(t *testing.T, steps []byte) {
 	h.dated = len(steps) > 1 && steps[1]%2 == 0
 	h.write("", "")
 	h.follow(true)
+	h.got.dirty = true
 	h.look()
 	for ; len(steps) > 1; steps = steps[2:] {
 		e := events[int(steps[0])%len(events)]
@@ -149,11 +150,15 @@ func (h *history) appendLate() {
 
 func (h *history) look() {
 	h.read()
+	h.doubt = false
+	if !h.got.dirty { // nothing is committed then
+		return
+	}
+	h.got.dirty = false
 	h.position = h.f.Position()
 	h.committed.Reset()
 	h.committed.Write(h.got.lines.Bytes())
 	h.gaps = len(h.got.gaps)
-	h.doubt = false
 }
 
 func (h *history) crash() {
@@ -163,6 +168,7 @@ func (h *history) crash() {
 	h.got.gaps, h.got.told, h.got.causes = h.got.gaps[:h.gaps], h.got.told[:h.gaps], h.got.causes[:h.gaps]
 	h.follow(true)
 	h.f.Resume(h.position, time.Time{})
+	h.got.dirty = true // the first commit is always made
 }
 
 // room is the name of the next rotated part; numbered ones make room for it.

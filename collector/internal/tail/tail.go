@@ -23,8 +23,8 @@ type Sink interface {
 	Checkpoint()
 	// Rotated reports a rotation: "renamed" or "truncated".
 	Rotated(kind string)
-	// Moved reports that Position has changed though no lines were handed out: the log lost its end, or was replaced by
-	// a copy. What is written from now on is certain only from the new position.
+	// Moved reports that Position has changed though no lines were handed out: the log lost its end, was replaced by a
+	// copy, or a part of it is finished. After a crash, the position before would not tell what is new from what is lost.
 	Moved()
 	// Gap reports that lines were lost, or may have been.
 	Gap(reason, file string, from, to int64, cause string)
@@ -275,6 +275,9 @@ func (f *Follower) readOn(g *generation) error {
 	}
 	touched := info.Size() != g.size || !info.ModTime().Equal(g.changed)
 	before := g.size
+	if linksOf(info) == 0 && !g.removed {
+		f.sink.Moved() // it is not to be looked for after a crash
+	}
 	g.size, g.changed, g.removed = info.Size(), info.ModTime(), linksOf(info) == 0
 	if touched {
 		g.grown, g.finished = f.now(), false
