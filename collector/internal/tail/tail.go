@@ -24,7 +24,8 @@ type Sink interface {
 	// Rotated reports a rotation: "renamed" or "truncated".
 	Rotated(kind string)
 	// Moved reports that Position has changed though no lines were handed out: the log lost its end, was replaced by a
-	// copy, or a part of it is finished. After a crash, the position before would not tell what is new from what is lost.
+	// copy, or a part of it is finished. After a crash, the position before would not tell what is new from what is
+	// lost.
 	Moved()
 	// Gap reports that lines were lost, or may have been.
 	Gap(reason, file string, from, to int64, cause string)
