@@ -156,3 +156,26 @@ func TestAfterOfTheConfigFile(t *testing.T) {
 		t.Errorf("%s, want %s", got, want)
 	}
 }
+
+// Logs of stream{} that nginx.conf names come, go and are remembered as those of http.
+func TestAfterOfStreamLogs(t *testing.T) {
+	const log = "} stream { log_format p '$status'; server { listen 1; return x; access_log /s.log p; }"
+	with, _ := settingsOf(t, log, Config{})
+	without, _ := settingsOf(t, "", Config{})
+	gained := with.After(without)
+	if len(gained.StreamLogs) != 1 || !gained.StreamLogs[0].FromStart || gained.StreamLogs[0].Kind != Stream {
+		t.Errorf("gained: %+v", gained.StreamLogs)
+	}
+	lost := without.After(gained)
+	if len(lost.StreamLogs) != 1 || !lost.StreamLogs[0].IsLost() {
+		t.Errorf("lost: %+v", lost.StreamLogs)
+	}
+	resumed := with.Resume(gained.Memory())
+	if len(resumed.StreamLogs) != 1 || resumed.StreamLogs[0].Name != "s" || !resumed.StreamLogs[0].FromStart ||
+		len(resumed.AccessLogs) != 0 {
+		t.Errorf("after a restart: %+v, %+v", resumed.StreamLogs, resumed.AccessLogs)
+	}
+	if gone := without.Resume(gained.Memory()); len(gone.StreamLogs) != 0 {
+		t.Errorf("lost meanwhile: %+v", gone.StreamLogs)
+	}
+}
