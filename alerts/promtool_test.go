@@ -65,7 +65,7 @@ type unitTests struct {
 	Tests     []unitTest
 }
 
-// TestEveryAlertHasUnitTests: each rule, one for each severity, fires in a test that tells its labels and annotations
+// TestEveryAlertHasUnitTests: each rule, one for each severity, fires in a test that lists its labels and annotations
 // in full, and did not an evaluation before that.
 func TestEveryAlertHasUnitTests(t *testing.T) {
 	type proof struct{ fires, notYet bool }
@@ -104,7 +104,7 @@ func TestEveryAlertHasUnitTests(t *testing.T) {
 			}
 		}
 	}
-	// Two rules whose lower step fires before the upper, at the same place: they cannot be told to be silent by name.
+	// Two rules whose lower step fires before the upper, at the same place: they cannot be inhibited by name.
 	for _, name := range []string{"FremisnLicenceQuotaHigh critical", "FremisnCertificateExpiring critical"} {
 		proofs[name].notYet = true
 	}

@@ -145,7 +145,7 @@ func dashboardUIDs(t *testing.T) []string {
 	return uids
 }
 
-// TestObjectivesStandInOnePlace: the numbers that stand in for an exporter without objectives are in one rule each.
+// TestObjectivesStandInOnePlace: the default objectives for an exporter without any are in one rule each.
 func TestObjectivesStandInOnePlace(t *testing.T) {
 	for what, pattern := range map[string]string{
 		"the availability that is promised": `\b0?\.99\b|\b99 ?%`,

@@ -39,7 +39,7 @@ type scenario struct {
 	happens  func(t *testing.T, b *balancer)
 	clients  int      // at once; 1 where 0
 	fires    []string // all of these
-	may      []string // consequences that are true, and come if the test goes on for long enough; nothing else
+	may      []string // true consequences, which appear if the test lasts long enough
 	says     string   // in the description of the first
 }
 
@@ -416,7 +416,7 @@ func alertsOf(t *testing.T, prometheus *testenv.Prometheus, query string) map[st
 	return names
 }
 
-// lacks tells what has not been heard yet; "" where nothing lacks.
+// lacks returns what has not been received yet, or "".
 func (s scenario) lacks(said map[string]string) string {
 	for i, name := range s.fires {
 		text, fires := said["Fremisn"+name]

@@ -212,7 +212,7 @@ nodes: [{name: master, address: 127.0.0.1:4005}]
 	}
 }
 
-// TestStateThatCannotBeSaved: what is shown stands still at what was committed, the end says what is lost, and after it
+// TestStateThatCannotBeSaved: what is shown stays at what was committed, the end says what is lost, and after it
 // nothing has gone down and every line counts once.
 func TestStateThatCannotBeSaved(t *testing.T) {
 	const config = "nginx: {status: [], access_logs: [{path: access.log, format: $status, start: beginning}]}\n"

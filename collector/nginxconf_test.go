@@ -22,7 +22,7 @@ func (e emitted) Collect(metrics chan<- prometheus.Metric) {
 	}
 }
 
-// A server that stands twice in a group, and a zone that several limits use, are one series each.
+// A server that occurs twice in a group, and a zone that several limits use, are one series each.
 func TestEmitNginxConf(t *testing.T) {
 	conf := &nginxconf.Config{
 		WorkerConnections: 1024, ConnectionsAt: nginxconf.Pos{Line: 2},

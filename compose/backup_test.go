@@ -59,7 +59,7 @@ func (s *site) startPrometheus(t *testing.T, scrapes bool) {
 	}
 }
 
-// samples tells whether Prometheus holds more than five scrapes of itself.
+// samples reports whether Prometheus has more than five scrapes of itself.
 func (s *site) samples(t *testing.T) bool {
 	t.Helper()
 	_, text, err := get(s.env["PROMETHEUS_URL"] + "/api/v1/query?query=count_over_time(up[1h])>5")

@@ -112,7 +112,7 @@ func shell(t *testing.T, dir string, env map[string]string, commands string) str
 	return string(out)
 }
 
-// clone is a clone of this checkout by the documents' own URL, and what stands for the network.
+// clone is a clone of this checkout by the documents' own URL, and a replacement for the network.
 func clone(t *testing.T, commands string) (checkout string, env map[string]string) {
 	t.Helper()
 	dir, root := t.TempDir(), repository(t)

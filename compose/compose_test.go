@@ -1,5 +1,5 @@
 // Package compose tests the stack of this directory: that its files parse where they must, that real NGINX,
-// Prometheus, ab and Chromium do with them what the README says, and that the scripts tell the truth about it.
+// Prometheus, ab and Chromium do with them what the README says, and that the scripts report it correctly.
 package compose
 
 import (
@@ -180,7 +180,7 @@ func TestEveryServiceIsHardened(t *testing.T) {
 	}
 }
 
-// A version that moves under one's feet is no version.
+// A version that can change is not a version.
 func TestImagesArePinned(t *testing.T) {
 	for _, file := range []string{"docker-compose.yml", "exporter-only.yml"} {
 		for name, service := range load(t, needed[file], file).Services {

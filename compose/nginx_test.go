@@ -12,7 +12,7 @@ import (
 	"testing"
 )
 
-// The topology is a promise: what stands here was read from the operators' list, not from nginx.conf.
+// The topology is a promise: this was taken from the operators' list, not from nginx.conf.
 func TestNginxConfIsTheTopologyToTheLetter(t *testing.T) {
 	conf := regexp.MustCompile(`(?m)#.*$`).ReplaceAllString(read(t, "nginx/nginx.conf"), "")
 	conf = regexp.MustCompile(`\s+`).ReplaceAllString(conf, " ")
@@ -42,7 +42,7 @@ func TestNginxConfIsTheTopologyToTheLetter(t *testing.T) {
 	}
 }
 
-// The logs are rotated by size while NGINX goes on writing; not a line is lost, and so many files are kept.
+// The logs are rotated by size while NGINX still writes; not a line is lost, and so many files are kept.
 func TestLogsAreRotated(t *testing.T) {
 	t.Parallel()
 	s := startStack(t, map[string]string{"LOG_MAX_BYTES": "4000", "LOG_CHECK_SECONDS": "0.1", "LOG_KEEP": "100"})

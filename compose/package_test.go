@@ -121,7 +121,7 @@ func inspectRelease(t *testing.T, dist, version string) {
 	}
 }
 
-// inspectArchive looks at the archive for one machine: a static binary, and all that stands beside it.
+// inspectArchive looks at the archive for one machine: a static binary, and everything beside it.
 func inspectArchive(t *testing.T, dist, name string, machine elf.Machine) {
 	t.Helper()
 	into := t.TempDir()

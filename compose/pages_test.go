@@ -21,7 +21,7 @@ type answer struct {
 	body   string
 }
 
-// ask sends a request as it stands, for those that no client library would send.
+// ask sends a request verbatim, for those that no client library would send.
 func ask(t *testing.T, s *stack, request string) answer {
 	t.Helper()
 	conn, err := net.Dial("tcp", strings.TrimPrefix(s.lb, "http://"))
@@ -249,7 +249,7 @@ type jsonError struct {
 	Time      time.Time
 }
 
-// Programs get JSON with the status, people a page; who was refused by the limiter is told when to come back.
+// Programs get JSON with the status, people a page; a request that the limiter rejects gets Retry-After.
 func TestErrorsAsJSON(t *testing.T) {
 	t.Parallel()
 	for _, limited := range []int{http.StatusTooManyRequests, http.StatusServiceUnavailable} {

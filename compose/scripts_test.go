@@ -123,7 +123,7 @@ func TestStressScriptsAgreeWithClientAndNodes(t *testing.T) {
 	}
 }
 
-// Refusals are counted rightly, and are no success: the limiter lets 21 of 100 through at once, and few later.
+// Rejections are counted correctly, and are not a success: the limiter lets 21 of 100 through at once, and few later.
 func TestStressScriptsJudgeTheService(t *testing.T) {
 	t.Parallel()
 	s := startStack(t, nil, "rate=10r/s", "rate=1r/m", "max_conns=1", "max_conns=0")
@@ -216,7 +216,7 @@ func TestLoadBalancerAndLoggingScripts(t *testing.T) {
 		}
 	}
 
-	// A node that fails every request is named; the client's view alone would not tell which one it was.
+	// A node that fails every request is named; the client's view alone would not show which one it was.
 	s.nodes[1].server.Close()
 	eventually(t, func() bool {
 		_, text, err := get(s.exporter + "/metrics")

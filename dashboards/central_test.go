@@ -111,7 +111,7 @@ func readExample(t *testing.T, file string, into any) {
 	}
 }
 
-// same tells what a store answers otherwise than the source, at one moment that both know.
+// same returns where a store's answers differ from the source's, at one moment that both have.
 func (s *scene) same(t *testing.T, store central) error {
 	t.Helper()
 	at := time.Now().Add(-5 * time.Second).Unix()
@@ -168,7 +168,7 @@ func withoutSite(labels map[string]string) map[string]string {
 	return without
 }
 
-// differs tells why an answer is another; the site's label comes from the store.
+// differs returns why an answer differs; the store adds the site's label.
 func differs(source, store []series, tolerance float64) string {
 	if len(source) != len(store) {
 		return fmt.Sprintf("%d series, not %d", len(store), len(source))

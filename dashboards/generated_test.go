@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// TestGenerated makes the dashboards anew and compares: what is committed is what the generator gives.
+// TestGenerated regenerates the dashboards and compares them with the committed ones.
 func TestGenerated(t *testing.T) {
 	dir := t.TempDir()
 	generate := exec.Command("go", "run", ".", "-out", dir)

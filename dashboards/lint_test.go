@@ -275,7 +275,7 @@ func lintExpr(t *testing.T, where, expr string) {
 
 var labelInLegend = regexp.MustCompile(`\{\{(\w+)\}\}`)
 
-// lintLegend: a legend tells load balancers apart, and names labels that the expression keeps.
+// lintLegend: a legend distinguishes load balancers, and names labels that the expression keeps.
 func lintLegend(t *testing.T, b board, p panel, q target) {
 	t.Helper()
 	if p.Type == "table" {

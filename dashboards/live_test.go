@@ -19,7 +19,7 @@ func TestLive(t *testing.T) {
 	s := newScene(t, nil)
 	s.withNative(t)
 	boards := shipped(t)
-	s.await(t, func() error { // what happens before the first scrape is no rise of any counter
+	s.await(t, func() error { // what happens before the first scrape is not an increase of any counter
 		if up := query(t, s.prometheus, "/api/v1/query?query="+url.QueryEscape("min_over_time(up[2s]) == 1")); len(
 			up,
 		) != 3 {
@@ -251,7 +251,7 @@ func (s *scene) variables(t *testing.T, boards []board) {
 	}
 }
 
-// bothBalancers: every query whose answer tells the load balancer tells both; soon, for they are not scraped at once.
+// bothBalancers: every query whose answer names the load balancer names both; soon, for they are not scraped at once.
 func (s *scene) bothBalancers(t *testing.T, boards []board) {
 	s.await(t, func() error {
 		var errs []error

@@ -11,7 +11,7 @@ import (
 	"testing"
 )
 
-// promised reads the objectives from where they stand.
+// promised reads the objectives from the rules.
 func promised(t *testing.T) (availability, fast, bound float64) {
 	t.Helper()
 	rules, err := os.ReadFile("../alerts/recording.rules.yml")
@@ -86,7 +86,7 @@ func TestThresholdsAtObjective(t *testing.T) {
 	}
 }
 
-// TestNothingIsNeitherGoodNorBad: where there is no value, Grafana takes the colour of the first threshold.
+// TestNothingIsNeitherGoodNorBad: without a value, Grafana uses the colour of the first threshold.
 func TestNothingIsNeitherGoodNorBad(t *testing.T) {
 	for _, b := range shipped(t) {
 		for _, p := range b.drawn() {
@@ -224,7 +224,7 @@ func TestLinesOfAlerts(t *testing.T) {
 		}
 	}
 	for _, want := range []struct {
-		alert, in   string // as it stands in the alert's expression
+		alert, in   string // verbatim from the alert's expression
 		file, panel string
 		value       float64
 	}{

@@ -16,7 +16,7 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// TestMixinIsTheFiles: rendered as it stands, the mixin gives exactly the rules and dashboards that are shipped.
+// TestMixinIsTheFiles: rendered unchanged, the mixin has exactly the shipped rules and dashboards.
 func TestMixinIsTheFiles(t *testing.T) {
 	var rendered map[string]any
 	if err := render("..", "", ".ruleFiles", &rendered); err != nil {
@@ -50,7 +50,7 @@ func TestMixinIsTheFiles(t *testing.T) {
 	}
 }
 
-// TestMixinConfig: what the config says stands in every rule that it is about, and Prometheus takes it.
+// TestMixinConfig: every rule concerned has the config's values, and Prometheus accepts it.
 func TestMixinConfig(t *testing.T) {
 	const config = `{ selector: 'job=~"lb-.+"', job: 'lb', clusterLabel: 'site',
 		alertLabels: { team: 'faces' }, recordLabels: { from: 'mixin' },
@@ -113,7 +113,7 @@ type group struct {
 
 const kubernetes = "../../compose/kubernetes/"
 
-// TestPrometheusRule: what lies in compose/kubernetes is what the mixin gives.
+// TestPrometheusRule: compose/kubernetes has the mixin's output.
 func TestPrometheusRule(t *testing.T) {
 	want, err := prometheusRule("..")
 	if err != nil {

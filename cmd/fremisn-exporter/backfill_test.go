@@ -292,7 +292,7 @@ func askAt(t *testing.T, p *testenv.Prometheus, expr string, at int64) map[strin
 }
 
 // A truth is what a question is to be answered with, each value within a share of it, or above another one: that is
-// for quantiles, of which buckets tell no more.
+// for quantiles, which the buckets cannot resolve further.
 type truth struct {
 	values map[string]float64
 	above  map[string]float64
@@ -331,7 +331,7 @@ func overviewTruth(good, bad tally, end float64) map[string]truth {
 	minute := func(outcome string) truth { return all(bad.outcomes[outcome] * 60 / backfillStep) }
 	truths := map[string]truth{
 		"1 A": all(2), // no status page, but an exporter
-		"2 A": none,   // no log tells of probes
+		"2 A": none,   // no log has probes
 		"3 A": all(0), "5 A": all(1 - ratio), "6 A": between(0.5, 1),
 		"10 A": perSecond(bad.outcomes), "11 A": minute("error"), "11 B": minute("timeout"), "11 C": minute("no_live"),
 		"11 D": minute("limited"), "11 E": minute("aborted"), "11 F": minute("client_error"),

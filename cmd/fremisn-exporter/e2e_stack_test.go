@@ -27,8 +27,8 @@ var e2eFormats = []testenv.Format{
 	{Name: "json", Escape: "json", Format: testenv.JSONFormat},
 }
 
-// A stack is NGINX with three nodes behind it, as the tests drive it. NGINX tells its clients which servers were
-// tried and what they answered, in headers: that is the truth which the metrics must equal.
+// A stack is NGINX with three nodes behind it, as the tests drive it. NGINX's answers name which servers were tried
+// and what they answered, in headers: that is the truth which the metrics must equal.
 type stack struct {
 	dir      string
 	nodes    []*sim.Node
@@ -45,7 +45,7 @@ type stack struct {
 type seen struct {
 	requests map[string]int // "method code outcome"
 	attempts map[string]int // "server code"
-	coarse   map[string]int // the same as a log tells them that has no status for each
+	coarse   map[string]int // the same from a log without a status for each
 	connects map[string]int // server: attempts that got a connection
 	headers  map[string]int // server: attempts that were answered
 	retries  map[string]int // server
@@ -235,7 +235,7 @@ func (c countedConn) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// raw sends bytes that are no request, and waits for the answer.
+// raw sends bytes that are not a request, and waits for the answer.
 func (s *stack) raw(t *testing.T, text string) {
 	t.Helper()
 	conn, err := s.dial(context.Background(), "tcp", s.balancer)

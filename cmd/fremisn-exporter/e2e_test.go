@@ -139,7 +139,7 @@ func (s *stack) compare(t *testing.T, families map[string]*dto.MetricFamily, log
 		t.Errorf("response durations\n%s", diff)
 	}
 	if log == "incumbent" {
-		return // it tells nothing of what follows
+		return // it says nothing about what follows
 	}
 	for name, want := range map[string]map[string]int{
 		"nginx_upstream_connect_duration_seconds": s.seen.connects,

@@ -81,7 +81,7 @@ func checkWithPromtool(t *testing.T, body string) {
 	t.Helper()
 	command := exec.Command("promtool", "check", "metrics")
 	command.Stdin = strings.NewReader(body)
-	output, _ := command.CombinedOutput() // its exit code tells of findings, and these are read
+	output, _ := command.CombinedOutput() // its exit code reflects findings, which are read
 	for line := range strings.Lines(string(output)) {
 		known := false
 		for _, p := range promised {

@@ -58,7 +58,7 @@ func startOnHungDisk(t *testing.T, call, file string) (e *testenv.Exporter, expo
 }
 
 // A disk that hangs delays no answer, empties no other log's metrics, and does not keep the program from ending: what
-// was not committed is told by the log and by exit code 1.
+// was not committed is reported by the log and by exit code 1.
 func TestDiskThatHangs(t *testing.T) {
 	for name, at := range map[string]struct{ call, file string }{
 		"a log": {"pread64", "DIR/access.log"}, "the state": {"fsync", "DIR/data/access.state.new"},

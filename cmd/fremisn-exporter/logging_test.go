@@ -29,7 +29,7 @@ func TestLogLinesHaveOneShape(t *testing.T) {
 	}
 }
 
-// What slog is told beside the message stays with it.
+// The attributes of a slog message stay with it.
 func TestSlog(t *testing.T) {
 	var out syncBuffer
 	logger, err := newLogger(&out, "info", "logfmt")

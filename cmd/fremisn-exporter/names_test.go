@@ -71,7 +71,7 @@ func TestServerThatComesBackElsewhere(t *testing.T) {
 		return testenv.Preamble() + "http {" + testenv.TempPaths + format + "upstream app { server " + address + ":" +
 			port + "; } server { listen " + site + "; location / { proxy_pass http://app; } } }\n"
 	}
-	// NGINX has looked the name up when it was started: what it is told here is the address that it found.
+	// NGINX looked the name up when it started: this is the address that it found.
 	writeFile(t, conf, strings.ReplaceAll(running("node.test"), "DIR", dir))
 	nginx, err := testenv.StartNginx(context.Background(), dir, running(first), site)
 	if err != nil {

@@ -15,7 +15,7 @@ import (
 	"github.com/fremisn/fremisn-exporter/cmd/fremisn-sim/testenv"
 )
 
-// A changingHost is NGINX whose nginx.conf changes, and an exporter that was told nothing but where it is.
+// A changingHost is NGINX whose nginx.conf changes, and an exporter that has only its path.
 type changingHost struct {
 	t        *testing.T
 	dir      string
@@ -59,7 +59,7 @@ func (h *changingHost) start() {
 	}
 }
 
-// change writes another nginx.conf; NGINX is not told.
+// change writes another nginx.conf, without reloading NGINX.
 func (h *changingHost) change(formats, logs string) {
 	h.t.Helper()
 	if err := h.nginx.Write(h.conf(formats, logs)); err != nil {
@@ -116,8 +116,8 @@ const (
 	secondFormat = `log_format main 'two $request_time $status $request_method $request_id';`
 )
 
-// A log_format is changed on disk; NGINX goes on in the old one until it is reloaded, and the exporter may or may not
-// have noticed by then. Every request is counted.
+// A log_format is changed on disk; NGINX still writes the old one until it is reloaded, and the exporter may or may
+// not have noticed by then. Every request is counted.
 func TestFormatChangesUnderNGINX(t *testing.T) {
 	const log = "access_log DIR/access.log main;"
 	h := startChangingHost(t, firstFormat, log)
@@ -137,7 +137,7 @@ func TestFormatChangesUnderNGINX(t *testing.T) {
 	get(5)
 	h.expect("right after the reload, before the exporter looks", "access", n)
 
-	// Changed back while the exporter is down, and it comes up before NGINX is told.
+	// Changed back while the exporter is down, and it starts before NGINX is reloaded.
 	h.exporter.Kill()
 	h.change(firstFormat, log)
 	get(3)

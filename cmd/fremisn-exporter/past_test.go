@@ -199,7 +199,7 @@ func TestPastPartlyBad(t *testing.T) {
 	}
 }
 
-// TestPastWithoutNginxConf reads named files where there is no nginx.conf, by the formats that are given.
+// TestPastWithoutNginxConf reads named files without an nginx.conf, in the given formats.
 func TestPastWithoutNginxConf(t *testing.T) {
 	h := newPastHost(t)
 	var out, errors bytes.Buffer

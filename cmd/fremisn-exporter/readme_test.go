@@ -115,7 +115,7 @@ func TestReadmeFlags(t *testing.T) {
 		t.Fatal(code, stderr.String())
 	}
 	flag := regexp.MustCompile(`--(?:\[no-\])?([a-z]+(?:[.-][a-z]+)*)`)
-	const own = "--help --help-long --help-man --version --output" // told elsewhere, or by themselves
+	const own = "--help --help-long --help-man --version --output" // described elsewhere, or self-explanatory
 	names := func(text string) map[string]bool {
 		found := map[string]bool{}
 		for _, match := range flag.FindAllStringSubmatch(text, -1) {
@@ -178,7 +178,7 @@ func TestReadmeQueries(t *testing.T) {
 	}
 }
 
-// TestDependenciesHaveReasons: CONTRIBUTING gives every direct dependency its reason, and tells of no other.
+// TestDependenciesHaveReasons: CONTRIBUTING has a reason for every direct dependency, and names no other.
 func TestDependenciesHaveReasons(t *testing.T) {
 	root := filepath.Join("..", "..")
 	read := func(name string) string {
@@ -212,7 +212,7 @@ func TestDependenciesHaveReasons(t *testing.T) {
 	}
 }
 
-// TestReadmeFitsANewcomer: what is longer stands under its own heading elsewhere.
+// TestReadmeFitsANewcomer: longer parts are under their own headings elsewhere.
 func TestReadmeFitsANewcomer(t *testing.T) {
 	if lines := strings.Count(readme(t), "\n"); lines > 300 {
 		t.Errorf("the README has %d lines, more than 300", lines)

@@ -57,7 +57,7 @@ func TestRemediesOfStatusPages(t *testing.T) {
 	})
 }
 
-// The command that tells who has the port names the process; the flags that are said are taken.
+// The command that shows the owner of the port names the process; the suggested flags work.
 func TestRemediesOfThisHost(t *testing.T) {
 	p := newPlace(t, site("access_log DIR/site.log full;"), onlyNginx)
 	p.write("site.log", "")

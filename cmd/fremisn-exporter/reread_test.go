@@ -18,7 +18,7 @@ import (
 	"github.com/fremisn/fremisn-exporter/cmd/fremisn-exporter/internal/settings"
 )
 
-// A watchedFiles is an exporter without its HTTP server, under a clock that stands still unless the test waits.
+// A watchedFiles is an exporter without its HTTP server, under a clock that moves only while the test waits.
 type watchedFiles struct {
 	*exporter
 	conf   string
@@ -172,8 +172,8 @@ func TestRereadAndReload(t *testing.T) {
 	})
 }
 
-// The config file is reloaded by itself when it has changed, and is let alone while it changes still. A bad one is told
-// once, and the old one stays in use.
+// The config file is reloaded by itself when it has changed, but not while it is still changing. An invalid one is
+// reported once, and the old one stays in use.
 func TestConfigFileIsReloadedByItself(t *testing.T) {
 	watchingNginxConf(t, true, func(t *testing.T, w *watchedFiles) {
 		name := func() string { return w.running().Nodes[0].Name }
@@ -227,8 +227,8 @@ func TestConfigFileIsNotReloadedByItself(t *testing.T) {
 	})
 }
 
-// A broken nginx.conf is told at once where somebody asks for a reload, and heals without one: also where it is put
-// back as it was, so that nothing has changed since it was read.
+// A broken nginx.conf is reported at once on a requested reload, and recovers without one: also where it is put back
+// as it was, so that nothing has changed since it was read.
 func TestBrokenNginxConfAtAReload(t *testing.T) {
 	watchingNginxConf(t, true, func(t *testing.T, w *watchedFiles) {
 		w.write(t, "access.log", `127.0.0.1 - - [25/Nov/2026:02:00:00 +0000] "GET / HTTP/1.1" 200 2 "-" "-"`+"\n")

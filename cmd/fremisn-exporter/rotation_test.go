@@ -50,8 +50,8 @@ func startRotatedHost(t *testing.T) *rotatedHost {
 	return h
 }
 
-// stockConf is the stock configuration with two things changed: whose logs, and whose process is told to reopen them
-// (as Debian's init script does it: by its pid file).
+// stockConf is the stock configuration with two things changed: whose logs, and which process reopens them (as
+// Debian's init script does it: by its pid file).
 func (h *rotatedHost) stockConf() string {
 	h.t.Helper()
 	text, err := os.ReadFile(stockLogrotate)

@@ -34,7 +34,7 @@ type scene struct {
 type setup struct {
 	topology testenv.Topology
 	replace  [2]string // in nginx.conf
-	log      string    // what stands in the access log before anything starts
+	log      string    // the content of the access log before anything starts
 	access   string    // the YAML of the access log; "" for that of NGINX in its format
 }
 

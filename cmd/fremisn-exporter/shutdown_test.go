@@ -52,7 +52,7 @@ func TestEndsWhileNamesAreLookedUp(t *testing.T) {
 		if err := syscall.Kill(os.Getpid(), syscall.SIGHUP); err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(delay) // a moment of the reload: there is no signal to wait for
+		time.Sleep(delay) // a moment of the reload: no signal exists to wait for
 		began := time.Now()
 		p.stop()
 		select {
@@ -67,7 +67,8 @@ func TestEndsWhileNamesAreLookedUp(t *testing.T) {
 	}
 }
 
-// A log that does not end in time is told by the exit code and in the log; a reload that does not has nothing to lose.
+// A log that does not end in time is reported by the exit code and in the log; a reload that does not has nothing to
+// lose.
 func TestEndsWhileADiskHangs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var out syncBuffer

@@ -80,7 +80,7 @@ func startRefusing(t *testing.T) refusingHost {
 	writeFile(t, h.log, "200\n")
 	h.program = startProgramOn(t, file)
 	h.get(t, "/metrics")
-	// Not by permissions, which root does not heed: a folder stands where the new record would be written.
+	// Not by permissions, which root ignores: a folder is in the place of the new record.
 	h.obstacle = filepath.Join(h.data, "access.state.new")
 	if err := os.MkdirAll(filepath.Join(h.obstacle, "in the way"), 0o755); err != nil {
 		t.Fatal(err)
@@ -96,8 +96,8 @@ func writeFile(t *testing.T, path, text string) {
 	}
 }
 
-// TestDiskThatRefuses: where the state cannot be written, the counters stand still at what was, which is said, and it
-// heals by itself.
+// TestDiskThatRefuses: if the state cannot be written, the counters stay at the last saved values, which is reported,
+// and it heals by itself.
 func TestDiskThatRefuses(t *testing.T) {
 	p := startRefusing(t)
 	expect := func(lines ...string) {
@@ -123,7 +123,7 @@ func TestDiskThatRefuses(t *testing.T) {
 	}
 }
 
-// What could not be committed at the end is told by the exit code and the log.
+// What could not be committed at the end is reported by the exit code and the log.
 func TestLastCommitFails(t *testing.T) {
 	p := startRefusing(t)
 	p.stop()

@@ -16,7 +16,7 @@ import (
 	"github.com/fremisn/fremisn-exporter/cmd/fremisn-exporter/internal/settings"
 )
 
-// Where the state lies without --storage.path: never below the folder that root happens to be in.
+// The place of the state without --storage.path: never below the folder that root happens to be in.
 func TestDefaultStorage(t *testing.T) {
 	const root, user = 0, 1000
 	for _, test := range []struct {

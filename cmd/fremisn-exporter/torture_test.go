@@ -22,8 +22,8 @@ import (
 // shortTorture is how often the exporter is killed where TORTURE_KILLS does not say; `make torture` says 1000.
 const shortTorture = 30
 
-// A torturer writes a log, as workers of NGINX do, and rotates it in every way. Each line has its own number, so
-// that the sum tells a line that is lost together with one that is counted twice.
+// A torturer writes a log, as workers of NGINX do, and rotates it in every way. Each line has its own number, so that
+// the sum reveals a lost line together with one that is counted twice.
 type torturer struct {
 	t      *testing.T
 	dir    string
@@ -41,10 +41,10 @@ type torturer struct {
 	happened   []string // careful events
 }
 
-// A doubt is what was written between a loss and the next look: it may be missing, where a gap is told.
+// A doubt is what was written between a loss and the next look: it may be missing if a gap is reported.
 type doubt struct {
 	lines, sum float64
-	gaps       float64 // that may be told, for all losses
+	gaps       float64 // that may be reported, for all losses
 }
 
 // A lateWriter is a worker that has not yet reopened the log, and writes an old file until a turn to come.
@@ -115,7 +115,7 @@ func (w *torturer) rotate() {
 	w.turns++
 	w.leave()
 	switch w.random.Intn(8) {
-	case 0: // renamed; a worker goes on writing the old file for one to three turns, beside others that still do
+	case 0: // renamed; a worker still writes the old file for one to three turns, beside others that do
 		w.shift()
 		w.late = append(w.late, lateWriter{w.file, w.turns + 1 + w.random.Intn(3)})
 		w.file = w.open()

@@ -117,7 +117,7 @@ func copyConfiguration(t *testing.T, from, to string, move *strings.Replacer) {
 }
 
 // contract is every metric of the contract that NGINX, three nodes and the default probes give: its type and labels.
-// What the Go runtime and promhttp give stands for theirs.
+// The metrics of the Go runtime and promhttp replace theirs.
 const contract = `
 nginx_up gauge
 nginx_connections_active gauge
@@ -197,8 +197,8 @@ process_start_time_seconds gauge
 promhttp_metric_handler_requests_total counter code
 `
 
-// TestNothingIsConfigured runs Debian's NGINX and the exporter without a config file, told nothing but where nginx.conf
-// is, and finds every metric of the contract with its labels.
+// TestNothingIsConfigured runs Debian's NGINX and the exporter without a config file, given only the path of
+// nginx.conf is, and finds every metric of the contract with its labels.
 func TestNothingIsConfigured(t *testing.T) {
 	one, two, refuses := answering(t, "{}"), answering(t, "{}"), freeAddress(t)
 	address1, address2 := strings.TrimPrefix(one.URL, "http://"), strings.TrimPrefix(two.URL, "http://")

@@ -52,7 +52,7 @@ func TestRelativePaths(t *testing.T) {
 		a.Elsewhere != nil {
 		t.Errorf("%+v %+v", a, e)
 	}
-	// NGINX may have been started with -p: what lies where the configuration's folder suggests it, and not below the
+	// NGINX may have been started with -p: what is where the configuration's folder suggests it, and not below the
 	// build's prefix, is it, unless the configuration is the build's own, or that of an NGINX that runs.
 	beside := filepath.Join(filepath.Dir(conf), "site.log")
 	if err := os.WriteFile(beside, nil, 0o644); err != nil {

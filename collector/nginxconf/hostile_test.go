@@ -117,7 +117,7 @@ func TestForeignModules(t *testing.T) {
 	}
 }
 
-// NGINX takes any bytes for a name; a label's value takes none that are no UTF-8.
+// NGINX takes any bytes for a name; a label's value must be UTF-8.
 func TestNamesAreUTF8(t *testing.T) {
 	conf := filepath.Join(t.TempDir(), "nginx.conf")
 	text := "http { upstream a\xff { zone z\xff 64k; server b\xff; } limit_req_zone $uri zone=c\xff:1m rate=1r/s; " +
@@ -170,7 +170,7 @@ func FuzzLoad(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, text []byte) {
 		if strings.Contains(string(text), "include") {
-			return // what lies about on the machine is not part of the test
+			return // other files of the machine are not part of the test
 		}
 		const conf = "/etc/nginx/nginx.conf"
 		lines := strings.Count(string(text), "\n") + 1

@@ -104,7 +104,7 @@ func TestDumpIsReadAsTheFiles(t *testing.T) {
 	}
 }
 
-// What an include names and is not there is told at the include, and is not the nginx.conf itself.
+// A missing included file is reported at the include, and is not the nginx.conf itself.
 func TestMissingInclude(t *testing.T) {
 	dir := t.TempDir()
 	for name, text := range map[string]string{

@@ -182,7 +182,7 @@ func servers(c *Config) int {
 	return n
 }
 
-// The directives that name a file: NGINX opens each log while it tests, so what lies there is what it made of them.
+// The directives that name a file: NGINX opens each log while it tests, so these are the files that it created.
 func TestLogsAreThoseThatNGINXOpens(t *testing.T) {
 	for _, tree := range trees(t, "testdata/good/*") {
 		t.Run(filepath.Base(tree), func(t *testing.T) {

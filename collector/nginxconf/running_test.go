@@ -42,7 +42,7 @@ func startNGINX(t *testing.T, dir string) *exec.Cmd {
 	return cmd
 }
 
-// What /proc shows of an NGINX that runs: whether it has loaded what lies on the disk, and its workers.
+// What /proc shows of an NGINX that runs: whether it has loaded the files on disk, and its workers.
 func TestRunningNGINX(t *testing.T) {
 	dir := t.TempDir()
 	conf := filepath.Join(dir, "nginx.conf")

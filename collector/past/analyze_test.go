@@ -57,7 +57,7 @@ func madeUp(f logtest.Format, seed uint64, n int) []byte {
 	return text
 }
 
-// served are the counters that serve has of the same lines, as "metric labels" → value, without series that stand at 0.
+// served returns the counters of serve for the same lines, as "metric labels" → value, without series at 0.
 func served(t *testing.T, f logtest.Format, text []byte) map[string]uint64 {
 	t.Helper()
 	s := testSettings()
@@ -90,7 +90,7 @@ func served(t *testing.T, f logtest.Format, text []byte) map[string]uint64 {
 	return all
 }
 
-// told are the same of a report.
+// told returns the same of a report.
 func told(r *Report) map[string]uint64 {
 	all := map[string]uint64{"parsed": r.Lines.Parsed}
 	if r.Lines.Malformed > 0 {
@@ -249,7 +249,7 @@ func TestReport(t *testing.T) {
 	}
 }
 
-// TestSinceUntil counts what is in a time, and tells lines that have none.
+// TestSinceUntil counts what is in a time, and reports lines without one.
 func TestSinceUntil(t *testing.T) {
 	since := time.Unix(1764003600, 0)
 	r := analyzeLines(t, someLines, func(o *Options) { o.Since, o.Until = since, since.Add(time.Hour) })

@@ -16,7 +16,7 @@ import (
 	"github.com/fremisn/fremisn-exporter/collector/source"
 )
 
-// TestBackfill makes an hour of a log into blocks with promtool, and asks Debian's Prometheus: every counter stands
+// TestBackfill turns an hour of a log into blocks with promtool, and queries Debian's Prometheus: every counter stands
 // where a scrape would have seen it, and rates are those of the log.
 func TestBackfill(t *testing.T) {
 	dir := t.TempDir()

@@ -138,7 +138,7 @@ var healthy = map[string]func(d *day){
 	},
 }
 
-// TestExplainIsSilentOnHealthyLogs tells of no incident where there is none, and says that it is quiet in one sentence.
+// TestExplainIsSilentOnHealthyLogs reports no incident if there is none, and says so in one sentence.
 func TestExplainIsSilentOnHealthyLogs(t *testing.T) {
 	for name, make := range healthy {
 		for seed := range uint64(1) {

@@ -54,8 +54,8 @@ func kindsOf(e *past.Explanation) []string {
 	return list
 }
 
-// TestPoisonBesideAFailingNode tells of requests that fail on every server they reach, whatever else happens: here a
-// node is broken in the same minute. Neither explains the other.
+// TestPoisonBesideAFailingNode reports requests that fail on every server that they reach, whatever else happens: here
+// a node is broken in the same minute. Neither explains the other.
 func TestPoisonBesideAFailingNode(t *testing.T) {
 	servers := logtest.Servers()
 	for name, test := range map[string]struct {
@@ -99,7 +99,7 @@ func TestPoisonBesideAFailingNode(t *testing.T) {
 	}
 }
 
-// TestBrokenNodesAreNoPoison: what fails because of the nodes is not laid at the requests' door.
+// TestBrokenNodesAreNoPoison: failures of the nodes are not attributed to the requests.
 func TestBrokenNodesAreNoPoison(t *testing.T) {
 	servers := logtest.Servers()
 	for name, test := range map[string]struct {

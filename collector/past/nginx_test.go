@@ -195,7 +195,7 @@ func (b *balancer) send(t *testing.T, schedule []arrival) {
 	running.Wait()
 }
 
-// ask sends one request. What comes of it stands in NGINX's log.
+// ask sends one request. NGINX's log has its result.
 func ask(ctx context.Context, client *http.Client, address string, a arrival) {
 	method, path := a.method, a.path
 	if method == "" {

@@ -88,7 +88,7 @@ func TestPartsHaveEachLineOnce(t *testing.T) {
 	}
 }
 
-// TestTooLongLines are told and left out, wherever a part ends.
+// TestTooLongLines are reported and left out, wherever a part ends.
 func TestTooLongLines(t *testing.T) {
 	text := "one\n" + strings.Repeat("x", maxLine+maxLine/2) + "\ntwo\n" + strings.Repeat("y", maxLine+5) + "\nthree\n"
 	path := filepath.Join(t.TempDir(), "log")

@@ -160,7 +160,7 @@ func TestWhichAccessLogsAreFollowed(t *testing.T) {
 	}
 }
 
-// A log that cannot be told apart is told with what to change, and what it could still give.
+// A log with an ambiguous format is reported with the change to make, and with what it could still have.
 func TestRemedyForAFormat(t *testing.T) {
 	s, _ := settingsOf(t, "log_format spaced '$remote_addr, $status, $upstream_addr, $request_time'; server { "+
 		"access_log DIR/b.log spaced; }", Config{})

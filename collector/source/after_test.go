@@ -33,7 +33,7 @@ func readAgain(t *testing.T, before *Settings, dir, http string) *Settings {
 	return s
 }
 
-// told is the logs of settings: name, path, formats, from where they are read, whether they are lost.
+// told returns the logs of settings: name, path, formats, from where they are read, whether they are lost.
 func told(s *Settings, dir string) string {
 	var all []string
 	for _, l := range s.Logs() {
@@ -101,7 +101,7 @@ func TestAfter(t *testing.T) {
 	}
 }
 
-// What was gained or lost stays so from one reading to the next, and what is given back goes on.
+// What was gained or lost stays so from one reading to the next, and what is given back continues.
 func TestAfterSeveralReadings(t *testing.T) {
 	first, dir := settingsOf(t, oneLog, Config{})
 	gained := readAgain(t, first, dir, oneLog+"server { listen 2; access_log DIR/new.log a; }").After(first)

@@ -59,12 +59,12 @@ func TestServersByName(t *testing.T) {
 		"10.0.0.2:4005":  {"", ""},
 	})
 
-	// The container comes back with another address: the one it had keeps its group and node, for it stands in the log.
+	// The container comes back with another address: its former one keeps its group and node, since the log has it.
 	hosts["late"] = []string{"10.0.0.3"}
 	if !settings.resolve(context.Background(), serial) {
 		t.Error("another address is not noticed")
 	}
-	delete(hosts, "master") // the name server is silent: what was known stands
+	delete(hosts, "master") // the name server is silent: known addresses stay
 	if settings.resolve(context.Background(), serial) {
 		t.Error("a name that is not found changes something")
 	}
@@ -72,7 +72,7 @@ func TestServersByName(t *testing.T) {
 		"10.0.0.3:4008": {"first", "l"}, "10.0.0.2:4008": {"first", "l"}, "[fd00::1]:4005": {"first", "m"},
 	})
 
-	// Read anew, as by a reload, the settings take over what names had.
+	// Read again, as by a reload, the settings keep the addresses of names.
 	reread := &Settings{Conf: settings.Conf, Nodes: settings.Nodes}
 	hosts["late"] = []string{"10.0.0.4"}
 	reread.resolve(context.Background(), serial)

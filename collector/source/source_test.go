@@ -129,7 +129,7 @@ func TestLogName(t *testing.T) {
 	}
 }
 
-// TestQuietErrorLogs: a log at level crit is followed, and that it tells little is said.
+// TestQuietErrorLogs: a log at level crit is followed, with a warning that it has little.
 func TestQuietErrorLogs(t *testing.T) {
 	conf := &nginxconf.Config{ErrorLogs: []nginxconf.ErrorLog{
 		{Path: "/a/error.log", Level: "error"}, {Path: "/a/crit.log", Level: "crit"}, {Path: "/dev/null",

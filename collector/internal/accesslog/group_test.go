@@ -8,7 +8,7 @@ import (
 )
 
 // What NGINX writes for an address without an upstream block, of which no server is live, is its host alone: it counts
-// for the group by the name that stands at 0 from the start.
+// for the group by the name that starts at 0.
 func TestGroupWithoutABlock(t *testing.T) {
 	c, err := New(Config{
 		Source: source.LogSource{Name: "access", Formats: []source.Format{{Text: "$upstream_addr|$status",

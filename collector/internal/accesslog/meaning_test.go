@@ -38,7 +38,7 @@ func TestIgnoredRoute(t *testing.T) {
 	}
 }
 
-// TestSubrequests: where log_subrequest is on, a line without a length is no request of a client; its attempts are
+// TestSubrequests: where log_subrequest is on, a line without a length is not a client's request; its attempts are
 // real.
 func TestSubrequests(t *testing.T) {
 	lines := []byte("\"GET / HTTP/1.1\" 200 80 -\n\"GET /auth HTTP/1.1\" 401 0 127.0.0.231:4005\n\"GET /mirror " +
@@ -67,7 +67,7 @@ func TestSubrequests(t *testing.T) {
 	}
 }
 
-// TestSeveralFormats: each line counts by what the format that it fits tells.
+// TestSeveralFormats: each line counts by the variables of the format that it fits.
 func TestSeveralFormats(t *testing.T) {
 	c := counterOf(t, "", "", func(c *Config) {
 		c.Source.Formats = []source.Format{{Text: `$status $request_time $upstream_addr`},

@@ -14,7 +14,7 @@ import (
 )
 
 // TestRoutesByPrefix: routes that are prefixes are found without cutting the query off the path. They are those that
-// expressions find which no prefix can stand for.
+// expressions find that no prefix can replace.
 func TestRoutesByPrefix(t *testing.T) {
 	var lines strings.Builder
 	for _, target := range []string{

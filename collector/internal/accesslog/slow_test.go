@@ -90,7 +90,7 @@ func (s *slowReader) value(name, literal, rest string) (string, bool) {
 	return before, found
 }
 
-// list splits a list into elements, and tells which of them end their group.
+// list splits a list into elements, and returns which of them end their group.
 func (s *slowReader) list(value string) (elements []string, ends []bool) {
 	for i, group := range strings.Split(strings.TrimSuffix(value, " : "), " : ") {
 		_ = i

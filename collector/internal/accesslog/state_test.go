@@ -59,7 +59,7 @@ func TestStateRoundTrip(t *testing.T) {
 	}
 }
 
-// TestStateKeepsCreationTimes because a counter that was created anew is a reset to Prometheus.
+// TestStateKeepsCreationTimes because a re-created counter is a reset for Prometheus.
 func TestStateKeepsCreationTimes(t *testing.T) {
 	f := logtest.Formats()[0]
 	restored := testCounter(t, f)

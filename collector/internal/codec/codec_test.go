@@ -37,7 +37,7 @@ func TestRoundTrip(t *testing.T) {
 	}
 }
 
-// TestCorrupt: each kind of fault is told, and afterwards there are zeros alone.
+// TestCorrupt: each kind of fault is reported, and afterwards there are only zeros.
 func TestCorrupt(t *testing.T) {
 	for name, test := range map[string]struct {
 		state []byte

@@ -30,7 +30,7 @@ func refusedLine(server string) []byte {
 		"host: \"h\"\n", server)
 }
 
-// TestErrorLogIsBounded floods a counter with servers, long names and bytes that are no UTF-8.
+// TestErrorLogIsBounded floods a counter with servers, long names and bytes that are not UTF-8.
 func TestErrorLogIsBounded(t *testing.T) {
 	b := counterOf(100)
 	for i := range 20_000 {

@@ -188,7 +188,7 @@ func TestFolderMoved(t *testing.T) {
 	s.want("elsewhere", map[string]string{"www": "new/access.log"}, map[string]uint64{"www": 101})
 }
 
-// TestNewLogWithTheNameOfARecord: the record of that name goes on with the file that it is of.
+// TestNewLogWithTheNameOfARecord: the record of that name continues with its own file.
 func TestNewLogWithTheNameOfARecord(t *testing.T) {
 	s := newShelf(t)
 	s.want("at first", map[string]string{"access": "a.log"}, map[string]uint64{})

@@ -26,7 +26,7 @@ type dockerHost struct {
 	said       bytes.Buffer
 }
 
-// remake makes the container anew: another id, another folder; the old one is removed.
+// remake re-creates the container: another id, another folder; the old one is removed.
 func (h *dockerHost) remake() {
 	h.t.Helper()
 	if err := os.RemoveAll(h.folder()); err != nil {

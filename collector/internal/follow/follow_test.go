@@ -319,7 +319,7 @@ func TestCommitsWhileNobodyScrapes(t *testing.T) {
 	}
 }
 
-// TestWholeRecordOfVersion1 goes on from a record that the first version wrote, cursor and all, on another machine:
+// TestWholeRecordOfVersion1 continues from a record that the first version wrote, cursor and all, on another machine:
 // every later version must.
 func TestWholeRecordOfVersion1(t *testing.T) {
 	golden := filepath.Join("testdata", "record-v1.state")
@@ -380,7 +380,7 @@ func TestAnotherFileUnderTheSameName(t *testing.T) {
 	}
 }
 
-// TestTheSameFileByAnotherSpelling: a relative path goes on where the absolute one was.
+// TestTheSameFileByAnotherSpelling: a relative path continues where the absolute one was.
 func TestTheSameFileByAnotherSpelling(t *testing.T) {
 	h := newLogHost(t)
 	t.Chdir(filepath.Dir(h.path))

@@ -8,7 +8,7 @@ import (
 	"github.com/fremisn/fremisn-exporter/collector/internal/watch"
 )
 
-// TestPace: a log to which nothing comes is read less and less often, and at once when a change is told.
+// TestPace: a log to which nothing comes is read less and less often, and at once when a change is reported.
 func TestPace(t *testing.T) {
 	h := newLogHost(t)
 	h.write(1)

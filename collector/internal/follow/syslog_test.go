@@ -227,8 +227,8 @@ func TestSyslogOverflow(t *testing.T) {
 	}
 }
 
-// TestSyslogSocketFile: a socket that is left over is replaced, one in use and what is no socket is not, and none
-// stays.
+// TestSyslogSocketFile: a socket that is left over is replaced, one in use, or anything else than a socket, is not,
+// and none stays.
 func TestSyslogSocketFile(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "access.sock")
 	stale, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
@@ -284,7 +284,7 @@ func TestSyslogSocketFile(t *testing.T) {
 	}
 }
 
-// TestSyslogSocketRemoved: the socket is made again and told; what is connected to the old one goes on being heard.
+// TestSyslogSocketRemoved: the socket is created again and reported; senders connected to the old one are still heard.
 func TestSyslogSocketRemoved(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "access.sock")
 	p, end := listening(t, "unix:"+path, counterOf(t, "$status"))

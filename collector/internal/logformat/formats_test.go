@@ -161,7 +161,7 @@ func formatMsec(at time.Time) string {
 	return string(digits)
 }
 
-// TestCapture: values come as they are logged, escaped, wherever the variable stands.
+// TestCapture: values are read as logged, with escapes, wherever the variable is.
 func TestCapture(t *testing.T) {
 	o := Options{Capture: []string{"host", "server_name", "status", "absent", "http_x", "scheme"}}
 	for _, c := range []struct {
@@ -176,7 +176,7 @@ func TestCapture(t *testing.T) {
 		// there was no URI
 		{`$scheme://$host$request_uri $status`, `https://c.test 200`, []string{"", "", "200", "", "", "https"}},
 		{`$status$host`, `200d.test`, []string{"d.test", "", "200", "", "", ""}},
-		// nobody can tell the two apart
+		// nobody can separate the two
 		{`$scheme$host $status`, `httpe.test 200`, []string{"", "", "200", "", "", ""}},
 	} {
 		p, r := compileAll(t, o, c.format), NewRecord()
@@ -195,7 +195,8 @@ func TestCapture(t *testing.T) {
 	}
 }
 
-// TestLineBreaks: what a log_format with line breaks writes beside the line of the request is no request, and no fault.
+// TestLineBreaks: what a log_format with line breaks writes beside the line of the request is neither a request nor a
+// fault.
 func TestLineBreaks(t *testing.T) {
 	for _, c := range []struct {
 		format  string
@@ -233,7 +234,7 @@ func TestLineBreaks(t *testing.T) {
 	}
 }
 
-// TestRestOfAFormat: a format that cannot be told apart says which variables they are, and still gives the others.
+// TestRestOfAFormat: an ambiguous format names its inseparable variables, and still has the others.
 func TestRestOfAFormat(t *testing.T) {
 	for _, c := range []struct {
 		format, line string

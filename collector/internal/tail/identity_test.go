@@ -69,7 +69,7 @@ func TestPlaces(t *testing.T) {
 	}
 }
 
-// TestNeighbourIsNeverTaken: whatever stands beside a log, and whatever happens to the log.
+// TestNeighbourIsNeverTaken: whatever is beside a log, and whatever happens to the log.
 func TestNeighbourIsNeverTaken(t *testing.T) {
 	l := followed(t, 10)
 	for i, name := range []string{"access_2.log", "access.2.log", "access.8080.log", "access-202611.log", "access-v2",
@@ -295,7 +295,7 @@ func TestGlobOfRotatedLogs(t *testing.T) {
 	}
 }
 
-// TestGlobWithAFileThatCannotBeRead goes on with the others. A folder stands for what may not be read: tests run as
+// TestGlobWithAFileThatCannotBeRead continues with the others. A folder represents an unreadable file: tests run as
 // root.
 func TestGlobWithAFileThatCannotBeRead(t *testing.T) {
 	l := newLog(t)

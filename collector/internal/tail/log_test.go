@@ -65,7 +65,7 @@ func (l *log) follow(fromStart bool) {
 	l.t.Cleanup(func() { l.f.Close() })
 }
 
-// restart begins anew from the position, as after a crash right behind a commit.
+// restart starts again from the position, as after a crash right after a commit.
 func (l *log) restart() {
 	position, seen := l.f.Position(), l.f.Seen()
 	l.f.Close()

@@ -47,7 +47,7 @@ type history struct {
 	late   string // the name of the old file that a worker still writes
 
 	want    map[string]bool // lines that must be handed out once
-	maybe   map[string]bool // lines that may be missing where a gap is told
+	maybe   map[string]bool // lines that may be missing if a gap is reported
 	doubt   bool            // since a loss that has not been looked at
 	steps   []string
 	lostAny bool

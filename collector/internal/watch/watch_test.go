@@ -71,7 +71,7 @@ func TestHints(t *testing.T) {
 	}
 }
 
-// A log by a link is told of what happens to the file.
+// A log behind a link notices what happens to the file.
 func TestLink(t *testing.T) {
 	real, links := t.TempDir(), t.TempDir()
 	write(t, filepath.Join(real, "access.log"), "a\n")
@@ -88,7 +88,7 @@ func TestLink(t *testing.T) {
 	wantHint(t, "a line", l)
 }
 
-// A folder in which too much happens is left alone: whoever reads its logs is woken once, and told to look by itself.
+// A folder in which too much happens is left alone: readers of its logs are woken once, and then poll.
 func TestNoisyFolder(t *testing.T) {
 	dir := t.TempDir()
 	w := newWatcher(t)
@@ -134,7 +134,7 @@ func TestFolderThatGoesAway(t *testing.T) {
 	}
 }
 
-// Nobody watches where there is no Watcher, and after its end.
+// Nothing is watched without a Watcher, and after its end.
 func TestNoWatcher(t *testing.T) {
 	var none *watch.Watcher
 	l := none.Log("/var/log/access.log")

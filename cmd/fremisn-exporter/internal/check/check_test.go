@@ -219,7 +219,7 @@ func TestCheckFindsWhatIsWrong(t *testing.T) {
 	}
 }
 
-// What can be told while nginx.conf is broken is told, for that is when it is asked for.
+// While nginx.conf is broken, check still reports everything else: that is when it is needed.
 func TestCheckProbesWithoutNginxConf(t *testing.T) {
 	h := newHost(t)
 	h.write(t, filepath.Join(h.dir, "nginx.conf"), "http {\n")
@@ -275,7 +275,7 @@ func TestCheckProbesEveryNode(t *testing.T) {
 	}
 }
 
-// What nginx.conf has and cannot be observed is told with what would have it observed.
+// What nginx.conf has but cannot be observed is reported with a remedy.
 func TestCheckTellsWhatIsLeftOut(t *testing.T) {
 	h := newHost(t)
 	h.write(t, filepath.Join(h.dir, "nginx.conf"), `events {}

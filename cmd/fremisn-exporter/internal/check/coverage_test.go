@@ -141,9 +141,8 @@ func eachFile(t *testing.T, dir string, do func(name string, file *ast.File, fil
 	}
 }
 
-// remedyTexts are the texts that remedies are made of, by where they stand: what is assigned to a field Remedy, what
-// functions return that are named so, and what the helpers take that make findings. Parts of one text have … between
-// them.
+// remedyTexts are the texts that remedies are made of, by place: what is assigned to a field Remedy, what functions
+// return that are named so, and what the helpers take that make findings. Parts of one text have … between them.
 func remedyTexts(t *testing.T) map[string]string {
 	t.Helper()
 	found := map[string]string{}
@@ -155,7 +154,7 @@ func remedyTexts(t *testing.T) map[string]string {
 			take := func(e ast.Node) {
 				var parts []string
 				ast.Inspect(e, func(n ast.Node) bool {
-					if call, ok := n.(*ast.CallExpr); ok { // what other functions take is told of them
+					if call, ok := n.(*ast.CallExpr); ok { // arguments of other functions are reported for these
 						f, isOwn := call.Fun.(*ast.Ident)
 						return !isOwn || !strings.HasSuffix(strings.ToLower(f.Name), "remedy")
 					}

@@ -15,7 +15,7 @@ import (
 	"github.com/fremisn/fremisn-exporter/cmd/fremisn-sim/testenv"
 )
 
-// Nothing but the path of nginx.conf is told: the status page, the logs, their format and the nodes are found in it.
+// Only the path of nginx.conf is given: the status page, the logs, their format and the nodes are found in it.
 func TestCheckOnRealNGINX(t *testing.T) {
 	h := newHost(t)
 	topology := testenv.Topology{

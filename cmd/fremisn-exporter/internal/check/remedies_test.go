@@ -106,7 +106,7 @@ func TestProposedFormatsWork(t *testing.T) {
 	}
 }
 
-// Several logs have a proposal for each format; combined cannot be defined anew, and names that are taken are not.
+// Several logs have a proposal for each format; combined cannot be redefined, and used names are avoided.
 func TestProposalsForSeveralLogs(t *testing.T) {
 	dir := t.TempDir()
 	text := strings.ReplaceAll(`error_log DIR/error.log;
@@ -267,7 +267,7 @@ func TestStatusServerWorks(t *testing.T) {
 	}
 }
 
-// What somebody has left out on purpose is told as what they said, and what cannot be probed with its reason.
+// What the user has disabled is reported as such, and what cannot be probed with its reason.
 func TestSentencesAreTrue(t *testing.T) {
 	h := newHost(t)
 	h.write(t, h.config, "nginx: {config: nginx.conf, status: []}\nprobes: []\n")
@@ -290,7 +290,7 @@ func TestSentencesAreTrue(t *testing.T) {
 	h.check(t).find(t, sectionNodes, statusWarn, "nginx.conf passes requests to no server that it names")
 }
 
-// A missing include is told at its line, with the remedy of those who have mounted nginx.conf alone.
+// A missing include is reported at its line, with the remedy for containers that mount only nginx.conf.
 func TestMissingIncludeIsTold(t *testing.T) {
 	h := newHost(t)
 	h.write(t, filepath.Join(h.dir, "nginx.conf"), "events {}\nhttp {\n  include mime.types;\n}\n")
@@ -302,7 +302,7 @@ func TestMissingIncludeIsTold(t *testing.T) {
 	}
 }
 
-// A log whose path depends on a build that is not here is told with the places where it may be.
+// A log whose path depends on an absent build is reported with the places where it may be.
 func TestRelativeLogIsTold(t *testing.T) {
 	found := finding{}
 	there := filepath.Join(t.TempDir(), "site.log")

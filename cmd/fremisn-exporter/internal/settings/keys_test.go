@@ -10,7 +10,7 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// keysOf returns the keys of a section down to those whose values are no sections, as paths. In lists they have "[]",
+// keysOf returns the keys of a section down to those whose values are not sections, as paths. In lists they have "[]",
 // below any name "NAME".
 func keysOf(section reflect.Type, path []string) (keys [][]string) {
 	below := func(step string) []string { return append(slices.Clone(path), step) }

@@ -185,8 +185,8 @@ func TestSlowEndsAMinuteAfterBothAreOver(t *testing.T) {
 	}{
 		{0, fast, fast, false},
 		{10, slow, fast, true},
-		{100, slow, slow, true},                   // slower than itself before: it goes on
-		{200, 140 * time.Millisecond, fast, true}, // slower than its peers: it goes on
+		{100, slow, slow, true},                   // slower than itself before: it continues
+		{200, 140 * time.Millisecond, fast, true}, // slower than its peers: it continues
 		{210, fast, fast, true},                   // over, but not for a minute
 		{259, fast, fast, true},
 		{260, fast, fast, false},
@@ -303,7 +303,7 @@ func TestIncidents(t *testing.T) {
 	in.Servers[1].Probes = red(2, "connect")
 	engine.Judge(in)
 
-	// It goes on after a restart.
+	// It continues after a restart.
 	saved, err := engine.Save()
 	if err != nil {
 		t.Fatal(err)

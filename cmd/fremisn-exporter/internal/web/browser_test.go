@@ -15,7 +15,7 @@ import (
 	"github.com/fremisn/fremisn-exporter/cmd/fremisn-exporter/internal/verdict"
 )
 
-// measure has a page say how wide it is, and the least contrast of its texts to what they stand on.
+// measure has a page say how wide it is, and the minimum contrast of its texts against their background.
 const measure = `<script>
 const channel = c => c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4;
 const parts = c => c.match(/[\d.]+/g).map(Number);
@@ -80,7 +80,7 @@ type measured struct {
 }
 
 // laidOut shows a page in frames of these widths: a window of Chromium is at least 500 pixels wide, a frame is as
-// narrow as it is told. The pages allow no script, so a copy of the page measures itself.
+// narrow as requested. The pages allow no script, so a copy of the page measures itself.
 func laidOut(t *testing.T, page, scheme string, widths []int) (all []measured) {
 	t.Helper()
 	mux := http.NewServeMux()

@@ -15,7 +15,7 @@ import (
 )
 
 // One client cannot hold /probe: where there is no room, the oldest probe of the client that has the most is given up,
-// which is told as 503 and not as a failure of its target.
+// which gets 503 and does not count as a failure of its target.
 func TestOneClientCannotHoldProbe(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFairProbes(4, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -22,7 +22,7 @@ import (
 
 func pointer[T any](v T) *T { return &v }
 
-// grayNode is a scene: master fails real requests, NGINX has had slave-1 out, and slave-2's log tells no times.
+// grayNode is a scene: master fails real requests, NGINX has had slave-1 out, and slave-2's log has no times.
 func grayNode(now time.Time) Overview {
 	requests := func(n, failed uint64) *verdict.RequestWindow {
 		return &verdict.RequestWindow{
@@ -217,7 +217,7 @@ func TestStatusAPI(t *testing.T) {
 	}
 }
 
-// TestContrast measures the colours of texts on what they stand on, in both themes: WCAG wants 4.5 to 1.
+// TestContrast measures the contrast of texts against their backgrounds, in both themes: WCAG requires 4.5 to 1.
 func TestContrast(t *testing.T) {
 	css, err := os.ReadFile(filepath.Join("pages", "base.html"))
 	if err != nil {
