@@ -159,11 +159,11 @@ func TestReadmePrometheus(t *testing.T) {
 	}
 }
 
-// TestReadmeQueries: Prometheus takes the queries that the README begins with.
+// TestReadmeQueries: Prometheus takes the queries that the documents begin with.
 func TestReadmeQueries(t *testing.T) {
 	rules := "groups:\n- name: readme\n  rules:\n"
 	queries := 0
-	for line := range strings.Lines(fenced(t, "promql", "# p95 of each node")) {
+	for line := range strings.Lines(fencedIn(t, "compose/README.md", "promql", "# p95 of each node")) {
 		if line = strings.TrimSpace(line); line != "" && !strings.HasPrefix(line, "#") {
 			queries++
 			rules += fmt.Sprintf("  - record: readme:query:%d\n    expr: |\n      %s\n", queries, line)
