@@ -52,6 +52,7 @@ type Counter struct {
 	servers     serverCache
 	words       []*wordCounters // by the number of the user's own labels
 	subrequests *ledger.Counter
+	noLive      map[string]*ledger.Counter // by the names of groups as logged; nil before the first
 
 	hour    *recent.Window
 	whole   bool // complete logs are read: nobody asks for their last hour
@@ -161,7 +162,7 @@ func (c *Counter) begin(l *ledger.Ledger) {
 		c.own.restore(counter.Labels[len(counter.Labels)-len(c.own.labels):])
 	}
 	c.clearCaches()
-	c.words, c.subrequests = nil, nil
+	c.words, c.subrequests, c.noLive = nil, nil, nil
 	c.seed()
 }
 

@@ -177,7 +177,7 @@ func (c *Counter) countElements(r *logformat.Record, u *logformat.Upstreams, ref
 		e := &u.Elements[i]
 		switch e.Kind {
 		case logformat.Group:
-			c.ledger.Counter(int(metric.NoLive), c.groupName(e.Name)).Value++
+			c.noLiveOf(e.Name).Value++
 		case logformat.Attempt:
 			server := c.servers.at(u, i)
 			c.attempt(r, server, i, i == last, ref)
@@ -187,6 +187,22 @@ func (c *Counter) countElements(r *logformat.Record, u *logformat.Upstreams, ref
 		}
 	}
 	return u.Elements[len(u.Elements)-1].Kind == logformat.Group
+}
+
+// maxGroups limits how many names of groups are remembered.
+const maxGroups = 1 << 10
+
+// noLiveOf returns the series of a group by its name as logged.
+func (c *Counter) noLiveOf(logged string) *ledger.Counter {
+	if counter := c.noLive[logged]; counter != nil {
+		return counter
+	}
+	if c.noLive == nil || len(c.noLive) == maxGroups {
+		c.noLive = map[string]*ledger.Counter{}
+	}
+	counter := c.ledger.Counter(int(metric.NoLive), c.groupName(logged))
+	c.noLive[logged] = counter
+	return counter
 }
 
 func (c *Counter) groupName(logged string) string {

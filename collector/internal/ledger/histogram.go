@@ -54,16 +54,16 @@ func RefTo(at, length int) Ref {
 	return Ref(at)<<(refMillis+refLength) | Ref(length)<<refMillis
 }
 
-// Observe adds one observation of whole milliseconds. It is short enough to be inlined; values outside the table go to
-// observe.
+// Observe adds one observation of whole milliseconds. Values outside the table go to observe.
 func (h *Histogram) Observe(ms int64, ref Ref) {
 	t := h.layout.table
 	if uint64(ms) >= uint64(len(t)) {
 		h.observe(ms, ref)
 		return
 	}
-	h.counts[t[ms]&0xffff]++
-	h.pending[t[ms]>>16] = pendingExemplar(ref) | pendingExemplar(ms)
+	both := t[ms]
+	h.counts[both&0xffff]++
+	h.pending[both>>16] = pendingExemplar(ref) | pendingExemplar(ms)
 	h.SumMillis += uint64(ms)
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 )
 
 // Pad is how many bytes after a line's newline a Parser may read (it loads eight bytes at a time).
@@ -26,7 +27,7 @@ type FormatError struct {
 
 func (e *FormatError) Error() string { return e.reason }
 
-// A Program is a compiled log_format. It is immutable.
+// A Program is a compiled log_format. It is immutable, apart from what it lends.
 type Program struct {
 	steps      []step
 	fields     uint32
@@ -35,6 +36,8 @@ type Program struct {
 	hasRequest bool
 	loose      *Program // reads lines that do not fit this one, with fewer fields; nil for none
 	elastic    int      // the first step whose value may have several ends; -1 if none
+
+	spare *atomic.Pointer[sets] // for the second reading of long lines, of whichever log; nil while it is lent or unused
 
 	// Of a format with line breaks: one line of each entry is the request's; these read the others.
 	beside []*Program
@@ -153,7 +156,7 @@ func compileLine(format, escape string, o Options) (*Program, error) {
 }
 
 func newCompiler(parts []part, escape string, o Options) *compiler {
-	c := &compiler{escape: escape, program: &Program{options: o}}
+	c := &compiler{escape: escape, program: &Program{options: o, spare: new(atomic.Pointer[sets])}}
 	for _, part := range parts[1:] {
 		c.variables = append(c.variables, lookup(part.name))
 		c.program.hasRequest = c.program.hasRequest || part.name == "request"

@@ -94,7 +94,9 @@ func (l *list) read(k kind, value []byte) (shape, bool) {
 		if !ok {
 			return 0, false
 		}
-		l.many = append(l.many, n)
+		if l.many = append(l.many, n); len(l.many) > maxElements {
+			return 0, false
+		}
 		if follow == 0 {
 			break
 		}

@@ -36,12 +36,18 @@ type search struct {
 	steps      []step
 	count      int // elements that every list must have, or anyCount
 	frames     []frame
-	best       []int    // the answer so far, as ends of values
+	best       []int // the answer so far, as ends of values
+	*sets            // of this line
+	small      sets  // for lines of usual length
+	words      int   // of scanned and of tried for each list
+	work       int   // bytes examined, approximately
+}
+
+// sets are what a search knows of the bytes of a line.
+type sets struct {
 	candidates []int    // untried ends of unquoted lists, of all frames
 	scanned    []uint64 // for each list a bit for each byte of the line: an element that begins here was examined
 	tried      []uint64 // the same, for each pass: the list was tried with this end
-	words      int      // of each of the two for each list
-	work       int      // bytes examined, approximately
 }
 
 // A frame is a step that is being tried. It belongs to its step for a whole pass.
@@ -72,7 +78,7 @@ func (p *Parser) readAgain(f *Program, t text, start, end int, r *Record) bool {
 	}
 	x := &p.second
 	x.begin(f, t, start, end)
-	defer x.release()
+	defer x.release(f)
 	x.count = anyCount
 	if !x.pass() {
 		return false
@@ -128,6 +134,12 @@ func (x *search) begin(f *Program, t text, start, end int) {
 	}
 	x.words = (end-start)/64 + 1
 	need := lists * x.words
+	x.sets = &x.small
+	if need > maxSmall || x.end-x.start > maxSmall {
+		if x.sets = f.spare.Swap(nil); x.sets == nil {
+			x.sets = new(sets)
+		}
+	}
 	if cap(x.scanned) < need {
 		x.scanned, x.tried = make([]uint64, need), make([]uint64, need)
 	}
@@ -135,15 +147,16 @@ func (x *search) begin(f *Program, t text, start, end int) {
 	clear(x.scanned)
 }
 
-// release frees what a line of unusual length has used.
-func (x *search) release() {
-	const maxKept = 1 << 13 // numbers of 8 bytes
-	if cap(x.scanned) > maxKept {
-		x.scanned, x.tried = nil, nil
+// maxSmall is how many numbers the sets of a parser's own have room for. Those of a longer line are borrowed from its
+// Program: there is one for all logs of a format, so a flood of such lines allocates nothing, and keeps little.
+const maxSmall = 1 << 13
+
+// release gives back what begin has borrowed.
+func (x *search) release(f *Program) {
+	if x.sets != &x.small {
+		f.spare.Store(x.sets)
 	}
-	if cap(x.candidates) > maxKept {
-		x.candidates = nil
-	}
+	x.sets = nil
 }
 
 // pass looks for the preferred reading of the line with lists of x.count elements.

@@ -2,37 +2,40 @@ package logformat
 
 import (
 	"bytes"
+	"cmp"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/fremisn/fremisn-exporter/collector/logtest"
 )
 
-// worstLines are lines of about n bytes that a client may make who wants to be as much work as possible: what could end
-// a value, or begin one, again and again, in each value that he can write, with and without a proper end.
-func worstLines(r *logtest.Reference, n int) []string {
+// worstLines make lines of about n bytes that a client may make who wants to be as much work as possible: what could
+// end a value, or begin one, again and again, in each value that he can write, with and without a proper end.
+func worstLines(r *logtest.Reference) []func(n int) string {
 	pieces := []string{" ", `\`, ", ", " : ", "a : ", "a, ", "0.001, ", "0.001 : ", "200 : ", "x HTTP/1.1 ",
 		"GET / HTTP/1.1 200 ", "- ", "[", "1"}
 	for _, p := range r.Parts {
 		pieces = append(pieces, p.Literal, "a"+p.Literal, p.Literal+"0.001", p.Literal+"200", p.Literal+"a, b",
 			p.Literal+"a : b")
 	}
-	var lines []string
+	var lines []func(int) string
 	for _, piece := range pieces {
 		if piece == "" || strings.Contains(piece, "\n") {
 			continue
 		}
-		flood := strings.Repeat(piece, n/len(piece))
-		lines = append(lines, r.Before+flood)
-		var b strings.Builder
-		b.WriteString(r.Before)
-		for i, p := range r.Parts {
-			if i == 0 || p.Name == "remote_user" || strings.HasPrefix(p.Name, "http_") {
-				b.WriteString(flood)
+		flood := func(n int) string { return strings.Repeat(piece, n/len(piece)) }
+		lines = append(lines, func(n int) string { return r.Before + flood(n) }, func(n int) string {
+			var b strings.Builder
+			b.WriteString(r.Before)
+			for i, p := range r.Parts {
+				if i == 0 || p.Name == "remote_user" || strings.HasPrefix(p.Name, "http_") {
+					b.WriteString(flood(n))
+				}
+				b.WriteString(p.Literal)
 			}
-			b.WriteString(p.Literal)
-		}
-		lines = append(lines, b.String())
+			return b.String()
+		})
 	}
 	return lines
 }
@@ -50,23 +53,73 @@ func TestWorstLines(t *testing.T) {
 				t.Fatal(err)
 			}
 			p := NewParser(program)
-			work := func(line string) int {
-				p.second.work = 0
-				p.ParseLine([]byte(line), NewRecord())
-				return p.second.work
-			}
-			longer := worstLines(r, large)
-			for i, line := range worstLines(r, small) {
-				few, many := work(line), work(longer[i])
+			work := func(line string) int { return workOf(p, line) }
+			for _, worst := range worstLines(r) {
+				line, longer := worst(small), worst(large)
+				few, many := work(line), work(longer)
 				if many > 9*few+100*large/8 {
-					t.Errorf("%.80q…: %d bytes are %d steps, %d bytes %d", line, len(line), few, len(longer[i]), many)
+					t.Errorf("%.80q…: %d bytes are %d steps, %d bytes %d", line, len(line), few, len(longer), many)
 				}
-				if most := 200 * (len(longer[i]) + 100); many > most {
-					t.Errorf("%.80q…: %d bytes are %d steps, more than %d", line, len(longer[i]), many, most)
+				if most := 200 * (len(longer) + 100); many > most {
+					t.Errorf("%.80q…: %d bytes are %d steps, more than %d", line, len(longer), many, most)
 				}
 			}
 		})
 	}
+}
+
+// TestWorstLinesOfOneMiB reads the worst line of each of the worst formats, found at 2 KiB, at the length of 1 MiB, the
+// longest that is read: the steps stay proportional, and nothing is allocated.
+func TestWorstLinesOfOneMiB(t *testing.T) {
+	const small, large, worst = 2 << 10, 1 << 20, 4
+	type candidate struct {
+		format struct{ format, escape string }
+		line   func(n int) string
+		work   int
+	}
+	var all []candidate
+	for _, f := range fieldFormats() {
+		p, most := compiled(t, f), candidate{format: f}
+		for _, line := range worstLines(logtest.NewReference(f.format, f.escape)) {
+			if n := workOf(p, line(small)); n > most.work {
+				most.line, most.work = line, n
+			}
+		}
+		all = append(all, most)
+	}
+	slices.SortFunc(all, func(a, b candidate) int { return cmp.Compare(b.work, a.work) })
+	for _, c := range all[:worst] {
+		p, r := compiled(t, c.format), NewRecord()
+		line := c.line(large)
+		line = line[:min(len(line), large)]
+		b := bytes.Clone(p.Padded([]byte(line)))
+		read := func() { p.Parse(b, 0, len(line), r) }
+		p.second.work = 0
+		read()
+		steps := p.second.work
+		t.Logf("%d bytes, %.1f steps a byte: %s", len(line), float64(steps)/float64(len(line)), c.format.format)
+		if most := 9 * c.work * (large / small) / 8; steps > most || steps < large {
+			t.Errorf("%s\n%.80q…: %d steps, want at most %d", c.format.format, line, steps, most)
+		}
+		if n := testing.AllocsPerRun(1, read); n > 0 {
+			t.Errorf("%s\n%.80q…: %v allocations", c.format.format, line, n)
+		}
+	}
+}
+
+func compiled(t *testing.T, f struct{ format, escape string }) *Parser {
+	t.Helper()
+	program, err := Compile(f.format, f.escape, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return NewParser(program)
+}
+
+func workOf(p *Parser, line string) int {
+	p.second.work = 0
+	p.ParseLine([]byte(line), NewRecord())
+	return p.second.work
 }
 
 // TestSecondReadingAllocatesNothing: once it has read a line of that length.

@@ -141,6 +141,9 @@ func (c *addressCache) insert(value []byte, hash uint64) *Upstreams {
 		u = &Upstreams{raw: bytes.Clone(value), hash: hash}
 	}
 	u.ID = -1
+	if !keep && bytes.Count(value, []byte(", "))+bytes.Count(value, []byte(" : ")) >= maxElements {
+		return nil
+	}
 	if u.Elements = splitAddresses(u.Elements[:0], value); u.Elements == nil {
 		return nil
 	}

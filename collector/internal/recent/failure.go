@@ -74,6 +74,9 @@ func (w *Window) Rescue(f Failure) {
 }
 
 func (s failures) search(number int64) (int, bool) {
+	if last := len(s) - 1; last >= 0 && s[last].number == number {
+		return last, true // almost always
+	}
 	return slices.BinarySearchFunc(s, number, func(f failureSlot, n int64) int { return cmp.Compare(f.number, n) })
 }
 
