@@ -37,7 +37,7 @@ type Program struct {
 	loose      *Program // reads lines that do not fit this one, with fewer fields; nil for none
 	elastic    int      // the first step whose value may have several ends; -1 if none
 
-	spare *atomic.Pointer[sets] // for the second reading of long lines, of whichever log; nil while it is lent or unused
+	spare *atomic.Pointer[sets] // for the second reading of long lines, of any log; nil while it is lent or unused
 
 	// Of a format with line breaks: one line of each entry is the request's; these read the others.
 	beside []*Program
