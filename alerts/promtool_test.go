@@ -90,7 +90,7 @@ func TestEveryAlertHasUnitTests(t *testing.T) {
 				for _, e := range a.Expect {
 					p := proofs[a.Name+" "+e.Labels["severity"]]
 					if p == nil {
-						t.Errorf("%s, %s: there is no %s of severity %s", file, test.Name, a.Name, e.Labels["severity"])
+						t.Errorf("%s, %s: no %s of severity %s", file, test.Name, a.Name, e.Labels["severity"])
 						continue
 					}
 					for _, annotation := range []string{"summary", "description", "runbook_url", "dashboard_url"} {

@@ -82,7 +82,7 @@ func TestEveryPromisedAlert(t *testing.T) {
 		}
 		name, ok := strings.CutPrefix(r.Alert, "Fremisn")
 		if !ok || !slices.Contains(promised, name) {
-			t.Errorf("%s is no alert that was promised", r.Alert)
+			t.Errorf("%s is not a promised alert", r.Alert)
 		}
 		found = append(found, name)
 		if !slices.Contains([]string{"critical", "warning", "info"}, r.Labels["severity"]) {
@@ -160,7 +160,7 @@ func TestObjectivesStandInOnePlace(t *testing.T) {
 			}
 		}
 		if len(places) != 1 {
-			t.Errorf("%s stands in %v, and should in one rule", what, places)
+			t.Errorf("%s is in %v, want it in one rule", what, places)
 		}
 	}
 }

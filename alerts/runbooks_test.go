@@ -202,7 +202,7 @@ func TestRunbookCommands(t *testing.T) {
 				for _, m := range program.FindAllStringSubmatch(quoted.ReplaceAllString(line, `""`), -1) {
 					if _, err := exec.LookPath(m[1]); err != nil && m[1] != "fremisn-exporter" && m[1] != "nginx" &&
 						!slices.Contains(elsewhere, m[1]) {
-						t.Errorf("%s: %s is no program", name, m[1])
+						t.Errorf("%s: %s is not a program", name, m[1])
 					}
 				}
 				if m := searched.FindStringSubmatch(line); m != nil && !strings.Contains(said, m[1]) {
@@ -211,7 +211,7 @@ func TestRunbookCommands(t *testing.T) {
 				if words := strings.Fields(line); len(words) > 1 && words[0] == "fremisn-exporter" &&
 					words[1] != "check" &&
 					words[1] != "probe" {
-					t.Errorf("%s: %s is no command for an operator", name, words[1])
+					t.Errorf("%s: %s is not an operator's command", name, words[1])
 				}
 			}
 		}

@@ -67,7 +67,7 @@ func TestPathsThatCannotBeFollowed(t *testing.T) {
 			t.Errorf("%s: the other log counts %v, success is %v", path, counted, success)
 		}
 		if told := c.Logs()[0].Problem; !strings.Contains(told, want) {
-			t.Errorf("%s: told %q, want %q", path, told, want)
+			t.Errorf("%s: reported %q, want %q", path, told, want)
 		}
 		stop()
 		<-done

@@ -156,7 +156,7 @@ func TestHangingPageIsWaitedForOnce(t *testing.T) {
 	}
 	begin = time.Now()
 	if err := ask(); err == nil || time.Since(begin) >= timeout {
-		t.Fatalf("a page that hung is waited for anew: %v after %s", err, time.Since(begin))
+		t.Fatalf("a hung page is waited for again: %v after %s", err, time.Since(begin))
 	}
 	hang.Store(false)
 	for ask() != nil { // the fetch that hung ends at its own time limit

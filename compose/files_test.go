@@ -42,7 +42,7 @@ func TestDockerfile(t *testing.T) {
 		case "ENTRYPOINT", "CMD":
 			entrypoints = append(entrypoints, rest)
 			if !strings.HasPrefix(rest, "[") {
-				t.Errorf("%s is in shell form, and there is no shell (DL3025)", instruction)
+				t.Errorf("%s is in shell form, but the image has no shell (DL3025)", instruction)
 			}
 		case "ADD":
 			t.Errorf("%s: COPY does what is meant (DL3020)", instruction)

@@ -103,7 +103,7 @@ func inspectRelease(t *testing.T, dist, version string) {
 	for _, arch := range []string{"amd64", "arm64"} {
 		name := "fremisn-exporter_" + version + "_" + arch + ".deb"
 		if debs = append(debs, filepath.Join(dist, name)); !strings.Contains(sums, "  "+name+"\n") {
-			t.Errorf("there is no %s:\n%s", name, sums)
+			t.Errorf("%s is missing:\n%s", name, sums)
 		}
 	}
 	if said := run(t, nil, "lintian", debs...); strings.Contains(said, "E: ") {

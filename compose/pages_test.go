@@ -227,7 +227,7 @@ func browse(t *testing.T, pages map[int]answer, scheme, flag string) {
 			t.Errorf("%d: dark is %v in the %s scheme", v.Status, v.Dark, scheme)
 		}
 		if v.Width < 576 && v.Button >= v.English {
-			t.Errorf("%d: on a phone of %d the second language stands at %g, before the button at %g", v.Status,
+			t.Errorf("%d: on a phone of %d the second language is at %g, before the button at %g", v.Status,
 				v.Width, v.English, v.Button)
 		}
 		if v.Headline == "" {

@@ -164,7 +164,7 @@ func lintPanel(t *testing.T, b board, p panel) {
 	shows, rest, _ := strings.Cut(p.Description, "\n\n**Bad:** ")
 	bad, do, _ := strings.Cut(rest, "\n\n**Do:** ")
 	if len(shows) < 20 || len(bad) < 4 || len(do) < 10 {
-		t.Errorf("the description does not tell what it shows, what is bad and what to do: %q", p.Description)
+		t.Errorf("the description does not say what it shows, what is bad and what to do: %q", p.Description)
 	}
 	if !slices.Contains(units, p.FieldConfig.Defaults.Unit) {
 		t.Errorf("unit %q", p.FieldConfig.Defaults.Unit)
@@ -286,14 +286,14 @@ func lintLegend(t *testing.T, b board, p panel, q target) {
 	case q.LegendFormat == "{{le}}":
 	case b.UID == "fremisn-overview" && p.Type != "stat":
 		if tells {
-			t.Errorf("legend %q of one load balancer tells which", q.LegendFormat)
+			t.Errorf("legend %q of one load balancer names it", q.LegendFormat)
 		}
 	case b.UID == "fremisn-fleet" && p.Type == "stat": // a value for each site
 		if q.LegendFormat != "{{cluster}}" {
-			t.Errorf("legend %q does not tell the site", q.LegendFormat)
+			t.Errorf("legend %q does not name the site", q.LegendFormat)
 		}
 	case !tells:
-		t.Errorf("legend %q does not tell the load balancer", q.LegendFormat)
+		t.Errorf("legend %q does not name the load balancer", q.LegendFormat)
 	}
 	for _, label := range labelInLegend.FindAllStringSubmatch(q.LegendFormat, -1) {
 		kept := false

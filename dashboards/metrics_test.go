@@ -44,7 +44,7 @@ func TestMetricsExist(t *testing.T) {
 			}
 			labels, is := known[name]
 			if !is {
-				t.Errorf("%s: there is no %s", where, s.metric)
+				t.Errorf("%s: %s does not exist", where, s.metric)
 				continue
 			}
 			for _, label := range s.labels() {
@@ -96,7 +96,7 @@ func bareNames(t *testing.T, where, expr string) {
 			strings.HasSuffix(found, ":objective") {
 			continue
 		}
-		t.Errorf("%s: %s stands without a selector", where, found)
+		t.Errorf("%s: %s has no selector", where, found)
 	}
 }
 

@@ -144,7 +144,7 @@ func TestUserOfATargetStaysAtHome(t *testing.T) {
 		}
 		seen := home.forget()
 		if seen[0].Header.Get("Authorization") == "" {
-			t.Errorf("%s: the target is not told its user", to)
+			t.Errorf("%s: the target does not get its user", to)
 		}
 		last := append(seen, lands.forget()...)[len(seen):]
 		if len(last) == 0 { // it has landed at home
@@ -154,7 +154,7 @@ func TestUserOfATargetStaysAtHome(t *testing.T) {
 			t.Errorf("%s is shown %q", to, credentials)
 		}
 		if strings.Contains(r.Log, "hunter2") {
-			t.Errorf("the log tells it:\n%s", r.Log)
+			t.Errorf("the log shows it:\n%s", r.Log)
 		}
 	}
 }

@@ -163,7 +163,7 @@ modules:
 					t.Errorf("%q: %v %v %s", c.secret, err, r.Success, r.Sentence)
 				}
 				if strings.Contains(r.Log, "hunter2") {
-					t.Errorf("a secret is told: %s", r.Log)
+					t.Errorf("a secret is shown: %s", r.Log)
 				}
 			}
 		})

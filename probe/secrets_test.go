@@ -159,12 +159,12 @@ on_demand: {allow: any}
 	io.Copy(&told, page.Body)
 	told.WriteString(log.String())
 	if n := strings.Count(told.String(), "probe_success"); n < 30 {
-		t.Errorf("only %d probes told of themselves", n)
+		t.Errorf("only %d probes logged themselves", n)
 	}
 	for _, l := range strings.Split(told.String(), "\n") {
 		if l = strings.ReplaceAll(l, "%2d", "-"); strings.Contains(l, planted) || strings.Contains(l, encoded) ||
 			strings.Contains(l, url.PathEscape(encoded)) {
-			t.Errorf("a secret is told: %s", l)
+			t.Errorf("a secret is shown: %s", l)
 		}
 	}
 }

@@ -76,7 +76,7 @@ func TestOptionsOfBlackboxExporter(t *testing.T) {
 		theirs := strings.Fields(strings.ReplaceAll(upstream, "+", ""))
 		for _, name := range theirs {
 			if ours[name] == nil {
-				t.Errorf("%s: there is no %s here", section, name)
+				t.Errorf("%s: %s is missing here", section, name)
 			}
 		}
 		known := append(theirs, strings.Fields(oursAlone[section])...)

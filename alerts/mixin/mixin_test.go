@@ -78,7 +78,7 @@ func TestMixinConfig(t *testing.T) {
 	} {
 		escaped := strings.NewReplacer("<", `\u003c`, ">", `\u003e`, "&", `\u0026`).Replace(what)
 		if bytes.Contains(text, []byte(escaped)) != want {
-			t.Errorf("%s stands in the rules: %v", what, !want)
+			t.Errorf("%s is in the rules: %v", what, !want)
 		}
 	}
 	for _, g := range all {
@@ -166,7 +166,7 @@ func TestKubernetesSchemas(t *testing.T) {
 	}
 	for _, kind := range []string{"PrometheusRule", "PodMonitor", "Deployment", "ConfigMap", "Service"} {
 		if !seen[kind] {
-			t.Errorf("there is no %s", kind)
+			t.Errorf("%s is missing", kind)
 		}
 	}
 }

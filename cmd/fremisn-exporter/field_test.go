@@ -143,7 +143,7 @@ func TestLogsOfTheField(t *testing.T) {
 		}
 	}
 	if n := gauge(families, "fremisn_exporter_collector_success", "collector", "access_log"); n != 0 {
-		t.Errorf("a log that cannot be followed is not told: success %g", n)
+		t.Errorf("a log that cannot be followed is not reported: success %g", n)
 	}
 	if n := gauge(families, "nginx_access_subrequests_total", "log", "nested"); n < 2 {
 		t.Errorf("%g subrequests", n)

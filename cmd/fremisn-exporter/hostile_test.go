@@ -128,7 +128,7 @@ nodes: [{name: master, address: "127.0.0.231:4005"}]
 		}
 	}
 	if !utf8.ValidString(text) {
-		t.Error("what is exposed is no UTF-8")
+		t.Error("the exposition is not UTF-8")
 	}
 	series := 0
 	for line := range strings.Lines(text) {

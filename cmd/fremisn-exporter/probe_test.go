@@ -104,7 +104,7 @@ func TestProbeCommand(t *testing.T) {
 				}
 			}
 			if strings.Contains(out.String(), "hunter2") {
-				t.Errorf("a secret is told:\n%s", out.String())
+				t.Errorf("a secret is shown:\n%s", out.String())
 			}
 		})
 	}

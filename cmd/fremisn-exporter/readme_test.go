@@ -126,14 +126,14 @@ func TestReadmeFlags(t *testing.T) {
 	told := names(readme(t))
 	for name := range names(help.String()) {
 		if !told[name] && !strings.Contains(own, "--"+name) {
-			t.Errorf("the README does not tell of --%s", name)
+			t.Errorf("the README does not name --%s", name)
 		}
 	}
 	_, table, _ := strings.Cut(readme(t), "| flag | default | meaning |")
 	table, _, _ = strings.Cut(table, "\n\n")
 	for name := range names(table) {
 		if !names(help.String())[name] {
-			t.Errorf("the README tells of --%s, which is not there", name)
+			t.Errorf("the README names --%s, which does not exist", name)
 		}
 	}
 }
@@ -204,7 +204,7 @@ func TestDependenciesHaveReasons(t *testing.T) {
 	}
 	for module := range reasons {
 		if !direct[module] {
-			t.Errorf("%s is no direct dependency", module)
+			t.Errorf("%s is not a direct dependency", module)
 		}
 	}
 	if len(direct) < 10 {

@@ -110,7 +110,7 @@ func (w *watchedFiles) expect(t *testing.T, when string, weight, wellRead, reloa
 func (w *watchedFiles) told(t *testing.T, text string, times int) {
 	t.Helper()
 	if n := strings.Count(w.stderr.String(), text); n != times {
-		t.Errorf("%q is told %d times, want %d:\n%s", text, n, times, w.stderr)
+		t.Errorf("%q is logged %d times, want %d:\n%s", text, n, times, w.stderr)
 	}
 }
 
@@ -210,7 +210,7 @@ func TestConfigFileIsReloadedByItself(t *testing.T) {
 			t.Errorf("a minute after it was mended the node is %q", got)
 		}
 		if got := gauge(w.scrape(t), "fremisn_exporter_config_last_reload_successful"); got != 1 {
-			t.Errorf("the last reload is told to have failed")
+			t.Errorf("the last reload is reported as failed")
 		}
 	})
 }

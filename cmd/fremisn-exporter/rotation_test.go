@@ -193,7 +193,7 @@ func TestRealRotation(t *testing.T) {
 		t.Errorf("%.0f requests are counted of %.0f", got, want)
 	}
 	if last["gaps"] > 0 {
-		t.Errorf("gaps were told:\n%s", e.Output())
+		t.Errorf("gaps were reported:\n%s", e.Output())
 	}
 	e.Stop()
 	if files, err := filepath.Glob(filepath.Join(h.dir, "access.log*.gz")); err != nil || len(files) < 2 {

@@ -227,7 +227,7 @@ func TestStatusPageGone(t *testing.T) {
 	}
 	p.get(t, "/metrics")
 	if told := strings.Count(p.stderr.String(), "collector failed"); told != 1 {
-		t.Errorf("told %d times:\n%s", told, p.stderr)
+		t.Errorf("logged %d times:\n%s", told, p.stderr)
 	}
 }
 
@@ -259,7 +259,7 @@ func TestReload(t *testing.T) {
 	}
 	if _, body, _ := p.get(t, "/metrics"); !strings.Contains(body,
 		"fremisn_exporter_config_last_reload_successful 0\n") {
-		t.Error("a failed reload is not told")
+		t.Error("a failed reload is not reported")
 	}
 	write("nodes: [{name: four, address: \"127.0.0.1:1\"}]\n")
 	if err := syscall.Kill(os.Getpid(), syscall.SIGHUP); err != nil {

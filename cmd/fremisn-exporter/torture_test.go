@@ -340,7 +340,7 @@ func (x *victim) live(w *torturer) {
 	}
 	x.kill()
 	if x.last["gaps"] > w.doubtful.gaps {
-		x.t.Errorf("%.0f gaps were told, %.0f may be:\n%s", x.last["gaps"], w.doubtful.gaps, x.e.Output())
+		x.t.Errorf("%.0f gaps were reported, %.0f may be:\n%s", x.last["gaps"], w.doubtful.gaps, x.e.Output())
 	}
 }
 

@@ -245,7 +245,7 @@ func TestNothingIsConfigured(t *testing.T) {
 	for _, told := range []string{`msg="reading the status page" url=http://` + status + "/nginx_status",
 		`msg="probing an upstream server" target=http://` + address1 + "/", "msg=following log=fremisn "} {
 		if !strings.Contains(p.stderr.String(), told) {
-			t.Errorf("it does not tell at start that it has found %s:\n%s", told, p.stderr)
+			t.Errorf("it does not log at start that it has found %s:\n%s", told, p.stderr)
 		}
 	}
 	for collector, m := range map[string]float64{"stub_status": 1, "access_log": 1, "error_log": 1, "nginx_conf": 1,
@@ -262,7 +262,7 @@ func TestNothingIsConfigured(t *testing.T) {
 	for server, state := range map[string]string{address1: "active", refuses: "active", address2: "backup",
 		"127.0.0.250:9": "down", "127.0.0.251:9": "down"} {
 		if gauge(families, "nginx_upstream_server_info", "server", server, "state", state) != 1 {
-			t.Errorf("%s is not told to be %s", server, state)
+			t.Errorf("%s is not shown as %s", server, state)
 		}
 	}
 	if got := gauge(families, "nginx_upstream_server_max_conns", "upstream", "fremisn_backend", "server",

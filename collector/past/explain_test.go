@@ -202,11 +202,11 @@ func (s *script) hold(t *testing.T, b *balancer, e *past.Explanation, began, end
 	}
 	if !strings.Contains(i.Remedy, s.remedy) || s.kind != "client_aborts" &&
 		!regexp.MustCompile(`nginx\.conf:\d+`).MatchString(i.Remedy) {
-		t.Errorf("remedy %q, want one with %s and where it stands", i.Remedy, s.remedy)
+		t.Errorf("remedy %q, want one with %s and its place", i.Remedy, s.remedy)
 	}
 	if len(i.RequestIDs) == 0 || !slices.ContainsFunc(i.RequestIDs,
 		func(id string) bool { return strings.Contains(string(log), "id="+id) }) {
-		t.Errorf("request ids %q, none of which the log has", i.RequestIDs)
+		t.Errorf("request ids %q, not in the log", i.RequestIDs)
 	}
 }
 

@@ -27,7 +27,7 @@ func TestTopology(t *testing.T) {
 		t.Errorf("node = %q, want master", got)
 	}
 	if !topo.IsGroup("b") || topo.IsGroup("10.0.0.1:80") {
-		t.Error("isGroup does not tell groups from servers")
+		t.Error("isGroup does not distinguish groups from servers")
 	}
 }
 

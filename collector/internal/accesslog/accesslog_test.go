@@ -278,7 +278,7 @@ func TestMaxSeries(t *testing.T) {
 		t.Errorf("%d series, want at most %d and not far from it", series, limit)
 	}
 	if dropped := b.ledger.Dropped(); dropped < servers {
-		t.Errorf("%d label sets are told as dropped, of %d servers", dropped, servers)
+		t.Errorf("%d label sets are reported as dropped, of %d servers", dropped, servers)
 	}
 	before := b.ledger.Dropped()
 	b.Lines([]byte("200 0.001 10.0.78.0:80 200 0.001\n"))
@@ -356,7 +356,7 @@ func TestSeriesThatStandAtZero(t *testing.T) {
 	combined := counterOf(t, nginxconf.CombinedFormat, "default",
 		func(c *Config) { c.Groups = []string{"fremisn_backend"} })
 	if n := len(values(combined, metric.NoLive)); n > 0 {
-		t.Errorf("%d series of what the format cannot tell", n)
+		t.Errorf("%d series that the format does not have", n)
 	}
 }
 

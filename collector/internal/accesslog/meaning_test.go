@@ -33,7 +33,7 @@ func TestIgnoredRoute(t *testing.T) {
 	}
 	for _, counter := range c.ledger.Counters(int(metric.AccessOutcomes)) {
 		if counter.Labels[0] == "monitor" {
-			t.Errorf("a series stands at 0 that never moves: %q", counter.Labels)
+			t.Errorf("a series at 0 that never moves: %q", counter.Labels)
 		}
 	}
 }
@@ -177,7 +177,7 @@ func TestOwnLabels(t *testing.T) {
 		}
 	}
 	if zeros != int(outcomeCount) {
-		t.Errorf("%d series stand at 0", zeros)
+		t.Errorf("%d series are at 0", zeros)
 	}
 }
 

@@ -376,7 +376,7 @@ func TestAnotherFileUnderTheSameName(t *testing.T) {
 		t.Errorf("%v lines (%v), want 5 more", n, err)
 	}
 	if n := p.Last().Totals.Gaps["deleted"]; n != 0 {
-		t.Errorf("a gap is told: %s", &h.said)
+		t.Errorf("a gap is reported: %s", &h.said)
 	}
 }
 

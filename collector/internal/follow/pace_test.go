@@ -40,7 +40,7 @@ func TestPace(t *testing.T) {
 				select {
 				case <-p.hint():
 				case <-time.After(30 * time.Second):
-					t.Error("a line is not told")
+					t.Error("a line is not reported")
 				}
 			}
 			p.looked(true)

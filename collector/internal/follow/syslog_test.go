@@ -223,7 +223,7 @@ func TestSyslogOverflow(t *testing.T) {
 	before := len(said.String())
 	send(1)
 	if p.read(); len(said.String()) != before || int(parsed(p)) != sent-lost {
-		t.Errorf("a loss is told twice, or there is another: %s", said.String()[before:])
+		t.Errorf("a loss is reported twice, or there is another: %s", said.String()[before:])
 	}
 }
 
@@ -309,7 +309,7 @@ func TestSyslogSocketRemoved(t *testing.T) {
 	fmt.Fprint(old, "<190>Nov 23 01:14:47 host nginx: 200")
 	wants(t, scraped(t, p), `fremisn_exporter_log_lines_total{log="access",result="parsed"} 3`)
 	if gaps := p.Last().Totals.Gaps[gapDropped]; gaps != 1 {
-		t.Errorf("%d gaps are told", gaps)
+		t.Errorf("%d gaps are reported", gaps)
 	}
 }
 

@@ -217,7 +217,7 @@ func TestLineBreaks(t *testing.T) {
 		for _, line := range c.beside {
 			b := p.Padded([]byte(line))
 			if p.Parse(b, 0, len(line), r) || !p.Beside(b, 0, len(line)) {
-				t.Errorf("%q: %q is no line beside the request", c.format, line)
+				t.Errorf("%q: %q is not a line beside the request", c.format, line)
 			}
 			if err := p.ParseLine([]byte(line), r); err != nil || r.Code != Absent {
 				t.Errorf("%q: %q: status %d, %v", c.format, line, r.Code, err)

@@ -143,7 +143,7 @@ func TestReplacedByACopy(t *testing.T) {
 	l.want(lines(0, 120))
 	l.wantGaps()
 	if l.got.rotated["renamed"]+l.got.rotated["truncated"] != 0 {
-		t.Errorf("rotations are told: %v", l.got.rotated)
+		t.Errorf("rotations are reported: %v", l.got.rotated)
 	}
 }
 
@@ -291,7 +291,7 @@ func TestGlobOfRotatedLogs(t *testing.T) {
 	l.wantAll(want)
 	l.wantGaps()
 	if n := l.got.rotated["renamed"]; n != logs {
-		t.Errorf("%d rotations of %d are told", n, logs)
+		t.Errorf("%d rotations of %d are reported", n, logs)
 	}
 }
 
@@ -319,7 +319,7 @@ func TestAFurtherLiveFileIsNoRotation(t *testing.T) {
 	l.reads()
 	l.want(lines(0, 2))
 	if n := l.got.rotated["renamed"]; n != 0 {
-		t.Errorf("%d rotations are told", n)
+		t.Errorf("%d rotations are reported", n)
 	}
 }
 
@@ -434,6 +434,6 @@ func TestRotationWhileDownIsCounted(t *testing.T) {
 	l.want(lines(0, 20))
 	l.wantGaps()
 	if n := l.got.rotated["renamed"]; n != 1 {
-		t.Errorf("%d rotations are told", n)
+		t.Errorf("%d rotations are reported", n)
 	}
 }

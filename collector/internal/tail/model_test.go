@@ -375,7 +375,7 @@ func (h *history) check() {
 	}
 	for line := range h.maybe {
 		if got[line] != 1 && len(h.got.gaps) == 0 {
-			h.t.Fatalf("%q was not handed out, and no gap is told\n%v", line, h.steps)
+			h.t.Fatalf("%q was not handed out, and no gap is reported\n%v", line, h.steps)
 		}
 	}
 	if len(h.got.gaps) > 0 && !h.lostAny {

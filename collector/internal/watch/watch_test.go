@@ -41,7 +41,7 @@ func wantHint(t *testing.T, when string, l *watch.Log) {
 	select {
 	case <-l.C:
 	case <-time.After(30 * time.Second):
-		t.Errorf("%s: nothing is told", when)
+		t.Errorf("%s: nothing is reported", when)
 	}
 }
 
@@ -67,7 +67,7 @@ func TestHints(t *testing.T) {
 	write(t, path+".1", "b\n")
 	wantHint(t, "a late line in a rotated part", l)
 	if len(other.C) > 0 {
-		t.Error("another log is told of it, too")
+		t.Error("another log gets the hint, too")
 	}
 }
 

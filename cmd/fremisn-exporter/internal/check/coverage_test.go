@@ -104,7 +104,7 @@ func TestEveryRemedyIsTried(t *testing.T) {
 			t.Errorf("no remedy has the text %q", part)
 		}
 		if name != "advice" && !tests[name] {
-			t.Errorf("%q: there is no test %s", part, name)
+			t.Errorf("%q: no test %s", part, name)
 		}
 	}
 }

@@ -199,11 +199,11 @@ func TestRemediesOfFindings(t *testing.T) {
 				}
 			}
 			if remedy == "" {
-				t.Fatal("there is no such finding")
+				t.Fatal("no such finding")
 			}
 			if name == "keepalive beside headers" && !strings.HasSuffix(remedy, "beside the proxy_set_header in line "+
 				lineOf(text, hostHeader)+" of nginx.conf") {
-				t.Errorf("where is not told: %s", remedy)
+				t.Errorf("the place is missing: %s", remedy)
 			}
 			directives := regexp.MustCompile(`[a-z_]+ [^;:]+;`).FindAllString(remedy, -1)
 			mended := test.put(text, strings.Join(directives, " "))

@@ -83,6 +83,6 @@ func TestEveryKeyIsShownOrHidden(t *testing.T) {
 		}
 	}
 	for key := range decided {
-		t.Errorf("there is no such key, or it is otherwise: %s", key)
+		t.Errorf("no such key, or a different one: %s", key)
 	}
 }
