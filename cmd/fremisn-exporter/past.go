@@ -101,7 +101,7 @@ func (p *pastFlags) nameStdin(args []string) {
 
 // A pastReport is the result of one of the commands.
 type pastReport interface {
-	Text(w io.Writer) error
+	Text(w io.Writer, columns int) error
 	JSON(w io.Writer) error
 }
 
@@ -147,7 +147,7 @@ func (p *pastFlags) print(report pastReport, stdout io.Writer) error {
 	case "csv":
 		return report.(interface{ CSV(io.Writer) error }).CSV(stdout)
 	}
-	return report.Text(stdout)
+	return report.Text(stdout, terminal.Columns(stdout))
 }
 
 // allProcessors lets the commands read files on all cores, unless the environment says otherwise: serve uses only one.

@@ -303,11 +303,11 @@ func TestOutputs(t *testing.T) {
 		t.Errorf("CSV\n%s", out.String())
 	}
 	out.Reset()
-	if err := r.Text(&out); err != nil {
+	if err := r.Text(&out, 0); err != nil {
 		t.Fatal(err)
 	}
 	if strings.ContainsRune(out.String(), '\x1b') || !strings.Contains(out.String(),
-		"fremisn_backend had no live server for 1 requests") {
+		"fremisn_backend had no live server for 1 request:") {
 		t.Errorf("text\n%s", out.String())
 	}
 }

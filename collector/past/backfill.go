@@ -131,7 +131,7 @@ func (d *Backfilled) JSON(w io.Writer) error { return writeJSON(w, d) }
 const rulePasses = "1 2 3 4 5 6 7"
 
 // Text writes what was done, and what is to be done next.
-func (d *Backfilled) Text(w io.Writer) error {
+func (d *Backfilled) Text(w io.Writer, _ int) error {
 	_, err := fmt.Fprintf(w, `%s samples of %s lines, %s, in %s:
   %s
 Make blocks of them in Prometheus' data folder, as the user that Prometheus runs as. It takes them up by itself within a

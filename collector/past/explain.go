@@ -37,76 +37,58 @@ type Incident struct {
 // JSON writes the explanation.
 func (e *Explanation) JSON(w io.Writer) error { return writeJSON(w, e) }
 
-// Text writes the explanation for a person.
-func (e *Explanation) Text(w io.Writer) error {
+// Text writes the explanation for a person, in so many columns; 0 is for no terminal.
+func (e *Explanation) Text(w io.Writer, columns int) error {
+	p := prose{columns}
 	var b strings.Builder
-	e.summary(&b)
+	e.summary(&b, p)
 	for i := range e.Incidents {
-		e.Incidents[i].text(&b)
+		e.Incidents[i].text(&b, p)
 	}
 	if len(e.Incidents) > 0 {
 		for _, u := range e.Unknown {
-			fmt.Fprintf(&b, "\n%s", wrapped("Not known: "+u, ""))
+			fmt.Fprintf(&b, "\n%s", p.wrapped("Not known: "+u, ""))
 		}
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
 }
 
-func (e *Explanation) summary(b *strings.Builder) {
+func (e *Explanation) summary(b *strings.Builder, p prose) {
 	when := "at times that the log does not have"
 	if e.From != nil {
 		when = span(*e.From, *e.To)
 	}
+	text := fmt.Sprintf("Quiet: %s, %s; %s failed, here and there, with no pattern that makes an incident.",
+		numbered(int(e.Requests), "request"), when, grouped(e.Failed))
 	switch {
 	case len(e.Incidents) == 1:
-		fmt.Fprintf(b, "%s: %s requests, %s failed, one incident\n", when, grouped(e.Requests), grouped(e.Failed))
+		text = fmt.Sprintf("%s: %s, %s failed, one incident", when, numbered(int(e.Requests), "request"),
+			grouped(e.Failed))
 	case len(e.Incidents) > 1:
-		fmt.Fprintf(b, "%s: %s requests, %s failed, %d incidents, the worst first\n", when, grouped(e.Requests),
-			grouped(e.Failed), len(e.Incidents))
+		text = fmt.Sprintf("%s: %s, %s failed, %d incidents, the worst first", when,
+			numbered(int(e.Requests), "request"), grouped(e.Failed), len(e.Incidents))
 	case e.Failed == 0:
-		fmt.Fprintf(b, "Quiet: %s requests, %s, and none failed.\n", grouped(e.Requests), when)
+		text = fmt.Sprintf("Quiet: %s, %s, and none failed.", numbered(int(e.Requests), "request"), when)
 	case e.blind:
-		b.WriteString(wrapped(fmt.Sprintf("%s requests, %s; %s failed, for reasons that the log does not have: %s.",
-			grouped(e.Requests), when, grouped(e.Failed), e.Unknown[0]), ""))
-	default:
-		fmt.Fprintf(b, "Quiet: %s requests, %s; %s failed, here and there, with no pattern that makes an incident.\n",
-			grouped(e.Requests), when, grouped(e.Failed))
+		text = fmt.Sprintf("%s, %s; %s failed, for reasons that the log does not have: %s.",
+			numbered(int(e.Requests), "request"), when, grouped(e.Failed), e.Unknown[0])
 	}
+	widest := widestRow // one line, where there is room
+	if len(e.Incidents) == 0 && e.blind {
+		widest = widestText
+	}
+	b.WriteString(p.joined(strings.Fields(text), " ", "", "", widest))
 }
 
-func (i *Incident) text(b *strings.Builder) {
+func (i *Incident) text(b *strings.Builder, p prose) {
 	fmt.Fprintf(b, "\n%s  %s, %s requests\n", span(i.From, i.To), strings.ReplaceAll(i.Kind, "_", " "),
 		grouped(uint64(i.Requests)))
-	b.WriteString(wrapped(i.Sentence, "  "))
-	b.WriteString(wrapped("To do: "+i.Remedy, "  "))
+	b.WriteString(p.wrapped(i.Sentence, "  "))
+	b.WriteString(p.wrapped("To do: "+i.Remedy, "  "))
 	if len(i.RequestIDs) > 0 {
-		b.WriteString(wrapped("Look at: "+strings.Join(i.RequestIDs[:min(3, len(i.RequestIDs))], " "), "  "))
+		b.WriteString(p.wrapped("Look at: "+strings.Join(i.RequestIDs[:min(3, len(i.RequestIDs))], " "), "  "))
 	}
-}
-
-// wrapped breaks a text into lines of a hundred columns.
-func wrapped(text, indent string) string {
-	const width = 100
-	var b strings.Builder
-	column := 0
-	for _, word := range strings.Fields(text) {
-		n := len([]rune(word))
-		switch {
-		case column == 0:
-			b.WriteString(indent)
-			column = len(indent)
-		case column+1+n > width:
-			b.WriteString("\n" + indent)
-			column = len(indent)
-		default:
-			b.WriteString(" ")
-			column++
-		}
-		b.WriteString(word)
-		column += n
-	}
-	return b.String() + "\n"
 }
 
 // newExplanation puts incidents into words.

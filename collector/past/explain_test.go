@@ -229,7 +229,7 @@ func explain(t *testing.T, b *balancer, errorLogs []string) *past.Explanation {
 func text(t *testing.T, e *past.Explanation) string {
 	t.Helper()
 	var out strings.Builder
-	if err := e.Text(&out); err != nil {
+	if err := e.Text(&out, 0); err != nil {
 		t.Fatal(err)
 	}
 	return fmt.Sprint("\n", out.String())

@@ -3,56 +3,67 @@ package past
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 )
 
-// Text writes the report as one screen of tables.
-func (r *Report) Text(w io.Writer) error {
+// Text writes the report as one screen of tables for a terminal of so many columns; 0 is for no terminal.
+func (r *Report) Text(w io.Writer, columns int) error {
 	var b strings.Builder
-	r.head(&b)
-	r.servers(&b)
-	r.routes(&b)
-	r.slowest(&b)
-	r.day(&b)
+	p := prose{columns}
+	r.head(&b, p)
+	r.servers(&b, p)
+	r.routes(&b, p)
+	r.slowest(&b, p)
+	r.day(&b, p)
 	_, err := io.WriteString(w, b.String())
 	return err
 }
 
-func (r *Report) head(b *strings.Builder) {
+const (
+	// widestRow is for lists of short pieces, which are read in any length.
+	widestRow = 200
+	// mostRows is how many servers and routes are shown.
+	mostRows = 40
+)
+
+func (r *Report) head(b *strings.Builder, p prose) {
+	var pieces []string
 	if r.From != nil {
-		fmt.Fprintf(b, "%s  %s, ", span(*r.From, *r.To), forHowLong(r.To.Sub(*r.From)))
+		pieces = append(pieces, span(*r.From, *r.To), forHowLong(r.To.Sub(*r.From)))
 	}
-	fmt.Fprintf(b, "%s lines", grouped(r.Lines.Parsed))
+	pieces = append(pieces, numbered(int(r.Lines.Parsed), "line"))
 	for _, odd := range []struct {
 		n    uint64
 		what string
 	}{{r.Lines.Malformed, "malformed"}, {r.Lines.TooLong, "too long"}, {r.Lines.WithoutTime, "without a time"}} {
 		if odd.n > 0 {
-			fmt.Fprintf(b, ", %s %s", grouped(odd.n), odd.what)
+			pieces = append(pieces, grouped(odd.n)+" "+odd.what)
 		}
 	}
-	b.WriteString("\n")
+	b.WriteString(p.joined(pieces, "  ", "", "", widestRow))
 	var total uint64
 	counts := map[string]uint64{}
 	for _, c := range r.Requests {
 		total += c.Count
 		counts[c.Outcome] += c.Count
 	}
-	fmt.Fprintf(b, "%s requests", grouped(total))
+	pieces = []string{numbered(int(total), "request")}
 	for _, o := range outcomes() {
 		if counts[o] > 0 {
-			fmt.Fprintf(b, "  %s %s (%s)", o, grouped(counts[o]), percent(float64(counts[o])/float64(total)))
+			pieces = append(pieces, fmt.Sprintf("%s %s (%s)", o, grouped(counts[o]),
+				percent(float64(counts[o])/float64(total))))
 		}
 	}
+	b.WriteString(p.joined(pieces, "  ", "", "  ", widestRow))
 	if q := r.seconds; q.Count > 0 {
-		fmt.Fprintf(b, "\np50 %s  p90 %s  p99 %s  max %s", inSeconds(q.P50), inSeconds(q.P90), inSeconds(q.P99),
-			inSeconds(q.Max))
+		b.WriteString(p.joined([]string{"p50 " + inSeconds(q.P50), "p90 " + inSeconds(q.P90),
+			"p99 " + inSeconds(q.P99), "max " + inSeconds(q.Max)}, "  ", "", "", widestRow))
 	}
-	b.WriteString("\n")
 }
 
-func (r *Report) servers(b *strings.Builder) {
+func (r *Report) servers(b *strings.Builder, p prose) {
 	if len(r.Servers)+len(r.Upstreams) == 0 {
 		return
 	}
@@ -60,35 +71,58 @@ func (r *Report) servers(b *strings.Builder) {
 	t := newTable([]int{12}, "SERVER", "SHARE", "ATTEMPTS", "OK", "ERROR", "TIMEOUT", "ABORTED", "RETRIES", "P50",
 		"P90", "P99", "MAX", "CODES")
 	group := ""
-	for i := range r.Servers {
+	for i := range r.Servers[:min(len(r.Servers), mostRows)] {
 		s := &r.Servers[i]
 		if s.Upstream != group {
 			group = s.Upstream
 			t.add(r.groupRow(group)...)
 		}
-		name := s.Server
-		if s.Node != "" {
-			name = s.Node + " " + name
-		}
-		indent := ""
-		if group != "" {
-			indent = "  "
-		}
-		q := &s.Response
-		t.add(indent+plain(name), percent(s.Share), grouped(s.Attempts), blank(s.Outcomes["ok"]),
-			blank(s.Outcomes["error"]),
-			blank(s.Outcomes["timeout"]), blank(s.Outcomes["aborted"]), blank(s.Retries),
-			inSeconds(q.P50), inSeconds(q.P90), inSeconds(q.P99), inSeconds(q.Max),
-			cut(strings.Join(codeCounts(s.Codes), " "), 40))
+		t.add(s.cells(group != "")...)
 	}
-	t.write(b)
+	t.write(b, p)
+	b.WriteString(p.left(len(r.Servers), "server"))
 	for _, u := range r.Upstreams {
 		if u.NoLive > 0 {
-			fmt.Fprintf(b,
-				"%s had no live server for %s requests: full, or passed over after failures; fremisn-exporter "+
-					"explain shows which\n", plain(u.Upstream), grouped(u.NoLive))
+			b.WriteString(p.wrapped(fmt.Sprintf("%s had no live server for %s: full, or passed over after failures; "+
+				"fremisn-exporter explain shows which", plain(u.Upstream), numbered(int(u.NoLive), "request")), ""))
 		}
 	}
+}
+
+// left says how many rows of a table are not shown, and where they are.
+func (p prose) left(n int, what string) string {
+	if n <= mostRows {
+		return ""
+	}
+	return p.wrapped(fmt.Sprintf("… and %s; --output json and csv have all of them", numbered(n-mostRows,
+		"more "+what)), "")
+}
+
+// cells are those of a server's row; one in a group is indented.
+func (s *ServerReport) cells(inGroup bool) []string {
+	name := plain(s.Server)
+	if s.Node != "" {
+		name = plain(s.Node) + " " + name
+	}
+	if inGroup {
+		name = "  " + name
+	}
+	q := &s.Response
+	return []string{
+		name, percent(s.Share), grouped(s.Attempts), blank(s.Outcomes["ok"]), blank(s.Outcomes["error"]),
+		blank(s.Outcomes["timeout"]), blank(s.Outcomes["aborted"]), blank(s.Retries),
+		inSeconds(q.P50), inSeconds(q.P90), inSeconds(q.P99), inSeconds(q.Max), someCodes(s.Codes),
+	}
+}
+
+// someCodes are the most frequent statuses with their counts, and how many more there are.
+func someCodes(codes map[string]uint64) string {
+	const most = 4
+	list := codeCounts(codes)
+	if more := len(list) - most; more > 0 {
+		list = append(list[:most], fmt.Sprintf("and %d more", more))
+	}
+	return strings.Join(list, " ")
 }
 
 func (r *Report) groupRow(name string) []string {
@@ -97,14 +131,14 @@ func (r *Report) groupRow(name string) []string {
 	return row
 }
 
-func (r *Report) routes(b *strings.Builder) {
+func (r *Report) routes(b *strings.Builder, p prose) {
 	if len(r.Routes) == 0 || len(r.Routes) == 1 && r.Routes[0].Route == "" {
 		return
 	}
 	b.WriteString("\n")
 	t := newTable(nil, "ROUTE", "REQUESTS", "OK", "CLIENT", "ERROR", "TIMEOUT", "ABORTED", "NO LIVE", "LIMITED", "P50",
 		"P90", "P99", "MAX", "SENT")
-	for i := range r.Routes {
+	for i := range r.Routes[:min(len(r.Routes), mostRows)] {
 		s := &r.Routes[i]
 		row := []string{plain(s.Route), grouped(s.Requests)}
 		for _, o := range outcomes() {
@@ -114,15 +148,16 @@ func (r *Report) routes(b *strings.Builder) {
 		t.add(append(row, inSeconds(q.P50), inSeconds(q.P90), inSeconds(q.P99), inSeconds(q.Max),
 			size(float64(s.Sent)))...)
 	}
-	t.write(b)
+	t.write(b, p)
+	b.WriteString(p.left(len(r.Routes), "route"))
 }
 
-func (r *Report) slowest(b *strings.Builder) {
+func (r *Report) slowest(b *strings.Builder, p prose) {
 	if len(r.Slowest) == 0 {
 		return
 	}
 	b.WriteString("\n")
-	t := newTable([]int{2, 3, 4, 5}, "SLOWEST", "TOOK", "CODE", "REQUEST", "ATTEMPTS", "ID")
+	t := newTable([]int{2, 3, 4, 5}, "   SLOWEST, UTC", "TOOK", "CODE", "REQUEST", "ATTEMPTS", "ID")
 	for i := range r.Slowest {
 		s := &r.Slowest[i]
 		at := "-"
@@ -134,14 +169,14 @@ func (r *Report) slowest(b *strings.Builder) {
 			attempts = append(attempts, strings.TrimSpace(fmt.Sprintf("%s=%s %s", plain(a.Server), a.Code,
 				inSeconds(a.Duration))))
 		}
-		t.add(at, inSeconds(&s.Duration), s.Code, cut(plain(s.Method+" "+s.Path), 36), strings.Join(attempts, ", "),
-			s.RequestID)
+		t.add(fmt.Sprintf("%2d %s", i+1, at), inSeconds(&s.Duration), s.Code, cut(plain(s.Method+" "+s.Path), 36),
+			cut(strings.Join(attempts, ", "), 100), cut(plain(s.RequestID), 64))
 	}
-	t.write(b)
+	t.write(b, p)
 }
 
 // day draws the last 24 hours that have requests.
-func (r *Report) day(b *strings.Builder) {
+func (r *Report) day(b *strings.Builder, p prose) {
 	if len(r.Hours) < 2 {
 		return
 	}
@@ -156,14 +191,18 @@ func (r *Report) day(b *strings.Builder) {
 		if i := int(h.From.Sub(first) / time.Hour); i >= 0 && !h.From.Before(first) {
 			requests[i], errors[i] = h.Requests, h.Errors
 			if h.P95 != nil {
-				p95[i] = uint64(*h.P95*1000) + 1
+				p95[i] = uint64(*h.P95 * 1000)
 			}
 		}
 	}
-	fmt.Fprintf(b, "\n%-9s  %s  %s to %s UTC, an hour each\n", "REQUESTS", sparkline(requests),
-		first.UTC().Format("02 Jan 15:04"), last.Add(time.Hour).UTC().Format("15:04"))
-	fmt.Fprintf(b, "%-9s  %s\n", "ERRORS", sparkline(errors))
-	fmt.Fprintf(b, "%-9s  %s\n", "P95", sparkline(p95))
+	highest := float64(slices.Max(p95)) / 1000
+	fmt.Fprintf(b, "\nBy the hour, %s to %s UTC:\n", first.UTC().Format("02 Jan 15:04"),
+		last.Add(time.Hour).UTC().Format("02 Jan 15:04"))
+	t := newTable([]int{1, 2}, "", "", "")
+	t.add("requests", sparkline(requests), "at most "+grouped(slices.Max(requests)))
+	t.add("errors", sparkline(errors), "at most "+grouped(slices.Max(errors)))
+	t.add("p95", sparkline(p95), "at most "+inSeconds(&highest))
+	t.writeRows(b, p)
 }
 
 // span formats two times, with the day once if it is the same.

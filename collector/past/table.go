@@ -2,6 +2,7 @@ package past
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -23,8 +24,25 @@ func newTable(left []int, head ...string) *table {
 
 func (t *table) add(row ...string) { t.rows = append(t.rows, row) }
 
-// write writes the table, without its empty columns.
-func (t *table) write(b *strings.Builder) {
+// write writes the table, without its empty columns. Columns that the terminal has no room for follow below, beside the
+// first column once more.
+func (t *table) write(b *strings.Builder, p prose) { t.writeRows(b, p, t.head) }
+
+// writeRows writes the table below some rows.
+func (t *table) writeRows(b *strings.Builder, p prose, above ...[]string) {
+	widths := t.widths()
+	for i, columns := range t.fitting(widths, p.columns) {
+		if i > 0 {
+			b.WriteString("\n")
+		}
+		for _, row := range slices.Concat(above, t.rows) {
+			t.writeRow(b, row, columns, widths)
+		}
+	}
+}
+
+// widths are those of the columns, 0 for one that is empty.
+func (t *table) widths() []int {
 	widths := make([]int, len(t.head))
 	for _, row := range t.rows {
 		for i, cell := range row {
@@ -36,22 +54,42 @@ func (t *table) write(b *strings.Builder) {
 			widths[i] = max(widths[i], utf8.RuneCountInString(title))
 		}
 	}
-	for _, row := range append([][]string{t.head}, t.rows...) {
-		var line strings.Builder
-		for i, cell := range row {
-			if widths[i] == 0 {
-				continue
-			}
-			pad := strings.Repeat(" ", max(0, widths[i]-utf8.RuneCountInString(cell)))
-			if t.left[i] {
-				line.WriteString(cell + pad)
-			} else {
-				line.WriteString(pad + cell)
-			}
-			line.WriteString("  ")
+	return widths
+}
+
+// between is how far apart two columns are.
+const between = 2
+
+// fitting parts the columns into as many tables as fit the terminal, each with the first column.
+func (t *table) fitting(widths []int, columns int) [][]int {
+	parts, width := [][]int{{0}}, widths[0]
+	for i := 1; i < len(widths); i++ {
+		if widths[i] == 0 {
+			continue
 		}
-		b.WriteString(strings.TrimRight(line.String(), " ") + "\n")
+		last := len(parts) - 1
+		if columns > 0 && width+between+widths[i] > columns && len(parts[last]) > 1 {
+			parts, width = append(parts, []int{0}), widths[0]
+			last++
+		}
+		parts[last] = append(parts[last], i)
+		width += between + widths[i]
 	}
+	return parts
+}
+
+func (t *table) writeRow(b *strings.Builder, row []string, columns, widths []int) {
+	var line strings.Builder
+	for _, i := range columns {
+		pad := strings.Repeat(" ", max(0, widths[i]-utf8.RuneCountInString(row[i])))
+		if t.left[i] {
+			line.WriteString(row[i] + pad)
+		} else {
+			line.WriteString(pad + row[i])
+		}
+		line.WriteString(strings.Repeat(" ", between))
+	}
+	b.WriteString(strings.TrimRight(line.String(), " ") + "\n")
 }
 
 // grouped formats a count with commas, such as 1,234,567; blank for none.

@@ -11,7 +11,8 @@ import (
 func (r *WhatIf) JSON(w io.Writer) error { return writeJSON(w, r) }
 
 // Text writes the answer as a table: a column for the log, one for the model, one for each --try.
-func (r *WhatIf) Text(w io.Writer) error {
+func (r *WhatIf) Text(w io.Writer, columns int) error {
+	p := prose{columns}
 	var b strings.Builder
 	head := []string{strings.ToUpper(plain(r.Upstream)), "LOG", "MODEL", "OFF BY"}
 	for _, s := range r.Scenarios {
@@ -21,16 +22,16 @@ func (r *WhatIf) Text(w io.Writer) error {
 	r.counts(t)
 	r.times(t)
 	r.busy(t)
-	t.write(&b)
+	t.write(&b, p)
 	b.WriteString("\n")
 	if r.Trusted {
-		b.WriteString("Trusted: with the settings as they are, the model is within 10 % of the log.\n")
+		b.WriteString(p.wrapped("Trusted: with the settings as they are, the model is within 10 % of the log.", ""))
 	} else {
-		fmt.Fprintf(&b, "Not trusted: %s.\n", r.Reason)
+		b.WriteString(p.wrapped("Not trusted: "+r.Reason+".", ""))
 	}
 	b.WriteString("\nAssumptions:\n")
 	for _, a := range r.Assumptions {
-		fmt.Fprintf(&b, "- %s\n", a)
+		b.WriteString(p.joined(strings.Fields(a), " ", "- ", "  ", widestText))
 	}
 	_, err := io.WriteString(w, b.String())
 	return err

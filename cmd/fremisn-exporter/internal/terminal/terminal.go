@@ -27,6 +27,19 @@ func Width(w io.Writer) int {
 	return max(minWidth, min(int(size.Col), maxWidth))
 }
 
+// Columns returns the number of columns of w, 0 if it is not a terminal or its width is not known.
+func Columns(w io.Writer) int {
+	file, ok := w.(*os.File)
+	if !ok {
+		return 0
+	}
+	size, err := unix.IoctlGetWinsize(int(file.Fd()), unix.TIOCGWINSZ)
+	if err != nil {
+		return 0
+	}
+	return int(size.Col)
+}
+
 // IsTerminal reports whether a person may be looking at w.
 func IsTerminal(w io.Writer) bool {
 	file, ok := w.(*os.File)
