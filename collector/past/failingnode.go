@@ -156,13 +156,23 @@ func (d *detector) unusual(server string, from, to int64) bool {
 	return float64(failed)/float64(all) >= aboveUsual*float64(restFailed)/float64(rest)
 }
 
+// totals counts the attempts on a server in the whole log, and the failed ones among them.
 func (d *detector) totals(server string) (all, failed int) {
-	number := d.log.numbers[server]
-	for _, s := range d.log.slots {
-		if number < len(s.servers) {
-			all += int(s.servers[number].attempts)
-			failed += int(s.servers[number].failed)
+	if d.sums == nil {
+		d.sums = make([]attemptSum, len(d.log.servers))
+		for _, s := range d.log.slots {
+			for n := range s.servers {
+				d.sums[n].attempts += int(s.servers[n].attempts)
+				d.sums[n].failed += int(s.servers[n].failed)
+			}
 		}
 	}
-	return all, failed
+	number, known := d.log.numbers[server]
+	if !known {
+		return 0, 0
+	}
+	return d.sums[number].attempts, d.sums[number].failed
 }
+
+// An attemptSum is how many attempts there were, and how many of them failed.
+type attemptSum struct{ attempts, failed int }

@@ -62,6 +62,7 @@ type detector struct {
 	near   *slots          // the log around the times in which something changed
 	events *events         // of these times
 	used   map[*event]bool // explained by an incident
+	sums   []attemptSum    // of log, by the number of the server; nil before they are asked for
 
 	tellsServers bool // a format has variables of upstream servers
 }

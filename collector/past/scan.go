@@ -299,6 +299,10 @@ func (b *lineBuffer) take(n int, v visitor) {
 		if end < 0 {
 			b.at += int64(len(data))
 			b.kept = 0
+			if b.stop >= 0 && b.at >= b.stop { // the next line belongs to a later part
+				b.end(v)
+				b.done = true
+			}
 			return
 		}
 		if b.tooLong {
@@ -341,5 +345,5 @@ func (b *lineBuffer) end(v visitor) {
 	case b.kept > 0 && !b.skip:
 		v.Lines(append(bytes.Clone(b.bytes[:b.kept]), '\n'))
 	}
-	b.kept = 0
+	b.kept, b.tooLong = 0, false
 }

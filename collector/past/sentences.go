@@ -149,15 +149,15 @@ func (w words) slowNode(i *incident) (sentence, known, remedy string) {
 func (w words) poison(i *incident) (sentence, known, remedy string) {
 	own := i.harmed - i.noLive
 	first := i.events[0]
-	they, blame := "they", "the requests are"
+	they, blame := "they", "these requests are"
 	if own == 1 {
-		they, blame = "it", "the request is"
+		they, blame = "it", "this request is"
 	}
-	sentence = fmt.Sprintf("%s %s %s failed on every server %s reached (%s), which answered others at that time: "+
-		"%s to blame, not the nodes.",
+	sentence = fmt.Sprintf("%s for %s %s failed on every server %s reached (%s), while other requests were "+
+		"answered: %s to blame, not the nodes.",
 		requests(own), plain(first.method), plain(first.path), they, w.named(i.servers), blame)
 	if i.noLive > 0 {
-		sentence += fmt.Sprintf(" NGINX passed the servers over for that, and %s found none left.", requests(i.noLive))
+		sentence += fmt.Sprintf(" NGINX passed the servers over because of that, and %s found none left.", requests(i.noLive))
 	}
 	remedy = "send one of these requests to a node by hand and fix what it breaks"
 	if p, found := w.facts.proxy(i.upstream); found && p.NextAt.Line > 0 {
@@ -167,8 +167,8 @@ func (w words) poison(i *incident) (sentence, known, remedy string) {
 			p.Directive, w.at(p.Pos))
 	}
 	if s := w.facts.server(i.servers[0]); i.noLive > 0 {
-		remedy += fmt.Sprintf(", and max_fails=0 at server %s%s keeps it from being passed over", plain(s.Address),
-			w.atOf(s.Pos))
+		remedy += fmt.Sprintf(", and max_fails=0 at each server of %s%s keeps NGINX from passing them over",
+			plain(orElse(i.upstream, "the group")), w.atOf(s.Pos))
 	}
 	if len(i.outs) > 0 {
 		return sentence, w.passing(i), remedy
@@ -228,11 +228,11 @@ func (w words) passing(i *incident) string {
 	case times > 0:
 		return fmt.Sprintf("NGINX's error log says so (temporarily disabled, %d ×).", times)
 	case w.evidence != nil:
-		return "That NGINX passed over is worked out from the failures; the error log would say so at level warn." +
+		return "When NGINX passed a server over is worked out from the failures; at level warn, the error log says it." +
 			w.agrees(i)
 	}
-	return "Shown by the status of each attempt; no error log is given, so that NGINX passed over is worked out " +
-		"from max_fails and fail_timeout."
+	return "Shown by the status of each attempt. No error log is given: when NGINX passed a server over is worked " +
+		"out from max_fails and fail_timeout."
 }
 
 // agrees says what the error log has about an incident.
