@@ -114,7 +114,7 @@ func runPast(ctx context.Context, cli *commandLine, stdout, stderr io.Writer, re
 	if err != nil {
 		return cli.usage(stderr, err)
 	}
-	report, problems, err := read(o)
+	report, problems, err := interruptible(ctx, func() (pastReport, []error, error) { return read(o) })
 	var unfit *past.NoFitError
 	switch {
 	case ctx.Err() != nil:
@@ -148,6 +148,34 @@ func (p *pastFlags) print(report pastReport, stdout io.Writer) error {
 		return report.(interface{ CSV(io.Writer) error }).CSV(stdout)
 	}
 	return report.Text(stdout, terminal.Columns(stdout))
+}
+
+// tidyTime is how long an interrupted command may take to remove what it has half written.
+const tidyTime = time.Second
+
+// interruptible runs read, and returns soon after ctx is done, whatever read is doing: the process ends then.
+func interruptible(ctx context.Context, read func() (pastReport, []error, error)) (report pastReport,
+	problems []error, err error) {
+	done := make(chan struct{})
+	var own struct {
+		report   pastReport
+		problems []error
+		err      error
+	}
+	go func() {
+		defer close(done)
+		own.report, own.problems, own.err = read()
+	}()
+	select {
+	case <-done:
+		return own.report, own.problems, own.err
+	case <-ctx.Done():
+	}
+	select {
+	case <-done:
+	case <-time.After(tidyTime):
+	}
+	return nil, nil, ctx.Err()
 }
 
 // allProcessors lets the commands read files on all cores, unless the environment says otherwise: serve uses only one.

@@ -12,6 +12,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/fremisn/fremisn-exporter/collector/logtest"
 )
 
@@ -122,6 +124,7 @@ func TestPastBadInput(t *testing.T) {
 	garbage := h.write(t, "garbage.log", "nothing that fits\n")
 	binary := h.write(t, "binary", "\x7fELF\x02\x01\x01\x00\x00")
 	empty := h.write(t, "empty.log", "")
+	unlined := h.write(t, "unlined.log", strings.Repeat("x", 3<<20))
 	broken := h.write(t, "broken.log.gz", "\x1f\x8b\x08\x00\x00")
 	combined := h.write(t, "combined.log", `10.0.0.1 - - [24/Nov/2026:12:00:00 +0000] "GET / HTTP/1.1" 200 5 "-" "curl"`+"\n")
 	for _, test := range []struct {
@@ -133,6 +136,7 @@ func TestPastBadInput(t *testing.T) {
 		{[]string{"explain", h.dir}, 1, `this is a folder; name the files in it, such as .*access\.log\*`},
 		{[]string{"analyze", binary}, 1, `binary: this is a binary file, not a log`},
 		{[]string{"whatif", empty}, 1, `nothing could be read: no lines in .*empty\.log`},
+		{[]string{"explain", unlined}, 1, `nothing could be read: every line in .*unlined\.log is longer than 1 MiB`},
 		{[]string{"analyze", broken}, 1, `broken\.log\.gz: the compressed file ends in its middle`},
 		{[]string{"analyze", "--format", "full", unfit}, 1,
 			`unfit\.log: no line fits the log_format full; it fits the log_format other: give --format other\n200 only 0\.125\n *\^.*expected`},
@@ -196,6 +200,84 @@ func TestPastPartlyBad(t *testing.T) {
 	if code != exitOK || !strings.Contains(stdout, fmt.Sprintf(`"parsed": %d`, pastLines)) ||
 		!strings.Contains(stderr, "none.log: no such file") {
 		t.Errorf("exit code %d\n%s", code, stderr)
+	}
+}
+
+// TestPastNamedTwice counts a file once that is named twice, by whatever name, and says so.
+func TestPastNamedTwice(t *testing.T) {
+	h := newPastHost(t)
+	link := filepath.Join(h.dir, "link.log")
+	if err := os.Symlink(h.log, link); err != nil {
+		t.Fatal(err)
+	}
+	code, stdout, stderr := h.run(t, "analyze", "--output", "json", h.log, h.log, link)
+	if code != exitOK || !strings.Contains(stdout, fmt.Sprintf(`"parsed": %d`, pastLines)) ||
+		!strings.Contains(stderr, "access.log: named twice, read once") ||
+		!strings.Contains(stderr, "link.log: named twice, read once") {
+		t.Errorf("exit code %d\n%s", code, stderr)
+	}
+}
+
+// TestPastInAnyOrder says the same of rotated parts in whatever order they are named, compressed ones among them.
+func TestPastInAnyOrder(t *testing.T) {
+	h := newPastHost(t)
+	text, err := os.ReadFile(h.log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := bytes.SplitAfter(text, []byte("\n"))
+	var packed bytes.Buffer
+	z := gzip.NewWriter(&packed)
+	z.Write(bytes.Join(lines[:700], nil))
+	z.Close()
+	oldest := h.write(t, "access.log.2.gz", packed.String())
+	older := h.write(t, "access.log.1", string(bytes.Join(lines[700:1500], nil)))
+	h.write(t, "access.log", string(bytes.Join(lines[1500:], nil)))
+	orders := [][]string{{oldest, older, h.log}, {h.log, older, oldest}, {older, h.log, oldest}, nil}
+	for _, command := range []string{"analyze", "explain", "whatif", "backfill"} {
+		var first string
+		for i, files := range orders {
+			args := []string{command, "--output", "json"}
+			if command == "backfill" {
+				args = append(args, "-o", filepath.Join(h.dir, "out"))
+			}
+			code, stdout, stderr := h.run(t, append(args, files...)...)
+			if code != exitOK {
+				t.Fatal(stderr)
+			}
+			if i == 0 {
+				first = stdout
+			}
+			if command == "backfill" {
+				content, err := os.ReadFile(filepath.Join(h.dir, "out", "access-2026-11-24.om"))
+				if err != nil {
+					t.Fatal(err)
+				}
+				if i == 0 {
+					first = string(content)
+				}
+				stdout = string(content)
+			}
+			if stdout != first {
+				t.Errorf("%s of %q says something else than of %q\n%s", command, files, orders[0],
+					cmp.Diff(first, stdout))
+			}
+		}
+	}
+}
+
+// TestInterruptible returns when Ctrl-C comes while something is computed that knows nothing of it.
+func TestInterruptible(t *testing.T) {
+	ctx, interrupt := context.WithCancel(t.Context())
+	release := make(chan struct{})
+	defer close(release)
+	_, _, err := interruptible(ctx, func() (pastReport, []error, error) {
+		interrupt()
+		<-release
+		return nil, nil, nil
+	})
+	if err != context.Canceled {
+		t.Errorf("returned %v", err)
 	}
 }
 

@@ -26,7 +26,7 @@ func Analyze(ctx context.Context, o Options) (report *Report, problems []error, 
 		sum.add(a)
 	}
 	if sum.fitting == 0 {
-		return nil, problems, r.nothing(problems, sum.misfit)
+		return nil, problems, r.nothing(problems, sum.misfit, sum.lines)
 	}
 	return sum.report(), problems, nil
 }

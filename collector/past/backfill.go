@@ -100,7 +100,7 @@ func Backfill(ctx context.Context, o Options, to BackfillOptions) (done *Backfil
 				errors.New("the log has no answer: its log_format has no time, or no line is in that time; " +
 					"add $msec or $time_local")
 		}
-		return nil, problems, r.nothing(problems, misfit)
+		return nil, problems, r.nothing(problems, misfit, done.Lines)
 	}
 	slices.Sort(done.Files)
 	return done, problems, nil

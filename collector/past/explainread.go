@@ -81,7 +81,7 @@ func (r *reading) survey(ctx context.Context) (*survey, []error, error) {
 		}
 	}
 	if lines.Parsed+lines.WithoutTime == 0 && (!r.bounded() || misfit != nil && s.to == 0) {
-		return nil, problems, r.nothing(problems, misfit)
+		return nil, problems, r.nothing(problems, misfit, lines)
 	}
 	if timeless && s.to == 0 {
 		return nil, problems, errors.New("the log has no answer: its log_format has no time; add $msec or $time_local")

@@ -2,6 +2,9 @@ package past
 
 import (
 	"cmp"
+	"errors"
+	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -24,13 +27,40 @@ func (r *reading) files() []string {
 		if path == "" {
 			continue
 		}
-		for _, path := range withRotated(path) {
+		for _, path := range r.withRotated(path) {
 			if !slices.Contains(all, path) {
 				all = append(all, path)
 			}
 		}
 	}
 	return all
+}
+
+// unique leaves out files that are named before, by whatever name: nothing is counted twice.
+func (r *reading) unique(files []string) []string {
+	var list []string
+	known := map[int64][]fs.FileInfo{} // by size
+	for _, file := range files {
+		if file == Stdin {
+			if slices.Contains(list, file) {
+				r.twice = append(r.twice, errors.New("standard input: named twice, read once"))
+				continue
+			}
+			list = append(list, file)
+			continue
+		}
+		info, err := os.Stat(file)
+		if err == nil && info.Mode().IsRegular() {
+			same := func(other fs.FileInfo) bool { return os.SameFile(info, other) }
+			if slices.ContainsFunc(known[info.Size()], same) {
+				r.twice = append(r.twice, fmt.Errorf("%s: named twice, read once", file))
+				continue
+			}
+			known[info.Size()] = append(known[info.Size()], info)
+		}
+		list = append(list, file)
+	}
+	return list
 }
 
 // pathOf returns the path of a log, "" if it is not a file: a container's is found by its name.
@@ -47,6 +77,19 @@ func pathOf(log *source.LogSource) string {
 
 // rotated matches what logrotate appends to a log's name, or inserts before its suffix: .1, -20261124, .2.gz.
 var rotated = regexp.MustCompile(`^([.-]\d{1,14}(-\d{1,10})?)?$`)
+
+// withRotated is the function of that name, asked once for each path.
+func (r *reading) withRotated(path string) []string {
+	list, known := r.rotated[path]
+	if !known {
+		list = withRotated(path)
+		if r.rotated == nil {
+			r.rotated = map[string][]string{}
+		}
+		r.rotated[path] = list
+	}
+	return slices.Clone(list)
+}
 
 // withRotated returns the files of a path or a glob and their rotated parts, the oldest first.
 func withRotated(path string) []string {
@@ -123,7 +166,7 @@ func (r *reading) logOf(file string) *source.LogSource {
 	}
 	for i := range r.Settings.AccessLogs {
 		log := &r.Settings.AccessLogs[i]
-		if path := pathOf(log); path != "" && slices.Contains(append(withRotated(path), path), absolute) {
+		if path := pathOf(log); path != "" && slices.Contains(append(r.withRotated(path), path), absolute) {
 			return log
 		}
 	}

@@ -6,8 +6,10 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/fremisn/fremisn-exporter/collector/logtest"
 	"github.com/fremisn/fremisn-exporter/collector/nginxconf"
@@ -127,6 +129,39 @@ var healthy = map[string]func(d *day){
 			d.request(0.1, 0.05*d.random.ExpFloat64(), "POST", "/v1/face/match", "200", logtest.Servers()[0])
 		}
 	},
+	"reloads": func(d *day) { // each restarts the nodes one by one: a retry or two, and connections made anew
+		for range 6 {
+			d.steadily(3000, 0.1)
+			for k, server := range logtest.Servers() {
+				d.retried(0.1, 0.05, server, logtest.Servers()[(k+1)%3])
+				d.steadily(60, 0.1)
+			}
+		}
+	},
+	"nights": func(d *day) { // three days with hardly anything at night, one error in a quiet hour
+		for i := range 72 * 60 {
+			n := 20
+			if hour := i / 60 % 24; hour < 6 {
+				n = i % 7 / 6
+			}
+			for range n {
+				d.request(60/float64(n)*0.9, 0.05*(0.5+d.random.Float64()), "POST", "/v1/face/match", "200", d.server())
+			}
+			if i%1440 == 200 {
+				d.request(1, 0.05, "POST", "/v1/face/match", "500", d.server())
+			}
+			d.at = 1_764_000_000 + float64(i+1)*60
+		}
+	},
+	"slow but steady": func(d *day) { // a node that always takes five times as long, with a small weight
+		for i := range 20_000 {
+			seconds := 0.05 * (0.5 + d.random.ExpFloat64())
+			if i%3 == 2 {
+				seconds *= 5
+			}
+			d.request(0.1, seconds, "POST", "/v1/face/match", "200", logtest.Servers()[i%3])
+		}
+	},
 	"a burst that is served": func(d *day) {
 		for i := range 20_000 {
 			apart := 0.2
@@ -150,6 +185,51 @@ func TestExplainIsSilentOnHealthyLogs(t *testing.T) {
 				if said := text(t, e); len(e.Incidents) > 0 || strings.Count(said, "\n") != 2 ||
 					!strings.HasPrefix(said, "\nQuiet: ") {
 					t.Errorf("said%s", said)
+				}
+			})
+		}
+	}
+}
+
+// TestExplainIsSilentInOtherFormats: neither times in whole seconds nor two formats in one file make an incident.
+func TestExplainIsSilentInOtherFormats(t *testing.T) {
+	coarse := source.Format{Name: "coarse", Text: strings.Replace(timed, "$msec", "[$time_local]", 1)}
+	both := []source.Format{{Name: "timed", Text: timed}, coarse}
+	for name, test := range map[string]struct {
+		formats []source.Format
+		changes func(line int) bool // whether a line is written in the coarse format
+	}{
+		"whole seconds": {[]source.Format{coarse}, func(int) bool { return true }},
+		"two formats":   {both, func(line int) bool { return line >= 10_000 }},
+		"now and then":  {both, func(line int) bool { return line/100%2 == 1 }},
+	} {
+		for _, kind := range []string{"steady", "long tails", "an error now and then", "clients that leave"} {
+			t.Run(name+"/"+kind, func(t *testing.T) {
+				t.Parallel()
+				d := newDay(8)
+				healthy[kind](d)
+				var lines strings.Builder
+				n := 0
+				for line := range strings.Lines(d.lines.String()) {
+					if at, rest, _ := strings.Cut(line, " "); test.changes(n) {
+						seconds, err := strconv.ParseFloat(at, 64)
+						if err != nil {
+							t.Fatal(err)
+						}
+						line = time.Unix(int64(seconds), 0).UTC().Format("[02/Jan/2006:15:04:05 -0700] ") + rest
+					}
+					lines.WriteString(line)
+					n++
+				}
+				o := timedOptions(t, lines.String())
+				o.Formats = test.formats
+				e, problems, err := past.Explain(t.Context(), o, nil)
+				if err != nil || len(problems) > 0 {
+					t.Fatal(err, problems)
+				}
+				if said := text(t, e); len(e.Incidents) > 0 || e.Requests != uint64(n) ||
+					!strings.HasPrefix(said, "\nQuiet: ") {
+					t.Errorf("%d lines, said%s", n, said)
 				}
 			})
 		}

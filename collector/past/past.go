@@ -67,6 +67,8 @@ type reading struct {
 
 	compiled logformat.Programs // of all files
 
+	twice   []error                 // files that are named again
+	rotated map[string][]string     // by path: its files and their rotated parts
 	scanned []File                  // of inputs
 	jobs    []*job                  // nil before the first reading
 	done    func(v visitor, j *job) // as a scan has it
@@ -106,7 +108,7 @@ func newReading(o Options, capture ...string) (*reading, error) {
 	}
 	r.facts = newFacts(r.Settings)
 	known := map[string]*formats{}
-	for _, file := range r.files() {
+	for _, file := range r.unique(r.files()) {
 		list, log := r.formatsOf(file)
 		f := &formats{log: logName(file), source: log}
 		if log != nil {
@@ -157,7 +159,7 @@ func (r *reading) run(ctx context.Context, visit func(worker int, f *formats) vi
 	}
 	problems, err = s.run(ctx)
 	r.jobs = s.jobs
-	return problems, err
+	return append(r.twice, problems...), err
 }
 
 // toScan are the files of the inputs.
@@ -171,7 +173,7 @@ func (r *reading) toScan() []File {
 }
 
 // nothing returns the error for no readable line: that of the files, or that of a line.
-func (r *reading) nothing(problems []error, misfit *misfit) error {
+func (r *reading) nothing(problems []error, misfit *misfit, lines LineCounts) error {
 	if misfit == nil {
 		if len(problems) > 0 {
 			return errors.Join(problems...)
@@ -179,6 +181,9 @@ func (r *reading) nothing(problems []error, misfit *misfit) error {
 		var names []string
 		for _, in := range r.inputs {
 			names = append(names, in.path)
+		}
+		if lines.TooLong > 0 {
+			return fmt.Errorf("%w: every line in %s is longer than 1 MiB", ErrNothing, strings.Join(names, ", "))
 		}
 		return fmt.Errorf("%w: no lines in %s", ErrNothing, strings.Join(names, ", "))
 	}

@@ -204,3 +204,47 @@ func TestCancel(t *testing.T) {
 		t.Errorf("run returned %v", err)
 	}
 }
+
+// TestUnlinedFile: of a file that is one long line only the part in which it begins is read to the end of the line, so
+// that many parts do not read it over and over.
+func TestUnlinedFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "log")
+	if err := os.WriteFile(path, bytes.Repeat([]byte("x"), 8*maxLine), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	c := &collected{}
+	s := &scan{workers: 4, part: 10_000, files: []File{{Path: path}}, progress: &progress{},
+		visitor: func(int, int) visitor { return c }}
+	if problems, err := s.run(t.Context()); err != nil || len(problems) > 0 {
+		t.Fatal(err, problems)
+	}
+	if read := s.progress.done.Load(); read > 40*maxLine || c.tooLong != 1 || len(c.lines) > 0 {
+		t.Errorf("%d bytes read of %d, %d lines too long, lines %d", read, 8*maxLine, c.tooLong, len(c.lines))
+	}
+}
+
+// TestGrowingFile: what is appended while a file is read is not of this reading, in no part of it.
+func TestGrowingFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "log")
+	if err := os.WriteFile(path, []byte(strings.Repeat("line\n", 1000)), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	c := &collected{}
+	s := &scan{workers: 1, part: 100, files: []File{{Path: path}}, progress: &progress{},
+		visitor: func(int, int) visitor {
+			file, err := os.OpenFile(path, os.O_APPEND|os.O_WRONLY, 0)
+			if err != nil {
+				t.Error(err)
+				return c
+			}
+			defer file.Close()
+			io.WriteString(file, "more\n")
+			return c
+		}}
+	if problems, err := s.run(t.Context()); err != nil || len(problems) > 0 {
+		t.Fatal(err, problems)
+	}
+	if len(c.lines) != 1000 || slices.Contains(c.lines, "more") {
+		t.Errorf("%d lines of 1000", len(c.lines))
+	}
+}

@@ -23,6 +23,7 @@ func AskWhatIf(ctx context.Context, o Options, tries []Try) (answer *WhatIf, pro
 		return nil, nil, err
 	}
 	if slices.ContainsFunc(r.inputs, func(in input) bool { return !in.formats.programs[0].Has(logformat.Msec) }) {
+		r.sortByTime()
 		r.workers = 1 // times in whole seconds are told apart by the order of the lines
 	}
 	var taken atomic.Int64
@@ -42,7 +43,7 @@ func AskWhatIf(ctx context.Context, o Options, tries []Try) (answer *WhatIf, pro
 			fmt.Errorf("the log has no answer: its log_format lacks %s; add it, and try again once such "+
 				"lines exist", strings.Join(g.unusable, ", "))
 	case g.lines.Parsed == 0:
-		return nil, problems, r.nothing(problems, g.misfit)
+		return nil, problems, r.nothing(problems, g.misfit, g.lines)
 	}
 	w, s, err := g.workload()
 	if err != nil {

@@ -52,7 +52,8 @@ type workload struct {
 // prepare sorts the samples and finds what each server did when.
 func (w *workload) prepare() {
 	slices.SortStableFunc(w.samples, func(a, b sample) int {
-		return cmp.Compare(a.end-int64(a.millis), b.end-int64(b.millis))
+		return cmp.Or(cmp.Compare(a.end-int64(a.millis), b.end-int64(b.millis)), cmp.Compare(a.end, b.end),
+			cmp.Compare(a.alike, b.alike), cmp.Compare(a.code, b.code))
 	})
 	w.byServer, w.pool = make([][]observed, len(w.names)), map[uint32][]int32{}
 	for i := range w.samples {
