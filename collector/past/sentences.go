@@ -157,7 +157,8 @@ func (w words) poison(i *incident) (sentence, known, remedy string) {
 		"answered: %s to blame, not the nodes.",
 		requests(own), plain(first.method), plain(first.path), they, w.named(i.servers), blame)
 	if i.noLive > 0 {
-		sentence += fmt.Sprintf(" NGINX passed the servers over because of that, and %s found none left.", requests(i.noLive))
+		sentence += fmt.Sprintf(" NGINX passed the servers over because of that, and %s found none left.",
+			requests(i.noLive))
 	}
 	remedy = "send one of these requests to a node by hand and fix what it breaks"
 	if p, found := w.facts.proxy(i.upstream); found && p.NextAt.Line > 0 {
@@ -228,7 +229,7 @@ func (w words) passing(i *incident) string {
 	case times > 0:
 		return fmt.Sprintf("NGINX's error log says so (temporarily disabled, %d ×).", times)
 	case w.evidence != nil:
-		return "When NGINX passed a server over is worked out from the failures; at level warn, the error log says it." +
+		return "When NGINX passed a server over is worked out from the failures; at level warn the error log says it." +
 			w.agrees(i)
 	}
 	return "Shown by the status of each attempt. No error log is given: when NGINX passed a server over is worked " +
