@@ -60,8 +60,11 @@ func TestWhatIfAgainstNGINX(t *testing.T) {
 	for _, s := range answer.Scenarios {
 		real := whatIf(t, runs[s.Set.String()]).Observed
 		t.Logf("%s: predicted %v, real %v", s.Set, show(s.Figures), show(real))
-		nearly(t, s.Set.String()+" no_live", float64(s.NoLive), float64(real.NoLive), deviations(s.NoLive, real.NoLive))
-		nearly(t, s.Set.String()+" limited", float64(s.Limited), float64(real.Limited), deviations(s.Limited, real.Limited))
+		for what, counts := range map[string][2]int{
+			" no_live": {s.NoLive, real.NoLive}, " limited": {s.Limited, real.Limited},
+		} {
+			nearly(t, s.Set.String()+what, float64(counts[0]), float64(counts[1]), deviations(counts[0], counts[1]))
+		}
 		// Of those served, as many are slower than the prediction as a p95 says, give or take three standard deviations.
 		if slower, of := slowerThan(t, runs[s.Set.String()], *s.P95); math.Abs(float64(slower)-0.05*float64(of)) >
 			3*math.Sqrt(0.05*0.95*float64(of)) {
