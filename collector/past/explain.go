@@ -87,7 +87,8 @@ func (i *Incident) text(b *strings.Builder, p prose) {
 	b.WriteString(p.wrapped(i.Sentence, "  "))
 	b.WriteString(p.wrapped("To do: "+i.Remedy, "  "))
 	if len(i.RequestIDs) > 0 {
-		b.WriteString(p.wrapped("Look at the requests "+strings.Join(i.RequestIDs[:min(3, len(i.RequestIDs))], ", "), "  "))
+		some := i.RequestIDs[:min(3, len(i.RequestIDs))]
+		b.WriteString(p.wrapped("Look at the requests "+strings.Join(some, ", "), "  "))
 	}
 }
 

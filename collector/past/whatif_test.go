@@ -65,7 +65,7 @@ func TestWhatIfAgainstNGINX(t *testing.T) {
 		} {
 			nearly(t, s.Set.String()+what, float64(counts[0]), float64(counts[1]), deviations(counts[0], counts[1]))
 		}
-		// Of those served, as many are slower than the prediction as a p95 says, give or take three standard deviations.
+		// Of those served, a twentieth is slower than a p95, give or take three standard deviations.
 		if slower, of := slowerThan(t, runs[s.Set.String()], *s.P95); math.Abs(float64(slower)-0.05*float64(of)) >
 			3*math.Sqrt(0.05*0.95*float64(of)) {
 			nearly(t, s.Set.String()+" p95", *s.P95, *real.P95, 0)
