@@ -24,20 +24,22 @@ const (
 	docker   = "test-compose.sh"          // make test-compose
 )
 
-// runners name who runs each block, by its first command.
+// runners name who runs each block, by its document and first command.
 func runners() map[string]runner {
+	const readme, stack = "README.md: ", "compose/README.md: "
 	return map[string]runner{
-		"sudo apt install ./dist/fremisn-exporter_*_amd64.deb":                         {script: newcomer},
-		"git clone https://github.com/fremisn/fremisn-exporter && cd fremisn-exporter": {run: fromSource},
-		"make demo": {run: demo},
-		"sudo ./fremisn-exporter check     # changes nothing; says what works, what is missing and what to do": {
-			run: firstRun},
-		"compose/scripts/setup.sh --generate-password   # tools, ports, the network nf-visionaire, .env; shows " +
-			"Grafana's password": {script: docker},
-		"mkdir -p /tmp/try/{prometheus,grafana,exporter}":                                         {run: tryRestore},
-		"git clone https://github.com/fremisn/fremisn-exporter /opt/fremisn-exporter":             {script: docker},
-		"sudo apt install ./dist/fremisn-exporter_*.deb":                                          {script: newcomer},
-		"fremisn-exporter backfill -o past --label job=fremisn-exporter --label instance=lb:9113": {run: backfill},
+		readme + "sudo apt install ./dist/fremisn-exporter_*_amd64.deb":                         {script: newcomer},
+		readme + "git clone https://github.com/fremisn/fremisn-exporter && cd fremisn-exporter": {run: fromSource},
+		readme + "make demo": {run: demo},
+		readme + "sudo ./fremisn-exporter check     # changes nothing; says what works, what is missing and what " +
+			"to do": {run: firstRun},
+		stack + "compose/scripts/setup.sh --generate-password   # tools, ports, the network nf-visionaire, .env; " +
+			"shows Grafana's password": {script: docker},
+		stack + "mkdir -p /tmp/try/{prometheus,grafana,exporter}":                             {run: tryRestore},
+		stack + "git clone https://github.com/fremisn/fremisn-exporter /opt/fremisn-exporter": {script: docker},
+		stack + "sudo apt install ./dist/fremisn-exporter_*_amd64.deb":                        {script: newcomer},
+		readme + "fremisn-exporter backfill -o past --label job=fremisn-exporter --label " +
+			"instance=lb:9113": {run: backfill},
 	}
 }
 
@@ -54,11 +56,12 @@ func TestEveryCommandBlock(t *testing.T) {
 				continue
 			}
 			done[commands] = true
-			runner, known := all[first]
-			delete(all, first)
+			name := document + ": " + first
+			runner, known := all[name]
+			delete(all, name)
 			switch {
 			case !known:
-				t.Errorf("%s: nothing runs the block that begins with: %s", document, first)
+				t.Errorf("nothing runs the block %s", name)
 			case runner.script != "":
 				scriptRuns(t, runner.script, document, first)
 			default:
@@ -66,8 +69,8 @@ func TestEveryCommandBlock(t *testing.T) {
 			}
 		}
 	}
-	for first := range all {
-		t.Errorf("no document has a block that begins with: %s", first)
+	for name := range all {
+		t.Errorf("there is no block %s", name)
 	}
 }
 

@@ -31,6 +31,7 @@ as_newcomer() { su - newcomer -c "set -euo pipefail; cd $folder; $1" </dev/null;
 must() { as_newcomer "$2" >/root/said 2>&1 || { cat /root/said; fail "$1"; }; }
 
 documents=/srv/documents # what is committed, for reading
+here() { sed "s/amd64/$(dpkg --print-architecture)/"; }
 block() { "$documents/.ci/block" "$documents/$1" "$2"; }
 
 metric() { curl -fsS localhost:9113/metrics | awk -v name="$1" 'index($0, name "{") == 1 || index($0, name " ") == 1 { total += $NF } END { print total + 0 }'; }
@@ -82,12 +83,12 @@ from_package() {
   local said path
   folder=/home/newcomer/package
   install -d -o newcomer "$folder/dist" && cp /srv/dist/*.deb "$folder/dist/"
-  must "compose/README's commands for the package" "$(block compose/README.md 'sudo apt install ./dist/fremisn-exporter_*.deb')"
+  must "compose/README's commands for the package" "$(block compose/README.md 'sudo apt install ./dist/fremisn-exporter_*_amd64.deb' | here)"
   has 'check, by compose/README' "$(cat /root/said)" ' 0 errors,'
   within 30 'the service serves' curl -fsS localhost:9113/-/ready
   must purge 'sudo apt-get purge -y fremisn-exporter'
 
-  must "README's commands for the package" "$(block README.md 'sudo apt install ./dist/fremisn-exporter_*_amd64.deb' | sed "s/amd64/$(dpkg --print-architecture)/")"
+  must "README's commands for the package" "$(block README.md 'sudo apt install ./dist/fremisn-exporter_*_amd64.deb' | here)"
   within 30 'installed, edited and enabled, it serves' curl -fsS localhost:9113/-/ready
   curl -fsS localhost/ localhost/ >/dev/null
   said=$(as_newcomer "$(first_run fremisn-exporter)")
