@@ -12,9 +12,10 @@
 // The table of metrics (internal/metric) says name, help, type, labels and variables of each; descriptors, the ledger's
 // families, the check of what a log_format lacks and the list that the program prints come from it.
 //
-// Slow things are tasks: whoever asks waits no longer than the task's patience, which shrinks to a tenth while it is
-// late. What is observed is immutable and swapped by a reload; Collector.mu guards the swap, and is never held across
-// a lookup, a disk or another goroutine. Reloads are one at a time, by a token that is waited for with a context.
+// Slow things are tasks: a caller waits at most for the task's patience, which shrinks to a tenth while the task is
+// late. The observed logs and pages are immutable and swapped by a reload; Collector.mu guards the swap, and is never
+// held across a lookup, a disk or another goroutine. Reloads run one at a time: each waits for a token, at most until
+// its context ends.
 //
 // Durations are kept in whole milliseconds, as NGINX writes them, so sums are exact. Each histogram is given as a
 // classic one, with the bounds of latency_buckets (connecting has finer ones), and as a native one of schema 3 (eight

@@ -8,8 +8,8 @@ import (
 	"github.com/fremisn/fremisn-exporter/probe/mask"
 )
 
-// A kept result is one that has ended, as the history has it. Ten thousand targets keep thirty thousand, and most say
-// the same as the one before: they share its words.
+// A kept result is a finished one in the history. Ten thousand targets keep thirty thousand, and most have the same
+// text as the previous one: they share it.
 type kept struct {
 	*words
 	id       uint64
@@ -20,7 +20,7 @@ type kept struct {
 	body     []byte
 }
 
-// words are what a result says. They are never changed.
+// words are the text of a result. They are immutable.
 type words struct {
 	module, target   string
 	timeout          time.Duration
@@ -36,11 +36,11 @@ func tenthsOf(d time.Duration) tenths { return tenths(d / (100 * time.Microsecon
 
 func (n tenths) duration() time.Duration { return time.Duration(n) * 100 * time.Microsecond }
 
-// keep makes a result one for the history. It shares words with one of those before.
+// keep converts a result for the history. It shares words with an earlier one.
 func keep(r *Result, before []*kept) *kept {
 	k := &kept{id: r.ID, when: r.When, duration: r.Duration, body: r.body}
 	if r.Success {
-		k.body = nil // it is of use to nobody
+		k.body = nil // nobody can use it
 	}
 	k.after = make([]tenths, len(r.lines))
 	for i, l := range r.lines {
@@ -75,18 +75,18 @@ func (w *words) says(r *Result) bool {
 		slices.EqualFunc(w.phases, r.Phases, func(name string, p Phase) bool { return name == p.Name })
 }
 
-// maxCompared bounds the results before whose words are compared: of a target that flaps every other says the same.
+// maxCompared limits the earlier results whose words are compared: on a flapping target every other one is the same.
 const maxCompared = 4
 
 func (k *kept) success() bool { return k.reason == "" }
 
-// brief is the result without its phases and what its log is made of.
+// brief returns the result without its phases and its log.
 func (k *kept) brief() Result {
 	return Result{ID: k.id, Module: k.module, Target: k.target, When: k.when, Duration: k.duration,
 		Timeout: k.timeout, Success: k.success(), Reason: k.reason, Sentence: k.sentence}
 }
 
-// result is all that is kept.
+// result returns everything that is kept.
 func (k *kept) result() Result {
 	r := k.brief()
 	r.body, r.secrets = k.body, k.secrets
@@ -101,11 +101,10 @@ func (k *kept) result() Result {
 	return r
 }
 
-// A shape is the samples of a probe without their values. It is never changed: most probes of a module have the same
-// one.
+// A shape is the samples of a probe without their values. It is immutable: most probes of a module have the same one.
 type shape struct {
 	samples []Sample
-	named   map[string][]int // where those of each name stand
+	named   map[string][]int // indexes of those of each name
 }
 
 func shapeOf(samples []Sample) *shape {
@@ -123,7 +122,7 @@ func (s *shape) is(samples []Sample) bool {
 	})
 }
 
-// maxShapes bounds those that a module knows: a target that has one of its own keeps it anyway.
+// maxShapes limits those that a module remembers: a target with its own shape keeps it anyway.
 const maxShapes = 8
 
 // shapes are those that the latest probes of a module had.
@@ -151,13 +150,13 @@ func (s *shapes) of(samples []Sample, before *shape) *shape {
 	return found
 }
 
-// measured is what the last probe of a target gave.
+// measured is the samples of a target's last probe.
 type measured struct {
 	shape  *shape // nil before the first probe has ended
 	values []float64
 }
 
-// set takes the samples over. They may be used again after that.
+// set copies the samples. The caller may reuse them after that.
 func (m *measured) set(samples []Sample, known *shapes) {
 	m.shape = known.of(samples, m.shape)
 	m.values = make([]float64, len(samples)) // a scrape may read the ones before
@@ -176,7 +175,7 @@ func (b *sampleBuffers) get() []Sample {
 	return make([]Sample, 0, 32)
 }
 
-// put takes room back that nobody uses any more.
+// put returns room that is no longer used.
 func (b *sampleBuffers) put(samples []Sample) {
 	clear(samples)
 	samples = samples[:0]

@@ -19,7 +19,7 @@ type traffic struct {
 	routes bool // requests have different routes, too
 }
 
-// mixed is traffic of many kinds, each line drawn anew.
+// mixed is traffic of many kinds, each line drawn independently.
 func mixed(format string) traffic {
 	return traffic{logtest.Format{Name: "full", Escape: "default", Text: format}, "mixed", logtest.NewMixed, false}
 }

@@ -179,7 +179,7 @@ func (s *soak) share(part float64, least, most time.Duration) time.Duration {
 	return min(max(time.Duration(part*float64(s.length)), least), most)
 }
 
-// fault notes what must not be, and goes on.
+// fault records what must not happen, and continues.
 func (s *soak) fault(format string, args ...any) {
 	text := fmt.Sprintf(format, args...)
 	s.mu.Lock()

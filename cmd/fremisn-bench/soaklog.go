@@ -21,7 +21,7 @@ import (
 
 const (
 	fastest    = 100_000 // lines a second; above, what was drawn is written several times
-	blockLines = 100     // drawn anew, and written at once as a worker of NGINX with a buffer does
+	blockLines = 100     // drawn independently, and written at once, as by a worker of NGINX with a buffer
 	keptBytes  = 1 << 30 // of the rotated parts of one log; the oldest are deleted
 	nobodys    = 10      // the niceness of writers, so that they take nothing from what they measure
 )
@@ -53,7 +53,7 @@ func (c *count) add(lines, sum int64) {
 	c.sum.Add(sum)
 }
 
-// openLogs makes the logs, empty: what stands in them before the exporter first sees them is not in question.
+// openLogs creates empty logs: content from before the exporter's start is not tested.
 func (s *soak) openLogs() error {
 	s.access = &soakLog{path: s.path("log/access.log"), draw: mixedLines(1)}
 	s.side = &soakLog{path: s.path("side/side.log"), draw: mixedLines(2), truncate: true}
@@ -266,7 +266,7 @@ func (l *soakLog) deleteOldest() error {
 	}
 }
 
-// rename renames the log and opens another; one worker goes on writing the old file until the next turn.
+// rename renames the log and opens another; one worker still writes the old file until the next turn.
 func (l *soakLog) rename() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -236,7 +236,7 @@ func (s *soak) checkScrape(ctx context.Context) {
 	s.note(now, took, e)
 }
 
-// isCut reports whether a full disk cut a line off, of which the sum of the log knows nothing.
+// isCut reports whether a full disk cut a line off, which the sum of the log does not include.
 func (l *soakLog) isCut() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -22,9 +22,9 @@ const (
 // maxGrows bounds what $GOGC may say, percent.
 const maxGrows = 1000
 
-// boundMemory has the garbage collector work harder under a flood of requests than it does at rest. At rest it lets the
-// heap grow to twice of what lives, and what lives only for the time of a flood would count twice, too. A limit of the
-// user's, $GOMEMLIMIT, stands.
+// boundMemory has the garbage collector work harder under a flood of requests than it does at rest. At rest it lets
+// the heap grow to twice of what lives, and what lives only for the time of a flood would count twice, too. A limit of
+// the user's, $GOMEMLIMIT, takes precedence.
 func boundMemory(ctx context.Context) {
 	if os.Getenv("GOMEMLIMIT") != "" {
 		return

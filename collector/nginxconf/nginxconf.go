@@ -5,8 +5,8 @@
 // The lexer and the parser are its own. gonginx, the best-kept parser of nginx.conf in Go, was tried on the trees in
 // testdata and falls short in three ways that matter here. It leaves words as they are written, quotes and escapes
 // included, and ends a word at an escaped space, so that a log_format cannot be had from it as NGINX sees it. What it
-// refuses it names by line and column but not by file, and an included file that is missing is no error to it. And
-// it takes what NGINX refuses: a } too many, a lone ; or {, a word glued to a quoted one, a block that an included file
+// refuses it names by line and column but not by file, and a missing included file is not an error to it. And it
+// accepts what NGINX rejects: a } too many, a lone ; or {, a word glued to a quoted one, a block that an included file
 // closes. What is left to write is a lexer of two screens.
 package nginxconf
 

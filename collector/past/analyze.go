@@ -49,7 +49,7 @@ type analyzer struct {
 	current     *hour
 	currentFrom int64
 	slowest     []SlowRequest
-	threshold   int64 // milliseconds: what is quicker is none of the slowest
+	threshold   int64 // milliseconds: faster requests are not among the slowest
 	servers     longestTimes
 	routes      []longestOf
 }

@@ -21,12 +21,12 @@ type BackfillOptions struct {
 	Dir    string        // where the files go; made if need be
 	Step   time.Duration // between two samples of a series
 	Labels []string      // NAME=VALUE, on every series
-	// Gauges stand at one value for the whole time: what an exporter says besides its counters. Rules and dashboards
-	// want them.
+	// Gauges have one value for the whole time: what an exporter says besides its counters. Rules and dashboards want
+	// them.
 	Gauges []Gauge
 }
 
-// A Gauge is a series that stands at one value.
+// A Gauge is a series with a constant value.
 type Gauge struct {
 	Name, Help string
 	Labels     [][2]string // names and values
@@ -273,7 +273,7 @@ func (r *reading) sortByTime() {
 	})
 }
 
-// firstTime is the time of a file's first line that has one, among those at its beginning; 0 where there is none.
+// firstTime returns the time of a file's first line that has one, among those at its beginning; 0 for none.
 func (r *reading) firstTime(in input) int64 {
 	if in.path == Stdin {
 		return 0
@@ -303,7 +303,7 @@ func (r *reading) firstTime(in input) int64 {
 
 var labelName = regexp.MustCompile(`^[a-zA-Z_][a-zA-Z0-9_]*$`)
 
-// renderLabels makes NAME="VALUE",… of NAME=VALUE. It is an error if a name is none, or one that the metrics have.
+// renderLabels turns NAME=VALUE into NAME="VALUE",…. An invalid name, or one that the metrics have, is an error.
 func renderLabels(labels []string) (string, error) {
 	var rendered []string
 	seen := map[string]bool{}

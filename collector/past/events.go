@@ -86,7 +86,7 @@ func (l *events) wanted() bool {
 	return l.seen%l.every() == 0
 }
 
-// every is how many each of the events stands for.
+// every is how many events each one represents.
 func (l *events) every() int { return 1 << l.level }
 
 func (l *events) add(e *event) {

@@ -11,7 +11,7 @@ import (
 	"github.com/fremisn/fremisn-exporter/collector/internal/logformat"
 )
 
-// Explain reads logs twice and tells what went wrong in them: first it counts what there was in each second on each
+// Explain reads logs twice and reports what went wrong in them: first it counts what there was in each second on each
 // server, then it reads the lines around those times in which something changed. errorLogs are files of NGINX's error
 // log; there may be none. Problems are files that could not be read.
 func Explain(ctx context.Context, o Options, errorLogs []string) (e *Explanation, problems []error, err error) {

@@ -58,7 +58,7 @@ func (d *detector) wholeGroup(suspects []*suspect) []*suspect {
 	return together
 }
 
-// failingGroup makes one incident of a group all servers of which failed at the same time.
+// failingGroup returns one incident for a group whose servers all failed at the same time.
 func (d *detector) failingGroup(all []*suspect) *incident {
 	failures, servers := map[string][]int64{}, map[string]bool{}
 	i := &incident{kind: nodeFailure, from: all[0].from(), to: all[0].to(), upstream: d.facts.upstream(all[0].server)}
@@ -71,7 +71,7 @@ func (d *detector) failingGroup(all []*suspect) *incident {
 	return d.withoutChoice(i)
 }
 
-// withoutChoice adds to an incident the requests that found no server because of it. It is none if it harmed few.
+// withoutChoice adds to an incident the requests that found no server because of it. It is nil if it harmed few.
 func (d *detector) withoutChoice(i *incident) *incident {
 	failures := i.harmed
 	i.take(d, d.foundNone(i.outs))

@@ -14,7 +14,7 @@ func (r *reading) keep(ctx context.Context) error {
 	for i := range files {
 		f := &files[i]
 		if once, err := f.readsOnce(); err != nil || !once {
-			continue // an error is told by whoever reads it
+			continue // the reader reports an error
 		}
 		source := r.Stdin
 		if f.Path != Stdin {
@@ -35,7 +35,7 @@ func (r *reading) keep(ctx context.Context) error {
 	return nil
 }
 
-// forget gives up the copies.
+// forget removes the copies.
 func (r *reading) forget() {
 	for i := range r.scanned {
 		if kept := r.scanned[i].kept; kept != nil {
@@ -44,7 +44,7 @@ func (r *reading) forget() {
 	}
 }
 
-// copyOf copies a stream to a temporary file that nobody else sees, and that is gone when it is closed.
+// copyOf copies a stream to a temporary file that is invisible to others and disappears when it is closed.
 func (r *reading) copyOf(ctx context.Context, source io.Reader) (*os.File, error) {
 	file, err := os.CreateTemp("", "fremisn-exporter-*.log")
 	if err != nil {

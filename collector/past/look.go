@@ -11,7 +11,7 @@ import (
 	"github.com/fremisn/fremisn-exporter/collector/internal/logformat"
 )
 
-// look reads the lines around the times in which something changed, and makes slots of a second and events of them.
+// look reads the lines around the times of changes, and turns them into slots of a second and events.
 func (r *reading) look(ctx context.Context, d *detector) error {
 	kept, keptEvents := r.slotBudget(), newBudget(maxEvents)
 	d.near, d.events = newSlots(kept), &events{budget: keptEvents}
@@ -48,7 +48,7 @@ func (r *reading) look(ctx context.Context, d *detector) error {
 	return nil
 }
 
-// windows are stretches of time in their order, none of which touches another.
+// windows are disjoint intervals in order.
 type windows struct {
 	list []interval
 	last int // the one that held the last time
@@ -73,9 +73,8 @@ func (w *windows) touch(s span2) bool {
 	return s.to != 0 && n < len(w.list) && w.list[n].from <= s.to
 }
 
-// around are the times to look at: those in which something may be wrong, and enough before and after them to tell what
-// was cause and what came of it. What no detector would make an incident of may be among them, never the other way
-// round.
+// around returns the times to examine: those in which something may be wrong, and enough before and after to separate
+// cause and effect. It may include times without an incident, but never omits one.
 func (d *detector) around() *windows {
 	const beside = 60_000
 	before, after := d.facts.longestTimeout()+beside, d.facts.longestTimeout()+beside+d.late
@@ -98,7 +97,7 @@ func (d *detector) isOdd(numbers []int64, at int) bool {
 	if one.spread > 0 || one.outcomes[outcomeNoLive] > 0 {
 		return true
 	}
-	// A long slot may hide a short incident: all that went wrong in it may have done so in ten seconds.
+	// A long slot may hide a short incident: all its failures may have happened in ten seconds.
 	scale := 1.0
 	if w := d.log.width; w > slotWidth {
 		scale = hotWidth / float64(hotWidth+2*w)
@@ -157,7 +156,7 @@ func failedShare(near []*slot, server int) float64 {
 	return failed / max(1, all)
 }
 
-// beside are the slots of the log up to so many milliseconds before and after one.
+// beside returns the slots of the log up to so many milliseconds before and after one.
 func (d *detector) beside(numbers []int64, at int, millis int64) []*slot {
 	reach := (millis + d.log.width - 1) / d.log.width
 	first, last := at, at
@@ -218,8 +217,9 @@ func (l *slowLook) keep(one slowID) {
 	}
 }
 
-// requestIDs are the requests of an incident to look at: the slowest on a slow node; else those that a server failed at
-// or that a client gave up, before those that only found no server, and of them some from its beginning to its end.
+// requestIDs returns the requests of an incident to examine: the slowest on a slow node; otherwise those that failed
+// on a server or that a client cancelled, before those that found no server, of which it takes some from beginning to
+// end.
 func (i *incident) requestIDs() []string {
 	list := []string{}
 	slices.SortStableFunc(i.slowest, func(a, b slowID) int { return cmp.Compare(b.millis, a.millis) })
@@ -245,7 +245,7 @@ func (i *incident) requestIDs() []string {
 	return list
 }
 
-// evenly are at most n of a list, from its first to its last.
+// evenly returns at most n of a list, from its first to its last.
 func evenly(list []*event, n int) []*event {
 	if len(list) <= n {
 		return list

@@ -156,7 +156,7 @@ func (w *dayWriter) write(d *day) (path string, err error) {
 	return path, nil
 }
 
-// A dayOutput is a file that is being written. A failed write is told by Flush.
+// A dayOutput is a file that is being written. Flush reports a failed write.
 type dayOutput struct {
 	*bufio.Writer
 	*dayWriter
@@ -256,8 +256,8 @@ func canonical(bound float64) string {
 	return text
 }
 
-// gauges are what stands at one value for the whole time: that there was an exporter, what it would have said besides,
-// and what nginx.conf says today.
+// gauges are the constant series of the whole time: that there was an exporter, what it would have said besides, and
+// what nginx.conf says today.
 func (o *dayOutput) gauges() {
 	byName := map[string][]Gauge{}
 	add := func(g Gauge) { byName[g.Name] = append(byName[g.Name], g) }

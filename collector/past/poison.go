@@ -119,8 +119,8 @@ func (d *detector) spared(list []*event, hit map[string]int, sick map[string]boo
 	return false
 }
 
-// onSeveral reports whether most of the requests failed on several servers each, one of which is well, and hardly any
-// of the path was helped by the next server.
+// onSeveral reports whether most of the requests failed on several servers each, one of which is healthy, and hardly
+// any of the path was helped by the next server.
 func (d *detector) onSeveral(list []*event, sick map[string]bool) bool {
 	several, helped := 0, 0
 	for _, e := range list {

@@ -35,7 +35,7 @@ type visitor interface {
 type job struct {
 	file     int
 	from, to int64 // lines that begin there; to is -1 for a stream
-	size     int64 // bytes, 0 where nobody knows
+	size     int64 // bytes, 0 if unknown
 	times    span2 // of its lines, where somebody has asked for them
 }
 

@@ -57,7 +57,7 @@ func (d *Document) duration(node *yaml.Node, v reflect.Value, path string) {
 var spokenDuration = regexp.MustCompile(
 	`(?i)^([0-9.]+)(ms|msecs?|milliseconds?|s|secs?|seconds?|m|mins?|minutes?|h|hrs?|hours?|d|days?)$`)
 
-// likelyDuration is what was most likely meant by a text that is no duration, else examples.
+// likelyDuration returns the duration that an invalid text most likely means, or examples.
 func likelyDuration(text string) string {
 	said := spokenDuration.FindStringSubmatch(strings.ReplaceAll(text, " ", ""))
 	if said == nil {

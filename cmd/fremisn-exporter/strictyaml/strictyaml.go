@@ -1,7 +1,7 @@
-// Package strictyaml reads YAML into Go types and takes nothing on trust: a key that is unknown or stands twice, a
-// value of the wrong kind or a duration without its unit is an error that names file, line and key, and says what
-// would be right. All faults of a file are reported at once, but for those between values that are faulty
-// themselves: that two probes have one name is reported when both could be read.
+// Package strictyaml decodes YAML into Go types strictly: an unknown or duplicate key, a value of the wrong kind or a
+// duration without its unit is an error that names file, line, key and remedy. It reports all faults of a file at
+// once, except those between values that are faulty themselves: that two probes have one name is reported once both
+// are valid.
 //
 // Types may have SetDefaults(), called before their keys are read, and Validate() error, called after them, inner
 // values first. A Validate error made by [Errorf] names the field below the value that it is about, such as

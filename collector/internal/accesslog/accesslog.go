@@ -166,7 +166,7 @@ func (c *Counter) begin(l *ledger.Ledger) {
 	c.seed()
 }
 
-// clearCaches drops the series caches; every series is looked up anew.
+// clearCaches drops the series caches; every series is looked up again.
 func (c *Counter) clearCaches() {
 	c.requests = newRequestCache()
 	c.servers = newServerCache(c.hour, c.parser.Generation())
@@ -202,7 +202,8 @@ func (c *Counter) countLines(block []byte, size int) {
 	c.keepExemplars(block)
 }
 
-// line counts the line of block that begins at start, and returns where its newline stands. The last stands at last.
+// line counts the line of block that begins at start, and returns the position of its newline. The block's last
+// newline is at last.
 func (c *Counter) line(block []byte, start, last int) (end int) {
 	end, ok := c.parser.Next(block, start, last, c.record)
 	if !ok {

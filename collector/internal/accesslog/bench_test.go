@@ -51,7 +51,7 @@ var sink int
 // with the Counter, both in blocks of 256 KiB. Paired so, what else the machine does falls on both: "ratio" is the
 // CPU time of the Counter by that of the loop.
 //
-// "mixed" is traffic of many kinds, each line drawn anew; "plain" has four kinds of requests and little else.
+// "mixed" is traffic of many kinds, each line drawn independently; "plain" has four kinds of requests and little else.
 func BenchmarkLines(b *testing.B) {
 	for _, f := range logtest.Formats() {
 		b.Run("mixed/"+f.Name, func(b *testing.B) { benchLines(b, f, logtest.NewMixed(f, 1), false) })

@@ -3,11 +3,10 @@
 //	YYYY/MM/DD HH:MM:SS [level] pid#tid: *conn MESSAGE (errno: text) while ACTION, client: …, server: …,
 //	request: "…", upstream: "http://ADDR/…", host: "…"
 //
-// The event is told by errno and action, not by the C library's wording, which differs (musl says "Operation timed
-// out"). What a client sent never decides. It stands behind `, client: `, where neither quotes nor commas are escaped,
-// and within messages about files, headers and users: so an event is told by how its message begins. The one field
-// that is read, upstream, is read only where what NGINX says is about an upstream server, for then NGINX has written
-// one.
+// Errno and action determine the event, not the C library's wording, which differs (musl has "Operation timed out"). A
+// client's text never does. It follows `, client: `, where neither quotes nor commas are escaped, and is also part of
+// messages about files, headers and users: so only the beginning of a message counts. The only field that is read,
+// upstream, is read only if NGINX's message concerns an upstream server, since NGINX has written it then.
 package errorlog
 
 import (

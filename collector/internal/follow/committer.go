@@ -133,7 +133,7 @@ func (c *committer) stats() Stats {
 
 func (c *committer) hasCommitted() bool { return !c.stats().LastCommit.IsZero() }
 
-// isDue reports whether it is time to commit although nobody scrapes.
+// isDue reports whether it is time to commit without a scrape.
 func (c *committer) isDue(now time.Time, dirty bool) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()

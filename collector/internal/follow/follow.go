@@ -2,12 +2,12 @@
 // the position that goes with it, and only then publishes.
 //
 // Who owns what. The goroutine of Run owns the reader (a follower of files, or a syslog socket) and the counter;
-// nothing in them is locked. Each record is written in a goroutine of its own, so that a disk that hangs does not hold
-// up the reading; it publishes a snapshot once the record that goes with it is on disk. Scrapes and reloads send
-// requests and wait for answers no longer than their contexts allow.
+// nothing in them is locked. Each record is written in its own goroutine, so that a hanging disk does not hold up
+// reading; it publishes a snapshot once the record that goes with it is on disk. Scrapes and reloads send requests and
+// wait for answers at most until their contexts end.
 //
-// What a snapshot shows has been committed: after a crash at any moment no counter comes back lower than it was shown.
-// Where nothing is kept on disk, snapshots are published as they are made.
+// What a snapshot shows has been committed: after a crash at any moment no counter is lower than it was shown. Without
+// a disk, snapshots are published at once.
 package follow
 
 import (
@@ -33,8 +33,8 @@ type Counter interface {
 	TooLong()
 	// AppendState appends an encoding of all counts to dst and returns it.
 	AppendState(dst []byte) []byte
-	// RestoreState replaces the counts by those of an AppendState of this or an earlier version.
-	// After an error the counts are as before.
+	// RestoreState replaces the counts with those of an AppendState of this or an earlier version. After an error the
+	// counts are unchanged.
 	RestoreState(state []byte) error
 	// Snapshot returns the present counts, for any goroutine to read.
 	Snapshot() (ledger.Lines, *ledger.Snapshot)
@@ -47,7 +47,7 @@ type Config struct {
 	State   *statefile.Dir     // nil: only in memory
 	Records *Records           // of State, shared by the logs that begin together; nil: none begins beside this one
 	Peers   []source.LogSource // all logs that are followed: their records are left to them
-	Watcher *watch.Watcher     // tells of changes; nil: nobody does
+	Watcher *watch.Watcher     // hints at changes; nil for none
 	Logger  log.Logger
 }
 
@@ -184,7 +184,7 @@ func (p *Pipeline) serve(ctx context.Context) {
 	}
 }
 
-// look reads while nobody asks.
+// look reads without a request.
 func (p *Pipeline) look(ctx context.Context) {
 	p.read()
 	if p.moved || p.commits.isDue(p.now(), p.dirty) {
@@ -194,7 +194,7 @@ func (p *Pipeline) look(ctx context.Context) {
 	p.lastBytes = p.totals.ReadBytes
 }
 
-// watchedPath is the file whose changes may be told, "" where they cannot be.
+// watchedPath returns the file whose changes may be hinted, "" for none.
 func (p *Pipeline) watchedPath() string {
 	if p.follower == nil || p.source.Path == "" || isGlob(p.source.Path) {
 		return ""
@@ -237,8 +237,8 @@ func (p *Pipeline) read() {
 	}
 }
 
-// IsStill reports whether nothing has been written that the last snapshot does not show. It asks the log's disk, and
-// nobody else: with many logs to which nothing comes, that is all that a scrape has to do. False says nothing.
+// IsStill reports whether nothing has been written that the last snapshot does not show. It asks only the log's disk:
+// with many idle logs, that is all that a scrape has to do. False means nothing.
 func (p *Pipeline) IsStill() bool {
 	p.mu.Lock()
 	sight := p.sight

@@ -7,23 +7,23 @@ import (
 )
 
 const (
-	// tickInterval is how often a log is read while nobody scrapes, so that no rotation is missed.
+	// tickInterval is how often a log is read without scrapes, so that no rotation is missed.
 	tickInterval = time.Second
-	// slowInterval is how often one is read to which nothing comes.
+	// slowInterval is how often an idle log is read.
 	slowInterval = 15 * time.Second
-	// A log whose changes are told is read slowly after so many ticks without any, another by and by.
+	// A log with hints is read slowly after so many ticks without a change, another gradually.
 	idleWatched, idleAfter, idleLong = 10, 60, 180
-	// idleEvery is how many ticks pass between two readings by and by.
+	// idleEvery is the number of ticks between two reads of an idle log without hints.
 	idleEvery = 5
 )
 
-// A pace says when a log is read while nobody asks: each second while something comes, seldom while nothing does, and
-// at once when something is said to have happened. A scrape reads it anyway.
+// A pace says when a log is read without scrapes: each second while lines come, seldom while none do, and at once
+// after a hint. A scrape reads it anyway.
 type pace struct {
 	tick     *time.Ticker
 	interval time.Duration
 	idle     int        // looks since something came
-	watched  *watch.Log // nil where nobody tells of changes
+	watched  *watch.Log // nil without hints
 }
 
 // begin watches a path, "" for none.
@@ -40,7 +40,7 @@ func (p *pace) end() {
 	p.watched.Close()
 }
 
-// hint returns what tells that something has happened, nil while the log is read each second anyway.
+// hint returns the channel of hints, nil while the log is read each second anyway.
 func (p *pace) hint() <-chan struct{} {
 	if p.interval == tickInterval || p.watched == nil {
 		return nil

@@ -13,7 +13,7 @@ import (
 )
 
 // Records know which files the records of a folder are of, so that each of many logs finds its own without reading all
-// of them. They are read once, for all logs that begin at the same time, and tell what may be of a log's file: whether
+// of them. They are read once, for all logs that begin at the same time, and show what may be of a log's file: whether
 // it is, the record itself says, for others may have written it since.
 type Records struct {
 	dir  *statefile.Dir
@@ -28,7 +28,7 @@ func NewRecords(dir *statefile.Dir) *Records { return &Records{dir: dir} }
 
 func (r *Records) read() {
 	r.byPath, r.byStart = map[string][]string{}, map[tail.Fingerprint][]string{}
-	names, _ := r.dir.Logs() // what cannot be read is told by Load
+	names, _ := r.dir.Logs() // Load reports what cannot be read
 	for _, name := range names {
 		saved, err := peek(r.dir, name)
 		if err != nil {

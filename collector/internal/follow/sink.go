@@ -51,7 +51,8 @@ func (p *Pipeline) Rotated(kind string) {
 	p.dirty = true
 }
 
-// Moved has the position committed soon: after a crash, the one before would not tell what is new from what is lost.
+// Moved has the position committed soon: after a crash, the previous one would not distinguish new lines from lost
+// ones.
 func (p *Pipeline) Moved() { p.dirty, p.moved = true, true }
 
 // Gap counts and logs that lines were lost, or may have been.

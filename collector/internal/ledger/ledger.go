@@ -55,7 +55,7 @@ type Ledger struct {
 	maxSeries int
 	series    int       // as Prometheus counts, with room for each family's series Other
 	all       []Family  // of all logs of one format: nobody changes them
-	families  []*family // by their place in all; nil for an unused one of which no state has anything
+	families  []*family // by their index in all; nil for an unused one that no state has
 	dropped   map[uint64]struct{}
 	kept      []keptFamily // of a state: families that this ledger does not have
 }

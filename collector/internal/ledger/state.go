@@ -273,7 +273,7 @@ func isOther(labels []string) bool {
 // maxLabels is more than any family has.
 const maxLabels = 16
 
-// A stateReader reads a state whose labels stand in a table.
+// A stateReader reads a state whose labels are in a table.
 type stateReader struct {
 	*codec.Reader
 	table []string

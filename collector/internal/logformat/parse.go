@@ -131,8 +131,8 @@ func (p *Parser) Parse(b []byte, start, end int, r *Record) bool {
 	return ok
 }
 
-// Next reads the line that begins at b[start] into r, and returns where its newline stands. ok is as Parse returns it.
-// b[last] is a newline at or after start, and b goes on for at least Pad bytes after it.
+// Next reads the line that begins at b[start] into r, and returns the position of its newline. ok is as Parse returns
+// it. b[last] is a newline at or after start, and b continues for at least Pad bytes after it.
 func (p *Parser) Next(b []byte, start, last int, r *Record) (end int, ok bool) {
 	_ = b[last+Pad]
 	if b[start] == '\n' || b[last] != '\n' {

@@ -6,7 +6,7 @@ import (
 )
 
 // Programs compiles each log_format once, however many logs are written in it. It is for several goroutines. The zero
-// Programs is empty; a nil one compiles anew each time.
+// Programs is empty; a nil one compiles each time.
 type Programs struct {
 	mu       sync.Mutex
 	compiled map[programKey]compiledFormat

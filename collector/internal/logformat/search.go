@@ -4,19 +4,19 @@ import "bytes"
 
 // The second reading.
 //
-// The first reading takes for the end of a value the first place where the literal after it stands. Clients write
-// what stands in some values, so that place may be the wrong one: `curl -u 'x [1:y'` puts " [" before the " [" of the
-// format combined. A line that the first reading refuses is therefore read again, by trying every end that each value
-// may have, from the left, in the order of preference, and going back where the rest does not fit.
+// The first reading ends a value at the first occurrence of the literal after it. Clients choose the content of some
+// values, so that occurrence may be the wrong one: `curl -u 'x [1:y'` puts " [" before the " [" of the format
+// combined. So a line that the first reading rejects is read again: the second reading tries every possible end of
+// each value, from the left, in the order of preference, and backtracks if the rest does not fit.
 //
-// What keeps this linear: whether the rest of a line fits depends on where it begins, not on what stands before. An
-// end that was tried once and failed is not tried again (frame.failed, search.scanned). The one thing that does
-// depend on what stands before is that lists agree in length. So the first pass takes lists of any length; if the
-// lists of its answer disagree, a pass is made for each number of elements, up to maxCount, with that number fixed;
-// of the answers the one that is preferred is taken.
+// What keeps this linear: whether the rest of a line fits depends on where it begins, not on what precedes it. An end
+// that has failed once is not tried again (frame.failed, search.scanned). The only thing that depends on what precedes
+// is that lists agree in length. So the first pass accepts lists of any length; if the lists of its answer disagree, a
+// further pass is made for each number of elements, up to maxCount, with that number fixed, and the preferred answer
+// wins.
 //
-// Preferred is the shortest value, from the left. Only of a list that stands unquoted before a space or a comma the
-// longest is: NGINX's own " : " between groups would else end it.
+// The shortest value is preferred, from the left, except for an unquoted list before a space or a comma, whose longest
+// value is preferred: otherwise NGINX's own " : " between groups would end it.
 
 // maxCount limits the elements of the lists of a line if they differ in the first pass: no request makes so many
 // attempts.

@@ -30,7 +30,7 @@ type Tally struct {
 
 // Snapshot copies the window as it is at a moment, Unix milliseconds.
 //
-// The minute that ends now is the slot under way and the five before it: between 50 and 60 seconds.
+// The minute that ends now is the present slot and the five before it: between 50 and 60 seconds.
 func (w *Window) Snapshot(millis int64) *Snapshot {
 	s := &Snapshot{At: time.UnixMilli(millis).UTC()}
 	newest := millis / slotMillis

@@ -27,7 +27,7 @@ var errNotStubStatus = errors.New("the answer is not a stub_status page; its fir
 //	 16630948 16630948 31070465
 //	Reading: 6 Writing: 179 Waiting: 106
 //
-// Newer versions and forks may add to a line; what is expected must stand first.
+// Newer versions and forks may add to a line; the expected text must come first.
 func Parse(body []byte) (Stats, error) {
 	var s Stats
 	lines := bytes.SplitN(body, []byte("\n"), 5)

@@ -4,11 +4,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A Sight is what stood at a log's paths when all of it had been read. It never changes, and costs one system call a
-// file: with many logs to which nothing comes, that is what a scrape has to pay for.
+// A Sight is what was at a log's paths when all of it had been read. It is immutable. Checking it costs one system
+// call per file: with many idle logs, that is the cost of a scrape.
 type Sight struct{ files []seenFile }
 
-// A seenFile is a file as it was seen, or a path at which nothing stood.
+// A seenFile is a file as it was seen, or a path without a file.
 type seenFile struct {
 	path     string
 	missing  bool
@@ -17,12 +17,11 @@ type seenFile struct {
 	changed  int64 // nanoseconds
 }
 
-// Sight returns what the last Read has seen, nil before all was read. Any goroutine may ask it.
+// Sight returns what the last Read has seen, nil before everything was read. Any goroutine may use it.
 func (f *Follower) Sight() *Sight { return f.sight }
 
-// lookAround returns what is to be seen now. It is nil while more is to be done than to see whether something has
-// changed: a generation may still be written under another name, a search is under way, or the last bytes are so young
-// that the file's time does not tell.
+// lookAround returns the present Sight. It is nil while a check for changes is not enough: a generation may still be
+// written under another name, a search is in progress, or the last bytes are too recent for the file's time.
 func (f *Follower) lookAround() *Sight {
 	if f.isGlob || !f.started {
 		return nil
@@ -40,7 +39,7 @@ func (f *Follower) lookAround() *Sight {
 		age := f.now().Sub(g.grown)
 		switch {
 		case g.file == nil:
-			continue // it is looked at now and then
+			continue // it is examined now and then
 		case g.isCurrent() && age >= verified:
 			s.files = append(s.files, g.seen(g.base.path))
 		case !g.isCurrent() && age >= quiet:
@@ -60,7 +59,7 @@ func (g *generation) seen(path string) seenFile {
 	return seenFile{path: path, dev: g.Dev, ino: g.Ino, size: g.size, changed: g.changed.UnixNano()}
 }
 
-// Holds reports whether all is still as it was seen. Any goroutine may ask.
+// Holds reports whether nothing has changed. Any goroutine may call it.
 func (s *Sight) Holds() bool {
 	for i := range s.files {
 		if !s.files[i].isStill() {

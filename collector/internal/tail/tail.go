@@ -135,7 +135,7 @@ func (f *Follower) Close() {
 // Read hands out what has been written until now. Its error says why the log cannot be read, or not all of it; what
 // can be read has been handed out.
 //
-// What is open is read first: a file that is found beside the log is told from known ones by how these begin.
+// Open files are read first: a file that is found beside the log is distinguished from known ones by their beginnings.
 func (f *Follower) Read() error {
 	if f.isStill() {
 		return nil
@@ -260,7 +260,7 @@ func (f *Follower) look(b *base) error {
 	return f.arrive(b, file, info)
 }
 
-// rescue finds the last file of a path that is now empty, if it is not open: it may have been renamed while nobody
+// rescue finds the last file of a path that is now empty, if it is not open: it may have been renamed while it was not
 // followed.
 func (f *Follower) rescue(b *base) {
 	if g := b.current; g != nil && g.file == nil && !g.finished && !f.recover(g) {

@@ -1,4 +1,4 @@
-// Package takenout works out which servers NGINX passes over after failures. NGINX itself tells nobody.
+// Package takenout works out which servers NGINX passes over after failures. NGINX itself does not report it.
 //
 // It replays what ngx_http_upstream_round_robin.c does, worker by worker, or once for all workers where the group
 // has a shared zone. Each failure of a server adds to its fails and sets its checked time. At max_fails the server is
@@ -225,7 +225,7 @@ func (t *Tracker) outage(s *server) *Outage {
 	return nil
 }
 
-// resolve tells a worker the answers of the server until a time: they come from another log.
+// resolve applies the answers of the server until a time to a worker: they come from another log.
 func (t *Tracker) resolve(s *server, w *worker, until time.Time) {
 	if w.Fails == 0 {
 		return

@@ -1,9 +1,7 @@
-// Package watch tells who reads logs that something has happened to them, so that nobody has to look again and again at
-// a log to which nothing comes.
+// Package watch hints to the readers of logs that a log may have changed, so that they need not poll an idle log.
 //
-// It watches folders, for logs are renamed and made again. What it tells is a hint: the kernel may drop events, and
-// some file systems (NFS, those of virtual machines) have none. Whoever reads a log looks at it without a hint, too,
-// only less often.
+// It watches folders, since logs are renamed and re-created. It only hints: the kernel may drop events, and some file
+// systems (NFS, those of virtual machines) have none. So a reader also polls its log, only less often.
 package watch
 
 import (
@@ -17,19 +15,19 @@ import (
 )
 
 const (
-	// noisy is how many events of a folder in a second are too many: its busy logs are looked at each second anyway,
-	// and the others cost less than their events.
+	// noisy is how many events of a folder in a second are too many: its busy logs are read each second anyway, and
+	// polling the others costs less than their events.
 	noisy = 200
-	// restTime is how long a folder that is noisy, or could not be watched, is left alone.
+	// restTime is how long a noisy folder, or one that could not be watched, is not watched.
 	restTime = time.Minute
-	// maxBases is how many names a rotated part is tried to be of.
+	// maxBases limits the log names that a rotated part may belong to.
 	maxBases = 4
 )
 
 // A Watcher watches the folders of logs. Any goroutine may use it. A nil Watcher watches nothing.
 type Watcher struct {
 	mu      sync.Mutex
-	events  *fsnotify.Watcher // nil before the first log is to be watched, and where this system has no events
+	events  *fsnotify.Watcher // nil before the first log, and on systems without events
 	closed  bool
 	folders map[string]*folder
 }
@@ -45,7 +43,7 @@ type folder struct {
 
 // A Log is a file that is watched, under its name.
 type Log struct {
-	// C has a value when something has happened to the file, or to a rotated part of it.
+	// C has a value when the file, or a rotated part of it, may have changed.
 	C chan struct{}
 
 	watcher *Watcher
@@ -53,7 +51,7 @@ type Log struct {
 	name    string
 }
 
-// New returns a Watcher, which takes nothing of the system before the first log is to be watched.
+// New returns a Watcher, which uses no system resources before the first log.
 func New() *Watcher { return &Watcher{folders: map[string]*folder{}} }
 
 // Close ends all watching.
@@ -66,7 +64,7 @@ func (w *Watcher) Close() {
 	}
 }
 
-// Log returns what tells of the file at a path. It must be closed.
+// Log returns the hints for the file at a path. It must be closed.
 func (w *Watcher) Log(path string) *Log {
 	if w == nil {
 		return nil
@@ -91,8 +89,8 @@ func (w *Watcher) Log(path string) *Log {
 	return l
 }
 
-// Works reports whether what happens to the log will be told from now on. A nil Log is told nothing. It may take as
-// long as the log's disk does, and holds up no other log.
+// Works reports whether changes of the log will be hinted from now on. A nil Log gets no hints. It may take as long as
+// the log's disk does, but holds up no other log.
 func (l *Log) Works() bool {
 	if l == nil {
 		return false
@@ -108,7 +106,7 @@ func (l *Log) Works() bool {
 	return works
 }
 
-// isWatched reports whether a folder is watched. Where the caller has to try that now, it returns what with.
+// isWatched reports whether a folder is watched. If the caller has to try that now, it returns the watcher to use.
 func (w *Watcher) isWatched(f *folder) (works bool, events *fsnotify.Watcher) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -116,7 +114,7 @@ func (w *Watcher) isWatched(f *folder) (works bool, events *fsnotify.Watcher) {
 	if f.works || now.Before(f.retry) || w.closed {
 		return f.works, nil
 	}
-	f.retry = now.Add(restTime) // nobody else tries meanwhile
+	f.retry = now.Add(restTime) // no other goroutine tries meanwhile
 	if w.events == nil {
 		made, err := fsnotify.NewWatcher()
 		if err != nil { // the limit of instances is reached: it is tried again
@@ -156,7 +154,7 @@ func (w *Watcher) run(events *fsnotify.Watcher) {
 				return
 			}
 			w.tell(e)
-		case _, open := <-events.Errors: // some events are lost, nobody knows which
+		case _, open := <-events.Errors: // some events are lost; it is unknown which
 			if !open {
 				return
 			}
@@ -165,7 +163,7 @@ func (w *Watcher) run(events *fsnotify.Watcher) {
 	}
 }
 
-// tell wakes those whose log an event is about.
+// tell wakes the readers of an event's log.
 func (w *Watcher) tell(e fsnotify.Event) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -190,7 +188,7 @@ func (w *Watcher) tell(e fsnotify.Event) {
 	f.wake(name)
 }
 
-// wake wakes those of a file, which may be a rotated part of theirs: access.log.2.gz is of access.log.
+// wake wakes the readers of a file, which may be a rotated part of their log: access.log.2.gz belongs to access.log.
 func (f *folder) wake(name string) {
 	for range maxBases {
 		for l := range f.logs[name] {
@@ -227,8 +225,8 @@ func (w *Watcher) tellAll() {
 	}
 }
 
-// tellsOfChanges reports whether the kernel sees all that happens to a folder: files of other machines are written
-// without it.
+// tellsOfChanges reports whether the kernel sees every change of a folder: files of other machines are written without
+// it.
 func tellsOfChanges(folder string) bool {
 	var s unix.Statfs_t
 	if unix.Statfs(folder, &s) != nil {

@@ -351,8 +351,8 @@ func logIsStdout(conf *nginxconf.Config) []finding {
 	return found
 }
 
-// neverTakenOut says of which groups there is no nginx_upstream_server_unavailable, since NGINX passes over no server
-// of theirs. It is a fact, and no fault.
+// neverTakenOut reports groups without nginx_upstream_server_unavailable, since NGINX passes over no server of theirs.
+// It is a fact, and no fault.
 func neverTakenOut(conf *nginxconf.Config) []finding {
 	var single, zero []string
 	for _, u := range conf.Upstreams {

@@ -46,7 +46,7 @@ func (e *exposition) reset(out io.Writer, format expfmt.Format, created bool) {
 	}
 }
 
-// write writes all families. It goes on after an error; the first is the answer.
+// write writes all families. It continues after an error, and returns the first.
 func (e *exposition) write(families iter.Seq[*dto.MetricFamily]) error {
 	usualFormat := e.format.FormatType() == expfmt.TypeTextPlain ||
 		e.openMetrics && e.options == nil && !strings.Contains(string(e.format), "version=2")

@@ -169,7 +169,7 @@ func (s *snapshots) run(of snapshotKey, snap *snapshot) {
 	gathering, cancelGathering := context.WithTimeout(ctx, of.timeout)
 	defer cancelGathering()
 	families, err := s.gather(gathering, of.openMetrics)
-	for _, all := range []bool{true, false} { // those who want a part wait where there is little room
+	for _, all := range []bool{true, false} { // requests for a part wait if there is little room
 		for as, a := range snap.answers {
 			if all == (as.names == "") {
 				s.encode(ctx, as, a, families, err)
@@ -215,8 +215,8 @@ func (s *snapshots) waitForRoom(ctx context.Context) bool {
 	return true
 }
 
-// reading adds a request that its answer is written to from now on. cut ends that, where there is no more room for
-// others. done takes the request out.
+// reading adds a request that its answer is written to from now on. cut ends that if there is no more room for others.
+// done takes the request out.
 func (s *snapshots) reading(a *answer, cut func()) (done func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -277,7 +277,7 @@ func (s *snapshots) encode(ctx context.Context, as answerKey, a *answer, familie
 	}
 }
 
-// body writes families as they are asked for. What could be written stands in it after an error, too.
+// body writes families in the requested form. After an error, it has what could be written.
 func (s *snapshots) body(as answerKey, families iter.Seq[*dto.MetricFamily]) (*body, error) {
 	w := s.writers.Get().(*encoder)
 	defer s.writers.Put(w)
@@ -304,7 +304,7 @@ func newEncoder() *encoder {
 	return &encoder{gzip: w}
 }
 
-// only leaves the families that have one of the names, all of them where there are no names.
+// only keeps the families that have one of the names, or all of them without names.
 func only(families iter.Seq[*dto.MetricFamily], names []string) iter.Seq[*dto.MetricFamily] {
 	if len(names) == 0 {
 		return families
