@@ -2,6 +2,7 @@ package probe
 
 import (
 	"fmt"
+	"runtime"
 	"testing"
 
 	gokit "github.com/go-kit/log"
@@ -52,4 +53,46 @@ func BenchmarkProbe(b *testing.B) {
 		n++
 	}
 	b.ReportMetric(float64((ownCPU(b)-before).Microseconds())/float64(n), "µs-cpu/probe")
+}
+
+// TestMemoryOfManyTargets: what is kept of a target is small, whatever it has been asked, and a scrape needs the
+// memory of one family at a time.
+func TestMemoryOfManyTargets(t *testing.T) {
+	const n = 1000
+	heap := func() (live, all uint64) {
+		var memory runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&memory)
+		return memory.HeapAlloc, memory.TotalAlloc
+	}
+	empty, _ := heap()
+	s := manyTargets(t, n)
+	for i, target := range s.targets {
+		for round := range 2 * keepRecent {
+			trace := newTrace(target.module.secrets)
+			trace.logf("probing %s with module m, prober http, in 5s at most", target.masked)
+			trace.logf("GET %s", target.masked)
+			trace.logf("answered HTTP/1.1 503 Service Unavailable")
+			trace.enter("processing")
+			var failed *failure
+			if i%2 == 0 || round%7 == 0 {
+				failed = failf("status", "answered 503, not 2xx")
+			}
+			target.record(trace.finish(Result{Module: "m", Target: target.masked}, failed))
+		}
+	}
+	full, before := heap()
+	if each := (int64(full) - int64(empty)) / n; each > 16<<10 {
+		t.Errorf("%d bytes for each target", each)
+	}
+	for range s.Families() {
+	}
+	after, allocated := heap()
+	if each := (allocated - before) / n; each > 8<<10 {
+		t.Errorf("a scrape allocates %d bytes for each target", each)
+	}
+	if int64(after)-int64(full) > 1<<20 {
+		t.Errorf("a scrape leaves %d bytes behind", int64(after)-int64(full))
+	}
+	runtime.KeepAlive(s)
 }
