@@ -11,8 +11,6 @@ import (
 // started it has timed out. A finished probe must not leave anything open, or a hanging node would collect one
 // connection per interval.
 type connections struct {
-	ctx    context.Context // of the probe
-	stop   context.CancelFunc
 	source net.IP // their local address; nil: the system's choice
 
 	// addresses to try in order until one answers, instead of the one passed to dial; nil for none
@@ -29,8 +27,7 @@ type connectionsKey struct{}
 // "" for the system's choice.
 func withConnections(ctx context.Context, source string) (context.Context, *connections) {
 	c := &connections{source: net.ParseIP(source)}
-	c.ctx, c.stop = context.WithCancel(ctx)
-	return context.WithValue(c.ctx, connectionsKey{}, c), c
+	return context.WithValue(ctx, connectionsKey{}, c), c
 }
 
 // dial is for transports that several probes share.
@@ -43,9 +40,6 @@ func dial(ctx context.Context, network, address string) (net.Conn, error) {
 	if c.source != nil {
 		dialer.LocalAddr = &net.TCPAddr{IP: c.source}
 	}
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	defer context.AfterFunc(c.ctx, cancel)()
 	conn, err := c.dialFirst(ctx, &dialer, network, address)
 	if err != nil {
 		return nil, err
@@ -89,7 +83,6 @@ func (c *connections) dialFirst(ctx context.Context, dialer *net.Dialer, network
 
 // close closes what is still open or in progress.
 func (c *connections) close() {
-	c.stop()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.ended = true
