@@ -29,18 +29,13 @@ type counts struct {
 	metricErrors map[string]uint64 // by metric; replaced, never changed
 	consecutive  uint64
 	lastSuccess  time.Time
-	latency      prometheus.Histogram
+	latency      *latency // shared, and locked by itself
 }
 
 func newCounts() counts {
 	return counts{
-		born: timestamppb.Now(),
-		latency: prometheus.NewHistogram(prometheus.HistogramOpts{
-			Name: "probe_latency_seconds", Help: helpLatency,
-			Buckets: []float64{0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5,
-				10},
-			NativeHistogramBucketFactor: 1.1, NativeHistogramMaxBucketNumber: 160,
-		}),
+		born:    timestamppb.Now(),
+		latency: newLatency(),
 	}
 }
 
@@ -52,7 +47,7 @@ func (c *counts) add(r Result) {
 	if r.Success {
 		c.consecutive = 0
 		c.lastSuccess = r.When.Add(r.Duration)
-		c.latency.Observe(r.Duration.Seconds())
+		c.latency.observe(r.Duration.Seconds())
 		return
 	}
 	c.consecutive++
@@ -148,7 +143,7 @@ var ownFamilies = []struct {
 			}
 		}},
 	{"probe_latency_seconds", helpLatency, dto.MetricType_HISTOGRAM,
-		func(w *familyWriter, t *targetSnapshot) { w.histogram(t, t.counts.latency) }},
+		func(w *familyWriter, t *targetSnapshot) { w.latency(t) }},
 }
 
 // reasonLabels are the labels of probe_failures_total, for each reason.

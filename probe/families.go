@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
 	"google.golang.org/protobuf/proto"
 )
@@ -68,11 +67,12 @@ type familyWriter struct {
 	n        int // counted, then written
 	family   dto.MetricFamily
 
-	metrics  []dto.Metric
-	gauges   []dto.Gauge
-	counters []dto.Counter
-	values   []float64
-	labels   []*dto.LabelPair
+	metrics   []dto.Metric
+	gauges    []dto.Gauge
+	counters  []dto.Counter
+	values    []float64
+	latencies []latencyRoom
+	labels    []*dto.LabelPair
 }
 
 func (w *familyWriter) write(name, help string, kind dto.MetricType, targets []targetSnapshot,
@@ -84,6 +84,9 @@ func (w *familyWriter) write(name, help string, kind dto.MetricType, targets []t
 	if w.n > len(w.metrics) {
 		w.metrics, w.values = make([]dto.Metric, w.n), make([]float64, w.n)
 		w.gauges, w.counters = make([]dto.Gauge, w.n), make([]dto.Counter, w.n)
+	}
+	if w.latencies = nil; kind == dto.MetricType_HISTOGRAM {
+		w.latencies = make([]latencyRoom, w.n)
 	}
 	w.family.Name, w.family.Help, w.family.Type = &name, &help, kind.Enum()
 	w.family.Metric = slices.Grow(w.family.Metric[:0], w.n)
@@ -126,10 +129,9 @@ func (w *familyWriter) counter(t *targetSnapshot, n uint64, more ...Label) {
 	}
 }
 
-func (w *familyWriter) histogram(t *targetSnapshot, h prometheus.Histogram) {
-	if metric, _ := w.next(t, nil); metric != nil {
-		h.Write(metric) // gives no error
-		metric.Label = t.own
+func (w *familyWriter) latency(t *targetSnapshot) {
+	if metric, at := w.next(t, nil); metric != nil {
+		metric.Histogram = t.counts.latency.write(&w.latencies[at], t.counts.born)
 	}
 }
 
