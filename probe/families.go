@@ -81,13 +81,7 @@ func (w *familyWriter) write(name, help string, kind dto.MetricType, targets []t
 	for i := range targets {
 		metrics(w, &targets[i])
 	}
-	if w.n > len(w.metrics) {
-		w.metrics, w.values = make([]dto.Metric, w.n), make([]float64, w.n)
-		w.gauges, w.counters = make([]dto.Gauge, w.n), make([]dto.Counter, w.n)
-	}
-	if w.latencies = nil; kind == dto.MetricType_HISTOGRAM {
-		w.latencies = make([]latencyRoom, w.n)
-	}
+	w.makeRoom(kind)
 	w.family.Name, w.family.Help, w.family.Type = &name, &help, kind.Enum()
 	w.family.Metric = slices.Grow(w.family.Metric[:0], w.n)
 	w.n, w.counting = 0, false
@@ -98,6 +92,22 @@ func (w *familyWriter) write(name, help string, kind dto.MetricType, targets []t
 		slices.SortStableFunc(w.family.Metric, byLabels)
 	}
 	return &w.family
+}
+
+// makeRoom makes room for the metrics that have been counted.
+func (w *familyWriter) makeRoom(kind dto.MetricType) {
+	if w.n > len(w.metrics) {
+		w.metrics, w.values = make([]dto.Metric, w.n), make([]float64, w.n)
+	}
+	w.latencies = nil
+	switch {
+	case kind == dto.MetricType_GAUGE && w.n > len(w.gauges):
+		w.gauges = make([]dto.Gauge, w.n)
+	case kind == dto.MetricType_COUNTER && w.n > len(w.counters):
+		w.counters = make([]dto.Counter, w.n)
+	case kind == dto.MetricType_HISTOGRAM:
+		w.latencies = make([]latencyRoom, w.n)
+	}
 }
 
 // next counts a metric. It returns the one to write into, and where its value stands; nil while they are counted.

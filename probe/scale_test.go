@@ -88,7 +88,7 @@ func TestMemoryOfManyTargets(t *testing.T) {
 	for range s.Families() {
 	}
 	after, allocated := heap()
-	if each := (allocated - before) / n; each > 4<<10 {
+	if each := (allocated - before) / n; each > 8<<10 {
 		t.Errorf("a scrape allocates %d bytes for each target", each)
 	}
 	if int64(after)-int64(full) > n*3<<10 {
