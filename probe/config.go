@@ -251,8 +251,8 @@ func (m *Module) Validate() error {
 func (p *HTTPProbe) Validate() error {
 	switch {
 	case p.EnableHTTP3 && p.Client.EnableHTTP2:
-		return faultf("enable_http3", "HTTP/2 is on as well; write enable_http2: false, for a module speaks one "+
-			"of the two")
+		return faultf("enable_http3", "HTTP/2 is enabled as well; write enable_http2: false, since a module "+
+			"uses one of the two")
 	case p.EnableHTTP3 && slices.ContainsFunc(p.ValidHTTPVersions, func(v string) bool { return v != "HTTP/3.0" }):
 		return faultf("valid_http_versions", "with enable_http3, only HTTP/3.0 is possible")
 	case !p.EnableHTTP3 && slices.Contains(p.ValidHTTPVersions, "HTTP/3.0"):

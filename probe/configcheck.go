@@ -153,7 +153,7 @@ func (c *Config) checkMetrics() error {
 			if other, known := families[metric.Name]; !known {
 				families[metric.Name] = own
 			} else if other.labels != own.labels {
-				return faultf(field+".labels", "the metric %s has the labels %q here and %q in module %s; let "+
+				return faultf(field+".labels", "the metric %s has the labels %q here and %q in module %s; make "+
 					"them agree",
 					metric.Name, own.labels, other.labels, other.module)
 			} else if other.help != own.help {

@@ -7,8 +7,8 @@
 // finds to a trace, which becomes a Result: samples, phases, reason, log. One timetable starts the probes of all
 // targets (timetable.go), which add results up and keep the last ones (schedule.go, history.go), in little memory: a
 // result shares its words with those before (kept.go), and a latency is plain integers (latency.go). /metrics is built
-// of them in families.go, one family at a time. /probe gives a single result (handler.go), to those whom the guard lets in. Targets may also
-// come from files (files.go).
+// of them in families.go, one family at a time. /probe gives a single result (handler.go), to those whom the guard lets
+// in. Targets may also come from files (files.go).
 //
 // A probe is one request on one connection, whatever a server does (transports.go), and a module's credentials go to
 // the origin of the target alone (origin.go, auth.go). Secrets are hidden by package mask.

@@ -78,12 +78,14 @@ func wider(key int32) int32 {
 }
 
 func (l *latency) add(key int32, count uint32) {
-	at, found := slices.BinarySearchFunc(l.native, key, func(b latencyBucket, key int32) int { return int(b.key - key) })
+	at, found := slices.BinarySearchFunc(l.native, key, latencyBucket.compare)
 	if !found {
 		l.native = slices.Insert(l.native, at, latencyBucket{key: key})
 	}
 	l.native[at].count += count
 }
+
+func (b latencyBucket) compare(key int32) int { return int(b.key - key) }
 
 // widen halves the resolution.
 func (l *latency) widen() {
