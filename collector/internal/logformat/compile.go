@@ -314,9 +314,8 @@ type step struct {
 	head      uint64 // the first eight bytes of literal
 	mask      uint64 // of head: a bit for each byte that exists
 	spread    uint64 // the first byte of literal, eight times
-	other     uint64 // another byte that ends a value: a comma in unquoted lists
-	clear     uint64 // the bits in which what ends a text and a newline differ; 0 where they differ in too many
-	stop      uint64 // these two without those bits
+	clear     uint64 // the bits in which the bytes differ that may end a value, such as a quote and a newline
+	stop      uint64 // these bytes without those bits
 	tail      uint64 // the last eight bytes of a literal of more than eight
 	literal   string
 	length    uint16 // bytes of literal to skip
@@ -369,15 +368,9 @@ func newStep(part part, v variable, escape string) step {
 	}
 	s.long = v.kind == kindRequest || strings.HasPrefix(part.name, "http_")
 	if s.overlap = v.kind.isList() && (s.first == ' ' || s.first == ','); s.overlap {
-		s.spread, s.other = ' '*ones, ','*ones
+		s.spread = ' ' * ones
 	}
-	switch {
-	case s.kind == kindToken:
-		s.clear = ((' ' ^ '\n') | ('"' ^ '\n')) * ones
-	case s.first == ' ' || s.first == '\t' || s.first == '"':
-		s.clear = uint64(s.first^'\n') * ones
-	}
-	s.stop = '\n' * ones &^ s.clear
+	s.clear, s.stop = s.stops()
 	if n := len(part.literal); n > 8 {
 		s.tail = binary.LittleEndian.Uint64([]byte(part.literal[n-8:]))
 	}
@@ -387,6 +380,21 @@ func newStep(part part, v variable, escape string) step {
 	}
 	s.fast = fastOf(&s)
 	return s
+}
+
+// stops returns the bits in which the bytes differ that may end a value, and the bytes without them.
+func (s *step) stops() (clear, stop uint64) {
+	switch {
+	case s.overlap:
+		clear, stop = (' '^',')*ones, ' '*ones
+	case s.kind.isList():
+		return 0, s.spread
+	case s.kind == kindToken:
+		clear, stop = ((' '^'\n')|('"'^'\n'))*ones, '\n'*ones
+	case s.first == ' ' || s.first == '\t' || s.first == '"':
+		clear, stop = uint64(s.first^'\n')*ones, '\n'*ones
+	}
+	return clear, stop &^ clear
 }
 
 // want describes what a step expects, for error messages.

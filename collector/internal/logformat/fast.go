@@ -50,7 +50,6 @@ const (
 	fastISOTime
 	fastUnixTime
 	fastAddresses
-	fastBareAddresses
 	fastListStatus
 	fastListTime
 	fastListSize
@@ -82,9 +81,6 @@ func fastOf(s *step) fast {
 	case kindWord:
 		return fastWord
 	case kindAddresses:
-		if s.overlap {
-			return fastBareAddresses
-		}
 		return fastAddresses
 	case kindListStatus:
 		return fastListStatus

@@ -150,8 +150,13 @@ loop:
 			}
 			*r.word(s.into) = Passed
 			at += 6
-		case fastAddresses, fastBareAddresses:
+		case fastAddresses:
 			w0 := t.load(pos)
+			if byte(w0) == s.first {
+				r.Upstreams = nil
+				p.saw(noList)
+				break
+			}
 			if byte(w0) == '-' && byte(w0>>8) == s.first {
 				r.Upstreams = nil
 				at++
@@ -159,12 +164,8 @@ loop:
 				break
 			}
 			w1, w2 := t.load(pos+8), t.load(pos+16)
-			m0, m1, m2 := matches(w0, s.spread), matches(w1, s.spread), matches(w2, s.spread)
-			if s.fast == fastBareAddresses {
-				m0 |= matches(w0, s.other)
-				m1 |= matches(w1, s.other)
-				m2 |= matches(w2, s.other)
-			}
+			m0, m1 := matches(w0&^s.clear, s.stop), matches(w1&^s.clear, s.stop)
+			m2 := matches(w2&^s.clear, s.stop)
 			if m0 != 0 || m1|m2 == 0 {
 				break loop
 			}
@@ -184,10 +185,14 @@ loop:
 				p.saw(oneElement)
 				break
 			}
+			r.list(s).set(Absent)
+			if byte(w) == s.first {
+				p.saw(noList)
+				break
+			}
 			if byte(w) != '-' {
 				break loop
 			}
-			r.list(s).set(Absent)
 			at++
 			p.saw(dash)
 		case fastListTime:
@@ -198,10 +203,14 @@ loop:
 				p.saw(oneElement)
 				break
 			}
+			r.list(s).set(Absent)
+			if byte(w) == s.first {
+				p.saw(noList)
+				break
+			}
 			if byte(w) != '-' {
 				break loop
 			}
-			r.list(s).set(Absent)
 			at++
 			p.saw(dash)
 		case fastListSize:
@@ -212,10 +221,14 @@ loop:
 				p.saw(oneElement)
 				break
 			}
+			r.list(s).set(Absent)
+			if byte(w) == s.first {
+				p.saw(noList)
+				break
+			}
 			if byte(w) != '-' {
 				break loop
 			}
-			r.list(s).set(Absent)
 			at++
 			p.saw(dash)
 		default:
