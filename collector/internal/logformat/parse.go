@@ -217,10 +217,10 @@ func (p *Parser) read(f *Program, t text, start, end int, r *Record) bool {
 	return p.finish(f, s, pos, t, end, r)
 }
 
-// finish reads the rest of a line, from step s on: the slow path takes the steps that the fast path leaves.
+// finish reads the rest of a line, from step s on: the slow path executes the steps that the fast path leaves.
 //
-// Few steps look where the line ends. None begins after the newline: no literal but the last has one, no number takes
-// one in, and where a search or a fixed width may jump over it, that is checked.
+// Few steps check where the line ends. None begins after the newline: only the last literal has one, no number includes
+// one, and it is checked where a search or a fixed width may jump over it.
 func (p *Parser) finish(f *Program, s *step, pos int, t text, end int, r *Record) bool {
 	for s.kind != kindEnd {
 		next := s.slow(t, pos, end, p, r)
