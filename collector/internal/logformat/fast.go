@@ -24,8 +24,8 @@ package logformat
 //     s.clear, such as an asterisk for a quote. The literal does not match there, and the slow path reads on.
 //
 // To add a kind of value: add a kind and a row in variables.go; a case in store (how the slow path stores it) and in
-// advance (which ends the second reading tries); and its shape in logtest.Reference. If most lines have it, also add a
-// fast, choose it in fastOf unless a literal can make it ambiguous, and read it in fastSteps. The fuzz targets FuzzParse
+// advance (which ends the second reading tries); and its shape in logtest.Reference. If most lines have it, add a fast,
+// too, choose it in fastOf unless a literal can make it ambiguous, and read it in fastSteps. The fuzz targets FuzzParse
 // and FuzzCompile compare both paths on the same line, FuzzReference compares them with the reference: add a format
 // with the new kind to their seeds.
 
