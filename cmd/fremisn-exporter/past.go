@@ -44,8 +44,8 @@ func (p *pastFlags) flags(app *kingpin.Application) {
 		"Read complete access logs and summarize them: servers, routes, slowest requests, hours."), "text",
 		"json", "csv")
 	explain := app.Command("explain",
-		"Read complete access logs and report what went wrong, when, why, and what to do about it. It reads them twice; "+
-			"what can be read only once is copied to TMPDIR.")
+		"Read complete access logs and report what went wrong, when, why, and what to do about it. "+
+			"It reads them twice; what can be read only once is copied to TMPDIR.")
 	p.common(explain, "text", "json")
 	explain.Flag("error-log",
 		"NGINX's error log of the same time, which makes the answer more precise; repeatable.").
