@@ -196,7 +196,7 @@ func (c *Collector) newPeers(logs []source.LogSource) *peers {
 func (c *Collector) follow(s source.LogSource, counter follow.Counter, peers *peers) *followed {
 	return &followed{source: s, logTasks: newLogTasks(follow.Config{
 		Source: s, Counter: counter, State: c.state, Peers: peers.logs, Records: peers.records,
-		Watcher: c.watcher, Logger: log.With(c.logger, "log", s.Name),
+		Watcher: c.watcher, Renew: renew, Logger: log.With(c.logger, "log", s.Name),
 	})}
 }
 

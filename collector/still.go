@@ -4,6 +4,8 @@ import (
 	"context"
 	"time"
 
+	"github.com/fremisn/fremisn-exporter/collector/internal/accesslog"
+	"github.com/fremisn/fremisn-exporter/collector/internal/errorlog"
 	"github.com/fremisn/fremisn-exporter/collector/internal/follow"
 )
 
@@ -32,4 +34,19 @@ func (c *Collector) askStill(ctx context.Context) stillLogs {
 		return nil
 	}
 	return still
+}
+
+// renew returns what makes a counter again that nobody needs for now, nil while somebody does.
+func renew(c follow.Counter) func() (follow.Counter, error) {
+	switch c := c.(type) {
+	case *accesslog.Counter:
+		if again := c.Renew(time.Now().UnixMilli()); again != nil {
+			return func() (follow.Counter, error) { return again() }
+		}
+	case *errorlog.Counter:
+		if again := c.Renew(time.Now()); again != nil {
+			return func() (follow.Counter, error) { return again(), nil }
+		}
+	}
+	return nil
 }

@@ -270,3 +270,16 @@ func (c *Counter) RestoreState(state []byte) error {
 	c.begin(l)
 	return nil
 }
+
+// Adopt goes on with what a state does not have of the last snapshot.
+func (c *Counter) Adopt(s *ledger.Snapshot) { c.ledger.Adopt(s) }
+
+// Renew returns what makes such a Counter again, nil while something has happened in the last hour at a moment, Unix
+// milliseconds: those who ask for that ask often.
+func (c *Counter) Renew(millis int64) func() (*Counter, error) {
+	if !c.hour.Snapshot(millis).IsEmpty() {
+		return nil
+	}
+	cfg := c.cfg
+	return func() (*Counter, error) { return New(cfg) }
+}

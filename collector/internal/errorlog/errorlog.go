@@ -2,6 +2,7 @@ package errorlog
 
 import (
 	"bytes"
+	"slices"
 	"strings"
 	"time"
 
@@ -28,13 +29,14 @@ type Counter struct {
 	layout    *ledger.Layout
 	maxSeries int
 	ledger    *ledger.Ledger
+	cfg       Config
 	lines     ledger.Lines
 	clock     func() time.Time
 }
 
 // New returns an empty Counter.
 func New(cfg Config) *Counter {
-	c := &Counter{families: families(), layout: ledger.NewLayout(nil), maxSeries: cfg.MaxSeries,
+	c := &Counter{cfg: cfg, families: families(), layout: ledger.NewLayout(nil), maxSeries: cfg.MaxSeries,
 		tracker: takenout.New(cfg.TakenOut), clock: time.Now}
 	c.ledger = c.newLedger()
 	return c
@@ -150,4 +152,16 @@ func (c *Counter) RestoreState(state []byte) error {
 	}
 	c.lines, c.ledger = lines, l
 	return nil
+}
+
+// Adopt goes on with what a state does not have of the last snapshot.
+func (c *Counter) Adopt(s *ledger.Snapshot) { c.ledger.Adopt(s) }
+
+// Renew returns what makes such a Counter again, nil while a server is taken out: that changes with time.
+func (c *Counter) Renew(now time.Time) func() *Counter {
+	if slices.ContainsFunc(c.TakenOut(now), func(s takenout.State) bool { return s.Unavailable }) {
+		return nil
+	}
+	cfg := c.cfg
+	return func() *Counter { return New(cfg) }
 }

@@ -49,6 +49,9 @@ type Config struct {
 	Peers   []source.LogSource // all logs that are followed: their records are left to them
 	Watcher *watch.Watcher     // hints at changes; nil for none
 	Logger  log.Logger
+
+	// Renew returns what makes such a Counter again, nil while it must stay. It may be nil.
+	Renew func(Counter) func() (Counter, error)
 }
 
 // A reader passes the lines of a log to a pipeline.
@@ -64,7 +67,9 @@ type Pipeline struct {
 	peers    []source.LogSource
 	records  *Records // nil once the log's own has been found
 	watcher  *watch.Watcher
-	counter  Counter
+	counter  Counter  // nil while it sleeps
+	asleep   *sleeper // nil while it does not
+	renew    func(Counter) func() (Counter, error)
 	logger   log.Logger
 	reader   reader
 	follower *tail.Follower // nil for syslog
@@ -116,6 +121,7 @@ func New(cfg Config) *Pipeline {
 		records:  cfg.Records,
 		watcher:  cfg.Watcher,
 		counter:  cfg.Counter,
+		renew:    cfg.Renew,
 		logger:   cfg.Logger,
 		requests: make(chan *readRequest),
 		changes:  make(chan counterChange),
@@ -174,7 +180,7 @@ func (p *Pipeline) serve(ctx context.Context) {
 			change.done <- p.changeCounter(change.counter)
 		case question := <-p.looks:
 			p.read()
-			question.at(p.counter)
+			question.at(p.awake())
 			close(question.done)
 		case <-p.pace.hint():
 			p.look(ctx)
@@ -192,6 +198,9 @@ func (p *Pipeline) look(ctx context.Context) {
 	}
 	p.pace.looked(p.totals.ReadBytes != p.lastBytes || p.dirty)
 	p.lastBytes = p.totals.ReadBytes
+	if p.pace.isSlow() && p.follower != nil && p.follower.Sight() != nil && !p.dirty {
+		p.sleep()
+	}
 }
 
 // watchedPath returns the file whose changes may be hinted, "" for none.
@@ -305,10 +314,10 @@ func (p *Pipeline) Replace(ctx context.Context, c Counter) error {
 
 func (p *Pipeline) changeCounter(c Counter) error {
 	p.read()
-	if err := c.RestoreState(p.counter.AppendState(nil)); err != nil {
+	if err := c.RestoreState(p.appendState(nil)); err != nil {
 		return err
 	}
-	p.counter = c
+	p.counter, p.asleep = c, nil
 	return nil
 }
 

@@ -66,3 +66,6 @@ func (p *pace) looked(something bool) {
 		p.tick.Reset(next)
 	}
 }
+
+// isSlow reports whether nothing has come for a while.
+func (p *pace) isSlow() bool { return p.interval != tickInterval }

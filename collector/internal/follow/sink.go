@@ -25,7 +25,7 @@ func GapReasons() []string {
 
 // Lines counts a block of whole lines.
 func (p *Pipeline) Lines(block []byte) {
-	p.counter.Lines(block)
+	p.awake().Lines(block)
 	p.totals.ReadBytes += uint64(len(block))
 	p.totals.LastLine = p.now()
 	p.dirty = true
@@ -33,7 +33,7 @@ func (p *Pipeline) Lines(block []byte) {
 
 // TooLong counts a line that is too long for any block.
 func (p *Pipeline) TooLong() {
-	p.counter.TooLong()
+	p.awake().TooLong()
 	p.dirty = true
 }
 

@@ -155,12 +155,16 @@ func (p *Pipeline) record() (statefile.Record, error) {
 	if err != nil {
 		return statefile.Record{}, fmt.Errorf("saving state: %w", err)
 	}
-	return statefile.Record{Position: position, Counts: p.counter.AppendState(nil)}, nil
+	return statefile.Record{Position: position, Counts: p.appendState(nil)}, nil
 }
 
 func (p *Pipeline) snapshot() *Snapshot {
 	s := &Snapshot{Totals: p.totals}
-	s.Lines, s.Series = p.counter.Snapshot()
+	if last := p.Last(); p.asleep != nil {
+		s.Lines, s.Series = last.Lines, last.Series
+	} else {
+		s.Lines, s.Series = p.counter.Snapshot()
+	}
 	s.Totals.Gaps = maps.Clone(p.totals.Gaps)
 	return s
 }

@@ -1,6 +1,9 @@
 package ledger
 
-import "slices"
+import (
+	"slices"
+	"strings"
+)
 
 // A Snapshot is a ledger's series at one moment. It is immutable, so any goroutine may read it.
 type Snapshot struct {
@@ -73,4 +76,24 @@ func (h *Histogram) copy() *Histogram {
 	copied := &Histogram{Meta: h.Meta, SumMillis: h.SumMillis, layout: h.layout, counts: slices.Clone(h.counts)}
 	copied.Exemplars = slices.Clone(h.Exemplars)
 	return copied
+}
+
+// Adopt takes over what a state does not have from the last snapshot of the ledger that the state is of: exemplars, and
+// since when series stand at 0.
+func (l *Ledger) Adopt(s *Snapshot) {
+	for i, f := range l.families {
+		if f == nil || s.families[i] == nil {
+			continue
+		}
+		for _, c := range s.families[i].counters {
+			if at, known := f.index[strings.Join(c.Labels, separator)]; known {
+				f.counters[at].Created = c.Created
+			}
+		}
+		for _, h := range s.families[i].histograms {
+			if at, known := f.index[strings.Join(h.Labels, separator)]; known {
+				f.histograms[at].Exemplars = slices.Clone(h.Exemplars)
+			}
+		}
+	}
 }

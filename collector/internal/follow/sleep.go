@@ -1,0 +1,50 @@
+package follow
+
+import "github.com/fremisn/fremisn-exporter/collector/internal/ledger"
+
+// A sleeper is a Counter of a log to which nothing comes: its state, and what makes it again. With many logs, that is
+// a tenth of its memory. What is shown is the last snapshot, which has all that the state has.
+type sleeper struct {
+	state []byte
+	make  func() (Counter, error)
+}
+
+// An adopter is a Counter that can go on with what a state does not have: exemplars, and since when series stand at 0.
+type adopter interface{ Adopt(*ledger.Snapshot) }
+
+// sleep gives up the Counter, if that can be made again.
+func (p *Pipeline) sleep() {
+	if p.renew == nil || p.asleep != nil || p.Last() == nil {
+		return
+	}
+	if again := p.renew(p.counter); again != nil {
+		p.asleep = &sleeper{p.counter.AppendState(nil), again}
+		p.counter = nil
+	}
+}
+
+// awake returns the Counter.
+func (p *Pipeline) awake() Counter {
+	if p.asleep == nil {
+		return p.counter
+	}
+	c, err := p.asleep.make()
+	if err == nil {
+		err = c.RestoreState(p.asleep.state)
+	}
+	if err != nil {
+		panic("follow: a counter cannot be made again: " + err.Error()) // both went well before
+	}
+	if a, ok := c.(adopter); ok {
+		a.Adopt(p.Last().Series)
+	}
+	p.counter, p.asleep = c, nil
+	return c
+}
+
+func (p *Pipeline) appendState(dst []byte) []byte {
+	if p.asleep != nil {
+		return append(dst, p.asleep.state...)
+	}
+	return p.counter.AppendState(dst)
+}
