@@ -25,7 +25,7 @@ type logExposer struct {
 	mu       sync.Mutex
 	topology *source.Topology
 	descs    *descs
-	of       *ledger.Ledger
+	of       *ledger.Identity
 	series   [metric.Count][]exposedSeries
 	last     madeCounter
 }

@@ -51,6 +51,7 @@ type Ledger struct {
 	// Now is the creation time of new series, Unix milliseconds.
 	Now int64
 
+	identity  *Identity
 	layout    *Layout
 	maxSeries int
 	series    int       // as Prometheus counts, with room for each family's series Other
@@ -73,7 +74,8 @@ type family struct {
 // New returns an empty ledger of at most maxSeries series. A family that has no room for another series counts it,
 // with all of its labels, as Other; the room for that series is reserved from the beginning.
 func New(families []Family, layout *Layout, maxSeries int) *Ledger {
-	l := &Ledger{layout: layout, maxSeries: maxSeries, all: families, families: make([]*family, len(families))}
+	l := &Ledger{identity: &Identity{}, layout: layout, maxSeries: maxSeries, all: families,
+		families: make([]*family, len(families))}
 	for i := range families {
 		if !families[i].Unused {
 			l.series += l.family(i).weight

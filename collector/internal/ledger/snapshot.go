@@ -7,11 +7,14 @@ import (
 
 // A Snapshot is a ledger's series at one moment. It is immutable, so any goroutine may read it.
 type Snapshot struct {
-	Dropped int     // label sets that are counted as Other
-	Of      *Ledger // only for comparing: while it is the same, a series keeps its place in its family
+	Dropped int       // label sets that are counted as Other
+	Of      *Identity // while it is the same, a series keeps its place in its family
 
 	families []*familySnapshot // nil for unused ones
 }
+
+// An Identity tells ledgers apart, without keeping them in memory.
+type Identity struct{ _ byte }
 
 type familySnapshot struct {
 	labels     []string
@@ -38,7 +41,7 @@ func (s *Snapshot) family(i int) familySnapshot {
 
 // Snapshot copies what has changed since the last one.
 func (l *Ledger) Snapshot() *Snapshot {
-	s := &Snapshot{Dropped: len(l.dropped), Of: l, families: make([]*familySnapshot, len(l.families))}
+	s := &Snapshot{Dropped: len(l.dropped), Of: l.identity, families: make([]*familySnapshot, len(l.families))}
 	for i, f := range l.families {
 		if f == nil || f.Unused {
 			continue
