@@ -112,13 +112,13 @@ func New(o Options) (*Collector, error) {
 		c.state = state
 	}
 	s := c.recall(o.Settings)
-	next, counters, err := c.prepare(s)
+	next, makers, err := c.prepare(s)
 	if err != nil {
 		return nil, errors.Join(err, c.closeState())
 	}
 	peers := c.newPeers(s.Logs())
 	for i, log := range peers.logs {
-		next.logs = append(next.logs, c.follow(log, counters[i], peers))
+		next.logs = append(next.logs, c.follow(log, makers[i], peers))
 	}
 	c.current = next
 	c.remember(s)
@@ -128,8 +128,8 @@ func New(o Options) (*Collector, error) {
 
 // prepare creates everything in the settings except the logs: it returns their counters, one for each of
 // settings.Logs.
-func (c *Collector) prepare(s *source.Settings) (*observed, []follow.Counter, error) {
-	counters, err := c.newCounters(s)
+func (c *Collector) prepare(s *source.Settings) (*observed, []maker, error) {
+	makers, err := c.makers(s)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -139,11 +139,15 @@ func (c *Collector) prepare(s *source.Settings) (*observed, []follow.Counter, er
 	}
 	return &observed{settings: s, topology: s.Topology(), streams: s.StreamTopology(),
 		descs:  newDescs(len(s.Status) > 1),
-		status: status}, counters, nil
+		status: status}, makers, nil
 }
 
-func (c *Collector) newCounters(s *source.Settings) ([]follow.Counter, error) {
-	var counters []follow.Counter
+// A maker makes the counter of a log.
+type maker func() (follow.Counter, error)
+
+// makers returns what makes the counters of s.Logs. Each has been tried: it cannot fail.
+func (c *Collector) makers(s *source.Settings) ([]maker, error) {
+	var makers []maker
 	limitReq, limitConn := s.LimitStatuses()
 	shared := &accesslog.Shared{}
 	upstreams := map[source.Kind]*upstreams{
@@ -152,22 +156,22 @@ func (c *Collector) newCounters(s *source.Settings) ([]follow.Counter, error) {
 	for _, log := range s.Logs() {
 		of := upstreams[log.Kind]
 		if log.Kind == source.Error {
-			counters = append(counters, errorlog.New(errorlog.Config{MaxSeries: s.MaxSeries, TakenOut: c.takenOut(s,
-				log)}))
+			cfg := errorlog.Config{MaxSeries: s.MaxSeries, TakenOut: c.takenOut(s, log)}
+			makers = append(makers, func() (follow.Counter, error) { return errorlog.New(cfg), nil })
 			continue
 		}
-		counter, err := accesslog.New(accesslog.Config{
+		cfg := accesslog.Config{
 			Reformat: c.reformat(log, s),
 			Source:   log, Routes: s.Routes, Buckets: s.LatencyBuckets, MaxSeries: s.MaxSeries,
 			Groups: of.groups, GroupName: of.topology.GroupName, Servers: of.servers,
 			LimitReqStatus: limitReq, LimitConnStatus: limitConn, Answers: c.answers, Shared: shared,
-		})
-		if err != nil {
+		}
+		if _, err := accesslog.New(cfg); err != nil {
 			return nil, err
 		}
-		counters = append(counters, counter)
+		makers = append(makers, func() (follow.Counter, error) { return accesslog.New(cfg) })
 	}
-	return counters, nil
+	return makers, nil
 }
 
 // upstreams are the groups and servers whose series start at 0, one list for all logs.
@@ -193,9 +197,9 @@ func (c *Collector) newPeers(logs []source.LogSource) *peers {
 }
 
 // follow returns a log that is not followed yet.
-func (c *Collector) follow(s source.LogSource, counter follow.Counter, peers *peers) *followed {
+func (c *Collector) follow(s source.LogSource, counter maker, peers *peers) *followed {
 	return &followed{source: s, logTasks: newLogTasks(follow.Config{
-		Source: s, Counter: counter, State: c.state, Peers: peers.logs, Records: peers.records,
+		Source: s, New: counter, State: c.state, Peers: peers.logs, Records: peers.records,
 		Watcher: c.watcher, Renew: renew, Logger: log.With(c.logger, "log", s.Name),
 	})}
 }

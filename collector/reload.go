@@ -36,12 +36,12 @@ func (c *Collector) Reload(ctx context.Context, s *source.Settings) error {
 	}
 	before := c.observed()
 	s = s.After(before.settings)
-	next, counters, err := c.prepare(s)
+	next, makers, err := c.prepare(s)
 	if err != nil {
 		return err
 	}
 	c.remember(s) // before a new log is read: its format must survive a crash
-	if next.logs, err = c.changeLogs(ctx, before.logs, s.Logs(), counters); err != nil {
+	if next.logs, err = c.changeLogs(ctx, before.logs, s.Logs(), makers); err != nil {
 		return err
 	}
 	c.mu.Lock()
@@ -87,10 +87,10 @@ func (c *Collector) withRun(ctx context.Context) (context.Context, context.Cance
 // changeLogs ends the logs that are gone before it starts new ones: a log that moved keeps its name, and that is the
 // name of its record on disk.
 func (c *Collector) changeLogs(ctx context.Context, before []*followed, logs []source.LogSource,
-	counters []follow.Counter) ([]*followed, error) {
+	makers []maker) ([]*followed, error) {
 	ctx, cancel := context.WithTimeout(ctx, reloadWait)
 	defer cancel()
-	kept, err := c.replaceCounters(ctx, before, logs, counters)
+	kept, err := c.replaceCounters(ctx, before, logs, makers)
 	if err != nil {
 		return nil, err
 	}
@@ -100,7 +100,7 @@ func (c *Collector) changeLogs(ctx context.Context, before []*followed, logs []s
 	for i, l := range logs {
 		f := kept[i]
 		if f == nil {
-			f = c.begin(c.follow(l, counters[i], peers), ending[l.Name])
+			f = c.begin(c.follow(l, makers[i], peers), ending[l.Name])
 		}
 		next = append(next, f)
 	}
@@ -110,7 +110,7 @@ func (c *Collector) changeLogs(ctx context.Context, before []*followed, logs []s
 // replaceCounters makes the logs that stay count with their new counters. It returns them by their index in logs. A
 // log that cannot be read at the moment changes when it can.
 func (c *Collector) replaceCounters(ctx context.Context, before []*followed, logs []source.LogSource,
-	counters []follow.Counter) (map[int]*followed, error) {
+	makers []maker) (map[int]*followed, error) {
 	kept := map[int]*followed{}
 	if !c.isRunning() {
 		return kept, nil
@@ -130,7 +130,13 @@ func (c *Collector) replaceCounters(ctx context.Context, before []*followed, log
 		if l.IsLost() && f.hasEnded() {
 			continue // it only shows what it has counted
 		}
-		changing.Go(func() { errs[i] = f.pipeline.Replace(ctx, counters[i]) })
+		changing.Go(func() {
+			counter, err := makers[i]()
+			if err == nil {
+				err = f.pipeline.Replace(ctx, counter)
+			}
+			errs[i] = err
+		})
 	}
 	changing.Wait()
 	for i, err := range errs {

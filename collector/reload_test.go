@@ -162,11 +162,15 @@ func (c hungCounter) Lines([]byte) { <-c.hang }
 func withHungLog(t *testing.T, hang chan struct{}) (c *Collector, s *source.Settings) {
 	s = settingsOf(logFile(t, "hangs.log", 1), logFile(t, "well.log", 3))
 	c = newCollector(t, Options{Settings: s})
-	counters, err := c.newCounters(s)
+	makers, err := c.makers(s)
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.current.logs[0] = c.follow(s.AccessLogs[0], hungCounter{counters[0], hang}, c.newPeers(s.Logs()))
+	hung := func() (follow.Counter, error) {
+		counter, err := makers[0]()
+		return hungCounter{counter, hang}, err
+	}
+	c.current.logs[0] = c.follow(s.AccessLogs[0], hung, c.newPeers(s.Logs()))
 	return c, s
 }
 

@@ -44,10 +44,11 @@ type Counter interface {
 type Config struct {
 	Source  source.LogSource
 	Counter Counter
-	State   *statefile.Dir     // nil: only in memory
-	Records *Records           // of State, shared by the logs that begin together; nil: none begins beside this one
-	Peers   []source.LogSource // all logs that are followed: their records are left to them
-	Watcher *watch.Watcher     // hints at changes; nil for none
+	New     func() (Counter, error) // makes the Counter when it is needed, where Counter is nil; it must not fail
+	State   *statefile.Dir          // nil: only in memory
+	Records *Records                // of State, shared by the logs that begin together; nil: none begins beside this one
+	Peers   []source.LogSource      // all logs that are followed: their records are left to them
+	Watcher *watch.Watcher          // tells of changes; nil: nobody does
 	Logger  log.Logger
 
 	// Renew returns what makes such a Counter again, nil while it must stay. It may be nil.
@@ -130,6 +131,9 @@ func New(cfg Config) *Pipeline {
 		done:     make(chan struct{}),
 		totals:   Totals{Gaps: map[string]uint64{}},
 	}
+	if cfg.Counter == nil {
+		p.asleep = &sleeper{make: cfg.New}
+	}
 	p.commits = newCommitter(cfg.State, cfg.Source.Name, cfg.Logger, p.publish)
 	if cfg.Source.Syslog != "" {
 		p.reader = newSyslogReader(cfg.Source.Syslog, p)
@@ -155,7 +159,11 @@ func (p *Pipeline) Run(ctx context.Context) error {
 	defer p.reader.Close()
 	defer p.commits.stop()
 	p.restore()
+	p.lastBytes = p.totals.ReadBytes
 	p.read()
+	if p.totals.ReadBytes == p.lastBytes {
+		p.sleep() // before the disk is waited for: there may be many others
+	}
 	p.commit(ctx)
 	p.serve(ctx)
 	p.read()
@@ -313,6 +321,7 @@ func (p *Pipeline) Replace(ctx context.Context, c Counter) error {
 }
 
 func (p *Pipeline) changeCounter(c Counter) error {
+	p.dirty = true // it may have other series that stand at 0
 	p.read()
 	if err := c.RestoreState(p.appendState(nil)); err != nil {
 		return err

@@ -5,7 +5,7 @@ import "github.com/fremisn/fremisn-exporter/collector/internal/ledger"
 // A sleeper is a Counter of a log to which nothing comes: its state, and what makes it again. With many logs, that is
 // a tenth of its memory. What is shown is the last snapshot, which has all that the state has.
 type sleeper struct {
-	state []byte
+	state []byte // nil: it has counted nothing yet
 	make  func() (Counter, error)
 }
 
@@ -29,13 +29,13 @@ func (p *Pipeline) awake() Counter {
 		return p.counter
 	}
 	c, err := p.asleep.make()
-	if err == nil {
+	if err == nil && p.asleep.state != nil {
 		err = c.RestoreState(p.asleep.state)
 	}
 	if err != nil {
 		panic("follow: a counter cannot be made again: " + err.Error()) // both went well before
 	}
-	if a, ok := c.(adopter); ok {
+	if a, ok := c.(adopter); ok && p.asleep.state != nil {
 		a.Adopt(p.Last().Series)
 	}
 	p.counter, p.asleep = c, nil
@@ -43,8 +43,8 @@ func (p *Pipeline) awake() Counter {
 }
 
 func (p *Pipeline) appendState(dst []byte) []byte {
-	if p.asleep != nil {
+	if p.asleep != nil && p.asleep.state != nil {
 		return append(dst, p.asleep.state...)
 	}
-	return p.counter.AppendState(dst)
+	return p.awake().AppendState(dst)
 }

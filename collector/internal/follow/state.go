@@ -96,7 +96,7 @@ func (p *Pipeline) load(found claim) (saved savedPosition, err error) {
 	}
 	err = json.Unmarshal(record.Position, &saved)
 	if err == nil {
-		err = p.counter.RestoreState(record.Counts)
+		err = p.awake().RestoreState(record.Counts)
 	}
 	if err != nil {
 		return savedPosition{}, p.commits.dir.Aside(found.record, err)
@@ -160,10 +160,10 @@ func (p *Pipeline) record() (statefile.Record, error) {
 
 func (p *Pipeline) snapshot() *Snapshot {
 	s := &Snapshot{Totals: p.totals}
-	if last := p.Last(); p.asleep != nil {
+	if last := p.Last(); p.asleep != nil && last != nil {
 		s.Lines, s.Series = last.Lines, last.Series
 	} else {
-		s.Lines, s.Series = p.counter.Snapshot()
+		s.Lines, s.Series = p.awake().Snapshot()
 	}
 	s.Totals.Gaps = maps.Clone(p.totals.Gaps)
 	return s
