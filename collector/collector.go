@@ -14,6 +14,7 @@ import (
 	"github.com/fremisn/fremisn-exporter/collector/internal/errorlog"
 	"github.com/fremisn/fremisn-exporter/collector/internal/follow"
 	"github.com/fremisn/fremisn-exporter/collector/internal/statefile"
+	"github.com/fremisn/fremisn-exporter/collector/internal/tail"
 	"github.com/fremisn/fremisn-exporter/collector/internal/takenout"
 	"github.com/fremisn/fremisn-exporter/collector/internal/watch"
 	"github.com/fremisn/fremisn-exporter/collector/source"
@@ -40,6 +41,7 @@ type Collector struct {
 	answers *takenout.Answers // of all access logs, for all error logs
 	workers *workers
 	watcher *watch.Watcher
+	buffers *tail.Buffers
 	still   task[stillLogs]
 
 	reloading chan struct{} // holds a token while no reload is in progress
@@ -95,7 +97,7 @@ func newLogTasks(cfg follow.Config) *logTasks {
 func New(o Options) (*Collector, error) {
 	c := &Collector{
 		mask: o.Mask, logger: o.Logger, reports: newReports(o.Logger),
-		answers: takenout.NewAnswers(), workers: newWorkers(), watcher: watch.New(),
+		answers: takenout.NewAnswers(), workers: newWorkers(), watcher: watch.New(), buffers: &tail.Buffers{},
 		reloading: make(chan struct{}, 1), notes: make(chan notes, 1),
 	}
 	c.still.work, c.still.patience, c.still.isFresh = c.findStill, stillPatience, true
@@ -200,7 +202,7 @@ func (c *Collector) newPeers(logs []source.LogSource) *peers {
 func (c *Collector) follow(s source.LogSource, counter maker, peers *peers) *followed {
 	return &followed{source: s, logTasks: newLogTasks(follow.Config{
 		Source: s, New: counter, State: c.state, Peers: peers.logs, Records: peers.records,
-		Watcher: c.watcher, Renew: renew, Logger: log.With(c.logger, "log", s.Name),
+		Watcher: c.watcher, Buffers: c.buffers, Renew: renew, Logger: log.With(c.logger, "log", s.Name),
 	})}
 }
 

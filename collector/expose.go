@@ -28,6 +28,11 @@ type logExposer struct {
 	of       *ledger.Identity
 	series   [metric.Count][]exposedSeries
 	last     madeCounter
+	plain    *dto.Counter
+
+	shown   *follow.Snapshot // that made emitted
+	lag     int64
+	emitted []prometheus.Metric
 }
 
 // A madeCounter is a counter's value, which series share: many start at 0.
@@ -50,8 +55,23 @@ func (x *logExposer) expose(s *follow.Snapshot, lag int64, t *source.Topology, e
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	if x.of != s.Series.Of || x.topology != t || x.descs != e.descs {
-		x.of, x.topology, x.descs, x.series = s.Series.Of, t, e.descs, [metric.Count][]exposedSeries{}
+		x.of, x.topology, x.descs, x.shown = s.Series.Of, t, e.descs, nil
+		x.series = [metric.Count][]exposedSeries{}
 	}
+	if x.shown != s || x.lag != lag {
+		x.remake(s, lag, e)
+	} else {
+		x.series = [metric.Count][]exposedSeries{} // nothing comes: these are for what changes
+	}
+	for _, m := range x.emitted {
+		e.emit(m)
+	}
+}
+
+// remake makes the metrics of a snapshot.
+func (x *logExposer) remake(s *follow.Snapshot, lag int64, e emitter) {
+	x.shown, x.lag, x.emitted = s, lag, make([]prometheus.Metric, 0, len(x.emitted))
+	e.emit = func(m prometheus.Metric) { x.emitted = append(x.emitted, m) }
 	for id := range metric.Count {
 		switch m := metric.Get(id); {
 		case !m.IsOfLog():
@@ -116,8 +136,12 @@ func (x *logExposer) pairs(id metric.ID, names, values []string) []*dto.LabelPai
 		pairs = append(pairs, x.descs.pair("upstream", upstream), x.descs.pair("server", server),
 			x.descs.pair("node", node))
 	}
-	slices.SortFunc(pairs, func(a, b *dto.LabelPair) int { return strings.Compare(a.GetName(), b.GetName()) })
+	sortLabels(pairs)
 	return pairs
+}
+
+func sortLabels(labels []*dto.LabelPair) {
+	slices.SortFunc(labels, func(a, b *dto.LabelPair) int { return strings.Compare(a.GetName(), b.GetName()) })
 }
 
 // place is the labels upstream, server and node of what the ledger has as a server: in an error log that may be a
@@ -132,18 +156,34 @@ func (x *logExposer) place(name string, isGroup bool) (upstream, server, node st
 	return x.topology.Upstream(name), name, x.topology.Node(name)
 }
 
+// plainCounter returns a value whose beginning is not told.
+func (x *logExposer) plainCounter(value uint64) *dto.Counter {
+	if x.plain == nil || x.plain.GetValue() != float64(value) {
+		x.plain = &dto.Counter{Value: proto.Float64(float64(value))}
+	}
+	return x.plain
+}
+
 // exposeLog emits the metrics of the log itself.
 func (x *logExposer) exposeLog(s *follow.Snapshot, lag int64, e emitter) {
-	e.counter(metric.LogLines, float64(s.Lines.Parsed), x.log, "parsed")
-	e.counter(metric.LogLines, float64(s.Lines.Malformed), x.log, "malformed")
-	e.counter(metric.LogLines, float64(s.Lines.TooLong), x.log, "too_long")
-	e.counter(metric.LogLines, float64(s.Lines.Ignored), x.log, "ignored")
-	e.counter(metric.LogSeriesDropped, float64(s.Series.Dropped), x.log)
-	e.counter(metric.LogReadBytes, float64(s.Totals.ReadBytes), x.log)
-	e.counter(metric.LogRotations, float64(s.Totals.Renamed), x.log, "renamed")
-	e.counter(metric.LogRotations, float64(s.Totals.Truncated), x.log, "truncated")
+	count := func(id metric.ID, n uint64, label, value string) {
+		labels := []*dto.LabelPair{e.descs.pair("log", x.log)}
+		if label != "" {
+			labels = append(labels, e.descs.pair(label, value))
+			sortLabels(labels)
+		}
+		e.emit(&constMetric{desc: e.descs.byID[id], labels: labels, counter: x.plainCounter(n)})
+	}
+	count(metric.LogLines, s.Lines.Parsed, "result", "parsed")
+	count(metric.LogLines, s.Lines.Malformed, "result", "malformed")
+	count(metric.LogLines, s.Lines.TooLong, "result", "too_long")
+	count(metric.LogLines, s.Lines.Ignored, "result", "ignored")
+	count(metric.LogSeriesDropped, uint64(s.Series.Dropped), "", "")
+	count(metric.LogReadBytes, s.Totals.ReadBytes, "", "")
+	count(metric.LogRotations, s.Totals.Renamed, "kind", "renamed")
+	count(metric.LogRotations, s.Totals.Truncated, "kind", "truncated")
 	for _, reason := range follow.GapReasons() {
-		e.counter(metric.LogGaps, float64(s.Totals.Gaps[reason]), x.log, reason)
+		count(metric.LogGaps, s.Totals.Gaps[reason], "reason", reason)
 	}
 	e.gauge(metric.LogLag, float64(lag), x.log)
 	if !s.Totals.LastLine.IsZero() {

@@ -167,7 +167,7 @@ func (e *exporter) run(ctx context.Context) error {
 	others.Go(func() { e.probes.Run(background) })
 	others.Go(func() { e.watch(background) })
 	others.Go(func() { boundMemory(background) })
-	others.Go(func() { trimMemory(background) })
+	others.Go(func() { e.trimMemory(background) })
 	others.Go(func() { e.judge.run(background) })
 
 	failed := make(chan error, 1)

@@ -9,20 +9,23 @@ import (
 )
 
 const (
-	// gcPercent is how much the heap may grow beyond what lives before it is collected. What lives is little, and
-	// reading lines makes no garbage: memory is worth more here than the collector's time.
-	gcPercent = 50
+	// manyLogs are so many that what their idle counters take is most of the heap: memory is worth more then than the
+	// collector's time, for what lives is little, and reading lines makes no garbage.
+	manyLogs = 100
+	// gcPercent is how much the heap may grow then beyond what lives before it is collected.
+	gcPercent = 25
 	// trimInterval is how often memory is given back that a start or a scrape of many logs has left behind.
 	trimInterval = 30 * time.Second
 	// worthTrimming is how much that must be, bytes: it costs a collection.
-	worthTrimming = 16 << 20
+	worthTrimming = 8 << 20
 )
 
-// trimMemory keeps the program small. $GOGC of the user's stands.
-func trimMemory(ctx context.Context) {
-	if os.Getenv("GOGC") == "" {
-		defer debug.SetGCPercent(debug.SetGCPercent(gcPercent))
+// trimMemory keeps the program small that follows many logs. $GOGC of the user's stands.
+func (e *exporter) trimMemory(ctx context.Context) {
+	if os.Getenv("GOGC") != "" || len(e.collector.Logs()) < manyLogs {
+		return
 	}
+	defer debug.SetGCPercent(debug.SetGCPercent(gcPercent))
 	tick := time.NewTicker(trimInterval)
 	defer tick.Stop()
 	for {

@@ -229,11 +229,20 @@ func (g *generation) isStill(info os.FileInfo) bool {
 	return g.is(info) && info.Size() == g.size && info.ModTime().Equal(g.changed)
 }
 
+// doze gives back the bytes of which the fingerprints are: they are read again when something comes.
+func (g *generation) doze() {
+	if len(g.tail) == 0 {
+		return
+	}
+	g.saved = g.cursor()
+	g.Marks, g.Lines = g.saved.Marks, g.saved.Lines
+	g.head, g.tail = nil, nil
+}
+
 // close closes the file.
 func (g *generation) close() {
 	if g.file != nil {
-		g.saved = g.cursor()
-		g.Marks, g.Lines = g.saved.Marks, g.saved.Lines
+		g.doze()
 		g.file.Close()
 		g.file, g.head, g.tail = nil, nil, nil
 	}

@@ -3,6 +3,7 @@ package tail
 import (
 	"bytes"
 	"io"
+	"sync"
 )
 
 const (
@@ -38,10 +39,36 @@ func (plain) Skip(block []byte) (n int, ended bool) {
 // and between the parts needs more room than MaxLine.
 const maxFramed = 8 << 20
 
-// A reader cuts files into blocks of whole lines. All generations share its buffer.
+// Buffers lend the blocks that files are read into, to many Followers: each needs one only while it reads. The zero
+// Buffers is ready. Any goroutine may use it.
+type Buffers struct{ small, large sync.Pool }
+
+func (b *Buffers) lend(size int) []byte {
+	pool := &b.small
+	if size > smallBlock {
+		pool, size = &b.large, blockSize
+	}
+	if block, ok := pool.Get().(*[]byte); ok {
+		return *block
+	}
+	return make([]byte, size)
+}
+
+// take takes a block back. One that has grown is let go: a long line is over, its memory too.
+func (b *Buffers) take(block []byte) {
+	switch len(block) {
+	case smallBlock:
+		b.small.Put(&block)
+	case blockSize:
+		b.large.Put(&block)
+	}
+}
+
+// A reader cuts files into blocks of whole lines.
 type reader struct {
-	buffer []byte
-	framer Framer
+	buffers *Buffers
+	buffer  []byte // nil while nothing is read
+	framer  Framer
 }
 
 // maxKept limits a line that has not ended.
@@ -54,9 +81,11 @@ func (r *reader) maxKept() int {
 
 // read hands out whole lines from a file's bytes, which begin at g's offset.
 func (r *reader) read(g *generation, from io.Reader, sink Sink) error {
-	if want := r.room(g.size - g.Offset); len(r.buffer) < want {
-		r.buffer = make([]byte, want)
-	}
+	r.buffer = r.buffers.lend(r.room(g.size - g.Offset))
+	defer func() {
+		r.buffers.take(r.buffer)
+		r.buffer = nil
+	}()
 	kept := 0 // bytes of an unfinished line, at the buffer's start
 	begin := g.Offset
 	checkpoint := begin + checkpointBytes
@@ -78,9 +107,6 @@ func (r *reader) read(g *generation, from io.Reader, sink Sink) error {
 		if err != nil {
 			return err
 		}
-	}
-	if len(r.buffer) > blockSize || len(r.buffer) > smallBlock && r.room(g.Offset-begin) == smallBlock {
-		r.buffer = nil // a long line or a burst is over; free its memory too
 	}
 	return nil
 }

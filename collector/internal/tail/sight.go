@@ -36,6 +36,9 @@ func (f *Follower) lookAround() *Sight {
 		}
 	}
 	for _, g := range f.generations {
+		if f.now().Sub(g.grown) >= quiet {
+			g.doze()
+		}
 		age := f.now().Sub(g.grown)
 		switch {
 		case g.file == nil:

@@ -92,7 +92,7 @@ type base struct {
 // files, or at their beginning.
 func New(path string, fromStart bool, sink Sink, now func() time.Time) *Follower {
 	f := &Follower{path: path, isGlob: strings.ContainsAny(path, "*?["), fromStart: fromStart, sink: sink, now: now}
-	f.reader.framer = plain{}
+	f.reader.framer, f.reader.buffers = plain{}, &Buffers{}
 	f.paths = func() ([]string, error) { return filepath.Glob(absolute(path)) }
 	if !f.isGlob {
 		f.bases = []*base{{path: absolute(path), fromEnd: !fromStart}}
@@ -110,6 +110,9 @@ func NewOf(paths func() ([]string, error), fromStart bool, sink Sink, now func()
 
 // Frame sets the framer that finds the ends of lines. Call it before the first read.
 func (f *Follower) Frame(framer Framer) { f.reader.framer = framer }
+
+// Borrow makes the Follower read into blocks that others use, too. It must be called before anything is read.
+func (f *Follower) Borrow(b *Buffers) { f.reader.buffers = b }
 
 // absolute returns a path that does not depend on the working directory.
 func absolute(path string) string {
@@ -282,6 +285,9 @@ func (f *Follower) readOn(g *generation) error {
 	g.size, g.changed, g.removed = info.Size(), info.ModTime(), linksOf(info) == 0
 	if touched {
 		g.grown, g.finished = f.now(), false
+		if len(g.tail) == 0 && g.Offset > 0 {
+			g.recall() // what it no longer holds is rewritten
+		}
 	}
 	isUnread := touched && g.Offset == 0 && g.isCurrent()
 	if touched && g.Offset == 0 {
