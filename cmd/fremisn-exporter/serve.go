@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -73,6 +74,9 @@ func serve(ctx context.Context, cli *commandLine, logger log.Logger, stderr io.W
 	}
 	if !s.StatusOnly() {
 		cli.logOlderState(logger)
+	}
+	if isTrimmed(len(s.Plan.Logs())) {
+		defer debug.SetGCPercent(debug.SetGCPercent(gcPercent)) // the start makes most of the garbage
 	}
 	e, err := newExporter(cli, s, logger)
 	if err != nil {

@@ -20,12 +20,14 @@ const (
 	worthTrimming = 8 << 20
 )
 
-// trimMemory keeps the program small that follows many logs. $GOGC of the user's stands.
+// isTrimmed reports whether the program follows many logs. $GOGC of the user's stands.
+func isTrimmed(logs int) bool { return os.Getenv("GOGC") == "" && logs >= manyLogs }
+
+// trimMemory keeps the program small that follows many logs.
 func (e *exporter) trimMemory(ctx context.Context) {
-	if os.Getenv("GOGC") != "" || len(e.collector.Logs()) < manyLogs {
+	if !isTrimmed(len(e.collector.Logs())) {
 		return
 	}
-	defer debug.SetGCPercent(debug.SetGCPercent(gcPercent))
 	tick := time.NewTicker(trimInterval)
 	defer tick.Stop()
 	for {
