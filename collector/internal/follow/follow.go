@@ -49,7 +49,7 @@ type Config struct {
 	Records *Records                // of State, shared by the logs that begin together; nil: none begins beside this one
 	Peers   []source.LogSource      // all logs that are followed: their records are left to them
 	Watcher *watch.Watcher          // tells of changes; nil: nobody does
-	Buffers *tail.Buffers      // lends blocks to all logs; nil: the log has its own
+	Buffers *tail.Buffers           // lends blocks to all logs; nil: the log has its own
 	Logger  log.Logger
 
 	// Renew returns what makes such a Counter again, nil while it must stay. It may be nil.
