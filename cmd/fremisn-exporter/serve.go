@@ -75,7 +75,7 @@ func serve(ctx context.Context, cli *commandLine, logger log.Logger, stderr io.W
 	if !s.StatusOnly() {
 		cli.logOlderState(logger)
 	}
-	if isTrimmed(len(s.Plan.Logs())) {
+	if isTrimmed(len(s.Observed.Logs())) {
 		defer debug.SetGCPercent(debug.SetGCPercent(gcPercent)) // the start makes most of the garbage
 	}
 	e, err := newExporter(cli, s, logger)
