@@ -44,7 +44,7 @@ type Counter interface {
 type Config struct {
 	Source  source.LogSource
 	Counter Counter
-	New     func() (Counter, error) // makes the Counter when it is needed, where Counter is nil; it must not fail
+	New     func() (Counter, error) // makes the Counter when needed, where that is nil; must not fail
 	State   *statefile.Dir          // nil: only in memory
 	Records *Records                // of State, shared by the logs that begin together; nil: none begins beside this one
 	Peers   []source.LogSource      // all logs that are followed: their records are left to them
