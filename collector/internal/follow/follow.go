@@ -14,6 +14,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/go-kit/log"
@@ -45,8 +46,8 @@ type Config struct {
 	Source  source.LogSource
 	Counter Counter
 	New     func() (Counter, error) // makes the Counter when needed, where that is nil; must not fail
-	State   *statefile.Dir          // nil: only in memory
-	Records *Records                // of State, shared by the logs that begin together; nil: none begins beside this one
+	State   *statefile.Dir          // nil: in memory only
+	Records *Records                // of State, shared by logs that begin together; nil: no others do
 	Peers   []source.LogSource      // all logs that are followed: their records are left to them
 	Watcher *watch.Watcher          // tells of changes; nil: nobody does
 	Buffers *tail.Buffers           // lends blocks to all logs; nil: the log has its own
@@ -81,6 +82,7 @@ type Pipeline struct {
 	commits  *committer
 	now      func() time.Time
 	done     chan struct{}
+	endBy    atomic.Int64 // when reading must end, Unix nanoseconds; 0 before the end has begun
 
 	// Of the goroutine that runs Run.
 	totals    Totals
@@ -111,6 +113,8 @@ type counterChange struct {
 const (
 	// commitInterval is how often what was read is committed while nobody scrapes.
 	commitInterval = 15 * time.Second
+	// lastReadWait is how long is read at the end: what is left then is for the next start.
+	lastReadWait = time.Second
 	// lastCommitWait is how long the last commit may take.
 	lastCommitWait = 3 * time.Second
 )
@@ -141,11 +145,18 @@ func New(cfg Config) *Pipeline {
 		return p
 	}
 	p.follower = newFollower(cfg.Source, p)
+	p.follower.StopWhen(p.isOver)
 	if cfg.Buffers != nil {
 		p.follower.Borrow(cfg.Buffers)
 	}
 	p.reader = p.follower
 	return p
+}
+
+// isOver reports whether no more is to be read.
+func (p *Pipeline) isOver() bool {
+	by := p.endBy.Load()
+	return by != 0 && time.Now().UnixNano() >= by
 }
 
 // Source returns the followed log.
@@ -157,11 +168,13 @@ func (p *Pipeline) Done() <-chan struct{} { return p.done }
 // Err returns the result of Run, once Done is closed.
 func (p *Pipeline) Err() error { return p.lastErr }
 
-// Run reads until ctx ends, then once more, commits and returns. Its error says what could not be committed.
+// Run reads until ctx ends, then once more, commits and returns. A backlog that takes longer than that is left, between
+// two blocks, for the next start. Run's error says what could not be committed.
 func (p *Pipeline) Run(ctx context.Context) error {
 	defer close(p.done)
 	defer p.reader.Close()
 	defer p.commits.stop()
+	defer context.AfterFunc(ctx, func() { p.endBy.Store(time.Now().Add(lastReadWait).UnixNano()) })()
 	p.restore()
 	p.lastBytes = p.totals.ReadBytes
 	p.read()

@@ -2,6 +2,7 @@ package tail
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"sync"
 )
@@ -69,7 +70,13 @@ type reader struct {
 	buffers *Buffers
 	buffer  []byte // nil while nothing is read
 	framer  Framer
+	stop    func() bool // asked between blocks; nil: never
 }
+
+// errStopped says that reading has ended before its time, between two blocks.
+var errStopped = errors.New("there is more to read")
+
+func (r *reader) isStopped() bool { return r.stop != nil && r.stop() }
 
 // maxKept limits a line that has not ended.
 func (r *reader) maxKept() int {
@@ -96,6 +103,9 @@ func (r *reader) read(g *generation, from io.Reader, sink Sink) error {
 		n, err := from.Read(r.buffer[kept:])
 		if n > 0 {
 			kept = r.handOut(g, kept+n, sink)
+		}
+		if r.isStopped() {
+			return errStopped
 		}
 		if g.Offset >= checkpoint {
 			sink.Checkpoint()

@@ -227,7 +227,10 @@ func (f *Follower) restOf(g *generation, content *content) {
 	read, rest, err := content.after(g.Cursor)
 	if err == nil {
 		// No checkpoint on the way: it would commit the cursor of the log, not of its copy.
-		err = f.reader.read(read, rest, noCheckpoints{f.sink})
+		// Nor an end before its time.
+		whole := f.reader
+		whole.stop = nil
+		err = whole.read(read, rest, noCheckpoints{f.sink})
 		read.mark()
 		g.Offset, g.Head, g.Last, g.Skipping = read.Offset, read.Head, read.Last, read.Skipping
 		g.head, g.tail, g.Marks = read.head, read.tail, mergeMarks(g.Marks, read.Marks)

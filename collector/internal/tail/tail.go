@@ -111,6 +111,10 @@ func NewOf(paths func() ([]string, error), fromStart bool, sink Sink, now func()
 // Frame sets the framer that finds the ends of lines. Call it before the first read.
 func (f *Follower) Frame(framer Framer) { f.reader.framer = framer }
 
+// StopWhen makes a Read end between two blocks once stop says so. What is left is for the next. It must be called before
+// anything is read.
+func (f *Follower) StopWhen(stop func() bool) { f.reader.stop = stop }
+
 // Borrow makes the Follower read into blocks that others use, too. It must be called before anything is read.
 func (f *Follower) Borrow(b *Buffers) { f.reader.buffers = b }
 
@@ -145,6 +149,9 @@ func (f *Follower) Read() error {
 	}
 	f.seen, f.opened = f.now(), false
 	errs := f.readOpen()
+	if f.reader.isStopped() {
+		return errors.Join(errs...) // what is unread must neither be let go nor searched for
+	}
 	found := f.discover()
 	if f.opened || f.isSearching() {
 		f.readOpen()
@@ -154,7 +161,9 @@ func (f *Follower) Read() error {
 	if f.opened { // nothing found is left for the next read
 		errs = f.readOpen()
 	}
-	f.letGo()
+	if !f.reader.isStopped() {
+		f.letGo()
+	}
 	f.measureLag()
 	err := errors.Join(append(found, errs...)...)
 	if err == nil {
@@ -296,11 +305,12 @@ func (f *Follower) readOn(g *generation) error {
 	if g.size < g.Offset || f.now().Sub(g.grown) < verified && !g.fits(g.file) {
 		f.rewritten(g, before)
 	}
-	if err := f.readRest(g); err != nil {
-		return fmt.Errorf("%s: %w", g.Path, err)
-	}
+	err = f.readRest(g)
 	if isUnread { // it may have been filled, copied and truncated since
 		f.findUnseen(g.base, nil)
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", g.Path, err)
 	}
 	return nil
 }
