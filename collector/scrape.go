@@ -115,6 +115,22 @@ func (o *observed) logsOf(kind source.Kind) []*followed {
 // collectLogs asks all logs at once to read to their ends; what one gives does not depend on the others. One that does
 // not answer gives what it has committed so far.
 func collectLogs(ctx context.Context, logs []*followed, still stillLogs, t *source.Topology) (emission, error) {
+	snapshots, err := snapshotsOf(ctx, logs, still)
+	return exposeLogs(logs, snapshots, t), err
+}
+
+func exposeLogs(logs []*followed, snapshots []*follow.Snapshot, t *source.Topology) emission {
+	return func(e emitter, _ bool) {
+		for i, f := range logs {
+			if snapshots[i] != nil {
+				f.exposer.expose(snapshots[i], f.pipeline.Stats().Lag, t, e)
+			}
+		}
+	}
+}
+
+// snapshotsOf returns what each log has committed, up to what was written before; nil before its first commit.
+func snapshotsOf(ctx context.Context, logs []*followed, still stillLogs) ([]*follow.Snapshot, error) {
 	snapshots := make([]*follow.Snapshot, len(logs))
 	errs := make([]error, len(logs))
 	var reading sync.WaitGroup
@@ -128,13 +144,7 @@ func collectLogs(ctx context.Context, logs []*followed, still stillLogs, t *sour
 		})
 	}
 	reading.Wait()
-	return func(e emitter, _ bool) {
-		for i, f := range logs {
-			if snapshots[i] != nil {
-				f.exposer.expose(snapshots[i], f.pipeline.Stats().Lag, t, e)
-			}
-		}
-	}, errors.Join(errs...)
+	return snapshots, errors.Join(errs...)
 }
 
 // scrape returns the counts of a log, up to what was written before. With an error they are older.

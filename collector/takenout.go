@@ -65,20 +65,17 @@ func passableServers(u nginxconf.Upstream, resolved map[string][]string) []taken
 
 // collectErrorLogs is collectLogs for error logs, with which servers are taken out.
 func collectErrorLogs(ctx context.Context, logs []*followed, still stillLogs, t *source.Topology) (emission, error) {
-	states := make([][]takenout.State, len(logs))
-	var looking sync.WaitGroup
-	for i, f := range logs {
-		if v := f.summary.lastValid(); v.holds(f, still) {
-			states[i] = v.out
-			continue
+	snapshots, err := snapshotsOf(ctx, logs, still)
+	found := exposeLogs(logs, snapshots, t)
+	var states []takenout.State
+	for _, s := range snapshots {
+		if s != nil {
+			states = append(states, s.Out...)
 		}
-		looking.Go(func() { states[i] = f.look(ctx).out })
 	}
-	found, err := collectLogs(ctx, logs, still, t)
-	looking.Wait()
 	return func(e emitter, openMetrics bool) {
 		found(e, openMetrics)
-		emitTakenOut(slices.Concat(states...), t, e)
+		emitTakenOut(states, t, e)
 	}, err
 }
 

@@ -91,6 +91,7 @@ type Pipeline struct {
 	parted    tail.Position // see savedPosition
 	dirty     bool          // something has not been committed
 	moved     bool          // the position has, without lines; it is committed at once
+	passing   bool          // counts grow with time alone: a server is taken out
 	readErr   error
 	lastErr   error // of the last commit; valid when done is closed
 
@@ -247,6 +248,7 @@ func (p *Pipeline) answer(ctx context.Context, first *readRequest) {
 			more = false
 		}
 	}
+	p.dirty = p.dirty || p.passing
 	p.read()
 	err := errors.Join(p.readErr, p.commit(ctx))
 	for _, request := range waiting {
@@ -265,7 +267,7 @@ func (p *Pipeline) read() {
 	p.problem, p.readBytes, p.sight = problem, p.totals.ReadBytes, nil
 	if p.follower != nil {
 		p.lag = p.follower.Lag()
-		if problem == "" && !p.dirty {
+		if problem == "" && !p.dirty && !p.passing {
 			p.sight = p.follower.Sight()
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/go-kit/log/level"
@@ -14,6 +15,7 @@ import (
 	"github.com/fremisn/fremisn-exporter/collector/internal/ledger"
 	"github.com/fremisn/fremisn-exporter/collector/internal/statefile"
 	"github.com/fremisn/fremisn-exporter/collector/internal/tail"
+	"github.com/fremisn/fremisn-exporter/collector/internal/takenout"
 	"github.com/fremisn/fremisn-exporter/collector/source"
 )
 
@@ -31,6 +33,7 @@ type Snapshot struct {
 	Lines  ledger.Lines
 	Series *ledger.Snapshot
 	Totals Totals
+	Out    []takenout.State // of an error log: which servers are taken out
 }
 
 // savedPosition is the first part of a record.
@@ -47,7 +50,9 @@ type savedPosition struct {
 // the way is not committed yet.
 func (p *Pipeline) restore() {
 	position, seen, known := p.restoreCounts()
-	p.publish(p.snapshot())
+	committed := p.snapshot()
+	committed.Out = nil // it is of now, and not committed
+	p.publish(committed)
 	if known {
 		p.follower.Resume(position, seen)
 	}
@@ -138,9 +143,10 @@ func (p *Pipeline) commit(ctx context.Context) error {
 	if !p.dirty && p.commits.hasCommitted() {
 		return nil
 	}
+	snapshot := p.snapshot() // before the record, which holds what is shown of time that passes
 	record, err := p.record()
 	if err == nil {
-		err = p.commits.commit(ctx, commitWork{record: record, snapshot: p.snapshot()})
+		err = p.commits.commit(ctx, commitWork{record: record, snapshot: snapshot})
 	}
 	p.dirty, p.moved = p.dirty && err != nil, p.moved && err != nil
 	return err
@@ -158,13 +164,22 @@ func (p *Pipeline) record() (statefile.Record, error) {
 	return statefile.Record{Position: position, Counts: p.appendState(nil)}, nil
 }
 
+// outages is a Counter that tells which servers are taken out at a moment.
+type outages interface {
+	TakenOut(now time.Time) []takenout.State
+}
+
 func (p *Pipeline) snapshot() *Snapshot {
 	s := &Snapshot{Totals: p.totals}
 	if last := p.Last(); p.asleep != nil && last != nil {
-		s.Lines, s.Series = last.Lines, last.Series
+		s.Lines, s.Series, s.Out = last.Lines, last.Series, last.Out
 	} else {
 		s.Lines, s.Series = p.awake().Snapshot()
 	}
+	if c, ok := p.counter.(outages); ok {
+		s.Out = c.TakenOut(p.now())
+	}
+	p.passing = slices.ContainsFunc(s.Out, func(s takenout.State) bool { return s.Unavailable })
 	s.Totals.Gaps = maps.Clone(p.totals.Gaps)
 	return s
 }

@@ -111,8 +111,8 @@ func NewOf(paths func() ([]string, error), fromStart bool, sink Sink, now func()
 // Frame sets the framer that finds the ends of lines. Call it before the first read.
 func (f *Follower) Frame(framer Framer) { f.reader.framer = framer }
 
-// StopWhen makes a Read end between two blocks once stop says so. What is left is for the next. It must be called before
-// anything is read.
+// StopWhen makes a Read end between two blocks once stop says so. What is left is for the next. It must be called
+// before anything is read.
 func (f *Follower) StopWhen(stop func() bool) { f.reader.stop = stop }
 
 // Borrow makes the Follower read into blocks that others use, too. It must be called before anything is read.
