@@ -44,12 +44,13 @@ func appendLatest(results []*kept, r *kept, most int) []*kept {
 
 // latestFirst returns all results; failures go back further. Only the recent ones are without gaps.
 func (h *history) latestFirst() (all []Result, recent int) {
+	all = make([]Result, 0, len(h.recent)+len(h.failed))
 	for i := len(h.recent) - 1; i >= 0; i-- {
-		all = append(all, h.recent[i].result())
+		all = append(all, h.recent[i].brief())
 	}
 	for i := len(h.failed) - 1; i >= 0; i-- {
 		if h.failed[i].id < h.recent[0].id {
-			all = append(all, h.failed[i].result())
+			all = append(all, h.failed[i].brief())
 		}
 	}
 	return all, len(h.recent)
@@ -60,8 +61,9 @@ type History struct {
 	Probe, Target, Node, Module string
 	Address                     string // host:port that the target is at
 	Interval                    time.Duration
-	Results                     []Result // latest first, logs by WithLog; failures go back further than successes
-	Recent                      int      // this many of the results are consecutive
+	// latest first, phases and logs by WithLog; failures go back further than successes
+	Results []Result
+	Recent  int // this many of the results are consecutive
 }
 
 // History returns every target with its results.

@@ -80,15 +80,14 @@ const maxCompared = 4
 
 func (k *kept) success() bool { return k.reason == "" }
 
-// brief returns the result without its phases and its log.
+// brief returns the result without its phases and its log, which WithLog fills in.
 func (k *kept) brief() Result {
-	return Result{ID: k.id, Module: k.module, Target: k.target, When: k.when, Duration: k.duration,
+	return Result{kept: k, ID: k.id, Module: k.module, Target: k.target, When: k.when, Duration: k.duration,
 		Timeout: k.timeout, Success: k.success(), Reason: k.reason, Sentence: k.sentence}
 }
 
-// result returns everything that is kept.
-func (k *kept) result() Result {
-	r := k.brief()
+// fill adds what brief leaves out.
+func (k *kept) fill(r *Result) {
 	r.body, r.secrets = k.body, k.secrets
 	r.lines = make([]logLine, len(k.after))
 	for i, after := range k.after {
@@ -98,7 +97,6 @@ func (k *kept) result() Result {
 	for i, took := range k.phases {
 		r.Phases[i] = Phase{k.words.phases[i], took}
 	}
-	return r
 }
 
 // A shape is the samples of a probe without their values. It is immutable: most probes of a module have the same one.

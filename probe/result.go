@@ -31,6 +31,7 @@ type Result struct {
 	lines   []logLine // with secrets: most logs are never read, and masking takes its time
 	body    []byte    // the beginning of what an http probe was answered, unpacked, with its secrets
 	secrets mask.Secrets
+	kept    *kept    // that the result comes from; nil for a fresh one
 	missing []string // metrics of the module that the body did not have
 }
 
@@ -241,6 +242,9 @@ func (t *trace) durations(end time.Time) []Phase {
 
 // WithLog adds the log, without secrets.
 func (r Result) WithLog() Result {
+	if r.kept != nil {
+		r.kept.fill(&r)
+	}
 	var log strings.Builder
 	for _, l := range r.lines {
 		fmt.Fprintf(&log, "%8.1f ms  %s\n", float64(l.after.Microseconds())/1000, l.text)

@@ -15,11 +15,15 @@ func (e *exporter) targets() []web.Target {
 	for _, h := range e.probes.History() {
 		t := web.Target{Probe: h.Probe, Target: h.Target, Node: h.Node, Module: h.Module, Interval: h.Interval,
 			Recent: h.Recent}
+		t.Results = make([]web.Result, 0, len(h.Results))
 		for _, r := range h.Results {
 			t.Results = append(t.Results, web.Result{ID: resultID(r), When: r.When, Success: r.Success,
 				Reason: r.Reason, Sentence: r.Sentence, Duration: r.Duration})
 		}
-		t.Detail = func(i int) ([]web.Phase, string) { return phaseBars(h.Results[i]), h.Results[i].WithLog().Log }
+		t.Detail = func(i int) ([]web.Phase, string) {
+			full := h.Results[i].WithLog()
+			return phaseBars(full), full.Log
+		}
 		targets = append(targets, t)
 	}
 	return targets

@@ -14,6 +14,8 @@ const (
 	maxConnections = 4096
 	// maxPages limits the pages that are rendered and sent at one time.
 	maxPages = 8
+	// maxProbePages limits /probes further: with ten thousand targets it takes some memory.
+	maxProbePages = 4
 	// maxProbes limits the concurrent probes of /probe: more than one Prometheus causes if all its targets hang.
 	maxProbes = 900
 	// readLimit is how long a client may take for a request, and how long it may be silent between two.

@@ -41,12 +41,16 @@ type Phase struct {
 // maxDetailed is how many targets are shown with all their results. A longer page has a line for each.
 const maxDetailed = 24
 
+// maxListed is how many targets have a line. Of more, those that fail come first.
+const maxListed = 1000
+
 // A probesPage is /probes, complete or filtered by ?probe=, ?target= and ?node=.
 type probesPage struct {
 	Targets  []Target
 	Filtered bool
 	Detailed bool
 	Failing  int
+	Fit      int // of the targets that the address names
 	All      int
 }
 
@@ -61,6 +65,7 @@ func newProbesPage(all []Target, query url.Values) probesPage {
 			page.Targets = append(page.Targets, t)
 		}
 	}
+	page.Fit = len(page.Targets)
 	page.Filtered = len(page.Targets) < len(all)
 	page.Detailed = len(page.Targets) <= maxDetailed
 	for _, t := range page.Targets {
@@ -75,6 +80,7 @@ func newProbesPage(all []Target, query url.Values) probesPage {
 	}
 	if !page.Detailed { // on a long page, failures come first
 		slices.SortStableFunc(page.Targets, func(a, b Target) int { return rank(a) - rank(b) })
+		page.Targets = page.Targets[:min(len(page.Targets), maxListed)]
 	}
 	return page
 }

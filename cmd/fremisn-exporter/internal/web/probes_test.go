@@ -105,9 +105,9 @@ func TestProbesPage(t *testing.T) {
 // TestProbesPageOfMany has a line for each target, those that fail first, and stays small.
 func TestProbesPageOfMany(t *testing.T) {
 	var targets []Target
-	for i := range 1000 {
+	for i := range 3000 {
 		went := strings.Repeat("+", 20)
-		if i == 700 {
+		if i == 2700 {
 			went = "-" + strings.Repeat("+-", 9) + "|" + strings.Repeat("-", 20)
 		}
 		targets = append(targets, probed("health", fmt.Sprintf("http://node-%d:4005", i), "", went))
@@ -117,16 +117,20 @@ func TestProbesPageOfMany(t *testing.T) {
 	if len(text) > 1<<20 {
 		t.Errorf("%d bytes", len(text))
 	}
-	first, second := strings.Index(text, ">http://node-700:4005<"), strings.Index(text, ">http://node-0:4005<")
+	said := tags.ReplaceAllString(text, "")
+	if !strings.Contains(said, "3000 targets, 1 failing. The first 1000 are listed") {
+		t.Errorf("it does not say that it is not all:\n%.2000s", said)
+	}
+	first, second := strings.Index(text, ">http://node-2700:4005<"), strings.Index(text, ">http://node-0:4005<")
 	if first < 0 || second < 0 || first > second || strings.Contains(text, "log of") {
 		t.Errorf("what fails does not come first: %d, %d", first, second)
 	}
-	link := regexp.MustCompile(`href="(probes\?[^"]*node-700[^"]*)"`).FindStringSubmatch(text)
+	link := regexp.MustCompile(`href="(probes\?[^"]*node-2700[^"]*)"`).FindStringSubmatch(text)
 	if link == nil {
 		t.Fatal("no link to the target")
 	}
 	alone := pageText(t, site+"/"+strings.ReplaceAll(link[1], "&amp;", "&"))
-	if !strings.Contains(alone, "log of http://node-700:4005 result 38") || strings.Contains(alone, "node-7000") {
+	if !strings.Contains(alone, "log of http://node-2700:4005 result 38") || strings.Contains(alone, "node-27000") {
 		t.Error(alone)
 	}
 }

@@ -61,7 +61,7 @@ func New(o Options) (http.Handler, error) {
 	mux.Handle("GET /incidents", page(s.incidents))
 	mux.Handle("GET /api/v1/status", page(s.apiStatus))
 	mux.Handle("GET /api/v1/incidents", page(s.apiIncidents))
-	mux.Handle("GET /probes", page(s.probes))
+	mux.Handle("GET /probes", fewAtOnce(maxProbePages)(s.probes))
 	mux.Handle("GET /config", page(s.config))
 	s.health(mux)
 	mux.HandleFunc("/-/reload", s.reload)
