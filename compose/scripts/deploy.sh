@@ -43,7 +43,7 @@ fi
 compose config -q || die 2 "docker-compose.yml and $env_file do not fit together; what Compose says is above"
 [ -z "$pull" ] || step compose pull --ignore-pull-failures
 if [ -n "$build" ]; then
-  EXPORTER_VERSION=${EXPORTER_VERSION:-$("$compose_dir/package/version.sh")}
+  EXPORTER_VERSION=${EXPORTER_VERSION:-$("$compose_dir/package/version.sh" 2>/dev/null || true)} # "": what the file VERSION says
   export EXPORTER_VERSION
   step compose build fremisn-exporter || die 1 'the image could not be built; nothing that runs was touched'
 fi
