@@ -57,7 +57,7 @@ func (c *Counter) failure(r *logformat.Record, result Outcome) recent.Failure {
 	f := recent.Failure{
 		Millis: c.hour.Second() * 1000, Outcome: int(result),
 		Method: r.Method.String(), Path: c.pathOf(r), Duration: r.Millis,
-		RequestID: labelText(c.current.block[r.IDAt : r.IDAt+r.IDLen]),
+		RequestID: ledger.LabelText(c.current.block[r.IDAt : r.IDAt+r.IDLen]),
 	}
 	f.Code = int(max(c.rules.Code(r), 0))
 	if r.Upstreams == nil {
@@ -81,7 +81,7 @@ func (c *Counter) failure(r *logformat.Record, result Outcome) recent.Failure {
 func (c *Counter) pathOf(r *logformat.Record) string {
 	wanted := c.parser.Paths()
 	if wanted == logformat.CutPaths {
-		return labelText(r.Path)
+		return ledger.LabelText(r.Path)
 	}
 	if c.again == nil {
 		c.again = logformat.NewRecord()
@@ -91,5 +91,5 @@ func (c *Counter) pathOf(r *logformat.Record) string {
 	if !c.parser.Parse(c.current.block, c.current.start, c.current.end, c.again) {
 		return ""
 	}
-	return labelText(c.again.Path)
+	return ledger.LabelText(c.again.Path)
 }

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"slices"
 	"strconv"
-	"strings"
 
 	"github.com/fremisn/fremisn-exporter/collector/internal/ledger"
 	"github.com/fremisn/fremisn-exporter/collector/internal/logformat"
@@ -31,7 +30,7 @@ func streamGives(id metric.ID, p *logformat.Parser) bool {
 
 // countSession counts a line of a log of stream{}.
 func (c *Counter) countSession(r *logformat.Record) {
-	name := labelText(r.Captured[protocol])
+	name := ledger.LabelText(r.Captured[protocol])
 	c.ledger.Counter(int(metric.StreamSessions), name, CodeName(c.rules.Code(r))).Value++
 	if millis, ok := seconds(r.Captured[sessionTime]); ok {
 		c.ledger.Histogram(int(metric.StreamSessionDuration), name).Observe(millis, ledger.RefTo(r.IDAt, r.IDLen))
@@ -52,10 +51,4 @@ func seconds(text []byte) (millis int64, ok bool) {
 	}
 	n, err := strconv.ParseUint(string(whole)+string(fraction), 10, 63)
 	return int64(n), err == nil
-}
-
-// labelText converts a logged value to a valid label value.
-func labelText(raw []byte) string {
-	const maxLabel = 256
-	return strings.ToValidUTF8(string(raw[:min(len(raw), maxLabel)]), "\uFFFD")
 }

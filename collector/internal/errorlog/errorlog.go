@@ -3,7 +3,6 @@ package errorlog
 import (
 	"bytes"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/fremisn/fremisn-exporter/collector/internal/ledger"
@@ -101,19 +100,13 @@ func (c *Counter) finish() {
 	}
 	entry, _ := Parse(c.entry)
 	c.ledger.Counter(int(metric.ErrorEntries), entry.Level).Value++
-	c.ledger.Counter(int(metric.ErrorEvents), entry.Event, labelText(entry.Upstream)).Value++
+	c.ledger.Counter(int(metric.ErrorEvents), entry.Event, ledger.LabelText(entry.Upstream)).Value++
 	c.track(&entry)
 	c.entry = c.entry[:0]
 }
 
 // TooLong counts a line that is too long for any block.
 func (c *Counter) TooLong() { c.lines.TooLong++ }
-
-// labelText converts a logged value to a valid label value.
-func labelText(raw []byte) string {
-	const maxLabel = 256
-	return strings.ToValidUTF8(string(raw[:min(len(raw), maxLabel)]), "\uFFFD")
-}
 
 // Snapshot returns the present counts. The label server of an event may be the name of a group.
 func (c *Counter) Snapshot() (ledger.Lines, *ledger.Snapshot) {

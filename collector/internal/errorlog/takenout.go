@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"time"
 
+	"github.com/fremisn/fremisn-exporter/collector/internal/ledger"
 	"github.com/fremisn/fremisn-exporter/collector/internal/takenout"
 )
 
@@ -41,7 +42,7 @@ func (c *Counter) track(e *Entry) {
 	}
 	c.tracker.Failed(takenout.Failure{
 		At: e.Time, PID: e.PID, Connection: e.Connection,
-		Server: labelText(e.Upstream), Event: e.Event, Request: requestText(e.Request),
+		Server: ledger.LabelText(e.Upstream), Event: e.Event, Request: requestText(e.Request),
 	}, c.clock())
 }
 
@@ -51,9 +52,9 @@ func requestText(line []byte) string {
 	uri, _, _ := bytes.Cut(rest, []byte(" "))
 	path, _, _ := bytes.Cut(uri, []byte("?"))
 	if len(path) == 0 {
-		return labelText(method)
+		return ledger.LabelText(method)
 	}
-	return labelText(method) + " " + labelText(path)
+	return ledger.LabelText(method) + " " + ledger.LabelText(path)
 }
 
 // TakenOut returns which servers NGINX passes over at a time, as far as this log shows.

@@ -25,6 +25,14 @@ type Meta struct {
 	Created int64    // Unix milliseconds
 }
 
+// maxLabel is the length of the longest label value that LabelText returns, bytes.
+const maxLabel = 256
+
+// LabelText converts a logged value to a valid label value.
+func LabelText(raw []byte) string {
+	return strings.ToValidUTF8(string(raw[:min(len(raw), maxLabel)]), "\uFFFD")
+}
+
 // A Counter counts. Nothing in it is locked.
 type Counter struct {
 	Meta

@@ -65,37 +65,38 @@ var fieldVariables = [noField]variable{
 	UpstreamResponseLength: {name: "upstream_response_length", kind: kindListSize},
 }
 
-// otherVariables are those of which only the shape is known: a value of another shape shows that the line has another
-// format.
-var otherVariables = []variable{
-	{name: "req_id", kind: kindID, field: RequestID}, // ingress-nginx copies $request_id to it
-	{name: "upstream_queue_time", kind: kindListUnknown, field: noField},
-	{name: "pipe", kind: kindFixed, width: 1, field: noField},
-	{name: "remote_addr", kind: kindToken, field: noField},
-	{name: "realip_remote_addr", kind: kindToken, field: noField},
-	{name: "proxy_protocol_addr", kind: kindToken, field: noField},
-	{name: "server_addr", kind: kindToken, field: noField},
-	{name: "scheme", kind: kindToken, field: noField},
-	{name: "remote_port", kind: kindSize, field: noField},
-	{name: "server_port", kind: kindSize, field: noField},
-	{name: "connection", kind: kindSize, field: noField},
-	{name: "connection_requests", kind: kindSize, field: noField},
+// unstored are variables of which nothing is stored: a value of another shape shows that the line has another format.
+var unstored = []variable{
+	{name: "upstream_queue_time", kind: kindListUnknown},
+	{name: "pipe", kind: kindFixed, width: 1},
+	{name: "remote_addr", kind: kindToken},
+	{name: "realip_remote_addr", kind: kindToken},
+	{name: "proxy_protocol_addr", kind: kindToken},
+	{name: "server_addr", kind: kindToken},
+	{name: "scheme", kind: kindToken},
+	{name: "remote_port", kind: kindSize},
+	{name: "server_port", kind: kindSize},
+	{name: "connection", kind: kindSize},
+	{name: "connection_requests", kind: kindSize},
 }
 
 // lookup returns what is known of a variable. An unknown variable is text.
 func lookup(name string) variable {
-	for f, v := range fieldVariables {
-		if v.name == name {
-			v.field = Field(f)
-			return v
+	known, v := name, variable{name: name, kind: kindText, field: noField}
+	if name == "req_id" { // ingress-nginx copies $request_id to it
+		known = "request_id"
+	}
+	for f, row := range fieldVariables {
+		if row.name == known {
+			v.kind, v.width, v.field = row.kind, row.width, Field(f)
 		}
 	}
-	for _, v := range otherVariables {
-		if v.name == name {
-			return v
+	for _, row := range unstored {
+		if row.name == known {
+			v.kind, v.width = row.kind, row.width
 		}
 	}
-	return variable{name: name, kind: kindText, field: noField}
+	return v
 }
 
 // VariableName returns the variable that a field is read from, without its dollar.
