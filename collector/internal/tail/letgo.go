@@ -12,11 +12,12 @@ func (f *Follower) lookAtLate() {
 	}
 	f.lateLook = f.now()
 	for _, g := range f.generations {
-		if g.file != nil || g.isCurrent() || isGzip(g.Path) || g.Offset == 0 && !g.wasBornAs(g.Path) {
+		if g.file != nil || g.isCurrent() || isGzip(g.Path) {
 			continue
 		}
 		info, err := os.Stat(g.Path)
-		if err != nil || !g.is(info) || g.isStill(info) || f.isOpen(info) {
+		// Another file may have its inode by now: a copy of it, whose rest has been counted.
+		if err != nil || !g.is(info) || g.isStill(info) || f.isOpen(info) || !g.wasBornAs(g.Path) {
 			continue
 		}
 		if file, info, err := openLog(g.Path); err == nil && (!g.is(info) || !f.reopen(g, file, info)) {

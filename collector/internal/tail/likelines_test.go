@@ -2,6 +2,8 @@ package tail
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -41,4 +43,36 @@ func TestLikeLinesAreCounted(t *testing.T) {
 			l.wantGaps()
 		})
 	}
+}
+
+// TestEmptyFileIsNoEvidence: the folder was copied, so that nothing but content tells how far the rotated parts have
+// moved since; an empty one tells nothing while there are others.
+func TestEmptyFileIsNoEvidence(t *testing.T) {
+	l := followed(t, 40)
+	l.rename("", "access.log.1")
+	l.write("", "")
+	l.reads()
+	l.rename("access.log.1", "access.log.2")
+	l.rename("", "access.log.1") // empty
+	l.write("", "")
+	l.reads()
+	position := l.f.Position()
+	l.f.Close()
+	dir := filepath.Dir(l.path)
+	l.must(os.CopyFS(dir+".new", os.DirFS(dir)))
+	l.must(os.RemoveAll(dir))
+	l.must(os.Rename(dir+".new", dir))
+	l.rename("access.log.2", "access.log.4")
+	l.rename("access.log.1", "access.log.3")
+	l.write("", lines(40, 20))
+	l.rename("", "access.log.2")
+	l.write("access.log.1", "") // it came and went, and a worker writes it late
+	l.write("", "")
+	l.follow(true)
+	l.f.Resume(position, time.Time{})
+	l.reads()
+	l.write("access.log.1", lines(60, 20))
+	l.reads()
+	l.wantAll(lines(0, 80))
+	l.wantGaps()
 }

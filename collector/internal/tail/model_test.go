@@ -19,7 +19,11 @@ import (
 // to its last commit and starts again. In the end every line has been handed out once; lines that were appended
 // between a loss and the next look may be missing, if a gap says so.
 func TestAnyOrder(t *testing.T) {
+	seeds := []int64{936, 948, 1112} // these found something
 	for seed := range int64(150) {
+		seeds = append(seeds, seed)
+	}
+	for _, seed := range seeds {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			random := rand.New(rand.NewSource(seed))
 			steps := make([]byte, 120)

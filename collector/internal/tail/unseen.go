@@ -244,9 +244,11 @@ func (n newest) since(scheme string, places []place) (count int, certain bool) {
 			return i - k, true
 		}
 	}
-	for k, s := range seen {
-		if i := slices.IndexFunc(places, s.isCopy); i >= 0 {
-			return i - k, true
+	for _, isEmpty := range []bool{false, true} { // any empty file is a copy of another
+		for k, s := range seen {
+			if i := slices.IndexFunc(places, s.isCopy); i >= 0 && isEmpty == (s.Head.Len == 0) {
+				return i - k, true
+			}
 		}
 	}
 	return len(places), false
