@@ -16,7 +16,7 @@ import (
 func (x *victim) carefully(w *torturer) {
 	x.t.Helper()
 	w.mu.Lock()
-	x.watch()
+	x.look()
 	x.check(w)
 	events := []struct {
 		name string
@@ -31,10 +31,11 @@ func (x *victim) carefully(w *torturer) {
 		{"another disk", (*victim).anotherDisk},
 	}
 	event := events[x.random.Intn(len(events))]
+	w.careful++
 	w.happened = append(w.happened, fmt.Sprint(event.name, "@", w.serial))
 	event.do(x, w)
 	if x.held = x.random.Intn(2) == 0; !x.held {
-		x.watch()
+		x.look()
 		x.check(w)
 		w.mu.Unlock()
 	}
@@ -86,7 +87,7 @@ func (x *victim) writeHalves(w *torturer, between func()) {
 	w.must(err)
 	switch x.random.Intn(3) {
 	case 0:
-		x.watch()
+		x.look()
 		x.check(w)
 	case 1:
 		x.kill()
