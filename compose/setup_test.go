@@ -58,7 +58,7 @@ func TestSetupAndDeployDryRunsChangeNothing(t *testing.T) {
 	cmd := exec.Command("scripts/deploy.sh", "--dry-run")
 	cmd.Env = environ(map[string]string{"ENV_FILE": env, "GRAFANA_ADMIN_PASSWORD": ""})
 	if out, err := cmd.CombinedOutput(); exitCode(err) != 2 || !strings.Contains(string(out),
-		"set GRAFANA_ADMIN_PASSWORD") || !strings.Contains(string(out), "there is no "+env) {
+		"set GRAFANA_ADMIN_PASSWORD") || !strings.Contains(string(out), env+" is missing") {
 		t.Errorf("deploy.sh without a password: %v, want exit 2\n%s", err, out)
 	}
 }
@@ -86,8 +86,9 @@ func TestScriptsRunFromAPathWithSpaces(t *testing.T) {
 	if err := os.MkdirAll(filepath.Join(root, "compose"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	run(t, nil, "cp", "-r", "scripts", "nginx", "prometheus", "docker-compose.yml", ".env.example",
+	run(t, nil, "cp", "-r", "scripts", "nginx", "package", "prometheus", "docker-compose.yml", ".env.example",
 		filepath.Join(root, "compose"))
+	run(t, nil, "cp", "../VERSION", root) // of the image
 	scripts := filepath.Join(root, "compose", "scripts")
 	env := freePorts(t, map[string]string{"GRAFANA_ADMIN_PASSWORD": "x"})
 	run(t, env, filepath.Join(scripts, "setup.sh"), "--dry-run")

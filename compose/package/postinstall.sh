@@ -1,6 +1,6 @@
 #!/bin/sh
 set -e
-# A first installation is not started: its config wants a look first. An upgrade starts the new binary, which goes on where the
+# A first installation is not started: its config needs a look first. An upgrade starts the new binary, which goes on where the
 # old one stopped. DPKG_ROOT is set where dpkg installs into another system's root without entering it.
 if [ "$1" = configure ] && [ -d "${DPKG_ROOT:-}/run/systemd/system" ]; then
   systemctl daemon-reload

@@ -93,7 +93,7 @@ save_grafana() {
 }
 
 # Every commit of the exporter's state replaces one whole file, so a copy is whole at any time; that it was replaced meanwhile
-# (tar's exit code 1) is no fault.
+# (tar's exit code 1) is not an error.
 save_exporter() { in_store exporter ro tar -cf - . >"$1" || [ $? = 1 ]; }
 
 save_config() {
@@ -110,7 +110,7 @@ part() { tar -xzOf "$1" --occurrence=1 "./$2"; }
 verify() {
   local block piece
   [ -r "$1" ] || die 2 "cannot read $1"
-  { part "$1" SHA256SUMS >"$scratch/sums" 2>/dev/null && [ -s "$scratch/sums" ]; } || die 1 "$1 is no whole backup of this stack"
+  { part "$1" SHA256SUMS >"$scratch/sums" 2>/dev/null && [ -s "$scratch/sums" ]; } || die 1 "$1 is not a complete backup of this stack"
   # shellcheck disable=SC2016 # tar's shell fills them in
   tar -xzf "$1" --exclude ./SHA256SUMS --to-command='printf "%s  %s\n" "$(sha256sum | cut -c 1-64)" "$TAR_FILENAME"' >"$scratch/found" 2>/dev/null ||
     die 1 "$1 is damaged"
@@ -122,7 +122,7 @@ verify() {
       grep -qx "./$block/$piece" "$scratch/list" || die 1 "$1: $piece is missing in Prometheus' block $block"
     done
   done < <(sed -n 's,^\./\([0-9A-Z]\{26\}\)/$,\1,p' "$scratch/list")
-  grep -q '/meta\.json$' "$scratch/list" || die 1 "$1: there is no block of Prometheus in it"
+  grep -q '/meta\.json$' "$scratch/list" || die 1 "$1: it has no block of Prometheus"
 }
 
 archives() { [ ! -d "$dir" ] || find "$dir" -maxdepth 1 -name 'fremisn-backup-*.tar.gz' | sort; }

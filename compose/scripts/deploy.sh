@@ -37,8 +37,8 @@ need_compose
 env_file=${ENV_FILE:-$compose_dir/.env}
 if [ ! -e "$env_file" ]; then
   [ -n "${GRAFANA_ADMIN_PASSWORD:-}" ] ||
-    die 2 "there is no $env_file: scripts/setup.sh makes it. Or set GRAFANA_ADMIN_PASSWORD in the environment"
-  warn "there is no $env_file (scripts/setup.sh makes it): defaults and the environment hold"
+    die 2 "$env_file is missing: create it with scripts/setup.sh, or set GRAFANA_ADMIN_PASSWORD in the environment"
+  warn "$env_file is missing (scripts/setup.sh creates it): using defaults and the environment"
 fi
 compose config -q || die 2 "docker-compose.yml and $env_file do not fit together; what Compose says is above"
 [ -z "$pull" ] || step compose pull --ignore-pull-failures

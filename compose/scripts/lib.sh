@@ -41,7 +41,7 @@ die() { # CODE MESSAGE
 
 # usage prints the comment at the head of the script; --help is nothing else.
 usage() { sed -n '2,/^[^#]/{/^#/s/^# \{0,1\}//p}' "$0"; }
-wrong_use() { die "${misuse:-2}" "$*; --help tells what there is"; }
+wrong_use() { die "${misuse:-2}" "$*; see --help"; }
 
 # need_value OPTION [VALUE] fails for an option at the end of the line.
 need_value() { [ $# -ge 2 ] || wrong_use "$1 needs a value"; }
@@ -125,7 +125,7 @@ verdict_line() {
   printf '%s since %s UTC: %s\n' "$(status_field verdict "$1")" "$(printf '%.19s' "$since" | tr T ' ')" "$(status_field sentence "$1")"
 }
 
-# verdict_code FILE is the exit code that tells the verdict.
+# verdict_code FILE prints the exit code for the verdict.
 verdict_code() {
   case $(status_field verdict "$1") in
     fine) echo 0 ;;

@@ -50,7 +50,7 @@ while [ "$sent" -lt "$requests" ] && [ "$silent" -lt 3 ]; do
   sleep "$pause"
 done
 settle "$scratch/before" "$scratch/after" "$sent"
-# A connection is no answer yet: a stopped NGINX has one, too. The status page tells.
+# A connection is not an answer: a stopped NGINX accepts one, too. The status page shows the difference.
 [ "$answered" -gt 0 ] || [ "$failed" -gt 0 ] || [ "$(sum "$scratch/after" nginx_up)" != 0 ] ||
   die 3 "the load balancer at $lb_url does not answer, nor does its status page"
 

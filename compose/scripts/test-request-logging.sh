@@ -86,7 +86,7 @@ malformed=$(moved "$scratch/before" "$scratch/after" fremisn_exporter_log_lines_
 printf '%-28s %8s %9s\n' 'lines not understood' '' "$malformed"
 [ -z "$log" ] || compare "lines in ${log##*/}" "$sent" "$(grep -c -- "$marker" "$log" || true)"
 say
-[ "$malformed" = 0 ] || die 1 "the exporter does not understand $malformed lines: fremisn-exporter check tells why"
+[ "$malformed" = 0 ] || die 1 "the exporter does not understand $malformed lines: fremisn-exporter check shows why"
 missing=$((sent - $(moved "$scratch/before" "$scratch/after" nginx_access_requests_total)))
 [ "$missing" -le 0 ] ||
   die 1 "$missing of $sent requests are not in the log that the exporter reads. access_log off for ${paths[0]} or ${paths[1]}? --path names another"
