@@ -21,7 +21,8 @@ import (
 func (e *exporter) gather(ctx context.Context) (verdict.Input, web.Overview) {
 	g := &gathering{
 		settings: e.running(), traffic: e.collector.Traffic(ctx), servers: map[string]*verdict.Server{},
-		overview: web.Overview{Probes: map[string][]web.ProbeState{}, Quotas: map[string][]web.QuotaStatus{}},
+		overview: web.Overview{Probes: map[string][]web.ProbeState{}, MoreProbes: map[string]int{},
+			Quotas: map[string][]web.QuotaStatus{}},
 	}
 	g.in = verdict.Input{Now: g.traffic.At, Config: e.reloads.problem()}
 	g.addPages()
@@ -153,6 +154,9 @@ func (g *gathering) addProbes(states []probe.State) {
 	}
 }
 
+// maxShownProbes is how many probes a server's card shows. Failing ones come first.
+const maxShownProbes = 10
+
 func (g *gathering) addProbe(s *verdict.Server, state *probe.State) {
 	if s.Name == "" {
 		s.Name = state.Node
@@ -161,6 +165,11 @@ func (g *gathering) addProbe(s *verdict.Server, state *probe.State) {
 		Name: state.Probe, Done: state.Done, Success: state.Success, Failures: state.Failures, Since: state.Since,
 		Reason: state.Last.Reason, Sentence: state.Last.Sentence,
 	})
+	g.addLicence(s, state)
+	if len(g.overview.Probes[s.Address]) == maxShownProbes {
+		g.overview.MoreProbes[s.Address]++
+		return
+	}
 	shown := web.ProbeState{
 		Name: state.Probe, Target: state.Target, Link: web.TargetLink(state.Probe, state.Target), Done: state.Done,
 		Success: state.Success, Duration: state.Last.Duration, When: state.Last.When, Sentence: state.Last.Sentence,
@@ -173,7 +182,6 @@ func (g *gathering) addProbe(s *verdict.Server, state *probe.State) {
 		shown.Hour = append(shown.Hour, web.ProbeMinute{Succeeded: m.Succeeded, Failed: m.Failed})
 	}
 	g.overview.Probes[s.Address] = append(g.overview.Probes[s.Address], shown)
-	g.addLicence(s, state)
 }
 
 // quotaNearlyUsed is the share of a quota from which on it is reported, as in the alert FremisnLicenceQuotaHigh.

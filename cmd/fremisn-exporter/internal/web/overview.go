@@ -20,6 +20,7 @@ type Overview struct {
 	Status          verdict.Status
 	ConnectionLimit int                      // worker_processes times worker_connections; 0 if unknown
 	Probes          map[string][]ProbeState  // by the server's address
+	MoreProbes      map[string]int           // of the same servers, how many are left out
 	Quotas          map[string][]QuotaStatus // by the server's address
 }
 
@@ -47,6 +48,7 @@ type QuotaStatus struct {
 type nodeCard struct {
 	verdict.Node
 	Probes []ProbeState
+	More   int // probes that are left out
 	Quotas []QuotaStatus
 }
 
@@ -88,7 +90,7 @@ const maxShownFailures = 10
 func newLandingPage(o Overview) landingPage {
 	page := landingPage{Overview: o}
 	for _, n := range o.Status.Nodes {
-		page.Cards = append(page.Cards, nodeCard{n, o.Probes[n.Server], o.Quotas[n.Server]})
+		page.Cards = append(page.Cards, nodeCard{n, o.Probes[n.Server], o.MoreProbes[n.Server], o.Quotas[n.Server]})
 	}
 	page.Failures = o.Status.Failures[:min(len(o.Status.Failures), maxShownFailures)]
 	return page

@@ -96,7 +96,8 @@ func grayNode(now time.Time) Overview {
 		ConnectionLimit: 1024,
 		Probes: map[string][]ProbeState{"127.0.0.231:4005": probe(green), "127.0.0.18:4008": probe(green),
 			"127.0.0.17:4009": probe(mixed)},
-		Quotas: map[string][]QuotaStatus{"127.0.0.231:4005": {{"enrollment", 500, 1000}}},
+		MoreProbes: map[string]int{"127.0.0.18:4008": 7},
+		Quotas:     map[string][]QuotaStatus{"127.0.0.231:4005": {{"enrollment", 500, 1000}}},
 		Status: verdict.Status{
 			Verdict: "degraded", Since: now.Add(-9 * time.Minute), Sentence: reason.Sentence +
 				" And 1 more reason.", Reasons: []verdict.Reason{reason, limited},
@@ -157,7 +158,7 @@ func TestLandingPage(t *testing.T) {
 		"Licence, enrollment 500 of 1 000", "Last taken out NGINX took it out from 14:02:11",
 		"POST /v1/face/&lt;enrollment&gt;", "master 504 5.00 s → slave-1 504 5.02 s", "502 no live", "no server",
 		"permission denied", "104 301",
-		"failing for 9 min", "up for 3 h",
+		"failing for 9 min", "up for 3 h", "and 7 more",
 	} {
 		if !strings.Contains(plain, want) {
 			t.Errorf("the page does not say %q", want)
