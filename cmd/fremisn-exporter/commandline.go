@@ -29,7 +29,8 @@ const (
 
 // A commandLine is the parsed command line.
 type commandLine struct {
-	command string
+	command  string
+	unhinted bool // of tests: see collector.Options
 
 	source         settings.Source
 	storagePath    string

@@ -35,7 +35,7 @@ func watchingNginxConf(t *testing.T, autoReload bool, f func(t *testing.T, w *wa
 	w.write(t, "access.log", "")
 	w.write(t, "probes.yml", "nginx: {config: nginx.conf}\nprobes: []\n")
 	synctest.Test(t, func(t *testing.T) {
-		cli := &commandLine{autoReload: autoReload, reloadInterval: watchInterval,
+		cli := &commandLine{autoReload: autoReload, reloadInterval: watchInterval, unhinted: true,
 			source: settings.Source{ConfigFile: filepath.Join(dir, "probes.yml")}}
 		l, err := settings.Load(context.Background(), cli.source)
 		if err != nil {

@@ -54,8 +54,11 @@ type Log struct {
 // New returns a Watcher, which uses no system resources before the first log.
 func New() *Watcher { return &Watcher{folders: map[string]*folder{}} }
 
-// Close ends all watching.
+// Close ends all watching. A nil Watcher watches nothing.
 func (w *Watcher) Close() {
+	if w == nil {
+		return
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.closed = true
