@@ -144,6 +144,7 @@ func (s *swap) start(address, binary string, flags ...string) (end func()) {
 	}
 	command := exec.Command(path, flags...)
 	command.Dir = s.dir
+	command.Env = append(os.Environ(), "STATE_DIRECTORY="+filepath.Join(s.dir, "state")) // root's would be /var/lib's
 	process, err := testenv.Start(context.Background(), address, command)
 	s.must(err)
 	return func() { process.Stop() }
