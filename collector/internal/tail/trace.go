@@ -85,8 +85,9 @@ func (g *generation) extend(file io.ReaderAt, from, size int64) (common int64, c
 
 // commonPrefix returns how many of at most n bytes from two offsets are equal in two files.
 func commonPrefix(a, b io.ReaderAt, atA, n, atB int64) (equal int64) {
-	const block = 64 << 10
-	for equal < n {
+	const most = 64 << 10
+	// Little at first: files that differ mostly do in their first lines.
+	for block := int64(512); equal < n; block = min(8*block, most) {
 		size := min(n-equal, block)
 		as, errA := bytesAt(a, atA+equal, size)
 		bs, errB := bytesAt(b, atB+equal, size)
