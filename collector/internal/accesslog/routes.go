@@ -59,8 +59,10 @@ func (t *routeTable) ignored(route int) bool { return t.ignore[route] }
 func (t *routeTable) find(path []byte) int {
 	if t.pure {
 		for i := range t.routes {
+			// The last byte first: the beginnings of paths are alike.
 			prefix := t.routes[i].prefix
-			if len(path) >= len(prefix) && string(path[:len(prefix)]) == prefix {
+			n := len(prefix)
+			if len(path) >= n && (n == 0 || path[n-1] == prefix[n-1]) && string(path[:n]) == prefix {
 				return i
 			}
 		}
