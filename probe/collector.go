@@ -118,7 +118,7 @@ var ownFamilies = []struct {
 	kind       dto.MetricType
 	metrics    func(w *familyWriter, t *targetSnapshot)
 }{
-	{"probe_attempts_total", "Probes that have ended.", dto.MetricType_COUNTER,
+	{"probe_attempts_total", "Finished probes.", dto.MetricType_COUNTER,
 		func(w *familyWriter, t *targetSnapshot) { w.counter(t, t.counts.attempts) }},
 	{"probe_failures_total", "Probes that failed, by reason.", dto.MetricType_COUNTER,
 		func(w *familyWriter, t *targetSnapshot) {
@@ -126,13 +126,13 @@ var ownFamilies = []struct {
 				w.counter(t, t.counts.failures[i], reasonLabels[i]...)
 			}
 		}},
-	{"probe_metric_errors_total", "Numbers that a body should have held and did not.", dto.MetricType_COUNTER,
+	{"probe_metric_errors_total", "Numbers missing in a body, or not numeric.", dto.MetricType_COUNTER,
 		func(w *familyWriter, t *targetSnapshot) {
 			for _, metric := range sortedKeys(t.counts.metricErrors) {
 				w.counter(t, t.counts.metricErrors[metric], Label{"metric", metric})
 			}
 		}},
-	{"probe_interval_seconds", "How often the target is probed.", dto.MetricType_GAUGE,
+	{"probe_interval_seconds", "Interval at which the target is probed.", dto.MetricType_GAUGE,
 		func(w *familyWriter, t *targetSnapshot) { w.gauge(t, t.every.Seconds()) }},
 	{"probe_consecutive_failures", "Probes that failed since the last success.", dto.MetricType_GAUGE,
 		func(w *familyWriter, t *targetSnapshot) { w.gauge(t, float64(t.counts.consecutive)) }},
