@@ -33,13 +33,14 @@ func (s *Settings) After(before *Settings) *Settings {
 	return &next
 }
 
-// Resume returns the settings as they follow from those of a Memory. Logs that nginx.conf has lost meanwhile are no
-// longer followed.
+// Resume returns the settings as they follow from those of a Memory. Logs that nginx.conf has lost, meanwhile or in the
+// last hour before, are still read: NGINX's old workers may write them, and what they hold has not all been read.
 func (s *Settings) Resume(m *Memory) *Settings {
 	next := s.After(m.settings())
-	next.AccessLogs = slices.DeleteFunc(next.AccessLogs, LogSource.IsLost)
-	next.StreamLogs = slices.DeleteFunc(next.StreamLogs, LogSource.IsLost)
-	next.ErrorLogs = slices.DeleteFunc(next.ErrorLogs, LogSource.IsLost)
+	isGone := func(l LogSource) bool { return l.IsLost() && !m.isFollowed(l, time.Now()) }
+	next.AccessLogs = slices.DeleteFunc(next.AccessLogs, isGone)
+	next.StreamLogs = slices.DeleteFunc(next.StreamLogs, isGone)
+	next.ErrorLogs = slices.DeleteFunc(next.ErrorLogs, isGone)
 	return next
 }
 
@@ -171,6 +172,9 @@ type RememberedLog struct {
 	Path      string   `json:"path"`
 	Formats   []Format `json:"formats,omitempty"`
 	FromStart bool     `json:"from_start,omitempty"`
+
+	Found bool      `json:"found,omitempty"` // nginx.conf names it: it may be lost
+	Lost  time.Time `json:"lost,omitzero"`
 }
 
 // Memory returns the memory for the next start; nil without an nginx.conf.
@@ -181,11 +185,18 @@ func (s *Settings) Memory() *Memory {
 	m := &Memory{Known: s.Paths(), Names: s.Resolved, Former: s.Former}
 	for _, l := range s.Logs() {
 		named := slices.ContainsFunc(l.Formats, func(f Format) bool { return f.Name != "" })
-		if (l.Found || named) && !l.IsLost() {
-			m.Logs = append(m.Logs, RememberedLog{l.Kind, l.Name, l.Path, l.Formats, l.FromStart})
+		if l.Found || named {
+			m.Logs = append(m.Logs, RememberedLog{l.Kind, l.Name, l.Path, l.Formats, l.FromStart, l.Found, l.Lost})
 		}
 	}
 	return m
+}
+
+// isFollowed reports whether a log that nginx.conf has lost is still read at a moment.
+func (m *Memory) isFollowed(lost LogSource, now time.Time) bool {
+	return now.Sub(lost.Lost) < lostFor && slices.ContainsFunc(m.Logs, func(l RememberedLog) bool {
+		return l.Found && l.Kind == lost.Kind && l.Path == lost.Path
+	})
 }
 
 // settings returns the settings of the memory, as far as After needs them.
@@ -193,7 +204,7 @@ func (m *Memory) settings() *Settings {
 	s := &Settings{Known: m.Known, Resolved: m.Names, Former: m.Former}
 	for _, l := range m.Logs {
 		log := LogSource{Kind: l.Kind, Name: l.Name, Path: l.Path, Formats: l.Formats, FromStart: l.FromStart,
-			Found: true}
+			Found: true, Lost: l.Lost}
 		switch l.Kind {
 		case Error:
 			s.ErrorLogs = append(s.ErrorLogs, log)
