@@ -316,7 +316,7 @@ func (f *Follower) readOn(g *generation) error {
 }
 
 func (f *Follower) readRest(g *generation) error {
-	if g.size <= g.Offset {
+	if g.size <= g.Offset || f.join(g) {
 		return nil
 	}
 	err := f.reader.read(g, io.NewSectionReader(g.file, g.Offset, g.size-g.Offset), f.sink)
