@@ -304,8 +304,12 @@ func (c *Collector) awaitEnd(ctx context.Context) error {
 				errs = append(errs, fmt.Errorf("log %s: %w", p.Source().Name, err))
 			}
 		case <-ctx.Done():
-			errs = append(errs, fmt.Errorf("log %s: %s does not answer; the next start continues from the last commit",
-				p.Source().Name, p.Source().Where()))
+			problem := p.Stats().Problem
+			if problem == "" {
+				problem = p.Source().Where() + " does not answer"
+			}
+			errs = append(errs, fmt.Errorf("log %s: %s; the next start continues from the last commit",
+				p.Source().Name, problem))
 		}
 	}
 	return errors.Join(errs...)

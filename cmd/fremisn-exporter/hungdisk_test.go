@@ -33,7 +33,10 @@ func startOnHungDisk(t *testing.T, call, file string) (e *testenv.Exporter, expo
 	script := fmt.Sprintf("#!/bin/sh\nexec %s -f -qq -o /dev/null -P %s -e trace=%s -e "+
 		"inject=%s:delay_enter=60s:when=1 %s \"$@\"\n",
 		strace, strings.ReplaceAll(file, "DIR", dir), call, call, buildExporter(t))
-	if err := os.WriteFile(wrapper, []byte(script), 0o755); err != nil {
+	syscall.ForkLock.RLock() // a process that is begun meanwhile would hold it open, and it could not be run
+	err = os.WriteFile(wrapper, []byte(script), 0o755)
+	syscall.ForkLock.RUnlock()
+	if err != nil {
 		t.Fatal(err)
 	}
 	config := fmt.Sprintf("nginx:\n  access_logs:\n    - {path: %s/access.log, start: beginning, format: $status}\n"+
@@ -62,6 +65,7 @@ func startOnHungDisk(t *testing.T, call, file string) (e *testenv.Exporter, expo
 func TestDiskThatHangs(t *testing.T) {
 	for name, at := range map[string]struct{ call, file string }{
 		"a log": {"pread64", "DIR/access.log"}, "the state": {"fsync", "DIR/data/access.state.new"},
+		"a record at the start": {"openat", "DIR/data/access.state"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/go-kit/log"
+	"github.com/go-kit/log/level"
 
 	"github.com/fremisn/fremisn-exporter/collector/internal/ledger"
 	"github.com/fremisn/fremisn-exporter/collector/internal/statefile"
@@ -154,6 +155,18 @@ func New(cfg Config) *Pipeline {
 	return p
 }
 
+// tellSlowState says what hangs: without its saved state a log must not be read.
+func (p *Pipeline) tellSlowState() {
+	if p.commits.dir == nil {
+		return
+	}
+	problem := "the saved state cannot be loaded: the disk of the storage path does not answer"
+	level.Error(p.logger).Log("msg", problem, "path", p.commits.dir.Path())
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.problem = problem + " (" + p.commits.dir.Path() + ")"
+}
+
 // isOver reports whether no more is to be read.
 func (p *Pipeline) isOver() bool {
 	by := p.endBy.Load()
@@ -176,7 +189,9 @@ func (p *Pipeline) Run(ctx context.Context) error {
 	defer p.reader.Close()
 	defer p.commits.stop()
 	defer context.AfterFunc(ctx, func() { p.endBy.Store(time.Now().Add(lastReadWait).UnixNano()) })()
+	slow := time.AfterFunc(maxCommitWait, p.tellSlowState)
 	p.restore()
+	slow.Stop()
 	p.lastBytes = p.totals.ReadBytes
 	p.read()
 	if p.totals.ReadBytes == p.lastBytes {
@@ -295,7 +310,7 @@ func (p *Pipeline) Scrape(ctx context.Context) (*Snapshot, error) {
 	select {
 	case p.requests <- request:
 	case <-ctx.Done():
-		return p.Last(), ErrStillReading
+		return p.Last(), p.whyLate()
 	case <-p.done:
 		return p.Last(), errEnded
 	}
@@ -305,6 +320,14 @@ func (p *Pipeline) Scrape(ctx context.Context) (*Snapshot, error) {
 	case <-ctx.Done():
 		return p.Last(), ErrStillReading
 	}
+}
+
+// whyLate returns ErrStillReading, or what keeps the reading from beginning.
+func (p *Pipeline) whyLate() error {
+	if problem := p.Stats().Problem; problem != "" {
+		return errors.New(problem)
+	}
+	return ErrStillReading
 }
 
 // Last returns the last committed snapshot, nil before the first.

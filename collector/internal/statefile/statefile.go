@@ -127,6 +127,9 @@ func (d *Dir) sign() error {
 	return nil
 }
 
+// Path returns the folder.
+func (d *Dir) Path() string { return d.path }
+
 // Close unlocks the folder.
 func (d *Dir) Close() error { return d.lock.Close() }
 
