@@ -75,6 +75,6 @@ func TestCRILinePartedByRotation(t *testing.T) {
 	}
 	write(at + "P 0.0\n" + at + "F 10\n" + at + "F 200 0.010\n")
 	if n, err := scrapeOf(p); n != 3 || err != nil || p.Last().Lines.Malformed > 0 || len(p.totals.Gaps) > 0 {
-		t.Errorf("%d lines are counted of 3, %v, %d malformed, gaps %v", n, err, p.Last().Lines.Malformed, p.totals.Gaps)
+		t.Errorf("%d lines are counted of 3, %v, %+v, gaps %v", n, err, p.Last().Lines, p.totals.Gaps)
 	}
 }

@@ -29,7 +29,7 @@ func (f *Follower) join(g *generation) (wait bool) {
 	return false
 }
 
-// unfinishedBefore returns the generation before one at its path, if that ends within a line of several parts; else nil.
+// unfinishedBefore returns the generation before one at its path, if that ends within a line of several parts.
 func (f *Follower) unfinishedBefore(g *generation) *generation {
 	if _, isPlain := f.reader.framer.(plain); isPlain || g.Offset > 0 || !g.isCurrent() {
 		return nil
