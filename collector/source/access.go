@@ -56,11 +56,15 @@ func (s *Settings) fillLogs(kind Kind, names map[string]bool) {
 			s.repeated(&(*followed)[at], candidate, candidates[c.instead[i]])
 			continue
 		}
+		instead, has := candidates[c.instead[i]], "has"
+		if !instead.whole { // each has its own if=
+			has = "may have"
+		}
 		s.ignore(candidate.at, "access_log", "name it in nginx."+section(kind)+" of the config file to count its "+
 			"requests as well",
-			"%s has the same requests as %s, which has more variables: not followed, since each request would count "+
+			"%s %s the same requests as %s, which has more variables: not followed, since each request would count "+
 				"twice",
-			candidate.source.Path, candidates[c.instead[i]].source.Path)
+			candidate.source.Path, has, instead.source.Path)
 	}
 	s.countedTwice(d, *followed, logs)
 }

@@ -69,6 +69,10 @@ func TestWhichAccessLogsAreFollowed(t *testing.T) {
 				"DIR/b.log short; }", "b=short",
 			"DIR/a.log has the same requests as DIR/b.log",
 		},
+		"some requests in each": {
+			"map $status $bad { ~^5 1; default 0; } server { access_log DIR/a.log timed if=$bad; access_log " +
+				"DIR/b.log short if=$host; }", "a=timed", "DIR/b.log may have the same requests as DIR/a.log",
+		},
 		"of a location alone": {
 			"server { access_log DIR/a.log; location / { access_log DIR/b.log short; access_log DIR/c.log timed; } }",
 			"a=combined c=timed",
