@@ -15,7 +15,20 @@ const (
 
 // wrapped breaks a text into lines of at most a hundred columns, each with an indent.
 func (p prose) wrapped(text, indent string) string {
-	return p.joined(strings.Fields(text), " ", indent, indent, widestText)
+	return p.joined(wordsOf(text), " ", indent, indent, widestText)
+}
+
+// wordsOf parts a text into words. A unit stays with its number.
+func wordsOf(text string) []string {
+	var list []string
+	for _, word := range strings.Fields(text) {
+		if last := len(list) - 1; last >= 0 && (word == "s" || word == "%" || word == "×") {
+			list[last] += " " + word
+			continue
+		}
+		list = append(list, word)
+	}
+	return list
 }
 
 // joined puts pieces side by side while they fit, and the others on lines of their own. Pieces are never cut.

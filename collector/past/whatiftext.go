@@ -31,7 +31,7 @@ func (r *WhatIf) Text(w io.Writer, columns int) error {
 	}
 	b.WriteString("\nAssumptions:\n")
 	for _, a := range r.Assumptions {
-		b.WriteString(p.joined(strings.Fields(a), " ", "- ", "  ", widestText))
+		b.WriteString(p.joined(wordsOf(a), " ", "- ", "  ", widestText))
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
