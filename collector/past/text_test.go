@@ -72,7 +72,8 @@ func TestWrapped(t *testing.T) {
 		{0, "", "  \n"},
 		{0, "one  two", "  one two\n"},
 		{40, strings.Repeat("12345678 ", 6), "  12345678 12345678 12345678 12345678\n  12345678 12345678\n"},
-		{40, "p95 rose from 0.071 s to more than 2.815 s, 5 %", "  p95 rose from 0.071 s to more than\n  2.815 s, 5 %\n"},
+		{40, "p95 rose from 0.071 s to more than 2.815 s, 5 %",
+			"  p95 rose from 0.071 s to more than\n  2.815 s, 5 %\n"},
 		{40, strings.Repeat("x", 60) + " y", "  " + strings.Repeat("x", 60) + "\n  y\n"},
 	} {
 		if got := (prose{test.columns}).wrapped(test.text, "  "); got != test.want {
