@@ -139,7 +139,7 @@ func (t *target) record(r Result) {
 		level.Info(t.logger()).Log("msg", "probe succeeds again")
 	}
 	for _, metric := range missing {
-		level.Warn(t.logger()).Log("msg", "a metric is missing in the answer, or is no number", "metric", metric)
+		level.Warn(t.logger()).Log("msg", "a metric is missing in the answer or is not a number", "metric", metric)
 	}
 }
 

@@ -246,7 +246,7 @@ func (l *soakLog) isCut() bool {
 // checkSelf checks what the exporter says of itself: no gaps, and no malformed lines but those that were cut off.
 func (s *soak) checkSelf(now scraped) {
 	if gaps := now.sum("fremisn_exporter_log_gaps_total"); gaps > 0 {
-		s.fault("%.0f gaps are told, and there was none", gaps)
+		s.fault("%.0f gaps are reported, but there was none", gaps)
 	}
 	for name, log := range map[string]*soakLog{"access": s.access, "side": s.side, "error": s.mistakes} {
 		odd := now.sum(`fremisn_exporter_log_lines_total{log="`+name+`",result="malformed"`) +

@@ -302,7 +302,7 @@ func (g *gathered) assumptions(w *workload, s settings) []string {
 	if g.coarse {
 		list = append(list,
 			"the log's times are in whole seconds: requests of a second are spread evenly over it; $msec in the "+
-				"log_format tells")
+				"log_format shows it")
 	}
 	if s.group.Limit != nil && !g.clients {
 		list = append(list, "the log does not have the key of limit_req: all requests count as one client's")

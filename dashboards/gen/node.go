@@ -94,7 +94,7 @@ func nodeVerdict(p promise) []panel {
 			id: 4, title: "Failed attempts, last 5 min", unit: units.PercentUnit, empty: "no attempts",
 			shows: "The share of attempts that failed (5xx, timeout), in 5 minutes.",
 			bad:   "From 5 % on, take the node out of service.",
-			do:    "See the codes: 502 is no answer, 504 a timeout, 500 the node's own error.",
+			do:    "See the codes: 502 means no answer, 504 a timeout, 500 the node's own error.",
 		}, over(theServer, sum(byServer, "fremisn:node_errors:ratio_rate5m", chosen)), decimals(2),
 			from(good, step{1 - p.availability, look}, step{failing, bad})),
 		oneStat(4, about{
