@@ -231,7 +231,7 @@ func (h *httpRun) mayFollow(request *http.Request, next *url.URL) error {
 		h.refused = failf("other", "the redirect to %s is not followed: on_demand.allow does not allow it",
 			withoutFragment(next.Redacted()))
 	case request.Body != nil && h.isForeign():
-		h.refused = failf("other", "the redirect to %s is not followed: the body of the request is for %s alone",
+		h.refused = failf("other", "the redirect to %s is not followed: the body of the request is only for %s",
 			withoutFragment(next.Redacted()), origin(h.home))
 	default:
 		return nil
