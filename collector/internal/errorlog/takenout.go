@@ -63,5 +63,8 @@ func (c *Counter) TakenOut(now time.Time) []takenout.State {
 	return c.tracker.States(now)
 }
 
+// ShownTakenOut returns what TakenOut returned last, which may have been before a restart.
+func (c *Counter) ShownTakenOut() []takenout.State { return c.tracker.Shown() }
+
 // Outages returns the latest times in which NGINX passed servers over, the latest last.
 func (c *Counter) Outages() []takenout.Outage { return c.tracker.Outages() }

@@ -50,8 +50,12 @@ type savedPosition struct {
 // the way is not committed yet.
 func (p *Pipeline) restore() {
 	position, seen, known := p.restoreCounts()
+	var out []takenout.State
+	if c, ok := p.counter.(outages); ok {
+		out = c.ShownTakenOut() // before the snapshot, which has those of now
+	}
 	committed := p.snapshot()
-	committed.Out = nil // it is of now, and not committed
+	committed.Out = out
 	p.publish(committed)
 	if known {
 		p.follower.Resume(position, seen)
@@ -164,9 +168,10 @@ func (p *Pipeline) record() (statefile.Record, error) {
 	return statefile.Record{Position: position, Counts: p.appendState(nil)}, nil
 }
 
-// outages is a Counter that tells which servers are taken out at a moment.
+// outages is a Counter that knows which servers are taken out at a moment, and what it said last.
 type outages interface {
 	TakenOut(now time.Time) []takenout.State
+	ShownTakenOut() []takenout.State
 }
 
 func (p *Pipeline) snapshot() *Snapshot {

@@ -69,6 +69,9 @@ func TestShownOutageSurvivesAKill(t *testing.T) {
 	now = failed.Add(21 * time.Second)
 	p, kill = reading()
 	defer kill()
+	if restored := p.Last().Out[0]; restored != shown {
+		t.Errorf("%+v was shown, and right after a kill %+v", shown, restored)
+	}
 	if after := scrape(p); after.Seconds < shown.Seconds || after.Taken != shown.Taken {
 		t.Errorf("%+v was shown, and after a kill %+v", shown, after)
 	}

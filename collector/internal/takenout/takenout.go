@@ -267,6 +267,15 @@ func (t *Tracker) States(now time.Time) []State {
 	return states
 }
 
+// Shown returns what States returned last, which may have been before a restart.
+func (t *Tracker) Shown() []State {
+	var states []State
+	for _, s := range t.servers {
+		states = append(states, t.state(s, s.shown))
+	}
+	return states
+}
+
 // catchUp applies the answers, and the ends of workers: the new ones after a reload know of no failure.
 func (t *Tracker) catchUp(s *server, now time.Time) {
 	for _, w := range s.workers {
