@@ -34,6 +34,8 @@ const (
 	maxScrapes = 1024
 	// writeLimit is how long a reader may take for an answer.
 	writeLimit = 8 * time.Second
+	// lateLimit is how long a scraper that is so patient waits for an answer whose gathering has begun.
+	lateLimit = AnswerLimit + writeLimit/2
 	// timeoutStep is what time limits are rounded to, so that scrapes with nearly the same limit share a gathering.
 	timeoutStep = 100 * time.Millisecond
 )
@@ -94,8 +96,9 @@ func (s *Scrapes) answer(w http.ResponseWriter, r *http.Request) {
 // snapshot returns the answer to a request, which the caller must release.
 func (s *Scrapes) snapshot(r *http.Request, as answerKey, names []string) (*answer, error) {
 	limit := min(scrapeTimeout(r, s.options.Offset), s.options.Limit())
-	// On a busy machine it may wait longer than the scraper's timeout: that scraper is gone.
-	ctx, cancel := context.WithTimeout(r.Context(), AnswerLimit)
+	// What is gathered in time may be encoded late, on a busy machine with a thousand logs: a scraper that still waits
+	// gets it.
+	ctx, cancel := context.WithTimeout(r.Context(), lateLimit)
 	defer cancel()
 	of := snapshotKey{as.format.FormatType() == expfmt.TypeOpenMetrics, gatherTimeout(limit)}
 	return s.snapshots.get(ctx, of, as, names)

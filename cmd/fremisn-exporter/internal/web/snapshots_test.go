@@ -14,6 +14,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
 	"github.com/prometheus/common/expfmt"
 	"google.golang.org/protobuf/proto"
@@ -92,6 +93,33 @@ func TestGatheringThatHangsDelaysNoOther(t *testing.T) {
 			time.Sleep(time.Millisecond)
 		}
 		scrapes.Wait()
+	})
+}
+
+// The first scrape of a thousand logs on a busy machine takes longer to be encoded than an answer's limit: who waits
+// gets all of it, and no refusal.
+func TestAnswerThatIsEncodedLate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := NewScrapes(MetricsOptions{
+			Registry: prometheus.NewRegistry(), Limit: func() time.Duration { return AnswerLimit },
+			Gatherer: func(ctx context.Context, _ bool) prometheus.Gatherer {
+				return prometheus.GathererFunc(func() ([]*dto.MetricFamily, error) {
+					<-ctx.Done()
+					return nil, nil
+				})
+			},
+			Probes: func() iter.Seq[*dto.MetricFamily] {
+				return func(yield func(*dto.MetricFamily) bool) {
+					time.Sleep(2 * time.Second)
+					oneGauge(1)(yield)
+				}
+			},
+		})
+		w := httptest.NewRecorder()
+		s.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), "GET", "/metrics", nil))
+		if w.Code != 200 || !strings.Contains(w.Body.String(), "\ngatherings 1\n") {
+			t.Errorf("status %d, %s", w.Code, w.Body)
+		}
 	})
 }
 

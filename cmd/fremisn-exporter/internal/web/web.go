@@ -151,7 +151,8 @@ func (s *site) reload(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// AnswerLimit is the maximum time of an answer, whatever disks, name servers and NGINX do.
+// AnswerLimit is the maximum time of an answer, whatever disks, name servers and NGINX do. Only a machine that is too
+// busy to write what it has found takes longer.
 const AnswerLimit = 3 * time.Second
 
 func (s *site) reloadNow(w http.ResponseWriter, r *http.Request) {
