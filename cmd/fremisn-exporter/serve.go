@@ -72,9 +72,6 @@ func serve(ctx context.Context, cli *commandLine, logger log.Logger, stderr io.W
 		fmt.Fprintln(stderr, err)
 		return exitUsage
 	}
-	if !s.StatusOnly() {
-		cli.logOlderState(logger)
-	}
 	if isTrimmed(len(s.Observed.Logs())) {
 		defer debug.SetGCPercent(debug.SetGCPercent(gcPercent)) // the start makes most of the garbage
 	}
@@ -86,6 +83,9 @@ func serve(ctx context.Context, cli *commandLine, logger log.Logger, stderr io.W
 			return exitUsage
 		}
 		return exitFailed
+	}
+	if !s.StatusOnly() {
+		cli.logOlderState(logger)
 	}
 	e.hangup = hangup
 	if err := e.run(ctx); err != nil {
