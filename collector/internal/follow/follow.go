@@ -155,13 +155,19 @@ func New(cfg Config) *Pipeline {
 	return p
 }
 
-// tellSlowState says what hangs: without its saved state a log must not be read.
-func (p *Pipeline) tellSlowState() {
+// tellSlowState says what hangs: without its saved state a log must not be read. For logs that begin together it is
+// logged once.
+func (p *Pipeline) tellSlowState(records *Records) {
 	if p.commits.dir == nil {
 		return
 	}
 	problem := "the saved state cannot be loaded: the disk of the storage path does not answer"
-	level.Error(p.logger).Log("msg", problem, "path", p.commits.dir.Path())
+	tell := func() { level.Error(p.logger).Log("msg", problem, "path", p.commits.dir.Path()) }
+	if records == nil {
+		tell()
+	} else {
+		records.slow.Do(tell)
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.problem = problem + " (" + p.commits.dir.Path() + ")"
@@ -189,7 +195,8 @@ func (p *Pipeline) Run(ctx context.Context) error {
 	defer p.reader.Close()
 	defer p.commits.stop()
 	defer context.AfterFunc(ctx, func() { p.endBy.Store(time.Now().Add(lastReadWait).UnixNano()) })()
-	slow := time.AfterFunc(maxCommitWait, p.tellSlowState)
+	records := p.records
+	slow := time.AfterFunc(maxCommitWait, func() { p.tellSlowState(records) })
 	p.restore()
 	slow.Stop()
 	p.lastBytes = p.totals.ReadBytes

@@ -18,6 +18,7 @@ import (
 type Records struct {
 	dir  *statefile.Dir
 	once sync.Once
+	slow sync.Once // says that the folder's disk does not answer
 
 	byPath  map[string][]string           // of a file or a glob, by its resolved path
 	byStart map[tail.Fingerprint][]string // of a file that begins so
