@@ -11,8 +11,8 @@ const (
 	tickInterval = time.Second
 	// slowInterval is how often an idle log is read.
 	slowInterval = 15 * time.Second
-	// A log with hints is read slowly after so many ticks without a change, another gradually.
-	idleWatched, idleAfter, idleLong = 10, 60, 180
+	// A log without hints is read slowly after so many ticks without a change, one with hints after idleWatched.
+	idleAfter, idleLong = 60, 180
 	// idleEvery is the number of ticks between two reads of an idle log without hints.
 	idleEvery = 5
 )
