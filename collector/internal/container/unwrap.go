@@ -51,7 +51,7 @@ type Unwrapper struct {
 	wrapping Wrapping
 	stream   string
 
-	isPlain bool   // the last block was not wrapped
+	isPlain bool   // the last block was not wrapped, and no line of it can be too long
 	lines   []byte // those of the last block that have ended
 	tooLong int    // how many of the last block were longer than MaxLine
 }
@@ -67,7 +67,11 @@ func (u *Unwrapper) Whole(block []byte) int {
 	u.lines, u.tooLong = u.lines[:0], 0
 	block = block[:bytes.LastIndexByte(block, '\n')+1]
 	wrapping := u.of(block)
-	if u.isPlain = wrapping == None; u.isPlain {
+	if u.isPlain = wrapping == None && len(block) <= MaxLine; u.isPlain {
+		return len(block)
+	}
+	if wrapping == None {
+		u.plain(block)
 		return len(block)
 	}
 	whole, end, line := 0, 0, 0 // line is where the unfinished line begins in u.lines
@@ -89,6 +93,17 @@ func (u *Unwrapper) Whole(block []byte) int {
 	}
 	u.lines = u.lines[:line]
 	return whole
+}
+
+// plain copies the lines of a block that is not wrapped, without those that are too long.
+func (u *Unwrapper) plain(block []byte) {
+	for line := range bytes.Lines(block) {
+		if len(line)-1 > MaxLine {
+			u.tooLong++
+			continue
+		}
+		u.lines = append(u.lines, line...)
+	}
 }
 
 // end ends the line that begins in u.lines at an offset, and returns where the next one begins.

@@ -127,6 +127,18 @@ func TestTooLong(t *testing.T) {
 	}
 }
 
+// TestTooLongPlain passes lines without a wrapping, as nearly all logs have them.
+func TestTooLongPlain(t *testing.T) {
+	long := strings.Repeat("x", MaxLine+1)
+	text := "1\n" + long + "\n" + long[1:] + "\n2\n"
+	for _, wrapping := range []Wrapping{Auto, None} {
+		got, tooLong := unwrap(New(wrapping, "stdout"), text, len(text))
+		if got != "1\n"+long[1:]+"\n2\n" || tooLong != 1 {
+			t.Errorf("%v: %d bytes, %d lines too long", wrapping, len(got), tooLong)
+		}
+	}
+}
+
 func TestSkip(t *testing.T) {
 	for name, wrap := range map[Wrapping]func(stream, line string, part int) string{Docker: docker, CRI: cri} {
 		rest := wrap("stderr", "no", 0) + wrap("stdout", "in parts", 3)

@@ -203,7 +203,7 @@ func TestCheckFindsWhatIsWrong(t *testing.T) {
 		}, sectionConfig, "nginx.conf:2: unexpected end of file, expecting \"}\"", "nginx -t says the same"},
 		"state directory is a file": {func(t *testing.T, h *host) {
 			h.dir = filepath.Join(h.dir, "access.log")
-		}, sectionSystem, "is not a folder", "--storage.path"},
+		}, sectionSystem, "access.log is not a folder", "--storage.path"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			h := newHost(t)

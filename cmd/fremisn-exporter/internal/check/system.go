@@ -80,7 +80,7 @@ func checkStorage(path string) finding {
 		found.Status, found.Text = statusFail, absolute+" cannot be examined"
 	case !info.IsDir():
 		found.Status, found.Text, found.Remedy = statusFail, existing+
-			"is not a folder", "choose another with --storage.path"
+			" is not a folder", "choose another with --storage.path"
 	case unix.Faccessat(unix.AT_FDCWD, existing, unix.W_OK|unix.X_OK, unix.AT_EACCESS) != nil:
 		found.Status = statusFail
 		found.Text = fmt.Sprintf("%s cannot be written by %s (%s)", existing, userName(), describe(info))
