@@ -85,9 +85,12 @@ type Dir struct {
 	lock *os.File
 	disk Disk
 
-	mu      sync.Mutex
-	listed  map[string]bool // logs that have, or had, a record
-	claimed map[string]bool // records that a log of this process writes
+	listing sync.Mutex // held while the list is written
+
+	mu       sync.Mutex      // guards the fields below; never held across the disk
+	listed   map[string]bool // logs that have, or had, a record
+	unlisted map[string]bool // logs that have one, and are to be listed
+	claimed  map[string]bool // records that a log of this process writes
 }
 
 // Open creates the folder if it is missing, and locks it.
@@ -108,7 +111,7 @@ func OpenOn(disk Disk, path string) (*Dir, error) {
 		return nil, fmt.Errorf("storage path %s is in use by another exporter (process %s); stop it, or choose "+
 			"another folder with --storage.path", path, strings.TrimSpace(string(holder)))
 	}
-	d := &Dir{path: path, lock: lock, disk: disk, claimed: map[string]bool{}}
+	d := &Dir{path: path, lock: lock, disk: disk, unlisted: map[string]bool{}, claimed: map[string]bool{}}
 	if err := errors.Join(d.sign(), d.readList()); err != nil {
 		lock.Close()
 		return nil, err
@@ -174,20 +177,40 @@ func (d *Dir) SaveNotes(notes []byte) error {
 	return d.disk.SyncDir(d.path)
 }
 
-// know adds a log to the list.
+// know adds a log to the list. The list is written once for all who wait for it: at the first start of a thousand logs
+// each would wait for the others otherwise.
 func (d *Dir) know(log string) error {
-	d.mu.Lock()
-	defer d.mu.Unlock()
 	name := fileName(log)
-	if d.listed[name] {
+	if d.isListed(log) {
 		return nil
 	}
-	names := append(slices.Collect(maps.Keys(d.listed)), name)
+	d.mu.Lock()
+	d.unlisted[name] = true
+	d.mu.Unlock()
+	d.listing.Lock()
+	defer d.listing.Unlock()
+	if d.isListed(log) { // by another who waited
+		return nil
+	}
+	return d.writeList()
+}
+
+// writeList writes the list with all that is to be added. d.listing is held.
+func (d *Dir) writeList() error {
+	d.mu.Lock()
+	added := slices.Collect(maps.Keys(d.unlisted))
+	names := slices.AppendSeq(slices.Clone(added), maps.Keys(d.listed))
+	d.mu.Unlock()
 	slices.Sort(names)
 	if err := renameio.WriteFile(d.listFile(), []byte(strings.Join(names, "\n")+"\n"), 0o640); err != nil {
 		return err
 	}
-	d.listed[name] = true
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, name := range added {
+		d.listed[name] = true
+		delete(d.unlisted, name)
+	}
 	return nil
 }
 
