@@ -265,7 +265,12 @@ func (f *Follower) look(b *base) error {
 		return err
 	}
 	// It may be a different file by now.
-	if err := regular(b.path, info); err != nil {
+	err = regular(b.path, info)
+	if err == nil && isOutput(info) {
+		err = fmt.Errorf("%s is what this program itself writes its messages to; a link to /dev/stdout is the usual "+
+			"cause: give NGINX a volume for the log's folder, or let it send syslog", b.path)
+	}
+	if err != nil {
 		file.Close()
 		return err
 	}
@@ -341,6 +346,17 @@ func regular(path string, info fs.FileInfo) error {
 			"is the usual cause: give NGINX a volume for the log's folder, or let it send syslog", path)
 	}
 	return fmt.Errorf("%s is not a regular file (%s)", path, mode.Type())
+}
+
+// isOutput reports whether a file is this process's own stdout or stderr: each message would be a line, and tell of
+// the one before. /dev/stdout in nginx.conf is NGINX's, not this program's.
+func isOutput(file fs.FileInfo) bool {
+	for _, output := range []*os.File{os.Stdout, os.Stderr} {
+		if info, err := output.Stat(); err == nil && os.SameFile(file, info) {
+			return true
+		}
+	}
+	return false
 }
 
 // openLog opens a file and returns its identity: the path may belong to another file by now.

@@ -294,6 +294,28 @@ func TestRefused(t *testing.T) {
 	}
 }
 
+// TestOwnOutput follows /dev/stdout while this program's stdout is a file, as nginx.conf of the official image has it.
+func TestOwnOutput(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "exporter.log")
+	file, err := os.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stdout := os.Stdout
+	os.Stdout = file
+	defer func() { os.Stdout = stdout; file.Close() }()
+	got := newRecord()
+	f := New(path, false, got, time.Now)
+	defer f.Close()
+	if _, err := file.WriteString("a message\n"); err != nil {
+		t.Fatal(err)
+	}
+	err = f.Read()
+	if err == nil || !strings.Contains(err.Error(), "what this program itself writes") || got.lines.Len() > 0 {
+		t.Errorf("%v, and %q is read", err, got.lines.String())
+	}
+}
+
 func FuzzResume(f *testing.F) {
 	f.Add([]byte("a\nb\n"), int64(2), uint64(7), false)
 	f.Fuzz(func(t *testing.T, text []byte, offset int64, sum uint64, skip bool) {
