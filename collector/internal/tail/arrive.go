@@ -22,7 +22,7 @@ func (f *Follower) arrive(b *base, file *os.File, info fs.FileInfo) error {
 		return nil
 	}
 	if g := b.current; g != nil && g.is(info) && g.file == nil && !g.finished && g.wasBornAs(b.path) {
-		g.file = file
+		g.file, g.Ended = file, false
 		f.rewritten(g, g.size) // in place, or another file has its inode
 		return nil
 	}
@@ -75,6 +75,7 @@ func (f *Follower) reopen(g *generation, file *os.File, info fs.FileInfo) bool {
 		return false
 	}
 	g.identify(info)
+	g.Ended = false
 	g.grown, g.finished, g.removed, f.opened = f.now(), false, linksOf(info) == 0, true
 	return true
 }
@@ -247,6 +248,9 @@ func (f *Follower) lost(g *generation) {
 	g.finished = true
 	if g.Offset == 0 {
 		return // what it held by then is among the unseen files
+	}
+	if g.Ended {
+		return // reported before the restart; at each start it would raise an alert again
 	}
 	cause := "the file was deleted, rewritten, moved to another folder, or truncated while the exporter was down, " +
 		"and the log's folder has no copy of it"

@@ -25,6 +25,7 @@ type Cursor struct {
 	Marks    Marks       `json:"marks,omitempty"` // of bytes between the two, ascending
 	Lines    []uint64    `json:"lines,omitempty"` // of the last lines, without their first words
 	Skipping bool        `json:"skip,omitempty"`  // Offset is within a line that is too long
+	Ended    bool        `json:"ended,omitempty"` // the file is gone, and its loss was reported or its rest read
 }
 
 // A Fingerprint is a checksum and the number of bytes that it covers.

@@ -40,6 +40,7 @@ func (f *Follower) Position() Position {
 			p.Finished = append(p.Finished, c)
 			continue
 		}
+		c.Ended = g.file == nil && (g.finished || g.Ended)
 		p.Cursors = append(p.Cursors, c)
 	}
 	for _, b := range f.bases {
@@ -152,7 +153,7 @@ func (f *Follower) Resume(p Position, _ time.Time) {
 	}
 	// Cursors are current if they are the last of their path.
 	for _, g := range f.generations[min(len(p.Finished), len(f.generations)):] {
-		g.base.current, g.finished = g, false
+		g.base.current, g.finished = g, false // one that has ended is looked for again: a disk may be mounted late
 	}
 	for _, b := range f.bases {
 		b.fromEnd = false

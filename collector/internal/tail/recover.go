@@ -67,6 +67,7 @@ func (f *Follower) recoverCut(g *generation) bool {
 			f.remember(g)
 		}
 		g.file, g.Path, g.grown, f.opened = file, p.path, f.now(), true
+		g.Ended = false
 		g.identify(info)
 		return g.goToDoubtful(at) == nil
 	}

@@ -217,6 +217,56 @@ func TestDeletedWhileDownIsSaid(t *testing.T) {
 	l.wantGaps(GapDeleted)
 }
 
+// TestLossIsReportedOnce starts again and again after a log was deleted: each start would raise an alert.
+func TestLossIsReportedOnce(t *testing.T) {
+	for _, path := range []string{"access.log", "acc*.log"} {
+		l := newLog(t)
+		one := l.path
+		l.path = l.at(path)
+		l.must(os.WriteFile(one, []byte("1\n"), 0o644))
+		l.follow(true)
+		l.read()
+		l.must(os.Remove(one))
+		for range 3 {
+			l.restart()
+			l.read()
+		}
+		l.wantGaps(GapDeleted)
+		l.must(os.WriteFile(one, []byte("2\n"), 0o644))
+		l.restart()
+		l.read()
+		l.want("1\n2\n")
+		l.wantGaps(GapDeleted)
+		l.must(os.Remove(one)) // another loss
+		l.restart()
+		l.read()
+		l.wantGaps(GapDeleted, GapDeleted)
+	}
+}
+
+// TestLogComesBack hides a log from some starts, as a disk that is mounted late does.
+func TestLogComesBack(t *testing.T) {
+	l := newLog(t)
+	l.write("", "1\n")
+	l.follow(true)
+	l.read()
+	hidden := filepath.Join(t.TempDir(), "hidden")
+	l.must(os.Rename(l.path, hidden))
+	l.restart()
+	l.read()
+	l.restart()
+	l.must(os.Rename(hidden, l.path))
+	l.write("", "2\n")
+	l.restart()
+	l.read()
+	l.want("1\n2\n")
+	l.wantGaps(GapDeleted)
+	l.must(os.Remove(l.path)) // in earnest
+	l.restart()
+	l.read()
+	l.wantGaps(GapDeleted, GapDeleted)
+}
+
 func TestInodeUsedAgain(t *testing.T) {
 	l := newLog(t)
 	l.write("", "1\n")
