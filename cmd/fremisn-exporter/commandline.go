@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/url"
 	"os"
 	"path"
@@ -192,6 +193,9 @@ func (cli *commandLine) complete(args []string) error {
 		return err
 	}
 	cli.listen()
+	if err := cli.checkAddresses(); err != nil {
+		return err
+	}
 	cli.completeStorage(os.Geteuid())
 	return cli.completePaths()
 }
@@ -244,6 +248,24 @@ func (cli *commandLine) listen() {
 	if cli.isBlackbox() {
 		*cli.web.WebListenAddresses = []string{defaultAddress, blackboxAddress}
 	}
+}
+
+// checkAddresses rejects addresses that serve could not listen on, and an empty one, which would be any free port. The
+// command check reports them among its findings.
+func (cli *commandLine) checkAddresses() error {
+	if cli.command != "serve" {
+		return nil
+	}
+	for _, address := range *cli.web.WebListenAddresses {
+		_, port, err := net.SplitHostPort(strings.TrimPrefix(address, "vsock://"))
+		if err == nil {
+			_, err = net.LookupPort("tcp", port)
+		}
+		if err != nil {
+			return fmt.Errorf("--web.listen-address=%q is not HOST:PORT; write for example :9113", address)
+		}
+	}
+	return nil
 }
 
 // isBlackbox reports whether only flags of blackbox_exporter are given.
