@@ -21,7 +21,8 @@ func (f *Follower) arrive(b *base, file *os.File, info fs.FileInfo) error {
 		f.survey(b)
 		return nil
 	}
-	if g := b.current; g != nil && g.is(info) && g.file == nil && !g.finished && g.wasBornAs(b.path) {
+	if g := b.current; g != nil && g.is(info) && g.file == nil && !g.finished &&
+		g.wasBornAs(descriptorPath(file)) {
 		g.file, g.Ended = file, false
 		f.rewritten(g, g.size) // in place, or another file has its inode
 		return nil
@@ -57,7 +58,7 @@ func (f *Follower) returned(b *base, file *os.File, info fs.FileInfo) *generatio
 		}
 	}
 	for _, g := range f.generations {
-		if g.file != nil || !g.is(info) || g.Offset == 0 && (g != b.current || !g.wasBornAs(b.path)) {
+		if g.file != nil || !g.is(info) || g.Offset == 0 && (g != b.current || !g.wasBornAs(descriptorPath(file))) {
 			continue // nothing but the inode is known of an unread one, and inodes are reused
 		}
 		if f.reopen(g, file, info) {
@@ -188,8 +189,13 @@ func (f *Follower) isRotated(b *base, g *generation) bool {
 	if g.file != nil && !g.removed || g.file == nil && g.finished {
 		return g.isPlaced()
 	}
-	at, found := f.whereIs(g, listOnce(b.path, isRelated))
-	return found && at.scheme != ""
+	for range maxListings {
+		around := listOnce(b.path, isRelated)
+		if at, found := f.whereIs(g, around); found || around.isStill(b.path) {
+			return found && at.scheme != ""
+		}
+	}
+	return false
 }
 
 // isPlaced reports whether a generation was last seen under a name that rotation gives, and nothing says that it is
@@ -233,13 +239,16 @@ func (g *generation) findName() {
 	if g.removed {
 		return
 	}
-	// The kernel knows the name of an open file in any folder.
-	name, err := os.Readlink(descriptorPath(g.file))
-	if err != nil || strings.HasSuffix(name, " (deleted)") {
-		return
-	}
-	if there, err := os.Stat(name); err == nil && os.SameFile(there, info) {
-		g.Path = name
+	for range maxListings { // it may be renamed between the two calls
+		// The kernel knows the name of an open file in any folder.
+		name, err := os.Readlink(descriptorPath(g.file))
+		if err != nil || strings.HasSuffix(name, " (deleted)") {
+			return
+		}
+		if there, err := os.Stat(name); err == nil && os.SameFile(there, info) {
+			g.Path = name
+			return
+		}
 	}
 }
 

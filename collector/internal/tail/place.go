@@ -124,6 +124,12 @@ func listOnce(path string, wanted func(base, name string) bool) folder {
 	return f
 }
 
+// isStill reports whether a later listing gives the same: what was looked for under its names was not renamed or
+// compressed meanwhile, so that it was missed under both names.
+func (f folder) isStill(path string) bool {
+	return maps.Equal(f.ids(), listOnce(path, isRelated).ids())
+}
+
 // ids maps each file to its name.
 func (f folder) ids() map[string]fileID {
 	ids := map[string]fileID{}

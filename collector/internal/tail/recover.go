@@ -2,7 +2,6 @@ package tail
 
 import (
 	"fmt"
-	"maps"
 	"os"
 	"path/filepath"
 )
@@ -14,11 +13,11 @@ func descriptorPath(file *os.File) string { return fmt.Sprintf("/proc/self/fd/%d
 // if the folder did not change during a search.
 func (f *Follower) recover(g *generation) bool {
 	for range maxListings {
-		before := listOnce(g.base.path, isRelated).ids()
+		before := listOnce(g.base.path, isRelated)
 		if f.search(g) {
 			return true
 		}
-		if maps.Equal(before, listOnce(g.base.path, isRelated).ids()) {
+		if before.isStill(g.base.path) {
 			return false
 		}
 	}
@@ -32,7 +31,7 @@ func (f *Follower) search(g *generation) bool {
 		if f.recoverIn(g, folder) {
 			return true
 		}
-		if settled {
+		if settled && folder.isStill(g.base.path) {
 			break
 		}
 	}
@@ -186,7 +185,8 @@ func (f *Follower) isCounted(p place, file *os.File) bool {
 	return err == nil && f.isKnownStart(start)
 }
 
-// restOfCopy hands out what a copy of a generation holds after the bytes read, and records where the copy is.
+// restOfCopy hands out what a copy of a generation holds after the bytes read, and records where the copy is. A copy
+// that is renamed between listing and opening is looked for again.
 func (f *Follower) restOfCopy(g *generation, not fileID) bool {
 	for range maxListings {
 		folder, settled := list(g.base.path)
@@ -199,7 +199,7 @@ func (f *Follower) restOfCopy(g *generation, not fileID) bool {
 				return true
 			}
 		}
-		if settled {
+		if settled && folder.isStill(g.base.path) {
 			return false
 		}
 	}

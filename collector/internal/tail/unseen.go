@@ -71,18 +71,16 @@ func newestOf(folder folder) newest {
 	all := newest{}
 	for scheme, places := range folder.schemes() {
 		for _, p := range places[:min(len(places), keepNewest)] {
-			seen := seenPlace{Rank: p.rank, Size: p.info.Size(), Head: headOf(p)}
+			seen := seenPlace{Rank: p.rank, Size: p.info.Size(), Head: headOf(p), Born: p.born()}
 			seen.Dev, seen.Ino = identity(p.info)
-			if born, known := birth(p.path); known {
-				seen.Born = born.UnixNano()
-			}
 			all[scheme] = append(all[scheme], seen)
 		}
 	}
 	return all
 }
 
-// headOf returns the fingerprint of a file's first bytes, of length -1 if they cannot be read.
+// headOf returns the fingerprint of a file's first bytes, of length -1 if they cannot be read, or the name is another
+// file's by now.
 func headOf(p place) Fingerprint {
 	unreadable := Fingerprint{Len: -1}
 	content, err := openContent(p.path)
@@ -91,7 +89,7 @@ func headOf(p place) Fingerprint {
 	}
 	defer content.close()
 	start, err := content.start(headLen)
-	if err != nil || isOtherwiseCompressed(p.path) {
+	if err != nil || isOtherwiseCompressed(p.path) || !os.SameFile(content.info, p.info) {
 		return unreadable
 	}
 	return fingerprint(start)
@@ -102,8 +100,8 @@ func (s seenPlace) isFile(p place) bool {
 	if idOf(p.info).ino != s.Ino {
 		return false
 	}
-	born, known := birth(p.path)
-	return known && s.Born == born.UnixNano() || p.info.Size() == s.Size && (!known || s.Born == 0)
+	born := p.born()
+	return born != 0 && s.Born == born || p.info.Size() == s.Size && (born == 0 || s.Born == 0)
 }
 
 // isCopy reports whether a place holds a file with the beginning of the one that was seen.
@@ -128,9 +126,17 @@ func (f *Follower) goOnSearching(b *base) {
 			continue
 		}
 		f.noteNames(around)
+		places, doubtful := f.unseen(b, around)
+		if settled = around.isStill(b.path); !settled { // what is renamed was missed, or taken for another
+			continue
+		}
+		if doubtful {
+			f.sink.Gap(GapUncertain, b.path, 0, -1, "the followed file is gone, and it is uncertain whether a "+
+				"rotated file beside the log is a rewritten copy of it or came after it; these files are not counted")
+		}
 		waited := s.waits
 		s.waits = map[fileState]time.Time{}
-		for _, p := range f.unseen(b, around) {
+		for _, p := range places {
 			if known := f.takePlace(b, p); known {
 				continue
 			}
@@ -140,7 +146,7 @@ func (f *Follower) goOnSearching(b *base) {
 			}
 			s.waits[stateOf(p)] = since
 		}
-		if len(s.waits) == 0 || maps.Equal(around.ids(), listOnce(b.path, isRelated).ids()) {
+		if len(s.waits) == 0 || around.isStill(b.path) {
 			break
 		}
 		settled = false
@@ -180,16 +186,15 @@ func (f *Follower) giveUp(s *search) {
 }
 
 // unseen returns the places that must hold generations that were never read, the oldest first. A place qualifies if,
-// in the order of its scheme, it comes before what was known at the last listing.
-func (f *Follower) unseen(b *base, around folder) []place {
+// in the order of its scheme, it comes before what was known at the last listing. With doubtful, it is uncertain
+// whether there are any.
+func (f *Follower) unseen(b *base, around folder) (places []place, doubtful bool) {
 	schemes := around.schemes()
 	anchor := b.search.anchor
 	at, found := f.whereIs(anchor, around)
 	if anchor != nil && anchor.Offset == 0 {
 		anchor, at, found = nil, place{}, false // it may have been filled, copied and truncated
 	}
-	var places []place
-	doubtful := false
 	for _, scheme := range slices.Sorted(maps.Keys(schemes)) {
 		all := schemes[scheme]
 		n, certain := b.newest.since(scheme, all)
@@ -213,17 +218,13 @@ func (f *Follower) unseen(b *base, around folder) []place {
 	slices.SortStableFunc(places, func(x, y place) int { return x.info.ModTime().Compare(y.info.ModTime()) })
 	switch {
 	case found:
-		return places
+		return places, false
 	case len(places) > 0 && anchor == nil:
-		return places
+		return places, false
 	case len(places) > 0:
-		return places[1:] // the oldest is the anchor, rewritten
+		return places[1:], false // the oldest is the anchor, rewritten
 	}
-	if doubtful && !f.areRewritten(b, schemes) {
-		f.sink.Gap(GapUncertain, b.path, 0, -1, "the followed file is gone, and it is uncertain whether a "+
-			"rotated file beside the log is a rewritten copy of it or came after it; these files are not counted")
-	}
-	return nil
+	return nil, doubtful && !f.areRewritten(b, schemes)
 }
 
 // since returns how many places of a scheme, the newest first, have come since the last listing. It is certain if what
@@ -351,11 +352,26 @@ func (f *Follower) areRewritten(b *base, schemes map[string][]place) bool {
 
 // birth returns when a file was created, if its file system says.
 func birth(path string) (time.Time, bool) {
-	var s unix.Statx_t
-	if err := unix.Statx(unix.AT_FDCWD, path, 0, unix.STATX_BTIME, &s); err != nil || s.Mask&unix.STATX_BTIME == 0 {
-		return time.Time{}, false
+	born, _, known := birthOf(path)
+	return born, known
+}
+
+// born returns when a place's file was created, in nanoseconds; 0 if the file system does not say, or the name is
+// another file's by now.
+func (p place) born() int64 {
+	if born, ino, known := birthOf(p.path); known && ino == idOf(p.info).ino {
+		return born.UnixNano()
 	}
-	return time.Unix(s.Btime.Sec, int64(s.Btime.Nsec)), true
+	return 0
+}
+
+func birthOf(path string) (born time.Time, ino uint64, known bool) {
+	var s unix.Statx_t
+	err := unix.Statx(unix.AT_FDCWD, path, 0, unix.STATX_BTIME|unix.STATX_INO, &s)
+	if err != nil || s.Mask&unix.STATX_BTIME == 0 {
+		return time.Time{}, 0, false
+	}
+	return time.Unix(s.Btime.Sec, int64(s.Btime.Nsec)), s.Ino, true
 }
 
 // takePlace reads a generation that has not been seen. It returns false if that is not possible, or uncertain, yet.
