@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -144,7 +145,17 @@ func snapshotsOf(ctx context.Context, logs []*followed, still stillLogs) ([]*fol
 		})
 	}
 	reading.Wait()
-	return snapshots, errors.Join(errs...)
+	return snapshots, joinFew(errs)
+}
+
+// joinFew joins the first errors of logs, and counts the others: if a disk hangs, each of a thousand has one.
+func joinFew(errs []error) error {
+	const most = 10
+	errs = slices.DeleteFunc(errs, func(err error) bool { return err == nil })
+	if more := len(errs) - most; more > 0 {
+		errs = append(errs[:most], fmt.Errorf("and %d more", more))
+	}
+	return errors.Join(errs...)
 }
 
 // scrape returns the counts of a log, up to what was written before. With an error they are older.

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -89,5 +91,20 @@ func TestErrorIsLoggedOnce(t *testing.T) {
 		"works again\" collector=fails\n"
 	if logged.String() != want {
 		t.Errorf("logged\n%swant\n%s", logged.String(), want)
+	}
+}
+
+// A disk that hangs under a thousand logs is named with a few of them.
+func TestErrorsOfManyLogsAreFew(t *testing.T) {
+	errs := make([]error, 1000)
+	if joinFew(errs) != nil {
+		t.Error("an error of logs that have none")
+	}
+	for i := range errs {
+		errs[i] = fmt.Errorf("log %d", i)
+	}
+	text := joinFew(errs).Error()
+	if n := strings.Count(text, "\n"); n != 10 || !strings.HasSuffix(text, "\nand 990 more") {
+		t.Errorf("%d lines: %s", n, text)
 	}
 }
