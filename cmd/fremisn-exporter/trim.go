@@ -17,7 +17,7 @@ const (
 	// trimInterval is how often memory is given back that a start or a scrape of many logs has left behind.
 	trimInterval = 30 * time.Second
 	// worthTrimming is how much that must be, bytes: it costs a collection.
-	worthTrimming = 8 << 20
+	worthTrimming = 4 << 20
 )
 
 // isTrimmed reports whether the program follows many logs. $GOGC of the user's stands.
