@@ -15,7 +15,7 @@ func TestGRPCToANameTriesAllAddresses(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	names := nameServer(t, "both.example. 60 IN A 127.0.0.1", "both.example. 60 IN AAAA ::1")
+	names := recordServer(t, "both.example. 60 IN A 127.0.0.1", "both.example. 60 IN AAAA ::1")
 	resolver := net.DefaultResolver
 	t.Cleanup(func() { net.DefaultResolver = resolver })
 	net.DefaultResolver = &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
@@ -31,8 +31,8 @@ func TestGRPCToANameTriesAllAddresses(t *testing.T) {
 	}
 }
 
-// nameServer answers with these records, and returns its address.
-func nameServer(t *testing.T, records ...string) string {
+// recordServer answers with these records, and returns its address.
+func recordServer(t *testing.T, records ...string) string {
 	t.Helper()
 	conn, err := net.ListenPacket("udp", "127.0.0.1:0")
 	if err != nil {
