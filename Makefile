@@ -45,7 +45,7 @@ lint: ## formatting, vet, staticcheck, dead code, sizes, shell scripts, spelling
 	cd dashboards/gen && go vet ./... && go run honnef.co/go/tools/cmd/staticcheck@v0.6.1 ./...
 	cd alerts/mixin && go vet ./... && go run honnef.co/go/tools/cmd/staticcheck@v0.6.1 ./...
 	shellcheck .ci/run .ci/deps .ci/block $(wildcard compose/*.sh compose/scripts/*.sh compose/package/*.sh compose/nginx/*.sh)
-	codespell -L upto,inflight,atleast,inforce,te,flate,foto $$(git ls-files '*.md' '*.go' '*.sh' '*.yml' '*.html' Makefile \
+	codespell -L upto,inflight,atleast,inforce,te,flate,foto,canbe $$(git ls-files '*.md' '*.go' '*.sh' '*.yml' '*.html' Makefile \
 	  ':!README.id.md' ':!alerts/runbooks/id' ':!*_test.go' ':!*/testdata/*')
 	go test -run '^Test(Links|LanguagesInStep|ProseWidth|ContributingPaths)$$' ./cmd/fremisn-exporter
 	$(if $(wildcard alerts/*.rules.yml),promtool check rules $(wildcard alerts/*.rules.yml))
