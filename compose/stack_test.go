@@ -163,7 +163,7 @@ func (s *stack) script(t *testing.T, name string, args ...string) (string, int) 
 	out, err := cmd.CombinedOutput()
 	t.Logf("%s %s: exit %d\n%s", name, strings.Join(args, " "), exitCode(err), out)
 	for _, line := range strings.Split(string(out), "\n") {
-		// A line with a path or a URL may be longer; complaints and the one line of health-check.sh are no tables.
+		// A line with a path or a URL may be longer; complaints and the one line of health-check.sh are not tables.
 		told := strings.Contains(line, "/") || strings.HasPrefix(line, name+": ") || name == "health-check.sh"
 		if n := len([]rune(line)); n > 80 && !told {
 			t.Errorf("%s: a line of %d characters in a terminal of 80: %s", name, n, line)

@@ -112,7 +112,8 @@ func (t *target) snapshot() targetSnapshot {
 	return targetSnapshot{t.pairs, t.counts, t.every, t.measured}
 }
 
-// ownFamilies are those that are no target's last gauges, and how each is written. One that has no metrics is left out.
+// ownFamilies are those that are not the last gauges of a target, and how each is written. One that has no metrics is
+// left out.
 var ownFamilies = []struct {
 	name, help string
 	kind       dto.MetricType

@@ -148,7 +148,7 @@ func TestLogsOfTheField(t *testing.T) {
 	if n := gauge(families, "nginx_access_subrequests_total", "log", "nested"); n < 2 {
 		t.Errorf("%g subrequests", n)
 	}
-	// The life of an upgraded connection is no latency.
+	// The life of an upgraded connection is not a latency.
 	if n := sum(counts(families, "nginx_access_request_duration_seconds", "socket")); n != 2 {
 		t.Errorf("%d durations of 3 requests, one of them a WebSocket", n)
 	}

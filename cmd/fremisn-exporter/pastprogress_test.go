@@ -109,7 +109,7 @@ func TestPastProgressAndInterrupt(t *testing.T) {
 	}
 }
 
-// TestPastProgressIsForTerminals: what is no terminal gets no bar, however long it takes.
+// TestPastProgressIsForTerminals: what is not a terminal gets no bar, however long it takes.
 func TestPastProgressIsForTerminals(t *testing.T) {
 	h := newPastHost(t)
 	lines, err := os.ReadFile(h.log)

@@ -116,7 +116,7 @@ func newExporter(cli *commandLine, s *settings.Settings, logger log.Logger) (*ex
 	return e, nil
 }
 
-// newCollector opens the storage path. A path that is not writable is no obstacle if there is nothing to store.
+// newCollector opens the storage path. A path that is not writable does not matter if there is nothing to store.
 func (e *exporter) newCollector(s *settings.Settings) (*collector.Collector, error) {
 	o := collector.Options{
 		Settings: s.Observed, StoragePath: e.cli.storagePath, Mask: mask.URL, Logger: e.logger,

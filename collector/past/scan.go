@@ -247,7 +247,7 @@ func named(path string, err error) error {
 	return fmt.Errorf("%s: %w", path, err)
 }
 
-// feed passes all lines of r that begin before stop to v; -1 is no limit. It skips the first line if that is
+// feed passes all lines of r that begin before stop to v; -1 means no limit. It skips the first line if that is
 // incomplete.
 func (w *worker) feed(ctx context.Context, r io.Reader, v visitor, cut bool, stop int64) error {
 	b := lineBuffer{bytes: w.buffer, skip: cut, stop: stop}

@@ -22,7 +22,7 @@
 //   - other: it is a different file.
 //
 // Inodes and times are hints. An inode (with its creation time) says where to look first, and identifies a file of
-// which nothing was read; modification times decide only what is compared again. Content is no evidence if lines do
+// which nothing was read; modification times decide only what is compared again. Content is not evidence if lines do
 // not differ (isRich); then the inode must be found, or a gap is reported.
 //
 // # What belongs to the log

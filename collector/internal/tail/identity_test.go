@@ -323,7 +323,7 @@ func TestAFurtherLiveFileIsNoRotation(t *testing.T) {
 	}
 }
 
-// TestHalfALineOfARotatedFile holds no descriptor a minute after its last byte, is no lag and no gap.
+// TestHalfALineOfARotatedFile holds no descriptor a minute after its last byte, causes no lag and no gap.
 func TestHalfALineOfARotatedFile(t *testing.T) {
 	l := followed(t, 10)
 	l.write("", "10.0.0.1 - [")

@@ -123,7 +123,7 @@ func StartsAt(path string) iter.Seq[Fingerprint] {
 }
 
 // Holds reports whether the file at a path, or one that a glob matches, has been read. Content that might be another
-// log's is no evidence.
+// log's is not evidence.
 func (p Position) Holds(path string) bool {
 	matches, err := filepath.Glob(path)
 	if err != nil {

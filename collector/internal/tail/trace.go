@@ -107,7 +107,7 @@ func commonPrefix(a, b io.ReaderAt, atA, n, atB int64) (equal int64) {
 }
 
 // findLines looks for the last lines that were counted, from the beginning of a line on, and returns where the last of
-// them ends. Most must be present; lines that repeat are no evidence.
+// them ends. Most must be present; lines that repeat are not evidence.
 func (c *Cursor) findLines(file io.ReaderAt, from, size int64) (end int64, found bool) {
 	const fewest = 4
 	keys := slices.Clone(c.Lines)

@@ -411,7 +411,7 @@ func (f *Follower) takePlace(b *base, p place) (known bool) {
 	return true
 }
 
-// isKnownFile reports whether a file is open, or has been read and is unchanged. An inode alone is no evidence: it is
+// isKnownFile reports whether a file is open, or has been read and is unchanged. An inode alone is not evidence: it is
 // reused, and in a copied folder all are new.
 func (f *Follower) isKnownFile(p place) bool {
 	return slices.ContainsFunc(f.generations, func(g *generation) bool {
