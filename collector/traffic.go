@@ -134,7 +134,7 @@ func (f *followed) look(ctx context.Context) logSummary {
 func summaryTask(p *follow.Pipeline) func(ctx context.Context) (logSummary, error) {
 	return func(ctx context.Context) (logSummary, error) {
 		answer := make(chan logSummary, 1)
-		if err := p.Look(ctx, func(c follow.Counter) {
+		if err := p.Inspect(ctx, func(c follow.Counter) {
 			v := summaryOf(c, time.Now())
 			v.of = p.Last()
 			answer <- v

@@ -120,7 +120,7 @@ func (c claim) position(where string, own savedPosition) (p tail.Position, known
 		p, known = own.partOf(where), true
 	}
 	for _, other := range c.others {
-		part := other.Known()
+		part := other.Counted()
 		if other.isNamed(where) {
 			part = other.partOf(where)
 		}

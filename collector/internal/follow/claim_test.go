@@ -76,12 +76,19 @@ func (s *shelf) want(when string, paths map[string]string, want map[string]uint6
 	s.must(dir.Close())
 }
 
+// begin follows a file as "access" from its end on, and again when it has so many lines.
+func (s *shelf) begin(path string, lines int) {
+	s.t.Helper()
+	access := map[string]string{"access": path}
+	s.want("at first", access, map[string]uint64{})
+	s.write(path, lines)
+	s.want("later", access, map[string]uint64{"access": uint64(lines)})
+}
+
 func TestLogWithAnotherName(t *testing.T) {
 	s := newShelf(t)
 	s.write("access.log", 10)
-	s.want("at first", map[string]string{"access": "access.log"}, map[string]uint64{}) // start: end
-	s.write("access.log", 10)
-	s.want("later", map[string]string{"access": "access.log"}, map[string]uint64{"access": 10})
+	s.begin("access.log", 10)
 	s.write("access.log", 5)
 	s.want("under another name", map[string]string{"web": "access.log"}, map[string]uint64{"web": 15})
 	s.must(os.Rename(s.at("access.log"), s.at("access.log.1")))
@@ -108,9 +115,7 @@ func TestNamesChangePlaces(t *testing.T) {
 
 func TestPathBecomesAGlob(t *testing.T) {
 	s := newShelf(t)
-	s.want("at first", map[string]string{"access": "access.log"}, map[string]uint64{})
-	s.write("access.log", 10)
-	s.want("later", map[string]string{"access": "access.log"}, map[string]uint64{"access": 10})
+	s.begin("access.log", 10)
 	s.write("access.log", 5)
 	s.want("as a glob", map[string]string{"access": "access.log*"}, map[string]uint64{"access": 15})
 	s.must(os.Rename(s.at("access.log"), s.at("access.log.1")))
@@ -119,20 +124,24 @@ func TestPathBecomesAGlob(t *testing.T) {
 	s.want("as a path again, rotated", map[string]string{"access": "access.log"}, map[string]uint64{"access": 20})
 }
 
-func TestLogsJoinInAGlobAndPart(t *testing.T) {
-	s := newShelf(t)
+// joinAndPart follows a.log and b.log, then both as a glob of this name, then each again, a.log under another name.
+func (s *shelf) joinAndPart(glob, again string) {
+	s.t.Helper()
+	write := func(a, b int) {
+		s.write("a.log", a)
+		s.write("b.log", b)
+	}
 	two := map[string]string{"a": "a.log", "b": "b.log"}
 	s.want("at first", two, map[string]uint64{})
-	s.write("a.log", 10)
-	s.write("b.log", 20)
+	write(10, 20)
 	s.want("later", two, map[string]uint64{"a": 10, "b": 20})
-	s.write("a.log", 1)
-	s.write("b.log", 1)
-	s.want("as one", map[string]string{"all": "*.log"}, map[string]uint64{"all": 12}) // the counts are those of a
-	s.write("a.log", 1)
-	s.write("b.log", 1)
-	s.want("as two again", map[string]string{"b": "b.log", "c": "a.log"}, map[string]uint64{"c": 13, "b": 21})
+	write(1, 1)
+	s.want("as one", map[string]string{glob: "*.log"}, map[string]uint64{glob: 12}) // the counts are those of a
+	write(1, 1)
+	s.want("as two again", map[string]string{"b": "b.log", again: "a.log"}, map[string]uint64{again: 13, "b": 21})
 }
+
+func TestLogsJoinInAGlobAndPart(t *testing.T) { newShelf(t).joinAndPart("all", "c") }
 
 // fill adds records of other logs.
 func (s *shelf) fill(n int) {
@@ -151,26 +160,14 @@ func (s *shelf) fill(n int) {
 func TestLogsPartAmongManyRecords(t *testing.T) {
 	s := newShelf(t)
 	s.fill(150)
-	two := map[string]string{"a": "a.log", "b": "b.log"}
-	s.want("at first", two, map[string]uint64{})
-	s.write("a.log", 10)
-	s.write("b.log", 20)
-	s.want("later", two, map[string]uint64{"a": 10, "b": 20})
-	s.write("a.log", 1)
-	s.write("b.log", 1)
-	s.want("as one", map[string]string{"a": "*.log"}, map[string]uint64{"a": 12})
-	s.write("a.log", 1)
-	s.write("b.log", 1)
-	s.want("as two again", two, map[string]uint64{"a": 13, "b": 21})
+	s.joinAndPart("a", "a")
 }
 
 func TestFolderBySymbolicLink(t *testing.T) {
 	s := newShelf(t)
 	s.must(os.Mkdir(s.at("real"), 0o755))
 	s.must(os.Symlink("real", s.at("link")))
-	s.want("at first", map[string]string{"access": "real/access.log"}, map[string]uint64{})
-	s.write("real/access.log", 10)
-	s.want("later", map[string]string{"access": "real/access.log"}, map[string]uint64{"access": 10})
+	s.begin("real/access.log", 10)
 	s.must(os.Rename(s.at("real/access.log"), s.at("real/access.log.1")))
 	s.write("real/access.log.1", 1)
 	s.write("real/access.log", 2)
@@ -180,9 +177,7 @@ func TestFolderBySymbolicLink(t *testing.T) {
 func TestFolderMoved(t *testing.T) {
 	s := newShelf(t)
 	s.must(os.Mkdir(s.at("old"), 0o755))
-	s.want("at first", map[string]string{"access": "old/access.log"}, map[string]uint64{})
-	s.write("old/access.log", 100)
-	s.want("later", map[string]string{"access": "old/access.log"}, map[string]uint64{"access": 100})
+	s.begin("old/access.log", 100)
 	s.must(os.Rename(s.at("old"), s.at("new")))
 	s.write("new/access.log", 1)
 	s.want("elsewhere", map[string]string{"www": "new/access.log"}, map[string]uint64{"www": 101})
@@ -191,9 +186,7 @@ func TestFolderMoved(t *testing.T) {
 // TestNewLogWithTheNameOfARecord: the record of that name continues with its own file.
 func TestNewLogWithTheNameOfARecord(t *testing.T) {
 	s := newShelf(t)
-	s.want("at first", map[string]string{"access": "a.log"}, map[string]uint64{})
-	s.write("a.log", 10)
-	s.want("later", map[string]string{"access": "a.log"}, map[string]uint64{"access": 10})
+	s.begin("a.log", 10)
 	s.want("two", map[string]string{"access": "b.log", "old": "a.log"}, map[string]uint64{"old": 10})
 	s.write("a.log", 1)
 	s.write("b.log", 2)

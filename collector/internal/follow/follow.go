@@ -67,28 +67,28 @@ type reader interface {
 
 // A Pipeline follows one log.
 type Pipeline struct {
-	source   source.LogSource
-	peers    []source.LogSource
-	records  *Records // nil once the log's own has been found
-	watcher  *watch.Watcher
-	counter  Counter  // nil while it sleeps
-	asleep   *sleeper // nil while it does not
-	renew    func(Counter) func() (Counter, error)
-	logger   log.Logger
-	reader   reader
-	follower *tail.Follower // nil for syslog
-	requests chan *readRequest
-	changes  chan counterChange
-	looks    chan look
-	commits  *committer
-	now      func() time.Time
-	done     chan struct{}
-	endBy    atomic.Int64 // when reading must end, Unix nanoseconds; 0 before the end has begun
+	source      source.LogSource
+	peers       []source.LogSource
+	records     *Records // nil once the log's own has been found
+	watcher     *watch.Watcher
+	counter     Counter  // nil while it sleeps
+	asleep      *sleeper // nil while it does not
+	renew       func(Counter) func() (Counter, error)
+	logger      log.Logger
+	reader      reader
+	follower    *tail.Follower // nil for syslog
+	requests    chan *readRequest
+	changes     chan counterChange
+	inspections chan inspection
+	commits     *committer
+	now         func() time.Time
+	done        chan struct{}
+	endBy       atomic.Int64 // when reading must end, Unix nanoseconds; 0 before the end has begun
 
 	// Of the goroutine that runs Run.
 	totals    Totals
 	pace      pace
-	lastBytes uint64        // that were read at the last look
+	lastBytes uint64        // that were read at the last poll
 	parted    tail.Position // see savedPosition
 	dirty     bool          // something has not been committed
 	moved     bool          // the position has, without lines; it is committed at once
@@ -124,19 +124,19 @@ const (
 // New returns a Pipeline. It opens nothing: a scrape reports what is wrong with a log.
 func New(cfg Config) *Pipeline {
 	p := &Pipeline{
-		source:   cfg.Source,
-		peers:    cfg.Peers,
-		records:  cfg.Records,
-		watcher:  cfg.Watcher,
-		counter:  cfg.Counter,
-		renew:    cfg.Renew,
-		logger:   cfg.Logger,
-		requests: make(chan *readRequest),
-		changes:  make(chan counterChange),
-		looks:    make(chan look),
-		now:      time.Now,
-		done:     make(chan struct{}),
-		totals:   Totals{Gaps: map[string]uint64{}},
+		source:      cfg.Source,
+		peers:       cfg.Peers,
+		records:     cfg.Records,
+		watcher:     cfg.Watcher,
+		counter:     cfg.Counter,
+		renew:       cfg.Renew,
+		logger:      cfg.Logger,
+		requests:    make(chan *readRequest),
+		changes:     make(chan counterChange),
+		inspections: make(chan inspection),
+		now:         time.Now,
+		done:        make(chan struct{}),
+		totals:      Totals{Gaps: map[string]uint64{}},
 	}
 	if cfg.Counter == nil {
 		p.asleep = &sleeper{make: cfg.New}
@@ -155,18 +155,18 @@ func New(cfg Config) *Pipeline {
 	return p
 }
 
-// tellSlowState says what hangs: without its saved state a log must not be read. For logs that begin together it is
+// reportSlowState says what hangs: without its saved state a log must not be read. For logs that begin together it is
 // logged once.
-func (p *Pipeline) tellSlowState(records *Records) {
+func (p *Pipeline) reportSlowState(records *Records) {
 	if p.commits.dir == nil {
 		return
 	}
 	problem := "the saved state cannot be loaded: the disk of the storage path does not answer"
-	tell := func() { level.Error(p.logger).Log("msg", problem, "path", p.commits.dir.Path()) }
+	report := func() { level.Error(p.logger).Log("msg", problem, "path", p.commits.dir.Path()) }
 	if records == nil {
-		tell()
+		report()
 	} else {
-		records.slow.Do(tell)
+		records.slow.Do(report)
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -196,7 +196,7 @@ func (p *Pipeline) Run(ctx context.Context) error {
 	defer p.commits.stop()
 	defer context.AfterFunc(ctx, func() { p.endBy.Store(time.Now().Add(lastReadWait).UnixNano()) })()
 	records := p.records
-	slow := time.AfterFunc(maxCommitWait, func() { p.tellSlowState(records) })
+	slow := time.AfterFunc(maxCommitWait, func() { p.reportSlowState(records) })
 	p.restore()
 	slow.Stop()
 	p.lastBytes = p.totals.ReadBytes
@@ -226,25 +226,25 @@ func (p *Pipeline) serve(ctx context.Context) {
 			p.answer(ctx, request)
 		case change := <-p.changes:
 			change.done <- p.changeCounter(change.counter)
-		case question := <-p.looks:
+		case i := <-p.inspections:
 			p.read()
-			question.at(p.awake())
-			close(question.done)
+			i.f(p.awake())
+			close(i.done)
 		case <-p.pace.hint():
-			p.look(ctx)
+			p.poll(ctx)
 		case <-p.pace.tick.C:
-			p.look(ctx)
+			p.poll(ctx)
 		}
 	}
 }
 
-// look reads without a request.
-func (p *Pipeline) look(ctx context.Context) {
+// poll reads without a request.
+func (p *Pipeline) poll(ctx context.Context) {
 	p.read()
 	if p.moved || p.commits.isDue(p.now(), p.dirty) {
 		p.commit(ctx)
 	}
-	p.pace.looked(p.totals.ReadBytes != p.lastBytes || p.dirty)
+	p.pace.polled(p.totals.ReadBytes != p.lastBytes || p.dirty)
 	p.lastBytes = p.totals.ReadBytes
 	if p.pace.isSlow() && p.follower != nil && p.follower.Sight() != nil && !p.dirty {
 		p.sleep()
@@ -379,25 +379,25 @@ func (p *Pipeline) changeCounter(c Counter) error {
 	return nil
 }
 
-// A look is a function that reads the counter.
-type look struct {
-	at   func(Counter)
+// An inspection is a function that reads the counter.
+type inspection struct {
+	f    func(Counter)
 	done chan struct{}
 }
 
-// Look calls f with the counter, in the goroutine that owns it, once everything written before is counted. What f sees
-// may be uncommitted. It waits at most until ctx ends; after an error f may be called later, or never.
-func (p *Pipeline) Look(ctx context.Context, f func(Counter)) error {
-	l := look{f, make(chan struct{})}
+// Inspect calls f with the counter, in the goroutine that owns it, once everything written before is counted. What f
+// sees may be uncommitted. It waits at most until ctx ends; after an error f may be called later, or never.
+func (p *Pipeline) Inspect(ctx context.Context, f func(Counter)) error {
+	i := inspection{f, make(chan struct{})}
 	select {
-	case p.looks <- l:
+	case p.inspections <- i:
 	case <-ctx.Done():
 		return ErrStillReading
 	case <-p.done:
 		return errEnded
 	}
 	select {
-	case <-l.done:
+	case <-i.done:
 		return nil
 	case <-ctx.Done():
 		return ErrStillReading

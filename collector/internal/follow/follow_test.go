@@ -74,6 +74,16 @@ func (h *logHost) reading(disk statefile.Disk) (p *Pipeline, end func()) {
 	}
 }
 
+// readOnce reads the log from its present position, commits, and ends. So many lines must have been counted by then.
+func (h *logHost) readOnce(want uint64) {
+	h.t.Helper()
+	p, end := h.reading(nil)
+	defer end()
+	if n, err := scrapeOf(p); n != want || err != nil {
+		h.t.Fatalf("%d lines are counted (%v), want %d", n, err, want)
+	}
+}
+
 // scrapeOf is what a scrape does to a pipeline; it gives how many lines are shown.
 func scrapeOf(p *Pipeline) (lines uint64, err error) {
 	p.read()
@@ -90,15 +100,11 @@ func TestCrashAtEveryStepOfACommit(t *testing.T) {
 			t.Run(fmt.Sprintf("power %v, step %d", power, step), func(t *testing.T) {
 				h := newLogHost(t)
 				h.write(100)
-				p, end := h.reading(nil)
-				if n, err := scrapeOf(p); n != 100 || err != nil {
-					t.Fatal(n, err)
-				}
-				end()
+				h.readOnce(100)
 
 				h.write(50)
 				disk := &crashingDisk{dies: step, power: power}
-				p, end = h.reading(disk)
+				p, end := h.reading(disk)
 				committed := uint64(100)
 				_, err := scrapeOf(p)
 				end()
@@ -358,15 +364,11 @@ func TestWholeRecordOfVersion1(t *testing.T) {
 func TestAnotherFileUnderTheSameName(t *testing.T) {
 	h := newLogHost(t)
 	h.write(10)
-	p, end := h.reading(nil)
-	if n, err := scrapeOf(p); n != 10 || err != nil {
-		t.Fatal(n, err)
-	}
-	end()
+	h.readOnce(10)
 	h.path = filepath.Join(t.TempDir(), "other.log")
 	h.write(100)
 	h.fromEnd = true
-	p, end = h.reading(nil)
+	p, end := h.reading(nil)
 	defer end()
 	if n, err := scrapeOf(p); n != 10 || err != nil {
 		t.Errorf("%v lines (%v), want the 10 of the old file", n, err)
@@ -385,14 +387,10 @@ func TestTheSameFileByAnotherSpelling(t *testing.T) {
 	h := newLogHost(t)
 	t.Chdir(filepath.Dir(h.path))
 	h.write(10)
-	p, end := h.reading(nil)
-	if n, err := scrapeOf(p); n != 10 || err != nil {
-		t.Fatal(n, err)
-	}
-	end()
+	h.readOnce(10)
 	h.write(5) // while the exporter is down
 	h.path, h.fromEnd = filepath.Base(h.path), true
-	p, end = h.reading(nil)
+	p, end := h.reading(nil)
 	defer end()
 	if n, err := scrapeOf(p); n != 15 || err != nil {
 		t.Errorf("%v lines (%v) of 15", n, err)

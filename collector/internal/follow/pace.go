@@ -22,7 +22,7 @@ const (
 type pace struct {
 	tick     *time.Ticker
 	interval time.Duration
-	idle     int        // looks since something came
+	idle     int        // polls since something came
 	watched  *watch.Log // nil without hints
 }
 
@@ -48,8 +48,8 @@ func (p *pace) hint() <-chan struct{} {
 	return p.watched.C
 }
 
-// looked sets when the log is read next.
-func (p *pace) looked(something bool) {
+// polled sets when the log is read next.
+func (p *pace) polled(something bool) {
 	p.idle++
 	if something {
 		p.idle = 0

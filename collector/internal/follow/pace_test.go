@@ -16,7 +16,7 @@ func TestPace(t *testing.T) {
 	defer w.Close()
 	for name, test := range map[string]struct {
 		watcher *watch.Watcher
-		looks   int // without anything, until it is read slowly
+		polls   int // without anything, until it is read slowly
 	}{"watching": {w, idleWatched}, "polling": {nil, idleLong}} {
 		t.Run(name, func(t *testing.T) {
 			var p pace
@@ -25,15 +25,15 @@ func TestPace(t *testing.T) {
 			if p.hint() != nil {
 				t.Error("a log that is read each second is woken, too")
 			}
-			for range test.looks - 1 {
-				p.looked(false)
+			for range test.polls - 1 {
+				p.polled(false)
 			}
 			if p.interval >= slowInterval {
-				t.Errorf("%d looks without anything, and it is read every %s", test.looks-1, p.interval)
+				t.Errorf("%d polls without anything, and it is read every %s", test.polls-1, p.interval)
 			}
-			p.looked(false)
+			p.polled(false)
 			if p.interval != slowInterval {
-				t.Errorf("%d looks without anything, and it is read every %s", test.looks, p.interval)
+				t.Errorf("%d polls without anything, and it is read every %s", test.polls, p.interval)
 			}
 			if test.watcher != nil {
 				h.write(1)
@@ -43,7 +43,7 @@ func TestPace(t *testing.T) {
 					t.Error("a line is not reported")
 				}
 			}
-			p.looked(true)
+			p.polled(true)
 			if p.interval != tickInterval || p.hint() != nil {
 				t.Errorf("a line came, and it is read every %s", p.interval)
 			}

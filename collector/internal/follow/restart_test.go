@@ -16,11 +16,7 @@ import (
 func TestStartShowsWhatWasCommitted(t *testing.T) {
 	h := newLogHost(t)
 	h.write(100)
-	p, end := h.reading(nil)
-	if n, err := scrapeOf(p); n != 100 || err != nil {
-		t.Fatal(n, err)
-	}
-	end()
+	h.readOnce(100)
 	h.write(50)
 	text, err := os.ReadFile(h.path)
 	if err != nil {
@@ -34,7 +30,7 @@ func TestStartShowsWhatWasCommitted(t *testing.T) {
 		t.Fatal(err)
 	}
 	h.write(0)
-	p, end = h.reading(nil)
+	p, end := h.reading(nil)
 	defer end()
 	if n, _ := p.counter.Snapshot(); n.Parsed != 150 {
 		t.Errorf("%d lines are counted of 150", n.Parsed)
@@ -55,7 +51,7 @@ func TestCrashAfterALossThatWasSeen(t *testing.T) {
 		"by itself": func(p *Pipeline) {
 			p.pace.begin(nil, "")
 			defer p.pace.end()
-			p.look(t.Context())
+			p.poll(t.Context())
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -22,7 +22,7 @@ func TestSlowStateIsLoggedOnce(t *testing.T) {
 	for _, name := range []string{"one", "two"} {
 		p := New(Config{Source: source.LogSource{Name: name, Path: "/nowhere/" + name}, State: dir, Records: records,
 			Logger: log.NewLogfmtLogger(&logged)})
-		p.tellSlowState(records)
+		p.reportSlowState(records)
 		if problem := p.Stats().Problem; !strings.Contains(problem, dir.Path()) {
 			t.Errorf("the problem of %s is %q", name, problem)
 		}

@@ -92,14 +92,11 @@ func TestEndIsLost(t *testing.T) {
 	for _, down := range []bool{false, true} {
 		for _, lost := range []int{1, 20, 900} {
 			l := followed(t, 1000)
-			position := l.f.Position()
+			cut := func() { l.must(os.Truncate(l.path, int64(len(lines(0, 1000-lost))))) }
 			if down {
-				l.f.Close()
-			}
-			l.must(os.Truncate(l.path, int64(len(lines(0, 1000-lost)))))
-			if down {
-				l.follow(false)
-				l.f.Resume(position, time.Time{})
+				l.whileDown(cut)
+			} else {
+				cut()
 			}
 			l.read()
 			l.write("", lines(2000, 10))
@@ -115,12 +112,10 @@ func TestEndIsLost(t *testing.T) {
 // TestEndIsLostAndMoreWritten before it is looked at: what was written is a gap, and nothing is counted twice.
 func TestEndIsLostAndMoreWritten(t *testing.T) {
 	l := followed(t, 1000)
-	position := l.f.Position()
-	l.f.Close()
-	l.must(os.Truncate(l.path, int64(len(lines(0, 100)))))
-	l.write("", lines(5000, 2000))
-	l.follow(false)
-	l.f.Resume(position, time.Time{})
+	l.whileDown(func() {
+		l.must(os.Truncate(l.path, int64(len(lines(0, 100)))))
+		l.write("", lines(5000, 2000))
+	})
 	l.read()
 	l.write("", lines(9000, 10))
 	l.read()
@@ -202,15 +197,10 @@ func TestFolderIsCopiedToAnotherDisk(t *testing.T) {
 	l.read()
 	l.write("", lines(0, 50))
 	l.read()
-	position := l.f.Position()
-	l.f.Close()
-	dir := filepath.Dir(l.path)
-	l.must(os.CopyFS(dir+".new", os.DirFS(dir)))
-	l.must(os.RemoveAll(dir))
-	l.must(os.Rename(dir+".new", dir))
-	l.write("", lines(50, 5))
-	l.follow(false)
-	l.f.Resume(position, time.Time{})
+	l.whileDown(func() {
+		l.copyFolder()
+		l.write("", lines(50, 5))
+	})
 	l.reads()
 	l.want(lines(0, 55))
 	l.wantGaps()
@@ -250,13 +240,11 @@ func TestManyFilesBeside(t *testing.T) {
 		l.must(os.WriteFile(l.at(name), []byte(lines(i*10, 1)), 0o644))
 	}
 	l.reads()
-	l.f.Close()
-	position := l.f.Position()
-	l.write("", lines(10, 5))
-	l.rename("", "access.log-2026112519")
-	l.write("", lines(15, 1))
-	l.follow(false)
-	l.f.Resume(position, time.Time{})
+	l.whileDown(func() {
+		l.write("", lines(10, 5))
+		l.rename("", "access.log-2026112519")
+		l.write("", lines(15, 1))
+	})
 	l.reads()
 	l.want(lines(0, 16))
 	l.wantGaps()
@@ -358,11 +346,7 @@ func TestLateLines(t *testing.T) {
 		l.read()
 		l.now = l.now.Add(lateInterval)
 		l.read()
-		position := l.f.Position()
-		l.f.Close()
-		l.write("access.log.1", lines(12+2*i, 1))
-		l.follow(false)
-		l.f.Resume(position, time.Time{})
+		l.whileDown(func() { l.write("access.log.1", lines(12+2*i, 1)) })
 		l.read()
 	}
 	l.wantAll(lines(0, 17))
@@ -422,14 +406,12 @@ func TestClockJumps(t *testing.T) {
 // TestRotationWhileDownIsCounted, whose old file was compressed.
 func TestRotationWhileDownIsCounted(t *testing.T) {
 	l := followed(t, 10)
-	position := l.f.Position()
-	l.f.Close()
-	l.write("", lines(10, 5))
-	l.rename("", "access.log.1")
-	l.write("", lines(15, 5))
-	l.gzip("access.log.1")
-	l.follow(false)
-	l.f.Resume(position, time.Time{})
+	l.whileDown(func() {
+		l.write("", lines(10, 5))
+		l.rename("", "access.log.1")
+		l.write("", lines(15, 5))
+		l.gzip("access.log.1")
+	})
 	l.reads()
 	l.want(lines(0, 20))
 	l.wantGaps()

@@ -5,12 +5,12 @@ import (
 	"slices"
 )
 
-// lookAtLate reopens closed generations to which a very late worker has written.
-func (f *Follower) lookAtLate() {
-	if f.now().Sub(f.lateLook) < lateInterval {
+// reopenLate reopens closed generations to which a very late worker has written.
+func (f *Follower) reopenLate() {
+	if f.now().Sub(f.lateCheck) < lateInterval {
 		return
 	}
-	f.lateLook = f.now()
+	f.lateCheck = f.now()
 	for _, g := range f.generations {
 		if g.file != nil || g.isCurrent() || isGzip(g.Path) {
 			continue

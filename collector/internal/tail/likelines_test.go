@@ -2,11 +2,8 @@ package tail
 
 import (
 	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 )
 
 // TestLikeLinesAreCounted: in a busy second a log is rotated, and what comes after is what came before, line for line.
@@ -20,11 +17,7 @@ func TestLikeLinesAreCounted(t *testing.T) {
 		"all at once":    func(l *log) { l.write("", part) },
 		"empty at first": func(l *log) { l.write("", ""); l.read(); l.write("", part) },
 		"after a restart": func(l *log) {
-			position := l.f.Position()
-			l.f.Close()
-			l.write("", part)
-			l.follow(true)
-			l.f.Resume(position, time.Time{})
+			l.whileDown(func() { l.write("", part) })
 		},
 		"compressed meanwhile": func(l *log) { l.gzip("access.log.1"); l.write("", part) },
 	} {
@@ -56,20 +49,15 @@ func TestEmptyFileIsNoEvidence(t *testing.T) {
 	l.rename("", "access.log.1") // empty
 	l.write("", "")
 	l.reads()
-	position := l.f.Position()
-	l.f.Close()
-	dir := filepath.Dir(l.path)
-	l.must(os.CopyFS(dir+".new", os.DirFS(dir)))
-	l.must(os.RemoveAll(dir))
-	l.must(os.Rename(dir+".new", dir))
-	l.rename("access.log.2", "access.log.4")
-	l.rename("access.log.1", "access.log.3")
-	l.write("", lines(40, 20))
-	l.rename("", "access.log.2")
-	l.write("access.log.1", "") // it came and went, and a worker writes it late
-	l.write("", "")
-	l.follow(true)
-	l.f.Resume(position, time.Time{})
+	l.whileDown(func() {
+		l.copyFolder()
+		l.rename("access.log.2", "access.log.4")
+		l.rename("access.log.1", "access.log.3")
+		l.write("", lines(40, 20))
+		l.rename("", "access.log.2")
+		l.write("access.log.1", "") // it came and went, and a worker writes it late
+		l.write("", "")
+	})
 	l.reads()
 	l.write("access.log.1", lines(60, 20))
 	l.reads()

@@ -66,11 +66,25 @@ func (l *log) follow(fromStart bool) {
 }
 
 // restart starts again from the position, as after a crash right after a commit.
-func (l *log) restart() {
+func (l *log) restart() { l.whileDown(func() {}) }
+
+// whileDown does something between a crash right after a commit and the next start.
+func (l *log) whileDown(do func()) {
+	l.t.Helper()
 	position, seen := l.f.Position(), l.f.Seen()
 	l.f.Close()
+	do()
 	l.follow(false)
 	l.f.Resume(position, seen)
+}
+
+// copyFolder replaces the log's folder by a copy: all files have other inodes and times.
+func (l *log) copyFolder() {
+	l.t.Helper()
+	dir := filepath.Dir(l.path)
+	l.must(os.CopyFS(dir+".new", os.DirFS(dir)))
+	l.must(os.RemoveAll(dir))
+	l.must(os.Rename(dir+".new", dir))
 }
 
 func (l *log) read() {

@@ -336,10 +336,7 @@ func (h *history) packAgain() {
 func (h *history) anotherDisk() {
 	h.look()
 	h.f.Close()
-	dir := filepath.Dir(h.path)
-	h.must(os.CopyFS(dir+".new", os.DirFS(dir)))
-	h.must(os.RemoveAll(dir))
-	h.must(os.Rename(dir+".new", dir))
+	h.copyFolder()
 	h.late = "" // it has the file of the other disk
 	h.crash()
 }

@@ -67,13 +67,13 @@ func (p Position) Of(wanted func(path string) bool) (part Position) {
 	return part
 }
 
-// Known returns the position of a log that has copies of these files: only what was counted of them is kept.
-func (p Position) Known() (known Position) {
+// Counted returns the position of a log that has copies of these files: only what was counted of them is kept.
+func (p Position) Counted() (counted Position) {
 	for _, c := range slices.Concat(p.Finished, p.Done, p.Cursors) {
 		c.Dev, c.Ino, c.Born, c.Base, c.Path = 0, 0, 0, "", ""
-		known.Finished = append(known.Finished, c)
+		counted.Finished = append(counted.Finished, c)
 	}
-	return known
+	return counted
 }
 
 // Paths are those at which files of the position stood.
@@ -167,7 +167,7 @@ func (f *Follower) Resume(p Position, _ time.Time) {
 		}
 	}
 	for _, b := range f.bases {
-		f.noteNames(listOnce(b.path, isRelated))
+		f.updateNames(listOnce(b.path, isRelated))
 	}
 	// Open what is at the path at once: it may be renamed before the first Read, which reports what is wrong with it.
 	_ = f.discover()

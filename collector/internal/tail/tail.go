@@ -73,7 +73,7 @@ type Follower struct {
 	generations []*generation // oldest first
 	reader      reader
 	lag         int64
-	lateLook    time.Time // when closed generations were last examined
+	lateCheck   time.Time // when closed generations were last examined
 	seen        time.Time // when the log was last examined
 	sight       *Sight    // what was seen then; nil where more is to be done than to see whether it has changed
 }
@@ -157,7 +157,7 @@ func (f *Follower) Read() error {
 		f.readOpen()
 		f.searchOn()
 	}
-	f.lookAtLate()
+	f.reopenLate()
 	if f.opened { // nothing found is left for the next read
 		errs = f.readOpen()
 	}
@@ -192,7 +192,7 @@ func (f *Follower) searchOn() {
 	for _, b := range f.bases {
 		if b.search != nil {
 			f.goOnSearching(b)
-			f.lateLook = time.Time{}
+			f.lateCheck = time.Time{}
 		}
 	}
 }
@@ -232,7 +232,7 @@ func (f *Follower) discover() []error {
 		}
 	}
 	for _, b := range f.bases {
-		if err := f.look(b); err != nil {
+		if err := f.checkPath(b); err != nil {
 			errs = append(errs, err)
 		}
 	}
@@ -240,8 +240,8 @@ func (f *Follower) discover() []error {
 	return errs
 }
 
-// look opens the file at a base's path if it is a new generation.
-func (f *Follower) look(b *base) error {
+// checkPath opens the file at a base's path if it is a new generation.
+func (f *Follower) checkPath(b *base) error {
 	info, err := os.Stat(b.path)
 	if errors.Is(err, fs.ErrNotExist) {
 		b.fromEnd = false // it will come, and will be new then

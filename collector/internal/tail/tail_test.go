@@ -272,12 +272,10 @@ func TestInodeUsedAgain(t *testing.T) {
 	l.write("", "1\n")
 	l.follow(true)
 	l.read()
-	position, seen := l.f.Position(), l.f.Seen()
-	l.f.Close()
-	l.must(os.Truncate(l.path, 0))
-	l.write("", "not the same at all\n")
-	l.follow(false)
-	l.f.Resume(position, seen)
+	l.whileDown(func() {
+		l.must(os.Truncate(l.path, 0))
+		l.write("", "not the same at all\n")
+	})
 	l.read()
 	l.want("1\nnot the same at all\n")
 }

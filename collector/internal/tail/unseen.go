@@ -53,12 +53,12 @@ const patience = time.Minute
 // survey records what is beside a base at the first listing: all of it is older than what comes.
 func (f *Follower) survey(b *base) {
 	if b.newest == nil && b.search == nil {
-		b.note(listOnce(b.path, isRelated))
+		b.saveListing(listOnce(b.path, isRelated))
 	}
 }
 
-// note records what is beside a base.
-func (b *base) note(around folder) {
+// saveListing records what is beside a base.
+func (b *base) saveListing(around folder) {
 	b.newest, b.since = newestOf(around), time.Time{}
 	if g := b.current; g != nil && g.file != nil {
 		if info, err := g.file.Stat(); err == nil {
@@ -125,7 +125,7 @@ func (f *Follower) goOnSearching(b *base) {
 		if !settled {
 			continue
 		}
-		f.noteNames(around)
+		f.updateNames(around)
 		places, doubtful := f.unseen(b, around)
 		if settled = around.isStill(b.path); !settled { // what is renamed was missed, or taken for another
 			continue
@@ -137,7 +137,7 @@ func (f *Follower) goOnSearching(b *base) {
 		waited := s.waits
 		s.waits = map[fileState]time.Time{}
 		for _, p := range places {
-			if known := f.takePlace(b, p); known {
+			if known := f.readPlace(b, p); known {
 				continue
 			}
 			since, waits := waited[stateOf(p)]
@@ -154,12 +154,12 @@ func (f *Follower) goOnSearching(b *base) {
 	f.giveUp(s)
 	if settled && len(s.waits) == len(s.givenUp) {
 		b.search = nil
-		b.note(around)
+		b.saveListing(around)
 	}
 }
 
-// noteNames records the present names of closed generations, so that a very late worker's lines are found.
-func (f *Follower) noteNames(around folder) {
+// updateNames records the present names of closed generations, so that a very late worker's lines are found.
+func (f *Follower) updateNames(around folder) {
 	for _, g := range f.generations {
 		if g.file != nil || g.isCurrent() {
 			continue
@@ -374,8 +374,8 @@ func birthOf(path string) (born time.Time, ino uint64, known bool) {
 	return time.Unix(s.Btime.Sec, int64(s.Btime.Nsec)), s.Ino, true
 }
 
-// takePlace reads a generation that has not been seen. It returns false if that is not possible, or uncertain, yet.
-func (f *Follower) takePlace(b *base, p place) (known bool) {
+// readPlace reads a generation that has not been seen. It returns false if that is not possible, or uncertain, yet.
+func (f *Follower) readPlace(b *base, p place) (known bool) {
 	if f.isKnownFile(p) {
 		return true
 	}

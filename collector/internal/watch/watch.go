@@ -102,7 +102,7 @@ func (l *Log) Works() bool {
 	if events == nil {
 		return works
 	}
-	works = tellsOfChanges(l.folder.path) && events.Add(l.folder.path) == nil
+	works = reportsChanges(l.folder.path) && events.Add(l.folder.path) == nil
 	l.watcher.mu.Lock()
 	defer l.watcher.mu.Unlock()
 	l.folder.works = works
@@ -156,18 +156,18 @@ func (w *Watcher) run(events *fsnotify.Watcher) {
 			if !open {
 				return
 			}
-			w.tell(e)
+			w.dispatch(e)
 		case _, open := <-events.Errors: // some events are lost; it is unknown which
 			if !open {
 				return
 			}
-			w.tellAll()
+			w.wakeAll()
 		}
 	}
 }
 
-// tell wakes the readers of an event's log.
-func (w *Watcher) tell(e fsnotify.Event) {
+// dispatch wakes the readers of an event's log.
+func (w *Watcher) dispatch(e fsnotify.Event) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	isGone := e.Has(fsnotify.Remove) || e.Has(fsnotify.Rename)
@@ -220,7 +220,7 @@ func (l *Log) wake() {
 	}
 }
 
-func (w *Watcher) tellAll() {
+func (w *Watcher) wakeAll() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, f := range w.folders {
@@ -228,9 +228,9 @@ func (w *Watcher) tellAll() {
 	}
 }
 
-// tellsOfChanges reports whether the kernel sees every change of a folder: files of other machines are written without
+// reportsChanges reports whether the kernel sees every change of a folder: files of other machines are written without
 // it.
-func tellsOfChanges(folder string) bool {
+func reportsChanges(folder string) bool {
 	var s unix.Statfs_t
 	if unix.Statfs(folder, &s) != nil {
 		return false
