@@ -236,6 +236,8 @@ the_stack() {
     "$(find "$work/src/dashboards" -maxdepth 1 -name '*.json' | wc -l)"
   within 60 'three nodes are probed and up' sh -c '[ "$(curl -fsS localhost:9115/metrics | grep -c "^probe_success{.*} 1$")" -ge 3 ]'
   is '/probe on 9115' "$(metric 'localhost:9115/probe?module=fremisn_check&target=http://172.30.99.231:4005' probe_success)" 1
+  within 60 "the container's health check shows the verdict" sh -c \
+    'docker inspect -f "{{json .State.Health.Log}}" fremisn-exporter | grep -qE "healthy; (fine|degraded) since "'
   holds 'NGINX writes files, not to stdout' docker exec fremisn-loadbalancer test ! -L /var/log/nginx/access.log
 
   docker exec fremisn-exporter /fremisn-exporter check --config /etc/fremisn/probes.yml --storage.path /data >"$work/check.out" 2>&1 ||

@@ -289,18 +289,6 @@ func TestTakenPort(t *testing.T) {
 	}
 }
 
-func TestHealthcheck(t *testing.T) {
-	p := startProgram(t, "nodes: []\n")
-	if code := run(context.Background(), []string{"healthcheck", p.url + "/-/healthy"}, io.Discard,
-		io.Discard); code != exitOK {
-		t.Errorf("a healthy exporter: exit code %d", code)
-	}
-	if code := run(context.Background(), []string{"healthcheck", "http://" + freeAddress(t) + "/-/healthy"}, io.Discard,
-		io.Discard); code != exitFailed {
-		t.Errorf("no exporter: exit code %d", code)
-	}
-}
-
 // answering is a server that gives the same body to everybody.
 func answering(t *testing.T, body string) *httptest.Server {
 	t.Helper()
