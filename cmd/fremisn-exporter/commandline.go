@@ -111,8 +111,8 @@ func (cli *commandLine) define(app *kingpin.Application) {
 	probe := app.Command("probe", "Probe one target and print the phases, the result and the reason.")
 	probe.Arg("module", "A module of the config file.").Required().StringVar(&cli.module)
 	probe.Arg("target", "The target, such as http://127.0.0.1:4005.").Required().StringVar(&cli.target)
-	health := app.Command("healthcheck", "Ask a running exporter for its verdict, print it, and fail if there is none; "+
-		"for containers without a shell.")
+	health := app.Command("healthcheck", "Ask a running exporter for its verdict, print it, and fail if there is "+
+		"none; for containers without a shell.")
 	health.Arg("url", "The exporter's health page.").Default("http://127.0.0.1:9113/-/healthy").StringVar(&cli.healthAddress)
 	cli.past.flags(app)
 	app.Command("metrics", "Print the metrics that NGINX, its logs and the exporter itself give: name, type, labels "+

@@ -46,9 +46,11 @@ func TestHealthcheckWantsAVerdict(t *testing.T) {
 		want   string
 	}{
 		"a verdict": {func(w http.ResponseWriter) {
-			io.WriteString(w, `{"verdict": "degraded", "since": "2026-11-26T03:00:00Z", "sentence": "slave-2 is down"}`)
+			io.WriteString(w, `{"verdict": "degraded", "since": "2026-11-26T03:00:00Z",
+				"sentence": "slave-2 is down"}`)
 		}, exitOK, "healthy; degraded since 2026-11-26T03:00:00Z: slave-2 is down\n"},
-		"too many ask": {func(w http.ResponseWriter) { w.WriteHeader(http.StatusServiceUnavailable) }, exitOK, "healthy\n"},
+		"too many ask": {func(w http.ResponseWriter) { w.WriteHeader(http.StatusServiceUnavailable) }, exitOK,
+			"healthy\n"},
 		"a failure": {func(w http.ResponseWriter) { w.WriteHeader(http.StatusInternalServerError) }, exitFailed,
 			"no verdict: answered 500 Internal Server Error\n"},
 		"no JSON":    {func(w http.ResponseWriter) { io.WriteString(w, "<html>") }, exitFailed, "no verdict: invalid "},
