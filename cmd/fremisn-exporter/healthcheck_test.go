@@ -51,10 +51,12 @@ func TestHealthcheckWantsAVerdict(t *testing.T) {
 		}, exitOK, "healthy; degraded since 2026-11-26T03:00:00Z: slave-2 is down\n"},
 		"too many ask": {func(w http.ResponseWriter) { w.WriteHeader(http.StatusServiceUnavailable) }, exitOK,
 			"healthy\n"},
-		"a failure": {func(w http.ResponseWriter) { w.WriteHeader(http.StatusInternalServerError) }, exitFailed,
-			"no verdict: answered 500 Internal Server Error\n"},
-		"no JSON":    {func(w http.ResponseWriter) { io.WriteString(w, "<html>") }, exitFailed, "no verdict: invalid "},
-		"no verdict": {func(w http.ResponseWriter) { io.WriteString(w, "{}") }, exitFailed, "no verdict in the answer\n"},
+		"it failed": {func(w http.ResponseWriter) { w.WriteHeader(http.StatusBadGateway) }, exitFailed,
+			"no verdict: answered 502 Bad Gateway\n"},
+		"no JSON": {func(w http.ResponseWriter) { io.WriteString(w, "<html>") }, exitFailed,
+			"no verdict: invalid "},
+		"no verdict": {func(w http.ResponseWriter) { io.WriteString(w, "{}") }, exitFailed,
+			"no verdict in the answer\n"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			server := verdictServer(t, func(w http.ResponseWriter, _ *http.Request) { test.status(w) })
