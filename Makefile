@@ -9,9 +9,10 @@ LDFLAGS  := -s -w -X $(BUILDINFO).Version=$(VERSION) -X $(BUILDINFO).Revision=$(
             -X $(BUILDINFO).Branch=$(BRANCH) -X $(BUILDINFO).BuildDate=$(BUILT)
 
 # The race detector, which the tests run with, needs cgo and a C compiler.
-TEST_PACKAGES := gcc libc6-dev=/usr/include/stdio.h nginx prometheus prometheus-alertmanager=amtool prometheus-nginx-exporter \
-                 prometheus-blackbox-exporter apache2-utils=ab shellcheck chromium logrotate curl jq openssl iproute2=ip \
-                 procps=ps docker-compose systemd=systemd-analyze strace victoria-metrics lintian
+TEST_PACKAGES := gcc libc6-dev=/usr/include/stdio.h nginx prometheus prometheus-alertmanager=amtool \
+                 prometheus-nginx-exporter prometheus-blackbox-exporter apache2-utils=ab shellcheck chromium logrotate \
+                 curl jq openssl iproute2=ip procps=ps docker-compose systemd=systemd-analyze strace victoria-metrics \
+                 lintian
 FUZZTIME ?= 1m
 TORTURE_KILLS ?= 1000
 
@@ -26,8 +27,8 @@ build: ## build ./fremisn-exporter: static, stripped, version stamped
 demo: ## real NGINX and Prometheus, simulated nodes, traffic with faults; DEMO_SECONDS=N ends it by itself
 	@.ci/deps nginx prometheus
 	@$(MAKE) --no-print-directory build
-	@go build -o "$${TMPDIR:-/tmp}/fremisn-demo.$$$$" ./cmd/fremisn-demo && trap 'rm -f "$${TMPDIR:-/tmp}/fremisn-demo.$$$$"' EXIT INT TERM && \
-	  "$${TMPDIR:-/tmp}/fremisn-demo.$$$$"
+	@demo="$${TMPDIR:-/tmp}/fremisn-demo.$$$$"; go build -o "$$demo" ./cmd/fremisn-demo && \
+	  trap 'rm -f "$$demo"' EXIT INT TERM && "$$demo"
 
 .PHONY: test
 test: ## install what the tests need and run all of them
@@ -35,18 +36,19 @@ test: ## install what the tests need and run all of them
 	go test -race -shuffle=on -timeout 30m ./...
 
 .PHONY: lint
-lint: ## formatting, vet, staticcheck, dead code, sizes, shell scripts, spelling, links, both languages, rules, dashboards
+lint: ## formatting, vet, staticcheck, dead code, sizes, shell, spelling, links, both languages, rules, dashboards
 	@.ci/deps shellcheck codespell prometheus=promtool prometheus-alertmanager=amtool
 	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo "gofmt would change these files"; exit 1; }
 	go vet ./...
 	go run honnef.co/go/tools/cmd/staticcheck@v0.6.1 ./...
-	@dead=$$(go run golang.org/x/tools/cmd/deadcode@v0.52.0 -test ./...) && test -z "$$dead" || { echo "dead code: $$dead"; exit 1; }
+	@dead=$$(go run golang.org/x/tools/cmd/deadcode@v0.52.0 -test ./...) && test -z "$$dead" || \
+	  { echo "dead code: $$dead"; exit 1; }
 	go test -tags lint -run '^TestLintSizes$$' ./cmd/fremisn-exporter
 	cd dashboards/gen && go vet ./... && go run honnef.co/go/tools/cmd/staticcheck@v0.6.1 ./...
 	cd alerts/mixin && go vet ./... && go run honnef.co/go/tools/cmd/staticcheck@v0.6.1 ./...
-	shellcheck .ci/run .ci/deps .ci/block $(wildcard compose/*.sh compose/scripts/*.sh compose/package/*.sh compose/nginx/*.sh)
-	codespell -L upto,inflight,atleast,inforce,te,flate,foto,canbe $$(git ls-files '*.md' '*.go' '*.sh' '*.yml' '*.html' Makefile \
-	  ':!README.id.md' ':!alerts/runbooks/id' ':!*_test.go' ':!*/testdata/*')
+	shellcheck .ci/run .ci/deps .ci/block $(wildcard compose/*.sh compose/*/*.sh)
+	codespell -L upto,inflight,atleast,inforce,te,flate,foto,canbe $$(git ls-files '*.md' '*.go' '*.sh' '*.yml' \
+	  '*.html' Makefile ':!README.id.md' ':!alerts/runbooks/id' ':!*_test.go' ':!*/testdata/*')
 	go test -run '^Test(Links|LanguagesInStep|ProseWidth|ContributingPaths)$$' ./cmd/fremisn-exporter
 	$(if $(wildcard alerts/*.rules.yml),promtool check rules $(wildcard alerts/*.rules.yml))
 	go test -run '^Test(Lint|MetricsExist|QueriesParse|Generated|Generator)$$' ./dashboards
@@ -61,7 +63,7 @@ kubernetes: ## render compose/kubernetes/prometheusrule.yaml from alerts/mixin.l
 
 .PHONY: dashboards-preview
 PREVIEW_MINUTES ?= 15
-dashboards-preview: build ## pictures of the dashboards under PREVIEW_MINUTES (15) of the demo's traffic; needs Node and the network
+dashboards-preview: build ## pictures of the dashboards after PREVIEW_MINUTES (15) of the demo; needs Node, the network
 	@.ci/deps nginx prometheus chromium nodejs=node npm
 	cd dashboards/preview && npm ci --ignore-scripts --no-audit --no-fund
 	@dir=$$(mktemp -d) && trap 'rm -rf "$$dir"' EXIT INT TERM && go build -o "$$dir/fremisn-demo" ./cmd/fremisn-demo && \
@@ -79,7 +81,7 @@ torture: ## the crash harness in its long form: TORTURE_KILLS (1000) times kill 
 
 .PHONY: soak
 SOAK_MINUTES ?= 60
-soak: build ## everything at once for SOAK_MINUTES (60): 20,000 lines a second, rotations, kills, reloads, full disks, open pages; about 3 GB
+soak: build ## SOAK_MINUTES (60) of 20,000 lines a second, rotations, kills, reloads, full disks, open pages; 3 GB
 	@.ci/deps nginx prometheus
 	go run ./cmd/fremisn-bench soak --minutes $(SOAK_MINUTES)
 
@@ -87,7 +89,8 @@ soak: build ## everything at once for SOAK_MINUTES (60): 20,000 lines a second, 
 fuzz: ## every fuzz target for FUZZTIME (1m)
 	@for package in $$(go list ./...); do \
 	  for target in $$(go test -list '^Fuzz' $$package | grep '^Fuzz'); do \
-	    echo "$$package $$target"; go test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x $$package || exit 1; \
+	    echo "$$package $$target"; \
+	    go test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x $$package || exit 1; \
 	  done; \
 	done
 
@@ -96,7 +99,7 @@ package: build ## a Debian package with a hardened systemd unit, into dist/
 	VERSION='$(VERSION)' compose/package/build.sh fremisn-exporter dist
 
 .PHONY: release
-release: ## everything of a release into dist/: binaries, packages, checksums, a bill of materials; the same bytes each time
+release: ## a release into dist/: binaries, packages, checksums, a bill of materials; the same bytes each time
 	compose/package/release.sh
 
 .PHONY: test-package
@@ -105,12 +108,12 @@ test-package: build ## install, upgrade and purge the package on a real Debian u
 	compose/package/test-package.sh
 
 .PHONY: test-newcomer
-test-newcomer: ## README's first screens word by word on a minimal Debian, from the package and from source; needs root, some minutes
+test-newcomer: ## README's first screens on a minimal Debian, from the package and from source; needs root
 	@.ci/deps debootstrap systemd-container=systemd-nspawn
 	compose/package/test-newcomer.sh
 
 .PHONY: test-compose
-test-compose: ## the stack and the overlay under a real Docker daemon, with stand-in images; needs root, about 10 GB and some minutes
+test-compose: ## the stack and the overlay under a real Docker daemon, with stand-in images; needs root, about 10 GB
 	@.ci/deps docker.io=dockerd docker-compose debootstrap prometheus prometheus-alertmanager prometheus-nginx-exporter \
 	  prometheus-blackbox-exporter apache2-utils=ab curl jq procps=ps iproute2=ip util-linux=unshare
 	compose/test-compose.sh

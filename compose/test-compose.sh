@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # test-compose.sh: the real stack under a real Docker daemon, from building the image to tearing everything down.
 #
-# Nothing can be pulled where this runs, so the images are stand-ins made of Debian's packages, under the names and versions of the
-# real ones; the exporter's own image is built by its Dockerfile. Daemon, containers and networks live in namespaces of their own
-# and end with this script. Needs root and about 10 GB in TMPDIR; takes some minutes.
+# Nothing can be pulled where this runs, so the images are stand-ins made of Debian's packages, under the names and
+# versions of the real ones; the exporter's own image is built by its Dockerfile. Daemon, containers and networks live
+# in namespaces of their own and end with this script. Needs root and about 10 GB in TMPDIR; takes some minutes.
 #   --keep-base DIR   keep the Debian base there, or take it from there
 # shellcheck disable=SC2016 # what stands in single quotes is for another shell
 set -euo pipefail
@@ -97,7 +97,8 @@ stand_ins() {
   mkdir -p "$extra/alertmanager"/{usr/bin,usr/share/prometheus,alertmanager} && cp -a /usr/share/prometheus/alertmanager "$extra/alertmanager/usr/share/prometheus/" && cp -L "$(command -v prometheus-alertmanager)" "$extra/alertmanager/usr/bin/alertmanager" && chown 65534:65534 "$extra/alertmanager/alertmanager"
   image prom/alertmanager:v0.34.2 "$base" "$extra/alertmanager" 'USER 65534' 'ENTRYPOINT ["/usr/bin/alertmanager"]'
 
-  # Debian has no Grafana: this one only says whether it was given what Grafana needs, and keeps a file like its database.
+  # Debian has no Grafana: this one only says whether it was given what Grafana needs, and keeps a file like its
+  # database.
   mkdir -p "$extra/grafana"/{etc,var/lib/grafana} && chown 472:0 "$extra/grafana/var/lib/grafana"
   cat >"$extra/grafana/etc/grafana.sh" <<'SH'
 set -eu
@@ -154,8 +155,8 @@ NGINX
   rm -rf "$extra" "$work/nginx-base"
 }
 
-# storage_driver is overlay2 where the kernel and the file system of the work directory have it. vfs works everywhere, and copies
-# a whole image for each layer: it takes ten minutes more.
+# storage_driver is overlay2 where the kernel and the file system of the work directory have it. vfs works everywhere,
+# and copies a whole image for each layer: it takes ten minutes more.
 storage_driver() {
   local try=$work/overlay driver=vfs
   mkdir -p "$try"/{lower,upper,work,merged}
@@ -217,7 +218,8 @@ the_stack() {
   if docker-compose up -d >"$work/up.log" 2>&1; then fail 'up without a password'; fi
   holds 'up without a password says what to set' grep -F 'set GRAFANA_ADMIN_PASSWORD in compose/.env' "$work/up.log"
   rm .env
-  # The README's block, the builder's cache having what the image was made of. Between its two lines is what only this test needs.
+  # The README's block, the builder's cache having what the image was made of. Between its two lines is what only this
+  # test needs.
   commands=$(block compose/README.md 'compose/scripts/setup.sh --generate-password   # tools, ports, the network nf-visionaire, .env; shows Grafana'\''s password')
   holds 'setup.sh' bash -c "cd '$work/src' && $(sed -n 1p <<<"$commands")"
   is '.env belongs to its owner alone' "$(stat -c %a .env)" 600
@@ -326,8 +328,8 @@ the_overlay() {
   within 60 'probes are up' query_is 'sum(probe_success)' 3
 
   say 'the overlay takes the place of both, by the commands of the README'
-  # Other addresses and folders, the clone from here, and no network for the builder. Curl asks until there is an answer: the README's
-  # reader is slower than a script.
+  # Other addresses and folders, the clone from here, and no network for the builder. Curl asks until there is an
+  # answer: the README's reader is slower than a script.
   sed "s#/opt/fremisn-exporter#$work/opt#g; s#/path/to/the/old/stack#$old#; s#docker-compose.yml:#compose.yml:#; s/192\.168\.100\./172.30.99./
     s/^docker build /docker build --network none /; s/^curl .*/until &; do sleep 0.5; done/; s/^export COMPOSE_FILE=[$]COMPOSE_FILE.*/without_the_volume; &/" \
     <<<"$(block compose/README.md 'git clone https://github.com/fremisn/fremisn-exporter /opt/fremisn-exporter')" >"$work/overlay.sh"

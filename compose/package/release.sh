@@ -22,7 +22,8 @@ SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct 2>/dev/null || 
 export SOURCE_DATE_EPOCH
 built=$(date -u -d "@$SOURCE_DATE_EPOCH" +%Y-%m-%dT%H:%M:%SZ)
 buildinfo=github.com/prometheus/common/version
-flags="-s -w -buildid= -X $buildinfo.Version=$version -X $buildinfo.Revision=$revision -X $buildinfo.Branch=release -X $buildinfo.BuildDate=$built"
+flags="-s -w -buildid= -X $buildinfo.Version=$version -X $buildinfo.Revision=$revision"
+flags="$flags -X $buildinfo.Branch=release -X $buildinfo.BuildDate=$built"
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -30,7 +31,8 @@ rm -rf "$out"
 mkdir -p "$out"
 
 compile() { # GOARCH GOARM INTO
-  CGO_ENABLED=0 GOOS=linux GOARCH=$1 GOARM=$2 go build -trimpath -buildvcs=false -ldflags "$flags" -o "$3" ./cmd/fremisn-exporter
+  CGO_ENABLED=0 GOOS=linux GOARCH=$1 GOARM=$2 \
+    go build -trimpath -buildvcs=false -ldflags "$flags" -o "$3" ./cmd/fremisn-exporter
 }
 
 # An archive of the folder $work/NAME.
@@ -50,7 +52,7 @@ for target in ${TARGETS:-amd64: arm64: arm:7}; do
   cp compose/package/probes.yml "$work/$name/probes.yml"
   cp dashboards/*.json "$work/$name/dashboards/"
   cp -r alerts "$work/$name/alerts"
-  rm -rf "$work/$name"/alerts/*.go "$work/$name"/alerts/testdata "$work/$name"/alerts/mixin/*.go "$work/$name"/alerts/mixin/go.*
+  (cd "$work/$name/alerts" && rm -rf ./*.go testdata mixin/*.go mixin/go.*)
   "$helper" --help-man >"$work/$name/fremisn-exporter.1"
   "$helper" --completion-script-bash >"$work/$name/completions/fremisn-exporter.bash"
   "$helper" --completion-script-zsh >"$work/$name/completions/_fremisn-exporter"
@@ -66,7 +68,8 @@ done
 
 # What the amd64 binary is made of. Time and serial number would differ from run to run.
 (cd "$here" && go tool cyclonedx-gomod bin -json -noserial -version "$version" -output "$work/sbom.json" \
-  "$work/fremisn-exporter-$version.linux-amd64/fremisn-exporter") 2>"$work/sbom.log" || { cat "$work/sbom.log" >&2; exit 1; }
+  "$work/fremisn-exporter-$version.linux-amd64/fremisn-exporter") 2>"$work/sbom.log" ||
+  { cat "$work/sbom.log" >&2; exit 1; }
 sed -E '/^ *"timestamp": "[^"]*",?$/d' "$work/sbom.json" >"$out/fremisn-exporter-$version.cdx.json"
 
 (cd "$out" && sha256sum -- * >"$work/SHA256SUMS" && mv "$work/SHA256SUMS" .)

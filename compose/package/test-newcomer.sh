@@ -1,26 +1,21 @@
 #!/usr/bin/env bash
-# test-newcomer.sh: a newcomer's path, by the words of the documents. On a minimal Debian, beside Debian's own NGINX with a
-# proxied application, the command blocks of README's first screens are run to the letter, by a user with sudo, from the
-# package and then from source; and what the documents say of them must hold.
+# test-newcomer.sh: a newcomer's path, by the words of the documents. On a minimal Debian, beside Debian's own NGINX
+# with a proxied application, the command blocks of README's first screens are run to the letter, by a user with sudo,
+# from the package and then from source; and what the documents say of them must hold.
 #
-# What is committed is what is tested. The Debian is made by debootstrap once, and boots in systemd-nspawn without a network: the
-# clone comes from here, Go and its modules are this machine's. Needs root.
+# What is committed is what is tested. The Debian is made by debootstrap once, and boots in systemd-nspawn without a
+# network: the clone comes from here, Go and its modules are this machine's. Needs root.
 set -euo pipefail
-self=$(realpath "${BASH_SOURCE[0]}")
+
 # shellcheck source=root.sh
 . "$(dirname "${BASH_SOURCE[0]}")/root.sh"
 
 outside() {
-  cd "$(dirname "$self")/../.."
-  [ "$(id -u)" = 0 ] || fail 'only root can boot a container'
-  work=$(mktemp -d "${TMPDIR:-/tmp}/fremisn-test-newcomer.XXXXXX")
-  trap 'rm -rf --one-file-system "$work"' EXIT
-  cp -a "$(debian_root)" "$work/root"
+  prepare
   git -c safe.directory='*' clone -q --bare . "$work/root/srv/fremisn-exporter"
-  TARGETS="$(go env GOARCH):" compose/package/release.sh "$work/root/srv/dist" >"$work/release.log" 2>&1 || { cat "$work/release.log" >&2; fail 'make release'; }
+  TARGETS="$(go env GOARCH):" compose/package/release.sh "$work/root/srv/dist" >"$work/release.log" 2>&1 ||
+    { cat "$work/release.log" >&2; fail 'make release'; }
   go mod download
-  cp "$self" "$work/root/root/test.sh"
-  cp compose/package/root.sh "$work/root/root/"
   boot 1200 "$work/root" --bind-ro="$(go env GOROOT):/usr/local/go" --bind-ro="$(go env GOMODCACHE):/srv/modules"
 }
 
@@ -34,10 +29,15 @@ documents=/srv/documents # what is committed, for reading
 here() { sed "s/amd64/$(dpkg --print-architecture)/"; }
 block() { "$documents/.ci/block" "$documents/$1" "$2"; }
 
-metric() { curl -fsS localhost:9113/metrics | awk -v name="$1" 'index($0, name "{") == 1 || index($0, name " ") == 1 { total += $NF } END { print total + 0 }'; }
-metric_is() { [ "$(metric "$1")" = "$2" ]; }
+# metric NAME prints the sum of a metric's series.
+metric() {
+  curl -fsS localhost:9113/metrics | awk -v name="$1" '
+    index($0, name "{") == 1 || index($0, name " ") == 1 { total += $NF }
+    END { print total + 0 }'
+}
 
-# An application behind Debian's NGINX, as its nginx.conf takes it in: a file in sites-enabled. Logs, format and all else are Debian's.
+# An application behind Debian's NGINX, as its nginx.conf takes it in: a file in sites-enabled. Logs, format and all
+# else are Debian's.
 proxied_application() {
   cat >/etc/nginx/sites-available/shop <<'NGINX'
 upstream shop { server 127.0.0.1:3000; server 127.0.0.1:3001; }
@@ -78,24 +78,28 @@ EDIT
 # first_run COMMAND is README's block without the line that serves, of a program that is called COMMAND.
 first_run() { block README.md "$check" | sed "2d; s#\./fremisn-exporter#$1#"; }
 check='sudo ./fremisn-exporter check     # changes nothing; says what works, what is missing and what to do'
+ok_requests='nginx_access_outcomes_total{log="access",outcome="ok",route=""}'
 
 from_package() {
   local said path
   folder=/home/newcomer/package
   install -d -o newcomer "$folder/dist" && cp /srv/dist/*.deb "$folder/dist/"
-  must "compose/README's commands for the package" "$(block compose/README.md 'sudo apt install ./dist/fremisn-exporter_*_amd64.deb' | here)"
+  must "compose/README's commands for the package" \
+    "$(block compose/README.md 'sudo apt install ./dist/fremisn-exporter_*_amd64.deb' | here)"
   has 'check, by compose/README' "$(cat /root/said)" ' 0 errors,'
   within 30 'the service serves' curl -fsS localhost:9113/-/ready
   must purge 'sudo apt-get purge -y fremisn-exporter'
 
-  must "README's commands for the package" "$(block README.md 'sudo apt install ./dist/fremisn-exporter_*_amd64.deb' | here)"
+  must "README's commands for the package" \
+    "$(block README.md 'sudo apt install ./dist/fremisn-exporter_*_amd64.deb' | here)"
   within 30 'installed, edited and enabled, it serves' curl -fsS localhost:9113/-/ready
   curl -fsS localhost/ localhost/ >/dev/null
   said=$(as_newcomer "$(first_run fremisn-exporter)")
   has 'check says what is missing' "$said" 'Works, but '
   has 'and finds no error' "$said" ' 0 errors,'
-  has 'the curl of the first run shows requests' "$said" 'nginx_access_outcomes_total{log="access",outcome="ok",route=""} 2'
-  within 30 'it probes the application, under the names that were edited in' sh -c 'curl -fsS localhost:9113/metrics | grep -q "^probe_success{node=\"two\",.*127.0.0.1:3001.* 1$"'
+  has 'the curl of the first run shows requests' "$said" "$ok_requests 2"
+  within 30 'it probes the application, under the names that were edited in' \
+    serves '^probe_success{node="two",.*127.0.0.1:3001.* 1$'
   is 'combined tells nothing of upstreams, as README says' "$(metric nginx_upstream_attempts_total)" 0
 
   log_format
@@ -109,7 +113,8 @@ from_package() {
   must purge 'sudo apt-get purge -y fremisn-exporter'
 }
 
-# log_format puts README's into nginx.conf where README says that it goes, above access_log, and reloads by README's command.
+# log_format puts README's into nginx.conf where README says that it goes, above access_log, and reloads by README's
+# command.
 log_format() {
   local reload
   awk '/^```nginx$/ { on = 1; next } /^```/ { on = 0 } on' "$documents/README.md" >/root/format
@@ -118,25 +123,31 @@ log_format() {
   reload=$(grep -o '`sudo nginx -t [^`]*`' "$documents/README.md" | tr -d '`')
   must "NGINX takes README's log_format" "$reload"
   within 10 'NGINX has reloaded' sh -c 'curl -fsS localhost/ && tail -n 1 /var/log/nginx/access.log | grep -q urt='
-  within 90 'README: then there are attempts' sh -c 'curl -fsS localhost:9113/metrics | grep -q "^nginx_upstream_attempts_total{.*node=\"one\".*} [1-9]"'
+  within 90 'README: then there are attempts' serves '^nginx_upstream_attempts_total{.*node="one".*} [1-9]'
 }
 
-# prometheus_reads starts Debian's Prometheus with README's prometheus.yml and the package's rules, where README says that they lie.
+# answers QUERY REGEXP succeeds when Prometheus' answer to a query matches.
+answers() { curl -fsSG localhost:9090/api/v1/query --data-urlencode "query=$1" | grep "$2" >/dev/null; }
+
+# prometheus_reads starts Debian's Prometheus with README's prometheus.yml and the package's rules, where README says
+# that they lie.
 prometheus_reads() {
   mkdir -p /etc/prometheus/fremisn /root/tsdb
   cp /usr/share/fremisn-exporter/alerts/*.rules.yml /etc/prometheus/fremisn/
-  awk '/^```yaml$/ { getline; on = $0 == "# prometheus.yml" } /^```$/ { on = 0 } on' "$documents/README.md" >/root/prometheus.yml
+  awk '/^```yaml$/ { getline; on = $0 == "# prometheus.yml" } /^```$/ { on = 0 } on' \
+    "$documents/README.md" >/root/prometheus.yml
   prometheus --config.file=/root/prometheus.yml --storage.tsdb.path=/root/tsdb >/root/prometheus.log 2>&1 &
   local prometheus=$!
-  within 60 "Prometheus scrapes it by README's prometheus.yml" sh -c 'curl -fsS "localhost:9090/api/v1/query?query=up" | grep -q "fremisn-exporter.*\"1\""'
-  within 90 'and records what the dashboards need' sh -c 'curl -fsSG localhost:9090/api/v1/query --data-urlencode "query={__name__=~\"fremisn:.+\"}" | grep -q fremisn:'
+  within 60 "Prometheus scrapes it by README's prometheus.yml" answers up 'fremisn-exporter.*"1"'
+  within 90 'and records what the dashboards need' answers '{__name__=~"fremisn:.+"}' fremisn:
   kill "$prometheus" && wait "$prometheus"
 }
 
 from_source() {
   local said serves
   folder=/home/newcomer
-  must "README's commands from source" "$(block README.md 'git clone https://github.com/fremisn/fremisn-exporter && cd fremisn-exporter')"
+  must "README's commands from source" \
+    "$(block README.md 'git clone https://github.com/fremisn/fremisn-exporter && cd fremisn-exporter')"
   folder=/home/newcomer/fremisn-exporter
   has 'make builds it' "$(as_newcomer './fremisn-exporter --version')" 'fremisn-exporter, version '
   must 'make demo' "export DEMO_SECONDS=10; $(block README.md 'make demo')"
@@ -150,7 +161,7 @@ from_source() {
   curl -fsS localhost/ localhost/ localhost/ >/dev/null
   said=$(as_newcomer "$(first_run ./fremisn-exporter)")
   has 'check finds nothing missing but the status page' "$said" 'do this: add the status page'
-  has 'the curl of the first run shows requests' "$said" 'nginx_access_outcomes_total{log="access",outcome="ok",route=""} 3'
+  has 'the curl of the first run shows requests' "$said" "$ok_requests 3"
   is 'attempts, now that NGINX logs upstreams' "$(metric nginx_upstream_attempts_total)" 3
   is 'no state in the checkout' "$(find "$folder" -name '*.state' -not -path '*/testdata/*')" ''
   [ -e /var/lib/fremisn-exporter/access.state ] || fail "root's state is not in /var/lib/fremisn-exporter"
@@ -168,8 +179,4 @@ inside() {
   echo 'all of it holds'
 }
 
-case ${1:-} in
-  --inside) inside ;;
-  -h | --help) sed -n '2,/^[^#]/{/^#/s/^# \{0,1\}//p}' "$self" ;;
-  *) outside "$@" ;;
-esac
+run_test "$@"

@@ -1,24 +1,18 @@
 #!/usr/bin/env bash
-# test-package.sh: installs, upgrades, breaks, removes and purges the package on a real Debian under a real systemd, with
-# NGINX's logs as Debian keeps them: for www-data and the group adm alone.
+# test-package.sh: installs, upgrades, breaks, removes and purges the package on a real Debian under a real systemd,
+# with NGINX's logs as Debian keeps them: for www-data and the group adm alone.
 #
 # The Debian is made by debootstrap once, and boots in systemd-nspawn. Needs root.
 set -euo pipefail
-self=$(realpath "${BASH_SOURCE[0]}")
+
 # shellcheck source=root.sh
 . "$(dirname "${BASH_SOURCE[0]}")/root.sh"
 
 outside() {
-  cd "$(dirname "$self")/../.."
-  [ "$(id -u)" = 0 ] || fail 'only root can boot a container'
-  work=$(mktemp -d "${TMPDIR:-/tmp}/fremisn-test-package.XXXXXX")
-  trap 'rm -rf --one-file-system "$work"' EXIT
-  cp -a "$(debian_root)" "$work/root"
+  prepare
   VERSION=0.0.1 compose/package/build.sh fremisn-exporter "$work/root/root"
   VERSION=0.0.2 compose/package/build.sh fremisn-exporter "$work/root/root"
-  cp "$self" "$work/root/root/test.sh"
-  cp compose/package/root.sh "$work/root/root/"
-  # The test starts NGINX with its own nginx.conf: the unit, started at boot beside it, would take the ports first or second.
+  # The test starts NGINX itself, with its own nginx.conf. The unit, started at boot, would hold the ports.
   ln -sf /dev/null "$work/root/etc/systemd/system/nginx.service"
   boot 300 "$work/root"
 }
@@ -52,12 +46,12 @@ NGINX
   curl -fsS -o /dev/null localhost:8081/ && curl -fsS -o /dev/null localhost:8081/
   is nginx_up "$(metric nginx_up)" 1
   within 30 'it reads the logs' counted 2
-  within 30 'and probes what nginx.conf names' sh -c 'curl -fsS localhost:9113/metrics | grep -q "^probe_success{.*} 1$"'
+  within 30 'and probes what nginx.conf names' serves '^probe_success{.*} 1$'
   systemctl reload fremisn-exporter
   within 30 'it reloads' sh -c 'journalctl -u fremisn-exporter | grep -qi reload'
 
   echo '# mine' >>/etc/fremisn-exporter/probes.yml
-  local before
+  local before left
   before=$(state MainPID)
   dpkg -i /root/fremisn-exporter_0.0.2_*.deb
   within 30 'after an upgrade it is ready' curl -fsS localhost:9113/-/ready
@@ -87,14 +81,12 @@ NGINX
 
   dpkg -r fremisn-exporter
   is 'removed, it is stopped' "$(systemctl is-active fremisn-exporter || true)" inactive
-  { [ -e /etc/fremisn-exporter/probes.yml ] && [ -e /var/lib/private/fremisn-exporter ]; } || fail 'config and state are not kept'
+  [ -e /etc/fremisn-exporter/probes.yml ] || fail 'the config is not kept'
+  [ -e /var/lib/private/fremisn-exporter ] || fail 'the state is not kept'
   dpkg -P fremisn-exporter
-  is 'purged, nothing is left' "$(find /etc /var/lib /usr/bin /lib/systemd -name '*fremisn*' | grep -v /var/lib/systemd || true)" ''
+  left=$(find /etc /var/lib /usr/bin /lib/systemd -name '*fremisn*' | grep -v /var/lib/systemd || true)
+  is 'purged, nothing is left' "$left" ''
   echo 'all of it holds'
 }
 
-case ${1:-} in
-  --inside) inside ;;
-  -h | --help) sed -n '2,/^[^#]/{/^#/s/^# \{0,1\}//p}' "$self" ;;
-  *) outside "$@" ;;
-esac
+run_test "$@"

@@ -58,8 +58,8 @@ cleanup() {
   [ -z "$stopped" ] || compose up -d || warn 'the stack did not come up again: docker compose up -d'
 }
 
-# in_store NAME MODE COMMAND... runs a command in a store's directory: the host's, or a volume's in a container of an image
-# that the stack has anyway. MODE is ro or rw.
+# in_store NAME MODE COMMAND... runs a command in a store's directory: the host's, or a volume's in a container of an
+# image that the stack has anyway. MODE is ro or rw.
 in_store() {
   local where=${store[$1]} mode=$2
   shift 2
@@ -92,8 +92,8 @@ save_grafana() {
   [ -z "$paused" ] || { docker unpause fremisn-grafana >/dev/null && paused=''; }
 }
 
-# Every commit of the exporter's state replaces one whole file, so a copy is whole at any time; that it was replaced meanwhile
-# (tar's exit code 1) is not an error.
+# Every commit of the exporter's state replaces one whole file, so a copy is whole at any time; that it was replaced
+# meanwhile (tar's exit code 1) is not an error.
 save_exporter() { in_store exporter ro tar -cf - . >"$1" || [ $? = 1 ]; }
 
 save_config() {
@@ -151,7 +151,8 @@ make_backup() {
   say "$file ($(du -h "$file" | cut -f 1)), verified"
 }
 
-# replace FILE NAME puts what the backup has in the place of what a store holds, once it is all there: a full disk costs nothing.
+# replace FILE NAME puts what the backup has in the place of what a store holds, once it is all there: a full disk costs
+# nothing.
 replace() {
   # shellcheck disable=SC2016 # for the shell in there
   part "$1" "$2.tar" | in_store "$2" rw sh -c '

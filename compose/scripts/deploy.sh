@@ -47,13 +47,15 @@ if [ -n "$build" ]; then
   export EXPORTER_VERSION
   step compose build fremisn-exporter || die 1 'the image could not be built; nothing that runs was touched'
 fi
-# NGINX and Prometheus are asked about their files before anything running is touched: a fault must not take the service down.
+# NGINX and Prometheus are asked about their files before anything running is touched: a fault must not take the service
+# down.
 step compose run --rm --no-deps -T nginx-lb nginx -t || die 2 'nginx/nginx.conf is not valid; nothing was changed'
 step compose run --rm --no-deps -T --entrypoint promtool prometheus check config /etc/fremisn/compose/prometheus/prometheus.yml ||
   die 2 'prometheus/prometheus.yml or a rule of alerts/ is not valid; nothing was changed'
 step compose up -d --remove-orphans || die 1 'the stack did not come up; what Docker says is above. setup.sh looks for ports that are taken'
 
-# A file mounted into a container does not make Compose replace it. What started before its files changed is started again.
+# A file mounted into a container does not make Compose replace it. What started before its files changed is started
+# again.
 changed_since_start() { # CONTAINER FILE...
   local container=$1 started file
   shift
@@ -72,8 +74,9 @@ restart_if_changed() { # SERVICE CONTAINER FILE...
     compose restart "$service"
   fi
 }
-# NGINX reloads without losing a request, if the container sees the new file. One that was replaced and not written over, as git
-# and many editors do it, stays the old one in there until a restart, which finishes the requests under way and takes no new ones meanwhile.
+# NGINX reloads without losing a request, if the container sees the new file. One that was replaced and not written
+# over, as git and many editors do it, stays the old one in there until a restart, which finishes the requests under way
+# and takes no new ones meanwhile.
 reload_nginx_if_changed() {
   local container=fremisn-loadbalancer conf=$compose_dir/nginx/nginx.conf
   changed_since_start "$container" "$conf" || return 0

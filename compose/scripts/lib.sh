@@ -189,8 +189,9 @@ nodes() {
     sed 's/.*node="\([^"]*\)".*server="\([^"]*\)".*/\1 \2/; s/^ /- /' | sort -u
 }
 
-# probe_state FILE ADDRESS prints "up", "down TIMES" or "-" for a node that nothing has probed yet. The probe named health decides;
-# where there is none of that name, all of them do. A failing licence probe alone does not make a node down.
+# probe_state FILE ADDRESS prints "up", "down TIMES" or "-" for a node that nothing has probed yet. The probe named
+# health decides; where there is none of that name, all of them do. A failing licence probe alone does not make a node
+# down.
 probe_state() {
   awk -v at="//$2" '
     function about(metric) { return index($0, metric "{") == 1 && index($0, at) }
@@ -211,7 +212,8 @@ failing_probes() {
 # regexp quotes what must match literally in sum.
 regexp() { printf '%s' "$1" | sed 's/[][\\.*^$+?(){}|]/[&]/g'; }
 
-# per_node BEFORE AFTER prints what each node did in between, and keeps the sums in node_attempts, node_2xx and node_retries.
+# per_node BEFORE AFTER prints what each node did in between, and keeps the sums in node_attempts, node_2xx and
+# node_retries.
 per_node() {
   local before=$1 after=$2 name address server attempts good failed timeouts retries seconds
   node_attempts=0 node_2xx=0 node_retries=0
@@ -238,8 +240,8 @@ mean() {
     'BEGIN { if (d > c) printf "%.3fs\n", (t - s) / (d - c); else print "-" }'
 }
 
-# settle BEFORE AFTER WANTED scrapes into AFTER until so many more requests are counted, or SETTLE_SECONDS (15) are over: NGINX
-# logs a request after its last byte is sent, so the client can be a moment ahead.
+# settle BEFORE AFTER WANTED scrapes into AFTER until so many more requests are counted, or SETTLE_SECONDS (15) are
+# over: NGINX logs a request after its last byte is sent, so the client can be a moment ahead.
 settle() {
   local before=$1 after=$2 wanted=$3 until=$((SECONDS + ${SETTLE_SECONDS:-15}))
   while :; do
@@ -249,8 +251,8 @@ settle() {
   done
 }
 
-# The three stress tests are one test with different numbers: ab sends, the exporter counts, and both must agree. A script sets
-# users, per_user, seconds ("" without a limit), path and payload ("" for GET), then calls stress "$@".
+# The three stress tests are one test with different numbers: ab sends, the exporter counts, and both must agree. A
+# script sets users, per_user, seconds ("" without a limit), path and payload ("" for GET), then calls stress "$@".
 
 stress_options() {
   others='' dry_run='' min_success=95
@@ -371,7 +373,8 @@ stress() {
   [ "$agreed" = yes ] || exit 1
 }
 
-# p95_within BEFORE AFTER prints the bound of the exporter's bucket that holds the 95th percentile of what was served, or "-".
+# p95_within BEFORE AFTER prints the bound of the exporter's bucket that holds the 95th percentile of what was served,
+# or "-".
 p95_within() {
   local file
   for file in "$1" "$2"; do
@@ -387,8 +390,8 @@ p95_within() {
     }'
 }
 
-# judge_service says how well the service did, apart from whether it was counted rightly. It reads the variables of stress, and
-# fails when less than min_success percent were served.
+# judge_service says how well the service did, apart from whether it was counted rightly. It reads the variables of
+# stress, and fails when less than min_success percent were served.
 judge_service() {
   local outcome n ok client_errors served total p95 percent causes='' cut=0
   ok=$(moved "$before" "$after" nginx_access_requests_total outcome=ok)

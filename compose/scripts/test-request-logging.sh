@@ -53,8 +53,8 @@ send -X PROPFIND "$lb_url${paths[0]}?$marker"
 send "$lb_url${paths[1]%/}/no/such/%22page%22?$marker"
 sent=$(wc -l <"$scratch/codes")
 
-# settle_or_last waits until all are counted. The log keeps the order: once the last one is counted, by a status that no other
-# has, what is missing of those before it will not come.
+# settle_or_last waits until all are counted. The log keeps the order: once the last one is counted, by a status that no
+# other has, what is missing of those before it will not come.
 settle_or_last() {
   local last until=$((SECONDS + ${SETTLE_SECONDS:-15}))
   last=$(tail -n 1 "$scratch/codes")
