@@ -33,8 +33,7 @@ func runners() map[string]runner {
 		readme + "make demo": {run: demo},
 		readme + "sudo ./fremisn-exporter check     # changes nothing; says what works, what is missing and what " +
 			"to do": {run: firstRun},
-		stack + "compose/scripts/setup.sh --generate-password   # tools, ports, the network nf-visionaire, .env; " +
-			"shows Grafana's password": {script: docker},
+		stack + "compose/scripts/setup.sh --generate-password   # shows Grafana's password":   {script: docker},
 		stack + "mkdir -p /tmp/try/{prometheus,grafana,exporter}":                             {run: tryRestore},
 		stack + "git clone https://github.com/fremisn/fremisn-exporter /opt/fremisn-exporter": {script: docker},
 		stack + "sudo apt install ./dist/fremisn-exporter_*_amd64.deb":                        {script: newcomer},

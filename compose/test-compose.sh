@@ -46,7 +46,8 @@ outside() {
     shift
   done
   [ "$(id -u)" = 0 ] || fail 'only root can start a Docker daemon'
-  for command in dockerd docker docker-compose ab debootstrap go prometheus promtool prometheus-alertmanager prometheus-nginx-exporter prometheus-blackbox-exporter; do
+  for command in dockerd docker docker-compose ab debootstrap go prometheus promtool prometheus-alertmanager \
+    prometheus-nginx-exporter prometheus-blackbox-exporter; do
     command -v "$command" >/dev/null || fail "$command is not installed; make test-compose installs it"
   done
   work=$(mktemp -d "${TMPDIR:-/tmp}/fremisn-test-compose.XXXXXX")
@@ -58,15 +59,21 @@ outside() {
     # The host's own release, so that the host's Prometheus runs in it.
     # shellcheck source=/dev/null
     release=$(. /etc/os-release && echo "$VERSION_CODENAME")
-    debootstrap --variant=minbase --include=nginx-light,curl,wget,make,ca-certificates,procps "$release" "$base" >"$work/debootstrap.log" 2>&1 ||
-      { tail -n 20 "$work/debootstrap.log" >&2; fail debootstrap; }
+    debootstrap --variant=minbase --include=nginx-light,curl,wget,make,ca-certificates,procps "$release" "$base" \
+      >"$work/debootstrap.log" 2>&1 || { tail -n 20 "$work/debootstrap.log" >&2; fail debootstrap; }
     rm -rf "$base"/usr/share/{doc,man,locale,info} "$base"/var/cache/apt "$base"/var/lib/apt/lists
   fi
   # What go.mod names and no more, from what is on this machine already where it can.
-  (cd "$root" && GOPROXY="file://$(go env GOMODCACHE)/cache/download,$(go env GOPROXY)" GOMODCACHE=$work/modules GOFLAGS=-modcacherw go mod download)
-  trap 'rm -rf --one-file-system "$work"; find /sys/fs/cgroup -depth -type d -path "*/fremisn-test-compose*" -exec rmdir {} + 2>/dev/null || true' EXIT
+  (cd "$root" && GOPROXY="file://$(go env GOMODCACHE)/cache/download,$(go env GOPROXY)" GOMODCACHE=$work/modules \
+    GOFLAGS=-modcacherw go mod download)
+  trap clean_up EXIT
   unshare --net --mount --pid --fork --mount-proc --kill-child "$self" --inside "$work" "$base"
   say 'all of it holds; the daemon and all it ran are gone'
+}
+
+clean_up() {
+  rm -rf --one-file-system "$work"
+  find /sys/fs/cgroup -depth -type d -path '*/fremisn-test-compose*' -exec rmdir {} + 2>/dev/null || true
 }
 
 # --- Inside: images, stack, overlay.
@@ -86,15 +93,20 @@ stand_ins() {
   local base=$1 extra=$work/extra go_root
   # nginx, as the official image is: logs linked to stdout and stderr, workers as nginx, caches in /var/cache/nginx.
   mkdir -p "$extra/nginx"/{etc/nginx,var/log/nginx,var/cache/nginx} && cp "$base"/etc/{passwd,group} "$extra/nginx/etc/"
-  echo 'nginx:x:101:101::/nonexistent:/bin/false' >>"$extra/nginx/etc/passwd" && echo 'nginx:x:101:' >>"$extra/nginx/etc/group"
+  echo 'nginx:x:101:101::/nonexistent:/bin/false' >>"$extra/nginx/etc/passwd"
+  echo 'nginx:x:101:' >>"$extra/nginx/etc/group"
   ln -s /dev/stdout "$extra/nginx/var/log/nginx/access.log" && ln -s /dev/stderr "$extra/nginx/var/log/nginx/error.log"
   rm -rf "$work/nginx-base" && cp -al "$base" "$work/nginx-base" && rm -rf "$work/nginx-base"/var/lib/nginx
   mkdir -p "$extra/nginx/var/lib" && ln -s /var/cache/nginx "$extra/nginx/var/lib/nginx"
   image nginx:1.28.0 "$work/nginx-base" "$extra/nginx" 'CMD ["nginx", "-g", "daemon off;"]'
 
-  mkdir -p "$extra/prometheus"/{usr/bin,prometheus} && cp -L "$(command -v prometheus)" "$(command -v promtool)" "$extra/prometheus/usr/bin/" && chown 65534:65534 "$extra/prometheus/prometheus"
+  mkdir -p "$extra/prometheus"/{usr/bin,prometheus} && chown 65534:65534 "$extra/prometheus/prometheus"
+  cp -L "$(command -v prometheus)" "$(command -v promtool)" "$extra/prometheus/usr/bin/"
   image prom/prometheus:v3.13.5 "$base" "$extra/prometheus" 'USER 65534' 'ENTRYPOINT ["/usr/bin/prometheus"]'
-  mkdir -p "$extra/alertmanager"/{usr/bin,usr/share/prometheus,alertmanager} && cp -a /usr/share/prometheus/alertmanager "$extra/alertmanager/usr/share/prometheus/" && cp -L "$(command -v prometheus-alertmanager)" "$extra/alertmanager/usr/bin/alertmanager" && chown 65534:65534 "$extra/alertmanager/alertmanager"
+  mkdir -p "$extra/alertmanager"/{usr/bin,usr/share/prometheus,alertmanager}
+  cp -a /usr/share/prometheus/alertmanager "$extra/alertmanager/usr/share/prometheus/"
+  cp -L "$(command -v prometheus-alertmanager)" "$extra/alertmanager/usr/bin/alertmanager"
+  chown 65534:65534 "$extra/alertmanager/alertmanager"
   image prom/alertmanager:v0.34.2 "$base" "$extra/alertmanager" 'USER 65534' 'ENTRYPOINT ["/usr/bin/alertmanager"]'
 
   # Debian has no Grafana: this one only says whether it was given what Grafana needs, and keeps a file like its
@@ -113,7 +125,8 @@ daemon off; pid /tmp/nginx.pid; error_log stderr;
 events {}
 http {
     access_log off;
-    client_body_temp_path /tmp/a; proxy_temp_path /tmp/b; fastcgi_temp_path /tmp/c; uwsgi_temp_path /tmp/d; scgi_temp_path /tmp/e;
+    client_body_temp_path /tmp/a; proxy_temp_path /tmp/b; fastcgi_temp_path /tmp/c;
+    uwsgi_temp_path /tmp/d; scgi_temp_path /tmp/e;
     server { listen 3000; location /api/health { return 200 "ok\n"; } }
 }
 NGINX
@@ -121,9 +134,11 @@ NGINX
 
   # The old stack's exporters, and the nodes: NGINX again, answering as FREMIS-N does.
   mkdir -p "$extra"/{old-nginx,old-blackbox}/usr/bin
-  cp -L "$(command -v prometheus-nginx-exporter)" "$extra/old-nginx/usr/bin/exporter" && cp -L "$(command -v prometheus-blackbox-exporter)" "$extra/old-blackbox/usr/bin/exporter"
+  cp -L "$(command -v prometheus-nginx-exporter)" "$extra/old-nginx/usr/bin/exporter"
+  cp -L "$(command -v prometheus-blackbox-exporter)" "$extra/old-blackbox/usr/bin/exporter"
   image nginx/nginx-prometheus-exporter:1.4.2 "$base" "$extra/old-nginx" 'USER 65534' 'ENTRYPOINT ["/usr/bin/exporter"]'
-  image prom/blackbox-exporter:v0.25.0 "$base" "$extra/old-blackbox" 'USER 65534' 'ENTRYPOINT ["/usr/bin/exporter"]' 'CMD ["--config.file=/etc/blackbox_exporter/config.yml"]'
+  image prom/blackbox-exporter:v0.25.0 "$base" "$extra/old-blackbox" 'USER 65534' 'ENTRYPOINT ["/usr/bin/exporter"]' \
+    'CMD ["--config.file=/etc/blackbox_exporter/config.yml"]'
   mkdir -p "$extra/node/etc"
   cat >"$extra/node/etc/node.conf" <<'NGINX'
 daemon off; pid /run/node.pid; error_log stderr;
@@ -136,7 +151,9 @@ http {
         location / { return 404; }
         location = /v1/healthcheck { return 200 "{}"; }
         location = /v1/get-limit-usage {
-            return 200 '{"current_enrollment": 500, "maximum_enrollment": 1000, "current_keyspace": 5, "maximum_keyspace": 10, "current_anonymous_enrollment": 50, "maximum_anonymous_enrollment": 100}';
+            return 200 '{"current_enrollment": 500, "maximum_enrollment": 1000,
+                "current_keyspace": 5, "maximum_keyspace": 10,
+                "current_anonymous_enrollment": 50, "maximum_anonymous_enrollment": 100}';
         }
         location /v1/face/ { return 200 '{"ok":true}'; }
     }
@@ -150,8 +167,8 @@ NGINX
   cp -a "$go_root" "$extra/go/usr/local/go"
   cp -a "$work/modules/cache/download" "$extra/go/go/pkg/mod/cache/"
   image "$(sed -n 's/^FROM --platform=[^ ]* \(golang:[^ ]*\) AS build$/\1/p' Dockerfile)" "$base" "$extra/go" \
-    'ENV PATH=/usr/local/go/bin:/usr/bin:/bin' 'ENV GOPATH=/go' 'ENV GOPROXY=file:///go/pkg/mod/cache/download' 'ENV GOFLAGS=-buildvcs=false' \
-    'ENV GOSUMDB=off' 'ENV GOTOOLCHAIN=local'
+    'ENV PATH=/usr/local/go/bin:/usr/bin:/bin' 'ENV GOPATH=/go' 'ENV GOPROXY=file:///go/pkg/mod/cache/download' \
+    'ENV GOFLAGS=-buildvcs=false' 'ENV GOSUMDB=off' 'ENV GOTOOLCHAIN=local'
   rm -rf "$extra" "$work/nginx-base"
 }
 
@@ -159,8 +176,9 @@ NGINX
 # and copies a whole image for each layer: it takes ten minutes more.
 storage_driver() {
   local try=$work/overlay driver=vfs
+  local layers=lowerdir=$try/lower,upperdir=$try/upper,workdir=$try/work
   mkdir -p "$try"/{lower,upper,work,merged}
-  if mount -t overlay overlay -o "lowerdir=$try/lower,upperdir=$try/upper,workdir=$try/work" "$try/merged" 2>/dev/null; then
+  if mount -t overlay overlay -o "$layers" "$try/merged" 2>/dev/null; then
     umount "$try/merged"
     driver=overlay2
   fi
@@ -174,8 +192,8 @@ start_daemon() {
   ip link set lo up
   mount --make-rprivate /
   export DOCKER_HOST=unix://$work/docker.sock DOCKER_BUILDKIT=0 COMPOSE_DOCKER_CLI_BUILD=0
-  dockerd --storage-driver="$driver" --bridge=none --cgroup-parent=/fremisn-test-compose --data-root "$work/docker" --exec-root "$work/exec" --pidfile "$work/docker.pid" \
-    --host "$DOCKER_HOST" >"$work/dockerd.log" 2>&1 &
+  dockerd --storage-driver="$driver" --bridge=none --cgroup-parent=/fremisn-test-compose --data-root "$work/docker" \
+    --exec-root "$work/exec" --pidfile "$work/docker.pid" --host "$DOCKER_HOST" >"$work/dockerd.log" 2>&1 &
   daemon=$!
   within 60 "the Docker daemon answers ($driver)" docker info
 }
@@ -194,33 +212,54 @@ stop_daemon() {
 block() { "$root/.ci/block" "$root/$1" "$2"; }
 
 # metric URL NAME prints the sum of a metric's series.
-metric() { curl -fsS "$1" | awk -v name="$2" 'index($0, name "{") == 1 || index($0, name " ") == 1 { total += $NF } END { print total + 0 }'; }
-target_up() { curl -fsS "http://localhost:9090/api/v1/targets" | grep -o '"job":"'"$1"'"[^}]*}[^}]*"health":"up"' | grep -q .; }
-query() { curl -fsS --get "http://localhost:9090/api/v1/query" --data-urlencode "query=$1" | sed 's/.*"value":\[[^,]*,"\([^"]*\)"\].*/\1/'; }
+metric() {
+  curl -fsS "$1" | awk -v name="$2" '
+    index($0, name "{") == 1 || index($0, name " ") == 1 { total += $NF }
+    END { print total + 0 }'
+}
+# serves URL REGEXP succeeds when a line of an answer matches.
+serves() { curl -fsS "$1" | grep "$2" >/dev/null; }
+target_up() { serves localhost:9090/api/v1/targets '"job":"'"$1"'"[^}]*}[^}]*"health":"up"'; }
+# query EXPRESSION prints the value of the first series of Prometheus' answer.
+query() {
+  curl -fsS --get "http://localhost:9090/api/v1/query" --data-urlencode "query=$1" |
+    sed 's/.*"value":\[[^,]*,"\([^"]*\)"\].*/\1/'
+}
 query_is() { [ "$(query "$1")" = "$2" ]; }
+# limit_rate_is RATE succeeds when the exporter shows this limit_req rate of nginx.conf.
+limit_rate_is() { [ "$(curl -fsS localhost:9113/metrics | sed -n 's/^nginx_limit_req_rate{.*} //p')" = "$1" ]; }
+probes_up() { [ "$(curl -fsS localhost:9115/metrics | grep -c '^probe_success{.*} 1$')" -ge "$1" ]; }
+# probe TARGET is the address of the exporter's /probe for a target.
+probe() { printf 'localhost:9115/probe?module=fremisn_check&target=%s\n' "$1"; }
+both_healthy() {
+  local health
+  health=$(docker inspect -f '{{.State.Health.Status}}' fremisn-nginx-exporter fremisn-blackbox-exporter | sort -u)
+  [ "$health" = healthy ]
+}
 
 the_image() {
   say "the exporter's image, by its Dockerfile"
-  docker build --network none --build-arg VERSION=9.9.9 -f "$work/src/compose/Dockerfile" -t fremisn-exporter:local "$work/src" >"$work/build.log" 2>&1 ||
-    { tail -n 30 "$work/build.log" >&2; fail 'docker build'; }
+  docker build --network none --build-arg VERSION=9.9.9 -f "$work/src/compose/Dockerfile" \
+    -t fremisn-exporter:local "$work/src" >"$work/build.log" 2>&1 || { tail -n 30 "$work/build.log" >&2; fail 'docker build'; }
   local bytes
   bytes=$(docker image inspect -f '{{.Size}}' fremisn-exporter:local)
   holds "the image is under 30 MB: $((bytes / 1000000)) MB" test "$bytes" -lt 30000000
   is 'its user' "$(docker image inspect -f '{{.Config.User}}' fremisn-exporter:local)" 65534:65534
-  holds 'its version is stamped' sh -c 'docker run --rm --network none fremisn-exporter:local --version 2>&1 | grep -F 9.9.9'
+  holds 'its version is stamped' sh -c \
+    'docker run --rm --network none fremisn-exporter:local --version 2>&1 | grep -F 9.9.9'
 }
 
 the_stack() {
-  local scripts=$work/src/compose/scripts commands
+  local scripts=$work/src/compose/scripts commands found
   say 'setup.sh and deploy.sh'
   cd "$work/src/compose"
   cp .env.example .env
   if docker-compose up -d >"$work/up.log" 2>&1; then fail 'up without a password'; fi
   holds 'up without a password says what to set' grep -F 'set GRAFANA_ADMIN_PASSWORD in compose/.env' "$work/up.log"
   rm .env
-  # The README's block, the builder's cache having what the image was made of. Between its two lines is what only this
-  # test needs.
-  commands=$(block compose/README.md 'compose/scripts/setup.sh --generate-password   # tools, ports, the network nf-visionaire, .env; shows Grafana'\''s password')
+  # The README's block. The builder's cache has the layers of the image already. Between the block's two lines comes
+  # what only this test needs.
+  commands=$(block compose/README.md 'compose/scripts/setup.sh --generate-password   # shows Grafana'\''s password')
   holds 'setup.sh' bash -c "cd '$work/src' && $(sed -n 1p <<<"$commands")"
   is '.env belongs to its owner alone' "$(stat -c %a .env)" 600
   printf '%s\n' COMPOSE_PROFILES=alerting LOG_MAX_BYTES=200000 LOG_CHECK_SECONDS=1 BACKUP_DIR="$work/backups" >>.env
@@ -233,17 +272,19 @@ the_stack() {
   within 60 'the rules are loaded' sh -c 'curl -fsS localhost:9090/api/v1/rules | grep -q Fremisn'
   is 'nginx_up' "$(metric localhost:9113/metrics nginx_up)" 1
   within 90 'the Watchdog reaches Alertmanager' sh -c 'curl -fsS localhost:9093/api/v2/alerts | grep -q FremisnWatchdog'
-  is 'dashboards where Grafana looks for them' "$(docker exec fremisn-grafana sh -c \
-    'for file in $(sed -n "s/^ *path: //p" /etc/grafana/provisioning/dashboards/*.yml); do [ -r "$file" ] && echo "$file"; done' | wc -l)" \
+  found=$(docker exec fremisn-grafana sh -c 'for file in $(
+      sed -n "s/^ *path: //p" /etc/grafana/provisioning/dashboards/*.yml
+    ); do [ -r "$file" ] && echo "$file"; done' | wc -l)
+  is 'dashboards where Grafana looks for them' "$found" \
     "$(find "$work/src/dashboards" -maxdepth 1 -name '*.json' | wc -l)"
-  within 60 'three nodes are probed and up' sh -c '[ "$(curl -fsS localhost:9115/metrics | grep -c "^probe_success{.*} 1$")" -ge 3 ]'
-  is '/probe on 9115' "$(metric 'localhost:9115/probe?module=fremisn_check&target=http://172.30.99.231:4005' probe_success)" 1
+  within 60 'three nodes are probed and up' probes_up 3
+  is '/probe on 9115' "$(metric "$(probe http://172.30.99.231:4005)" probe_success)" 1
   within 60 "the container's health check shows the verdict" sh -c \
     'docker inspect -f "{{json .State.Health.Log}}" fremisn-exporter | grep -qE "healthy; (fine|degraded) since "'
   holds 'NGINX writes files, not to stdout' docker exec fremisn-loadbalancer test ! -L /var/log/nginx/access.log
 
-  docker exec fremisn-exporter /fremisn-exporter check --config /etc/fremisn/probes.yml --storage.path /data >"$work/check.out" 2>&1 ||
-    { cat "$work/check.out" >&2; fail 'the exporter finds its own stack bad'; }
+  docker exec fremisn-exporter /fremisn-exporter check --config /etc/fremisn/probes.yml --storage.path /data \
+    >"$work/check.out" 2>&1 || { cat "$work/check.out" >&2; fail 'the exporter finds its own stack bad'; }
   echo 'ok: the exporter finds its own stack good'
 
   say 'the scripts'
@@ -266,17 +307,18 @@ the_stack() {
   sed 's/rate=10r/rate=9r/' "$work/good.conf" >nginx/nginx.conf
   holds 'deploy.sh with a new nginx.conf' "$scripts/deploy.sh" --no-build
   is 'NGINX was not restarted for either' "$(docker inspect -f '{{.State.StartedAt}}' fremisn-loadbalancer)" "$started"
-  within 60 'the new limit is in force, and the exporter knows it' sh -c '[ "$(curl -fsS localhost:9113/metrics | sed -n "s/^nginx_limit_req_rate{.*} //p")" = 9 ]'
+  within 60 'the new limit is in force, and the exporter shows it' limit_rate_is 9
 
   say 'rotation, and not a line lost'
-  local before
+  local before counted
   before=$(metric localhost:9113/metrics nginx_access_requests_total)
   for _ in 1 2 3; do
     ab -q -n 1500 -c 5 http://localhost:8081/health >/dev/null
     sleep 2
   done
   within 30 'a rotated file is compressed' docker exec fremisn-loadbalancer test -e /var/log/nginx/access.log.2.gz
-  is 'requests counted across the rotations' "$(($(metric localhost:9113/metrics nginx_access_requests_total) - before))" 4500
+  counted=$(metric localhost:9113/metrics nginx_access_requests_total)
+  is 'requests counted across the rotations' "$((counted - before))" 4500
 
   say 'restarts'
   before=$(metric localhost:9113/metrics nginx_access_requests_total)
@@ -299,7 +341,8 @@ the_stack() {
   within 60 'Prometheus knows what was before' query_is 'count(max_over_time(up{job="fremisn-exporter"}[1h]))' 1
 
   say 'down'
-  docker-compose -f docker-compose.yml --env-file .env down -v >"$work/down.log" 2>&1 || { cat "$work/down.log" >&2; fail down; }
+  docker-compose -f docker-compose.yml --env-file .env down -v >"$work/down.log" 2>&1 ||
+    { cat "$work/down.log" >&2; fail down; }
   is 'containers left' "$(docker ps -a --format '{{.Names}}' | grep -cv ^node- || true)" 0
 }
 
@@ -307,13 +350,16 @@ old_compose() { docker-compose -p old -f compose.yml "$@"; }
 
 # without_the_volume is what holds between the two steps of the overlay.
 without_the_volume() {
-  is 'images' "$(command docker inspect -f '{{.Config.Image}}' fremisn-nginx-exporter fremisn-blackbox-exporter | sort -u)" fremisn-exporter:local
-  within 60 'nginx-exporter answers' sh -c 'curl -fsS localhost:9113/metrics | grep -q "^nginx_up 1"'
-  within 60 'blackbox-exporter answers' sh -c 'curl -fsS "localhost:9115/probe?module=fremisn_check&target=http://172.30.99.18:4008" | grep -q "^probe_success 1"'
-  is 'what is not private is refused' "$(curl -s -o /dev/null -w '%{http_code}' 'localhost:9115/probe?module=fremisn_check&target=http://203.0.113.1/')" 403
+  local images refused
+  images=$(command docker inspect -f '{{.Config.Image}}' fremisn-nginx-exporter fremisn-blackbox-exporter | sort -u)
+  is images "$images" fremisn-exporter:local
+  within 60 'nginx-exporter answers' serves localhost:9113/metrics '^nginx_up 1'
+  within 60 'blackbox-exporter answers' serves "$(probe http://172.30.99.18:4008)" '^probe_success 1'
+  refused=$(curl -s -o /dev/null -w '%{http_code}' "$(probe http://203.0.113.1/)")
+  is 'what is not private is refused' "$refused" 403
   within 60 'Prometheus, untouched, still scrapes nginx' target_up nginx
   within 90 'and its blackbox job' query_is 'sum(probe_success{job="blackbox"})' 3
-  within 60 'both containers are healthy' sh -c '[ "$(docker inspect -f "{{.State.Health.Status}}" fremisn-nginx-exporter fremisn-blackbox-exporter | sort -u)" = healthy ]'
+  within 60 'both containers are healthy' both_healthy
   is 'log metrics without the volume' "$(curl -fsS localhost:9113/metrics | grep -c '^nginx_access_requests_total' || true)" 0
 }
 
@@ -330,18 +376,27 @@ the_overlay() {
   say 'the overlay takes the place of both, by the commands of the README'
   # Other addresses and folders, the clone from here, and no network for the builder. Curl asks until there is an
   # answer: the README's reader is slower than a script.
-  sed "s#/opt/fremisn-exporter#$work/opt#g; s#/path/to/the/old/stack#$old#; s#docker-compose.yml:#compose.yml:#; s/192\.168\.100\./172.30.99./
-    s/^docker build /docker build --network none /; s/^curl .*/until &; do sleep 0.5; done/; s/^export COMPOSE_FILE=[$]COMPOSE_FILE.*/without_the_volume; &/" \
-    <<<"$(block compose/README.md 'git clone https://github.com/fremisn/fremisn-exporter /opt/fremisn-exporter')" >"$work/overlay.sh"
-  printf '[url "file://%s"]\n\tinsteadOf = https://github.com/fremisn/fremisn-exporter\n[safe]\n\tdirectory = *\n' "$work/src" >"$work/gitconfig"
+  block compose/README.md 'git clone https://github.com/fremisn/fremisn-exporter /opt/fremisn-exporter' | sed "
+    s#/opt/fremisn-exporter#$work/opt#g; s#/path/to/the/old/stack#$old#; s#docker-compose.yml:#compose.yml:#
+    s/192\.168\.100\./172.30.99./; s/^docker build /docker build --network none /
+    s/^curl .*/until &; do sleep 0.5; done/; s/^export COMPOSE_FILE=[$]COMPOSE_FILE.*/without_the_volume; &/
+  " >"$work/overlay.sh"
+  cat >"$work/gitconfig" <<GIT
+[url "file://$work/src"]
+	insteadOf = https://github.com/fremisn/fremisn-exporter
+[safe]
+	directory = *
+GIT
   local code=0
   set +e # or it would not hold in there
   (
     set -e
     export GIT_CONFIG_GLOBAL=$work/gitconfig
-    # docker-compose 1.29 in the place of docker compose: Debian has no other.
+    # docker-compose 1.29 in place of docker compose: Debian has no other.
     # shellcheck disable=SC2317 # the block calls it
-    docker() { if [ "$1" = compose ]; then docker-compose "${@:2}"; else command docker "$@"; fi >>"$work/overlay.log" 2>&1; }
+    docker() {
+      if [ "$1" = compose ]; then docker-compose "${@:2}"; else command docker "$@"; fi >>"$work/overlay.log" 2>&1
+    }
     # shellcheck source=/dev/null
     . "$work/overlay.sh"
   )
@@ -351,16 +406,18 @@ the_overlay() {
 
   say 'and with the log volume, the log metrics'
   within 60 'the load balancer is back' curl -fsS -o /dev/null localhost:8081/v1/healthcheck
-  within 60 'requests are counted' sh -c 'curl -fsS localhost:9113/metrics | grep -q "^nginx_access_requests_total{.*} [1-9]"'
+  within 60 'requests are counted' serves localhost:9113/metrics '^nginx_access_requests_total{.*} [1-9]'
   sha256sum --quiet -c "$work/untouched" && echo 'ok: nginx.conf, prometheus.yml and blackbox.yml are untouched'
   export FREMISN_COMPOSE=$work/src/compose NGINX_CONF=./nginx/nginx.conf BLACKBOX_YML=./blackbox/blackbox.yml
 
   say 'alone, without the old file'
-  old_compose stop nginx-exporter blackbox-exporter >/dev/null 2>&1 && old_compose rm -f nginx-exporter blackbox-exporter >/dev/null 2>&1
-  (cd "$FREMISN_COMPOSE" && FREMISN_COMPOSE=. NGINX_CONF=$old/nginx/nginx.conf BLACKBOX_YML=$old/blackbox/blackbox.yml \
-    docker-compose -p fremisn -f exporter-only.yml up -d) >"$work/overlay.log" 2>&1 || { cat "$work/overlay.log" >&2; fail 'overlay alone'; }
-  within 60 'nginx-exporter answers' sh -c 'curl -fsS localhost:9113/metrics | grep -q "^nginx_up 1"'
-  within 60 'blackbox-exporter answers' sh -c 'curl -fsS "localhost:9115/probe?module=fremisn_check&target=http://172.30.99.17:4009" | grep -q "^probe_success 1"'
+  old_compose stop nginx-exporter blackbox-exporter >/dev/null 2>&1
+  old_compose rm -f nginx-exporter blackbox-exporter >/dev/null 2>&1
+  (cd "$FREMISN_COMPOSE" && FREMISN_COMPOSE=. NGINX_CONF=$old/nginx/nginx.conf \
+    BLACKBOX_YML=$old/blackbox/blackbox.yml docker-compose -p fremisn -f exporter-only.yml up -d) \
+    >"$work/overlay.log" 2>&1 || { cat "$work/overlay.log" >&2; fail 'overlay alone'; }
+  within 60 'nginx-exporter answers' serves localhost:9113/metrics '^nginx_up 1'
+  within 60 'blackbox-exporter answers' serves "$(probe http://172.30.99.17:4009)" '^probe_success 1'
 }
 
 inside() {
@@ -372,7 +429,8 @@ inside() {
   # A copy of the checkout, with the nodes' addresses in a network of our own.
   mkdir "$work/src"
   tar -C "$root" --exclude=./.git --exclude=./data --exclude=./dist --exclude=./compose/.env -c . | tar -C "$work/src" -x
-  grep -rlF 192.168.100. "$work/src/compose" --include='*.yml' --include='nginx.conf' | xargs sed -i 's/192\.168\.100\./172.30.99./g'
+  grep -rlF 192.168.100. "$work/src/compose" --include='*.yml' --include='nginx.conf' |
+    xargs sed -i 's/192\.168\.100\./172.30.99./g'
   # A repository, to be cloned from.
   git -C "$work/src" init -q
   git -C "$work/src" add -A

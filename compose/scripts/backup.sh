@@ -52,8 +52,10 @@ services=(prometheus grafana exporter)
 # What must not stay behind, however this ends.
 unfinished='' paused='' snapshot='' stopped=''
 cleanup() {
-  [ -z "$paused" ] || docker unpause fremisn-grafana >/dev/null || warn 'Grafana is still paused: docker unpause fremisn-grafana'
-  [ -z "$snapshot" ] || in_store prometheus rw rm -rf "snapshots/$snapshot" || warn "Prometheus' snapshot $snapshot could not be removed"
+  [ -z "$paused" ] || docker unpause fremisn-grafana >/dev/null ||
+    warn 'Grafana is still paused: docker unpause fremisn-grafana'
+  [ -z "$snapshot" ] || in_store prometheus rw rm -rf "snapshots/$snapshot" ||
+    warn "Prometheus' snapshot $snapshot could not be removed"
   [ -z "$unfinished" ] || rm -rf "$unfinished"
   [ -z "$stopped" ] || compose up -d || warn 'the stack did not come up again: docker compose up -d'
 }
@@ -76,8 +78,10 @@ uses_volumes() { [[ "${store[*]}" == *volume:* ]]; }
 container_runs() { [ "$(docker inspect -f '{{.State.Running}}' "$1" 2>/dev/null)" = true ]; }
 
 save_prometheus() {
-  snapshot=$(get -X POST "$prometheus_url/api/v1/admin/tsdb/snapshot" 2>"$scratch/curl.err" | sed -n 's/.*"name":"\([^"]*\)".*/\1/p') || true
-  [ -n "$snapshot" ] || die 3 "Prometheus at $prometheus_url made no snapshot; does it run, with --web.enable-admin-api? $(tail -n 1 "$scratch/curl.err")"
+  snapshot=$(get -X POST "$prometheus_url/api/v1/admin/tsdb/snapshot" 2>"$scratch/curl.err" |
+    sed -n 's/.*"name":"\([^"]*\)".*/\1/p') || true
+  [ -n "$snapshot" ] || die 3 "Prometheus at $prometheus_url made no snapshot;" \
+    "does it run, with --web.enable-admin-api? $(tail -n 1 "$scratch/curl.err")"
   in_store prometheus ro tar -C "snapshots/$snapshot" -cf - . >"$1" || return
   in_store prometheus rw rm -rf "snapshots/$snapshot" && snapshot=''
 }
@@ -97,8 +101,8 @@ save_grafana() {
 save_exporter() { in_store exporter ro tar -cf - . >"$1" || [ $? = 1 ]; }
 
 save_config() {
-  local path paths=()
-  for path in compose/{docker-compose.yml,docker-compose.override.yml,probes.yml,nginx,prometheus,grafana,.env} alerts; do
+  local path paths=() ours=(docker-compose.yml docker-compose.override.yml probes.yml nginx prometheus grafana .env)
+  for path in "${ours[@]/#/compose/}" alerts; do
     [ ! -e "$root_dir/$path" ] || paths+=("$path")
   done
   tar -C "$root_dir" -cf "$1" "${paths[@]}"
@@ -110,11 +114,14 @@ part() { tar -xzOf "$1" --occurrence=1 "./$2"; }
 verify() {
   local block piece
   [ -r "$1" ] || die 2 "cannot read $1"
-  { part "$1" SHA256SUMS >"$scratch/sums" 2>/dev/null && [ -s "$scratch/sums" ]; } || die 1 "$1 is not a complete backup of this stack"
+  { part "$1" SHA256SUMS >"$scratch/sums" 2>/dev/null && [ -s "$scratch/sums" ]; } ||
+    die 1 "$1 is not a complete backup of this stack"
   # shellcheck disable=SC2016 # tar's shell fills them in
-  tar -xzf "$1" --exclude ./SHA256SUMS --to-command='printf "%s  %s\n" "$(sha256sum | cut -c 1-64)" "$TAR_FILENAME"' >"$scratch/found" 2>/dev/null ||
+  tar -xzf "$1" --exclude ./SHA256SUMS \
+    --to-command='printf "%s  %s\n" "$(sha256sum | cut -c 1-64)" "$TAR_FILENAME"' >"$scratch/found" 2>/dev/null ||
     die 1 "$1 is damaged"
-  cmp -s <(sort "$scratch/sums") <(sort "$scratch/found") || die 1 "$1 is damaged: its parts are not what SHA256SUMS says"
+  cmp -s <(sort "$scratch/sums") <(sort "$scratch/found") ||
+    die 1 "$1 is damaged: its parts are not what SHA256SUMS says"
   grep -q '  \./prometheus\.tar$' "$scratch/sums" || return 0
   part "$1" prometheus.tar | tar -t >"$scratch/list"
   while read -r block; do
@@ -139,9 +146,11 @@ make_backup() {
   { mkdir -p "$dir" && unfinished=$(mktemp -d "$dir/.unfinished.XXXXXX"); } 2>/dev/null ||
     die 2 "cannot write to $dir; --dir or BACKUP_DIR names another place"
   for name in "${services[@]}" config; do
-    [ "$name" != config ] && [ -z "${store[$name]}" ] || "save_$name" "$unfinished/$name.tar" || die 1 "$name could not be saved to $dir"
+    [ "$name" = config ] || [ -n "${store[$name]}" ] || continue
+    "save_$name" "$unfinished/$name.tar" || die 1 "$name could not be saved to $dir"
   done
-  (cd "$unfinished" && sha256sum ./*.tar >SHA256SUMS && tar -czf backup.tar.gz ./SHA256SUMS ./*.tar) || die 1 "the archive could not be written to $dir"
+  (cd "$unfinished" && sha256sum ./*.tar >SHA256SUMS && tar -czf backup.tar.gz ./SHA256SUMS ./*.tar) ||
+    die 1 "the archive could not be written to $dir"
   verify "$unfinished/backup.tar.gz"
   mv "$unfinished/backup.tar.gz" "$file"
   archives | head -n "-$keep" | while read -r old; do
@@ -151,15 +160,16 @@ make_backup() {
   say "$file ($(du -h "$file" | cut -f 1)), verified"
 }
 
-# replace FILE NAME puts what the backup has in the place of what a store holds, once it is all there: a full disk costs
-# nothing.
+# replace FILE NAME puts what the backup has in place of what a store holds. It unpacks all of it first, so that a full
+# disk loses nothing.
 replace() {
   # shellcheck disable=SC2016 # for the shell in there
   part "$1" "$2.tar" | in_store "$2" rw sh -c '
     new=.restoring
     trap "rm -rf $new" EXIT
     rm -rf $new && mkdir $new && tar -C $new --numeric-owner -xpf - || exit 1
-    find . -mindepth 1 -maxdepth 1 ! -name $new -exec rm -rf {} + && find $new -mindepth 1 -maxdepth 1 -exec mv {} . \; || exit 1
+    find . -mindepth 1 -maxdepth 1 ! -name $new -exec rm -rf {} + &&
+      find $new -mindepth 1 -maxdepth 1 -exec mv {} . \; || exit 1
     [ "$(id -u)" != 0 ] || chown "$(stat -c %u:%g $new)" .
     chmod "$(stat -c %a $new)" .'
 }

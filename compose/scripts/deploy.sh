@@ -43,23 +43,25 @@ fi
 compose config -q || die 2 "docker-compose.yml and $env_file do not fit together; what Compose says is above"
 [ -z "$pull" ] || step compose pull --ignore-pull-failures
 if [ -n "$build" ]; then
-  EXPORTER_VERSION=${EXPORTER_VERSION:-$("$compose_dir/package/version.sh" 2>/dev/null || true)} # "": what the file VERSION says
+  # Empty, it is what the file VERSION says.
+  EXPORTER_VERSION=${EXPORTER_VERSION:-$("$compose_dir/package/version.sh" 2>/dev/null || true)}
   export EXPORTER_VERSION
   step compose build fremisn-exporter || die 1 'the image could not be built; nothing that runs was touched'
 fi
-# NGINX and Prometheus are asked about their files before anything running is touched: a fault must not take the service
-# down.
+# NGINX and Prometheus check their files before anything that runs is touched: a fault must not take the service down.
 step compose run --rm --no-deps -T nginx-lb nginx -t || die 2 'nginx/nginx.conf is not valid; nothing was changed'
-step compose run --rm --no-deps -T --entrypoint promtool prometheus check config /etc/fremisn/compose/prometheus/prometheus.yml ||
+step compose run --rm --no-deps -T --entrypoint promtool prometheus \
+  check config /etc/fremisn/compose/prometheus/prometheus.yml ||
   die 2 'prometheus/prometheus.yml or a rule of alerts/ is not valid; nothing was changed'
-step compose up -d --remove-orphans || die 1 'the stack did not come up; what Docker says is above. setup.sh looks for ports that are taken'
+step compose up -d --remove-orphans ||
+  die 1 'the stack did not come up; what Docker says is above. setup.sh looks for ports that are taken'
 
-# A file mounted into a container does not make Compose replace it. What started before its files changed is started
-# again.
+# Compose does not replace a container when a file mounted into it changes: what started before is started again.
 changed_since_start() { # CONTAINER FILE...
   local container=$1 started file
   shift
-  started=$(docker inspect -f '{{.State.StartedAt}}' "$container" 2>/dev/null) || return 1 # not part of this stack, as Alertmanager may be
+  # A container such as Alertmanager's may not be part of this stack.
+  started=$(docker inspect -f '{{.State.StartedAt}}' "$container" 2>/dev/null) || return 1
   started=$(date -d "$started" +%s)
   for file in "$@"; do
     [ "$(stat -c %Y "$file")" -le "$started" ] || return 0
@@ -74,8 +76,8 @@ restart_if_changed() { # SERVICE CONTAINER FILE...
     compose restart "$service"
   fi
 }
-# NGINX reloads without losing a request, if the container sees the new file. One that was replaced and not written
-# over, as git and many editors do it, stays the old one in there until a restart, which finishes the requests under way
+# NGINX reloads without losing a request, if the container sees the new file. If git or an editor has replaced the file
+# instead of writing into it, the container keeps the old one until a restart, which finishes the requests under way
 # and takes no new ones meanwhile.
 reload_nginx_if_changed() {
   local container=fremisn-loadbalancer conf=$compose_dir/nginx/nginx.conf
@@ -98,10 +100,9 @@ fi
 
 # waiting prints the containers that run without being healthy yet, or do not run.
 waiting() {
-  local id
+  local id health='{{if .State.Health}}{{.State.Health.Status}}{{else}}healthy{{end}}'
   for id in $(compose ps -aq); do
-    docker inspect -f '{{.Name}} {{.State.Status}} {{if .State.Health}}{{.State.Health.Status}}{{else}}healthy{{end}}' "$id" |
-      grep -v ' running healthy$' || true
+    docker inspect -f "{{.Name}} {{.State.Status}} $health" "$id" | grep -v ' running healthy$' || true
   done
 }
 [ -z "$dry_run" ] || { say 'dry run: nothing was changed'; exit 0; }

@@ -122,7 +122,8 @@ status_field() { sed -n 's/^  "'"$1"'": "\(.*\)",\{0,1\}$/\1/p' "$2" | json_text
 verdict_line() {
   local since
   since=$(status_field since "$1")
-  printf '%s since %s UTC: %s\n' "$(status_field verdict "$1")" "$(printf '%.19s' "$since" | tr T ' ')" "$(status_field sentence "$1")"
+  since=${since:0:19}
+  printf '%s since %s UTC: %s\n' "$(status_field verdict "$1")" "${since/T/ }" "$(status_field sentence "$1")"
 }
 
 # verdict_code FILE prints the exit code for the verdict.
@@ -145,7 +146,10 @@ status_reasons() {
       value = substr($0, RLENGTH + 1); sub(/",?$/, "", value)
       field[name] = value
     }
-    inside && /^    }/ { printf "  %s (%s), since %s UTC: %s\n", field["kind"], field["severity"], substr(field["since"], 12, 8), field["sentence"] }
+    inside && /^    }/ {
+      since = substr(field["since"], 12, 8)
+      printf "  %s (%s), since %s UTC: %s\n", field["kind"], field["severity"], since, field["sentence"]
+    }
   ' "$1" | json_text
 }
 
@@ -206,7 +210,8 @@ probe_state() {
 
 # failing_probes FILE ADDRESS prints the names of the probes of a node that failed last.
 failing_probes() {
-  awk -v at="//$2" 'index($0, "probe_success{") == 1 && index($0, at) && $NF == 0' "$1" | sed 's/.*[{,]probe="\([^"]*\)".*/\1/' | sort -u
+  awk -v at="//$2" 'index($0, "probe_success{") == 1 && index($0, at) && $NF == 0' "$1" |
+    sed 's/.*[{,]probe="\([^"]*\)".*/\1/' | sort -u
 }
 
 # regexp quotes what must match literally in sum.
@@ -216,8 +221,10 @@ regexp() { printf '%s' "$1" | sed 's/[][\\.*^$+?(){}|]/[&]/g'; }
 # node_retries.
 per_node() {
   local before=$1 after=$2 name address server attempts good failed timeouts retries seconds
+  local row='%-9s %-21s %8s %7s %6s %7s %7s %8s\n'
   node_attempts=0 node_2xx=0 node_retries=0
-  printf '%-9s %-21s %8s %7s %6s %7s %7s %8s\n' node address attempts 2xx errors timeout retried mean
+  # shellcheck disable=SC2059 # one format for all rows
+  printf "$row" node address attempts 2xx errors timeout retried mean
   while read -r name address; do
     server="server=$(regexp "$address")"
     attempts=$(moved "$before" "$after" nginx_upstream_attempts_total "$server")
@@ -226,7 +233,8 @@ per_node() {
     timeouts=$(moved "$before" "$after" nginx_upstream_attempts_total "$server" outcome=timeout)
     retries=$(moved "$before" "$after" nginx_upstream_retries_total "$server")
     seconds=$(mean "$before" "$after" nginx_upstream_response_duration_seconds "$server")
-    printf '%-9s %-21s %8s %7s %6s %7s %7s %8s\n' "$name" "$address" "$attempts" "$good" "$failed" "$timeouts" "$retries" "$seconds"
+    # shellcheck disable=SC2059
+    printf "$row" "$name" "$address" "$attempts" "$good" "$failed" "$timeouts" "$retries" "$seconds"
     node_attempts=$((node_attempts + attempts)) node_2xx=$((node_2xx + good)) node_retries=$((node_retries + retries))
   done < <(nodes "$after")
 }
@@ -246,7 +254,8 @@ settle() {
   local before=$1 after=$2 wanted=$3 until=$((SECONDS + ${SETTLE_SECONDS:-15}))
   while :; do
     metrics "$after"
-    [ "$(moved "$before" "$after" nginx_access_requests_total)" -lt "$wanted" ] && [ "$SECONDS" -lt "$until" ] || return 0
+    [ "$(moved "$before" "$after" nginx_access_requests_total)" -lt "$wanted" ] || return 0
+    [ "$SECONDS" -lt "$until" ] || return 0
     sleep 0.2
   done
 }
@@ -280,11 +289,16 @@ stress_options() {
   need_number --users "$users"
   need_number --requests "$per_user"
   [ -z "$seconds" ] || need_number --seconds "$seconds"
-  [[ $min_success =~ ^(100|[0-9]{1,2}(\.[0-9]+)?)$ ]] || wrong_use "--min-success must be a percentage from 0 to 100, not \"$min_success\""
+  [[ $min_success =~ ^(100|[0-9]{1,2}(\.[0-9]+)?)$ ]] ||
+    wrong_use "--min-success must be a percentage from 0 to 100, not \"$min_success\""
 }
 
 # ab_says LABEL prints the number behind a label of ab's report, 0 where the line is missing.
-ab_says() { awk -v label="$1:" 'index($0, label) == 1 { n = $0; sub(/^[^:]*: */, "", n); print n + 0; found = 1; exit } END { if (!found) print 0 }' "$scratch/ab.txt"; }
+ab_says() {
+  awk -v label="$1:" '
+    index($0, label) == 1 { n = $0; sub(/^[^:]*: */, "", n); exit }
+    END { print n + 0 }' "$scratch/ab.txt"
+}
 
 # ab_failed KIND prints one of the kinds in ab's "(Connect: 0, Receive: 0, Length: 0, Exceptions: 0)".
 ab_failed() { sed -n "s/^ *(.*$1: \([0-9]*\).*/\1/p" "$scratch/ab.txt" | grep . || echo 0; }
@@ -357,7 +371,9 @@ stress() {
   say
   fact 'to nodes' "$through requests in $node_attempts attempts"
   fact 'by NGINX itself' "$((counted - through)) requests"
-  fact 'speed, refusals too' "$(awk '/^Requests per second/ {printf "%.0f requests/s", $4} / (50|95|99)%/ {printf ", p%d %s ms", $1, $2}' "$scratch/ab.txt")"
+  fact 'speed, refusals too' "$(awk '
+    /^Requests per second/ { printf "%.0f requests/s", $4 }
+    / (50|95|99)%/ { printf ", p%d %s ms", $1, $2 }' "$scratch/ab.txt")"
   [ "$slack" = 0 ] || fact 'allowed difference' "$slack: cut off by the limit or an error${others:+, or others}"
   say
 
@@ -385,7 +401,8 @@ p95_within() {
     match($0, /le="[^"]*"/) { count[substr($0, RSTART + 4, RLENGTH - 5)] += sign * $NF }
     END {
       best = ""
-      for (le in count) if (le != "+Inf" && count[le] >= .95 * count["+Inf"] && (best == "" || le + 0 < best + 0)) best = le
+      for (le in count)
+        if (le != "+Inf" && count[le] >= .95 * count["+Inf"] && (best == "" || le + 0 < best + 0)) best = le
       print count["+Inf"] < 1 ? "-" : best == "" ? "over all buckets" : "within " best " s"
     }'
 }
@@ -393,7 +410,7 @@ p95_within() {
 # judge_service says how well the service did, apart from whether it was counted rightly. It reads the variables of
 # stress, and fails when less than min_success percent were served.
 judge_service() {
-  local outcome n ok client_errors served total p95 percent causes='' cut=0
+  local outcome n ok client_errors served total p95 percent goodput refused='' causes='' cut=0
   ok=$(moved "$before" "$after" nginx_access_requests_total outcome=ok)
   client_errors=$(moved "$before" "$after" nginx_access_requests_total outcome=client_error)
   served=$((ok + client_errors))
@@ -412,9 +429,11 @@ judge_service() {
   if [ "$served" = "$total" ] && [ -z "$others" ]; then p95="$(awk '$1 == "95%" { print $2 }' "$scratch/ab.txt") ms"; fi
   percent=$(awk -v n="$served" -v of="$total" 'BEGIN { printf "%.1f", of ? int(1000 * n / of) / 10 : 0 }')
   say
-  fact served "$served of $total requests ($percent %)$([ "$client_errors" = 0 ] || echo ", $client_errors of them 4xx")"
+  [ "$client_errors" = 0 ] || refused=", $client_errors of them 4xx"
+  fact served "$served of $total requests ($percent %)$refused"
   fact 'p95 of the served' "$p95"
-  fact goodput "$(awk -v n="$served" -v t="$(ab_says 'Time taken for tests')" 'BEGIN { printf "%.1f", t ? n / t : 0 }') served requests/s"
+  goodput=$(awk -v n="$served" -v t="$(ab_says 'Time taken for tests')" 'BEGIN { printf "%.1f", t ? n / t : 0 }')
+  fact goodput "$goodput served requests/s"
   fact 'refused or failed' "${causes:-none}"
   if awk -v p="$percent" -v least="$min_success" 'BEGIN { exit p + 0 >= least + 0 }'; then
     warn "service: only $percent % were served, less than $min_success % (--min-success)"

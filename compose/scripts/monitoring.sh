@@ -37,14 +37,15 @@ need awk curl
 per_second() { awk -v n="$1" -v t="$interval" 'BEGIN { printf "%.1f", n / t }'; }
 
 show() { # BEFORE AFTER
-  local before=$1 after=$2 name address server busy slots
+  local before=$1 after=$2 name address server busy slots nginx connections malformed
   printf '%s   %s\n' "$(date -u '+%Y-%m-%d %H:%M:%S UTC')" "$exporter_url"
   { verdict_line "$scratch/status" && status_reasons "$scratch/status"; } | fold -s -w 79
   printf '\n%-9s %-21s %-10s %7s %7s %8s %9s\n' node address state 'req/s' 'err/s' mean busy
   while read -r name address; do
     server="server=$(regexp "$address")"
     busy=$(awk -v a="$(sum "$before" nginx_upstream_response_duration_seconds_sum "$server")" \
-      -v b="$(sum "$after" nginx_upstream_response_duration_seconds_sum "$server")" -v t="$interval" 'BEGIN { printf "%.2f", (b - a) / t }')
+      -v b="$(sum "$after" nginx_upstream_response_duration_seconds_sum "$server")" \
+      -v t="$interval" 'BEGIN { printf "%.2f", (b - a) / t }')
     slots=$(sum "$after" nginx_upstream_server_max_conns "$server")
     printf '%-9s %-21s %-10s %7s %7s %8s %9s\n' "$name" "$address" "$(node_state "$scratch/status" "$address")" \
       "$(per_second "$(moved "$before" "$after" nginx_upstream_attempts_total "$server")")" \
@@ -57,15 +58,18 @@ show() { # BEFORE AFTER
   done
   say
   printf '%-10s %8s %13s %8s %8s %8s %8s %8s\n' outcome "${outcomes[@]}" requests/s "${rates[@]}"
-  printf '\nNGINX %s, %s connections, %s log lines not understood\n' "$([ "$(sum "$after" nginx_up)" = 1 ] && echo up || echo DOWN)" \
-    "$(sum "$after" nginx_connections_active)" "$(moved "$before" "$after" fremisn_exporter_log_lines_total 'result=malformed|too_long')"
+  nginx=$([ "$(sum "$after" nginx_up)" = 1 ] && echo up || echo DOWN)
+  connections=$(sum "$after" nginx_connections_active)
+  malformed=$(moved "$before" "$after" fremisn_exporter_log_lines_total 'result=malformed|too_long')
+  printf '\nNGINX %s, %s connections, %s log lines not understood\n' "$nginx" "$connections" "$malformed"
 }
 
 metrics "$scratch/before"
 while :; do
   attended sleep "$interval"
   metrics "$scratch/after"
-  get "$exporter_url/api/v1/status" >"$scratch/status" 2>/dev/null || die 3 "the exporter at $exporter_url gives no status"
+  get "$exporter_url/api/v1/status" >"$scratch/status" 2>/dev/null ||
+    die 3 "the exporter at $exporter_url gives no status"
   if [ -z "$once" ] && [ -t 1 ]; then printf '\033[H\033[2J'; fi
   show "$scratch/before" "$scratch/after"
   [ -z "$once" ] || exit "$(verdict_code "$scratch/status")"

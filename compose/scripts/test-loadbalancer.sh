@@ -38,8 +38,11 @@ need awk curl
 
 metrics "$scratch/before"
 answered=0 failed=0 silent=0 sent=0 wait_seconds=${GET_TIMEOUT:-10}
+ask() { # prints the status and the seconds that connecting took
+  curl -s -o /dev/null --max-time "$wait_seconds" -w '%{http_code} %{time_connect}\n' "$lb_url$path" || true
+}
 while [ "$sent" -lt "$requests" ] && [ "$silent" -lt 3 ]; do
-  read -r code connected < <(curl -s -o /dev/null --max-time "$wait_seconds" -w '%{http_code} %{time_connect}\n' "$lb_url$path" || true)
+  read -r code connected < <(ask)
   sent=$((sent + 1))
   case $code:$connected in
     000:0.000000 | 000:0) die 3 "the load balancer at $lb_url does not answer" ;;
@@ -62,12 +65,16 @@ per_node "$scratch/before" "$scratch/after"
 idle=()
 while read -r name address; do
   attempts=$(moved "$scratch/before" "$scratch/after" nginx_upstream_attempts_total "server=$(regexp "$address")")
-  if [ "$attempts" = 0 ] && [[ $(probe_state "$scratch/after" "$address") != down* ]]; then idle+=("$name ($address)"); fi
+  if [ "$attempts" = 0 ] && [[ $(probe_state "$scratch/after" "$address") != down* ]]; then
+    idle+=("$name ($address)")
+  fi
 done < <(nodes "$scratch/after")
 say
 [ "$silent" = 0 ] ||
-  die 1 "$silent of $sent requests had no answer within $wait_seconds s: NGINX takes them, but nodes hang; the table says which were asked"
+  die 1 "$silent of $sent requests had no answer within $wait_seconds s:" \
+    'NGINX takes them, but nodes hang; the table says which were asked'
 [ "$failed" = 0 ] || die 1 "$failed of $requests requests failed"
-[ "$node_attempts" -gt 0 ] || die 1 "no node was asked: does $path go to the nodes, and does the exporter know nginx.conf?"
+[ "$node_attempts" -gt 0 ] ||
+  die 1 "no node was asked: does $path go to the nodes, and does the exporter know nginx.conf?"
 [ ${#idle[@]} -eq 0 ] || die 1 "up, but served nothing: ${idle[*]}"
 say "balanced: every node that is up served requests"

@@ -53,8 +53,8 @@ send -X PROPFIND "$lb_url${paths[0]}?$marker"
 send "$lb_url${paths[1]%/}/no/such/%22page%22?$marker"
 sent=$(wc -l <"$scratch/codes")
 
-# settle_or_last waits until all are counted. The log keeps the order: once the last one is counted, by a status that no
-# other has, what is missing of those before it will not come.
+# settle_or_last waits until all are counted. The log keeps the order: once the last request is counted, by a status
+# that no other has, those before it that are still missing will not come.
 settle_or_last() {
   local last until=$((SECONDS + ${SETTLE_SECONDS:-15}))
   last=$(tail -n 1 "$scratch/codes")
@@ -80,7 +80,8 @@ compare() { # WHAT WANTED GOT
 printf '%-28s %8s %9s\n' '' client exporter
 compare requests "$sent" "$(moved "$scratch/before" "$scratch/after" nginx_access_requests_total)"
 while read -r count code; do
-  compare "  with status $code" "$count" "$(moved "$scratch/before" "$scratch/after" nginx_access_requests_total "code=$code")"
+  counted=$(moved "$scratch/before" "$scratch/after" nginx_access_requests_total "code=$code")
+  compare "  with status $code" "$count" "$counted"
 done < <(sort "$scratch/codes" | uniq -c)
 malformed=$(moved "$scratch/before" "$scratch/after" fremisn_exporter_log_lines_total 'result=malformed|too_long')
 printf '%-28s %8s %9s\n' 'lines not understood' '' "$malformed"
@@ -89,6 +90,7 @@ say
 [ "$malformed" = 0 ] || die 1 "the exporter does not understand $malformed lines: fremisn-exporter check shows why"
 missing=$((sent - $(moved "$scratch/before" "$scratch/after" nginx_access_requests_total)))
 [ "$missing" -le 0 ] ||
-  die 1 "$missing of $sent requests are not in the log that the exporter reads. access_log off for ${paths[0]} or ${paths[1]}? --path names another"
+  die 1 "$missing of $sent requests are not in the log that the exporter reads." \
+    "access_log off for ${paths[0]} or ${paths[1]}? --path names another"
 [ "$bad" = 0 ] || die 1 'client and exporter disagree. Other clients at the same time? --others allows for them'
 say 'every request was logged and understood'
