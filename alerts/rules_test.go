@@ -73,7 +73,8 @@ func readYAML(t *testing.T, file string, into any) {
 func TestEveryPromisedAlert(t *testing.T) {
 	dashboards := dashboardUIDs(t)
 	dashboard := regexp.MustCompile(
-		`^/d/(fremisn-[a-z]+)(\?var-cluster={{ \$labels\.cluster }}&var-job={{ \$labels\.job }}&var-instance={{ \$labels\.instance }}({{ with \$labels\.node }}&var-node={{ \. \| urlquery }}{{ end }})?)?$`,
+		`^/d/(fremisn-[a-z]+)(\?var-cluster={{ \$labels\.cluster }}&var-job={{ \$labels\.job }}&var-instance={{ ` +
+			`\$labels\.instance }}({{ with \$labels\.node }}&var-node={{ \. \| urlquery }}{{ end }})?)?$`,
 	)
 	var found []string
 	for _, r := range rules(t) {
@@ -236,7 +237,8 @@ func knownMetrics(t *testing.T) map[string]bool {
 		name, _, _ := strings.Cut(line, "\t")
 		names = append(names, name)
 	}
-	for _, m := range regexp.MustCompile(`"((?:fremisn_exporter|fremisn_objective|probe)_[a-z_]+)"`).FindAllStringSubmatch(sources(t), -1) {
+	for _, m := range regexp.MustCompile(`"((?:fremisn_exporter|fremisn_objective|probe)_[a-z_]+)"`).
+		FindAllStringSubmatch(sources(t), -1) {
 		names = append(names, m[1])
 	}
 	for _, name := range names {

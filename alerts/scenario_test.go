@@ -362,7 +362,8 @@ rule_files: ["%[3]s"]
 scrape_configs:
   - job_name: fremisn-exporter
     static_configs: [{targets: ["%[4]s"]}]
-`, scrapeInterval.Milliseconds(), evaluationInterval.Milliseconds(), filepath.Join(dir, "*.rules.yml"), strings.Join(targets, `", "`))
+`, scrapeInterval.Milliseconds(), evaluationInterval.Milliseconds(), filepath.Join(dir, "*.rules.yml"),
+		strings.Join(targets, `", "`))
 	prometheus, err := testenv.StartPrometheus(t.Context(), dir, config, "")
 	if err != nil {
 		t.Fatal(err)

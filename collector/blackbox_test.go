@@ -205,7 +205,8 @@ nodes: [{name: master, address: 127.0.0.1:4005}]
 		`fremisn_exporter_log_lines_total{log="lb-error",result="malformed"} 0`,
 		`fremisn_exporter_collector_success{collector="access_log"} 1`,
 		`fremisn_exporter_collector_success{collector="stream_log"} 1`,
-	}, `nginx_access_outcomes_total{host="",log="access",outcome="ok",route="monitor"}`, `nginx_access_requests_total{code="200",host="other"`,
+	}, `nginx_access_outcomes_total{host="",log="access",outcome="ok",route="monitor"}`,
+		`nginx_access_requests_total{code="200",host="other"`,
 		`nginx_upstream_no_live_total{log="stream",upstream="app"}`)
 	if err := o.end(); err != nil {
 		t.Error(err)

@@ -11,8 +11,10 @@ import (
 
 // FullLogFormat is a log_format that has every metric.
 const FullLogFormat = nginxconf.CombinedFormat +
-	` t=$msec rt=$request_time rl=$request_length bs=$bytes_sent id=$request_id lr="$limit_req_status" lc="$limit_conn_status" cs="$upstream_cache_status"` +
-	` ua="$upstream_addr" us="$upstream_status" uct="$upstream_connect_time" uht="$upstream_header_time" urt="$upstream_response_time"` +
+	` t=$msec rt=$request_time rl=$request_length bs=$bytes_sent id=$request_id lr="$limit_req_status" ` +
+	`lc="$limit_conn_status" cs="$upstream_cache_status"` +
+	` ua="$upstream_addr" us="$upstream_status" uct="$upstream_connect_time" uht="$upstream_header_time" ` +
+	`urt="$upstream_response_time"` +
 	` ubs="$upstream_bytes_sent" ubr="$upstream_bytes_received"`
 
 // FullStreamFormat is a log_format of stream{} that gives every metric of its logs.

@@ -77,7 +77,8 @@ func TestEveryCommandBlock(t *testing.T) {
 func commandBlocks(t *testing.T, document string) []string {
 	t.Helper()
 	var all []string
-	for _, block := range regexp.MustCompile("(?ms)^```(\\w*)\n(.*?)^```$").FindAllStringSubmatch(read(t, "../"+document),
+	for _, block := range regexp.MustCompile("(?ms)^```(\\w*)\n(.*?)^```$").FindAllStringSubmatch(read(t,
+		"../"+document),
 		-1) {
 		switch language, text := block[1], block[2]; {
 		case language == "console":

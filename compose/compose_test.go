@@ -238,7 +238,8 @@ func TestEnvExampleNamesEveryKnobAndNoPassword(t *testing.T) {
 	if !strings.Contains(example, "\nGRAFANA_ADMIN_PASSWORD=\n") {
 		t.Error(".env.example must leave the password empty")
 	}
-	secret := regexp.MustCompile(`(?im)^[ \t#-]*["']?[a-z_]*(password|passwd|secret|token|api_?key)[a-z_]*["']?[ \t]*[:=][ \t]*["']?([^\s"'$]+)`)
+	secret := regexp.MustCompile(`(?im)^[ \t#-]*["']?[a-z_]*(password|passwd|secret|token|api_?key)[a-z_]*["']?[ ` +
+		`\t]*[:=][ \t]*["']?([^\s"'$]+)`)
 	for _, pattern := range []string{"*.yml", "*/*.yml", "*/*/*/*.yml", ".env.example", "Dockerfile", "nginx/*",
 		"package/*"} {
 		found, err := filepath.Glob(pattern)

@@ -184,7 +184,8 @@ func browse(t *testing.T, pages map[int]answer, scheme, flag string) {
 	widths := []int{320, 390, 1280}
 	for status := range pages {
 		for _, width := range widths {
-			fmt.Fprintf(&frames, `<iframe src="/%d" data-status="%d" width="%d" height="844" style="border: 0; color-scheme: %s"></iframe>`, status, status, width, scheme)
+			fmt.Fprintf(&frames, `<iframe src="/%d" data-status="%d" width="%d" height="844" style="border: 0; `+
+				`color-scheme: %s"></iframe>`, status, status, width, scheme)
 		}
 	}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -334,7 +335,8 @@ func TestErrorPagesAskForNothing(t *testing.T) {
 	var styles []string
 	for _, page := range []string{"502.html", "50x.html"} {
 		text := read(t, "nginx/html/"+page)
-		if found := regexp.MustCompile(`(?i)https?:|//[a-z]|\bsrc\s*=|url\(|@import|<script|href="[^d"]`).FindString(text); found != "" {
+		if found := regexp.MustCompile(`(?i)https?:|//[a-z]|\bsrc\s*=|url\(|@import|<script|href="[^d"]`).
+			FindString(text); found != "" {
 			t.Errorf("%s has %q", page, found)
 		}
 		for _, want := range []string{`name="viewport"`, "linear-gradient", "prefers-color-scheme: dark",

@@ -48,7 +48,8 @@ func (n *node) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case r.URL.Path == "/v1/healthcheck":
 		fmt.Fprint(w, "{}")
 	case r.URL.Path == "/v1/get-limit-usage":
-		fmt.Fprint(w, `{"current_enrollment": 500, "maximum_enrollment": 1000, "current_keyspace": 5, "maximum_keyspace": 10,`+
+		fmt.Fprint(w, `{"current_enrollment": 500, "maximum_enrollment": 1000, "current_keyspace": 5, `+
+			`"maximum_keyspace": 10,`+
 			` "current_anonymous_enrollment": 50, "maximum_anonymous_enrollment": 100}`)
 	case r.Method == http.MethodPost && strings.HasPrefix(r.URL.Path, "/v1/face/") && len(body) > 0:
 		n.posts.Add(1)

@@ -28,7 +28,8 @@ func TestMetricsExist(t *testing.T) {
 	for name, labels := range configured(t) {
 		known[name] = labels
 	}
-	for _, name := range strings.Fields(`up scrape_duration_seconds scrape_samples_scraped scrape_series_added process_cpu_seconds_total
+	for _, name := range strings.Fields(`up scrape_duration_seconds scrape_samples_scraped scrape_series_added ` +
+		`process_cpu_seconds_total
 		process_resident_memory_bytes process_open_fds process_start_time_seconds go_goroutines go_memstats_heap_inuse_bytes`) {
 		known[name] = []string{}
 	}
@@ -73,7 +74,8 @@ func TestMetricsExist(t *testing.T) {
 		}
 	}
 	// What issue and contract want to be seen is seen.
-	for _, name := range strings.Fields(`nginx_up nginx_connections_accepted nginx_connections_handled nginx_connections_waiting
+	for _, name := range strings.Fields(`nginx_up nginx_connections_accepted nginx_connections_handled ` +
+		`nginx_connections_waiting
 		nginx_access_requests_total nginx_access_outcomes_total nginx_access_request_duration_seconds_bucket nginx_access_limit_req_total nginx_upstream_no_live_total
 		nginx_upstream_attempts_total nginx_upstream_response_duration_seconds_bucket nginx_upstream_header_duration_seconds_bucket
 		nginx_upstream_connect_duration_seconds_bucket nginx_upstream_retries_total nginx_error_log_events_total
@@ -91,7 +93,8 @@ func TestMetricsExist(t *testing.T) {
 // bareNames: a metric without a selector would escape every other check.
 func bareNames(t *testing.T, where, expr string) {
 	expr = regexp.MustCompile(`"[^"]*"`).ReplaceAllString(expr, `""`)
-	for _, found := range regexp.MustCompile(`\b(nginx|probe|fremisn|process|go|scrape)[_:][A-Za-z0-9_:]*\b.?`).FindAllString(expr, -1) {
+	for _, found := range regexp.MustCompile(`\b(nginx|probe|fremisn|process|go|scrape)[_:][A-Za-z0-9_:]*\b.?`).
+		FindAllString(expr, -1) {
 		if strings.HasSuffix(found, "{") || strings.HasSuffix(found, ":objective)") ||
 			strings.HasSuffix(found, ":objective") {
 			continue

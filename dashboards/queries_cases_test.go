@@ -80,9 +80,10 @@ var queryTests = []queryTest{
 		file: "overview.json", panel: "Load balancer", at: "1m",
 		series: map[string]string{
 			`up{job="j",instance="a"}`: "1x20", `nginx_up{job="j",instance="a",addr="x"}`: "1x20",
-			`up{job="j",instance="b"}`: "1x20", `nginx_up{job="j",instance="b",addr="x"}`: "1x20", `nginx_up{job="j",instance="b",addr="y"}`: "0x20",
-			`up{job="j",instance="c"}`: "1x20",
-			`up{job="j",instance="d"}`: "0x20", `nginx_up{job="j",instance="d"}`: "stale",
+			`up{job="j",instance="b"}`: "1x20", `nginx_up{job="j",instance="b",addr="x"}`: "1x20",
+			`nginx_up{job="j",instance="b",addr="y"}`: "0x20",
+			`up{job="j",instance="c"}`:                "1x20",
+			`up{job="j",instance="d"}`:                "0x20", `nginx_up{job="j",instance="d"}`: "stale",
 		},
 		want: map[string]float64{
 			`{job="j",instance="a"}`: 1,

@@ -151,7 +151,8 @@ func TestWhatCameAfterDebians(t *testing.T) {
 		{"proxy_no_header", "{tls}", "", "probe_success 0;probe_http_status_code 0"},
 		{"inline_ca", "{tls}", "", "probe_success 1"},
 		{"unix", "{unix}", "",
-			`probe_success 1;probe_expect_info{greeting="hello there",target="x"} 1;probe_failed_due_to_regex 0;probe_failed_due_to_bytes 0`},
+			`probe_success 1;probe_expect_info{greeting="hello there",target="x"} 1;probe_failed_due_to_regex ` +
+				`0;probe_failed_due_to_bytes 0`},
 		{"unix_bytes", "{unix}", "", "probe_success 0;probe_failed_due_to_bytes 1;probe_failed_due_to_regex 0"},
 		{"unix_tls", "{unix_tls}", "", `probe_success 1;probe_tls_version_info{version="TLS 1.3"} 1`},
 		{"unix_starttls", "{unix_greeter}", "", `probe_success 1;probe_tls_version_info{version="TLS 1.3"} 1`},

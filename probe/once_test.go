@@ -29,7 +29,8 @@ func TestNginxThatClosesWithoutAnAnswer(t *testing.T) {
 	defer cancel()
 	nginx, err := testenv.StartNginx(ctx, dir, testenv.Preamble()+"http {"+testenv.TempPaths+`
     access_log `+log+`;
-    server { listen `+address+` ssl http2; ssl_certificate `+a.path("nginx.pem")+`; ssl_certificate_key `+a.path("nginx.key")+`;
+    server { listen `+address+` ssl http2; `+
+		`ssl_certificate `+a.path("nginx.pem")+`; ssl_certificate_key `+a.path("nginx.key")+`;
         location / { return 444; }
         location /fine { return 200 "{}"; }
         location /to { return 302 /; }

@@ -36,7 +36,8 @@ func TestOneConnectionAndOneRequest(t *testing.T) {
 	defer cancel()
 	nginx, err := testenv.StartNginx(ctx, t.TempDir(), testenv.Preamble()+"http {"+testenv.TempPaths+`
     access_log off;
-    server { listen `+plain+`; listen `+secure+` ssl http2; ssl_certificate `+a.path("nginx.pem")+`; ssl_certificate_key `+a.path("nginx.key")+`;
+    server { listen `+plain+`; listen `+secure+` ssl http2; `+
+		`ssl_certificate `+a.path("nginx.pem")+`; ssl_certificate_key `+a.path("nginx.key")+`;
         location / { return 200 "{}"; }
         location /bad { return 503; }
         location /to { return 302 /landed; }

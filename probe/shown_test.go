@@ -17,7 +17,8 @@ func TestBodyIsShown(t *testing.T) {
 			w.WriteHeader(http.StatusInternalServerError)
 		}
 		io.WriteString(w,
-			`{"state": "analytic is <down>", "session_token": "given-by-the-server", "key was": "`+r.Header.Get("X-Own")+`"}`+
+			`{"state": "analytic is <down>", "session_token": "given-by-the-server", "key was": `+
+				`"`+r.Header.Get("X-Own")+`"}`+
 				"\x00\n"+strings.Repeat("long ", 1<<20)+"end")
 	}))
 	t.Cleanup(web.Close)

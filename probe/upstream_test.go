@@ -15,25 +15,37 @@ import (
 // and behind a + what its master has beyond (seen at commit e39d7d4). Whoever takes a new version of it compares its
 // options with this table, and the test says what is missing here.
 var upstreamOptions = map[string]string{
-	"":                            "prober timeout http tcp icmp dns grpc unix +websocket",
-	"http":                        `valid_status_codes valid_http_versions preferred_ip_protocol ip_protocol_fallback skip_resolve_phase_with_proxy no_follow_redirects fail_if_ssl fail_if_not_ssl method headers fail_if_body_matches_regexp fail_if_body_not_matches_regexp fail_if_body_json_matches_cel fail_if_body_json_not_matches_cel fail_if_header_matches fail_if_header_not_matches body body_file compression body_size_limit enable_http3 basic_auth authorization oauth2 bearer_token bearer_token_file tls_config follow_redirects enable_http2 proxy_url no_proxy proxy_from_environment proxy_connect_header http_headers`,
+	"": "prober timeout http tcp icmp dns grpc unix +websocket",
+	"http": `valid_status_codes valid_http_versions preferred_ip_protocol ` +
+		`ip_protocol_fallback skip_resolve_phase_with_proxy no_follow_redirects fail_if_ssl fail_if_not_ssl method ` +
+		`headers fail_if_body_matches_regexp fail_if_body_not_matches_regexp fail_if_body_json_matches_cel ` +
+		`fail_if_body_json_not_matches_cel fail_if_header_matches fail_if_header_not_matches body body_file ` +
+		`compression body_size_limit enable_http3 basic_auth authorization oauth2 bearer_token bearer_token_file ` +
+		`tls_config follow_redirects enable_http2 proxy_url no_proxy proxy_from_environment proxy_connect_header ` +
+		`http_headers`,
 	"http.fail_if_header_matches": "header regexp allow_missing",
-	"tcp":                         `preferred_ip_protocol ip_protocol_fallback source_ip_address query_response tls tls_config`,
-	"tcp.query_response":          "expect expect_bytes labels send starttls",
-	"tcp.query_response.labels":   "name value",
-	"unix":                        "query_response tls tls_config",
-	"icmp":                        `preferred_ip_protocol ip_protocol_fallback source_ip_address payload_size dont_fragment ttl`,
-	"dns":                         `preferred_ip_protocol ip_protocol_fallback dns_over_tls tls_config source_ip_address transport_protocol query_class query_name query_type recursion_desired valid_rcodes validate_answer_rrs validate_authority_rrs validate_additional_rrs`,
-	"dns.validate_answer_rrs":     `fail_if_matches_regexp fail_if_all_match_regexp fail_if_not_matches_regexp fail_if_none_matches_regexp`,
-	"grpc":                        "service tls tls_config ip_protocol_fallback preferred_ip_protocol metadata",
-	"websocket":                   "+http_config +headers +query_response +preferred_ip_protocol +ip_protocol_fallback",
+	"tcp": `preferred_ip_protocol ip_protocol_fallback source_ip_address query_response tls ` +
+		`tls_config`,
+	"tcp.query_response":        "expect expect_bytes labels send starttls",
+	"tcp.query_response.labels": "name value",
+	"unix":                      "query_response tls tls_config",
+	"icmp": `preferred_ip_protocol ip_protocol_fallback source_ip_address payload_size ` +
+		`dont_fragment ttl`,
+	"dns": `preferred_ip_protocol ip_protocol_fallback dns_over_tls tls_config ` +
+		`source_ip_address transport_protocol query_class query_name query_type recursion_desired valid_rcodes ` +
+		`validate_answer_rrs validate_authority_rrs validate_additional_rrs`,
+	"dns.validate_answer_rrs": `fail_if_matches_regexp fail_if_all_match_regexp fail_if_not_matches_regexp ` +
+		`fail_if_none_matches_regexp`,
+	"grpc":      "service tls tls_config ip_protocol_fallback preferred_ip_protocol metadata",
+	"websocket": "+http_config +headers +query_response +preferred_ip_protocol +ip_protocol_fallback",
 }
 
 // oursAlone are the options that blackbox_exporter has not.
 var oursAlone = map[string]string{"http": "source_ip_address metrics", "grpc": "source_ip_address"}
 
 // upstreamMetrics are the names of blackbox_exporter's metrics of probes, in the same way.
-const upstreamMetrics = `probe_dns_additional_rrs probe_dns_answer_rrs probe_dns_authority_rrs probe_dns_duration_seconds
+const upstreamMetrics = `probe_dns_additional_rrs probe_dns_answer_rrs probe_dns_authority_rrs ` +
+	`probe_dns_duration_seconds
 probe_dns_lookup_time_seconds probe_dns_query_succeeded probe_dns_serial probe_duration_seconds probe_expect_info
 probe_failed_due_to_bytes probe_failed_due_to_cel probe_failed_due_to_regex probe_grpc_duration_seconds
 probe_grpc_healthcheck_response probe_grpc_ssl probe_grpc_status_code probe_http_content_length probe_http_duration_seconds

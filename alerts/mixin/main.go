@@ -13,7 +13,8 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-const header = `# All rules of alerts/ for the Prometheus operator. Made by "make kubernetes" from alerts/mixin.libsonnet; do not edit.
+const header = `# All rules of alerts/ for the Prometheus operator. Made by "make kubernetes" from ` +
+	`alerts/mixin.libsonnet; do not edit.
 `
 
 func main() {

@@ -20,8 +20,10 @@ func (d *demo) summary() error {
 	for _, node := range d.nodes {
 		row := row{d.prometheus, node.Name, nil}
 		requests := row.value(`sum(nginx_upstream_attempts_total{node=%q})`)
-		p50 := row.value(`histogram_quantile(0.5, sum by (le) (nginx_upstream_response_duration_seconds_bucket{node=%q}))`)
-		p95 := row.value(`histogram_quantile(0.95, sum by (le) (nginx_upstream_response_duration_seconds_bucket{node=%q}))`)
+		p50 := row.value(`histogram_quantile(0.5, sum by (le) ` +
+			`(nginx_upstream_response_duration_seconds_bucket{node=%q}))`)
+		p95 := row.value(`histogram_quantile(0.95, sum by (le) ` +
+			`(nginx_upstream_response_duration_seconds_bucket{node=%q}))`)
 		errors := row.value(`sum(nginx_upstream_attempts_total{node=%q,outcome!="ok"}) or vector(0)`)
 		retries := row.value(`sum(nginx_upstream_retries_total{node=%q}) or vector(0)`)
 		up := row.value(`probe_success{node=%q,probe="health"}`)

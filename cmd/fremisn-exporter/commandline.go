@@ -113,7 +113,8 @@ func (cli *commandLine) define(app *kingpin.Application) {
 	probe.Arg("target", "The target, such as http://127.0.0.1:4005.").Required().StringVar(&cli.target)
 	health := app.Command("healthcheck", "Ask a running exporter for its verdict, print it, and fail if there is "+
 		"none; for containers without a shell.")
-	health.Arg("url", "The exporter's health page.").Default("http://127.0.0.1:9113/-/healthy").StringVar(&cli.healthAddress)
+	health.Arg("url", "The exporter's health page.").Default("http://127.0.0.1:9113/-/healthy").
+		StringVar(&cli.healthAddress)
 	cli.past.flags(app)
 	app.Command("metrics", "Print the metrics that NGINX, its logs and the exporter itself give: name, type, labels "+
 		"and help, separated by tabs.").Hidden()

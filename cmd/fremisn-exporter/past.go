@@ -81,7 +81,8 @@ func (p *pastFlags) common(c *kingpin.CmdClause, outputs ...string) {
 	c.Flag("escape",
 		"The escape of a log_format that is given itself: default, json or none.").Default("default").EnumVar(&p.escape,
 		"default", "json", "none")
-	c.Flag("since", `Only lines at or after this time: 2026-11-23T14:00:00Z, "2026-11-23 14:00", 14:00, or an age such as 2h.`).PlaceHolder("TIME").StringVar(&p.since)
+	c.Flag("since", `Only lines at or after this time: 2026-11-23T14:00:00Z, "2026-11-23 14:00", 14:00, or an age `+
+		`such as 2h.`).PlaceHolder("TIME").StringVar(&p.since)
 	c.Flag("until", "Only lines before this time.").PlaceHolder("TIME").StringVar(&p.until)
 	c.Flag("output", "Output format: "+strings.Join(outputs, ", ")+".").Default("text").EnumVar(&p.output, outputs...)
 }

@@ -126,7 +126,8 @@ func TestPastBadInput(t *testing.T) {
 	empty := h.write(t, "empty.log", "")
 	unlined := h.write(t, "unlined.log", strings.Repeat("x", 3<<20))
 	broken := h.write(t, "broken.log.gz", "\x1f\x8b\x08\x00\x00")
-	combined := h.write(t, "combined.log", `10.0.0.1 - - [24/Nov/2026:12:00:00 +0000] "GET / HTTP/1.1" 200 5 "-" "curl"`+"\n")
+	combined := h.write(t, "combined.log",
+		`10.0.0.1 - - [24/Nov/2026:12:00:00 +0000] "GET / HTTP/1.1" 200 5 "-" "curl"`+"\n")
 	for _, test := range []struct {
 		args   []string
 		code   int
@@ -139,7 +140,8 @@ func TestPastBadInput(t *testing.T) {
 		{[]string{"explain", unlined}, 1, `nothing could be read: every line in .*unlined\.log is longer than 1 MiB`},
 		{[]string{"analyze", broken}, 1, `broken\.log\.gz: the compressed file ends in its middle`},
 		{[]string{"analyze", "--format", "full", unfit}, 1,
-			`unfit\.log: no line fits the log_format full; it fits the log_format other: give --format other\n200 only 0\.125\n *\^.*expected`},
+			`unfit\.log: no line fits the log_format full; it fits the log_format other: give --format other\n200 ` +
+				`only 0\.125\n *\^.*expected`},
 		{[]string{"analyze", "--format", "full", garbage}, 1,
 			`garbage\.log: no line fits the log_format full\nnothing that fits\n *\^`},
 		{[]string{"explain", garbage}, 1, `garbage\.log: no line fits any of \d+ log_formats`},

@@ -83,8 +83,10 @@ func TestRealPrometheus(t *testing.T) {
 		t.Errorf("%v of the three jobs were always up", up)
 	}
 	for _, query := range []string{
-		`sum(nginx_access_requests_total{job=%q})`, `sum(nginx_upstream_attempts_total{job=%q})`, `count(nginx_access_requests_total{job=%q})`,
-		`nginx_connections_accepted{job=%q}`, `nginx_connections_handled{job=%q}`, `nginx_http_requests_total{job=%q}`, `nginx_up{job=%q}`,
+		`sum(nginx_access_requests_total{job=%q})`, `sum(nginx_upstream_attempts_total{job=%q})`,
+		`count(nginx_access_requests_total{job=%q})`,
+		`nginx_connections_accepted{job=%q}`, `nginx_connections_handled{job=%q}`, `nginx_http_requests_total{job=%q}`,
+		`nginx_up{job=%q}`,
 		`sum(nginx_access_sent_bytes_total{job=%q})`, `fremisn_exporter_log_lines_total{job=%q,result="parsed"}`,
 	} {
 		want := value(fmt.Sprintf(query, "text"))
@@ -107,7 +109,10 @@ func TestRealPrometheus(t *testing.T) {
 		}
 	}
 	median := `histogram_quantile(0.5, sum(nginx_access_request_duration_seconds{job="protobuf",outcome="ok"}))`
-	low, high := value(`histogram_quantile(0.5, sum by (le) (nginx_access_request_duration_seconds_bucket{job="text",outcome="ok"}))/2.5`), 2.5*value(`histogram_quantile(0.5, sum by (le) (nginx_access_request_duration_seconds_bucket{job="text",outcome="ok"}))`)
+	low, high := value(`histogram_quantile(0.5, sum by (le) `+
+		`(nginx_access_request_duration_seconds_bucket{job="text",outcome="ok"}))/2.5`),
+		2.5*value(`histogram_quantile(0.5, sum by (le) `+
+			`(nginx_access_request_duration_seconds_bucket{job="text",outcome="ok"}))`)
 	if got := value(median); got < low || got > high {
 		t.Errorf("the native median is %v, want between %v and %v", got, low, high)
 	}

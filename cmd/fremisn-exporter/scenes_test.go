@@ -132,7 +132,8 @@ func madeLines(c []string, until time.Time, seconds, millis, status int) string 
 	for i := range seconds {
 		at := until.Add(time.Duration(i-seconds) * time.Second)
 		for _, server := range c {
-			fmt.Fprintf(&b, `127.0.0.1 - - [%s] "GET /v1/face/match HTTP/1.1" %d 5 "-" "-" id="%032x" rt=0.%03d rl=80 bs=200 lr=PASSED lc=- cs=- `+
+			fmt.Fprintf(&b, `127.0.0.1 - - [%s] "GET /v1/face/match HTTP/1.1" %d 5 "-" "-" id="%032x" rt=0.%03d `+
+				`rl=80 bs=200 lr=PASSED lc=- cs=- `+
 				`ua="%s" us="%d" uct="0.000" uht="0.%03d" urt="0.%03d" ubs="80" ubr="200"`+"\n",
 				at.Format("02/Jan/2006:15:04:05 -0700"), status, i, millis, server, status, millis, millis)
 		}

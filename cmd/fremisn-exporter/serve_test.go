@@ -220,7 +220,8 @@ func TestStatusPageGone(t *testing.T) {
 	}
 	for _, complete := range []string{"go_goroutines ", "process_cpu_seconds_total ",
 		"promhttp_metric_handler_requests_total", "fremisn_exporter_build_info",
-		`fremisn_exporter_collector_success{collector="stub_status"} 0`, "fremisn_exporter_config_last_reload_successful 1"} {
+		`fremisn_exporter_collector_success{collector="stub_status"} 0`,
+		"fremisn_exporter_config_last_reload_successful 1"} {
 		if !strings.Contains(body, complete) {
 			t.Errorf("%s is missing", complete)
 		}

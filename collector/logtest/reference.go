@@ -173,8 +173,10 @@ func refList(p Part, n int) string {
 		any, filled, one = `[^ ",]*?`, `[^ ",]+?`, `(?:[^ ",-]|[^ ",]{2,}?)`
 	}
 	number := map[string]string{
-		"upstream_status": `\d{3}`, "upstream_response_time": `\d{1,9}\.\d{3}`, "upstream_header_time": `\d{1,9}\.\d{3}`,
-		"upstream_connect_time": `\d{1,9}\.\d{3}`, "upstream_bytes_sent": `\d{1,19}`, "upstream_bytes_received": `\d{1,19}`,
+		"upstream_status": `\d{3}`, "upstream_response_time": `\d{1,9}\.\d{3}`,
+		"upstream_header_time":  `\d{1,9}\.\d{3}`,
+		"upstream_connect_time": `\d{1,9}\.\d{3}`, "upstream_bytes_sent": `\d{1,19}`,
+		"upstream_bytes_received":  `\d{1,19}`,
 		"upstream_response_length": `\d{1,19}`,
 	}[p.Name]
 	if number != "" {

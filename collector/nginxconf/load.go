@@ -12,7 +12,8 @@ import (
 )
 
 // CombinedFormat is NGINX's default log_format; see https://nginx.org/en/docs/http/ngx_http_log_module.html.
-const CombinedFormat = `$remote_addr - $remote_user [$time_local] "$request" $status $body_bytes_sent "$http_referer" "$http_user_agent"`
+const CombinedFormat = `$remote_addr - $remote_user [$time_local] "$request" $status $body_bytes_sent ` +
+	`"$http_referer" "$http_user_agent"`
 
 // Load reads the file at path with everything that it includes, or the output of nginx -T. It returns an *Error if the
 // configuration is invalid or cannot be read. The folder of the file determines where logs with relative or default

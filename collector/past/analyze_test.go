@@ -198,7 +198,8 @@ func analyzeLines(t *testing.T, text string, change func(*Options)) *Report {
 		t.Fatal(err)
 	}
 	o := Options{Settings: testSettings(), Files: []string{path},
-		Formats: []source.Format{{Text: `$msec "$request" $status $request_time $request_id "$upstream_addr" "$upstream_status" "$upstream_response_time"`}}}
+		Formats: []source.Format{{Text: `$msec "$request" $status $request_time $request_id "$upstream_addr" ` +
+			`"$upstream_status" "$upstream_response_time"`}}}
 	if change != nil {
 		change(&o)
 	}

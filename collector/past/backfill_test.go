@@ -34,7 +34,8 @@ func TestBackfill(t *testing.T) {
 		}
 		server := logtest.Servers()[i%3]
 		fmt.Fprintf(out,
-			`%.3f 10.0.0.1 1 "GET /v1/face/match HTTP/1.1" %d rt=0.100 lr=PASSED id=x ua="%s" us="%d" uct="0.000" uht="0.100" urt="0.100"`+"\n",
+			`%.3f 10.0.0.1 1 "GET /v1/face/match HTTP/1.1" %d rt=0.100 lr=PASSED id=x ua="%s" us="%d" uct="0.000" `+
+				`uht="0.100" urt="0.100"`+"\n",
 			float64(begin.UnixMilli()+int64(i)*500+1)/1000, code, server, code)
 	}
 	// the newer first, as a shell has them

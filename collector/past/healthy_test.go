@@ -29,7 +29,8 @@ type day struct {
 func (d *day) request(apart, seconds float64, method, path, status, server string) {
 	d.at += apart
 	fmt.Fprintf(&d.lines,
-		`%.3f 10.0.0.1 12 "%s %s HTTP/1.1" %s rt=%.3f lr=PASSED id=%016x%016x ua="%s" us="%s" uct="0.000" uht="%.3f" urt="%.3f"`+"\n",
+		`%.3f 10.0.0.1 12 "%s %s HTTP/1.1" %s rt=%.3f lr=PASSED id=%016x%016x ua="%s" us="%s" uct="0.000" `+
+			`uht="%.3f" urt="%.3f"`+"\n",
 		d.at, method, path, status, seconds+0.001, d.random.Uint64(), d.random.Uint64(), server, status, seconds,
 		seconds)
 }
@@ -38,7 +39,8 @@ func (d *day) request(apart, seconds float64, method, path, status, server strin
 func (d *day) retried(apart, seconds float64, first, then string) {
 	d.at += apart
 	fmt.Fprintf(&d.lines,
-		`%.3f 10.0.0.1 12 "GET /v1/face/match HTTP/1.1" 200 rt=%.3f lr=PASSED id=%016x%016x ua="%s, %s" us="502, 200" uct="-, 0.000" uht="-, %.3f" urt="0.001, %.3f"`+"\n",
+		`%.3f 10.0.0.1 12 "GET /v1/face/match HTTP/1.1" 200 rt=%.3f lr=PASSED id=%016x%016x ua="%s, %s" us="502, `+
+			`200" uct="-, 0.000" uht="-, %.3f" urt="0.001, %.3f"`+"\n",
 		d.at, seconds+0.002, d.random.Uint64(), d.random.Uint64(), first, then, seconds, seconds)
 }
 

@@ -25,7 +25,8 @@ func (d *day) failed(apart float64, method, path, status string, servers ...stri
 	d.at += apart
 	list := func(one string) string { return strings.TrimSuffix(strings.Repeat(one+", ", len(servers)), ", ") }
 	fmt.Fprintf(&d.lines,
-		`%.3f 10.0.0.1 12 "%s %s HTTP/1.1" %s rt=0.002 lr=PASSED id=%016x%016x ua="%s" us="%s" uct="%s" uht="%s" urt="%s"`+"\n",
+		`%.3f 10.0.0.1 12 "%s %s HTTP/1.1" %s rt=0.002 lr=PASSED id=%016x%016x ua="%s" us="%s" uct="%s" uht="%s" `+
+			`urt="%s"`+"\n",
 		d.at, method, path, status, d.random.Uint64(), d.random.Uint64(), strings.Join(servers, ", "), list(status),
 		list("0.000"), list("-"), list("0.001"))
 }

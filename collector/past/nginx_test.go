@@ -20,7 +20,9 @@ import (
 )
 
 // timed is a log_format with everything that whatif can use.
-const timed = `$msec $remote_addr $pid "$request" $status rt=$request_time lr=$limit_req_status id=$request_id ua="$upstream_addr" us="$upstream_status" uct="$upstream_connect_time" uht="$upstream_header_time" urt="$upstream_response_time"`
+const timed = `$msec $remote_addr $pid "$request" $status rt=$request_time lr=$limit_req_status id=$request_id ` +
+	`ua="$upstream_addr" us="$upstream_status" uct="$upstream_connect_time" uht="$upstream_header_time" ` +
+	`urt="$upstream_response_time"`
 
 // A worker node answers after as many milliseconds as a request's header Work says.
 type workNode struct {

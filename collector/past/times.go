@@ -27,7 +27,8 @@ func ParseTime(text string, now time.Time) (time.Time, error) {
 	if age, ok := parseAge(text); ok {
 		return now.Add(-age), nil
 	}
-	return time.Time{}, fmt.Errorf(`%q is not a time; write one such as 2026-11-23T14:00:00Z, "2026-11-23 14:00", 14:00, or an age such as 2h`, text)
+	return time.Time{}, fmt.Errorf(`%q is not a time; write one such as 2026-11-23T14:00:00Z, "2026-11-23 14:00", `+
+		`14:00, or an age such as 2h`, text)
 }
 
 // lastAt returns when a clock last showed a time: today, or yesterday if that is still to come.

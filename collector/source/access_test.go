@@ -33,7 +33,8 @@ func settingsOf(t *testing.T, http string, c Config) (s *Settings, dir string) {
 
 // Which logs of nginx.conf are followed, in which formats, and why others are not.
 func TestWhichAccessLogsAreFollowed(t *testing.T) {
-	const formats = `log_format bytes '$body_bytes_sent'; log_format short '$status'; log_format timed '$status $request_time';
+	const formats = `log_format bytes '$body_bytes_sent'; log_format short '$status'; log_format timed '$status ` +
+		`$request_time';
 		log_format spaced '$remote_addr, $status, $upstream_addr, $request_time'; log_format upper '$upstream_addr $upstream_status'; `
 	for name, test := range map[string]struct{ http, followed, ignored string }{
 		"one": {"server { access_log DIR/a.log; }", "a=combined", ""},
@@ -122,12 +123,15 @@ func TestWhichAccessLogsAreFollowed(t *testing.T) {
 		},
 		"variables in the path": {
 			"server { access_log DIR/hosts/$host.log short; }", "",
-			`DIR/hosts/$host.log has variables in its path; name the files in nginx.access_logs: {path: "DIR/hosts/*.log", name: hosts, format: short}`,
+			`DIR/hosts/$host.log has variables in its path; name the files in nginx.access_logs: {path: ` +
+				`"DIR/hosts/*.log", name: hosts, format: short}`,
 		},
 		"variables in the path beside other logs (case 21)": {
 			"server { access_log DIR/$host.log; } server { access_log DIR/access.log; }", "access=combined",
-			`DIR/$host.log has variables in its path; DIR/*.log would match DIR/access.log, DIR/error.log, too: write these files to a separate folder ` +
-				`(access_log DIR/hosts/$host.log combined;) and name them in nginx.access_logs: {path: "DIR/hosts/*.log", name: hosts, format: combined}`,
+			`DIR/$host.log has variables in its path; DIR/*.log would match DIR/access.log, DIR/error.log, too: ` +
+				`write these files to a separate folder ` +
+				`(access_log DIR/hosts/$host.log combined;) and name them in nginx.access_logs: {path: ` +
+				`"DIR/hosts/*.log", name: hosts, format: combined}`,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -178,7 +182,8 @@ func TestRemedyForAFormat(t *testing.T) {
 		}
 	}
 	// Followed, the remedy works.
-	mended, _ := settingsOf(t, `log_format spaced '$remote_addr, $status, "$upstream_addr", $request_time'; server { access_log DIR/b.log spaced; }`, Config{})
+	mended, _ := settingsOf(t, `log_format spaced '$remote_addr, $status, "$upstream_addr", $request_time'; server `+
+		`{ access_log DIR/b.log spaced; }`, Config{})
 	if len(mended.AccessLogs) != 1 || len(mended.Ignored) != 0 {
 		t.Errorf("with the remedy: %+v", mended.Ignored)
 	}

@@ -64,14 +64,17 @@ func TestSettingsFromNginxConf(t *testing.T) {
 	}
 	wantIgnored := []string{
 		"stub_status nginx.conf:1: the page http://127.0.0.1:81/s does not let this host in; add allow 127.0.0.1;",
-		`access_log nginx.conf:7: /var/log/$host.log has variables in its path; name the files in nginx.access_logs: {path: "/var/log/*.log", name: log, format: main}`,
-		`access_log nginx.conf:8: what is sent to syslog (server=127.0.0.1,tag=x) is not available to this exporter; to receive it, name it in nginx.access_logs: {syslog: "udp://127.0.0.1:514", format: main}`,
+		`access_log nginx.conf:7: /var/log/$host.log has variables in its path; name the files in ` +
+			`nginx.access_logs: {path: "/var/log/*.log", name: log, format: main}`,
+		`access_log nginx.conf:8: what is sent to syslog (server=127.0.0.1,tag=x) is not available to this ` +
+			`exporter; to receive it, name it in nginx.access_logs: {syslog: "udp://127.0.0.1:514", format: main}`,
 		"access_log nginx.conf:8: /var/log/x.gz is compressed and cannot be followed; write it without " +
 			"gzip, and let logrotate compress it",
 		"access_log nginx.conf:8: it goes to /dev/null",
 		"error_log nginx.conf:10: stderr is not a file that can be followed; write it to a file",
 		"error_log nginx.conf:11: /dev/null is not a file that can be followed; write it to a file",
-		`error_log nginx.conf:12: what is sent to syslog (server=unix:/dev/log) is not available to this exporter; to receive it, name it in nginx.error_logs: {syslog: "unix:/dev/log"}`,
+		`error_log nginx.conf:12: what is sent to syslog (server=unix:/dev/log) is not available to this exporter; ` +
+			`to receive it, name it in nginx.error_logs: {syslog: "unix:/dev/log"}`,
 	}
 	if diff := cmp.Diff(wantIgnored, ignored); diff != "" {
 		t.Error(diff)

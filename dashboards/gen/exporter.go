@@ -46,9 +46,11 @@ func exporterVerdict() []panel {
 			shows: "Whether every collector of the exporter did its work at the last scrape.",
 			bad:   "A name that is not ok.",
 			do:    "The exporter's log says why; `fremisn-exporter check` says what to do.",
-		}, now("{{collector}}"+atBalancer, `min by (cluster, job, instance, collector) (fremisn_exporter_collector_success{`+balancer+`}) == 0
+		}, now("{{collector}}"+atBalancer,
+			`min by (cluster, job, instance, collector) (fremisn_exporter_collector_success{`+balancer+`}) == 0
 or
-min by (cluster, job, instance) (fremisn_exporter_collector_success{`+balancer+`}) == 1`), words(word{1, "all ok", good}, word{0, "FAILS", bad})),
+min by (cluster, job, instance) (fremisn_exporter_collector_success{`+balancer+`}) == 1`), words(word{1, "all ok",
+			good}, word{0, "FAILS", bad})),
 		oneStat(4, about{
 			id: 3, title: "Log coverage, last 15 min", unit: units.PercentUnit, empty: "no requests, or no status page",
 			shows: "Lines read from access logs in 15 minutes, for each request that the status page counts " +
@@ -172,7 +174,9 @@ func commitAge() panel {
 			"not written anew.",
 		bad: "Old while commits fail.",
 		do:  "See the commits next to this; old and no failures only means a quiet log.",
-	}, []query{over(theSite, `time() - max by (cluster, job, instance) (fremisn_exporter_state_last_commit_timestamp_seconds{`+balancer+`})`)})
+	}, []query{over(theSite,
+		`time() - max by (cluster, job, instance) `+
+			`(fremisn_exporter_state_last_commit_timestamp_seconds{`+balancer+`})`)})
 }
 
 const everyProbe = balancer + `,node=~"$node"`

@@ -58,14 +58,17 @@ func fleetVerdict(p promise) []panel {
 // trouble is the sort key of the table: first a load balancer or exporter that is down, then alerts that page a
 // person, then others, then the ratio of failed requests.
 const trouble = `1000 * (1 - min by (` + byBalancer + `) (nginx_up{` + balancer + `} or up{` + balancer + `}))
-  + on (` + byBalancer + `) (100 * count by (` + byBalancer + `) (` + firingPages + `) or max by (` + byBalancer + `) (up{` + balancer + `}) * 0)
-  + on (` + byBalancer + `) (count by (` + byBalancer + `) (` + firingAlerts + `) or max by (` + byBalancer + `) (up{` + balancer + `}) * 0)
+  + on (` + byBalancer + `) (100 * count by (` + byBalancer + `) (` + firingPages + `) or max by ` +
+	`(` + byBalancer + `) (up{` + balancer + `}) * 0)
+  + on (` + byBalancer + `) (count by (` + byBalancer + `) (` + firingAlerts + `) or max by ` +
+	`(` + byBalancer + `) (up{` + balancer + `}) * 0)
   + on (` + byBalancer + `) (sum by (` + byBalancer + `) (fremisn:request_errors:ratio_rate5m{` + allRoutes + `}) or max by (` + byBalancer + `) (up{` + balancer + `}) * 0)`
 
 // withChoice gives a row the label choice: the value of the variable cluster that selects only this site. Grafana does
 // not replace an absent column in a link, so the site alone would not do: a load balancer without one is among all.
 func withChoice(expr string) string {
-	return `label_replace(label_replace(` + expr + `, "choice", "$1", "cluster", "(.+)"), "choice", "$$__all", "cluster", "")`
+	return `label_replace(label_replace(` + expr + `, "choice", "$1", "cluster", "(.+)"), "choice", "$$__all", ` +
+		`"cluster", "")`
 }
 
 func fleetTable(p promise) panel {

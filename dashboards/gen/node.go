@@ -122,7 +122,8 @@ func nodeTimeline() panel {
 		bad: "Red. Red and green in turn: it comes and goes. One probe red and another green: it answers, and not " +
 			"all of it works.",
 		do: "See the reason in “Failed probes by reason”.",
-	}, []query{over(theProbe, `min by (`+byProbe+`) (probe_success{`+probes+`})`)}, words(word{1, "success", good}, word{0, "FAILURE", bad}))
+	}, []query{over(theProbe, `min by (`+byProbe+`) (probe_success{`+probes+`})`)}, words(word{1, "success", good},
+		word{0, "FAILURE", bad}))
 }
 
 func successBoth() panel {
@@ -161,7 +162,8 @@ func probePhases() panel {
 			"byte), transfer. The mean of the chosen nodes and probes.",
 		bad: "processing that grows: the node is slow. connect: the network. resolve: the name service.",
 		do:  "`/probes` of the exporter keeps the log of failed probes.",
-	}, []query{over("{{phase}}"+atBalancer, `avg by (cluster, job, instance, phase) (probe_http_duration_seconds{`+probes+`})`)},
+	}, []query{over("{{phase}}"+atBalancer,
+		`avg by (cluster, job, instance, phase) (probe_http_duration_seconds{`+probes+`})`)},
 		coloured("resolve", "#808080", "connect", idle, "tls", unsure, "processing", poor, "transfer", good))
 }
 
@@ -258,7 +260,8 @@ func nodeEvents() panel {
 			"fail_timeout.",
 		do: "connect_refused: start it. read_timeout: look at its load. server_disabled with green probes: one " +
 			"request that crashes it disables all nodes in turn; find it in the access log.",
-	}, []query{over("{{event}} {{node}} {{server}}"+atBalancer, events(byServer+", event", "nginx_error_log_events_total", chosen+`,server!=""`))})
+	}, []query{over("{{event}} {{node}} {{server}}"+atBalancer, events(byServer+", event",
+		"nginx_error_log_events_total", chosen+`,server!=""`))})
 }
 
 func probeStatus() panel {

@@ -114,7 +114,8 @@ max by (cluster, job, instance) (up{`+balancer+`}) * 0`), decimals(0), from(good
 func nodesUp() string {
 	of := func(how string) string {
 		return fmt.Sprintf(
-			`(%[1]s by (cluster, job, instance) (fremisn:server_up:min{%[2]s}) or %[1]s by (cluster, job, instance) (fremisn:node_up:min{%[3]s,node=~"$node",node!=""}))`,
+			`(%[1]s by (cluster, job, instance) (fremisn:server_up:min{%[2]s}) or %[1]s by (cluster, job, instance) `+
+				`(fremisn:node_up:min{%[3]s,node=~"$node",node!=""}))`,
 			how,
 			server,
 			balancer,

@@ -40,7 +40,8 @@ var groupUtilisation = sum(byGroup, "fremisn:upstream_utilisation:ratio5m", grou
 
 // slots are those of the servers in use, or, if there are none, of all: then only the backups work.
 const slots = `sum by (` + byGroup + `) (
-    fremisn:server_slots:sum{` + group + `} and on (cluster, job, instance, upstream, server) nginx_upstream_server_info{` + group + `,state="active"}
+    fremisn:server_slots:sum{` + group + `} and on (cluster, job, instance, upstream, server) ` +
+	`nginx_upstream_server_info{` + group + `,state="active"}
     or on (` + byGroup + `) fremisn:server_slots:sum{` + group + `})`
 
 func roomVerdict() []panel {
@@ -83,13 +84,16 @@ func roomVerdict() []panel {
 	}
 }
 
-const limitedShare = `(sum by (cluster, job, instance) (fremisn:requests:rate5m{` + balancer + `,outcome="limited"}) or sum by (cluster, job, instance) (fremisn:requests:rate5m{` + balancer + `}) * 0)
+const limitedShare = `(sum by (cluster, job, instance) ` +
+	`(fremisn:requests:rate5m{` + balancer + `,outcome="limited"}) or sum by (cluster, job, instance) ` +
+	`(fremisn:requests:rate5m{` + balancer + `}) * 0)
   / (sum by (cluster, job, instance) (fremisn:requests:rate5m{` + balancer + `}) > 0)`
 
 // droppedInterval is how much more accepted has grown than handled since the previous point. Both are reset together.
 const droppedInterval = `clamp_min(
   sum by (cluster, job, instance) (nginx_connections_accepted{` + balancer + `} - nginx_connections_handled{` + balancer + `})
-    - sum by (cluster, job, instance) (nginx_connections_accepted{` + balancer + `} offset $__interval - nginx_connections_handled{` + balancer + `} offset $__interval), 0)`
+    - sum by (cluster, job, instance) (nginx_connections_accepted{` + balancer + `} offset $__interval - ` +
+	`nginx_connections_handled{` + balancer + `} offset $__interval), 0)`
 
 func busySlots() panel {
 	return lines(12, about{

@@ -88,12 +88,16 @@ type Format struct{ Name, Escape, Format string }
 
 // Common formats.
 const (
-	FullFormat = `$remote_addr - $remote_user [$time_local] "$request" $status $body_bytes_sent "$http_referer" "$http_user_agent" ` +
-		`id="$request_id" rt=$request_time rl=$request_length bs=$bytes_sent lr=$limit_req_status lc=$limit_conn_status cs=$upstream_cache_status ` +
+	FullFormat = `$remote_addr - $remote_user [$time_local] "$request" $status $body_bytes_sent "$http_referer" ` +
+		`"$http_user_agent" ` +
+		`id="$request_id" rt=$request_time rl=$request_length bs=$bytes_sent lr=$limit_req_status ` +
+		`lc=$limit_conn_status cs=$upstream_cache_status ` +
 		`ua="$upstream_addr" us="$upstream_status" uct="$upstream_connect_time" uht="$upstream_header_time" ` +
 		`urt="$upstream_response_time" ubs="$upstream_bytes_sent" ubr="$upstream_bytes_received"`
-	IncumbentFormat = `$remote_addr - $remote_user [$time_local] "$request" $status $body_bytes_sent "$http_referer" "$http_user_agent" ` +
-		`"$http_x_forwarded_for" upstream_addr=$upstream_addr upstream_response_time=$upstream_response_time request_time=$request_time`
+	IncumbentFormat = `$remote_addr - $remote_user [$time_local] "$request" $status $body_bytes_sent ` +
+		`"$http_referer" "$http_user_agent" ` +
+		`"$http_x_forwarded_for" upstream_addr=$upstream_addr upstream_response_time=$upstream_response_time ` +
+		`request_time=$request_time`
 	JSONFormat = `{"time":"$time_iso8601","request":"$request","status":$status,"id":"$request_id","rt":$request_time,"rl":$request_length,` +
 		`"bs":$bytes_sent,"lr":"$limit_req_status","ua":"$upstream_addr","us":"$upstream_status","uct":"$upstream_connect_time",` +
 		`"uht":"$upstream_header_time","urt":"$upstream_response_time","agent":"$http_user_agent"}`

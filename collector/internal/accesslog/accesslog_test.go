@@ -139,7 +139,8 @@ func TestFormatsThatTellLess(t *testing.T) {
 				`nginx_upstream_retries_total{log="access",node="master",server="127.0.0.231:4005",upstream="fremisn_backend"} 1`,
 			},
 		}, {
-			"the last attempt before a group's name takes the status", `$status $upstream_addr`, `502 127.0.0.231:4005, fremisn_backend`, nil, []string{
+			"the last attempt before a group's name takes the status", `$status $upstream_addr`,
+			`502 127.0.0.231:4005, fremisn_backend`, nil, []string{
 				`nginx_upstream_attempts_total{code="502",log="access",node="master",outcome="error",server="127.0.0.231:4005",upstream="fremisn_backend"} 1`,
 				`nginx_upstream_no_live_total{log="access",upstream="fremisn_backend"} 1`,
 			},
@@ -155,29 +156,35 @@ func TestFormatsThatTellLess(t *testing.T) {
 			"limited by the default status", `$status $upstream_addr`, `503 -`, nil,
 			[]string{`nginx_access_requests_total{code="503",log="access",method="OTHER",outcome="limited",route=""} 1`},
 		}, {
-			"limited by a status of its own", `$status $upstream_addr`, `429 -`, func(c *Config) { c.LimitReqStatus = 429 },
+			"limited by a status of its own", `$status $upstream_addr`, `429 -`,
+			func(c *Config) { c.LimitReqStatus = 429 },
 			[]string{`nginx_access_requests_total{code="429",log="access",method="OTHER",outcome="limited",route=""} 1`},
 		}, {
-			"limited by limit_conn's status", `$status $upstream_addr`, `444 -`, func(c *Config) { c.LimitConnStatus = 444 },
+			"limited by limit_conn's status", `$status $upstream_addr`, `444 -`,
+			func(c *Config) { c.LimitConnStatus = 444 },
 			[]string{`nginx_access_requests_total{code="444",log="access",method="OTHER",outcome="limited",route=""} 1`},
 		}, {
 			"an upstream's 503 is no limit", `$status $upstream_addr`, `503 127.0.0.231:4005`, nil,
 			[]string{`nginx_access_requests_total{code="503",log="access",method="OTHER",outcome="error",route=""} 1`},
 		}, {
-			"combined cannot tell a limit", nginxconf.CombinedFormat, `1.2.3.4 - - [24/Nov/2026:12:27:30 +0000] "GET / HTTP/1.1" 503 12 "-" "curl"`, nil,
+			"combined cannot tell a limit", nginxconf.CombinedFormat,
+			`1.2.3.4 - - [24/Nov/2026:12:27:30 +0000] "GET / HTTP/1.1" 503 12 "-" "curl"`, nil,
 			[]string{
 				`nginx_access_requests_total{code="503",log="access",method="GET",outcome="error",route=""} 1`,
 				`nginx_access_sent_bytes_total{log="access",route=""} 12`,
 			},
 		}, {
-			"response length for received bytes", `$status $upstream_addr $upstream_response_length`, `200 127.0.0.1:80 512`, nil,
+			"response length for received bytes", `$status $upstream_addr $upstream_response_length`,
+			`200 127.0.0.1:80 512`, nil,
 			[]string{`nginx_upstream_received_bytes_total{log="access",node="",server="127.0.0.1:80",upstream=""} 512`},
 		}, {
-			"method and route without $request", `$request_method $scheme://$host$request_uri $status`, `PATCH http://a.b/v1/x?q=/v2 204`,
+			"method and route without $request", `$request_method $scheme://$host$request_uri $status`,
+			`PATCH http://a.b/v1/x?q=/v2 204`,
 			func(c *Config) { c.Routes = []source.Route{{Name: "one", Match: regexp.MustCompile("^/v1/x$")}} },
 			[]string{`nginx_access_requests_total{code="204",log="access",method="PATCH",outcome="ok",route="one"} 1`},
 		}, {
-			"cache and limit_conn", `$status $upstream_cache_status $limit_conn_status`, `200 HIT REJECTED_DRY_RUN`, nil,
+			"cache and limit_conn", `$status $upstream_cache_status $limit_conn_status`, `200 HIT REJECTED_DRY_RUN`,
+			nil,
 			[]string{
 				`nginx_access_cache_total{log="access",status="hit"} 1`,
 				`nginx_access_limit_conn_total{log="access",status="rejected_dry_run"} 1`,
@@ -219,7 +226,8 @@ func TestMalformed(t *testing.T) {
 		"NULs":                  strings.Repeat("\x00", 100),
 		"a raw quote":           replace("GET /", `GET /"`),
 	}
-	format := `"$request" $status $body_bytes_sent $request_time ua="$upstream_addr" us="$upstream_status" urt="$upstream_response_time"`
+	format := `"$request" $status $body_bytes_sent $request_time ua="$upstream_addr" us="$upstream_status" ` +
+		`urt="$upstream_response_time"`
 	check := lineCheck(t, format, "default")
 	if err := check([]byte(good)); err != nil {
 		t.Fatal(err)
@@ -247,13 +255,15 @@ func TestMalformed(t *testing.T) {
 // bounded.
 func TestMaxSeries(t *testing.T) {
 	const limit = 200
-	b := counterOf(t, `$status $request_time $upstream_addr $upstream_status $upstream_response_time`, "default", func(c *Config) { c.MaxSeries = limit })
+	b := counterOf(t, `$status $request_time $upstream_addr $upstream_status $upstream_response_time`, "default",
+		func(c *Config) { c.MaxSeries = limit })
 	const servers = 20_000
 	for i := range servers {
 		b.Lines(fmt.Appendf(nil, "200 0.001 10.0.%d.%d:80 200 0.001\n", i/256, i%256))
 	}
 	lines := has(t, b,
-		fmt.Sprintf(`nginx_access_requests_total{code="200",log="access",method="OTHER",outcome="ok",route=""} %d`, servers),
+		fmt.Sprintf(`nginx_access_requests_total{code="200",log="access",method="OTHER",outcome="ok",route=""} %d`,
+			servers),
 		`nginx_upstream_attempts_total{code="200",log="access",node="",outcome="ok",server="10.0.0.0:80",upstream=""} 1`)
 	attempts, timed, series := 0, 0, 0
 	for _, line := range lines {
@@ -267,7 +277,8 @@ func TestMaxSeries(t *testing.T) {
 		if strings.HasPrefix(line, "nginx_upstream_response_duration_seconds_count") {
 			timed += value
 		}
-		if strings.HasPrefix(line, `nginx_upstream_attempts_total{code="other",log="access",node="other",outcome="other",server="other",upstream="other"}`) && value < servers-limit {
+		if strings.HasPrefix(line,
+			`nginx_upstream_attempts_total{code="other",log="access",node="other",outcome="other",server="other",upstream="other"}`) && value < servers-limit {
 			t.Errorf("%s", line)
 		}
 	}
@@ -363,7 +374,8 @@ func TestSeriesThatStandAtZero(t *testing.T) {
 // TestUpgradedConnection: the times of a WebSocket are the life of a connection; how long it took to connect and to
 // upgrade is latency.
 func TestUpgradedConnection(t *testing.T) {
-	c := counterOf(t, `$status $request_time $upstream_addr $upstream_status $upstream_response_time $upstream_header_time $upstream_connect_time`, "default", nil)
+	c := counterOf(t, `$status $request_time $upstream_addr $upstream_status $upstream_response_time `+
+		`$upstream_header_time $upstream_connect_time`, "default", nil)
 	c.Lines([]byte("101 3600.000 127.0.0.231:4005 101 3599.990 0.010 0.001\n"))
 	for _, line := range has(t, c,
 		`nginx_access_requests_total{code="101",log="access",method="OTHER",outcome="ok",route=""} 1`,

@@ -8,7 +8,8 @@ import (
 
 // TestLinesOfTheField has lines that earlier versions hid, or took for what they are not, as NGINX wrote them.
 func TestLinesOfTheField(t *testing.T) {
-	const combined = `$remote_addr - $remote_user [$time_local] "$request" $status $body_bytes_sent "$http_referer" "$http_user_agent"`
+	const combined = `$remote_addr - $remote_user [$time_local] "$request" $status $body_bytes_sent "$http_referer" ` +
+		`"$http_user_agent"`
 	for _, c := range []struct {
 		name, format, lines string
 		parsed, malformed   uint64
@@ -21,7 +22,8 @@ func TestLinesOfTheField(t *testing.T) {
 		{"a user's name that looks like the rest of the line", combined,
 			`127.0.0.1 - a [25/Nov/2026:19:44:19 +0000] b [25/Nov/2026:19:44:19 +0000] "GET / HTTP/1.1" 504 0 "-" "x"
 `, 1, 0, []string{`nginx_access_requests_total{code="504",log="access",method="GET",outcome="timeout",route=""} 1`}},
-		{"a request without quotes", `[$time_local] $remote_addr - $server_name to: $upstream_addr: $request $status urt $upstream_response_time rt $request_time`,
+		{"a request without quotes", `[$time_local] $remote_addr - $server_name to: $upstream_addr: $request ` +
+			`$status urt $upstream_response_time rt $request_time`,
 			`[25/Nov/2026:19:30:00 +0000] 10.0.0.1 - site.test to: 127.0.0.1:80: GET /a HTTP/1.1 200 urt 0.010 rt 0.011
 [25/Nov/2026:19:30:01 +0000] 10.0.0.1 - site.test to: 127.0.0.1:81, 127.0.0.1:80: POST /b HTTP/2.0 502 urt 0.001, 0.010 rt 0.011
 [25/Nov/2026:19:30:02 +0000] 10.0.0.1 - site.test to: -:  400 urt - rt 0.000

@@ -107,7 +107,8 @@ func TestMemoryIsBounded(t *testing.T) {
 	var before, after runtime.MemStats
 	runtime.GC()
 	runtime.ReadMemStats(&before)
-	b := testCounter(t, logtest.Format{Text: `"$request" $status $request_time $upstream_addr $upstream_status $upstream_response_time $request_id`},
+	b := testCounter(t, logtest.Format{Text: `"$request" $status $request_time $upstream_addr $upstream_status ` +
+		`$upstream_response_time $request_id`},
 		source.Route{Name: "any", Match: regexp.MustCompile("/v1/.*face")})
 	var line []byte
 	for i := range 20_000 {

@@ -26,7 +26,8 @@ func TestIgnoredRoute(t *testing.T) {
 		t.Errorf("%+v", c.lines)
 	}
 	want := []string{
-		`access_requests_total{code=200,method=GET,outcome=ok,route=face} 1`, `access_requests_total{code=200,method=GET,outcome=ok,route=other} 1`,
+		`access_requests_total{code=200,method=GET,outcome=ok,route=face} 1`,
+		`access_requests_total{code=200,method=GET,outcome=ok,route=other} 1`,
 	}
 	if diff := cmp.Diff(want, seriesOf(t, c)); diff != "" {
 		t.Error(diff)
@@ -46,7 +47,8 @@ func TestSubrequests(t *testing.T) {
 	for on, want := range map[bool][]string{
 		true: {`access_requests_total{code=200,method=GET,outcome=ok,route=} 1`, `access_subrequests_total{} 2`},
 		false: {`access_requests_total{code=200,method=GET,outcome=ok,route=} 1`,
-			`access_requests_total{code=401,method=GET,outcome=client_error,route=} 1`, `access_requests_total{code=502,method=GET,outcome=error,route=} 1`},
+			`access_requests_total{code=401,method=GET,outcome=client_error,route=} 1`,
+			`access_requests_total{code=502,method=GET,outcome=error,route=} 1`},
 	} {
 		c := counterOf(t, `"$request" $status $request_length $upstream_addr`, "default",
 			func(c *Config) { c.Source.Subrequests = on })
@@ -119,7 +121,8 @@ func TestOwnLabelsOfOneVariable(t *testing.T) {
 // none of it.
 func TestOwnLabels(t *testing.T) {
 	settings, err := source.New("p.yml", source.Config{AccessLogs: []source.AccessLogConfig{{
-		Path: "/a.log", Name: "access", Format: source.FormatNames{`"$request" $status $bytes_sent $limit_req_status $host $country`},
+		Path: "/a.log", Name: "access",
+		Format: source.FormatNames{`"$request" $status $bytes_sent $limit_req_status $host $country`},
 		Labels: []source.LabelConfig{
 			{Name: "host", From: "$host", Values: source.LabelValues{ServerNames: true}}, {Name: "country",
 				From: "$country", Values: source.LabelValues{Max: 2}},
@@ -185,9 +188,12 @@ func TestOwnLabels(t *testing.T) {
 func TestStream(t *testing.T) {
 	c := counterOf(t, "", "", func(c *Config) {
 		c.Source.Kind = source.Stream
-		c.Source.Formats = []source.Format{{Text: `$remote_addr [$time_local] $protocol $status $bytes_sent $bytes_received $session_time "$upstream_addr" "$upstream_bytes_sent" "$upstream_bytes_received" "$upstream_connect_time"`}}
+		c.Source.Formats = []source.Format{{Text: `$remote_addr [$time_local] $protocol $status $bytes_sent ` +
+			`$bytes_received $session_time "$upstream_addr" "$upstream_bytes_sent" "$upstream_bytes_received" ` +
+			`"$upstream_connect_time"`}}
 	})
-	c.Lines([]byte(`127.0.0.1 [25/Nov/2026:10:00:00 +0000] TCP 200 512 80 1.250 "127.0.0.18:4008, 127.0.0.231:4005" "0, 80" "0, 512" "-, 0.001"` + "\n"))
+	c.Lines([]byte(`127.0.0.1 [25/Nov/2026:10:00:00 +0000] TCP 200 512 80 1.250 "127.0.0.18:4008, 127.0.0.231:4005" ` +
+		`"0, 80" "0, 512" "-, 0.001"` + "\n"))
 	want := []string{
 		`stream_received_bytes_total{} 80`,
 		`stream_sent_bytes_total{} 512`,

@@ -33,10 +33,11 @@ var (
 	slowTime     = regexp.MustCompile(`^[0-9]{1,9}\.[0-9]{3}$`)
 	slowDigits   = regexp.MustCompile(`^[0-9]+$`)
 	slowStatus   = regexp.MustCompile(`^[0-9]{3}$`)
-	slowTimes    = regexp.MustCompile(`^(\d\d/[A-Z][a-z]{2}/\d{4}:[\d:]{8} [+-]\d{4}|\d{4}-\d\d-\d\dT[\d:]{8}[+-]\d\d:\d\d)$`)
-	slowToken    = regexp.MustCompile(`^[^ "]*$`)
-	slowName     = regexp.MustCompile(`^([^ "]*|unix:[^"]*)$`)
-	slowAddress  = regexp.MustCompile(`^(?s:unix:.*|.+:[0-9]+)$`)
+	slowTimes    = regexp.MustCompile(`^(\d\d/[A-Z][a-z]{2}/\d{4}:[\d:]{8} ` +
+		`[+-]\d{4}|\d{4}-\d\d-\d\dT[\d:]{8}[+-]\d\d:\d\d)$`)
+	slowToken   = regexp.MustCompile(`^[^ "]*$`)
+	slowName    = regexp.MustCompile(`^([^ "]*|unix:[^"]*)$`)
+	slowAddress = regexp.MustCompile(`^(?s:unix:.*|.+:[0-9]+)$`)
 )
 
 // values cuts a line into the values of the format's variables, nil if it does not fit.

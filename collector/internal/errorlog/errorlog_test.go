@@ -60,8 +60,10 @@ func TestErrorLogIsBounded(t *testing.T) {
 		t.Errorf("%v events in %d series, %d dropped; every entry is one event", events, series, b.ledger.Dropped())
 	}
 	for _, want := range []string{
-		`fremisn_exporter_log_lines_total{log="error",result="malformed"} 10934`, `fremisn_exporter_log_lines_total{log="error",result="too_long"} 1`,
-		`fremisn_exporter_log_lines_total{log="error",result="parsed"} 21356`, `nginx_error_log_entries_total{level="error",log="error"} 20002`,
+		`fremisn_exporter_log_lines_total{log="error",result="malformed"} 10934`,
+		`fremisn_exporter_log_lines_total{log="error",result="too_long"} 1`,
+		`fremisn_exporter_log_lines_total{log="error",result="parsed"} 21356`,
+		`nginx_error_log_entries_total{level="error",log="error"} 20002`,
 	} {
 		if !slices.Contains(lines, want) {
 			t.Errorf("missing: %s", want)

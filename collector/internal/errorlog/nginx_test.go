@@ -126,7 +126,8 @@ func TestErrorLogOfRealNginx(t *testing.T) {
 	full := fullServer(t)
 	refuses, dead1, dead2 := freeAddress(t), freeAddress(t), freeAddress(t)
 	balancer, impatient := freeAddress(t), freeAddress(t)
-	conf := strings.Replace(testenv.Preamble(), "error_log DIR/error.log warn", "error_log DIR/error.log info", 1) + "http {" + testenv.TempPaths + `
+	conf := strings.Replace(testenv.Preamble(), "error_log DIR/error.log warn", "error_log DIR/error.log info",
+		1) + "http {" + testenv.TempPaths + `
     access_log off;
     client_max_body_size 64m;
     proxy_connect_timeout 300ms; proxy_read_timeout 300ms; proxy_send_timeout 300ms;
@@ -291,7 +292,8 @@ func TestErrorLogOfRealNginx(t *testing.T) {
 		}
 	}
 	for _, begin := range []string{`nginx_error_log_events_total{event="limit_req"`,
-		`nginx_error_log_events_total{event="limit_conn"`, `nginx_error_log_events_total{event="client_closed"`, `fremisn_exporter_log_lines_total{log="error",result="malformed"} 0`} {
+		`nginx_error_log_events_total{event="limit_conn"`, `nginx_error_log_events_total{event="client_closed"`,
+		`fremisn_exporter_log_lines_total{log="error",result="malformed"} 0`} {
 		if !slices.ContainsFunc(lines, func(line string) bool { return strings.HasPrefix(line, begin) }) {
 			t.Errorf("missing: %s…", begin)
 		}

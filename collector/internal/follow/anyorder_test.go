@@ -46,7 +46,8 @@ func (r *runtime) entry(stream, text string) string {
 	}
 	quoted, err := json.Marshal(text)
 	r.must(err)
-	return fmt.Sprintf(`{"log":%s,"stream":%q,"time":%q}`+"\n", quoted, stream, time.Now().UTC().Format(time.RFC3339Nano))
+	return fmt.Sprintf(`{"log":%s,"stream":%q,"time":%q}`+"\n", quoted, stream, time.Now().UTC().
+		Format(time.RFC3339Nano))
 }
 
 // line writes a line of stdout, now and then in parts, with lines of stderr before, between and behind. between is

@@ -36,7 +36,8 @@ func (h *dockerHost) remake() {
 	if err := os.MkdirAll(h.folder(), 0o755); err != nil {
 		h.t.Fatal(err)
 	}
-	config := fmt.Sprintf(`{"Name":"/lb","LogPath":"/var/lib/docker/%s","State":{"Running":true}}`, filepath.Base(h.log()))
+	config := fmt.Sprintf(`{"Name":"/lb","LogPath":"/var/lib/docker/%s","State":{"Running":true}}`,
+		filepath.Base(h.log()))
 	if err := os.WriteFile(filepath.Join(h.folder(), "config.v2.json"), []byte(config), 0o644); err != nil {
 		h.t.Fatal(err)
 	}

@@ -119,7 +119,9 @@ func TestSyslogOfRealNginx(t *testing.T) {
 	errorTarget := "udp://" + freeUDP(t)
 	errorPipeline, _ := listening(t, errorTarget, errorlog.New(errorlog.Config{MaxSeries: 100}))
 	server := func(target string) string { return strings.TrimPrefix(target, "udp://") }
-	conf := strings.Replace(testenv.Preamble(), "events {", "error_log syslog:server="+server(errorTarget)+",nohostname error;\nevents {", 1) + "http {" + testenv.TempPaths + `
+	conf := strings.Replace(testenv.Preamble(), "events {",
+		"error_log syslog:server="+server(errorTarget)+",nohostname error;\nevents {",
+		1) + "http {" + testenv.TempPaths + `
     log_format told '` + format + `';
     server {
         listen ` + balancer + `;

@@ -69,10 +69,16 @@ func (b twoWays) agree(t *testing.T, line []byte) {
 func TestFastIsSlow(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	for _, test := range []struct{ format, escape, line string }{
-		{`$remote_addr - $remote_user [$time_local] "$request" $status $body_bytes_sent "$http_referer" "$http_user_agent" rt=$request_time rl=$request_length id=$request_id lr="$limit_req_status" ua="$upstream_addr" us="$upstream_status" urt="$upstream_response_time"`, "default",
-			`1.2.3.4 - - [24/Nov/2026:12:27:30 +0000] "POST /v1/face/recognition?a=b HTTP/1.1" 200 1234567 "-" "okhttp/4" rt=1.125 rl=5 id=0123456789abcdef0123456789abcdef lr="PASSED" ua="192.168.100.231:4005" us="200" urt="0.125"`},
-		{`$remote_addr "$request" $status $request_length [$proxy_upstream_name] $upstream_addr $upstream_response_length $upstream_response_time $upstream_status $req_id`, "default",
-			`1.2.3.4 "GET / HTTP/1.1" 404 12 [default-backend-80] 127.0.0.18:4008 5 0.001 404 0123456789abcdef0123456789abcdef`},
+		{`$remote_addr - $remote_user [$time_local] "$request" $status $body_bytes_sent "$http_referer" ` +
+			`"$http_user_agent" rt=$request_time rl=$request_length id=$request_id lr="$limit_req_status" ` +
+			`ua="$upstream_addr" us="$upstream_status" urt="$upstream_response_time"`, "default",
+			`1.2.3.4 - - [24/Nov/2026:12:27:30 +0000] "POST /v1/face/recognition?a=b HTTP/1.1" 200 1234567 "-" ` +
+				`"okhttp/4" rt=1.125 rl=5 id=0123456789abcdef0123456789abcdef lr="PASSED" ua="192.168.100.231:4005" ` +
+				`us="200" urt="0.125"`},
+		{`$remote_addr "$request" $status $request_length [$proxy_upstream_name] $upstream_addr ` +
+			`$upstream_response_length $upstream_response_time $upstream_status $req_id`, "default",
+			`1.2.3.4 "GET / HTTP/1.1" 404 12 [default-backend-80] 127.0.0.18:4008 5 0.001 404 ` +
+				`0123456789abcdef0123456789abcdef`},
 		{`{"request":"$request","status":$status,"sent":$bytes_sent,"upstream_addr":"$upstream_addr","upstream_response_time":"$upstream_response_time","agent":"$http_user_agent","id":"$request_id"}`, "json",
 			`{"request":"DELETE /a HTTP/1.1","status":200,"sent":99,"upstream_addr":"10.0.0.1:8080","upstream_response_time":"0.001","agent":"a\"b","id":"0123456789abcdef0123456789abcdef"}`},
 		{`$status$request_time "$request" $upstream_addr,$upstream_cache_status`, "none",
@@ -157,16 +163,22 @@ func FuzzCompile(f *testing.F) {
 // same and nothing behind the line's end may matter.
 func FuzzParse(f *testing.F) {
 	formats := []struct{ text, escape string }{
-		{`$remote_addr - $remote_user [$time_local] "$request" $status $body_bytes_sent "$http_user_agent" rt=$request_time id=$request_id lr="$limit_req_status" ua="$upstream_addr" us="$upstream_status" urt="$upstream_response_time"`, "default"},
-		{`$remote_addr "$request" $status $request_length $upstream_addr $upstream_response_length $upstream_response_time $upstream_status $req_id`, "default"},
-		{`{"r":"$request","s":$status,"b":$bytes_sent,"ua":"$upstream_addr","urt":$upstream_response_time, "id":"$request_id"}`, "json"},
+		{`$remote_addr - $remote_user [$time_local] "$request" $status $body_bytes_sent "$http_user_agent" ` +
+			`rt=$request_time id=$request_id lr="$limit_req_status" ua="$upstream_addr" us="$upstream_status" ` +
+			`urt="$upstream_response_time"`, "default"},
+		{`$remote_addr "$request" $status $request_length $upstream_addr $upstream_response_length ` +
+			`$upstream_response_time $upstream_status $req_id`, "default"},
+		{`{"r":"$request","s":$status,"b":$bytes_sent,"ua":"$upstream_addr","urt":$upstream_response_time, ` +
+			`"id":"$request_id"}`, "json"},
 		{`"$request" $status "$upstream_addr" $upstream_cache_status`, "none"},
 	}
-	f.Add([]byte(`127.0.0.1 - - [24/Nov/2026:12:27:30 +0000] "GET /v1/face?x HTTP/1.1" 200 12 "curl" rt=0.125 id=x lr="PASSED" ua="1.2.3.4:5, 6.7.8.9:10" us="502, 200" urt="0.000, 10.125"`))
+	f.Add([]byte(`127.0.0.1 - - [24/Nov/2026:12:27:30 +0000] "GET /v1/face?x HTTP/1.1" 200 12 "curl" rt=0.125 id=x ` +
+		`lr="PASSED" ua="1.2.3.4:5, 6.7.8.9:10" us="502, 200" urt="0.000, 10.125"`))
 	f.Add([]byte(`1.2.3.4 "GET / HTTP/1.1" 200 12 1.2.3.4:5 :  12 :  0.001 :  200 :  x`))
 	f.Add([]byte(`{"r":"G\"ET","s":200,"b":,"ua":"a:1","urt":0.001, "id":"\\"}`))
 	f.Add([]byte(`"" 400 "unix:/a b" HIT`))
-	f.Add([]byte(`1.2.3.4 - - [24/Nov/2026:12:27:30 +0000] "POST /v1/face/recognition HTTP/1.1" 200 12345678 "-" rt=1.125 id=0123456789abcdef0123456789abcdef lr="PASSED" ua="192.168.100.231:4005" us="200" urt="0.125"`))
+	f.Add([]byte(`1.2.3.4 - - [24/Nov/2026:12:27:30 +0000] "POST /v1/face/recognition HTTP/1.1" 200 12345678 "-" ` +
+		`rt=1.125 id=0123456789abcdef0123456789abcdef lr="PASSED" ua="192.168.100.231:4005" us="200" urt="0.125"`))
 	var ways []twoWays
 	for _, format := range formats {
 		p, err := Compile(format.text, format.escape, Options{})

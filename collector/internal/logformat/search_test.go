@@ -14,7 +14,8 @@ import (
 // fieldFormats are the kinds of log_format that are found in the field: what stands beside what, in which quotes, in
 // which order.
 func fieldFormats() []struct{ format, escape string } {
-	const combined = `$remote_addr - $remote_user [$time_local] "$request" $status $body_bytes_sent "$http_referer" "$http_user_agent"`
+	const combined = `$remote_addr - $remote_user [$time_local] "$request" $status $body_bytes_sent "$http_referer" ` +
+		`"$http_user_agent"`
 	plain := []string{
 		combined,
 		combined + ` "$http_x_forwarded_for"`,
@@ -22,9 +23,12 @@ func fieldFormats() []struct{ format, escape string } {
 		combined + ` $request_time $upstream_response_time`,
 		combined + ` $request_time $upstream_response_time $pipe`,
 		combined + ` "$request_time" "$upstream_connect_time" "$upstream_header_time" "$upstream_response_time"`,
-		combined + ` rt=$request_time uct="$upstream_connect_time" uht="$upstream_header_time" urt="$upstream_response_time"`,
-		combined + ` "$http_x_forwarded_for" upstream_addr=$upstream_addr upstream_response_time=$upstream_response_time request_time=$request_time`,
-		combined + ` $request_length $request_time [$proxy_upstream_name] [$proxy_alternative_upstream_name] $upstream_addr $upstream_response_length $upstream_response_time $upstream_status $req_id`,
+		combined + ` rt=$request_time uct="$upstream_connect_time" uht="$upstream_header_time" ` +
+			`urt="$upstream_response_time"`,
+		combined + ` "$http_x_forwarded_for" upstream_addr=$upstream_addr ` +
+			`upstream_response_time=$upstream_response_time request_time=$request_time`,
+		combined + ` $request_length $request_time [$proxy_upstream_name] [$proxy_alternative_upstream_name] ` +
+			`$upstream_addr $upstream_response_length $upstream_response_time $upstream_status $req_id`,
 		combined + ` $host $upstream_addr $upstream_status`,
 		combined + ` $upstream_cache_status`,
 		combined + ` "$upstream_cache_status" $request_id`,
@@ -43,11 +47,14 @@ func fieldFormats() []struct{ format, escape string } {
 		combined + ` $scheme://$host`,
 		`$remote_addr - [$time_local] "$request" $status`,
 		`$remote_addr [$time_local] "$request" $status $request_time $upstream_addr`,
-		`$remote_addr - $remote_user [$time_local]  $status "$request" $body_bytes_sent "$http_referer" "$http_user_agent" "$http_x_forwarded_for"`,
+		`$remote_addr - $remote_user [$time_local]  $status "$request" $body_bytes_sent "$http_referer" ` +
+			`"$http_user_agent" "$http_x_forwarded_for"`,
 		`$http_x_forwarded_for - $remote_user [$time_local] "$request" $status $body_bytes_sent`,
 		`$http_x_real_ip $remote_addr $remote_user [$time_local] "$request" $status`,
-		`[$time_local] $remote_addr - $remote_user - $server_name to: $upstream_addr: $request upstream_response_time $upstream_response_time msec $msec request_time $request_time`,
-		`[$time_local] $remote_addr - $server_name to: $upstream_addr: $request $status urt $upstream_response_time rt $request_time`,
+		`[$time_local] $remote_addr - $remote_user - $server_name to: $upstream_addr: $request ` +
+			`upstream_response_time $upstream_response_time msec $msec request_time $request_time`,
+		`[$time_local] $remote_addr - $server_name to: $upstream_addr: $request $status urt $upstream_response_time ` +
+			`rt $request_time`,
 		`$request $status`,
 		`$remote_addr $request $status $body_bytes_sent`,
 		`$remote_addr $host $request $status $request_time $http_user_agent`,
@@ -68,9 +75,11 @@ func fieldFormats() []struct{ format, escape string } {
 			"ua:$http_user_agent\treqtime:$request_time\tapptime:$upstream_response_time",
 		"time:$time_local\tmethod:$request_method\turi:$request_uri\tstatus:$status\tua:$http_user_agent",
 		`time=$time_iso8601 method=$request_method uri=$uri status=$status ua="$http_user_agent" rt=$request_time`,
-		`ts=$msec remote=$remote_addr user=$remote_user host=$host status=$status bytes=$bytes_sent upstream=$upstream_addr`,
+		`ts=$msec remote=$remote_addr user=$remote_user host=$host status=$status bytes=$bytes_sent ` +
+			`upstream=$upstream_addr`,
 		`ts=$msec user=$remote_user agent=$http_user_agent status=$status rt=$request_time`,
-		`level=info method=$request_method path=$uri args=$args status=$status dur=$request_time up=$upstream_addr ust=$upstream_status urt=$upstream_response_time`,
+		`level=info method=$request_method path=$uri args=$args status=$status dur=$request_time up=$upstream_addr ` +
+			`ust=$upstream_status urt=$upstream_response_time`,
 		`$host $remote_addr - $remote_user [$time_local] "$request" $status $body_bytes_sent`,
 		`$server_name:$server_port $remote_addr - $remote_user [$time_local] "$request" $status`,
 		`$remote_addr:$remote_port $status`,
@@ -97,7 +106,8 @@ func fieldFormats() []struct{ format, escape string } {
 		`$remote_user: $status`,
 		`$remote_user $status $remote_user`,
 		`$remote_addr - $remote_user "$request" $status - $http_referer - $http_user_agent - $request_time`,
-		`[$time_iso8601] [$remote_addr] [$remote_user] [$request] [$status] [$http_user_agent] [$upstream_addr] [$upstream_status]`,
+		`[$time_iso8601] [$remote_addr] [$remote_user] [$request] [$status] [$http_user_agent] [$upstream_addr] ` +
+			`[$upstream_status]`,
 		`[$remote_addr] [$http_user_agent] [$request_time]`,
 		`{$remote_user} {$status} {$upstream_addr}`,
 		`<$remote_user> <$request> <$status> <$upstream_response_time>`,
@@ -105,9 +115,14 @@ func fieldFormats() []struct{ format, escape string } {
 		`$remote_addr -- $remote_user -- $status -- $request_time -- $upstream_addr`,
 		`$remote_addr^A$remote_user^A$status^A$upstream_addr`,
 		`$remote_addr||$http_user_agent||$status||$upstream_response_time||$upstream_addr`,
-		`client=$remote_addr method=$request_method request="$request" request_length=$request_length status=$status bytes_sent=$bytes_sent body_bytes_sent=$body_bytes_sent referer=$http_referer user_agent="$http_user_agent" upstream_addr=$upstream_addr upstream_status=$upstream_status request_time=$request_time upstream_response_time=$upstream_response_time upstream_connect_time=$upstream_connect_time upstream_header_time=$upstream_header_time`,
+		`client=$remote_addr method=$request_method request="$request" request_length=$request_length ` +
+			`status=$status bytes_sent=$bytes_sent body_bytes_sent=$body_bytes_sent referer=$http_referer ` +
+			`user_agent="$http_user_agent" upstream_addr=$upstream_addr upstream_status=$upstream_status ` +
+			`request_time=$request_time upstream_response_time=$upstream_response_time ` +
+			`upstream_connect_time=$upstream_connect_time upstream_header_time=$upstream_header_time`,
 		`$realip_remote_addr $remote_addr "$request" $status`,
-		`$proxy_protocol_addr - $remote_user [$time_local] "$request" $status $body_bytes_sent "$http_referer" "$http_user_agent"`,
+		`$proxy_protocol_addr - $remote_user [$time_local] "$request" $status $body_bytes_sent "$http_referer" ` +
+			`"$http_user_agent"`,
 		`$remote_addr $status $upstream_bytes_sent $upstream_bytes_received $upstream_connect_time`,
 		`$remote_addr $limit_req_status $http_cookie $status`,
 		`$remote_addr $ssl_client_s_dn $status $request_time`,
@@ -118,7 +133,8 @@ func fieldFormats() []struct{ format, escape string } {
 		`{"time":"$time_iso8601","remote_addr":"$remote_addr","request":"$request","status":$status,"request_time":$request_time,"upstream_addr":"$upstream_addr","upstream_status":"$upstream_status","user_agent":"$http_user_agent"}`,
 		`{"status":"$status","agent":"$http_user_agent","urt":"$upstream_response_time"}`,
 		`{"agent":"$http_user_agent","status":$status,"bytes":$body_bytes_sent}`,
-		`{ "time_local": "$time_local", "remote_user": "$remote_user", "request": "$request", "status": "$status", "http_referrer": "$http_referer" }`,
+		`{ "time_local": "$time_local", "remote_user": "$remote_user", "request": "$request", "status": "$status", ` +
+			`"http_referrer": "$http_referer" }`,
 		`{"urt":$upstream_response_time,"status":$status,"uri":"$uri"}`,
 		`{"a":"$http_a", "b":"$http_b", "s":$status, "t": [$upstream_response_time]}`,
 		`{"m":"$request_method","u":"$request_uri","s":"$status","ms":"$msec"}`,
@@ -128,7 +144,8 @@ func fieldFormats() []struct{ format, escape string } {
 	none := []string{
 		`"$http_user_agent" $status`,
 		`$remote_addr "$request" $status "$http_user_agent" "$upstream_addr" "$upstream_status"`,
-		`$remote_addr - $remote_user [$time_local] "$request" $status $body_bytes_sent "$http_referer" "$http_user_agent"`,
+		`$remote_addr - $remote_user [$time_local] "$request" $status $body_bytes_sent "$http_referer" ` +
+			`"$http_user_agent"`,
 		`{"a":"$http_a","s":$status,"r":"$request","u":"$upstream_addr"}`,
 		`$http_user_agent "$upstream_addr" "$upstream_status" "$upstream_response_time"`,
 		`$remote_user|$request|$status|$upstream_addr`,
@@ -156,7 +173,8 @@ type client struct {
 func newClient(r *logtest.Reference, seed uint64) *client {
 	c := &client{rand.New(rand.NewPCG(seed, 7)), r, nil}
 	c.pieces = []string{
-		" ", "-", "x", `"`, `\`, ", ", " : ", "200", "0.001", "[1:y", "a:1", "10.0.0.1:80, 10.0.0.2:80", "404 17", "HTTP/1.1", "GET /x HTTP/1.1",
+		" ", "-", "x", `"`, `\`, ", ", " : ", "200", "0.001", "[1:y", "a:1", "10.0.0.1:80, 10.0.0.2:80", "404 17",
+		"HTTP/1.1", "GET /x HTTP/1.1",
 		"24/Nov/2026:12:27:30 +0000", "2026-11-24T12:27:30+00:00", "502, 200", "0.001, 0.002", "", "é",
 		"1764073650.125",
 	}

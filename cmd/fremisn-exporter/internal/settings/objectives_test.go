@@ -20,7 +20,8 @@ func TestObjectives(t *testing.T) {
   routes:
     enrollment: {availability: 0.995, latency: {within: 5s}}
     other: {latency: {ratio: 0.9}}
-`, map[string]Objective{"": {0.999, time.Second, 0.95}, "enrollment": {0.995, 5 * time.Second, 0.95}, "other": {0.999, time.Second, 0.9}}},
+`, map[string]Objective{"": {0.999, time.Second, 0.95}, "enrollment": {0.995, 5 * time.Second, 0.95}, "other": {0.999,
+			time.Second, 0.9}}},
 		"the default is no bucket": {"nginx: {latency_buckets: [1, 2, 4, 8]}\n",
 			map[string]Objective{"": {0.99, 4 * time.Second, 0.95}}},
 		"the default is above every one": {"nginx: {latency_buckets: [1, 2]}\n",

@@ -15,10 +15,11 @@ func TestFaultsTellNoSecret(t *testing.T) {
 		`oauth2: hunter2`:                 "oauth2: cannot unmarshal !!str <secret>",
 		`http_headers: {X-Api-Key: {secrets: hunter2}}`: "secrets: got <secret>, want a list; " +
 			"write <secret>",
-		`http_headers: {X-Api-Key: hunter2}`:                      "X-Api-Key: got <secret>, want",
-		`proxy_connect_header: {A: hunter2}`:                      "proxy_connect_header.A: got <secret>, want",
-		`headers: "Authorization: hunter2"`:                       "headers: got <secret>, want a mapping",
-		`proxy_url: "http://u:hunter2@%zz"`:                       `proxy_url: parse "http://<secret>@%zz": invalid URL escape`,
+		`http_headers: {X-Api-Key: hunter2}`: "X-Api-Key: got <secret>, want",
+		`proxy_connect_header: {A: hunter2}`: "proxy_connect_header.A: got <secret>, want",
+		`headers: "Authorization: hunter2"`:  "headers: got <secret>, want a mapping",
+		`proxy_url: "http://u:hunter2@%zz"`: `proxy_url: parse "http://<secret>@%zz": invalid ` +
+			`URL escape`,
 		`proxy_url: "http://u:hunter2@[::"`:                       `proxy_url: parse "http://<secret>@[::"`,
 		`basic_auth: {username: a, password: {hunter2: hunter2}}`: "basic_auth",
 		`basic_auth: {username: a, passwort: hunter2}`:            "did you mean password?",

@@ -105,7 +105,8 @@ func laidOut(t *testing.T, page, scheme string, widths []int) (all []measured) {
 	if err != nil {
 		t.Fatalf("%s; Debian's package chromium has it", err)
 	}
-	for _, m := range regexp.MustCompile(`<p id="p\d">measured (\d+) ([\d.]+) ?([^<]*)</p>`).FindAllSubmatch(document, -1) {
+	for _, m := range regexp.MustCompile(`<p id="p\d">measured (\d+) ([\d.]+) ?([^<]*)</p>`).FindAllSubmatch(document,
+		-1) {
 		width, err := strconv.Atoi(string(m[1]))
 		if err != nil {
 			t.Fatal(err)

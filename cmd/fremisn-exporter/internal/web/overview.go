@@ -266,7 +266,8 @@ func sparkline(history []verdict.Minute) template.HTML {
 		errors += m.Errors
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, `<svg class="spark" viewBox="0 0 %d %d" preserveAspectRatio="none" role="img" aria-label="The last hour by minutes: %d attempts, %d failed">`,
+	fmt.Fprintf(&b, `<svg class="spark" viewBox="0 0 %d %d" preserveAspectRatio="none" role="img" aria-label="The `+
+		`last hour by minutes: %d attempts, %d failed">`,
 		sparkStep*len(history), sparkHeight, attempts, errors)
 	for i, m := range history {
 		bar(&b, "some", i, m.Attempts, most)
@@ -304,6 +305,7 @@ func strip(hour []ProbeMinute) template.HTML {
 		}
 		fmt.Fprintf(&b, `<rect class="%s" x="%d" y="0" width="%d" height="10"/>`, class, i*sparkStep, sparkBar)
 	}
-	return template.HTML(fmt.Sprintf(`<svg class="minutes" viewBox="0 0 %d 10" preserveAspectRatio="none" role="img" aria-label="Probes of the last hour: %d succeeded, %d failed">%s</svg>`,
+	return template.HTML(fmt.Sprintf(`<svg class="minutes" viewBox="0 0 %d 10" preserveAspectRatio="none" `+
+		`role="img" aria-label="Probes of the last hour: %d succeeded, %d failed">%s</svg>`,
 		sparkStep*len(hour), succeeded, failed, b.String()))
 }

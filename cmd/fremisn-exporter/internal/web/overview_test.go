@@ -165,7 +165,8 @@ func TestLandingPage(t *testing.T) {
 		}
 	}
 	for _, want := range []string{
-		`aria-label="The last hour by minutes: `, `aria-label="Probes of the last hour: 720 succeeded, 0 failed"`, `<meta http-equiv="refresh"`, `href="probes?probe=health"`,
+		`aria-label="The last hour by minutes: `, `aria-label="Probes of the last hour: 720 succeeded, 0 failed"`,
+		`<meta http-equiv="refresh"`, `href="probes?probe=health"`,
 	} {
 		if !strings.Contains(page, want) {
 			t.Errorf("the page has no %s", want)
@@ -241,7 +242,8 @@ func TestContrast(t *testing.T) {
 			}
 		}
 	}
-	for _, m := range regexp.MustCompile(`\.verdict\.\w+ \{ background: (#[0-9a-f]+)`).FindAllStringSubmatch(string(css), -1) {
+	for _, m := range regexp.MustCompile(`\.verdict\.\w+ \{ background: (#[0-9a-f]+)`).
+		FindAllStringSubmatch(string(css), -1) {
 		if c := contrast("#ffffff", m[1]); c < 4.5 {
 			t.Errorf("white on %s is %.2f to 1", m[1], c)
 		}

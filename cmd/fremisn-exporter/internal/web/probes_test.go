@@ -76,7 +76,8 @@ func TestProbesPage(t *testing.T) {
 		said, kept []string // what is said, and what not
 	}{
 		{"", []string{"3 targets", "1 failing", "log of http://127.0.0.18:4008 result 1",
-			"answered 503, not &lt;2xx&gt;", "2 earlier failures", "Not yet probed", "every 5s", `id="phealth5"`}, []string{"<d>", "All probes"}},
+			"answered 503, not &lt;2xx&gt;", "2 earlier failures", "Not yet probed", "every 5s", `id="phealth5"`},
+			[]string{"<d>", "All probes"}},
 		{"?probe=health", []string{"2 targets", "All probes", "127.0.0.18"}, []string{"127.0.0.17"}},
 		{"?node=slave-2", []string{"1 target,", "none failing", "127.0.0.17"}, []string{"127.0.0.18"}},
 		{"?probe=health&target=" + url.QueryEscape("http://127.0.0.18:4008"), []string{"1 target,", "result 1"},
@@ -149,7 +150,8 @@ func TestLinkOpensTheResult(t *testing.T) {
 			if err != nil {
 				t.Fatalf("%s; Debian's package chromium has it", err)
 			}
-			open := regexp.MustCompile(`(?s)<details class="result[^>]*open[^>]*>.*?</details>`).FindAllString(string(document), -1)
+			open := regexp.MustCompile(`(?s)<details class="result[^>]*open[^>]*>.*?</details>`).
+				FindAllString(string(document), -1)
 			if len(open) != 1 || !strings.Contains(open[0], want) {
 				t.Errorf("unfolded: %s\nof %s", open, document)
 			}
