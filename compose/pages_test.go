@@ -151,7 +151,7 @@ type view struct {
 	Status, Width, Needs, Resources int
 	Dark                            bool
 	Headline                        string
-	Button, English                 float64 // tops of the button, 0 where there is none, and of the second language
+	Button, English                 float64 // end of the button, 0 where there is none, and top of the second language
 	Contrast                        map[string]float64
 }
 
@@ -173,7 +173,7 @@ document.title = JSON.stringify(frames.map(frame => {
     resources: frame.contentWindow.performance.getEntriesByType('resource').length,
     dark: frame.contentWindow.matchMedia('(prefers-color-scheme: dark)').matches,
     headline: page.querySelector('h1').innerText, contrast: contrast,
-    button: page.querySelector('.again')?.getBoundingClientRect().top ?? 0,
+    button: page.querySelector('.again')?.getBoundingClientRect().bottom ?? 0,
     english: page.querySelector('section[lang=en]').getBoundingClientRect().top};
 }))`
 
@@ -228,8 +228,11 @@ func browse(t *testing.T, pages map[int]answer, scheme, flag string) {
 			t.Errorf("%d: dark is %v in the %s scheme", v.Status, v.Dark, scheme)
 		}
 		if v.Width < 576 && v.Button >= v.English {
-			t.Errorf("%d: on a phone of %d the second language is at %g, before the button at %g", v.Status,
+			t.Errorf("%d: on a phone of %d the second language is at %g, before the button's end at %g", v.Status,
 				v.Width, v.English, v.Button)
+		}
+		if v.Width == 390 && v.Button > 844 {
+			t.Errorf("%d: on a phone of 390 × 844 the button ends at %g", v.Status, v.Button)
 		}
 		if v.Headline == "" {
 			t.Errorf("%d: no heading is seen", v.Status)
