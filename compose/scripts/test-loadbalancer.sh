@@ -62,17 +62,22 @@ say "exporter: $(moved "$scratch/before" "$scratch/after" nginx_access_requests_
 say
 per_node "$scratch/before" "$scratch/after"
 
-idle=()
+idle=() hanging=()
 while read -r name address; do
-  attempts=$(moved "$scratch/before" "$scratch/after" nginx_upstream_attempts_total "server=$(regexp "$address")")
+  server="server=$(regexp "$address")"
+  attempts=$(moved "$scratch/before" "$scratch/after" nginx_upstream_attempts_total "$server")
+  # An attempt that the client or NGINX gave up.
+  silent_attempts=$(moved "$scratch/before" "$scratch/after" nginx_upstream_attempts_total "$server" \
+    'outcome=aborted|timeout')
+  [ "$silent_attempts" = 0 ] || hanging+=("$name ($address)")
   if [ "$attempts" = 0 ] && [[ $(probe_state "$scratch/after" "$address") != down* ]]; then
     idle+=("$name ($address)")
   fi
 done < <(nodes "$scratch/after")
 say
 [ "$silent" = 0 ] ||
-  die 1 "$silent of $sent requests had no answer within $wait_seconds s:" \
-    'NGINX takes them, but nodes hang; the table says which were asked'
+  die 1 "$silent of $sent requests had no answer within $wait_seconds s: NGINX takes them, but" \
+    "these nodes hang: ${hanging[*]:-none that the log names}"
 [ "$failed" = 0 ] || die 1 "$failed of $requests requests failed"
 [ "$node_attempts" -gt 0 ] ||
   die 1 "no node was asked: does $path go to the nodes, and does the exporter know nginx.conf?"
