@@ -12,7 +12,7 @@ LDFLAGS  := -s -w -X $(BUILDINFO).Version=$(VERSION) -X $(BUILDINFO).Revision=$(
 TEST_PACKAGES := gcc libc6-dev=/usr/include/stdio.h nginx prometheus prometheus-alertmanager=amtool \
                  prometheus-nginx-exporter prometheus-blackbox-exporter apache2-utils=ab shellcheck chromium logrotate \
                  curl jq openssl iproute2=ip procps=ps docker-compose systemd=systemd-analyze strace victoria-metrics \
-                 lintian
+                 lintian libnginx-mod-stream=/usr/lib/nginx/modules/ngx_stream_module.so
 FUZZTIME ?= 1m
 TORTURE_KILLS ?= 1000
 

@@ -2,11 +2,15 @@ package main
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"io"
+	"net"
 	"net/http"
-	"path/filepath"
+	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/fremisn/fremisn-exporter/cmd/fremisn-sim/testenv"
 )
@@ -40,37 +44,101 @@ func TestServerByAddressUnderNGINX(t *testing.T) {
 	})
 }
 
-// The log of stream{} is found in nginx.conf. One server is given by name, another by its address alone: both have
-// their group's name. The lines are those that NGINX 1.22 wrote for the two.
-func TestStreamIsFound(t *testing.T) {
-	dir := t.TempDir()
-	conf, log := filepath.Join(dir, "nginx.conf"), filepath.Join(dir, "stream.log")
-	writeFile(t, log, "")
-	writeFile(t, conf, `events {}
-stream {
+// The log of stream{} is found in nginx.conf, and NGINX's own stream module writes it. One server is given by name,
+// another by its address alone: both have their group's name. A client that is denied comes to no server; one whose
+// first server refuses comes to the second.
+func TestStreamUnderNGINX(t *testing.T) {
+	node, spare := echoing(t), echoing(t)
+	_, port, err := net.SplitHostPort(node)
+	if err != nil {
+		t.Fatal(err)
+	}
+	refused, first := "127.0.0.99:"+port, "127.0.0.98:"+port
+	byName, byAddress, twice, denied := freeAddress(t), freeAddress(t), freeAddress(t), freeAddress(t)
+	datagrams, unlogged := freeAddress(t), freeAddress(t)
+	nginx, err := testenv.StartNginx(t.Context(), t.TempDir(), testenv.StreamModule+testenv.Preamble()+`stream {
   log_format proxy '$protocol $status $session_time $bytes_sent $bytes_received '
-                   '"$upstream_addr" "$upstream_connect_time"';
-  access_log `+log+` proxy;
-  upstream db { server localhost:43395; }
-  server { listen 5432; proxy_pass db; }
-  server { listen 5433; proxy_pass 127.0.0.99:43395; }
+                   '"$upstream_addr" "$upstream_connect_time" "$upstream_bytes_sent" "$upstream_bytes_received"';
+  access_log DIR/stream.log proxy;
+  upstream db { server localhost:`+port+`; }
+  upstream two { server `+first+`; server `+spare+` backup; }
+  server { listen `+byName+`; proxy_pass db; }
+  server { listen `+byAddress+`; proxy_pass `+refused+`; }
+  server { listen `+twice+`; proxy_pass two; }
+  server { listen `+denied+`; deny all; proxy_pass db; }
+  server { listen `+datagrams+` udp; return answer; }
+  server { listen `+unlogged+`; return ready; access_log off; }
 }
-`)
-	p := startProgramWith(t, "--nginx.config", conf)
+`, unlogged)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { nginx.Stop() })
+	p := startProgramWith(t, "--nginx.config", nginx.Conf)
 	familiesOf(t, p) // from here on the log is followed
-	writeFile(t, log, `TCP 200 0.001 137 115 "127.0.0.1:43395" "0.000"
-TCP 502 0.000 0 0 "127.0.0.99:43395" "-"
-`)
-	families := familiesOf(t, p)
-	for _, want := range [][]string{
-		{"nginx_stream_sessions_total", "log", "stream", "protocol", "TCP", "status", "200"},
-		{"nginx_stream_received_bytes_total", "log", "stream"},
-		{"nginx_upstream_outcomes_total", "upstream", "db", "server", "127.0.0.1:43395", "outcome", "ok"},
-		{"nginx_upstream_outcomes_total", "upstream", "127.0.0.99:43395", "server", "127.0.0.99:43395", "outcome",
-			"error"},
+	for address, bytes := range map[string]int{byName: 7, byAddress: 1, twice: 50, denied: 300} {
+		exchange(t, "tcp", address, bytes, bytes)
+	}
+	exchange(t, "udp", datagrams, 2, len("answer"))
+	for _, want := range []struct {
+		name   string
+		value  float64
+		labels []string
+	}{
+		{"nginx_stream_sessions_total", 2, []string{"protocol", "TCP", "status", "200"}},
+		{"nginx_stream_sessions_total", 1, []string{"protocol", "TCP", "status", "502"}},
+		{"nginx_stream_sessions_total", 1, []string{"protocol", "TCP", "status", "403"}},
+		{"nginx_stream_sessions_total", 1, []string{"protocol", "UDP", "status", "200"}},
+		{"nginx_stream_sent_bytes_total", 7 + 50 + 6, nil},
+		{"nginx_stream_received_bytes_total", 7 + 50 + 2, nil},
+		{"nginx_upstream_outcomes_total", 1, []string{"upstream", "db", "server", node, "outcome", "ok"}},
+		{"nginx_upstream_outcomes_total", 1, []string{"upstream", refused, "server", refused, "outcome", "error"}},
+		{"nginx_upstream_outcomes_total", 0, []string{"upstream", refused, "server", refused, "outcome", "ok"}},
+		{"nginx_upstream_sent_bytes_total", 7, []string{"upstream", "db", "server", node}},
+		{"nginx_upstream_received_bytes_total", 50, []string{"upstream", "two", "server", spare}},
+		{"nginx_upstream_retries_total", 1, []string{"upstream", "two", "server", first}},
+		{"fremisn_exporter_log_lines_total", 0, []string{"log", "stream", "result", "malformed"}},
 	} {
-		if got := gauge(families, want[0], want[1:]...); got < 1 {
-			t.Errorf("%s: %g", strings.Join(want, " "), got)
+		until(t, fmt.Sprint(want), func() bool {
+			return gauge(familiesOf(t, p), want.name, want.labels...) == want.value
+		})
+	}
+}
+
+// echoing is a server that gives back what it gets.
+func echoing(t *testing.T) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { listener.Close() })
+	go func() {
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer conn.Close()
+				io.Copy(conn, conn)
+			}()
 		}
+	}()
+	return listener.Addr().String()
+}
+
+// exchange sends so many bytes, and waits for so many, or the end.
+func exchange(t *testing.T, network, address string, send, receive int) {
+	t.Helper()
+	conn, err := net.Dial(network, address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	conn.SetDeadline(time.Now().Add(patience))
+	conn.Write(make([]byte, send))
+	if _, err := io.ReadFull(conn, make([]byte, receive)); errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Fatal(err)
 	}
 }

@@ -65,6 +65,10 @@ func startDebian(t *testing.T, fill *strings.Replacer, listens ...string) *teste
 		"user www-data", user,
 		"listen 80 ", "listen "+freeAddress(t)+" ", "listen [::]:80 ", "listen unix:"+dir+"/in-place-of-IPv6 ")
 	copyConfiguration(t, "/etc/nginx", dir, move)
+	// The packages of modules name them relative to the prefix.
+	if err := os.Symlink("/usr/lib/nginx/modules", filepath.Join(dir, "modules")); err != nil {
+		t.Fatal(err)
+	}
 	if err := os.Mkdir(filepath.Join(dir, "log"), 0o755); err != nil {
 		t.Fatal(err)
 	}

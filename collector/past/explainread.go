@@ -157,7 +157,7 @@ func (x *explorer) record(r *logformat.Record, block []byte) {
 		return
 	}
 	outcome := x.outcome(r)
-	isRequest := !(x.formats.subrequests && r.Received == 0) && x.rules.IsRequest(r)
+	isRequest := !(x.formats.subrequests && x.rules.IsSubrequest(r)) && x.rules.IsRequest(r)
 	if isRequest {
 		one := x.slots.at(r.Time)
 		one.requests++

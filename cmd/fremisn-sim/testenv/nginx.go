@@ -61,6 +61,9 @@ events { worker_connections 512; }
 `
 }
 
+// StreamModule is the first line of an nginx.conf with stream{}: Debian has the module in a package of its own.
+const StreamModule = "load_module /usr/lib/nginx/modules/ngx_stream_module.so;\n"
+
 // TempPaths belong into http: NGINX's own folders need root.
 const TempPaths = `
     client_body_temp_path DIR/body;

@@ -35,7 +35,7 @@ func (c *Counter) count(r *logformat.Record) {
 	}
 	noLive := c.countAttempts(r, ref)
 	switch {
-	case r.Received == 0 && c.cfg.Source.Subrequests:
+	case c.cfg.Source.Subrequests && c.rules.IsSubrequest(r):
 		c.countSubrequest(r)
 	case f.isTraffic():
 		c.countTraffic(r, route)

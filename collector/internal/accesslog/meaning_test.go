@@ -1,6 +1,7 @@
 package accesslog
 
 import (
+	"fmt"
 	"regexp"
 	"slices"
 	"strings"
@@ -65,6 +66,30 @@ func TestSubrequests(t *testing.T) {
 		}
 		if diff := cmp.Diff(want, got); diff != "" || attempts != 2 {
 			t.Errorf("log_subrequest %v: %d series of attempts; (want -, got +)\n%s", on, attempts, diff)
+		}
+	}
+}
+
+// TestRefusedUnread: what NGINX refuses before it has a whole request line has length 0 as well, and is a request; a
+// subrequest of that status has come to a server, or the format does not show that it came to none.
+func TestRefusedUnread(t *testing.T) {
+	for format, want := range map[string]int{
+		`"$request" $status $request_length $upstream_addr`:   4,
+		`"$request" $status $request_length $upstream_status`: 4,
+		`"$request" $status $request_length -$http_x`:         0,
+	} {
+		c := counterOf(t, format, "default", func(c *Config) { c.Source.Subrequests = true })
+		for _, code := range []int{400, 408, 414, 505, 401, 204, 500} {
+			c.Lines(fmt.Appendf(nil, "\"GET / HTTP/1.1\" %d 0 -\n", code))
+		}
+		got := 0
+		for _, line := range seriesOf(t, c) {
+			if strings.HasPrefix(line, "access_requests_total") {
+				got++
+			}
+		}
+		if got != want || c.subrequests.Value != uint64(7-want) || c.lines.Parsed != 7 {
+			t.Errorf("%s: %d requests, %d subrequests of %d lines", format, got, c.subrequests.Value, c.lines.Parsed)
 		}
 	}
 }

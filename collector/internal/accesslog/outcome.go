@@ -103,6 +103,21 @@ func fieldsOf(p *logformat.Program) formatFields {
 // IsRequest reports whether a line represents a request, not only its bytes.
 func (rules *Rules) IsRequest(r *logformat.Record) bool { return !rules.formats[r.Format].isTraffic() }
 
+// IsSubrequest reports whether a line represents a subrequest, where log_subrequest is on. Its $request_length is 0. A
+// request that NGINX refused, or waited for in vain, before it had a whole request line has 0 as well, and has come to
+// no upstream; a client could hide it otherwise.
+func (rules *Rules) IsSubrequest(r *logformat.Record) bool {
+	if r.Received != 0 {
+		return false
+	}
+	f := &rules.formats[r.Format]
+	return !f.status || !f.upstream || r.Elements > 0 || !refusedUnread(r.Code)
+}
+
+// refusedUnread reports whether NGINX answers a request by a code before it has a whole request line: bad request,
+// timeout, line too long, unknown version.
+func refusedUnread(code int64) bool { return code == 400 || code == 408 || code == 414 || code == 505 }
+
 // Code returns the status of a request.
 func (rules *Rules) Code(r *logformat.Record) int64 {
 	if !rules.formats[r.Format].status {

@@ -1,7 +1,6 @@
 package check
 
 import (
-	"os"
 	"testing"
 	"time"
 
@@ -10,13 +9,6 @@ import (
 
 // patience is for what must happen and has no signal to wait for; CI machines are slow.
 const patience = 30 * time.Second
-
-func writeFile(t *testing.T, path, text string) {
-	t.Helper()
-	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
-		t.Fatal(err)
-	}
-}
 
 func freeAddress(t *testing.T) string {
 	t.Helper()

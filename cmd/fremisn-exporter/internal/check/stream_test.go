@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/fremisn/fremisn-exporter/cmd/fremisn-sim/testenv"
 	"github.com/fremisn/fremisn-exporter/collector"
 	"github.com/fremisn/fremisn-exporter/collector/source"
 )
@@ -37,28 +38,15 @@ func TestCheckReadsStreamLogs(t *testing.T) {
 	}
 }
 
-// streamInHTTP makes a stream{} one of http, for an NGINX without the module to read its log_formats: there the
-// variables are made by maps.
-func streamInHTTP(text string) string {
-	var maps strings.Builder
-	for _, variable := range []string{"$protocol", "$session_time", "$bytes_received"} {
-		fmt.Fprintf(&maps, "map x %s { default x; }\n", variable)
-	}
-	text = strings.Replace(text, "return x;", "return 200 x;", 1)
-	return strings.Replace(text, "stream {\n", "http {\n"+maps.String(), 1)
-}
-
 // The log_format that is proposed for a log of stream{} is one that NGINX takes, keeps the user's own fields and gives
 // every metric; it is not among those that are printed for http.
 func TestProposedStreamFormatWorks(t *testing.T) {
 	for _, format := range []string{"'$remote_addr $status'", "escape=json '{\"s\":\"$status\"}'",
 		"'$protocol\n$status'"} {
 		dir := t.TempDir()
-		text := fmt.Sprintf("error_log %[1]s/error.log;\nevents {}\nstream {\nlog_format own %[2]s;\nserver "+
-			"{\nlisten 127.0.0.1:8093;\nreturn x;\naccess_log %[1]s/stream.log own;\n}\n}\n", dir, format)
-		conf := takenByNGINX(t, dir, streamInHTTP(text))
-		writeFile(t, conf, text)
-		s := settingsFor(t, conf)
+		text := fmt.Sprintf(testenv.StreamModule+"error_log %[1]s/error.log;\nevents {}\nstream {\nlog_format own "+
+			"%[2]s;\nserver {\nlisten 127.0.0.1:8093;\nreturn x;\naccess_log %[1]s/stream.log own;\n}\n}\n", dir, format)
+		s := settingsFor(t, takenByNGINX(t, dir, text))
 		all := proposals(s)
 		if len(all) != 1 {
 			t.Fatalf("%d proposals", len(all))
@@ -71,8 +59,7 @@ func TestProposedStreamFormatWorks(t *testing.T) {
 		}
 		text = strings.Replace(text, "stream {\n", "stream {\n"+all[0].directive()+"\n", 1)
 		text = strings.Replace(text, fmt.Sprintf("access_log %s/stream.log own;", dir), directive, 1)
-		writeFile(t, takenByNGINX(t, dir, streamInHTTP(text)), text)
-		after := settingsFor(t, conf)
+		after := settingsFor(t, takenByNGINX(t, dir, text))
 		if left := proposals(after); len(left) > 0 {
 			t.Errorf("something is proposed still: %s", left[0].directive())
 		}
