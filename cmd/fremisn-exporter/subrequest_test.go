@@ -57,9 +57,10 @@ func TestSubrequestsUnderNGINX(t *testing.T) {
 	log := filepath.Join(nginx.Dir, "up.log")
 	until(t, "all are counted", func() bool {
 		families := familiesOf(t, p)
+		attempts := counts(families, "nginx_upstream_attempts_total", "up", "code")
 		return cmp.Equal(want, counts(families, "nginx_access_requests_total", "up", "code")) &&
 			gauge(families, "nginx_access_subrequests_total") == 2 &&
-			cmp.Equal(map[string]int{"204": 2, "400": 1}, counts(families, "nginx_upstream_attempts_total", "up", "code"))
+			cmp.Equal(map[string]int{"204": 2, "400": 1}, attempts)
 	})
 	var out, problems bytes.Buffer
 	if code := run(t.Context(), []string{"analyze", "--nginx.config", nginx.Conf, "--output", "json", log}, &out,

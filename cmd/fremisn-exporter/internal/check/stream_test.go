@@ -45,7 +45,8 @@ func TestProposedStreamFormatWorks(t *testing.T) {
 		"'$protocol\n$status'"} {
 		dir := t.TempDir()
 		text := fmt.Sprintf(testenv.StreamModule+"error_log %[1]s/error.log;\nevents {}\nstream {\nlog_format own "+
-			"%[2]s;\nserver {\nlisten 127.0.0.1:8093;\nreturn x;\naccess_log %[1]s/stream.log own;\n}\n}\n", dir, format)
+			"%[2]s;\nserver {\nlisten 127.0.0.1:8093;\nreturn x;\naccess_log %[1]s/stream.log own;\n}\n}\n",
+			dir, format)
 		s := settingsFor(t, takenByNGINX(t, dir, text))
 		all := proposals(s)
 		if len(all) != 1 {
