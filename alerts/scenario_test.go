@@ -288,7 +288,7 @@ modules:
       preferred_ip_protocol: ip4
       metrics:
         - {name: fremisn_license_used, path: current_enrollment, labels: {quota: enrollment}, help: Enrollments used.}
-        - {name: fremisn_license_limit, path: maximum_enrollment, labels: {quota: enrollment}, help: Enrollments allowed.}
+        - {name: fremisn_license_limit, path: maximum_enrollment, labels: {quota: enrollment}, help: Most allowed.}
 probes:
   - {name: health, module: healthcheck, interval: 500ms, targets: ["%s"]}
   - {name: licence, module: licence, interval: 2s, targets: ["%s"]}

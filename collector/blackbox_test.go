@@ -190,14 +190,18 @@ nodes: [{name: master, address: 127.0.0.1:4005}]
 		`fremisn_exporter_log_lines_total{log="access",result="ignored"} 1`,
 		`fremisn_exporter_log_lines_total{log="access",result="malformed"} 0`,
 		`nginx_access_requests_total{code="200",host="a.example",log="access",method="GET",outcome="ok",route="x"} 1`,
-		`nginx_access_requests_total{code="502",host="*.b.example",log="access",method="GET",outcome="no_live",route="x"} 1`,
-		`nginx_access_requests_total{code="404",host="other",log="access",method="GET",outcome="client_error",route="other"} 1`,
+		`nginx_access_requests_total{code="502",host="*.b.example",log="access",method="GET",outcome="no_live",` +
+			`route="x"} 1`,
+		`nginx_access_requests_total{code="404",host="other",log="access",method="GET",outcome="client_error",` +
+			`route="other"} 1`,
 		`nginx_access_outcomes_total{host="",log="access",outcome="timeout",route="x"} 0`,
-		`nginx_upstream_outcomes_total{log="access",node="master",outcome="error",server="127.0.0.1:4005",upstream="app"} 0`,
+		`nginx_upstream_outcomes_total{log="access",node="master",outcome="error",server="127.0.0.1:4005",` +
+			`upstream="app"} 0`,
 		`nginx_upstream_no_live_total{log="access",upstream="app"} 1`,
 		`nginx_stream_sessions_total{log="stream",protocol="TCP",status="200"} 1`,
 		`nginx_stream_sent_bytes_total{log="stream"} 512`,
-		`nginx_upstream_attempts_total{code="200",log="stream",node="",outcome="ok",server="127.0.0.9:5432",upstream="db"} 1`,
+		`nginx_upstream_attempts_total{code="200",log="stream",node="",outcome="ok",server="127.0.0.9:5432",` +
+			`upstream="db"} 1`,
 		`nginx_upstream_outcomes_total{log="stream",node="",outcome="error",server="127.0.0.9:5432",upstream="db"} 0`,
 		`nginx_upstream_no_live_total{log="stream",upstream="db"} 0`,
 		`nginx_access_requests_total{code="200",log="lb",method="GET",outcome="ok",route="other"} 1`,

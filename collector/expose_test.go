@@ -97,8 +97,10 @@ func TestLabelsFollowNginxConf(t *testing.T) {
 		[]source.Node{{Name: "master", Address: "127.0.0.231:4005"}}, nil)
 	after := text(t, e, expfmt.MetricFamilyToText)
 	for text, want := range map[string]string{
-		before: `nginx_upstream_attempts_total{code="200",log="access",node="",outcome="ok",server="127.0.0.231:4005",upstream=""} 1`,
-		after:  `nginx_upstream_attempts_total{code="200",log="access",node="master",outcome="ok",server="127.0.0.231:4005",upstream="nodes"} 1`,
+		before: `nginx_upstream_attempts_total{code="200",log="access",node="",outcome="ok",` +
+			`server="127.0.0.231:4005",upstream=""} 1`,
+		after: `nginx_upstream_attempts_total{code="200",log="access",node="master",outcome="ok",` +
+			`server="127.0.0.231:4005",upstream="nodes"} 1`,
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("missing: %s in\n%s", want, text)

@@ -46,19 +46,22 @@ nginx_limit_req_burst{zone="api"} 20
 # HELP nginx_limit_req_rate Rate of a limit_req zone in requests a second.
 # TYPE nginx_limit_req_rate gauge
 nginx_limit_req_rate{zone="api"} 0.5
-# HELP nginx_upstream_info An upstream group of nginx.conf, always 1; without a zone each worker counts failures and connections for itself.
+# HELP nginx_upstream_info An upstream group of nginx.conf, always 1; without a zone each worker ` +
+		`counts failures and connections for itself.
 # TYPE nginx_upstream_info gauge
 nginx_upstream_info{method="least_conn",upstream="nodes",zone="shared"} 1
 # HELP nginx_upstream_keepalive Idle connections that each worker keeps to the group's servers.
 # TYPE nginx_upstream_keepalive gauge
 nginx_upstream_keepalive{upstream="nodes"} 32
-# HELP nginx_upstream_server_info A server of an upstream group in nginx.conf, always 1; state is active, backup, drain or down.
+# HELP nginx_upstream_server_info A server of an upstream group in nginx.conf, always 1; ` +
+		`state is active, backup, drain or down.
 # TYPE nginx_upstream_server_info gauge
 nginx_upstream_server_info{node="",server="127.0.0.16:4010",state="drain",upstream="nodes"} 1
 nginx_upstream_server_info{node="",server="127.0.0.17:4009",state="down",upstream="nodes"} 1
 nginx_upstream_server_info{node="",server="127.0.0.18:4008",state="backup",upstream="nodes"} 1
 nginx_upstream_server_info{node="master",server="127.0.0.231:4005",state="active",upstream="nodes"} 1
-# HELP nginx_upstream_server_max_conns Maximum of simultaneous connections to the server (max_conns), 0 for no limit; per worker where the group has no zone.
+# HELP nginx_upstream_server_max_conns Maximum of simultaneous connections to the server (max_conns), ` +
+		`0 for no limit; per worker where the group has no zone.
 # TYPE nginx_upstream_server_max_conns gauge
 nginx_upstream_server_max_conns{node="",server="127.0.0.16:4010",upstream="nodes"} 0
 nginx_upstream_server_max_conns{node="",server="127.0.0.17:4009",upstream="nodes"} 0
@@ -70,7 +73,8 @@ nginx_upstream_server_weight{node="",server="127.0.0.16:4010",upstream="nodes"} 
 nginx_upstream_server_weight{node="",server="127.0.0.17:4009",upstream="nodes"} 1
 nginx_upstream_server_weight{node="",server="127.0.0.18:4008",upstream="nodes"} 1
 nginx_upstream_server_weight{node="master",server="127.0.0.231:4005",upstream="nodes"} 5
-# HELP nginx_worker_connections Maximum of connections of one worker (worker_connections), to clients and to servers together.
+# HELP nginx_worker_connections Maximum of connections of one worker (worker_connections), ` +
+		`to clients and to servers together.
 # TYPE nginx_worker_connections gauge
 nginx_worker_connections 1024
 `

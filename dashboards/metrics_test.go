@@ -28,9 +28,9 @@ func TestMetricsExist(t *testing.T) {
 	for name, labels := range configured(t) {
 		known[name] = labels
 	}
-	for _, name := range strings.Fields(`up scrape_duration_seconds scrape_samples_scraped scrape_series_added ` +
-		`process_cpu_seconds_total
-		process_resident_memory_bytes process_open_fds process_start_time_seconds go_goroutines go_memstats_heap_inuse_bytes`) {
+	for _, name := range strings.Fields(`up scrape_duration_seconds scrape_samples_scraped scrape_series_added
+		process_cpu_seconds_total process_resident_memory_bytes process_open_fds process_start_time_seconds
+		go_goroutines go_memstats_heap_inuse_bytes`) {
 		known[name] = []string{}
 	}
 	known["fremisn_exporter_build_info"] = []string{"version", "revision"}
@@ -74,15 +74,17 @@ func TestMetricsExist(t *testing.T) {
 		}
 	}
 	// What issue and contract want to be seen is seen.
-	for _, name := range strings.Fields(`nginx_up nginx_connections_accepted nginx_connections_handled ` +
-		`nginx_connections_waiting
-		nginx_access_requests_total nginx_access_outcomes_total nginx_access_request_duration_seconds_bucket nginx_access_limit_req_total nginx_upstream_no_live_total
-		nginx_upstream_attempts_total nginx_upstream_response_duration_seconds_bucket nginx_upstream_header_duration_seconds_bucket
+	for _, name := range strings.Fields(`nginx_up nginx_connections_accepted nginx_connections_handled
+		nginx_connections_waiting
+		nginx_access_requests_total nginx_access_outcomes_total nginx_access_request_duration_seconds_bucket
+		nginx_access_limit_req_total nginx_upstream_no_live_total nginx_upstream_attempts_total
+		nginx_upstream_response_duration_seconds_bucket nginx_upstream_header_duration_seconds_bucket
 		nginx_upstream_connect_duration_seconds_bucket nginx_upstream_retries_total nginx_error_log_events_total
 		nginx_limit_req_rate nginx_limit_req_burst nginx_upstream_server_max_conns
-		probe_success probe_http_duration_seconds probe_latency_seconds_bucket probe_failures_total probe_ssl_earliest_cert_expiry
-		fremisn_exporter_log_lines_total fremisn_exporter_log_lag_bytes fremisn_exporter_log_gaps_total fremisn_exporter_log_rotations_total
-		fremisn_exporter_log_series_dropped_total fremisn_exporter_state_commits_total fremisn_license_used fremisn_license_limit
+		probe_success probe_http_duration_seconds probe_latency_seconds_bucket probe_failures_total
+		probe_ssl_earliest_cert_expiry fremisn_exporter_log_lines_total fremisn_exporter_log_lag_bytes
+		fremisn_exporter_log_gaps_total fremisn_exporter_log_rotations_total fremisn_exporter_log_series_dropped_total
+		fremisn_exporter_state_commits_total fremisn_license_used fremisn_license_limit
 		fremisn:license_used:predict14d fremisn:node_up:min fremisn:node_share:ratio5m ALERTS`) {
 		if !used[name] {
 			t.Errorf("no panel asks for %s", name)

@@ -59,7 +59,7 @@ type HTTPProbe struct {
 	Body                       string            `yaml:"body,omitempty"`
 	BodyFile                   string            `yaml:"body_file,omitempty"`
 	Compression                string            `yaml:"compression,omitempty"`
-	BodySizeLimit              Bytes             `yaml:"body_size_limit,omitempty"` // of the decompressed body; 0: no limit
+	BodySizeLimit              Bytes             `yaml:"body_size_limit,omitempty"` // decompressed; 0: no limit
 	EnableHTTP3                bool              `yaml:"enable_http3,omitempty"`
 	Metrics                    []BodyMetric      `yaml:"metrics,omitempty"` // not in blackbox_exporter
 

@@ -13,49 +13,92 @@ import (
 
 // TestBadModules has one config for each rule, with the message that a user must get.
 func TestBadModules(t *testing.T) {
-	for config, want := range map[string]string{
-		"modules: {m: {prober: smoke}}":                                                                                                                 `x.yml:1: modules.m.prober: "smoke" is not a known prober; the probers are dns, grpc, http, icmp, tcp, unix`,
-		"modules: {m: {prober: http, http: {enable_http3: true}}}":                                                                                      `x.yml:1: modules.m.http.enable_http3: HTTP/2 is enabled as well; write enable_http2: false, since a module uses one of the two`,
-		"modules: {m: {prober: http, http: {valid_http_versions: [HTTP/3.0]}}}":                                                                         `x.yml:1: modules.m.http.valid_http_versions: HTTP/3.0 needs enable_http3: true`,
-		"modules: {m: {prober: http, http: {body: a, body_file: b}}}":                                                                                   `x.yml:1: modules.m.http.body_file: body is given as well; keep one of the two`,
-		"modules: {m: {prober: http, http: {compression: zip}}}":                                                                                        `x.yml:1: modules.m.http.compression: "zip" is not a known compression; write gzip, br, deflate or identity`,
-		"modules: {m: {prober: http, http: {compression: br, headers: {accept-encoding: gzip}}}}":                                                       `x.yml:1: modules.m.http.compression: the header Accept-Encoding: gzip does not ask for br; make the two agree`,
-		"modules: {m: {prober: http, http: {body_size_limit: much}}}":                                                                                   `x.yml:1: modules.m.http.body_size_limit: "much" is not a valid size; write for example 512KB or 10MB`,
-		"modules: {m: {prober: http, http: {preferred_ip_protocol: ip5}}}":                                                                              `x.yml:1: modules.m.http.preferred_ip_protocol: "ip5" is not an IP protocol; write ip4 or ip6`,
-		"modules: {m: {prober: http, http: {fail_if_body_json_matches_cel: 'body.'}}}":                                                                  `modules.m.http.fail_if_body_json_matches_cel: "body." is not a valid CEL expression`,
-		"modules: {m: {prober: http, http: {fail_if_header_matches: [{regexp: a}]}}}":                                                                   `x.yml:1: modules.m.http.fail_if_header_matches[0].header: the header to match is missing; name one`,
-		"modules: {m: {prober: http, http: {basic_auth: {username: a, password: b, password_file: c}}}}":                                                `at most one of basic_auth password`,
-		"modules: {m: {prober: http, http: {metrics: [{name: probe_x, path: a}]}}}":                                                                     `x.yml:1: modules.m.http.metrics[0].name: "probe_x" clashes with the exporter's own metrics`,
-		"modules: {m: {prober: http, http: {metrics: [{name: a-b, path: a}]}}}":                                                                         `"a-b" is not a valid metric name`,
-		"modules: {m: {prober: http, http: {metrics: [{name: a}]}}}":                                                                                    `modules.m.http.metrics[0].path: a metric needs the path of its number in the answer`,
-		"modules: {m: {prober: http, http: {metrics: [{name: a, path: a, labels: {node: x}}]}}}":                                                        `the label "node" is set by the exporter`,
-		"modules: {m: {prober: http, http: {metrics: [{name: a, path: a}, {name: a, path: b}]}}}":                                                       `modules.m.http.metrics[1]: the metric a is given twice with the same labels`,
-		"modules: {a: {prober: http, http: {metrics: [{name: x, path: a}]}}, b: {prober: http, http: {metrics: [{name: x, path: a, labels: {l: v}}]}}}": `modules.b.http.metrics[0].labels: the metric x has the labels "l" here and "" in module a; make them agree`,
-		"modules: {a: {prober: http, http: {metrics: [{name: x, path: a}]}}, b: {prober: http, http: {metrics: [{name: x, path: a, help: h}]}}}":        `modules.b.http.metrics[0].help: the metric x has another help in module a; make them agree`,
-		"modules: {m: {prober: tcp, tcp: {query_response: [{expect: a, expect_bytes: b}]}}}":                                                            `expect is given as well`,
-		"modules: {m: {prober: tcp, tcp: {source_ip_address: here}}}":                                                                                   `x.yml:1: modules.m.tcp.source_ip_address: "here" is not an IP address`,
-		"modules: {m: {prober: icmp, icmp: {ttl: 256}}}":                                                                                                `x.yml:1: modules.m.icmp.ttl: 256 is not a valid TTL; write 1 to 255`,
-		"modules: {m: {prober: dns}}":                                                                                                                   `modules.m.dns.query_name: a dns module needs the name to query`,
-		"modules: {m: {prober: dns, dns: {query_name: a, query_type: NOT}}}":                                                                            `"NOT" is not a DNS record type`,
-		"modules: {m: {prober: dns, dns: {query_name: a, query_class: NOT}}}":                                                                           `"NOT" is not a DNS class`,
-		"modules: {m: {prober: dns, dns: {query_name: a, valid_rcodes: [NO]}}}":                                                                         `modules.m.dns.valid_rcodes[0]: "NO" is not a DNS response code`,
-		"modules: {m: {prober: dns, dns: {query_name: a, dns_over_tls: true}}}":                                                                         `DNS over TLS takes transport_protocol: tcp`,
-		"modules: {m: {prober: http, timeout: 5}}":                                                                                                      `x.yml:1: modules.m.timeout: "5" has no unit; write 5s`,
-		"modules: {m: {prober: http, http: {valid_status_code: [200]}}}":                                                                                `did you mean valid_status_codes?`,
-		"modules: {m: {prober: http}}\nprobes: [{name: p, module: m, interval: 50ms, targets: [a]}]":                                                    `x.yml:2: probes[0].interval: 50ms is too short; the shortest is 100ms`,
-		"probes: [{name: p, module: n, interval: 1s, targets: [a]}]":                                                                                    `x.yml:1: probes[0].module: unknown module "n"; define it under modules:`,
-		"modules: {m: {prober: http}}\nprobes: [{name: p, module: n, interval: 1s, targets: [a]}]":                                                      `x.yml:2: probes[0].module: unknown module "n"; the modules are m`,
-		"modules: {m: {prober: http}}\nprobes: [{name: p, module: m, interval: 1s, targets: [a, a]}]":                                                   `x.yml:2: probes[0].targets[1]: a is targets[0] already`,
-		"modules: {m: {prober: http}}\nprobes: [{name: p, module: m, interval: 1s, targets: ['http://a:x/']}]":                                          `x.yml:2: probes[0].targets[0]: "http://a:x/" is not a URL; write http://HOST:PORT/`,
-		"modules: {m: {prober: tcp}}\nprobes: [{name: p, module: m, interval: 1s, targets: [a]}]":                                                       `x.yml:2: probes[0].targets[0]: "a" is not HOST:PORT`,
-		"on_demand: {allow: ['(']}":  "on_demand.allow: missing closing )",
-		"on_demand: {allow: nobody}": `"nobody" is neither configured nor any`,
+	for _, test := range []struct{ config, want string }{
+		{"modules: {m: {prober: smoke}}",
+			`x.yml:1: modules.m.prober: "smoke" is not a known prober; the probers are dns, grpc, http, icmp, tcp, ` +
+				`unix`},
+		{"modules: {m: {prober: http, http: {enable_http3: true}}}",
+			`x.yml:1: modules.m.http.enable_http3: HTTP/2 is enabled as well; write enable_http2: false, since a ` +
+				`module uses one of the two`},
+		{"modules: {m: {prober: http, http: {valid_http_versions: [HTTP/3.0]}}}",
+			`x.yml:1: modules.m.http.valid_http_versions: HTTP/3.0 needs enable_http3: true`},
+		{"modules: {m: {prober: http, http: {body: a, body_file: b}}}",
+			`x.yml:1: modules.m.http.body_file: body is given as well; keep one of the two`},
+		{"modules: {m: {prober: http, http: {compression: zip}}}",
+			`x.yml:1: modules.m.http.compression: "zip" is not a known compression; write gzip, br, deflate or ` +
+				`identity`},
+		{"modules: {m: {prober: http, http: {compression: br, headers: {accept-encoding: gzip}}}}",
+			`x.yml:1: modules.m.http.compression: the header Accept-Encoding: gzip does not ask for br; make the ` +
+				`two agree`},
+		{"modules: {m: {prober: http, http: {body_size_limit: much}}}",
+			`x.yml:1: modules.m.http.body_size_limit: "much" is not a valid size; write for example 512KB or 10MB`},
+		{"modules: {m: {prober: http, http: {preferred_ip_protocol: ip5}}}",
+			`x.yml:1: modules.m.http.preferred_ip_protocol: "ip5" is not an IP protocol; write ip4 or ip6`},
+		{"modules: {m: {prober: http, http: {fail_if_body_json_matches_cel: 'body.'}}}",
+			`modules.m.http.fail_if_body_json_matches_cel: "body." is not a valid CEL expression`},
+		{"modules: {m: {prober: http, http: {fail_if_header_matches: [{regexp: a}]}}}",
+			`x.yml:1: modules.m.http.fail_if_header_matches[0].header: the header to match is missing; name one`},
+		{"modules: {m: {prober: http, http: {basic_auth: {username: a, password: b, password_file: c}}}}",
+			`at most one of basic_auth password`},
+		{"modules: {m: {prober: http, http: {metrics: [{name: probe_x, path: a}]}}}",
+			`x.yml:1: modules.m.http.metrics[0].name: "probe_x" clashes with the exporter's own metrics`},
+		{"modules: {m: {prober: http, http: {metrics: [{name: a-b, path: a}]}}}",
+			`"a-b" is not a valid metric name`},
+		{"modules: {m: {prober: http, http: {metrics: [{name: a}]}}}",
+			`modules.m.http.metrics[0].path: a metric needs the path of its number in the answer`},
+		{"modules: {m: {prober: http, http: {metrics: [{name: a, path: a, labels: {node: x}}]}}}",
+			`the label "node" is set by the exporter`},
+		{"modules: {m: {prober: http, http: {metrics: [{name: a, path: a}, {name: a, path: b}]}}}",
+			`modules.m.http.metrics[1]: the metric a is given twice with the same labels`},
+		{"modules: {a: {prober: http, http: {metrics: [{name: x, path: a}]}}, b: {prober: http, http: {metrics: " +
+			"[{name: x, path: a, labels: {l: v}}]}}}",
+			`modules.b.http.metrics[0].labels: the metric x has the labels "l" here and "" in module a; make them ` +
+				`agree`},
+		{"modules: {a: {prober: http, http: {metrics: [{name: x, path: a}]}}, b: {prober: http, http: {metrics: " +
+			"[{name: x, path: a, help: h}]}}}",
+			`modules.b.http.metrics[0].help: the metric x has another help in module a; make them agree`},
+		{"modules: {m: {prober: tcp, tcp: {query_response: [{expect: a, expect_bytes: b}]}}}",
+			`expect is given as well`},
+		{"modules: {m: {prober: tcp, tcp: {source_ip_address: here}}}",
+			`x.yml:1: modules.m.tcp.source_ip_address: "here" is not an IP address`},
+		{"modules: {m: {prober: icmp, icmp: {ttl: 256}}}",
+			`x.yml:1: modules.m.icmp.ttl: 256 is not a valid TTL; write 1 to 255`},
+		{"modules: {m: {prober: dns}}",
+			`modules.m.dns.query_name: a dns module needs the name to query`},
+		{"modules: {m: {prober: dns, dns: {query_name: a, query_type: NOT}}}",
+			`"NOT" is not a DNS record type`},
+		{"modules: {m: {prober: dns, dns: {query_name: a, query_class: NOT}}}",
+			`"NOT" is not a DNS class`},
+		{"modules: {m: {prober: dns, dns: {query_name: a, valid_rcodes: [NO]}}}",
+			`modules.m.dns.valid_rcodes[0]: "NO" is not a DNS response code`},
+		{"modules: {m: {prober: dns, dns: {query_name: a, dns_over_tls: true}}}",
+			`DNS over TLS takes transport_protocol: tcp`},
+		{"modules: {m: {prober: http, timeout: 5}}",
+			`x.yml:1: modules.m.timeout: "5" has no unit; write 5s`},
+		{"modules: {m: {prober: http, http: {valid_status_code: [200]}}}",
+			`did you mean valid_status_codes?`},
+		{"modules: {m: {prober: http}}\nprobes: [{name: p, module: m, interval: 50ms, targets: [a]}]",
+			`x.yml:2: probes[0].interval: 50ms is too short; the shortest is 100ms`},
+		{"probes: [{name: p, module: n, interval: 1s, targets: [a]}]",
+			`x.yml:1: probes[0].module: unknown module "n"; define it under modules:`},
+		{"modules: {m: {prober: http}}\nprobes: [{name: p, module: n, interval: 1s, targets: [a]}]",
+			`x.yml:2: probes[0].module: unknown module "n"; the modules are m`},
+		{"modules: {m: {prober: http}}\nprobes: [{name: p, module: m, interval: 1s, targets: [a, a]}]",
+			`x.yml:2: probes[0].targets[1]: a is targets[0] already`},
+		{"modules: {m: {prober: http}}\nprobes: [{name: p, module: m, interval: 1s, targets: ['http://a:x/']}]",
+			`x.yml:2: probes[0].targets[0]: "http://a:x/" is not a URL; write http://HOST:PORT/`},
+		{"modules: {m: {prober: tcp}}\nprobes: [{name: p, module: m, interval: 1s, targets: [a]}]",
+			`x.yml:2: probes[0].targets[0]: "a" is not HOST:PORT`},
+		{"on_demand: {allow: ['(']}",
+			"on_demand.allow: missing closing )"},
+		{"on_demand: {allow: nobody}",
+			`"nobody" is neither configured nor any`},
 	} {
-		t.Run(config, func(t *testing.T) {
+		t.Run(test.config, func(t *testing.T) {
 			var c Config
-			if _, err := strictyaml.Decode("x.yml", []byte(config), &c); err == nil ||
-				!strings.Contains(err.Error(), want) {
-				t.Errorf("got  %v\nwant %s", err, want)
+			if _, err := strictyaml.Decode("x.yml", []byte(test.config), &c); err == nil ||
+				!strings.Contains(err.Error(), test.want) {
+				t.Errorf("got  %v\nwant %s", err, test.want)
 			}
 		})
 	}
@@ -94,22 +137,41 @@ modules:
       no_proxy: example.com
       proxy_connect_header: {X-A: [b]}
       basic_auth: {username: u, password: p}
-      tls_config: {insecure_skip_verify: true, server_name: x, ca_file: c, cert_file: d, key_file: e, min_version: TLS12}
+      tls_config:
+        {insecure_skip_verify: true, server_name: x, ca_file: c, cert_file: d, key_file: e, min_version: TLS12}
       http_headers: {X-Token: {secrets: [s], files: [f], values: [v]}}
   oauth2:
     prober: http
-    http: {oauth2: {client_id: i, client_secret: s, scopes: [a], token_url: "http://t", endpoint_params: {a: b}, tls_config: {}, proxy_from_environment: true}}
+    http:
+      oauth2:
+        client_id: i
+        client_secret: s
+        scopes: [a]
+        token_url: "http://t"
+        endpoint_params: {a: b}
+        tls_config: {}
+        proxy_from_environment: true
   tcp:
     prober: tcp
     tcp:
       preferred_ip_protocol: ip4
       ip_protocol_fallback: true
       source_ip_address: 127.0.0.1
-      query_response: [{expect: "^SSH-2.0-([^ -]+)", labels: [{name: v, value: "${1}"}], send: a, starttls: true}, {expect_bytes: x}]
+      query_response:
+        - {expect: "^SSH-2.0-([^ -]+)", labels: [{name: v, value: "${1}"}], send: a, starttls: true}
+        - {expect_bytes: x}
       tls: true
       tls_config: {ca_file: c}
   unix: {prober: unix, unix: {query_response: [{expect: a}], tls: false, tls_config: {server_name: x}}}
-  icmp: {prober: icmp, icmp: {preferred_ip_protocol: ip4, ip_protocol_fallback: true, source_ip_address: 127.0.0.1, dont_fragment: true, payload_size: 100, ttl: 5}}
+  icmp:
+    prober: icmp
+    icmp:
+      preferred_ip_protocol: ip4
+      ip_protocol_fallback: true
+      source_ip_address: 127.0.0.1
+      dont_fragment: true
+      payload_size: 100
+      ttl: 5
   dns:
     prober: dns
     dns:
@@ -124,10 +186,22 @@ modules:
       query_class: CH
       recursion_desired: false
       valid_rcodes: [NOERROR, NXDOMAIN]
-      validate_answer_rrs: {fail_if_matches_regexp: [a], fail_if_all_match_regexp: [b], fail_if_not_matches_regexp: [c], fail_if_none_matches_regexp: [d]}
+      validate_answer_rrs:
+        fail_if_matches_regexp: [a]
+        fail_if_all_match_regexp: [b]
+        fail_if_not_matches_regexp: [c]
+        fail_if_none_matches_regexp: [d]
       validate_authority_rrs: {fail_if_matches_regexp: [a]}
       validate_additional_rrs: {fail_if_matches_regexp: [a]}
-  grpc: {prober: grpc, grpc: {service: s, preferred_ip_protocol: ip4, ip_protocol_fallback: true, tls: true, tls_config: {ca_file: c}, metadata: {a: [b]}}}
+  grpc:
+    prober: grpc
+    grpc:
+      service: s
+      preferred_ip_protocol: ip4
+      ip_protocol_fallback: true
+      tls: true
+      tls_config: {ca_file: c}
+      metadata: {a: [b]}
 `
 
 func TestEveryOptionIsTaken(t *testing.T) {
@@ -152,10 +226,10 @@ func TestEveryOptionIsTaken(t *testing.T) {
 }
 
 func TestLicenceQuotas(t *testing.T) {
-	answer := `{"current_enrollment": 500, "maximum_enrollment": "1000", "current_keyspace": "many", "maximum_keyspace": true, "maximum_anonymous_enrollment": null}`
+	answer := `{"current_enrollment": 500, "maximum_enrollment": "1000", "current_keyspace": "many",
+		"maximum_keyspace": true, "maximum_anonymous_enrollment": null}`
 	node := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		io.WriteString(w,
-			answer)
+		io.WriteString(w, answer)
 	}))
 	t.Cleanup(node.Close)
 	var log strings.Builder

@@ -123,7 +123,8 @@ probes: [{name: p, module: m, interval: 1h, targets: ["`+web.URL+`/static"], fil
 		}
 	}
 	contains(t, p.metrics(),
-		`probe_failures_total{exported_reason="mine",node="",probe="p",project="file",rack="7",reason="dns",target="`+web.URL+`/file"} 0`,
+		`probe_failures_total{exported_reason="mine",node="",probe="p",project="file",rack="7",reason="dns",`+
+			`target="`+web.URL+`/file"} 0`,
 		`probe_timeout_seconds{node="",probe="p",project="faces",target="`+web.URL+`/static"} 30`)
 	if code, text := p.ask(t, "module", "m", "target", web.URL+"/file"); code != 200 {
 		t.Errorf("a target of a file is not configured for /probe: %s", text)

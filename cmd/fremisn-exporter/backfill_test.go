@@ -193,7 +193,7 @@ func backfilledPrometheus(t *testing.T, dir, past, printed string) *testenv.Prom
 		promtoolRun("tsdb", "create-blocks-from", "openmetrics", file, tsdb)
 	}
 	command := regexp.MustCompile(`for pass in ([\d ]+); do\n *promtool (tsdb create-blocks-from rules --start \S+ ` +
-		`--end \S+) --url`).FindStringSubmatch(printed)
+		`--end \S+) --url (?:\S+ )?\\\n *--output-dir`).FindStringSubmatch(printed)
 	if command == nil {
 		t.Fatalf("backfill does not say how the rules are added:\n%s", printed)
 	}

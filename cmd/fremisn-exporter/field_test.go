@@ -34,7 +34,8 @@ const fieldConf = `
   server { listen A3; access_log DIR/odd.log odd; location / { return 200; } }
   server { listen A4; access_log DIR/nested.log nested; log_subrequest on;
            location / { auth_request /auth; mirror /copy; proxy_pass http://app; }
-           location = /auth { internal; proxy_pass http://app; } location = /copy { internal; proxy_pass http://127.0.0.1:1; } }
+           location = /auth { internal; proxy_pass http://app; }
+           location = /copy { internal; proxy_pass http://127.0.0.1:1; } }
   server { listen A5; access_log DIR/socket.log socket; location / { proxy_pass http://app; proxy_http_version 1.1;
            proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection upgrade; } }
 `

@@ -41,8 +41,8 @@ func startWithManySeries(t *testing.T) *testenv.Exporter {
   access_logs:
     - path: %s/access.log
       start: beginning
-      format: '"$request" $status $request_length $upstream_addr $upstream_response_time $upstream_status $request_time `+
-		`$upstream_header_time $upstream_connect_time'
+      format: '"$request" $status $request_length $upstream_addr $upstream_response_time $upstream_status
+        $request_time $upstream_header_time $upstream_connect_time'
   routes:
 `, dir)
 	for i := range 200 {

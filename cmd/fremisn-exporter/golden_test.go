@@ -17,8 +17,10 @@ import (
 var updateGolden = flag.Bool("update", false, "write testdata/golden/metrics.txt anew")
 
 // ofTheMoment are the samples whose values are of the moment; their names and labels are not.
-var ofTheMoment = regexp.MustCompile(`(?m)^((?:probe_(?:duration|http_duration|dns_lookup_time|latency)_seconds(?:_bucket|_sum)?|probe_icmp_duration_seconds|` +
-	`\w+_timestamp_seconds|fremisn_exporter_collector_duration_seconds|fremisn_exporter_state_commits_total)(?:\{[^}]*\})?) .*$`)
+var ofTheMoment = regexp.MustCompile(`(?m)^((?:probe_(?:duration|http_duration|dns_lookup_time|` +
+	`latency)_seconds(?:_bucket|_sum)?|probe_icmp_duration_seconds|` +
+	`\w+_timestamp_seconds|fremisn_exporter_collector_duration_seconds|` +
+	`fremisn_exporter_state_commits_total)(?:\{[^}]*\})?) .*$`)
 
 // ofTheProcess are families that are not ours.
 var ofTheProcess = regexp.MustCompile(`(?m)^(# \w+ )?(go_|process_|promhttp_).*\n`)

@@ -79,7 +79,11 @@ func TestHostileLog(t *testing.T) {
 	lines, good, tooLong := writeHostileLog(t, path)
 	config := fmt.Sprintf(`nginx:
   access_logs:
-    - {path: %q, name: access, start: beginning, format: '$remote_addr "$request" $status $bytes_sent $request_time ua="$upstream_addr" us="$upstream_status" urt="$upstream_response_time"'}
+    - path: %q
+      name: access
+      start: beginning
+      format: '$remote_addr "$request" $status $bytes_sent $request_time
+        ua="$upstream_addr" us="$upstream_status" urt="$upstream_response_time"'
   routes:
     - {name: good, match: "o{2}d$"}
 probes: []
@@ -113,15 +117,19 @@ nodes: [{name: master, address: "127.0.0.231:4005"}]
 		return counted("parsed")+counted("malformed")+counted("too_long") == lines
 	})
 	for series, want := range map[string]int{
-		`fremisn_exporter_log_lines_total{log="access",result="too_long"}`:                                                                          tooLong,
-		`nginx_access_requests_total{code="299",log="access",method="GET",outcome="ok",route="good"}`:                                               good,
-		`nginx_access_request_duration_seconds_count{log="access",outcome="ok",route="good"}`:                                                       good,
-		`nginx_access_request_duration_seconds_sum{log="access",outcome="ok",route="good"}`:                                                         good / 100,
-		`nginx_access_sent_bytes_total{log="access",route="good"}`:                                                                                  7 * good,
-		`nginx_upstream_attempts_total{code="299",log="access",node="master",outcome="ok",server="127.0.0.231:4005",upstream=""}`:                   good,
-		`nginx_upstream_response_duration_seconds_count{log="access",node="master",outcome="ok",server="127.0.0.231:4005",upstream=""}`:             good,
-		`nginx_upstream_response_duration_seconds_bucket{log="access",node="master",outcome="ok",server="127.0.0.231:4005",upstream="",le="0.005"}`: 0,
-		`nginx_upstream_response_duration_seconds_bucket{log="access",node="master",outcome="ok",server="127.0.0.231:4005",upstream="",le="0.01"}`:  good,
+		`fremisn_exporter_log_lines_total{log="access",result="too_long"}`:                            tooLong,
+		`nginx_access_requests_total{code="299",log="access",method="GET",outcome="ok",route="good"}`: good,
+		`nginx_access_request_duration_seconds_count{log="access",outcome="ok",route="good"}`:         good,
+		`nginx_access_request_duration_seconds_sum{log="access",outcome="ok",route="good"}`:           good / 100,
+		`nginx_access_sent_bytes_total{log="access",route="good"}`:                                    7 * good,
+		`nginx_upstream_attempts_total{code="299",log="access",node="master",outcome="ok",server="127.0.0.231:4005",` +
+			`upstream=""}`: good,
+		`nginx_upstream_response_duration_seconds_count{log="access",node="master",outcome="ok",` +
+			`server="127.0.0.231:4005",upstream=""}`: good,
+		`nginx_upstream_response_duration_seconds_bucket{log="access",node="master",outcome="ok",` +
+			`server="127.0.0.231:4005",upstream="",le="0.005"}`: 0,
+		`nginx_upstream_response_duration_seconds_bucket{log="access",node="master",outcome="ok",` +
+			`server="127.0.0.231:4005",upstream="",le="0.01"}`: good,
 	} {
 		if got := value(series); got != want {
 			t.Errorf("%s is %d, want %d", series, got, want)

@@ -32,8 +32,8 @@ type rotatedHost struct {
 func startRotatedHost(t *testing.T) *rotatedHost {
 	t.Helper()
 	h := &rotatedHost{t: t, dir: t.TempDir(), address: freeAddress(t)}
-	conf := strings.Replace(testenv.Preamble(), "worker_processes 1;", "worker_processes 4;",
-		1) + "http {" + testenv.TempPaths + `
+	preamble := strings.Replace(testenv.Preamble(), "worker_processes 1;", "worker_processes 4;", 1)
+	conf := preamble + "http {" + testenv.TempPaths + `
     log_format main '$request_id $status $request_time "$request"';
     access_log DIR/access.log main;
     server { listen ` + h.address + `; location / { return 204; } }

@@ -16,7 +16,9 @@ func TestReadBuild(t *testing.T) {
 	}{
 		"Alpine": {`nginx version: nginx/1.26.3
 built with OpenSSL 3.3.2
-configure arguments: --prefix=/var/lib/nginx --sbin-path=/usr/sbin/nginx --conf-path=/etc/nginx/nginx.conf --error-log-path=/var/log/nginx/error.log --http-log-path=/var/log/nginx/access.log --with-ld-opt='-Wl,--as-needed --prefix=/no'`,
+configure arguments: --prefix=/var/lib/nginx --sbin-path=/usr/sbin/nginx --conf-path=/etc/nginx/nginx.conf ` +
+			`--error-log-path=/var/log/nginx/error.log --http-log-path=/var/log/nginx/access.log ` +
+			`--with-ld-opt='-Wl,--as-needed --prefix=/no'`,
 			Build{Version: [3]int{1, 26, 3}, Prefix: "/var/lib/nginx", conf: "/etc/nginx/nginx.conf",
 				accessLog: "/var/log/nginx/access.log", errorLog: "/var/log/nginx/error.log"}},
 		"one's own": {"nginx version: nginx/1.31.0\nconfigure arguments:\n",
@@ -85,7 +87,8 @@ func TestRelativePaths(t *testing.T) {
 // keepalive is on by default since 1.29.7, but not for an address without a group.
 func TestKeepaliveByDefault(t *testing.T) {
 	const text = `events {} http { upstream a { server 10.0.0.1; } upstream b { server 10.0.0.2; keepalive 0; }
-		server { location / { proxy_pass http://a; } location /c { proxy_pass http://10.0.0.3; } } } stream { upstream s { server 10.0.0.4:1; } }`
+		server { location / { proxy_pass http://a; } location /c { proxy_pass http://10.0.0.3; } } }
+		stream { upstream s { server 10.0.0.4:1; } }`
 	conf := filepath.Join(t.TempDir(), "nginx.conf")
 	if err := os.WriteFile(conf, []byte(text), 0o644); err != nil {
 		t.Fatal(err)

@@ -87,7 +87,8 @@ func TestFacts(t *testing.T) {
 56 127.0.0.1:11211 memcached "127.0.0.1:11211" zone "" 0, method round_robin 0, keepalive 0 0
 57 [::1]:443 https "[::1]:443" zone "" 0, method round_robin 0, keepalive 0 0
 35 proxy_pass https "app" next [error timeout http_502] 22, tries 2 23, 5s; 2s 1m0s 500ms, keep false, logs 31
-40 proxy_pass http "127.0.0.1:3000" next [error timeout http_502] 22, tries 2 23, 0s; 1m0s 1m0s 500ms, keep false, logs 31
+40 proxy_pass http "127.0.0.1:3000" next [error timeout http_502] 22, tries 2 23, 0s; 1m0s 1m0s 500ms, keep false, ` +
+		`logs 31
 52 fastcgi_pass fastcgi "unix:/run/php.sock" next [off] 52, tries 0 0, 0s; 1m0s 1m0s 1m0s, keep true, logs 2 3
 53 grpc_pass grpcs "127.0.0.1:50051" next [] 0, tries 0 0, 0s; 1m0s 1m0s 1m0s, keep false, logs 2 3
 54 uwsgi_pass uwsgi "127.0.0.1:3031" next [] 0, tries 0 0, 0s; 1m0s 1m0s 1m0s, keep false, logs 2 3
@@ -132,7 +133,8 @@ func TestOtherBuilds(t *testing.T) {
 	c, err := load(t, `events {}
 http {
   upstream plus { zone plus 64k; least_time header; state /var/lib/nginx/plus.conf; queue 100; }
-  upstream drained { sticky cookie srv_id; least_conn; server 10.0.0.1 drain; server 10.0.0.2 route=b slow_start=30s resolve; }
+  upstream drained { sticky cookie srv_id; least_conn; server 10.0.0.1 drain; `+
+		`server 10.0.0.2 route=b slow_start=30s resolve; }
   upstream angie { server 10.0.0.3 sid=a upstream_probe_weight=2; keepalive 16 local; }
   upstream tengine { server 10.0.0.4 id=1 srun_id=x; check interval=3000; keepalive 0; }
   upstream lua { server 0.0.0.1; balancer_by_lua_block { local b = require "ngx.balancer"; } }
@@ -176,7 +178,8 @@ stream {
   access_log /var/log/nginx/stream.log proxy;
   upstream db { zone db 64k; server 10.0.0.1:5432 max_fails=2; }
   map $ssl_preread_server_name $name { default db; }
-  server { listen 5432; proxy_pass db; proxy_connect_timeout 1s; proxy_timeout 10m; access_log /var/log/nginx/db.log proxy buffer=32k; }
+  server { listen 5432; proxy_pass db; proxy_connect_timeout 1s; proxy_timeout 10m;
+    access_log /var/log/nginx/db.log proxy buffer=32k; }
   server { listen 5433; return $time_iso8601; }
   server { listen 53 udp; proxy_pass 10.0.0.9:53; }
   server { listen 54 udp; proxy_pass $name; }
@@ -186,7 +189,7 @@ stream {
 		t.Fatal(err)
 	}
 	s := c.Stream
-	if len(s.AccessLogs) != 2 || s.AccessLogs[0].Path != "/var/log/nginx/db.log" || s.AccessLogs[0].Line != 7 ||
+	if len(s.AccessLogs) != 2 || s.AccessLogs[0].Path != "/var/log/nginx/db.log" || s.AccessLogs[0].Line != 8 ||
 		!s.AccessLogs[0].Buffered || s.AccessLogs[1].Unwritten || len(s.LogSets) != 2 ||
 		s.LogFormats["proxy"].Format != "$remote_addr $protocol $status" ||
 		len(s.Upstreams) != 2 || s.Upstreams[1].Name != "10.0.0.9:53" || !s.Upstreams[1].Implicit ||

@@ -28,15 +28,28 @@ const statusConf = `
 pid DIR/pid; error_log DIR/error.log; daemon off; events {}
 http {
     access_log off;
-    client_body_temp_path DIR/1; proxy_temp_path DIR/2; fastcgi_temp_path DIR/3; uwsgi_temp_path DIR/4; scgi_temp_path DIR/5;
+    client_body_temp_path DIR/1; proxy_temp_path DIR/2; fastcgi_temp_path DIR/3;
+    uwsgi_temp_path DIR/4; scgi_temp_path DIR/5;
     server { listen PORT0 default_server; server_name _; location / { return 404; } }
-    server { listen PORT0; server_name ~^x(.*)$ Status.Example; location = /a { add_header Name by-name; stub_status; } }
+    server {
+        listen PORT0; server_name ~^x(.*)$ Status.Example;
+        location = /a { add_header Name by-name; stub_status; }
+    }
     server { listen PORT0; server_name *.wild.example; location /b { add_header Name by-wildcard; stub_status; } }
-    server { listen PORT0; server_name .dotted.example; location ^~ /c { add_header Name by-dotted-name; stub_status; } }
-    server { listen PORT0; server_name ~^only-an-expression$; location /lost { add_header Name unreachable; stub_status; } }
+    server {
+        listen PORT0; server_name .dotted.example;
+        location ^~ /c { add_header Name by-dotted-name; stub_status; }
+    }
+    server {
+        listen PORT0; server_name ~^only-an-expression$;
+        location /lost { add_header Name unreachable; stub_status; }
+    }
     server { listen PORT0; server_name 127.0.0.1; location /d { add_header Name by-address; stub_status; } }
     server { listen 127.0.0.1:PORT1; server_name first; return 404; }
-    server { listen 127.0.0.1:PORT1 default_server; server_name second; location ~ ^/e\.txt$ { add_header Name default-server; stub_status; } }
+    server {
+        listen 127.0.0.1:PORT1 default_server; server_name second;
+        location ~ ^/e\.txt$ { add_header Name default-server; stub_status; }
+    }
     server { listen *:PORT2; server_name localhost; location ~* /f { add_header Name expression; stub_status; } }
     server { listen [::1]:PORT3; add_header Name whole-server; stub_status; }
     server { listen unix:DIR/socket; location =/h { add_header Name socket; stub_status; allow unix:; deny all; } }
@@ -50,8 +63,14 @@ http {
         location /k { add_header Name denied; stub_status; deny 127.0.0.0/8; }
         location /l { add_header Name internal; internal; stub_status; }
         location /m { add_header Name password; auth_basic "who?"; auth_basic_user_file DIR/none; stub_status; }
-        location /n { add_header Name password-or-address; auth_basic "who?"; auth_basic_user_file DIR/none; satisfy any; allow 127.0.0.1; deny all; stub_status; }
-        location /o { auth_basic "who?"; auth_basic_user_file DIR/none; location /o/p { auth_basic off; add_header Name password-off; stub_status; } }
+        location /n {
+            add_header Name password-or-address; auth_basic "who?"; auth_basic_user_file DIR/none;
+            satisfy any; allow 127.0.0.1; deny all; stub_status;
+        }
+        location /o {
+            auth_basic "who?"; auth_basic_user_file DIR/none;
+            location /o/p { auth_basic off; add_header Name password-off; stub_status; }
+        }
         location ~ ^/q(/|$) { add_header Name a-real-expression; stub_status; }
         location @named { add_header Name named; stub_status; }
     }

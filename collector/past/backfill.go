@@ -140,7 +140,8 @@ minute or two, and keeps them as long as its --storage.tsdb.retention.time:
 Then the recording rules of the same time, which the dashboards show. They rest on one another, so a pass finds what the
 one before has recorded, once Prometheus has taken it up:
   for pass in %s; do
-    promtool tsdb create-blocks-from rules --start %s --end %s --url http://localhost:9090 --output-dir /var/lib/prometheus alerts/*.rules.yml
+    promtool tsdb create-blocks-from rules --start %s --end %s --url http://localhost:9090 \
+      --output-dir /var/lib/prometheus alerts/*.rules.yml
     sleep 120
   done
 `, grouped(d.Samples), grouped(d.Lines.Parsed), span(d.From, d.To), numbered(len(d.Files), "file"),

@@ -33,9 +33,10 @@ func settingsOf(t *testing.T, http string, c Config) (s *Settings, dir string) {
 
 // Which logs of nginx.conf are followed, in which formats, and why others are not.
 func TestWhichAccessLogsAreFollowed(t *testing.T) {
-	const formats = `log_format bytes '$body_bytes_sent'; log_format short '$status'; log_format timed '$status ` +
-		`$request_time';
-		log_format spaced '$remote_addr, $status, $upstream_addr, $request_time'; log_format upper '$upstream_addr $upstream_status'; `
+	const formats = `log_format bytes '$body_bytes_sent'; log_format short '$status'; ` +
+		`log_format timed '$status $request_time';
+		log_format spaced '$remote_addr, $status, $upstream_addr, $request_time'; ` +
+		`log_format upper '$upstream_addr $upstream_status'; `
 	for name, test := range map[string]struct{ http, followed, ignored string }{
 		"one": {"server { access_log DIR/a.log; }", "a=combined", ""},
 		"a format that nobody can read stops no other (case 01)": {

@@ -195,7 +195,8 @@ func annotations() []cog.Builder[dashboard.AnnotationQuery] {
 
 // firingAlerts may lack an instance, for example of an absent exporter.
 const (
-	firing       = `ALERTS{alertstate="firing",alertname=~"Fremisn.+",alertname!="FremisnWatchdog",cluster=~"$cluster",job=~"$job|",instance=~"$instance|"`
+	firing = `ALERTS{alertstate="firing",alertname=~"Fremisn.+",alertname!="FremisnWatchdog",` +
+		`cluster=~"$cluster",job=~"$job|",instance=~"$instance|"`
 	firingAlerts = firing + "}"
 	firingPages  = firing + `,severity="critical"}` // those that page a person
 )
@@ -209,15 +210,19 @@ func annotation(name, colour, title, text, tags, expr string) cog.Builder[dashbo
 
 // URLs of other dashboards, for the same time and selection; a node is that of the clicked row or series.
 const (
-	sameTime      = "${__url_time_range}"
-	sameChoice    = "${__all_variables}"
-	otherNode     = "/d/fremisn-node?${datasource:queryparam}&${cluster:queryparam}&var-job=${__field.labels.job}&var-instance=${__field.labels.instance}&${upstream:queryparam}&var-node=${__field.labels.node}&" + sameTime
-	nodeOfRow     = "/d/fremisn-node?${datasource:queryparam}&${cluster:queryparam}&var-job=${__data.fields.job}&var-instance=${__data.fields.instance}&${upstream:queryparam}&var-node=${__value.text}&" + sameTime
-	serverOfRow   = "/d/fremisn-node?${datasource:queryparam}&${cluster:queryparam}&var-job=${__data.fields.job}&var-instance=${__data.fields.instance}&${upstream:queryparam}&var-server=${__value.text}&" + sameTime
+	sameTime   = "${__url_time_range}"
+	sameChoice = "${__all_variables}"
+	otherNode  = "/d/fremisn-node?${datasource:queryparam}&${cluster:queryparam}&var-job=${__field.labels.job}&" +
+		"var-instance=${__field.labels.instance}&${upstream:queryparam}&var-node=${__field.labels.node}&" + sameTime
+	nodeOfRow = "/d/fremisn-node?${datasource:queryparam}&${cluster:queryparam}&var-job=${__data.fields.job}&" +
+		"var-instance=${__data.fields.instance}&${upstream:queryparam}&var-node=${__value.text}&" + sameTime
+	serverOfRow = "/d/fremisn-node?${datasource:queryparam}&${cluster:queryparam}&var-job=${__data.fields.job}&" +
+		"var-instance=${__data.fields.instance}&${upstream:queryparam}&var-server=${__value.text}&" + sameTime
 	saturationURL = "/d/fremisn-saturation?" + sameChoice + "&" + sameTime
-	overviewOfRow = "/d/fremisn-overview?${datasource:queryparam}&var-cluster=${__data.fields.choice}&var-job=${__data.fields.job}&var-instance=${__value.text}&" + sameTime
-	exporterURL   = "/d/fremisn-exporter?" + sameChoice + "&" + sameTime
-	licenceURL    = "/d/fremisn-licence?" + sameChoice + "&" + sameTime
+	overviewOfRow = "/d/fremisn-overview?${datasource:queryparam}&var-cluster=${__data.fields.choice}&" +
+		"var-job=${__data.fields.job}&var-instance=${__value.text}&" + sameTime
+	exporterURL = "/d/fremisn-exporter?" + sameChoice + "&" + sameTime
+	licenceURL  = "/d/fremisn-licence?" + sameChoice + "&" + sameTime
 )
 
 // leadsTo makes every value of a panel a link.

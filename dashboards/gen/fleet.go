@@ -62,7 +62,8 @@ const trouble = `1000 * (1 - min by (` + byBalancer + `) (nginx_up{` + balancer 
 	`(` + byBalancer + `) (up{` + balancer + `}) * 0)
   + on (` + byBalancer + `) (count by (` + byBalancer + `) (` + firingAlerts + `) or max by ` +
 	`(` + byBalancer + `) (up{` + balancer + `}) * 0)
-  + on (` + byBalancer + `) (sum by (` + byBalancer + `) (fremisn:request_errors:ratio_rate5m{` + allRoutes + `}) or max by (` + byBalancer + `) (up{` + balancer + `}) * 0)`
+  + on (` + byBalancer + `) (sum by (` + byBalancer + `) (fremisn:request_errors:ratio_rate5m{` + allRoutes + `}) ` +
+	`or max by (` + byBalancer + `) (up{` + balancer + `}) * 0)`
 
 // withChoice gives a row the label choice: the value of the variable cluster that selects only this site. Grafana does
 // not replace an absent column in a link, so the site alone would not do: a load balancer without one is among all.

@@ -94,7 +94,8 @@ func sum(by, metric, selector string) string {
 func events(by, metric, selector string) string {
 	return fmt.Sprintf(`clamp_min(
   sum by (%[1]s) (%[2]s{%[3]s})
-    - (sum by (%[1]s) (last_over_time(%[2]s{%[3]s}[$__rate_interval] offset $__interval)) or sum by (%[1]s) (%[2]s{%[3]s}) * 0),
+    - (sum by (%[1]s) (last_over_time(%[2]s{%[3]s}[$__rate_interval] offset $__interval)) `+
+		`or sum by (%[1]s) (%[2]s{%[3]s}) * 0),
   0) and on (cluster, job, instance) max_over_time(up{%[4]s}[$__rate_interval] offset $__interval) == 1`, by, metric,
 		selector, balancer)
 }

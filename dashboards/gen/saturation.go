@@ -91,7 +91,8 @@ const limitedShare = `(sum by (cluster, job, instance) ` +
 
 // droppedInterval is how much more accepted has grown than handled since the previous point. Both are reset together.
 const droppedInterval = `clamp_min(
-  sum by (cluster, job, instance) (nginx_connections_accepted{` + balancer + `} - nginx_connections_handled{` + balancer + `})
+  sum by (cluster, job, instance) (nginx_connections_accepted{` + balancer + `} - ` +
+	`nginx_connections_handled{` + balancer + `})
     - sum by (cluster, job, instance) (nginx_connections_accepted{` + balancer + `} offset $__interval - ` +
 	`nginx_connections_handled{` + balancer + `} offset $__interval), 0)`
 

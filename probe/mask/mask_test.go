@@ -11,17 +11,18 @@ import (
 
 func TestText(t *testing.T) {
 	for text, want := range map[string]string{
-		"http://user:pw@host/x":                           "http://<secret>@host/x",
-		"see https://token@host and http://b:c@d":         "see https://<secret>@host and http://<secret>@d",
-		"user:pw@host:80/path":                            "<secret>@host:80/path",
-		`probing "user:pw@host:80"`:                       `probing "<secret>@host:80"`,
-		"mail ops@example.com":                            "mail ops@example.com",
-		"http://host/path@2x.png":                         "http://host/path@2x.png",
-		"Authorization: Bearer abc":                       "Authorization: <secret>",
-		"cookie: a=b; c=d\nAccept: text":                  "cookie: <secret>\nAccept: text",
-		"X-Api-Key: k, X-Request-Id: 1":                   "X-Api-Key: <secret>",
-		"http://host/?a=1&token=abc&page=2":               "http://host/?a=<secret>&token=<secret>&page=2",
-		"http://host/?X-Amz-Signature=1&sig=2&Code=3#x=y": "http://host/?X-Amz-Signature=<secret>&sig=<secret>&Code=<secret>#x=<secret>",
+		"http://user:pw@host/x":                   "http://<secret>@host/x",
+		"see https://token@host and http://b:c@d": "see https://<secret>@host and http://<secret>@d",
+		"user:pw@host:80/path":                    "<secret>@host:80/path",
+		`probing "user:pw@host:80"`:               `probing "<secret>@host:80"`,
+		"mail ops@example.com":                    "mail ops@example.com",
+		"http://host/path@2x.png":                 "http://host/path@2x.png",
+		"Authorization: Bearer abc":               "Authorization: <secret>",
+		"cookie: a=b; c=d\nAccept: text":          "cookie: <secret>\nAccept: text",
+		"X-Api-Key: k, X-Request-Id: 1":           "X-Api-Key: <secret>",
+		"http://host/?a=1&token=abc&page=2":       "http://host/?a=<secret>&token=<secret>&page=2",
+		"http://host/?X-Amz-Signature=1&sig=2&Code=3#x=y": "http://host/?X-Amz-Signature=<secret>&sig=<secret>&" +
+			"Code=<secret>#x=<secret>",
 		"/next#access_token=abc&x=1":                      "/next#access_token=<secret>&x=<secret>",
 		"http://host/a#abc":                               "http://host/a#<secret>",
 		"host:80/?api-key=k;sig=1":                        "host:80/?api-key=<secret>;sig=<secret>",
@@ -56,7 +57,8 @@ func TestTarget(t *testing.T) {
 
 func TestBody(t *testing.T) {
 	for text, want := range map[string]string{
-		`{"user":"a","password":"b","limit":5,"deep":[{"pin":1234,"ok":true}]}`: `{"deep":[{"ok":true,"pin":"<secret>"}],"limit":5,"password":"<secret>","user":"<secret>"}`,
+		`{"user":"a","password":"b","limit":5,"deep":[{"pin":1234,"ok":true}]}`: `{"deep":[{"ok":true,` +
+			`"pin":"<secret>"}],"limit":5,"password":"<secret>","user":"<secret>"}`,
 		"grant_type=x&client_secret=b&page=2": "grant_type=<secret>&" +
 			"client_secret=<secret>&page=2",
 		"<login>pw</login>": "<secret>",

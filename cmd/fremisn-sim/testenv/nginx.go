@@ -101,8 +101,10 @@ const (
 		`"$http_referer" "$http_user_agent" ` +
 		`"$http_x_forwarded_for" upstream_addr=$upstream_addr upstream_response_time=$upstream_response_time ` +
 		`request_time=$request_time`
-	JSONFormat = `{"time":"$time_iso8601","request":"$request","status":$status,"id":"$request_id","rt":$request_time,"rl":$request_length,` +
-		`"bs":$bytes_sent,"lr":"$limit_req_status","ua":"$upstream_addr","us":"$upstream_status","uct":"$upstream_connect_time",` +
+	JSONFormat = `{"time":"$time_iso8601","request":"$request","status":$status,"id":"$request_id",` +
+		`"rt":$request_time,"rl":$request_length,` +
+		`"bs":$bytes_sent,"lr":"$limit_req_status","ua":"$upstream_addr","us":"$upstream_status",` +
+		`"uct":"$upstream_connect_time",` +
 		`"uht":"$upstream_header_time","urt":"$upstream_response_time","agent":"$http_user_agent"}`
 )
 

@@ -92,10 +92,12 @@ func TestOutcomes(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			b := counterOf(t, format, "default", nil)
-			b.Lines([]byte(`"GET / HTTP/1.1" ` + test.status + ` "` + test.addresses + `" "` + test.statuses + `" ` + test.limit + "\n"))
+			b.Lines(fmt.Appendf(nil, "\"GET / HTTP/1.1\" %s \"%s\" \"%s\" %s\n", test.status, test.addresses, test.statuses,
+				test.limit))
 			lines := has(t, b,
 				`fremisn_exporter_log_lines_total{log="access",result="parsed"} 1`,
-				`nginx_access_requests_total{code="`+test.status+`",log="access",method="GET",outcome="`+test.outcome+`",route=""} 1`)
+				`nginx_access_requests_total{code="`+test.status+`",log="access",method="GET",`+
+					`outcome="`+test.outcome+`",route=""} 1`)
 			var attempts []string
 			retries, noLive := 0, 0
 			for _, line := range lines {
@@ -134,35 +136,46 @@ func TestFormatsThatTellLess(t *testing.T) {
 	}{
 		{
 			"no statuses of attempts", `$status $upstream_addr`, `200 127.0.0.231:4005, 127.0.0.18:4008`, nil, []string{
-				`nginx_upstream_attempts_total{code="unknown",log="access",node="master",outcome="error",server="127.0.0.231:4005",upstream="fremisn_backend"} 1`,
-				`nginx_upstream_attempts_total{code="200",log="access",node="",outcome="ok",server="127.0.0.18:4008",upstream="fremisn_backend"} 1`,
-				`nginx_upstream_retries_total{log="access",node="master",server="127.0.0.231:4005",upstream="fremisn_backend"} 1`,
+				`nginx_upstream_attempts_total{code="unknown",log="access",node="master",outcome="error",` +
+					`server="127.0.0.231:4005",upstream="fremisn_backend"} 1`,
+				`nginx_upstream_attempts_total{code="200",log="access",node="",outcome="ok",` +
+					`server="127.0.0.18:4008",upstream="fremisn_backend"} 1`,
+				`nginx_upstream_retries_total{log="access",node="master",server="127.0.0.231:4005",` +
+					`upstream="fremisn_backend"} 1`,
 			},
 		}, {
 			"the last attempt before a group's name takes the status", `$status $upstream_addr`,
 			`502 127.0.0.231:4005, fremisn_backend`, nil, []string{
-				`nginx_upstream_attempts_total{code="502",log="access",node="master",outcome="error",server="127.0.0.231:4005",upstream="fremisn_backend"} 1`,
+				`nginx_upstream_attempts_total{code="502",log="access",node="master",outcome="error",` +
+					`server="127.0.0.231:4005",upstream="fremisn_backend"} 1`,
 				`nginx_upstream_no_live_total{log="access",upstream="fremisn_backend"} 1`,
 			},
 		}, {
 			"times without addresses", `$status "$upstream_response_time"`, `200 "0.500, 0.050"`, nil, []string{
-				`nginx_upstream_attempts_total{code="unknown",log="access",node="",outcome="error",server="unknown",upstream=""} 1`,
-				`nginx_upstream_attempts_total{code="200",log="access",node="",outcome="ok",server="unknown",upstream=""} 1`,
+				`nginx_upstream_attempts_total{code="unknown",log="access",node="",outcome="error",server="unknown",` +
+					`upstream=""} 1`,
+				`nginx_upstream_attempts_total{code="200",log="access",node="",outcome="ok",server="unknown",` +
+					`upstream=""} 1`,
 				`nginx_upstream_retries_total{log="access",node="",server="unknown",upstream=""} 1`,
-				`nginx_upstream_response_duration_seconds_bucket{log="access",node="",outcome="ok",server="unknown",upstream="",le="0.1"} 1`,
-				`nginx_upstream_response_duration_seconds_sum{log="access",node="",outcome="error",server="unknown",upstream=""} 0.5`,
+				`nginx_upstream_response_duration_seconds_bucket{log="access",node="",outcome="ok",server="unknown",` +
+					`upstream="",le="0.1"} 1`,
+				`nginx_upstream_response_duration_seconds_sum{log="access",node="",outcome="error",server="unknown",` +
+					`upstream=""} 0.5`,
 			},
 		}, {
 			"limited by the default status", `$status $upstream_addr`, `503 -`, nil,
-			[]string{`nginx_access_requests_total{code="503",log="access",method="OTHER",outcome="limited",route=""} 1`},
+			[]string{`nginx_access_requests_total{code="503",log="access",method="OTHER",outcome="limited",` +
+				`route=""} 1`},
 		}, {
 			"limited by a status of its own", `$status $upstream_addr`, `429 -`,
 			func(c *Config) { c.LimitReqStatus = 429 },
-			[]string{`nginx_access_requests_total{code="429",log="access",method="OTHER",outcome="limited",route=""} 1`},
+			[]string{`nginx_access_requests_total{code="429",log="access",method="OTHER",outcome="limited",` +
+				`route=""} 1`},
 		}, {
 			"limited by limit_conn's status", `$status $upstream_addr`, `444 -`,
 			func(c *Config) { c.LimitConnStatus = 444 },
-			[]string{`nginx_access_requests_total{code="444",log="access",method="OTHER",outcome="limited",route=""} 1`},
+			[]string{`nginx_access_requests_total{code="444",log="access",method="OTHER",outcome="limited",` +
+				`route=""} 1`},
 		}, {
 			"an upstream's 503 is no limit", `$status $upstream_addr`, `503 127.0.0.231:4005`, nil,
 			[]string{`nginx_access_requests_total{code="503",log="access",method="OTHER",outcome="error",route=""} 1`},
@@ -264,7 +277,8 @@ func TestMaxSeries(t *testing.T) {
 	lines := has(t, b,
 		fmt.Sprintf(`nginx_access_requests_total{code="200",log="access",method="OTHER",outcome="ok",route=""} %d`,
 			servers),
-		`nginx_upstream_attempts_total{code="200",log="access",node="",outcome="ok",server="10.0.0.0:80",upstream=""} 1`)
+		`nginx_upstream_attempts_total{code="200",log="access",node="",outcome="ok",server="10.0.0.0:80",`+
+			`upstream=""} 1`)
 	attempts, timed, series := 0, 0, 0
 	for _, line := range lines {
 		value, _ := strconv.Atoi(line[strings.LastIndexByte(line, ' ')+1:])
@@ -278,7 +292,8 @@ func TestMaxSeries(t *testing.T) {
 			timed += value
 		}
 		if strings.HasPrefix(line,
-			`nginx_upstream_attempts_total{code="other",log="access",node="other",outcome="other",server="other",upstream="other"}`) && value < servers-limit {
+			`nginx_upstream_attempts_total{code="other",log="access",node="other",outcome="other",server="other",`+
+				`upstream="other"}`) && value < servers-limit {
 			t.Errorf("%s", line)
 		}
 	}
@@ -379,9 +394,12 @@ func TestUpgradedConnection(t *testing.T) {
 	c.Lines([]byte("101 3600.000 127.0.0.231:4005 101 3599.990 0.010 0.001\n"))
 	for _, line := range has(t, c,
 		`nginx_access_requests_total{code="101",log="access",method="OTHER",outcome="ok",route=""} 1`,
-		`nginx_upstream_attempts_total{code="101",log="access",node="master",outcome="ok",server="127.0.0.231:4005",upstream="fremisn_backend"} 1`,
-		`nginx_upstream_header_duration_seconds_count{log="access",node="master",outcome="ok",server="127.0.0.231:4005",upstream="fremisn_backend"} 1`,
-		`nginx_upstream_connect_duration_seconds_count{log="access",node="master",outcome="ok",server="127.0.0.231:4005",upstream="fremisn_backend"} 1`) {
+		`nginx_upstream_attempts_total{code="101",log="access",node="master",outcome="ok",server="127.0.0.231:4005",`+
+			`upstream="fremisn_backend"} 1`,
+		`nginx_upstream_header_duration_seconds_count{log="access",node="master",outcome="ok",`+
+			`server="127.0.0.231:4005",upstream="fremisn_backend"} 1`,
+		`nginx_upstream_connect_duration_seconds_count{log="access",node="master",outcome="ok",`+
+			`server="127.0.0.231:4005",upstream="fremisn_backend"} 1`) {
 		if strings.HasPrefix(line, "nginx_access_request_duration") ||
 			strings.HasPrefix(line, "nginx_upstream_response_duration") {
 			t.Errorf("observed: %s", line)

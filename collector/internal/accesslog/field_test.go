@@ -25,9 +25,11 @@ func TestLinesOfTheField(t *testing.T) {
 		{"a request without quotes", `[$time_local] $remote_addr - $server_name to: $upstream_addr: $request ` +
 			`$status urt $upstream_response_time rt $request_time`,
 			`[25/Nov/2026:19:30:00 +0000] 10.0.0.1 - site.test to: 127.0.0.1:80: GET /a HTTP/1.1 200 urt 0.010 rt 0.011
-[25/Nov/2026:19:30:01 +0000] 10.0.0.1 - site.test to: 127.0.0.1:81, 127.0.0.1:80: POST /b HTTP/2.0 502 urt 0.001, 0.010 rt 0.011
+[25/Nov/2026:19:30:01 +0000] 10.0.0.1 - site.test to: 127.0.0.1:81, 127.0.0.1:80: POST /b HTTP/2.0 502 ` +
+				`urt 0.001, 0.010 rt 0.011
 [25/Nov/2026:19:30:02 +0000] 10.0.0.1 - site.test to: -:  400 urt - rt 0.000
-[25/Nov/2026:19:30:03 +0000] 10.0.0.1 - site.test to: 127.0.0.1:81 : 127.0.0.1:80: PUT /b c HTTP/1.1 200 urt 0.001 : 0.010 rt 0.011
+[25/Nov/2026:19:30:03 +0000] 10.0.0.1 - site.test to: 127.0.0.1:81 : 127.0.0.1:80: PUT /b c HTTP/1.1 200 ` +
+				`urt 0.001 : 0.010 rt 0.011
 [25/Nov/2026:19:30:04 +0000] 10.0.0.1 - site.test to: 127.0.0.1:80: GET /old 200 urt 0.010 rt 0.011
 `, 5, 0, []string{
 				`nginx_access_requests_total{code="200",log="access",method="GET",outcome="ok",route=""} 2`,

@@ -11,17 +11,21 @@ import (
 	"github.com/fremisn/fremisn-exporter/collector/source"
 )
 
-// seriesOf is all that a counter says of NGINX, without buckets, and without what is the same everywhere.
+// shorter leaves out what is the same in every series.
+var shorter = strings.NewReplacer(`log="access",`, "", `log="access"`, "", `"`, "", "127.0.0.", "",
+	"fremisn_backend", "b")
+
+// seriesOf returns all that a counter says of NGINX, without buckets, as shorter writes it.
 func seriesOf(t *testing.T, b *Counter) []string {
 	t.Helper()
 	var found []string
 	for _, line := range exposed(t, b) {
 		if strings.HasPrefix(line, "nginx_") && !strings.Contains(line, "_bucket{") &&
 			!strings.Contains(line, "_outcomes_total{") {
-			line = strings.ReplaceAll(strings.TrimPrefix(line, "nginx_"), `log="access",`, "")
-			found = append(found, strings.ReplaceAll(strings.ReplaceAll(line, `log="access"`, ""), `"`, ""))
+			found = append(found, shorter.Replace(strings.TrimPrefix(line, "nginx_")))
 		}
 	}
+	slices.Sort(found)
 	return found
 }
 
@@ -31,7 +35,8 @@ func TestSemantics(t *testing.T) {
 	const (
 		lists = `$status "$upstream_addr" "$upstream_status" "$upstream_response_time"`
 		bare  = `$status $upstream_addr $upstream_response_time $upstream_status $request_id`
-		json  = `{"s":"$status","a":"$upstream_addr","u":"$upstream_status","t":"$upstream_response_time","c":"$upstream_connect_time"}`
+		json  = `{"s":"$status","a":"$upstream_addr","u":"$upstream_status","t":"$upstream_response_time",` +
+			`"c":"$upstream_connect_time"}`
 	)
 	limit := func(req, conn int) func(*Config) {
 		return func(c *Config) { c.LimitReqStatus, c.LimitConnStatus = req, conn }
@@ -47,57 +52,57 @@ func TestSemantics(t *testing.T) {
 	}{
 		{"trailing separator, quoted", lists, "", `502 "127.0.0.231:4005 : " "502 : " "0.004 : "`, nil, []string{
 			`access_requests_total{code=502,method=OTHER,outcome=error,route=} 1`,
-			`upstream_attempts_total{code=502,node=master,outcome=error,server=127.0.0.231:4005,upstream=fremisn_backend} 1`,
-			`upstream_response_duration_seconds_sum{node=master,outcome=error,server=127.0.0.231:4005,upstream=fremisn_backend} 0.004`,
-			`upstream_response_duration_seconds_count{node=master,outcome=error,server=127.0.0.231:4005,upstream=fremisn_backend} 1`,
+			`upstream_attempts_total{code=502,node=master,outcome=error,server=231:4005,upstream=b} 1`,
+			`upstream_response_duration_seconds_sum{node=master,outcome=error,server=231:4005,upstream=b} 0.004`,
+			`upstream_response_duration_seconds_count{node=master,outcome=error,server=231:4005,upstream=b} 1`,
 		}},
 		{"trailing separator, bare", bare, "", `502 127.0.0.231:4005 :  0.004 :  502 :  x`, nil, []string{
 			`access_requests_total{code=502,method=OTHER,outcome=error,route=} 1`,
-			`upstream_attempts_total{code=502,node=master,outcome=error,server=127.0.0.231:4005,upstream=fremisn_backend} 1`,
-			`upstream_response_duration_seconds_sum{node=master,outcome=error,server=127.0.0.231:4005,upstream=fremisn_backend} 0.004`,
-			`upstream_response_duration_seconds_count{node=master,outcome=error,server=127.0.0.231:4005,upstream=fremisn_backend} 1`,
+			`upstream_attempts_total{code=502,node=master,outcome=error,server=231:4005,upstream=b} 1`,
+			`upstream_response_duration_seconds_sum{node=master,outcome=error,server=231:4005,upstream=b} 0.004`,
+			`upstream_response_duration_seconds_count{node=master,outcome=error,server=231:4005,upstream=b} 1`,
 		}},
 		{"trailing separator after a group's name", lists, "", `502 "fremisn_backend : " "502 : " "0.000 : "`, nil,
 			[]string{
 				`access_requests_total{code=502,method=OTHER,outcome=no_live,route=} 1`,
-				`upstream_no_live_total{upstream=fremisn_backend} 1`,
+				`upstream_no_live_total{upstream=b} 1`,
 			}},
 		{"group's name first", lists, "", `200 "fremisn_backend, 127.0.0.231:4005" "502, 200" "0.000, 0.002"`, nil,
 			[]string{
 				`access_requests_total{code=200,method=OTHER,outcome=ok,route=} 1`,
-				`upstream_attempts_total{code=200,node=master,outcome=ok,server=127.0.0.231:4005,upstream=fremisn_backend} 1`,
-				`upstream_no_live_total{upstream=fremisn_backend} 1`,
-				`upstream_response_duration_seconds_sum{node=master,outcome=ok,server=127.0.0.231:4005,upstream=fremisn_backend} 0.002`,
-				`upstream_response_duration_seconds_count{node=master,outcome=ok,server=127.0.0.231:4005,upstream=fremisn_backend} 1`,
+				`upstream_attempts_total{code=200,node=master,outcome=ok,server=231:4005,upstream=b} 1`,
+				`upstream_no_live_total{upstream=b} 1`,
+				`upstream_response_duration_seconds_sum{node=master,outcome=ok,server=231:4005,upstream=b} 0.002`,
+				`upstream_response_duration_seconds_count{node=master,outcome=ok,server=231:4005,upstream=b} 1`,
 			}},
 		{"group's name in the middle", lists, "",
 			`200 "127.0.0.231:4005, fremisn_backend : 127.0.0.18:4008" "502, 502 : 200" "0.001, 0.000 : 0.002"`, nil,
 			[]string{
 				`access_requests_total{code=200,method=OTHER,outcome=ok,route=} 1`,
-				`upstream_attempts_total{code=200,node=,outcome=ok,server=127.0.0.18:4008,upstream=fremisn_backend} 1`,
-				`upstream_attempts_total{code=502,node=master,outcome=error,server=127.0.0.231:4005,upstream=fremisn_backend} 1`,
-				`upstream_no_live_total{upstream=fremisn_backend} 1`,
-				`upstream_response_duration_seconds_sum{node=,outcome=ok,server=127.0.0.18:4008,upstream=fremisn_backend} 0.002`,
-				`upstream_response_duration_seconds_count{node=,outcome=ok,server=127.0.0.18:4008,upstream=fremisn_backend} 1`,
-				`upstream_response_duration_seconds_sum{node=master,outcome=error,server=127.0.0.231:4005,upstream=fremisn_backend} 0.001`,
-				`upstream_response_duration_seconds_count{node=master,outcome=error,server=127.0.0.231:4005,upstream=fremisn_backend} 1`,
+				`upstream_attempts_total{code=200,node=,outcome=ok,server=18:4008,upstream=b} 1`,
+				`upstream_attempts_total{code=502,node=master,outcome=error,server=231:4005,upstream=b} 1`,
+				`upstream_no_live_total{upstream=b} 1`,
+				`upstream_response_duration_seconds_sum{node=,outcome=ok,server=18:4008,upstream=b} 0.002`,
+				`upstream_response_duration_seconds_count{node=,outcome=ok,server=18:4008,upstream=b} 1`,
+				`upstream_response_duration_seconds_sum{node=master,outcome=error,server=231:4005,upstream=b} 0.001`,
+				`upstream_response_duration_seconds_count{node=master,outcome=error,server=231:4005,upstream=b} 1`,
 			}},
 		{"group's name last", lists, "",
 			`502 "127.0.0.231:4005, 127.0.0.18:4008, fremisn_backend" "504, 502, 502" "2.000, 0.001, 0.000"`, nil,
 			[]string{
 				`access_requests_total{code=502,method=OTHER,outcome=no_live,route=} 1`,
-				`upstream_attempts_total{code=502,node=,outcome=error,server=127.0.0.18:4008,upstream=fremisn_backend} 1`,
-				`upstream_attempts_total{code=504,node=master,outcome=timeout,server=127.0.0.231:4005,upstream=fremisn_backend} 1`,
-				`upstream_no_live_total{upstream=fremisn_backend} 1`,
-				`upstream_response_duration_seconds_sum{node=,outcome=error,server=127.0.0.18:4008,upstream=fremisn_backend} 0.001`,
-				`upstream_response_duration_seconds_count{node=,outcome=error,server=127.0.0.18:4008,upstream=fremisn_backend} 1`,
-				`upstream_response_duration_seconds_sum{node=master,outcome=timeout,server=127.0.0.231:4005,upstream=fremisn_backend} 2`,
-				`upstream_response_duration_seconds_count{node=master,outcome=timeout,server=127.0.0.231:4005,upstream=fremisn_backend} 1`,
-				`upstream_retries_total{node=master,server=127.0.0.231:4005,upstream=fremisn_backend} 1`,
+				`upstream_attempts_total{code=502,node=,outcome=error,server=18:4008,upstream=b} 1`,
+				`upstream_attempts_total{code=504,node=master,outcome=timeout,server=231:4005,upstream=b} 1`,
+				`upstream_no_live_total{upstream=b} 1`,
+				`upstream_response_duration_seconds_sum{node=,outcome=error,server=18:4008,upstream=b} 0.001`,
+				`upstream_response_duration_seconds_count{node=,outcome=error,server=18:4008,upstream=b} 1`,
+				`upstream_response_duration_seconds_sum{node=master,outcome=timeout,server=231:4005,upstream=b} 2`,
+				`upstream_response_duration_seconds_count{node=master,outcome=timeout,server=231:4005,upstream=b} 1`,
+				`upstream_retries_total{node=master,server=231:4005,upstream=b} 1`,
 			}},
 		{"group's name alone", lists, "", `502 "fremisn_backend" "502" "0.000"`, nil, []string{
 			`access_requests_total{code=502,method=OTHER,outcome=no_live,route=} 1`,
-			`upstream_no_live_total{upstream=fremisn_backend} 1`,
+			`upstream_no_live_total{upstream=b} 1`,
 		}},
 		{"group's name with dots and dashes", lists, "", `502 "face.v1-backend" "502" "0.000"`, nil, []string{
 			`access_requests_total{code=502,method=OTHER,outcome=no_live,route=} 1`,
@@ -148,15 +153,15 @@ func TestSemantics(t *testing.T) {
 		{"dashes among numbers", lists, "", `200 "127.0.0.231:4005, 127.0.0.18:4008" "-, 200" "-, 0.001"`, nil,
 			[]string{
 				`access_requests_total{code=200,method=OTHER,outcome=ok,route=} 1`,
-				`upstream_attempts_total{code=200,node=,outcome=ok,server=127.0.0.18:4008,upstream=fremisn_backend} 1`,
-				`upstream_attempts_total{code=none,node=master,outcome=aborted,server=127.0.0.231:4005,upstream=fremisn_backend} 1`,
-				`upstream_response_duration_seconds_sum{node=,outcome=ok,server=127.0.0.18:4008,upstream=fremisn_backend} 0.001`,
-				`upstream_response_duration_seconds_count{node=,outcome=ok,server=127.0.0.18:4008,upstream=fremisn_backend} 1`,
-				`upstream_retries_total{node=master,server=127.0.0.231:4005,upstream=fremisn_backend} 1`,
+				`upstream_attempts_total{code=200,node=,outcome=ok,server=18:4008,upstream=b} 1`,
+				`upstream_attempts_total{code=none,node=master,outcome=aborted,server=231:4005,upstream=b} 1`,
+				`upstream_response_duration_seconds_sum{node=,outcome=ok,server=18:4008,upstream=b} 0.001`,
+				`upstream_response_duration_seconds_count{node=,outcome=ok,server=18:4008,upstream=b} 1`,
+				`upstream_retries_total{node=master,server=231:4005,upstream=b} 1`,
 			}},
 		{"only dashes for an attempt", lists, "", `499 "127.0.0.231:4005" "-" "-"`, nil, []string{
 			`access_requests_total{code=499,method=OTHER,outcome=aborted,route=} 1`,
-			`upstream_attempts_total{code=none,node=master,outcome=aborted,server=127.0.0.231:4005,upstream=fremisn_backend} 1`,
+			`upstream_attempts_total{code=none,node=master,outcome=aborted,server=231:4005,upstream=b} 1`,
 		}},
 		{"no upstream", lists, "", `304 "-" "-" "-"`, nil,
 			[]string{`access_requests_total{code=304,method=OTHER,outcome=ok,route=} 1`}},
@@ -169,39 +174,39 @@ func TestSemantics(t *testing.T) {
 		{"a separator of the wrong kind is one", lists, "",
 			`200 "127.0.0.231:4005, 127.0.0.18:4008" "502 : 200" "0.001, 0.002"`, nil, []string{
 				`access_requests_total{code=200,method=OTHER,outcome=ok,route=} 1`,
-				`upstream_attempts_total{code=200,node=,outcome=ok,server=127.0.0.18:4008,upstream=fremisn_backend} 1`,
-				`upstream_attempts_total{code=502,node=master,outcome=error,server=127.0.0.231:4005,upstream=fremisn_backend} 1`,
-				`upstream_response_duration_seconds_sum{node=,outcome=ok,server=127.0.0.18:4008,upstream=fremisn_backend} 0.002`,
-				`upstream_response_duration_seconds_count{node=,outcome=ok,server=127.0.0.18:4008,upstream=fremisn_backend} 1`,
-				`upstream_response_duration_seconds_sum{node=master,outcome=error,server=127.0.0.231:4005,upstream=fremisn_backend} 0.001`,
-				`upstream_response_duration_seconds_count{node=master,outcome=error,server=127.0.0.231:4005,upstream=fremisn_backend} 1`,
-				`upstream_retries_total{node=master,server=127.0.0.231:4005,upstream=fremisn_backend} 1`,
+				`upstream_attempts_total{code=200,node=,outcome=ok,server=18:4008,upstream=b} 1`,
+				`upstream_attempts_total{code=502,node=master,outcome=error,server=231:4005,upstream=b} 1`,
+				`upstream_response_duration_seconds_sum{node=,outcome=ok,server=18:4008,upstream=b} 0.002`,
+				`upstream_response_duration_seconds_count{node=,outcome=ok,server=18:4008,upstream=b} 1`,
+				`upstream_response_duration_seconds_sum{node=master,outcome=error,server=231:4005,upstream=b} 0.001`,
+				`upstream_response_duration_seconds_count{node=master,outcome=error,server=231:4005,upstream=b} 1`,
+				`upstream_retries_total{node=master,server=231:4005,upstream=b} 1`,
 			}},
 		{"addresses alone", `$status $upstream_addr`, "", `200 127.0.0.231:4005, 127.0.0.18:4008 : 10.0.0.1:80`, nil,
 			[]string{
 				`access_requests_total{code=200,method=OTHER,outcome=ok,route=} 1`,
 				`upstream_attempts_total{code=200,node=,outcome=ok,server=10.0.0.1:80,upstream=} 1`,
-				`upstream_attempts_total{code=unknown,node=,outcome=error,server=127.0.0.18:4008,upstream=fremisn_backend} 1`,
-				`upstream_attempts_total{code=unknown,node=master,outcome=error,server=127.0.0.231:4005,upstream=fremisn_backend} 1`,
-				`upstream_retries_total{node=master,server=127.0.0.231:4005,upstream=fremisn_backend} 1`,
+				`upstream_attempts_total{code=unknown,node=,outcome=error,server=18:4008,upstream=b} 1`,
+				`upstream_attempts_total{code=unknown,node=master,outcome=error,server=231:4005,upstream=b} 1`,
+				`upstream_retries_total{node=master,server=231:4005,upstream=b} 1`,
 			}},
 		{"addresses alone, aborted", `$status $upstream_addr`, "", `499 127.0.0.231:4005`, nil, []string{
 			`access_requests_total{code=499,method=OTHER,outcome=aborted,route=} 1`,
-			`upstream_attempts_total{code=499,node=master,outcome=aborted,server=127.0.0.231:4005,upstream=fremisn_backend} 1`,
+			`upstream_attempts_total{code=499,node=master,outcome=aborted,server=231:4005,upstream=b} 1`,
 		}},
 		{"addresses alone, group's name last", `$status $upstream_addr`, "",
 			`502 127.0.0.231:4005, 127.0.0.18:4008, fremisn_backend`, nil, []string{
 				`access_requests_total{code=502,method=OTHER,outcome=no_live,route=} 1`,
-				`upstream_attempts_total{code=502,node=,outcome=error,server=127.0.0.18:4008,upstream=fremisn_backend} 1`,
-				`upstream_attempts_total{code=unknown,node=master,outcome=error,server=127.0.0.231:4005,upstream=fremisn_backend} 1`,
-				`upstream_no_live_total{upstream=fremisn_backend} 1`,
-				`upstream_retries_total{node=master,server=127.0.0.231:4005,upstream=fremisn_backend} 1`,
+				`upstream_attempts_total{code=502,node=,outcome=error,server=18:4008,upstream=b} 1`,
+				`upstream_attempts_total{code=unknown,node=master,outcome=error,server=231:4005,upstream=b} 1`,
+				`upstream_no_live_total{upstream=b} 1`,
+				`upstream_retries_total{node=master,server=231:4005,upstream=b} 1`,
 			}},
 		{"addresses and nothing else", `$upstream_addr`, "", `127.0.0.231:4005, 127.0.0.18:4008`, nil, []string{
 			`access_requests_total{code=unknown,method=OTHER,outcome=ok,route=} 1`,
-			`upstream_attempts_total{code=unknown,node=,outcome=ok,server=127.0.0.18:4008,upstream=fremisn_backend} 1`,
-			`upstream_attempts_total{code=unknown,node=master,outcome=error,server=127.0.0.231:4005,upstream=fremisn_backend} 1`,
-			`upstream_retries_total{node=master,server=127.0.0.231:4005,upstream=fremisn_backend} 1`,
+			`upstream_attempts_total{code=unknown,node=,outcome=ok,server=18:4008,upstream=b} 1`,
+			`upstream_attempts_total{code=unknown,node=master,outcome=error,server=231:4005,upstream=b} 1`,
+			`upstream_retries_total{node=master,server=231:4005,upstream=b} 1`,
 		}},
 		{"times alone", `$status $upstream_response_time`, "", `504 60.001, 60.002`, nil, []string{
 			`access_requests_total{code=504,method=OTHER,outcome=timeout,route=} 1`,
@@ -232,13 +237,13 @@ func TestSemantics(t *testing.T) {
 			`200 127.0.0.231:4005, 127.0.0.18:4008 0.001, 0.002 502, 200 0123456789abcdef0123456789abcdef`, nil,
 			[]string{
 				`access_requests_total{code=200,method=OTHER,outcome=ok,route=} 1`,
-				`upstream_attempts_total{code=200,node=,outcome=ok,server=127.0.0.18:4008,upstream=fremisn_backend} 1`,
-				`upstream_attempts_total{code=502,node=master,outcome=error,server=127.0.0.231:4005,upstream=fremisn_backend} 1`,
-				`upstream_response_duration_seconds_sum{node=,outcome=ok,server=127.0.0.18:4008,upstream=fremisn_backend} 0.002`,
-				`upstream_response_duration_seconds_count{node=,outcome=ok,server=127.0.0.18:4008,upstream=fremisn_backend} 1`,
-				`upstream_response_duration_seconds_sum{node=master,outcome=error,server=127.0.0.231:4005,upstream=fremisn_backend} 0.001`,
-				`upstream_response_duration_seconds_count{node=master,outcome=error,server=127.0.0.231:4005,upstream=fremisn_backend} 1`,
-				`upstream_retries_total{node=master,server=127.0.0.231:4005,upstream=fremisn_backend} 1`,
+				`upstream_attempts_total{code=200,node=,outcome=ok,server=18:4008,upstream=b} 1`,
+				`upstream_attempts_total{code=502,node=master,outcome=error,server=231:4005,upstream=b} 1`,
+				`upstream_response_duration_seconds_sum{node=,outcome=ok,server=18:4008,upstream=b} 0.002`,
+				`upstream_response_duration_seconds_count{node=,outcome=ok,server=18:4008,upstream=b} 1`,
+				`upstream_response_duration_seconds_sum{node=master,outcome=error,server=231:4005,upstream=b} 0.001`,
+				`upstream_response_duration_seconds_count{node=master,outcome=error,server=231:4005,upstream=b} 1`,
+				`upstream_retries_total{node=master,server=231:4005,upstream=b} 1`,
 			}},
 		{"bare lists without upstream", bare, "", `404 - - - x`, nil,
 			[]string{`access_requests_total{code=404,method=OTHER,outcome=client_error,route=} 1`}},
@@ -247,23 +252,23 @@ func TestSemantics(t *testing.T) {
 		{"JSON, connect failed", json, "json", `{"s":"502","a":"127.0.0.231:4005","u":"502","t":"0.001","c":"-"}`, nil,
 			[]string{
 				`access_requests_total{code=502,method=OTHER,outcome=error,route=} 1`,
-				`upstream_attempts_total{code=502,node=master,outcome=error,server=127.0.0.231:4005,upstream=fremisn_backend} 1`,
-				`upstream_response_duration_seconds_sum{node=master,outcome=error,server=127.0.0.231:4005,upstream=fremisn_backend} 0.001`,
-				`upstream_response_duration_seconds_count{node=master,outcome=error,server=127.0.0.231:4005,upstream=fremisn_backend} 1`,
+				`upstream_attempts_total{code=502,node=master,outcome=error,server=231:4005,upstream=b} 1`,
+				`upstream_response_duration_seconds_sum{node=master,outcome=error,server=231:4005,upstream=b} 0.001`,
+				`upstream_response_duration_seconds_count{node=master,outcome=error,server=231:4005,upstream=b} 1`,
 			}},
 		{"JSON, some empty", json, "json", `{"s":"200","a":"127.0.0.231:4005","u":"200","t":"","c":""}`, nil, nil},
 		{"JSON, retried", json, "json", `{"s":"200","a":"127.0.0.231:4005, 127.0.0.18:4008","u":"502, ` +
 			`200","t":"0.001, 0.002","c":"-, 0.000"}`, nil, []string{
 			`access_requests_total{code=200,method=OTHER,outcome=ok,route=} 1`,
-			`upstream_attempts_total{code=200,node=,outcome=ok,server=127.0.0.18:4008,upstream=fremisn_backend} 1`,
-			`upstream_attempts_total{code=502,node=master,outcome=error,server=127.0.0.231:4005,upstream=fremisn_backend} 1`,
-			`upstream_connect_duration_seconds_sum{node=,outcome=ok,server=127.0.0.18:4008,upstream=fremisn_backend} 0`,
-			`upstream_connect_duration_seconds_count{node=,outcome=ok,server=127.0.0.18:4008,upstream=fremisn_backend} 1`,
-			`upstream_response_duration_seconds_sum{node=,outcome=ok,server=127.0.0.18:4008,upstream=fremisn_backend} 0.002`,
-			`upstream_response_duration_seconds_count{node=,outcome=ok,server=127.0.0.18:4008,upstream=fremisn_backend} 1`,
-			`upstream_response_duration_seconds_sum{node=master,outcome=error,server=127.0.0.231:4005,upstream=fremisn_backend} 0.001`,
-			`upstream_response_duration_seconds_count{node=master,outcome=error,server=127.0.0.231:4005,upstream=fremisn_backend} 1`,
-			`upstream_retries_total{node=master,server=127.0.0.231:4005,upstream=fremisn_backend} 1`,
+			`upstream_attempts_total{code=200,node=,outcome=ok,server=18:4008,upstream=b} 1`,
+			`upstream_attempts_total{code=502,node=master,outcome=error,server=231:4005,upstream=b} 1`,
+			`upstream_connect_duration_seconds_sum{node=,outcome=ok,server=18:4008,upstream=b} 0`,
+			`upstream_connect_duration_seconds_count{node=,outcome=ok,server=18:4008,upstream=b} 1`,
+			`upstream_response_duration_seconds_sum{node=,outcome=ok,server=18:4008,upstream=b} 0.002`,
+			`upstream_response_duration_seconds_count{node=,outcome=ok,server=18:4008,upstream=b} 1`,
+			`upstream_response_duration_seconds_sum{node=master,outcome=error,server=231:4005,upstream=b} 0.001`,
+			`upstream_response_duration_seconds_count{node=master,outcome=error,server=231:4005,upstream=b} 1`,
+			`upstream_retries_total{node=master,server=231:4005,upstream=b} 1`,
 		}},
 		{"escape=none, a quote in the agent", `"$http_user_agent" $status`, "none", `"Mozilla (X"Y)" 200`, nil,
 			[]string{`access_requests_total{code=200,method=OTHER,outcome=ok,route=} 1`}},
@@ -280,31 +285,31 @@ func TestSemantics(t *testing.T) {
 			[]string{`access_requests_total{code=000,method=GET,outcome=aborted,route=} 1`}},
 		{"status 000 with an attempt", lists, "", `000 "127.0.0.231:4005" "200" "0.001"`, nil, []string{
 			`access_requests_total{code=000,method=OTHER,outcome=aborted,route=} 1`,
-			`upstream_attempts_total{code=200,node=master,outcome=ok,server=127.0.0.231:4005,upstream=fremisn_backend} 1`,
-			`upstream_response_duration_seconds_sum{node=master,outcome=ok,server=127.0.0.231:4005,upstream=fremisn_backend} 0.001`,
-			`upstream_response_duration_seconds_count{node=master,outcome=ok,server=127.0.0.231:4005,upstream=fremisn_backend} 1`,
+			`upstream_attempts_total{code=200,node=master,outcome=ok,server=231:4005,upstream=b} 1`,
+			`upstream_response_duration_seconds_sum{node=master,outcome=ok,server=231:4005,upstream=b} 0.001`,
+			`upstream_response_duration_seconds_count{node=master,outcome=ok,server=231:4005,upstream=b} 1`,
 		}},
 		{"499 after a retry", lists, "", `499 "127.0.0.231:4005, 127.0.0.18:4008" "502, -" "0.001, 0.100"`, nil,
 			[]string{
 				`access_requests_total{code=499,method=OTHER,outcome=aborted,route=} 1`,
-				`upstream_attempts_total{code=502,node=master,outcome=error,server=127.0.0.231:4005,upstream=fremisn_backend} 1`,
-				`upstream_attempts_total{code=none,node=,outcome=aborted,server=127.0.0.18:4008,upstream=fremisn_backend} 1`,
-				`upstream_response_duration_seconds_sum{node=,outcome=aborted,server=127.0.0.18:4008,upstream=fremisn_backend} 0.1`,
-				`upstream_response_duration_seconds_count{node=,outcome=aborted,server=127.0.0.18:4008,upstream=fremisn_backend} 1`,
-				`upstream_response_duration_seconds_sum{node=master,outcome=error,server=127.0.0.231:4005,upstream=fremisn_backend} 0.001`,
-				`upstream_response_duration_seconds_count{node=master,outcome=error,server=127.0.0.231:4005,upstream=fremisn_backend} 1`,
-				`upstream_retries_total{node=master,server=127.0.0.231:4005,upstream=fremisn_backend} 1`,
+				`upstream_attempts_total{code=502,node=master,outcome=error,server=231:4005,upstream=b} 1`,
+				`upstream_attempts_total{code=none,node=,outcome=aborted,server=18:4008,upstream=b} 1`,
+				`upstream_response_duration_seconds_sum{node=,outcome=aborted,server=18:4008,upstream=b} 0.1`,
+				`upstream_response_duration_seconds_count{node=,outcome=aborted,server=18:4008,upstream=b} 1`,
+				`upstream_response_duration_seconds_sum{node=master,outcome=error,server=231:4005,upstream=b} 0.001`,
+				`upstream_response_duration_seconds_count{node=master,outcome=error,server=231:4005,upstream=b} 1`,
+				`upstream_retries_total{node=master,server=231:4005,upstream=b} 1`,
 			}},
 		{"499 without statuses", `$status $upstream_addr $upstream_response_time`, "",
 			`499 127.0.0.231:4005, 127.0.0.18:4008 0.001, 0.100`, nil, []string{
 				`access_requests_total{code=499,method=OTHER,outcome=aborted,route=} 1`,
-				`upstream_attempts_total{code=499,node=,outcome=aborted,server=127.0.0.18:4008,upstream=fremisn_backend} 1`,
-				`upstream_attempts_total{code=unknown,node=master,outcome=error,server=127.0.0.231:4005,upstream=fremisn_backend} 1`,
-				`upstream_response_duration_seconds_sum{node=,outcome=aborted,server=127.0.0.18:4008,upstream=fremisn_backend} 0.1`,
-				`upstream_response_duration_seconds_count{node=,outcome=aborted,server=127.0.0.18:4008,upstream=fremisn_backend} 1`,
-				`upstream_response_duration_seconds_sum{node=master,outcome=error,server=127.0.0.231:4005,upstream=fremisn_backend} 0.001`,
-				`upstream_response_duration_seconds_count{node=master,outcome=error,server=127.0.0.231:4005,upstream=fremisn_backend} 1`,
-				`upstream_retries_total{node=master,server=127.0.0.231:4005,upstream=fremisn_backend} 1`,
+				`upstream_attempts_total{code=499,node=,outcome=aborted,server=18:4008,upstream=b} 1`,
+				`upstream_attempts_total{code=unknown,node=master,outcome=error,server=231:4005,upstream=b} 1`,
+				`upstream_response_duration_seconds_sum{node=,outcome=aborted,server=18:4008,upstream=b} 0.1`,
+				`upstream_response_duration_seconds_count{node=,outcome=aborted,server=18:4008,upstream=b} 1`,
+				`upstream_response_duration_seconds_sum{node=master,outcome=error,server=231:4005,upstream=b} 0.001`,
+				`upstream_response_duration_seconds_count{node=master,outcome=error,server=231:4005,upstream=b} 1`,
+				`upstream_retries_total{node=master,server=231:4005,upstream=b} 1`,
 			}},
 		{"status 999", `"$request" $status`, "", `"GET / HTTP/1.1" 999`, nil,
 			[]string{`access_requests_total{code=999,method=GET,outcome=ok,route=} 1`}},
@@ -320,9 +325,9 @@ func TestSemantics(t *testing.T) {
 			[]string{`access_requests_total{code=444,method=OTHER,outcome=limited,route=} 1`}},
 		{"429 of an upstream", lists, "", `429 "127.0.0.231:4005" "429" "0.001"`, limit(429, 0), []string{
 			`access_requests_total{code=429,method=OTHER,outcome=client_error,route=} 1`,
-			`upstream_attempts_total{code=429,node=master,outcome=ok,server=127.0.0.231:4005,upstream=fremisn_backend} 1`,
-			`upstream_response_duration_seconds_sum{node=master,outcome=ok,server=127.0.0.231:4005,upstream=fremisn_backend} 0.001`,
-			`upstream_response_duration_seconds_count{node=master,outcome=ok,server=127.0.0.231:4005,upstream=fremisn_backend} 1`,
+			`upstream_attempts_total{code=429,node=master,outcome=ok,server=231:4005,upstream=b} 1`,
+			`upstream_response_duration_seconds_sum{node=master,outcome=ok,server=231:4005,upstream=b} 0.001`,
+			`upstream_response_duration_seconds_count{node=master,outcome=ok,server=231:4005,upstream=b} 1`,
 		}},
 		{"429 where nothing tells of upstreams", `"$request" $status`, "", `"GET / HTTP/1.1" 429`, limit(429, 0),
 			[]string{`access_requests_total{code=429,method=GET,outcome=client_error,route=} 1`}},
@@ -349,7 +354,7 @@ func TestSemantics(t *testing.T) {
 			`502 "fremisn_backend" REJECTED`, nil, []string{
 				`access_limit_req_total{status=rejected} 1`,
 				`access_requests_total{code=502,method=OTHER,outcome=limited,route=} 1`,
-				`upstream_no_live_total{upstream=fremisn_backend} 1`,
+				`upstream_no_live_total{upstream=b} 1`,
 			}},
 		{"lower-case method", `"$request" $status`, "", `"get / HTTP/1.1" 405`, routed,
 			[]string{`access_requests_total{code=405,method=OTHER,outcome=client_error,route=root} 1`}},
@@ -385,21 +390,21 @@ func TestSemantics(t *testing.T) {
 			`$status $upstream_addr $upstream_response_length $upstream_bytes_received $upstream_bytes_sent`, "",
 			`200 127.0.0.231:4005, 127.0.0.18:4008 0, 12 0, 200 80, 81`, nil, []string{
 				`access_requests_total{code=200,method=OTHER,outcome=ok,route=} 1`,
-				`upstream_attempts_total{code=200,node=,outcome=ok,server=127.0.0.18:4008,upstream=fremisn_backend} 1`,
-				`upstream_attempts_total{code=unknown,node=master,outcome=error,server=127.0.0.231:4005,upstream=fremisn_backend} 1`,
-				`upstream_received_bytes_total{node=,server=127.0.0.18:4008,upstream=fremisn_backend} 200`,
-				`upstream_received_bytes_total{node=master,server=127.0.0.231:4005,upstream=fremisn_backend} 0`,
-				`upstream_retries_total{node=master,server=127.0.0.231:4005,upstream=fremisn_backend} 1`,
-				`upstream_sent_bytes_total{node=,server=127.0.0.18:4008,upstream=fremisn_backend} 81`,
-				`upstream_sent_bytes_total{node=master,server=127.0.0.231:4005,upstream=fremisn_backend} 80`,
+				`upstream_attempts_total{code=200,node=,outcome=ok,server=18:4008,upstream=b} 1`,
+				`upstream_attempts_total{code=unknown,node=master,outcome=error,server=231:4005,upstream=b} 1`,
+				`upstream_received_bytes_total{node=,server=18:4008,upstream=b} 200`,
+				`upstream_received_bytes_total{node=master,server=231:4005,upstream=b} 0`,
+				`upstream_retries_total{node=master,server=231:4005,upstream=b} 1`,
+				`upstream_sent_bytes_total{node=,server=18:4008,upstream=b} 81`,
+				`upstream_sent_bytes_total{node=master,server=231:4005,upstream=b} 80`,
 			}},
 		{"received by response length", `$status $upstream_addr $upstream_response_length`, "",
 			`200 127.0.0.231:4005, 127.0.0.18:4008 -, 12`, nil, []string{
 				`access_requests_total{code=200,method=OTHER,outcome=ok,route=} 1`,
-				`upstream_attempts_total{code=200,node=,outcome=ok,server=127.0.0.18:4008,upstream=fremisn_backend} 1`,
-				`upstream_attempts_total{code=unknown,node=master,outcome=error,server=127.0.0.231:4005,upstream=fremisn_backend} 1`,
-				`upstream_received_bytes_total{node=,server=127.0.0.18:4008,upstream=fremisn_backend} 12`,
-				`upstream_retries_total{node=master,server=127.0.0.231:4005,upstream=fremisn_backend} 1`,
+				`upstream_attempts_total{code=200,node=,outcome=ok,server=18:4008,upstream=b} 1`,
+				`upstream_attempts_total{code=unknown,node=master,outcome=error,server=231:4005,upstream=b} 1`,
+				`upstream_received_bytes_total{node=,server=18:4008,upstream=b} 12`,
+				`upstream_retries_total{node=master,server=231:4005,upstream=b} 1`,
 			}},
 		{"neither status nor upstreams: bytes alone", `"$request" $request_time $bytes_sent`, "",
 			`"GET / HTTP/1.1" 0.010 300`, nil, []string{

@@ -39,7 +39,7 @@ type Snapshot struct {
 // savedPosition is the first part of a record.
 type savedPosition struct {
 	tail.Position
-	Parted tail.Position `json:"parted"`           // of files that once were of the same glob, for the logs that have them now
+	Parted tail.Position `json:"parted"`           // of files that left this glob, for the logs that have them now
 	Kind   string        `json:"kind,omitempty"`   // of the log; absent in the first version
 	Source string        `json:"source,omitempty"` // the path, glob or address that was read
 	Seen   time.Time     `json:"seen"`

@@ -79,8 +79,10 @@ func TestFastIsSlow(t *testing.T) {
 			`$upstream_response_length $upstream_response_time $upstream_status $req_id`, "default",
 			`1.2.3.4 "GET / HTTP/1.1" 404 12 [default-backend-80] 127.0.0.18:4008 5 0.001 404 ` +
 				`0123456789abcdef0123456789abcdef`},
-		{`{"request":"$request","status":$status,"sent":$bytes_sent,"upstream_addr":"$upstream_addr","upstream_response_time":"$upstream_response_time","agent":"$http_user_agent","id":"$request_id"}`, "json",
-			`{"request":"DELETE /a HTTP/1.1","status":200,"sent":99,"upstream_addr":"10.0.0.1:8080","upstream_response_time":"0.001","agent":"a\"b","id":"0123456789abcdef0123456789abcdef"}`},
+		{`{"request":"$request","status":$status,"sent":$bytes_sent,"upstream_addr":"$upstream_addr",` +
+			`"upstream_response_time":"$upstream_response_time","agent":"$http_user_agent","id":"$request_id"}`, "json",
+			`{"request":"DELETE /a HTTP/1.1","status":200,"sent":99,"upstream_addr":"10.0.0.1:8080",` +
+				`"upstream_response_time":"0.001","agent":"a\"b","id":"0123456789abcdef0123456789abcdef"}`},
 		{`$status$request_time "$request" $upstream_addr,$upstream_cache_status`, "none",
 			`2000.125 "GET "x HTTP/1.0" 127.0.0.1:80,HIT`},
 	} {

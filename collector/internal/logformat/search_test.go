@@ -59,7 +59,8 @@ func fieldFormats() []struct{ format, escape string } {
 		`$remote_addr $request $status $body_bytes_sent`,
 		`$remote_addr $host $request $status $request_time $http_user_agent`,
 		`$remote_addr|$time_local|$request|$status|$body_bytes_sent|$http_referer|$http_user_agent`,
-		`$remote_addr|$remote_user|$request_uri|$status|$upstream_addr|$upstream_status|$upstream_response_time|$request_time`,
+		`$remote_addr|$remote_user|$request_uri|$status|$upstream_addr|$upstream_status|$upstream_response_time|` +
+			`$request_time`,
 		`$msec|$remote_addr|$http_user_agent|$status|$bytes_sent`,
 		`$time_iso8601|$host|$request_method|$uri|$status|$request_time`,
 		`$time_iso8601;$remote_addr;$request_method;$uri;$args;$status;$bytes_sent`,
@@ -130,7 +131,9 @@ func fieldFormats() []struct{ format, escape string } {
 		`$remote_addr "$http_user_agent" "$http_referer" "$request" $status "$upstream_http_server" $upstream_addr`,
 	}
 	json := []string{
-		`{"time":"$time_iso8601","remote_addr":"$remote_addr","request":"$request","status":$status,"request_time":$request_time,"upstream_addr":"$upstream_addr","upstream_status":"$upstream_status","user_agent":"$http_user_agent"}`,
+		`{"time":"$time_iso8601","remote_addr":"$remote_addr","request":"$request","status":$status,` +
+			`"request_time":$request_time,"upstream_addr":"$upstream_addr","upstream_status":"$upstream_status",` +
+			`"user_agent":"$http_user_agent"}`,
 		`{"status":"$status","agent":"$http_user_agent","urt":"$upstream_response_time"}`,
 		`{"agent":"$http_user_agent","status":$status,"bytes":$body_bytes_sent}`,
 		`{ "time_local": "$time_local", "remote_user": "$remote_user", "request": "$request", "status": "$status", ` +

@@ -18,7 +18,7 @@ type Cursor struct {
 	Base     string      `json:"base,omitempty"` // the log's path that it had
 	Dev      uint64      `json:"dev"`
 	Ino      uint64      `json:"ino"`
-	Born     int64       `json:"born,omitempty"`  // when the file was created, nanoseconds; 0 if the file system does not say
+	Born     int64       `json:"born,omitempty"`  // creation of the file, nanoseconds; 0 if not known
 	Offset   int64       `json:"offset"`          // bytes of whole lines handed out
 	Head     Fingerprint `json:"head"`            // of the file's first bytes
 	Last     Fingerprint `json:"last"`            // of the bytes that end at Offset

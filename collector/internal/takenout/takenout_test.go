@@ -286,7 +286,8 @@ func TestAnswersOfAnHour(t *testing.T) {
 }
 
 func FuzzRestore(f *testing.F) {
-	f.Add([]byte(`{"servers":[{"upstream":"app","address":"127.0.0.1:81","workers":[{"PID":7,"Fails":1,"Out":true}]}]}`))
+	f.Add([]byte(`{"servers":[{"upstream":"app","address":"127.0.0.1:81","workers":[{"PID":7,"Fails":1,` +
+		`"Out":true}]}]}`))
 	f.Add([]byte(`{"servers":[{"upstream":"app","address":"127.0.0.1:81","workers":[null]}]}`))
 	f.Fuzz(func(t *testing.T, state []byte) {
 		tracker := takenout.New(one(takenout.Options{Answers: takenout.NewAnswers()}))

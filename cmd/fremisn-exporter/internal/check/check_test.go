@@ -291,9 +291,8 @@ http {
 		!strings.HasSuffix(l.From, "nginx.conf:5") {
 		t.Errorf("%+v", l)
 	}
-	if l := c.find(t, sectionLogs, statusWarn,
-		"what is sent to syslog"); l.Remedy != `to receive it, name it in nginx.access_logs: {syslog: `+
-		`"udp://127.0.0.1:5514", format: combined}` {
+	const remedy = `to receive it, name it in nginx.access_logs: {syslog: "udp://127.0.0.1:5514", format: combined}`
+	if l := c.find(t, sectionLogs, statusWarn, "what is sent to syslog"); l.Remedy != remedy {
 		t.Errorf("%+v", l)
 	}
 	c.find(t, sectionLogs, statusWarn, "stderr is not a file")

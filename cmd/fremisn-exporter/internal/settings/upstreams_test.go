@@ -41,7 +41,8 @@ func loadText(t *testing.T, config, nginxConf string) *Settings {
 const twoGroups = `events {}
 http {
   access_log off;
-  upstream a { server 127.0.0.231:4005; server 127.0.0.18 backup; server 127.0.0.17:4009 down; server unix:/run/node.sock; }
+  upstream a { server 127.0.0.231:4005; server 127.0.0.18 backup; server 127.0.0.17:4009 down;
+    server unix:/run/node.sock; }
   upstream b { server 127.0.0.231:4005 weight=2; server [::1]:4010; }
 }
 `

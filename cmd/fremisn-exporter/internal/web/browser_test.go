@@ -19,15 +19,27 @@ import (
 const measure = `<script>
 const channel = c => c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4;
 const parts = c => c.match(/[\d.]+/g).map(Number);
-const light = c => { const [r, g, b] = parts(c); return 0.2126 * channel(r / 255) + 0.7152 * channel(g / 255) + 0.0722 * channel(b / 255); };
-const ground = e => { for (; e; e = e.parentElement) { const c = getComputedStyle(e).backgroundColor, p = parts(c); if (p.length < 4 || p[3] > 0) return c; } return "rgb(255,255,255)"; };
+const light = c => {
+  const [r, g, b] = parts(c).map(value => channel(value / 255));
+  return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+};
+const ground = e => {
+  for (; e; e = e.parentElement) {
+    const c = getComputedStyle(e).backgroundColor, p = parts(c);
+    if (p.length < 4 || p[3] > 0) return c;
+  }
+  return "rgb(255,255,255)";
+};
 let least = 21, where = "";
 for (const e of document.body.querySelectorAll("*")) {
-  if (![...e.childNodes].some(n => n.nodeType === 3 && n.data.trim()) || ["SCRIPT", "STYLE"].includes(e.tagName)) continue;
-  const a = light(getComputedStyle(e).color), b = light(ground(e)), c = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+  if (["SCRIPT", "STYLE"].includes(e.tagName)) continue;
+  if (![...e.childNodes].some(n => n.nodeType === 3 && n.data.trim())) continue;
+  const a = light(getComputedStyle(e).color), b = light(ground(e));
+  const c = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
   if (c < least) { least = c; where = e.tagName + " " + e.textContent.trim().slice(0, 20); }
 }
-document.title = "measured " + document.documentElement.scrollWidth + " " + least.toFixed(2) + " " + where.replace(/[^a-zA-Z0-9 ]/g, "");
+document.title = ["measured", document.documentElement.scrollWidth, least.toFixed(2),
+  where.replace(/[^a-zA-Z0-9 ]/g, "")].join(" ");
 </script></body>`
 
 // scenes are the pages of every verdict, and the incidents.
