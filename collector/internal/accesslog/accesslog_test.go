@@ -92,8 +92,8 @@ func TestOutcomes(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			b := counterOf(t, format, "default", nil)
-			b.Lines(fmt.Appendf(nil, "\"GET / HTTP/1.1\" %s \"%s\" \"%s\" %s\n", test.status, test.addresses, test.statuses,
-				test.limit))
+			b.Lines(fmt.Appendf(nil, "\"GET / HTTP/1.1\" %s \"%s\" \"%s\" %s\n", test.status, test.addresses,
+				test.statuses, test.limit))
 			lines := has(t, b,
 				`fremisn_exporter_log_lines_total{log="access",result="parsed"} 1`,
 				`nginx_access_requests_total{code="`+test.status+`",log="access",method="GET",`+
