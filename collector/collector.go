@@ -373,6 +373,9 @@ func (c *Collector) ConfigError(err error) {
 	c.confErr = err
 }
 
+// CountLogs returns how many logs are followed.
+func (c *Collector) CountLogs() int { return len(c.observed().logs) }
+
 // A LogStatus describes a followed log for people.
 type LogStatus struct {
 	Name    string

@@ -2,6 +2,7 @@ package probe
 
 import (
 	"fmt"
+	"math"
 	"runtime"
 	"testing"
 
@@ -29,6 +30,13 @@ func manyTargets(t testing.TB, n int) *Service {
 		}
 	}
 	return s
+}
+
+// How many probes a second there are decides how much memory the collector of garbage may take.
+func TestRate(t *testing.T) {
+	if got := manyTargets(t, 150).Rate(); math.Abs(got-10) > 1e-6 {
+		t.Errorf("150 targets every 15 s are %f probes a second", got)
+	}
 }
 
 // BenchmarkGather is a scrape of ten thousand targets, before it is written as text.

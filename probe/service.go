@@ -213,6 +213,18 @@ func (s *Service) limitHistories() {
 	}
 }
 
+// Rate returns how many probes a second are scheduled.
+func (s *Service) Rate() float64 {
+	s.mu.Lock()
+	targets := s.targets
+	s.mu.Unlock()
+	rate := 0.0
+	for _, t := range targets {
+		rate += 1 / t.interval().Seconds()
+	}
+	return rate
+}
+
 // count returns the number of targets.
 func (s *Service) count() int {
 	s.mu.Lock()

@@ -22,25 +22,57 @@ const (
 // maxGrows bounds what $GOGC may say, percent.
 const maxGrows = 1000
 
-// boundMemory has the garbage collector work harder under a flood of requests than it does at rest. At rest it lets
-// the heap grow to twice of what lives, and what lives only for the time of a flood would count twice, too. A limit of
-// the user's, $GOMEMLIMIT, takes precedence.
-func boundMemory(ctx context.Context) {
-	if os.Getenv("GOMEMLIMIT") != "" {
-		return
+// How much the heap may grow beyond what lives before it is collected, percent: $GOGC.
+const (
+	usualPercent = 100
+	// frugalPercent is for manyLogs: what their idle counters take is most of the heap, and reading lines makes no
+	// garbage. Memory is worth more then than the collector's time.
+	frugalPercent = 25
+	manyLogs      = 100
+	// busyPercent is for manyProbes a second: what lives is little, and each makes garbage. The collector's time is
+	// worth more then than memory.
+	busyPercent = 200
+	manyProbes  = 500
+	// busyRoom is what so many probes may use beyond what the program needs at the start, when it has no results yet.
+	busyRoom = 48 << 20
+)
+
+// gcPercent returns how much the heap may grow with so many logs and probes a second.
+func gcPercent(logs int, probes float64) int {
+	switch {
+	case probes >= manyProbes:
+		return busyPercent
+	case logs >= manyLogs:
+		return frugalPercent
 	}
-	before := debug.SetMemoryLimit(-1)
-	defer debug.SetMemoryLimit(before)
+	return usualPercent
+}
+
+func (e *exporter) gcPercent() int { return gcPercent(e.collector.CountLogs(), e.probes.Rate()) }
+
+// boundMemory has the garbage collector work as hard as the program's work is worth, and harder under a flood of
+// requests than at rest: at rest it lets the heap grow to a multiple of what lives, and what lives only for the time
+// of a flood would count several times, too. The user's $GOGC and $GOMEMLIMIT take precedence.
+func (e *exporter) boundMemory(ctx context.Context) {
+	isUsers, hasLimit := os.Getenv("GOGC") != "", os.Getenv("GOMEMLIMIT") != ""
+	defer debug.SetMemoryLimit(debug.SetMemoryLimit(-1))
 	tick := time.NewTicker(memoryInterval)
 	defer tick.Stop()
 	lately := make([]usage, 0, calmTime/memoryInterval)
-	for {
+	for percent := 0; ; {
+		wanted := e.gcPercent()
+		if wanted != percent && !isUsers {
+			debug.SetGCPercent(wanted)
+		}
+		percent = wanted
 		if len(lately) == cap(lately) {
 			copy(lately, lately[1:])
 			lately = lately[:len(lately)-1]
 		}
 		lately = append(lately, currentUsage())
-		debug.SetMemoryLimit(memoryLimit(lately))
+		if !hasLimit {
+			debug.SetMemoryLimit(memoryLimit(lately, wanted == busyPercent))
+		}
 		select {
 		case <-ctx.Done():
 			return
@@ -52,17 +84,20 @@ func boundMemory(ctx context.Context) {
 // A usage is what the runtime needs at one moment, in bytes.
 type usage struct {
 	live  int64 // of the heap, as the last garbage collection has found it
-	fixed int64 // stacks, and what the runtime itself takes: a limit counts them, and no collection frees them
+	fixed int64 // what no collection frees and a limit counts: stacks, gaps between objects, the runtime's own
 	grows int64 // how much more the heap may take before the next collection, percent of what lives: $GOGC
 }
 
 // memoryLimit returns the limit, in bytes, for what was used lately, the latest last. It leaves half beyond what
 // lives now, so that the collector is never at it all the time.
-func memoryLimit(lately []usage) int64 {
+func memoryLimit(lately []usage, busy bool) int64 {
 	atRest := func(u usage) int64 { return u.live + u.live*u.grows/100 + u.fixed }
 	rest := atRest(lately[0])
 	for _, u := range lately {
 		rest = min(rest, atRest(u))
+	}
+	if busy {
+		rest += busyRoom
 	}
 	now := lately[len(lately)-1]
 	return max(rest+floodRoom, now.live+now.live/2+now.fixed)
@@ -71,8 +106,8 @@ func memoryLimit(lately []usage) int64 {
 func currentUsage() usage {
 	samples := []metrics.Sample{
 		{Name: "/gc/heap/live:bytes"}, {Name: "/gc/gogc:percent"}, {Name: "/memory/classes/total:bytes"},
-		{Name: "/memory/classes/heap/objects:bytes"}, {Name: "/memory/classes/heap/unused:bytes"},
-		{Name: "/memory/classes/heap/free:bytes"}, {Name: "/memory/classes/heap/released:bytes"},
+		{Name: "/memory/classes/heap/objects:bytes"}, {Name: "/memory/classes/heap/free:bytes"},
+		{Name: "/memory/classes/heap/released:bytes"},
 	}
 	metrics.Read(samples)
 	u := usage{live: int64(samples[0].Value.Uint64()), fixed: int64(samples[2].Value.Uint64())}

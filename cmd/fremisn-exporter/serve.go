@@ -72,8 +72,8 @@ func serve(ctx context.Context, cli *commandLine, logger log.Logger, stderr io.W
 		fmt.Fprintln(stderr, err)
 		return exitUsage
 	}
-	if isTrimmed(len(s.Observed.Logs())) {
-		defer debug.SetGCPercent(debug.SetGCPercent(gcPercent)) // the start makes most of the garbage
+	if os.Getenv("GOGC") == "" { // the start makes most of the garbage
+		defer debug.SetGCPercent(debug.SetGCPercent(gcPercent(len(s.Observed.Logs()), 0)))
 	}
 	e, err := newExporter(cli, s, logger)
 	if err != nil {
@@ -171,7 +171,7 @@ func (e *exporter) run(ctx context.Context) error {
 	var others sync.WaitGroup
 	others.Go(func() { e.probes.Run(background) })
 	others.Go(func() { e.watch(background) })
-	others.Go(func() { boundMemory(background) })
+	others.Go(func() { e.boundMemory(background) })
 	others.Go(func() { e.trimMemory(background) })
 	others.Go(func() { e.judge.run(background) })
 

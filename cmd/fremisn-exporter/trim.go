@@ -5,40 +5,68 @@ import (
 	"os"
 	"runtime/debug"
 	"runtime/metrics"
+	"strconv"
+	"strings"
+	"syscall"
 	"time"
 )
 
 const (
-	// manyLogs are so many that what their idle counters take is most of the heap: memory is worth more then than the
-	// collector's time, for what lives is little, and reading lines makes no garbage.
-	manyLogs = 100
-	// gcPercent is how much the heap may grow then beyond what lives before it is collected.
-	gcPercent = 25
+	// startPatience is after how long what only the start needed is given back.
+	startPatience = 10 * time.Second
 	// trimInterval is how often memory is given back that a start or a scrape of many logs has left behind.
 	trimInterval = 30 * time.Second
 	// worthTrimming is how much that must be, bytes: it costs a collection.
 	worthTrimming = 4 << 20
 )
 
-// isTrimmed reports whether the program follows many logs. $GOGC of the user's stands.
-func isTrimmed(logs int) bool { return os.Getenv("GOGC") == "" && logs >= manyLogs }
-
-// trimMemory keeps the program small that follows many logs.
+// trimMemory gives memory back that the start needed, and keeps the program small that follows many logs.
 func (e *exporter) trimMemory(ctx context.Context) {
-	if !isTrimmed(len(e.collector.Logs())) {
-		return
-	}
+	started := time.NewTimer(startPatience)
+	defer started.Stop()
 	tick := time.NewTicker(trimInterval)
 	defer tick.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
+		case <-started.C:
+			releaseProgram()
 		case <-tick.C:
+			if e.gcPercent() == frugalPercent && os.Getenv("GOGC") == "" && unusedMemory() > worthTrimming {
+				debug.FreeOSMemory()
+			}
 		}
-		if unusedMemory() > worthTrimming {
-			debug.FreeOSMemory()
+	}
+}
+
+// releaseProgram gives back the pages of the program's own file. A start touches most of them, and the kernel maps
+// those that are used again from its cache: about half. Where the system cannot do that, they stay.
+func releaseProgram() {
+	program, err := os.Readlink("/proc/self/exe")
+	if err != nil {
+		return
+	}
+	maps, err := os.ReadFile("/proc/self/maps")
+	if err != nil {
+		return
+	}
+	for line := range strings.Lines(string(maps)) {
+		addresses, rest, _ := strings.Cut(line, " ")
+		permissions, _, _ := strings.Cut(rest, " ")
+		if strings.Contains(permissions, "w") || !strings.HasSuffix(line, " "+program+"\n") {
+			continue
 		}
+		from, to, _ := strings.Cut(addresses, "-")
+		start, err := strconv.ParseUint(from, 16, 64)
+		if err != nil {
+			return
+		}
+		end, err := strconv.ParseUint(to, 16, 64)
+		if err != nil {
+			return
+		}
+		syscall.Syscall(syscall.SYS_MADVISE, uintptr(start), uintptr(end-start), syscall.MADV_DONTNEED)
 	}
 }
 
