@@ -21,11 +21,13 @@ func TestDebianPackage(t *testing.T) {
 		t.Errorf("version %s, want 1.2.0", got)
 	}
 	inspect(t, debs[0])
-	// Tags that lintian calls errors; what it warns of is a matter of taste.
-	if said := run(t, nil, "lintian", "--fail-on", "error", "--tag-display-limit", "0", debs[0]); strings.Contains(said,
-		"E: ") {
-		t.Error(said)
-	}
+	lintian(t, debs[0])
+}
+
+// lintian fails the test if Debian's checker finds an error in a package, or has a warning.
+func lintian(t *testing.T, debs ...string) {
+	t.Helper()
+	run(t, nil, "lintian", append([]string{"--fail-on", "error,warning", "--tag-display-limit", "0"}, debs...)...)
 }
 
 // TestVersions makes commits after a release: their versions sort between it and the next.
@@ -95,20 +97,22 @@ func TestReleaseTwice(t *testing.T) {
 	}
 }
 
-// inspectRelease looks at what a release has: all of it for each machine, and packages that lintian finds no error in.
+// inspectRelease looks at what a release has: all of it for each machine.
 func inspectRelease(t *testing.T, dist, version string) {
 	t.Helper()
 	sums := read(t, filepath.Join(dist, "SHA256SUMS"))
-	debs := []string{"--fail-on", "error", "--tag-display-limit", "0"}
+	var debs, files []string
 	for _, arch := range []string{"amd64", "arm64"} {
 		name := "fremisn-exporter_" + version + "_" + arch + ".deb"
 		if debs = append(debs, filepath.Join(dist, name)); !strings.Contains(sums, "  "+name+"\n") {
 			t.Errorf("%s is missing:\n%s", name, sums)
 		}
+		files = append(files, run(t, nil, "sh", "-c", "dpkg-deb --fsys-tarfile "+debs[len(debs)-1]+" | tar -t"))
 	}
-	if said := run(t, nil, "lintian", debs...); strings.Contains(said, "E: ") {
-		t.Error(said)
+	if files[0] != files[1] {
+		t.Errorf("the packages differ in their files:\n%s\n%s", files[0], files[1])
 	}
+	lintian(t, debs...)
 	for machine, want := range map[string]elf.Machine{"amd64": elf.EM_X86_64, "arm64": elf.EM_AARCH64,
 		"armv7": elf.EM_ARM} {
 		inspectArchive(t, dist, "fremisn-exporter-"+version+".linux-"+machine, want)
@@ -248,5 +252,29 @@ func maintain(t *testing.T, scripts string) {
 	dpkg("postrm", "purge")
 	if _, err := os.Stat(filepath.Join(system, state)); !os.IsNotExist(err) {
 		t.Errorf("purge leaves the state: %v", err)
+	}
+}
+
+// TestCompletion presses Tab in bash, where the package's script is loaded.
+func TestCompletion(t *testing.T) {
+	t.Parallel()
+	path := filepath.Dir(binary(t)) + ":" + os.Getenv("PATH")
+	for typed, want := range map[string]string{
+		"":                        "help serve check probe healthcheck analyze explain whatif backfill",
+		"h":                       "help healthcheck",
+		"check --output ":         "text json",
+		"--web.tele":              "--web.telemetry-path",
+		"serve --config.auto-rel": "--config.auto-reload --config.auto-reload-interval",
+	} {
+		got := run(t, map[string]string{"PATH": path}, "bash", "-c", `
+eval "$(fremisn-exporter --completion-script-bash)"
+IFS=' ' read -ra COMP_WORDS <<<"fremisn-exporter $1"
+case $1 in '' | *' ') COMP_WORDS+=('') ;; esac
+COMP_CWORD=$((${#COMP_WORDS[@]} - 1))
+$(complete -p fremisn-exporter | sed 's/.* -F \([^ ]*\) .*/\1/')
+echo "${COMPREPLY[*]}"`, "bash", typed)
+		if got != want+"\n" {
+			t.Errorf("fremisn-exporter %s<Tab> gives %swant %s", typed, got, want)
+		}
 	}
 }

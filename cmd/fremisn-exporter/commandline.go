@@ -80,7 +80,14 @@ func parseCommandLine(args []string, stdout, stderr io.Writer) (cli *commandLine
 			code, done = int(end), true
 		}
 	}()
-	cli.define(app)
+	serve := cli.define(app)
+	if !slices.Contains(args, "--completion-bash") { // of the default command kingpin completes nothing else
+		serve.Default()
+	}
+	if slices.Contains(args, "--help-man") {
+		writeManPage(app)
+		return cli, exitOK, true
+	}
 	args = newSpelling(args)
 	err := refused(args, false)
 	if err == nil {
@@ -96,12 +103,12 @@ func parseCommandLine(args []string, stdout, stderr io.Writer) (cli *commandLine
 	return cli, exitOK, false
 }
 
-// define defines all flags and commands.
-func (cli *commandLine) define(app *kingpin.Application) {
+// define defines all flags and commands, and returns the command serve.
+func (cli *commandLine) define(app *kingpin.Application) *kingpin.CmdClause {
 	cli.flags(app)
 	cli.status.add(app)
 	cli.blackboxFlags(app)
-	app.Command("serve", "Serve metrics (the default command).").Default()
+	serve := app.Command("serve", "Serve metrics (the default command).")
 	check := app.Command("check", "Read the config, nginx.conf, the logs and the status pages, and report what "+
 		"works and what "+
 		"does not. Changes nothing.")
@@ -123,6 +130,7 @@ func (cli *commandLine) define(app *kingpin.Application) {
 		cli.given[flag.Name] = given
 		app.GetFlag(flag.Name).IsSetByUser(given)
 	}
+	return serve
 }
 
 func (cli *commandLine) flags(app *kingpin.Application) {
