@@ -104,6 +104,20 @@ func dockerfile(text string) []string {
 	return instructions
 }
 
+// make help lists every target.
+func TestMakeHelp(t *testing.T) {
+	help := run(t, nil, "make", "-C", "..", "--no-print-directory", "help")
+	targets := regexp.MustCompile(`(?m)^\.PHONY: (\S+)$`).FindAllStringSubmatch(read(t, "../Makefile"), -1)
+	if len(targets) < 10 {
+		t.Errorf("only %d targets", len(targets))
+	}
+	for _, target := range targets {
+		if !regexp.MustCompile(`(?m)^  ` + target[1] + ` +\S`).MatchString(help) {
+			t.Errorf("make help does not list %s:\n%s", target[1], help)
+		}
+	}
+}
+
 func TestPrometheusConfig(t *testing.T) {
 	for _, file := range []string{"prometheus.yml", "remote-write.example.yml", "federation.example.yml"} {
 		run(t, nil, "promtool", "check", "config", filepath.Join("prometheus", file))

@@ -199,6 +199,9 @@ func TestKubernetesFits(t *testing.T) {
 			t.Errorf("%s has no /var/log/nginx", name)
 		}
 	}
+	if containers["fremisn-exporter"].ReadinessProbe != nil {
+		t.Error("an exporter that is not ready takes NGINX out of the Service")
+	}
 	if deployment.Name != "fremisn-loadbalancer" || pod.Labels["app"] != "fremisn-loadbalancer" {
 		t.Errorf("the runbooks speak of fremisn-loadbalancer, not of %s, %v", deployment.Name, pod.Labels)
 	}
