@@ -233,7 +233,7 @@ probes_up() { [ "$(curl -fsS localhost:9115/metrics | grep -c '^probe_success{.*
 probe() { printf 'localhost:9115/probe?module=fremisn_check&target=%s\n' "$1"; }
 both_healthy() {
   local health
-  health=$(docker inspect -f '{{.State.Health.Status}}' fremisn-nginx-exporter fremisn-blackbox-exporter | sort -u)
+  health=$(command docker inspect -f '{{.State.Health.Status}}' fremisn-nginx-exporter fremisn-blackbox-exporter | sort -u)
   [ "$health" = healthy ]
 }
 
