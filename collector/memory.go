@@ -115,8 +115,9 @@ func (c *Collector) watchLost(ctx context.Context) {
 		case <-tick.C:
 		}
 		now := c.observed()
+		isLoaded := func() bool { return c.nginx.isLoadedByAll(now.settings.Conf) }
 		for _, f := range now.logs {
-			if f.stop != nil && !f.hasEnded() && f.source.IsOver(time.Now(), now.settings.Conf) {
+			if f.stop != nil && !f.hasEnded() && f.source.IsOver(time.Now(), isLoaded) {
 				level.Info(c.logger).Log("msg", "stopped reading a log that nginx.conf no longer names", "log",
 					f.source.Name, "path", f.source.Path)
 				f.stop()

@@ -20,6 +20,8 @@ func emitNginxConf(conf *nginxconf.Config, topo *source.Topology, e emitter) {
 
 // A runningCache keeps for a while what /proc shows of NGINX: all processes of the host are looked at for it.
 type runningCache struct {
+	loads nginxconf.LoadWatch
+
 	mu      sync.Mutex // never held across /proc
 	conf    *nginxconf.Config
 	at      time.Time
@@ -54,12 +56,22 @@ func emitRunning(conf *nginxconf.Config, cache *runningCache, e emitter) {
 		return
 	}
 	loaded := 0.0
-	if conf.HasLoaded(running) {
+	if cache.loads.HasLoaded(conf, running) {
 		loaded = 1
 	}
 	e.gauge(metric.ConfigLoaded, loaded)
 	e.gauge(metric.Workers, float64(len(running.Active)), "active")
 	e.gauge(metric.Workers, float64(len(running.ShuttingDown)), "shutting_down")
+}
+
+// isLoadedByAll reports whether /proc shows an NGINX of which all workers, also those that are shutting down, have
+// loaded the nginx.conf as it is on disk.
+func (c *runningCache) isLoadedByAll(conf *nginxconf.Config) bool {
+	if conf == nil {
+		return false
+	}
+	running, ok := c.find(conf)
+	return ok && len(running.ShuttingDown) == 0 && len(running.Active) > 0 && c.loads.HasLoaded(conf, running)
 }
 
 func absolute(path string) string {

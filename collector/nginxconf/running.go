@@ -3,7 +3,6 @@ package nginxconf
 import (
 	"bytes"
 	"context"
-	"fmt"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -13,10 +12,16 @@ import (
 
 // A Running is an NGINX that runs on this host, as far as /proc shows.
 type Running struct {
-	Master       int         // its process id
-	Prefix       string      // -p of its command line, or ""
-	Active       []time.Time // start times of the workers that take requests
-	ShuttingDown []time.Time // start times of the workers that are shutting down
+	Master       int      // its process id
+	Prefix       string   // -p of its command line, or ""
+	Active       []Worker // those that take requests
+	ShuttingDown []Worker // those that finish what they have
+}
+
+// A Worker is one of NGINX's worker processes.
+type Worker struct {
+	PID     int
+	Started time.Duration // since the host's start, in whole ticks
 }
 
 // FindRunning returns the NGINX that runs with the configuration of that path; ok is false if /proc shows none, for
@@ -48,9 +53,9 @@ func findRunning(proc string, build Build, conf string) (running Running, ok boo
 		switch {
 		case !ok || p.parent != running.Master:
 		case p.title == titleShutting:
-			running.ShuttingDown = append(running.ShuttingDown, p.started)
+			running.ShuttingDown = append(running.ShuttingDown, Worker{p.id, p.started})
 		case p.title == titleWorker:
-			running.Active = append(running.Active, p.started)
+			running.Active = append(running.Active, Worker{p.id, p.started})
 		}
 	}
 	return running, ok
@@ -88,16 +93,12 @@ func option(command, flag string) string {
 type process struct {
 	id, parent int
 	title      string
-	started    time.Time
+	started    time.Duration // since the host's start
 }
 
 func nginxProcesses(proc string) []process {
 	entries, err := os.ReadDir(proc)
 	if err != nil {
-		return nil
-	}
-	boot, ok := bootTime(proc)
-	if !ok {
 		return nil
 	}
 	var all []process
@@ -106,7 +107,7 @@ func nginxProcesses(proc string) []process {
 		if err != nil {
 			continue
 		}
-		if p, ok := nginxProcess(filepath.Join(proc, entry.Name()), boot); ok {
+		if p, ok := nginxProcess(filepath.Join(proc, entry.Name())); ok {
 			p.id = id
 			all = append(all, p)
 		}
@@ -115,7 +116,7 @@ func nginxProcesses(proc string) []process {
 }
 
 // nginxProcess reads a process's title, parent and start; ok is false if it is not one of NGINX's, or gone.
-func nginxProcess(dir string, boot time.Time) (p process, ok bool) {
+func nginxProcess(dir string) (p process, ok bool) {
 	line, err := os.ReadFile(filepath.Join(dir, "cmdline"))
 	if err != nil || !bytes.HasPrefix(line, []byte("nginx: ")) {
 		return p, false
@@ -139,48 +140,12 @@ func nginxProcess(dir string, boot time.Time) (p process, ok bool) {
 		return p, false
 	}
 	p.parent, err = strconv.Atoi(string(fields[parentField]))
-	p.started = boot.Add(time.Duration(ticks) * tick)
+	p.started = time.Duration(ticks) * tick
 	return p, err == nil
 }
 
 // tick is the kernel's unit of a process's start, 1/100 s on every system that Go runs on.
 const tick = 10 * time.Millisecond
-
-// bootTime returns when the host was started, from its uptime: btime of /proc/stat has only whole seconds.
-func bootTime(proc string) (boot time.Time, ok bool) {
-	text, err := os.ReadFile(filepath.Join(proc, "uptime"))
-	now := time.Now()
-	if err != nil {
-		return boot, false
-	}
-	var seconds float64
-	if _, err := fmt.Sscan(string(text), &seconds); err != nil {
-		return boot, false
-	}
-	return now.Add(-time.Duration(seconds * float64(time.Second))), true
-}
-
-// slack is how much the start of a process, in ticks, and the time of a file may differ if the process read the file.
-const slack = 5 * tick
-
-// HasLoaded reports whether the running NGINX has read these files in their present state: no worker that takes
-// requests is older than any of them.
-func (c *Config) HasLoaded(running Running) bool {
-	var newest time.Time
-	for _, file := range c.Files {
-		for _, stat := range []func(string) (os.FileInfo, error){os.Stat, os.Lstat} {
-			if info, err := stat(file); err == nil && info.ModTime().After(newest) {
-				newest = info.ModTime()
-			}
-		}
-	}
-	for _, started := range running.Active {
-		if started.Add(slack).Before(newest) {
-			return false
-		}
-	}
-	return true
-}
 
 // BuildFor returns the installed build, with the prefix from the command line of the NGINX that runs with the
 // configuration, if it has one.

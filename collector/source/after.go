@@ -1,11 +1,8 @@
 package source
 
 import (
-	"path/filepath"
 	"slices"
 	"time"
-
-	"github.com/fremisn/fremisn-exporter/collector/nginxconf"
 )
 
 // After returns the settings as they follow upon others, which were in use until then: what NGINX may still do by the
@@ -137,24 +134,10 @@ func (l LogSource) IsLost() bool { return !l.Lost.IsZero() }
 // lostFor is how long to read a log that nginx.conf has lost if it is unknown whether NGINX still writes it.
 const lostFor = time.Hour
 
-// IsOver reports whether nobody writes a log any more that nginx.conf has lost: it was lost an hour ago, or before the
-// oldest of NGINX's workers was started.
-func (l LogSource) IsOver(now time.Time, conf *nginxconf.Config) bool {
-	if !l.IsLost() {
-		return false
-	}
-	if now.Sub(l.Lost) >= lostFor {
-		return true
-	}
-	if conf == nil {
-		return false
-	}
-	path, err := filepath.Abs(conf.Path)
-	if err != nil {
-		return false
-	}
-	running, ok := nginxconf.FindRunning(conf.Build, path)
-	return ok && len(running.ShuttingDown) == 0 && len(running.Active) > 0 && conf.HasLoaded(running)
+// IsOver reports whether nobody writes a log any more that nginx.conf has lost: it was lost an hour ago, or all of
+// NGINX's workers have loaded nginx.conf without it.
+func (l LogSource) IsOver(now time.Time, isLoadedByAll func() bool) bool {
+	return l.IsLost() && (now.Sub(l.Lost) >= lostFor || isLoadedByAll())
 }
 
 // A Memory is what settings pass on to those of the next start.

@@ -124,9 +124,13 @@ func TestAfterSeveralReadings(t *testing.T) {
 	if got := told(back, dir); !strings.HasPrefix(got, "access access.log [$status]\nerror") {
 		t.Errorf("given back: %s", got)
 	}
-	if l := lost.AccessLogs[i]; l.IsOver(since.Add(59*time.Minute), lost.Conf) || !l.IsOver(since.Add(time.Hour),
-		lost.Conf) {
-		t.Error("without an NGINX to be seen it is not read for an hour")
+	no, yes := func() bool { return false }, func() bool { return true }
+	l, late := lost.AccessLogs[i], since.Add(time.Hour)
+	if early := late.Add(-time.Minute); l.IsOver(early, no) || !l.IsOver(late, no) || !l.IsOver(early, yes) {
+		t.Error("it is not read for an hour, or until no worker writes it")
+	}
+	if back.AccessLogs[0].IsOver(late, yes) {
+		t.Error("nginx.conf names it, and it is over")
 	}
 	// However often the format changes, few former ones are tried.
 	s := first
