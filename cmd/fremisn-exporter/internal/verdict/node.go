@@ -68,7 +68,7 @@ func (j *judgement) state(s *Server) (state, sentence string) {
 
 // green adds that the probes do not see the failures of the requests.
 func green(s *Server) string {
-	if probedWell(s) {
+	if probedWell(s) && failingProbe(s) == nil {
 		return "; its probes succeed"
 	}
 	return ""
@@ -76,7 +76,9 @@ func green(s *Server) string {
 
 func upSentence(s *Server) string {
 	var parts []string
-	if probedWell(s) {
+	if p := failingProbe(s); p != nil {
+		parts = append(parts, fmt.Sprintf("Its probe %s fails: %s.", p.Name, strings.TrimSuffix(p.Sentence, ".")))
+	} else if probedWell(s) {
 		parts = append(parts, "It answers its probes.")
 	}
 	if s.Attempts == nil {
@@ -108,7 +110,17 @@ func downProbe(s *Server) *Probe {
 	return nil
 }
 
-// probedWell reports whether the last probe of the node succeeded.
+// failingProbe returns a probe that failed last, whether or not that makes the node down, or nil.
+func failingProbe(s *Server) *Probe {
+	for i := range s.Probes {
+		if p := &s.Probes[i]; p.Done && !p.Success {
+			return p
+		}
+	}
+	return nil
+}
+
+// probedWell reports whether a probe of the node succeeded last.
 func probedWell(s *Server) bool {
 	return slices.ContainsFunc(s.Probes, func(p Probe) bool { return p.Done && p.Success })
 }

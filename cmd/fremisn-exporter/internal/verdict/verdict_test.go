@@ -168,6 +168,23 @@ func TestStatesOfANode(t *testing.T) {
 	}
 }
 
+// TestSentenceOfANodeThatIsUp: what a probe found is not hidden by another that succeeds.
+func TestSentenceOfANodeThatIsUp(t *testing.T) {
+	in := healthy()
+	if got := verdict.New().Judge(in).Nodes[0].Sentence; !strings.HasPrefix(got, "It answers its probes.") {
+		t.Errorf("a node whose probe succeeds: %s", got)
+	}
+	in.Servers[0].Probes = append(in.Servers[0].Probes, red(3, "license")...)
+	if got := verdict.New().Judge(in).Nodes[0].Sentence; strings.Contains(got, "answers its probes") ||
+		!strings.HasPrefix(got, "Its probe health fails: the connection was refused.") {
+		t.Errorf("a node with a licence fault: %s", got)
+	}
+	in.Servers[0].Attempts = minutes{window(1, 50, 0)}
+	if got := verdict.New().Judge(in).Nodes[0].Sentence; strings.Contains(got, "its probes succeed") {
+		t.Errorf("a gray node with a licence fault: %s", got)
+	}
+}
+
 func TestSlowEndsAMinuteAfterBothAreOver(t *testing.T) {
 	engine := verdict.New()
 	slowAt := func(second int, own, peers time.Duration) bool {
