@@ -80,10 +80,12 @@ func TestVersions(t *testing.T) {
 // TestReleaseTwice makes a release in two fresh clones, by users of other habits: the same files with the same bytes.
 func TestReleaseTwice(t *testing.T) {
 	t.Parallel()
+	commit := strings.TrimSpace(run(t, nil, "git", "rev-parse", "HEAD")) // another may come meanwhile
 	var sums []string
 	for _, habits := range []string{"umask 022; export TZ=UTC LC_ALL=C",
 		"umask 077; export TZ=Asia/Jakarta LC_ALL=C.UTF-8"} {
-		checkout, env := clone(t, habits+"; git clone -q https://github.com/fremisn/fremisn-exporter")
+		checkout, env := clone(t, habits+"; git clone -q https://github.com/fremisn/fremisn-exporter && "+
+			"git -C fremisn-exporter checkout -q "+commit)
 		dist := filepath.Join(checkout, "dist")
 		shell(t, checkout, env, habits+"; make release && cd dist && sha256sum --check --quiet SHA256SUMS")
 		sums = append(sums, read(t, filepath.Join(dist, "SHA256SUMS")))
