@@ -16,10 +16,16 @@ TEST_PACKAGES := gcc libc6-dev=/usr/include/stdio.h nginx prometheus prometheus-
 FUZZTIME ?= 1m
 TORTURE_KILLS ?= 1000
 
+# A Go that is too old complains of the file go.mod, and says nothing of what to do.
+NEED_GO = said=$$(go list -m 2>&1) || { echo "$$said"; \
+  echo "This needs Go $$(sed -n 's/^go //p' go.mod) or later, first in PATH; Debian's may be too old: see README"; \
+  exit 1; }
+
 .DEFAULT_GOAL := build
 
 .PHONY: build
 build: ## build ./fremisn-exporter: static, stripped, version stamped
+	@$(NEED_GO)
 	@echo "building ./fremisn-exporter $(VERSION)"
 	@CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o fremisn-exporter ./cmd/fremisn-exporter
 
@@ -100,6 +106,7 @@ package: build ## a Debian package with a hardened systemd unit, into dist/
 
 .PHONY: release
 release: ## a release into dist/: binaries, packages, checksums, a bill of materials; the same bytes each time
+	@$(NEED_GO)
 	compose/package/release.sh
 
 .PHONY: test-package

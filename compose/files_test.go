@@ -118,6 +118,30 @@ func TestMakeHelp(t *testing.T) {
 	}
 }
 
+// Without Go, or with Debian 12's, make says what is needed.
+func TestMakeWithoutGo(t *testing.T) {
+	t.Parallel()
+	without := pathWithout(t, func(name string) bool { return name == "go" })
+	old := t.TempDir()
+	write(t, filepath.Join(old, "go"), "#!/bin/sh\n"+
+		"echo \"go: errors parsing go.mod: invalid go version '1.26.0'\" >&2\nexit 1\n")
+	if err := os.Chmod(filepath.Join(old, "go"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for path, complaint := range map[string]string{without: "go: ", old + ":" + without: "errors parsing go.mod"} {
+		for _, target := range []string{"build", "release"} {
+			cmd := exec.Command("make", "-C", "..", target)
+			cmd.Env = environ(map[string]string{"PATH": path})
+			out, err := cmd.CombinedOutput()
+			for _, want := range []string{complaint, "This needs Go 1.", "see README"} {
+				if err == nil || !strings.Contains(string(out), want) {
+					t.Errorf("make %s: %v, and does not say %s:\n%s", target, err, want, out)
+				}
+			}
+		}
+	}
+}
+
 func TestPrometheusConfig(t *testing.T) {
 	for _, file := range []string{"prometheus.yml", "remote-write.example.yml", "federation.example.yml"} {
 		run(t, nil, "promtool", "check", "config", filepath.Join("prometheus", file))

@@ -105,7 +105,9 @@ func TestScriptsRunFromAPathWithSpaces(t *testing.T) {
 	}
 }
 
-func TestScriptsNameTheToolThatIsMissing(t *testing.T) {
+// pathWithout makes a folder of all tools but some.
+func pathWithout(t *testing.T, some func(name string) bool) string {
+	t.Helper()
 	bin := t.TempDir()
 	for _, dir := range []string{"/usr/local/bin", "/usr/bin", "/bin"} {
 		entries, err := os.ReadDir(dir)
@@ -113,11 +115,16 @@ func TestScriptsNameTheToolThatIsMissing(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, entry := range entries {
-			if name := entry.Name(); !strings.HasPrefix(name, "docker") && name != "ab" {
+			if name := entry.Name(); !some(name) {
 				_ = os.Symlink(filepath.Join(dir, name), filepath.Join(bin, name)) // the first one of a name stays
 			}
 		}
 	}
+	return bin
+}
+
+func TestScriptsNameTheToolThatIsMissing(t *testing.T) {
+	bin := pathWithout(t, func(name string) bool { return strings.HasPrefix(name, "docker") || name == "ab" })
 	for script, tool := range map[string]string{"simple-stress-test.sh": "ab", "setup.sh": "docker",
 		"deploy.sh": "docker", "backup.sh": "docker"} {
 		cmd := exec.Command("scripts/" + script)
