@@ -94,8 +94,11 @@ func proxyHeader(local, remote net.Addr) string {
 	return fmt.Sprintf("PROXY %s %s %s %d %d\r\n", family, from.IP, to.IP, from.Port, to.Port)
 }
 
-// errElsewhere ends a request whose page is on another host.
-var errElsewhere = errors.New("a redirect to another host")
+var (
+	// errElsewhere ends a request whose page is on another host.
+	errElsewhere        = errors.New("a redirect to another host")
+	errTooManyRedirects = fmt.Errorf("more than %d redirects", maxRedirects)
+)
 
 // redirect follows redirects within the host, without credentials. The requested host name counts as the requested
 // address.
@@ -103,7 +106,7 @@ func (p *Page) redirect(next *http.Request, before []*http.Request) error {
 	asked, _, _ := strings.Cut(p.host, ":")
 	switch host := next.URL.Hostname(); {
 	case len(before) > maxRedirects:
-		return fmt.Errorf("more than %d redirects", maxRedirects)
+		return errTooManyRedirects
 	case next.URL.Scheme != "http" && next.URL.Scheme != "https":
 		return errElsewhere
 	case host == p.url.Hostname():
@@ -172,7 +175,7 @@ func (p *Page) Fetch(ctx context.Context) (Stats, error) {
 			location(response))
 	}
 	if err != nil {
-		return Stats{}, withoutURL(err)
+		return Stats{}, p.failed(err)
 	}
 	defer response.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(response.Body, maxBody+1))
@@ -180,8 +183,8 @@ func (p *Page) Fetch(ctx context.Context) (Stats, error) {
 	case err != nil:
 		return Stats{}, fmt.Errorf("reading the answer: %w", withoutURL(err))
 	case response.StatusCode != http.StatusOK:
-		return Stats{}, fmt.Errorf("answered %s; is it the location with stub_status, and does it allow "+
-			"this host?", response.Status)
+		return Stats{}, fmt.Errorf("%sanswered %s; is it the location with stub_status, and does it allow "+
+			"this host?", p.redirected(response.Request.URL), response.Status)
 	case len(body) > maxBody:
 		return Stats{}, fmt.Errorf("answered more than %d bytes; this is not a stub_status page", maxBody)
 	}
@@ -194,7 +197,38 @@ func location(response *http.Response) string {
 	if err != nil {
 		return "nowhere"
 	}
-	return (&url.URL{Scheme: to.Scheme, Host: to.Host, Path: to.Path}).String()
+	return public(to)
+}
+
+// public returns a URL without possible secrets.
+func public(u *url.URL) string {
+	return (&url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path}).String()
+}
+
+// failed returns why there is no answer. Where a redirect has led to another URL, it is that which failed, not the
+// page: nobody is to look for the cause there.
+func (p *Page) failed(err error) error {
+	cause := withoutURL(err)
+	if errors.Is(cause, io.EOF) {
+		cause = errors.New("the connection was closed without an answer")
+	}
+	var about *url.Error
+	if !errors.As(err, &about) || errors.Is(err, errTooManyRedirects) {
+		return cause
+	}
+	asked, parseErr := url.Parse(about.URL)
+	if parseErr != nil || p.redirected(asked) == "" {
+		return cause
+	}
+	return errors.New(p.redirected(asked) + cause.Error())
+}
+
+// redirected returns the beginning of a message on a URL that is not the page's own but where it has redirected to.
+func (p *Page) redirected(asked *url.URL) string {
+	if public(asked) == public(p.url) {
+		return ""
+	}
+	return "redirected to " + public(asked) + ": "
 }
 
 // Close drops the idle connection.

@@ -24,6 +24,10 @@ func TestRedirects(t *testing.T) {
 		io.WriteString(w, page)
 	}))
 	t.Cleanup(secure.Close)
+	silent := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+		panic(http.ErrAbortHandler) // closes without an answer
+	}))
+	t.Cleanup(silent.Close)
 	roots := x509.NewCertPool()
 	roots.AddCert(secure.Certificate())
 	_, securePort, err := net.SplitHostPort(secure.Listener.Addr().String())
@@ -42,6 +46,15 @@ func TestRedirects(t *testing.T) {
 			to = "http://user:hunter2@" + r.Host + "/status/"
 		case to == "/other":
 			to = "http://user:hunter2@other.example:81/status?token=hunter2#hunter2"
+		case to == "/silent":
+			to = silent.URL + "/status?token=hunter2"
+		case to == "/nothing":
+			to = "http://127.0.0.1:1/status"
+		case r.URL.Path == "/missing":
+			http.NotFound(w, r)
+			return
+		case to == "/missing":
+			to = "/missing?token=hunter2"
 		case to == "/file":
 			to = "file:///etc/passwd"
 		case strings.HasPrefix(to, "/5") || strings.HasPrefix(to, "/6"):
@@ -69,6 +82,9 @@ func TestRedirects(t *testing.T) {
 		{"/to/5xxxx", "", ""},
 		{"/to/6xxxxx", "", "more than 5 redirects"},
 		{"/to/other", "", "answered 301 Moved Permanently to http://other.example:81/status, another host"},
+		{"/to/silent", "", "redirected to " + silent.URL + "/status: the connection was closed without an answer"},
+		{"/to/nothing", "", "redirected to http://127.0.0.1:1/status: dial tcp 127.0.0.1:1: connect: connection refused"},
+		{"/to/missing", "", "redirected to " + plain.URL + "/missing: answered 404 Not Found; is it the location"},
 		{"/to/file", "", "to file:///etc/passwd, another host"},
 	} {
 		t.Run(c.path+c.host, func(t *testing.T) {
