@@ -17,6 +17,7 @@ func Analyze(ctx context.Context, o Options) (report *Report, problems []error, 
 	if err != nil {
 		return nil, nil, err
 	}
+	defer r.close()
 	analyzers := newByWorker(r.workers, func(f *formats) *analyzer { return newAnalyzer(r, f) })
 	if problems, err = r.run(ctx, func(worker int, f *formats) visitor { return analyzers.of(worker, f) }); err != nil {
 		return nil, nil, err

@@ -70,6 +70,7 @@ func Backfill(ctx context.Context, o Options, to BackfillOptions) (done *Backfil
 	if err != nil {
 		return nil, nil, err
 	}
+	defer r.close()
 	r.workers = 1 // one line after the other
 	r.sortByTime()
 	if err := os.MkdirAll(to.Dir, 0o755); err != nil {

@@ -19,7 +19,7 @@ func Explain(ctx context.Context, o Options, errorLogs []string) (e *Explanation
 	if err != nil {
 		return nil, nil, err
 	}
-	defer r.forget()
+	defer r.close()
 	if err := r.keep(ctx); err != nil {
 		return nil, nil, err
 	}
@@ -29,6 +29,9 @@ func Explain(ctx context.Context, o Options, errorLogs []string) (e *Explanation
 	}
 	d := &detector{facts: r.facts, log: first.slots, late: first.late, tellsServers: first.tellsServers}
 	d.slow = d.slowNodes()
+	if r.between != nil {
+		r.between()
+	}
 	if err = r.look(ctx, d); err != nil {
 		return nil, problems, err
 	}

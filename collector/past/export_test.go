@@ -6,3 +6,9 @@ func WithSlotBytes(o Options, n int64) Options {
 	o.slotBytes = n
 	return o
 }
+
+// WithBetween returns options under which explain calls f between its two readings.
+func WithBetween(o Options, f func()) Options {
+	o.between = f
+	return o
+}

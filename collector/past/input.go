@@ -21,8 +21,12 @@ type File struct {
 	Path string
 
 	kept *os.File    // a copy of what can be read only once
+	held *os.File    // the file itself: it may be renamed, compressed and removed while it is read
 	seen fs.FileInfo // when it was read before
 }
+
+// maxHeld limits the files that stay open until all are read; of more, it is those that rotation comes to first.
+const maxHeld = 256
 
 // name is what a person calls the file.
 func (f *File) name() string {
@@ -32,20 +36,34 @@ func (f *File) name() string {
 	return f.Path
 }
 
-// open opens a file that is not kept. It is an error if there is another one at its path than before.
+// open returns a file that is not kept. It is an error if it is shorter than before, or another one.
 func (f *File) open() (*os.File, error) {
-	file, err := os.Open(f.Path)
-	if err != nil {
-		return nil, openError(f.Path, err)
+	file := f.held
+	if file == nil {
+		var err error
+		if file, err = os.Open(f.Path); err != nil && f.seen != nil && errors.Is(err, fs.ErrNotExist) {
+			return nil, f.changed()
+		} else if err != nil {
+			return nil, openError(f.Path, err)
+		}
 	}
 	if f.seen == nil {
 		return file, nil
 	}
 	if info, err := file.Stat(); err != nil || !os.SameFile(info, f.seen) || info.Size() < f.seen.Size() {
-		file.Close()
-		return nil, fmt.Errorf("%s: %w; ask again", f.Path, errChanged)
+		f.done(file)
+		return nil, f.changed()
 	}
 	return file, nil
+}
+
+func (f *File) changed() error { return fmt.Errorf("%s: %w; ask again", f.Path, errChanged) }
+
+// done closes what open has returned, unless it stays open.
+func (f *File) done(file *os.File) {
+	if file != f.held {
+		file.Close()
+	}
 }
 
 var errChanged = errors.New("it was rotated or cut while it was read")
@@ -58,8 +76,9 @@ var magics = []struct{ begin, tool string }{
 	{"\x28\xb5\x2f\xfd", "zstd -dc"},
 }
 
-// inspect examines a file before it is read: its size, and whether it can only be read from its beginning.
-func (f *File) inspect() (size int64, stream bool, err error) {
+// inspect examines a file before it is read: its size, and whether it can only be read from its beginning. A file to
+// hold stays open.
+func (f *File) inspect(hold bool) (size int64, stream bool, err error) {
 	file := f.kept
 	if file == nil {
 		var once bool
@@ -69,7 +88,10 @@ func (f *File) inspect() (size int64, stream bool, err error) {
 		if file, err = f.open(); err != nil {
 			return 0, false, err
 		}
-		defer file.Close()
+		if hold {
+			f.held = file
+		}
+		defer f.done(file)
 	}
 	if f.seen, err = file.Stat(); err != nil {
 		return 0, false, openError(f.Path, err)

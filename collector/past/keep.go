@@ -22,7 +22,7 @@ func (r *reading) keep(ctx context.Context) error {
 			if err != nil {
 				return err
 			}
-			defer pipe.Close()
+			defer f.done(pipe)
 			source = pipe
 		}
 		kept, err := r.copyOf(ctx, source)
@@ -35,11 +35,13 @@ func (r *reading) keep(ctx context.Context) error {
 	return nil
 }
 
-// forget removes the copies.
-func (r *reading) forget() {
+// close removes the copies, and closes what was held.
+func (r *reading) close() {
 	for i := range r.scanned {
-		if kept := r.scanned[i].kept; kept != nil {
-			kept.Close()
+		for _, file := range []*os.File{r.scanned[i].kept, r.scanned[i].held} {
+			if file != nil {
+				file.Close()
+			}
 		}
 	}
 }

@@ -30,7 +30,8 @@ type Options struct {
 	Progress     io.Writer // a terminal for the progress bar, nil for none
 	Workers      int       // 0: all cores
 
-	slotBytes int64 // what explain may keep of slots, 0 for maxSlotBytes
+	slotBytes int64  // what explain may keep of slots, 0 for maxSlotBytes
+	between   func() // is called between explain's two readings, where it is not nil
 }
 
 // ErrNothing reports that there is nothing to read.

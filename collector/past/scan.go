@@ -125,7 +125,7 @@ func (s *scan) plan(ctx context.Context) ([]*job, error) {
 			jobs = append(jobs, &job{file: i, to: -1})
 			continue
 		}
-		size, stream, err := f.inspect()
+		size, stream, err := f.inspect(i >= len(s.files)-maxHeld)
 		if err != nil {
 			s.problem(err)
 			continue
@@ -160,7 +160,7 @@ func (w *worker) do(ctx context.Context, j *job) error {
 		if f, err = file.open(); err != nil {
 			return err
 		}
-		defer f.Close()
+		defer file.done(f)
 	}
 	v := w.visitor(w.number, j.file)
 	err := w.read(ctx, f, j, v)
@@ -175,7 +175,7 @@ func (w *worker) read(ctx context.Context, f *os.File, j *job, v visitor) error 
 	switch {
 	case f == nil:
 		return w.feedStream(ctx, w.stdin, w.unwrapping(v))
-	case j.to < 0 && w.files[j.file].kept != nil:
+	case j.to < 0 && (f == w.files[j.file].kept || f == w.files[j.file].held):
 		return w.feedStream(ctx, io.NewSectionReader(f, 0, 1<<62), w.unwrapping(v))
 	case j.to < 0:
 		return w.feedStream(ctx, f, w.unwrapping(v))

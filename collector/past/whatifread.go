@@ -22,6 +22,7 @@ func AskWhatIf(ctx context.Context, o Options, tries []Try) (answer *WhatIf, pro
 	if err != nil {
 		return nil, nil, err
 	}
+	defer r.close()
 	if slices.ContainsFunc(r.inputs, func(in input) bool { return !in.formats.programs[0].Has(logformat.Msec) }) {
 		r.sortByTime()
 		r.workers = 1 // times in whole seconds are told apart by the order of the lines
