@@ -13,6 +13,7 @@ type event struct {
 	code     string
 	method   string
 	path     string // without its query
+	pattern  string // of the path, with {id} for its numbers; the path itself where it has none
 	route    string
 	id       string
 	group    string // that had no live server

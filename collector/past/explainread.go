@@ -172,7 +172,8 @@ func (x *explorer) record(r *logformat.Record, block []byte) {
 	}
 	if r.Elements > 0 {
 		one := x.slots.at(r.Time)
-		x.slots.count(one, x.path(r), everywhere)
+		one.asked++
+		x.countPath(one, r, everywhere)
 		if everywhere && onSeveral(r) {
 			one.spread++
 		}
@@ -247,10 +248,21 @@ func (x *explorer) element(r *logformat.Record, i int) (server string, isAttempt
 	return e.Name, e.Kind == logformat.Attempt
 }
 
-// path is the number of a request's method and path.
-func (x *explorer) path(r *logformat.Record) int {
+// countPath counts a request by its method and path, and by the pattern of that.
+func (x *explorer) countPath(one *slot, r *logformat.Record, failed bool) {
 	x.key = append(append(append(x.key[:0], r.Method.String()...), ' '), r.Path...)
-	return x.slots.path(x.name(x.key))
+	x.slots.count(one, x.slots.path(x.name(x.key)), failed)
+	x.key = append(append(x.key[:0], r.Method.String()...), ' ')
+	var replaced bool
+	if x.key, replaced = appendPattern(x.key, r.Path); replaced {
+		x.slots.count(one, x.slots.pattern(x.name(x.key)), failed)
+	}
+}
+
+// pattern returns that of a path.
+func (x *explorer) pattern(path []byte) string {
+	x.key, _ = appendPattern(x.key[:0], path)
+	return x.name(x.key)
 }
 
 // maxNames limits the texts that are kept once, maxText each of them.
@@ -273,7 +285,7 @@ func (x *explorer) name(text []byte) string {
 func (x *explorer) event(r *logformat.Record, outcome, id string) *event {
 	e := &event{
 		at: r.Time, millis: r.Millis, outcome: outcome, code: x.code(r), method: r.Method.String(),
-		path: x.name(r.Path), id: id,
+		path: x.name(r.Path), pattern: x.pattern(r.Path), id: id,
 	}
 	e.route = x.route(r.Path, e.path)
 	at := r.Time

@@ -37,7 +37,8 @@ type incident struct {
 	upstream string
 	server   string
 	route    string
-	harmed   int // requests
+	path     string // of poison, or the pattern of its paths
+	harmed   int    // requests
 	lost     int // of these, those whose client got no answer
 	events   []*event
 
@@ -305,6 +306,16 @@ func commonRoute(list []*event) string {
 		}
 	}
 	return list[0].route
+}
+
+// commonPath returns the path of events of one pattern, or the pattern where they have several.
+func commonPath(list []*event) string {
+	for _, e := range list {
+		if e.path != list[0].path {
+			return list[0].pattern
+		}
+	}
+	return list[0].path
 }
 
 // commonServer returns the server of all events, with its group, "" for several.

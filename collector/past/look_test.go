@@ -100,6 +100,66 @@ func TestPoisonBesideAFailingNode(t *testing.T) {
 	}
 }
 
+// TestPoisonWithIDs: requests that fail wherever they go are one incident, though each has an id of its own in its path;
+// one id alone is told apart from others that are answered. Where a few of many fail, none is poison.
+func TestPoisonWithIDs(t *testing.T) {
+	servers := logtest.Servers()
+	fails := func(d *day, n int, method, path string) {
+		d.failed(0.01, method, path, "500", servers[n%3], servers[(n+1)%3])
+	}
+	for name, test := range map[string]struct {
+		request func(d *day, n int)
+		want    []string
+	}{
+		"numbers": {func(d *day, n int) { fails(d, n, "GET", fmt.Sprintf("/faces/%d", 7000+n)) },
+			[]string{"poison /faces/{id}"}},
+		"UUIDs, not retried": {func(d *day, n int) {
+			path := fmt.Sprintf("/v1/faces/%08x-0000-4000-8000-00000000000a/image.jpg", n)
+			d.failed(0.01, "POST", path, "500", servers[n%3])
+		}, []string{"poison /v1/faces/{id}/image.jpg"}},
+		"beside many other ids": {func(d *day, n int) {
+			for k := range 5 {
+				d.request(0.01, 0.05, "GET", fmt.Sprintf("/cards/%d", 10*n+k), "200", d.server())
+			}
+			fails(d, n, "GET", fmt.Sprintf("/faces/%x/image", 0xabcdef0123+n))
+		}, []string{"poison /faces/{id}/image"}},
+		"one id": {func(d *day, n int) {
+			for k := range 5 {
+				d.request(0.01, 0.05, "GET", fmt.Sprintf("/faces/%d", k), "200", d.server())
+			}
+			fails(d, n, "GET", "/faces/6")
+		}, []string{"poison /faces/6"}},
+		"a few of many": {func(d *day, n int) {
+			for k := range 30 {
+				d.request(0.01, 0.05, "GET", fmt.Sprintf("/faces/%d", 30*n+k), "200", d.server())
+			}
+			if n%5 == 0 {
+				d.failed(0.01, "GET", fmt.Sprintf("/faces/%d", 10_000+n), "500", d.server())
+			}
+		}, []string{}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := newDay(7)
+			d.steadily(3000, 0.05)
+			for n := range 60 {
+				test.request(d, n)
+				d.steadily(10, 0.05)
+			}
+			d.steadily(3000, 0.05)
+			e := explainText(t, d.lines.String())
+			if diff := cmp.Diff(test.want, kindsOf(e)); diff != "" {
+				t.Fatal(diff, text(t, e))
+			}
+			for _, i := range e.Incidents {
+				path, _ := strings.CutPrefix(test.want[0], "poison ")
+				if i.Requests != 60 || !strings.Contains(i.Sentence, " "+path+" failed on every server") {
+					t.Errorf("%d requests: %s", i.Requests, i.Sentence)
+				}
+			}
+		})
+	}
+}
+
 // TestBrokenNodesAreNoPoison: failures of the nodes are not attributed to the requests.
 func TestBrokenNodesAreNoPoison(t *testing.T) {
 	servers := logtest.Servers()

@@ -1,23 +1,34 @@
 package past
 
 import (
+	"cmp"
 	"math"
 	"slices"
 )
 
+// alike returns what requests have in common that may be poison: the method, and the path or its pattern.
+type alike func(e *event) string
+
+func alikeByPattern(e *event) string { return e.method + " " + e.pattern }
+
+func alikeByPath(e *event) string { return e.method + " " + e.path }
+
 // poisons are requests of one method and path that fail wherever they go, on servers that answer others at the same
-// time, whatever else happens.
+// time, whatever else happens: /faces/1, /faces/2 and so on, or of these /faces/1 alone.
 func (d *detector) poisons() []*incident {
+	return append(d.poisonsBy(alikeByPattern), d.poisonsBy(alikeByPath)...)
+}
+
+func (d *detector) poisonsBy(common alike) []*incident {
 	var found []*incident
-	failed := d.filter(func(e *event) bool { return e.failedEverywhere() })
-	byPath := map[string][]*event{}
-	for _, e := range failed {
-		byPath[e.method+" "+e.path] = append(byPath[e.method+" "+e.path], e)
+	byCommon := map[string][]*event{}
+	for _, e := range d.filter(func(e *event) bool { return e.failedEverywhere() }) {
+		byCommon[common(e)] = append(byCommon[common(e)], e)
 	}
 	gap := max(gapMillis, 2*d.facts.longestTimeout())
-	for _, path := range sortedKeys(byPath) {
-		for _, part := range clusters(byPath[path], gap) {
-			if i := d.poison(part); i != nil {
+	for _, key := range sortedKeys(byCommon) {
+		for _, part := range clusters(byCommon[key], gap) {
+			if i := d.poison(part, common); i != nil {
 				found = append(found, i)
 			}
 		}
@@ -25,14 +36,14 @@ func (d *detector) poisons() []*incident {
 	return found
 }
 
-// poison makes an incident of the requests of one path that failed, nil where something else may be to blame.
-func (d *detector) poison(list []*event) *incident {
+// poison makes an incident of requests alike that failed, nil where something else may be to blame.
+func (d *detector) poison(list []*event, common alike) *incident {
 	hit, sick := d.attemptsOf(list), d.sickServers(list)
 	if len(hit) < 2 || !d.answeredOthers(list, sick) || d.spared(list, hit, sick) {
 		return nil
 	}
-	own, ownFailed, others := d.ofPath(list)
-	othersFailed := d.othersFailed(list, sick)
+	own, ownFailed, others := d.ofPath(list, common)
+	othersFailed := d.othersFailed(list, sick, common)
 	if others < leastHarmed || 10*othersFailed > others ||
 		math.Pow(float64(own)/float64(own+others), float64(len(list))) > byChance {
 		return nil
@@ -41,11 +52,12 @@ func (d *detector) poison(list []*event) *incident {
 	// Requests that found no server while these were passed over are part of it.
 	noLive := slices.DeleteFunc(d.foundNone(outs), func(e *event) bool { return len(e.attempts) > 0 })
 	wholePath := ownFailed >= leastHarmed && 2*ownFailed >= own
-	if !wholePath && len(noLive) < leastHarmed && !d.onSeveral(list, sick) {
+	if !wholePath && len(noLive) < leastHarmed && !d.onSeveral(list, sick, common) {
 		return nil
 	}
 	i := d.build(poison, list)
-	i.route, i.servers, i.outs = list[0].route, sortedKeys(hit), outs
+	i.path, i.servers, i.outs = commonPath(list), sortedKeys(hit), outs
+	i.route = cmp.Or(commonRoute(list), i.path)
 	i.upstream = d.facts.upstream(i.servers[0])
 	i.take(d, noLive)
 	i.noLive = i.harmed - len(list)*d.events.every()
@@ -120,8 +132,8 @@ func (d *detector) spared(list []*event, hit map[string]int, sick map[string]boo
 }
 
 // onSeveral reports whether most of the requests failed on several servers each, one of which is healthy, and hardly
-// any of the path was helped by the next server.
-func (d *detector) onSeveral(list []*event, sick map[string]bool) bool {
+// any like them was helped by the next server.
+func (d *detector) onSeveral(list []*event, sick map[string]bool, common alike) bool {
 	several, helped := 0, 0
 	for _, e := range list {
 		servers, well := map[string]bool{}, false
@@ -134,7 +146,7 @@ func (d *detector) onSeveral(list []*event, sick map[string]bool) bool {
 		}
 	}
 	for _, e := range d.atTheTimeOf(list) {
-		if len(e.attempts) > 1 && !e.failedEverywhere() && e.path == list[0].path {
+		if len(e.attempts) > 1 && !e.failedEverywhere() && common(e) == common(list[0]) {
 			helped++
 		}
 	}
@@ -146,11 +158,11 @@ func (d *detector) atTheTimeOf(list []*event) []*event {
 	return d.between(list[0].at-gapMillis/2, list[len(list)-1].at+gapMillis/2)
 }
 
-// othersFailed counts the requests of other paths that failed everywhere, one of their servers being well.
-func (d *detector) othersFailed(list []*event, sick map[string]bool) int {
+// othersFailed counts the other requests that failed everywhere, one of their servers being well.
+func (d *detector) othersFailed(list []*event, sick map[string]bool, common alike) int {
 	n := 0
 	for _, e := range d.atTheTimeOf(list) {
-		if e.failedEverywhere() && (e.path != list[0].path || e.method != list[0].method) &&
+		if e.failedEverywhere() && common(e) != common(list[0]) &&
 			slices.ContainsFunc(e.attempts, func(a eventAttempt) bool { return !sick[a.server] }) {
 			n += d.events.every()
 		}
@@ -158,25 +170,22 @@ func (d *detector) othersFailed(list []*event, sick map[string]bool) int {
 	return n
 }
 
-// ofPath counts the requests of a path, those that failed everywhere, and the requests of all other paths, in the time
-// of its failures.
-func (d *detector) ofPath(list []*event) (own, ownFailed, others int) {
+// ofPath counts the requests like those of a list, of these those that failed everywhere, and all other requests, in
+// the time of its failures.
+func (d *detector) ofPath(list []*event, common alike) (own, ownFailed, others int) {
 	from, to := list[0].at-gapMillis/2, list[len(list)-1].at+gapMillis/2
-	number, known := d.near.pathIDs[list[0].method+" "+list[0].path]
+	number, known := d.near.pathIDs[common(list[0])]
 	for n := floorDiv(from, d.near.width); n <= floorDiv(to, d.near.width); n++ {
 		s := d.near.slots[n]
 		if s == nil {
 			continue
 		}
-		for i, p := range s.paths {
-			if known && i == number {
-				own, ownFailed = own+int(p.requests), ownFailed+int(p.failed)
-			} else {
-				others += int(p.requests)
-			}
+		others += int(s.asked)
+		if known && number < len(s.paths) {
+			own, ownFailed = own+int(s.paths[number].requests), ownFailed+int(s.paths[number].failed)
 		}
 	}
-	return own, ownFailed, others
+	return own, ownFailed, others - own
 }
 
 // answersOthers reports whether a server answered shortly before or after a failure, excluding the time in which NGINX

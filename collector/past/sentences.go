@@ -148,14 +148,13 @@ func (w words) slowNode(i *incident) (sentence, known, remedy string) {
 
 func (w words) poison(i *incident) (sentence, known, remedy string) {
 	own := i.harmed - i.noLive
-	first := i.events[0]
 	they, blame := "they", "these requests are"
 	if own == 1 {
 		they, blame = "it", "this request is"
 	}
 	sentence = fmt.Sprintf("%s for %s %s failed on every server %s reached (%s), while other requests were "+
 		"answered: %s to blame, not the nodes.",
-		requests(own), plain(first.method), plain(first.path), they, w.named(i.servers), blame)
+		requests(own), plain(i.events[0].method), plain(i.path), they, w.named(i.servers), blame)
 	if i.noLive > 0 {
 		sentence += fmt.Sprintf(" NGINX passed the servers over because of that, and %s found none left.",
 			requests(i.noLive))

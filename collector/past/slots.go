@@ -11,8 +11,9 @@ type slots struct {
 	slots   map[int64]*slot
 	servers []string
 	numbers map[string]int
-	paths   []string
+	paths   []string // methods and paths, and patterns of these
 	pathIDs map[string]int
+	ofPaths int // how many of paths are no patterns
 }
 
 const (
@@ -21,7 +22,7 @@ const (
 	maxSlotBytes = 64 << 20
 	// maxExplained limits the servers that explain counts separately.
 	maxExplained = 1000
-	// maxPaths limits the paths that it counts separately.
+	// maxPaths limits the paths that it counts separately, and the patterns of paths.
 	maxPaths = 100
 
 	// What things take, bytes.
@@ -34,6 +35,7 @@ const (
 // A slot is a piece of time.
 type slot struct {
 	requests uint32
+	asked    uint32    // those that came to a server
 	outcomes [7]uint32 // in the order of outcomes()
 	spread   uint32    // requests that failed on several servers, and nowhere did not
 	servers  []serverSlot
@@ -143,19 +145,39 @@ func (s *slots) path(name string) int {
 	if n, known := s.pathIDs[name]; known {
 		return n
 	}
-	if len(s.paths) >= maxPaths {
+	if s.ofPaths >= maxPaths {
 		name = ""
 		if n, known := s.pathIDs[name]; known {
 			return n
 		}
 	}
+	s.ofPaths++
+	return s.newPath(name)
+}
+
+// pattern returns the number of a method and the pattern of a path, -1 beyond the limit: each of these requests counts
+// by its path as well.
+func (s *slots) pattern(name string) int {
+	if n, known := s.pathIDs[name]; known {
+		return n
+	}
+	if len(s.paths)-s.ofPaths >= maxPaths {
+		return -1
+	}
+	return s.newPath(name)
+}
+
+func (s *slots) newPath(name string) int {
 	s.paths = append(s.paths, name)
 	s.pathIDs[name] = len(s.paths) - 1
 	return len(s.paths) - 1
 }
 
-// count adds a request that came to a server.
+// count adds a request that came to a server to those of a path or pattern.
 func (s *slots) count(one *slot, path int, failed bool) {
+	if path < 0 {
+		return
+	}
 	for len(one.paths) <= path {
 		one.paths = append(one.paths, pathSlot{})
 		s.budget.use(pathSlotBytes)
@@ -191,6 +213,7 @@ func (s *slots) observe(one *slot, number int, ms int64, failed bool) {
 // add adds another slot; servers and paths map its numbers to those used here; nil if they are the same.
 func (one *slot) add(other *slot, servers, paths []int) {
 	one.requests += other.requests
+	one.asked += other.asked
 	one.spread += other.spread
 	for i := range one.outcomes {
 		one.outcomes[i] += other.outcomes[i]
@@ -209,6 +232,9 @@ func (one *slot) add(other *slot, servers, paths []int) {
 		n := i
 		if paths != nil {
 			n = paths[i]
+		}
+		if n < 0 {
+			continue
 		}
 		for len(one.paths) <= n {
 			one.paths = append(one.paths, pathSlot{})
@@ -240,7 +266,11 @@ func (s *slots) merge(other *slots) {
 		servers[i] = s.number(name)
 	}
 	for i, name := range other.paths {
-		paths[i] = s.path(name)
+		if isPattern(name) {
+			paths[i] = s.pattern(name)
+		} else {
+			paths[i] = s.path(name)
+		}
 	}
 	for number, one := range other.slots {
 		before := one.bytes()
