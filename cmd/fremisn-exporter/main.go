@@ -10,6 +10,7 @@ import (
 	"runtime"
 	"syscall"
 	"time"
+	_ "time/tzdata" // an image of this program alone has no /usr/share/zoneinfo, and an error log local times
 )
 
 func main() {

@@ -214,15 +214,14 @@ func (cli *commandLine) pastOptions(ctx context.Context, stderr io.Writer) (past
 }
 
 func (p *pastFlags) times(now time.Time) (since, until time.Time, err error) {
-	for name, from := range map[string]struct {
-		text string
-		into *time.Time
-	}{"since": {p.since, &since}, "until": {p.until, &until}} {
-		if from.text == "" {
-			continue
+	if p.since != "" {
+		if since, err = past.ParseTime(p.since, now, past.Since); err != nil {
+			return since, until, fmt.Errorf("--since: %w", err)
 		}
-		if *from.into, err = past.ParseTime(from.text, now); err != nil {
-			return since, until, fmt.Errorf("--%s: %w", name, err)
+	}
+	if p.until != "" {
+		if until, err = past.ParseTime(p.until, now, past.Until); err != nil {
+			return since, until, fmt.Errorf("--until: %w", err)
 		}
 	}
 	if !since.IsZero() && !until.IsZero() && !since.Before(until) {
