@@ -39,7 +39,7 @@ type incident struct {
 	route    string
 	path     string // of poison, or the pattern of its paths
 	harmed   int    // requests
-	lost     int // of these, those whose client got no answer
+	lost     int    // of these, those whose client got no answer
 	events   []*event
 
 	noLive      int        // of harmed: requests that found no server because of it
