@@ -36,18 +36,23 @@ func writeZoned(t *testing.T, dir string, zone *time.Location, from, broken time
 			line(at, "127.0.0.2:4005, 127.0.0.1:4005", "502, 200", "0.000, 0.050")
 			fmt.Fprintf(&errors, "%s [error] 7#7: *%d connect() failed (111: Connection refused) while connecting to "+
 				"upstream, client: 10.0.0.1, server: , request: \"GET /v1/face/match HTTP/1.1\", upstream: "+
-				"\"http://127.0.0.2:4005/v1/face/match\", host: \"h\"\n", at.In(zone).Format("2006/01/02 15:04:05"), n)
+				"\"http://127.0.0.2:4005/v1/face/match\", host: \"h\"\n",
+				at.In(zone).Format("2006/01/02 15:04:05"), n)
 		}
 	}
 	writeFile(t, filepath.Join(dir, "access.log"), log.String())
 	writeFile(t, filepath.Join(dir, "error.log"), errors.String())
-	writeFile(t, filepath.Join(dir, "nginx.conf"), "events {}\nhttp {\n  log_format zoned '"+zonesFormat+"';\n  upstream "+
-		"nodes { server 127.0.0.1:4005; server 127.0.0.2:4005; }\n  server { listen 127.0.0.1:80; access_log "+dir+
-		"/access.log zoned; location / { proxy_pass http://nodes; } }\n}\n")
+	writeFile(t, filepath.Join(dir, "nginx.conf"), `events {}
+http {
+  log_format zoned '`+zonesFormat+`';
+  upstream nodes { server 127.0.0.1:4005; server 127.0.0.2:4005; }
+  server { listen 127.0.0.1:80; access_log `+dir+`/access.log zoned; location / { proxy_pass http://nodes; } }
+}
+`)
 }
 
-// Where clocks go back or forward, no hour of the past is lost and none is another: local times of the log, of the error
-// log, which has no zone, and of --since and --until.
+// Where clocks go back or forward, no hour of the past is lost and none is another: local times of the log, of the
+// error log, which has no zone, and of --since and --until.
 func TestPastWhereClocksChange(t *testing.T) {
 	binary := builtExporter(t)
 	for _, c := range []struct {
@@ -57,8 +62,10 @@ func TestPastWhereClocksChange(t *testing.T) {
 	}{
 		{"Europe/Berlin", "2026-10-24T23:00:00Z", "2026-10-25T01:30:00Z", "2026-10-25 02:30", "2026-10-25 02:30", 120},
 		{"Europe/Berlin", "2026-03-28T23:00:00Z", "2026-03-29T01:30:00Z", "2026-03-29 02:30", "2026-03-29 03:30", 60},
-		{"America/New_York", "2026-11-01T04:00:00Z", "2026-11-01T05:30:00Z", "2026-11-01 01:00", "2026-11-01 02:00", 300},
-		{"America/New_York", "2026-03-08T05:00:00Z", "2026-03-08T07:30:00Z", "2026-03-08 02:00", "2026-03-08 03:30", 60},
+		{"America/New_York", "2026-11-01T04:00:00Z", "2026-11-01T05:30:00Z", "2026-11-01 01:00", "2026-11-01 02:00",
+			300},
+		{"America/New_York", "2026-03-08T05:00:00Z", "2026-03-08T07:30:00Z", "2026-03-08 02:00", "2026-03-08 03:30",
+			60},
 	} {
 		zone, err := time.LoadLocation(c.zone)
 		if err != nil {
@@ -77,8 +84,8 @@ func TestPastWhereClocksChange(t *testing.T) {
 			writeZoned(t, dir, zone, from, broken)
 			command := func(into any, args ...string) {
 				t.Helper()
-				run := exec.CommandContext(t.Context(), binary, append(args, "--nginx.config", dir+"/nginx.conf", "--output",
-					"json")...)
+				args = append(args, "--nginx.config", dir+"/nginx.conf", "--output", "json")
+				run := exec.CommandContext(t.Context(), binary, args...)
 				run.Env = append(os.Environ(), "TZ="+c.zone)
 				out, err := run.Output()
 				if err == nil {

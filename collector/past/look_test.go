@@ -100,8 +100,8 @@ func TestPoisonBesideAFailingNode(t *testing.T) {
 	}
 }
 
-// TestPoisonWithIDs: requests that fail wherever they go are one incident, though each has an id of its own in its path;
-// one id alone is told apart from others that are answered. Where a few of many fail, none is poison.
+// TestPoisonWithIDs: requests that fail wherever they go are one incident, though each has an id of its own in its
+// path; one id alone is told apart from others that are answered. Where a few of many fail, none is poison.
 func TestPoisonWithIDs(t *testing.T) {
 	servers := logtest.Servers()
 	fails := func(d *day, n int, method, path string) {

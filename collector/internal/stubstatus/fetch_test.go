@@ -83,7 +83,8 @@ func TestRedirects(t *testing.T) {
 		{"/to/6xxxxx", "", "more than 5 redirects"},
 		{"/to/other", "", "answered 301 Moved Permanently to http://other.example:81/status, another host"},
 		{"/to/silent", "", "redirected to " + silent.URL + "/status: the connection was closed without an answer"},
-		{"/to/nothing", "", "redirected to http://127.0.0.1:1/status: dial tcp 127.0.0.1:1: connect: connection refused"},
+		{"/to/nothing", "", "redirected to http://127.0.0.1:1/status: dial tcp 127.0.0.1:1: connect: connection " +
+			"refused"},
 		{"/to/missing", "", "redirected to " + plain.URL + "/missing: answered 404 Not Found; is it the location"},
 		{"/to/file", "", "to file:///etc/passwd, another host"},
 	} {
