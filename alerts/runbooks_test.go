@@ -23,12 +23,24 @@ func runbook(t *testing.T, name string) string {
 	return string(text)
 }
 
-// blocks are what a runbook gives to paste, by language.
+// A command or a query may go on in the next line, as a shell and PromQL allow.
+var (
+	continued = regexp.MustCompile(`( \|)?(?: \\)?\n +`)
+	indented  = regexp.MustCompile(`\n +`)
+)
+
+// blocks are what a runbook gives to paste, by language, with each command and query in one line.
 func blocks(t *testing.T, name string) map[string][]string {
 	t.Helper()
 	found := map[string][]string{}
 	for _, m := range fence.FindAllStringSubmatch(runbook(t, name), -1) {
-		found[m[1]] = append(found[m[1]], m[2])
+		text := m[2]
+		if m[1] == "promql" {
+			text = indented.ReplaceAllString(text, " ")
+		} else {
+			text = continued.ReplaceAllString(text, "$1 ")
+		}
+		found[m[1]] = append(found[m[1]], text)
 	}
 	return found
 }

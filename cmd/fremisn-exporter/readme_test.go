@@ -163,7 +163,8 @@ func TestReadmePrometheus(t *testing.T) {
 func TestReadmeQueries(t *testing.T) {
 	rules := "groups:\n- name: readme\n  rules:\n"
 	queries := 0
-	for line := range strings.Lines(fencedIn(t, "compose/README.md", "promql", "# p95 of each node")) {
+	block := strings.ReplaceAll(fencedIn(t, "compose/README.md", "promql", "# p95 of each node"), "\n  ", " ")
+	for line := range strings.Lines(block) {
 		if line = strings.TrimSpace(line); line != "" && !strings.HasPrefix(line, "#") {
 			queries++
 			rules += fmt.Sprintf("  - record: readme:query:%d\n    expr: |\n      %s\n", queries, line)
