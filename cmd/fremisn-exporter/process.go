@@ -74,7 +74,11 @@ func (p *processStats) Collect(metrics chan<- prometheus.Metric) {
 	}
 }
 
+// countFDs asks the size of their folder, which Linux tells from 6.2 on, or counts its names.
 func countFDs() (int, error) {
+	if info, err := os.Stat("/proc/self/fd"); err == nil && info.Size() > 0 {
+		return int(info.Size()), nil
+	}
 	dir, err := os.Open("/proc/self/fd")
 	if err != nil {
 		return 0, err

@@ -2,6 +2,7 @@ package main
 
 import (
 	"math"
+	"os"
 	"testing"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -47,5 +48,24 @@ func TestProcessStatsAreThoseOfClientGolang(t *testing.T) {
 	}
 	if len(ours) != 7 || len(theirs) < 7 {
 		t.Errorf("%d metrics here, %d there", len(ours), len(theirs))
+	}
+}
+
+// However the system tells the number of open files, each that is opened counts.
+func TestCountFDs(t *testing.T) {
+	before, err := countFDs()
+	if err != nil {
+		t.Fatal(err)
+	}
+	const more = 50
+	for range more {
+		file, err := os.Open(os.DevNull)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer file.Close()
+	}
+	if after, err := countFDs(); err != nil || after-before < more-5 || after-before > more+5 {
+		t.Errorf("%d files, and %d more are %d, %v", before, more, after, err)
 	}
 }

@@ -1,7 +1,6 @@
 package web
 
 import (
-	"compress/gzip"
 	"container/list"
 	"context"
 	"errors"
@@ -10,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/klauspost/compress/gzip"
 	dto "github.com/prometheus/client_model/go"
 	"github.com/prometheus/common/expfmt"
 )
