@@ -1,12 +1,12 @@
 package collector
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"sync"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -17,8 +17,8 @@ import (
 	"github.com/fremisn/fremisn-exporter/collector/source"
 )
 
-// A logExposer turns the snapshots of one log into metrics. It caches them: a series that has not changed since the
-// last scrape yields the same metric, which must not be changed.
+// A logExposer turns the snapshots of one log into samples. It caches them: a series that has not changed since the
+// last scrape yields the same sample.
 type logExposer struct {
 	log string
 
@@ -26,13 +26,13 @@ type logExposer struct {
 	topology *source.Topology
 	descs    *descs
 	of       *ledger.Identity
-	series   [metric.Count][]exposedSeries
+	families [metric.Count]exposedFamily
 	last     madeCounter
 	plain    *dto.Counter
 
 	shown   *follow.Snapshot // that made emitted
 	lag     int64
-	emitted []prometheus.Metric
+	emitted []sample
 }
 
 // A madeCounter is a counter's value, which series share: many start at 0.
@@ -42,57 +42,100 @@ type madeCounter struct {
 	counter *dto.Counter
 }
 
+// An exposedFamily is a family as it was last exposed.
+type exposedFamily struct {
+	series []exposedSeries
+	sorted []int32 // indices of series, by their labels
+	err    error   // why not all are among them
+}
+
 // exposedSeries is a series as it was last exposed.
 type exposedSeries struct {
 	labels    []*dto.LabelPair
 	value     uint64            // of a counter
 	histogram *ledger.Histogram // as of the last snapshot
-	metric    prometheus.Metric
+	made      any               // of these
 }
 
 // expose emits the metrics of the lines and of the log itself.
 func (x *logExposer) expose(s *follow.Snapshot, lag int64, t *source.Topology, e emitter) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	if x.of != s.Series.Of || x.topology != t || x.descs != e.descs {
-		x.of, x.topology, x.descs, x.shown = s.Series.Of, t, e.descs, nil
-		x.series = [metric.Count][]exposedSeries{}
+	if x.of != s.Series.Of || x.topology != t || x.descs != e.to.descs {
+		x.of, x.topology, x.descs, x.shown = s.Series.Of, t, e.to.descs, nil
+		x.families = [metric.Count]exposedFamily{}
 	}
 	if x.shown != s || x.lag != lag {
-		x.remake(s, lag, e)
+		x.remake(s, lag)
 	} else {
-		x.series = [metric.Count][]exposedSeries{} // nothing comes: these are for what changes
+		for id := range x.families { // nothing comes: these are for what changes
+			x.families[id].series, x.families[id].sorted = nil, nil
+		}
 	}
-	for _, m := range x.emitted {
-		e.emit(m)
+	for id := range x.families {
+		if err := x.families[id].err; err != nil {
+			e.fail(fmt.Errorf("log %s: %w", x.log, err))
+		}
 	}
+	e.emitLog(x.log, x.emitted)
 }
 
-// remake makes the metrics of a snapshot.
-func (x *logExposer) remake(s *follow.Snapshot, lag int64, e emitter) {
-	x.shown, x.lag, x.emitted = s, lag, make([]prometheus.Metric, 0, len(x.emitted))
-	e.emit = func(m prometheus.Metric) { x.emitted = append(x.emitted, m) }
+// remake makes the samples of a snapshot. Those that were given to earlier scrapes may still be read.
+func (x *logExposer) remake(s *follow.Snapshot, lag int64) {
+	x.shown, x.lag, x.emitted = s, lag, make([]sample, 0, len(x.emitted))
 	for id := range metric.Count {
-		switch m := metric.Get(id); {
-		case !m.IsOfLog():
-		case m.Type == metric.Histogram:
-			x.exposeHistograms(id, s.Series, e)
-		default:
-			x.exposeCounters(id, s.Series, e)
+		if m := metric.Get(id); m.IsOfLog() {
+			x.update(id, m.Type == metric.Histogram, s.Series)
+			x.emitFamily(id)
 		}
 	}
-	x.exposeLog(s, lag, e)
+	x.exposeLog(s, lag)
 }
 
-func (x *logExposer) exposeCounters(id metric.ID, snapshot *ledger.Snapshot, e emitter) {
-	for i, c := range snapshot.Counters(int(id)) {
-		s := x.seriesAt(id, i, snapshot, c.Labels)
-		if s.metric == nil || s.value != c.Value {
-			s.value = c.Value
-			s.metric = &constMetric{desc: e.descs.byID[id], labels: s.labels, counter: x.counter(c.Value, c.Created)}
+// update makes anew what has changed.
+func (x *logExposer) update(id metric.ID, isHistogram bool, snapshot *ledger.Snapshot) {
+	if isHistogram {
+		for i, h := range snapshot.Histograms(int(id)) {
+			if s := x.seriesAt(id, i, snapshot, h.Labels); s.histogram != h {
+				s.histogram, s.made = h, newHistogram(h)
+			}
 		}
-		e.emit(s.metric)
+		return
 	}
+	for i, c := range snapshot.Counters(int(id)) {
+		if s := x.seriesAt(id, i, snapshot, c.Labels); s.made == nil || s.value != c.Value {
+			s.value, s.made = c.Value, x.counter(c.Value, c.Created)
+		}
+	}
+}
+
+func (x *logExposer) emitFamily(id metric.ID) {
+	f := &x.families[id]
+	if len(f.sorted) < len(f.series) {
+		f.sort(id)
+	}
+	for _, i := range f.sorted {
+		x.emitted = append(x.emitted, sample{id, f.series[i].labels, f.series[i].made})
+	}
+}
+
+// sort sorts the series, and leaves out those whose labels another has: bytes that are not UTF-8 are shown as one and
+// the same.
+func (f *exposedFamily) sort(id metric.ID) {
+	f.sorted, f.err = make([]int32, len(f.series)), nil
+	for i := range f.sorted {
+		f.sorted[i] = int32(i)
+	}
+	slices.SortStableFunc(f.sorted, func(a, b int32) int {
+		return compareLabels(f.series[a].labels, f.series[b].labels)
+	})
+	f.sorted = slices.CompactFunc(f.sorted, func(a, b int32) bool {
+		isTwice := compareLabels(f.series[a].labels, f.series[b].labels) == 0
+		if isTwice {
+			f.err = errTwice(id, f.series[a].labels)
+		}
+		return isTwice
+	})
 }
 
 // counter returns a value, which must not be changed.
@@ -105,22 +148,12 @@ func (x *logExposer) counter(value uint64, created int64) *dto.Counter {
 	return x.last.counter
 }
 
-func (x *logExposer) exposeHistograms(id metric.ID, snapshot *ledger.Snapshot, e emitter) {
-	for i, h := range snapshot.Histograms(int(id)) {
-		s := x.seriesAt(id, i, snapshot, h.Labels)
-		if s.histogram != h {
-			s.histogram = h
-			s.metric = &constMetric{desc: e.descs.byID[id], labels: s.labels, histogram: newHistogram(h)}
-		}
-		e.emit(s.metric)
-	}
-}
-
 func (x *logExposer) seriesAt(id metric.ID, i int, snapshot *ledger.Snapshot, values []string) *exposedSeries {
-	if i == len(x.series[id]) {
-		x.series[id] = append(x.series[id], exposedSeries{labels: x.pairs(id, snapshot.Labels(int(id)), values)})
+	f := &x.families[id]
+	if i == len(f.series) {
+		f.series = append(f.series, exposedSeries{labels: x.pairs(id, snapshot.Labels(int(id)), values)})
 	}
-	return &x.series[id][i]
+	return &f.series[i]
 }
 
 // pairs returns the labels of a series, sorted by name.
@@ -164,30 +197,27 @@ func (x *logExposer) plainCounter(value uint64) *dto.Counter {
 	return x.plain
 }
 
-// exposeLog emits the metrics of the log itself.
-func (x *logExposer) exposeLog(s *follow.Snapshot, lag int64, e emitter) {
-	count := func(id metric.ID, n uint64, label, value string) {
-		labels := []*dto.LabelPair{e.descs.pair("log", x.log)}
-		if label != "" {
-			labels = append(labels, e.descs.pair(label, value))
-			sortLabels(labels)
-		}
-		e.emit(&constMetric{desc: e.descs.byID[id], labels: labels, counter: x.plainCounter(n)})
+// exposeLog adds the metrics of the log itself.
+func (x *logExposer) exposeLog(s *follow.Snapshot, lag int64) {
+	add := func(id metric.ID, value any, labels ...string) {
+		x.emitted = append(x.emitted, sample{id, x.descs.pairsOf(id, append([]string{x.log}, labels...)), value})
 	}
-	count(metric.LogLines, s.Lines.Parsed, "result", "parsed")
-	count(metric.LogLines, s.Lines.Malformed, "result", "malformed")
-	count(metric.LogLines, s.Lines.TooLong, "result", "too_long")
-	count(metric.LogLines, s.Lines.Ignored, "result", "ignored")
-	count(metric.LogSeriesDropped, uint64(s.Series.Dropped), "", "")
-	count(metric.LogReadBytes, s.Totals.ReadBytes, "", "")
-	count(metric.LogRotations, s.Totals.Renamed, "kind", "renamed")
-	count(metric.LogRotations, s.Totals.Truncated, "kind", "truncated")
-	for _, reason := range follow.GapReasons() {
-		count(metric.LogGaps, s.Totals.Gaps[reason], "reason", reason)
+	count := func(id metric.ID, n uint64, labels ...string) { add(id, x.plainCounter(n), labels...) }
+	gauge := func(id metric.ID, v float64) { add(id, &dto.Gauge{Value: &v}) }
+	count(metric.LogLines, s.Lines.Ignored, "ignored")
+	count(metric.LogLines, s.Lines.Malformed, "malformed")
+	count(metric.LogLines, s.Lines.Parsed, "parsed")
+	count(metric.LogLines, s.Lines.TooLong, "too_long")
+	count(metric.LogSeriesDropped, uint64(s.Series.Dropped))
+	count(metric.LogReadBytes, s.Totals.ReadBytes)
+	count(metric.LogRotations, s.Totals.Renamed, "renamed")
+	count(metric.LogRotations, s.Totals.Truncated, "truncated")
+	for _, reason := range slices.Sorted(slices.Values(follow.GapReasons())) {
+		count(metric.LogGaps, s.Totals.Gaps[reason], reason)
 	}
-	e.gauge(metric.LogLag, float64(lag), x.log)
+	gauge(metric.LogLag, float64(lag))
 	if !s.Totals.LastLine.IsZero() {
-		e.gauge(metric.LogLastLine, float64(s.Totals.LastLine.UnixMilli())/1000, x.log)
+		gauge(metric.LogLastLine, float64(s.Totals.LastLine.UnixMilli())/1000)
 	}
 }
 
@@ -197,21 +227,4 @@ func pair(name, value string) *dto.LabelPair {
 
 func timestamp(unixMillis int64) *timestamppb.Timestamp {
 	return timestamppb.New(time.UnixMilli(unixMillis))
-}
-
-// A constMetric is an immutable metric.
-type constMetric struct {
-	desc      *prometheus.Desc
-	labels    []*dto.LabelPair
-	counter   *dto.Counter
-	histogram *dto.Histogram
-}
-
-// Desc implements prometheus.Metric.
-func (m *constMetric) Desc() *prometheus.Desc { return m.desc }
-
-// Write implements prometheus.Metric.
-func (m *constMetric) Write(out *dto.Metric) error {
-	out.Label, out.Counter, out.Histogram = m.labels, m.counter, m.histogram
-	return nil
 }

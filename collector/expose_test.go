@@ -18,7 +18,7 @@ import (
 	"github.com/fremisn/fremisn-exporter/collector/source"
 )
 
-// exposedAs gives a registry the metrics that a snapshot makes.
+// exposedAs gathers the metrics that a snapshot makes.
 type exposedAs struct {
 	counter follow.Counter
 	t       *source.Topology
@@ -26,11 +26,18 @@ type exposedAs struct {
 	descs   *descs
 }
 
-func (e exposedAs) Describe(chan<- *prometheus.Desc) {}
-func (e exposedAs) Collect(metrics chan<- prometheus.Metric) {
+func (e exposedAs) snapshot() *follow.Snapshot {
 	lines, series := e.counter.Snapshot()
-	s := &follow.Snapshot{Lines: lines, Series: series}
-	e.x.expose(s, 0, e.t, emitter{e.descs, func(m prometheus.Metric) { metrics <- m }})
+	return &follow.Snapshot{Lines: lines, Series: series}
+}
+
+func (e exposedAs) expose(g *gathering) { e.x.expose(e.snapshot(), 0, e.t, emitter{g}) }
+
+// Gather implements prometheus.Gatherer.
+func (e exposedAs) Gather() ([]*dto.MetricFamily, error) {
+	g := &gathering{descs: e.descs}
+	e.expose(g)
+	return g.families()
 }
 
 func exposing(counter follow.Counter, t *source.Topology) exposedAs {
@@ -50,11 +57,9 @@ func accessCounter(t testing.TB, format string) *accesslog.Counter {
 }
 
 // text is what a scrape in a format would show.
-func text(t testing.TB, from prometheus.Collector, write func(io.Writer, *dto.MetricFamily) (int, error)) string {
+func text(t testing.TB, from prometheus.Gatherer, write func(io.Writer, *dto.MetricFamily) (int, error)) string {
 	t.Helper()
-	registry := prometheus.NewPedanticRegistry()
-	registry.MustRegister(from)
-	families, err := registry.Gather()
+	families, err := from.Gather()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,20 +7,11 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
+	dto "github.com/prometheus/client_model/go"
 
 	"github.com/fremisn/fremisn-exporter/collector/nginxconf"
 	"github.com/fremisn/fremisn-exporter/collector/source"
 )
-
-// emitted is metrics that are given once.
-type emitted []prometheus.Metric
-
-func (e emitted) Describe(chan<- *prometheus.Desc) {}
-func (e emitted) Collect(metrics chan<- prometheus.Metric) {
-	for _, m := range e {
-		metrics <- m
-	}
-}
 
 // A server that occurs twice in a group, and a zone that several limits use, are one series each.
 func TestEmitNginxConf(t *testing.T) {
@@ -38,8 +29,11 @@ func TestEmitNginxConf(t *testing.T) {
 			{Zone: "api", Rate: 0.5}},
 	}
 	topo := source.NewTopology(conf.Upstreams, []source.Node{{Name: "master", Address: "127.0.0.231:4005"}}, nil)
-	var metrics emitted
-	emitNginxConf(conf, topo, emitter{newDescs(false), func(m prometheus.Metric) { metrics = append(metrics, m) }})
+	metrics := prometheus.GathererFunc(func() ([]*dto.MetricFamily, error) {
+		g := &gathering{descs: newDescs(false)}
+		emitNginxConf(conf, topo, emitter{g})
+		return g.families()
+	})
 	const want = `# HELP nginx_limit_req_burst Largest burst of the limit_req directives that use the zone.
 # TYPE nginx_limit_req_burst gauge
 nginx_limit_req_burst{zone="api"} 20
@@ -78,10 +72,10 @@ nginx_upstream_server_weight{node="master",server="127.0.0.231:4005",upstream="n
 # TYPE nginx_worker_connections gauge
 nginx_worker_connections 1024
 `
-	if err := testutil.CollectAndCompare(metrics, strings.NewReader(want)); err != nil {
+	if err := testutil.GatherAndCompare(metrics, strings.NewReader(want)); err != nil {
 		t.Error(err)
 	}
-	problems, err := testutil.CollectAndLint(metrics)
+	problems, err := testutil.GatherAndLint(metrics)
 	if err != nil || len(problems) > 0 {
 		t.Errorf("%v %v", problems, err)
 	}

@@ -3,44 +3,31 @@ package collector
 import (
 	"context"
 	"time"
-
-	"github.com/prometheus/client_golang/prometheus"
 )
 
-// An Other is a collector of another package.
+// An Other is a part of another package that a scrape reports on as it does on the collectors: whether it works.
 type Other struct {
-	Name    string
-	Collect func(ctx context.Context, emit func(prometheus.Metric)) error
+	Name  string
+	Check func(ctx context.Context) error
 }
 
-// otherPatience is how long a scrape waits for a collector of another package.
+// otherPatience is how long a scrape waits for another package.
 const otherPatience = 2500 * time.Millisecond
 
-// An other runs a collector of another package.
+// An other runs the check of another package.
 type other struct {
 	name string
-	task task[[]prometheus.Metric]
+	task task[struct{}]
 }
 
 func newOther(o Other) *other {
 	own := &other{name: o.Name}
 	own.task.patience, own.task.isFresh = otherPatience, true
-	own.task.work = func(ctx context.Context) ([]prometheus.Metric, error) {
-		var metrics []prometheus.Metric
-		err := o.Collect(ctx, func(m prometheus.Metric) { metrics = append(metrics, m) })
-		return metrics, err
-	}
+	own.task.work = func(ctx context.Context) (struct{}, error) { return struct{}{}, o.Check(ctx) }
 	return own
 }
 
 func (o *other) collect(ctx context.Context) (emission, error) {
-	metrics, err := o.task.ask(ctx)
-	if err == errLate {
-		metrics = nil // of an earlier time
-	}
-	return func(e emitter, _ bool) {
-		for _, m := range metrics {
-			e.emit(m)
-		}
-	}, err
+	_, err := o.task.ask(ctx)
+	return nil, err
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"slices"
 	"sync"
 	"time"
@@ -21,32 +22,19 @@ import (
 // Gatherer gives what can be told within ctx. In OpenMetrics two counters of the status page are of unknown type,
 // as their names, which are a promise, are not those of counters there.
 func (c *Collector) Gatherer(ctx context.Context, openMetrics bool) prometheus.Gatherer {
-	return prometheus.GathererFunc(func() ([]*dto.MetricFamily, error) {
-		registry := prometheus.NewRegistry()
-		if err := registry.Register(&scrape{c, ctx, openMetrics}); err != nil {
-			return nil, err
-		}
-		return registry.Gather()
+	return prometheus.GathererFunc(func() (families []*dto.MetricFamily, err error) {
+		defer func() {
+			if fault := recover(); fault != nil { // as a registry does: it costs this scrape, and not the program
+				err = fmt.Errorf("%v\n%s", fault, debug.Stack())
+			}
+		}()
+		now := c.observed()
+		still := c.askStill(ctx)
+		g := &gathering{descs: now.descs}
+		c.reports.run(ctx, c.collections(now, still), emitter{g}, openMetrics)
+		c.emitState(now, emitter{g})
+		return g.families()
 	})
-}
-
-// A scrape is the Collector at one scrape, with its deadline.
-type scrape struct {
-	c           *Collector
-	ctx         context.Context
-	openMetrics bool
-}
-
-// Describe describes nothing: the metrics depend on nginx.conf and on the log_format.
-func (s *scrape) Describe(chan<- *prometheus.Desc) {}
-
-// Collect implements prometheus.Collector.
-func (s *scrape) Collect(metrics chan<- prometheus.Metric) {
-	now := s.c.observed()
-	still := s.c.askStill(s.ctx)
-	e := emitter{now.descs, func(m prometheus.Metric) { metrics <- m }}
-	s.c.reports.run(s.ctx, s.c.collections(now, still), e, s.openMetrics)
-	s.c.emitState(now, e)
 }
 
 // A collection is one collector's work at a scrape. It waits for slow things at most until ctx ends.

@@ -9,7 +9,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
 
 	"github.com/fremisn/fremisn-exporter/collector/internal/metric"
@@ -26,24 +25,23 @@ func statusNames(t *testing.T, s *statusPages, descs *descs, openMetrics bool) (
 	t.Helper()
 	got := map[string]string{}
 	found, err := s.collect(context.Background())
-	found(emitter{descs, func(m prometheus.Metric) {
-		var d dto.Metric
-		if err := m.Write(&d); err != nil {
-			t.Fatal(err)
+	g := &gathering{descs: descs}
+	found(emitter{g}, openMetrics)
+	for _, each := range g.loose {
+		name, value := metric.Get(each.id).Name, ""
+		switch v := each.value.(type) {
+		case *dto.Gauge:
+			value = fmt.Sprint("gauge ", v.GetValue())
+		case *dto.Counter:
+			value = fmt.Sprint("counter ", v.GetValue())
+		case *dto.Untyped:
+			value = fmt.Sprint("unknown ", v.GetValue())
 		}
-		value := fmt.Sprint("gauge ", d.GetGauge().GetValue())
-		switch {
-		case d.Counter != nil:
-			value = fmt.Sprint("counter ", d.GetCounter().GetValue())
-		case d.Untyped != nil:
-			value = fmt.Sprint("unknown ", d.GetUntyped().GetValue())
-		}
-		name := m.Desc().String()
-		for _, l := range d.GetLabel() {
+		for _, l := range each.labels {
 			name += " " + l.GetValue()
 		}
 		got[name] = value
-	}}, openMetrics)
+	}
 	return got, err
 }
 
@@ -80,34 +78,34 @@ func TestStatusPages(t *testing.T) {
 		want        map[string]string
 	}{
 		{"one page", one, ofOne, false, false, map[string]string{
-			ofOne.byID[metric.Up].String(): "gauge 1", ofOne.byID[metric.ConnectionsActive].String(): "gauge 3",
-			ofOne.byID[metric.ConnectionsReading].String():  "gauge 0",
-			ofOne.byID[metric.ConnectionsWriting].String():  "gauge 1",
-			ofOne.byID[metric.ConnectionsWaiting].String():  "gauge 2",
-			ofOne.byID[metric.ConnectionsAccepted].String(): "counter 10",
-			ofOne.byID[metric.ConnectionsHandled].String():  "counter 9",
-			ofOne.byID[metric.HTTPRequests].String():        "counter 20",
+			"nginx_up": "gauge 1", "nginx_connections_active": "gauge 3",
+			"nginx_connections_reading":  "gauge 0",
+			"nginx_connections_writing":  "gauge 1",
+			"nginx_connections_waiting":  "gauge 2",
+			"nginx_connections_accepted": "counter 10",
+			"nginx_connections_handled":  "counter 9",
+			"nginx_http_requests_total":  "counter 20",
 		}},
 		{"OpenMetrics keeps the names", one, ofOne, true, false, map[string]string{
-			ofOne.byID[metric.Up].String(): "gauge 1", ofOne.byID[metric.ConnectionsActive].String(): "gauge 3",
-			ofOne.byID[metric.ConnectionsReading].String():  "gauge 0",
-			ofOne.byID[metric.ConnectionsWriting].String():  "gauge 1",
-			ofOne.byID[metric.ConnectionsWaiting].String():  "gauge 2",
-			ofOne.byID[metric.ConnectionsAccepted].String(): "unknown 10",
-			ofOne.byID[metric.ConnectionsHandled].String():  "unknown 9",
-			ofOne.byID[metric.HTTPRequests].String():        "counter 20",
+			"nginx_up": "gauge 1", "nginx_connections_active": "gauge 3",
+			"nginx_connections_reading":  "gauge 0",
+			"nginx_connections_writing":  "gauge 1",
+			"nginx_connections_waiting":  "gauge 2",
+			"nginx_connections_accepted": "unknown 10",
+			"nginx_connections_handled":  "unknown 9",
+			"nginx_http_requests_total":  "counter 20",
 		}},
 		{"two pages, one gone", two, ofTwo, false, true, map[string]string{
-			ofTwo.byID[metric.Up].String() + " " + server.URL: "gauge 1", ofTwo.byID[metric.Up].String() + " " +
+			"nginx_up" + " " + server.URL: "gauge 1", "nginx_up" + " " +
 				gone.URL: "gauge 0",
-			ofTwo.byID[metric.ConnectionsActive].String() + " " +
-				server.URL: "gauge 3", ofTwo.byID[metric.ConnectionsReading].String() + " " + server.URL: "gauge 0",
-			ofTwo.byID[metric.ConnectionsWriting].String() + " " +
-				server.URL: "gauge 1", ofTwo.byID[metric.ConnectionsWaiting].String() + " " + server.URL: "gauge 2",
-			ofTwo.byID[metric.ConnectionsAccepted].String() + " " +
+			"nginx_connections_active" + " " +
+				server.URL: "gauge 3", "nginx_connections_reading" + " " + server.URL: "gauge 0",
+			"nginx_connections_writing" + " " +
+				server.URL: "gauge 1", "nginx_connections_waiting" + " " + server.URL: "gauge 2",
+			"nginx_connections_accepted" + " " +
 				server.URL: "counter 10",
-			ofTwo.byID[metric.ConnectionsHandled].String() + " " + server.URL: "counter 9",
-			ofTwo.byID[metric.HTTPRequests].String() + " " + server.URL:       "counter 20",
+			"nginx_connections_handled" + " " + server.URL: "counter 9",
+			"nginx_http_requests_total" + " " + server.URL: "counter 20",
 		}},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -2,9 +2,9 @@ package collector
 
 import (
 	"slices"
+	"strings"
 	"sync"
 
-	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
 
 	"github.com/fremisn/fremisn-exporter/collector/internal/metric"
@@ -28,9 +28,11 @@ func Metrics() []Metric {
 	return all
 }
 
-// descs are the descriptors of all metrics, and cached label pairs: many logs have the same.
+// descs are what is the same at every scrape: the names of labels, the order of families, and cached label pairs, for
+// many logs have the same.
 type descs struct {
-	byID [metric.Count]*prometheus.Desc
+	labels [metric.Count][]string
+	byName []metric.ID
 
 	mu    sync.Mutex // guards the fields below
 	pairs map[nameAndValue]*dto.LabelPair
@@ -56,33 +58,28 @@ func (d *descs) pair(name, value string) *dto.LabelPair {
 	return made
 }
 
+// pairsOf returns the labels of a metric with these values, sorted by name.
+func (d *descs) pairsOf(id metric.ID, values []string) []*dto.LabelPair {
+	pairs := make([]*dto.LabelPair, len(values))
+	for i, value := range values {
+		pairs[i] = d.pair(d.labels[id][i], value)
+	}
+	sortLabels(pairs)
+	return pairs
+}
+
 // newDescs returns descriptors; severalPages adds the label addr to the metrics of status pages.
 func newDescs(severalPages bool) *descs {
 	d := &descs{pairs: map[nameAndValue]*dto.LabelPair{}}
 	for id, m := range metric.Table() {
-		labels := m.Labels
+		d.byName = append(d.byName, metric.ID(id))
+		d.labels[id] = m.Labels
 		if severalPages && m.Of == metric.StatusPage {
-			labels = append(slices.Clone(labels), "addr")
+			d.labels[id] = append(slices.Clone(m.Labels), "addr")
 		}
-		d.byID[id] = prometheus.NewDesc(m.Name, m.Help, labels, nil)
 	}
+	slices.SortFunc(d.byName, func(a, b metric.ID) int {
+		return strings.Compare(metric.Get(a).Name, metric.Get(b).Name)
+	})
 	return d
-}
-
-// A emitter emits metrics of fixed labels.
-type emitter struct {
-	descs *descs
-	emit  func(prometheus.Metric)
-}
-
-func (e emitter) counter(id metric.ID, v float64, labels ...string) {
-	e.emit(prometheus.MustNewConstMetric(e.descs.byID[id], prometheus.CounterValue, v, labels...))
-}
-
-func (e emitter) gauge(id metric.ID, v float64, labels ...string) {
-	e.emit(prometheus.MustNewConstMetric(e.descs.byID[id], prometheus.GaugeValue, v, labels...))
-}
-
-func (e emitter) untyped(id metric.ID, v float64, labels ...string) {
-	e.emit(prometheus.MustNewConstMetric(e.descs.byID[id], prometheus.UntypedValue, v, labels...))
 }

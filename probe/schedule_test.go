@@ -228,7 +228,7 @@ func gatherer(s *Service) prometheus.Gatherer {
 // samples gathers what the service gives, by name and labels.
 func samples(t *testing.T, s *Service) map[string]*dto.Metric {
 	t.Helper()
-	if err := s.CheckClock(context.Background(), nil); err != nil {
+	if err := s.CheckClock(context.Background()); err != nil {
 		t.Error(err)
 	}
 	families, err := gatherer(s).Gather()
@@ -384,7 +384,7 @@ func TestStuckProbeIsReported(t *testing.T) {
 		c := &clock{does: func(context.Context, string) *failure { <-release; return nil }} // heeds no time limit
 		s := scheduled(t, c, options(t, "1s", "node:1"))
 		run(s, sleep(10*time.Second), func() {
-			if err := s.CheckClock(context.Background(), nil); err == nil || !strings.Contains(err.Error(),
+			if err := s.CheckClock(context.Background()); err == nil || !strings.Contains(err.Error(),
 				"p node:1") {
 				t.Errorf("error %v", err)
 			}

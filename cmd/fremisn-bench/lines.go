@@ -87,10 +87,10 @@ func splitLines(path string) int {
 	}
 }
 
-// series writes a log that creates about a thousand series: so many servers with each outcome.
-func series(path string) error {
+// series writes a log that creates about a hundred series for each server.
+func series(path string, servers int) error {
 	var b strings.Builder
-	for server := range 9 {
+	for server := range servers {
 		for _, status := range []string{"200", "504"} {
 			fmt.Fprintf(&b, "10.20.30.40 - - [24/Nov/2026:10:00:00 +0700] \"GET / HTTP/1.1\" %s 100 \"-\" \"-\" "+
 				"rt=0.100 rl=100 bs=300 lr=\"PASSED\""+

@@ -120,7 +120,7 @@ func newExporter(cli *commandLine, s *settings.Settings, logger log.Logger) (*ex
 func (e *exporter) newCollector(s *settings.Settings) (*collector.Collector, error) {
 	o := collector.Options{
 		Settings: s.Observed, StoragePath: e.cli.storagePath, Mask: mask.URL, Logger: e.logger,
-		Others:   []collector.Other{{Name: "probe", Collect: e.probes.CheckClock}},
+		Others:   []collector.Other{{Name: "probe", Check: e.probes.CheckClock}},
 		Unhinted: e.cli.unhinted,
 	}
 	hasLogs := len(s.Observed.Logs()) > 0
