@@ -90,7 +90,8 @@ func TestSeriesWithTheSameLabels(t *testing.T) {
 	e.expose(&gathering{descs: e.descs})
 	e.x.families[metric.Retries].err = f.err
 	for range 2 {
-		if _, err := e.Gather(); err == nil || !strings.HasPrefix(err.Error(), "log access: nginx_upstream_retries_total") {
+		_, err := e.Gather()
+		if err == nil || !strings.HasPrefix(err.Error(), "log access: nginx_upstream_retries_total") {
 			t.Errorf("error %v", err)
 		}
 	}
