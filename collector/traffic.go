@@ -40,6 +40,7 @@ type Traffic struct {
 	Logs     []LogStatus
 	Followed bool             // an access log is followed
 	Servers  bool             // one of them has the servers that answered
+	Limits   bool             // one of them has the requests that limits rejected
 	Hour     *recent.Snapshot // of all access logs; without series if none is followed
 	Out      []takenout.State // which servers NGINX passes over
 	Outages  []Outage         // the latest times in which it did, the latest last
@@ -86,6 +87,7 @@ func (c *Collector) Traffic(ctx context.Context) Traffic {
 		t.Out = append(t.Out, v.out...)
 		t.Outages = append(t.Outages, v.outages...)
 		t.Servers = t.Servers || v.servers
+		t.Limits = t.Limits || v.limits
 		lines[now.logs[i].source.Name] = v.lines
 	}
 	t.setLines(lines)
@@ -108,6 +110,7 @@ func (t *Traffic) setLines(lines map[string]ledger.Lines) {
 type logSummary struct {
 	lines   ledger.Lines
 	servers bool // it has the servers that answered
+	limits  bool // it has the requests that limits rejected
 	hour    *recent.Snapshot
 	out     []takenout.State
 	outages []Outage
@@ -149,7 +152,8 @@ func summaryOf(c follow.Counter, now time.Time) logSummary {
 	switch c := c.(type) {
 	case *accesslog.Counter:
 		hour := c.Hour(now.UnixMilli())
-		return logSummary{lines: c.LineCounts(), servers: c.HasServers(), hour: hour, isStill: hour.IsEmpty()}
+		return logSummary{lines: c.LineCounts(), servers: c.HasServers(), limits: c.HasLimits(), hour: hour,
+			isStill: hour.IsEmpty()}
 	case *errorlog.Counter:
 		out := c.TakenOut(now)
 		isOut := slices.ContainsFunc(out, func(s takenout.State) bool { return s.Unavailable })

@@ -246,6 +246,12 @@ func (g *gathering) addTraffic() {
 		g.in.Routes = append(g.in.Routes, verdict.Route{Name: route.Name, Requests: tallies{of: route}})
 	}
 	g.in.Requests = requests
+	if !t.Limits {
+		g.in.Unlogged = append(g.in.Unlogged, verdict.Limited)
+	}
+	if !t.Servers {
+		g.in.Unlogged = append(g.in.Unlogged, verdict.NoLive)
+	}
 	for _, f := range t.Hour.Failures {
 		g.in.Failures = append(g.in.Failures, requestOf(f))
 	}

@@ -15,6 +15,11 @@ func (c *Counter) LineCounts() ledger.Lines { return c.lines }
 // HasServers reports whether the log says which server answered.
 func (c *Counter) HasServers() bool { return c.parser.Has(logformat.UpstreamAddr) }
 
+// HasLimits reports whether the log says which requests limit_req or limit_conn rejected.
+func (c *Counter) HasLimits() bool {
+	return c.parser.Has(logformat.LimitReqStatus) || c.parser.Has(logformat.LimitConnStatus)
+}
+
 // latency returns a duration for the last hour: that of an upgraded connection is unknown.
 func latency(millis, code int64) int64 {
 	if code == switchingProtocols {

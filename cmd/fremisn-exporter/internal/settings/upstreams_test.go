@@ -63,7 +63,7 @@ func TestProbesThatAreFound(t *testing.T) {
 		if !reflect.DeepEqual(l.Probe.Modules["alive"], probe.DefaultModule()) {
 			t.Errorf("%s: the module is another: %+v", name, l.Probe.Modules["alive"])
 		}
-		if got := l.Found["http://[::1]:4010/"]; got.Line != 5 {
+		if got := l.Found["http://[::1]:4010/"]; got.Line != 6 {
 			t.Errorf("%s: found at %s", name, got)
 		}
 	}

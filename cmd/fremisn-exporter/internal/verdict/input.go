@@ -10,6 +10,7 @@ type Input struct {
 	Groups   []Group   // of nginx.conf
 	Requests Requests  // of all access logs; nil if none is followed
 	Routes   []Route   // of all access logs
+	Unlogged []int     // outcomes that no access log can have, for its format lacks their variables
 	Failures []Request // the latest failed requests
 	Rescued  []Request // the latest that failed on a server and were answered by another
 	Outages  []Outage  // the latest times in which NGINX passed a server over

@@ -226,16 +226,20 @@ func (e *Engine) stateSince(address, state string, now time.Time) time.Time {
 // The windows of the API, in minutes.
 var windows = map[string]int{"1m": 1, "5m": 5, "1h": 60}
 
-func requestWindows(h History) map[string]*RequestWindow {
+func requestWindows(h History, unlogged []int) map[string]*RequestWindow {
 	all := map[string]*RequestWindow{}
 	for name, minutes := range windows {
 		w := h.Between(0, minutes)
 		total := w.Outcomes.Total()
 		p50, p95 := quantiles(w)
+		outcomes := named(w.Outcomes, 0, len(w.Outcomes))
+		for _, o := range unlogged {
+			if w.Outcomes[o] == 0 { // otherwise a log that is no longer followed had it
+				delete(outcomes, outcomeNames[o])
+			}
+		}
 		all[name] = &RequestWindow{
-			Requests: total, Rate: float64(total) / (60 * float64(minutes)), Outcomes: named(w.Outcomes, 0,
-				len(w.Outcomes)),
-			P50: p50, P95: p95,
+			Requests: total, Rate: float64(total) / (60 * float64(minutes)), Outcomes: outcomes, P50: p50, P95: p95,
 		}
 	}
 	return all

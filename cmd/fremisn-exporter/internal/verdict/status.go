@@ -1,6 +1,9 @@
 package verdict
 
-import "time"
+import (
+	"encoding/json"
+	"time"
+)
 
 // The verdicts.
 const (
@@ -69,11 +72,26 @@ type NGINX struct {
 
 // A RequestWindow is the requests of clients in some minutes.
 type RequestWindow struct {
-	Requests uint64            `json:"requests"`
-	Rate     float64           `json:"rate"` // a second
-	Outcomes map[string]uint64 `json:"outcomes"`
-	P50      *float64          `json:"p50"`
-	P95      *float64          `json:"p95"`
+	Requests uint64          `json:"requests"`
+	Rate     float64         `json:"rate"` // a second
+	Outcomes RequestOutcomes `json:"outcomes"`
+	P50      *float64        `json:"p50"`
+	P95      *float64        `json:"p95"`
+}
+
+// RequestOutcomes count requests by outcome. What the log_format does not have is missing here, and null in JSON.
+type RequestOutcomes map[string]uint64
+
+// MarshalJSON names every outcome.
+func (o RequestOutcomes) MarshalJSON() ([]byte, error) {
+	all := map[string]*uint64{}
+	for _, name := range outcomeNames {
+		all[name] = nil
+		if n, logged := o[name]; logged {
+			all[name] = &n
+		}
+	}
+	return json.Marshal(all)
 }
 
 // A Node is a server behind NGINX.

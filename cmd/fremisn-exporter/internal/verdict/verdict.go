@@ -163,7 +163,7 @@ func (j *judgement) status() Status {
 		Routes: []RouteStatus{}, Logs: j.logs(), Failures: j.failures(),
 	}
 	if j.in.Requests != nil {
-		s.Windows = requestWindows(j.in.Requests)
+		s.Windows = requestWindows(j.in.Requests, j.in.Unlogged)
 	}
 	if s.Reasons == nil {
 		s.Reasons = []Reason{}
@@ -172,7 +172,7 @@ func (j *judgement) status() Status {
 		s.Nodes = []Node{}
 	}
 	for _, route := range j.in.Routes {
-		s.Routes = append(s.Routes, RouteStatus{Route: route.Name, Windows: requestWindows(route.Requests)})
+		s.Routes = append(s.Routes, RouteStatus{Route: route.Name, Windows: requestWindows(route.Requests, j.in.Unlogged)})
 	}
 	switch {
 	case j.down:

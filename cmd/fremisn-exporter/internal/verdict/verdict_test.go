@@ -168,6 +168,27 @@ func TestStatesOfANode(t *testing.T) {
 	}
 }
 
+// TestUnloggedOutcomes: what no log_format has is null in the API, unless a log had it before.
+func TestUnloggedOutcomes(t *testing.T) {
+	in := healthy()
+	in.Unlogged = []int{verdict.NoLive, verdict.Limited}
+	in.Routes = []verdict.Route{{Name: "face", Requests: requests(verdict.Limited, 2, 300)}}
+	status := verdict.New().Judge(in)
+	for _, test := range []struct {
+		window *verdict.RequestWindow
+		want   string
+	}{
+		{status.Windows["1m"], `{"aborted":0,"client_error":0,"error":0,"limited":null,"no_live":null,"ok":300,"timeout":0}`},
+		{status.Routes[0].Windows["1m"],
+			`{"aborted":0,"client_error":0,"error":0,"limited":2,"no_live":null,"ok":300,"timeout":0}`},
+	} {
+		got, err := json.Marshal(test.window.Outcomes)
+		if err != nil || string(got) != test.want {
+			t.Errorf("the outcomes are %s (%v), want %s", got, err, test.want)
+		}
+	}
+}
+
 // TestSentenceOfANodeThatIsUp: what a probe found is not hidden by another that succeeds.
 func TestSentenceOfANodeThatIsUp(t *testing.T) {
 	in := healthy()

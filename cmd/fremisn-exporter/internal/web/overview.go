@@ -133,7 +133,8 @@ func (s *site) json(w http.ResponseWriter, v any) {
 func statusFuncs() template.FuncMap {
 	return template.FuncMap{
 		"lasting": lasting, "clock": clock, "took": took, "sparkline": sparkline, "strip": strip, "rate": rate,
-		"outcomes": outcomeCells, "failed": failedOf, "percent": percentOf, "busy": busyText, "attempt": attemptText,
+		"outcomes": outcomeCells, "outcome": outcomeText, "failed": failedOf, "percent": percentOf,
+		"busy": busyText, "attempt": attemptText,
 		"verdictClass": verdictClass, "whole": func(n uint64) string { return count(float64(n)) },
 		"kindWords": func(kind string) string { return strings.ReplaceAll(kind, "_", " ") },
 		"hundred":   func(share float64) string { return fmt.Sprintf("%.0f %%", 100*share) },
@@ -213,23 +214,26 @@ func busyText(busy *float64, attempts uint64) string {
 
 // An outcomeCell is one outcome of a window.
 type outcomeCell struct {
-	Name  string
-	Count uint64
-	Bad   bool
+	Name, Count string
+	Bad         bool
 }
 
 // outcomeCells returns the outcomes in the order of the contract.
-func outcomeCells(counts map[string]uint64) []outcomeCell {
+func outcomeCells(counts verdict.RequestOutcomes) []outcomeCell {
 	var cells []outcomeCell
 	for _, name := range []string{"ok", "client_error", "error", "timeout", "no_live", "limited", "aborted"} {
-		n, told := counts[name]
-		if !told {
-			continue
-		}
-		bad := n > 0 && slices.Contains([]string{"error", "timeout", "no_live"}, name)
-		cells = append(cells, outcomeCell{strings.ReplaceAll(name, "_", " "), n, bad})
+		bad := counts[name] > 0 && slices.Contains([]string{"error", "timeout", "no_live"}, name)
+		cells = append(cells, outcomeCell{strings.ReplaceAll(name, "_", " "), outcomeText(counts, name), bad})
 	}
 	return cells
+}
+
+func outcomeText(counts verdict.RequestOutcomes, name string) string {
+	n, logged := counts[name]
+	if !logged {
+		return "not logged"
+	}
+	return count(float64(n))
 }
 
 func failedOf(counts map[string]uint64) uint64 {

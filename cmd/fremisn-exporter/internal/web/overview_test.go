@@ -187,6 +187,24 @@ func TestLandingPageOfNothing(t *testing.T) {
 	}
 }
 
+// TestLandingPageOfCombined: what a log_format does not have is not a 0.
+func TestLandingPageOfCombined(t *testing.T) {
+	now := time.Now()
+	overview := grayNode(now)
+	for _, window := range overview.Status.Windows {
+		delete(window.Outcomes, "limited")
+		delete(window.Outcomes, "no_live")
+	}
+	page := pageText(t, statusSite(t, overview, nil)+"/")
+	plain := strings.Join(strings.Fields(tags.ReplaceAllString(page, " ")), " ")
+	for _, want := range []string{"not logged limited, last minute", "no live limited aborted p50",
+		"Last minute 72 1.20 63 0 9 0 not logged not logged 1 "} {
+		if !strings.Contains(plain, want) {
+			t.Errorf("the page does not say %q:\n%s", want, plain)
+		}
+	}
+}
+
 func TestIncidentsPage(t *testing.T) {
 	now := time.Now()
 	site := statusSite(t, grayNode(now), incidentsOf(now))
