@@ -172,7 +172,8 @@ func (j *judgement) status() Status {
 		s.Nodes = []Node{}
 	}
 	for _, route := range j.in.Routes {
-		s.Routes = append(s.Routes, RouteStatus{Route: route.Name, Windows: requestWindows(route.Requests, j.in.Unlogged)})
+		windows := requestWindows(route.Requests, j.in.Unlogged)
+		s.Routes = append(s.Routes, RouteStatus{Route: route.Name, Windows: windows})
 	}
 	switch {
 	case j.down:
