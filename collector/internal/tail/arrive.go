@@ -133,12 +133,14 @@ func (f *Follower) passAll(g *generation) error {
 	return g.goToDoubtful(info.Size())
 }
 
+// fewestCopied is how many bytes show that a file is a copy of another: a few lines may be alike by chance.
+const fewestCopied = 512
+
 // copyOf reports whether a file is certainly a copy of a known generation, and how much of it was counted; 0 if it is
 // not. After a rotation, lines like the last ones before it are new lines: a busy second has many.
 func (f *Follower) copyOf(known, g *generation) (counted int64, isCopy bool) {
-	const fewest = 512 // bytes: a few lines may be alike by chance
 	info, err := g.file.Stat()
-	if err != nil || known.Offset < fewest {
+	if err != nil || known.Offset < fewestCopied {
 		return 0, false
 	}
 	from := g.Offset // what is known to be counted need not be looked for
@@ -149,7 +151,7 @@ func (f *Follower) copyOf(known, g *generation) (counted int64, isCopy bool) {
 	if m == edited && known.base != nil && f.isRotated(known.base, known) {
 		return 0, false
 	}
-	return at, m != other && m != begins && at >= fewest && isRich(g.file, headLen)
+	return at, m != other && m != begins && at >= fewestCopied && isRich(g.file, headLen)
 }
 
 // replace handles a new file at a base's path. If the previous file is still there under a rotated name, the log was
@@ -167,14 +169,14 @@ func (f *Follower) replace(b *base, g *generation) {
 	} else if !f.isRotated(b, before) {
 		isCopy = f.remainder(before, g)
 	}
+	if !isCopy && before.file == nil && !before.finished {
+		f.lost(before)
+	}
 	f.generations = append(f.generations, g)
 	b.current = g
 	if isCopy {
 		f.sink.Moved()
 		return
-	}
-	if before.file == nil && !before.finished {
-		f.lost(before)
 	}
 	f.sink.Rotated("renamed")
 	if before.Offset == 0 && before.file == nil {
@@ -255,14 +257,18 @@ func (g *generation) findName() {
 // lost reports a generation that was not found again.
 func (f *Follower) lost(g *generation) {
 	g.finished = true
-	if g.Offset == 0 {
-		return // what it held by then is among the unseen files
-	}
 	if g.Ended {
 		return // reported before the restart; at each start it would raise an alert again
 	}
+	if g.Offset == 0 && f.isAccountedFor(g) {
+		return
+	}
 	cause := "the file was deleted, rewritten, moved to another folder, or truncated while the exporter was down, " +
 		"and the log's folder has no copy of it"
+	if g.Offset == 0 {
+		cause = "the file, which was empty when it was last read, was deleted, replaced or moved to another folder " +
+			"while the exporter was down, and no file in the log's folder is certain to be it"
+	}
 	for _, file := range listOnce(g.base.path, isRelated).files {
 		if file.scheme != "" && isOtherwiseCompressed(file.path) {
 			cause += "; " + file.path + " may be it, but of compressed files only .gz can be read"

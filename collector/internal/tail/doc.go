@@ -21,9 +21,14 @@
 //     end, and a gap is reported;
 //   - other: it is a different file.
 //
-// Inodes and times are hints. An inode (with its creation time) says where to look first, and identifies a file of
-// which nothing was read; modification times decide only what is compared again. Content is not evidence if lines do
-// not differ (isRich); then the inode must be found, or a gap is reported.
+// Inodes and times are hints. An inode (with its creation time) says where to look first; modification times decide
+// only what is compared again. Content is not evidence if lines do not differ (isRich); then the inode must be found,
+// or a gap is reported.
+//
+// Of a file from which nothing was read only the inode and the creation time are known. If it is not found by them
+// under any name in the folder, a gap is reported, unless it is certain that it was compressed (files of the last
+// listing are there, so that no later one was deleted, and a later one is compressed) or that the whole folder was
+// copied.
 //
 // # What belongs to the log
 //
@@ -33,7 +38,8 @@
 // (the anchor), or after the newest files of the last listing of the folder (newest), and before the present file.
 // Nothing else is read: no file of a scheme that this log does not use, none that is older by its place, and none with
 // the same beginning as something that was read. If the anchor is gone and the files of the last listing cannot be
-// recognized, nothing is read, and a gap is reported.
+// recognized, a gap is reported, and only those are read that were created in the order of their places, before the
+// present file: what is rewritten, compressed or restored is younger.
 //
 // # Rotation
 //

@@ -87,6 +87,24 @@ func (l *log) copyFolder() {
 	l.must(os.Rename(dir+".new", dir))
 }
 
+// tick waits until a file that is created has another creation time than those before it: the kernel's clock of files
+// is coarse.
+func (l *log) tick() {
+	l.t.Helper()
+	name := filepath.Join(l.t.TempDir(), "now")
+	for first := int64(0); ; {
+		l.must(os.WriteFile(name, nil, 0o644))
+		born := tagOf(name).Born
+		l.must(os.Remove(name))
+		if first == 0 {
+			first = born
+		}
+		if born != first || born == 0 {
+			return
+		}
+	}
+}
+
 func (l *log) read() {
 	l.t.Helper()
 	if err := l.f.Read(); err != nil {

@@ -33,9 +33,10 @@ func isGzip(path string) bool { return strings.HasSuffix(path, ".gz") }
 
 // isOtherwiseCompressed reports whether a file has a compression that this program cannot read.
 func isOtherwiseCompressed(path string) bool {
-	extension := filepath.Ext(path)
-	return extension != ".gz" && slices.Contains(compressions, extension)
+	return !isGzip(path) && isCompressed(path)
 }
+
+func isCompressed(path string) bool { return slices.Contains(compressions, filepath.Ext(path)) }
 
 // placeOf returns the place of a name beside a log named base; ok is false if the name belongs to another log.
 func placeOf(base, name string) (scheme string, rank int64, ok bool) {

@@ -24,6 +24,7 @@ type SavedBase struct {
 	Since     time.Time `json:"since"`               // the modification time of the current file then
 	Searching bool      `json:"searching,omitempty"` // for what came after Anchor
 	Anchor    *Cursor   `json:"anchor,omitempty"`
+	Folder    fileTag   `json:"folder,omitzero"` // absent in earlier versions
 }
 
 // Position returns how far the log has been read.
@@ -47,7 +48,8 @@ func (f *Follower) Position() Position {
 		if b.newest == nil && b.search == nil {
 			continue
 		}
-		saved := SavedBase{Path: b.path, Newest: b.newest, Since: b.since, Searching: b.search != nil}
+		saved := SavedBase{Path: b.path, Newest: b.newest, Since: b.since, Searching: b.search != nil,
+			Folder: b.folder}
 		if saved.Searching && b.search.anchor != nil {
 			c := b.search.anchor.cursor()
 			saved.Anchor = &c
@@ -168,6 +170,7 @@ func (f *Follower) Resume(p Position, _ time.Time) {
 	}
 	for _, b := range f.bases {
 		f.updateNames(listOnce(b.path, isRelated))
+		f.findCopied(b)
 	}
 	// Open what is at the path at once: it may be renamed before the first Read, which reports what is wrong with it.
 	_ = f.discover()
@@ -204,7 +207,7 @@ func (f *Follower) baseAt(path string) *base {
 
 func (f *Follower) restoreBase(saved SavedBase) {
 	b := f.baseAt(saved.Path)
-	b.newest, b.since = saved.Newest, saved.Since
+	b.newest, b.since, b.folder = saved.Newest, saved.Since, saved.Folder
 	if !saved.Searching {
 		return
 	}

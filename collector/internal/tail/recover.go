@@ -36,7 +36,7 @@ func (f *Follower) search(g *generation) bool {
 		}
 	}
 	if g.Offset == 0 {
-		return false
+		return f.recoverAny(g)
 	}
 	return f.recoverAny(g) || f.restOfCopy(g, fileID{}) || f.recoverCut(g)
 }
@@ -80,7 +80,11 @@ func (f *Follower) recoverIn(g *generation, folder folder) bool {
 		candidates = append([]place{{path: g.Path, info: info}}, candidates...)
 	}
 	for _, p := range candidates {
-		if idOf(p.info) == g.id() && (g.Offset > 0 || p.scheme != "" && g.wasBornAs(p.path)) && f.recoverFrom(g, p) {
+		isSame := idOf(p.info) == g.id()
+		if g.Offset == 0 {
+			isSame = g.isUnreadAt(p)
+		}
+		if isSame && f.recoverFrom(g, p) {
 			return true
 		}
 	}
@@ -139,7 +143,11 @@ func (f *Follower) recoverAny(g *generation) bool {
 	dirs := map[string]bool{filepath.Dir(realPath(g.base.path)): true, filepath.Dir(g.Path): true}
 	for dir := range dirs {
 		for _, p := range listOnce(filepath.Join(dir, "x"), isAny).files {
-			if idOf(p.info) == g.id() && f.recoverFrom(g, p) {
+			isSame := idOf(p.info) == g.id()
+			if g.Offset == 0 {
+				isSame = g.isUnreadAt(p)
+			}
+			if isSame && f.recoverFrom(g, p) {
 				return true
 			}
 		}

@@ -85,6 +85,7 @@ type base struct {
 	fromEnd bool        // the first file is not read from its beginning
 	since   time.Time   // the modification time of the current file then
 	newest  newest      // what was beside the log at the last listing; nil before the first
+	folder  fileTag     // of the current file
 	search  *search     // for unseen generations; nil if none is in progress
 }
 
@@ -274,7 +275,11 @@ func (f *Follower) checkPath(b *base) error {
 		file.Close()
 		return err
 	}
-	return f.arrive(b, file, info)
+	if err := f.arrive(b, file, info); err != nil {
+		return err
+	}
+	b.folder = tagOf(filepath.Dir(realPath(b.path)))
+	return nil
 }
 
 // rescue finds the last file of a path that is now empty, if it is not open: it may have been renamed while it was not

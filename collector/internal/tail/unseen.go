@@ -4,28 +4,12 @@ import (
 	"bytes"
 	"maps"
 	"os"
+	"path/filepath"
 	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
 )
-
-// A seenPlace is a file that was beside the log at the last listing.
-type seenPlace struct {
-	Rank int64       `json:"rank"`
-	Dev  uint64      `json:"dev"`
-	Ino  uint64      `json:"ino"`
-	Born int64       `json:"born,omitempty"`
-	Size int64       `json:"size"`
-	Head Fingerprint `json:"head"` // of its first bytes, decompressed; of length -1 if it cannot be read
-}
-
-// newest are the newest places of each scheme, the newest first.
-type newest map[string][]seenPlace
-
-// keepNewest is how many places of a scheme are remembered: if the newest was deleted or rewritten, the next shows how
-// far they have moved.
-const keepNewest = 3
 
 // A search looks for generations that came and went between two listings. It continues while files are being renamed
 // or compressed.
@@ -49,63 +33,6 @@ func stateOf(p place) fileState {
 
 // patience is how long to wait for a file that cannot be read yet, from its last change.
 const patience = time.Minute
-
-// survey records what is beside a base at the first listing: all of it is older than what comes.
-func (f *Follower) survey(b *base) {
-	if b.newest == nil && b.search == nil {
-		b.saveListing(listOnce(b.path, isRelated))
-	}
-}
-
-// saveListing records what is beside a base.
-func (b *base) saveListing(around folder) {
-	b.newest, b.since = newestOf(around), time.Time{}
-	if g := b.current; g != nil && g.file != nil {
-		if info, err := g.file.Stat(); err == nil {
-			b.since = info.ModTime().Truncate(time.Second) // some file systems keep whole seconds
-		}
-	}
-}
-
-func newestOf(folder folder) newest {
-	all := newest{}
-	for scheme, places := range folder.schemes() {
-		for _, p := range places[:min(len(places), keepNewest)] {
-			seen := seenPlace{Rank: p.rank, Size: p.info.Size(), Head: headOf(p), Born: p.born()}
-			seen.Dev, seen.Ino = identity(p.info)
-			all[scheme] = append(all[scheme], seen)
-		}
-	}
-	return all
-}
-
-// headOf returns the fingerprint of a file's first bytes, of length -1 if they cannot be read, or the name is another
-// file's by now.
-func headOf(p place) Fingerprint {
-	unreadable := Fingerprint{Len: -1}
-	content, err := openContent(p.path)
-	if err != nil {
-		return unreadable
-	}
-	defer content.close()
-	start, err := content.start(headLen)
-	if err != nil || isOtherwiseCompressed(p.path) || !os.SameFile(content.info, p.info) {
-		return unreadable
-	}
-	return fingerprint(start)
-}
-
-// isFile reports whether a place holds the file that was seen.
-func (s seenPlace) isFile(p place) bool {
-	if idOf(p.info).ino != s.Ino {
-		return false
-	}
-	born := p.born()
-	return born != 0 && s.Born == born || p.info.Size() == s.Size && (born == 0 || s.Born == 0)
-}
-
-// isCopy reports whether a place holds a file with the beginning of the one that was seen.
-func (s seenPlace) isCopy(p place) bool { return s.Head.Len >= 0 && headOf(p) == s.Head }
 
 // findUnseen starts a search for generations that came after anchor and before the present file. All open files have
 // been read by then: copies of them are recognized by content.
@@ -131,8 +58,9 @@ func (f *Follower) goOnSearching(b *base) {
 			continue
 		}
 		if doubtful {
-			f.sink.Gap(GapUncertain, b.path, 0, -1, "the followed file is gone, and it is uncertain whether a "+
-				"rotated file beside the log is a rewritten copy of it or came after it; these files are not counted")
+			f.sink.Gap(GapUncertain, b.path, 0, -1, "the followed file is gone, and it is uncertain which "+
+				"of the rotated files beside the log came after it, and whether others did; those of which it is "+
+				"uncertain are not counted")
 		}
 		waited := s.waits
 		s.waits = map[fileState]time.Time{}
@@ -158,14 +86,14 @@ func (f *Follower) goOnSearching(b *base) {
 	}
 }
 
-// updateNames records the present names of closed generations, so that a very late worker's lines are found.
+// updateNames records the present names of old generations, so that a very late worker's lines are found.
 func (f *Follower) updateNames(around folder) {
 	for _, g := range f.generations {
-		if g.file != nil || g.isCurrent() {
+		if g.isCurrent() {
 			continue
 		}
 		for _, p := range around.files {
-			if g.is(p.info) {
+			if g.is(p.info) && (g.file != nil || g.wasBornAs(p.path)) {
 				g.Path = p.path
 			}
 		}
@@ -195,6 +123,7 @@ func (f *Follower) unseen(b *base, around folder) (places []place, doubtful bool
 	if anchor != nil && anchor.Offset == 0 {
 		anchor, at, found = nil, place{}, false // it may have been filled, copied and truncated
 	}
+	isProven := false
 	for _, scheme := range slices.Sorted(maps.Keys(schemes)) {
 		all := schemes[scheme]
 		n, certain := b.newest.since(scheme, all)
@@ -204,10 +133,15 @@ func (f *Follower) unseen(b *base, around folder) (places []place, doubtful bool
 		// The first rotation shows the log's scheme. Later files of another scheme are not the log's.
 		isFirst := b.newest != nil && len(b.newest) == 0 && at.scheme == "" && (anchor == nil || found)
 		if !certain && !isFirst {
+			isUsed := len(b.newest[scheme]) > 0 || len(b.newest) == 0 && b.newest != nil
+			n = 0
+			if isUsed {
+				n = f.inOrder(b, all)
+			}
+			isProven = isProven || n > 0
 			isKnown := len(b.newest[scheme]) > 0 || len(b.newest) == 0 && anchor != nil
 			doubtful = doubtful || isKnown &&
-				slices.ContainsFunc(all[:n], func(p place) bool { return !f.isKnownFile(p) })
-			n = 0
+				slices.ContainsFunc(all[n:], func(p place) bool { return !f.isKnownFile(p) })
 		}
 		for _, p := range all[:max(0, n)] {
 			if certain || !p.info.ModTime().Before(b.since) { // somebody put there what is older
@@ -217,6 +151,8 @@ func (f *Follower) unseen(b *base, around folder) (places []place, doubtful bool
 	}
 	slices.SortStableFunc(places, func(x, y place) int { return x.info.ModTime().Compare(y.info.ModTime()) })
 	switch {
+	case isProven:
+		return places, doubtful || anchor != nil && anchor.file != nil // more may have come between
 	case found:
 		return places, false
 	case len(places) > 0 && anchor == nil:
@@ -225,34 +161,6 @@ func (f *Follower) unseen(b *base, around folder) (places []place, doubtful bool
 		return places[1:], false // the oldest is the anchor, rewritten
 	}
 	return nil, doubtful && !f.areRewritten(b, schemes)
-}
-
-// since returns how many places of a scheme, the newest first, have come since the last listing. It is certain if what
-// was there then still is, or if the names are dates.
-func (n newest) since(scheme string, places []place) (count int, certain bool) {
-	seen := n[scheme]
-	if n == nil || len(seen) == 0 {
-		return len(places), false
-	}
-	if scheme != "number" {
-		for count < len(places) && places[count].rank > seen[0].Rank {
-			count++
-		}
-		return count, true
-	}
-	for k, s := range seen {
-		if i := slices.IndexFunc(places, s.isFile); i >= 0 {
-			return i - k, true
-		}
-	}
-	for _, isEmpty := range []bool{false, true} { // any empty file is a copy of another
-		for k, s := range seen {
-			if i := slices.IndexFunc(places, s.isCopy); i >= 0 && isEmpty == (s.Head.Len == 0) {
-				return i - k, true
-			}
-		}
-	}
-	return len(places), false
 }
 
 // whereIs finds the place of a generation by its name, its inode or its content. If its file was moved elsewhere, it
@@ -299,7 +207,10 @@ func (f *Follower) isEdited(p place, g *generation) bool {
 
 // adopt follows a copy of a generation that took its place and was rotated before it was seen.
 func (f *Follower) adopt(p place, g *generation) {
-	if f.isKnownFile(p) {
+	isFollowed := slices.ContainsFunc(f.generations, func(g *generation) bool {
+		return g.is(p.info) && (g.file != nil || g.isStill(p.info) || g.wasBornAs(p.path) && f.holds(p, g))
+	})
+	if isFollowed || isGzip(p.path) && f.isKnownFile(p) {
 		return
 	}
 	if isGzip(p.path) {
@@ -332,6 +243,24 @@ func (f *Follower) holds(p place, g *generation) bool {
 	defer content.close()
 	c := g.cursor()
 	return content.holds(c)
+}
+
+// inOrder returns how many of the places, the newest first, are certainly generations that came and went, although
+// nothing of the last listing is there any more: each was created before the one that followed it at the log's path.
+// What is rewritten, compressed or restored is created after that.
+func (f *Follower) inOrder(b *base, places []place) (n int) {
+	if b.current == nil || b.folder == (fileTag{}) || b.folder != tagOf(filepath.Dir(realPath(b.path))) {
+		return 0
+	}
+	next := b.current.Born
+	for _, p := range places {
+		born := p.born()
+		if born == 0 || born >= next || isCompressed(p.path) {
+			break
+		}
+		n, next = n+1, born
+	}
+	return n
 }
 
 // areRewritten reports whether all places were created after the present file. A generation that came and went is

@@ -1,0 +1,188 @@
+package tail
+
+import (
+	"os"
+	"slices"
+	"time"
+)
+
+// A seenPlace is a file that was beside the log at the last listing.
+type seenPlace struct {
+	Rank int64       `json:"rank"`
+	Dev  uint64      `json:"dev"`
+	Ino  uint64      `json:"ino"`
+	Born int64       `json:"born,omitempty"`
+	Size int64       `json:"size"`
+	Head Fingerprint `json:"head"` // of its first bytes, decompressed; of length -1 if it cannot be read
+}
+
+// newest are the newest places of each scheme, the newest first.
+type newest map[string][]seenPlace
+
+// keepNewest is how many places of a scheme are remembered: if the newest was deleted or rewritten, the next shows how
+// far they have moved. Empty ones do not show it, so others are remembered beside them.
+const (
+	keepNewest = 3
+	maxNewest  = 16
+)
+
+// isAll reports whether there were no places of a scheme but those that were seen.
+func isAll(seen []seenPlace) bool {
+	solid := 0
+	for _, s := range seen {
+		if s.Head.Len != 0 {
+			solid++
+		}
+	}
+	return solid < keepNewest && len(seen) < maxNewest
+}
+
+// survey records what is beside a base at the first listing: all of it is older than what comes.
+func (f *Follower) survey(b *base) {
+	if b.newest == nil && b.search == nil {
+		b.saveListing(listOnce(b.path, isRelated))
+	}
+}
+
+// saveListing records what is beside a base.
+func (b *base) saveListing(around folder) {
+	b.newest, b.since = newestOf(around), time.Time{}
+	if g := b.current; g != nil && g.file != nil {
+		if info, err := g.file.Stat(); err == nil {
+			b.since = info.ModTime().Truncate(time.Second) // some file systems keep whole seconds
+		}
+	}
+}
+
+func newestOf(folder folder) newest {
+	all := newest{}
+	for scheme, places := range folder.schemes() {
+		for _, p := range places {
+			seen := seenPlace{Rank: p.rank, Size: p.info.Size(), Head: headOf(p), Born: p.born()}
+			seen.Dev, seen.Ino = identity(p.info)
+			all[scheme] = append(all[scheme], seen)
+			if !isAll(all[scheme]) {
+				break
+			}
+		}
+	}
+	return all
+}
+
+// headOf returns the fingerprint of a file's first bytes, of length -1 if they cannot be read, or the name is another
+// file's by now.
+func headOf(p place) Fingerprint {
+	unreadable := Fingerprint{Len: -1}
+	content, err := openContent(p.path)
+	if err != nil {
+		return unreadable
+	}
+	defer content.close()
+	start, err := content.start(headLen)
+	if err != nil || isOtherwiseCompressed(p.path) || !os.SameFile(content.info, p.info) {
+		return unreadable
+	}
+	return fingerprint(start)
+}
+
+// isFile reports whether a place holds the file that was seen.
+func (s seenPlace) isFile(p place) bool {
+	if idOf(p.info).ino != s.Ino {
+		return false
+	}
+	born := p.born()
+	return born != 0 && s.Born == born || p.info.Size() == s.Size && (born == 0 || s.Born == 0)
+}
+
+// isCopy reports whether a place holds a file with the beginning of the one that was seen.
+func (s seenPlace) isCopy(p place) bool { return s.Head.Len >= 0 && headOf(p) == s.Head }
+
+// since returns how many places of a scheme, the newest first, have come since the last listing. It is certain if what
+// was there then still is, or if the names are dates.
+func (n newest) since(scheme string, places []place) (count int, certain bool) {
+	seen := n[scheme]
+	if n == nil || len(seen) == 0 {
+		return len(places), false
+	}
+	if scheme != "number" {
+		for count < len(places) && places[count].rank > seen[0].Rank {
+			count++
+		}
+		return count, true
+	}
+	for k, s := range seen {
+		if i := slices.IndexFunc(places, s.isFile); i >= 0 {
+			return i - k, true
+		}
+	}
+	for k, s := range seen {
+		if i := slices.IndexFunc(places, s.isCopy); i >= 0 && s.Head.Len > 0 {
+			return i - k, true
+		}
+	}
+	return sinceEmpty(seen, places)
+}
+
+// sinceEmpty is since if of all that was seen only empty files may be there still. Any empty file may be one of them:
+// they may fit in several ways. It is certain if these have the same non-empty files before them, or if there were no
+// others then.
+func sinceEmpty(seen []seenPlace, places []place) (count int, certain bool) {
+	isEmpty := make([]bool, len(places))
+	for i, p := range places {
+		isEmpty[i] = seenPlace{}.isCopy(p)
+	}
+	first, last := -1, -1
+	for n := range places {
+		if fits(seen, isEmpty[n:]) {
+			last = n
+			if first < 0 {
+				first = n
+			}
+		}
+	}
+	switch {
+	case first >= 0 && !slices.Contains(isEmpty[first:last], false):
+		return first, true
+	case first >= 0 && isAll(seen):
+		return last, true
+	}
+	return len(places), false
+}
+
+// fits reports whether there are empty files where empty files were seen.
+func fits(seen []seenPlace, isEmpty []bool) (fits bool) {
+	for k, s := range seen[:min(len(seen), len(isEmpty))] {
+		if s.Head.Len != 0 {
+			continue
+		}
+		if !isEmpty[k] {
+			return false
+		}
+		fits = true
+	}
+	return fits
+}
+
+// rotated returns the places that have come since the last listing. It is certain that these are all only if a file of
+// that listing is still there: rotation deletes the oldest first. A file of a scheme that the log does not use is
+// somebody else's.
+func (n newest) rotated(around folder) (places []place, certain bool) {
+	for scheme, all := range around.schemes() {
+		count, isCertain := n.shift(scheme, all)
+		if count > 0 && (isCertain || len(n[scheme]) > 0 || len(n) == 0) {
+			places, certain = append(places, all[:count]...), isCertain
+		}
+	}
+	return places, certain
+}
+
+// shift is since, but certain only if a file of the last listing is still there.
+func (n newest) shift(scheme string, all []place) (count int, certain bool) {
+	count, certain = n.since(scheme, all)
+	if scheme != "number" {
+		certain = slices.ContainsFunc(n[scheme], func(s seenPlace) bool {
+			return slices.ContainsFunc(all, func(p place) bool { return s.Rank == p.rank })
+		})
+	}
+	return count, certain
+}

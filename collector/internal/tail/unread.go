@@ -1,0 +1,120 @@
+package tail
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+
+	"golang.org/x/sys/unix"
+)
+
+// Of a file from which nothing has been read, no content is known. Only its inode and its creation time identify it,
+// and these do not outlast compression, or a copy of the folder.
+
+// A fileTag identifies a file or folder for as long as it exists, across restarts of the machine, which may renumber
+// devices.
+type fileTag struct {
+	Ino  uint64 `json:"ino"`
+	Born int64  `json:"born,omitempty"` // nanoseconds; 0 if the file system does not say
+}
+
+// tagOf returns the tag of what is at a path, the zero fileTag if nothing is.
+func tagOf(path string) fileTag {
+	var s unix.Statx_t
+	if unix.Statx(unix.AT_FDCWD, path, 0, unix.STATX_BTIME|unix.STATX_INO, &s) != nil {
+		return fileTag{}
+	}
+	t := fileTag{Ino: s.Ino}
+	if s.Mask&unix.STATX_BTIME != 0 {
+		t.Born = s.Btime.Sec*1e9 + int64(s.Btime.Nsec)
+	}
+	return t
+}
+
+func (c *Cursor) tag() fileTag { return fileTag{c.Ino, c.Born} }
+
+// isUnreadAt reports whether a place holds the generation's file, from which nothing has been read. Without creation
+// times, only a name that rotation gives makes an inode evidence.
+func (g *generation) isUnreadAt(p place) bool {
+	if idOf(p.info).ino != g.Ino {
+		return false
+	}
+	if born := p.born(); born != 0 && g.Born != 0 {
+		return born == g.Born
+	}
+	return g.is(p.info) && p.scheme != ""
+}
+
+// isAccountedFor reports whether nothing is lost with an unread file that was not found: another generation is that
+// file; or what is beside the log shows which file is a copy of it.
+func (f *Follower) isAccountedFor(g *generation) bool {
+	isKnown := slices.ContainsFunc(f.generations, func(other *generation) bool {
+		return other != g && other.tag() == g.tag()
+	})
+	if isKnown || g.Ino == 0 {
+		return true
+	}
+	around, settled := list(g.base.path)
+	if !settled || g.base.search != nil {
+		return false
+	}
+	isCopied := g.base.folder != tagOf(filepath.Dir(g.Path)) // the whole folder, to another disk
+	if !g.isCurrent() {
+		p, certain := g.placeNow(around)
+		return certain && (isCopied || isCompressed(p.path)) && f.restOfUnread(g, p)
+	}
+	places, certain := g.base.newest.rotated(around)
+	if len(places) == 0 {
+		return isCopied // it is the file at the path
+	}
+	// Uncompressed and in the same folder, it would still have its inode. The search for unseen files reads it.
+	return certain && (isCopied || slices.ContainsFunc(places, func(p place) bool { return isCompressed(p.path) }))
+}
+
+// restOfUnread hands out a file that is certainly a copy of an unread generation, unless it is known.
+func (f *Follower) restOfUnread(g *generation, p place) bool {
+	if f.isKnownFile(p) {
+		return true
+	}
+	content, err := openContent(p.path)
+	if err != nil {
+		return false
+	}
+	isKnown := f.isKnownContent(content)
+	content.close()
+	return isKnown || f.restOfFile(g, p.path)
+}
+
+// placeNow returns the place that the file of an old generation must have now, after all rotations since the last
+// listing.
+func (g *generation) placeNow(around folder) (at place, certain bool) {
+	scheme, rank, ok := placeOf(filepath.Base(around.real), filepath.Base(g.Path))
+	all := around.schemes()[scheme]
+	count, certain := g.base.newest.shift(scheme, all)
+	if !ok || !certain {
+		return place{}, false
+	}
+	if scheme == "number" {
+		rank -= int64(count)
+	}
+	i := slices.IndexFunc(all, func(p place) bool { return p.rank == rank })
+	if i < 0 {
+		return place{}, false
+	}
+	return all[i], true
+}
+
+// findCopied reopens the old files of a folder that was copied to another disk: what came late to them may be unread.
+func (f *Follower) findCopied(b *base) {
+	if b.folder == (fileTag{}) || b.folder == tagOf(filepath.Dir(realPath(b.path))) {
+		return
+	}
+	for _, g := range f.generations {
+		if g.base != b || g.Offset < fewestCopied || g.isCurrent() || g.file != nil || !g.isPlaced() {
+			continue
+		}
+		if info, err := os.Stat(g.Path); err == nil && !g.is(info) {
+			f.recoverFrom(g, place{path: g.Path, info: info})
+		}
+	}
+}
