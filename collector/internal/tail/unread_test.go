@@ -17,8 +17,9 @@ func TestUnreadIsGone(t *testing.T) {
 		gaps  []string
 	}{
 		"deleted": {0, func(l *log) { l.must(os.Remove(l.path)) }, "", []string{GapDeleted}},
-		"to another folder": {2, func(l *log) { l.must(os.Rename(l.path, filepath.Join(l.t.TempDir(), "access.log.1"))) },
-			"", []string{GapDeleted}},
+		"to another folder": {2, func(l *log) {
+			l.must(os.Rename(l.path, filepath.Join(l.t.TempDir(), "access.log.1")))
+		}, "", []string{GapDeleted}},
 		"replaced by a copy": {0, func(l *log) { l.copyOver("", l.text("")) }, "1\n", []string{GapDeleted}},
 		"more rotations than are kept": {2, func(l *log) {
 			for i := range 4 {
