@@ -216,14 +216,14 @@ func ask(ctx context.Context, client *http.Client, address string, a arrival) {
 	answer.Body.Close()
 }
 
-// poisson is a schedule of n requests at a rate, of exponential work.
+// poisson is a schedule of n requests at a rate, of work of 10 ms to twice the mean.
 func poisson(seed uint64, n int, rate, meanWork float64, clients int) []arrival {
 	random := rand.New(rand.NewPCG(seed, 7))
 	at := 0.0
 	var schedule []arrival
 	for range n {
 		at += random.ExpFloat64() / rate
-		work := 10 + int(min(random.ExpFloat64(), 4)*(meanWork-10))
+		work := 10 + int(random.Float64()*2*(meanWork-10))
 		schedule = append(schedule, arrival{at: time.Duration(at * float64(time.Second)), work: work,
 			client: random.IntN(clients)})
 	}

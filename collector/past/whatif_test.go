@@ -2,9 +2,6 @@ package past_test
 
 import (
 	"math"
-	"os"
-	"regexp"
-	"strconv"
 	"sync"
 	"testing"
 
@@ -12,17 +9,20 @@ import (
 )
 
 // TestWhatIfAgainstNGINX has real NGINX serve the same schedule of arrivals under the settings as they are and under
-// three others, and holds what whatif makes of the log of the first against what happened under the others.
+// four others, and holds what whatif makes of the log of the first against what happened under the others.
 func TestWhatIfAgainstNGINX(t *testing.T) {
-	// So slow that being late by what a busy machine is late does not matter.
-	schedule := poisson(1, 600, 25, 120, 2)
-	asItIs := topology{nodes: 3, server: "max_conns=1", zone: "rate=450r/m",
+	t.Parallel() // it mostly waits
+	// So slow that being late by what a busy machine is late does not matter; so long that p95 has little of chance.
+	schedule := poisson(1, 1200, 25, 120, 2)
+	asItIs := topology{nodes: 3, server: "max_conns=1", zone: "rate=600r/m",
 		location: "limit_req zone=clients burst=10 nodelay;"}
 	tops := map[string]topology{"": asItIs}
 	for try, change := range map[string]func(*topology){
-		"max_conns=2":           func(top *topology) { top.server = "max_conns=2" },
-		"servers=4":             func(top *topology) { top.nodes = 4 },
-		"limit_req.nodelay=off": func(top *topology) { top.location = "limit_req zone=clients burst=10;" },
+		"max_conns=2": func(top *topology) { top.server = "max_conns=2" },
+		"servers=4":   func(top *topology) { top.nodes = 4 },
+		"limit_req.nodelay=off,max_conns=2": func(top *topology) {
+			top.location, top.server = "limit_req zone=clients burst=10;", "max_conns=2"
+		},
 		"limit_req.burst=3,balance=least_conn": func(top *topology) {
 			top.location, top.upstream = "limit_req zone=clients burst=3 nodelay;", "least_conn;"
 		},
@@ -60,16 +60,9 @@ func TestWhatIfAgainstNGINX(t *testing.T) {
 	for _, s := range answer.Scenarios {
 		real := whatIf(t, runs[s.Set.String()]).Observed
 		t.Logf("%s: predicted %v, real %v", s.Set, show(s.Figures), show(real))
-		for what, counts := range map[string][2]int{
-			" no_live": {s.NoLive, real.NoLive}, " limited": {s.Limited, real.Limited},
-		} {
-			nearly(t, s.Set.String()+what, float64(counts[0]), float64(counts[1]), deviations(counts[0], counts[1]))
-		}
-		// Of those served, a twentieth is slower than a p95, give or take three standard deviations.
-		if slower, of := slowerThan(t, runs[s.Set.String()], *s.P95); math.Abs(float64(slower)-0.05*float64(of)) >
-			3*math.Sqrt(0.05*0.95*float64(of)) {
-			nearly(t, s.Set.String()+" p95", *s.P95, *real.P95, 0)
-		}
+		nearly(t, s.Set.String()+" no_live", float64(s.NoLive), float64(real.NoLive), deviations(real.NoLive))
+		nearly(t, s.Set.String()+" limited", float64(s.Limited), float64(real.Limited), deviations(real.Limited))
+		nearly(t, s.Set.String()+" p95", *s.P95, *real.P95, 0)
 	}
 }
 
@@ -92,26 +85,6 @@ func whatIf(t *testing.T, b *balancer, tries ...past.Try) *past.WhatIf {
 	return answer
 }
 
-// slowerThan counts the requests in a balancer's log that were served, and those of them that took longer.
-func slowerThan(t *testing.T, b *balancer, seconds float64) (slower, of int) {
-	t.Helper()
-	log, err := os.ReadFile(b.log())
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, m := range regexp.MustCompile(`" 200 rt=([0-9.]+) `).FindAllStringSubmatch(string(log), -1) {
-		took, err := strconv.ParseFloat(m[1], 64)
-		if err != nil {
-			t.Fatal(err)
-		}
-		of++
-		if took > seconds {
-			slower++
-		}
-	}
-	return slower, of
-}
-
 // nearly holds a prediction to 15 % of what happened, or to a number of requests.
 func nearly(t *testing.T, what string, predicted, real, within float64) {
 	t.Helper()
@@ -120,5 +93,5 @@ func nearly(t *testing.T, what string, predicted, real, within float64) {
 	}
 }
 
-// deviations are three standard deviations of the difference between two counts, both of which chance has a part in.
-func deviations(n, m int) float64 { return 3 * math.Sqrt(float64(max(1, n+m))) }
+// deviations are three standard deviations of a count.
+func deviations(n int) float64 { return 3 * math.Sqrt(float64(max(1, n))) }
