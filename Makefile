@@ -72,7 +72,8 @@ PREVIEW_MINUTES ?= 15
 dashboards-preview: build ## pictures of the dashboards after PREVIEW_MINUTES (15) of the demo; needs Node, the network
 	@.ci/deps nginx prometheus chromium nodejs=node npm
 	cd dashboards/preview && npm ci --ignore-scripts --no-audit --no-fund
-	@dir=$$(mktemp -d) && trap 'rm -rf "$$dir"' EXIT INT TERM && go build -o "$$dir/fremisn-demo" ./cmd/fremisn-demo && \
+	@dir=$$(mktemp -d) && trap 'rm -rf "$$dir"' EXIT INT TERM && \
+	  go build -o "$$dir/fremisn-demo" ./cmd/fremisn-demo && \
 	  node dashboards/preview/preview.mjs $(PREVIEW_MINUTES) "$$dir/fremisn-demo" ./fremisn-exporter alerts
 
 .PHONY: bench
@@ -121,8 +122,9 @@ test-newcomer: ## README's first screens on a minimal Debian, from the package a
 
 .PHONY: test-compose
 test-compose: ## the stack and the overlay under a real Docker daemon, with stand-in images; needs root, about 10 GB
-	@.ci/deps docker.io=dockerd docker-compose debootstrap prometheus prometheus-alertmanager prometheus-nginx-exporter \
-	  prometheus-blackbox-exporter apache2-utils=ab curl jq procps=ps iproute2=ip util-linux=unshare
+	@.ci/deps docker.io=dockerd docker-compose debootstrap prometheus prometheus-alertmanager \
+	  prometheus-nginx-exporter prometheus-blackbox-exporter apache2-utils=ab curl jq procps=ps iproute2=ip \
+	  util-linux=unshare
 	compose/test-compose.sh
 
 .PHONY: help

@@ -190,7 +190,8 @@ func (h host) write() {
 	h.family("nginx_upstream_response_duration_seconds_bucket", "unknown", hours, scrape, buckets(times)...)
 	h.family("nginx_upstream_response_duration_seconds_sum", "unknown", hours, scrape, times...)
 	for _, name := range strings.Fields(`nginx_upstream_server_max_conns nginx_upstream_server_weight
-		nginx_upstream_retries_total nginx_upstream_server_unavailable nginx_upstream_server_unavailable_seconds_total`) {
+		nginx_upstream_retries_total nginx_upstream_server_unavailable
+		nginx_upstream_server_unavailable_seconds_total`) {
 		h.family(name, "unknown", hours, scrape, servers...)
 	}
 	var info []string

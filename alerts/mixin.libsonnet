@@ -1,11 +1,13 @@
 // The rules and dashboards for those who render them from jsonnet: the usual prometheusAlerts, prometheusRules and
-// grafanaDashboards. The files beside this one are the source; rendered as it stands, this gives exactly them. What may differ
-// from site to site stands in _config:
+// grafanaDashboards. The files beside this one are the source; without changes this gives exactly them. What may differ
+// from site to site is in _config:
 //
-//   (import 'fremisn-exporter/alerts/mixin.libsonnet') + { _config+:: { selector: 'job=~"lb-.+"', alertLabels: { team: 'faces' } } }
+//   (import 'fremisn-exporter/alerts/mixin.libsonnet') + {
+//     _config+:: { selector: 'job=~"lb-.+"', alertLabels: { team: 'faces' } },
+//   }
 {
   _config+:: {
-    // Matchers of the exporters that the rules are for. Every rule goes by fremisn_exporter_build_info; '' is all of them.
+    // Matchers of the exporters that the rules are for, '' for all. Every rule selects by fremisn_exporter_build_info.
     selector: '',
     // The job that is missed where no exporter is scraped at all.
     job: 'fremisn-exporter',
@@ -34,7 +36,11 @@
     if config.clusterLabel == 'cluster' then text
     else std.foldl(
       function(t, pair) std.strReplace(t, pair[0], pair[1]),
-      [['(cluster,', '(' + config.clusterLabel + ','], ['{cluster="', '{' + config.clusterLabel + '="'], ['$labels.cluster', '$labels.' + config.clusterLabel]],
+      [
+        ['(cluster,', '(' + config.clusterLabel + ','],
+        ['{cluster="', '{' + config.clusterLabel + '="'],
+        ['$labels.cluster', '$labels.' + config.clusterLabel],
+      ],
       text
     ),
 
@@ -48,19 +54,22 @@
       ],
       text
     );
+    local info = 'fremisn_exporter_build_info';
     local ours = if config.selector == '' then objectives
-    else std.strReplace(objectives, 'fremisn_exporter_build_info', 'fremisn_exporter_build_info{' + config.selector + '}');
+    else std.strReplace(objectives, info, info + '{' + config.selector + '}');
     std.strReplace(sites(ours), 'up{job="fremisn-exporter"}', 'up{job="' + config.job + '"}'),
 
+  local runbooks = 'https://github.com/fremisn/fremisn-exporter/blob/main/alerts/runbooks/',
   local annotation(name, text) =
-    if name == 'runbook_url' then std.strReplace(text, 'https://github.com/fremisn/fremisn-exporter/blob/main/alerts/runbooks/', config.runbookBase)
+    if name == 'runbook_url' then std.strReplace(text, runbooks, config.runbookBase)
     else if name == 'dashboard_url' then config.dashboardBase + sites(text)
     else sites(text),
 
   local rule(r) =
     local labels = (if std.objectHas(r, 'labels') then r.labels else {})
                    + (if std.objectHas(r, 'alert') then config.alertLabels else config.recordLabels)
-                   + (if std.objectHas(r, 'alert') && std.objectHas(config.severities, r.alert) then { severity: config.severities[r.alert] } else {});
+                   + (if std.objectHas(r, 'alert') && std.objectHas(config.severities, r.alert)
+                      then { severity: config.severities[r.alert] } else {});
     r + { expr: expression(r.expr) }
     + (if labels == {} then {} else { labels: labels })
     + (if std.objectHas(r, 'annotations') then { annotations: std.mapWithKey(annotation, r.annotations) } else {}),
@@ -78,9 +87,14 @@
   },
 
   // What looks back over days holds two alerts, too: they belong to the evaluation that records what they read.
-  prometheusRules+:: { groups+: root.ruleFiles['recording.rules.yml'].groups + root.ruleFiles['days.rules.yml'].groups },
+  prometheusRules+:: {
+    groups+: root.ruleFiles['recording.rules.yml'].groups + root.ruleFiles['days.rules.yml'].groups,
+  },
   prometheusAlerts+:: {
-    groups+: std.flattenArrays([root.ruleFiles[f].groups for f in ['balancer.rules.yml', 'nodes.rules.yml', 'traffic.rules.yml', 'exporter.rules.yml']]),
+    groups+: std.flattenArrays([
+      root.ruleFiles[file + '.rules.yml'].groups
+      for file in ['balancer', 'nodes', 'traffic', 'exporter']
+    ]),
   },
   grafanaDashboards+:: {
     'fremisn-fleet.json': import '../dashboards/fleet.json',

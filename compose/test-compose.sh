@@ -233,14 +233,16 @@ probes_up() { [ "$(curl -fsS localhost:9115/metrics | grep -c '^probe_success{.*
 probe() { printf 'localhost:9115/probe?module=fremisn_check&target=%s\n' "$1"; }
 both_healthy() {
   local health
-  health=$(command docker inspect -f '{{.State.Health.Status}}' fremisn-nginx-exporter fremisn-blackbox-exporter | sort -u)
+  health=$(command docker inspect -f '{{.State.Health.Status}}' \
+    fremisn-nginx-exporter fremisn-blackbox-exporter | sort -u)
   [ "$health" = healthy ]
 }
 
 the_image() {
   say "the exporter's image, by its Dockerfile"
   docker build --network none --build-arg VERSION=9.9.9 -f "$work/src/compose/Dockerfile" \
-    -t fremisn-exporter:local "$work/src" >"$work/build.log" 2>&1 || { tail -n 30 "$work/build.log" >&2; fail 'docker build'; }
+    -t fremisn-exporter:local "$work/src" >"$work/build.log" 2>&1 ||
+    { tail -n 30 "$work/build.log" >&2; fail 'docker build'; }
   local bytes
   bytes=$(docker image inspect -f '{{.Size}}' fremisn-exporter:local)
   holds "the image is under 30 MB: $((bytes / 1000000)) MB" test "$bytes" -lt 30000000
@@ -350,7 +352,7 @@ old_compose() { docker-compose -p old -f compose.yml "$@"; }
 
 # without_the_volume is what holds between the two steps of the overlay.
 without_the_volume() {
-  local images refused
+  local images refused series
   images=$(command docker inspect -f '{{.Config.Image}}' fremisn-nginx-exporter fremisn-blackbox-exporter | sort -u)
   is images "$images" fremisn-exporter:local
   within 60 'nginx-exporter answers' serves localhost:9113/metrics '^nginx_up 1'
@@ -360,7 +362,8 @@ without_the_volume() {
   within 60 'Prometheus, untouched, still scrapes nginx' target_up nginx
   within 90 'and its blackbox job' query_is 'sum(probe_success{job="blackbox"})' 3
   within 60 'both containers are healthy' both_healthy
-  is 'log metrics without the volume' "$(curl -fsS localhost:9113/metrics | grep -c '^nginx_access_requests_total' || true)" 0
+  series=$(curl -fsS localhost:9113/metrics | grep -c '^nginx_access_requests_total' || true)
+  is 'log metrics without the volume' "$series" 0
 }
 
 the_overlay() {
@@ -428,7 +431,8 @@ inside() {
   stand_ins "$2"
   # A copy of the checkout, with the nodes' addresses in a network of our own.
   mkdir "$work/src"
-  tar -C "$root" --exclude=./.git --exclude=./data --exclude=./dist --exclude=./compose/.env -c . | tar -C "$work/src" -x
+  tar -C "$root" --exclude=./.git --exclude=./data --exclude=./dist --exclude=./compose/.env -c . |
+    tar -C "$work/src" -x
   grep -rlF 192.168.100. "$work/src/compose" --include='*.yml' --include='nginx.conf' |
     xargs sed -i 's/192\.168\.100\./172.30.99./g'
   # A repository, to be cloned from.

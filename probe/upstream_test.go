@@ -139,7 +139,8 @@ modules:
   ssh_banner_extract: {prober: tcp, timeout: 5s, tcp: {query_response: [{expect: "^SSH-2.0-([^ -]+)(?: (.*))?$",
 	labels: [{name: ssh_version, value: "${1}"}, {name: ssh_comments, value: "${2}"}]}]}}
   irc_banner: {prober: tcp, tcp: {query_response: [{send: "NICK prober"},
-	{send: "USER prober prober prober :prober"}, {expect: "PING :([^ ]+)", send: "PONG ${1}"}, {expect: "^:[^ ]+ 001"}]}}
+	{send: "USER prober prober prober :prober"}, {expect: "PING :([^ ]+)", send: "PONG ${1}"},
+	{expect: "^:[^ ]+ 001"}]}}
   icmp: {prober: icmp}
   icmp_ttl5: {prober: icmp, timeout: 5s, icmp: {ttl: 5}}
   websocket: {prober: websocket}

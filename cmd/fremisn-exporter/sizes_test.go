@@ -3,20 +3,23 @@
 package main
 
 import (
+	"errors"
 	"go/ast"
 	"go/parser"
 	"go/token"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
 	"unicode/utf8"
 )
 
-// The limits of function lines in code other than tests, and of file lines and columns in all code. A tab is four
-// columns.
+// The limits of function lines in code other than tests, of file lines in all code, and of columns in all files. A tab
+// is four columns.
 const (
 	mostMedian  = 10
 	mostTenth   = 26 // nine of ten functions have no more
@@ -32,6 +35,7 @@ const measured = "../../collector/internal/logformat/fast_steps.go: fastSteps"
 
 // TestLintSizes holds the code to the house's measures. make lint runs it, too.
 func TestLintSizes(t *testing.T) {
+	checkWidths(t)
 	var functions []int
 	for _, file := range sources(t) {
 		text, err := os.ReadFile(file)
@@ -87,31 +91,44 @@ func sources(t *testing.T) (files []string) {
 	return files
 }
 
-// checkLines counts the lines of a file and the columns of each. Only text that cannot be broken may be longer: a raw
-// string in back quotes, and an address that fills half a line by itself.
+// checkLines counts the lines of a file of Go.
 func checkLines(t *testing.T, file, text string) {
 	t.Helper()
-	lines := strings.Split(strings.TrimSuffix(text, "\n"), "\n")
-	if len(lines) > mostOfFile {
-		t.Errorf("%s has %d lines, the limit is %d", file, len(lines), mostOfFile)
-	}
-	inRaw := false
-	for i, line := range lines {
-		raw := inRaw || strings.Contains(line, "`")
-		if strings.Count(line, "`")%2 == 1 {
-			inRaw = !inRaw
-		}
-		columns := utf8.RuneCountInString(strings.ReplaceAll(line, "\t", "    "))
-		if columns > mostColumns && !raw && !hasLongAddress(line) {
-			t.Errorf("%s:%d: %d columns, the limit is %d", file, i+1, columns, mostColumns)
-		}
+	if lines := strings.Count(text, "\n"); lines > mostOfFile {
+		t.Errorf("%s has %d lines, the limit is %d", file, lines, mostOfFile)
 	}
 }
 
-// hasLongAddress reports whether a line has a URL, or a path of one such as "/d/…", that fills half a line.
-func hasLongAddress(line string) bool {
-	return slices.ContainsFunc(strings.Fields(line), func(word string) bool {
-		return utf8.RuneCountInString(word) > mostColumns/2 &&
-			(strings.Contains(word, "://") || strings.HasPrefix(strings.TrimLeft(word, `"(`), "/"))
-	})
+// notWritten are the tracked files that no person writes: recorded data, what tools generate, checksums and pictures.
+var notWritten = regexp.MustCompile(
+	`(^|/)testdata/|^dashboards/[^/]+\.json$|package-lock\.json$|prometheusrule\.yaml$|go\.sum$|\.png$`)
+
+// checkWidths counts the columns of every line of every tracked file.
+func checkWidths(t *testing.T) {
+	t.Helper()
+	list := exec.Command("git", "ls-files", "-z")
+	list.Dir = "../.."
+	tracked, err := list.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	checked := 0
+	for file := range strings.SplitSeq(strings.TrimRight(string(tracked), "\x00"), "\x00") {
+		text, err := os.ReadFile(filepath.Join("..", "..", file))
+		if notWritten.MatchString(file) || errors.Is(err, fs.ErrNotExist) { // deleted, and not committed yet
+			continue
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		checked++
+		for i, line := range strings.Split(string(text), "\n") {
+			if n := utf8.RuneCountInString(strings.ReplaceAll(line, "\t", "    ")); n > mostColumns {
+				t.Errorf("%s:%d: %d columns, the limit is %d", file, i+1, n, mostColumns)
+			}
+		}
+	}
+	if checked < 500 {
+		t.Errorf("only %d files were checked", checked)
+	}
 }

@@ -38,7 +38,8 @@ func ParseTime(text string, now time.Time, edge Edge) (time.Time, error) {
 	if age, ok := parseAge(text); ok {
 		return now.Add(-age), nil
 	}
-	return time.Time{}, fmt.Errorf(`%q is not a time; write one such as 2026-11-23T14:00:00Z, "2026-11-23 14:00", 14:00, or an age such as 2h`, text)
+	return time.Time{}, fmt.Errorf(`%q is not a time; write one such as 2026-11-23T14:00:00Z, "2026-11-23 14:00", `+
+		`14:00, or an age such as 2h`, text)
 }
 
 // of returns the first or the last of some times in order.

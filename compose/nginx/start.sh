@@ -12,8 +12,8 @@ master=$$ # exec below keeps the process id: this shell becomes NGINX's master
 [ "$keep" -ge 2 ] || keep=2 # the newest and one that is compressed
 
 # access.log → access.log.1 → access.log.2.gz → …; the newest is not compressed before the next turn, because
-# workers write to it until each has reopened. Nothing is moved or removed before the one to be compressed is: a full disk
-# stops the turn, and costs no log.
+# workers write to it until each has reopened. Nothing is moved or removed before the one to be compressed is: a full
+# disk stops the turn, and costs no log.
 rotate() {
   log=$1
   n=$keep

@@ -63,12 +63,15 @@ async function photograph(url, height, file) {
   const profile = await mkdtemp(join(tmpdir(), 'fremisn-preview-'));
   try {
     await promisify(execFile)('chromium', [
-      '--headless=new', '--no-sandbox', '--disable-gpu', '--hide-scrollbars', '--enable-logging=stderr', '--force-device-scale-factor=1', '--no-first-run',
+      '--headless=new', '--no-sandbox', '--disable-gpu', '--hide-scrollbars', '--enable-logging=stderr',
+        '--force-device-scale-factor=1', '--no-first-run',
       '--disable-background-networking', `--user-data-dir=${profile}`, `--window-size=${width},${height}`,
       '--virtual-time-budget=15000', `--screenshot=${file}`, url,
-    ], { timeout: 120_000 }).then(({ stderr }) => stderr.split('\n').filter((line) => line.includes('CONSOLE')).forEach((line) => console.error(line)));
+    ], { timeout: 120_000 }).then(({ stderr }) => stderr.split('\n').filter((line) => line.includes('CONSOLE'))
+      .forEach((line) => console.error(line)));
     const picture = UPNG.decode(await readFile(file));
-    await writeFile(file, Buffer.from(UPNG.encode(UPNG.toRGBA8(picture), picture.width, picture.height, 256))); // 256 colours are enough
+    await writeFile(file, Buffer.from(
+      UPNG.encode(UPNG.toRGBA8(picture), picture.width, picture.height, 256))); // 256 colours are enough
   } finally {
     await rm(profile, { recursive: true, force: true });
   }
@@ -76,7 +79,8 @@ async function photograph(url, height, file) {
 
 // startDemo runs the demo and gives it and the address of its Prometheus.
 function startDemo(binary, exporter, rules, seconds) {
-  const demo = spawn(binary, ['--exporter', exporter, '--rules', rules], { env: { ...process.env, DEMO_SECONDS: String(seconds) }, stdio: ['ignore', 'pipe', 'inherit'] });
+  const demo = spawn(binary, ['--exporter', exporter, '--rules', rules], {
+    env: { ...process.env, DEMO_SECONDS: String(seconds) }, stdio: ['ignore', 'pipe', 'inherit'] });
   return new Promise((resolve, reject) => {
     let said = '';
     demo.stdout.on('data', (text) => {
@@ -97,22 +101,29 @@ async function render(prometheus, minutes) {
   const range = { start: end - 60 * minutes, end, step };
   const { script, style } = await bundle();
   await mkdir(join(here, 'screenshots'), { recursive: true });
-  const pages = new Map([['/page.js', { type: 'text/javascript', body: script }], ['/page.css', { type: 'text/css', body: style }]]);
+  const pages = new Map([
+    ['/page.js', { type: 'text/javascript', body: script }], ['/page.css', { type: 'text/css', body: style }]]);
   const server = await serve(pages);
   try {
     for (const file of (await readdir(join(here, '..'))).filter((f) => f.endsWith('.json')).sort()) {
       const dashboard = JSON.parse(await readFile(join(here, '..', file)));
       const panels = await panelsOf(prometheus, dashboard, range);
       const rows = Math.max(...dashboard.panels.map((p) => p.gridPos.y + p.gridPos.h));
-      const data = JSON.stringify({ dashboard, panels, range, version, rowHeight, width, chosen: chosen(dashboard) }).replace(/</g, '\\u003c');
+      const data = JSON.stringify({ dashboard, panels, range, version, rowHeight, width,
+        chosen: chosen(dashboard) }).replace(/</g, '\\u003c');
       const name = file.replace('.json', '');
       pages.set(`/${name}`, {
         type: 'text/html; charset=utf-8',
-        body: `<!doctype html><title>${name}</title><link rel="stylesheet" href="/page.css"><style>*, *::before, *::after { box-sizing: border-box } body { margin: 0 }</style><div id="root"></div><script>window.preview=${data}</script><script src="/page.js"></script>`,
+        body: `<!doctype html><title>${name}</title><link rel="stylesheet" href="/page.css">
+          <style>*, *::before, *::after { box-sizing: border-box } body { margin: 0 }</style><div id="root"></div>
+          <script>window.preview=${data}</script><script src="/page.js"></script>`,
       });
-      await photograph(`http://127.0.0.1:${server.address().port}/${name}`, rows * rowHeight + 110, join(here, 'screenshots', `${name}.png`));
-      const empty = panels.filter((p) => p.panel.type !== 'row' && p.frames.every((f) => f.fields[0].values.length === 0));
-      console.log(`${name}: ${panels.length} panels, without data: ${empty.map((p) => p.panel.title).join(', ') || 'none'}`);
+      await photograph(`http://127.0.0.1:${server.address().port}/${name}`, rows * rowHeight + 110,
+        join(here, 'screenshots', `${name}.png`));
+      const empty = panels.filter((p) => p.panel.type !== 'row' &&
+        p.frames.every((f) => f.fields[0].values.length === 0));
+      const titles = empty.map((p) => p.panel.title).join(', ') || 'none';
+      console.log(`${name}: ${panels.length} panels, without data: ${titles}`);
     }
   } finally {
     server.close();

@@ -55,7 +55,8 @@ export async function frames(prometheus, target, dashboard, range) {
       fields: [
         { name: 'Time', type: 'time', values: points.map(([at]) => at * 1000) },
         {
-          name: 'Value', type: 'number', labels: s.metric, values: points.map(([, v]) => (v === null ? null : number(v))),
+          name: 'Value', type: 'number', labels: s.metric,
+          values: points.map(([, v]) => (v === null ? null : number(v))),
           config: { displayNameFromDS: legend(target.legendFormat, s.metric) },
         },
       ],
