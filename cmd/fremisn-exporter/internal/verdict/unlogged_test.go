@@ -18,7 +18,8 @@ func TestUnloggedOutcomes(t *testing.T) {
 		window *verdict.RequestWindow
 		want   string
 	}{
-		{status.Windows["1m"], `{"aborted":0,"client_error":0,"error":0,"limited":null,"no_live":null,"ok":300,"timeout":0}`},
+		{status.Windows["1m"],
+			`{"aborted":0,"client_error":0,"error":0,"limited":null,"no_live":null,"ok":300,"timeout":0}`},
 		{status.Routes[0].Windows["1m"],
 			`{"aborted":0,"client_error":0,"error":0,"limited":2,"no_live":null,"ok":300,"timeout":0}`},
 	} {
