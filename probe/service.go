@@ -143,7 +143,7 @@ func (s *Service) Reload(o Options) error {
 	if o.OnDemand.Allow.Any {
 		level.Warn(s.logger).Log("msg",
 			"on_demand.allow is any: anyone who reaches /probe can make this host connect to anything that it can "+
-				"reach", "remedy", "on_demand: {allow: configured} allows the targets under probes: alone")
+				"reach")
 	}
 	return nil
 }

@@ -192,7 +192,7 @@ func (cli *commandLine) complete(args []string) error {
 			cli.reloadInterval)
 	}
 	if cli.blackboxConfig != "" {
-		cli.source.ConfigFile, cli.source.Blackbox = cli.blackboxConfig, true
+		cli.source.ConfigFile = cli.blackboxConfig
 	}
 	if cli.isGiven("nginx.config") && cli.source.ConfigFile != "" {
 		return errors.New("--nginx.config is for use without --config; name it as nginx.config in that file")

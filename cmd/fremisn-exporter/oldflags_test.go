@@ -267,6 +267,7 @@ func TestBlackboxExporterCommandLine(t *testing.T) {
 		&stderr); code != exitUsage {
 		t.Errorf("a bad config: exit code %d: %s", code, &stderr)
 	}
+	writeFile(t, file, "modules: {http_2xx: {prober: http}}\non_demand: {allow: any}\n")
 	p := startProgramWith(t, "--config.file="+file, "--log.prober=warn", "--timeout-offset=0.5")
 	target := answering(t, "{}").URL
 	if status, body, _ := p.get(t, "/probe?target="+target); status != http.StatusOK ||
@@ -275,33 +276,6 @@ func TestBlackboxExporterCommandLine(t *testing.T) {
 	}
 	if !strings.Contains(p.stderr.String(), `msg="probe of /probe" module=http_2xx target=`+target) {
 		t.Errorf("the probe is not logged:\n%s", p.stderr)
-	}
-}
-
-// A blackbox.yml that is given by its own flag lets /probe ask for anything, as there, and a warning says so. A config
-// of this exporter does not: it names its targets.
-func TestOldConfigLetsProbeAskForAnything(t *testing.T) {
-	target := answering(t, "{}").URL
-	for _, c := range []struct {
-		flag, text string
-		want       int
-	}{
-		{"--config.file", "modules: {http_2xx: {prober: http}}\n", http.StatusOK},
-		{"--config.file", "modules: {http_2xx: {prober: http}}\nprobes: []\n", http.StatusForbidden},
-		{"--config.file", "modules: {http_2xx: {prober: http}}\non_demand: {allow: configured}\n",
-			http.StatusForbidden},
-		{"--config.file", "modules: {http_2xx: {prober: http}}\nnodes: [{name: a, address: '127.0.0.1:1'}]\n",
-			http.StatusForbidden},
-		{"--config", "modules: {http_2xx: {prober: http}}\n", http.StatusForbidden},
-	} {
-		file := filepath.Join(t.TempDir(), "blackbox.yml")
-		writeFile(t, file, c.text)
-		p := startProgramWith(t, c.flag+"="+file)
-		status, _, _ := p.get(t, "/probe?module=http_2xx&target="+target)
-		if warned := strings.Contains(p.stderr.String(), "on_demand.allow is any"); status != c.want ||
-			warned != (c.want == http.StatusOK) {
-			t.Errorf("%s, %s: %d, want %d; warned %v", c.flag, c.text, status, c.want, warned)
-		}
 	}
 }
 

@@ -79,6 +79,7 @@ func newSwap(t *testing.T) *swap {
 	s.startNginx(well.Address)
 
 	s.config = filepath.Join(s.dir, "blackbox.yml")
+	// What blackbox_exporter does not know is one line that README tells of: who may be asked for.
 	writeFile(t, s.config, "modules:\n"+
 		"  http_2xx: {prober: http, timeout: 5s, http: {preferred_ip_protocol: ip4, "+
 		"tls_config: {insecure_skip_verify: true}}}\n"+
@@ -222,13 +223,14 @@ func TestSwap(t *testing.T) {
 	compare("in the place of nginx-prometheus-exporter")
 
 	endBBE()
+	text, err := os.ReadFile(s.config)
+	s.must(err)
+	writeFile(t, s.config, string(text)+"on_demand: {allow: any}\n")
 	endProbes := s.start(s.bbe, buildExporter(t), s.bbeFlags...)
 	compare("in the place of both")
 
 	endOurs()
 	endProbes()
-	text, err := os.ReadFile(s.config)
-	s.must(err)
 	writeFile(t, s.config, string(text)+"on_demand: {allow: any}\nnginx: {status: [{url: '"+s.page+"'}]}\n")
 	end := s.start(s.npe, buildExporter(t), append(s.bbeFlags, "--web.listen-address="+s.npe)...)
 	defer end()

@@ -14,7 +14,6 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
-	"slices"
 	"sort"
 	"strings"
 
@@ -104,18 +103,6 @@ func Decode(file string, data []byte, into any) (*Document, error) {
 		return d, d.errs
 	}
 	return d, nil
-}
-
-// Keys returns the keys of the document itself, sorted.
-func (d *Document) Keys() []string {
-	var keys []string
-	for path := range d.lines {
-		if path != "" && !strings.ContainsAny(path, ".[") {
-			keys = append(keys, path)
-		}
-	}
-	slices.Sort(keys)
-	return keys
 }
 
 // Fault returns an error about the key at path, with the line of the key or of the nearest one around it.

@@ -28,7 +28,6 @@ const maxConfig = 1 << 20
 // A Source says where to read settings from.
 type Source struct {
 	ConfigFile string // "" for only nginx.conf
-	Blackbox   bool   // ConfigFile was given as blackbox_exporter's
 	NginxConf  string // read if there is no config file
 	// Status are the only pages to observe, without a config file; nil to read NginxConf.
 	Status []source.StatusConfig
@@ -168,10 +167,6 @@ func decode(from Source, text []byte) (*Settings, *fileConfig, *strictyaml.Docum
 		return nil, nil, nil, maskErrors(err)
 	}
 	config.Probe.SetDirectory(filepath.Dir(from.ConfigFile))
-	if keys := document.Keys(); from.Blackbox && len(keys) == 1 && keys[0] == "modules" {
-		// It is a blackbox.yml as it was: with no targets of its own, /probe probes what it is asked to.
-		config.Probe.OnDemand.Allow.Any = true
-	}
 	return &Settings{
 		Source: from, Text: text, Probe: config.Probe, Nodes: config.Nodes,
 		NoStatus:   config.Nginx.Status != nil && len(config.Nginx.Status) == 0,
