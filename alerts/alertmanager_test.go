@@ -37,7 +37,7 @@ func TestRoutes(t *testing.T) {
 	for _, m := range regexp.MustCompile(`Fremisn\(([^)]*)\)|Fremisn(\w+)`).FindAllSubmatch(text, -1) {
 		for _, name := range strings.Split(string(m[1])+string(m[2]), "|") {
 			if !slices.Contains(promised, name) {
-				t.Errorf("alertmanager.yml speaks of Fremisn%s, which there is not", name)
+				t.Errorf("alertmanager.yml names Fremisn%s, which does not exist", name)
 			}
 		}
 	}

@@ -13,7 +13,7 @@
     job: 'fremisn-exporter',
     // The label that tells sites apart.
     clusterLabel: 'cluster',
-    // What stands in for exporters that do not say their objectives: shares, and seconds.
+    // The objectives of exporters that export none: shares, and seconds.
     objectives: { availability: 0.99, latency: { within: 2.5, ratio: 0.95 } },
     // Labels added to every alert, and to every recorded series.
     alertLabels: {},
@@ -28,7 +28,7 @@
   local root = self,
   local config = self._config,
 
-  // The numbers of the objectives as they stand in the shipped rules: each once.
+  // The objectives in the shipped rules; each number occurs once.
   local shipped = { availability: '* 0 + 0.99\n', within: '* 0 + 2.5\n', ratio: '* 0 + 0.95\n' },
 
   // Expressions and templates name the site's label in groupings, in matchers and as a label.

@@ -146,8 +146,8 @@ func dashboardUIDs(t *testing.T) []string {
 	return uids
 }
 
-// TestObjectivesStandInOnePlace: the default objectives for an exporter without any are in one rule each.
-func TestObjectivesStandInOnePlace(t *testing.T) {
+// TestObjectivesAreInOnePlace: the default objectives for an exporter without any are in one rule each.
+func TestObjectivesAreInOnePlace(t *testing.T) {
 	for what, pattern := range map[string]string{
 		"the availability that is promised": `\b0?\.99\b|\b99 ?%`,
 		"the latency bound":                 `\+ 2[.]5\b|le="2[.]5"`,

@@ -99,7 +99,7 @@ func TestRunbooks(t *testing.T) {
 		}
 		for _, m := range mentioned.FindAllStringSubmatch(string(text), -1) {
 			if !slices.Contains(promised, m[1]) {
-				t.Errorf("the runbook of %s speaks of %s, which there is not", name, m[0])
+				t.Errorf("the runbook of %s names %s, which does not exist", name, m[0])
 			}
 		}
 		for language := range blocks(t, name) {
@@ -110,9 +110,9 @@ func TestRunbooks(t *testing.T) {
 	}
 }
 
-// TestRunbooksKnowWhere: a runbook leads to the alert's dashboard and to the incidents, asks about one load balancer,
-// says how the end is seen, and where commands depend on how it is run, has them for each way.
-func TestRunbooksKnowWhere(t *testing.T) {
+// TestRunbooksNameTheirPlaces: a runbook leads to the alert's dashboard and to the incidents, asks about one load
+// balancer, says how the end is seen, and where commands depend on how it is run, has them for each way.
+func TestRunbooksNameTheirPlaces(t *testing.T) {
 	boards := map[string]string{}
 	for _, r := range rules(t) {
 		if r.Alert != "" {
@@ -172,7 +172,7 @@ func TestRunbookQueries(t *testing.T) {
 			}
 			for _, m := range asked {
 				if !known[m] {
-					t.Errorf("%s asks for %s, which there is not", name, m)
+					t.Errorf("%s asks for %s, which does not exist", name, m)
 				}
 			}
 			records = append(records, record{"runbook:" + name, query})

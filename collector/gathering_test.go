@@ -75,7 +75,7 @@ func TestGatheringIsThatOfARegistry(t *testing.T) {
 	}
 }
 
-// Two series whose labels are the same are told as an error at every scrape, and one of them is shown.
+// Two series with the same labels are an error in the log of every scrape, and one of them is shown.
 func TestSeriesWithTheSameLabels(t *testing.T) {
 	d := newDescs(false)
 	var f exposedFamily

@@ -19,7 +19,7 @@ import (
 	"github.com/fremisn/fremisn-exporter/collector/source"
 )
 
-// Gatherer gives what can be told within ctx. In OpenMetrics two counters of the status page are of unknown type,
+// Gatherer returns what is available within ctx. In OpenMetrics two counters of the status page are of unknown type,
 // as their names, which are a promise, are not those of counters there.
 func (c *Collector) Gatherer(ctx context.Context, openMetrics bool) prometheus.Gatherer {
 	return prometheus.GathererFunc(func() (families []*dto.MetricFamily, err error) {

@@ -80,8 +80,8 @@ func TestTaskIsShared(t *testing.T) {
 	}
 }
 
-// TestTaskAsksNoLongerThanItsContext, and its work is told when its time is over.
-func TestTaskAsksNoLongerThanItsContext(t *testing.T) {
+// TestTaskEndsWithItsContext, and its work learns that its time is over.
+func TestTaskEndsWithItsContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		tk := &task[int]{patience: time.Minute, limit: 10 * time.Second, work: func(ctx context.Context) (int, error) {
 			<-ctx.Done()

@@ -13,7 +13,7 @@ import (
 	"testing"
 )
 
-// A site is what backup.sh saves: Prometheus at work, and directories in the place of the other volumes. Its paths
+// A site is what backup.sh saves: Prometheus at work, and directories in place of the other volumes. Its paths
 // have a space.
 type site struct {
 	*stack

@@ -94,7 +94,7 @@ func commandBlocks(t *testing.T, document string) []string {
 	return all
 }
 
-// scriptRuns looks whether a script asks .ci/block for a block, which gives it to the letter or fails.
+// scriptRuns fails the test unless a script gets a block from .ci/block, which prints it unchanged or fails.
 func scriptRuns(t *testing.T, script, document, first string) {
 	t.Helper()
 	call := `block ` + document + ` '` + strings.ReplaceAll(first, "'", `'\''`) + `'`

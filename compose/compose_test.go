@@ -101,7 +101,7 @@ func TestComposeFilesParseInBothComposes(t *testing.T) {
 	}
 }
 
-func TestStackIsTheMissionsTopology(t *testing.T) {
+func TestStackHasTheTopology(t *testing.T) {
 	project := load(t, needed["docker-compose.yml"], "docker-compose.yml")
 	ports := map[string]string{}
 	for name, service := range project.Services {

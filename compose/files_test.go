@@ -275,7 +275,7 @@ func TestShellScriptsAreClean(t *testing.T) {
 	}
 }
 
-func TestEveryScriptTellsItsUse(t *testing.T) {
+func TestEveryScriptHasHelp(t *testing.T) {
 	scripts, err := filepath.Glob("scripts/*.sh")
 	if err != nil {
 		t.Fatal(err)

@@ -116,7 +116,7 @@ func content(t *testing.T, path string) string {
 	return string(text)
 }
 
-func TestRotationKeepsNoMoreThanItWasTold(t *testing.T) {
+func TestRotationKeepsTheConfiguredNumber(t *testing.T) {
 	t.Parallel()
 	s := startStack(t, map[string]string{"LOG_MAX_BYTES": "500", "LOG_CHECK_SECONDS": "0.1", "LOG_KEEP": "3"})
 	log := filepath.Join(s.dir, "access.log")

@@ -79,7 +79,7 @@ func allowed(t *testing.T) string {
 }
 
 // The one-shot container joins two files with cat: what it joins must be one YAML document with no key twice.
-func TestOverlayJoinsBlackboxYMLAsItStands(t *testing.T) {
+func TestOverlayUsesBlackboxYMLUnchanged(t *testing.T) {
 	service := load(t, needed["exporter-only.yml"], "exporter-only.yml").Services["blackbox-modules"]
 	if len(service.Command) != 1 || service.Command[0] != "cat /in/blackbox.yml /in/on-demand.yml >/out/probes.yml" {
 		t.Errorf("command %q", service.Command)

@@ -160,7 +160,7 @@ func waitForAny(t *testing.T, url string) {
 		func() string { return url + " does not answer" })
 }
 
-func TestStressScriptsTellWhatIsMissing(t *testing.T) {
+func TestStressScriptsNameWhatIsMissing(t *testing.T) {
 	nowhere := "http://" + freeAddress(t)
 	for _, script := range []string{"final-stress-test.sh", "simple-stress-test.sh", "stress-test.sh", "monitoring.sh",
 		"test-loadbalancer.sh", "test-request-logging.sh"} {
@@ -229,7 +229,7 @@ func TestLoadBalancerAndLoggingScripts(t *testing.T) {
 }
 
 // What access_log off keeps from the log is named at once, not after 15 s of waiting for it.
-func TestLoggingScriptKnowsPathsThatAreNotLogged(t *testing.T) {
+func TestLoggingScriptWithPathsThatAreNotLogged(t *testing.T) {
 	t.Parallel()
 	s := startStack(t, nil, "location /health {", "location /health { access_log off;")
 	s.startExporter(t)
@@ -253,7 +253,7 @@ func TestLoggingScriptKnowsPathsThatAreNotLogged(t *testing.T) {
 }
 
 // Nodes that hang are named, and are not a load balancer that does not answer.
-func TestLoadBalancerScriptKnowsNodesThatHang(t *testing.T) {
+func TestLoadBalancerScriptWithNodesThatHang(t *testing.T) {
 	t.Parallel()
 	s := startStack(t, nil)
 	s.startExporter(t)

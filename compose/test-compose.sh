@@ -5,7 +5,7 @@
 # versions of the real ones; the exporter's own image is built by its Dockerfile. Daemon, containers and networks live
 # in namespaces of their own and end with this script. Needs root and about 10 GB in TMPDIR; takes some minutes.
 #   --keep-base DIR   keep the Debian base there, or take it from there
-# shellcheck disable=SC2016 # what stands in single quotes is for another shell
+# shellcheck disable=SC2016 # single quotes are for another shell
 set -euo pipefail
 self=$(realpath "${BASH_SOURCE[0]}")
 cd "$(dirname "$self")"

@@ -84,7 +84,7 @@ func someValue(all []series) bool {
 	})
 }
 
-// nativeHistograms: where Prometheus keeps native histograms in the place of classic ones, every panel and every
+// nativeHistograms: where Prometheus keeps native histograms in place of classic ones, every panel and every
 // recorded series that shows something does so there, too, and the rules agree on how many requests are slow.
 func (s *scene) nativeHistograms(t *testing.T, boards []board) {
 	if classic := query(t, s.native, "/api/v1/query?query="+

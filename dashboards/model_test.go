@@ -183,7 +183,7 @@ func chosen(values ...string) string {
 	return "(" + strings.Join(escaped, "|") + ")"
 }
 
-// A selector is a metric with its matchers, as it stands in an expression.
+// A selector is a metric with its matchers, as an expression has it.
 type selector struct {
 	metric, matchers string
 }

@@ -143,7 +143,7 @@ var queryTests = []queryTest{
 		want: map[string]float64{`{` + lb + `}`: 6},
 	},
 	{
-		name: "failed requests: a counter that begins anew is no event",
+		name: "failed requests: a counter reset is not an event",
 		file: "overview.json", panel: "Failed requests by outcome", target: 0, at: "2m",
 		series: map[string]string{
 			`up{` + lb + `}`: "1x20",

@@ -43,7 +43,7 @@ func (q queryTest) expr(t *testing.T) string {
 
 var jobAndInstance = regexp.MustCompile(`(?:cluster="[^"]*",)?job="[^"]*",instance="[^"]*"`)
 
-// buildInfos stand beside the series of each load balancer, so that the rules take them for ours.
+// buildInfos accompany the series of each load balancer, so that the rules select them.
 func buildInfos(series map[string]string) []string {
 	all := map[string]bool{}
 	for name := range series {

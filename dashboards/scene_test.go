@@ -29,7 +29,7 @@ type scene struct {
 	balancer   string
 	exporter   *testenv.Exporter
 	prometheus *testenv.Prometheus
-	native     *testenv.Prometheus // the same, with native histograms in the place of classic ones
+	native     *testenv.Prometheus // the same, with native histograms in place of classic ones
 	client     *http.Client
 }
 
@@ -44,7 +44,7 @@ func (s *scene) all() choice {
 // second is the name of the second load balancer.
 const second = "lb-2:9113"
 
-// nodeNames are the nodes' names; the last is none, as for a server that the config does not name.
+// nodeNames are the nodes' names; the last is empty, as for a server that the config does not name.
 var nodeNames = []string{"master", "slave-1", "slave-2", ""}
 
 // newScene begins one. Prometheus runs with the scrapes' config as changed by change, if any.
@@ -163,7 +163,7 @@ probes:
 `, nginxConf, strings.Join(names, "\n"), strings.Join(health, ", "), strings.Join(quota, ", "), secure)
 }
 
-// scrapes is Prometheus' configuration. The job "another" stands for the exporters that this one replaces: nginx_* and
+// scrapes is Prometheus' configuration. The job "another" represents the exporters that this one replaces: nginx_* and
 // probe_* have the same names there.
 func (s *scene) scrapes(t *testing.T) string {
 	t.Helper()
@@ -323,7 +323,7 @@ func query(t *testing.T, p *testenv.Prometheus, path string) []series {
 		if result.Histogram != nil {
 			result.Histograms = [][]any{result.Histogram}
 		}
-		for _, pair := range result.Histograms { // its count stands for it
+		for _, pair := range result.Histograms { // its count represents it
 			count, _ := pair[1].(map[string]any)["count"].(string)
 			result.Values = append(result.Values, []any{pair[0], count})
 		}

@@ -321,7 +321,7 @@ func TestProbeParameters(t *testing.T) {
 		{"module=http_short&target={web}&debug=true", "10", 200, "in 1s at most"},        // the module's is shorter
 		{"module=http_zero&target={web}&debug=true", "0.8", 200, "in 300ms at most"},
 		{"module=http_none&target={web}&debug=true", "10", 200, "in 9.5s at most"},
-		{"module=http_none&target={web}&debug=true", "0", 200, "in 1m59.5s at most"}, // as where none is told
+		{"module=http_none&target={web}&debug=true", "0", 200, "in 1m59.5s at most"}, // the default
 		{"module=http_none&target={web}&debug=true", "", 200, "in 1m59.5s at most"},
 		{"module=http_none&target={web}&debug=true", "1e9", 200, "in 59m59.5s at most"},
 		{"module=http&target={web}&debug=true", "10", 200, "in 9.5s at most"}, // the module's is longer

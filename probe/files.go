@@ -73,7 +73,7 @@ func (f *targetFiles) read(c *Config) (groups [][]targetGroup, changed bool) {
 	return groups, changed
 }
 
-// matches returns the files of some globs, each once. A glob without a match is no error.
+// matches returns the files of some globs, each once. A glob without a match is not an error.
 func matches(globs []string) []string {
 	paths := map[string]bool{}
 	for _, glob := range globs {

@@ -64,7 +64,7 @@ type said struct {
 func (s *said) Read(p []byte) (int, error)  { return s.Reader.Read(p) }
 func (s *said) Write(p []byte) (int, error) { return s.sent.Write(p) }
 
-// FuzzConversation: what an expression catches of any line goes where ${1} stands, and gives a metric that can be told.
+// FuzzConversation: what an expression captures of any line replaces ${1}, and gives a valid metric.
 func FuzzConversation(f *testing.F) {
 	f.Add("^220 ([^ ]+)(?: (.*))?$", "EHLO ${1}", "<${2}> $name", "220 hello there\n")
 	f.Add("(?P<name>.)", "$name$$", "${name", "\xff\xfe\n")

@@ -52,7 +52,7 @@ func TestKeptResultIsTheResult(t *testing.T) {
 	}
 }
 
-// Probes of a module share what they have in common of their samples, and no value of one stands in another.
+// Probes of a module share what they have in common of their samples, and no value of one appears in another.
 func TestShapesAreShared(t *testing.T) {
 	var known shapes
 	samples := func(value float64, names ...string) (all []Sample) {

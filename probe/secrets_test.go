@@ -22,9 +22,9 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
-// TestNoSecretIsTold plants secrets in every place that may hold one, has a server repeat what it is sent, and looks
+// TestNoSecretIsShown plants secrets in every place that may hold one, has a server repeat what it is sent, and looks
 // for them in everything that the service says.
-func TestNoSecretIsTold(t *testing.T) {
+func TestNoSecretIsShown(t *testing.T) {
 	const planted = "hunter2-planted"
 	encoded := base64.StdEncoding.EncodeToString([]byte("operator:" + planted))
 	echo := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// TestBodyIsShown: the beginning of an answer's body stands in debug=true, and of a failure in the history, without
+// TestBodyIsShown: the beginning of an answer's body is in debug=true, and of a failure in the history, without
 // secrets and without end.
 func TestBodyIsShown(t *testing.T) {
 	web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

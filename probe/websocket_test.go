@@ -10,7 +10,7 @@ import (
 	"github.com/coder/websocket"
 )
 
-// talk greets, and then repeats what it is told.
+// talk greets, and then echoes what it receives.
 func talk(w http.ResponseWriter, r *http.Request) {
 	switch r.URL.Path {
 	case "/no":

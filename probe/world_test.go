@@ -15,7 +15,7 @@ import (
 	"google.golang.org/grpc/credentials"
 )
 
-// world is all test servers; its names stand in targets as {name}.
+// world is all test servers; targets name them as {name}.
 func world(t testing.TB, a *authority) map[string]string {
 	good := a.certificate(t, "good", 24*time.Hour, "127.0.0.1", "localhost", "node.example", "::1")
 	expired := a.certificate(t, "expired", -time.Hour, "127.0.0.1")

@@ -203,7 +203,7 @@ func TestKubernetesFits(t *testing.T) {
 		t.Error("an exporter that is not ready takes NGINX out of the Service")
 	}
 	if deployment.Name != "fremisn-loadbalancer" || pod.Labels["app"] != "fremisn-loadbalancer" {
-		t.Errorf("the runbooks speak of fremisn-loadbalancer, not of %s, %v", deployment.Name, pod.Labels)
+		t.Errorf("the runbooks name fremisn-loadbalancer, not %s, %v", deployment.Name, pod.Labels)
 	}
 	for _, endpoint := range monitor.Spec.PodMetricsEndpoints {
 		found := false

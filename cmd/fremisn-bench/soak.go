@@ -241,7 +241,7 @@ func (s *soak) soak(ctx context.Context) {
 	busy.Wait()
 }
 
-// finish looks once more when all is written, ends the exporter in good order, and starts it again: it shows the same.
+// finish looks once more when all is written, stops the exporter cleanly, and starts it again: it must show the same.
 func (s *soak) finish(ctx context.Context) {
 	ctx = context.WithoutCancel(ctx)
 	s.checkScrape(ctx)

@@ -204,7 +204,7 @@ func TestBadConfigs(t *testing.T) {
 	}
 }
 
-// What is no file that can be read as a whole, and again at a reload, is refused without reading, or waiting for, it.
+// A config that is not a regular file cannot be read again at a reload: it is refused without reading or waiting.
 func TestNoRegularConfigFile(t *testing.T) {
 	dir := t.TempDir()
 	path := func(name string) string { return filepath.Join(dir, name) }
@@ -236,7 +236,7 @@ func TestNoRegularConfigFile(t *testing.T) {
 		os.WriteFile(closed, []byte("nodes: []\n"), 0)
 		if _, err := settings.Load(context.Background(), settings.Source{ConfigFile: closed}); err == nil ||
 			err.Error() != closed+": cannot be read: permission denied" {
-			t.Errorf("one that may not be read: %v", err)
+			t.Errorf("one without read permission: %v", err)
 		}
 	})
 }

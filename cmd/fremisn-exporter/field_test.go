@@ -67,7 +67,7 @@ func fieldNode(t *testing.T) string {
 	return listener.Addr().String()
 }
 
-// The program is told nothing but where nginx.conf is. Every request that real NGINX logs is counted once.
+// The program gets nothing but the path of nginx.conf. Every request that real NGINX logs is counted once.
 func TestLogsOfTheField(t *testing.T) {
 	dir := t.TempDir()
 	var addresses []string

@@ -77,7 +77,7 @@ func TestHealthcheckWantsAVerdict(t *testing.T) {
 	}
 }
 
-// verdictServer is healthy, and answers the question for the verdict as it is told.
+// verdictServer is healthy, and answers the request for the verdict with the given text.
 func verdictServer(t *testing.T, status http.HandlerFunc) string {
 	t.Helper()
 	mux := http.NewServeMux()

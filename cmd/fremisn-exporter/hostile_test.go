@@ -17,7 +17,7 @@ import (
 )
 
 // writeHostileLog mixes good lines, all of which have the status 299 and are of 7 bytes, with whatever may come, and
-// tells how many lines there are, how many of them are good, and how many are too long.
+// returns how many lines there are, how many of them are good, and how many are too long.
 func writeHostileLog(t *testing.T, path string) (lines, good, tooLong int) {
 	t.Helper()
 	file, err := os.Create(path)

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// What lies on the disk and what runs are told apart: nginx.conf that NGINX has not been told of is not loaded, and a
+// The exporter tells what is on disk from what runs: an nginx.conf that NGINX has not reloaded is not loaded, and a
 // worker of the former one shuts down until its last request has ended. The clocks of files and processes may differ:
 // what the exporter has seen decides.
 func TestWhatNGINXHasLoaded(t *testing.T) {

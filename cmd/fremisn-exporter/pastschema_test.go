@@ -49,7 +49,7 @@ const (
 	figureKeys   = "requests ok no_live limited errors p50 p95 p99"
 )
 
-// TestPastSchemas holds the JSON of each command to the letter: no key is missing, and none is there that nobody has
+// TestPastSchemas holds the JSON of each command to the contract: no key is missing, and none is there that nobody has
 // said anything about.
 func TestPastSchemas(t *testing.T) {
 	h := newPastHost(t)

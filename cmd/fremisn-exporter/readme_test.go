@@ -240,7 +240,7 @@ var (
 	alertNames = regexp.MustCompile(`\bFremisn[A-Z]\w+`)
 )
 
-// inStep compares two documents: how many headings of each level, the code blocks to the letter, the alerts named.
+// inStep compares two documents: how many headings of each level, the code blocks byte for byte, the alerts named.
 func inStep(t *testing.T, english, indonesian string) {
 	t.Helper()
 	a, err := os.ReadFile(english)

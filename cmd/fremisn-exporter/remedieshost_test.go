@@ -85,7 +85,7 @@ func openFor(t *testing.T, dir string) {
 	}
 }
 
-// A user who may not read logs, nginx.conf or the socket of a server, or not write the state folder, pastes the
+// A user who cannot read logs, nginx.conf or the socket of a server, or not write the state folder, pastes the
 // commands that check prints, one after another, until it prints none.
 func TestRemediesOfPermissions(t *testing.T) {
 	b := newBox(t)

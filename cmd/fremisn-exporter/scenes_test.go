@@ -255,7 +255,7 @@ func TestSceneNGINXDown(t *testing.T) {
 	}
 }
 
-func TestSceneLogsThatTellNothing(t *testing.T) {
+func TestSceneLogsWithoutEvidence(t *testing.T) {
 	t.Parallel()
 	for name, s := range map[string]setup{
 		"a folder":     {access: "{path: DIR/html, format: full}"},

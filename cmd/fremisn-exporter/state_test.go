@@ -80,7 +80,7 @@ func startRefusing(t *testing.T) refusingHost {
 	writeFile(t, h.log, "200\n")
 	h.program = startProgramOn(t, file)
 	h.get(t, "/metrics")
-	// Not by permissions, which root ignores: a folder is in the place of the new record.
+	// Not by permissions, which root ignores: a folder has the name of the new record.
 	h.obstacle = filepath.Join(h.data, "access.state.new")
 	if err := os.MkdirAll(filepath.Join(h.obstacle, "in the way"), 0o755); err != nil {
 		t.Fatal(err)

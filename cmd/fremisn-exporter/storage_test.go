@@ -90,9 +90,9 @@ func startAsRoot(t *testing.T, folder string, args ...string) (logged string, re
 	return stderr.String(), records
 }
 
-// TestRootLeavesNoStateWhereItStands: root's state is below /var/lib, and a start that leaves an older one behind, and
-// check before it, says so with both paths and what to do.
-func TestRootLeavesNoStateWhereItStands(t *testing.T) {
+// TestRootLeavesNoStateInTheCurrentFolder: root's state is below /var/lib, and a start that leaves an older one behind,
+// and check before it, says so with both paths and what to do.
+func TestRootLeavesNoStateInTheCurrentFolder(t *testing.T) {
 	dir := t.TempDir()
 	config := filepath.Join(dir, "probes.yml")
 	text := "nginx:\n  status: []\n  access_logs: [{path: " + filepath.Join(dir, "a.log") +

@@ -220,14 +220,14 @@ func TestSwap(t *testing.T) {
 
 	endNPE()
 	endOurs := s.start(s.npe, buildExporter(t), s.npeFlags...)
-	compare("in the place of nginx-prometheus-exporter")
+	compare("in place of nginx-prometheus-exporter")
 
 	endBBE()
 	text, err := os.ReadFile(s.config)
 	s.must(err)
 	writeFile(t, s.config, string(text)+"on_demand: {allow: any}\n")
 	endProbes := s.start(s.bbe, buildExporter(t), s.bbeFlags...)
-	compare("in the place of both")
+	compare("in place of both")
 
 	endOurs()
 	endProbes()

@@ -165,7 +165,7 @@ func (r *Reference) shape(p Part, n int, oldHTTP bool) string {
 	return `.*?`
 }
 
-// refList is a list of n elements; 0 is none.
+// refList is a list of n elements.
 func refList(p Part, n int) string {
 	bare := strings.HasPrefix(p.Literal, " ") || strings.HasPrefix(p.Literal, ",")
 	any, filled, one := `(?:[^ "]*?[^ ",])??`, `[^ "]*?[^ ",]`, `(?:[^ ",-]|[^ "]+?[^ ",])`

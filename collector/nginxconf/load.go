@@ -144,7 +144,7 @@ func (p paths) absolute(path string) string {
 
 var variableInPath = regexp.MustCompile(`\$(?:\w+|\{\w+\})`)
 
-// isThere reports whether a file with that path exists, or, for a path with variables, one that it may stand for.
+// isThere reports whether a file with that path exists, or, for a path with variables, one that it may be.
 func isThere(path string) bool {
 	if strings.Contains(path, "$") {
 		return len(glob(variableInPath.ReplaceAllString(path, "*"))) > 0

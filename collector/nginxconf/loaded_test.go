@@ -108,7 +108,7 @@ func TestEveryChangeIsSeen(t *testing.T) {
 			change(l)
 			l.start()
 			l.read()
-			if name != "written by a clock to come" { // which cannot be told from a change after the reload
+			if name != "written by a clock to come" { // indistinguishable from a change after the reload
 				l.expect("changed and reloaded between two looks", true)
 			}
 		})

@@ -134,7 +134,8 @@ func (r *reading) events(events *directive) error {
 	return nil
 }
 
-// http reads formats, zones and upstreams before what refers to them: NGINX, too, accepts them in any order.
+// http reads formats, zones and upstreams before what refers to them. NGINX accepts zones and upstreams in any order,
+// but refuses an access_log above its log_format ("unknown log format"); this program leaves that fault to nginx -t.
 func (r *reading) http(http *directive, outer scope) error {
 	for _, d := range http.block {
 		var err error

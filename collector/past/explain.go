@@ -94,7 +94,7 @@ func (i *Incident) text(b *strings.Builder, p prose) {
 
 // newExplanation puts incidents into words.
 func newExplanation(d *detector, evidence *errorEvidence) *Explanation {
-	e := &Explanation{Incidents: []Incident{}, Unknown: []string{}, blind: !d.tellsServers}
+	e := &Explanation{Incidents: []Incident{}, Unknown: []string{}, blind: !d.namesServers}
 	for _, s := range d.log.slots {
 		e.Requests += uint64(s.requests)
 		for i, o := range outcomes() {

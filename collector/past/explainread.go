@@ -27,7 +27,7 @@ func Explain(ctx context.Context, o Options, errorLogs []string) (e *Explanation
 	if err != nil {
 		return nil, problems, err
 	}
-	d := &detector{facts: r.facts, log: first.slots, late: first.late, tellsServers: first.tellsServers}
+	d := &detector{facts: r.facts, log: first.slots, late: first.late, namesServers: first.namesServers}
 	d.slow = d.slowNodes()
 	if r.between != nil {
 		r.between()
@@ -57,7 +57,7 @@ type survey struct {
 	span2
 	slots        *slots
 	late         int64
-	tellsServers bool
+	namesServers bool
 }
 
 // survey reads everything and counts.
@@ -78,7 +78,7 @@ func (r *reading) survey(ctx context.Context) (*survey, []error, error) {
 		s.add(x.from, x.to)
 		s.late = max(s.late, x.late)
 		timeless = timeless || x.timeless
-		s.tellsServers = s.tellsServers || x.parser.HasUpstream() && x.lines.Parsed > 0
+		s.namesServers = s.namesServers || x.parser.HasUpstream() && x.lines.Parsed > 0
 		if misfit == nil {
 			misfit = x.misfit
 		}

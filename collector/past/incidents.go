@@ -65,7 +65,7 @@ type detector struct {
 	used   map[*event]bool // explained by an incident
 	sums   []attemptSum    // of log, by the number of the server; nil before they are asked for
 
-	tellsServers bool // a format has variables of upstream servers
+	namesServers bool // a format has variables of upstream servers
 }
 
 // detect returns the incidents, the worst first. A request that fails wherever it goes explains the servers that it

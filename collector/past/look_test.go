@@ -101,7 +101,7 @@ func TestPoisonBesideAFailingNode(t *testing.T) {
 }
 
 // TestPoisonWithIDs: requests that fail wherever they go are one incident, though each has an id of its own in its
-// path; one id alone is told apart from others that are answered. Where a few of many fail, none is poison.
+// path; one id alone is distinguished from others that are answered. Where a few of many fail, none is poison.
 func TestPoisonWithIDs(t *testing.T) {
 	servers := logtest.Servers()
 	fails := func(d *day, n int, method, path string) {
@@ -255,7 +255,7 @@ func TestExplainLongLog(t *testing.T) {
 		}
 		for _, id := range i.RequestIDs {
 			if !regexp.MustCompile(`id=` + id + `.*` + regexp.QuoteMeta(want.line)).MatchString(lines) {
-				t.Errorf("%s: look at %s, which is none of it", i.Kind, id)
+				t.Errorf("%s: the sentence names %s, which does not belong to it", i.Kind, id)
 			}
 		}
 	}

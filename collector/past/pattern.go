@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// idPattern stands for a segment of a path that names one thing of many, such as /faces/123.
+// idPattern replaces a segment of a path that names one of many objects, such as /faces/123.
 const idPattern = "{id}"
 
 func isPattern(name string) bool { return strings.Contains(name, idPattern) }
@@ -31,7 +31,7 @@ func appendPattern(to, path []byte) (pattern []byte, replaced bool) {
 	}
 }
 
-// leastHex is how many hexadecimal digits are no word any more.
+// leastHex is the number of hexadecimal digits from which on a segment is not a word.
 const leastHex = 8
 
 // isID reports whether a segment is a number, or hexadecimal digits, in groups as a UUID has or in one, with a digit

@@ -11,7 +11,7 @@ func TestPatternsOfPaths(t *testing.T) {
 		"/faces/123/":        "/faces/{id}/",
 		"/faces/123/image/9": "/faces/{id}/image/{id}",
 		"/faces/123.jpg":     "/faces/{id}.jpg",
-		"/v1/face/match":     "/v1/face/match", // a version is no id
+		"/v1/face/match":     "/v1/face/match", // a version is not an id
 		"/a/deadbeef":        "/a/deadbeef",    // it may be a word
 		"/a/deadbee1":        "/a/{id}",
 		"/a/beef1":           "/a/beef1",

@@ -48,7 +48,7 @@ type scan struct {
 	part     int64 // bytes that a worker takes at a time, partSize where 0
 	progress *progress
 	visitor  func(worker, file int) visitor
-	done     func(v visitor, j *job) // is told of each job that is done; may be nil
+	done     func(v visitor, j *job) // is called after each job; may be nil
 
 	jobs     []*job       // made by plan where there are none
 	next     atomic.Int64 // of jobs

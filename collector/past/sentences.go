@@ -289,7 +289,7 @@ func (w words) atOf(p nginxconf.Pos) string {
 // unknown says what the log does not show.
 func (w words) unknown(d *detector) []string {
 	var list []string
-	if !d.tellsServers {
+	if !d.namesServers {
 		list = append(list, "the log_format has no $upstream_addr, $upstream_status or $upstream_response_time, so "+
 			"the log does not show on "+
 			"which server a request failed, nor whether it reached one; fremisn-exporter check prints a log_format "+

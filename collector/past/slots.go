@@ -13,7 +13,7 @@ type slots struct {
 	numbers map[string]int
 	paths   []string // methods and paths, and patterns of these
 	pathIDs map[string]int
-	ofPaths int // how many of paths are no patterns
+	ofPaths int // how many of paths are not patterns
 }
 
 const (

@@ -25,7 +25,7 @@ func AskWhatIf(ctx context.Context, o Options, tries []Try) (answer *WhatIf, pro
 	defer r.close()
 	if slices.ContainsFunc(r.inputs, func(in input) bool { return !in.formats.programs[0].Has(logformat.Msec) }) {
 		r.sortByTime()
-		r.workers = 1 // times in whole seconds are told apart by the order of the lines
+		r.workers = 1 // the order of the lines orders times of the same second
 	}
 	var taken atomic.Int64
 	samplers := newByWorker(r.workers, func(f *formats) *sampler { return newSampler(r, f, &taken) })

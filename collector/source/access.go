@@ -24,7 +24,7 @@ type candidate struct {
 func (c candidate) format() Format { return c.source.Formats[0] }
 
 // fillLogs follows the access logs of nginx.conf, those of http or of stream{}. Of several logs of one server or
-// location it follows one: each request stands in all of them.
+// location it follows one: each request is in all of them.
 func (s *Settings) fillLogs(kind Kind, names map[string]bool) {
 	followed := &s.AccessLogs
 	if kind == Stream {
@@ -72,8 +72,8 @@ func (s *Settings) fillLogs(kind Kind, names map[string]bool) {
 // section is where the config file names such logs.
 func section(kind Kind) string { return [...]string{"access_logs", "error_logs", "stream_logs"}[kind] }
 
-// repeated tells of requests that another format of the log, or another log, tells as well. Their lines are told apart
-// from the others of the log, and not counted.
+// repeated adds a format whose requests another format of the log, or another log, has as well. Its lines are
+// recognized, and not counted.
 func (s *Settings) repeated(log *LogSource, c, instead candidate) {
 	f := c.format()
 	f.Repeats = true

@@ -112,7 +112,7 @@ func TestAfterSeveralReadings(t *testing.T) {
 		"}").After(again)
 	i := slices.IndexFunc(lost.AccessLogs, LogSource.IsLost)
 	if i < 0 || lost.AccessLogs[i].Name != "access" {
-		t.Fatalf("lost is none of %s", told(lost, dir))
+		t.Fatalf("lost is not one of %s", told(lost, dir))
 	}
 	since := lost.AccessLogs[i].Lost
 	still := readAgain(t, lost, dir, "log_format a '$status'; server { listen 9; access_log DIR/new.log a; "+

@@ -313,7 +313,7 @@ func validateSyslog(target string) error {
 // wildcards match what a glob has in place of what differs between the files.
 var wildcards = regexp.MustCompile(`(?:\[[^\]]*\]|[*?])+`)
 
-// logName returns the base name without its suffix; for a glob, without what stands for a date or a host, or, if
+// logName returns the base name without its suffix; for a glob, without what matches a date or a host, or, if
 // nothing is left, the name of its folder.
 func logName(path string) string {
 	if path == "" {

@@ -125,8 +125,8 @@ func (d directives) withRepeats(formats []Format, writes func(nginxconf.AccessLo
 	return append(first, repeats...)
 }
 
-// countedTwice tells of requests that are written twice to one log so that their lines cannot be told apart, or to two
-// logs of which each is another server's only one. index has the places of the followed logs by their paths.
+// countedTwice reports requests that NGINX writes twice to one log in lines that look alike, or to two logs of which
+// each is another server's only one. index has the places of the followed logs by their paths.
 func (s *Settings) countedTwice(d directives, followed []LogSource, index map[string]int) {
 	counts := func(log nginxconf.AccessLog) bool {
 		at, known := index[log.Path]

@@ -21,13 +21,13 @@ type Label struct {
 	Max       int
 }
 
-// A Wildcard is a server_name that stands for several hosts: *.example.com, .example.com or www.example.*.
+// A Wildcard is a server_name that matches several hosts: *.example.com, .example.com or www.example.*.
 type Wildcard struct {
 	Name           string
 	prefix, suffix string
 }
 
-// newWildcard returns a name that stands for several; ok is false for one that stands for itself.
+// newWildcard returns a name that matches several hosts; ok is false for a plain name.
 func newWildcard(name string) (w Wildcard, ok bool) {
 	switch {
 	case strings.HasPrefix(name, "*."):
@@ -40,7 +40,7 @@ func newWildcard(name string) (w Wildcard, ok bool) {
 	return Wildcard{}, false
 }
 
-// Fits reports whether the name stands for a host.
+// Fits reports whether the name matches a host.
 func (w Wildcard) Fits(host []byte) bool {
 	if strings.HasPrefix(w.Name, ".") && string(host) == w.Name[1:] {
 		return true

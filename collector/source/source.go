@@ -113,7 +113,7 @@ type Format struct {
 	Text   string
 	Escape string // default, json or none
 
-	// Repeats says that lines in it tell of requests that lines in another format of the log tell of: they are not
+	// Repeats says that lines in it are of requests that also have a line in another format of the log: they are not
 	// counted.
 	Repeats bool `json:",omitempty"`
 }

@@ -31,7 +31,7 @@ gzip -9nc "$root/CHANGELOG.md" >"$GENERATED/CHANGELOG.md.gz"
 gzip -9n >"$GENERATED/changelog.gz" <<CHANGES
 fremisn-exporter ($VERSION) unstable; urgency=medium
 
-  * What has changed is told in CHANGELOG.md.gz beside this file.
+  * CHANGELOG.md.gz beside this file lists the changes.
 
  -- fremisn-exporter contributors <fremisn-exporter@users.noreply.github.com>  $(date -u -R -d "@$SOURCE_DATE_EPOCH")
 CHANGES

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # test-newcomer.sh: a newcomer's path, by the words of the documents. On a minimal Debian, beside Debian's own NGINX
-# with a proxied application, the command blocks of README's first screens are run to the letter, by a user with sudo,
+# with a proxied application, the command blocks of README's first screens are run unchanged, by a user with sudo,
 # from the package and then from source; and what the documents say of them must hold.
 #
 # What is committed is what is tested. The Debian is made by debootstrap once, and boots in systemd-nspawn without a
@@ -55,7 +55,7 @@ newcomer() {
   useradd --create-home --shell /bin/bash newcomer
   echo 'newcomer ALL=(ALL) NOPASSWD: ALL' >/etc/sudoers.d/newcomer
   local home=/home/newcomer
-  # README: "put /usr/local/go/bin first in PATH". The rest stands for a network.
+  # README: "put /usr/local/go/bin first in PATH". The rest replaces a network.
   cat >"$home/.profile" <<'PROFILE'
 export PATH=/usr/local/go/bin:$PATH
 export GOMODCACHE=/srv/modules GOFLAGS=-mod=mod GOPROXY=off GOTOOLCHAIN=local

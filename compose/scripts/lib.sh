@@ -3,7 +3,7 @@
 # Sourced after `set -euo pipefail`. Exit codes everywhere: 0 good, 1 the thing looked at is not good, 2 wrong use or
 # a tool or setting is missing, 3 what must be asked cannot be reached.
 
-export LC_ALL=C # where a comma stands in numbers, awk would write one
+export LC_ALL=C # in a locale with decimal commas, awk would print them
 
 compose_dir=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 root_dir=$(dirname "$compose_dir")

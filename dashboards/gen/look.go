@@ -131,7 +131,7 @@ func bounds(steps ...step) option {
 	}
 }
 
-// A word stands for a value.
+// A word replaces a value.
 type word struct {
 	value  float64
 	text   string

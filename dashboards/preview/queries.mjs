@@ -6,7 +6,7 @@ const minutes = (n) => `${n}m`;
 // are "All".
 export const chosen = (dashboard) => (dashboard.uid === 'fremisn-node' ? { node: 'slave-2' } : {});
 
-// resolve puts values in the place of variables.
+// resolve replaces variables with their values.
 export function resolve(expr, dashboard, range) {
   const values = {
     __rate_interval: '1m',

@@ -74,7 +74,7 @@ func TestOutcomes(t *testing.T) {
 		{"aborted by the server's 499", "499", a, "499", "-", "aborted", []string{"master 499 aborted"}, 0, 0},
 		{"no status at all", "000", "-", "-", "-", "aborted", nil, 0, 0},
 		{"retry", "200", a + ", " + c, "502, 200", "-", "ok", []string{"master 502 error", " 200 ok"}, 1, 0},
-		{"redirect to another group is no retry", "200", a + " : " + c, "404 : 200", "-", "ok",
+		{"redirect to another group is not a retry", "200", a + " : " + c, "404 : 200", "-", "ok",
 			[]string{"master 404 ok", " 200 ok"}, 0, 0},
 		{"trailing separator", "502", a + " : ", "502 : ", "-", "error", []string{"master 502 error"}, 0, 0},
 		{"empty element", "200", a + " :  : " + c, "404 : - : 200", "-", "ok", []string{"master 404 ok", " 200 ok"},
@@ -127,8 +127,8 @@ func label(line, name string) string {
 	return value
 }
 
-// TestFormatsThatTellLess has the contract's rules for what a format lacks.
-func TestFormatsThatTellLess(t *testing.T) {
+// TestFormatsWithFewVariables has the contract's rules for what a format lacks.
+func TestFormatsWithFewVariables(t *testing.T) {
 	tests := []struct {
 		name, format, line string
 		change             func(*Config)
@@ -177,7 +177,7 @@ func TestFormatsThatTellLess(t *testing.T) {
 			[]string{`nginx_access_requests_total{code="444",log="access",method="OTHER",outcome="limited",` +
 				`route=""} 1`},
 		}, {
-			"an upstream's 503 is no limit", `$status $upstream_addr`, `503 127.0.0.231:4005`, nil,
+			"an upstream's 503 is not a limit", `$status $upstream_addr`, `503 127.0.0.231:4005`, nil,
 			[]string{`nginx_access_requests_total{code="503",log="access",method="OTHER",outcome="error",route=""} 1`},
 		}, {
 			"combined cannot tell a limit", nginxconf.CombinedFormat,
@@ -339,8 +339,8 @@ func lineCheck(t *testing.T, format, escape string) func(line []byte) error {
 	return func(line []byte) error { return parser.ParseLine(line, record) }
 }
 
-// TestSeriesThatStandAtZero: the first failure of any route, server and group is a rise.
-func TestSeriesThatStandAtZero(t *testing.T) {
+// TestSeriesThatStartAtZero: the first failure of any route, server and group is a rise.
+func TestSeriesThatStartAtZero(t *testing.T) {
 	values := func(c *Counter, id metric.ID) map[string]uint64 {
 		all := map[string]uint64{}
 		_, series := c.Snapshot()

@@ -23,7 +23,7 @@ func (o Outcome) String() string {
 	return [outcomeCount]string{"ok", "error", "timeout", "aborted", "client_error", "no_live", "limited"}[o]
 }
 
-// UnknownServer stands for a server if the format has times but no address.
+// UnknownServer is the label server if the format has times but no address.
 const UnknownServer = "unknown"
 
 // UnknownCode is a status that the format does not have, as logformat.Absent is one that the line does not have.

@@ -329,7 +329,7 @@ func TestSemantics(t *testing.T) {
 			`upstream_response_duration_seconds_sum{node=master,outcome=ok,server=231:4005,upstream=b} 0.001`,
 			`upstream_response_duration_seconds_count{node=master,outcome=ok,server=231:4005,upstream=b} 1`,
 		}},
-		{"429 where nothing tells of upstreams", `"$request" $status`, "", `"GET / HTTP/1.1" 429`, limit(429, 0),
+		{"429 without upstream variables", `"$request" $status`, "", `"GET / HTTP/1.1" 429`, limit(429, 0),
 			[]string{`access_requests_total{code=429,method=GET,outcome=client_error,route=} 1`}},
 		{"rejected, whatever the status", `$status $limit_req_status $limit_conn_status`, "", `200 REJECTED PASSED`,
 			nil, []string{

@@ -165,7 +165,7 @@ func FuzzUnwrap(f *testing.F) {
 		random := rand.New(rand.NewSource(seed))
 		for name, wrap := range map[Wrapping]func(stream, line string, part int) string{Docker: docker, CRI: cri} {
 			n := 0
-			if isASCII(line) { // Docker cuts between bytes, and replaces what is no character then
+			if isASCII(line) { // Docker cuts between bytes, and replaces what is not a character then
 				n = max(0, part%50)
 			}
 			var text, want strings.Builder

@@ -23,7 +23,7 @@ func (c slowCounter) Lines(block []byte) {
 	c.Counter.Lines(block)
 }
 
-// TestEndWithABacklog: who ends while more is unread than can be read in time ends in good order, between two blocks,
+// TestEndWithABacklog: who ends while more is unread than can be read in time stops cleanly, between two blocks,
 // and the next start goes on there. Before the end of the first reading, and after it.
 func TestEndWithABacklog(t *testing.T) {
 	const lines = 40 * blockLines

@@ -138,7 +138,7 @@ func TestContainer(t *testing.T) {
 	}
 }
 
-// TestContainerIsWaitedFor: one that is not there is a problem with a remedy; one that is being made again is none.
+// TestContainerIsWaitedFor: a missing one is a problem with a remedy; one that is being made again is not.
 func TestContainerIsWaitedFor(t *testing.T) {
 	h := newDockerHost(t)
 	if err := os.RemoveAll(h.folder()); err != nil {

@@ -50,7 +50,7 @@ type Config struct {
 	State   *statefile.Dir          // nil: in memory only
 	Records *Records                // of State, shared by logs that begin together; nil: no others do
 	Peers   []source.LogSource      // all logs that are followed: their records are left to them
-	Watcher *watch.Watcher          // tells of changes; nil: nobody does
+	Watcher *watch.Watcher          // of changes of the files; nil: none
 	Buffers *tail.Buffers           // lends blocks to all logs; nil: the log has its own
 	Logger  log.Logger
 
@@ -370,7 +370,7 @@ func (p *Pipeline) Replace(ctx context.Context, c Counter) error {
 }
 
 func (p *Pipeline) changeCounter(c Counter) error {
-	p.dirty = true // it may have other series that stand at 0
+	p.dirty = true // it may have other series at 0
 	p.read()
 	if err := c.RestoreState(p.appendState(nil)); err != nil {
 		return err

@@ -9,7 +9,7 @@ type sleeper struct {
 	make  func() (Counter, error)
 }
 
-// An adopter is a Counter that can go on with what a state does not have: exemplars, and since when series stand at 0.
+// An adopter is a Counter that can go on with what a state does not have: exemplars, and since when series are 0.
 type adopter interface{ Adopt(*ledger.Snapshot) }
 
 // sleep gives up the Counter, if that can be made again.

@@ -34,7 +34,7 @@ func TestSyslogMessage(t *testing.T) {
 		{"<190>Nov 23 01:14:47 host nginx: ", ""},
 		{"<190>Nov 23 01:14:47 nginx: two\nlines", "two lines"},
 		{"<190>Nov 23 01:14:47 nginx: a: b: c", "a: b: c"},
-		// What is none is left as it is, and will not fit the log_format.
+		// What is not a syslog message is left as it is, and will not fit the log_format.
 		{"", ""},
 		{"<", "<"},
 		{"<190>", "<190>"},

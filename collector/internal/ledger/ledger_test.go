@@ -16,7 +16,7 @@ func testFamilies() []Family {
 		{Name: "times", Labels: []string{"a"}, Histogram: true}}
 }
 
-func TestBucketsTakeTheirBoundIn(t *testing.T) {
+func TestBucketsIncludeTheirBound(t *testing.T) {
 	bounds := []float64{0.0005, 0.001, 0.1, 0.3, 2.3, 10, 3600}
 	layout := NewLayout(bounds)
 	for _, bound := range bounds {
@@ -125,7 +125,8 @@ func TestRestoreRefuses(t *testing.T) {
 	}
 }
 
-// TestExemplarsOfABlock: of each bucket the latest observation with an id is kept; what is too long or too far is none.
+// TestExemplarsOfABlock: each bucket keeps the latest observation with an id, unless the id is too long or the time too
+// far.
 func TestExemplarsOfABlock(t *testing.T) {
 	l := New(testFamilies(), NewLayout([]float64{0.1, 1}), 1000)
 	h := l.Histogram(1, "a")

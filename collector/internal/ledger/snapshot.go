@@ -82,7 +82,7 @@ func (h *Histogram) copy() *Histogram {
 }
 
 // Adopt takes over what a state does not have from the last snapshot of the ledger that the state is of: exemplars, and
-// since when series stand at 0.
+// since when series are 0.
 func (l *Ledger) Adopt(s *Snapshot) {
 	for i, f := range l.families {
 		if f == nil || s.families[i] == nil {

@@ -61,7 +61,7 @@ func TestSeveralFormats(t *testing.T) {
 	}
 }
 
-// TestTime: the time of a line is that of the finest variable, whatever the order, and 0 where there is none.
+// TestTime: the time of a line is that of the finest variable, whatever the order, and 0 without one.
 func TestTime(t *testing.T) {
 	const msec, iso, local = "1795523250.123", "2026-11-24T12:27:31-03:30", "24/Nov/2026:12:27:32 +0700"
 	const ofMsec = int64(1795523250123)
@@ -92,7 +92,7 @@ func TestTime(t *testing.T) {
 	}
 }
 
-// TestTimesAreChecked: what NGINX does not write as a time is none, and is not remembered as one.
+// TestTimesAreChecked: what NGINX does not write as a time is not one, and is not cached as one.
 func TestTimesAreChecked(t *testing.T) {
 	r := NewRecord()
 	for format, lines := range map[string][]string{

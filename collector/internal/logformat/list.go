@@ -37,7 +37,7 @@ func (p *Parser) agreeOnMany(r *Record, shapes shape) bool {
 	return true
 }
 
-// disagreed stands for the number of elements if two lists differ.
+// disagreed is the number of elements if two lists differ.
 const disagreed = -1
 
 // many records that a list has n elements.

@@ -163,7 +163,7 @@ func wordOf(value []byte) Word {
 	return OtherWord
 }
 
-// Absent stands for a number that a line does not have ("-", or empty).
+// Absent is the value of a number that a line does not have ("-", or empty).
 const Absent int64 = -1
 
 // A Record is one line. Its slices point into the argument of Parse; fields that the format lacks are zero, nil or

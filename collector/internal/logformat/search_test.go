@@ -11,7 +11,7 @@ import (
 	"github.com/fremisn/fremisn-exporter/collector/logtest"
 )
 
-// fieldFormats are the kinds of log_format that are found in the field: what stands beside what, in which quotes, in
+// fieldFormats are the kinds of log_format that are found in the field: what is next to what, in which quotes, in
 // which order.
 func fieldFormats() []struct{ format, escape string } {
 	const combined = `$remote_addr - $remote_user [$time_local] "$request" $status $body_bytes_sent "$http_referer" ` +

@@ -138,8 +138,8 @@ func flip(raw []byte, at int) []byte {
 // checked gives raw the checksum that fits it.
 func checked(raw []byte) []byte { return appendChecksum(raw[:len(raw)-checksumLen]) }
 
-// TestRemovedIsTold: a record that somebody removed is not the same as one that never was.
-func TestRemovedIsTold(t *testing.T) {
+// TestRemovedRecordIsLost: a record that somebody removed is not the same as one that never was.
+func TestRemovedRecordIsLost(t *testing.T) {
 	path := t.TempDir()
 	d := open(t, path)
 	commit(t, d, "access", example)

@@ -15,8 +15,8 @@ import (
 	"time"
 )
 
-// A redirect is followed within the host, at most five times, and credentials never go along; another is told with its
-// Location, but not with what may be secret in that.
+// A redirect is followed within the host, at most five times, and credentials are never sent along; another is an error
+// with its Location, but not with what may be secret in that.
 func TestRedirects(t *testing.T) {
 	var leaked string
 	secure := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

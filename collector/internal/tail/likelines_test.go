@@ -38,9 +38,9 @@ func TestLikeLinesAreCounted(t *testing.T) {
 	}
 }
 
-// TestEmptyFileIsNoEvidence: the folder was copied, so that nothing but content tells how far the rotated parts have
+// TestEmptyFileProvesNothing: the folder was copied, so that nothing but content tells how far the rotated parts have
 // moved since; an empty one tells nothing while there are others.
-func TestEmptyFileIsNoEvidence(t *testing.T) {
+func TestEmptyFileProvesNothing(t *testing.T) {
 	l := followed(t, 40)
 	l.rename("", "access.log.1")
 	l.write("", "")

@@ -159,7 +159,7 @@ func TestOutageSaysWhatHappened(t *testing.T) {
 }
 
 // A worker that has ended took its failures with it, as those of a reload do.
-func TestNewWorkersKnowOfNoFailure(t *testing.T) {
+func TestNewWorkersHaveNoFailures(t *testing.T) {
 	gone := false
 	tracker := takenout.New(one(takenout.Options{Gone: func(pid int) bool { return gone && pid == 7 }}))
 	tracker.Failed(failure(3), at(3))

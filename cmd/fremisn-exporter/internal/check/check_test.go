@@ -232,7 +232,7 @@ func TestCheckProbesWithoutNginxConf(t *testing.T) {
 }
 
 // A log that nobody writes may be one that NGINX does not know of any more.
-func TestCheckTellsOfAnOldLog(t *testing.T) {
+func TestCheckReportsAnOldLog(t *testing.T) {
 	h := newHost(t)
 	if err := os.Chtimes(h.access, time.Time{}, time.Now().Add(-3*24*time.Hour)); err != nil {
 		t.Fatal(err)
@@ -246,7 +246,7 @@ func TestCheckTellsOfAnOldLog(t *testing.T) {
 	}
 }
 
-func TestCheckTellsEveryFaultOfTheConfig(t *testing.T) {
+func TestCheckReportsEveryConfigError(t *testing.T) {
 	h := newHost(t)
 	h.write(t, h.config, "nodes: [{name: a, adress: x}]\nprobe: []\n")
 	c := h.check(t)
@@ -276,7 +276,7 @@ func TestCheckProbesEveryNode(t *testing.T) {
 }
 
 // What nginx.conf has but cannot be observed is reported with a remedy.
-func TestCheckTellsWhatIsLeftOut(t *testing.T) {
+func TestCheckReportsWhatIsLeftOut(t *testing.T) {
 	h := newHost(t)
 	h.write(t, filepath.Join(h.dir, "nginx.conf"), `events {}
 error_log stderr;
@@ -302,7 +302,7 @@ http {
 	}
 }
 
-// What is only worth a look does not fail the check.
+// A warning does not fail the check.
 func TestCheckBearsOddities(t *testing.T) {
 	h := newHost(t)
 	h.write(t, h.access, "200 0.001\n200 garbage\n200 0.002\n")
@@ -323,9 +323,9 @@ func TestCheckBearsOddities(t *testing.T) {
 	c.find(t, sectionNginx, statusWarn, "no zone")
 }
 
-// TestCheckTellsWhatCannotProbe: a module whose files are missing and a bad file of targets are named, and stop
+// TestCheckReportsProbesThatCannotRun: a module whose files are missing and a bad file of targets are named, and stop
 // nothing.
-func TestCheckTellsWhatCannotProbe(t *testing.T) {
+func TestCheckReportsProbesThatCannotRun(t *testing.T) {
 	h := newHost(t)
 	h.write(t, filepath.Join(h.dir, "good.yml"), "- targets: ['"+h.node.URL+"/from/a/file']\n")
 	h.write(t, filepath.Join(h.dir, "bad.yml"), "- targets: [")

@@ -77,7 +77,7 @@ func remedyTests() map[string]string {
 		"name a URL in nginx.status":                     "TestRemediesOfStatusPages",
 		"write --web.listen-address=:9113":               "TestRemediesOfThisHost",
 		"sudo ss -ltnp ":                                 "TestRemediesOfThisHost",
-		"to go on with it, stop, and start with ":        "TestRootLeavesNoStateWhereItStands",
+		"to go on with it, stop, and start with ":        "TestRootLeavesNoStateInTheCurrentFolder",
 		"correct it, or leave out --web.config.file":     "TestRemediesOfThisHost",
 		"give --storage.path a folder":                   "TestRemediesOfThisHost",
 		"choose another with --storage.path":             "TestRemediesOfThisHost",

@@ -130,7 +130,7 @@ http {
 
 // The load balancer that this program was made for, before anything is changed: all of what is to be done is on one
 // screen.
-func TestReportOfTheMission(t *testing.T) {
+func TestReportOfTheTopology(t *testing.T) {
 	h := newHost(t)
 	text := `worker_processes auto;
 error_log LOGS/error.log warn;

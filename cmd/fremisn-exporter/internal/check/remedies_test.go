@@ -291,7 +291,7 @@ func TestSentencesAreTrue(t *testing.T) {
 }
 
 // A missing include is reported at its line, with the remedy for containers that mount only nginx.conf.
-func TestMissingIncludeIsTold(t *testing.T) {
+func TestMissingIncludeIsReported(t *testing.T) {
 	h := newHost(t)
 	h.write(t, filepath.Join(h.dir, "nginx.conf"), "events {}\nhttp {\n  include mime.types;\n}\n")
 	c := h.check(t)
@@ -303,7 +303,7 @@ func TestMissingIncludeIsTold(t *testing.T) {
 }
 
 // A log whose path depends on an absent build is reported with the places where it may be.
-func TestRelativeLogIsTold(t *testing.T) {
+func TestRelativeLogIsReported(t *testing.T) {
 	found := finding{}
 	there := filepath.Join(t.TempDir(), "site.log")
 	found.relative([]string{"/nowhere/site.log", "/elsewhere/site.log"})

@@ -13,7 +13,7 @@ import (
 	"github.com/fremisn/fremisn-exporter/collector"
 )
 
-func TestReadyFormatIsTakenByNGINX(t *testing.T) {
+func TestNGINXAcceptsTheReadyFormat(t *testing.T) {
 	dir := t.TempDir()
 	conf := filepath.Join(dir, "nginx.conf")
 	text := fmt.Sprintf("pid %s/pid;\nerror_log %s/error.log;\nevents {}\nhttp {\n%s\naccess_log %s/access.log "+

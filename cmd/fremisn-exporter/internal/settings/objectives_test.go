@@ -22,7 +22,7 @@ func TestObjectives(t *testing.T) {
     other: {latency: {ratio: 0.9}}
 `, map[string]Objective{"": {0.999, time.Second, 0.95}, "enrollment": {0.995, 5 * time.Second, 0.95}, "other": {0.999,
 			time.Second, 0.9}}},
-		"the default is no bucket": {"nginx: {latency_buckets: [1, 2, 4, 8]}\n",
+		"the default is not a bucket": {"nginx: {latency_buckets: [1, 2, 4, 8]}\n",
 			map[string]Objective{"": {0.99, 4 * time.Second, 0.95}}},
 		"the default is above every one": {"nginx: {latency_buckets: [1, 2]}\n",
 			map[string]Objective{"": {0.99, 2 * time.Second, 0.95}}},

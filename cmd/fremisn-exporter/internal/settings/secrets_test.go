@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// TestFaultsTellNoSecret puts secrets where they do not belong.
-func TestFaultsTellNoSecret(t *testing.T) {
+// TestErrorsShowNoSecret puts secrets where they do not belong.
+func TestErrorsShowNoSecret(t *testing.T) {
 	for section, want := range map[string]string{
 		`authorization: "Bearer hunter2"`: "authorization: got <secret>, want a mapping",
 		`basic_auth: "op:hunter2"`:        "basic_auth: cannot unmarshal !!str <secret>",

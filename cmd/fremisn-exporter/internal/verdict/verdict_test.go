@@ -60,7 +60,7 @@ func TestVerdicts(t *testing.T) {
 			in.Servers[0].Attempts = minutes{window(20, 0, 300*time.Millisecond), window(20, 0, 100*time.Millisecond)}
 		}, "degraded", "node_slow:warning:master", "master is slow: 95 % of its attempts in the last minute took up " +
 			"to 300 ms"},
-		{"all became slow: that is no slow node", func(in *verdict.Input) {
+		{"all became slow: no node is slow alone", func(in *verdict.Input) {
 			for i := range in.Servers {
 				in.Servers[i].Attempts = minutes{window(100, 0, time.Second), window(100, 0, 50*time.Millisecond)}
 				in.Servers[i].Peers = in.Servers[i].Attempts
@@ -157,7 +157,7 @@ func TestStatesOfANode(t *testing.T) {
 		{"failing", func(s *verdict.Server) { s.Attempts = minutes{window(1, 50, 0)} }, "failing"},
 		{"not probed, but busy", func(s *verdict.Server) { s.Probes = nil }, "up"},
 		{"unknown", func(s *verdict.Server) { s.Probes, s.Attempts = nil, nil }, "unknown"},
-		{"a licence that failed is no node that is down", func(s *verdict.Server) { s.Probes = red(3, "license") },
+		{"a failed licence probe does not make a node down", func(s *verdict.Server) { s.Probes = red(3, "license") },
 			"up"},
 	} {
 		in := healthy()

@@ -159,7 +159,7 @@ func TestLinkOpensTheResult(t *testing.T) {
 	}
 }
 
-// TestProbesAreTitledByNode: a person looks for a node, and for an address where it is none.
+// TestProbesAreTitledByNode: a person looks for a node, or for an address that is not a node.
 func TestProbesAreTitledByNode(t *testing.T) {
 	few := []Target{probed("health", "http://127.0.0.231:4005", "master", "+"), probed("port", "127.0.0.9:22", "", "-")}
 	many := few

@@ -102,13 +102,13 @@ func TestSequences(t *testing.T) {
 		{"a POST that was not sent is", group(2), post(at(0, 100)), failsOn("a", model.ConnectError, true), "ab b"},
 		{"non_idempotent", group(2, func(g *model.Group) { g.Next.NonIdempotent = true }), post(at(0, 100)),
 			failsOn("a", model.TimedOut, false), "ab b"},
-		{"an answer is no failure unless proxy_next_upstream says so", group(2), at(0, 100, 200), failsOn("a",
+		{"an answer is not a failure unless proxy_next_upstream says so", group(2), at(0, 100, 200), failsOn("a",
 			"http_502", false), "a=502 b a=502"},
 		{"http_502 tries the next", group(2, func(g *model.Group) { g.Next.On["http_502"] = true }), at(0, 100, 200),
 			failsOn("a", "http_502", false), "ab b b"},
 		// b's answer is the last that the first request may have. The second still has a try when b answers, and a is
 		// out.
-		{"the last server's answer is no failure", group(2, func(g *model.Group) { g.Next.On["http_502"] = true }),
+		{"the last server's answer is not a failure", group(2, func(g *model.Group) { g.Next.On["http_502"] = true }),
 			at(0, 100, 200), failsOn("ab", "http_502", false), "ab=502 bno_live no_live"},
 		{"http_404 tries the next and blames nobody", group(2, func(g *model.Group) { g.Next.On["http_404"] = true }),
 			at(0, 100, 200), failsOn("a", "http_404", false), "ab b ab"},
