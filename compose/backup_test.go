@@ -139,7 +139,10 @@ func TestBackupIsVerifiedKeptAndRestored(t *testing.T) {
 	if read(t, filepath.Join(s.grafana, "grafana.db")) != "garbage" {
 		t.Error("a restore without --yes changed something")
 	}
-	s.must(t, "restore", archive, "--yes")
+	if out, exit := s.script(t, "backup.sh", "restore", archive, "--yes"); exit != 0 ||
+		strings.Count(out, ": replaced in ") != 3 || strings.Contains(out, "would be") {
+		t.Errorf("restore --yes: exit %d, want 0 and what was replaced", exit)
+	}
 	if read(t, filepath.Join(s.grafana, "grafana.db")) != "a database" || read(t,
 		filepath.Join(s.state, "state")) != "positions" {
 		t.Error("Grafana or the state did not come back")

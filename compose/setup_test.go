@@ -50,7 +50,8 @@ func TestSetupAndDeployDryRunsChangeNothing(t *testing.T) {
 	out = run(t, map[string]string{"ENV_FILE": env, "GRAFANA_ADMIN_PASSWORD": "x"}, "scripts/deploy.sh", "--dry-run",
 		"--pull")
 	for _, want := range []string{"compose pull", "compose build fremisn-exporter", "nginx -t",
-		"promtool prometheus check config", "compose up -d", "nothing was changed"} {
+		"promtool prometheus check config", "compose up -d", "nothing was changed",
+		env + " is missing (scripts/setup.sh creates it)"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("deploy.sh --dry-run does not say %q:\n%s", want, out)
 		}
