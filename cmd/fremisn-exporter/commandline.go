@@ -182,6 +182,12 @@ func (cli *commandLine) isGiven(flag string) bool { return cli.given[flag] != ni
 // complete checks the flags against each other and adds the environment. A flag overrides its variable, and a config
 // file overrides both.
 func (cli *commandLine) complete(args []string) error {
+	for i, arg := range args {
+		if flag := strings.TrimPrefix(arg, "--"); i+1 < len(args) && args[i+1] == "-" && (flag == "config" ||
+			flag == "config.file" || flag == "nginx.config") {
+			return fmt.Errorf("--%s takes a file, which a reload can read again, not standard input", flag)
+		}
+	}
 	switch {
 	case cli.source.ConfigFile != "" && cli.blackboxConfig != "":
 		return errors.New("--config.file is the same as --config; give one of them")

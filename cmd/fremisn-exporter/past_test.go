@@ -134,7 +134,7 @@ func TestPastBadInput(t *testing.T) {
 		stderr string
 	}{
 		{[]string{"analyze", filepath.Join(h.dir, "none.log")}, 1, `none\.log: no such file`},
-		{[]string{"explain", h.dir}, 1, `this is a folder; name the files in it, such as .*access\.log\*`},
+		{[]string{"explain", h.dir}, 1, `this is a folder; name the files in it, such as .*\*\.log`},
 		{[]string{"analyze", binary}, 1, `binary: this is a binary file, not a log`},
 		{[]string{"whatif", empty}, 1, `nothing could be read: no lines in .*empty\.log`},
 		{[]string{"explain", unlined}, 1, `nothing could be read: every line in .*unlined\.log is longer than 1 MiB`},

@@ -74,7 +74,7 @@ func Backfill(ctx context.Context, o Options, to BackfillOptions) (done *Backfil
 	r.workers = 1 // one line after the other
 	r.sortByTime()
 	if err := os.MkdirAll(to.Dir, 0o755); err != nil {
-		return nil, nil, fmt.Errorf("creating the folder for the files failed: %w", err)
+		return nil, nil, fmt.Errorf("creating the folder for the files failed: %w; name another one: -o DIR", err)
 	}
 	backfillers := newByWorker(1, func(f *formats) *backfiller { return newBackfiller(r, f, to, labels) })
 	if problems, err = r.run(ctx, func(worker int, f *formats) visitor {

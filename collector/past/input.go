@@ -101,9 +101,11 @@ func (f *File) inspect(hold bool) (size int64, stream bool, err error) {
 	if err != nil && err != io.EOF {
 		return 0, false, openError(f.Path, err)
 	}
-	stream, err = isCompressed(head[:min(n, 512)], f.name())
+	if stream, err = isCompressed(head[:min(n, 512)], f.name()); err != nil {
+		return 0, false, named(f.name(), err)
+	}
 	line, _, _ := bytes.Cut(head[:n], []byte{'\n'})
-	return f.seen.Size(), stream || container.IsWrapped(line), err // the parts of a wrapped line belong together
+	return f.seen.Size(), stream || container.IsWrapped(line), nil // the parts of a wrapped line belong together
 }
 
 // readsOnce reports whether a file is a pipe or the like. It is an error if it is a folder, or none.
@@ -117,7 +119,7 @@ func (f *File) readsOnce() (bool, error) {
 		return false, openError(f.Path, err)
 	case info.IsDir():
 		return false, fmt.Errorf("%s: this is a folder; name the files in it, such as %s", f.Path,
-			filepath.Join(f.Path, "access.log*"))
+			filepath.Join(f.Path, "*.log"))
 	}
 	return !info.Mode().IsRegular(), nil
 }
@@ -130,13 +132,13 @@ func isCompressed(head []byte, path string) (bool, error) {
 		}
 		if m.tool != "" {
 			return false,
-				fmt.Errorf("%s: this compression is not supported; decompress it: %s %s | "+
-					"fremisn-exporter … -", path, m.tool, path)
+				fmt.Errorf("this compression is not supported; decompress it: %s %s | "+
+					"fremisn-exporter … -", m.tool, path)
 		}
 		return true, nil
 	}
 	if bytes.IndexByte(head, 0) >= 0 {
-		return false, fmt.Errorf("%s: this is a binary file, not a log", path)
+		return false, errors.New("this is a binary file, not a log")
 	}
 	return false, nil
 }
@@ -164,7 +166,7 @@ func decompressed(r io.Reader, p *progress) (io.Reader, error) {
 		return nil, err
 	}
 	whole := io.MultiReader(bytes.NewReader(head[:n]), c)
-	if compressed, err := isCompressed(head[:n], "it"); err != nil || !compressed {
+	if compressed, err := isCompressed(head[:n], "FILE"); err != nil || !compressed {
 		return whole, err
 	}
 	return gzip.NewReader(whole)

@@ -61,8 +61,7 @@ func (r *reading) copyOf(ctx context.Context, source io.Reader) (*os.File, error
 	defer p.stop()
 	copied := make(chan error, 1)
 	go func() {
-		_, err := io.Copy(file, counted{source, p})
-		copied <- err
+		copied <- copyLog(file, counted{source, p})
 	}()
 	select {
 	case err = <-copied:
@@ -73,4 +72,20 @@ func (r *reading) copyOf(ctx context.Context, source io.Reader) (*os.File, error
 		return nil, errors.Join(err, file.Close())
 	}
 	return file, nil
+}
+
+// copyLog copies a stream. Of one that cannot be a log, such as a device that never ends, it copies the beginning, in
+// which the reader sees that.
+func copyLog(to io.Writer, from io.Reader) error {
+	head := make([]byte, 512)
+	n, err := io.ReadFull(from, head)
+	if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF {
+		return err
+	}
+	_, foreign := isCompressed(head[:n], "")
+	if _, err := to.Write(head[:n]); err != nil || foreign != nil {
+		return err
+	}
+	_, err = io.Copy(to, from)
+	return err
 }

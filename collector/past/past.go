@@ -180,8 +180,8 @@ func (r *reading) nothing(problems []error, misfit *misfit, lines LineCounts) er
 			return errors.Join(problems...)
 		}
 		var names []string
-		for _, in := range r.inputs {
-			names = append(names, in.path)
+		for _, file := range r.toScan() {
+			names = append(names, file.name())
 		}
 		if lines.TooLong > 0 {
 			return fmt.Errorf("%w: every line in %s is longer than 1 MiB", ErrNothing, strings.Join(names, ", "))

@@ -177,6 +177,7 @@ func TestBadFiles(t *testing.T) {
 		dir:                                    "this is a folder; name the files in it",
 		write("binary", "\x7fELF\x02\x01\x00"): "this is a binary file, not a log",
 		write("a.bz2", "BZh91AY"):              "decompress it: bzip2 -dc",
+		"/dev/zero":                            "/dev/zero: this is a binary file, not a log",
 		write("a.gz", "\x1f\x8b\x08"):          "the compressed file ends in its middle",
 	} {
 		c, problems := scanFiles(t, 0, nil, path)

@@ -20,8 +20,8 @@ func TestWhatIfAgainstNGINX(t *testing.T) {
 	for try, change := range map[string]func(*topology){
 		"max_conns=2": func(top *topology) { top.server = "max_conns=2" },
 		"servers=4":   func(top *topology) { top.nodes = 4 },
-		"limit_req.nodelay=off,max_conns=2": func(top *topology) {
-			top.location, top.server = "limit_req zone=clients burst=10;", "max_conns=2"
+		"limit_req.nodelay=off,max_conns=4": func(top *topology) {
+			top.location, top.server = "limit_req zone=clients burst=10;", "max_conns=4"
 		},
 		"limit_req.burst=3,balance=least_conn": func(top *topology) {
 			top.location, top.upstream = "limit_req zone=clients burst=3 nodelay;", "least_conn;"

@@ -82,11 +82,12 @@ func configRemedy(err error) string {
 		return "run this by sudo, or as a user that may read the file; nothing that depends on it can be checked before"
 	case !errors.As(err, &fault):
 		return "correct it first; the other checks depend on it"
-	case fault.Unreadable == "":
+	case fault.Unreadable == "" && fault.Line > 0:
 		return "nginx -t says the same; a missing ; is often on the line above. The rest can be checked once " +
 			"this is right"
 	}
-	if _, remedy := unreadable(fault.Unreadable); remedy != "" && !errors.Is(err, fs.ErrNotExist) {
+	if _, remedy := unreadable(fault.Unreadable); fault.Unreadable != "" && remedy != "" &&
+		!errors.Is(err, fs.ErrNotExist) {
 		return remedy
 	}
 	if fault.Line > 0 {

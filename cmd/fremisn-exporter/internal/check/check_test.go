@@ -201,6 +201,12 @@ func TestCheckFindsWhatIsWrong(t *testing.T) {
 		"nginx.conf": {func(t *testing.T, h *host) {
 			h.write(t, filepath.Join(h.dir, "nginx.conf"), "http {\n")
 		}, sectionConfig, "nginx.conf:2: unexpected end of file, expecting \"}\"", "nginx -t says the same"},
+		"nginx.conf is a folder": {func(t *testing.T, h *host) {
+			conf := filepath.Join(h.dir, "nginx.conf")
+			if err := errors.Join(os.Remove(conf), os.Mkdir(conf, 0o755)); err != nil {
+				t.Fatal(err)
+			}
+		}, sectionConfig, "nginx.conf: is a directory", "correct the path; the rest can be checked"},
 		"state directory is a file": {func(t *testing.T, h *host) {
 			h.dir = filepath.Join(h.dir, "access.log")
 		}, sectionSystem, "access.log is not a folder", "--storage.path"},
