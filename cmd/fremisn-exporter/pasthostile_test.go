@@ -7,13 +7,15 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
 )
 
 // pastCommandLines are all commands that read complete logs.
-var pastCommandLines = [][]string{{"analyze"}, {"explain"}, {"whatif", "--try", "max_conns=2"}, {"backfill", "-o", "DIR"}}
+var pastCommandLines = [][]string{{"analyze"}, {"explain"}, {"whatif", "--try", "max_conns=2"},
+	{"backfill", "-o", "DIR"}}
 
 // Whatever file is named, each command ends, and says in one or two lines which file it could not read, and why.
 func TestPastHostileFiles(t *testing.T) {
@@ -34,28 +36,30 @@ func TestPastHostileFiles(t *testing.T) {
 	w := gzip.NewWriter(&packed)
 	w.Write(log)
 	w.Close()
+	text := packed.String()
 	for file, want := range map[string]string{
-		h.write(t, "empty.log", ""): "nothing could be read: no lines in FILE",
-		sparse:                      "FILE: this is a binary file, not a log",
-		h.write(t, "utf16.log", "\xff\xfe1\x000\x00"):                       "FILE: this is a binary file, not a log",
-		h.write(t, "zeros.gz", zeros(t, 64<<20)):                            "every line in FILE is longer than 1 MiB",
-		h.write(t, "cut.gz", packed.String()[:40]):                          "FILE: the compressed file ends in its middle",
-		h.write(t, "bad.gz", packed.String()[:40]+strings.Repeat("x", 400)): "FILE: ",
-		h.write(t, "zip.log", "PK\x03\x04x\n"):                              "FILE: no line fits any of ",
-		h.write(t, "crlf.log", "200\r\n200\r\n"):                            "FILE: no line fits any of ",
-		h.dir:                                                               "FILE: this is a folder; name the files in it",
-		loop:                                                                "FILE: cannot be read: too many levels of symbolic links",
-		filepath.Join(h.dir, "none"):                                        "FILE: no such file",
-		"/dev/zero":                                                         "FILE: this is a binary file, not a log",
-		"/dev/null":                                                         "nothing could be read: no lines in FILE",
-		"/proc/self/mem":                                                    "FILE: cannot be read: input/output error",
+		h.write(t, "empty.log", ""):                  "nothing could be read: no lines in FILE",
+		h.write(t, "utf16.log", "\xff\xfe1\x000\x00"): "FILE: this is a binary file, not a log",
+		h.write(t, "zeros.gz", zeros(t, 64<<20)):     "every line in FILE is longer than 1 MiB",
+		h.write(t, "cut.gz", text[:40]):              "FILE: the compressed file ends in its middle",
+		h.write(t, "bad.gz", text[:40]+text[:400]):   "FILE: ",
+		h.write(t, "zip.log", "PK\x03\x04x\n"):       "FILE: no line fits any of ",
+		h.write(t, "crlf.log", "200\r\n200\r\n"):     "FILE: no line fits any of ",
+
+		sparse:                       "FILE: this is a binary file, not a log",
+		loop:                         "FILE: cannot be read: too many levels of symbolic links",
+		h.dir:                        "FILE: this is a folder; name the files in it",
+		filepath.Join(h.dir, "none"): "FILE: no such file",
+		"/dev/zero":                  "FILE: this is a binary file, not a log",
+		"/dev/null":                  "nothing could be read: no lines in FILE",
+		"/proc/self/mem":             "FILE: cannot be read: input/output error",
 	} {
 		for _, command := range pastCommandLines {
-			args := append([]string{strings.Replace(command[0], "DIR", t.TempDir(), 1)}, command[1:]...)
-			if command[0] == "backfill" {
-				args[2] = t.TempDir()
+			args := append(slices.Clone(command), file)
+			if i := slices.Index(args, "DIR"); i >= 0 {
+				args[i] = t.TempDir()
 			}
-			code, stdout, stderr := h.run(t, append(args, file)...)
+			code, stdout, stderr := h.run(t, args...)
 			want := strings.ReplaceAll(want, "FILE", file)
 			if code != exitFailed || !strings.Contains(stderr, want) || stdout != "" ||
 				strings.Count(stderr, "\n") > 3 {
@@ -104,7 +108,7 @@ func TestPastLogThatMayNotBeRead(t *testing.T) {
 	openFor(t, h.dir)
 	openFor(t, filepath.Dir(binary))
 	for _, command := range pastCommandLines {
-		args := append(append([]string{}, command...), "--nginx.config", h.conf, h.log)
+		args := append(slices.Clone(command), "--nginx.config", h.conf, h.log)
 		run := exec.CommandContext(t.Context(), binary, args...)
 		run.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
 		run.Dir = "/"
