@@ -38,13 +38,13 @@ func TestPastHostileFiles(t *testing.T) {
 	w.Close()
 	text := packed.String()
 	for file, want := range map[string]string{
-		h.write(t, "empty.log", ""):                  "nothing could be read: no lines in FILE",
+		h.write(t, "empty.log", ""):                   "nothing could be read: no lines in FILE",
 		h.write(t, "utf16.log", "\xff\xfe1\x000\x00"): "FILE: this is a binary file, not a log",
-		h.write(t, "zeros.gz", zeros(t, 64<<20)):     "every line in FILE is longer than 1 MiB",
-		h.write(t, "cut.gz", text[:40]):              "FILE: the compressed file ends in its middle",
-		h.write(t, "bad.gz", text[:40]+text[:400]):   "FILE: ",
-		h.write(t, "zip.log", "PK\x03\x04x\n"):       "FILE: no line fits any of ",
-		h.write(t, "crlf.log", "200\r\n200\r\n"):     "FILE: no line fits any of ",
+		h.write(t, "zeros.gz", zeros(t, 64<<20)):      "every line in FILE is longer than 1 MiB",
+		h.write(t, "cut.gz", text[:40]):               "FILE: the compressed file ends in its middle",
+		h.write(t, "bad.gz", text[:40]+text[:400]):    "FILE: ",
+		h.write(t, "zip.log", "PK\x03\x04x\n"):        "FILE: no line fits any of ",
+		h.write(t, "crlf.log", "200\r\n200\r\n"):      "FILE: no line fits any of ",
 
 		sparse:                       "FILE: this is a binary file, not a log",
 		loop:                         "FILE: cannot be read: too many levels of symbolic links",
