@@ -260,7 +260,7 @@ func TestCommandLine(t *testing.T) {
 		{[]string{"--no-such-flag"}, exitUsage, "", "unknown long flag '--no-such-flag'; try fremisn-exporter --help"},
 		{[]string{"no-such-command"}, exitUsage, "", `unexpected no-such-command; try fremisn-exporter --help`},
 		{[]string{"--log.level", "loud"}, exitUsage, "", "enum value must be one of debug,info,warn,error, got 'loud'"},
-		{[]string{"--config", "-"}, exitUsage, "", "--config takes a file, which a reload can read again, not standard"},
+		{[]string{"--config", "-"}, exitUsage, "", "--config takes a file, which a reload can read again, not"},
 		{[]string{"--nginx.config", "-", "check"}, exitUsage, "", "--nginx.config takes a file"},
 		{[]string{"probe", "only-a-module"}, exitUsage, "", "required argument 'target' not provided"},
 	} {
