@@ -48,15 +48,23 @@ func matches(w, spread uint64) uint64 {
 // gather moves the top bits of the bytes of m to the lowest eight bits.
 func gather(m uint64) uint64 { return m >> 7 * 0x0102040810204080 >> 56 }
 
-// match16 has a bit set for the first of the 16 bytes at i that equals the byte in spread, and zeros below it.
-func (t text) match16(i int, spread uint64) uint64 {
-	return gather(matches(t.load(i), spread)) | gather(matches(t.load(i+8), spread))<<8
+// stops is matches for what ends a value in the eight bytes at i: the first byte of the literal, or a newline. These
+// two differ in the bits of clear alone. So do a few other bytes, at which the literal does not stand.
+func (t text) stops(i int, clear, stop uint64) uint64 { return matches(t.load(i)&^clear, stop) }
+
+// stop returns the position of the first byte, from i on, that ends a value.
+func (t text) stop(i int, clear, stop uint64) int {
+	for {
+		if m := t.stops(i, clear, stop); m != 0 {
+			return i + bits.TrailingZeros64(m)>>3
+		}
+		i += 8
+	}
 }
 
-// stop16 is match16 for what ends a value: the first byte of the literal, or a newline. These two differ in the bits of
-// clear alone. So do a few other bytes, at which the literal does not stand.
+// stop16 has a bit set for the first of the 16 bytes at i that ends a value, and zeros below it.
 func (t text) stop16(i int, clear, stop uint64) uint64 {
-	return gather(matches(t.load(i)&^clear, stop)) | gather(matches(t.load(i+8)&^clear, stop))<<8
+	return gather(t.stops(i, clear, stop)) | gather(t.stops(i+8, clear, stop))<<8
 }
 
 // notWord is 0 only if the bytes of w are all of '0' to 0x7f: it may be wrong otherwise, above the lowest that is not.
