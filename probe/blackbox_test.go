@@ -1,7 +1,6 @@
 package probe_test
 
 import (
-	"bytes"
 	"context"
 	"io"
 	"net/http"
@@ -16,6 +15,7 @@ import (
 	"github.com/prometheus/common/expfmt"
 
 	"github.com/fremisn/fremisn-exporter/cmd/fremisn-exporter/strictyaml"
+	"github.com/fremisn/fremisn-exporter/cmd/fremisn-sim/testenv"
 	"github.com/fremisn/fremisn-exporter/probe"
 )
 
@@ -25,25 +25,7 @@ import (
 type prober struct {
 	*probe.Service
 	url string
-	log *syncBuffer
-}
-
-// A syncBuffer may be written to by several goroutines.
-type syncBuffer struct {
-	mu     sync.Mutex
-	buffer bytes.Buffer
-}
-
-func (b *syncBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buffer.Write(p)
-}
-
-func (b *syncBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buffer.String()
+	log *testenv.Output
 }
 
 func parseConfig(t testing.TB, text string) probe.Config {
@@ -57,7 +39,7 @@ func parseConfig(t testing.TB, text string) probe.Config {
 
 func newProber(t testing.TB, config string) prober {
 	t.Helper()
-	p := prober{log: new(syncBuffer)}
+	p := prober{log: new(testenv.Output)}
 	p.Service = serviceOf(t, p.log, config)
 	server := httptest.NewServer(p.Service)
 	t.Cleanup(server.Close)

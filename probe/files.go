@@ -170,20 +170,21 @@ func fileLabels(labels map[string]string) (map[string]string, error) {
 	return own, nil
 }
 
-// watchFiles applies changes in files of targets until ctx ends.
-func (s *Service) watchFiles(ctx context.Context) {
-	tick := time.NewTicker(fileInterval)
+// every calls f in each interval until ctx ends.
+func every(ctx context.Context, interval time.Duration, f func()) {
+	tick := time.NewTicker(interval)
 	defer tick.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
-			s.rereadFiles()
+			f()
 		}
 	}
 }
 
+// rereadFiles applies changes in files of targets.
 func (s *Service) rereadFiles() {
 	s.reloading.Lock()
 	defer s.reloading.Unlock()

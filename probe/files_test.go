@@ -11,6 +11,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/fremisn/fremisn-exporter/cmd/fremisn-sim/testenv"
 )
 
 func write(t *testing.T, path, text string) {
@@ -38,7 +40,7 @@ func TestFilesOfTargets(t *testing.T) {
 	dir := t.TempDir()
 	write(t, dir+"/a.yml", "- targets: ['http://127.0.0.1:1/', 'http://127.0.0.1:2/']\n")
 	synctest.Test(t, func(t *testing.T) {
-		p := prober{log: new(syncBuffer)}
+		p := prober{log: new(testenv.Output)}
 		p.Service = serviceOf(t, p.log, `
 modules: {m: {prober: http, timeout: 1s}}
 probes:

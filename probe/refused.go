@@ -1,7 +1,6 @@
 package probe
 
 import (
-	"context"
 	"maps"
 	"slices"
 	"strings"
@@ -67,20 +66,6 @@ func (r *refusedLog) write() {
 	level.Warn(r.logger).Log("msg", "/probe has refused targets", "refused", refused, "targets", strings.Join(targets,
 		" "),
 		"remedy", "name them under probes:, or widen on_demand.allow; the 403 response says which")
-}
-
-// run writes the last ones, too.
-func (r *refusedLog) run(ctx context.Context) {
-	tick := time.NewTicker(refusedLogInterval)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-			r.write()
-		}
-	}
 }
 
 // family returns the counter.

@@ -249,9 +249,9 @@ func (s *Service) Run(ctx context.Context) error {
 		s.start(t)
 	}
 	s.mu.Unlock()
-	go s.watchFiles(ctx) // not awaited: a disk may hang
+	go every(ctx, fileInterval, s.rereadFiles) // not awaited: a disk may hang
 	var running sync.WaitGroup
-	running.Go(func() { s.refused.run(ctx) })
+	running.Go(func() { every(ctx, refusedLogInterval, s.refused.write) })
 	s.timetable.run(ctx)
 	running.Wait()
 	return nil

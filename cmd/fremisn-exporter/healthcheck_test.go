@@ -7,11 +7,13 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+
+	"github.com/fremisn/fremisn-exporter/cmd/fremisn-sim/testenv"
 )
 
 // healthcheck runs the command and returns its exit code and what it prints.
 func healthcheck(ctx context.Context, url string) (int, string) {
-	var out syncBuffer
+	var out testenv.Output
 	code := run(ctx, []string{"healthcheck", url}, &out, &out)
 	return code, out.String()
 }

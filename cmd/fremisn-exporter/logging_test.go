@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"github.com/go-kit/log/level"
+
+	"github.com/fremisn/fremisn-exporter/cmd/fremisn-sim/testenv"
 )
 
 // Every line of the log has one shape, whichever library has it logged: the time once, the level, the message.
@@ -31,7 +33,7 @@ func TestLogLinesHaveOneShape(t *testing.T) {
 
 // The attributes of a slog message stay with it.
 func TestSlog(t *testing.T) {
-	var out syncBuffer
+	var out testenv.Output
 	logger, err := newLogger(&out, "info", "logfmt")
 	if err != nil {
 		t.Fatal(err)

@@ -13,6 +13,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/fremisn/fremisn-exporter/cmd/fremisn-sim/testenv"
 )
 
 type oldFlagCase struct {
@@ -345,7 +347,7 @@ func TestStorageThatCannotBeUsed(t *testing.T) {
 		t.Errorf("no warning:\n%s", p.stderr)
 	}
 	writeFile(t, config, "nginx: {access_logs: [{path: "+dir+"/access.log, format: combined}]}\nprobes: []\n")
-	var stderr syncBuffer
+	var stderr testenv.Output
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	code := run(ctx, []string{"--config", config, "--storage.path", storage, "--web.listen-address", freeAddress(t)},

@@ -16,19 +16,20 @@ import (
 	dto "github.com/prometheus/client_model/go"
 
 	"github.com/fremisn/fremisn-exporter/cmd/fremisn-exporter/internal/settings"
+	"github.com/fremisn/fremisn-exporter/cmd/fremisn-sim/testenv"
 )
 
 // A watchedFiles is an exporter without its HTTP server, under a clock that moves only while the test waits.
 type watchedFiles struct {
 	*exporter
 	conf   string
-	stderr *syncBuffer
+	stderr *testenv.Output
 }
 
 // watchingNginxConf runs f beside an exporter that watches an nginx.conf in dir, and one that it includes.
 func watchingNginxConf(t *testing.T, autoReload bool, f func(t *testing.T, w *watchedFiles)) {
 	dir := t.TempDir()
-	w := &watchedFiles{conf: filepath.Join(dir, "nginx.conf"), stderr: &syncBuffer{}}
+	w := &watchedFiles{conf: filepath.Join(dir, "nginx.conf"), stderr: &testenv.Output{}}
 	w.write(t, "nginx.conf", "events {}\nerror_log "+dir+"/error.log;\nhttp { access_log "+dir+
 		"/access.log; include conf.d/*.conf; }\n")
 	w.write(t, "conf.d/nodes.conf", "upstream nodes { server 127.0.0.1:1 weight=1; }\n")

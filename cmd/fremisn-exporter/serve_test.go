@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -16,32 +15,15 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/fremisn/fremisn-exporter/cmd/fremisn-sim/testenv"
 )
 
 // patience is for what must happen and has no signal to wait for; CI machines are slow.
 const patience = 30 * time.Second
-
-// A syncBuffer is what a program under test writes while the test reads.
-type syncBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (s *syncBuffer) Write(p []byte) (int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.b.Write(p)
-}
-
-func (s *syncBuffer) String() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.b.String()
-}
 
 func freeAddress(t *testing.T) string {
 	t.Helper()
@@ -67,7 +49,7 @@ func until(t *testing.T, what string, holds func() bool) {
 type program struct {
 	url    string
 	data   string // its storage path
-	stderr *syncBuffer
+	stderr *testenv.Output
 	stop   context.CancelFunc
 	code   chan int
 }
@@ -99,7 +81,7 @@ func startProgramWith(t *testing.T, args ...string) *program {
 func startProgramArgs(t *testing.T, url string, args ...string) *program {
 	t.Helper()
 	ctx, stop := context.WithCancel(context.Background())
-	p := &program{url: url, stderr: &syncBuffer{}, stop: stop, code: make(chan int, 1)}
+	p := &program{url: url, stderr: &testenv.Output{}, stop: stop, code: make(chan int, 1)}
 	go func() { p.code <- run(ctx, args, io.Discard, p.stderr) }()
 	t.Cleanup(func() {
 		stop()
@@ -282,7 +264,7 @@ func TestTakenPort(t *testing.T) {
 	if err := os.WriteFile(file, []byte("nodes: []\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	var stderr syncBuffer
+	var stderr testenv.Output
 	code := run(context.Background(), []string{"--config", file, "--storage.path", "", "--web.listen-address",
 		listener.Addr().String()}, io.Discard, &stderr)
 	if code != exitFailed || !strings.Contains(stderr.String(), "address already in use") {

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/go-kit/log"
+
+	"github.com/fremisn/fremisn-exporter/cmd/fremisn-sim/testenv"
 )
 
 // silentNameServer has every lookup of this process wait for an answer that never comes.
@@ -71,7 +73,7 @@ func TestEndsWhileNamesAreLookedUp(t *testing.T) {
 // lose.
 func TestEndsWhileADiskHangs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var out syncBuffer
+		var out testenv.Output
 		e := &exporter{logger: log.NewLogfmtLogger(&out)}
 		began := time.Now()
 		deadline, cancel := context.WithTimeout(t.Context(), shutdownTotal)
@@ -86,7 +88,7 @@ func TestEndsWhileADiskHangs(t *testing.T) {
 		}
 	})
 	synctest.Test(t, func(t *testing.T) {
-		var out syncBuffer
+		var out testenv.Output
 		e := &exporter{logger: log.NewLogfmtLogger(&out)}
 		deadline, cancel := context.WithTimeout(t.Context(), shutdownTotal)
 		defer cancel()

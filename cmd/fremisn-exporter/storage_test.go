@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"github.com/fremisn/fremisn-exporter/cmd/fremisn-exporter/internal/settings"
+	"github.com/fremisn/fremisn-exporter/cmd/fremisn-sim/testenv"
 )
 
 // The place of the state without --storage.path: never below the folder that root happens to be in.
@@ -64,7 +65,7 @@ func startAsRoot(t *testing.T, folder string, args ...string) (logged string, re
 	address := freeAddress(t)
 	cmd := exec.Command("unshare", append([]string{"--user", "--map-root-user", "--mount", "sh", "-c", asRoot, "sh",
 		folder, buildExporter(t), "--web.listen-address", address}, args...)...)
-	var stderr syncBuffer
+	var stderr testenv.Output
 	cmd.Stderr = &stderr
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)

@@ -23,20 +23,20 @@ const patience = 30 * time.Second
 type Process struct {
 	name    string
 	command *exec.Cmd
-	output  *output
+	output  *Output
 	exited  chan struct{}
 	err     error // once exited
 }
 
-// output keeps the end of a process' output.
-type output struct {
+// Output keeps the end of what a program writes, a megabyte of it, and may be read meanwhile.
+type Output struct {
 	mu sync.Mutex
 	b  bytes.Buffer
 }
 
 const maxOutput = 1 << 20
 
-func (o *output) Write(p []byte) (int, error) {
+func (o *Output) Write(p []byte) (int, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.b.Len() > maxOutput {
@@ -45,7 +45,7 @@ func (o *output) Write(p []byte) (int, error) {
 	return o.b.Write(p)
 }
 
-func (o *output) String() string {
+func (o *Output) String() string {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.b.String()
@@ -70,7 +70,7 @@ func Start(ctx context.Context, address string, command *exec.Cmd) (*Process, er
 }
 
 func startCommand(user *syscall.Credential, name string, command *exec.Cmd) (*Process, error) {
-	p := &Process{name: name, command: command, output: &output{}, exited: make(chan struct{})}
+	p := &Process{name: name, command: command, output: &Output{}, exited: make(chan struct{})}
 	p.command.Stdout, p.command.Stderr = p.output, p.output
 	p.command.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true, Credential: user}
 	if err := p.command.Start(); err != nil {
