@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -18,6 +19,9 @@ func (x *victim) carefully(w *torturer) {
 	w.mu.Lock()
 	x.look()
 	x.check(w)
+	if w.deleteOldest() {
+		x.look()
+	}
 	events := []struct {
 		name string
 		do   func(*victim, *torturer)
@@ -39,6 +43,43 @@ func (x *victim) carefully(w *torturer) {
 		x.check(w)
 		w.mu.Unlock()
 	}
+}
+
+// deleteOldest keeps as many parts as logrotate with "rotate 40" does, and reports whether it has deleted any. All that
+// they hold has been counted; what a late worker writes still stays.
+func (w *torturer) deleteOldest() (some bool) {
+	const keep = 40
+	parts, err := filepath.Glob(w.path(`access.log[.\-]*`))
+	w.must(err)
+	parts = slices.DeleteFunc(parts, func(name string) bool {
+		return strings.HasSuffix(name, ".json") || w.isLate(name)
+	})
+	slices.SortFunc(parts, func(a, b string) int { return ageOf(a) - ageOf(b) })
+	for _, name := range parts[min(len(parts), keep):] {
+		w.must(os.Remove(name))
+		some = true
+	}
+	return some
+}
+
+// ageOf orders the names of rotated parts: the newest has the lowest.
+func ageOf(name string) int {
+	suffix := strings.TrimSuffix(strings.TrimPrefix(filepath.Base(name), "access.log"), ".gz")
+	n, _ := strconv.Atoi(suffix[1:])
+	if suffix[0] == '-' {
+		return -n
+	}
+	return n
+}
+
+// isLate reports whether a late worker writes the file still.
+func (w *torturer) isLate(name string) bool {
+	info, err := os.Stat(name)
+	w.must(err)
+	return slices.ContainsFunc(w.late, func(l lateWriter) bool {
+		late, err := l.file.Stat()
+		return err == nil && os.SameFile(late, info)
+	})
 }
 
 // cut takes the last lines of the log away, as a power failure does.
@@ -118,11 +159,7 @@ func (x *victim) rewrite(w *torturer) {
 	parts = slices.DeleteFunc(parts, func(name string) bool {
 		info, err := os.Stat(name)
 		w.must(err)
-		return strings.HasSuffix(name, ".gz") || strings.HasSuffix(name, ".json") || info.Size() < 1000 ||
-			slices.ContainsFunc(w.late, func(l lateWriter) bool {
-				late, err := l.file.Stat()
-				return err == nil && os.SameFile(late, info)
-			})
+		return strings.HasSuffix(name, ".gz") || strings.HasSuffix(name, ".json") || info.Size() < 1000 || w.isLate(name)
 	})
 	info, err := w.file.Stat()
 	w.must(err)
