@@ -40,6 +40,7 @@ func (r *Report) checkLogs(s *settings.Settings) {
 	for _, log := range s.Observed.ErrorLogs {
 		r.checkLog(log, elsewhere(s.Nginx, log), judgeErrors)
 	}
+	r.checkShared(s)
 	for _, found := range leftOut(s, "access_log", "error_log") {
 		found.Section = sectionLogs
 		r.add(found)
