@@ -78,7 +78,7 @@ func (u *Unwrapper) Whole(block []byte) int {
 	for wrapped := range bytes.Lines(block) {
 		end += len(wrapped)
 		from := len(u.lines)
-		isOurs, isPart := u.take(wrapping, wrapped[:len(wrapped)-1])
+		isOurs, isPart := u.unwrap(wrapping, wrapped[:len(wrapped)-1])
 		switch {
 		case !isOurs:
 			u.lines = u.lines[:from]
@@ -140,7 +140,7 @@ func (u *Unwrapper) Skip(block []byte) (n int, ended bool) {
 	for wrapped := range bytes.Lines(block) {
 		n += len(wrapped)
 		from := len(u.lines)
-		isOurs, isPart := u.take(wrapping, wrapped[:len(wrapped)-1])
+		isOurs, isPart := u.unwrap(wrapping, wrapped[:len(wrapped)-1])
 		u.lines = u.lines[:from]
 		if wrapping == None || isOurs && !isPart {
 			return n, true
@@ -169,12 +169,12 @@ func detect(line []byte) Wrapping {
 	return None
 }
 
-// take appends a wrapped line's content to u.lines, if it is of the stream. It keeps a line without the wrapping as it
+// unwrap appends a wrapped line's content to u.lines, if it is of the stream. It keeps a line without the wrapping as it
 // is: the log's format will reject it.
-func (u *Unwrapper) take(wrapping Wrapping, wrapped []byte) (isOurs, isPart bool) {
+func (u *Unwrapper) unwrap(wrapping Wrapping, wrapped []byte) (isOurs, isPart bool) {
 	switch wrapping {
 	case Docker:
-		return u.takeDocker(wrapped)
+		return u.unwrapDocker(wrapped)
 	case CRI:
 		stream, tag, content, ok := cutCRI(wrapped)
 		if !ok {
@@ -187,7 +187,7 @@ func (u *Unwrapper) take(wrapping Wrapping, wrapped []byte) (isOurs, isPart bool
 	return true, false
 }
 
-func (u *Unwrapper) takeDocker(wrapped []byte) (isOurs, isPart bool) {
+func (u *Unwrapper) unwrapDocker(wrapped []byte) (isOurs, isPart bool) {
 	content, stream, ok := cutDocker(wrapped)
 	if ok && string(stream) != u.stream {
 		return false, false

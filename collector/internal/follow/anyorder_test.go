@@ -1,8 +1,6 @@
 package follow
 
 import (
-	"bytes"
-	"compress/gzip"
 	"encoding/json"
 	"fmt"
 	"math/rand"
@@ -85,27 +83,16 @@ func (r *runtime) rotate() {
 		old, err := filepath.Glob(r.file() + ".*[0-9]")
 		r.must(err)
 		for _, name := range old {
-			r.gzip(name, name+".gz")
+			pack(r.t, name, name+".gz")
 		}
 		r.must(os.Rename(r.file(), fmt.Sprintf("%s.20261125-%06d", r.file(), 100000+r.turn)))
 	} else { // Docker with max-file and compress
 		for i := 4; i >= 1; i-- {
 			_ = os.Rename(fmt.Sprintf("%s.%d.gz", r.file(), i), fmt.Sprintf("%s.%d.gz", r.file(), i+1))
 		}
-		r.gzip(r.file(), r.file()+".1.gz")
+		pack(r.t, r.file(), r.file()+".1.gz")
 	}
 	r.append("")
-}
-
-func (r *runtime) gzip(from, to string) {
-	text, err := os.ReadFile(from)
-	r.must(err)
-	var b bytes.Buffer
-	z := gzip.NewWriter(&b)
-	z.Write(text)
-	r.must(z.Close())
-	r.must(os.WriteFile(to, b.Bytes(), 0o640))
-	r.must(os.Remove(from))
 }
 
 // follow returns a pipeline of the container's stdout; end leaves it as a crash does.

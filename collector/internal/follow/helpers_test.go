@@ -1,6 +1,10 @@
 package follow
 
 import (
+	"bytes"
+	"compress/gzip"
+	"errors"
+	"os"
 	"testing"
 
 	"github.com/fremisn/fremisn-exporter/collector/internal/accesslog"
@@ -25,3 +29,18 @@ func counterOf(t testing.TB, format string) *accesslog.Counter {
 func (s *Snapshot) Snapshot() (ledger.Lines, *ledger.Snapshot) { return s.Lines, s.Series }
 
 func exposed(s *Snapshot) []string { return exposetest.Lines("access", s, &source.Topology{}) }
+
+// pack compresses a file, and removes it.
+func pack(t testing.TB, from, to string) {
+	t.Helper()
+	text, err := os.ReadFile(from)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var packed bytes.Buffer
+	z := gzip.NewWriter(&packed)
+	z.Write(text)
+	if err := errors.Join(z.Close(), os.WriteFile(to, packed.Bytes(), 0o644), os.Remove(from)); err != nil {
+		t.Fatal(err)
+	}
+}

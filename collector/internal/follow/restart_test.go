@@ -1,9 +1,6 @@
 package follow
 
 import (
-	"bytes"
-	"compress/gzip"
-	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -18,17 +15,7 @@ func TestStartShowsWhatWasCommitted(t *testing.T) {
 	h.write(100)
 	h.readOnce(100)
 	h.write(50)
-	text, err := os.ReadFile(h.path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var packed bytes.Buffer
-	z := gzip.NewWriter(&packed)
-	z.Write(text)
-	if err := errors.Join(z.Close(), os.Rename(h.path, h.path+".old"),
-		os.WriteFile(h.path+".1.gz", packed.Bytes(), 0o644), os.Remove(h.path+".old")); err != nil {
-		t.Fatal(err)
-	}
+	pack(t, h.path, h.path+".1.gz")
 	h.write(0)
 	p, end := h.reading(nil)
 	defer end()

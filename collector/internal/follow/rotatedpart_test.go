@@ -49,22 +49,46 @@ func TestLinePartedByRotation(t *testing.T) {
 	}
 }
 
+// text appends to the log.
+func (h *logHost) text(text string) {
+	h.t.Helper()
+	file, err := os.OpenFile(h.path, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o644)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	defer file.Close()
+	if _, err := file.WriteString(text); err != nil {
+		h.t.Fatal(err)
+	}
+}
+
+// criStdout is what the runtime writes before a tag and a part of a line.
+const criStdout = "2026-11-25T10:00:00.123456789Z stdout "
+
+// TestCompressedLinePartedByRotation has the first of a line's two files compressed while the exporter is down, and the
+// exporter killed again and again then.
+func TestCompressedLinePartedByRotation(t *testing.T) {
+	h := newLogHost(t)
+	h.text(criStdout + "F 200 0.010\n" + criStdout + "P 200 \n")
+	h.readOnce(1)
+	pack(t, h.path, h.path+".20261125-100000.gz")
+	h.text(criStdout + "P 0.0\n")
+	h.readOnce(1)
+	h.readOnce(1)
+	h.text(criStdout + "F 10\n" + criStdout + "F 200 0.010\n")
+	h.readOnce(3)
+	p, end := h.reading(nil)
+	defer end()
+	if n, err := scrapeOf(p); n != 3 || err != nil || p.Last().Lines.Malformed > 0 || len(p.totals.Gaps) > 0 {
+		t.Errorf("%d lines are counted of 3, %v, %+v, gaps %v", n, err, p.Last().Lines, p.totals.Gaps)
+	}
+}
+
 // TestCRILinePartedByRotation is the same for what the kubelet rotates.
 func TestCRILinePartedByRotation(t *testing.T) {
 	h := newLogHost(t)
-	write := func(text string) {
-		t.Helper()
-		file, err := os.OpenFile(h.path, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o644)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer file.Close()
-		if _, err := file.WriteString(text); err != nil {
-			t.Fatal(err)
-		}
-	}
-	const at = "2026-11-25T10:00:00.123456789Z stdout "
-	write(at + "F 200 0.010\n" + at + "P 200 \n")
+	const at = criStdout
+	h.text(at + "F 200 0.010\n" + at + "P 200 \n")
 	p, end := h.reading(nil)
 	defer end()
 	if n, err := scrapeOf(p); n != 1 || err != nil {
@@ -73,7 +97,7 @@ func TestCRILinePartedByRotation(t *testing.T) {
 	if err := os.Rename(h.path, h.path+".20261125-100000"); err != nil {
 		t.Fatal(err)
 	}
-	write(at + "P 0.0\n" + at + "F 10\n" + at + "F 200 0.010\n")
+	h.text(at + "P 0.0\n" + at + "F 10\n" + at + "F 200 0.010\n")
 	if n, err := scrapeOf(p); n != 3 || err != nil || p.Last().Lines.Malformed > 0 || len(p.totals.Gaps) > 0 {
 		t.Errorf("%d lines are counted of 3, %v, %+v, gaps %v", n, err, p.Last().Lines, p.totals.Gaps)
 	}

@@ -55,6 +55,12 @@ func (g *generation) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
+// isHole reports whether all that has been read is the hole at the beginning that a writer without O_APPEND leaves when
+// its log is truncated.
+func (g *generation) isHole() bool { return isZero(g.head) && isZero(g.tail) }
+
+func isZero(b []byte) bool { return len(bytes.TrimLeft(b, "\x00")) == 0 }
+
 // mark keeps a fingerprint of the bytes before the present offset.
 func (g *generation) mark() {
 	if n := len(g.Marks); g.Offset == 0 || n > 0 && g.Marks[n-1].Offset >= g.Offset {

@@ -387,6 +387,28 @@ func TestTimesOfWholeSeconds(t *testing.T) {
 	l.wantGaps()
 }
 
+// TestHoleAfterTruncation: a writer that does not append goes on where it was, behind a hole of any size.
+func TestHoleAfterTruncation(t *testing.T) {
+	for _, size := range []int64{0, 3 * MaxLine} {
+		l := followed(t, 100)
+		writer, err := os.OpenFile(l.path, os.O_WRONLY, 0)
+		l.must(err)
+		defer writer.Close()
+		l.write("access.log.1", l.text(""))
+		l.must(os.Truncate(l.path, 0))
+		_, err = writer.WriteAt([]byte(lines(100, 2)), size+int64(len(lines(0, 100))))
+		l.must(err)
+		l.reads()
+		l.write("", lines(102, 1))
+		l.reads()
+		l.want(lines(0, 103))
+		l.wantGaps()
+		if l.got.tooLong > 0 {
+			t.Errorf("%d lines are too long", l.got.tooLong)
+		}
+	}
+}
+
 // TestClockJumps: forth and back, while it runs and while it does not.
 func TestClockJumps(t *testing.T) {
 	l := followed(t, 10)

@@ -55,8 +55,8 @@ func (b *Buffers) lend(size int) []byte {
 	return make([]byte, size)
 }
 
-// take takes a block back. One that has grown is let go: a long line is over, its memory too.
-func (b *Buffers) take(block []byte) {
+// put takes a block back. One that has grown is let go: a long line is over, its memory too.
+func (b *Buffers) put(block []byte) {
 	switch len(block) {
 	case smallBlock:
 		b.small.Put(&block)
@@ -90,7 +90,7 @@ func (r *reader) maxKept() int {
 func (r *reader) read(g *generation, from io.Reader, sink Sink) error {
 	r.buffer = r.buffers.lend(r.room(g.size - g.Offset))
 	defer func() {
-		r.buffers.take(r.buffer)
+		r.buffers.put(r.buffer)
 		r.buffer = nil
 	}()
 	kept := 0 // bytes of an unfinished line, at the buffer's start
@@ -156,6 +156,11 @@ func (r *reader) handOut(g *generation, n int, sink Sink) (kept int) {
 		g.Skipping = !ended
 		g.passed(block[:skipped])
 		block = block[skipped:]
+	}
+	if !g.Skipping && len(block) > 0 && block[0] == 0 && g.isHole() {
+		hole := len(block) - len(bytes.TrimLeft(block, "\x00"))
+		g.passed(block[:hole])
+		block = block[hole:]
 	}
 	if whole := r.framer.Whole(block); whole > 0 && !g.Skipping {
 		sink.Lines(block[:whole])
