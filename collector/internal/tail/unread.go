@@ -110,11 +110,18 @@ func (f *Follower) findCopied(b *base) {
 		return
 	}
 	for _, g := range f.generations {
-		if g.base != b || g.Offset < fewestCopied || g.isCurrent() || g.file != nil || !g.isPlaced() {
+		if g.base != b || g.Offset == 0 || g.isCurrent() || g.file != nil || !g.isPlaced() {
 			continue
 		}
-		if info, err := os.Stat(g.Path); err == nil && !g.is(info) {
-			f.recoverFrom(g, place{path: g.Path, info: info})
+		info, err := os.Stat(g.Path)
+		p := place{path: g.Path, info: info}
+		switch {
+		case err != nil || g.is(info) || f.isOpen(info):
+		case g.Offset >= fewestCopied:
+			f.recoverFrom(g, p)
+		case info.Size() > g.Offset && !isGzip(g.Path) && f.holds(p, g):
+			f.sink.Gap(GapUncertain, g.Path, g.Offset, info.Size(), "the folder was copied, and of a file with so few "+
+				"lines it is uncertain whether it is the one that was read")
 		}
 	}
 }
