@@ -159,7 +159,8 @@ func (x *victim) rewrite(w *torturer) {
 	parts = slices.DeleteFunc(parts, func(name string) bool {
 		info, err := os.Stat(name)
 		w.must(err)
-		return strings.HasSuffix(name, ".gz") || strings.HasSuffix(name, ".json") || info.Size() < 1000 || w.isLate(name)
+		return strings.HasSuffix(name, ".gz") || strings.HasSuffix(name, ".json") || info.Size() < 1000 ||
+			w.isLate(name)
 	})
 	info, err := w.file.Stat()
 	w.must(err)

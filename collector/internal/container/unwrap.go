@@ -169,8 +169,8 @@ func detect(line []byte) Wrapping {
 	return None
 }
 
-// unwrap appends a wrapped line's content to u.lines, if it is of the stream. It keeps a line without the wrapping as it
-// is: the log's format will reject it.
+// unwrap appends a wrapped line's content to u.lines, if it is of the stream. It keeps a line without the wrapping as
+// it is: the log's format will reject it.
 func (u *Unwrapper) unwrap(wrapping Wrapping, wrapped []byte) (isOurs, isPart bool) {
 	switch wrapping {
 	case Docker:

@@ -57,7 +57,7 @@ func (f *Follower) unfinishedBefore(g *generation) *generation {
 	return before
 }
 
-// restBefore returns what a file holds behind the last line that was handed out, nothing if that is too long for a line.
+// restBefore returns what a file holds behind the last line that was handed out, nothing if it is too long for a line.
 func (f *Follower) restBefore(g *generation) ([]byte, error) {
 	if g.file != nil {
 		return bytesAt(g.file, g.Offset, g.size-g.Offset)
