@@ -26,13 +26,14 @@ type logExposer struct {
 	topology *source.Topology
 	descs    *descs
 	of       *ledger.Identity
-	families [metric.Count]exposedFamily
+	families *[metric.Count]exposedFamily // nil while nothing comes: it is for what changes
 	last     madeCounter
 	plain    *dto.Counter
 
 	shown   *follow.Snapshot // that made emitted
 	lag     int64
 	emitted []sample
+	errs    []error // why not all is shown
 }
 
 // A madeCounter is a counter's value, which series share: many start at 0.
@@ -62,27 +63,23 @@ func (x *logExposer) expose(s *follow.Snapshot, lag int64, t *source.Topology, e
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	if x.of != s.Series.Of || x.topology != t || x.descs != e.to.descs {
-		x.of, x.topology, x.descs, x.shown = s.Series.Of, t, e.to.descs, nil
-		x.families = [metric.Count]exposedFamily{}
+		x.of, x.topology, x.descs, x.shown, x.families = s.Series.Of, t, e.to.descs, nil, nil
 	}
 	if x.shown != s || x.lag != lag {
 		x.remake(s, lag)
 	} else {
-		for id := range x.families { // nothing comes: these are for what changes
-			x.families[id].series, x.families[id].sorted = nil, nil
-		}
+		x.families = nil
 	}
-	for id := range x.families {
-		if err := x.families[id].err; err != nil {
-			e.fail(fmt.Errorf("log %s: %w", x.log, err))
-		}
-	}
+	e.to.errs = append(e.to.errs, x.errs...)
 	e.emitLog(x.log, x.emitted)
 }
 
 // remake makes the samples of a snapshot. Those that were given to earlier scrapes may still be read.
 func (x *logExposer) remake(s *follow.Snapshot, lag int64) {
-	x.shown, x.lag, x.emitted = s, lag, make([]sample, 0, len(x.emitted))
+	x.shown, x.lag, x.emitted, x.errs = s, lag, make([]sample, 0, len(x.emitted)), nil
+	if x.families == nil {
+		x.families = new([metric.Count]exposedFamily)
+	}
 	for id := range metric.Count {
 		if m := metric.Get(id); m.IsOfLog() {
 			x.update(id, m.Type == metric.Histogram, s.Series)
@@ -113,6 +110,9 @@ func (x *logExposer) emitFamily(id metric.ID) {
 	f := &x.families[id]
 	if len(f.sorted) < len(f.series) {
 		f.sort(id)
+	}
+	if f.err != nil {
+		x.errs = append(x.errs, fmt.Errorf("log %s: %w", x.log, f.err))
 	}
 	for _, i := range f.sorted {
 		x.emitted = append(x.emitted, sample{id, f.series[i].labels, f.series[i].made})

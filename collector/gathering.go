@@ -167,6 +167,3 @@ func (e emitter) gauge(id metric.ID, v float64, labels ...string) {
 func (e emitter) untyped(id metric.ID, v float64, labels ...string) {
 	e.emit(id, &dto.Untyped{Value: &v}, labels)
 }
-
-// fail reports what is not shown.
-func (e emitter) fail(err error) { e.to.errs = append(e.to.errs, err) }

@@ -24,6 +24,7 @@ type committer struct {
 	counts  Stats
 	failing bool // the last commit failed; logged once
 	lastTry time.Time
+	begun   time.Time // the last write
 }
 
 // commitWork is a record with the snapshot to publish once it is on disk.
@@ -33,8 +34,14 @@ type commitWork struct {
 	done     chan error
 }
 
-// maxCommitWait is how long a scrape waits for a disk.
-const maxCommitWait = 2 * time.Second
+const (
+	// maxCommitWait is how long a scrape waits for a disk.
+	maxCommitWait = 2 * time.Second
+	// A log's first commit says only where reading begins. It is waited for so long, and the log works without it for a
+	// while: a thousand logs that start together have one each.
+	firstCommitWait = 200 * time.Millisecond
+	firstCommitTime = 30 * time.Second
+)
 
 var errCommitHangs = errors.New("saving state: the disk does not answer")
 
@@ -71,19 +78,20 @@ func (c *committer) release() {
 }
 
 // commit writes a record and waits for that, but not for a hanging disk: while it hangs, further commits fail at once.
-func (c *committer) commit(ctx context.Context, w commitWork) error {
+func (c *committer) commit(ctx context.Context, w commitWork, wait time.Duration) error {
 	c.mu.Lock()
 	c.lastTry = time.Now()
 	c.mu.Unlock()
-	select {
-	case <-c.free:
-	default:
+	if !c.isFree(ctx) {
 		c.count(errCommitHangs)
 		return errCommitHangs
 	}
+	c.mu.Lock()
+	c.begun = time.Now()
+	c.mu.Unlock()
 	w.done = make(chan error, 1)
 	go c.write(w)
-	patience := time.NewTimer(maxCommitWait)
+	patience := time.NewTimer(wait)
 	defer patience.Stop()
 	select {
 	case err := <-w.done:
@@ -92,6 +100,36 @@ func (c *committer) commit(ctx context.Context, w commitWork) error {
 	case <-patience.C:
 	}
 	return errCommitHangs
+}
+
+// isFree waits for the token as long as the write under way may take.
+func (c *committer) isFree(ctx context.Context) bool {
+	select {
+	case <-c.free:
+		return true
+	default:
+	}
+	patience := time.NewTimer(maxCommitWait - c.sinceBegun())
+	defer patience.Stop()
+	select {
+	case <-c.free:
+		return true
+	case <-ctx.Done():
+	case <-patience.C:
+	}
+	return false
+}
+
+// sinceBegun returns how long ago the last write began.
+func (c *committer) sinceBegun() time.Duration {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return time.Since(c.begun)
+}
+
+// isFirst reports whether the first commit is under way and may still succeed.
+func (c *committer) isFirst() bool {
+	return len(c.free) == 0 && !c.hasCommitted() && c.sinceBegun() < firstCommitTime
 }
 
 // await waits until no commit is in progress, at most until ctx ends.

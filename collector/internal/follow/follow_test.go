@@ -217,6 +217,32 @@ func TestHangingDisk(t *testing.T) {
 	end()
 }
 
+// TestFirstCommitIsNotAwaited: where reading begins is committed at once, and no scrape waits long for that, as it has
+// nothing to show. What comes meanwhile is committed after it.
+func TestFirstCommitIsNotAwaited(t *testing.T) {
+	h := newLogHost(t)
+	h.fromEnd = true
+	h.write(10)
+	disk := &hangingDisk{hang: make(chan struct{})}
+	p, end := h.reading(disk)
+	for range 3 {
+		if n, err := scrapeOf(p); n != 0 || err != nil {
+			t.Fatalf("before its first commit: %d lines, %v", n, err)
+		}
+	}
+	p.commits.begun = time.Now().Add(-firstCommitTime)
+	if _, err := scrapeOf(p); !errors.Is(err, errCommitHangs) {
+		t.Errorf("a disk that hangs at the first commit: %v", err)
+	}
+	p.commits.begun = time.Now()
+	h.write(5)
+	go close(disk.hang)
+	if n, err := scrapeOf(p); n != 5 || err != nil {
+		t.Errorf("after it: %d lines, %v", n, err)
+	}
+	end()
+}
+
 func TestStateRemovedOrDamagedIsAGap(t *testing.T) {
 	for _, c := range []struct {
 		name, reason string

@@ -144,13 +144,20 @@ func (p *Pipeline) commit(ctx context.Context) error {
 		p.dirty = false
 		return nil
 	}
-	if !p.dirty && p.commits.hasCommitted() {
+	if !p.dirty && (p.commits.hasCommitted() || p.commits.isFirst()) {
 		return nil
+	}
+	wait := maxCommitWait
+	if !p.dirty {
+		wait = firstCommitWait
 	}
 	snapshot := p.snapshot() // before the record, which holds what is shown of time that passes
 	record, err := p.record()
 	if err == nil {
-		err = p.commits.commit(ctx, commitWork{record: record, snapshot: snapshot})
+		err = p.commits.commit(ctx, commitWork{record: record, snapshot: snapshot}, wait)
+	}
+	if !p.dirty && p.commits.isFirst() {
+		return nil
 	}
 	p.dirty, p.moved = p.dirty && err != nil, p.moved && err != nil
 	return err

@@ -3,6 +3,8 @@ package statefile
 import (
 	"os"
 	"runtime"
+	"strconv"
+	"sync"
 	"testing"
 )
 
@@ -68,5 +70,58 @@ func TestListThatCannotBeWritten(t *testing.T) {
 	}
 	if err := d.Commit("one", Record{}); err != nil || !d.isListed("one") {
 		t.Errorf("the next commit: %v", err)
+	}
+}
+
+// A countingDisk counts the files that are written at one time. A commit ends once they are as many as may be.
+type countingDisk struct {
+	realDisk
+	full chan struct{}
+	once sync.Once
+
+	mu         sync.Mutex
+	open, most int
+}
+
+func (d *countingDisk) Create(path string) (File, error) {
+	d.mu.Lock()
+	d.open++
+	d.most = max(d.most, d.open)
+	if d.open == maxWrites {
+		d.once.Do(func() { close(d.full) })
+	}
+	d.mu.Unlock()
+	<-d.full
+	return d.realDisk.Create(path)
+}
+
+func (d *countingDisk) SyncDir(path string) error {
+	err := d.realDisk.SyncDir(path)
+	d.mu.Lock()
+	d.open--
+	d.mu.Unlock()
+	return err
+}
+
+// However many logs commit at once, few threads of the system's wait for the disk.
+func TestFewCommitsAreWrittenAtOneTime(t *testing.T) {
+	disk := &countingDisk{full: make(chan struct{})}
+	d, err := OpenOn(disk, t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	const logs = maxWrites + maxWrites/2
+	done := make(chan error)
+	for i := range logs {
+		go func() { done <- d.Commit(strconv.Itoa(i), Record{}) }()
+	}
+	for range logs {
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	}
+	if disk.most != maxWrites {
+		t.Errorf("%d were written at one time, want %d", disk.most, maxWrites)
 	}
 }

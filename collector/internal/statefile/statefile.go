@@ -63,6 +63,10 @@ func (e *CorruptError) Error() string {
 
 func (e *CorruptError) Unwrap() error { return e.Err }
 
+// maxWrites limits the commits that are written at one time: the others wait for the disk anyway, and each takes a
+// thread of the system's while it does.
+const maxWrites = 16
+
 // A Disk performs a commit's file operations. Tests make each step fail, or be the last one.
 type Disk interface {
 	Create(path string) (File, error)
@@ -85,7 +89,8 @@ type Dir struct {
 	lock *os.File
 	disk Disk
 
-	listing sync.Mutex // held while the list is written
+	writes  chan struct{} // a token for each commit that is written
+	listing sync.Mutex    // held while the list is written
 
 	mu       sync.Mutex      // guards the fields below; never held across the disk
 	listed   map[string]bool // logs that have, or had, a record
@@ -111,7 +116,7 @@ func OpenOn(disk Disk, path string) (*Dir, error) {
 		return nil, fmt.Errorf("storage path %s is in use by another exporter (process %s); stop it, or choose "+
 			"another folder with --storage.path", path, strings.TrimSpace(string(holder)))
 	}
-	d := &Dir{path: path, lock: lock, disk: disk, unlisted: map[string]bool{}, claimed: map[string]bool{}}
+	d := &Dir{path: path, lock: lock, disk: disk, writes: make(chan struct{}, maxWrites), unlisted: map[string]bool{}, claimed: map[string]bool{}}
 	if err := errors.Join(d.sign(), d.readList()); err != nil {
 		lock.Close()
 		return nil, err
@@ -314,7 +319,10 @@ func (d *Dir) Aside(log string, because error) error {
 
 // Commit replaces a log's record.
 func (d *Dir) Commit(log string, r Record) error {
-	if err := d.replace(d.file(log), encode(r)); err != nil {
+	d.writes <- struct{}{}
+	err := d.replace(d.file(log), encode(r))
+	<-d.writes
+	if err != nil {
 		return err
 	}
 	if err := d.know(log); err != nil {

@@ -107,22 +107,33 @@ func listOnce(path string, wanted func(base, name string) bool) folder {
 	if dir == "" {
 		dir = "."
 	}
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		return f
-	}
-	for _, entry := range entries {
-		if !entry.Type().IsRegular() || !wanted(base, entry.Name()) {
+	for _, name := range namesIn(dir, func(name string) bool { return wanted(base, name) }) {
+		path := filepath.Join(dir, name)
+		info, err := os.Lstat(path)
+		if err != nil || !info.Mode().IsRegular() {
 			continue
 		}
-		info, err := entry.Info()
-		if err != nil {
-			continue
-		}
-		scheme, rank, _ := placeOf(base, entry.Name())
-		f.files = append(f.files, place{filepath.Join(dir, entry.Name()), info, scheme, rank})
+		scheme, rank, _ := placeOf(base, name)
+		f.files = append(f.files, place{path, info, scheme, rank})
 	}
 	return f
+}
+
+// namesIn returns the wanted names of a folder, sorted. Each of a thousand logs of one folder lists that, for a few
+// names beside its own: to sort all of them, or to make an entry of each, would be most of a start.
+func namesIn(dir string, wanted func(name string) bool) []string {
+	folder, err := os.Open(dir)
+	if err != nil {
+		return nil
+	}
+	defer folder.Close()
+	names, err := folder.Readdirnames(-1)
+	if err != nil {
+		return nil
+	}
+	names = slices.DeleteFunc(names, func(name string) bool { return !wanted(name) })
+	slices.Sort(names)
+	return names
 }
 
 // isStill reports whether a later listing gives the same: what was looked for under its names was not renamed or
