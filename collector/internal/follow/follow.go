@@ -196,6 +196,7 @@ func (p *Pipeline) Run(ctx context.Context) error {
 	defer p.commits.stop()
 	defer context.AfterFunc(ctx, func() { p.endBy.Store(time.Now().Add(lastReadWait).UnixNano()) })()
 	records := p.records
+	begun := records.begin()
 	slow := time.AfterFunc(maxCommitWait, func() { p.reportSlowState(records) })
 	p.restore()
 	slow.Stop()
@@ -204,6 +205,7 @@ func (p *Pipeline) Run(ctx context.Context) error {
 	if p.totals.ReadBytes == p.lastBytes {
 		p.sleep() // before the disk is waited for: there may be many others
 	}
+	begun()
 	p.commit(ctx)
 	p.serve(ctx)
 	p.read()

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/fremisn/fremisn-exporter/collector/internal/statefile"
 	"github.com/fremisn/fremisn-exporter/collector/internal/tail"
@@ -20,12 +21,35 @@ type Records struct {
 	once sync.Once
 	slow sync.Once // says that the folder's disk does not answer
 
+	begins chan struct{} // a token for each log that begins
+
 	byPath  map[string][]string           // of a file or a glob, by its resolved path
 	byStart map[tail.Fingerprint][]string // of a file that begins so
 }
 
+const (
+	// maxBegin is how many logs begin at one time. All of a thousand at once would leave scrapes waiting for their turn
+	// of the processor.
+	maxBegin = 8
+	// maxBeginTime is after how long one gives way to others: it waits for a disk, or has much to read.
+	maxBeginTime = 100 * time.Millisecond
+)
+
 // NewRecords returns the records of a folder, which are read when they are first asked for.
-func NewRecords(dir *statefile.Dir) *Records { return &Records{dir: dir} }
+func NewRecords(dir *statefile.Dir) *Records {
+	return &Records{dir: dir, begins: make(chan struct{}, maxBegin)}
+}
+
+// begin waits until a log may begin. done reports that it has.
+func (r *Records) begin() (done func()) {
+	if r == nil {
+		return func() {}
+	}
+	r.begins <- struct{}{}
+	done = sync.OnceFunc(func() { <-r.begins })
+	time.AfterFunc(maxBeginTime, done)
+	return done
+}
 
 func (r *Records) read() {
 	r.byPath, r.byStart = map[string][]string{}, map[tail.Fingerprint][]string{}

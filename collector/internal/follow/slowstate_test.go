@@ -2,7 +2,10 @@ package follow
 
 import (
 	"strings"
+	"sync"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/go-kit/log"
 
@@ -30,4 +33,38 @@ func TestSlowStateIsLoggedOnce(t *testing.T) {
 	if n := strings.Count(logged.String(), "path="+dir.Path()); n != 1 {
 		t.Errorf("logged %d times:\n%s", n, logged.String())
 	}
+}
+
+// Of a thousand logs that start together few begin at one time, and one that a disk holds up gives way.
+func TestFewLogsBeginAtOneTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		records := NewRecords(nil)
+		started := time.Now()
+		hanging := make(chan struct{})
+		var logs sync.WaitGroup
+		for range maxBegin {
+			logs.Go(func() {
+				done := records.begin()
+				<-hanging
+				done()
+			})
+		}
+		synctest.Wait()
+		for range 10 * maxBegin {
+			logs.Go(func() {
+				defer records.begin()()
+				if len(records.begins) > maxBegin || time.Since(started) != maxBeginTime {
+					t.Errorf("one of %d begins after %s", len(records.begins), time.Since(started))
+				}
+			})
+		}
+		synctest.Wait()
+		time.Sleep(maxBeginTime)
+		synctest.Wait()
+		close(hanging)
+		logs.Wait()
+		if len(records.begins) != 0 {
+			t.Errorf("%d have not begun", len(records.begins))
+		}
+	})
 }
