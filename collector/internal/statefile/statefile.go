@@ -116,7 +116,8 @@ func OpenOn(disk Disk, path string) (*Dir, error) {
 		return nil, fmt.Errorf("storage path %s is in use by another exporter (process %s); stop it, or choose "+
 			"another folder with --storage.path", path, strings.TrimSpace(string(holder)))
 	}
-	d := &Dir{path: path, lock: lock, disk: disk, writes: make(chan struct{}, maxWrites), unlisted: map[string]bool{}, claimed: map[string]bool{}}
+	d := &Dir{path: path, lock: lock, disk: disk, writes: make(chan struct{}, maxWrites),
+		unlisted: map[string]bool{}, claimed: map[string]bool{}}
 	if err := errors.Join(d.sign(), d.readList()); err != nil {
 		lock.Close()
 		return nil, err
