@@ -54,7 +54,7 @@ http {
 // Where clocks go back or forward, no hour of the past is lost and none is another: local times of the log, of the
 // error log, which has no zone, and of --since and --until.
 func TestPastWhereClocksChange(t *testing.T) {
-	binary := builtExporter(t)
+	binary := buildExporter(t)
 	for _, c := range []struct {
 		zone, from, broken string
 		since, until       string // local times

@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -51,7 +50,7 @@ func startScene(t *testing.T, s setup) *scene {
 // startSceneWith is startScene with another way to change nginx.conf.
 func startSceneWith(t *testing.T, s setup, change func(conf string) string) *scene {
 	t.Helper()
-	c := &scene{t: t, dir: t.TempDir(), binary: builtExporter(t)}
+	c := &scene{t: t, dir: t.TempDir(), binary: buildExporter(t)}
 	addresses := make([]string, 2)
 	for i := range addresses {
 		var err error
@@ -109,28 +108,6 @@ func startSceneWith(t *testing.T, s setup, change func(conf string) string) *sce
 	}
 	t.Cleanup(func() { c.exporter.Stop() })
 	return c
-}
-
-// builtExporter builds the program once for all tests of the package.
-func builtExporter(t *testing.T) string {
-	t.Helper()
-	built.Do(func() {
-		dir, err := os.MkdirTemp("", "fremisn-scenes")
-		if err == nil {
-			built.binary, err = testenv.BuildExporter(dir)
-		}
-		built.err = err
-	})
-	if built.err != nil {
-		t.Fatal(built.err)
-	}
-	return built.binary
-}
-
-var built struct {
-	sync.Once
-	binary string
-	err    error
 }
 
 func (c *scene) write(name, text string) {
