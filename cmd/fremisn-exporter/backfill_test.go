@@ -419,7 +419,8 @@ func TestRulePasses(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if !strings.Contains(string(content), "$ for pass in "+passes[1]+"; do promtool tsdb create-blocks-from") {
+		text := strings.Join(strings.Fields(string(content)), " ")
+		if !strings.Contains(text, "$ for pass in "+passes[1]+"; do promtool tsdb create-blocks-from") {
 			t.Errorf("%s does not show the %d passes", readme, deepest)
 		}
 	}
