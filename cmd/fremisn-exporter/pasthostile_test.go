@@ -100,7 +100,7 @@ func TestPastLogWithAHole(t *testing.T) {
 
 // A log that may not be read is named, with what to do.
 func TestPastLogThatMayNotBeRead(t *testing.T) {
-	binary := builtExporter(t)
+	binary := buildExporter(t)
 	h := newPastHost(t)
 	if err := errors.Join(os.Chmod(h.log, 0o600), os.Chmod(filepath.Dir(h.dir), 0o755)); err != nil {
 		t.Fatal(err)
