@@ -263,7 +263,7 @@ func TestMetricsExist(t *testing.T) {
 		}
 		for _, name := range asked {
 			if !known[name] {
-				t.Errorf("%s%s asks for %s, which there is not", r.Alert, r.Record, name)
+				t.Errorf("%s%s asks for %s, which does not exist", r.Alert, r.Record, name)
 			}
 		}
 	}

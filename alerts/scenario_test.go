@@ -295,7 +295,7 @@ probes:
 `, b.nginx.Conf, strings.Join(nodes, "\n"), strings.Join(health, `", "`), strings.Join(quota, `", "`))
 }
 
-// traffic is one client, who waits for an answer and a little before he asks again.
+// traffic is one client that waits for an answer, and a little, before its next request.
 func (b *balancer) traffic(ctx context.Context) {
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()

@@ -89,7 +89,7 @@ func (x *logExposer) remake(s *follow.Snapshot, lag int64) {
 	x.exposeLog(s, lag)
 }
 
-// update makes anew what has changed.
+// update rebuilds what has changed.
 func (x *logExposer) update(id metric.ID, isHistogram bool, snapshot *ledger.Snapshot) {
 	if isHistogram {
 		for i, h := range snapshot.Histograms(int(id)) {

@@ -281,18 +281,18 @@ func lintLegend(t *testing.T, b board, p panel, q target) {
 	if p.Type == "table" {
 		return
 	}
-	tells := strings.Contains(q.LegendFormat, "{{instance}}")
+	namesSite := strings.Contains(q.LegendFormat, "{{instance}}")
 	switch {
 	case q.LegendFormat == "{{le}}":
 	case b.UID == "fremisn-overview" && p.Type != "stat":
-		if tells {
+		if namesSite {
 			t.Errorf("legend %q of one load balancer names it", q.LegendFormat)
 		}
 	case b.UID == "fremisn-fleet" && p.Type == "stat": // a value for each site
 		if q.LegendFormat != "{{cluster}}" {
 			t.Errorf("legend %q does not name the site", q.LegendFormat)
 		}
-	case !tells:
+	case !namesSite:
 		t.Errorf("legend %q does not name the load balancer", q.LegendFormat)
 	}
 	for _, label := range labelInLegend.FindAllStringSubmatch(q.LegendFormat, -1) {

@@ -259,7 +259,7 @@ var queryTests = []queryTest{
 		want: map[string]float64{`{` + onServer(lb, "1:1", "a") + `}`: 105_000},
 	},
 	{
-		name: "a mark where NGINX began anew, on the load balancer where it did",
+		name: "a mark where NGINX restarted, on that load balancer",
 		file: "overview.json", mark: "NGINX restarted", at: "2m",
 		series: map[string]string{
 			`nginx_connections_accepted{` + lb + `,addr="x"}`: "90x6 3x10", `nginx_connections_accepted{` + lb +

@@ -18,7 +18,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// serverVariable makes the test program be nothing but a web server, so that its time is nobody's.
+// serverVariable turns the test program into a web server, whose CPU time does not count for the probes.
 const serverVariable = "PROBE_BENCHMARK_SERVER"
 
 func TestMain(m *testing.M) {

@@ -38,7 +38,7 @@ func FuzzConfig(f *testing.F) {
 			return
 		}
 		for i := range c.Probes {
-			c.Probes[i].Files = nil // those of this host are none of the test's
+			c.Probes[i].Files = nil // the test reads no files of this host
 		}
 		s, err := New(Options{Config: c, Logger: gokit.NewNopLogger()})
 		if err != nil {

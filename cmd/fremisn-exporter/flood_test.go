@@ -203,7 +203,7 @@ func floodOfConnections(t *testing.T, e *testenv.Exporter, text, more string) {
 		tcp.Write([]byte(text)) // as much of it as is taken
 		conns = append(conns, tcp)
 	}
-	for range 5 { // what is sent to a connection that was closed is nobody's
+	for range 5 { // nobody receives what is sent to a closed connection
 		for _, conn := range conns {
 			conn.SetWriteDeadline(time.Now().Add(time.Millisecond))
 			conn.Write([]byte(more))

@@ -74,7 +74,7 @@ func (p *processStats) Collect(metrics chan<- prometheus.Metric) {
 	}
 }
 
-// countFDs asks the size of their folder, which Linux tells from 6.2 on, or counts its names.
+// countFDs returns the size of their folder, which Linux reports from 6.2 on, or counts its names.
 func countFDs() (int, error) {
 	if info, err := os.Stat("/proc/self/fd"); err == nil && info.Size() > 0 {
 		return int(info.Size()), nil

@@ -51,7 +51,7 @@ func TestProcessStatsAreThoseOfClientGolang(t *testing.T) {
 	}
 }
 
-// However the system tells the number of open files, each that is opened counts.
+// However the system reports the number of open files, each file counts.
 func TestCountFDs(t *testing.T) {
 	before, err := countFDs()
 	if err != nil {

@@ -79,7 +79,7 @@ func newSwap(t *testing.T) *swap {
 	s.startNginx(well.Address)
 
 	s.config = filepath.Join(s.dir, "blackbox.yml")
-	// What blackbox_exporter does not know is one line that README tells of: who may be asked for.
+	// What blackbox_exporter does not know is one line, which README names: who may be asked for.
 	writeFile(t, s.config, "modules:\n"+
 		"  http_2xx: {prober: http, timeout: 5s, http: {preferred_ip_protocol: ip4, "+
 		"tls_config: {insecure_skip_verify: true}}}\n"+

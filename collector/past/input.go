@@ -108,7 +108,7 @@ func (f *File) inspect(hold bool) (size int64, stream bool, err error) {
 	return f.seen.Size(), stream || container.IsWrapped(line), nil // the parts of a wrapped line belong together
 }
 
-// readsOnce reports whether a file is a pipe or the like. It is an error if it is a folder, or none.
+// readsOnce reports whether a file can be read only once, as a pipe. A folder or a missing file is an error.
 func (f *File) readsOnce() (bool, error) {
 	if f.Path == Stdin {
 		return true, nil

@@ -17,7 +17,7 @@ import (
 type candidate struct {
 	source LogSource // with that format alone
 	at     nginxconf.Pos
-	score  int  // how much its format tells
+	score  int  // how informative its format is
 	whole  bool // no if= omits requests
 }
 

@@ -54,7 +54,7 @@ func TestWhichAccessLogsAreFollowed(t *testing.T) {
 			"server { access_log DIR/s.log combined; access_log DIR/s.bytes bytes; }", "s=combined",
 			"DIR/s.bytes has the same requests as DIR/s.log, which has more variables",
 		},
-		"the one that tells most, whatever the order": {
+		"the most informative one, whatever the order": {
 			"server { access_log DIR/a.log short; access_log DIR/b.log timed; }", "b=timed",
 			"DIR/a.log has the same requests as DIR/b.log",
 		},

@@ -14,7 +14,7 @@ type covering struct {
 }
 
 // cover chooses candidates. Sets are the candidates that one request is written to, by their indexes. Where a set has
-// one alone, that one is followed; of several, one that is followed already, else the one that tells most. A candidate
+// one alone, that one is followed; of several, one that is followed already, else the most informative. A candidate
 // of no set is followed.
 func cover(candidates []candidate, sets [][]int) covering {
 	c := covering{followed: map[int]bool{}, instead: map[int]int{}}
@@ -43,7 +43,7 @@ func cover(candidates []candidate, sets [][]int) covering {
 	return c
 }
 
-// bestOf is the place in a set of the candidate that tells most, of equals the first.
+// bestOf returns the index in a set of the most informative candidate, of equals the first.
 func bestOf(candidates []candidate, set []int) int {
 	best := 0
 	for at := range set {
@@ -85,7 +85,7 @@ func setsOf(logSets []nginxconf.LogSet, index func(nginxconf.AccessLog) int) [][
 	return sets
 }
 
-// better reports whether a log tells more than another. One with all requests goes before one with some.
+// better reports whether a log is more informative than another. One with all requests goes before one with some.
 func better(a, b candidate) bool {
 	if a.whole != b.whole {
 		return a.whole

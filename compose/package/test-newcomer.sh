@@ -100,7 +100,7 @@ from_package() {
   has 'the curl of the first run shows requests' "$said" "$ok_requests 2"
   within 30 'it probes the application, under the names that were edited in' \
     serves '^probe_success{node="two",.*127.0.0.1:3001.* 1$'
-  is 'combined tells nothing of upstreams, as README says' "$(metric nginx_upstream_attempts_total)" 0
+  is 'combined has no upstreams, as README says' "$(metric nginx_upstream_attempts_total)" 0
 
   log_format
   for path in / /incidents /api/v1/status /api/v1/incidents /probes /metrics /config /-/healthy /-/ready; do

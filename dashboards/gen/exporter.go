@@ -171,7 +171,7 @@ func commitAge() panel {
 	return lines(8, about{
 		id: 32, title: "Age of the oldest commit", unit: units.Seconds, empty: "nothing committed yet",
 		shows: "How long ago the log whose state was written longest ago was committed. A log without new lines is " +
-			"not written anew.",
+			"not written again.",
 		bad: "Old while commits fail.",
 		do:  "See the commits next to this; old and no failures only means a quiet log.",
 	}, []query{over(theSite,

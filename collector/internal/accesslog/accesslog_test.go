@@ -180,7 +180,7 @@ func TestFormatsWithFewVariables(t *testing.T) {
 			"an upstream's 503 is not a limit", `$status $upstream_addr`, `503 127.0.0.231:4005`, nil,
 			[]string{`nginx_access_requests_total{code="503",log="access",method="OTHER",outcome="error",route=""} 1`},
 		}, {
-			"combined cannot tell a limit", nginxconf.CombinedFormat,
+			"combined has no variable of limits", nginxconf.CombinedFormat,
 			`1.2.3.4 - - [24/Nov/2026:12:27:30 +0000] "GET / HTTP/1.1" 503 12 "-" "curl"`, nil,
 			[]string{
 				`nginx_access_requests_total{code="503",log="access",method="GET",outcome="error",route=""} 1`,

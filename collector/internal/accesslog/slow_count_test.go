@@ -96,11 +96,11 @@ func (s *slowReader) request(v map[string]string, attempts int, noLive bool) {
 	status := v["status"]
 	_, hasReq := v["limit_req_status"]
 	_, hasConn := v["limit_conn_status"]
-	tells := strings.Contains(s.format, "$upstream_")
+	hasUpstream := strings.Contains(s.format, "$upstream_")
 	outcome := "ok"
 	switch {
 	case v["limit_req_status"] == "REJECTED" || v["limit_conn_status"] == "REJECTED",
-		!hasReq && !hasConn && tells && attempts == 0 && status == "503":
+		!hasReq && !hasConn && hasUpstream && attempts == 0 && status == "503":
 		outcome = "limited"
 	case noLive:
 		outcome = "no_live"

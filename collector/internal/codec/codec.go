@@ -1,6 +1,5 @@
 // Package codec is the encoding of all saved counts: a row of unsigned varints, and of strings with their lengths
-// before them. Who writes something begins it with a version number; who reads it must be able to read all earlier
-// versions.
+// before them. A writer begins with a version number; a reader must be able to read all earlier versions.
 package codec
 
 import (

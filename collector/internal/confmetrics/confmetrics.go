@@ -1,4 +1,4 @@
-// Package confmetrics makes gauges of servers and limits from nginx.conf, so that dashboards and alerts need no
+// Package confmetrics turns the servers and limits of nginx.conf into gauges, so that dashboards and alerts need no
 // configuration.
 package confmetrics
 

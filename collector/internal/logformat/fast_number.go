@@ -15,7 +15,7 @@ func fastNumber(w uint64) (number int64, n int) {
 	return number, n
 }
 
-// status reads three digits from the low bytes of w, Absent if they are none.
+// status reads three digits from the low bytes of w, Absent if they are not digits.
 func status(w uint64) int64 {
 	x := w ^ 0x303030
 	if (x|(x+0x060606))&0xf0f0f0 != 0 {

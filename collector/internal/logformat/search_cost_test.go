@@ -11,7 +11,7 @@ import (
 )
 
 // worstLines make lines of about n bytes that a client may make who wants to be as much work as possible: what could
-// end a value, or begin one, again and again, in each value that he can write, with and without a proper end.
+// end a value, or begin one, again and again, in each value that a client can write, with and without a proper end.
 func worstLines(r *logtest.Reference) []func(n int) string {
 	pieces := []string{" ", `\`, ", ", " : ", "a : ", "a, ", "0.001, ", "0.001 : ", "200 : ", "x HTTP/1.1 ",
 		"GET / HTTP/1.1 200 ", "- ", "[", "1"}

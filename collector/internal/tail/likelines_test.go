@@ -38,8 +38,8 @@ func TestLikeLinesAreCounted(t *testing.T) {
 	}
 }
 
-// TestEmptyFileProvesNothing: the folder was copied, so that nothing but content tells how far the rotated parts have
-// moved since; an empty one tells nothing while there are others.
+// TestEmptyFileProvesNothing: the folder was copied, so that only content shows how far the rotated parts have
+// moved since; an empty one proves nothing while there are others.
 func TestEmptyFileProvesNothing(t *testing.T) {
 	l := followed(t, 40)
 	l.rename("", "access.log.1")

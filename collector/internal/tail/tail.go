@@ -353,7 +353,7 @@ func regular(path string, info fs.FileInfo) error {
 	return fmt.Errorf("%s is not a regular file (%s)", path, mode.Type())
 }
 
-// isOutput reports whether a file is this process's own stdout or stderr: each message would be a line, and tell of
+// isOutput reports whether a file is this process's own stdout or stderr: each message would be a line, and report
 // the one before. /dev/stdout in nginx.conf is NGINX's, not this program's.
 func isOutput(file fs.FileInfo) bool {
 	for _, output := range []*os.File{os.Stdout, os.Stderr} {

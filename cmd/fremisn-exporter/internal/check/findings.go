@@ -143,7 +143,7 @@ func slotsOf(conf *nginxconf.Config, group string) int {
 }
 
 func limitStatusOfOutage(conf *nginxconf.Config) []finding {
-	const remedy = " 429; in http tells clients to slow down"
+	const remedy = " 429; in http asks clients to slow down"
 	const text = "a limit's 503 looks like an outage to clients"
 	var found []finding
 	for _, l := range conf.LimitReqs {

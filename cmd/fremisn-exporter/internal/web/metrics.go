@@ -122,7 +122,7 @@ func refuse(w http.ResponseWriter, err error) {
 }
 
 // gather merges the families of the exporter's own metrics, of NGINX and of the probes, each of which are checked.
-// They share none, and so nothing is checked again.
+// They have no series in common, so nothing is checked again.
 func (s *Scrapes) gather(ctx context.Context, openMetrics bool) (iter.Seq[*dto.MetricFamily], error) {
 	families, err := s.options.Registry.Gather()
 	more, moreErr := s.options.Gatherer(ctx, openMetrics).Gather()

@@ -3,7 +3,7 @@
 // ngx_http_upstream.c and ngx_http_limit_req_module.c of NGINX 1.22 in their arithmetic: whole seconds for
 // fail_timeout, thousandths of a request for the limit, milliseconds for everything else.
 //
-// It knows no sockets: whether an attempt fails, and how long it takes, its caller says.
+// It opens no sockets: the caller decides whether an attempt fails, and how long it takes.
 package model
 
 import "container/heap"
