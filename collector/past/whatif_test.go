@@ -14,12 +14,12 @@ func TestWhatIfAgainstNGINX(t *testing.T) {
 	t.Parallel() // it mostly waits
 	// So slow that being late by what a busy machine is late does not matter.
 	schedule := poisson(1, 600, 12.5, 240, 2)
-	asItIs := topology{nodes: 3, server: "max_conns=1", zone: "rate=300r/m",
+	asItIs := topology{nodes: 2, server: "max_conns=1", zone: "rate=300r/m",
 		location: "limit_req zone=clients burst=10 nodelay;"}
 	tops := map[string]topology{"": asItIs}
 	for try, change := range map[string]func(*topology){
 		"max_conns=2": func(top *topology) { top.server = "max_conns=2" },
-		"servers=4":   func(top *topology) { top.nodes = 4 },
+		"servers=3":   func(top *topology) { top.nodes = 3 },
 		"limit_req.nodelay=off,max_conns=4": func(top *topology) {
 			top.location, top.server = "limit_req zone=clients burst=10;", "max_conns=4"
 		},
