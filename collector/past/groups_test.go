@@ -59,3 +59,40 @@ func TestGroupsAreNamedAsByServe(t *testing.T) {
 		t.Errorf("whatif has the groups %q", s.groups)
 	}
 }
+
+// Lines of subrequests are no requests, to whatif and explain either; their slots are taken all the same.
+func TestSubrequestsAreNoRequests(t *testing.T) {
+	group := nginxconf.Upstream{Name: "nodes", Method: "round_robin", Servers: []nginxconf.Server{
+		{Address: "127.0.0.1:1", MaxFails: 1, MaxConns: 1, Weight: 1}, {Address: "127.0.0.1:2", MaxFails: 1, MaxConns: 1,
+			Weight: 1}}}
+	log := filepath.Join(t.TempDir(), "access.log")
+	var text strings.Builder
+	for i := range 40 { // an answer of auth_request, and the answer after that
+		fmt.Fprintf(&text, "17641152%02d.400 \"GET /x HTTP/1.1\" 401 0 0.300 \"127.0.0.1:1\" \"401\" \"0.300\"\n", i)
+		fmt.Fprintf(&text, "17641152%02d.500 \"GET /x HTTP/1.1\" 200 80 0.100 \"127.0.0.1:2\" \"200\" \"0.100\"\n", i)
+	}
+	if err := os.WriteFile(log, []byte(text.String()), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	formats := []source.Format{{Text: `$msec "$request" $status $request_length $request_time "$upstream_addr" ` +
+		`"$upstream_status" "$upstream_response_time"`}}
+	o := Options{Files: []string{log}, Settings: &source.Settings{Conf: &nginxconf.Config{
+		Upstreams: []nginxconf.Upstream{group}}, AccessLogs: []source.LogSource{{Name: "access", Path: log,
+		Formats: formats, Subrequests: true}}}}
+	answer, _, err := AskWhatIf(t.Context(), o, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for of, f := range map[string]Figures{"the log": answer.Observed, "the model": answer.Model} {
+		if f.Requests != 40 || f.OK != 40 || f.P50 == nil || *f.P50 != 0.1 {
+			t.Errorf("%s has %+v", of, f)
+		}
+	}
+	e, _, err := Explain(t.Context(), o, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if e.Requests != 40 || e.Failed != 0 {
+		t.Errorf("explain has %d requests, %d failed", e.Requests, e.Failed)
+	}
+}

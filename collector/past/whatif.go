@@ -146,6 +146,9 @@ func (w *workload) observedFigures() Figures {
 	var times []int64
 	for i := range w.samples {
 		s := &w.samples[i]
+		if s.sub {
+			continue
+		}
 		f.count(s.outcome)
 		if s.outcome == "ok" && s.code != upgraded {
 			times = append(times, int64(s.millis))
@@ -190,12 +193,15 @@ func (w *workload) simulate(s settings) (Figures, map[string]*float64) {
 	var times []int64
 	end := w.arrivals[0]
 	for i, result := range results {
+		end = max(end, requests[i].At+result.Millis)
+		if w.samples[i].sub {
+			continue
+		}
 		outcome := w.outcome(i, result)
 		f.count(outcome)
 		if outcome == "ok" && w.samples[i].code != upgraded {
 			times = append(times, result.Millis)
 		}
-		end = max(end, requests[i].At+result.Millis)
 	}
 	f.quantiles(times)
 	return f, utilisation(&s.group, busy, end-w.arrivals[0])
