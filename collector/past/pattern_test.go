@@ -33,3 +33,16 @@ func TestPatternsOfPaths(t *testing.T) {
 		}
 	}
 }
+
+func FuzzPattern(f *testing.F) {
+	for _, path := range []string{"/faces/123", "/a/550e8400-e29b-41d4-a716-446655440000.jpg", "//", "/{id}/1"} {
+		f.Add([]byte(path))
+	}
+	f.Fuzz(func(t *testing.T, path []byte) {
+		once, replaced := appendPattern(nil, path)
+		twice, again := appendPattern(nil, once)
+		if again || string(twice) != string(once) || replaced == (string(once) == string(path)) {
+			t.Errorf("%q: %q %v, then %q %v", path, once, replaced, twice, again)
+		}
+	})
+}

@@ -74,3 +74,22 @@ func TestParseTimeWhereClocksChange(t *testing.T) {
 		}
 	}
 }
+
+// Whatever is written, an interval from a time until the same is none that ends before it begins.
+func FuzzParseTime(f *testing.F) {
+	for _, text := range []string{"2026-10-25 02:30", "02:30", "2026-03-29T02:30:00", "2h", "1w", "9999-12-31 23:59"} {
+		f.Add(text, int64(1792890000))
+	}
+	zone, err := time.LoadLocation("America/New_York")
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Fuzz(func(t *testing.T, text string, now int64) {
+		at := time.Unix(now%(1<<33), 0).In(zone)
+		since, errSince := ParseTime(text, at, Since)
+		until, errUntil := ParseTime(text, at, Until)
+		if (errSince == nil) != (errUntil == nil) || errSince == nil && until.Before(since) {
+			t.Errorf("%q at %s: %s %v, %s %v", text, at, since, errSince, until, errUntil)
+		}
+	})
+}
