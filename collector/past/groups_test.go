@@ -63,8 +63,8 @@ func TestGroupsAreNamedAsByServe(t *testing.T) {
 // Lines of subrequests are no requests, to whatif and explain either; their slots are taken all the same.
 func TestSubrequestsAreNoRequests(t *testing.T) {
 	group := nginxconf.Upstream{Name: "nodes", Method: "round_robin", Servers: []nginxconf.Server{
-		{Address: "127.0.0.1:1", MaxFails: 1, MaxConns: 1, Weight: 1}, {Address: "127.0.0.1:2", MaxFails: 1, MaxConns: 1,
-			Weight: 1}}}
+		{Address: "127.0.0.1:1", MaxFails: 1, MaxConns: 1, Weight: 1},
+		{Address: "127.0.0.1:2", MaxFails: 1, MaxConns: 1, Weight: 1}}}
 	log := filepath.Join(t.TempDir(), "access.log")
 	var text strings.Builder
 	for i := range 40 { // an answer of auth_request, and the answer after that
