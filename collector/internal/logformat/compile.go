@@ -1,7 +1,6 @@
 package logformat
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"slices"
@@ -311,12 +310,12 @@ func (p *Program) Captures(i int) bool { return p.captures&(1<<i) != 0 }
 
 // A step reads one value and the literal after it. The fields that the fast path needs come first.
 type step struct {
-	head      uint64 // the first eight bytes of literal
-	mask      uint64 // of head: a bit for each byte that exists
-	spread    uint64 // the first byte of literal, eight times
-	clear     uint64 // the bits in which the bytes differ that may end a value, such as a quote and a newline
-	stop      uint64 // these bytes without those bits
-	tail      uint64 // the last eight bytes of a literal of more than eight
+	head      uint64   // the first eight bytes of literal
+	mask      uint64   // of head: a bit for each byte that exists
+	spread    uint64   // the first byte of literal, eight times
+	clear     uint64   // the bits in which the bytes differ that may end a value, such as a quote and a newline
+	stop      uint64   // these bytes without those bits
+	rest      []masked // of a literal: what comes after its first eight bytes
 	literal   string
 	length    uint16 // bytes of literal to skip
 	fast      fast
@@ -335,6 +334,19 @@ type step struct {
 	index  int
 }
 
+// A masked is up to eight bytes of a literal, and a mask of those that exist.
+type masked struct{ bytes, mask uint64 }
+
+// maskedWords returns a literal in words, at least one.
+func maskedWords(literal string) []masked {
+	words := make([]masked, max(1, (len(literal)+7)/8))
+	for i := range len(literal) {
+		words[i/8].bytes |= uint64(literal[i]) << (i % 8 * 8)
+		words[i/8].mask |= 0xff << (i % 8 * 8)
+	}
+	return words
+}
+
 // A delimiter is a way to find the end of a value.
 type delimiter uint8
 
@@ -349,10 +361,8 @@ func newStep(part part, v variable, escape string) step {
 		kind: v.kind, field: v.field, width: uint8(v.width), name: part.name,
 		literal: part.literal, length: uint16(len(part.literal)),
 	}
-	for i := 0; i < len(part.literal) && i < 8; i++ {
-		s.head |= uint64(part.literal[i]) << (8 * i)
-		s.mask |= 0xff << (8 * i)
-	}
+	words := maskedWords(part.literal)
+	s.head, s.mask, s.rest = words[0].bytes, words[0].mask, words[1:]
 	if part.literal != "" {
 		s.first = part.literal[0]
 		s.spread = uint64(s.first) * ones
@@ -371,9 +381,6 @@ func newStep(part part, v variable, escape string) step {
 		s.spread = ' ' * ones
 	}
 	s.clear, s.stop = s.stops()
-	if n := len(part.literal); n > 8 {
-		s.tail = binary.LittleEndian.Uint64([]byte(part.literal[n-8:]))
-	}
 	s.into = offsetOf(v.field)
 	if v.kind.isList() && v.field != noField {
 		s.listIndex = uint8(v.field - firstNumberList)

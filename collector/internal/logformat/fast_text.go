@@ -48,6 +48,17 @@ func matches(w, spread uint64) uint64 {
 // gather moves the top bits of the bytes of m to the lowest eight bits.
 func gather(m uint64) uint64 { return m >> 7 * 0x0102040810204080 >> 56 }
 
+// either returns the position of the first byte, from i on, that equals the byte in spread or is a newline.
+func (t text) either(i int, spread uint64) int {
+	for {
+		w := t.load(i)
+		if m := matches(w, spread) | matches(w, '\n'*ones); m != 0 {
+			return i + bits.TrailingZeros64(m)>>3
+		}
+		i += 8
+	}
+}
+
 // stops is matches for what ends a value in the eight bytes at i: the first byte of the literal, or a newline. These
 // two differ in the bits of clear alone. So do a few other bytes, at which the literal does not stand.
 func (t text) stops(i int, clear, stop uint64) uint64 { return matches(t.load(i)&^clear, stop) }

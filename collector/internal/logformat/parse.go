@@ -15,7 +15,6 @@ type Parser struct {
 	addressCache  addressCache
 	local, iso    clock
 	first         *step  // of the first format
-	last          int    // position of the last newline that may be read
 	paths         Paths  // what is wanted of them
 	padded        []byte // a copy of a line without room after it
 	shapes        shape  // of the lists of the line that is being read
@@ -142,7 +141,7 @@ func (p *Parser) Next(b []byte, start, last int, r *Record) (end int, ok bool) {
 		p.prepare(r)
 	}
 	t := text{unsafe.Pointer(unsafe.SliceData(b))}
-	p.shapes, p.last = 0, last
+	p.shapes = 0
 	s, pos := fastSteps(p.first, t, start, p, r)
 	if s.kind == kindEnd && p.shapes&^(oneElement|dash) == 0 {
 		r.Elements = int(p.shapes & oneElement)
@@ -198,7 +197,6 @@ func (p *Parser) Beside(b []byte, start, end int) bool {
 		return false
 	}
 	t, scratch := text{unsafe.Pointer(unsafe.SliceData(b))}, NewRecord()
-	p.last = end
 	scratch.Captured = make([][]byte, len(p.options.Capture))
 	for _, f := range p.formats {
 		for _, other := range f.beside {
