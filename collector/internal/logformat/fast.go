@@ -2,9 +2,9 @@ package logformat
 
 // The fast path.
 //
-// fastSteps reads most values of most lines: two loops that hardly call anything, loads of eight bytes at a time without
-// bounds checks. That is five times as fast as reading byte by byte. It has its own files because it relies on rules
-// that the compiler does not check:
+// fastSteps reads most values of most lines: two loops that hardly call anything, loads of eight bytes at a time
+// without bounds checks. That is five times as fast as reading byte by byte. It has its own files because it relies on
+// rules that the compiler does not check:
 //
 //  1. What may be read. A block has a last newline, and Pad bytes after it that may be read and have no meaning (Next
 //     checks both). A load at i reads i to i+7. No step begins after its line's newline, and none reads more than 63
@@ -26,8 +26,8 @@ package logformat
 //
 // To add a kind of value: add a kind and a row in variables.go; a case in store (how the slow path stores it) and in
 // advance (which ends the second reading tries); and its shape in logtest.Reference. If most lines have it, add a fast,
-// too, choose it in fastOf unless a literal can make it ambiguous, and read it in fastValues or fastLists; in fastRare if
-// few formats have it. The fuzz targets FuzzParse and FuzzCompile compare both paths on the same line, FuzzReference
+// too, choose it in fastOf unless a literal can make it ambiguous, and read it in fastValues or fastLists; in fastRare
+// if few formats have it. The fuzz targets FuzzParse and FuzzCompile compare both paths on the same line, FuzzReference
 // compares them with the reference: add a format with the new kind to their seeds.
 
 // A fast is how the fast path reads a value of the usual form. The slow path reads all other forms.
