@@ -62,8 +62,8 @@ func (d *directive) wants(least, most int) error {
 	return nil
 }
 
-// note records that something is ignored.
-func (r *reading) note(d *directive, format string, args ...any) {
+// ignored records that something is ignored.
+func (r *reading) ignored(d *directive, format string, args ...any) {
 	r.config.Notes = append(r.config.Notes, Note{d.Pos, valid(fmt.Sprintf(format, args...))})
 }
 

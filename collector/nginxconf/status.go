@@ -133,15 +133,15 @@ func visits(servers []*virtualServer, server *virtualServer) []visit {
 // takes it, or the listener's default one; see https://nginx.org/en/docs/http/request_processing.html.
 func hostHeader(servers []*virtualServer, server *virtualServer, l listen) (header string, reachable bool) {
 	there := sharing(servers, l)
-	if taker(there, l, l.self()) == server && !(l.tls && exactName(server) != "") {
+	if serverFor(there, l, l.self()) == server && !(l.tls && exactName(server) != "") {
 		return "", true
 	}
 	for _, name := range server.names {
-		if name = askable(name); name != "" && taker(there, l, name) == server {
+		if name = askable(name); name != "" && serverFor(there, l, name) == server {
 			return name, true
 		}
 	}
-	return "", taker(there, l, l.self()) == server
+	return "", serverFor(there, l, l.self()) == server
 }
 
 // sharing returns the servers at the listener.
@@ -155,9 +155,9 @@ func sharing(servers []*virtualServer, at listen) []*virtualServer {
 	return there
 }
 
-// taker returns the server that takes a request with that Host. It ignores expressions: which Host they match cannot
+// serverFor returns the server that takes a request with that Host. It ignores expressions: which Host they match cannot
 // be computed in general.
-func taker(there []*virtualServer, at listen, host string) *virtualServer {
+func serverFor(there []*virtualServer, at listen, host string) *virtualServer {
 	for _, s := range there {
 		if slices.Contains(s.names, host) || slices.Contains(s.names, "."+host) {
 			return s

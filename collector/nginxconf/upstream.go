@@ -56,7 +56,7 @@ func (r *reading) group(d *directive, port string) (Upstream, error) {
 		}
 	}
 	if len(u.Servers) == 0 {
-		r.note(d, "the group %s has no servers", u.Name)
+		r.ignored(d, "the group %s has no servers", u.Name)
 	}
 	return u, nil
 }
@@ -70,7 +70,7 @@ func (r *reading) method(d *directive, u *Upstream) {
 		u.Method, u.MethodAt = method, d.Pos
 	case known, ofUpstream(d.name):
 	default:
-		r.note(d, "this program does not know the directive %s in an upstream group; ignored", d.name)
+		r.ignored(d, "this program does not know the directive %s in an upstream group; ignored", d.name)
 	}
 }
 
@@ -95,7 +95,7 @@ func (r *reading) keepalive(d *directive, u *Upstream) error {
 		if arg == "local" {
 			u.Local = true
 		} else {
-			r.note(d, "this program does not know the keepalive parameter %s; ignored", arg)
+			r.ignored(d, "this program does not know the keepalive parameter %s; ignored", arg)
 		}
 	}
 	return nil
@@ -133,7 +133,7 @@ func (r *reading) server(d *directive, port string) (Server, error) {
 		case hasValue && (name == "slow_start" || name == "service" || name == "route" || name == "sid" ||
 			name == "id"):
 		default:
-			r.note(d, "this program does not know the server parameter %s; ignored", arg)
+			r.ignored(d, "this program does not know the server parameter %s; ignored", arg)
 		}
 		if !good {
 			return Server{}, errorAt(d, "invalid parameter %q", arg)

@@ -64,7 +64,7 @@ type survey struct {
 func (r *reading) survey(ctx context.Context) (*survey, []error, error) {
 	kept := r.slotBudget()
 	explorers := newByWorker(r.workers, func(f *formats) *explorer { return newExplorer(r, f, newSlots(kept)) })
-	r.done = func(v visitor, j *job) { j.times = v.(*explorer).takeTimes() }
+	r.done = func(v visitor, j *job) { j.times = v.(*explorer).nextTimes() }
 	problems, err := r.run(ctx, func(worker int, f *formats) visitor { return explorers.of(worker, f) })
 	if err != nil {
 		return nil, nil, err
@@ -143,8 +143,8 @@ func newExplorer(r *reading, f *formats, s *slots) *explorer {
 	return x
 }
 
-// takeTimes returns the times of the lines since the last call.
-func (x *explorer) takeTimes() span2 {
+// nextTimes returns the times of the lines since the last call.
+func (x *explorer) nextTimes() span2 {
 	times := x.job
 	x.job = span2{}
 	return times

@@ -65,7 +65,7 @@ func (d *detector) failingGroup(all []*suspect) *incident {
 	for _, s := range all {
 		servers[s.server] = true
 		failures[s.server] = append(failures[s.server], d.failures(s.list)[s.server]...)
-		i.take(d, s.list)
+		i.add(d, s.list)
 	}
 	i.servers, i.outs = sortedKeys(servers), d.facts.outs(failures)
 	return d.withoutChoice(i)
@@ -74,7 +74,7 @@ func (d *detector) failingGroup(all []*suspect) *incident {
 // withoutChoice adds to an incident the requests that found no server because of it. It is nil if it harmed few.
 func (d *detector) withoutChoice(i *incident) *incident {
 	failures := i.harmed
-	i.take(d, d.foundNone(i.outs))
+	i.add(d, d.foundNone(i.outs))
 	i.noLive = i.harmed - failures
 	if i.harmed < leastHarmed {
 		d.release(i)
@@ -117,7 +117,7 @@ func (d *detector) failingNode(s *suspect, others []*suspect) *incident {
 		upstream: d.facts.upstream(s.server), outs: outs, servers: []string{s.server}}
 	all, failed := d.attempts(s.server, i.from, i.to)
 	i.share = float64(failed) / float64(max(1, all))
-	i.take(d, list)
+	i.add(d, list)
 	return d.withoutChoice(i)
 }
 
@@ -133,7 +133,7 @@ func (d *detector) passedOver(server string, list []*event, outs []interval) *in
 		return nil
 	}
 	i := d.build(takenOut, list)
-	i.take(d, noLive)
+	i.add(d, noLive)
 	i.noLive = i.harmed - len(list)*d.events.every()
 	i.server, i.upstream, i.outs, i.servers = server, d.facts.upstream(server), outs, []string{server}
 	return i

@@ -133,12 +133,12 @@ func (d *detector) foundNone(outs []interval) []*event {
 // build returns an incident of events.
 func (d *detector) build(kind string, list []*event) *incident {
 	i := &incident{kind: kind, from: list[0].at - max(0, list[0].millis), to: list[len(list)-1].at}
-	i.take(d, list)
+	i.add(d, list)
 	return i
 }
 
-// take adds events to an incident.
-func (i *incident) take(d *detector, list []*event) {
+// add adds events to an incident.
+func (i *incident) add(d *detector, list []*event) {
 	every := d.events.every()
 	for _, e := range list {
 		if d.used[e] {

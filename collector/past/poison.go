@@ -59,7 +59,7 @@ func (d *detector) poison(list []*event, common alike) *incident {
 	i.path, i.servers, i.outs = commonPath(list), sortedKeys(hit), outs
 	i.route = cmp.Or(commonRoute(list), i.path)
 	i.upstream = d.facts.upstream(i.servers[0])
-	i.take(d, noLive)
+	i.add(d, noLive)
 	i.noLive = i.harmed - len(list)*d.events.every()
 	return i
 }

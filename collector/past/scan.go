@@ -50,7 +50,7 @@ type scan struct {
 	visitor  func(worker, file int) visitor
 	done     func(v visitor, j *job) // is called after each job; may be nil
 
-	jobs     []*job       // made by plan where there are none
+	jobs     []*job       // made by createJobs where there are none
 	next     atomic.Int64 // of jobs
 	mu       sync.Mutex
 	problems []error // a file each
@@ -60,7 +60,7 @@ type scan struct {
 func (s *scan) run(ctx context.Context) ([]error, error) {
 	if s.jobs == nil {
 		var err error
-		if s.jobs, err = s.plan(ctx); err != nil {
+		if s.jobs, err = s.createJobs(ctx); err != nil {
 			return nil, err
 		}
 	}
@@ -109,8 +109,8 @@ func (s *scan) problem(err error) {
 	s.problems = append(s.problems, err)
 }
 
-// plan creates the jobs. A file that cannot be opened is a problem of its own, not the end.
-func (s *scan) plan(ctx context.Context) ([]*job, error) {
+// createJobs splits the files into jobs. A file that cannot be opened is a problem of its own, not the end.
+func (s *scan) createJobs(ctx context.Context) ([]*job, error) {
 	part := s.part
 	if part == 0 {
 		part = partSize

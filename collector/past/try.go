@@ -47,14 +47,14 @@ type key struct {
 func keys() []key {
 	return []key{
 		{"max_conns", "a number, 0 for no limit", func(s *settings, v string) bool {
-			n, ok := whole(v, 0)
+			n, ok := parseInt(v, 0)
 			for i := range s.group.Servers {
 				s.group.Servers[i].MaxConns = n
 			}
 			return ok
 		}},
 		{"servers", "how many servers, such as 4", func(s *settings, v string) bool {
-			n, ok := whole(v, 1)
+			n, ok := parseInt(v, 1)
 			s.setServers(min(n, maxServers))
 			return ok && n <= maxServers
 		}},
@@ -63,7 +63,7 @@ func keys() []key {
 			return v == "least_conn" || v == "round_robin"
 		}},
 		{"workers", "how many workers, such as 1", func(s *settings, v string) bool {
-			n, ok := whole(v, 1)
+			n, ok := parseInt(v, 1)
 			s.group.Workers, s.logged = n, false
 			return ok && n <= maxWorkers
 		}},
@@ -74,7 +74,7 @@ func keys() []key {
 			return err == nil && rate >= 0.001 && rate <= 1e9
 		}},
 		{"limit_req.burst", "a number of requests, such as 20", func(s *settings, v string) bool {
-			n, ok := whole(v, 0)
+			n, ok := parseInt(v, 0)
 			s.limit().Burst = n
 			return ok
 		}},
@@ -96,7 +96,7 @@ const (
 	maxWorkers = 1024
 )
 
-func whole(text string, least int) (int, bool) {
+func parseInt(text string, least int) (int, bool) {
 	n, err := strconv.Atoi(text)
 	return n, err == nil && n >= least && n <= 1<<30
 }

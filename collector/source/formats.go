@@ -51,7 +51,7 @@ func (s *Settings) formatsOf(c AccessLogConfig, l LogSource) ([]Format, error) {
 			formats = append(formats, format)
 			continue
 		}
-		if err := d.know(name); err != nil {
+		if err := d.checkFormat(name); err != nil {
 			return nil, err
 		}
 		format, ok := combined(), true
@@ -125,8 +125,8 @@ func (s *Settings) directives(kind Kind) directives {
 	return directives{s.Conf, s.Conf.LogFormats, s.Conf.AccessLogs, s.Conf.LogSets}
 }
 
-// know returns an error if there is no log_format of that name.
-func (d directives) know(name string) error {
+// checkFormat returns an error if there is no log_format of that name.
+func (d directives) checkFormat(name string) error {
 	_, known := d.formats[name]
 	switch {
 	case known:

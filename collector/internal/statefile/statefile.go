@@ -183,9 +183,9 @@ func (d *Dir) SaveNotes(notes []byte) error {
 	return d.disk.SyncDir(d.path)
 }
 
-// know adds a log to the list. The list is written once for all who wait for it: at the first start of a thousand logs
+// addToList adds a log to the list of logs. The list is written once for all who wait for it: at the first start of a thousand logs
 // each would wait for the others otherwise.
-func (d *Dir) know(log string) error {
+func (d *Dir) addToList(log string) error {
 	name := fileName(log)
 	if d.isListed(log) {
 		return nil
@@ -326,7 +326,7 @@ func (d *Dir) Commit(log string, r Record) error {
 	if err != nil {
 		return err
 	}
-	if err := d.know(log); err != nil {
+	if err := d.addToList(log); err != nil {
 		return fmt.Errorf("saving state: %w", err)
 	}
 	return nil

@@ -180,12 +180,12 @@ func (e *Engine) Load(saved []byte) error {
 	if len(fresh.Incidents) > keepIncidents {
 		fresh.Incidents = fresh.Incidents[len(fresh.Incidents)-keepIncidents:]
 	}
-	e.memory = fresh.whole()
+	e.memory = fresh.allocated()
 	return nil
 }
 
-// whole returns the memory with every map allocated.
-func (m memory) whole() memory {
+// allocated returns the memory with every map allocated.
+func (m memory) allocated() memory {
 	if m.Reasons == nil {
 		m.Reasons = map[string]time.Time{}
 	}

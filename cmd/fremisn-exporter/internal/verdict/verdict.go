@@ -66,7 +66,7 @@ type slow struct {
 
 // New returns an Engine without a past.
 func New() *Engine {
-	return &Engine{memory: memory{}.whole(), logs: map[string][]logSample{}, pages: map[string][]pageSample{}}
+	return &Engine{memory: memory{}.allocated(), logs: map[string][]logSample{}, pages: map[string][]pageSample{}}
 }
 
 // Judge returns whether it is fine at the time of the input.
