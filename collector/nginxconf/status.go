@@ -155,8 +155,8 @@ func sharing(servers []*virtualServer, at listen) []*virtualServer {
 	return there
 }
 
-// serverFor returns the server that takes a request with that Host. It ignores expressions: which Host they match cannot
-// be computed in general.
+// serverFor returns the server that takes a request with that Host. It ignores expressions: which Host they match
+// cannot be computed in general.
 func serverFor(there []*virtualServer, at listen, host string) *virtualServer {
 	for _, s := range there {
 		if slices.Contains(s.names, host) || slices.Contains(s.names, "."+host) {

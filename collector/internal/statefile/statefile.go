@@ -183,7 +183,7 @@ func (d *Dir) SaveNotes(notes []byte) error {
 	return d.disk.SyncDir(d.path)
 }
 
-// addToList adds a log to the list of logs. The list is written once for all who wait for it: at the first start of a thousand logs
+// addToList adds a log. The list is written once for all who wait for it: at the first start of a thousand logs
 // each would wait for the others otherwise.
 func (d *Dir) addToList(log string) error {
 	name := fileName(log)
