@@ -205,6 +205,32 @@ func TestRotatedTwiceWithRotate1(t *testing.T) {
 	l.wantGaps(GapDeleted)
 }
 
+// TestDoubtIsReportedOnce although a file that is being compressed is waited for.
+func TestDoubtIsReportedOnce(t *testing.T) {
+	l := newLog(t)
+	for _, name := range []string{"access.log.1", "access.log-20260101"} {
+		l.write(name, "of last week\n")
+	}
+	l.write("", lines(0, 5))
+	l.follow(true)
+	l.reads()
+	l.whileDown(func() {
+		l.must(os.Remove(l.at("access.log.1")))
+		l.must(os.Remove(l.path))
+		l.write("access.log.2", "not certain\n")
+		l.gzip("access.log.2")
+		l.write("access.log.1", "1\n")
+		l.tick()
+		l.write("access.log-20260102.gz", "\x1f\x8b not whole yet")
+		l.write("", "2\n")
+	})
+	for range 5 {
+		l.read()
+	}
+	l.want(lines(0, 5) + "2\n1\n")
+	l.wantGaps(GapDeleted, GapUncertain)
+}
+
 // TestRotatedPartIsRewrittenWithRotate1 beyond recognition: it is younger than the log, so that it is not taken for a
 // file that came later.
 func TestRotatedPartIsRewrittenWithRotate1(t *testing.T) {

@@ -17,6 +17,8 @@ type search struct {
 	anchor  *generation // the generation read last before; nil if unknown
 	waits   map[fileState]time.Time
 	givenUp map[fileState]bool
+
+	isDoubtful bool // it has been reported that it is uncertain which files came after anchor
 }
 
 // A fileState distinguishes an unchanged file from all others.
@@ -57,7 +59,8 @@ func (f *Follower) goOnSearching(b *base) {
 		if settled = around.isStill(b.path); !settled { // what is renamed was missed, or taken for another
 			continue
 		}
-		if doubtful {
+		if doubtful && !s.isDoubtful {
+			s.isDoubtful = true
 			f.sink.Gap(GapUncertain, b.path, 0, -1, "the followed file is gone, and it is uncertain which "+
 				"of the rotated files beside the log came after it, and whether others did; those of which it is "+
 				"uncertain are not counted")
