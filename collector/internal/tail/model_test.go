@@ -156,9 +156,15 @@ func (h *history) half() {
 }
 
 func (h *history) appendLate() {
-	if _, err := os.Stat(h.at(h.late)); h.late != "" && err == nil && !h.doubt {
-		h.append(h.late)
+	info, err := os.Stat(h.at(h.late))
+	if h.late == "" || err != nil || h.doubt {
+		return
 	}
+	if info.Size() < fewestCopied { // on another disk it would not be certain that it is the same file
+		h.doubt, h.doubts = true, h.doubts+2
+	}
+	h.append(h.late)
+	h.doubt = false
 }
 
 func (h *history) look() {
