@@ -49,7 +49,7 @@ func (c *runningCache) find(conf *nginxconf.Config) (nginxconf.Running, bool) {
 // emitRunning gives what /proc shows of the NGINX that runs with this nginx.conf, nothing where it shows none.
 func emitRunning(conf *nginxconf.Config, cache *runningCache, e emitter) {
 	running, ok := cache.find(conf)
-	if n, known := workerProcesses(conf, ok); known {
+	if n, found := workerProcesses(conf, ok); found {
 		e.gauge(metric.WorkerProcesses, float64(n))
 	}
 	if !ok {
@@ -82,7 +82,7 @@ func absolute(path string) string {
 }
 
 // workerProcesses is how many workers nginx.conf asks for; onThisHost says that NGINX runs here.
-func workerProcesses(conf *nginxconf.Config, onThisHost bool) (n int, known bool) {
+func workerProcesses(conf *nginxconf.Config, onThisHost bool) (n int, ok bool) {
 	switch {
 	case conf.WorkersAt.Line == 0:
 		return 0, false

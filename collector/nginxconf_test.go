@@ -94,9 +94,9 @@ func TestWorkerProcesses(t *testing.T) {
 		"auto, on this host":  {nginxconf.Config{Workers: "auto", WorkersAt: said}, true, runtime.NumCPU()},
 		"auto, on some other": {nginxconf.Config{Workers: "auto", WorkersAt: said}, false, -1},
 	} {
-		n, known := workerProcesses(&test.conf, test.onHost)
-		if known != (test.want >= 0) || known && n != test.want {
-			t.Errorf("%s: %d %t", name, n, known)
+		n, ok := workerProcesses(&test.conf, test.onHost)
+		if ok != (test.want >= 0) || ok && n != test.want {
+			t.Errorf("%s: %d %t", name, n, ok)
 		}
 	}
 }

@@ -56,10 +56,10 @@ func TestEveryCommandBlock(t *testing.T) {
 			}
 			done[commands] = true
 			name := document + ": " + first
-			runner, known := all[name]
+			runner, ok := all[name]
 			delete(all, name)
 			switch {
-			case !known:
+			case !ok:
 				t.Errorf("nothing runs the block %s", name)
 			case runner.script != "":
 				scriptRuns(t, runner.script, document, first)

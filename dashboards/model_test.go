@@ -161,8 +161,8 @@ var variableInText = regexp.MustCompile(`\$\{?([A-Za-z_]\w*)\}?`)
 func (c choice) in(t *testing.T, expr string) string {
 	t.Helper()
 	return variableInText.ReplaceAllStringFunc(expr, func(found string) string {
-		value, known := c[variableInText.FindStringSubmatch(found)[1]]
-		if !known {
+		value, ok := c[variableInText.FindStringSubmatch(found)[1]]
+		if !ok {
 			t.Errorf("no variable %s for %s", found, expr)
 		}
 		return value

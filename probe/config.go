@@ -234,7 +234,7 @@ func (p *WebsocketProbe) SetDefaults() {
 
 // Validate checks a module.
 func (m *Module) Validate() error {
-	if _, known := probers[m.Prober]; !known {
+	if _, ok := probers[m.Prober]; !ok {
 		return faultf("prober", "%q is not a known prober; the probers are %s", m.Prober,
 			strings.Join(proberNames(), ", "))
 	}
@@ -336,14 +336,14 @@ func (p *ICMPProbe) Validate() error {
 
 // Validate checks a dns probe.
 func (p *DNSProbe) Validate() error {
-	if _, known := dns.StringToClass[p.QueryClass]; p.QueryClass != "" && !known {
+	if _, ok := dns.StringToClass[p.QueryClass]; p.QueryClass != "" && !ok {
 		return faultf("query_class", "%q is not a DNS class; write for example IN", p.QueryClass)
 	}
-	if _, known := dns.StringToType[p.QueryType]; p.QueryType != "" && !known {
+	if _, ok := dns.StringToType[p.QueryType]; p.QueryType != "" && !ok {
 		return faultf("query_type", "%q is not a DNS record type; write for example A", p.QueryType)
 	}
 	for i, rcode := range p.ValidRcodes {
-		if _, known := dns.StringToRcode[rcode]; !known {
+		if _, ok := dns.StringToRcode[rcode]; !ok {
 			return faultf(fmt.Sprintf("valid_rcodes[%d]", i),
 				"%q is not a DNS response code; write for example NOERROR",
 				rcode)

@@ -74,8 +74,8 @@ func (c *Config) Validate() error {
 			fault(fmt.Sprintf("probes[%d].name", i), "two probes have the name %q; give each its own", s.Name)
 		}
 		names[s.Name] = true
-		m, known := c.Modules[s.Module]
-		if !known {
+		m, ok := c.Modules[s.Module]
+		if !ok {
 			fault(fmt.Sprintf("probes[%d].module", i), "unknown module %q; %s", s.Module, knownModules(c.Modules))
 			continue
 		}
@@ -150,7 +150,7 @@ func (c *Config) checkMetrics() error {
 		for i, metric := range c.Modules[name].HTTP.Metrics {
 			field := fmt.Sprintf("modules.%s.http.metrics[%d]", name, i)
 			own := family{name, metric.help(), strings.Join(sortedKeys(metric.Labels), ", ")}
-			if other, known := families[metric.Name]; !known {
+			if other, ok := families[metric.Name]; !ok {
 				families[metric.Name] = own
 			} else if other.labels != own.labels {
 				return faultf(field+".labels", "the metric %s has the labels %q here and %q in module %s; make "+

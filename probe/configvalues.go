@@ -85,8 +85,8 @@ func (b *Bytes) UnmarshalYAML(node *yaml.Node) error {
 		unit = strings.TrimSuffix(strings.TrimSuffix(unit, "b"), "i")
 	}
 	n, err := strconv.ParseFloat(digits, 64)
-	factor, known := byteUnits[unit]
-	if err != nil || !known || n < 0 || n*factor > 1<<60 {
+	factor, ok := byteUnits[unit]
+	if err != nil || !ok || n < 0 || n*factor > 1<<60 {
 		return fmt.Errorf("%q is not a valid size; write for example 512KB or 10MB", node.Value)
 	}
 	*b = Bytes(n * factor)

@@ -28,7 +28,7 @@ func (m snapshot) families() iter.Seq[*dto.MetricFamily] {
 		}
 		seen[shape] = true
 		for _, s := range shape.samples {
-			if _, known := gauges[s.Name]; !known {
+			if _, ok := gauges[s.Name]; !ok {
 				gauges[s.Name] = s.Help
 			}
 		}

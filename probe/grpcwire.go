@@ -48,8 +48,8 @@ func readGRPC(response *http.Response) (grpcAnswer, error) {
 	}
 	isGRPC := strings.HasPrefix(response.Header.Get("Content-Type"), "application/grpc")
 	if response.StatusCode != http.StatusOK || !isGRPC {
-		code, known := codeOfHTTP[response.StatusCode]
-		if !known {
+		code, ok := codeOfHTTP[response.StatusCode]
+		if !ok {
 			code = grpcUnknown
 		}
 		return grpcAnswer{code: code, message: "not a gRPC answer: " + response.Status}, nil

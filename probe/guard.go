@@ -106,8 +106,8 @@ func (g guard) allows(prober, target, key string, ok bool) (allowed, listed bool
 	case len(g.patterns) > 0:
 		return g.matches(prober, target), true
 	}
-	_, known := g.configured[key]
-	return known, false
+	_, found := g.configured[key]
+	return found, false
 }
 
 // hostOf returns scheme, host and port of a normal form.

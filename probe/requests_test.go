@@ -73,8 +73,8 @@ probes:
 				target.probeOnce(ctx)
 			}
 			connectionsAfter, requestsAfter := nginxCounts(t, "http://"+status)
-			want, known := requests[target.probe]
-			if !known {
+			want, ok := requests[target.probe]
+			if !ok {
 				want = 1
 			}
 			if n := requestsAfter - requestsBefore - 1; n != want*probes {

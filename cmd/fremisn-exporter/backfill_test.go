@@ -118,8 +118,8 @@ func TestBackfilledOverview(t *testing.T) {
 	asked := 0
 	for _, q := range overviewQueries(t) {
 		t.Run(q.key, func(t *testing.T) {
-			want, known := overviewTruth(good, bad, float64(end))[q.key]
-			if !known {
+			want, ok := overviewTruth(good, bad, float64(end))[q.key]
+			if !ok {
 				t.Fatalf("nobody says what %s is to answer", q.expr)
 			}
 			got := askAt(t, p, q.expr, end)
@@ -395,7 +395,7 @@ func TestRulePasses(t *testing.T) {
 	depth = func(name string) int {
 		deepest := 0
 		for _, other := range reference.FindAllString(rules[name], -1) {
-			if _, known := rules[other]; known && other != name {
+			if _, ok := rules[other]; ok && other != name {
 				deepest = max(deepest, depth(other))
 			}
 		}

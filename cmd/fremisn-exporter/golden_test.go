@@ -85,11 +85,11 @@ func checkWithPromtool(t *testing.T, body string) {
 	command.Stdin = strings.NewReader(body)
 	output, _ := command.CombinedOutput() // its exit code reflects findings, which are read
 	for line := range strings.Lines(string(output)) {
-		known := false
+		ok := false
 		for _, p := range promised {
-			known = known || strings.TrimSpace(line) == p
+			ok = ok || strings.TrimSpace(line) == p
 		}
-		if !known {
+		if !ok {
 			t.Errorf("promtool: %s", line)
 		}
 	}

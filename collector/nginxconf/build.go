@@ -55,8 +55,8 @@ var (
 
 // readBuild parses the output of nginx -V.
 func readBuild(said string) Build {
-	_, arguments, known := strings.Cut(said, "configure arguments:")
-	if !known {
+	_, arguments, ok := strings.Cut(said, "configure arguments:")
+	if !ok {
 		return Build{}
 	}
 	b := Build{Prefix: "/usr/local/nginx", conf: "conf/nginx.conf", accessLog: "logs/access.log",

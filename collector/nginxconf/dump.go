@@ -70,7 +70,7 @@ func nextHeader(text []byte) int {
 }
 
 func (d *dump) read(path string) ([]byte, error) {
-	if text, known := d.files[path]; known {
+	if text, ok := d.files[path]; ok {
 		return text, nil
 	}
 	return nil, &fs.PathError{Op: "open", Path: path, Err: syscall.ENOENT}

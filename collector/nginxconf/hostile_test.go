@@ -198,7 +198,7 @@ func FuzzLoad(f *testing.F) {
 			}
 		}
 		for _, log := range c.AccessLogs {
-			if _, known := c.LogFormats[log.Format]; !known {
+			if _, ok := c.LogFormats[log.Format]; !ok {
 				t.Fatalf("log %+v", log)
 			}
 		}

@@ -50,8 +50,8 @@ func (r *reading) limitReqZone(d *directive) error {
 
 func (r *reading) limitReq(d *directive, s scope) (LimitReq, error) {
 	zone := valid(d.parameter("zone"))
-	rate, known := r.zones[zone]
-	if !known {
+	rate, ok := r.zones[zone]
+	if !ok {
 		return LimitReq{}, errorAt(d, "zero size shared memory zone %q", zone)
 	}
 	l := LimitReq{Pos: d.Pos, Zone: zone, Rate: rate, Status: s.limitReqStatus, DryRun: s.limitReqDryRun}

@@ -145,7 +145,7 @@ func (r *reading) readAccessLog(d *directive, formats map[string]LogFormat, leve
 			return log, false, errorAt(d, "invalid parameter %q", arg)
 		}
 	}
-	if _, known := formats[log.Format]; !known {
+	if _, found := formats[log.Format]; !found {
 		return log, false, errorAt(d, "unknown log format %q", log.Format)
 	}
 	return log, true, nil
@@ -154,8 +154,8 @@ func (r *reading) readAccessLog(d *directive, formats map[string]LogFormat, leve
 // addAccessLog adds a log once for each format; of several directives the first.
 func (r *reading) addAccessLog(log AccessLog) {
 	key := log.Path + "\n" + log.Syslog + "\n" + log.Format
-	i, known := r.access[key]
-	if !known {
+	i, ok := r.access[key]
+	if !ok {
 		r.access[key] = len(r.config.AccessLogs)
 		r.config.AccessLogs = append(r.config.AccessLogs, log)
 		return

@@ -167,10 +167,10 @@ func (r *reading) pass(d *directive, m passModule, s scope) error {
 
 // passedTo returns the name of the group of a *_pass. An address without an upstream block is a group of its own.
 func (r *reading) passedTo(d *directive, to passing) string {
-	i, known := r.groups[strings.ToLower(to.name)]
-	if !known {
+	i, ok := r.groups[strings.ToLower(to.name)]
+	if !ok {
 		address := WithPort(to.name, to.defaultPort())
-		if i, known = r.groups[strings.ToLower(address)]; !known {
+		if i, ok = r.groups[strings.ToLower(address)]; !ok {
 			i = len(r.config.Upstreams)
 			r.groups[strings.ToLower(address)] = i
 			server := Server{Pos: d.Pos, Address: address, Weight: 1, MaxFails: 1, FailTimeout: 10 * time.Second}

@@ -231,8 +231,8 @@ func (r *reading) statusPages() {
 // page returns the status page of a location, by the first way in which this host is allowed.
 func (s scope) page(at Pos, servers []*virtualServer) StatusPage {
 	page := StatusPage{Pos: at}
-	path, known := s.location.path()
-	if !known {
+	path, ok := s.location.path()
+	if !ok {
 		page.URL, page.Denied = path, "has no path that its location lets one derive"
 		return page
 	}
@@ -292,7 +292,7 @@ func covers(who, client string) bool {
 type location []string
 
 // path returns a path that reaches the location, or the expression if none can be derived.
-func (l location) path() (path string, known bool) {
+func (l location) path() (path string, ok bool) {
 	switch {
 	case len(l) == 0: // the server itself
 		return "/", true
@@ -307,7 +307,7 @@ func (l location) path() (path string, known bool) {
 }
 
 // withoutOperator parses a location whose operator is written without a space before the path.
-func withoutOperator(text string) (path string, known bool) {
+func withoutOperator(text string) (path string, found bool) {
 	for _, operator := range []string{"~*", "~"} {
 		if expression, ok := strings.CutPrefix(text, operator); ok {
 			return literal(expression)
@@ -319,7 +319,7 @@ func withoutOperator(text string) (path string, known bool) {
 var plainExpression = regexp.MustCompile(`^\^?(/(?:[\w/-]|\\[./-])*)\$?$`)
 
 // literal returns the path that an expression such as ^/status\.txt$ matches.
-func literal(expression string) (path string, known bool) {
+func literal(expression string) (path string, ok bool) {
 	match := plainExpression.FindStringSubmatch(expression)
 	if match == nil {
 		return expression, false

@@ -64,11 +64,11 @@ func (r *reading) group(d *directive, port string) (Upstream, error) {
 // method reads what may choose the group's method. sticky combines with another one, and decides for returning
 // clients.
 func (r *reading) method(d *directive, u *Upstream) {
-	method, known := methods()[d.name]
+	method, ok := methods()[d.name]
 	switch {
-	case known && u.Method != "sticky":
+	case ok && u.Method != "sticky":
 		u.Method, u.MethodAt = method, d.Pos
-	case known, ofUpstream(d.name):
+	case ok, ofUpstream(d.name):
 	default:
 		r.ignored(d, "this program does not know the directive %s in an upstream group; ignored", d.name)
 	}

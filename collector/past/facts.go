@@ -49,7 +49,7 @@ func (f *facts) name(server string) string {
 
 // server returns a server's definition in nginx.conf, with NGINX's defaults.
 func (f *facts) server(address string) nginxconf.Server {
-	if s, known := f.servers[address]; known {
+	if s, ok := f.servers[address]; ok {
 		return s
 	}
 	return nginxconf.Server{Address: address, Weight: 1, MaxFails: 1, FailTimeout: defaultFailTimeout}

@@ -167,8 +167,8 @@ func (d *detector) totals(server string) (all, failed int) {
 			}
 		}
 	}
-	number, known := d.log.numbers[server]
-	if !known {
+	number, ok := d.log.numbers[server]
+	if !ok {
 		return 0, 0
 	}
 	return d.sums[number].attempts, d.sums[number].failed

@@ -80,8 +80,8 @@ var rotated = regexp.MustCompile(`^([.-]\d{1,14}(-\d{1,10})?)?$`)
 
 // withRotated is the function of that name, asked once for each path.
 func (r *reading) withRotated(path string) []string {
-	list, known := r.rotated[path]
-	if !known {
+	list, ok := r.rotated[path]
+	if !ok {
 		list = withRotated(path)
 		if r.rotated == nil {
 			r.rotated = map[string][]string{}

@@ -170,8 +170,8 @@ func (d *detector) requests(from, to int64, outcome string) (all, with int) {
 
 // attempts returns those on a server that ended in a time, and the failed ones among them.
 func (d *detector) attempts(server string, from, to int64) (all, failed int) {
-	number, known := d.near.numbers[server]
-	if !known {
+	number, ok := d.near.numbers[server]
+	if !ok {
 		return 0, 0
 	}
 	for n := floorDiv(from, d.near.width); n <= floorDiv(to, d.near.width); n++ {

@@ -174,14 +174,14 @@ func (d *detector) othersFailed(list []*event, sick map[string]bool, common alik
 // the time of its failures.
 func (d *detector) ofPath(list []*event, common alike) (own, ownFailed, others int) {
 	from, to := list[0].at-gapMillis/2, list[len(list)-1].at+gapMillis/2
-	number, known := d.near.pathIDs[common(list[0])]
+	number, ok := d.near.pathIDs[common(list[0])]
 	for n := floorDiv(from, d.near.width); n <= floorDiv(to, d.near.width); n++ {
 		s := d.near.slots[n]
 		if s == nil {
 			continue
 		}
 		others += int(s.asked)
-		if known && number < len(s.paths) {
+		if ok && number < len(s.paths) {
 			own, ownFailed = own+int(s.paths[number].requests), ownFailed+int(s.paths[number].failed)
 		}
 	}

@@ -105,8 +105,8 @@ func (s *sampler) elements(r *logformat.Record) int16 {
 
 // number numbers names of one kind.
 func (s *sampler) number(key, name string, list *[]string) int16 {
-	n, known := s.numbers[key]
-	if !known {
+	n, ok := s.numbers[key]
+	if !ok {
 		n = int16(min(len(*list), maxServers))
 		if len(*list) <= maxServers {
 			*list = append(*list, name)

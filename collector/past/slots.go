@@ -126,12 +126,12 @@ func (one *slot) bytes() int64 {
 
 // number returns a server's number; those beyond the limit share one.
 func (s *slots) number(name string) int {
-	if n, known := s.numbers[name]; known {
+	if n, ok := s.numbers[name]; ok {
 		return n
 	}
 	if len(s.servers) >= maxExplained {
 		name = "other"
-		if n, known := s.numbers[name]; known {
+		if n, ok := s.numbers[name]; ok {
 			return n
 		}
 	}
@@ -142,12 +142,12 @@ func (s *slots) number(name string) int {
 
 // path returns the number of a method and path; those beyond the limit share one.
 func (s *slots) path(name string) int {
-	if n, known := s.pathIDs[name]; known {
+	if n, ok := s.pathIDs[name]; ok {
 		return n
 	}
 	if s.ofPaths >= maxPaths {
 		name = ""
-		if n, known := s.pathIDs[name]; known {
+		if n, ok := s.pathIDs[name]; ok {
 			return n
 		}
 	}
@@ -158,7 +158,7 @@ func (s *slots) path(name string) int {
 // pattern returns the number of a method and the pattern of a path, -1 beyond the limit: each of these requests counts
 // by its path as well.
 func (s *slots) pattern(name string) int {
-	if n, known := s.pathIDs[name]; known {
+	if n, ok := s.pathIDs[name]; ok {
 		return n
 	}
 	if len(s.paths)-s.ofPaths >= maxPaths {

@@ -199,7 +199,7 @@ func (g *gathered) asTheyAre() settings {
 	s := settings{load: 1, skew: 1}
 	s.group = model.Group{Workers: 1, Next: model.Next{On: map[model.Failure]bool{model.ConnectError: true,
 		model.TimedOut: true}}}
-	u, known := g.facts.groups[g.group]
+	u, ok := g.facts.groups[g.group]
 	for _, server := range u.Servers {
 		for _, address := range g.addresses(server) {
 			s.group.Servers = append(s.group.Servers, model.Server{
@@ -214,7 +214,7 @@ func (g *gathered) asTheyAre() settings {
 			func(m model.Server) bool { return m.Name == name }) {
 			continue
 		}
-		if known {
+		if ok {
 			g.strange = append(g.strange, name)
 			continue
 		}
@@ -296,7 +296,7 @@ func (g *gathered) assumptions(w *workload, s settings) []string {
 			"no nginx.conf is read: one worker, round robin, NGINX's defaults for the servers of the log, no "+
 				"max_conns, no limit_req")
 	}
-	if u, known := g.facts.groups[g.group]; known && u.Method != "least_conn" && u.Method != "round_robin" &&
+	if u, ok := g.facts.groups[g.group]; ok && u.Method != "least_conn" && u.Method != "round_robin" &&
 		u.Method != "" {
 		list = append(list, plain(g.group)+" is balanced by "+u.Method+", which is modelled as round robin")
 	}

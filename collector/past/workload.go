@@ -160,7 +160,7 @@ func (w *workload) requests(s *settings) []model.Request {
 			r.After = before
 		}
 		if s.logged {
-			if _, known := workers[sample.worker]; !known {
+			if _, ok := workers[sample.worker]; !ok {
 				workers[sample.worker] = len(workers)
 			}
 			r.Worker = workers[sample.worker]

@@ -35,10 +35,10 @@ func (s *Settings) fillLogs(kind Kind, names map[string]bool) {
 	c := cover(candidates, setsOfCandidates(candidates, d.sets))
 	logs := map[string]int{} // the followed ones, by their paths
 	for i, candidate := range candidates {
-		at, known := logs[candidate.source.Path]
+		at, ok := logs[candidate.source.Path]
 		switch {
 		case !c.followed[i]:
-		case known:
+		case ok:
 			log := &(*followed)[at]
 			log.Formats = append(log.Formats, candidate.format())
 			log.Subrequests = log.Subrequests || candidate.source.Subrequests
@@ -52,7 +52,7 @@ func (s *Settings) fillLogs(kind Kind, names map[string]bool) {
 		if c.followed[i] {
 			continue
 		}
-		if at, known := logs[candidate.source.Path]; known {
+		if at, ok := logs[candidate.source.Path]; ok {
 			s.repeated(&(*followed)[at], candidate, candidates[c.instead[i]])
 			continue
 		}
@@ -106,7 +106,7 @@ func (s *Settings) candidates(kind Kind, d directives) []candidate {
 			continue
 		}
 		key := [2]string{log.Path, log.Format}
-		if i, known := index[key]; known {
+		if i, found := index[key]; found {
 			all[i].whole = all[i].whole || log.Condition == ""
 			all[i].source.Subrequests = all[i].source.Subrequests || log.Subrequests
 			continue
@@ -148,8 +148,8 @@ func (s *Settings) unfollowable(kind Kind, log nginxconf.AccessLog) (text, remed
 
 // usableFormat returns a log_format of nginx.conf; ok is false if no program can read it, which it reports.
 func (s *Settings) usableFormat(name string, at nginxconf.Pos, l LogSource) (f Format, ok bool) {
-	format, known := s.directives(l.Kind).formats[name]
-	if !known {
+	format, found := s.directives(l.Kind).formats[name]
+	if !found {
 		s.fail(at, "access_log", "", "%s has the unknown format %q", l.Path, name)
 		return Format{}, false
 	}

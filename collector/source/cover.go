@@ -61,7 +61,7 @@ func setsOfCandidates(candidates []candidate, logSets []nginxconf.LogSet) [][]in
 		index[[2]string{c.source.Path, c.format().Name}] = i
 	}
 	return setsOf(logSets, func(log nginxconf.AccessLog) int {
-		if i, known := index[[2]string{log.Path, log.Format}]; known {
+		if i, ok := index[[2]string{log.Path, log.Format}]; ok {
 			return i
 		}
 		return -1
@@ -129,8 +129,8 @@ func (d directives) withRepeats(formats []Format, writes func(nginxconf.AccessLo
 // each is another server's only one. index has the places of the followed logs by their paths.
 func (s *Settings) countedTwice(d directives, followed []LogSource, index map[string]int) {
 	counts := func(log nginxconf.AccessLog) bool {
-		at, known := index[log.Path]
-		return known && slices.ContainsFunc(followed[at].Formats, func(f Format) bool {
+		at, ok := index[log.Path]
+		return ok && slices.ContainsFunc(followed[at].Formats, func(f Format) bool {
 			return f.Name == log.Format && !f.Repeats
 		})
 	}

@@ -127,9 +127,9 @@ func (s *Settings) directives(kind Kind) directives {
 
 // checkFormat returns an error if there is no log_format of that name.
 func (d directives) checkFormat(name string) error {
-	_, known := d.formats[name]
+	_, ok := d.formats[name]
 	switch {
-	case known:
+	case ok:
 		return nil
 	case d.conf == nil:
 		return fmt.Errorf("%q is the name of a log_format, but no nginx.conf is read; give nginx.config, or "+
@@ -179,7 +179,7 @@ func (l LogSource) FormatsIn(conf *nginxconf.Config) []Format {
 	d := s.directives(l.Kind)
 	if l.InUse {
 		for _, log := range d.logs {
-			if f, known := d.formats[log.Format]; known && l.isNamedBy(log) {
+			if f, ok := d.formats[log.Format]; ok && l.isNamedBy(log) {
 				add(Format{Name: log.Format, Text: f.Format, Escape: f.Escape})
 			}
 		}
@@ -197,7 +197,7 @@ func (l LogSource) FormatsIn(conf *nginxconf.Config) []Format {
 		if f.Name == "" {
 			add(f)
 		}
-		if now, known := d.formats[f.Name]; known && f.Name != "" && !l.InUse {
+		if now, ok := d.formats[f.Name]; ok && f.Name != "" && !l.InUse {
 			add(Format{Name: f.Name, Text: now.Format, Escape: now.Escape})
 		}
 	}

@@ -91,13 +91,13 @@ func (t *Topology) addNamed(upstreams []nginxconf.Upstream, nodes []Node, resolv
 	// A node may be given by one address where nginx.conf has a name: the node's name applies to the server and all
 	// its addresses.
 	for _, server := range slices.Sorted(maps.Keys(resolved)) {
-		name, known := t.nodeOf[server]
+		name, ok := t.nodeOf[server]
 		for _, address := range resolved[server] {
-			if !known {
-				name, known = t.nodeOf[address]
+			if !ok {
+				name, ok = t.nodeOf[address]
 			}
 		}
-		if !known {
+		if !ok {
 			continue
 		}
 		setFirst(t.nodeOf, server, name)

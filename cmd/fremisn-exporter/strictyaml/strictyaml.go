@@ -158,7 +158,7 @@ func (d *Document) value(node *yaml.Node, v reflect.Value, path string) {
 	}
 	defer func() { d.depth-- }()
 	node = resolve(node)
-	if _, known := d.lines[path]; !known {
+	if _, found := d.lines[path]; !found {
 		d.lines[path] = node.Line
 	}
 	if v.Kind() == reflect.Pointer && !isNull(node) {
@@ -239,7 +239,7 @@ func (d *Document) structure(node *yaml.Node, v reflect.Value, path string) {
 	fields, before := fieldsOf(v.Type()), len(d.errs)
 	d.eachKey(node, path, func(key, value *yaml.Node) {
 		at := join(path, key.Value)
-		if f, known := fields.byName[key.Value]; known {
+		if f, ok := fields.byName[key.Value]; ok {
 			d.lines[at] = key.Line
 			d.value(value, v.FieldByIndex(f), at)
 			return
@@ -268,11 +268,11 @@ func (d *Document) checkKeys(node *yaml.Node, t reflect.Type, path string, depth
 	d.eachKey(node, path, func(key, value *yaml.Node) {
 		at := join(path, key.Value)
 		d.lines[at] = key.Line
-		f, known := fields.byName[key.Value]
+		f, ok := fields.byName[key.Value]
 		switch {
-		case !known && fields.rest == nil:
+		case !ok && fields.rest == nil:
 			d.unknown(key, at, fields)
-		case known:
+		case ok:
 			inner := t.FieldByIndex(f).Type
 			if inner.Kind() == reflect.Pointer {
 				inner = inner.Elem()

@@ -311,8 +311,8 @@ func (s *slowReader) compare(t *testing.T, b *Counter) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		want, known := all[line[:at]]
-		if !known {
+		want, ok := all[line[:at]]
+		if !ok {
 			t.Errorf("%s is given, the slow reading has no such series", line)
 		}
 		if difference := got - want; difference > 1e-9*want || -difference > 1e-9*want {

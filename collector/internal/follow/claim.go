@@ -115,9 +115,9 @@ func kindOf(l source.LogSource) string {
 }
 
 // position combines what is known of the log's files.
-func (c claim) position(where string, own savedPosition) (p tail.Position, known bool) {
+func (c claim) position(where string, own savedPosition) (p tail.Position, ok bool) {
 	if c.isOfFile {
-		p, known = own.partOf(where), true
+		p, ok = own.partOf(where), true
 	}
 	for _, other := range c.others {
 		part := other.Counted()
@@ -127,10 +127,10 @@ func (c claim) position(where string, own savedPosition) (p tail.Position, known
 		p.Cursors = append(p.Cursors, part.Cursors...)
 		p.Finished = append(p.Finished, part.Finished...)
 		p.Bases = append(p.Bases, part.Bases...)
-		known = true
+		ok = true
 	}
 	p.Cursors = furthest(p.Cursors)
-	return p, known
+	return p, ok
 }
 
 // furthest keeps the most advanced cursor of each file.

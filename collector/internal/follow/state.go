@@ -49,7 +49,7 @@ type savedPosition struct {
 // restore loads what was committed and publishes that: to find the files again may take a while, and what is read on
 // the way is not committed yet.
 func (p *Pipeline) restore() {
-	position, seen, known := p.restoreCounts()
+	position, seen, found := p.restoreCounts()
 	var out []takenout.State
 	if c, ok := p.counter.(outages); ok {
 		out = c.ShownTakenOut() // before the snapshot, which has those of now
@@ -57,13 +57,13 @@ func (p *Pipeline) restore() {
 	committed := p.snapshot()
 	committed.Out = out
 	p.publish(committed)
-	if known {
+	if found {
 		p.follower.Resume(position, seen)
 	}
 }
 
 // restoreCounts takes up the counts, and returns from where to go on.
-func (p *Pipeline) restoreCounts() (position tail.Position, seen time.Time, known bool) {
+func (p *Pipeline) restoreCounts() (position tail.Position, seen time.Time, ok bool) {
 	if p.commits.dir == nil {
 		return
 	}
@@ -93,8 +93,8 @@ func (p *Pipeline) restoreCounts() (position tail.Position, seen time.Time, know
 	if found.isOfFile {
 		p.parted = saved.restOf(p.where())
 	}
-	position, known = found.position(p.where(), saved)
-	return position, saved.Seen, known
+	position, ok = found.position(p.where(), saved)
+	return position, saved.Seen, ok
 }
 
 // load restores the counts of the record that was found, and returns the rest of it.

@@ -89,12 +89,12 @@ func (l *Ledger) Adopt(s *Snapshot) {
 			continue
 		}
 		for _, c := range s.families[i].counters {
-			if at, known := f.index[strings.Join(c.Labels, separator)]; known {
+			if at, ok := f.index[strings.Join(c.Labels, separator)]; ok {
 				f.counters[at].Created = c.Created
 			}
 		}
 		for _, h := range s.families[i].histograms {
-			if at, known := f.index[strings.Join(h.Labels, separator)]; known {
+			if at, ok := f.index[strings.Join(h.Labels, separator)]; ok {
 				f.histograms[at].Exemplars = slices.Clone(h.Exemplars)
 			}
 		}

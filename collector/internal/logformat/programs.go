@@ -27,8 +27,8 @@ func (p *Programs) Compile(format, escape string, o Options) (*Program, error) {
 	key := programKey{format, escape, strings.Join(o.Capture, " ")}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	c, known := p.compiled[key]
-	if !known {
+	c, ok := p.compiled[key]
+	if !ok {
 		c.program, c.err = Compile(format, escape, o)
 		if p.compiled == nil {
 			p.compiled = map[programKey]compiledFormat{}

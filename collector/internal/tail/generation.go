@@ -222,7 +222,7 @@ func (g *generation) skipToEnd(framer Framer) error {
 func (g *generation) identify(info os.FileInfo) {
 	g.Dev, g.Ino = identity(info)
 	g.Born = 0
-	if born, known := birth(descriptorPath(g.file)); known {
+	if born, ok := birth(descriptorPath(g.file)); ok {
 		g.Born = born.UnixNano()
 	}
 }

@@ -55,7 +55,7 @@ func TestRenamedAfterItWasListed(t *testing.T) {
 	l := followed(t, 20)
 	l.write("access.log.1", lines(0, 3))
 	listed := listOnce(l.path, isRelated).copies()[0]
-	if born, known := birth(listed.path); headOf(listed).Len < 0 || known && listed.born() != born.UnixNano() {
+	if born, ok := birth(listed.path); headOf(listed).Len < 0 || ok && listed.born() != born.UnixNano() {
 		t.Fatalf("%+v is unknown", listed)
 	}
 	l.copyOver("access.log.1", lines(9, 3))

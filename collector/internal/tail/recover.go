@@ -119,8 +119,8 @@ func (f *Follower) recoverCopy(g *generation, folder folder) bool {
 
 // wasBornAs reports whether a file was created when the generation was. Both have one inode, which may be reused.
 func (g *generation) wasBornAs(path string) bool {
-	born, known := birth(path)
-	return !known || g.Born == 0 || g.Born == born.UnixNano()
+	born, ok := birth(path)
+	return !ok || g.Born == 0 || g.Born == born.UnixNano()
 }
 
 // mayBeCopy reports whether content alone makes a file a copy of a generation: places belong to the log; under other

@@ -68,7 +68,7 @@ func (f *Follower) goOnSearching(b *base) {
 		waited := s.waits
 		s.waits = map[fileState]time.Time{}
 		for _, p := range places {
-			if known := f.readPlace(b, p); known {
+			if ok := f.readPlace(b, p); ok {
 				continue
 			}
 			since, waits := waited[stateOf(p)]
@@ -272,10 +272,10 @@ func (f *Follower) areRewritten(b *base, schemes map[string][]place) bool {
 	if b.current == nil || b.current.file == nil {
 		return false
 	}
-	current, known := birth(descriptorPath(b.current.file))
+	current, found := birth(descriptorPath(b.current.file))
 	for _, places := range schemes {
 		born, ok := birth(places[0].path)
-		if !known || !ok || !born.After(current) {
+		if !found || !ok || !born.After(current) {
 			return false
 		}
 	}
@@ -284,20 +284,20 @@ func (f *Follower) areRewritten(b *base, schemes map[string][]place) bool {
 
 // birth returns when a file was created, if its file system says.
 func birth(path string) (time.Time, bool) {
-	born, _, known := birthOf(path)
-	return born, known
+	born, _, ok := birthOf(path)
+	return born, ok
 }
 
 // born returns when a place's file was created, in nanoseconds; 0 if the file system does not say, or the name is
 // another file's by now.
 func (p place) born() int64 {
-	if born, ino, known := birthOf(p.path); known && ino == idOf(p.info).ino {
+	if born, ino, ok := birthOf(p.path); ok && ino == idOf(p.info).ino {
 		return born.UnixNano()
 	}
 	return 0
 }
 
-func birthOf(path string) (born time.Time, ino uint64, known bool) {
+func birthOf(path string) (born time.Time, ino uint64, ok bool) {
 	var s unix.Statx_t
 	err := unix.Statx(unix.AT_FDCWD, path, 0, unix.STATX_BTIME|unix.STATX_INO, &s)
 	if err != nil || s.Mask&unix.STATX_BTIME == 0 {
@@ -307,7 +307,7 @@ func birthOf(path string) (born time.Time, ino uint64, known bool) {
 }
 
 // readPlace reads a generation that has not been seen. It returns false if that is not possible, or uncertain, yet.
-func (f *Follower) readPlace(b *base, p place) (known bool) {
+func (f *Follower) readPlace(b *base, p place) (ok bool) {
 	if f.isKnownFile(p) {
 		return true
 	}
