@@ -34,6 +34,7 @@ func TestRoutes(t *testing.T) {
 	if secret := regexp.MustCompile(`(?i)password:|api_key:|token:`).Find(text); secret != nil {
 		t.Errorf("a secret in an example: %s", secret)
 	}
+	text = regexp.MustCompile(`\\\n\s*`).ReplaceAll(text, nil) // lines of YAML that go on
 	for _, m := range regexp.MustCompile(`Fremisn\(([^)]*)\)|Fremisn(\w+)`).FindAllSubmatch(text, -1) {
 		for _, name := range strings.Split(string(m[1])+string(m[2]), "|") {
 			if !slices.Contains(promised, name) {

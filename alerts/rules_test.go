@@ -221,7 +221,7 @@ func sources(t *testing.T) string {
 // knownMetrics are those of the exporter, by its sources, of Prometheus itself and of the recording rules.
 func knownMetrics(t *testing.T) map[string]bool {
 	t.Helper()
-	known := map[string]bool{
+	exists := map[string]bool{
 		"up": true, "ALERTS": true, "process_start_time_seconds": true,
 		"promhttp_metric_handler_requests_total": true,                                         // by client_golang
 		"probe_success":                          true, "probe_ssl_earliest_cert_expiry": true, // of the probers
@@ -243,26 +243,26 @@ func knownMetrics(t *testing.T) map[string]bool {
 	}
 	for _, name := range names {
 		for _, suffix := range []string{"", "_bucket", "_sum", "_count"} {
-			known[name+suffix] = true
+			exists[name+suffix] = true
 		}
 	}
 	for _, r := range rules(t) {
-		known[r.Record] = true
+		exists[r.Record] = true
 	}
-	return known
+	return exists
 }
 
 // TestMetricsExist holds every metric that a rule names against what the exporter has, so that no alert waits for
 // something that never comes.
 func TestMetricsExist(t *testing.T) {
-	known := knownMetrics(t)
+	exists := knownMetrics(t)
 	for _, r := range rules(t) {
 		asked := metricsIn(r.Expr)
 		if len(asked) == 0 && !strings.HasPrefix(r.Expr, "vector(") {
 			t.Errorf("%s%s asks for no metric: %s", r.Alert, r.Record, r.Expr)
 		}
 		for _, name := range asked {
-			if !known[name] {
+			if !exists[name] {
 				t.Errorf("%s%s asks for %s, which does not exist", r.Alert, r.Record, name)
 			}
 		}

@@ -161,7 +161,7 @@ func TestRunbooksNameTheirPlaces(t *testing.T) {
 
 // TestRunbookQueries: every query parses and asks for metrics that there are. promtool reads them as rules.
 func TestRunbookQueries(t *testing.T) {
-	known := knownMetrics(t)
+	exists := knownMetrics(t)
 	type record struct{ Record, Expr string }
 	var records []record
 	for _, name := range promised {
@@ -171,7 +171,7 @@ func TestRunbookQueries(t *testing.T) {
 				t.Errorf("%s: %q asks for no metric", name, query)
 			}
 			for _, m := range asked {
-				if !known[m] {
+				if !exists[m] {
 					t.Errorf("%s asks for %s, which does not exist", name, m)
 				}
 			}

@@ -42,15 +42,15 @@ func (c *Collector) recall(s *source.Settings) *source.Settings {
 // remember saves for the next start what follows from these settings.
 func (c *Collector) remember(s *source.Settings) {
 	if memory := s.Memory(); memory != nil {
-		c.note(func(n *notes) { n.Settings = memory })
+		c.changeNotes(func(n *notes) { n.Settings = memory })
 	}
 }
 
 // noteWait is how long to wait for a disk that does not answer.
 const noteWait = 2 * time.Second
 
-// note changes the notes for the next start, and writes them. A hanging disk does not hold up the caller.
-func (c *Collector) note(change func(*notes)) {
+// changeNotes changes the notes for the next start, and writes them. A hanging disk does not hold up the caller.
+func (c *Collector) changeNotes(change func(*notes)) {
 	written := make(chan struct{})
 	go func() {
 		defer close(written)
@@ -94,7 +94,7 @@ func (c *Collector) reformat(l source.LogSource, s *source.Settings) func() []so
 		if formats != nil {
 			level.Info(c.logger).Log("msg", "nginx.conf gives the log another format", "log", l.Name, "format",
 				formats[0].Text)
-			c.note(func(n *notes) { n.Settings = n.Settings.WithFormats(l, formats) })
+			c.changeNotes(func(n *notes) { n.Settings = n.Settings.WithFormats(l, formats) })
 		}
 		return formats
 	}

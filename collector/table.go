@@ -48,8 +48,8 @@ func (d *descs) pair(name, value string) *dto.LabelPair {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	key := nameAndValue{name, value}
-	if known := d.pairs[key]; known != nil {
-		return known
+	if cached := d.pairs[key]; cached != nil {
+		return cached
 	}
 	made := pair(name, value)
 	if len(d.pairs) < maxPairs {

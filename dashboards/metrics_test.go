@@ -21,29 +21,29 @@ import (
 // exporter's descriptors, in its source; the recording rules; the licence metrics that the shipped config makes; and
 // what Prometheus itself and client_golang give. Matchers must be on labels that the metric has.
 func TestMetricsExist(t *testing.T) {
-	known := descriptors(t)
+	described := descriptors(t)
 	for name, labels := range recorded(t) {
-		known[name] = labels
+		described[name] = labels
 	}
 	for name, labels := range configured(t) {
-		known[name] = labels
+		described[name] = labels
 	}
 	for _, name := range strings.Fields(`up scrape_duration_seconds scrape_samples_scraped scrape_series_added
 		process_cpu_seconds_total process_resident_memory_bytes process_open_fds process_start_time_seconds
 		go_goroutines go_memstats_heap_inuse_bytes`) {
-		known[name] = []string{}
+		described[name] = []string{}
 	}
-	known["fremisn_exporter_build_info"] = []string{"version", "revision"}
-	known["ALERTS"] = nil
+	described["fremisn_exporter_build_info"] = []string{"version", "revision"}
+	described["ALERTS"] = nil
 	used := map[string]bool{}
 	check := func(where, expr string) {
 		for _, s := range selectors(expr) {
 			used[s.metric] = true
 			name := s.metric
-			if _, is := known[name]; !is {
+			if _, is := described[name]; !is {
 				name = regexp.MustCompile(`_(bucket|sum|count)$`).ReplaceAllString(name, "")
 			}
-			labels, is := known[name]
+			labels, is := described[name]
 			if !is {
 				t.Errorf("%s: %s does not exist", where, s.metric)
 				continue

@@ -128,8 +128,8 @@ func newWitness(t testing.TB, start func(http.Handler) *httptest.Server) *witnes
 	return w
 }
 
-// forget returns what was asked since it was last called.
-func (w *witness) forget() []*http.Request {
+// drain returns what was asked since it was last called.
+func (w *witness) drain() []*http.Request {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	seen := w.seen

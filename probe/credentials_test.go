@@ -104,13 +104,13 @@ func TestCredentialsStayAtHome(t *testing.T) {
 			{strings.Replace(plain.URL, "127.0.0.1", "localhost", 1) + "/landed", plain, false},
 		} {
 			t.Run(kind+" "+c.to, func(t *testing.T) {
-				home.forget()
-				c.lands.forget()
+				home.drain()
+				c.lands.drain()
 				r, err := p.Once(context.Background(), "m", home.URL+"/to?"+c.to)
 				if err != nil || !r.Success {
 					t.Fatalf("%v %s\n%s", err, r.Sentence, r.Log)
 				}
-				seen := c.lands.forget()
+				seen := c.lands.drain()
 				last := seen[len(seen)-1]
 				credentials := strings.TrimSpace(shown(last))
 				if c.goes && !strings.Contains(credentials, "hunter2") && kind != "basic" && kind != "client_cert" ||
@@ -136,17 +136,17 @@ func TestUserOfATargetStaysAtHome(t *testing.T) {
 	target := strings.Replace(home.URL, "://", "://op:hunter2@", 1)
 	for to, lands := range map[string]*witness{"/landed": home, elsewhere.URL + "/landed": elsewhere,
 		strings.Replace(home.URL, "127.0.0.1", "localhost", 1) + "/landed": home} {
-		home.forget()
-		elsewhere.forget()
+		home.drain()
+		elsewhere.drain()
 		r, err := p.Once(context.Background(), "m", target+"/to?"+to)
 		if err != nil || !r.Success {
 			t.Fatalf("%v %s\n%s", err, r.Sentence, r.Log)
 		}
-		seen := home.forget()
+		seen := home.drain()
 		if seen[0].Header.Get("Authorization") == "" {
 			t.Errorf("%s: the target does not get its user", to)
 		}
-		last := append(seen, lands.forget()...)[len(seen):]
+		last := append(seen, lands.drain()...)[len(seen):]
 		if len(last) == 0 { // it has landed at home
 			last = seen[1:]
 		}
@@ -165,7 +165,7 @@ func TestBodiesStayAtHome(t *testing.T) {
 	p := newProber(t, `modules: {m: {prober: http, timeout: 30s, http: {method: POST, body: "password=hunter2"}}}`)
 	r, err := p.Once(context.Background(), "m", home.URL+"/keep?"+elsewhere.URL+"/")
 	if err != nil || r.Success || r.Reason != "other" || !strings.Contains(r.Sentence, "is not followed") ||
-		len(elsewhere.forget()) > 0 {
+		len(elsewhere.drain()) > 0 {
 		t.Errorf("%v %q: %s", err, r.Reason, r.Sentence)
 	}
 	if r, err := p.Once(context.Background(), "m", home.URL+"/keep?/landed"); err != nil || !r.Success {
@@ -181,7 +181,7 @@ func TestTokensAreAskedForAtHome(t *testing.T) {
 			target.URL+"/keep?"+elsewhere.URL+"'}}}}\n")
 	r, err := p.Once(context.Background(), "m", target.URL)
 	if err != nil || r.Reason != "other" || !strings.Contains(r.Sentence, "fetching an OAuth2 token failed") ||
-		len(elsewhere.forget()) > 0 {
+		len(elsewhere.drain()) > 0 {
 		t.Errorf("%v %q: %s", err, r.Reason, r.Sentence)
 	}
 }
@@ -213,12 +213,12 @@ on_demand: {allow: %s}
 					200},
 			} {
 				t.Run(fmt.Sprint(allow, kind, c), func(t *testing.T) {
-					other.forget()
+					other.drain()
 					code, text := p.ask(t, "module", c.module, "target", c.target, "hostname", c.hostname)
 					if code != c.code {
 						t.Errorf("%d: %s", code, text)
 					}
-					if seen := other.forget(); c.code == 403 && len(seen) > 0 {
+					if seen := other.drain(); c.code == 403 && len(seen) > 0 {
 						t.Errorf("it was asked: %v", seen[0].Header)
 					}
 				})

@@ -100,12 +100,12 @@ func network(base string, ip *net.IPAddr) string {
 
 // classify returns the reason why a connection, or an exchange over it, failed.
 func classify(ctx context.Context, err error, phase string) *failure {
-	var known *failure
+	var classified *failure
 	var timeout net.Error
 	var dns *net.DNSError
 	switch {
-	case errors.As(err, &known):
-		return known
+	case errors.As(err, &classified):
+		return classified
 	case exhausted(err):
 		return exhaustedFailure(err)
 	case errors.As(err, &dns): // of a redirect, or of a proxy

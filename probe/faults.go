@@ -38,8 +38,8 @@ type Fault struct{ Subject, Text string }
 func (s *Service) Faults() []Fault {
 	var faults []Fault
 	s.reloading.Lock()
-	for _, key := range sortedKeys(s.files.known) {
-		if file := s.files.known[key]; file.fault != "" {
+	for _, key := range sortedKeys(s.files.byKey) {
+		if file := s.files.byKey[key]; file.fault != "" {
 			faults = append(faults, Fault{"files", file.path + ": " + file.fault})
 		}
 	}

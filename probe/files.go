@@ -38,7 +38,7 @@ type targetGroup struct {
 // time.
 type targetFiles struct {
 	logger log.Logger
-	known  map[string]*targetFile // by prober and path
+	byKey  map[string]*targetFile // by prober and path
 }
 
 type targetFile struct {
@@ -56,7 +56,7 @@ func (f *targetFiles) read(c *Config) (groups [][]targetGroup, changed bool) {
 		var own []targetGroup
 		for _, path := range matches(schedule.Files) {
 			key := m.Prober + "\x00" + path
-			file := f.known[key]
+			file := f.byKey[key]
 			if file == nil {
 				file, changed = &targetFile{path: path}, true
 			}
@@ -68,8 +68,8 @@ func (f *targetFiles) read(c *Config) (groups [][]targetGroup, changed bool) {
 		}
 		groups = append(groups, own)
 	}
-	changed = changed || len(seen) != len(f.known)
-	f.known = seen
+	changed = changed || len(seen) != len(f.byKey)
+	f.byKey = seen
 	return groups, changed
 }
 

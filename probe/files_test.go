@@ -142,7 +142,7 @@ probes: [{name: p, module: m, interval: 1h, targets: ["`+web.URL+`"], hostname: 
 `)
 	p.run(t)
 	within(t, 30*time.Second, func() bool { return strings.Contains(p.metrics(), "\nprobe_success{") })
-	if seen := web.forget(); len(seen) != 1 || seen[0].Host != "api.example.com" {
+	if seen := web.drain(); len(seen) != 1 || seen[0].Host != "api.example.com" {
 		t.Errorf("%d requests", len(seen))
 	}
 }

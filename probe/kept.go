@@ -125,8 +125,8 @@ const maxShapes = 8
 
 // shapes are those that the latest probes of a module had.
 type shapes struct {
-	mu    sync.Mutex
-	known []*shape // the one that was used last first
+	mu   sync.Mutex
+	list []*shape // the one that was used last first
 }
 
 // of returns the shape of samples, and before where it is that one.
@@ -136,15 +136,15 @@ func (s *shapes) of(samples []Sample, before *shape) *shape {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	at := slices.IndexFunc(s.known, func(known *shape) bool { return known.is(samples) })
+	at := slices.IndexFunc(s.list, func(one *shape) bool { return one.is(samples) })
 	if at < 0 {
-		s.known = append(s.known[:min(len(s.known), maxShapes-1)], nil)
-		at = len(s.known) - 1
-		s.known[at] = shapeOf(samples)
+		s.list = append(s.list[:min(len(s.list), maxShapes-1)], nil)
+		at = len(s.list) - 1
+		s.list[at] = shapeOf(samples)
 	}
-	found := s.known[at]
-	copy(s.known[1:at+1], s.known[:at])
-	s.known[0] = found
+	found := s.list[at]
+	copy(s.list[1:at+1], s.list[:at])
+	s.list[0] = found
 	return found
 }
 
@@ -155,8 +155,8 @@ type measured struct {
 }
 
 // set copies the samples. The caller may reuse them after that.
-func (m *measured) set(samples []Sample, known *shapes) {
-	m.shape = known.of(samples, m.shape)
+func (m *measured) set(samples []Sample, all *shapes) {
+	m.shape = all.of(samples, m.shape)
 	m.values = make([]float64, len(samples)) // a scrape may read the ones before
 	for i := range samples {
 		m.values[i] = samples[i].Value

@@ -54,7 +54,7 @@ func TestKeptResultIsTheResult(t *testing.T) {
 
 // Probes of a module share what they have in common of their samples, and no value of one appears in another.
 func TestShapesAreShared(t *testing.T) {
-	var known shapes
+	var all shapes
 	samples := func(value float64, names ...string) (all []Sample) {
 		for _, name := range names {
 			all = append(all, Sample{name, "help", []Label{{"a", "b"}}, value})
@@ -62,8 +62,8 @@ func TestShapesAreShared(t *testing.T) {
 		return all
 	}
 	var one, two measured
-	one.set(samples(1, "x", "y"), &known)
-	two.set(samples(2, "x", "y"), &known)
+	one.set(samples(1, "x", "y"), &all)
+	two.set(samples(2, "x", "y"), &all)
 	if one.shape != two.shape {
 		t.Error("the same names are two shapes")
 	}
@@ -71,17 +71,17 @@ func TestShapesAreShared(t *testing.T) {
 		t.Errorf("got %v", got)
 	}
 	before := two.values
-	two.set(samples(3, "y"), &known)
+	two.set(samples(3, "y"), &all)
 	if two.shape == one.shape || before[0] != 2 || two.values[0] != 3 {
 		t.Errorf("got %v, before %v", two, before)
 	}
 	for i := range 3 * maxShapes {
-		two.set(samples(3, "y", string(rune('a'+i))), &known)
+		two.set(samples(3, "y", string(rune('a'+i))), &all)
 	}
-	if len(known.known) != maxShapes {
-		t.Errorf("%d shapes are known", len(known.known))
+	if len(all.list) != maxShapes {
+		t.Errorf("%d shapes are known", len(all.list))
 	}
-	if one.set(samples(4, "x", "y"), &known); one.only([]string{"x"})[0].Value != 4 {
+	if one.set(samples(4, "x", "y"), &all); one.only([]string{"x"})[0].Value != 4 {
 		t.Errorf("got %v", one)
 	}
 }

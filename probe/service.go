@@ -263,10 +263,10 @@ const onceTimeout = time.Minute
 // Once probes a target now. It returns an error only for an unknown module; a failed probe is a result.
 func (s *Service) Once(ctx context.Context, module, target string) (Result, error) {
 	s.mu.Lock()
-	m, known := s.modules[module], knownModules(s.modules)
+	m, modules := s.modules[module], knownModules(s.modules)
 	s.mu.Unlock()
 	if m == nil {
-		return Result{}, fmt.Errorf("unknown module %q; %s", module, known)
+		return Result{}, fmt.Errorf("unknown module %q; %s", module, modules)
 	}
 	return once(ctx, m, m.ask(target), onceTimeout).WithLog(), nil
 }

@@ -69,8 +69,8 @@ func (s *transports) get(name string, foreign bool) (*http.Transport, error) {
 	key := transportKey{name, foreign}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if known := s.cached[key]; known.built == built {
-		return known.Transport, nil
+	if cached := s.cached[key]; cached.built == built {
+		return cached.Transport, nil
 	}
 	if len(s.cached) >= maxTransports || s.cached == nil {
 		s.cached = map[transportKey]cachedTransport{}

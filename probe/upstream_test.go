@@ -92,9 +92,9 @@ func TestOptionsOfBlackboxExporter(t *testing.T) {
 				t.Errorf("%s: %s is missing here", section, name)
 			}
 		}
-		known := append(theirs, strings.Fields(oursAlone[section])...)
+		names := append(theirs, strings.Fields(oursAlone[section])...)
 		for name := range ours {
-			if !slices.Contains(known, name) {
+			if !slices.Contains(names, name) {
 				t.Errorf("%s: %s is neither blackbox_exporter's nor among oursAlone", section, name)
 			}
 		}

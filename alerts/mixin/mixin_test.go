@@ -153,8 +153,8 @@ func TestKubernetesSchemas(t *testing.T) {
 			if err := yaml.Unmarshal(document, &head); err != nil {
 				t.Fatalf("%s: %v", file, err)
 			}
-			kind, known := kinds[head.Kind]
-			if !known {
+			kind, ok := kinds[head.Kind]
+			if !ok {
 				t.Errorf("%s: the kind %q has no schema here", file, head.Kind)
 				continue
 			}

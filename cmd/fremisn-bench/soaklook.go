@@ -233,7 +233,7 @@ func (s *soak) checkScrape(ctx context.Context) {
 		s.fault("%s", complaint)
 	}
 	s.checkSelf(now)
-	s.note(now, took, e)
+	s.record(now, took, e)
 }
 
 // isCut reports whether a full disk cut a line off, which the sum of the log does not include.
@@ -307,8 +307,8 @@ func (s *soak) wasDown(began time.Time) bool {
 	return began.Before(s.began)
 }
 
-// note keeps figures of the exporter at this moment.
-func (s *soak) note(now scraped, took time.Duration, e *testenv.Exporter) {
+// record keeps figures of the exporter at this moment.
+func (s *soak) record(now scraped, took time.Duration, e *testenv.Exporter) {
 	server := server{Process: e.Process}
 	descriptors, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", e.PID()))
 	if err != nil {

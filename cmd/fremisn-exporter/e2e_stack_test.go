@@ -151,15 +151,15 @@ func (s *stack) ask(t *testing.T, ctx context.Context, method, path string) int 
 	}
 	io.Copy(io.Discard, response.Body)
 	response.Body.Close()
-	s.note(t, method, response)
+	s.record(t, method, response)
 	return response.StatusCode
 }
 
 // groups are the names that NGINX logs where no server can be picked.
 var groups = []string{"fremisn_backend", "fragile"}
 
-// note counts what NGINX says of a request in its answer's headers.
-func (s *stack) note(t *testing.T, method string, response *http.Response) {
+// record counts what NGINX says of a request in its answer's headers.
+func (s *stack) record(t *testing.T, method string, response *http.Response) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	outcome := map[int]string{404: "client_error", 400: "client_error", 502: "error", 504: "timeout",

@@ -242,18 +242,18 @@ func (p *pastFlags) logFormats(s *source.Settings) ([]source.Format, error) {
 			formats = append(formats, source.Format{Text: f, Escape: p.escape})
 			continue
 		}
-		known := []string{"combined"}
+		names := []string{"combined"}
 		if s.Conf != nil {
-			known = nil
+			names = nil
 			for name := range s.Conf.LogFormats {
-				known = append(known, name)
+				names = append(names, name)
 			}
-			slices.Sort(known)
+			slices.Sort(names)
 		}
-		if !slices.Contains(known, f) {
+		if !slices.Contains(names, f) {
 			return nil,
 				fmt.Errorf("--format %q: nginx.conf has no log_format of this name; it has %s; or give the log_format "+
-					"itself, with its variables", f, strings.Join(known, ", "))
+					"itself, with its variables", f, strings.Join(names, ", "))
 		}
 		if s.Conf == nil {
 			formats = append(formats, source.Format{Name: f, Text: nginxconf.CombinedFormat, Escape: "default"})

@@ -82,8 +82,8 @@ func readBuild(said string) Build {
 	return b
 }
 
-// known reports whether the build is known.
-func (b Build) known() bool { return b.Prefix != "" }
+// isFound reports whether the binary was found.
+func (b Build) isFound() bool { return b.Prefix != "" }
 
 // atLeast reports whether the version is known, and is that one or a later one.
 func (b Build) atLeast(major, minor, patch int) bool {
@@ -110,7 +110,7 @@ func (b Build) paths(conf string) paths {
 
 // confPath returns the default configuration of the build.
 func (b Build) confPath() string {
-	if !b.known() || filepath.IsAbs(b.conf) {
+	if !b.isFound() || filepath.IsAbs(b.conf) {
 		return b.conf
 	}
 	return filepath.Join(b.Prefix, b.conf)

@@ -39,7 +39,7 @@ func (b Build) Load(path string) (*Config, error) {
 }
 
 func newParser(absolute string) *parser {
-	return &parser{main: absolute, prefix: filepath.Dir(absolute), known: map[string]bool{}}
+	return &parser{main: absolute, prefix: filepath.Dir(absolute), isRead: map[string]bool{}}
 }
 
 // parseMain reads the main file, which may be a dump of it and of everything that it includes.
@@ -62,7 +62,7 @@ func (p *parser) interpret(directives []*directive, b Build, absolute, path stri
 		LogFormats:     map[string]LogFormat{"combined": {Name: "combined", Format: CombinedFormat, Escape: "default"}},
 		LimitReqStatus: defaultLimitStatus, LimitConnStatus: defaultLimitStatus,
 	}, paths: pathsFor(p.main)}
-	if b.known() {
+	if b.isFound() {
 		r.paths = b.paths(p.main)
 	}
 	if err := r.main(directives); err != nil {

@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// logFormat adds a log_format to those known so far.
-func logFormat(d *directive, known map[string]LogFormat) error {
+// logFormat adds a log_format to the others.
+func logFormat(d *directive, formats map[string]LogFormat) error {
 	f := LogFormat{Pos: d.Pos, Name: d.args[0], Escape: "default"}
 	parts := d.args[1:]
 	if escape, ok := strings.CutPrefix(parts[0], "escape="); ok {
@@ -21,10 +21,10 @@ func logFormat(d *directive, known map[string]LogFormat) error {
 		}
 	}
 	f.Format = strings.Join(parts, "")
-	if _, twice := known[f.Name]; twice {
+	if _, twice := formats[f.Name]; twice {
 		return errorAt(d, "duplicate \"log_format\" name %q", f.Name)
 	}
-	known[f.Name] = f
+	formats[f.Name] = f
 	return nil
 }
 

@@ -244,7 +244,7 @@ func TestPathsAreThoseOfTheBuild(t *testing.T) {
 	}
 	build := Installed(t.Context())
 	if got := build.paths(option("conf-path")); got.prefix != want[0] || got.accessLog != want[1] ||
-		build.confPath() != option("conf-path") || !build.known() {
+		build.confPath() != option("conf-path") || !build.isFound() {
 		t.Errorf("the build is read as %+v", build)
 	}
 	if v := build.Version; v[0] < 1 || !strings.Contains(string(said), fmt.Sprintf("nginx/%d.%d.%d", v[0], v[1],

@@ -36,7 +36,7 @@ type parser struct {
 	main    string          // the main file
 	prefix  string          // the base of relative includes: the main file's folder
 	dump    *dump           // the output of nginx -T, nil if the files themselves are read
-	known   map[string]bool // files
+	isRead  map[string]bool // files
 	files   []string
 	stamps  []string // of the files, taken before reading
 	globs   []string
@@ -102,8 +102,8 @@ func (p *parser) readFile(path string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !p.known[path] { // several servers may include it
-		p.known[path] = true
+	if !p.isRead[path] { // several servers may include it
+		p.isRead[path] = true
 		p.files = append(p.files, path)
 		p.stamps = append(p.stamps, stamp(path, info))
 	}

@@ -218,7 +218,7 @@ func (u *unwrapper) Lines(block []byte) {
 	if len(u.kept) > 0 {
 		block = append(u.kept, block...)
 	}
-	whole := u.Whole(block)
+	whole := u.Complete(block)
 	lines, tooLong := u.Unwrapper.Lines(block[:whole])
 	u.kept = append([]byte(nil), block[whole:]...)
 	if len(u.kept) > maxParts {
@@ -256,7 +256,7 @@ func (w *worker) feed(ctx context.Context, r io.Reader, v visitor, cut bool, sto
 			return err
 		}
 		n, err := r.Read(b.room())
-		b.take(n, v)
+		b.add(n, v)
 		switch {
 		case err == io.EOF:
 			b.end(v)
@@ -291,8 +291,8 @@ func (b *lineBuffer) room() []byte {
 	return room
 }
 
-// take adds n more bytes.
-func (b *lineBuffer) take(n int, v visitor) {
+// add adds n more bytes.
+func (b *lineBuffer) add(n int, v visitor) {
 	data := b.bytes[:b.kept+n]
 	if b.skip {
 		end := bytes.IndexByte(data, '\n')

@@ -16,24 +16,24 @@ type words struct {
 
 // of returns the sentence and the remedy of an incident.
 func (w words) of(i *incident) (sentence, remedy string) {
-	var known string
+	var evidence string
 	switch i.kind {
 	case saturation:
-		sentence, known, remedy = w.saturation(i)
+		sentence, evidence, remedy = w.saturation(i)
 	case takenOut:
-		sentence, known, remedy = w.takenOut(i)
+		sentence, evidence, remedy = w.takenOut(i)
 	case nodeFailure:
-		sentence, known, remedy = w.nodeFailure(i)
+		sentence, evidence, remedy = w.nodeFailure(i)
 	case slowNode:
-		sentence, known, remedy = w.slowNode(i)
+		sentence, evidence, remedy = w.slowNode(i)
 	case poison:
-		sentence, known, remedy = w.poison(i)
+		sentence, evidence, remedy = w.poison(i)
 	case rateLimit:
-		sentence, known, remedy = w.rateLimit(i)
+		sentence, evidence, remedy = w.rateLimit(i)
 	case clientAborts:
-		sentence, known, remedy = w.clientAborts(i)
+		sentence, evidence, remedy = w.clientAborts(i)
 	}
-	return sentence + " " + known, remedy + "; runbook " + runbooks()[i.kind]
+	return sentence + " " + evidence, remedy + "; runbook " + runbooks()[i.kind]
 }
 
 // runbooks name the runbook of each kind of incident, beside the alerts.
@@ -49,7 +49,7 @@ func runbooks() map[string]string {
 	}
 }
 
-func (w words) saturation(i *incident) (sentence, known, remedy string) {
+func (w words) saturation(i *incident) (sentence, evidence, remedy string) {
 	u, found := w.facts.groups[i.upstream]
 	slots, bound := slotsOf(u)
 	sentence = fmt.Sprintf("%s found no free slot in %s, and no server was passed over after failures: all of them "+
@@ -58,9 +58,9 @@ func (w words) saturation(i *incident) (sentence, known, remedy string) {
 	if bound {
 		sentence = strings.TrimSuffix(sentence, ".") + fmt.Sprintf(" (%d slots in all).", slots)
 	}
-	known = "Shown by the group's name in place of a server in $upstream_addr."
+	evidence = "Shown by the group's name in place of a server in $upstream_addr."
 	if !found || !bound {
-		return sentence, known, "raise max_conns of the servers of " + plain(i.upstream) +
+		return sentence, evidence, "raise max_conns of the servers of " + plain(i.upstream) +
 			" or add a server; fremisn-exporter whatif --try max_conns=2 shows what that would change"
 	}
 	remedy = fmt.Sprintf("raise max_conns (%s) or add a server to %s (%s); fremisn-exporter whatif --try "+
@@ -70,7 +70,7 @@ func (w words) saturation(i *incident) (sentence, known, remedy string) {
 		remedy += fmt.Sprintf("; add zone to %s (%s), for without it each worker counts its own connections",
 			plain(u.Name), w.at(u.Pos))
 	}
-	return sentence, known, remedy
+	return sentence, evidence, remedy
 }
 
 // slotsOf returns how many connections a group may have in one worker, or, with a zone, in all of them.
@@ -86,7 +86,7 @@ func slotsOf(u nginxconf.Upstream) (slots int, bound bool) {
 	return slots, slots > 0
 }
 
-func (w words) takenOut(i *incident) (sentence, known, remedy string) {
+func (w words) takenOut(i *incident) (sentence, evidence, remedy string) {
 	s := w.facts.server(i.server)
 	sentence = fmt.Sprintf("NGINX passed %s over for fail_timeout (%s) after failed attempts; meanwhile %s "+
 		"found no free server in %s. It answered again at the next try.",
@@ -97,7 +97,7 @@ func (w words) takenOut(i *incident) (sentence, known, remedy string) {
 			s.MaxFails, s.FailTimeout, plain(s.Address), w.atOf(s.Pos))
 }
 
-func (w words) nodeFailure(i *incident) (sentence, known, remedy string) {
+func (w words) nodeFailure(i *incident) (sentence, evidence, remedy string) {
 	who := w.named(i.servers)
 	if i.server == "" {
 		who = "every server of " + plain(i.upstream) + " (" + who + ")"
@@ -119,34 +119,34 @@ func (w words) nodeFailure(i *incident) (sentence, known, remedy string) {
 		sentence += fmt.Sprintf(" Among them are %d that found no server left.", i.noLive)
 	}
 	if len(i.outs) > 0 {
-		known = w.passing(i)
+		evidence = w.passing(i)
 	} else {
-		known = "Shown by the status of each attempt." + w.agrees(i)
+		evidence = "Shown by the status of each attempt." + w.agrees(i)
 	}
 	s := w.facts.server(i.servers[0])
-	return sentence, known,
+	return sentence, evidence,
 		fmt.Sprintf("look at the node: its process, its log, its network; until it is well, add down to server %s%s",
 			plain(s.Address), w.atOf(s.Pos))
 }
 
-func (w words) slowNode(i *incident) (sentence, known, remedy string) {
+func (w words) slowNode(i *incident) (sentence, evidence, remedy string) {
 	before, now, peers := float64(i.before)/1000, float64(i.now)/1000, float64(i.peers)/1000
 	sentence = fmt.Sprintf("%s became slow: its p95 rose from %s to %s, while the other servers of %s were at %s; "+
 		"%s took longer than was usual there.",
 		w.named(i.servers), inSeconds(&before), inSeconds(&now), plain(orElse(i.upstream, "its group")),
 		inSeconds(&peers), requests(i.harmed))
-	known = "Shown by $upstream_response_time against its own past and the others at the same time."
+	evidence = "Shown by $upstream_response_time against its own past and the others at the same time."
 	s := w.facts.server(i.server)
 	remedy = "look for other work on the node: load, memory, disk, a neighbour"
 	if u, found := w.facts.groups[i.upstream]; found && u.Method != "least_conn" {
 		remedy += fmt.Sprintf("; least_conn in upstream %s (%s) sends fewer requests to a slow server", plain(u.Name),
 			w.at(u.Pos))
 	}
-	return sentence, known, remedy + fmt.Sprintf("; or give server %s%s a smaller weight", plain(s.Address),
+	return sentence, evidence, remedy + fmt.Sprintf("; or give server %s%s a smaller weight", plain(s.Address),
 		w.atOf(s.Pos))
 }
 
-func (w words) poison(i *incident) (sentence, known, remedy string) {
+func (w words) poison(i *incident) (sentence, evidence, remedy string) {
 	own := i.harmed - i.noLive
 	they, blame := "they", "these requests are"
 	if own == 1 {
@@ -176,21 +176,21 @@ func (w words) poison(i *incident) (sentence, known, remedy string) {
 	return sentence, "Shown by the status of each attempt." + w.agrees(i), remedy
 }
 
-func (w words) rateLimit(i *incident) (sentence, known, remedy string) {
+func (w words) rateLimit(i *incident) (sentence, evidence, remedy string) {
 	sentence = fmt.Sprintf("%s were rejected by a limit, %s of all at the time.", requests(i.harmed), percent(i.share))
-	known = "Shown by $limit_req_status, $limit_conn_status or the status that a limit answers with." + w.agrees(i)
+	evidence = "Shown by $limit_req_status, $limit_conn_status or the status that a limit answers with." + w.agrees(i)
 	if w.facts.conf != nil && len(w.facts.conf.LimitReqs) > 0 {
 		l := w.facts.conf.LimitReqs[0]
-		return sentence, known,
+		return sentence, evidence,
 			fmt.Sprintf("if these clients are welcome, raise burst (now %d) of limit_req (%s) or the rate of its "+
 				"zone %s (now %g a second); fremisn-exporter whatif --try limit_req.burst=%d shows what that would "+
 				"change",
 				l.Burst, w.at(l.Pos), plain(l.Zone), l.Rate, max(1, 2*l.Burst))
 	}
-	return sentence, known, "if these clients are welcome, raise burst of limit_req or the rate of limit_req_zone"
+	return sentence, evidence, "if these clients are welcome, raise burst of limit_req or the rate of limit_req_zone"
 }
 
-func (w words) clientAborts(i *incident) (sentence, known, remedy string) {
+func (w words) clientAborts(i *incident) (sentence, evidence, remedy string) {
 	var waited []int64
 	for _, e := range i.events {
 		if e.millis >= 0 {
@@ -209,11 +209,11 @@ func (w words) clientAborts(i *incident) (sentence, known, remedy string) {
 	}
 	sentence = fmt.Sprintf("%s were cancelled by their clients before the answer%s; %s of all at the time.",
 		requests(i.harmed), after, percent(i.share))
-	known = "Shown by status 499."
+	evidence = "Shown by status 499."
 	if i.server != "" {
 		sentence += fmt.Sprintf(" All of them waited for %s.", w.named([]string{i.server}))
 	}
-	return sentence, known,
+	return sentence, evidence,
 		"find out what they waited for (the slowest requests, fremisn-exporter analyze); where the work takes that " +
 			"long, the clients' timeout has to be longer"
 }

@@ -20,10 +20,10 @@ func (s *Settings) After(before *Settings) *Settings {
 	for _, log := range append(before.Logs(), s.fromConfigFile()...) {
 		taken[log.Name] = true
 	}
-	known := before.knownPaths()
-	next.AccessLogs = s.logsAfter(s.AccessLogs, before, known, taken)
-	next.StreamLogs = s.logsAfter(s.StreamLogs, before, known, taken)
-	next.ErrorLogs = s.logsAfter(s.ErrorLogs, before, known, taken)
+	paths := before.logPaths()
+	next.AccessLogs = s.logsAfter(s.AccessLogs, before, paths, taken)
+	next.StreamLogs = s.logsAfter(s.StreamLogs, before, paths, taken)
+	next.ErrorLogs = s.logsAfter(s.ErrorLogs, before, paths, taken)
 	next.AccessLogs = append(next.AccessLogs, next.lost(before.AccessLogs)...)
 	next.StreamLogs = append(next.StreamLogs, next.lost(before.StreamLogs)...)
 	next.ErrorLogs = append(next.ErrorLogs, next.lost(before.ErrorLogs)...)
@@ -46,16 +46,16 @@ func (s *Settings) fromConfigFile() []LogSource {
 	return slices.DeleteFunc(s.Logs(), func(l LogSource) bool { return l.Found })
 }
 
-// knownPaths returns the logs of nginx.conf, followed or not; nil if none was read.
-func (s *Settings) knownPaths() map[string]bool {
+// logPaths returns the logs of nginx.conf, followed or not; nil if none was read.
+func (s *Settings) logPaths() map[string]bool {
 	if s.Conf == nil && s.Known == nil {
 		return nil
 	}
-	known := map[string]bool{}
+	paths := map[string]bool{}
 	for _, path := range s.Paths() {
-		known[path] = true
+		paths[path] = true
 	}
-	return known
+	return paths
 }
 
 // Paths returns the files that nginx.conf names as logs, followed or not.
@@ -76,7 +76,7 @@ func (s *Settings) Paths() []string {
 	return slices.Compact(paths)
 }
 
-func (s *Settings) logsAfter(logs []LogSource, before *Settings, known map[string]bool,
+func (s *Settings) logsAfter(logs []LogSource, before *Settings, paths map[string]bool,
 	taken map[string]bool) []LogSource {
 	var next []LogSource
 	configured := map[string]bool{}
@@ -95,7 +95,7 @@ func (s *Settings) logsAfter(logs []LogSource, before *Settings, known map[strin
 				l.Name = freeName(taken, l.Path)
 			}
 		case l.Found:
-			l.FromStart = known != nil && !known[l.Path]
+			l.FromStart = paths != nil && !paths[l.Path]
 			l.Name = freeName(taken, l.Path)
 		}
 		next = append(next, l)

@@ -26,7 +26,7 @@ func (l LogSource) File() (string, error) {
 func (l LogSource) Unwrap(block []byte) []byte {
 	wrapping, stream := l.Unwrapping()
 	u := container.New(wrapping, stream)
-	lines, _ := u.Lines(block[:u.Whole(block)])
+	lines, _ := u.Lines(block[:u.Complete(block)])
 	return lines
 }
 

@@ -137,8 +137,8 @@ func (n *Node) Waiting() int {
 	return n.waiting
 }
 
-// take returns the fault that affects this request.
-func (n *Node) take(path string) (Fault, chan struct{}) {
+// nextFault returns the fault that affects this request.
+func (n *Node) nextFault(path string) (Fault, chan struct{}) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	f := n.fault
@@ -162,7 +162,7 @@ func (n *Node) count(r *http.Request, code int) {
 // ServeHTTP serves the API.
 func (n *Node) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	io.Copy(io.Discard, r.Body)
-	fault, release := n.take(r.URL.Path)
+	fault, release := n.nextFault(r.URL.Path)
 	if fault.Kind == "slow" || fault.Kind == "hang" {
 		n.hold(1)
 		defer n.hold(-1)

@@ -118,8 +118,8 @@ func (o *ownLabels) combine(key uint64) int {
 		values[i] = o.labels[i].values[key>>shift&0xffff]
 	}
 	n := len(o.values)
-	if known, ok := o.number[key]; ok {
-		return known
+	if number, ok := o.number[key]; ok {
+		return number
 	}
 	o.values = append(o.values, values)
 	o.number[key] = n

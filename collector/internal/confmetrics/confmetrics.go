@@ -56,7 +56,7 @@ func state(s nginxconf.Server) string {
 func limitZones(limits []nginxconf.LimitReq) map[string]nginxconf.LimitReq {
 	zones := map[string]nginxconf.LimitReq{}
 	for _, l := range limits {
-		if known, ok := zones[l.Zone]; !ok || l.Burst > known.Burst {
+		if largest, ok := zones[l.Zone]; !ok || l.Burst > largest.Burst {
 			zones[l.Zone] = l
 		}
 	}

@@ -61,9 +61,9 @@ func New(w Wrapping, stream string) *Unwrapper {
 	return &Unwrapper{wrapping: w, stream: stream}
 }
 
-// Whole returns how many of block's first bytes are wrapped lines that leave no line of the stream unfinished. Lines
+// Complete returns how many of block's first bytes are wrapped lines that leave no line of the stream unfinished. Lines
 // returns their content next.
-func (u *Unwrapper) Whole(block []byte) int {
+func (u *Unwrapper) Complete(block []byte) int {
 	u.lines, u.tooLong = u.lines[:0], 0
 	block = block[:bytes.LastIndexByte(block, '\n')+1]
 	wrapping := u.of(block)

@@ -46,7 +46,7 @@ func unwrap(u *Unwrapper, text string, piece int) (lines string, tooLong int) {
 		n := min(piece, len(text))
 		kept += text[:n]
 		text = text[n:]
-		whole := u.Whole([]byte(kept))
+		whole := u.Complete([]byte(kept))
 		block, long := u.Lines([]byte(kept[:whole]))
 		out.Write(block)
 		tooLong += long
@@ -104,10 +104,10 @@ func TestSplitAtEveryByte(t *testing.T) {
 			`"\"`, 0)
 		for cut := 1; cut < len(text); cut++ {
 			u := New(name, "stdout")
-			whole := u.Whole([]byte(text[:cut]))
+			whole := u.Complete([]byte(text[:cut]))
 			block, _ := u.Lines([]byte(text[:whole]))
 			got := string(block)
-			whole += u.Whole([]byte(text[whole:]))
+			whole += u.Complete([]byte(text[whole:]))
 			block, _ = u.Lines(nil)
 			if got += string(block); got != "first\nin parts\n\"\\\"\n" || whole != len(text) {
 				t.Fatalf("%v, cut at %d: %q", name, cut, got)

@@ -66,9 +66,9 @@ func (e *Entry) header(line []byte) (message []byte, ok bool) {
 	if !found || len(name) > len("notice") {
 		return nil, false
 	}
-	for _, known := range levels {
-		if string(name) == known {
-			e.Level = known
+	for _, l := range levels {
+		if string(name) == l {
+			e.Level = l
 		}
 	}
 	ids, message, found := bytes.Cut(rest, []byte(": "))

@@ -204,14 +204,14 @@ func (s *syslogReader) receiveSome(fd int) (empty bool) {
 		case err != nil:
 			return true // EAGAIN, or the socket is closed
 		default:
-			s.take(fd, s.buffer[:n], s.oob[:oobn])
+			s.keep(fd, s.buffer[:n], s.oob[:oobn])
 		}
 	}
 	return false
 }
 
-// take keeps a datagram's line.
-func (s *syslogReader) take(fd int, datagram, oob []byte) {
+// keep keeps a datagram's line.
+func (s *syslogReader) keep(fd int, datagram, oob []byte) {
 	if dropped, ok := overflow(oob); ok {
 		s.dropped[fd] = max(s.dropped[fd], dropped)
 	}

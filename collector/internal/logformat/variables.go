@@ -82,17 +82,17 @@ var unstored = []variable{
 
 // lookup returns what is known of a variable. An unknown variable is text.
 func lookup(name string) variable {
-	known, v := name, variable{name: name, kind: kindText, field: noField}
+	canonical, v := name, variable{name: name, kind: kindText, field: noField}
 	if name == "req_id" { // ingress-nginx copies $request_id to it
-		known = "request_id"
+		canonical = "request_id"
 	}
 	for f, row := range fieldVariables {
-		if row.name == known {
+		if row.name == canonical {
 			v.kind, v.width, v.field = row.kind, row.width, Field(f)
 		}
 	}
 	for _, row := range unstored {
-		if row.name == known {
+		if row.name == canonical {
 			v.kind, v.width = row.kind, row.width
 		}
 	}

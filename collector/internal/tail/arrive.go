@@ -100,16 +100,16 @@ func (f *Follower) begin(b *base, g *generation) error {
 // has been counted is uncertain, and it skips the whole file.
 func (f *Follower) passCounted(g *generation) error {
 	counted, doubtful := g.Offset, int64(0)
-	for _, known := range f.generations {
-		if known == g {
+	for _, original := range f.generations {
+		if original == g {
 			continue
 		}
-		at, isCopy := f.copyOf(known, g)
+		at, isCopy := f.copyOf(original, g)
 		switch {
 		case isCopy:
 			counted = max(counted, at)
 		case at > 0:
-			c := known.cursor()
+			c := original.cursor()
 			doubtful = max(doubtful, c.lastMark(g.file, at))
 		}
 	}
@@ -136,19 +136,19 @@ func (f *Follower) passAll(g *generation) error {
 // fewestCopied is how many bytes show that a file is a copy of another: a few lines may be alike by chance.
 const fewestCopied = 512
 
-// copyOf reports whether a file is certainly a copy of a known generation, and how much of it was counted; 0 if it is
+// copyOf reports whether a file is certainly a copy of another, and how much of it was counted; 0 if it is
 // not. After a rotation, lines like the last ones before it are new lines: a busy second has many.
-func (f *Follower) copyOf(known, g *generation) (counted int64, isCopy bool) {
+func (f *Follower) copyOf(original, g *generation) (counted int64, isCopy bool) {
 	info, err := g.file.Stat()
-	if err != nil || known.Offset < fewestCopied {
+	if err != nil || original.Offset < fewestCopied {
 		return 0, false
 	}
 	from := g.Offset // what is known to be counted need not be looked for
-	if known.isPlaced() {
+	if original.isPlaced() {
 		from = info.Size()
 	}
-	m, at := known.traceFrom(g.file, from, info.Size())
-	if m == edited && known.base != nil && f.isRotated(known.base, known) {
+	m, at := original.traceFrom(g.file, from, info.Size())
+	if m == edited && original.base != nil && f.isRotated(original.base, original) {
 		return 0, false
 	}
 	return at, m != other && m != begins && at >= fewestCopied && isRich(g.file, headLen)

@@ -49,8 +49,8 @@ func (c *content) start(n int) ([]byte, error) {
 	return start[:n], err
 }
 
-// isWhole reports whether it can be read to its end. A file that is being compressed cannot.
-func (c *content) isWhole() bool {
+// isIntact reports whether it can be read to its end. A file that is being compressed cannot.
+func (c *content) isIntact() bool {
 	_, whole := c.fits(Cursor{})
 	return whole
 }

@@ -206,7 +206,7 @@ func (g *generation) skipToEnd(framer Framer) error {
 	if from > 0 { // it may begin within a line
 		start, _ = framer.Skip(tail)
 	}
-	whole := start + framer.Whole(tail[start:])
+	whole := start + framer.Complete(tail[start:])
 	g.size = end
 	if whole > start || from == 0 {
 		return g.goTo(from + int64(whole))

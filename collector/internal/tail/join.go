@@ -11,7 +11,7 @@ func (f *Follower) join(g *generation) (wait bool) {
 		return false
 	}
 	rest, err := f.restBefore(before)
-	if err != nil || len(rest) == 0 || rest[len(rest)-1] != '\n' || f.reader.framer.Whole(rest) > 0 {
+	if err != nil || len(rest) == 0 || rest[len(rest)-1] != '\n' || f.reader.framer.Complete(rest) > 0 {
 		return false // it ends within a part, which nobody ends
 	}
 	room := max(0, maxFramed-int64(len(rest)))
@@ -20,7 +20,7 @@ func (f *Follower) join(g *generation) (wait bool) {
 		return false
 	}
 	both := append(rest[:len(rest):len(rest)], start...)
-	whole := f.reader.framer.Whole(both)
+	whole := f.reader.framer.Complete(both)
 	if whole <= len(rest) {
 		return g.size < room
 	}

@@ -18,8 +18,8 @@ const (
 // A Framer recognizes lines that do not simply end in "\n": when a container runtime writes a line in parts, the line
 // ends with its last part.
 type Framer interface {
-	// Whole returns how many of block's first bytes are whole lines. It is called before the Sink gets them.
-	Whole(block []byte) int
+	// Complete returns how many of block's first bytes are whole lines. It is called before the Sink gets them.
+	Complete(block []byte) int
 	// Skip returns how many bytes of block belong to a line that began before it, and whether that line ends there.
 	Skip(block []byte) (n int, ended bool)
 }
@@ -27,7 +27,7 @@ type Framer interface {
 // plain is the Framer of lines that end in "\n".
 type plain struct{}
 
-func (plain) Whole(block []byte) int { return bytes.LastIndexByte(block, '\n') + 1 }
+func (plain) Complete(block []byte) int { return bytes.LastIndexByte(block, '\n') + 1 }
 
 func (plain) Skip(block []byte) (n int, ended bool) {
 	if end := bytes.IndexByte(block, '\n'); end >= 0 {
@@ -162,7 +162,7 @@ func (r *reader) handOut(g *generation, n int, sink Sink) (kept int) {
 		g.passed(block[:hole])
 		block = block[hole:]
 	}
-	if whole := r.framer.Whole(block); whole > 0 && !g.Skipping {
+	if whole := r.framer.Complete(block); whole > 0 && !g.Skipping {
 		sink.Lines(block[:whole])
 		g.passed(block[:whole])
 		block = block[whole:]

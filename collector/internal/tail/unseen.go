@@ -326,7 +326,7 @@ func (f *Follower) readPlace(b *base, p place) (ok bool) {
 		}
 	}()
 	// It may have been renamed meanwhile; and what is incomplete now may be complete a moment later.
-	if !os.SameFile(content.info, p.info) || !content.isWhole() {
+	if !os.SameFile(content.info, p.info) || !content.isIntact() {
 		return false
 	}
 	if f.isKnownContent(content) {

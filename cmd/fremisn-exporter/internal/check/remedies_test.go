@@ -17,8 +17,8 @@ import (
 	"github.com/fremisn/fremisn-exporter/collector/nginxconf"
 )
 
-// takenByNGINX writes a configuration and has real NGINX test it.
-func takenByNGINX(t *testing.T, dir, text string) (conf string) {
+// acceptedByNGINX writes a configuration and has real NGINX test it.
+func acceptedByNGINX(t *testing.T, dir, text string) (conf string) {
 	t.Helper()
 	conf = filepath.Join(dir, "nginx.conf")
 	if err := os.WriteFile(conf, []byte(text), 0o644); err != nil {
@@ -66,7 +66,7 @@ func TestProposedFormatsWork(t *testing.T) {
 			dir := t.TempDir()
 			text := fmt.Sprintf("error_log %[1]s/error.log;\nevents {}\nhttp {\nlog_format main %[2]s;\nserver "+
 				"{\nlisten 127.0.0.1:8093;\naccess_log %[1]s/access.log main;\n}\n}\n", dir, format)
-			s := settingsFor(t, takenByNGINX(t, dir, text))
+			s := settingsFor(t, acceptedByNGINX(t, dir, text))
 			all := proposals(s)
 			if len(all) != 1 {
 				t.Fatalf("%d proposals", len(all))
@@ -84,7 +84,7 @@ func TestProposedFormatsWork(t *testing.T) {
 			}
 			text = strings.Replace(text, fmt.Sprintf("access_log %s/access.log main;", dir), directive, 1)
 			text = strings.Replace(text, "server {\n", printed.String()+"server {\n", 1)
-			after := settingsFor(t, takenByNGINX(t, dir, text))
+			after := settingsFor(t, acceptedByNGINX(t, dir, text))
 			if log := after.Observed.AccessLogs[0]; log.Formats[0].Text != all[0].format.Text {
 				t.Errorf("NGINX reads %q, want %q", log.Formats[0].Text, all[0].format.Text)
 			}
@@ -119,10 +119,10 @@ http {
   server { listen 127.0.0.1:8095; access_log DIR/c.log main; }
 }
 `, "DIR", dir)
-	s := settingsFor(t, takenByNGINX(t, dir, text))
+	s := settingsFor(t, acceptedByNGINX(t, dir, text))
 	var printed bytes.Buffer
 	PrintFormats(&printed, s)
-	takenByNGINX(t, dir, strings.Replace(text, "http {\n", "http {\n"+printed.String(), 1))
+	acceptedByNGINX(t, dir, strings.Replace(text, "http {\n", "http {\n"+printed.String(), 1))
 	var names []string
 	for _, match := range regexp.MustCompile(`(?m)^log_format (\w+)`).FindAllStringSubmatch(printed.String(), -1) {
 		names = append(names, match[1])
@@ -193,7 +193,7 @@ func TestRemediesOfFindings(t *testing.T) {
 			}
 			text = strings.ReplaceAll(strings.Replace(text, "listen 8080", "listen 127.0.0.1:8096", 1), "LOGS", dir)
 			remedy := ""
-			for _, f := range loadFindings(t, takenByNGINX(t, dir, text)) {
+			for _, f := range loadFindings(t, acceptedByNGINX(t, dir, text)) {
 				if f.Subject == test.subject {
 					remedy = f.Remedy
 				}
@@ -210,7 +210,7 @@ func TestRemediesOfFindings(t *testing.T) {
 			if mended == text {
 				t.Fatalf("the remedy changes nothing: %s", remedy)
 			}
-			for _, f := range loadFindings(t, takenByNGINX(t, dir, mended)) {
+			for _, f := range loadFindings(t, acceptedByNGINX(t, dir, mended)) {
 				if f.Subject == test.subject {
 					t.Errorf("with the remedy %q: %s", remedy, f.Text)
 				}
@@ -258,10 +258,10 @@ func TestStatusServerWorks(t *testing.T) {
 	text := strings.ReplaceAll(strings.Replace(nothingToFind,
 		"location = /nginx_status { stub_status; access_log off; }", "", 1), "LOGS", dir)
 	text = strings.Replace(text, "listen 8080", "listen 127.0.0.1:8097", 1)
-	if s := settingsFor(t, takenByNGINX(t, dir, text)); len(s.Observed.Status) != 0 {
+	if s := settingsFor(t, acceptedByNGINX(t, dir, text)); len(s.Observed.Status) != 0 {
 		t.Fatalf("there is a page already: %+v", s.Observed.Status)
 	}
-	s := settingsFor(t, takenByNGINX(t, dir, inHTTP(text, statusServer)))
+	s := settingsFor(t, acceptedByNGINX(t, dir, inHTTP(text, statusServer)))
 	if len(s.Observed.Status) != 1 || s.Observed.Status[0].URL != "http://127.0.0.1:8080/nginx_status" {
 		t.Errorf("found are %+v", s.Observed.Status)
 	}

@@ -47,7 +47,7 @@ func TestProposedStreamFormatWorks(t *testing.T) {
 		text := fmt.Sprintf(testenv.StreamModule+"error_log %[1]s/error.log;\nevents {}\nstream {\nlog_format own "+
 			"%[2]s;\nserver {\nlisten 127.0.0.1:8093;\nreturn x;\naccess_log %[1]s/stream.log own;\n}\n}\n",
 			dir, format)
-		s := settingsFor(t, takenByNGINX(t, dir, text))
+		s := settingsFor(t, acceptedByNGINX(t, dir, text))
 		all := proposals(s)
 		if len(all) != 1 {
 			t.Fatalf("%d proposals", len(all))
@@ -60,7 +60,7 @@ func TestProposedStreamFormatWorks(t *testing.T) {
 		}
 		text = strings.Replace(text, "stream {\n", "stream {\n"+all[0].directive()+"\n", 1)
 		text = strings.Replace(text, fmt.Sprintf("access_log %s/stream.log own;", dir), directive, 1)
-		after := settingsFor(t, takenByNGINX(t, dir, text))
+		after := settingsFor(t, acceptedByNGINX(t, dir, text))
 		if left := proposals(after); len(left) > 0 {
 			t.Errorf("something is proposed still: %s", left[0].directive())
 		}

@@ -60,14 +60,14 @@ func validateShare(field string, share *float64, example float64) error {
 // validate checks the section against that of NGINX, which has the routes and buckets.
 func (c *objectivesConfig) validate(nginx source.Config) error {
 	faults := []error{validateWithin("objectives", c.All.Latency.Within, nginx.LatencyBuckets)}
-	var known []string
+	var names []string
 	for _, route := range nginx.Routes {
-		known = append(known, route.Name)
+		names = append(names, route.Name)
 	}
-	known = append(known, "other")
+	names = append(names, "other")
 	for _, name := range slices.Sorted(maps.Keys(c.Routes)) {
 		field := "objectives.routes." + name
-		if !slices.Contains(known, name) || len(nginx.Routes) == 0 {
+		if !slices.Contains(names, name) || len(nginx.Routes) == 0 {
 			faults = append(faults, strictyaml.Errorf(field, "nginx.routes has no route %q; %s", name,
 				routesHint(nginx.Routes)))
 		}

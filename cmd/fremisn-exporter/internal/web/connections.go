@@ -64,9 +64,9 @@ func setBuffers(conn net.Conn) {
 
 // removeSilent removes a connection from those without a request. c.mu is held.
 func (c *connections) removeSilent(conn net.Conn) {
-	if known := c.open[conn]; known != nil && known.element != nil {
-		c.silent.Remove(known.element)
-		known.element = nil
+	if tracked := c.open[conn]; tracked != nil && tracked.element != nil {
+		c.silent.Remove(tracked.element)
+		tracked.element = nil
 	}
 }
 
@@ -88,20 +88,20 @@ func (c *connections) begin(conn net.Conn) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.removeSilent(conn)
-	if known := c.open[conn]; known != nil {
-		known.requests++
+	if tracked := c.open[conn]; tracked != nil {
+		tracked.requests++
 	}
 }
 
 func (c *connections) end(conn net.Conn) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	known := c.open[conn]
-	if known == nil {
+	tracked := c.open[conn]
+	if tracked == nil {
 		return
 	}
-	if known.requests--; known.requests == 0 {
-		known.element = c.silent.PushBack(conn)
+	if tracked.requests--; tracked.requests == 0 {
+		tracked.element = c.silent.PushBack(conn)
 	}
 }
 
