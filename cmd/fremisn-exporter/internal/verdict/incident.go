@@ -133,10 +133,10 @@ func (j *judgement) failures() []FailedRequest {
 		f := FailedRequest{
 			Time: r.Time.UTC(), Outcome: outcomeNames[r.Outcome], RequestID: r.RequestID, Method: r.Method,
 			Path: r.Path, Code: r.Code,
-			Duration: secondsIf(r.Duration, r.Timed), Attempts: []AttemptStatus{},
+			Duration: timing(r.Duration, r.Timed), Attempts: []AttemptStatus{},
 		}
 		for _, a := range r.Attempts {
-			attempt := AttemptStatus{Server: a.Server, Node: j.names[a.Server], Duration: secondsIf(a.Duration, a.Timed)}
+			attempt := AttemptStatus{Server: a.Server, Node: j.names[a.Server], Duration: timing(a.Duration, a.Timed)}
 			if a.Code > 0 {
 				attempt.Code = &a.Code
 			}
@@ -148,7 +148,7 @@ func (j *judgement) failures() []FailedRequest {
 	return all
 }
 
-func secondsIf(d time.Duration, timed bool) *float64 {
+func timing(d time.Duration, timed bool) *float64 {
 	if !timed {
 		return nil
 	}
