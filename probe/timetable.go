@@ -8,6 +8,10 @@ import (
 	"time"
 )
 
+// grain is how long at least the timetable waits for the next target: of thousands, several are due by then, and waking
+// up costs as much as half a probe.
+const grain = 5 * time.Millisecond
+
 // A timetable starts the probes of all targets, each at its own times. One goroutine waits for the next that is due: a
 // waiting target costs no goroutine.
 type timetable struct {
@@ -104,7 +108,7 @@ func (tt *timetable) next() (*target, time.Duration) {
 		return nil, time.Hour
 	}
 	if wait := time.Until(tt.due[0].turn.at); wait > 0 {
-		return nil, wait
+		return nil, max(wait, grain)
 	}
 	return heap.Pop(&tt.due).(*target), 0
 }
