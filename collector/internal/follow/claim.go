@@ -30,22 +30,37 @@ func (p *Pipeline) claim() claim {
 	if err == nil && own.isAt(p.where()) && dir.Claim(p.source.Name) {
 		found.record, found.isOfFile = p.source.Name, true
 	}
+	var peers []savedPosition
 	for _, name := range p.records.of(p.where()) {
 		saved, err := peek(dir, name)
 		isOther := err != nil || saved.Kind != "" && saved.Kind != kindOf(p.source)
 		if isOther || name == found.record || !saved.holds(p.where()) {
 			continue
 		}
-		if found.record == "" && dir.Claim(name) {
+		switch {
+		case p.isOfPeer(name, saved):
+			peers = append(peers, saved)
+		case found.record == "" && dir.Claim(name):
 			found.record, found.isOfFile = name, true
-			continue
+		default:
+			found.others = append(found.others, saved)
 		}
-		found.others = append(found.others, saved)
 	}
 	if found.record == "" {
 		found.record = p.nameOfRecord(own, err == nil)
+		found.others = append(found.others, peers...) // it begins where they are, and has its own position later
 	}
 	return found
+}
+
+// isOfPeer reports whether another log continues a record: it has the very path that the record is of, and this log
+// has only another name of the file, such as a link. Of two with that path, it is the one that the record is named
+// after.
+func (p *Pipeline) isOfPeer(name string, saved savedPosition) bool {
+	return slices.ContainsFunc(p.peers, func(l source.LogSource) bool {
+		return l.Name != p.source.Name && kindOf(l) == kindOf(p.source) && where(l) == saved.Source &&
+			(p.where() != saved.Source || l.Name == name)
+	})
 }
 
 // nameOfRecord returns the log's own name, unless the record of that name belongs to another log.

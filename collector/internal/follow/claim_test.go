@@ -96,6 +96,27 @@ func TestLogWithAnotherName(t *testing.T) {
 	s.want("and again, rotated", map[string]string{"shop": "access.log"}, map[string]uint64{"shop": 16})
 }
 
+// TestLinkTakesNoRecord: a further log is another name of a file that is followed. Each has its own counts.
+func TestLinkTakesNoRecord(t *testing.T) {
+	for name, link := range map[string]func(s *shelf) error{
+		"symbolic link": func(s *shelf) error { return os.Symlink("access.log", s.at("link.log")) },
+		"hard link":     func(s *shelf) error { return os.Link(s.at("access.log"), s.at("link.log")) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newShelf(t)
+			s.write("access.log", 100)
+			s.begin("access.log", 100)
+			s.must(link(s))
+			both := map[string]string{"access": "access.log", "link": "link.log"}
+			s.want("at first", both, map[string]uint64{"access": 100})
+			for i := range uint64(4) {
+				s.write("access.log", 3)
+				s.want("later", both, map[string]uint64{"access": 100 + 3*(i+1), "link": 3 * (i + 1)})
+			}
+		})
+	}
+}
+
 // TestNamesChangePlaces: the order of two access_log lines in nginx.conf does, and their names with it.
 func TestNamesChangePlaces(t *testing.T) {
 	s := newShelf(t)
