@@ -202,7 +202,7 @@ func (p *Pipeline) Run(ctx context.Context) error {
 	slow.Stop()
 	p.lastBytes = p.totals.ReadBytes
 	p.read()
-	if p.totals.ReadBytes == p.lastBytes {
+	if p.totals.ReadBytes == p.lastBytes && !p.dirty {
 		p.sleep() // before the disk is waited for: there may be many others
 	}
 	begun()

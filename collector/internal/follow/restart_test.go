@@ -1,11 +1,18 @@
 package follow
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/go-kit/log"
+
+	"github.com/fremisn/fremisn-exporter/collector/internal/statefile"
+	"github.com/fremisn/fremisn-exporter/collector/internal/tail"
+	"github.com/fremisn/fremisn-exporter/collector/source"
 )
 
 // TestStartShowsWhatWasCommitted: the rest of a part that was compressed meanwhile is read when the log is found again,
@@ -69,4 +76,32 @@ func TestCrashAfterALossThatWasSeen(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestStartShowsALineThatIsTooLong, although nothing else has come and the counter sleeps until something does.
+func TestStartShowsALineThatIsTooLong(t *testing.T) {
+	h := newLogHost(t)
+	h.write(1)
+	h.readOnce(1)
+	if err := os.WriteFile(h.path, []byte("200 0.010\n"+strings.Repeat("x", tail.MaxLine+1)+"\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	dir, err := statefile.Open(h.data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer dir.Close()
+	counter := func() Counter { return counterOf(t, "$status $request_time") }
+	p := New(Config{
+		Source: source.LogSource{Name: "access", Path: h.path}, State: dir, Logger: log.NewNopLogger(),
+		Counter: counter(),
+		Renew:   func(Counter) func() (Counter, error) { return func() (Counter, error) { return counter(), nil } },
+	})
+	ctx, cancel := context.WithCancel(t.Context())
+	go p.Run(ctx)
+	if s, err := p.Scrape(ctx); err != nil || s.Lines.TooLong != 1 {
+		t.Errorf("%d lines of 1 are too long (%v)", s.Lines.TooLong, err)
+	}
+	cancel()
+	<-p.Done()
 }
