@@ -28,7 +28,7 @@
 // Of a file from which nothing was read only the inode and the creation time are known. If it is not found by them
 // under any name in the folder, a gap is reported, unless it is certain that it was compressed (files of the last
 // listing are there, so that no later one was deleted, and a later one is compressed) or that the whole folder was
-// copied.
+// copied (these files are there, in another folder).
 //
 // # What belongs to the log
 //

@@ -87,6 +87,15 @@ func (l *log) copyFolder() {
 	l.must(os.Rename(dir+".new", dir))
 }
 
+// renewFolder removes the log's folder with all that is in it, and makes an empty one.
+func (l *log) renewFolder() {
+	l.t.Helper()
+	dir := filepath.Dir(l.path)
+	l.must(os.Mkdir(dir+".new", 0o755)) // beside it, for another inode
+	l.must(os.RemoveAll(dir))
+	l.must(os.Rename(dir+".new", dir))
+}
+
 // tick waits until a file that is created has another creation time than those before it: the kernel's clock of files
 // is coarse.
 func (l *log) tick() {

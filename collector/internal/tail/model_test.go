@@ -362,6 +362,9 @@ func (h *history) anotherDisk() {
 	h.f.Close()
 	h.copyFolder()
 	h.late = "" // it has the file of the other disk
+	if h.unrotated && len(h.old()) == 0 {
+		h.doubts++ // nothing shows that the folder was copied, and not made anew
+	}
 	h.crash()
 }
 

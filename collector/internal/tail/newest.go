@@ -176,6 +176,16 @@ func (n newest) rotated(around folder) (places []place, certain bool) {
 	return places, certain
 }
 
+// isThere reports whether a file of the last listing is still there.
+func (n newest) isThere(around folder) bool {
+	for scheme, all := range around.schemes() {
+		if _, certain := n.shift(scheme, all); certain {
+			return true
+		}
+	}
+	return false
+}
+
 // shift is since, but certain only if a file of the last listing is still there.
 func (n newest) shift(scheme string, all []place) (count int, certain bool) {
 	count, certain = n.since(scheme, all)

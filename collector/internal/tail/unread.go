@@ -64,8 +64,8 @@ func (f *Follower) isAccountedFor(g *generation) bool {
 		return certain && (isCopied || isCompressed(p.path)) && f.restOfUnread(g, p)
 	}
 	places, certain := g.base.newest.rotated(around)
-	if len(places) == 0 {
-		return isCopied // it is the file at the path
+	if len(places) == 0 { // it is the file at the path, unless the folder was made anew
+		return isCopied && g.base.newest.isThere(around)
 	}
 	// Uncompressed and in the same folder, it would still have its inode. The search for unseen files reads it.
 	return certain && (isCopied || slices.ContainsFunc(places, func(p place) bool { return isCompressed(p.path) }))
