@@ -202,7 +202,7 @@ func (p *Pipeline) Run(ctx context.Context) error {
 	slow.Stop()
 	p.lastBytes = p.totals.ReadBytes
 	p.read()
-	if p.totals.ReadBytes == p.lastBytes && !p.dirty {
+	if !p.dirty { // restore may have read something, too
 		p.sleep() // before the disk is waited for: there may be many others
 	}
 	begun()

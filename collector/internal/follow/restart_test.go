@@ -2,6 +2,7 @@ package follow
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -11,7 +12,6 @@ import (
 	"github.com/go-kit/log"
 
 	"github.com/fremisn/fremisn-exporter/collector/internal/statefile"
-	"github.com/fremisn/fremisn-exporter/collector/internal/tail"
 	"github.com/fremisn/fremisn-exporter/collector/source"
 )
 
@@ -78,12 +78,15 @@ func TestCrashAfterALossThatWasSeen(t *testing.T) {
 	}
 }
 
-// TestStartShowsALineThatIsTooLong, although nothing else has come and the counter sleeps until something does.
-func TestStartShowsALineThatIsTooLong(t *testing.T) {
+// TestStartShowsWhatItFinds: the log was copied and truncated, nothing has come since, and the counter sleeps until
+// something does.
+func TestStartShowsWhatItFinds(t *testing.T) {
 	h := newLogHost(t)
-	h.write(1)
-	h.readOnce(1)
-	if err := os.WriteFile(h.path, []byte("200 0.010\n"+strings.Repeat("x", tail.MaxLine+1)+"\n"), 0o644); err != nil {
+	h.write(100)
+	h.readOnce(100)
+	h.write(50)
+	text, err := os.ReadFile(h.path)
+	if err := errors.Join(err, os.WriteFile(h.path+".1", text, 0o644), os.Truncate(h.path, 0)); err != nil {
 		t.Fatal(err)
 	}
 	dir, err := statefile.Open(h.data)
@@ -91,16 +94,15 @@ func TestStartShowsALineThatIsTooLong(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer dir.Close()
-	counter := func() Counter { return counterOf(t, "$status $request_time") }
+	counter := func() (Counter, error) { return counterOf(t, "$status $request_time"), nil }
 	p := New(Config{
 		Source: source.LogSource{Name: "access", Path: h.path}, State: dir, Logger: log.NewNopLogger(),
-		Counter: counter(),
-		Renew:   func(Counter) func() (Counter, error) { return func() (Counter, error) { return counter(), nil } },
+		New: counter, Renew: func(Counter) func() (Counter, error) { return counter },
 	})
 	ctx, cancel := context.WithCancel(t.Context())
 	go p.Run(ctx)
-	if s, err := p.Scrape(ctx); err != nil || s.Lines.TooLong != 1 {
-		t.Errorf("%d lines of 1 are too long (%v)", s.Lines.TooLong, err)
+	if s, err := p.Scrape(ctx); err != nil || s.Lines.Parsed != 150 {
+		t.Errorf("%d lines of 150 are shown (%v)", s.Lines.Parsed, err)
 	}
 	cancel()
 	<-p.Done()
