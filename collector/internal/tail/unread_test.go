@@ -16,8 +16,8 @@ func TestUnreadIsGone(t *testing.T) {
 		want  string // of the lines written later
 		gaps  []string
 	}{
-		"deleted": {0, func(l *log) { l.must(os.Remove(l.path)) }, "", []string{GapDeleted}},
-		"with its folder": {0, func(l *log) { l.renewFolder() }, "", []string{GapDeleted}},
+		"deleted":                           {0, func(l *log) { l.must(os.Remove(l.path)) }, "", []string{GapDeleted}},
+		"with its folder":                   {0, func(l *log) { l.renewFolder() }, "", []string{GapDeleted}},
 		"with its folder and rotated parts": {2, func(l *log) { l.renewFolder() }, "", []string{GapDeleted}},
 		"to another folder": {2, func(l *log) {
 			l.must(os.Rename(l.path, filepath.Join(l.t.TempDir(), "access.log.1")))
