@@ -196,3 +196,18 @@ func (l *log) wantGaps(reasons ...string) {
 		l.t.Errorf("gaps %v, want %v", l.got.gaps, reasons)
 	}
 }
+
+// holding names the files that hold a line.
+func (l *log) holding(line string) (names []string) {
+	for _, p := range listOnce(l.path, isAny).files {
+		content, err := openContent(p.path)
+		l.must(err)
+		text, err := content.start(10 << 20)
+		l.must(err)
+		content.close()
+		if bytes.Contains(text, []byte(line)) {
+			names = append(names, filepath.Base(p.path))
+		}
+	}
+	return names
+}

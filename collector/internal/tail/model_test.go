@@ -436,18 +436,3 @@ func (h *history) check() {
 		h.t.Fatalf("gaps %v %v\n%v", h.got.told, h.got.causes, h.steps)
 	}
 }
-
-// holding names the files that hold a line.
-func (h *history) holding(line string) (names []string) {
-	for _, p := range listOnce(h.path, isAny).files {
-		content, err := openContent(p.path)
-		h.must(err)
-		text, err := content.start(10 << 20)
-		h.must(err)
-		content.close()
-		if bytes.Contains(text, []byte(line)) {
-			names = append(names, filepath.Base(p.path))
-		}
-	}
-	return names
-}
