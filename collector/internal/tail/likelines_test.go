@@ -64,3 +64,21 @@ func TestEmptyFileProvesNothing(t *testing.T) {
 	l.wantAll(lines(0, 80))
 	l.wantGaps()
 }
+
+// TestEmptyFilesAreRotatedAway: the log is followed, and between two looks it is rotated more often than its parts are
+// kept. All that are beside it then are empty, as those before were.
+func TestEmptyFilesAreRotatedAway(t *testing.T) {
+	l := newLog(t)
+	l.write("access.log.1", "")
+	l.write("", lines(0, 2))
+	l.follow(true)
+	l.read()
+	for _, text := range []string{lines(2, 5), "", ""} {
+		l.rename("", "access.log.1") // over the one before
+		l.tick()
+		l.write("", text)
+	}
+	l.reads()
+	l.wantAll(lines(0, 2))
+	l.wantGaps(GapUncertain)
+}

@@ -149,6 +149,15 @@ func sinceEmpty(seen []seenPlace, places []place) (count int, certain bool) {
 	return len(places), false
 }
 
+// isOnlyEmpty reports whether none of the numbered files that were seen is there, but for empty ones that may be any.
+func (n newest) isOnlyEmpty(scheme string, places []place) bool {
+	return scheme == "number" && !slices.ContainsFunc(n[scheme], func(s seenPlace) bool {
+		return slices.ContainsFunc(places, func(p place) bool {
+			return s.isFile(p) || s.Head.Len > 0 && s.isCopy(p) || s.Head.Len == 0 && isCompressed(p.path) && s.isCopy(p)
+		})
+	})
+}
+
 // fits reports whether there are empty files where empty files were seen.
 func fits(seen []seenPlace, isEmpty []bool) (fits bool) {
 	for k, s := range seen[:min(len(seen), len(isEmpty))] {

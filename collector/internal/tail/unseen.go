@@ -130,6 +130,9 @@ func (f *Follower) unseen(b *base, around folder) (places []place, doubtful bool
 	for _, scheme := range slices.Sorted(maps.Keys(schemes)) {
 		all := schemes[scheme]
 		n, certain := b.newest.since(scheme, all)
+		if anchor != nil && anchor.removed && b.newest.isOnlyEmpty(scheme, all) {
+			certain = false // the log was followed all the time: what was seen is there, or was rotated away
+		}
 		if found && at.scheme == scheme {
 			n, certain = slices.IndexFunc(all, func(p place) bool { return p.rank == at.rank }), true
 		}
