@@ -153,7 +153,7 @@ func sinceEmpty(seen []seenPlace, places []place) (count int, certain bool) {
 func (n newest) isOnlyEmpty(scheme string, places []place) bool {
 	return scheme == "number" && !slices.ContainsFunc(n[scheme], func(s seenPlace) bool {
 		return slices.ContainsFunc(places, func(p place) bool {
-			return s.isFile(p) || s.Head.Len > 0 && s.isCopy(p) || s.Head.Len == 0 && isCompressed(p.path) && s.isCopy(p)
+			return s.isFile(p) || (s.Head.Len > 0 || isCompressed(p.path)) && s.isCopy(p)
 		})
 	})
 }
