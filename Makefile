@@ -82,6 +82,12 @@ bench: build ## ratios: the binary against a bare loop, mtail and the old export
 	go run ./cmd/fremisn-bench --exporter ./fremisn-exporter
 	go test -run '^$$' -bench . -benchmem ./collector/... ./probe/... ./cmd/fremisn-exporter/internal/web
 
+.PHONY: profile
+profile: ## renew cmd/fremisn-exporter/default.pgo: where lines spend their time, for the compiler; on an idle machine
+	@test=$$(mktemp) && trap 'rm -f "$$test"' EXIT INT TERM && go test -run '^$$' -bench '^BenchmarkLines$$/mixed' \
+	  -benchtime 60x -cpu 1 -cpuprofile '$(CURDIR)/cmd/fremisn-exporter/default.pgo' -o "$$test" \
+	  ./collector/internal/accesslog
+
 .PHONY: torture
 torture: ## the crash harness in its long form: TORTURE_KILLS (1000) times kill -9, while the log is written and rotated
 	TORTURE_KILLS=$(TORTURE_KILLS) go test -race -count=1 -v -timeout 60m -run '^TestTorture$$' ./cmd/fremisn-exporter

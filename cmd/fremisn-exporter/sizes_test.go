@@ -96,7 +96,7 @@ func checkLines(t *testing.T, file, text string) {
 
 // notWritten are the tracked files that no person writes: recorded data, what tools generate, checksums and pictures.
 var notWritten = regexp.MustCompile(
-	`(^|/)testdata/|^dashboards/[^/]+\.json$|package-lock\.json$|prometheusrule\.yaml$|go\.sum$|\.png$`)
+	`(^|/)testdata/|^dashboards/[^/]+\.json$|package-lock\.json$|prometheusrule\.yaml$|go\.sum$|\.(png|pgo)$`)
 
 // checkWidths counts the columns of every line of every tracked file.
 func checkWidths(t *testing.T) {
