@@ -138,13 +138,16 @@ func (s *server) cpu() time.Duration {
 	return sum
 }
 
-// resident returns the process' resident memory, bytes.
+// resident returns the process' resident memory, bytes; 0 of one that has ended, for which the kernel has no VmRSS.
 func (s *server) resident() int {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", s.PID()))
 	if err != nil {
 		return 0
 	}
-	_, rest, _ := strings.Cut(string(text), "VmRSS:")
+	_, rest, ok := strings.Cut(string(text), "VmRSS:")
+	if !ok {
+		return 0
+	}
 	kib, _ := strconv.Atoi(strings.Fields(rest)[0])
 	return kib << 10
 }

@@ -311,11 +311,12 @@ func (s *soak) wasDown(began time.Time) bool {
 func (s *soak) record(now scraped, took time.Duration, e *testenv.Exporter) {
 	server := server{Process: e.Process}
 	descriptors, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", e.PID()))
-	if err != nil {
+	resident := server.resident()
+	if err != nil || resident == 0 {
 		return // it has just been ended
 	}
 	s.samples = append(s.samples, sample{
-		at: time.Now(), pid: e.PID(), took: took, resident: server.resident(), cpu: cpuSince(e.PID()),
+		at: time.Now(), pid: e.PID(), took: took, resident: resident, cpu: cpuSince(e.PID()),
 		descriptors: len(descriptors), goroutines: int(now.all["go_goroutines"]),
 		heap: int(now.all["go_memstats_heap_inuse_bytes"]), series: len(now.all),
 	})
