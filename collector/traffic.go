@@ -51,7 +51,7 @@ type Traffic struct {
 type PageStatus struct {
 	URL   string // masked
 	Stats stubstatus.Stats
-	Err   error // why there is no answer
+	Err   error // why no answer came
 }
 
 // Traffic reads all status pages and all logs, and returns what they answer within ctx. A log that has not answered by

@@ -60,7 +60,7 @@ func TestGroupsAreNamedAsByServe(t *testing.T) {
 	}
 }
 
-// Lines of subrequests are no requests, to whatif and explain either; their slots are taken all the same.
+// whatif and explain do not count lines of subrequests as requests, but their slots are taken.
 func TestSubrequestsAreNoRequests(t *testing.T) {
 	group := nginxconf.Upstream{Name: "nodes", Method: "round_robin", Servers: []nginxconf.Server{
 		{Address: "127.0.0.1:1", MaxFails: 1, MaxConns: 1, Weight: 1},

@@ -19,7 +19,7 @@ type sample struct {
 	delayed  bool // by the limit
 	limited  bool // the limit applied to it
 	upstream bool // it went to the group, or would have
-	sub      bool // a subrequest: it takes a slot, and is no request of a client
+	sub      bool // a subrequest: it takes a slot, but no client sent it
 	alike    uint32
 	client   uint32 // the limit's key
 	worker   uint32 // its process

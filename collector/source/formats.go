@@ -125,7 +125,7 @@ func (s *Settings) directives(kind Kind) directives {
 	return directives{s.Conf, s.Conf.LogFormats, s.Conf.AccessLogs, s.Conf.LogSets}
 }
 
-// checkFormat returns an error if there is no log_format of that name.
+// checkFormat returns an error if no log_format has that name.
 func (d directives) checkFormat(name string) error {
 	_, ok := d.formats[name]
 	switch {

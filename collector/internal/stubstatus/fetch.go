@@ -205,7 +205,7 @@ func public(u *url.URL) string {
 	return (&url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path}).String()
 }
 
-// failed returns why there is no answer. Where a redirect has led to another URL, it is that which failed, not the
+// failed returns why no answer came. After a redirect to another URL the error names that URL, for it failed, not the
 // page: nobody is to look for the cause there.
 func (p *Page) failed(err error) error {
 	cause := withoutURL(err)

@@ -234,7 +234,7 @@ func requestWindows(h History, unlogged []int) map[string]*RequestWindow {
 		p50, p95 := quantiles(w)
 		outcomes := named(w.Outcomes, 0, len(w.Outcomes))
 		for _, o := range unlogged {
-			if w.Outcomes[o] == 0 { // otherwise a log that is no longer followed had it
+			if w.Outcomes[o] == 0 { // otherwise it came from a log not followed now
 				delete(outcomes, outcomeNames[o])
 			}
 		}
