@@ -15,29 +15,41 @@ import (
 	"github.com/fremisn/fremisn-exporter/cmd/fremisn-sim/testenv"
 )
 
+// startBeside starts NGINX, which listens on the address, and the program. Its logs are followed from here on.
+func startBeside(t *testing.T, conf, address string) (*testenv.Nginx, *program) {
+	t.Helper()
+	nginx, err := testenv.StartNginx(context.Background(), t.TempDir(), conf, address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { nginx.Stop() })
+	p := startProgramWith(t, "--nginx.config", nginx.Conf)
+	familiesOf(t, p)
+	return nginx, p
+}
+
+// visit requests a server's first page.
+func visit(t *testing.T, address string) {
+	t.Helper()
+	response, err := http.Get("http://" + address + "/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	response.Body.Close()
+}
+
 // A server that proxy_pass names by its address is a group of its own, and its server as well.
 func TestServerByAddressUnderNGINX(t *testing.T) {
 	node := strings.TrimPrefix(answering(t, "{}").URL, "http://")
-	site, dir := freeAddress(t), t.TempDir()
+	site := freeAddress(t)
 	conf := testenv.Preamble() + "http {" + testenv.TempPaths + `
   log_format site '$status "$upstream_addr" "$upstream_status"';
   access_log DIR/site.log site;
   server { listen ` + site + `; location / { proxy_pass http://` + node + `; } }
 }
 `
-	nginx, err := testenv.StartNginx(context.Background(), dir, conf, site)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { nginx.Stop() })
-	p := startProgramWith(t, "--nginx.config", nginx.Conf)
-	familiesOf(t, p) // from here on the log is followed
-	response, err := http.Get("http://" + site + "/")
-	if err != nil {
-		t.Fatal(err)
-	}
-	io.Copy(io.Discard, response.Body)
-	response.Body.Close()
+	_, p := startBeside(t, conf, site)
+	visit(t, site)
 	until(t, "an attempt", func() bool {
 		return gauge(familiesOf(t, p), "nginx_upstream_outcomes_total", "log", "site", "upstream", node, "server", node,
 			"outcome", "ok") >= 1
@@ -56,7 +68,7 @@ func TestStreamUnderNGINX(t *testing.T) {
 	refused, first := "127.0.0.99:"+port, "127.0.0.98:"+port
 	byName, byAddress, twice, denied := freeAddress(t), freeAddress(t), freeAddress(t), freeAddress(t)
 	datagrams, unlogged := freeAddress(t), freeAddress(t)
-	nginx, err := testenv.StartNginx(t.Context(), t.TempDir(), testenv.StreamModule+testenv.Preamble()+`stream {
+	_, p := startBeside(t, testenv.StreamModule+testenv.Preamble()+`stream {
   log_format proxy '$protocol $status $session_time $bytes_sent $bytes_received '
                    '"$upstream_addr" "$upstream_connect_time" "$upstream_bytes_sent" "$upstream_bytes_received"';
   access_log DIR/stream.log proxy;
@@ -70,12 +82,6 @@ func TestStreamUnderNGINX(t *testing.T) {
   server { listen `+unlogged+`; return ready; access_log off; }
 }
 `, unlogged)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { nginx.Stop() })
-	p := startProgramWith(t, "--nginx.config", nginx.Conf)
-	familiesOf(t, p) // from here on the log is followed
 	for address, bytes := range map[string]int{byName: 7, byAddress: 1, twice: 50, denied: 300} {
 		exchange(t, "tcp", address, bytes, bytes)
 	}

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"io"
 	"net"
-	"net/http"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -21,7 +20,7 @@ import (
 // refuses before it has a whole request line has length 0 as well: no client can hide it among them.
 func TestSubrequestsUnderNGINX(t *testing.T) {
 	site, node := freeAddress(t), freeAddress(t)
-	nginx, err := testenv.StartNginx(t.Context(), t.TempDir(), testenv.Preamble()+"http {"+testenv.TempPaths+`
+	nginx, p := startBeside(t, testenv.Preamble()+"http {"+testenv.TempPaths+`
   log_subrequest on;
   log_format up '$remote_addr "$request" $status $request_length [$upstream_addr] [$upstream_status]';
   access_log DIR/up.log up;
@@ -36,18 +35,8 @@ func TestSubrequestsUnderNGINX(t *testing.T) {
   }
   server { listen `+node+`; access_log off; location / { return 204; } location /bad { return 400; } }
 }
-`, node)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { nginx.Stop() })
-	p := startProgramWith(t, "--nginx.config", nginx.Conf)
-	familiesOf(t, p) // from here on the log is followed
-	response, err := http.Get("http://" + site + "/")
-	if err != nil {
-		t.Fatal(err)
-	}
-	response.Body.Close()
+`, site)
+	visit(t, site)
 	for _, text := range []string{"GARBAGE\r\n\r\n", "GET / HTTP/2.0\r\n\r\n", "GET /" + strings.Repeat("a", 2000) +
 		" HTTP/1.1\r\n\r\n", "GET / HTTP/1.1"} {
 		say(t, site, text)
