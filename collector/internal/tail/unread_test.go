@@ -107,10 +107,7 @@ func TestUnreadIsGoneFromAGlob(t *testing.T) {
 
 // TestUnreadAfterABoot has the machine number its devices otherwise.
 func TestUnreadAfterABoot(t *testing.T) {
-	l := newLog(t)
-	l.write("", "")
-	l.follow(true)
-	l.read()
+	l := followed(t, 0)
 	position := l.f.Position()
 	position.Cursors[0].Dev += 5
 	l.f.Close()
