@@ -37,10 +37,11 @@ func (p *Pipeline) claim() claim {
 		if isOther || name == found.record || !saved.holds(p.where()) {
 			continue
 		}
+		isOfPeer := p.isOfPeer(name, saved)
 		switch {
-		case p.isOfPeer(name, saved):
+		case isOfPeer && !saved.hasPart(p.where()):
 			peers = append(peers, saved)
-		case found.record == "" && dir.Claim(name):
+		case !isOfPeer && found.record == "" && dir.Claim(name):
 			found.record, found.isOfFile = name, true
 		default:
 			found.others = append(found.others, saved)
@@ -80,6 +81,11 @@ func (p *Pipeline) nameOfRecord(own savedPosition, exists bool) string {
 	}
 }
 
+// hasPart reports whether a record keeps the position of a file that left its glob, for this log.
+func (s *savedPosition) hasPart(where string) bool {
+	return len(s.Parted.Of(isOf(where)).Cursors) > 0
+}
+
 // isAt reports whether a record is of what is read there. The first version's records did not say.
 func (s *savedPosition) isAt(where string) bool {
 	return s.Source == "" || s.Source == where || resolved(s.Source) == resolved(where)
@@ -93,10 +99,7 @@ func (s *savedPosition) holds(where string) bool {
 // isNamed reports whether a record is of a log's path, of a glob that matches it, or of a path that the log's glob
 // matches.
 func (s *savedPosition) isNamed(where string) bool {
-	if len(s.Parted.Of(isOf(where)).Cursors) > 0 {
-		return true
-	}
-	return s.Source != "" && (s.isAt(where) || fits(where, s.Source) || fits(s.Source, where))
+	return s.hasPart(where) || s.Source != "" && (s.isAt(where) || fits(where, s.Source) || fits(s.Source, where))
 }
 
 // fits reports whether a glob is meant for a path.

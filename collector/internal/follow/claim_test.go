@@ -3,8 +3,10 @@ package follow
 import (
 	"bytes"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/go-kit/log"
@@ -18,10 +20,22 @@ type shelf struct {
 	t         *testing.T
 	dir, data string
 	serial    int
+	backwards bool
 	said      bytes.Buffer
 }
 
 func newShelf(t *testing.T) *shelf { return &shelf{t: t, dir: t.TempDir(), data: t.TempDir()} }
+
+// inBothOrders runs a test whose logs begin in the order of their names, and one where they begin the other way round.
+func inBothOrders(t *testing.T, test func(s *shelf)) {
+	for name, backwards := range map[string]bool{"in order": false, "backwards": true} {
+		t.Run(name, func(t *testing.T) {
+			s := newShelf(t)
+			s.backwards = backwards
+			test(s)
+		})
+	}
+}
 
 func (s *shelf) at(name string) string { return filepath.Join(s.dir, name) }
 
@@ -44,14 +58,18 @@ func (s *shelf) write(name string, lines int) {
 	s.must(file.Close())
 }
 
-// want follows logs, name → path, to their ends, and compares how many lines are shown of each.
+// want follows logs, name → path, to their ends, and compares how many lines are shown of each. They begin in the
+// order of their names, or the other way round.
 func (s *shelf) want(when string, paths map[string]string, want map[string]uint64) {
 	s.t.Helper()
 	dir, err := statefile.Open(s.data)
 	s.must(err)
 	var logs []source.LogSource
-	for name, path := range paths {
-		logs = append(logs, source.LogSource{Name: name, Path: s.at(path)})
+	for _, name := range slices.Sorted(maps.Keys(paths)) {
+		logs = append(logs, source.LogSource{Name: name, Path: s.at(paths[name])})
+	}
+	if s.backwards {
+		slices.Reverse(logs)
 	}
 	for _, l := range logs {
 		p := New(Config{
@@ -103,35 +121,37 @@ func TestLinkTakesNoRecord(t *testing.T) {
 		"hard link":     func(s *shelf) error { return os.Link(s.at("access.log"), s.at("link.log")) },
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := newShelf(t)
-			s.write("access.log", 100)
-			s.begin("access.log", 100)
-			s.must(link(s))
-			both := map[string]string{"access": "access.log", "link": "link.log"}
-			s.want("at first", both, map[string]uint64{"access": 100})
-			for i := range uint64(4) {
-				s.write("access.log", 3)
-				s.want("later", both, map[string]uint64{"access": 100 + 3*(i+1), "link": 3 * (i + 1)})
-			}
+			inBothOrders(t, func(s *shelf) {
+				s.write("access.log", 100)
+				s.begin("access.log", 100)
+				s.must(link(s))
+				both := map[string]string{"access": "access.log", "link": "link.log"}
+				s.want("at first", both, map[string]uint64{"access": 100})
+				for i := range uint64(4) {
+					s.write("access.log", 3)
+					s.want("later", both, map[string]uint64{"access": 100 + 3*(i+1), "link": 3 * (i + 1)})
+				}
+			})
 		})
 	}
 }
 
 // TestNamesChangePlaces: the order of two access_log lines in nginx.conf does, and their names with it.
 func TestNamesChangePlaces(t *testing.T) {
-	s := newShelf(t)
-	s.must(os.Mkdir(s.at("a"), 0o755))
-	s.must(os.Mkdir(s.at("b"), 0o755))
-	first := map[string]string{"access": "a/access.log", "b-access": "b/access.log"}
-	s.want("at first", first, map[string]uint64{})
-	s.write("a/access.log", 10)
-	s.write("b/access.log", 200)
-	s.want("later", first, map[string]uint64{"access": 10, "b-access": 200})
-	s.write("a/access.log", 1)
-	s.write("b/access.log", 2)
-	s.want("in another order", map[string]string{"a-access": "a/access.log", "access": "b/access.log"},
-		map[string]uint64{"a-access": 11, "access": 202})
-	s.want("and back", first, map[string]uint64{"access": 11, "b-access": 202})
+	inBothOrders(t, func(s *shelf) {
+		s.must(os.Mkdir(s.at("a"), 0o755))
+		s.must(os.Mkdir(s.at("b"), 0o755))
+		first := map[string]string{"access": "a/access.log", "b-access": "b/access.log"}
+		s.want("at first", first, map[string]uint64{})
+		s.write("a/access.log", 10)
+		s.write("b/access.log", 200)
+		s.want("later", first, map[string]uint64{"access": 10, "b-access": 200})
+		s.write("a/access.log", 1)
+		s.write("b/access.log", 2)
+		s.want("in another order", map[string]string{"a-access": "a/access.log", "access": "b/access.log"},
+			map[string]uint64{"a-access": 11, "access": 202})
+		s.want("and back", first, map[string]uint64{"access": 11, "b-access": 202})
+	})
 }
 
 func TestPathBecomesAGlob(t *testing.T) {
@@ -162,7 +182,9 @@ func (s *shelf) joinAndPart(glob, again string) {
 	s.want("as two again", map[string]string{"b": "b.log", again: "a.log"}, map[string]uint64{again: 13, "b": 21})
 }
 
-func TestLogsJoinInAGlobAndPart(t *testing.T) { newShelf(t).joinAndPart("all", "c") }
+func TestLogsJoinInAGlobAndPart(t *testing.T) {
+	inBothOrders(t, func(s *shelf) { s.joinAndPart("all", "c") })
+}
 
 // fill adds records of other logs.
 func (s *shelf) fill(n int) {
@@ -179,9 +201,10 @@ func (s *shelf) fill(n int) {
 // TestLogsPartAmongManyRecords: a log whose own record was found has been part of a glob meanwhile, however many other
 // records there are.
 func TestLogsPartAmongManyRecords(t *testing.T) {
-	s := newShelf(t)
-	s.fill(150)
-	s.joinAndPart("a", "a")
+	inBothOrders(t, func(s *shelf) {
+		s.fill(150)
+		s.joinAndPart("a", "a")
+	})
 }
 
 func TestFolderBySymbolicLink(t *testing.T) {
@@ -206,11 +229,12 @@ func TestFolderMoved(t *testing.T) {
 
 // TestNewLogWithTheNameOfARecord: the record of that name continues with its own file.
 func TestNewLogWithTheNameOfARecord(t *testing.T) {
-	s := newShelf(t)
-	s.begin("a.log", 10)
-	s.want("two", map[string]string{"access": "b.log", "old": "a.log"}, map[string]uint64{"old": 10})
-	s.write("a.log", 1)
-	s.write("b.log", 2)
-	s.want("later still", map[string]string{"access": "b.log", "old": "a.log"},
-		map[string]uint64{"old": 11, "access": 2})
+	inBothOrders(t, func(s *shelf) {
+		s.begin("a.log", 10)
+		s.want("two", map[string]string{"access": "b.log", "old": "a.log"}, map[string]uint64{"old": 10})
+		s.write("a.log", 1)
+		s.write("b.log", 2)
+		s.want("later still", map[string]string{"access": "b.log", "old": "a.log"},
+			map[string]uint64{"old": 11, "access": 2})
+	})
 }
