@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/fremisn/fremisn-exporter/collector/internal/statefile"
 	"github.com/fremisn/fremisn-exporter/collector/internal/tail"
 	"github.com/fremisn/fremisn-exporter/collector/source"
 )
@@ -26,9 +27,10 @@ type claim struct {
 func (p *Pipeline) claim() claim {
 	dir := p.commits.dir
 	var found claim
-	own, err := peek(dir, p.source.Name)
-	if err == nil && own.isAt(p.where()) && dir.Claim(p.source.Name) {
-		found.record, found.isOfFile = p.source.Name, true
+	name := statefile.NameOf(p.source.Name)
+	own, err := peek(dir, name)
+	if err == nil && own.isAt(p.where()) && dir.Claim(name) {
+		found.record, found.isOfFile = name, true
 	}
 	var peers []savedPosition
 	for _, name := range p.records.of(p.where()) {
@@ -60,7 +62,7 @@ func (p *Pipeline) claim() claim {
 func (p *Pipeline) isOfPeer(name string, saved savedPosition) bool {
 	return slices.ContainsFunc(p.peers, func(l source.LogSource) bool {
 		return l.Name != p.source.Name && kindOf(l) == kindOf(p.source) && where(l) == saved.Source &&
-			(p.where() != saved.Source || l.Name == name)
+			(p.where() != saved.Source || statefile.NameOf(l.Name) == name)
 	})
 }
 
@@ -70,11 +72,11 @@ func (p *Pipeline) nameOfRecord(own savedPosition, exists bool) string {
 	isOthers := exists && slices.ContainsFunc(p.peers, func(l source.LogSource) bool {
 		return l.Name != p.source.Name && own.holds(where(l))
 	})
-	if !isOthers && dir.Claim(p.source.Name) {
-		return p.source.Name
+	if name := statefile.NameOf(p.source.Name); !isOthers && dir.Claim(name) {
+		return name
 	}
 	for i := 2; ; i++ {
-		name := fmt.Sprintf("%s-%d", p.source.Name, i)
+		name := statefile.NameOf(fmt.Sprintf("%s-%d", p.source.Name, i))
 		if _, err := peek(dir, name); err != nil && dir.Claim(name) {
 			return name
 		}

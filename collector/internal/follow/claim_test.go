@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/go-kit/log"
@@ -236,5 +237,22 @@ func TestNewLogWithTheNameOfARecord(t *testing.T) {
 		s.write("b.log", 2)
 		s.want("later still", map[string]string{"access": "b.log", "old": "a.log"},
 			map[string]uint64{"old": 11, "access": 2})
+	})
+}
+
+// TestLongNames: two names that are too long for a file, and share their beginning, have records of their own.
+func TestLongNames(t *testing.T) {
+	inBothOrders(t, func(s *shelf) {
+		long := strings.Repeat("é", 80)
+		logs := map[string]string{long: "a.log", long + "2": "b.log"}
+		s.want("at first", logs, map[string]uint64{})
+		for i := range uint64(3) {
+			s.write("a.log", 1)
+			s.write("b.log", 10)
+			s.want("later", logs, map[string]uint64{long: i + 1, long + "2": 10 * (i + 1)})
+		}
+		s.want("with names exchanged", map[string]string{long: "b.log", long + "2": "a.log"},
+			map[string]uint64{long: 30, long + "2": 3})
+		s.want("with short names", map[string]string{"a": "a.log", "b": "b.log"}, map[string]uint64{"a": 3, "b": 30})
 	})
 }

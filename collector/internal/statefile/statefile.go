@@ -14,7 +14,6 @@ import (
 	"io"
 	"io/fs"
 	"maps"
-	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -95,7 +94,7 @@ type Dir struct {
 	mu       sync.Mutex      // guards the fields below; never held across the disk
 	listed   map[string]bool // logs that have, or had, a record
 	unlisted map[string]bool // logs that have one, and are to be listed
-	claimed  map[string]bool // records that a log of this process writes
+	claimed  map[string]bool // file names of records that a log of this process writes
 }
 
 // Open creates the folder if it is missing, and locks it.
@@ -141,9 +140,6 @@ func (d *Dir) Path() string { return d.path }
 
 // Close unlocks the folder.
 func (d *Dir) Close() error { return d.lock.Close() }
-
-// fileName returns a log's name in its escaped form for a file name. Names are the user's.
-func fileName(log string) string { return strings.ReplaceAll(url.QueryEscape(log), ".", "%2E") }
 
 // file returns the path of a log's record.
 func (d *Dir) file(log string) string { return filepath.Join(d.path, fileName(log)+".state") }
@@ -230,10 +226,11 @@ func (d *Dir) isListed(log string) bool {
 func (d *Dir) Claim(log string) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.claimed[log] {
+	name := fileName(log)
+	if d.claimed[name] {
 		return false
 	}
-	d.claimed[log] = true
+	d.claimed[name] = true
 	return true
 }
 
@@ -241,7 +238,7 @@ func (d *Dir) Claim(log string) bool {
 func (d *Dir) Release(log string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	delete(d.claimed, log)
+	delete(d.claimed, fileName(log))
 }
 
 // Logs returns the names of all records.
@@ -253,7 +250,7 @@ func (d *Dir) Logs() ([]string, error) {
 	var logs []string
 	for _, entry := range entries {
 		escaped, is := strings.CutSuffix(entry.Name(), ".state")
-		if name, err := url.QueryUnescape(escaped); is && err == nil {
+		if name, err := unescape(escaped); is && err == nil {
 			logs = append(logs, name)
 		}
 	}
@@ -311,7 +308,7 @@ func (d *Dir) Load(log string) (Record, error) {
 // Aside moves an unusable record out of the way; it returns a *CorruptError.
 func (d *Dir) Aside(log string, because error) error {
 	path := d.file(log)
-	aside := fmt.Sprintf("%s.unusable-%s", path, time.Now().UTC().Format("20060102T150405.000000000"))
+	aside := filepath.Join(d.path, asideName(log, time.Now()))
 	if err := os.Rename(path, aside); err != nil {
 		return fmt.Errorf("saved state: %w", errors.Join(because, err))
 	}
