@@ -69,7 +69,7 @@ func (d *demo) address(ip, port, what string) (string, error) {
 		return "", fmt.Errorf("%s cannot listen on %s (%w); the demo needs Linux, where all of 127.0.0.0/8 is "+
 			"this host", what, ip, freeErr)
 	}
-	fmt.Fprintf(d.out, "  %-12s %s is taken (%s), so %s takes %s\n", "", usual, reason(err), what, free)
+	fmt.Fprintf(d.out, "  %-12s %s is in use (%s), so %s uses %s\n", "", usual, reason(err), what, free)
 	return free, nil
 }
 
@@ -174,7 +174,7 @@ func (d *demo) printAddresses(seconds string) {
 	fmt.Fprintln(d.out, "\nOpen")
 	w := tabwriter.NewWriter(d.out, 0, 8, 2, ' ', 0)
 	for _, line := range []struct{ url, what string }{
-		{d.exporter.URL, "the exporter: nodes, probes, logs"},
+		{d.exporter.URL, "the exporter: is it fine, and which node is not?"},
 		{d.exporter.URL + "/metrics", "its metrics"},
 		{d.prometheus.URL, "Prometheus; try the expression below"},
 		{"http://" + d.balancer + "/v1/healthcheck", "the load balancer"},

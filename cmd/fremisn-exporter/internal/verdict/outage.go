@@ -28,18 +28,18 @@ func (j *judgement) outSentence(s *Server) string {
 
 // outText returns the start, the end and the cause.
 func (j *judgement) outText(o *Outage) string {
-	end := fmt.Sprintf("until %s at least", clock(o.Until))
+	end := ", until at least " + clock(o.Until)
 	switch {
 	case !o.Ended.IsZero():
-		end = "to " + clock(o.Ended)
+		end = ", until " + clock(o.Ended)
 	case o.Until.Before(j.in.Now):
-		end = "and has not tried it since " + clock(o.Until)
+		end = ", and NGINX could try it again from " + clock(o.Until) + " on, but has not"
 	}
-	text := fmt.Sprintf("NGINX took it out from %s %s", clock(o.From), end)
+	text := "It was taken out at " + clock(o.From)
 	if cause := j.cause(o); cause != "" {
-		text += ", after " + cause
+		text += " after " + cause
 	}
-	return text
+	return text + end
 }
 
 // eventWords are the error log's events in words.

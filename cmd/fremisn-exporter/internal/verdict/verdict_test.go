@@ -73,8 +73,8 @@ func TestVerdicts(t *testing.T) {
 			in.Servers[0].Attempts = minutes{window(19, 0, time.Second), window(100, 0, 50*time.Millisecond)}
 		}, "fine", "", ""},
 		{"taken out", func(in *verdict.Input) { takeOut(in, 1) }, "degraded", "taken_out:warning:slave-1",
-			"NGINX took it out from 13:59:55 UTC until 14:00:05 UTC at least, after a timeout on POST " +
-				"/v1/face/enrollment; its probes succeed."},
+			"It was taken out at 13:59:55 UTC after a timeout on POST /v1/face/enrollment, until at least 14:00:05 " +
+				"UTC; its probes succeed."},
 		{"saturated", func(in *verdict.Input) { in.Requests = requests(verdict.NoLive, 1, 99) }, "degraded",
 			"saturated:warning:",
 			"NGINX found no free server for 1 of 100 requests in the last minute: every slot (max_conns) was busy."},
@@ -398,7 +398,7 @@ func TestOutageSaysItsRequest(t *testing.T) {
 	in.Outages[0].Ended = start.Add(-time.Second)
 	node = verdict.New().Judge(in).Nodes[1]
 	if node.State != "up" || node.LastOut.To == nil || !strings.Contains(node.LastOut.Sentence,
-		"from 13:59:55 UTC to 13:59:59 UTC") {
+		", until 13:59:59 UTC.") {
 		t.Errorf("%s %+v", node.State, node.LastOut)
 	}
 }

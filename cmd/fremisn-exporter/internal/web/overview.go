@@ -52,6 +52,14 @@ type nodeCard struct {
 	Quotas []QuotaStatus
 }
 
+// PastOut returns the last time in which the server was taken out, unless the card's own sentence is about it.
+func (c *nodeCard) PastOut() *verdict.OutStatus {
+	if c.State == verdict.StateTakenOut {
+		return nil
+	}
+	return c.LastOut
+}
+
 // Class returns the colour of a card.
 func (c *nodeCard) Class() string {
 	switch c.State {

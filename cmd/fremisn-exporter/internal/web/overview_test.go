@@ -87,8 +87,8 @@ func grayNode(now time.Time) Overview {
 	master.Windows["5m"] = attempts(123, 41)
 	one.LastOut = &verdict.OutStatus{
 		From: now.Add(-12 * time.Minute), To: pointer(now.Add(-11 * time.Minute)),
-		Sentence: "NGINX took it out from 14:02:11 UTC to 14:02:21 UTC, after a timeout on POST /v1/face/enrollment " +
-			"(request 9f3c2a6b).",
+		Sentence: "It was taken out at 14:02:11 UTC after a timeout on POST /v1/face/enrollment " +
+			"(request 9f3c2a6b), until 14:02:21 UTC.",
 	}
 	unknown := verdict.NodeWindow{Attempts: 5, Outcomes: map[string]uint64{"ok": 5}}
 	two.Windows["5m"] = &unknown
@@ -155,7 +155,7 @@ func TestLandingPage(t *testing.T) {
 		"11.3 % failed, last 5 min", "1.42 s p95 response, last 5 min", "12 of 1024 NGINX connections now",
 		"master failing", "34 % of its group", "41 33.3 %",
 		"0.61 of 1", "p50 · p95, 5 min not logged · not logged", "Busy slots, 5 min not logged",
-		"Licence, enrollment 500 of 1 000", "Last taken out NGINX took it out from 14:02:11",
+		"Licence, enrollment 500 of 1 000", "It was taken out at 14:02:11",
 		"POST /v1/face/&lt;enrollment&gt;", "master 504 5.00 s → slave-1 504 5.02 s", "502 no live", "no server",
 		"permission denied", "104 301",
 		"failing for 9 min", "up for 3 h", "and 7 more",
@@ -210,14 +210,15 @@ func TestIncidentsPage(t *testing.T) {
 	site := statusSite(t, grayNode(now), incidentsOf(now))
 	page := pageText(t, site+"/incidents")
 	plain := strings.Join(strings.Fields(tags.ReplaceAllString(page, " ")), " ")
-	for _, want := range []string{"still going on after 9 min", "41 error, 3 timeout", "No request failed", "60 min",
-		"The worst 2 of the failed requests", "9f3c2a6b8d1e4f70a5b6c7d8e9f00112"} {
+	for _, want := range []string{"degraded for 9 min, not over yet", "Failed requests: 41 error, 3 timeout",
+		"Failed requests: none", "down for 60 min",
+		"The 2 worst of them", "9f3c2a6b8d1e4f70a5b6c7d8e9f00112"} {
 		if !strings.Contains(plain, want) {
 			t.Errorf("the page does not say %q:\n%s", want, plain)
 		}
 	}
 	if page := pageText(t, statusSite(t, grayNode(now), nil)+"/incidents"); !strings.Contains(page,
-		"everything was fine") {
+		"everything has been fine") {
 		t.Error(page)
 	}
 }
