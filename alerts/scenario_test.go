@@ -208,6 +208,15 @@ func TestScenarios(t *testing.T) {
 	}
 }
 
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	address, err := testenv.FreeAddress("127.0.0.1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return address
+}
+
 func newBalancer(t *testing.T, s scenario, binary string) *balancer {
 	t.Helper()
 	b := &balancer{
@@ -225,7 +234,7 @@ func newBalancer(t *testing.T, s scenario, binary string) *balancer {
 	for _, name := range []string{"master", "slave-1", "slave-2"} {
 		node, err := sim.Start(
 			name,
-			"127.0.0.1:0",
+			freeAddress(t),
 			sim.Latency{Base: 5 * time.Millisecond, Spread: 20 * time.Millisecond},
 		)
 		if err != nil {
@@ -234,12 +243,7 @@ func newBalancer(t *testing.T, s scenario, binary string) *balancer {
 		t.Cleanup(node.Close)
 		b.nodes, mission.Nodes = append(b.nodes, node), append(mission.Nodes, node.Address)
 	}
-	for _, address := range []*string{&mission.Listen, &mission.Status} {
-		var err error
-		if *address, err = testenv.FreeAddress("127.0.0.1"); err != nil {
-			t.Fatal(err)
-		}
-	}
+	mission.Listen, mission.Status = freeAddress(t), freeAddress(t)
 	b.listen = mission.Listen
 	if s.topology != nil {
 		s.topology(&mission)

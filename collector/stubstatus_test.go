@@ -11,6 +11,7 @@ import (
 
 	dto "github.com/prometheus/client_model/go"
 
+	"github.com/fremisn/fremisn-exporter/cmd/fremisn-sim/testenv"
 	"github.com/fremisn/fremisn-exporter/collector/internal/metric"
 	"github.com/fremisn/fremisn-exporter/collector/source"
 )
@@ -51,8 +52,11 @@ func TestStatusPages(t *testing.T) {
 		fmt.Fprint(w, statusBody)
 	}))
 	defer server.Close()
-	gone := httptest.NewServer(nil)
-	gone.Close()
+	free, err := testenv.FreeAddress("127.0.0.1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	gone := "http://" + free
 
 	page := func(url string) source.StatusPage {
 		return source.StatusPage{StatusConfig: source.StatusConfig{URL: url, Timeout: time.Minute}}
@@ -62,7 +66,7 @@ func TestStatusPages(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer one.close()
-	two, err := newStatusPages([]source.StatusPage{page(server.URL), page(gone.URL)}, same)
+	two, err := newStatusPages([]source.StatusPage{page(server.URL), page(gone)}, same)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -96,8 +100,7 @@ func TestStatusPages(t *testing.T) {
 			"nginx_http_requests_total":  "counter 20",
 		}},
 		{"two pages, one gone", two, ofTwo, false, true, map[string]string{
-			"nginx_up" + " " + server.URL: "gauge 1", "nginx_up" + " " +
-				gone.URL: "gauge 0",
+			"nginx_up" + " " + server.URL: "gauge 1", "nginx_up" + " " + gone: "gauge 0",
 			"nginx_connections_active" + " " +
 				server.URL: "gauge 3", "nginx_connections_reading" + " " + server.URL: "gauge 0",
 			"nginx_connections_writing" + " " +

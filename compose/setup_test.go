@@ -14,12 +14,7 @@ func freePorts(t *testing.T, env map[string]string) map[string]string {
 	t.Helper()
 	for _, name := range []string{"LB_PORT", "STATUS_PORT", "EXPORTER_PORT", "EXPORTER_PROBE_PORT", "PROMETHEUS_PORT",
 		"GRAFANA_PORT"} {
-		listener, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer listener.Close()
-		_, env[name], _ = net.SplitHostPort(listener.Addr().String())
+		env[name] = strings.TrimPrefix(freeAddress(t), "127.0.0.1:")
 	}
 	return env
 }

@@ -18,6 +18,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/fremisn/fremisn-exporter/cmd/fremisn-sim/testenv"
 )
 
 // patience is how long anything here may take before a test gives up. Nothing waits that long when all is well.
@@ -259,27 +261,13 @@ func startProcess(t *testing.T, cmd *exec.Cmd, end os.Signal) string {
 	return output.Name()
 }
 
-// home is an address of loopback for this process alone: other runs on this machine, and whoever takes any free port of
-// 127.0.0.1, cannot take a port that was found free here.
-var home = func() string {
-	pid := os.Getpid()
-	return fmt.Sprintf("127.%d.%d.%d", 64+pid>>16&63, pid>>8&255, pid&255)
-}()
-
-var taken sync.Map // addresses that freeAddress has given away
-
 func freeAddress(t *testing.T) string {
 	t.Helper()
-	for {
-		listener, err := net.Listen("tcp", home+":0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		listener.Close()
-		if _, again := taken.LoadOrStore(listener.Addr().String(), true); !again {
-			return listener.Addr().String()
-		}
+	address, err := testenv.FreeAddress("127.0.0.1")
+	if err != nil {
+		t.Fatal(err)
 	}
+	return address
 }
 
 func waitFor(t *testing.T, url string) {

@@ -29,6 +29,8 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/health"
 	"google.golang.org/grpc/health/grpc_health_v1"
+
+	"github.com/fremisn/fremisn-exporter/cmd/fremisn-sim/testenv"
 )
 
 // An authority signs the certificates of the test servers.
@@ -159,9 +161,12 @@ func resets(text string) func(net.Conn) {
 
 // refused is an address where nobody listens.
 func refused(t testing.TB) string {
-	listener := listen(t)
-	listener.Close()
-	return listener.Addr().String()
+	t.Helper()
+	address, err := testenv.FreeAddress("127.0.0.1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return address
 }
 
 const modified = "Mon, 02 Jan 2023 15:04:05 GMT"

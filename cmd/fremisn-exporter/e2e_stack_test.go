@@ -68,7 +68,7 @@ func startStack(t *testing.T) *stack {
 	var fragile strings.Builder
 	var servers, formats strings.Builder
 	for i, ip := range []string{"127.0.0.231", "127.0.0.18", "127.0.0.17"} {
-		node, err := sim.Start([]string{"master", "slave-1", "slave-2"}[i], ip+":0",
+		node, err := sim.Start([]string{"master", "slave-1", "slave-2"}[i], freeAddressOn(t, ip),
 			sim.Latency{Base: time.Millisecond})
 		if err != nil {
 			t.Fatal(err)

@@ -51,13 +51,7 @@ func startScene(t *testing.T, s setup) *scene {
 func startSceneWith(t *testing.T, s setup, change func(conf string) string) *scene {
 	t.Helper()
 	c := &scene{t: t, dir: t.TempDir(), binary: buildExporter(t)}
-	addresses := make([]string, 2)
-	for i := range addresses {
-		var err error
-		if addresses[i], err = testenv.FreeAddress("127.0.0.1"); err != nil {
-			t.Fatal(err)
-		}
-	}
+	addresses := []string{freeAddress(t), freeAddress(t)}
 	c.balancer = "http://" + addresses[0]
 	m := s.topology
 	m.Listen, m.Status = addresses[0], addresses[1]
@@ -67,7 +61,7 @@ func startSceneWith(t *testing.T, s setup, change func(conf string) string) *sce
 	}
 	var config strings.Builder
 	for i, ip := range []string{"127.0.0.231", "127.0.0.18", "127.0.0.17"} {
-		node, err := sim.Start(sceneNodes[i], ip+":0", sim.Latency{Base: 2 * time.Millisecond})
+		node, err := sim.Start(sceneNodes[i], freeAddressOn(t, ip), sim.Latency{Base: 2 * time.Millisecond})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -25,14 +25,15 @@ import (
 // patience is for what must happen and has no signal to wait for; CI machines are slow.
 const patience = 30 * time.Second
 
-func freeAddress(t *testing.T) string {
+func freeAddress(t *testing.T) string { t.Helper(); return freeAddressOn(t, "127.0.0.1") }
+
+func freeAddressOn(t *testing.T, ip string) string {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	address, err := testenv.FreeAddress(ip)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer listener.Close()
-	return listener.Addr().String()
+	return address
 }
 
 // until polls a condition.

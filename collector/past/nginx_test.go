@@ -32,9 +32,9 @@ type workNode struct {
 	server  *http.Server
 }
 
-func startNode(t *testing.T, address string) *workNode {
+func startNode(t *testing.T) *workNode {
 	t.Helper()
-	listener, err := net.Listen("tcp", address)
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -109,7 +109,7 @@ func startBalancer(t *testing.T, top topology) *balancer {
 	b := &balancer{dir: t.TempDir()}
 	var servers strings.Builder
 	for range top.nodes {
-		n := startNode(t, "127.0.0.1:0")
+		n := startNode(t)
 		b.nodes = append(b.nodes, n)
 		fmt.Fprintf(&servers, "        server %s %s;\n", n.address, top.server)
 	}

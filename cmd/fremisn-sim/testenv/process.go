@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"sync"
 	"syscall"
 	"time"
@@ -73,13 +74,21 @@ func startCommand(user *syscall.Credential, name string, command *exec.Cmd) (*Pr
 	p := &Process{name: name, command: command, output: &Output{}, exited: make(chan struct{})}
 	p.command.Stdout, p.command.Stderr = p.output, p.output
 	p.command.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true, Credential: user}
-	if err := p.command.Start(); err != nil {
+	started := make(chan error)
+	go func() {
+		// The signal comes when the thread ends that started the process: this one lasts as long as the process.
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		err := p.command.Start()
+		started <- err
+		if err == nil {
+			p.err = p.command.Wait()
+			close(p.exited)
+		}
+	}()
+	if err := <-started; err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
-	go func() {
-		p.err = p.command.Wait()
-		close(p.exited)
-	}()
 	return p, nil
 }
 
@@ -134,16 +143,6 @@ func (p *Process) answers(ctx context.Context, address string) error {
 		case <-time.After(10 * time.Millisecond):
 		}
 	}
-}
-
-// FreeAddress returns an address on ip that nobody listens on.
-func FreeAddress(ip string) (string, error) {
-	listener, err := net.Listen("tcp", net.JoinHostPort(ip, "0"))
-	if err != nil {
-		return "", err
-	}
-	defer listener.Close()
-	return listener.Addr().String(), nil
 }
 
 // ErrMissing reports that a program is not installed.

@@ -112,11 +112,11 @@ func TestSyslogOfRealNginx(t *testing.T) {
 		pipelines[target], _ = listening(t, target, counterOf(t, format))
 		return target
 	}
-	udp := access("udp://" + freeUDP(t))
-	udpNoHost := access("udp://" + freeUDP(t))
+	udp := access("udp://" + freeAddress(t))
+	udpNoHost := access("udp://" + freeAddress(t))
 	socket := access("unix:" + filepath.Join(dir, "access.sock"))
 	socketNoHost := access("unix:" + filepath.Join(dir, "nohost.sock"))
-	errorTarget := "udp://" + freeUDP(t)
+	errorTarget := "udp://" + freeAddress(t)
 	errorPipeline, _ := listening(t, errorTarget, errorlog.New(errorlog.Config{MaxSeries: 100}))
 	server := func(target string) string { return strings.TrimPrefix(target, "udp://") }
 	conf := strings.Replace(testenv.Preamble(), "events {",
@@ -171,20 +171,10 @@ func TestSyslogOfRealNginx(t *testing.T) {
 		`fremisn_exporter_log_lines_total{log="access",result="malformed"} 0`)
 }
 
-func freeUDP(t *testing.T) string {
-	t.Helper()
-	conn, err := net.ListenPacket("udp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
-	return conn.LocalAddr().String()
-}
-
 // TestSyslogOverflow sends more than the kernel keeps while nobody takes it: what is lost is a gap, and the count of
 // the rest is exact.
 func TestSyslogOverflow(t *testing.T) {
-	address := freeUDP(t)
+	address := freeAddress(t)
 	b := counterOf(t, "$status")
 	var said bytes.Buffer
 	p := New(Config{Source: source.LogSource{Name: "syslog", Syslog: "udp://" + address}, Counter: b,
@@ -317,7 +307,7 @@ func TestSyslogSocketRemoved(t *testing.T) {
 
 // TestSyslogAddressComesFree: an address that is taken at the start is tried again, and taken once it can be.
 func TestSyslogAddressComesFree(t *testing.T) {
-	taken, err := net.ListenPacket("udp", "127.0.0.1:0")
+	taken, err := net.ListenPacket("udp", freeAddress(t))
 	if err != nil {
 		t.Fatal(err)
 	}

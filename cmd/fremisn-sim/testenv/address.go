@@ -1,0 +1,68 @@
+package testenv
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"os"
+	"strconv"
+	"syscall"
+)
+
+// firstPort is the lowest that FreeAddress gives; most well-known programs listen below it.
+const firstPort = 10000
+
+// FreeAddress returns an address on ip that nobody listens on. Until this process ends nobody takes its port but by
+// chance: it is none of those that the kernel gives to connections and to listeners on port 0, and no other caller, of
+// any process, gets it. So it may be listened on later, or stay one that refuses connections.
+func FreeAddress(ip string) (string, error) {
+	ports := firstEphemeralPort() - firstPort
+	for range ports {
+		port := firstPort + rand.IntN(ports)
+		if reserved, err := reserve(port); err != nil {
+			return "", err
+		} else if !reserved {
+			continue
+		}
+		address := net.JoinHostPort(ip, strconv.Itoa(port))
+		listener, err := net.Listen("tcp", address)
+		if errors.Is(err, syscall.EADDRINUSE) {
+			continue
+		}
+		if err != nil {
+			return "", err
+		}
+		return address, listener.Close()
+	}
+	return "", fmt.Errorf("no port from %d on is free on %s", firstPort, ip)
+}
+
+// firstEphemeralPort returns where the ports begin that the kernel gives by itself. Where that leaves none, it returns
+// the usual number, and the kernel may give a port of FreeAddress to another.
+func firstEphemeralPort() int {
+	const usual = 32768
+	var first int
+	text, _ := os.ReadFile("/proc/sys/net/ipv4/ip_local_port_range")
+	if _, err := fmt.Sscan(string(text), &first); err != nil || first < firstPort+1000 {
+		return usual
+	}
+	return first
+}
+
+// reserve reports whether the port was nobody's: a socket of that name marks it, until this process ends.
+func reserve(port int) (bool, error) {
+	marker, err := syscall.Socket(syscall.AF_UNIX, syscall.SOCK_DGRAM|syscall.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return false, os.NewSyscallError("socket", err)
+	}
+	err = syscall.Bind(marker, &syscall.SockaddrUnix{Name: fmt.Sprintf("@fremisn-port-%d", port)})
+	if err == nil {
+		return true, nil
+	}
+	syscall.Close(marker)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return false, nil
+	}
+	return false, os.NewSyscallError("bind", err)
+}
