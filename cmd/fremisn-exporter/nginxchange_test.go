@@ -111,6 +111,24 @@ func (h *changingHost) expect(when, log string, requests int) {
 	}
 }
 
+// analyzed is how many requests analyze counts in the logs of nginx.conf.
+func (h *changingHost) analyzed() (total int) {
+	h.t.Helper()
+	var stdout, stderr bytes.Buffer
+	args := []string{"--nginx.config", h.nginx.Conf, "analyze", "--output", "json"}
+	if code := run(context.Background(), args, &stdout, &stderr); code != exitOK {
+		h.t.Fatalf("exit code %d: %s", code, &stderr)
+	}
+	var past struct{ Requests []struct{ Count int } }
+	if err := json.Unmarshal(stdout.Bytes(), &past); err != nil {
+		h.t.Fatal(err)
+	}
+	for _, r := range past.Requests {
+		total += r.Count
+	}
+	return total
+}
+
 const (
 	firstFormat  = `log_format main 'one $status "$request" $request_time';`
 	secondFormat = `log_format main 'two $request_time $status $request_method $request_id';`
@@ -267,20 +285,55 @@ func TestTwoFormatsOfOneFileUnderNGINX(t *testing.T) {
 	get(3)
 	h.expect("reloaded", "access", n)
 
-	var stdout, stderr bytes.Buffer
-	args := []string{"--nginx.config", h.nginx.Conf, "analyze", "--output", "json"}
-	if code := run(context.Background(), args, &stdout, &stderr); code != exitOK {
-		t.Fatalf("exit code %d: %s", code, &stderr)
+	if total := h.analyzed(); total == 0 || total > n {
+		t.Errorf("analyze counts %d requests, want at most %d: those in a format that is nginx.conf's by now", total, n)
 	}
-	var past struct{ Requests []struct{ Count int } }
-	if err := json.Unmarshal(stdout.Bytes(), &past); err != nil {
+}
+
+// NGINX takes the paths of logs literally: a[1].log is not a glob, and a1.log beside it is another log. It is rotated,
+// followed over a restart, checked, and read as a whole.
+func TestWildcardsInNamesOfLogs(t *testing.T) {
+	const logs = `access_log "DIR/a[1].log" main; error_log "DIR/e*.log" notice;`
+	h := startChangingHost(t, firstFormat, logs)
+	stranger := strings.Repeat("one 200 \"GET / HTTP/1.1\" 0.001\n", 9)
+	if err := os.WriteFile(filepath.Join(h.dir, "a1.log"), []byte(stranger), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	total := 0
-	for _, r := range past.Requests {
-		total += r.Count
+	n := 0
+	get := func(times int) {
+		for range times {
+			h.get("/")
+			n++
+		}
 	}
-	if total == 0 || total > n {
-		t.Errorf("analyze counts %d requests, want at most %d: those in a format that is nginx.conf's by now", total, n)
+	get(3)
+	h.expect("at first", "a[1]", n)
+	if gauge(scrapeFamilies(t, h.exporter), "fremisn_exporter_log_read_bytes_total", "log", "e*") < 0 {
+		t.Error("the error log is not followed")
+	}
+	log := filepath.Join(h.dir, "a[1].log")
+	if err := os.Rename(log, log+".1"); err != nil {
+		t.Fatal(err)
+	}
+	get(2)
+	if err := h.nginx.Signal(syscall.SIGUSR1); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "NGINX has opened its log again", func() bool { _, err := os.Stat(log); return err == nil })
+	get(2)
+	h.expect("rotated", "a[1]", n)
+	h.exporter.Kill()
+	get(4)
+	h.start()
+	get(1)
+	h.expect("started again", "a[1]", n)
+
+	var stdout, stderr bytes.Buffer
+	run(context.Background(), []string{"--nginx.config", h.nginx.Conf, "check"}, &stdout, &stderr)
+	if !strings.Contains(stdout.String(), log) || strings.Contains(stdout.String(), "not there") {
+		t.Errorf("check says:\n%s%s", &stdout, &stderr)
+	}
+	if past := h.analyzed(); past != n {
+		t.Errorf("analyze counts %d requests, want %d", past, n)
 	}
 }

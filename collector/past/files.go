@@ -11,7 +11,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/fremisn/fremisn-exporter/collector/internal/container"
 	"github.com/fremisn/fremisn-exporter/collector/nginxconf"
 	"github.com/fremisn/fremisn-exporter/collector/source"
 )
@@ -23,11 +22,7 @@ func (r *reading) files() []string {
 	}
 	var all []string
 	for i := range r.Settings.AccessLogs {
-		path := pathOf(&r.Settings.AccessLogs[i])
-		if path == "" {
-			continue
-		}
-		for _, path := range r.withRotated(path) {
+		for _, path := range r.withRotated(&r.Settings.AccessLogs[i]) {
 			if !slices.Contains(all, path) {
 				all = append(all, path)
 			}
@@ -63,39 +58,30 @@ func (r *reading) unique(files []string) []string {
 	return list
 }
 
-// pathOf returns the path of a log, "" if it is not a file: a container's is found by its name.
-func pathOf(log *source.LogSource) string {
-	if log.Docker == "" {
-		return log.Path
-	}
-	path, err := container.LogOf(log.DockerRoot, log.Docker)
-	if err != nil {
-		return ""
-	}
-	return path
-}
-
 // rotated matches what logrotate appends to a log's name, or inserts before its suffix: .1, -20261124, .2.gz.
 var rotated = regexp.MustCompile(`^([.-]\d{1,14}(-\d{1,10})?)?$`)
 
-// withRotated is the function of that name, asked once for each path.
-func (r *reading) withRotated(path string) []string {
-	list, ok := r.rotated[path]
+// withRotated is the function of that name, asked once for each log.
+func (r *reading) withRotated(log *source.LogSource) []string {
+	list, ok := r.rotated[log]
 	if !ok {
-		list = withRotated(path)
+		list = withRotated(log)
 		if r.rotated == nil {
-			r.rotated = map[string][]string{}
+			r.rotated = map[*source.LogSource][]string{}
 		}
-		r.rotated[path] = list
+		r.rotated[log] = list
 	}
 	return slices.Clone(list)
 }
 
-// withRotated returns the files of a path or a glob and their rotated parts, the oldest first.
-func withRotated(path string) []string {
-	live, err := filepath.Glob(path)
-	if err != nil || len(live) == 0 {
-		live = []string{path}
+// withRotated returns the files of a log and their rotated parts, the oldest first; none if they are unknown.
+func withRotated(log *source.LogSource) []string {
+	live, err := log.Files()
+	if err != nil {
+		return nil
+	}
+	if len(live) == 0 && log.Path != "" {
+		live = []string{log.Path}
 	}
 	var all []string
 	for _, file := range live {
@@ -166,7 +152,7 @@ func (r *reading) logOf(file string) *source.LogSource {
 	}
 	for i := range r.Settings.AccessLogs {
 		log := &r.Settings.AccessLogs[i]
-		if path := pathOf(log); path != "" && slices.Contains(append(r.withRotated(path), path), absolute) {
+		if log.Path == absolute || slices.Contains(r.withRotated(log), absolute) {
 			return log
 		}
 	}

@@ -68,11 +68,11 @@ type reading struct {
 
 	compiled logformat.Programs // of all files
 
-	twice   []error                 // files that are named again
-	rotated map[string][]string     // by path: its files and their rotated parts
-	scanned []File                  // of inputs
-	jobs    []*job                  // nil before the first reading
-	done    func(v visitor, j *job) // as a scan has it
+	twice   []error                        // files that are named again
+	rotated map[*source.LogSource][]string // files of logs and their rotated parts
+	scanned []File                         // of inputs
+	jobs    []*job                         // nil before the first reading
+	done    func(v visitor, j *job)        // as a scan has it
 }
 
 // An input is a file with its formats.

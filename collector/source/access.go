@@ -10,6 +10,7 @@ import (
 
 	"github.com/fremisn/fremisn-exporter/collector/internal/logformat"
 	"github.com/fremisn/fremisn-exporter/collector/internal/metric"
+	"github.com/fremisn/fremisn-exporter/collector/internal/tail"
 	"github.com/fremisn/fremisn-exporter/collector/nginxconf"
 )
 
@@ -210,7 +211,7 @@ var variableInPath = regexp.MustCompile(`\$(?:\w+|\{\w+\})`)
 // globRemedy returns what to write so that the files are followed that a path with variables names. A glob that also
 // matches other logs of nginx.conf would count these twice, and read error logs as access logs.
 func (s *Settings) globRemedy(kind Kind, log nginxconf.AccessLog) string {
-	glob := variableInPath.ReplaceAllString(log.Path, "*")
+	glob := variableInPath.ReplaceAllString(tail.Literal(log.Path), "*")
 	entry := func(path string) string {
 		return fmt.Sprintf("{path: %q, name: %s, format: %s}", path, logName(path), log.Format)
 	}

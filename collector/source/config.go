@@ -16,6 +16,7 @@ import (
 	"github.com/fremisn/fremisn-exporter/cmd/fremisn-exporter/strictyaml"
 	"github.com/fremisn/fremisn-exporter/collector/internal/container"
 	"github.com/fremisn/fremisn-exporter/collector/internal/stubstatus"
+	"github.com/fremisn/fremisn-exporter/collector/internal/tail"
 )
 
 // Config is the section nginx: of the config file. A nil list is absent: nginx.conf decides.
@@ -257,7 +258,8 @@ func (p place) validate() error {
 		}
 	}
 	if _, err := filepath.Match(filepath.Base(p.path), ""); err != nil {
-		return faultf("path", "%q is not a glob that can be read: a [ without a ]", p.path)
+		return faultf("path", `%q is not a glob that can be read: a [ without a ]; write \[ for a bracket in a name`,
+			p.path)
 	}
 	if _, ok := container.ParseWrapping(p.wrapping); !ok {
 		return faultf("wrapping", "%q is not a valid wrapping; write auto, none, docker or cri", p.wrapping)
@@ -319,13 +321,17 @@ func logName(path string) string {
 	if path == "" {
 		return "syslog"
 	}
+	split := func(base string) []string { return wildcards.Split(base, -1) }
+	if plain, ok := tail.Plain(path); ok {
+		path, split = plain, func(base string) []string { return []string{base} }
+	}
 	for dir := path; dir != "/" && dir != "."; dir = filepath.Dir(dir) {
 		base := strings.ToValidUTF8(filepath.Base(dir), "\uFFFD") // a label's value
 		if dir == path {
 			base = strings.TrimSuffix(base, filepath.Ext(base))
 		}
 		var parts []string
-		for _, part := range wildcards.Split(base, -1) {
+		for _, part := range split(base) {
 			if part = strings.Trim(part, "-_."); part != "" {
 				parts = append(parts, part)
 			}

@@ -2,6 +2,7 @@ package source
 
 import (
 	"github.com/fremisn/fremisn-exporter/collector/internal/container"
+	"github.com/fremisn/fremisn-exporter/collector/internal/tail"
 )
 
 // dockerRoot returns Docker's folder, "" for a log that is not a container's.
@@ -19,6 +20,29 @@ func (l LogSource) File() (string, error) {
 		return l.Path, nil
 	}
 	return container.LogOf(l.DockerRoot, l.Docker)
+}
+
+// Files returns the present files of the log, in the order of their names; none for syslog.
+func (l LogSource) Files() ([]string, error) {
+	if l.Docker == "" {
+		return tail.Files(l.Pattern())
+	}
+	path, err := l.File()
+	return []string{path}, err
+}
+
+// IsGlob reports whether Path is a pattern. What nginx.conf names is one file, whatever is in its name.
+func (l LogSource) IsGlob() bool {
+	_, isPlain := tail.Plain(l.Pattern())
+	return !isPlain
+}
+
+// Pattern returns Path in the syntax of filepath.Match.
+func (l LogSource) Pattern() string {
+	if l.Found {
+		return tail.Literal(l.Path)
+	}
+	return l.Path
 }
 
 // Unwrap returns the log's own lines of a block of whole lines of its file, without the wrapping of a container

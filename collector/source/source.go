@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/fremisn/fremisn-exporter/collector/internal/logformat"
+	"github.com/fremisn/fremisn-exporter/collector/internal/tail"
 	"github.com/fremisn/fremisn-exporter/collector/nginxconf"
 )
 
@@ -103,7 +104,7 @@ func (l LogSource) Where() string {
 
 // Same reports whether another LogSource is the same log, perhaps with other settings.
 func (l LogSource) Same(other LogSource) bool {
-	return l.Kind == other.Kind && l.Name == other.Name && l.Path == other.Path && l.Syslog == other.Syslog &&
+	return l.Kind == other.Kind && l.Name == other.Name && l.Pattern() == other.Pattern() && l.Syslog == other.Syslog &&
 		l.Docker == other.Docker && l.DockerRoot == other.DockerRoot && l.Wrapping == other.Wrapping
 }
 
@@ -187,7 +188,7 @@ func (l *LogSource) IsWrittenBy(log nginxconf.AccessLog) bool {
 	case log.Path == "":
 		return false
 	}
-	matches, err := filepath.Match(l.Path, log.Path)
+	matches, err := filepath.Match(l.Pattern(), log.Path)
 	return log.Path == l.Path || err == nil && matches
 }
 
@@ -334,7 +335,7 @@ func withSyslogPort(server string) string {
 
 // freeName returns the log's base name, preceded by its folder or followed by a number if the name is in use.
 func freeName(taken map[string]bool, path string) string {
-	name := logName(path)
+	name := logName(tail.Literal(path))
 	if taken[name] {
 		name = strings.ToValidUTF8(filepath.Base(filepath.Dir(path)), "\uFFFD") + "-" + name
 	}

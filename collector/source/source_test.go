@@ -124,6 +124,7 @@ func TestLogName(t *testing.T) {
 		"/var/log/nginx/a_*_b.log":         "a-b",
 		"/var/log/nginx/[0-9]?-*.log":      "nginx",
 		"*.log":                            "log",
+		`/var/log/nginx/a\[1].log`:         "a[1]",
 		"":                                 "syslog",
 	} {
 		if got := logName(path); got != want {

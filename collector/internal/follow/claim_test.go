@@ -22,6 +22,7 @@ type shelf struct {
 	dir, data string
 	serial    int
 	backwards bool
+	isFound   bool // nginx.conf names the logs
 	said      bytes.Buffer
 }
 
@@ -67,7 +68,7 @@ func (s *shelf) want(when string, paths map[string]string, want map[string]uint6
 	s.must(err)
 	var logs []source.LogSource
 	for _, name := range slices.Sorted(maps.Keys(paths)) {
-		logs = append(logs, source.LogSource{Name: name, Path: s.at(paths[name])})
+		logs = append(logs, source.LogSource{Name: name, Path: s.at(paths[name]), Found: s.isFound})
 	}
 	if s.backwards {
 		slices.Reverse(logs)
@@ -255,4 +256,25 @@ func TestLongNames(t *testing.T) {
 			map[string]uint64{long: 30, long + "2": 3})
 		s.want("with short names", map[string]string{"a": "a.log", "b": "b.log"}, map[string]uint64{"a": 3, "b": 30})
 	})
+}
+
+// A file that is named like a glob keeps its position, whether nginx.conf or the config file names it.
+func TestFileNamedLikeAGlob(t *testing.T) {
+	s := newShelf(t)
+	s.write("a[1].log", 10)
+	s.begin("a[1].log", 10)
+	s.isFound = true
+	s.write("a[1].log", 5)
+	s.want("named in nginx.conf", map[string]string{"access": "a[1].log"}, map[string]uint64{"access": 15})
+	s.write("a[1].log", 2)
+	s.want("again", map[string]string{"access": "a[1].log"}, map[string]uint64{"access": 17})
+	s.must(os.Rename(s.at("a[1].log"), s.at("b.log")))
+	s.write("b.log", 3)
+	s.want("renamed", map[string]string{"b": "b.log"}, map[string]uint64{"b": 20})
+	s.must(os.Rename(s.at("b.log"), s.at("a[2].log")))
+	s.write("a[2].log", 3)
+	s.want("and back", map[string]string{"a": "a[2].log"}, map[string]uint64{"a": 23})
+	s.isFound = false
+	s.write("a[2].log", 4)
+	s.want("now of a glob", map[string]string{"all": "*.log"}, map[string]uint64{"all": 27})
 }

@@ -14,11 +14,11 @@ func newFollower(l source.LogSource, sink *Pipeline) *tail.Follower {
 	now := func() time.Time { return sink.now() }
 	wrapping, stream := l.Unwrapping()
 	if wrapping == container.None {
-		return tail.New(l.Path, l.FromStart, sink, now)
+		return tail.New(l.Pattern(), l.FromStart, sink, now)
 	}
 	u := container.New(wrapping, stream)
 	unwrapped := &unwrapSink{sink, u}
-	f := tail.New(l.Path, l.FromStart, unwrapped, now)
+	f := tail.New(l.Pattern(), l.FromStart, unwrapped, now)
 	if l.Docker != "" {
 		f = tail.NewOf((&finder{source: l, now: now}).paths, l.FromStart, unwrapped, now)
 	}

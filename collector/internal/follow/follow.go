@@ -255,10 +255,11 @@ func (p *Pipeline) poll(ctx context.Context) {
 
 // watchedPath returns the file whose changes may be hinted, "" for none.
 func (p *Pipeline) watchedPath() string {
-	if p.follower == nil || p.source.Path == "" || isGlob(p.source.Path) {
+	if p.follower == nil || p.source.Path == "" || isGlob(p.where()) {
 		return ""
 	}
-	return p.where()
+	path, _ := tail.Plain(p.where())
+	return path
 }
 
 // answer reads for a scrape, and for all others that have come meanwhile.

@@ -5,7 +5,6 @@ import (
 	"maps"
 	"path/filepath"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -99,15 +98,21 @@ func (s *savedPosition) paths() map[string]bool {
 		paths[resolved(s.Source)] = true
 	}
 	for path := range s.Parted.Paths() {
-		paths[resolved(path)] = true
+		paths[resolved(tail.Literal(path))] = true
 	}
 	return paths
 }
 
-func isGlob(path string) bool { return strings.ContainsAny(path, "*?[") }
+func isGlob(pattern string) bool {
+	_, isPlain := tail.Plain(pattern)
+	return !isPlain
+}
 
-// matches reports whether a path is one that a glob is for. Both are resolved.
+// matches reports whether a path, or a pattern that stands for it alone, is one that a glob is for. Both are resolved.
 func matches(glob, path string) bool {
+	if plain, ok := tail.Plain(path); ok {
+		path = plain
+	}
 	is, err := filepath.Match(glob, path)
 	return err == nil && is && path != ""
 }

@@ -120,14 +120,14 @@ func (p *Pipeline) load(found claim) (saved savedPosition, err error) {
 
 func (p *Pipeline) where() string { return where(p.source) }
 
-// where identifies what a log is read from, independent of the working directory.
+// where identifies what a log is read from, independent of the working directory: an address, or a pattern.
 func where(l source.LogSource) string {
 	if l.Path == "" {
 		return l.Where()
 	}
-	path, err := filepath.Abs(l.Path)
+	path, err := filepath.Abs(l.Pattern())
 	if err != nil {
-		return l.Path
+		return l.Pattern()
 	}
 	return path
 }

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"hash/crc64"
 	"iter"
-	"path/filepath"
 	"slices"
 	"time"
 )
@@ -97,11 +96,11 @@ func (p Position) Starts() (starts []Fingerprint) {
 	return starts
 }
 
-// StartsAt are fingerprints of all that the file at a path, or those that a glob fits, begin with: where Holds is true,
-// one of them is among the position's Starts.
-func StartsAt(path string) iter.Seq[Fingerprint] {
+// StartsAt are fingerprints of all that the files of a pattern begin with: where Holds is true, one of them is among
+// the position's Starts.
+func StartsAt(pattern string) iter.Seq[Fingerprint] {
 	return func(yield func(Fingerprint) bool) {
-		names, _ := filepath.Glob(path)
+		names, _ := Files(pattern)
 		for _, name := range names {
 			content, err := openContent(name)
 			if err != nil {
@@ -124,10 +123,10 @@ func StartsAt(path string) iter.Seq[Fingerprint] {
 	}
 }
 
-// Holds reports whether the file at a path, or one that a glob matches, has been read. Content that might be another
-// log's is not evidence.
-func (p Position) Holds(path string) bool {
-	matches, err := filepath.Glob(path)
+// Holds reports whether one of the files of a pattern has been read. Content that might be another log's is not
+// evidence.
+func (p Position) Holds(pattern string) bool {
+	matches, err := Files(pattern)
 	if err != nil {
 		return false
 	}

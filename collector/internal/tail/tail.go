@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"syscall"
 	"time"
 )
@@ -89,12 +88,13 @@ type base struct {
 	search  *search     // for unseen generations; nil if none is in progress
 }
 
-// New returns a Follower of path, which may be a glob. Without a saved position it begins at the end of the present
-// files, or at their beginning.
-func New(path string, fromStart bool, sink Sink, now func() time.Time) *Follower {
-	f := &Follower{path: path, isGlob: strings.ContainsAny(path, "*?["), fromStart: fromStart, sink: sink, now: now}
+// New returns a Follower of the files that a pattern stands for. Without a saved position it begins at the end of the
+// present files, or at their beginning.
+func New(pattern string, fromStart bool, sink Sink, now func() time.Time) *Follower {
+	path, isPlain := Plain(pattern)
+	f := &Follower{path: pattern, isGlob: !isPlain, fromStart: fromStart, sink: sink, now: now}
 	f.reader.framer, f.reader.buffers = plain{}, &Buffers{}
-	f.paths = func() ([]string, error) { return filepath.Glob(absolute(path)) }
+	f.paths = func() ([]string, error) { return Files(absolute(pattern)) }
 	if !f.isGlob {
 		f.bases = []*base{{path: absolute(path), fromEnd: !fromStart}}
 	}

@@ -111,7 +111,7 @@ func whereTo(s *settings.Settings, p proposal) string {
 			}
 		}
 	}
-	if p.log.Path == "" || strings.ContainsAny(p.log.Path, "*?[") {
+	if p.log.Path == "" || p.log.IsGlob() {
 		return fmt.Sprintf("%s; write %s as the format in the access_log of %s", put, p.name, p.log.Name)
 	}
 	return fmt.Sprintf("%s, with access_log %s %s;", put, nginxWord(p.log.Path), p.name)

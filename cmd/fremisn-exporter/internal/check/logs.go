@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"time"
@@ -64,12 +63,11 @@ func (r *Report) checkLog(log source.LogSource, elsewhere []string, judge func([
 		found.Text = fmt.Sprintf("received at %s: what NGINX sends is seen when the exporter runs", log.Syslog)
 		return
 	}
-	file, err := log.File()
+	path, err := newest(log)
 	if err != nil {
 		found.Status, found.Text = statusFail, err.Error()
 		return
 	}
-	path := newest(file)
 	found.Text = path
 	if log.Docker != "" {
 		found.Text = "container " + log.Docker // the path has its long id twice
@@ -135,13 +133,13 @@ func (found *finding) relative(elsewhere []string) {
 	}
 }
 
-// newest returns the last, in the order of names, of the files that a glob matches.
-func newest(path string) string {
-	matches, err := filepath.Glob(path)
-	if err != nil || len(matches) == 0 {
-		return path
+// newest returns the last of a log's files, in the order of their names, or its path if there is none.
+func newest(log source.LogSource) (string, error) {
+	files, err := log.Files()
+	if len(files) == 0 {
+		return log.Path, err
 	}
-	return matches[len(matches)-1]
+	return files[len(files)-1], err
 }
 
 // roughly returns a time of an hour or more in its largest unit.

@@ -3,7 +3,6 @@ package check
 import (
 	"fmt"
 	"os"
-	"path/filepath"
 	"slices"
 
 	"github.com/fremisn/fremisn-exporter/cmd/fremisn-exporter/internal/settings"
@@ -40,12 +39,8 @@ func shared(a, b source.LogSource) string {
 
 func filesOf(log source.LogSource) map[string]os.FileInfo {
 	files := map[string]os.FileInfo{}
-	path, err := log.File()
-	if err != nil {
-		return files
-	}
-	matches, _ := filepath.Glob(path) // what is wrong with it is found elsewhere
-	for _, name := range matches {
+	names, _ := log.Files() // what is wrong with it is found elsewhere
+	for _, name := range names {
 		if info, err := os.Stat(name); err == nil && info.Mode().IsRegular() {
 			files[name] = info
 		}
