@@ -168,11 +168,18 @@ func (f *Follower) Resume(p Position, _ time.Time) {
 		}
 	}
 	for _, b := range f.bases {
-		f.updateNames(listOnce(b.path, isRelated))
+		f.findRenamed(b)
 		f.findCopied(b)
 	}
 	// Open what is at the path at once: it may be renamed before the first Read, which reports what is wrong with it.
 	_ = f.discover()
+}
+
+// findRenamed finds the present names of a base's older files. Most logs have none, and need not list their folders.
+func (f *Follower) findRenamed(b *base) {
+	if slices.ContainsFunc(f.generations, func(g *generation) bool { return !g.isCurrent() }) {
+		f.updateNames(listOnce(b.path, isRelated))
+	}
 }
 
 // restore adds a saved generation, closed.

@@ -12,6 +12,9 @@ func descriptorPath(file *os.File) string { return fmt.Sprintf("/proc/self/fd/%d
 // compressed. A file that is renamed or compressed during the search can be missed under both names: it is gone only
 // if the folder did not change during a search.
 func (f *Follower) recover(g *generation) bool {
+	if f.recoverInPlace(g) {
+		return true // as most are at a start, where each of a thousand logs would list its folder
+	}
 	for range maxListings {
 		before := listOnce(g.base.path, isRelated)
 		if f.search(g) {
@@ -22,6 +25,21 @@ func (f *Follower) recover(g *generation) bool {
 		}
 	}
 	return false
+}
+
+// recoverInPlace looks only where the file stood.
+func (f *Follower) recoverInPlace(g *generation) bool {
+	info, err := os.Stat(g.Path)
+	return err == nil && f.recoverSame(g, place{path: g.Path, info: info})
+}
+
+// recoverSame opens a file as a generation if it is the same by its inode.
+func (f *Follower) recoverSame(g *generation, p place) bool {
+	isSame := idOf(p.info) == g.id()
+	if g.Offset == 0 {
+		isSame = g.isUnreadAt(p)
+	}
+	return isSame && f.recoverFrom(g, p)
 }
 
 // search looks once: for the same inode first, then for the same content.
@@ -80,11 +98,7 @@ func (f *Follower) recoverIn(g *generation, folder folder) bool {
 		candidates = append([]place{{path: g.Path, info: info}}, candidates...)
 	}
 	for _, p := range candidates {
-		isSame := idOf(p.info) == g.id()
-		if g.Offset == 0 {
-			isSame = g.isUnreadAt(p)
-		}
-		if isSame && f.recoverFrom(g, p) {
+		if f.recoverSame(g, p) {
 			return true
 		}
 	}
@@ -143,11 +157,7 @@ func (f *Follower) recoverAny(g *generation) bool {
 	dirs := map[string]bool{filepath.Dir(realPath(g.base.path)): true, filepath.Dir(g.Path): true}
 	for dir := range dirs {
 		for _, p := range listOnce(filepath.Join(dir, "x"), isAny).files {
-			isSame := idOf(p.info) == g.id()
-			if g.Offset == 0 {
-				isSame = g.isUnreadAt(p)
-			}
-			if isSame && f.recoverFrom(g, p) {
+			if f.recoverSame(g, p) {
 				return true
 			}
 		}
