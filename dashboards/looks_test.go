@@ -46,11 +46,11 @@ func TestThresholdsAtObjective(t *testing.T) {
 	}{
 		{"overview.json", "Success rate, last 5 min", availability, strconv.FormatFloat(100*availability, 'g', 6, 64) +
 			" %"},
-		{"overview.json", "p95 response time, last 5 min", bound, ""},
-		{"overview.json", "Error budget left, 30 days", 0, ""},
+		{"overview.json", "p95, last 5 min", bound, ""},
+		{"overview.json", "Error budget, 30 days", 0, ""},
 		{"fleet.json", "Success rate, last 5 min", availability, ""},
 		{"fleet.json", "Error ratio", 1 - availability, ""},
-		{"node.json", "p95 response time, last 5 min", bound, ""},
+		{"node.json", "p95, last 5 min", bound, ""},
 		{"node.json", "Response time, quantiles", bound, ""},
 	} {
 		p := named(t, want.file).panel(t, want.panel)
@@ -229,21 +229,21 @@ func TestLinesOfAlerts(t *testing.T) {
 		value       float64
 	}{
 		{"NodeGrayFailing", ">= 0.05 ", "overview.json", "Failed attempts by node", 0.05},
-		{"NodeGrayFailing", ">= 0.05 ", "node.json", "Failed attempts, last 5 min", 0.05},
-		{"SlotsSaturated", "> 0.8", "saturation.json", "Slots taken, last 5 min", 0.8},
+		{"NodeGrayFailing", ">= 0.05 ", "node.json", "Failed, last 5 min", 0.05},
+		{"SlotsSaturated", "> 0.8", "saturation.json", "Busy slots, last 5 min", 0.8},
 		{"SlotsSaturated", "> 0.8", "saturation.json", "Utilisation by node", 0.8},
 		{"TrafficImbalance", "> 0.2 ", "saturation.json", "Share of traffic against the fair share", 0.2},
-		{"RateLimitingHigh", ">= 0.1 ", "saturation.json", "Turned away by the limiter, last 5 min", 0.1},
+		{"RateLimitingHigh", ">= 0.1 ", "saturation.json", "Rejected, last 5 min", 0.1},
 		{"AvailabilityBudgetBurn", "(14.4 * (1 -", "overview.json", "Error budget burn rate", 14.4},
 		{"AvailabilityBudgetBurn", "(6 * (1 -", "overview.json", "Error budget burn rate", 6},
 		{"AvailabilityBudgetBurn", "> on (cluster, job, instance, route) (1 -", "overview.json",
 			"Error budget burn rate", 1},
-		{"LicenceQuotaHigh", "> 0.9", "licence-tls.json", "Share of each quota that is used", 0.9},
+		{"LicenceQuotaHigh", "> 0.9", "licence-tls.json", "Used share of each quota", 0.9},
 		{"LicenceQuotaHigh", "> 0.9", "licence-tls.json", "Fullest quota", 0.9},
 		{"LicenceQuotaForecast", "predict14d", "licence-tls.json", "First quota full in", 14 * 86400},
-		{"CertificateExpiring", "< 14 * 86400", "licence-tls.json", "First certificate ends in", 14 * 86400},
+		{"CertificateExpiring", "< 14 * 86400", "licence-tls.json", "First certificate expires in", 14 * 86400},
 		{"CertificateExpiring", "< 14 * 86400", "licence-tls.json", "Certificate time left", 14 * 86400},
-		{"LogCoverageLow", "< 0.5", "exporter.json", "Log coverage, last 15 min", 0.5},
+		{"LogCoverageLow", "< 0.5", "exporter.json", "Coverage, last 15 min", 0.5},
 	} {
 		if !strings.Contains(alerts["Fremisn"+want.alert], want.in) {
 			t.Errorf("Fremisn%s does not hold %q: %s", want.alert, want.in, alerts["Fremisn"+want.alert])

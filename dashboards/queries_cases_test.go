@@ -94,7 +94,7 @@ var queryTests = []queryTest{
 	},
 	{
 		name: "error budget: half of 1 % in 30 days leaves half of it",
-		file: "overview.json", panel: "Error budget left, 30 days", at: "4h",
+		file: "overview.json", panel: "Error budget, 30 days", at: "4h",
 		series: map[string]string{
 			`nginx_access_outcomes_total{` + lb + `,outcome="ok"}`:         "0+1990x960",
 			`nginx_access_outcomes_total{` + lb + `,outcome="no_live"}`:    "0+10x960",
@@ -294,7 +294,7 @@ var queryTests = []queryTest{
 	},
 	{
 		name: "error budget: not enough data yet in the first three hours",
-		file: "overview.json", panel: "Error budget left, 30 days", at: "2h50m",
+		file: "overview.json", panel: "Error budget, 30 days", at: "2h50m",
 		series: map[string]string{
 			`nginx_access_outcomes_total{` + lb + `,outcome="ok"}`: "0+1990x960", `nginx_access_outcomes_total{` + lb +
 				`,outcome="error"}`: "0+10x960",

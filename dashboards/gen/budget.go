@@ -28,10 +28,10 @@ func budgetLeft(metric string) string {
 func budgetOverTime() panel {
 	return lines(8, about{
 		id: 30, title: "Error and latency budget left, 30 days", unit: units.PercentUnit, empty: "not enough data yet",
-		shows: "What is left of what the objectives allow in 30 days, at each moment. served: of the requests that " +
-			"may fail. fast: of those served that may take longer than the bound. The first three hours show nothing.",
+		shows: "What is left of the budgets of 30 days, at each moment. served: of the requests that may fail. fast: " +
+			"of the served requests that may exceed the bound. The first three hours show nothing.",
 		bad: "A steep fall: an outage. A steady fall that reaches zero: the objective does not fit the system.",
-		do:  "Match the fall with the marks of alerts and restarts, and with “Failed requests by outcome”.",
+		do:  "Compare the fall with the marks of alerts and restarts, and with “Failed requests by outcome”.",
 	}, []query{
 		over("served"+atBalancer, budgetLeft("fremisn:error_budget:remaining_ratio")),
 		over("fast"+atBalancer, budgetLeft("fremisn:latency_budget:remaining_ratio")),
@@ -62,13 +62,13 @@ func budgetBurn() panel {
 			shows: "How many times faster than allowed requests fail, over 5 minutes, an hour, six hours and three " +
 				"days. At 1 the budget lasts exactly 30 days.",
 			bad: fmt.Sprintf(
-				"Above %g over an hour, or above %d over six: an alert fires, for the budget is gone in days. Above "+
-					"%d over three days: it will not last.",
+				"Above %g over an hour, or above %d over six: an alert fires: the budget is gone in days. Above %d "+
+					"over three days: it will not last.",
 				fastBurn,
 				slowBurn,
 				steadyBurn,
 			),
-			do: "Act now if 5m is high, too; if it is not, the trouble is over and the budget stops falling.",
+			do: "Act now if 5m is high, too; otherwise the trouble is over and the budget stops falling.",
 		},
 		[]query{
 			recorded("5m"),
@@ -94,7 +94,7 @@ func slowRequests() panel {
 		shows: "The share of served requests that took longer than the bound of the objective, over 5 minutes, an " +
 			"hour and six hours. The dashed line is what is allowed.",
 		bad: "Above the line for long.",
-		do:  "See “p95 response time by node”: one slow node, or too much work for all.",
+		do:  "See “p95 response time by node”: one slow node, or too much work for all nodes.",
 	}, []query{slow("5m"), slow("1h"), slow("6h"), over("allowed"+atBalancer, "1 - "+sum(byBalancer,
 		"fremisn:latency:objective", allRoutes))},
 		dashed("allowed", bad), coloured("5m", look, "1h", poor, "6h", bad))
@@ -104,11 +104,10 @@ func objectiveTable() panel {
 	const byRoute = byBalancer + ", route"
 	return rows(24, about{
 		id: 33, title: "Objectives", unit: units.Number, empty: "no exporter",
-		shows: "What `objectives:` in the exporter's config promises of all requests (the row without a route) and " +
-			"of routes with objectives of their own, and how it stands. Colours of the other panels change at the " +
-			"default objective.",
+		shows: "The objectives in the exporter's config, for all requests (the row without a route) and for routes " +
+			"with their own, and what was reached. Colours of the other panels change at the default objective.",
 		bad: "A budget below a quarter; below zero the objective is missed.",
-		do: "An objective that is always missed, or never near: change it in the exporter's config. Rules and " +
+		do: "Change an objective that is always missed, or never in danger, in the exporter's config. Rules and " +
 			"dashboards follow.",
 	}, []query{
 		column("served", sum(byRoute, "fremisn:availability:objective", balancer)),
@@ -126,7 +125,7 @@ func objectiveTable() panel {
 			"error budget",
 			"Error budget left",
 			width(
-				150,
+				180,
 				withEmpty(
 					"not enough data yet",
 					unit(units.PercentUnit, 1),
@@ -141,7 +140,7 @@ func objectiveTable() panel {
 			"latency budget",
 			"Latency budget left",
 			width(
-				150,
+				180,
 				withEmpty(
 					"not enough data yet",
 					unit(units.PercentUnit, 1),

@@ -11,7 +11,7 @@ func fleet(p promise) *board {
 		"All load balancers of all sites, the worst first. Click one for its Overview.")
 	b.row("Is every site fine?")
 	b.line(4, fleetVerdict(p)...)
-	b.row("Which load balancer is not?")
+	b.row("Which load balancer is not fine?")
 	b.line(14, fleetTable(p))
 	b.row("Since when?")
 	b.line(9, fleetErrors(p), fleetLatency(), fleetRequests())
@@ -42,14 +42,14 @@ func fleetVerdict(p promise) []panel {
 		oneStat(6, about{
 			id: 3, title: "Requests, last 5 min", unit: units.RequestsPerSecond, empty: "no access log is read",
 			shows: "Requests a second of each site.",
-			bad:   "A site at zero by day: its clients do not reach it.",
-			do:    "Look at the way from the clients to the load balancers of that site.",
+			bad:   "A site at zero in the daytime: its clients do not reach it.",
+			do:    "Check the network between the clients and the load balancers of that site.",
 		}, over("{{cluster}}", "sum by ("+bySite+") (fremisn:requests:rate5m{"+balancer+"})"), decimals(1), from(idle)),
 		oneStat(6, about{
 			id: 4, title: "Alerts", unit: units.Number, empty: "no exporter",
-			shows: "How many of Fremisn's alerts fire in each site, without the Watchdog.",
-			bad:   "Any. 0 is only good news while Prometheus evaluates the rules: its Watchdog must fire.",
-			do:    "The table shows of which load balancer.",
+			shows: "How many Fremisn alerts fire at each site, without Watchdog.",
+			bad:   "Any. 0 is good news only while Prometheus evaluates the rules: Watchdog must fire.",
+			do:    "The table shows which load balancer.",
 		}, now("{{cluster}}", "count by ("+bySite+") ("+firingAlerts+")\nor\nmax by ("+bySite+") (up{"+balancer+
 			"}) * 0"), decimals(0), from(good, step{1, bad})),
 	}
@@ -76,9 +76,9 @@ func fleetTable(p promise) panel {
 	return rows(24, about{
 		id: 10, title: "Load balancers, the worst first", unit: units.Number, empty: "no exporter",
 		shows: "A row for each site and load balancer, over 5 minutes. Trouble sorts them: 1000 for one that is " +
-			"down, 100 for each alert that calls a person, 1 for every alert, and the error ratio. Click a load " +
+			"down, 100 for each alert that pages a person, 1 for every alert, and the error ratio. Click a load " +
 			"balancer for its Overview.",
-		bad: "Anything in red, and a budget that is nearly used up.",
+		bad: "Anything red, and a budget that is nearly used up.",
 		do:  "Begin with the first row.",
 	}, []query{
 		column("trouble", withChoice(trouble)),
@@ -128,7 +128,7 @@ func fleetTable(p promise) panel {
 		{"nodes", "Nodes", width(90, withEmpty("not probed", unit(units.Short, 0)))},
 		{
 			"slots",
-			"Slots busy",
+			"Busy slots",
 			width(
 				110,
 				withEmpty(
@@ -142,7 +142,7 @@ func fleetTable(p promise) panel {
 			"budget",
 			"Error budget left",
 			width(
-				150,
+				180,
 				withEmpty(
 					"not enough data yet",
 					unit(units.PercentUnit, 1),
@@ -158,7 +158,7 @@ func fleetErrors(p promise) panel {
 		id: 20, title: "Error ratio", unit: units.PercentUnit, empty: "no requests",
 		shows: "The share of requests of each load balancer that failed, over 5 minutes. The dashed line is the " +
 			"default objective.",
-		bad: "One line above the others: that load balancer or its nodes. All of them: what they share.",
+		bad: "One line above the others: that load balancer or its nodes. All of them: something they share.",
 		do:  "Click a load balancer in the table.",
 	}, []query{over(theSite, sum(byBalancer, "fremisn:request_errors:ratio_rate5m", allRoutes))},
 		bound(1-p.availability))
@@ -178,6 +178,6 @@ func fleetRequests() panel {
 		id: 22, title: "Requests", unit: units.RequestsPerSecond, empty: "no requests",
 		shows: "Requests a second of each load balancer, over 5 minutes.",
 		bad:   "A band that vanishes: clients do not reach that load balancer.",
-		do:    "Look at what spreads the clients over the load balancers.",
+		do:    "Check what distributes the clients over the load balancers (DNS, a virtual IP).",
 	}, []query{over(theSite, "sum by ("+byBalancer+") (fremisn:requests:rate5m{"+balancer+"})")})
 }

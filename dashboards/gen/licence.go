@@ -36,7 +36,7 @@ func licence() *board {
 	b.row("Licence: which quota, and when?")
 	b.line(7, quotaTable())
 	b.line(9, quotaOverTime(), quotaForecast())
-	b.row("Licence: is it known at all?")
+	b.row("Licence: can its usage be read?")
 	b.line(7, licenceFaults(), licenceUnread())
 	b.row("TLS: which certificate?")
 	b.line(8, certificateTable(), certificateDays())
@@ -62,15 +62,15 @@ const certificateLeft = `min by (` + byProbe + `) (probe_ssl_earliest_cert_expir
 func runningOut() []panel {
 	return []panel{
 		oneStat(6, about{
-			id: 1, title: "Fullest quota", unit: units.PercentUnit, empty: "no licence probe",
-			shows: "The quota of which most is used, over all nodes.",
+			id: 1, title: "Fullest quota", unit: units.PercentUnit, empty: "no licence data",
+			shows: "The fullest quota of all nodes.",
 			bad:   fmt.Sprintf("Above %g %%. At 100 %% enrolments fail with an error.", 100*quotaHigh),
 			do:    "Order more, or delete what is not needed; the table shows which quota and node.",
 		}, now("{{quota}} {{node}}"+atBalancer, "topk by (cluster) (1, "+quotaUsed(licensed)+")"), decimals(1),
 			quotaColours),
 		oneStat(6, about{
-			id: 2, title: "First quota full in", unit: units.Seconds, empty: "none in sight",
-			shows: "At the pace of the last day, when the first quota is used up.",
+			id: 2, title: "First quota full in", unit: units.Seconds, empty: "not filling up",
+			shows: "When the first quota is used up at the pace of the last day.",
 			bad:   "Less than 14 days.",
 			do:    "Order more in time.",
 		}, now("{{quota}} {{node}}"+atBalancer, "bottomk by (cluster) (1, "+quota("fremisn:license_full:seconds")+
@@ -83,10 +83,10 @@ func runningOut() []panel {
 		}, over(theSite, events(byBalancer, "probe_failures_total",
 			licensed+`,reason="license"`)), added, decimals(0), from(good, step{1, bad})),
 		oneStat(6, about{
-			id: 4, title: "First certificate ends in", unit: units.Seconds, empty: "no probe uses TLS",
-			shows: "How long the certificate that ends first is still good, of all that the probes see.",
-			bad:   fmt.Sprintf("Less than %d days. Below zero it has ended.", certificateSoon),
-			do:    "Renew it, and reload the server that shows it. The table shows which.",
+			id: 4, title: "First certificate expires in", unit: units.Seconds, empty: "no probe uses TLS",
+			shows: "How long until the first of the certificates that the probes see expires.",
+			bad:   fmt.Sprintf("Less than %d days. Below zero it has expired.", certificateSoon),
+			do:    "Renew it, and reload the server that uses it. The table shows which.",
 		}, now("{{probe}} {{target}}"+atBalancer, "bottomk by (cluster) (1, "+certificateLeft+")"), decimals(0),
 			from(bad, step{certificateSoon * day, look}, step{certificateLater * day, good})),
 	}
@@ -96,10 +96,10 @@ const day = 86400
 
 func quotaTable() panel {
 	return rows(24, about{
-		id: 10, title: "Quotas", unit: units.Number, empty: "no licence probe",
+		id: 10, title: "Quotas", unit: units.Number, empty: "no licence data",
 		shows: "Every quota of every node: used, allowed, the share, what will be used in 14 days at the pace of " +
 			"the last day, and when it will be full.",
-		bad: "A share above 90 %, a forecast above what is allowed.",
+		bad: "A share above 90 %, or a forecast above the limit.",
 		do:  "Order more, or delete what is not needed. Click a node for its page.",
 	}, []query{
 		column("used", quota("fremisn_license_used")),
@@ -117,14 +117,14 @@ func quotaTable() panel {
 			"Share",
 			width(90, unit(units.PercentUnit, 1), inColour(good, step{quotaWarns, look}, step{quotaHigh, bad})),
 		},
-		{"forecast", "In 14 days", width(130, withEmpty("not known yet", unit(units.Short, 0)))},
+		{"forecast", "In 14 days", width(130, withEmpty("unknown yet", unit(units.Short, 0)))},
 		{
 			"full in",
 			"Full in",
 			width(
 				130,
 				withEmpty(
-					"not in sight",
+					"not filling up",
 					unit(units.Seconds, 0),
 					inColour(bad, step{14 * day, look}, step{60 * day, good}),
 				),
@@ -135,19 +135,19 @@ func quotaTable() panel {
 
 func quotaOverTime() panel {
 	return lines(12, about{
-		id: 11, title: "Share of each quota that is used", unit: units.PercentUnit, empty: "no licence probe",
+		id: 11, title: "Used share of each quota", unit: units.PercentUnit, empty: "no licence data",
 		shows: "How much of each quota is used; dashed, where an alert fires.",
-		bad:   "A line at the dashed one. A jump: somebody enrols in bulk.",
+		bad:   "A line at the dashed one. A jump: someone enrols in bulk.",
 		do:    "See who enrols: requests by route in the Overview.",
 	}, []query{over(theQuota, quotaUsed(licensed))}, colouredByNode, bound(quotaHigh), upTo(1))
 }
 
 func quotaForecast() panel {
 	return lines(12, about{
-		id: 12, title: "Used, and in 14 days", unit: units.Short, empty: "no licence probe",
-		shows: "What is used now, what will be in 14 days at the pace of the day before (dashed yellow), and what " +
-			"is allowed (dashed).",
-		bad: "A forecast above what is allowed.",
+		id: 12, title: "Used now and in 14 days", unit: units.Short, empty: "no licence data",
+		shows: "What is used now, what will be used in 14 days at the pace of the last day (dashed yellow), and the " +
+			"limit (dashed).",
+		bad: "A forecast above the limit.",
 		do:  "Order more before then. A forecast after a bulk import is too high: wait a day.",
 	}, []query{
 		over("used "+theQuota, quota("fremisn_license_used")),
@@ -162,7 +162,7 @@ func licenceFaults() panel {
 		shows: "How many probes found one of FREMIS-N's licence messages in the answer, such as “License has not " +
 			"been initialized”.",
 		bad: "Any bar: the node refuses work.",
-		do:  "Check the node's licence and its way to the licence server.",
+		do:  "Check the node's licence and its connection to the licence server.",
 	}, []query{over(theNode, events("cluster, job, instance, node", "probe_failures_total",
 		licensed+`,reason="license"`))}, colouredByNode)
 }
@@ -170,9 +170,9 @@ func licenceFaults() panel {
 func licenceUnread() panel {
 	return bars(12, about{
 		id: 21, title: "Usage that could not be read", unit: units.Short, empty: "no probe reads numbers",
-		shows: "How many times a number was missing in a body that should have held it, by metric.",
-		bad:   "Any for long: the licence is unknown, and no alert can warn.",
-		do:    "Does the node want a token? Has its answer changed? `fremisn-exporter probe` shows it.",
+		shows: "How many times an answer lacked a number that it should have had, by metric.",
+		bad:   "Any for long: the usage is unknown, and no alert can warn.",
+		do:    "Does the node require a token? Has its answer changed? `fremisn-exporter probe` shows it.",
 	}, []query{over("{{metric}} {{node}}"+atBalancer, events("cluster, job, instance, node, metric",
 		"probe_metric_errors_total", licensed))})
 }
@@ -180,7 +180,7 @@ func licenceUnread() panel {
 func certificateTable() panel {
 	return rows(14, about{
 		id: 30, title: "Certificates", unit: units.Number, empty: "no probe uses TLS",
-		shows: "For each probe that uses TLS: when the first certificate of its chain ends, and the TLS version.",
+		shows: "For each probe that uses TLS: when the first certificate of its chain expires, and the TLS version.",
 		bad:   fmt.Sprintf("Less than %d days.", certificateSoon),
 		do:    "Renew it, reload the server; the next probe sees the new one.",
 	}, []query{
@@ -195,14 +195,14 @@ func certificateTable() panel {
 		}, {"probe", "Probe", width(90)}, {"target", "Target", nil}, {"instance", "Instance", width(150)},
 		{
 			"ends in",
-			"Ends in",
+			"Expires in",
 			width(
 				120,
 				unit(units.Seconds, 0),
 				inColour(bad, step{certificateSoon * day, look}, step{certificateLater * day, good}),
 			),
 		},
-		{"ends", "Ends", width(180, unit(units.DatetimeISO, 0))},
+		{"ends", "Expires", width(180, unit(units.DatetimeISO, 0))},
 		{"version", "TLS", nil},
 	})
 }
@@ -210,8 +210,8 @@ func certificateTable() panel {
 func certificateDays() panel {
 	return lines(10, about{
 		id: 31, title: "Certificate time left", unit: units.Seconds, empty: "no probe uses TLS",
-		shows: "How long each certificate is still good. It jumps up when it is renewed.",
-		bad:   fmt.Sprintf("Below the dashed line (%d days): renewing has failed.", certificateSoon),
-		do:    "See the log of what renews it.",
+		shows: "How long each certificate is still valid. It jumps up at a renewal.",
+		bad:   fmt.Sprintf("Below the dashed line (%d days): the renewal has failed.", certificateSoon),
+		do:    "See the log of the program that renews it.",
 	}, []query{over("{{probe}} {{target}}"+atBalancer, certificateLeft)}, bound(certificateSoon*day))
 }

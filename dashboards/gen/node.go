@@ -23,8 +23,8 @@ func node(p promise) *board {
 	b := newBoard(
 		"fremisn-node",
 		"Fremisn / Node",
-		"One node, or several next to each other: what the probes see of it (active) against what real requests see "+
-			"(passive), and why.",
+		"One node, or several side by side: what the probes see (active), what real requests see (passive), and "+
+			"why they differ.",
 		variableServer(),
 	)
 	b.row("Is this node fine?")
@@ -42,13 +42,13 @@ func node(p promise) *board {
 		{"Header", "nginx_upstream_header_duration_seconds", "from connecting to the answer's header, which is most " +
 			"of the node's own work", "The node works slowly: look at its load, and at what clients send."},
 		{"Connect", "nginx_upstream_connect_duration_seconds", "to connect; 0 on a connection that was kept alive",
-			"The network, or a node that does not accept: look at its listen queue and at the way to it."},
+			"The network, or a node that does not accept: look at its listen queue and at the route to it."},
 	} {
 		selector := chosen
 		b.line(9, heat(12, about{
 			id: uint32(60 + 2*i), title: what.name + " time heatmap", unit: units.Seconds, empty: "no attempts",
-			shows: "How long attempts took, " + what.shows + ". The darker, the more of them.",
-			bad:   "A second band above the first: some requests take another way. A cloud that rises: all get slower.",
+			shows: "How long attempts took, " + what.shows + ". Darker means more of them.",
+			bad:   "A second band above the first: some requests take another path. A band that rises: all get slower.",
 			do:    what.do,
 		}, buckets(what.metric, selector)), nodeQuantiles(uint32(61+2*i), p, what.name, what.metric, what.shows,
 			what.do))
@@ -70,46 +70,46 @@ func nodeVerdict(p promise) []panel {
 	return []panel{
 		oneStat(4, about{
 			id: 1, title: "State", unit: units.Number, empty: "not in nginx.conf",
-			shows: "What probes and real requests say together.",
+			shows: "What probes and real requests together show.",
 			bad: "DOWN: a probe fails. “taken out by NGINX”: NGINX passes it over after failures. “fails " +
 				"requests”: probes succeed and at least 5 % of the attempts fail.",
-			do: "DOWN: see the reason of the probes' failures. “fails requests”: see codes and error-log events, " +
-				"then the node's own log.",
+			do: "DOWN: see why the probes fail. “fails requests”: see codes and error-log events, then the node's " +
+				"own log.",
 		}, now(theServer, nodeState(chosen)), words(nodeWords...)),
 		oneStat(4, about{
 			id: 2, title: "Failed probes in a row", unit: units.Short, empty: "not probed",
 			shows: "How many probes have failed since the last success, of the worst probe.",
-			bad:   "2 or more: no accident.",
+			bad:   "2 or more: not a coincidence.",
 			do:    "`fremisn-exporter probe MODULE TARGET` on the exporter's machine says why.",
 		}, now(theNode, `max by (cluster, job, instance, node) (probe_consecutive_failures{`+probes+`})`), decimals(0),
 			from(good, step{1, poor}, step{2, bad})),
 		oneStat(4, about{
 			id: 3, title: "Attempts", unit: units.RequestsPerSecond, empty: "no attempts",
-			shows: "Attempts a second that NGINX made on it.",
+			shows: "Attempts a second on this node.",
 			bad:   "0 while other nodes work: NGINX has disabled it, or it is taken out.",
 			do:    "See server_disabled in the error-log events below.",
 		}, over(theServer, zero(byServer, chosen, sum(byServer, "fremisn:node_attempts:rate5m", chosen))),
 			decimals(2), from(idle)),
 		oneStat(4, about{
-			id: 4, title: "Failed attempts, last 5 min", unit: units.PercentUnit, empty: "no attempts",
+			id: 4, title: "Failed, last 5 min", unit: units.PercentUnit, empty: "no attempts",
 			shows: "The share of attempts that failed (5xx, timeout), in 5 minutes.",
 			bad:   "From 5 % on, take the node out of service.",
 			do:    "See the codes: 502 means no answer, 504 a timeout, 500 the node's own error.",
 		}, over(theServer, sum(byServer, "fremisn:node_errors:ratio_rate5m", chosen)), decimals(2),
 			from(good, step{1 - p.availability, look}, step{failing, bad})),
 		oneStat(4, about{
-			id: 5, title: "p95 response time, last 5 min", unit: units.Seconds, empty: "no attempts",
+			id: 5, title: "p95, last 5 min", unit: units.Seconds, empty: "no attempts",
 			shows: "95 % of its answers took at most this long, in 5 minutes.",
-			bad:   fmt.Sprintf("Above %g s, the bound of the promise.", p.bound),
+			bad:   fmt.Sprintf("Above %g s, the bound of the objective.", p.bound),
 			do:    "Compare response, header and connect times below.",
 		}, over(theServer, sum(byServer, "fremisn:node_response_seconds:p95_5m", chosen)), decimals(2),
 			from(good, step{p.bound / 2, look}, step{p.bound, bad})),
 		oneStat(4, about{
 			id: 6, title: "Utilisation", unit: units.PercentUnit, empty: "no max_conns",
-			shows: "The mean of its taken slots against max_conns, in 5 minutes.",
+			shows: "The mean of its busy slots against max_conns, in 5 minutes.",
 			bad: "Above 80 %: bursts find no free slot. Without zone in the upstream, each worker has slots of its " +
 				"own.",
-			do: "Fewer requests, or more nodes. Saturation and limits shows all of them.",
+			do: "Send fewer requests, or add nodes. Saturation and limits shows all nodes.",
 		}, over(theServer, utilised(chosen)), decimals(1),
 			from(good, step{nearlyFull, poor}, step{1, bad}), leadsTo("Slots and limits", saturationURL)),
 	}
@@ -118,9 +118,9 @@ func nodeVerdict(p promise) []panel {
 func nodeTimeline() panel {
 	return timeline(24, about{
 		id: 7, title: "Probes", unit: units.Number, empty: "not probed",
-		shows: "Whether each probe of it succeeded, at each scrape.",
-		bad: "Red. Red and green in turn: it comes and goes. One probe red and another green: it answers, and not " +
-			"all of it works.",
+		shows: "Whether each of its probes succeeded, at each scrape.",
+		bad: "Red. Red and green alternating: it comes and goes. One probe red and another green: it answers, but " +
+			"not all of it works.",
 		do: "See the reason in “Failed probes by reason”.",
 	}, []query{over(theProbe, `min by (`+byProbe+`) (probe_success{`+probes+`})`)}, words(word{1, "success", good},
 		word{0, "FAILURE", bad}))
@@ -131,9 +131,9 @@ func successBoth() panel {
 		id: 10, title: "Success: probes against requests", unit: units.PercentUnit,
 		empty: "neither probes nor attempts",
 		shows: "The share of probes that succeed (broken), and the share of real attempts that do.",
-		bad: "Probes at 100 % and requests well below: the health check does not see what is broken. The other way " +
-			"round: the probe's module is too strict, or its way is another.",
-		do: "Trust the requests. Send the node what they send: `fremisn-exporter probe` with a module that posts.",
+		bad: "Probes at 100 % and requests well below: the health check does not see what is broken. The " +
+			"reverse: the probe's module is too strict, or its path is another.",
+		do: "Trust the requests. Probe with what they send: `fremisn-exporter probe` with a module that posts.",
 	}, []query{
 		over("probes "+theNode, `clamp_min(1 - `+rate("cluster, job, instance, node", "probe_failures_total", probes)+`
   / (`+rate("cluster, job, instance, node", "probe_attempts_total", probes)+` > 0), 0)`),
@@ -147,8 +147,8 @@ func latencyBoth(p promise) panel {
 		empty: "neither probes nor attempts",
 		shows: "95 % of the probes (broken), and of the answers to real requests, took at most this long. A health " +
 			"check does little, so it should be far below.",
-		bad: "Probes as slow as requests: the node, or the way to it, is slow with everything.",
-		do:  "Probes slow: look at the machine. Requests slow alone: look at what they ask for.",
+		bad: "Probes as slow as requests: the node, or the network to it, is slow with everything.",
+		do:  "Slow probes: look at the machine. Only slow requests: look at what they ask for.",
 	}, []query{
 		over("probes "+theNode, quantile("0.95", "cluster, job, instance, node", "probe_latency_seconds", probes)),
 		over("requests "+theServer, sum(byServer, "fremisn:node_response_seconds:p95_5m", chosen)),
@@ -159,8 +159,8 @@ func probePhases() panel {
 	return stacked(8, about{
 		id: 20, title: "Phases of the probes", unit: units.Seconds, empty: "no http probe",
 		shows: "Where the time of an http probe goes: resolve, connect, tls, processing (waiting for the first " +
-			"byte), transfer. The mean of the chosen nodes and probes.",
-		bad: "processing that grows: the node is slow. connect: the network. resolve: the name service.",
+			"byte), transfer. The mean of the selected nodes and probes.",
+		bad: "processing that grows: the node is slow. connect: the network. resolve: DNS.",
 		do:  "`/probes` of the exporter keeps the log of failed probes.",
 	}, []query{over("{{phase}}"+atBalancer,
 		`avg by (cluster, job, instance, phase) (probe_http_duration_seconds{`+probes+`})`)},
@@ -170,7 +170,7 @@ func probePhases() panel {
 func probeHeat() panel {
 	return heat(8, about{
 		id: 21, title: "Probe time heatmap", unit: units.Seconds, empty: "no successful probes",
-		shows: "How long successful probes took, all of those that ran, not only the one last scraped.",
+		shows: "How long successful probes took: all of them, not only the last one before a scrape.",
 		bad:   "A second band far above the first, or one that rises.",
 		do:    "Compare with the phases.",
 	}, buckets("probe_latency_seconds", probes))
@@ -179,9 +179,9 @@ func probeHeat() panel {
 func probeFailures() panel {
 	return bars(8, about{
 		id: 22, title: "Failed probes by reason", unit: units.Short, empty: "not probed",
-		shows: "How many probes failed, by reason. An outage between two scrapes is seen, too.",
-		bad: "connect: nothing listens. timeout: it hangs. status, body, header: it answers wrongly. tls, dns: the " +
-			"way. license: FREMIS-N's licence.",
+		shows: "How many probes failed, by reason. An outage between two scrapes shows, too.",
+		bad: "connect: nothing listens. timeout: it hangs. status, body, header: the answer is wrong. tls, dns: " +
+			"the connection. license: FREMIS-N's licence.",
 		do: "connect, timeout: start or restart the node. license: see Licence and TLS.",
 	}, []query{over("{{reason}}"+atBalancer, events("cluster, job, instance, reason", "probe_failures_total", probes))},
 		leadsTo("Licence", licenceURL))
@@ -190,7 +190,7 @@ func probeFailures() panel {
 func codes() panel {
 	return stacked(8, about{
 		id: 30, title: "Status codes", unit: units.RequestsPerSecond, empty: "no attempts",
-		shows: "Attempts a second by the status that the node gave; none: it gave none.",
+		shows: "Attempts a second by the node's status; none: it sent none.",
 		bad:   "5xx, or none.",
 		do:    "502: it refused or dropped the connection. 504: it did not answer in time. 500: its own log says why.",
 	}, []query{over("{{code}} {{node}} {{server}}"+atBalancer, rate(byServer+", code",
@@ -214,20 +214,20 @@ func attemptOutcomes() panel {
 		)
 	}
 	return bars(8, about{
-		id: 31, title: "Failed attempts by outcome", unit: units.Short, empty: "no server in nginx.conf is known",
+		id: 31, title: "Failed attempts by outcome", unit: units.Short, empty: "no server found in nginx.conf",
 		shows: "How many attempts ended in an error (5xx), a timeout (504), or were aborted because the client left.",
-		bad:   "error and timeout. aborted in numbers: clients lose patience.",
+		bad:   "error and timeout. Many aborted: clients lose patience.",
 		do:    "See the error-log events below for the reason as NGINX saw it.",
 	}, queries, coloured("error", bad, "timeout", poor, "aborted", "#808080"))
 }
 
 func retriesCaused() panel {
 	return bars(8, about{
-		id: 32, title: "Retries caused", unit: units.Short, empty: "no server in nginx.conf is known",
-		shows: "How many attempts on this node NGINX followed with one on another: the work that its failures cost " +
-			"the others.",
+		id: 32, title: "Retries caused", unit: units.Short, empty: "no server found in nginx.conf",
+		shows: "How many attempts on this node NGINX followed with one on another: the extra work that its failures " +
+			"cause.",
 		bad: "Any for long. POST is not retried: those failures reach the client.",
-		do:  "A node that causes retries all the time is better taken out (`down`).",
+		do:  "Take out a node that keeps causing retries (`down` in nginx.conf).",
 	}, []query{over(theServer, zero(byServer, chosen, events(byServer, "nginx_upstream_retries_total", chosen)))},
 		colouredByNode)
 }
@@ -255,11 +255,11 @@ func nodeEvents() panel {
 	return bars(12, about{
 		id: 40, title: "Error-log events", unit: units.Short, empty: "none in the error log",
 		shows: "What NGINX wrote into its error log about this server, by what happened.",
-		bad: "connect_refused: nothing listens. connect_timeout: the way is blocked. read_timeout: it works too " +
-			"long. premature_close, connection_reset: it crashed. server_disabled: NGINX leaves it alone for " +
-			"fail_timeout.",
+		bad: "connect_refused: nothing listens. connect_timeout: the network is blocked. read_timeout: it " +
+			"takes too long. premature_close, connection_reset: it crashed. server_disabled: NGINX leaves it " +
+			"alone for fail_timeout.",
 		do: "connect_refused: start it. read_timeout: look at its load. server_disabled with green probes: one " +
-			"request that crashes it disables all nodes in turn; find it in the access log.",
+			"request that crashes it disables one node after another; find it in the access log.",
 	}, []query{over("{{event}} {{node}} {{server}}"+atBalancer, events(byServer+", event",
 		"nginx_error_log_events_total", chosen+`,server!=""`))})
 }
@@ -291,10 +291,9 @@ func probeStatus() panel {
 func nodeBusy() panel {
 	return lines(12, about{
 		id: 42, title: "Busy slots against max_conns", unit: units.Short, empty: "no attempts",
-		shows: "How many requests it worked on at once, on average over 5 minutes; dashed, the most that NGINX sends " +
-			"it.",
-		bad: "Near the dashed line: the next request finds it full.",
-		do:  "See Saturation and limits for all nodes together.",
+		shows: "How many requests it worked on at once, on average over 5 minutes; dashed, its max_conns.",
+		bad:   "Near the dashed line: the next request finds no free slot.",
+		do:    "See Saturation and limits for all nodes together.",
 	}, []query{
 		over(theServer, sum(byServer, "fremisn:node_busy_slots:mean5m", chosen)),
 		over("max_conns "+theServer, sum(byServer, "nginx_upstream_server_max_conns", chosen)+" > 0"),
@@ -305,8 +304,8 @@ func nodeBytes() panel {
 	return lines(8, about{
 		id: 43, title: "Bytes to and from the node", unit: units.BytesPerSecondIEC,
 		empty: "not in the log format",
-		shows: "What NGINX sent to it (requests, photographs) and received from it (answers), a second.",
-		bad:   "Much more sent than usual at the same rate of requests: larger photographs, and slower answers.",
+		shows: "Bytes a second that NGINX sent to it (requests, photographs) and received from it (answers).",
+		bad:   "Much more sent than usual at the same request rate: larger photographs, and slower answers.",
 		do:    "Compare with the response time.",
 	}, []query{
 		over("sent "+theServer, rate(byServer, "nginx_upstream_sent_bytes_total", chosen)),
@@ -316,7 +315,7 @@ func nodeBytes() panel {
 
 func nodeQuota() panel {
 	return oneStat(8, about{
-		id: 50, title: "Licence used", unit: units.PercentUnit, empty: "no licence probe",
+		id: 50, title: "Licence used", unit: units.PercentUnit, empty: "no licence data",
 		shows: "How much of each quota of this node's licence is used.",
 		bad:   "Above 90 %. At 100 % enrolments fail.",
 		do:    "Licence and TLS shows when it will be full.",
@@ -326,8 +325,8 @@ func nodeQuota() panel {
 
 func nodeQuotaOverTime() panel {
 	return lines(16, about{
-		id: 51, title: "Licence: used against allowed", unit: units.Short, empty: "no licence probe",
-		shows: "What is used of each quota, and dashed what the licence allows.",
+		id: 51, title: "Licence: used against allowed", unit: units.Short, empty: "no licence data",
+		shows: "What is used of each quota; dashed, what the licence allows.",
 		bad:   "A line that meets its dashed one.",
 		do:    "Order more, or delete what is not needed, before they meet.",
 	}, []query{

@@ -11,8 +11,8 @@ func overview(p promise) *board {
 	b := newBoard(
 		"fremisn-overview",
 		"Fremisn / Overview",
-		"One load balancer: is it fine? Which node is not? How much of what was promised is left? Go on to Node for "+
-			"one node, to Saturation and limits for slots and the limiter; Fleet shows all load balancers.",
+		"One load balancer: is it fine, which node is not, and how much error budget is left? Node shows one node, "+
+			"Saturation and limits the slots and the limiter, Fleet all load balancers.",
 	)
 	b.row("Is it fine?")
 	b.line(4, verdict(p)...)
@@ -23,7 +23,7 @@ func overview(p promise) *board {
 	b.line(7, nodeTable(p))
 	b.line(6, nodeStates())
 	b.line(9, nodeErrors(), nodeLatency(), nodeAttempts())
-	b.row("How much of the promise is left?")
+	b.row("How much error budget is left?")
 	b.line(9, budgetOverTime(), budgetBurn(), slowRequests())
 	b.line(7, objectiveTable())
 	b.ofOneBalancer()
@@ -36,9 +36,9 @@ func verdict(p promise) []panel {
 			4,
 			about{
 				id: 1, title: "Load balancer", unit: units.Number, empty: "no exporter",
-				shows: "Whether NGINX's status page answers the exporter, a value for each load balancer.",
-				bad: "DOWN: clients most likely get no answer at all. “exporter down”: nothing is known of this " +
-					"load balancer.",
+				shows: "Whether NGINX's status page answers the exporter: one value for each load balancer.",
+				bad: "DOWN: clients most likely get no answer at all. “exporter down”: the state of this " +
+					"load balancer is unknown.",
 				do: "DOWN: look at NGINX on that machine (`systemctl status nginx`, its error log). “exporter " +
 					"down”: start the exporter; until then, all other panels show no new data.",
 			},
@@ -55,30 +55,29 @@ min by (cluster, job, instance) (up{`+balancer+`}) * 3 - 1`),
 		),
 		oneStat(4, about{
 			id: 2, title: "Nodes up", unit: units.PercentUnit, empty: "no node is probed",
-			shows: "How many nodes have only successful probes, of those that are probed, now.",
+			shows: "The share of probed nodes whose probes all succeed now.",
 			bad:   "Fewer than all: that much capacity is gone. None: no request can be served.",
 			do:    "Find the node in the table below and follow its link.",
 		}, now("{{up}} of {{all}} · "+theSite, nodesUp()), valueAndName, decimals(0), someWords(word{1, "all",
 			good}, word{0, "NONE", bad}), from(bad, step{0.001, poor}, step{1, good})),
 		oneStat(4, about{
 			id: 3, title: "Alerts", unit: units.Number, empty: "no exporter",
-			shows: "How many of Fremisn's alerts fire for what is chosen, without the Watchdog, which always does.",
-			bad:   "Any. 0 is only good news while Prometheus evaluates the rules: its Watchdog must fire.",
-			do: "Open the alert's runbook; the alert has its address. The red marks in the graphs say when " +
-				"it began.",
+			shows: "How many Fremisn alerts fire for these load balancers, not counting Watchdog, which always fires.",
+			bad:   "Any. 0 is good news only while Prometheus evaluates the rules: Watchdog must fire.",
+			do:    "Open the runbook that the alert links to. The red marks in the graphs show when it began.",
 		}, now(theSite, `count by (cluster, job, instance) (`+firingAlerts+`)
 or
 max by (cluster, job, instance) (up{`+balancer+`}) * 0`), decimals(0), from(good, step{1, bad})),
 		oneStat(4, about{
-			id: 4, title: "Error budget left, 30 days", unit: units.PercentUnit, empty: "not enough data yet",
+			id: 4, title: "Error budget, 30 days", unit: units.PercentUnit, empty: "not enough data yet",
 			shows: "What is left of the failures that the objective allows: " + percent(
 				p.availability,
 			) + " of the requests in 30 days are served, or what `objectives:` in the exporter's config says. " +
-				"Requests that the limiter turned away and clients that left do not count; requests that found no " +
-				"free node do. The first three hours show nothing.",
-			bad: "Below a quarter. Below zero the promise is broken.",
-			do: "Put off risky changes. See below which outcome and which node used it up. It looks back as far as " +
-				"Prometheus keeps data.",
+				"Requests that the limiter rejected and clients that left do not count; requests that found no free " +
+				"node do. The first three hours show nothing.",
+			bad: "Below a quarter. Below zero the objective is missed.",
+			do: "Put off risky changes. See below which outcome and which node used it up. It goes back only as far " +
+				"as Prometheus keeps data.",
 		}, now(theSite, budgetLeft("fremisn:error_budget:remaining_ratio")), decimals(1),
 			from(bad, step{0, poor}, step{0.25, look}, step{0.5, good})),
 		oneStat(
@@ -87,8 +86,8 @@ max by (cluster, job, instance) (up{`+balancer+`}) * 0`), decimals(0), from(good
 				id: 5, title: "Success rate, last 5 min", unit: units.PercentUnit, empty: "no requests",
 				shows: "The share of requests that were served in the last 5 minutes, counted as the objective does.",
 				bad:   "Below the objective of " + percent(p.availability) + ".",
-				do: "“Failed requests by outcome” shows more: no_live is a lack of slots, error and timeout are " +
-					"a node's fault.",
+				do: "See “Failed requests by outcome”: no_live is a lack of slots, error and timeout are a " +
+					"node's fault.",
 			},
 			over(theSite, "1 - "+sum(byBalancer, "fremisn:request_errors:ratio_rate5m", allRoutes)),
 			decimals(2),
@@ -100,9 +99,9 @@ max by (cluster, job, instance) (up{`+balancer+`}) * 0`), decimals(0), from(good
 			leadsTo("Slots and limits", saturationURL),
 		),
 		oneStat(4, about{
-			id: 6, title: "p95 response time, last 5 min", unit: units.Seconds, empty: "no requests",
+			id: 6, title: "p95, last 5 min", unit: units.Seconds, empty: "no requests",
 			shows: "95 % of the requests that were served took at most this long, as the client sees it.",
-			bad:   fmt.Sprintf("Above %g s, the bound of the promise.", p.bound),
+			bad:   fmt.Sprintf("Above %g s, the bound of the objective.", p.bound),
 			do:    "Compare the nodes' p95 below: one slow node, or all of them.",
 		}, over(theSite, sum(byBalancer, "fremisn:request_seconds:p95_5m", balancer)), decimals(2),
 			from(good, step{p.bound / 2, look}, step{p.bound, bad})),
@@ -139,10 +138,10 @@ func requests() panel {
 		8,
 		about{
 			id: 10, title: "Requests by outcome", unit: units.RequestsPerSecond, empty: "no requests",
-			shows: "Requests a second over 5 minutes, by what came of them: ok, client_error (4xx), limited (turned " +
-				"away by the limiter), aborted (the client left), and failures: no_live (no free node), " +
+			shows: "Requests a second over 5 minutes, by outcome: ok, client_error (4xx), limited (rejected by the " +
+				"limiter), aborted (the client left), and failures: no_live (no free node), " +
 				"timeout, error.",
-			bad: "Any share of error, timeout or no_live. A sudden fall of all: clients do not reach NGINX any more.",
+			bad: "Any share of error, timeout or no_live. A sudden fall of all: clients no longer reach NGINX.",
 			do:  "no_live or limited: go on to Saturation and limits. error or timeout: see which node, below.",
 		},
 		[]query{
@@ -183,9 +182,9 @@ func failedRequests() panel {
 	}
 	return bars(8, about{
 		id: 11, title: "Failed requests by outcome", unit: units.Short, empty: "no access log is read",
-		shows: "How many requests were not served, by outcome; the legend adds them up for the time range. error: " +
+		shows: "How many requests were not served, by outcome; the legend has the totals of the time range. error: " +
 			"5xx from a node. timeout: 504. no_live: NGINX had no free node, most often because all slots were " +
-			"taken. limited: the limiter turned them away. aborted: the client left. client_error: 4xx, the " +
+			"busy. limited: the limiter rejected them. aborted: the client left. client_error: 4xx, the " +
 			"client's mistake.",
 		bad: "Bars of error, timeout or no_live: each uses up error budget. The others do not.",
 		do:  "no_live: Saturation and limits. error, timeout: the node table, then that node's page, then its log.",
@@ -220,10 +219,10 @@ func requestLatency(p promise) panel {
 func routes() panel {
 	return stacked(8, about{
 		id: 13, title: "Requests by route", unit: units.RequestsPerSecond, empty: "no requests",
-		shows: "Requests a second by route, as the exporter's config names them (routes:); “other” is what none of " +
-			"them fits, and one line without a name means that the config has none.",
-		bad: "A route that grows alone: a job, or a client gone wild. Much “other”: somebody scans you.",
-		do:  "Ask whose it is: the access log has the clients' addresses.",
+		shows: "Requests a second by route, as the exporter's config names them (routes:); “other” are paths that " +
+			"match none of them, and a line without a name means that the config has no routes.",
+		bad: "One route that grows alone: a batch job, or a client in a loop. Much “other”: someone is scanning you.",
+		do:  "Find the client: the access log has its address.",
 	}, []query{over("{{route}}"+atBalancer, sum("cluster, job, instance, route",
 		"fremisn:route_requests:rate5m", balancer))})
 }
@@ -233,9 +232,9 @@ func routeLatency() panel {
 		id: 14, title: "p95 response time by route", unit: units.Seconds, empty: "no requests",
 		shows: "95 % of the requests that were served on each route took at most this long, in 5 minutes. Dashed: " +
 			"the bounds of the objectives, of all requests and of routes with one of their own.",
-		bad: "A route above the line: what it asks for is too much work, or its photographs are too large.",
-		do: "Compare routes: enrolment takes longer than recognition by nature. All of them at once point to " +
-			"the nodes.",
+		bad: "A route above the line: its requests are too much work, or its photographs are too large.",
+		do: "Compare the routes: enrolment always takes longer than recognition. If all of them are slow, it is the " +
+			"nodes.",
 	}, []query{over("{{route}}"+atBalancer, quantile("0.95", "cluster, job, instance, route",
 		"nginx_access_request_duration_seconds", balancer+`,outcome="ok"`)),
 		over(
@@ -249,7 +248,7 @@ func clientCodes() panel {
 	return stacked(8, about{
 		id: 15, title: "Status codes to clients", unit: units.RequestsPerSecond, empty: "no requests",
 		shows: "Requests a second by the status that clients got; 499: the client left before its answer.",
-		bad:   "5xx. Many 4xx: a client uses the API wrongly. 499 in numbers: clients lose patience.",
+		bad:   "5xx. Many 4xx: a client uses the API wrongly. Many 499: clients lose patience.",
 		do:    "502 and 504: the nodes, below. 503: the limiter. 413: photographs above client_max_body_size.",
 	}, []query{over("{{code}}"+atBalancer, rate("cluster, job, instance, code", "nginx_access_requests_total",
 		balancer))},
@@ -258,15 +257,15 @@ func clientCodes() panel {
 
 func nodeTable(p promise) panel {
 	return rows(24, about{
-		id: 20, title: "Nodes", unit: units.Number, empty: "no server in nginx.conf is known",
+		id: 20, title: "Nodes", unit: units.Number, empty: "no server found in nginx.conf",
 		shows: "Every server in nginx.conf: its state, its share of the attempts, and how it answered in the last 5 " +
 			"minutes. Last failure: the last time in the time range that a probe or an attempt failed. Click a " +
 			"node, or the address of one without a name, for its page.",
 		bad: "DOWN: its probes fail. “taken out by NGINX”: failed requests made NGINX pass it over. “fails " +
 			"requests”: its probes succeed and at least 5 % of the attempts on it fail. A share far from the " +
 			"others', a p95 above theirs, a utilisation above 80 %.",
-		do: "Click the node. DOWN: start it. “fails requests”: look at its own log, for its health check does " +
-			"not tell.",
+		do: "Click the node. DOWN: start it. “fails requests”: look at its own log; its health check does not " +
+			"show it.",
 	}, []query{
 		column("state", nodeState(server)),
 		column("share", sum(byServer, "fremisn:node_share:ratio5m", server)),
@@ -281,7 +280,7 @@ func nodeTable(p promise) panel {
 		{"upstream", "Upstream", nil},
 		{"instance", "Instance", hidden()},
 		{"job", "Job", hidden()},
-		{"state", "State", width(130, inWords(nodeWords...))},
+		{"state", "State", width(170, inWords(nodeWords...))},
 		{"share", "Share", width(100, withEmpty("no traffic", unit(units.PercentUnit, 1)))},
 		{
 			"p95",
@@ -316,13 +315,13 @@ func nodeTable(p promise) panel {
 				withEmpty("no limit", unit(units.PercentUnit, 1), inColour(good, step{nearlyFull, poor}, step{1, bad})),
 			),
 		},
-		{"last failure", "Last failure", width(160, withEmpty("none in this time", unit(units.DateTimeFromNow, 0)))},
+		{"last failure", "Last failure", width(160, withEmpty("none in this range", unit(units.DateTimeFromNow, 0)))},
 	})
 }
 
 func nodeStates() panel {
 	return timeline(24, about{
-		id: 21, title: "States of the nodes over time", unit: units.Number, empty: "no server in nginx.conf is known",
+		id: 21, title: "States of the nodes over time", unit: units.Number, empty: "no server found in nginx.conf",
 		shows: "The state of every server over time, as in the table.",
 		bad: "Red, or orange. Two nodes that change at the same moment point to the network or to the load " +
 			"balancer, not to the nodes.",
@@ -334,8 +333,8 @@ func nodeErrors() panel {
 	return lines(8, about{
 		id: 22, title: "Failed attempts by node", unit: units.PercentUnit, empty: "no attempts",
 		shows: "The share of attempts on each node that failed (5xx, timeout), in 5 minutes. NGINX may have tried " +
-			"another node after that: the client need not have noticed.",
-		bad: "From 5 % on while the node's probes succeed: it fails real work and looks healthy.",
+			"another node after that: the client may not have noticed.",
+		bad: "From 5 % on while the node's probes succeed: it looks healthy and fails real work.",
 		do:  "Click the node. Take it out (`down` in nginx.conf, reload) if it does not recover.",
 	}, []query{over(theServer, sum(byServer, "fremisn:node_errors:ratio_rate5m", server))},
 		colouredByNode, bounds(step{failing, bad}), upTo(1), leadsTo("Open this node", otherNode))

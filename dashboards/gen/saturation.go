@@ -18,10 +18,10 @@ func saturation() *board {
 	b := newBoard(
 		"fremisn-saturation",
 		"Fremisn / Saturation and limits",
-		"Is there room? Slots of the nodes (max_conns), the limiter, NGINX's own connections, and whether each node "+
-			"gets its share.",
+		"Is there capacity left? The nodes' slots (max_conns), the limiter, NGINX's own connections, and each "+
+			"node's share of the traffic.",
 	)
-	b.row("Is there room?")
+	b.row("Is there capacity left?")
 	b.line(4, roomVerdict()...)
 	b.row("Slots: how full are the nodes?")
 	b.line(9, busySlots(), utilisation())
@@ -47,33 +47,33 @@ const slots = `sum by (` + byGroup + `) (
 func roomVerdict() []panel {
 	return []panel{
 		oneStat(5, about{
-			id: 1, title: "Slots taken, last 5 min", unit: units.PercentUnit, empty: "no max_conns",
-			shows: "Slots taken on average in 5 minutes, of all slots of the group (max_conns of its servers).",
-			bad:   "Above 80 %: a burst finds no free slot, and its clients get 502 at once, for NGINX has no queue.",
+			id: 1, title: "Busy slots, last 5 min", unit: units.PercentUnit, empty: "no max_conns",
+			shows: "The mean share of busy slots in 5 minutes, of all slots of the group (max_conns of its servers).",
+			bad:   "Above 80 %: a burst finds no free slot, and its clients get 502 at once: NGINX has no queue.",
 			do:    "Send less, or add nodes. Check that the upstream has a `zone` if NGINX has several workers.",
 		}, over(theGroup, groupUtilisation), decimals(1), from(good, step{nearlyFull / 2, look},
 			step{nearlyFull, bad})),
 		oneStat(5, about{
 			id: 2, title: "Slots", unit: units.Short, empty: "no max_conns",
-			shows: "How many requests the group's servers take at once (the sum of max_conns; without `zone` each " +
-				"worker counts for itself), without backups and those that are taken out.",
-			bad: "Fewer than your clients' requests in parallel.",
-			do:  "Each node more is one slot more, as long as max_conns is 1.",
+			shows: "How many requests the group's servers take at once (the sum of max_conns; without `zone`, each " +
+				"worker has its own), without backups and servers that are taken out.",
+			bad: "Fewer than your clients' concurrent requests.",
+			do:  "While max_conns is 1, each further node adds one slot.",
 		}, now(theGroup, slots),
 			decimals(0), from(idle)),
 		oneStat(5, about{
-			id: 3, title: "Requests without a free node", unit: units.Short, empty: "no server in nginx.conf is known",
-			shows: "How many times in the time range NGINX found no server it could take.",
+			id: 3, title: "Requests without a free node", unit: units.Short, empty: "no server found in nginx.conf",
+			shows: "How many times in the time range NGINX found no free server.",
 			bad:   "Any: each is a 502.",
-			do:    "Below, “No free server, and servers taken out” says what to do.",
+			do:    "See “No free server, and servers taken out” below.",
 		}, over(theGroup, zero(byGroup, group, events(byGroup, "nginx_upstream_no_live_total", group))), added,
 			decimals(0), from(good, step{1, bad})),
 		oneStat(5, about{
-			id: 4, title: "Turned away by the limiter, last 5 min", unit: units.PercentUnit,
+			id: 4, title: "Rejected, last 5 min", unit: units.PercentUnit,
 			empty: "not in the log format",
-			shows: "The share of requests that limit_req or limit_conn turned away, in 5 minutes.",
+			shows: "The share of requests that limit_req or limit_conn rejected, in 5 minutes.",
 			bad:   "Above 10 %, if the clients are yours.",
-			do:    "Make the clients slower, or the rate in nginx.conf higher; but not higher than the slots allow.",
+			do:    "Slow the clients down, or raise the rate in nginx.conf, but not above what the slots allow.",
 		}, over(theSite, limitedShare), decimals(1), from(good, step{0.01, look}, step{0.1, bad})),
 		oneStat(4, about{
 			id: 5, title: "Dropped connections", unit: units.Short, empty: "no status page",
@@ -101,8 +101,8 @@ func busySlots() panel {
 		id: 10, title: "Busy slots by node", unit: units.Short, empty: "no attempts",
 		shows: "How many requests each node worked on at once, on average over 5 minutes (by Little's law the rate " +
 			"of the sum of response times); dashed, its max_conns.",
-		bad: "A line near its dashed one. A mean of 0.8 of one slot means that most requests that come in turn " +
-			"find it taken.",
+		bad: "A line near its dashed one. A mean of 0.8 of one slot means that most new requests find it " +
+			"busy.",
 		do: "Spread the load over time, or add a node.",
 	}, []query{
 		over(theServer, zero(byServer, server, sum(byServer, "fremisn:node_busy_slots:mean5m", server))),
@@ -115,18 +115,18 @@ func utilisation() panel {
 		id: 11, title: "Utilisation by node", unit: units.PercentUnit, empty: "no max_conns",
 		shows: "Busy slots of each node against its max_conns; dashed, where bursts begin to fail.",
 		bad:   "Above 80 %. One node alone near 100 %: it is slower than the others.",
-		do:    "All: less load or more nodes. One: its page.",
+		do:    "All of them: less load or more nodes. One: see its page.",
 	}, []query{over(theServer, utilised(server))},
 		colouredByNode, bound(nearlyFull), leadsTo("Open this node", otherNode))
 }
 
 func noLive() panel {
 	return bars(12, about{
-		id: 12, title: "Requests without a free node", unit: units.Short, empty: "no server in nginx.conf is known",
-		shows: "How many times NGINX found no server of the group that it could take; each is a 502 for a client. " +
-			"The legend adds them up.",
+		id: 12, title: "Requests without a free node", unit: units.Short, empty: "no server found in nginx.conf",
+		shows: "How many times NGINX found no free server in the group; each is a 502 for a client. The legend has " +
+			"the total.",
 		bad: "Any bar.",
-		do:  "See next to this whether the servers were full or disabled.",
+		do:  "See the next panel: were the servers full, or disabled?",
 	}, []query{over(theGroup, zero(byGroup, group, events(byGroup, "nginx_upstream_no_live_total",
 		group)))}, coloured(".*", bad))
 }
@@ -141,13 +141,13 @@ func fullOrDisabled() panel {
 	out := over("out "+theServer, "max by ("+byServer+") (nginx_upstream_server_unavailable{"+group+"})")
 	return bars(12, about{
 		id: 13, title: "No free server, and servers taken out", unit: units.Short, empty: "no error log is read",
-		shows: "Events of the error log: no_live (no server could be taken) next to disabled (NGINX leaves a server " +
+		shows: "Events of the error log: no_live (no server was free) beside disabled (NGINX leaves a server " +
 			"alone for fail_timeout after max_fails failures), and out: the servers that NGINX passes over at " +
 			"that moment.",
-		bad: "no_live alone: all slots were taken. no_live with disabled while the probes are green: failures of " +
-			"single requests have disabled the nodes, down to the last.",
-		do: "Alone: load, see above. With disabled: find the request that fails on every node in the access log; " +
-			"max_fails=0 keeps it from disabling all of them. `disabled` is written at level warn only.",
+		bad: "no_live alone: all slots were busy. no_live with disabled while the probes are green: failures of " +
+			"single requests have disabled one node after another.",
+		do: "no_live alone: too much load, see above. With disabled: find the request that fails on every node in " +
+			"the access log; max_fails=0 keeps it from disabling all of them. NGINX logs disabled at level warn.",
 	}, []query{event("no_live_upstreams", "no_live"), event("server_disabled", "disabled"), out},
 		coloured("no_live", bad, "disabled", unsure, "out", poor))
 }
@@ -160,7 +160,7 @@ func limiterByStatus() panel {
 			"have done in a dry run). Dashed: the rate of the zone, which holds for each of its keys (most often a " +
 			"client address), not for the sum.",
 		bad: "rejected, if the clients are yours.",
-		do:  "See the rate and burst next to this. A client that is rejected should wait and try again.",
+		do:  "See rate and burst in “Zones of the limiter”. A client that is rejected should wait and try again.",
 	}, []query{
 		over("{{status}}"+atBalancer, rate("cluster, job, instance, status", "nginx_access_limit_req_total", balancer)),
 		over(
@@ -173,8 +173,8 @@ func limiterByStatus() panel {
 
 func rejectedShare() panel {
 	return bars(8, about{
-		id: 21, title: "Requests turned away", unit: units.Short, empty: "no access log is read",
-		shows: "How many requests limit_req and limit_conn turned away; they do not count against the promise.",
+		id: 21, title: "Rejected requests", unit: units.Short, empty: "no access log is read",
+		shows: "How many requests limit_req and limit_conn rejected; they do not count against the objective.",
 		bad:   "Bars at the same time each day: a job that sends all at once.",
 		do:    "Spread the job, or raise burst.",
 	}, []query{
@@ -228,11 +228,11 @@ func connections() panel {
 	)
 	return stacked(8, about{
 		id: 30, title: "Connections", unit: units.Short, empty: "no status page",
-		shows: "Open client connections: NGINX reads a request, works on or writes an answer, or waits for the next " +
-			"request of a connection kept alive. Dashed: worker_connections of all workers, which connections to " +
+		shows: "Open client connections on which NGINX reads a request, waits for or writes an answer, or waits for " +
+			"the next request (keep-alive). Dashed: worker_connections of all workers, which connections to " +
 			"nodes share.",
 		bad: "writing that grows: requests wait for nodes. reading that grows: slow clients, or large photographs " +
-			"on thin lines.",
+			"over slow links.",
 		do: "writing: see the slots above. All near worker_connections: raise it.",
 	}, queries, coloured("reading", look, "writing", poor, "waiting", idle), dashed("limit", bad))
 }
@@ -242,8 +242,8 @@ func acceptedHandled() panel {
 		id: 31, title: "New connections and requests", unit: units.CountsPerSecond, empty: "no status page",
 		shows: "Connections accepted and handled, and requests, a second, as the status page counts them (the " +
 			"exporter's own included).",
-		bad: "handled below accepted. requests as few as connections: clients do not keep connections alive.",
-		do:  "Clients that open a connection for each request: let them reuse it.",
+		bad: "handled below accepted. As few requests as connections: clients do not keep connections alive.",
+		do:  "Let clients reuse their connections.",
 	}, []query{
 		over("accepted"+atBalancer, rate(byBalancer, "nginx_connections_accepted", balancer)),
 		over("handled"+atBalancer, rate(byBalancer, "nginx_connections_handled", balancer)),
@@ -267,7 +267,7 @@ func share() panel {
 	return lines(12, about{
 		id: 40, title: "Share by node", unit: units.PercentUnit, empty: "no attempts",
 		shows: "The share of attempts that each node gets, in 5 minutes; dashed, the fair one by its weight.",
-		bad: "A node far below its dashed line: it is slow, or NGINX disables it again and again. Far above: the " +
+		bad: "A node far below its dashed line: it is slow, or NGINX keeps disabling it. Far above: the " +
 			"others are gone.",
 		do: "Click the node. Little traffic makes shares jump: look at them under load.",
 	}, []query{
@@ -281,7 +281,7 @@ func shareOff() panel {
 		id: 41, title: "Share of traffic against the fair share", unit: units.PercentUnit, empty: "no attempts",
 		shows: "How far each node's share is from its fair one: above zero it gets too much, below too little.",
 		bad:   fmt.Sprintf("Beyond %g %% for long, under load.", 100*unfair),
-		do:    "Compare with “Utilisation by node” and with the nodes' latency: NGINX skips whoever is full.",
+		do:    "Compare with “Utilisation by node” and with the nodes' latency: NGINX skips a node that is full.",
 	}, []query{over(theServer, sum(byServer, "fremisn:node_share:ratio5m", server)+"\n  - on ("+byServer+") "+
 		fairShare)},
 		colouredByNode, bounds(step{-unfair, bad}, step{unfair, bad}), leadsTo("Open this node", otherNode))

@@ -214,7 +214,7 @@ function Board({ drawn }) {
       <div style={{ padding: '10px 16px', color: theme.colors.warning.text, fontSize: 13 }}>
         A preview, not Grafana itself: this repository’s JSON, drawn with Grafana’s UI library {version} in headless
         Chromium under the traffic of `make demo`;
-        heatmaps and state timelines are approximations, and annotations are left out.
+        heatmaps and state timelines are approximate; annotations are left out.
       </div>
     </div>
   </ThemeContext.Provider>;
