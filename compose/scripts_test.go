@@ -3,6 +3,7 @@ package compose
 import (
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -384,6 +385,28 @@ func TestHealthCheckShowsTheVerdict(t *testing.T) {
 	s.env["EXPORTER_URL"] = "http://" + freeAddress(t)
 	verdict("unknown: ", 3, "does not answer")
 	monitoring(3, "does not answer")
+}
+
+// TestUnknownWithoutAVerdict: another program at the exporter's address and a machine without a place for temporary
+// files are exit 3, not 1, which would be a verdict.
+func TestUnknownWithoutAVerdict(t *testing.T) {
+	t.Parallel()
+	other := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		fmt.Fprintln(w, "hello")
+	}))
+	t.Cleanup(other.Close)
+	missing := filepath.Join(t.TempDir(), "missing")
+	for _, test := range []struct{ name, tmp, want string }{
+		{"another program", t.TempDir(), "has no verdict"},
+		{"no temporary files", missing, missing},
+	} {
+		s := &stack{env: map[string]string{"EXPORTER_URL": other.URL, "ENV_FILE": "/nonexistent", "TMPDIR": test.tmp}}
+		for _, script := range [][]string{{"health-check.sh"}, {"monitoring.sh", "--once", "--interval", "1"}} {
+			if out, exit := s.script(t, script[0], script[1:]...); exit != 3 || !strings.Contains(out, test.want) {
+				t.Errorf("%s, %v: exit %d, want 3 and %q", test.name, script, exit, test.want)
+			}
+		}
+	}
 }
 
 // TestUnknownIsAnExitCode: an exporter that has seen nothing yet has no opinion.

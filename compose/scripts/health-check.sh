@@ -29,8 +29,8 @@ load_env
 need awk curl
 export GET_TIMEOUT=${GET_TIMEOUT:-5}
 
-if ! get "$exporter_url/api/v1/status" >"$scratch/status" 2>"$scratch/curl.err"; then
-  say "unknown: the exporter at $exporter_url does not answer: $(tail -n 1 "$scratch/curl.err")"
+if ! why=$(save_status "$scratch/status"); then
+  say "unknown: $why"
   exit 3
 fi
 verdict=$(status_field verdict "$scratch/status")

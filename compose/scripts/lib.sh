@@ -7,7 +7,8 @@ export LC_ALL=C # in a locale with decimal commas, awk would print them
 
 compose_dir=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 root_dir=$(dirname "$compose_dir")
-scratch=$(mktemp -d) child=''
+scratch=$(mktemp -d) || exit $((${misuse:-0} ? 3 : 2)) # never 1, which may be a verdict
+child=''
 cleanup() { :; } # a script that has more to put right says so here
 leave() {
   trap '' INT TERM HUP # once is enough
@@ -111,6 +112,17 @@ metrics() {
 }
 
 # What /api/v1/status says, one value a line, as the exporter writes it. FILE holds the answer.
+
+# save_status FILE saves the answer; without a verdict in it, it prints why and fails.
+save_status() {
+  if ! get "$exporter_url/api/v1/status" >"$1" 2>"$scratch/curl.err"; then
+    say "the exporter at $exporter_url does not answer: $(tail -n 1 "$scratch/curl.err")"
+    return 1
+  fi
+  [ -z "$(status_field verdict "$1")" ] || return 0
+  say "$exporter_url/api/v1/status has no verdict: does EXPORTER_URL name this exporter?"
+  return 1
+}
 
 # json_text undoes the escapes of JSON that a sentence may have.
 json_text() { sed 's/\\u003c/</g; s/\\u003e/>/g; s/\\u0026/\&/g; s/\\"/"/g; s/\\\\/\\/g'; }

@@ -68,8 +68,7 @@ metrics "$scratch/before"
 while :; do
   attended sleep "$interval"
   metrics "$scratch/after"
-  get "$exporter_url/api/v1/status" >"$scratch/status" 2>/dev/null ||
-    die 3 "the exporter at $exporter_url gives no status"
+  why=$(save_status "$scratch/status") || die 3 "$why"
   if [ -z "$once" ] && [ -t 1 ]; then printf '\033[H\033[2J'; fi
   show "$scratch/before" "$scratch/after"
   [ -z "$once" ] || exit "$(verdict_code "$scratch/status")"
