@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"regexp"
 	"strconv"
@@ -221,6 +222,9 @@ func binary(t *testing.T) string {
 }
 
 func TestMain(m *testing.M) {
+	if signal.Ignored(os.Interrupt) { // in the background of a shell; scripts would inherit it, and could not trap it
+		signal.Notify(make(chan os.Signal, 1), os.Interrupt)
+	}
 	code := m.Run()
 	if builds.path != "" {
 		os.RemoveAll(filepath.Dir(builds.path))

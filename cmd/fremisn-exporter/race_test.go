@@ -30,10 +30,7 @@ func TestReloadsRaceWithEverything(t *testing.T) {
 	}
 	change(0)
 	writeFile(t, log, "")
-	// Signals come when nobody waits for them any more, too: they must not end the tests.
-	hangups := make(chan os.Signal, 1)
-	signal.Notify(hangups, syscall.SIGHUP)
-	defer signal.Stop(hangups)
+	surviveHangups(t)
 	p := startProgramOn(t, config, "--web.enable-lifecycle")
 	ending := make(chan struct{})
 	var busy sync.WaitGroup
@@ -75,6 +72,15 @@ func TestReloadsRaceWithEverything(t *testing.T) {
 	}
 	close(ending)
 	busy.Wait()
+}
+
+// surviveHangups keeps a SIGHUP to this process from ending the tests where it comes when no exporter waits for one any
+// more.
+func surviveHangups(t *testing.T) {
+	t.Helper()
+	hangups := make(chan os.Signal, 1)
+	signal.Notify(hangups, syscall.SIGHUP)
+	t.Cleanup(func() { signal.Stop(hangups) })
 }
 
 // try asks for a path, whatever comes of it.

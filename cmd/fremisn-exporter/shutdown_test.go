@@ -38,6 +38,7 @@ func silentNameServer(t *testing.T) {
 // SIGTERM ends the program whatever a name server does, and however far a reload has come by then.
 func TestEndsWhileNamesAreLookedUp(t *testing.T) {
 	silentNameServer(t)
+	surviveHangups(t)
 	dir := t.TempDir()
 	for name, text := range map[string]string{
 		"nginx.conf": "events {}\nhttp { access_log " + dir +
