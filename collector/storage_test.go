@@ -49,8 +49,8 @@ func TestStoragePathThatHangs(t *testing.T) {
 				}
 			case err := <-made:
 				t.Fatalf("it did not hang: %v", err)
-			case <-time.After(10 * time.Second):
-				t.Error("nothing is named within 10 s")
+			case <-time.After(time.Minute):
+				t.Error("nothing is named")
 			}
 			writer, err := os.OpenFile(pipe, os.O_WRONLY, 0)
 			if err == nil {

@@ -143,7 +143,7 @@ func TestMemoryOfAFullHour(t *testing.T) {
 	}
 	runtime.GC()
 	runtime.ReadMemStats(&after)
-	if used := after.HeapAlloc - before.HeapAlloc; used > 8<<20 {
+	if used := int64(after.HeapAlloc) - int64(before.HeapAlloc); used > 8<<20 {
 		t.Errorf("an hour takes %d bytes, more than 8 MiB", used)
 	}
 	runtime.KeepAlive(w)
