@@ -138,7 +138,7 @@ func TestHangingPageIsWaitedForOnce(t *testing.T) {
 	}))
 	defer server.Close()
 	defer close(release)
-	const timeout = 500 * time.Millisecond
+	const timeout = 3 * time.Second
 	s, err := newStatusPages([]source.StatusPage{{StatusConfig: source.StatusConfig{URL: server.URL,
 		Timeout: timeout}}}, same)
 	if err != nil {

@@ -118,9 +118,9 @@ func TestEveryChangeIsSeen(t *testing.T) {
 // Before the first look, and between two looks, the files' times decide.
 func TestUnseenChanges(t *testing.T) {
 	l := newLoadTest(t)
-	l.setTime("a.part", -time.Second)
-	l.setTime("b.part", -time.Second)
-	l.setTime("nginx.conf", -time.Second)
+	l.setTime("a.part", -time.Minute)
+	l.setTime("b.part", -time.Minute)
+	l.setTime("nginx.conf", -time.Minute)
 	l.expect("changed before the worker's start", true)
 	l.loads = LoadWatch{}
 	l.setTime("a.part", time.Second)
@@ -130,7 +130,7 @@ func TestUnseenChanges(t *testing.T) {
 	l = newLoadTest(t)
 	l.expect("at first", true)
 	l.start()
-	l.run.Active[0].Started += time.Second
+	l.run.Active[0].Started += time.Minute
 	l.write("a.part", "# other")
 	l.expect("changed before the new worker's start", true)
 }
