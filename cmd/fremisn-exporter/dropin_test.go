@@ -60,7 +60,7 @@ func TestOldScrapeJobsGoOn(t *testing.T) {
 	}
 	ours := startProgram(t, config)
 
-	prometheusConfig := "global: {scrape_interval: 1s, scrape_timeout: 1s, evaluation_interval: 1s}\nrule_files: " +
+	prometheusConfig := "global: {scrape_interval: 2s, scrape_timeout: 2s, evaluation_interval: 1s}\nrule_files: " +
 		"[old.rules.yml]\nscrape_configs:\n"
 	for exporter, address := range map[string]string{"old": old, "new": strings.TrimPrefix(ours.url, "http://")} {
 		for module, targets := range targets {

@@ -94,7 +94,7 @@ func startStack(t *testing.T) *stack {
     proxy_http_version 1.1;
     proxy_set_header Connection "";
     proxy_connect_timeout 2s;
-    proxy_read_timeout 700ms;
+    proxy_read_timeout 2s;
     add_header X-Upstream-Addr $upstream_addr always;
     add_header X-Upstream-Status $upstream_status always;
     add_header X-Upstream-Connect-Time $upstream_connect_time always;

@@ -49,7 +49,7 @@ func TestRealPrometheus(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	config := "global: {scrape_interval: 1s, scrape_timeout: 1s}\nscrape_configs:\n"
+	config := "global: {scrape_interval: 3s, scrape_timeout: 3s}\nscrape_configs:\n"
 	for name, accept := range accepts {
 		proxy := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
 			r.SetURL(target)

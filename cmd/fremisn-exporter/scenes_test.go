@@ -168,7 +168,7 @@ func TestSceneSlowNode(t *testing.T) {
 	if _, err := log.WriteString(madeLines(addresses, time.Now().Add(-2*time.Minute), 200, 3, 200)); err != nil {
 		t.Fatal(err)
 	}
-	c.nodes[2].Set(sim.Fault{Kind: "slow", Delay: 150 * time.Millisecond, Path: "/v1/face/"})
+	c.nodes[2].Set(sim.Fault{Kind: "slow", Delay: 400 * time.Millisecond, Path: "/v1/face/"})
 	for range 80 {
 		c.ask("/v1/face/match")
 	}
@@ -281,7 +281,7 @@ func TestScenePoisonRequest(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			c := startScene(t, setup{
-				topology: testenv.Topology{Server: "max_fails=1 fail_timeout=4s"},
+				topology: testenv.Topology{Server: "max_fails=1 fail_timeout=10s"},
 				replace:  [2]string{"error.log warn;", "error.log " + level + ";"},
 			})
 			c.until("a good start", func(s verdict.Status) bool { return allProbed(s) && s.Verdict == verdict.Fine })
@@ -314,7 +314,7 @@ func TestScenePoisonRequest(t *testing.T) {
 				return !slices.ContainsFunc(s.Nodes,
 					func(n verdict.Node) bool { return n.State == verdict.StateTakenOut })
 			})
-			if out := s.Nodes[0].LastOut; out == nil || out.To == nil || out.To.Sub(out.From) < 4*time.Second {
+			if out := s.Nodes[0].LastOut; out == nil || out.To == nil || out.To.Sub(out.From) < 10*time.Second {
 				t.Errorf("the last time out: %+v", out)
 			}
 			text, err := c.exporter.Metrics()

@@ -113,7 +113,7 @@ func (s *swap) startNginx(node string) {
 
 // startPrometheus runs it with the jobs that the documentation of both old exporters has.
 func (s *swap) startPrometheus(targets map[string][]string) {
-	config := "global: {scrape_interval: 1s, scrape_timeout: 1s, evaluation_interval: 1s}\n" +
+	config := "global: {scrape_interval: 2s, scrape_timeout: 2s, evaluation_interval: 1s}\n" +
 		"rule_files: [old.rules.yml]\nscrape_configs:\n" +
 		"  - {job_name: nginx, static_configs: [{targets: ['" + s.npe + "']}]}\n"
 	for module, targets := range targets {

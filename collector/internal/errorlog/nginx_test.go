@@ -130,7 +130,7 @@ func TestErrorLogOfRealNginx(t *testing.T) {
 		1) + "http {" + testenv.TempPaths + `
     access_log off;
     client_max_body_size 64m;
-    proxy_connect_timeout 300ms; proxy_read_timeout 300ms; proxy_send_timeout 300ms;
+    proxy_connect_timeout 2s; proxy_read_timeout 2s; proxy_send_timeout 2s;
     proxy_next_upstream off;
     limit_req_zone $server_name zone=strict:1m rate=1r/m;
     limit_req_zone $server_name zone=slow:1m rate=50r/s;
