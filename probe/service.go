@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
+	"net/netip"
 	"net/url"
 	"slices"
 	"strings"
@@ -282,14 +284,26 @@ func Address(target string) string {
 		return target
 	}
 	if !strings.Contains(target, "://") && !strings.ContainsAny(target, "/@") && strings.Contains(target, ":") {
-		return target
+		return canonical(target)
 	}
 	u, err := url.Parse(withWebScheme(target))
 	if err != nil || u.Hostname() == "" {
 		return target
 	}
 	if u.Port() == "" {
-		return u.Host + ":" + defaultPorts[u.Scheme]
+		return canonical(u.Host + ":" + defaultPorts[u.Scheme])
 	}
-	return u.Host
+	return canonical(u.Host)
+}
+
+// canonical returns HOST:PORT in lower case, with an IPv6 address in its shortest form.
+func canonical(address string) string {
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return address
+	}
+	if ip, err := netip.ParseAddr(host); err == nil {
+		host = ip.String()
+	}
+	return net.JoinHostPort(strings.ToLower(host), port)
 }

@@ -45,6 +45,13 @@ var badConfigs = map[string]string{
 		`its own`,
 	"duplicate_node_address": `DIR/duplicate_node_address.yml:3: nodes[1].address: "127.0.0.231:4005" is the ` +
 		`address of node "master" already`,
+	"duplicate_node_spelling": `DIR/duplicate_node_spelling.yml:3: nodes[1].address: "[::1]:4005" is the ` +
+		`address of node "master" already
+DIR/duplicate_node_spelling.yml:5: nodes[3].address: "lb:4005" is the address of node "slave-1" already`,
+	"node_url": `DIR/node_url.yml:2: nodes[0].address: "http://127.0.0.231:4005" is a URL; write HOST:PORT
+DIR/node_url.yml:3: nodes[1].address: "::1" has no port; write [::1]:80, or the port it listens on`,
+	"syslog_without_port": `DIR/syslog_without_port.yml:3: nginx.access_logs[0].syslog: "udp://127.0.0.1" has no ` +
+		`port; write udp://127.0.0.1:514, or the port that NGINX sends to`,
 	"duplicate_probe": `DIR/duplicate_probe.yml:5: probes[1].name: two probes have the name "health"; give each ` +
 		`its own`,
 	"node_without_port": `DIR/node_without_port.yml:2: nodes[0].address: "127.0.0.231" has no port; write ` +
@@ -259,7 +266,12 @@ func TestCommandLine(t *testing.T) {
 		{[]string{"--version"}, exitOK, "fremisn-exporter, version", ""},
 		{[]string{"--no-such-flag"}, exitUsage, "", "unknown long flag '--no-such-flag'; try fremisn-exporter --help"},
 		{[]string{"no-such-command"}, exitUsage, "", `unexpected no-such-command; try fremisn-exporter --help`},
-		{[]string{"--log.level", "loud"}, exitUsage, "", "enum value must be one of debug,info,warn,error, got 'loud'"},
+		{[]string{"--log.level", "loud"}, exitUsage, "", "fremisn-exporter: --log.level: enum value must be one of " +
+			"debug,info,warn,error, got 'loud'; try"},
+		{[]string{"--history.limit=many"}, exitUsage, "", "fremisn-exporter: --history.limit: "},
+		{[]string{"--timeout-offset", "soon"}, exitUsage, "", `fremisn-exporter: --timeout-offset: "soon" is not a valid`},
+		{[]string{"analyze", "--output", "xml"}, exitUsage, "", "fremisn-exporter: --output: enum value must be one of"},
+		{[]string{"help", "nothing"}, exitUsage, "", `expected command but got "nothing"`},
 		{[]string{"--config", "-"}, exitUsage, "", "--config takes a file, which a reload can read again, not"},
 		{[]string{"--nginx.config", "-", "check"}, exitUsage, "", "--nginx.config takes a file"},
 		{[]string{"probe", "only-a-module"}, exitUsage, "", "required argument 'target' not provided"},

@@ -77,7 +77,9 @@ func parseCommandLine(args []string, stdout, stderr io.Writer) (cli *commandLine
 	app.Terminate(func(code int) { panic(ended(code)) })
 	defer func() {
 		if end, ok := recover().(ended); ok {
-			code, done = int(end), true
+			if code, done = int(end), true; code != exitOK {
+				code = exitUsage // kingpin ends "help nothing" with 1
+			}
 		}
 	}()
 	serve := cli.define(app)
@@ -91,7 +93,9 @@ func parseCommandLine(args []string, stdout, stderr io.Writer) (cli *commandLine
 	args = newSpelling(args)
 	err := refused(args, false)
 	if err == nil {
-		cli.command, err = app.Parse(args)
+		if cli.command, err = app.Parse(args); err != nil {
+			err = withFlag(app, args, err)
+		}
 	}
 	cli.past.nameStdin(args)
 	if err == nil {
@@ -347,6 +351,24 @@ func (cli *commandLine) completePrefix() error {
 		return fmt.Errorf("--web.route-prefix=%q is not a path; write for example /exporter", cli.routePrefix)
 	}
 	return nil
+}
+
+// withFlag adds the name of the flag whose value an error of kingpin is about: kingpin itself does not say it.
+func withFlag(app *kingpin.Application, args []string, err error) error {
+	parsed, failed := app.ParseContext(args)
+	if failed != nil {
+		return err
+	}
+	for _, element := range parsed.Elements {
+		flag, isFlag := element.Clause.(*kingpin.FlagClause)
+		if !isFlag || element.Value == nil {
+			continue
+		}
+		if fault := flag.Model().Value.Set(*element.Value); fault != nil && fault.Error() == err.Error() {
+			return fmt.Errorf("--%s: %w", flag.Model().Name, err)
+		}
+	}
+	return err
 }
 
 // usage reports an error of the command line.

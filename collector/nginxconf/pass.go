@@ -173,7 +173,8 @@ func (r *reading) passedTo(d *directive, to passing) string {
 		if i, ok = r.groups[strings.ToLower(address)]; !ok {
 			i = len(r.config.Upstreams)
 			r.groups[strings.ToLower(address)] = i
-			server := Server{Pos: d.Pos, Address: address, Weight: 1, MaxFails: 1, FailTimeout: 10 * time.Second}
+			server := Server{Pos: d.Pos, Address: Canonical(address), Weight: 1, MaxFails: 1,
+				FailTimeout: 10 * time.Second}
 			r.config.Upstreams = append(r.config.Upstreams, Upstream{
 				Pos: d.Pos, Name: address, Servers: []Server{server}, Method: roundRobin, Implicit: true,
 			})

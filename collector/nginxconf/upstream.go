@@ -2,7 +2,6 @@ package nginxconf
 
 import (
 	"fmt"
-	"net"
 	"strconv"
 	"strings"
 	"time"
@@ -107,7 +106,7 @@ func valid(name string) string { return strings.ToValidUTF8(name, "\uFFFD") }
 // server reads a server of a group. A value that NGINX rejects is an error; a parameter that only other builds have is
 // not.
 func (r *reading) server(d *directive, port string) (Server, error) {
-	s := Server{Pos: d.Pos, Address: WithPort(valid(d.args[0]), port), Weight: 1, MaxFails: 1,
+	s := Server{Pos: d.Pos, Address: Canonical(WithPort(valid(d.args[0]), port)), Weight: 1, MaxFails: 1,
 		FailTimeout: 10 * time.Second}
 	for _, arg := range d.args[1:] {
 		name, value, hasValue := strings.Cut(arg, "=")
@@ -146,15 +145,4 @@ func (r *reading) server(d *directive, port string) (Server, error) {
 func count(text string) (n int, ok bool) {
 	n, err := strconv.Atoi(text)
 	return n, err == nil && strings.Trim(text, "0123456789") == ""
-}
-
-// WithPort returns an address in the form of $upstream_addr: with port, such as ":80", if it has none.
-func WithPort(address, port string) string {
-	if address == "" || strings.HasPrefix(address, "unix:") {
-		return address
-	}
-	if _, _, err := net.SplitHostPort(address); err == nil {
-		return address
-	}
-	return address + port
 }

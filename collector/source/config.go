@@ -17,6 +17,7 @@ import (
 	"github.com/fremisn/fremisn-exporter/collector/internal/container"
 	"github.com/fremisn/fremisn-exporter/collector/internal/stubstatus"
 	"github.com/fremisn/fremisn-exporter/collector/internal/tail"
+	"github.com/fremisn/fremisn-exporter/collector/nginxconf"
 )
 
 // Config is the section nginx: of the config file. A nil list is absent: nginx.conf decides.
@@ -306,6 +307,9 @@ func validateSyslog(target string) error {
 	if !ok {
 		return faultf("syslog", "%q is neither udp://ADDRESS:PORT nor unix:/path", target)
 	}
+	if !strings.Contains(address, ":") {
+		return faultf("syslog", "%q has no port; write %s:514, or the port that NGINX sends to", target, target)
+	}
 	if err := validateAddress(address); err != nil {
 		return faultf("syslog", "%s", err)
 	}
@@ -368,6 +372,7 @@ func (n *Node) Validate() error {
 	if err := validateAddress(n.Address); err != nil {
 		return faultf("address", "%s", err)
 	}
+	n.Address = nginxconf.Canonical(n.Address) // as it is logged, and as nginx.conf's servers are given
 	return nil
 }
 
@@ -378,6 +383,11 @@ func validateAddress(address string) error {
 		return fmt.Errorf("the address is missing; write HOST:PORT")
 	case err != nil && !strings.Contains(address, ":"):
 		return fmt.Errorf("%q has no port; write %s:80, or the port it listens on", address, address)
+	case strings.Contains(address, "://"):
+		return fmt.Errorf("%q is a URL; write HOST:PORT", address)
+	case err != nil && net.ParseIP(strings.Trim(address, "[]")) != nil:
+		return fmt.Errorf("%q has no port; write [%s]:80, or the port it listens on", address,
+			strings.Trim(address, "[]"))
 	case err != nil || host == "":
 		return fmt.Errorf("%q is not HOST:PORT", address)
 	}
@@ -397,12 +407,11 @@ func ValidateNodes(nodes []Node) error {
 				"two nodes have the name %q; give each its own", n.Name))
 		}
 		names[n.Name] = true
-		key := strings.ToLower(n.Address)
-		if first, taken := addresses[key]; taken {
+		if first, taken := addresses[n.Address]; taken {
 			faults = append(faults, faultf(fmt.Sprintf("nodes[%d].address", i),
 				"%q is the address of node %q already", n.Address, first))
 		}
-		addresses[key] = n.Name
+		addresses[n.Address] = n.Name
 	}
 	return errors.Join(faults...)
 }
