@@ -1,6 +1,7 @@
 package strictyaml
 
 import (
+	"math"
 	"bytes"
 	"errors"
 	"io"
@@ -41,7 +42,11 @@ func (d *Document) duration(node *yaml.Node, v reflect.Value, path string) {
 	if err != nil {
 		var days model.Duration
 		if days, err = model.ParseDuration(text); err != nil {
-			d.fail(node.Line, path, "%q is not a duration; write %s", text, likelyDuration(text))
+			fault, remedy := "is not a duration", "write "+likelyDuration(text)
+			if likelyDuration(text) == text {
+				fault, remedy = "is too long", "the longest time is about 290 years"
+			}
+			d.fail(node.Line, path, "%q %s; %s", text, fault, remedy)
 			return
 		}
 		parsed = time.Duration(days)
@@ -106,6 +111,12 @@ func kindName(v reflect.Value) string {
 		return "a text"
 	}
 	return ""
+}
+
+// isFraction reports whether a value that must be a whole number is another one, which yaml.v3 would cut off.
+func isFraction(node *yaml.Node, v reflect.Value) bool {
+	number, err := strconv.ParseFloat(node.Value, 64)
+	return err == nil && number != math.Trunc(number) && (v.CanInt() || v.CanUint())
 }
 
 // example says how to write a value of a kind.

@@ -392,12 +392,18 @@ func (d *Document) wants(node *yaml.Node, kind yaml.Kind, path string) bool {
 	return false
 }
 
+var errFraction = errors.New("not a whole number")
+
 func (d *Document) decode(node *yaml.Node, v reflect.Value, path string) {
 	if want := kindName(v); node.Kind != yaml.ScalarNode && want != "" && !hasUnmarshaler(v) {
 		d.fail(node.Line, path, "got %s, want %s", describe(node), want)
 		return
 	}
-	if err := node.Decode(v.Addr().Interface()); err != nil {
+	err := node.Decode(v.Addr().Interface())
+	if err == nil && isFraction(node, v) {
+		err = errFraction
+	}
+	if err != nil {
 		if want := kindName(v); want != "" && node.Kind == yaml.ScalarNode && !hasUnmarshaler(v) {
 			d.fail(node.Line, path, "%q is not %s%s", node.Value, want, example(node, v))
 			return

@@ -214,6 +214,10 @@ func interpretNginxConf(ctx context.Context, from Source) (*Settings, error) {
 		return nil, fmt.Errorf("there is no %s, and no config file is given; name one with --config, "+
 			"or NGINX's with --nginx.config", from.NginxConf)
 	}
+	if info, failed := os.Stat(from.NginxConf); failed == nil && info.IsDir() {
+		return nil, fmt.Errorf("%s: this is a folder; --nginx.config takes a file such as %s", from.NginxConf,
+			filepath.Join(from.NginxConf, "nginx.conf"))
+	}
 	if err != nil {
 		return nil, err
 	}
