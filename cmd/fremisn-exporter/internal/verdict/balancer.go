@@ -181,7 +181,7 @@ func (j *judgement) judgeRequests() {
 func (j *judgement) saturation(noLive, total uint64) string {
 	text := fmt.Sprintf("NGINX found no free server for %d of %s in the last minute",
 		noLive, plural(int(total), "request", "requests"))
-	out, unusable, limited := 0, 0, true
+	out, unusable, limited, mayBeBusy := 0, 0, true, false
 	for _, n := range j.nodes {
 		switch n.State {
 		case StateTakenOut:
@@ -189,7 +189,7 @@ func (j *judgement) saturation(noLive, total uint64) string {
 		case StateDown, StateOff:
 			unusable++
 		default:
-			limited = limited && n.MaxConns != nil
+			limited, mayBeBusy = limited && n.MaxConns != nil, mayBeBusy || n.MaxConns != nil
 		}
 	}
 	switch {
@@ -198,6 +198,8 @@ func (j *judgement) saturation(noLive, total uint64) string {
 			plural(unusable, "server is", "servers are"))
 	case out == 0 && !limited:
 		return text + ": all of them had failed just before."
+	case out > 0 && !mayBeBusy:
+		return fmt.Sprintf("%s: it passes over %s after failures.", text, plural(out, "server", "servers"))
 	case out > 0:
 		return fmt.Sprintf("%s: it passes over %s after failures, and the others were busy.", text,
 			plural(out, "server", "servers"))

@@ -420,3 +420,31 @@ func FuzzLoad(f *testing.F) {
 		engine.Incidents()
 	})
 }
+
+// TestSaturationWithServersOut: servers that have no limit cannot be busy.
+func TestSaturationWithServersOut(t *testing.T) {
+	in := healthy()
+	in.Requests = requests(verdict.NoLive, 1, 99)
+	takeOut(&in, 1)
+	limited := saturation(t, in)
+	for i := range in.Servers {
+		in.Servers[i].MaxConns = 0
+	}
+	unlimited := saturation(t, in)
+	const start = "NGINX found no free server for 1 of 100 requests in the last minute: "
+	if limited != start+"it passes over 1 server after failures, and the others were busy." ||
+		unlimited != start+"it passes over 1 server after failures." {
+		t.Errorf("%s\n%s", limited, unlimited)
+	}
+}
+
+func saturation(t *testing.T, in verdict.Input) string {
+	t.Helper()
+	for _, r := range verdict.New().Judge(in).Reasons {
+		if r.Kind == verdict.KindSaturated {
+			return r.Sentence
+		}
+	}
+	t.Fatal("it is not saturated")
+	return ""
+}
