@@ -1,10 +1,10 @@
 package strictyaml
 
 import (
-	"math"
 	"bytes"
 	"errors"
 	"io"
+	"math"
 	"reflect"
 	"regexp"
 	"strconv"
