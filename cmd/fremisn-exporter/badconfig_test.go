@@ -269,8 +269,8 @@ func TestCommandLine(t *testing.T) {
 		{[]string{"--log.level", "loud"}, exitUsage, "", "fremisn-exporter: --log.level: enum value must be one of " +
 			"debug,info,warn,error, got 'loud'; try"},
 		{[]string{"--history.limit=many"}, exitUsage, "", "fremisn-exporter: --history.limit: "},
-		{[]string{"--timeout-offset", "soon"}, exitUsage, "", `fremisn-exporter: --timeout-offset: "soon" is not a valid`},
-		{[]string{"analyze", "--output", "xml"}, exitUsage, "", "fremisn-exporter: --output: enum value must be one of"},
+		{[]string{"--timeout-offset", "soon"}, exitUsage, "", `--timeout-offset: "soon" is not a valid`},
+		{[]string{"analyze", "--output", "xml"}, exitUsage, "", "--output: enum value must be one of"},
 		{[]string{"help", "nothing"}, exitUsage, "", `expected command but got "nothing"`},
 		{[]string{"--config", "-"}, exitUsage, "", "--config takes a file, which a reload can read again, not"},
 		{[]string{"--nginx.config", "-", "check"}, exitUsage, "", "--nginx.config takes a file"},
