@@ -78,7 +78,7 @@ var scenarios = []scenario{
 			"NoLiveUpstreams",
 			"SlotsSaturated",
 			"AvailabilityBudgetBurn",
-		}, says: "saturated, all slots are taken (max_conns). No probe of a node fails.",
+		}, says: "saturated, all slots are busy (max_conns). No probe of a node fails.",
 	},
 	{
 		name: "poison-request", happens: func(t *testing.T, b *balancer) {
@@ -226,7 +226,7 @@ func newBalancer(t *testing.T, s scenario, binary string) *balancer {
 	if err := os.Mkdir(b.dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	mission := testenv.Topology{
+	topology := testenv.Topology{
 		Rate:    "1000r/s",
 		Burst:   1000,
 		Formats: []testenv.Format{{Name: "access", Format: testenv.FullFormat}},
@@ -241,19 +241,19 @@ func newBalancer(t *testing.T, s scenario, binary string) *balancer {
 			t.Fatal(err)
 		}
 		t.Cleanup(node.Close)
-		b.nodes, mission.Nodes = append(b.nodes, node), append(mission.Nodes, node.Address)
+		b.nodes, topology.Nodes = append(b.nodes, node), append(topology.Nodes, node.Address)
 	}
-	mission.Listen, mission.Status = freeAddress(t), freeAddress(t)
-	b.listen = mission.Listen
+	topology.Listen, topology.Status = freeAddress(t), freeAddress(t)
+	b.listen = topology.Listen
 	if s.topology != nil {
-		s.topology(&mission)
+		s.topology(&topology)
 	}
 	if err := testenv.WritePages(b.dir); err != nil {
 		t.Fatal(err)
 	}
 	var err error
-	if b.nginx, err = testenv.StartNginx(t.Context(), b.dir, mission.Conf(), mission.Listen,
-		mission.Status); err != nil {
+	if b.nginx, err = testenv.StartNginx(t.Context(), b.dir, topology.Conf(), topology.Listen,
+		topology.Status); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { b.nginx.Stop() })
@@ -355,7 +355,7 @@ func startPrometheus(t *testing.T, balancers map[string]*balancer) *testenv.Prom
 		}
 	}
 	if !lenient {
-		t.Errorf("no rule has %s any more", halfASecond)
+		t.Errorf("no rule has %s", halfASecond)
 	}
 	var targets []string
 	for _, b := range balancers {

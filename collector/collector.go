@@ -27,7 +27,7 @@ type Options struct {
 	Mask        func(string) string // hides the password in a URL
 	Others      []Other             // collectors of other packages, run beside those of NGINX
 	Logger      log.Logger
-	Unhinted    bool // look at logs by the clock alone: the kernel's hints do not follow a test's clock
+	Unhinted    bool // look at logs only by the clock: the kernel's hints do not follow a test's clock
 }
 
 // A Collector observes one NGINX according to its settings.

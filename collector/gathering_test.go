@@ -137,7 +137,7 @@ func TestAllocationsOfAScrape(t *testing.T) {
 			}
 		})
 		if e.x.families != nil {
-			t.Error("what is needed for changes alone is kept though nothing comes")
+			t.Error("what only changes need is kept though nothing comes")
 		}
 		return n, series
 	}

@@ -103,7 +103,7 @@ func (c *Collector) reformat(l source.LogSource, s *source.Settings) func() []so
 // lostInterval is how often to check whether a log that nginx.conf no longer names is still written.
 const lostInterval = 15 * time.Second
 
-// watchLost stops reading logs that nginx.conf no longer names and that nobody writes any more. Their counts are still
+// watchLost stops reading logs that nginx.conf no longer names and that nobody writes to now. Their counts are still
 // shown.
 func (c *Collector) watchLost(ctx context.Context) {
 	tick := time.NewTicker(lostInterval)

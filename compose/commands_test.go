@@ -42,7 +42,7 @@ func runners() map[string]runner {
 	}
 }
 
-// TestEveryCommandBlock: whoever copies a command from a document copies one that a test has run.
+// TestEveryCommandBlock: every command block that a reader may copy has been run by a test.
 func TestEveryCommandBlock(t *testing.T) {
 	all, done := runners(), map[string]bool{} // README.id.md has the blocks of README.md
 	for _, document := range []string{"README.md", "README.id.md", "compose/README.md"} {
@@ -69,7 +69,7 @@ func TestEveryCommandBlock(t *testing.T) {
 		}
 	}
 	for name := range all {
-		t.Errorf("there is no block %s", name)
+		t.Errorf("the documents have no block %s", name)
 	}
 }
 

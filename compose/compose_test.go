@@ -112,7 +112,7 @@ func TestStackHasTheTopology(t *testing.T) {
 		sort.Strings(list)
 		ports[name] = strings.Join(list, " ")
 		if _, ok := service.Networks["nf-visionaire"]; !ok || len(service.Networks) != 1 {
-			t.Errorf("%s is on the networks %v, want nf-visionaire alone", name, service.Networks)
+			t.Errorf("%s is on the networks %v, want only nf-visionaire", name, service.Networks)
 		}
 		if service.Restart != types.RestartPolicyUnlessStopped {
 			t.Errorf("%s: restart is %q, want unless-stopped", name, service.Restart)

@@ -26,7 +26,7 @@ func TestLogsOfTheContainer(t *testing.T) {
 	}
 	for _, target := range []string{"/etc/fremisn/probes.yml", "/var/lib/docker/containers"} {
 		if !mounts[target].ReadOnly {
-			t.Errorf("%s is not mounted for reading alone: %+v", target, mounts[target])
+			t.Errorf("%s is not mounted read-only: %+v", target, mounts[target])
 		}
 	}
 	var config struct {

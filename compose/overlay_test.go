@@ -10,8 +10,8 @@ import (
 	"testing"
 )
 
-// The overlay's two exporters on the files of an old stack, untouched but for addresses: what its prometheus.yml asks
-// for is there.
+// The overlay's two exporters on the files of an old stack, unchanged except for addresses: what its prometheus.yml
+// asks for is there.
 func TestOverlayServesTheOldPrometheusConfig(t *testing.T) {
 	t.Parallel()
 	s := startStack(t, nil)

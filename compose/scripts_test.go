@@ -72,7 +72,7 @@ func TestStressScriptsAgreeWithClientAndNodes(t *testing.T) {
 		}
 	}
 
-	// Cut off by the time limit: what was under way is counted by NGINX alone, one request for each user at most.
+	// Cut off by the time limit: only NGINX counts what was under way, one request for each user at most.
 	if out, exit := s.script(t, "final-stress-test.sh", "--users", "5", "--requests", "200000", "--seconds",
 		"1"); exit != 0 || !regexp.MustCompile(`allowed difference +5:`).MatchString(out) {
 		t.Errorf("final-stress-test.sh, cut off: exit %d, want 0 and at most 5 more requests counted than answered",
@@ -282,7 +282,7 @@ func TestHelpNamesExitCodes(t *testing.T) {
 		t.Fatalf("%v: %v", scripts, err)
 	}
 	for _, script := range scripts {
-		if script == "scripts/lib.sh" { // is sourced alone
+		if script == "scripts/lib.sh" { // is only sourced
 			continue
 		}
 		help := run(t, nil, script, "--help")

@@ -161,7 +161,7 @@ http {
 NGINX
   image fremisn-node:test "$base" "$extra/node" 'CMD ["nginx", "-c", "/etc/node.conf"]'
 
-  # The builder: Go as it is here, with the modules it has downloaded, for there is no network in the container.
+  # The builder: Go as it is here, with the modules it has downloaded, as the container has no network.
   go_root=$(go env GOROOT)
   mkdir -p "$extra/go/usr/local" "$extra/go/go/pkg/mod/cache"
   cp -a "$go_root" "$extra/go/usr/local/go"
@@ -263,7 +263,7 @@ the_stack() {
   # what only this test needs.
   commands=$(block compose/README.md 'compose/scripts/setup.sh --generate-password   # shows Grafana'\''s password')
   holds 'setup.sh' bash -c "cd '$work/src' && $(sed -n 1p <<<"$commands")"
-  is '.env belongs to its owner alone' "$(stat -c %a .env)" 600
+  is 'only its owner can read .env' "$(stat -c %a .env)" 600
   printf '%s\n' COMPOSE_PROFILES=alerting LOG_MAX_BYTES=200000 LOG_CHECK_SECONDS=1 BACKUP_DIR="$work/backups" >>.env
   EXPORTER_VERSION=9.9.9 holds 'deploy.sh' bash -c "cd '$work/src' && $(sed 1d <<<"$commands")"
   is 'containers' "$(docker ps --format '{{.Names}}' | grep -v ^node- | sort | tr '\n' ' ')" \

@@ -34,8 +34,8 @@ func promised(t *testing.T) (availability, fast, bound float64) {
 		number(`fremisn:latency_bound:seconds\n +expr: \|[^-]*\+ ([0-9.]+)`)
 }
 
-// TestThresholdsAtObjective: the default objective is where colours change, and is said in words; lines are what the
-// exporter says, for an objective may be another.
+// TestThresholdsAtObjective: the default objective is where colours change, and descriptions name it; lines are what
+// the exporter says, for an objective may be another.
 func TestThresholdsAtObjective(t *testing.T) {
 	availability, fast, bound := promised(t)
 	near := func(a, b float64) bool { return a-b < 1e-6 && b-a < 1e-6 }
@@ -129,7 +129,7 @@ func TestOneColourANode(t *testing.T) {
 				}
 			}
 			if got := colourOf(t, p, "old-master-2 192.168.100.1:4005 · lb:9113"); got != "" {
-				t.Errorf("%s/%s: another node has the colour of one of ours, %s", b.file, p.Title, got)
+				t.Errorf("%s/%s: another node has the colour of a known one, %s", b.file, p.Title, got)
 			}
 		}
 	}
@@ -224,7 +224,7 @@ func TestLinesOfAlerts(t *testing.T) {
 		}
 	}
 	for _, want := range []struct {
-		alert, in   string // verbatim from the alert's expression, but for line breaks
+		alert, in   string // verbatim from the alert's expression, without line breaks
 		file, panel string
 		value       float64
 	}{

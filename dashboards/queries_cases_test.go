@@ -278,7 +278,7 @@ var queryTests = []queryTest{
 		want: map[string]float64{`{` + lb + `}`: 1},
 	},
 	{
-		name: "a mark for each firing alert of ours, also one that no load balancer is named in",
+		name: "a mark for each firing Fremisn alert, also for one that names no load balancer",
 		file: "exporter.json", mark: "Alerts", at: "2m",
 		series: map[string]string{
 			`ALERTS{alertname="FremisnNodeDown",alertstate="firing",` + lb + `,node="a"}`:  "1x20",

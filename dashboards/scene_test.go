@@ -21,7 +21,7 @@ import (
 	"github.com/fremisn/fremisn-exporter/cmd/fremisn-sim/testenv"
 )
 
-// A scene is all of it, real but for the nodes: NGINX, the exporter, and a Prometheus with the recording rules that
+// A scene is everything, with simulated nodes: NGINX, the exporter, and a Prometheus with the recording rules that
 // scrapes the exporter under two names, as two load balancers.
 type scene struct {
 	dir        string
@@ -77,7 +77,7 @@ func newScene(t *testing.T, change func(config string) string) *scene {
 	if err := testenv.WritePages(s.dir); err != nil {
 		t.Fatal(err)
 	}
-	mission := testenv.Topology{
+	topology := testenv.Topology{
 		Listen:  s.balancer,
 		Status:  status,
 		Formats: []testenv.Format{{Name: "access", Format: testenv.FullFormat}},
@@ -86,9 +86,9 @@ func newScene(t *testing.T, change func(config string) string) *scene {
 		Server:  "max_conns=1 fail_timeout=1s",
 	}
 	for _, node := range s.nodes {
-		mission.Nodes = append(mission.Nodes, node.Address)
+		topology.Nodes = append(topology.Nodes, node.Address)
 	}
-	nginx, err := testenv.StartNginx(t.Context(), s.dir, mission.Conf(), s.balancer, status)
+	nginx, err := testenv.StartNginx(t.Context(), s.dir, topology.Conf(), s.balancer, status)
 	if err != nil {
 		t.Fatal(err)
 	}

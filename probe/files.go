@@ -152,8 +152,8 @@ func parseTargets(text []byte, prober string) ([]targetGroup, error) {
 	return groups, nil
 }
 
-// fileLabels returns the labels of a file that are exposed: neither those for relabelling nor any of ours. One with
-// the name of a metric's own label gets the prefix exported_, as in Prometheus.
+// fileLabels returns the labels of a file that are exposed: neither those for relabelling nor the exporter's own. One
+// with the name of a metric's own label gets the prefix exported_, as in Prometheus.
 func fileLabels(labels map[string]string) (map[string]string, error) {
 	own := map[string]string{}
 	for name, value := range labels {

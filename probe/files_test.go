@@ -98,7 +98,7 @@ probes:
 	})
 }
 
-// TestLabelsOfProbes wants a user's labels on every metric of a probe, and none of ours overridden.
+// TestLabelsOfProbes wants a user's labels on every metric of a probe, and the exporter's own labels not overridden.
 func TestLabelsOfProbes(t *testing.T) {
 	web := newWitness(t, httptest.NewServer)
 	dir := t.TempDir()

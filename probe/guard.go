@@ -9,7 +9,7 @@ import (
 	"golang.org/x/net/idna"
 )
 
-// A guard decides which targets /probe may probe. It decides by the text alone: a refused target is not even looked
+// A guard decides which targets /probe may probe. It decides by the text only: a refused target is not even looked
 // up.
 type guard struct {
 	any        bool

@@ -148,7 +148,7 @@ func (r Result) debug(w io.Writer, registry *prometheus.Registry, m *prepared) {
 // Describe sends nothing: the metrics of a probe depend on its result.
 func (r Result) Describe(chan<- *prometheus.Desc) {}
 
-// Collect sends the result as blackbox_exporter does, without labels of ours.
+// Collect sends the result as blackbox_exporter does, without labels of this exporter.
 func (r Result) Collect(metrics chan<- prometheus.Metric) {
 	for _, s := range r.Samples {
 		var names, values []string

@@ -29,7 +29,7 @@ type httpRun struct {
 	ctx       context.Context // of the connections
 	closers   []func()        // of connections, the last first
 	jar       originJar
-	home      *url.URL // of the target, by name: credentials go to its origin alone
+	home      *url.URL // of the target, by name: credentials go only to its origin
 	location  *url.URL // where the chain of redirects is, by name: the requests of its first host go by address
 	first     string   // host:port of the first request, by address
 	sni       string   // name for the first host's certificate

@@ -163,7 +163,7 @@ func (m *measured) set(samples []Sample, all *shapes) {
 	}
 }
 
-// sampleBuffers are room for samples, which most probes need for a moment alone.
+// sampleBuffers are room for samples, which most probes need only briefly.
 type sampleBuffers struct{ pool sync.Pool } // of *[]Sample
 
 func (b *sampleBuffers) get() []Sample {

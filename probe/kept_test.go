@@ -8,7 +8,7 @@ import (
 	"github.com/fremisn/fremisn-exporter/probe/mask"
 )
 
-// A result comes out of the history as it went in, but for what History leaves out; a log is to a tenth of a
+// A result comes out of the history as it went in, except for what History leaves out; a log is to a tenth of a
 // millisecond.
 func TestKeptResultIsTheResult(t *testing.T) {
 	secrets := mask.New([]string{"hunter2"}, nil)

@@ -241,7 +241,7 @@ func TestParity(t *testing.T) {
 // concede is all in which v0.28, whose metrics we give, differs from Debian's v0.23.
 func concede(old, ours map[string]*dto.MetricFamily) {
 	delete(ours, "probe_timeout_seconds")                              // in master, after v0.28
-	delete(ours, "probe_ssl_latest_cert_not_before_timestamp_seconds") // ours alone
+	delete(ours, "probe_ssl_latest_cert_not_before_timestamp_seconds") // only here
 	delete(ours, "probe_tls_cipher_info")                              // since v0.25
 	delete(ours, "probe_failed_due_to_bytes")                          // since v0.28
 	if old["probe_http_status_code"] == nil && ours["probe_failed_due_to_regex"] == nil {

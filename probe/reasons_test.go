@@ -192,7 +192,7 @@ func TestReasonsOfLookups(t *testing.T) {
 		{"http", "http://gone.example./", "dns", "host gone.example. does not exist"},
 		{"tcp", "gone.example.:80", "dns", "host gone.example. does not exist"},
 		{"grpc", "gone.example.:80", "dns", "host gone.example. does not exist"},
-		{"grpc", "both.example.:" + grpcPort, "status", "NOT_SERVING"}, // it is at one of the addresses alone
+		{"grpc", "both.example.:" + grpcPort, "status", "NOT_SERVING"}, // only at one of the addresses
 		{"icmp_short", "gone.example.", "dns", "host gone.example. does not exist"},
 		{"dns", "gone.example.", "dns", "host gone.example. does not exist"},
 		{"http", "http://loopback.example.:" + port + "/redirect?to=http://gone.example./", "dns", "gone.example."},
@@ -214,7 +214,7 @@ func TestReasonsOfLookups(t *testing.T) {
 	}
 }
 
-// blackHole is an address whose queue of connections is full: the kernel answers nobody any more.
+// blackHole is an address whose queue of connections is full: the kernel no longer answers.
 func blackHole(t *testing.T) string {
 	listener := listen(t)
 	t.Cleanup(func() { listener.Close() })

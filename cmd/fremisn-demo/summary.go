@@ -50,7 +50,7 @@ func (d *demo) clients() error {
 		row.node = outcome
 		return row.value(`sum(nginx_access_requests_total{outcome=%q}) or vector(0)`)
 	}
-	fmt.Fprintf(d.out, "\n  clients: %.0f ok, %.0f turned away by the limiter, %.0f without a free node, %.0f "+
+	fmt.Fprintf(d.out, "\n  clients: %.0f ok, %.0f rejected by the limiter, %.0f without a free node, %.0f "+
 		"errors, %.0f timeouts\n",
 		count("ok"), count("limited"), count("no_live"), count("error"), count("timeout"))
 	return row.err

@@ -26,7 +26,7 @@ type incident struct {
 var incidents = []incident{
 	{"slave-2 refuses connections: NGINX tries another node", func(d *demo, _ context.Context) { d.nodes[2].Refuse() },
 		(*demo).restart},
-	{"a burst of requests: the limiter turns some away, and more at once than the nodes have slots",
+	{"a burst of requests: the limiter rejects some, and the rest are more than the nodes have slots for",
 		func(d *demo, ctx context.Context) { d.burst(ctx, 45) }, func(*demo) {}},
 	{"slave-1 is slow", func(d *demo, _ context.Context) {
 		d.nodes[1].Set(sim.Fault{Kind: "slow", Delay: 900 * time.Millisecond, Path: "/v1/face"})

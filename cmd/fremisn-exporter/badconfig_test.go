@@ -149,7 +149,7 @@ DIR/objectives_of_no_route.yml:7: objectives.routes.enrolment.latency.within: 1.
 	"backslash_in_quotes": `DIR/backslash_in_quotes.yml:2: not YAML: found unknown escape character; write the ` +
 		`value in single quotes, or each \ twice`,
 	"buckets_with_units": `DIR/buckets_with_units.yml:2: nginx.latency_buckets[0]: "1s" is not a number; write ` +
-		`a number alone, such as 0.5`,
+		`only a number, such as 0.5`,
 	"case_of_a_key": `DIR/case_of_a_key.yml:2: nginx.Access_Logs: unknown key; did you mean access_logs?`,
 	"case_of_a_module": `DIR/case_of_a_module.yml:11: probes[0].module: unknown module "Web"; the modules are ` +
 		`web`,
@@ -173,8 +173,8 @@ DIR/objectives_of_no_route.yml:7: objectives.routes.enrolment.latency.within: 1.
 		`line above may lack a colon, or this one is indented too far`,
 	"no_space_behind_colon": `DIR/no_space_behind_colon.yml:11: not YAML: could not find expected ':'; write KEY: ` +
 		`VALUE, with a colon and a space`,
-	"number_in_words": `DIR/number_in_words.yml:2: nginx.max_series: "ten" is not a whole number; write digits ` +
-		`alone, such as 100`,
+	"number_in_words": `DIR/number_in_words.yml:2: nginx.max_series: "ten" is not a whole number; write only ` +
+		`digits, such as 100`,
 	"percent_in_front": "DIR/percent_in_front.yml:4: not YAML: found character that cannot start any token; put " +
 		"a value that begins with % @ or ` in quotes",
 	"port_alone": `DIR/port_alone.yml:6: not YAML: did not find expected node content; put a value that ` +

@@ -63,7 +63,7 @@ func TestRemedyOfANodeIsACommand(t *testing.T) {
 	t.Errorf("no remedy is a command: %q", remedies)
 }
 
-// check --print-format prints the directive alone.
+// check --print-format prints only the directive.
 func TestPrintFormat(t *testing.T) {
 	conf := filepath.Join(t.TempDir(), "nginx.conf")
 	writeFile(t, conf, "events {}\nhttp { log_format main '$status'; server { listen 1; access_log /tmp/x.log "+

@@ -134,7 +134,7 @@ func (s *stack) config() string {
 	return b.String()
 }
 
-// ask sends a request and notes what came of it.
+// ask sends a request and records its result.
 func (s *stack) ask(t *testing.T, ctx context.Context, method, path string) int {
 	t.Helper()
 	request, err := http.NewRequestWithContext(ctx, method, "http://"+s.balancer+path, nil)

@@ -19,7 +19,7 @@ import (
 	"github.com/fremisn/fremisn-exporter/cmd/fremisn-sim/testenv"
 )
 
-// mostUnderFlood is what the program may take more than at rest, whoever reaches its port.
+// mostUnderFlood is how much more memory than at rest a flood from any client may cost.
 const mostUnderFlood = 128 << 20
 
 // startWithManySeries starts the exporter as it is shipped on a log that gives 20,000 series.
@@ -219,7 +219,7 @@ func floodOfConnections(t *testing.T, e *testenv.Exporter, text, more string) {
 	}
 }
 
-// An answer is compressed for whom that takes, and is the same.
+// An answer is compressed for clients that accept it, and is otherwise the same.
 func TestMetricsAreCompressed(t *testing.T) {
 	p := startProgram(t, "probes: []\n")
 	conn, err := net.Dial("tcp", strings.TrimPrefix(p.url, "http://"))

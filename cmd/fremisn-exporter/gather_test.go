@@ -16,7 +16,7 @@ import (
 	"github.com/fremisn/fremisn-exporter/probe"
 )
 
-// TestOutcomesAreTheSame: gather hands over counts by their place alone.
+// TestOutcomesAreTheSame: gather hands over counts by position.
 func TestOutcomesAreTheSame(t *testing.T) {
 	if diff := cmp.Diff(collector.Outcomes(), verdict.OutcomeNames()); diff != "" {
 		t.Error(diff)

@@ -8,9 +8,9 @@ import (
 	"time"
 )
 
-// The exporter tells what is on disk from what runs: an nginx.conf that NGINX has not reloaded is not loaded, and a
-// worker of the former one shuts down until its last request has ended. The clocks of files and processes may differ:
-// what the exporter has seen decides.
+// The exporter distinguishes the file on disk from the running configuration: an nginx.conf that NGINX has not reloaded
+// is not loaded, and a worker of the former one shuts down until its last request has ended. The clocks of files and
+// processes may differ: what the exporter has seen decides.
 func TestWhatNGINXHasLoaded(t *testing.T) {
 	const log = "access_log DIR/access.log main;"
 	h := startChangingHost(t, firstFormat, log)

@@ -10,7 +10,7 @@ import (
 	"runtime"
 	"syscall"
 	"time"
-	_ "time/tzdata" // an image of this program alone has no /usr/share/zoneinfo, and an error log local times
+	_ "time/tzdata" // the image has no /usr/share/zoneinfo, and error logs have local times
 )
 
 func main() {

@@ -250,12 +250,12 @@ func newSpelling(args []string) []string {
 	return spelled
 }
 
-// isRefused reports whether a flag cannot work any more.
+// isRefused reports whether a flag can no longer work.
 func isRefused(name string) bool {
 	return slices.ContainsFunc(oldFlags, func(f oldFlag) bool { return f.name == name && f.instead != "" })
 }
 
-// refused returns an error about the first flag or variable that cannot work any more. Variables count only if the
+// refused returns an error about the first flag or variable that can no longer work. Variables count only if the
 // command line is nginx-prometheus-exporter's own.
 func refused(args []string, isNginxExporter bool) error {
 	for _, flag := range oldFlags {

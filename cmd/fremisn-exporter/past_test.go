@@ -78,7 +78,7 @@ func TestPastWithoutFiles(t *testing.T) {
 	h.write(t, "access.log.1", string(text))
 	h.write(t, "access.log.2.gz", packed.String())
 	h.write(t, "access-20261124.log", string(text))
-	h.write(t, "access.log.bak", "this is none of it\n")
+	h.write(t, "access.log.bak", "not a part of the log\n")
 	h.write(t, "other-access.log", "nor is this\n")
 	code, stdout, stderr := h.run(t, "analyze", "--output", "json")
 	var report struct{ Lines map[string]int }

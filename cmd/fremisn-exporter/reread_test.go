@@ -216,7 +216,7 @@ func TestConfigFileIsReloadedByItself(t *testing.T) {
 	})
 }
 
-// With --no-config.auto-reload the config file is read when somebody asks for it alone.
+// With --no-config.auto-reload the config file is read only on request.
 func TestConfigFileIsNotReloadedByItself(t *testing.T) {
 	watchingNginxConf(t, false, func(t *testing.T, w *watchedFiles) {
 		w.write(t, "probes.yml", "nginx: {config: nginx.conf}\nprobes: []\nnodes: [{name: one, address: "+
@@ -242,10 +242,10 @@ func TestBrokenNginxConfAtAReload(t *testing.T) {
 		synctest.Wait()
 		families := w.scrape(t)
 		if got := gauge(families, "fremisn_exporter_collector_success", "collector", "nginx_conf"); got != 0 {
-			t.Error("the collector is said to have succeeded with a broken nginx.conf")
+			t.Error("the collector reports success with a broken nginx.conf")
 		}
 		if got := gauge(families, "fremisn_exporter_config_last_reload_successful"); got != 0 {
-			t.Error("the reload is said to have succeeded")
+			t.Error("the metrics say that the reload succeeded")
 		}
 		if err := os.Rename(aside, w.conf); err != nil {
 			t.Fatal(err)

@@ -37,7 +37,7 @@ const (
 
 // An exporter is the serve command while it runs.
 //
-// The settings that run never change and are replaced as a whole, by the goroutine of watch alone. So pages and scrapes
+// The settings that run never change and are replaced as a whole, only by the goroutine of watch. So pages and scrapes
 // read them without waiting, and nothing is locked across a disk, a lookup or another goroutine.
 type exporter struct {
 	cli       *commandLine

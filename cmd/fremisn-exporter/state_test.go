@@ -65,7 +65,7 @@ func TestReloadKeepsCounters(t *testing.T) {
 		`fremisn_exporter_log_lines_total{log="access",result="malformed"} 0`)
 }
 
-// A refusingHost is an exporter whose state cannot be written any more once it has been.
+// A refusingHost is an exporter whose state can no longer be written, after it was.
 type refusingHost struct {
 	*program
 	log, obstacle string

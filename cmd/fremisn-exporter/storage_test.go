@@ -45,7 +45,7 @@ func TestDefaultStorage(t *testing.T) {
 		if done {
 			t.Fatal(code, out.String())
 		}
-		if !cli.isGiven("storage.path") { // whoever runs the tests
+		if !cli.isGiven("storage.path") { // for any user that runs the tests
 			cli.storagePath = userStorage
 		}
 		if cli.completeStorage(test.euid); cli.storagePath != test.want {
@@ -55,7 +55,7 @@ func TestDefaultStorage(t *testing.T) {
 	}
 }
 
-// asRoot starts the exporter as root with a /var/lib of its own, whoever runs the tests.
+// asRoot starts the exporter as root with its own /var/lib, for any user that runs the tests.
 const asRoot = `mount -t tmpfs tmpfs /var/lib && cd "$1" && shift && exec "$@"`
 
 // startAsRoot runs the exporter in a folder until it has read its logs and ends it. It returns what was logged and the

@@ -39,7 +39,7 @@ configure arguments: --prefix=/var/lib/nginx --sbin-path=/usr/sbin/nginx --conf-
 	}
 }
 
-// Relative paths of logs lead where the build says; where it is not at hand, the other places are named.
+// Relative paths of logs lead where the build says; where it is unknown, the possible places are named.
 func TestRelativePaths(t *testing.T) {
 	conf := filepath.Join(t.TempDir(), "nginx.conf")
 	text := "error_log logs/error.log; events {} http { access_log site.log; server { listen 1; } }"
@@ -106,7 +106,7 @@ func TestKeepaliveByDefault(t *testing.T) {
 	}
 }
 
-// Connections are said to be closed only where they certainly are.
+// Connections count as closed only where they certainly are.
 func TestCloses(t *testing.T) {
 	const upgrade = "map $http_upgrade $connection_upgrade { default upgrade; '' %s; } "
 	for settings, want := range map[string]bool{

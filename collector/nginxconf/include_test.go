@@ -122,7 +122,7 @@ func TestMissingInclude(t *testing.T) {
 			t.Errorf("%s: %v, want %s", name, err, want)
 		}
 		if IsMissing(err) {
-			t.Errorf("%s is said to be missing itself", name)
+			t.Errorf("%s itself is reported as missing", name)
 		}
 	}
 	_, err := Load(filepath.Join(dir, "nowhere.conf"))

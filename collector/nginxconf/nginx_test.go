@@ -12,7 +12,7 @@ import (
 	"testing"
 )
 
-// portOfRoot is a listen that NGINX, which binds even to test, may do for root alone.
+// portOfRoot is a listen that NGINX, which binds even for -t, may use only as root.
 var portOfRoot = regexp.MustCompile(`(listen\s+(?:\[::\]:)?)80\b`)
 
 // copyTree copies a fixture to where NGINX, which opens the logs even to test, may write them.
@@ -82,7 +82,7 @@ func trees(t *testing.T, pattern string) []string {
 
 var emergency = regexp.MustCompile(`(?m)\[emerg\] \d+#\d+: (.*) in ([^ ]+):(\d+)$`)
 
-// What NGINX refuses is refused at the same place and, but for a few, in the same words.
+// What NGINX rejects is rejected at the same place and, with a few exceptions, in the same words.
 func TestFaultsAreThoseOfNGINX(t *testing.T) {
 	for _, tree := range trees(t, "testdata/bad/*") {
 		t.Run(filepath.Base(tree), func(t *testing.T) {

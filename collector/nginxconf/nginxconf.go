@@ -146,7 +146,7 @@ type Upstream struct {
 	KeepaliveAt Pos  // its Line is 0 if unset
 	Method      string
 	MethodAt    Pos    // its Line is 0 for round_robin
-	Implicit    bool   // there is no block: a *_pass names the address
+	Implicit    bool   // without a block: a *_pass names the address
 	Protocol    string // as in Proxy, of the first *_pass that names the group; "" for none
 }
 

@@ -99,7 +99,7 @@ func TestRunningNGINX(t *testing.T) {
 	}
 	until(t, "one worker shuts down and two are new", find(2, 1))
 	if !loads.HasLoaded(c, running) {
-		t.Error("NGINX was reloaded, and is said not to have loaded the file")
+		t.Error("NGINX was reloaded, and counts as not having loaded the file")
 	}
 	connection.Close()
 	until(t, "the old worker has ended", find(2, 0))

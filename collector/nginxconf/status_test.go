@@ -79,7 +79,7 @@ http {
 }
 `
 
-// refused are the pages that this host cannot ask, by the end of their URL, and what is said of them.
+// refused are the pages that this host cannot ask, by the end of their URL, and what is reported.
 var refused = map[string]string{
 	"/lost":    "another server_name takes its requests",
 	"/k":       "does not let this host in; add allow 127.0.0.1;",

@@ -109,7 +109,7 @@ func (l *events) thinTo(level int64) {
 	}
 }
 
-// merge adds the events of another worker, which is not used any more.
+// merge adds the events of another worker, which is not used after that.
 func (l *events) merge(other *events) {
 	other.thinTo(l.level)
 	l.thinTo(other.level)

@@ -252,7 +252,7 @@ func (s *serverSlot) add(other *serverSlot) {
 	}
 }
 
-// merge adds the slots of another worker, which is not used any more.
+// merge adds the slots of another worker, which is not used after that.
 func (s *slots) merge(other *slots) {
 	for s.width < other.width {
 		s.double()

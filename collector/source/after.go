@@ -134,7 +134,7 @@ func (l LogSource) IsLost() bool { return !l.Lost.IsZero() }
 // lostFor is how long to read a log that nginx.conf has lost if it is unknown whether NGINX still writes it.
 const lostFor = time.Hour
 
-// IsOver reports whether nobody writes a log any more that nginx.conf has lost: it was lost an hour ago, or all of
+// IsOver reports whether nobody writes to a log now that nginx.conf has lost: it was lost an hour ago, or all of
 // NGINX's workers have loaded nginx.conf without it.
 func (l LogSource) IsOver(now time.Time, isLoadedByAll func() bool) bool {
 	return l.IsLost() && (now.Sub(l.Lost) >= lostFor || isLoadedByAll())

@@ -4,7 +4,7 @@
 #
 # Static binaries for Linux on amd64, arm64 and armv7 as .tar.gz, Debian packages for amd64 and
 # arm64, a bill of materials (CycloneDX) and SHA256SUMS. Run twice on one commit it gives the
-# same bytes: all times are those of the commit. TARGETS="amd64:" builds for amd64 alone.
+# same bytes: all times are those of the commit. TARGETS="amd64:" builds only for amd64.
 set -euo pipefail
 case ${1:-} in -h | --help)
   sed -n '2,/^[^#]/{/^#/s/^# \{0,1\}//p}' "$0"

@@ -22,7 +22,7 @@ outside() {
 # as_newcomer COMMANDS runs them in the folder where the newcomer is.
 as_newcomer() { su - newcomer -c "set -euo pipefail; cd $folder; $1" </dev/null; }
 
-# must WHAT COMMANDS is as_newcomer, and shows what was said where it fails.
+# must WHAT COMMANDS is as_newcomer, and shows the output of a failure.
 must() { as_newcomer "$2" >/root/said 2>&1 || { cat /root/said; fail "$1"; }; }
 
 documents=/srv/documents # what is committed, for reading

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # test-package.sh: installs, upgrades, breaks, removes and purges the package on a real Debian under a real systemd,
-# with NGINX's logs as Debian keeps them: for www-data and the group adm alone.
+# with NGINX's logs as Debian keeps them: readable only for www-data and the group adm.
 #
 # The Debian is made by debootstrap once, and boots in systemd-nspawn. Needs root.
 set -euo pipefail

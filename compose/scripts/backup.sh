@@ -12,7 +12,7 @@
 #   --yes          restore: yes, replace the data
 #   --with-config  restore: the configs and .env, too (else they stay as they are)
 # Archives hold Grafana's database and .env, which means secrets: they are readable by
-# their owner alone.
+# their owner only.
 # Exit codes: 0 done; 1 failed or damaged; 2 wrong use or a missing tool; 3 Prometheus
 # does not answer.
 set -euo pipefail

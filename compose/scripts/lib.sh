@@ -206,7 +206,7 @@ nodes() {
 }
 
 # probe_state FILE ADDRESS prints "up", "down TIMES" or "-" for a node that nothing has probed yet. The probe named
-# health decides; where there is none of that name, all of them do. A failing licence probe alone does not make a node
+# health decides; without one of that name, all of them do. A failing licence probe alone does not make a node
 # down.
 probe_state() {
   awk -v at="//$2" '

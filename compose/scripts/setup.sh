@@ -6,7 +6,7 @@
 #                        and show it
 #   --dry-run            say what would be done and what is missing, change nothing
 # Exit codes: 0 ready; 1 a port is taken; 2 wrong use, or a tool or setting is missing;
-# 3 Docker does not answer. --dry-run names what is missing, and has 0 or 1 alone.
+# 3 Docker does not answer. --dry-run names what is missing, and exits only with 0 or 1.
 set -euo pipefail
 # shellcheck source=lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"

@@ -5,7 +5,7 @@
 #
 #   --log FILE   look for the requests in this file, too (read access needed)
 #   --others     other clients use the load balancer meanwhile: there may be more
-#   --path PATH  ask for this path alone: where access_log is off for /health or
+#   --path PATH  request only this path: where access_log is off for /health or
 #                /v1/healthcheck
 #   --url URL  --exporter URL
 # Exit codes: 0 each request was counted once, with its status; 1 not so; 2 wrong use or

@@ -1,6 +1,6 @@
 // Package mask hides secrets in what people see: pages, logs, metrics, errors.
 //
-// Nothing is known to be a secret by a bad name, for lists of those are always too short: every value of a query, a
+// Nothing is known to be a secret by a bad name, since such lists are always too short: every value of a query, a
 // header or a body is hidden but those of a short list of harmless names. [URL], [Text], [Body] and [YAML] find
 // values by where they stand; [Secrets] finds them wherever a server repeats them. The package imports nothing of
 // this program, so that all of it may use it.

@@ -130,12 +130,12 @@ func example(node *yaml.Node, v reflect.Value) string {
 		if err == nil && isQuoted {
 			return "; write " + node.Value + " without quotes"
 		}
-		return "; write a number alone, such as 0.5"
+		return "; write only a number, such as 0.5"
 	}
 	if _, err := strconv.ParseInt(node.Value, 10, 64); err == nil && isQuoted {
 		return "; write " + node.Value + " without quotes"
 	}
-	return "; write digits alone, such as 100"
+	return "; write only digits, such as 100"
 }
 
 func describe(node *yaml.Node) string {

@@ -14,8 +14,8 @@ import (
 const firstPort = 10000
 
 // FreeAddress returns an address on ip that nobody listens on. Until this process ends nobody takes its port but by
-// chance: it is none of those that the kernel gives to connections and to listeners on port 0, and no other caller, of
-// any process, gets it. So it may be listened on later, or stay one that refuses connections.
+// chance: it is outside the range that the kernel gives to connections and to listeners on port 0, and no other caller,
+// of any process, gets it. So it may be listened on later, or stay one that refuses connections.
 func FreeAddress(ip string) (string, error) {
 	ports := firstEphemeralPort() - firstPort
 	for range ports {

@@ -184,7 +184,7 @@ var slowLists = map[string]*regexp.Regexp{
 	"upstream_response_length": slowDigits,
 }
 
-// reread cuts a line into values so that all of them have their shapes, nil if there is no way to.
+// reread cuts a line into values so that all of them have their shapes, nil if it cannot.
 func (s *slowReader) reread(line string) map[string]string {
 	const longest = 4 << 10 // of what the tests make, nothing longer fits only so
 	if len(line) > longest {

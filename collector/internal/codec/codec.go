@@ -77,8 +77,8 @@ func (r *Reader) UpTo(most uint64) uint64 {
 	return n
 }
 
-// Count reads a number of items that take at least size bytes each, one at the least. There are not more than the rest
-// of the state has room for.
+// Count reads a number of items that take at least size bytes each (size is 1 or more). There are not more than the
+// rest of the state has room for.
 func (r *Reader) Count(size int) int {
 	n := r.Uint()
 	if n > uint64(len(r.rest)/max(size, 1)) {

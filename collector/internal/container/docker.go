@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// ErrNone reports that there is no such container.
+// ErrNone reports that the container does not exist.
 var ErrNone = errors.New("no such container")
 
 // DefaultRoot is where Docker keeps its containers.

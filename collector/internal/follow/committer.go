@@ -61,7 +61,7 @@ func (c *committer) write(w commitWork) {
 	w.done <- err
 }
 
-// stop leaves the record to whoever follows the log next, once no commit is under way.
+// stop leaves the record to the next follower of the log, once no commit is under way.
 func (c *committer) stop() {
 	select {
 	case <-c.free:

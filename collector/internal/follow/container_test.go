@@ -170,7 +170,7 @@ func TestErrorLogOfAContainer(t *testing.T) {
 	h.want(p, 2)
 }
 
-// TestKubeletsLog: a file in the format of CRI, found by its lines alone.
+// TestKubeletsLog: a file in the format of CRI, recognized only by its lines.
 func TestKubeletsLog(t *testing.T) {
 	h := newLogHost(t)
 	const stamp = "2026-11-25T10:00:00.123456789Z "

@@ -92,7 +92,7 @@ type Pipeline struct {
 	parted    tail.Position // see savedPosition
 	dirty     bool          // something has not been committed
 	moved     bool          // the position has, without lines; it is committed at once
-	passing   bool          // counts grow with time alone: a server is taken out
+	passing   bool          // counts grow without lines: a server is taken out
 	readErr   error
 	lastErr   error // of the last commit; valid when done is closed
 

@@ -125,7 +125,7 @@ func TestCrashAtEveryStepOfACommit(t *testing.T) {
 					t.Errorf("%v lines (%v) of 175", n, err)
 				}
 				if gaps := p.Last().Totals.Gaps; gaps[gapCorrupt]+gaps[gapLost] > 0 {
-					t.Errorf("state is said to be lost: %s", &h.said)
+					t.Errorf("the log says that state is lost: %s", &h.said)
 				}
 				end()
 			})

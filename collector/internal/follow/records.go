@@ -30,7 +30,7 @@ const (
 	// maxBegin is how many logs begin at one time. All of a thousand at once would leave scrapes waiting for their turn
 	// of the processor.
 	maxBegin = 8
-	// maxBeginTime is after how long one gives way to others: it waits for a disk, or has much to read.
+	// maxBeginTime is how long one may hold up others: it waits for a disk, or has much to read.
 	maxBeginTime = 100 * time.Millisecond
 )
 

@@ -35,7 +35,7 @@ func TestSlowStateIsLoggedOnce(t *testing.T) {
 	}
 }
 
-// Of a thousand logs that start together few begin at one time, and one that a disk holds up gives way.
+// Of a thousand logs that start together only a few begin at a time, and one that a disk holds up lets others go on.
 func TestFewLogsBeginAtOneTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		records := NewRecords(nil)

@@ -19,7 +19,7 @@ type compiledFormat struct {
 	err     error
 }
 
-// Compile is the function Compile, but for what has been compiled before.
+// Compile is the function Compile with a cache of earlier results.
 func (p *Programs) Compile(format, escape string, o Options) (*Program, error) {
 	if p == nil {
 		return Compile(format, escape, o)

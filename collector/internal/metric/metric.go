@@ -30,7 +30,7 @@ type Metric struct {
 	Of       Source
 	Needs    []Need    // a log_format must have a variable of each
 	Buckets  []float64 // of a histogram: upper bounds of its own, seconds; nil for those of the config
-	Session  string    // the variable that it is made of and that stream{} alone has, without its dollar; "" for none
+	Session  string    // the variable that it is made of and that only stream{} has, without its dollar; "" for none
 }
 
 // A Source is the origin of a metric.

@@ -32,7 +32,7 @@ func TestLongNames(t *testing.T) {
 	}
 	for _, name := range longNames {
 		if !d.Claim(name) || d.Claim(NameOf(name)) {
-			t.Errorf("the claim of %q is not its own alone", name)
+			t.Errorf("the claim of %q is not unique", name)
 		}
 		if _, err := d.Load(name); !errors.Is(err, ErrNone) {
 			t.Errorf("%q before its first commit: %v", name, err)

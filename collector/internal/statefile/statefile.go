@@ -44,7 +44,7 @@ type Record struct {
 }
 
 var (
-	// ErrNone reports that there is no record, and never was one.
+	// ErrNone reports that a record does not exist and never did.
 	ErrNone = errors.New("no saved state")
 	// ErrLost reports that there was a record, and that somebody has removed it.
 	ErrLost = errors.New("the saved state was removed")

@@ -201,7 +201,7 @@ func (f *Follower) isRotated(b *base, g *generation) bool {
 }
 
 // isPlaced reports whether a generation was last seen under a name that rotation gives, and nothing says that it is
-// not there any more.
+// no longer there.
 func (g *generation) isPlaced() bool {
 	if g.base == nil || g.file != nil && g.removed || g.file == nil && !g.finished {
 		return false

@@ -6,7 +6,7 @@
 // A log is a sequence of generations: the files that were at the log's path (its base; a glob has a base for each file
 // that matches), one after the other. For each generation the Follower knows which bytes it has handed out: all before
 // the offset of its cursor. Everything else follows from one question about a file: how much of it has been handed out?
-// The answer (trace) comes from the file's content alone, by fingerprints that were taken of what was handed out:
+// The answer (trace) comes only from the file's content, by fingerprints that were taken of what was handed out:
 //
 //   - of the first and last bytes, of the first and last line ends, and of bytes between, denser towards the end
 //     (Marks): they identify a file that was cut, up to its end or up to the mark before that;

@@ -24,7 +24,7 @@ type generation struct {
 	base     *base
 	file     *os.File
 	finished bool      // no more lines are expected: losing it is not a gap
-	removed  bool      // it has no name any more
+	removed  bool      // it has lost its name
 	grown    time.Time // when it was last seen to change
 	size     int64     // when it was last examined
 	changed  time.Time // its modification time then

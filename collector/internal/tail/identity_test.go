@@ -292,7 +292,7 @@ func TestGlobWithAFileThatCannotBeRead(t *testing.T) {
 	l.write("b.log", lines(0, 10))
 	l.follow(true)
 	if err := l.f.Read(); err == nil {
-		t.Error("nothing is said of the one that cannot be read")
+		t.Error("the one that cannot be read is not reported")
 	}
 	l.want(lines(0, 10))
 }

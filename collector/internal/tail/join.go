@@ -2,7 +2,7 @@ package tail
 
 import "io"
 
-// join hands out a line whose parts stand in two files, because the container's runtime has rotated its log between
+// join hands out a line whose parts are in two files, because the container's runtime has rotated its log between
 // them: both files are passed up to its end at once. It reports whether that has to be waited for: the line's last part
 // has not been written. The generation has not been read yet.
 func (f *Follower) join(g *generation) (wait bool) {

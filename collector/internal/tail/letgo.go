@@ -26,7 +26,7 @@ func (f *Follower) reopenLate() {
 	}
 }
 
-// letGo closes files that nobody writes any more: a removed file a minute after its last byte, others except the last
+// letGo closes files that nobody writes to now: a removed file a minute after its last byte, others except the last
 // few. It remembers closed ones for a while, so that none is counted again.
 func (f *Follower) letGo() {
 	older := map[*base]int{}

@@ -26,7 +26,7 @@ const (
 	maxNewest  = 16
 )
 
-// isAll reports whether there were no places of a scheme but those that were seen.
+// isAll reports whether every place of a scheme was seen.
 func isAll(seen []seenPlace) bool {
 	solid := 0
 	for _, s := range seen {

@@ -44,7 +44,7 @@ func TestFilesOfAPattern(t *testing.T) {
 		}
 	}
 	if _, err := Files(filepath.Join(dir, "f[")); err == nil {
-		t.Error("a pattern that cannot be read is no error")
+		t.Error("a pattern that cannot be parsed gives no error")
 	}
 }
 
@@ -56,7 +56,7 @@ func TestPlain(t *testing.T) {
 	}
 	for _, glob := range []string{"*.log", `\[a*`, "a?", `a\\[1]`} {
 		if path, ok := Plain(glob); ok {
-			t.Errorf("the glob %q stands for %q alone", glob, path)
+			t.Errorf("the glob %q stands only for %q", glob, path)
 		}
 	}
 }

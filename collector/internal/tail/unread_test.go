@@ -139,7 +139,7 @@ func TestOldUnreadIsCompressed(t *testing.T) {
 	l.wantGaps()
 }
 
-// TestSeveralEmptyFiles: the only file that was beside the log is empty, and not the only empty one any more. All have
+// TestSeveralEmptyFiles: the only file that was beside the log is empty, and no longer the only empty one. All have
 // other inodes.
 func TestSeveralEmptyFiles(t *testing.T) {
 	l := newLog(t)

@@ -252,7 +252,7 @@ func (f *Follower) holds(p place, g *generation) bool {
 }
 
 // inOrder returns how many of the places, the newest first, are certainly generations that came and went, although
-// nothing of the last listing is there any more: each was created before the one that followed it at the log's path.
+// nothing of the last listing is left: each was created before the one that followed it at the log's path.
 // What is rewritten, compressed or restored is created after that.
 func (f *Follower) inOrder(b *base, places []place) (n int) {
 	if b.current == nil || b.folder == (fileTag{}) || b.folder != tagOf(filepath.Dir(realPath(b.path))) {

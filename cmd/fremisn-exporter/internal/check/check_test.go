@@ -237,7 +237,7 @@ func TestCheckProbesWithoutNginxConf(t *testing.T) {
 	}
 }
 
-// A log that nobody writes may be one that NGINX does not know of any more.
+// A log that nobody writes may be one that NGINX no longer has.
 func TestCheckReportsAnOldLog(t *testing.T) {
 	h := newHost(t)
 	if err := os.Chtimes(h.access, time.Time{}, time.Now().Add(-3*24*time.Hour)); err != nil {

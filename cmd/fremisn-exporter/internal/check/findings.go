@@ -351,7 +351,7 @@ func logIsStdout(conf *nginxconf.Config) []finding {
 	return found
 }
 
-// neverTakenOut reports groups without nginx_upstream_server_unavailable, since NGINX passes over no server of theirs.
+// neverTakenOut reports groups without nginx_upstream_server_unavailable, as NGINX passes over none of their servers.
 // It is a fact, and no fault.
 func neverTakenOut(conf *nginxconf.Config) []finding {
 	var single, zero []string

@@ -128,7 +128,7 @@ func TestFindings(t *testing.T) {
 
 func r12() nginxconf.Pos { return nginxconf.Pos{File: "/etc/nginx/nginx.conf", Line: 12} }
 
-// What would be said of a group of several servers, or of a proxy that retries, and is not true here.
+// Findings that would hold for a group of several servers, or for a proxy that retries, and do not hold here.
 func TestFindingsThatWouldBeFalse(t *testing.T) {
 	for name, test := range map[string]struct{ replace, by, not string }{
 		"retries in a group of one":       {"    server 127.0.0.18:4008 max_conns=10 max_fails=3;\n", "", "retries"},

@@ -58,7 +58,7 @@ func TestCheckOnRealNGINX(t *testing.T) {
 	c.find(t, sectionNginx, statusWarn, "slots (max_conns)")
 }
 
-// The report of a healthy mission is a screen: 40 rows of 80 columns, the verdict last.
+// The report of a healthy system is one screen: 40 rows of 80 columns, the verdict last.
 func TestReportIsOneScreen(t *testing.T) {
 	h := newHost(t)
 	topology := testenv.Topology{
@@ -170,7 +170,7 @@ http {
 	}
 }
 
-// NGINX passes over no server that is alone or has max_fails=0; at the level crit nothing is seen of any. check says
+// NGINX passes over no server that is alone or has max_fails=0; at the level crit none can be seen. check says
 // so.
 func TestWhyNothingIsTakenOut(t *testing.T) {
 	conf := func(servers, level string) string {

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// TestFileOfTwoLogs: one file under two entries counts in both, which is said with both names, and not for two files.
+// TestFileOfTwoLogs: one file under two entries counts in both: check names both, and reports nothing for two files.
 func TestFileOfTwoLogs(t *testing.T) {
 	for name, test := range map[string]struct{ path, want string }{
 		"a link":       {"link.log", "link.log is read as one, too: its lines count in both"},

@@ -20,7 +20,7 @@ import (
 type MetricsOptions struct {
 	Registry *prometheus.Registry // the exporter's own metrics; those about serving are added to it
 	Gatherer func(ctx context.Context, openMetrics bool) prometheus.Gatherer
-	// Probes returns further families, sorted and checked, each of which may be used until the next alone; nil without.
+	// Probes returns further families, sorted and checked, each valid until the next; nil without.
 	Probes       func() iter.Seq[*dto.MetricFamily]
 	Limit        func() time.Duration // how long an answer may take
 	Offset       time.Duration        // taken off the time that Prometheus gives

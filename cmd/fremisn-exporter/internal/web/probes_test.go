@@ -73,7 +73,7 @@ func TestProbesPage(t *testing.T) {
 		probed("port", "127.0.0.17:4009", "slave-2", ""))
 	for _, c := range []struct {
 		query      string
-		said, kept []string // what is said, and what not
+		said, kept []string // what is shown, and what is hidden
 	}{
 		{"", []string{"3 targets", "1 failing", "log of http://127.0.0.18:4008 result 1",
 			"answered 503, not &lt;2xx&gt;", "2 earlier failures", "Not yet probed", "every 5s", `id="phealth5"`},

@@ -215,7 +215,7 @@ func (s *snapshots) waitForRoom(ctx context.Context) bool {
 	return true
 }
 
-// reading adds a request that its answer is written to from now on. cut ends that if there is no more room for others.
+// reading adds a request that its answer is written to from now on. cut ends that when others need the room.
 // done takes the request out.
 func (s *snapshots) reading(a *answer, cut func()) (done func()) {
 	s.mu.Lock()
@@ -272,7 +272,7 @@ func (s *snapshots) encode(ctx context.Context, as answerKey, a *answer, familie
 	defer s.mu.Unlock()
 	a.body = body
 	s.held += body.held()
-	if a.refs == 0 { // nobody waits any more
+	if a.refs == 0 { // nobody is waiting
 		s.drop(a)
 	}
 }

@@ -242,7 +242,7 @@ func TestMergedFamilies(t *testing.T) {
 	}
 }
 
-// Those who do not read give way to others: no scrape is refused for them.
+// Clients that do not read make room for others: no scrape is refused because of them.
 func TestSlowReadersGiveWay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		big := family("big", strings.Repeat("x", 1<<20), dto.MetricType_GAUGE)
