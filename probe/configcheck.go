@@ -199,7 +199,7 @@ func (b *BodyMetric) check(field string) error {
 			"%q clashes with the exporter's own metrics; take a name that does not begin with %s", b.Name,
 			strings.Join(reservedPrefixes, ", "))
 	}
-	for name := range b.Labels {
+	for _, name := range sortedKeys(b.Labels) {
 		if !isLabelName(name) {
 			return faultf(field+".labels", "%q is not a valid label name", name)
 		}

@@ -156,7 +156,8 @@ func parseTargets(text []byte, prober string) ([]targetGroup, error) {
 // with the name of a metric's own label gets the prefix exported_, as in Prometheus.
 func fileLabels(labels map[string]string) (map[string]string, error) {
 	own := map[string]string{}
-	for name, value := range labels {
+	for _, name := range sortedKeys(labels) {
+		value := labels[name]
 		switch {
 		case strings.HasPrefix(name, "__"), slices.Contains(ownLabels, name):
 			continue

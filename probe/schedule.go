@@ -163,6 +163,7 @@ func (t *target) newlyMissing(r Result) []string {
 		}
 		t.silent[name] = missing
 	}
+	slices.Sort(fresh)
 	return fresh
 }
 

@@ -123,8 +123,8 @@ func New(o Options) (*Service, error) {
 // history and its clock; a running probe of it ends as it began.
 func (s *Service) Reload(o Options) error {
 	modules := map[string]*prepared{}
-	for name, m := range o.Modules {
-		p, err := prepare(name, m)
+	for _, name := range sortedKeys(o.Modules) {
+		p, err := prepare(name, o.Modules[name])
 		if err != nil {
 			return err
 		}

@@ -163,3 +163,24 @@ func TestTruncatedWhileItIsRead(t *testing.T) {
 	l.want("before\n" + whole + "after\n")
 	l.wantGaps()
 }
+
+// Of two schemes of names that a log has, one may still show what was there, and the other may not: then it is not
+// certain that all that came since is there, whichever is looked at last.
+func TestRotatedUnderTwoSchemes(t *testing.T) {
+	l := newLog(t)
+	for _, name := range []string{"", "access.log.1", "access.log-20260101"} {
+		l.write(name, name+" a line\n")
+	}
+	before, _ := list(l.path)
+	seen := newestOf(before)
+	l.rename("access.log.1", "access.log.2")
+	l.write("access.log.1", "another line\n")
+	l.must(os.Remove(l.at("access.log-20260101")))
+	l.write("access.log-20260202", "a later line\n")
+	now, _ := list(l.path)
+	for range 50 {
+		if places, certain := seen.rotated(now); len(places) != 2 || certain {
+			t.Fatalf("%d places, certain %t", len(places), certain)
+		}
+	}
+}

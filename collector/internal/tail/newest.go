@@ -176,10 +176,11 @@ func fits(seen []seenPlace, isEmpty []bool) (fits bool) {
 // that listing is still there: rotation deletes the oldest first. A file of a scheme that the log does not use is
 // somebody else's.
 func (n newest) rotated(around folder) (places []place, certain bool) {
+	certain = true
 	for scheme, all := range around.schemes() {
 		count, isCertain := n.shift(scheme, all)
 		if count > 0 && (isCertain || len(n[scheme]) > 0 || len(n) == 0) {
-			places, certain = append(places, all[:count]...), isCertain
+			places, certain = append(places, all[:count]...), certain && isCertain
 		}
 	}
 	return places, certain

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 )
 
 func descriptorPath(file *os.File) string { return fmt.Sprintf("/proc/self/fd/%d", file.Fd()) }
@@ -154,8 +155,8 @@ func (f *Follower) mayBeCopy(g *generation, p place) bool {
 
 // recoverAny looks for the same inode among all names in the folder.
 func (f *Follower) recoverAny(g *generation) bool {
-	dirs := map[string]bool{filepath.Dir(realPath(g.base.path)): true, filepath.Dir(g.Path): true}
-	for dir := range dirs {
+	dirs := []string{filepath.Dir(realPath(g.base.path)), filepath.Dir(g.Path)}
+	for _, dir := range slices.Compact(dirs) {
 		for _, p := range listOnce(filepath.Join(dir, "x"), isAny).files {
 			if f.recoverSame(g, p) {
 				return true

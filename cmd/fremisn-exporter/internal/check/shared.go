@@ -2,6 +2,7 @@ package check
 
 import (
 	"fmt"
+	"maps"
 	"os"
 	"slices"
 
@@ -27,9 +28,10 @@ func (r *Report) checkShared(s *settings.Settings) {
 
 // shared returns the name of a file that both logs have, "" if there is none.
 func shared(a, b source.LogSource) string {
+	files := filesOf(b)
 	for _, info := range filesOf(a) {
-		for name, other := range filesOf(b) {
-			if os.SameFile(info, other) {
+		for _, name := range slices.Sorted(maps.Keys(files)) {
+			if os.SameFile(info, files[name]) {
 				return name
 			}
 		}

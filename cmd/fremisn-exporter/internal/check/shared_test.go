@@ -17,8 +17,10 @@ func TestFileOfTwoLogs(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			h := newHost(t)
-			if err := os.Symlink("access.log", filepath.Join(h.dir, "link.log")); err != nil {
-				t.Fatal(err)
+			for _, link := range []string{"link.log", "access2.log"} { // of several names the first is told
+				if err := os.Symlink("access.log", filepath.Join(h.dir, link)); err != nil {
+					t.Fatal(err)
+				}
 			}
 			entry := "{path: %s, name: %s, format: '$status $request_time'}"
 			h.write(t, h.config, "nginx:\n  access_logs: ["+fmt.Sprintf(entry, h.access, "one")+", "+
