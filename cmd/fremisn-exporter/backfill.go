@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	versioncollector "github.com/prometheus/client_golang/prometheus/collectors/version"
@@ -17,8 +18,8 @@ func runBackfill(ctx context.Context, cli *commandLine, stdout, stderr io.Writer
 	if err := past.CheckLabels(cli.past.labels); err != nil {
 		return cli.usage(stderr, err)
 	}
-	if cli.past.step <= 0 {
-		return cli.usage(stderr, fmt.Errorf("--step %s: write a time above zero, such as 15s", cli.past.step))
+	if cli.past.step < time.Second { // a sample a nanosecond fills any disk
+		return cli.usage(stderr, fmt.Errorf("--step %s: write a time of a second or more, such as 15s", cli.past.step))
 	}
 	to := past.BackfillOptions{Dir: cli.past.dir, Step: cli.past.step, Labels: cli.past.labels}
 	return runPast(ctx, cli, stdout, stderr, func(o past.Options) (pastReport, []error, error) {

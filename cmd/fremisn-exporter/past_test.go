@@ -143,7 +143,7 @@ func TestPastBadInput(t *testing.T) {
 			`unfit\.log: no line fits the log_format full; it fits the log_format other: give --format other\n200 ` +
 				`only 0\.125\n *\^.*expected`},
 		{[]string{"analyze", "--format", "full", garbage}, 1,
-			`garbage\.log: no line fits the log_format full\nnothing that fits\n *\^`},
+			`garbage\.log: no line fits the log_format full; name the right one.*\nnothing that fits\n *\^`},
 		{[]string{"explain", garbage}, 1, `garbage\.log: no line fits any of \d+ log_formats`},
 		{[]string{"whatif", "--format", "combined", combined}, 1,
 			`the log has no answer: its log_format lacks \$upstream_addr, \$upstream_response_time, \$request_time`},
@@ -159,6 +159,7 @@ func TestPastBadInput(t *testing.T) {
 		{[]string{"backfill"}, 2, `output-dir`},
 		{[]string{"backfill", "-o", h.dir, "--label", "server=x"}, 2, `label server of their own`},
 		{[]string{"backfill", "-o", h.dir, "--step", "0s"}, 2, `--step 0s`},
+		{[]string{"backfill", "-o", h.dir, "--step", "1ms"}, 2, `--step 1ms: write a time of a second or more`},
 		{[]string{"analyze", "--output", "xml"}, 2, `must be one of text,json,csv`},
 		{[]string{"explain", "--output", "csv"}, 2, `must be one of text,json`},
 	} {
@@ -315,6 +316,8 @@ func TestPastCommands(t *testing.T) {
 		{[]string{"whatif", "--try", "max_conns=2", "--try", "servers=4,load=1.5"},
 			`(?m)^FREMISN_BACKEND +LOG +MODEL +OFF BY +max_conns=2 +servers=4,load=1\.5`,
 			[]string{"observed", "model", "error", "trusted", "scenarios", "assumptions"}},
+		{[]string{"whatif", "--try", "limit_req.burst=5"}, `- limit_req\.burst=5 limits nothing: NGINX has no`,
+			nil},
 		{[]string{"backfill", "-o", filepath.Join(h.dir, "out")}, `promtool tsdb create-blocks-from openmetrics`,
 			[]string{"files", "samples"}},
 	} {

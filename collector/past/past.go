@@ -53,10 +53,10 @@ func (e *NoFitError) Error() string {
 	if e.Formats > 1 {
 		text = fmt.Sprintf("%s: no line fits any of %d log_formats; in the first, %s", e.Path, e.Formats, e.Format)
 	}
-	if e.Fits != "" {
-		text += fmt.Sprintf("; it fits the log_format %s: give --format %s", e.Fits, e.Fits)
+	if e.Fits == "" {
+		return text + "; name the right one by --format, or the nginx.conf that has it by --nginx.config"
 	}
-	return text
+	return text + fmt.Sprintf("; it fits the log_format %s: give --format %s", e.Fits, e.Fits)
 }
 
 // A reading is one command's pass through the logs.

@@ -160,6 +160,11 @@ func (s settings) with(t Try) settings {
 	return s
 }
 
+// limits reports whether a change is one of limit_req.
+func (t Try) limits() bool {
+	return slices.ContainsFunc(t, func(c Change) bool { return strings.HasPrefix(c.Key, "limit_req.") })
+}
+
 func (s *settings) limit() *model.Limit {
 	if s.group.Limit == nil {
 		s.group.Limit, s.limited = &model.Limit{}, true

@@ -71,7 +71,12 @@ func whatIf(w *workload, s settings, tries []Try) *WhatIf {
 	}
 	r.judge()
 	for _, t := range tries {
-		figures, utilisation := w.simulate(s.with(t))
+		tried := s.with(t)
+		if tried.group.Limit == nil && t.limits() {
+			r.Assumptions = append(r.Assumptions, t.String()+" limits nothing: NGINX has no limit_req there; add "+
+				"limit_req.rate to it")
+		}
+		figures, utilisation := w.simulate(tried)
 		r.Scenarios = append(r.Scenarios, Scenario{t, figures, utilisation})
 	}
 	return r
