@@ -153,7 +153,7 @@ func TestLandingPage(t *testing.T) {
 		"Degraded since", "(9 min)", "master fails real requests: 41 of 123 attempts",
 		"1.20 requests a second, last minute",
 		"11.3 % failed, last 5 min", "1.42 s p95 response, last 5 min", "12 of 1024 NGINX connections now",
-		"master failing", "34 % of its group", "41 33.3 %",
+		"master failing", "34 % share", "41 33.3 %",
 		"0.61 of 1", "p50 · p95, 5 min not logged · not logged", "Busy slots, 5 min not logged",
 		"Licence, enrollment 500 of 1 000", "It was taken out at 14:02:11",
 		"POST /v1/face/&lt;enrollment&gt;", "master 504 5.00 s → slave-1 504 5.02 s", "502 no live", "no server",
