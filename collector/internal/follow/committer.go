@@ -22,6 +22,7 @@ type committer struct {
 
 	mu      sync.Mutex
 	counts  Stats
+	saved   bool // there is a record on disk, of this run or unchanged since the last one
 	failing bool // the last commit failed; logged once
 	lastTry time.Time
 	begun   time.Time // the last write
@@ -30,18 +31,13 @@ type committer struct {
 // commitWork is a record with the snapshot to publish once it is on disk.
 type commitWork struct {
 	record   statefile.Record
+	isStart  bool // nothing has been counted, and there is no record
 	snapshot *Snapshot
 	done     chan error
 }
 
-const (
-	// maxCommitWait is how long a scrape waits for a disk.
-	maxCommitWait = 2 * time.Second
-	// A log's first commit says only where reading begins. It is waited for so long, and the log works without it for a
-	// while: a thousand logs that start together have one each.
-	firstCommitWait = 200 * time.Millisecond
-	firstCommitTime = 30 * time.Second
-)
+// maxCommitWait is how long a scrape waits for a disk.
+const maxCommitWait = 2 * time.Second
 
 var errCommitHangs = errors.New("saving state: the disk does not answer")
 
@@ -52,7 +48,12 @@ func newCommitter(dir *statefile.Dir, name string, logger log.Logger, publish fu
 }
 
 func (c *committer) write(w commitWork) {
-	err := c.dir.Commit(c.log, w.record)
+	var err error
+	if w.isStart {
+		err = c.dir.Begin(c.log, w.record.Position)
+	} else {
+		err = c.dir.Commit(c.log, w.record)
+	}
 	if err == nil {
 		c.publish(w.snapshot)
 	}
@@ -78,7 +79,7 @@ func (c *committer) release() {
 }
 
 // commit writes a record and waits for that, but not for a hanging disk: while it hangs, further commits fail at once.
-func (c *committer) commit(ctx context.Context, w commitWork, wait time.Duration) error {
+func (c *committer) commit(ctx context.Context, w commitWork) error {
 	c.mu.Lock()
 	c.lastTry = time.Now()
 	c.mu.Unlock()
@@ -91,7 +92,7 @@ func (c *committer) commit(ctx context.Context, w commitWork, wait time.Duration
 	c.mu.Unlock()
 	w.done = make(chan error, 1)
 	go c.write(w)
-	patience := time.NewTimer(wait)
+	patience := time.NewTimer(maxCommitWait)
 	defer patience.Stop()
 	select {
 	case err := <-w.done:
@@ -127,11 +128,6 @@ func (c *committer) sinceBegun() time.Duration {
 	return time.Since(c.begun)
 }
 
-// isFirst reports whether the first commit is under way and may still succeed.
-func (c *committer) isFirst() bool {
-	return len(c.free) == 0 && !c.hasCommitted() && c.sinceBegun() < firstCommitTime
-}
-
 // await waits until no commit is in progress, at most until ctx ends.
 func (c *committer) await(ctx context.Context) {
 	select {
@@ -145,6 +141,7 @@ func (c *committer) count(err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if err == nil {
+		c.saved = true
 		c.counts.CommitsOK++
 		c.counts.LastCommit = time.Now()
 		if c.failing {
@@ -169,11 +166,32 @@ func (c *committer) stats() Stats {
 	return c.counts
 }
 
-func (c *committer) hasCommitted() bool { return !c.stats().LastCommit.IsZero() }
+// isUnchanged says that the record on disk is still right.
+func (c *committer) isUnchanged() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.saved = true
+	c.counts.LastCommit = time.Now()
+}
+
+// isSaved reports whether what has been shown is on disk, if there is one.
+func (c *committer) isSaved() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.saved || c.dir == nil
+}
+
+// awaitFirst is isSaved once the write under way has ended, if it does in time.
+func (c *committer) awaitFirst(ctx context.Context) bool {
+	if !c.isSaved() && c.isFree(ctx) {
+		c.free <- struct{}{}
+	}
+	return c.isSaved()
+}
 
 // isDue reports whether it is time to commit without a scrape.
 func (c *committer) isDue(now time.Time, dirty bool) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return dirty && now.Sub(c.lastTry) >= commitInterval
+	return (dirty || !c.saved && c.dir != nil) && now.Sub(c.lastTry) >= commitInterval
 }

@@ -88,11 +88,13 @@ type Pipeline struct {
 	// Of the goroutine that runs Run.
 	totals    Totals
 	pace      pace
-	lastBytes uint64        // that were read at the last poll
-	parted    tail.Position // see savedPosition
-	dirty     bool          // something has not been committed
-	moved     bool          // the position has, without lines; it is committed at once
-	passing   bool          // counts grow without lines: a server is taken out
+	lastBytes uint64         // that were read at the last poll
+	parted    tail.Position  // see savedPosition
+	restored  *savedPosition // until the first read
+	hasRecord bool           // of its own, on disk: not only a position
+	dirty     bool           // something has not been committed
+	moved     bool           // the position has, without lines; it is committed at once
+	passing   bool           // counts grow without lines: a server is taken out
 	readErr   error
 	lastErr   error // of the last commit; valid when done is closed
 
@@ -203,6 +205,7 @@ func (p *Pipeline) Run(ctx context.Context) error {
 	p.lastBytes = p.totals.ReadBytes
 	p.read()
 	if !p.dirty { // restore may have read something, too
+		p.keepRecord()
 		p.sleep() // before the disk is waited for: there may be many others
 	}
 	begun()
@@ -304,7 +307,7 @@ func (p *Pipeline) IsStill() bool {
 	p.mu.Lock()
 	sight := p.sight
 	p.mu.Unlock()
-	return sight != nil && sight.Holds()
+	return sight != nil && p.commits.isSaved() && sight.Holds()
 }
 
 var (

@@ -47,8 +47,8 @@ func (h *logHost) write(lines int) {
 	}
 }
 
-// reading is a pipeline that has begun; end leaves it as a crash does: without another commit.
-func (h *logHost) reading(disk statefile.Disk) (p *Pipeline, end func()) {
+// config is that of a pipeline whose state is on a disk, nil for the real one.
+func (h *logHost) config(disk statefile.Disk) Config {
 	h.t.Helper()
 	var dir *statefile.Dir
 	var err error
@@ -60,15 +60,36 @@ func (h *logHost) reading(disk statefile.Disk) (p *Pipeline, end func()) {
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	p = New(Config{
+	return Config{
 		Source: source.LogSource{Name: "access", Path: h.path, FromStart: !h.fromEnd}, State: dir,
 		Logger: log.NewLogfmtLogger(&h.said), Counter: counterOf(h.t, "$status $request_time"),
-	})
+	}
+}
+
+// reading is a pipeline that has begun; end leaves it as a crash does: without another commit.
+func (h *logHost) reading(disk statefile.Disk) (p *Pipeline, end func()) {
+	h.t.Helper()
+	p = New(h.config(disk))
 	p.restore()
 	return p, func() {
 		p.reader.Close()
 		p.commits.stop()
-		if err := dir.Close(); err != nil {
+		if err := p.commits.dir.Close(); err != nil {
+			h.t.Error(err)
+		}
+	}
+}
+
+// running is a pipeline that runs; end ends it cleanly.
+func (h *logHost) running(disk statefile.Disk) (p *Pipeline, end func()) {
+	h.t.Helper()
+	p = New(h.config(disk))
+	ctx, cancel := context.WithCancel(h.t.Context())
+	go p.Run(ctx)
+	return p, func() {
+		cancel()
+		<-p.Done()
+		if err := p.commits.dir.Close(); err != nil {
 			h.t.Error(err)
 		}
 	}
@@ -213,32 +234,6 @@ func TestHangingDisk(t *testing.T) {
 	}
 	if n, err := scrapeOf(p); n != 20 || err != nil {
 		t.Errorf("healed: %v lines, %v", n, err)
-	}
-	end()
-}
-
-// TestFirstCommitIsNotAwaited: where reading begins is committed at once, and no scrape waits long for that, as it has
-// nothing to show. What comes meanwhile is committed after it.
-func TestFirstCommitIsNotAwaited(t *testing.T) {
-	h := newLogHost(t)
-	h.fromEnd = true
-	h.write(10)
-	disk := &hangingDisk{hang: make(chan struct{})}
-	p, end := h.reading(disk)
-	for range 3 {
-		if n, err := scrapeOf(p); n != 0 || err != nil {
-			t.Fatalf("before its first commit: %d lines, %v", n, err)
-		}
-	}
-	p.commits.begun = time.Now().Add(-firstCommitTime)
-	if _, err := scrapeOf(p); !errors.Is(err, errCommitHangs) {
-		t.Errorf("a disk that hangs at the first commit: %v", err)
-	}
-	p.commits.begun = time.Now()
-	h.write(5)
-	go close(disk.hang)
-	if n, err := scrapeOf(p); n != 5 || err != nil {
-		t.Errorf("after it: %d lines, %v", n, err)
 	}
 	end()
 }

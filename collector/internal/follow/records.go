@@ -23,6 +23,7 @@ type Records struct {
 	begins chan struct{} // a token for each log that begins
 
 	byPath  map[string][]string           // of a file or a glob, by its resolved path
+	globs   []string                      // of them those that are globs
 	byStart map[tail.Fingerprint][]string // of a file that begins so
 }
 
@@ -59,6 +60,9 @@ func (r *Records) read() {
 			continue
 		}
 		for path := range saved.paths() {
+			if isGlob(path) && r.byPath[path] == nil {
+				r.globs = append(r.globs, path)
+			}
 			r.byPath[path] = append(r.byPath[path], name)
 		}
 		for _, start := range saved.Starts() {
@@ -78,9 +82,16 @@ func (r *Records) of(where string) []string {
 	}
 	at := resolved(where)
 	add(r.byPath[at])
-	for path, of := range r.byPath {
-		if isGlob(at) && matches(at, path) || isGlob(path) && matches(path, at) {
-			add(of)
+	for _, glob := range r.globs {
+		if matches(glob, at) {
+			add(r.byPath[glob])
+		}
+	}
+	if isGlob(at) { // each of a thousand logs looking at all paths would be half of a start
+		for path, of := range r.byPath {
+			if matches(at, path) {
+				add(of)
+			}
 		}
 	}
 	if !isAddress(where) {

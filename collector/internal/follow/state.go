@@ -1,6 +1,7 @@
 package follow
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -93,8 +94,31 @@ func (p *Pipeline) restoreCounts() (position tail.Position, seen time.Time, ok b
 	if found.isOfFile {
 		p.parted = saved.restOf(p.where())
 	}
+	if err == nil && found.isOfFile && len(found.others) == 0 {
+		p.restored = &saved
+	}
 	position, ok = found.position(p.where(), saved)
 	return position, saved.Seen, ok
+}
+
+// keepRecord leaves the record on disk as it is if a new one would have the same position: each of a thousand idle logs
+// would write one at a start otherwise. Without new lines, what is shown follows from that record.
+func (p *Pipeline) keepRecord() {
+	restored := p.restored
+	p.restored = nil
+	if restored == nil {
+		return
+	}
+	if c, ok := p.counter.(outages); ok && !slices.Equal(p.Last().Out, c.TakenOut(p.now())) {
+		return // time has passed
+	}
+	now := p.saved()
+	now.Seen = restored.Seen
+	before, err := json.Marshal(restored)
+	after, errAfter := json.Marshal(now)
+	if err == nil && errAfter == nil && bytes.Equal(before, after) {
+		p.commits.isUnchanged()
+	}
 }
 
 // load restores the counts of the record that was found, and returns the rest of it.
@@ -104,7 +128,8 @@ func (p *Pipeline) load(found claim) (saved savedPosition, err error) {
 		return saved, err
 	}
 	err = json.Unmarshal(record.Position, &saved)
-	if err == nil {
+	p.hasRecord = record.Counts != nil
+	if err == nil && p.hasRecord {
 		err = p.awake().RestoreState(record.Counts)
 	}
 	if err != nil {
@@ -144,35 +169,33 @@ func (p *Pipeline) commit(ctx context.Context) error {
 		p.dirty = false
 		return nil
 	}
-	if !p.dirty && (p.commits.hasCommitted() || p.commits.isFirst()) {
+	if !p.dirty && p.commits.awaitFirst(ctx) {
 		return nil
-	}
-	wait := maxCommitWait
-	if !p.dirty {
-		wait = firstCommitWait
 	}
 	snapshot := p.snapshot() // before the record, which holds what is shown of time that passes
 	record, err := p.record()
 	if err == nil {
-		err = p.commits.commit(ctx, commitWork{record: record, snapshot: snapshot}, wait)
-	}
-	if !p.dirty && p.commits.isFirst() {
-		return nil
+		isStart := !p.dirty && !p.hasRecord
+		err = p.commits.commit(ctx, commitWork{record: record, isStart: isStart, snapshot: snapshot})
 	}
 	p.dirty, p.moved = p.dirty && err != nil, p.moved && err != nil
 	return err
 }
 
 func (p *Pipeline) record() (statefile.Record, error) {
-	saved := savedPosition{Totals: p.totals, Source: p.where(), Kind: kindOf(p.source), Parted: p.parted}
-	if p.follower != nil {
-		saved.Position, saved.Seen = p.follower.Position(), p.follower.Seen()
-	}
-	position, err := json.Marshal(saved)
+	position, err := json.Marshal(p.saved())
 	if err != nil {
 		return statefile.Record{}, fmt.Errorf("saving state: %w", err)
 	}
 	return statefile.Record{Position: position, Counts: p.appendState(nil)}, nil
+}
+
+func (p *Pipeline) saved() savedPosition {
+	saved := savedPosition{Totals: p.totals, Source: p.where(), Kind: kindOf(p.source), Parted: p.parted}
+	if p.follower != nil {
+		saved.Position, saved.Seen = p.follower.Position(), p.follower.Seen()
+	}
+	return saved
 }
 
 // outages is a Counter that knows which servers are taken out at a moment, and what it said last.

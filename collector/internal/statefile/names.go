@@ -9,10 +9,12 @@ import (
 )
 
 const (
+	// suffix ends the name of a record's file.
+	suffix = ".state"
 	// maxFile is how long a file's name may be, bytes.
 	maxFile = 255
 	// maxEscaped is how long a log's escaped name may be in it. Every record that an earlier version could write fits.
-	maxEscaped = maxFile - len(".state.new")
+	maxEscaped = maxFile - len(suffix+".new")
 	// keptOfName is how much of a longer name its file shows, before a hash of all of it.
 	keptOfName = 150
 )
@@ -29,11 +31,11 @@ func fileName(log string) string {
 
 // asideName returns the name of the file of a log's unusable record.
 func asideName(log string, now time.Time) string {
-	name, suffix := fileName(log), now.UTC().Format(".state.unusable-20060102T150405.000000000")
-	if len(name)+len(suffix) > maxFile {
+	name, rest := fileName(log), suffix+now.UTC().Format(".unusable-20060102T150405.000000000")
+	if len(name)+len(rest) > maxFile {
 		name = shorten(name)
 	}
-	return name + suffix
+	return name + rest
 }
 
 func escape(log string) string { return strings.ReplaceAll(url.QueryEscape(log), ".", "%2E") }

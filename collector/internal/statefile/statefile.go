@@ -13,10 +13,8 @@ import (
 	"hash/crc32"
 	"io"
 	"io/fs"
-	"maps"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -91,10 +89,17 @@ type Dir struct {
 	writes  chan struct{} // a token for each commit that is written
 	listing sync.Mutex    // held while the list is written
 
+	beginning   sync.Mutex // held while the starts are written
+	startsAgain time.Time  // not before; guarded by beginning
+
 	mu       sync.Mutex      // guards the fields below; never held across the disk
 	listed   map[string]bool // logs that have, or had, a record
 	unlisted map[string]bool // logs that have one, and are to be listed
 	claimed  map[string]bool // file names of records that a log of this process writes
+
+	starts, starting starts // of the file, and to be added
+	startsErr        error  // why the file could not be read, for logs that may have been in it
+	isBroken         bool   // the file was removed or unusable, and is to be written anew
 }
 
 // Open creates the folder if it is missing, and locks it.
@@ -117,7 +122,7 @@ func OpenOn(disk Disk, path string) (*Dir, error) {
 	}
 	d := &Dir{path: path, lock: lock, disk: disk, writes: make(chan struct{}, maxWrites),
 		unlisted: map[string]bool{}, claimed: map[string]bool{}}
-	if err := errors.Join(d.sign(), d.readList()); err != nil {
+	if err := errors.Join(d.sign(), d.readList(), d.readStarts()); err != nil {
 		lock.Close()
 		return nil, err
 	}
@@ -142,22 +147,7 @@ func (d *Dir) Path() string { return d.path }
 func (d *Dir) Close() error { return d.lock.Close() }
 
 // file returns the path of a log's record.
-func (d *Dir) file(log string) string { return filepath.Join(d.path, fileName(log)+".state") }
-
-// listFile lists the logs that have a record, one per line: a listed record that is missing was removed.
-func (d *Dir) listFile() string { return filepath.Join(d.path, "logs") }
-
-func (d *Dir) readList() error {
-	d.listed = map[string]bool{}
-	text, err := os.ReadFile(d.listFile())
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("storage path: %w", err)
-	}
-	for name := range strings.Lines(string(text)) {
-		d.listed[strings.TrimSuffix(name, "\n")] = true
-	}
-	return nil
-}
+func (d *Dir) file(log string) string { return filepath.Join(d.path, fileName(log)+suffix) }
 
 // notesFile is what the program itself remembers, beside the logs' records.
 func (d *Dir) notesFile() string { return filepath.Join(d.path, "notes.json") }
@@ -179,49 +169,6 @@ func (d *Dir) SaveNotes(notes []byte) error {
 	return d.disk.SyncDir(d.path)
 }
 
-// addToList adds a log. The list is written once for all who wait for it: at the first start of a thousand logs
-// each would wait for the others otherwise.
-func (d *Dir) addToList(log string) error {
-	name := fileName(log)
-	if d.isListed(log) {
-		return nil
-	}
-	d.mu.Lock()
-	d.unlisted[name] = true
-	d.mu.Unlock()
-	d.listing.Lock()
-	defer d.listing.Unlock()
-	if d.isListed(log) { // by another who waited
-		return nil
-	}
-	return d.writeList()
-}
-
-// writeList writes the list with all that is to be added. d.listing is held.
-func (d *Dir) writeList() error {
-	d.mu.Lock()
-	added := slices.Collect(maps.Keys(d.unlisted))
-	names := slices.AppendSeq(slices.Clone(added), maps.Keys(d.listed))
-	d.mu.Unlock()
-	slices.Sort(names)
-	if err := renameio.WriteFile(d.listFile(), []byte(strings.Join(names, "\n")+"\n"), 0o640); err != nil {
-		return err
-	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	for _, name := range added {
-		d.listed[name] = true
-		delete(d.unlisted, name)
-	}
-	return nil
-}
-
-func (d *Dir) isListed(log string) bool {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return d.listed[fileName(log)]
-}
-
 // Claim reserves a record for one log: nobody else may write it. It reports whether it was free.
 func (d *Dir) Claim(log string) bool {
 	d.mu.Lock()
@@ -241,26 +188,13 @@ func (d *Dir) Release(log string) {
 	delete(d.claimed, fileName(log))
 }
 
-// Logs returns the names of all records.
-func (d *Dir) Logs() ([]string, error) {
-	entries, err := os.ReadDir(d.path)
-	if err != nil {
-		return nil, fmt.Errorf("saved state: %w", err)
-	}
-	var logs []string
-	for _, entry := range entries {
-		escaped, is := strings.CutSuffix(entry.Name(), ".state")
-		if name, err := unescape(escaped); is && err == nil {
-			logs = append(logs, name)
-		}
-	}
-	return logs, nil
-}
-
 // Position reads only the position of a record, without checking the record. It is for finding the record of a log; a
 // log must load the record that it continues.
 func (d *Dir) Position(log string) ([]byte, error) {
 	file, err := os.Open(d.file(log))
+	if errors.Is(err, fs.ErrNotExist) {
+		return d.start(log)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("saved state: %w", err)
 	}
@@ -281,14 +215,14 @@ func (d *Dir) Position(log string) ([]byte, error) {
 }
 
 // Load reads a log's record: ErrNone if there is none, ErrLost if it was removed, a *CorruptError if it is unusable.
+// The record of a log that has only begun has nil Counts.
 func (d *Dir) Load(log string) (Record, error) {
 	path := d.file(log)
 	info, err := os.Stat(path)
 	switch {
-	case errors.Is(err, fs.ErrNotExist) && d.isListed(log):
-		return Record{}, ErrLost
 	case errors.Is(err, fs.ErrNotExist):
-		return Record{}, ErrNone
+		position, err := d.start(log)
+		return Record{Position: position}, err
 	case err != nil:
 		return Record{}, fmt.Errorf("saved state: %w", err)
 	case info.Size() > maxRecord:
@@ -307,8 +241,11 @@ func (d *Dir) Load(log string) (Record, error) {
 
 // Aside moves an unusable record out of the way; it returns a *CorruptError.
 func (d *Dir) Aside(log string, because error) error {
-	path := d.file(log)
-	aside := filepath.Join(d.path, asideName(log, time.Now()))
+	return moveAside(d.file(log), asideName(log, time.Now()), because)
+}
+
+func moveAside(path, name string, because error) error {
+	aside := filepath.Join(filepath.Dir(path), name)
 	if err := os.Rename(path, aside); err != nil {
 		return fmt.Errorf("saved state: %w", errors.Join(because, err))
 	}
@@ -323,10 +260,10 @@ func (d *Dir) Commit(log string, r Record) error {
 	if err != nil {
 		return err
 	}
-	if err := d.addToList(log); err != nil {
+	if err := d.addToList(fileName(log)); err != nil {
 		return fmt.Errorf("saving state: %w", err)
 	}
-	return nil
+	return d.hasRecord(log)
 }
 
 // WriteBeside replaces a file that is kept beside the records and belongs to no log.
