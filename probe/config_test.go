@@ -318,7 +318,7 @@ func TestProbeParameters(t *testing.T) {
 		{"module=http&target={web}", "soon", 400, "X-Prometheus-Scrape-Timeout-Seconds is not a valid number"},
 		{"module=http&target={web}", "NaN", 400, "X-Prometheus-Scrape-Timeout-Seconds is not a valid number"},
 		{"module=http&target=http://{hangs}&debug=true", "0.8", 200, "in 300ms at most"}, // less the offset
-		{"module=http_short&target={web}&debug=true", "10", 200, "in 1s at most"},        // the module's is shorter
+		{"module=http_short&target={web}&debug=true", "10", 200, "in 3s at most"},        // the module's is shorter
 		{"module=http_zero&target={web}&debug=true", "0.8", 200, "in 300ms at most"},
 		{"module=http_none&target={web}&debug=true", "10", 200, "in 9.5s at most"},
 		{"module=http_none&target={web}&debug=true", "0", 200, "in 1m59.5s at most"}, // the default

@@ -17,12 +17,12 @@ import (
 const reasonModules = `
 modules:
   http: {prober: http, timeout: 30s, http: {preferred_ip_protocol: ip4}}
-  http_short: {prober: http, timeout: 1s}
+  http_short: {prober: http, timeout: 3s}
   http_file: {prober: http, timeout: 30s, http: {authorization: {credentials_file: /no/such/file}}}
   http_ca: {prober: http, timeout: 30s, http: {tls_config: {ca_file: /no/such/file}}}
   http_oauth2: {prober: http, timeout: 30s, http: {oauth2: {client_id: a, client_secret: b,
 	token_url: "http://127.0.0.1:1/"}}}
-  https_short: {prober: http, timeout: 1s, http: {tls_config: {insecure_skip_verify: true}}}
+  https_short: {prober: http, timeout: 3s, http: {tls_config: {insecure_skip_verify: true}}}
   body: {prober: http, timeout: 30s, http: {fail_if_body_matches_regexp: [DOWN]}}
   header: {prober: http, timeout: 30s, http: {fail_if_header_matches: [{header: X-State, regexp: bad}]}}
   version: {prober: http, timeout: 30s, http: {valid_http_versions: [HTTP/2.0]}}
@@ -31,21 +31,21 @@ modules:
   keep: {prober: http, timeout: 30s, http: {fail_if_body_matches_regexp: [zzz]}}
   cel: {prober: http, timeout: 30s, http: {fail_if_body_json_not_matches_cel: 'body.state == "red"'}}
   tcp: {prober: tcp, timeout: 30s}
-  tcp_short: {prober: tcp, timeout: 1s, tcp: {query_response: [{expect: never}]}}
+  tcp_short: {prober: tcp, timeout: 3s, tcp: {query_response: [{expect: never}]}}
   tcp_tls: {prober: tcp, timeout: 30s, tcp: {tls: true}}
-  tcp_tls_short: {prober: tcp, timeout: 1s, tcp: {tls: true}}
+  tcp_tls_short: {prober: tcp, timeout: 3s, tcp: {tls: true}}
   tcp_line: {prober: tcp, timeout: 30s, tcp: {query_response: [{expect: "^220"}]}}
-  tcp_line_short: {prober: tcp, timeout: 1s, tcp: {query_response: [{expect: "^220"}]}}
+  tcp_line_short: {prober: tcp, timeout: 3s, tcp: {query_response: [{expect: "^220"}]}}
   tcp_bytes: {prober: tcp, timeout: 30s, tcp: {query_response: [{expect_bytes: "220 hellO"}]}}
   dns: {prober: dns, timeout: 30s, dns: {query_name: gone.example, query_type: A}}
-  dns_short: {prober: dns, timeout: 1s, dns: {query_name: silent.example, query_type: A}}
+  dns_short: {prober: dns, timeout: 3s, dns: {query_name: silent.example, query_type: A}}
   dns_rr: {prober: dns, timeout: 30s, dns: {query_name: node.example, query_type: A,
 	validate_answer_rrs: {fail_if_matches_regexp: ["231"]}}}
-  icmp_short: {prober: icmp, timeout: 1s, icmp: {preferred_ip_protocol: ip4}}
+  icmp_short: {prober: icmp, timeout: 3s, icmp: {preferred_ip_protocol: ip4}}
   grpc: {prober: grpc, timeout: 30s, grpc: {service: down}}
   grpc_unknown: {prober: grpc, timeout: 30s, grpc: {service: unknown}}
   grpc_tls: {prober: grpc, timeout: 30s, grpc: {tls: true}}
-  grpc_short: {prober: grpc, timeout: 1s}
+  grpc_short: {prober: grpc, timeout: 3s}
   unix: {prober: unix, timeout: 30s}
 `
 
