@@ -274,29 +274,8 @@ func newBalancer(t *testing.T, s scenario, binary string) *balancer {
 }
 
 func (b *balancer) config() string {
-	var health, quota, nodes []string
-	for _, node := range b.nodes {
-		health = append(health, "http://"+node.Address+"/v1/healthcheck")
-		quota = append(quota, "http://"+node.Address+"/v1/get-limit-usage")
-		nodes = append(nodes, fmt.Sprintf("  - {name: %s, address: \"%s\"}", node.Name, node.Address))
-	}
-	return fmt.Sprintf(`nginx: {config: %s}
-nodes:
-%s
-modules:
-  healthcheck: {prober: http, timeout: 5s, http: {preferred_ip_protocol: ip4}}
-  licence:
-    prober: http
-    timeout: 5s
-    http:
-      preferred_ip_protocol: ip4
-      metrics:
-        - {name: fremisn_license_used, path: current_enrollment, labels: {quota: enrollment}, help: Enrollments used.}
-        - {name: fremisn_license_limit, path: maximum_enrollment, labels: {quota: enrollment}, help: Most allowed.}
-probes:
-  - {name: health, module: healthcheck, interval: 500ms, targets: ["%s"]}
-  - {name: licence, module: licence, interval: 2s, targets: ["%s"]}
-`, b.nginx.Conf, strings.Join(nodes, "\n"), strings.Join(health, `", "`), strings.Join(quota, `", "`))
+	return fmt.Sprintf("nginx: {config: %s}\n", b.nginx.Conf) +
+		sim.ProbesConfig(b.nodes, 5*time.Second, 500*time.Millisecond, 2*time.Second)
 }
 
 // traffic is one client that waits for an answer, and a little, before its next request.

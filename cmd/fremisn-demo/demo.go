@@ -118,34 +118,13 @@ func (d *demo) startExporter(ctx context.Context, binary string) error {
 }
 
 func (d *demo) config() string {
-	var targets, quota, nodes []string
-	for _, node := range d.nodes {
-		targets = append(targets, "http://"+node.Address+"/v1/healthcheck")
-		quota = append(quota, "http://"+node.Address+"/v1/get-limit-usage")
-		nodes = append(nodes, fmt.Sprintf("  - {name: %s, address: \"%s\"}", node.Name, node.Address))
-	}
 	return fmt.Sprintf(`nginx:
   config: %s
   routes:
     - {name: enrollment, match: "^/v1/face/enrollment"}
     - {name: recognition, match: "^/v1/face/recognition"}
     - {name: health, match: "^/v1/healthcheck"}
-nodes:
-%s
-modules:
-  healthcheck: {prober: http, timeout: 2s, http: {preferred_ip_protocol: ip4}}
-  licence:
-    prober: http
-    timeout: 2s
-    http:
-      preferred_ip_protocol: ip4
-      metrics:
-        - {name: fremisn_license_used, path: current_enrollment, labels: {quota: enrollment}, help: Enrollments used.}
-        - {name: fremisn_license_limit, path: maximum_enrollment, labels: {quota: enrollment}, help: Most allowed.}
-probes:
-  - {name: health, module: healthcheck, interval: 1s, targets: ["%s"]}
-  - {name: licence, module: licence, interval: 5s, targets: ["%s"]}
-`, d.nginx.Conf, strings.Join(nodes, "\n"), strings.Join(targets, `", "`), strings.Join(quota, `", "`))
+`, d.nginx.Conf) + sim.ProbesConfig(d.nodes, 2*time.Second, time.Second, 5*time.Second)
 }
 
 func (d *demo) startPrometheus(ctx context.Context, rules string) error {
