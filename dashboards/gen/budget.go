@@ -25,6 +25,12 @@ func budgetLeft(metric string) string {
 	return "clamp_min(" + lately(byBalancer, metric, allRoutes) + ", -1)"
 }
 
+// budgetField is the column of a budget: what is left of it.
+func budgetField(name, title string) field {
+	return field{name, title, width(180, withEmpty("not enough data yet", unit(units.PercentUnit, 1),
+		inColour(bad, step{0, poor}, step{0.25, look}, step{0.5, good})))}
+}
+
 func budgetOverTime() panel {
 	return lines(8, about{
 		id: 30, title: "Error and latency budget left, 30 days", unit: units.PercentUnit, empty: "not enough data yet",
@@ -121,32 +127,10 @@ func objectiveTable() panel {
 		{"route", "Route", nil},
 		{"served", "Served: objective", width(140, unit(units.PercentUnit, 2))},
 		{"success", "Served, last hour", width(140, withEmpty("no requests", unit(units.PercentUnit, 2)))},
-		{
-			"error budget",
-			"Error budget left",
-			width(
-				180,
-				withEmpty(
-					"not enough data yet",
-					unit(units.PercentUnit, 1),
-					inColour(bad, step{0, poor}, step{0.25, look}, step{0.5, good}),
-				),
-			),
-		},
+		budgetField("error budget", "Error budget left"),
 		{"fast", "In time: objective", width(140, unit(units.PercentUnit, 2))},
 		{"within", "Within", width(90, unit(units.Seconds, 2))},
 		{"in time", "In time, last hour", width(140, withEmpty("no requests", unit(units.PercentUnit, 2)))},
-		{
-			"latency budget",
-			"Latency budget left",
-			width(
-				180,
-				withEmpty(
-					"not enough data yet",
-					unit(units.PercentUnit, 1),
-					inColour(bad, step{0, poor}, step{0.25, look}, step{0.5, good}),
-				),
-			),
-		},
+		budgetField("latency budget", "Latency budget left"),
 	})
 }

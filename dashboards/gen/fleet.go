@@ -138,18 +138,7 @@ func fleetTable(p promise) panel {
 				),
 			),
 		},
-		{
-			"budget",
-			"Error budget left",
-			width(
-				180,
-				withEmpty(
-					"not enough data yet",
-					unit(units.PercentUnit, 1),
-					inColour(bad, step{0, poor}, step{0.25, look}, step{0.5, good}),
-				),
-			),
-		},
+		budgetField("budget", "Error budget left"),
 	}, sortedBy("Trouble"))
 }
 
