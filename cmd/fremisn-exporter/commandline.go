@@ -171,7 +171,7 @@ func (cli *commandLine) flags(app *kingpin.Application) {
 func (cli *commandLine) blackboxFlags(app *kingpin.Application) {
 	app.Flag("config.file", "As in "+blackboxExporter+": the same as --config.").
 		PlaceHolder("FILE").StringVar(&cli.blackboxConfig)
-	app.Flag("config.check", "As in "+blackboxExporter+": read the config, say whether it is right, and end.").
+	app.Flag("config.check", "As in "+blackboxExporter+": read the config, say whether it is valid, and exit.").
 		BoolVar(&cli.checkConfig)
 	app.Flag("config.enable-auto-reload", "As in "+blackboxExporter+": the same as --config.auto-reload.").
 		BoolVar(&cli.enableReload)

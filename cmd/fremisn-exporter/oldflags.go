@@ -92,8 +92,8 @@ func (f *statusFlags) add(app *kingpin.Application) {
 		"these flags or variables and no --config, only status pages are read; $LISTEN_ADDRESS and $TELEMETRY_PATH "+
 		"count as such.").PlaceHolder("URL").StringsVar(&f.uris)
 	flag("nginx.ssl-verify", "verify the certificates of status pages.").BoolVar(&f.verify)
-	flag("nginx.ssl-ca-cert", "who has signed them.").PlaceHolder("FILE").StringVar(&f.caCert)
-	flag("nginx.ssl-client-cert", "the certificate to show.").PlaceHolder("FILE").StringVar(&f.clientCert)
+	flag("nginx.ssl-ca-cert", "the CA that signed them.").PlaceHolder("FILE").StringVar(&f.caCert)
+	flag("nginx.ssl-client-cert", "the client certificate.").PlaceHolder("FILE").StringVar(&f.clientCert)
 	flag("nginx.ssl-client-key", "its key.").PlaceHolder("FILE").StringVar(&f.clientKey)
 	flag("nginx.timeout", "how long a page may take.").Default("5s").SetValue((*duration)(&f.timeout))
 	flag("nginx.proxy-protocol", "send a PROXY protocol header first.").BoolVar(&f.proxyProtocol)
