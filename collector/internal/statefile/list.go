@@ -9,8 +9,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-
-	"github.com/google/renameio/v2"
 )
 
 // listFile lists the logs that have a record, one per line: a listed record that is missing was removed.
@@ -52,7 +50,7 @@ func (d *Dir) writeList() error {
 	names := slices.AppendSeq(slices.Clone(added), maps.Keys(d.listed))
 	d.mu.Unlock()
 	slices.Sort(names)
-	if err := renameio.WriteFile(d.listFile(), []byte(strings.Join(names, "\n")+"\n"), 0o640); err != nil {
+	if err := d.replace(d.listFile(), []byte(strings.Join(names, "\n")+"\n")); err != nil {
 		return err
 	}
 	d.mu.Lock()

@@ -121,7 +121,7 @@ func TestFewCommitsAreWrittenAtOneTime(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	if disk.most != maxWrites {
-		t.Errorf("%d were written at one time, want %d", disk.most, maxWrites)
+	if disk.most < maxWrites || disk.most > maxWrites+1 { // records, and the list of all
+		t.Errorf("%d files were written at one time, want %d or one more", disk.most, maxWrites)
 	}
 }

@@ -2,8 +2,9 @@
 //
 // A record is replaced by writing another beside it and renaming that over it, with both the file and the folder
 // synced: after a crash at any moment either the old one or the new one is there, whole. What is read back is
-// checked; what cannot be read is moved aside, never deleted. Libraries for atomic writes stop at the rename: without
-// the folder's sync a power failure can bring the old record back after a scrape has shown the new one.
+// checked; what cannot be read is moved aside, never deleted. Libraries for atomic writes stop at the rename, so none
+// is used here: without the folder's sync a power failure can bring the old record back after a scrape has shown the
+// new one.
 package statefile
 
 import (
@@ -19,8 +20,6 @@ import (
 	"sync"
 	"syscall"
 	"time"
-
-	"github.com/google/renameio/v2"
 )
 
 // A record's file is magic, version, the lengths of its two parts, the parts, and a CRC-32C of everything before it.
@@ -162,12 +161,7 @@ func (d *Dir) Notes() ([]byte, error) {
 }
 
 // SaveNotes saves what the program itself remembers.
-func (d *Dir) SaveNotes(notes []byte) error {
-	if err := renameio.WriteFile(d.notesFile(), notes, 0o640); err != nil {
-		return fmt.Errorf("saving state: %w", err)
-	}
-	return d.disk.SyncDir(d.path)
-}
+func (d *Dir) SaveNotes(notes []byte) error { return d.replace(d.notesFile(), notes) }
 
 // Claim reserves a record for one log: nobody else may write it. It reports whether it was free.
 func (d *Dir) Claim(log string) bool {
@@ -261,7 +255,7 @@ func (d *Dir) Commit(log string, r Record) error {
 		return err
 	}
 	if err := d.addToList(fileName(log)); err != nil {
-		return fmt.Errorf("saving state: %w", err)
+		return err
 	}
 	return d.hasRecord(log)
 }
