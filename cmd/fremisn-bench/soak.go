@@ -156,7 +156,7 @@ func (s *soak) startPrometheus(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	every := s.share(1.0/600, time.Second, 5*time.Second)
+	every := s.share(1.0/600, 3*time.Second, 5*time.Second) // also the time limit of a scrape
 	config := fmt.Sprintf("global: {scrape_interval: %dms, scrape_timeout: %dms, evaluation_interval: %dms}\n"+
 		"rule_files: ['%s']\nscrape_configs:\n"+
 		"  - {job_name: fremisn-exporter, static_configs: [{targets: ['%s']}]}\n"+
