@@ -34,6 +34,7 @@ type Program struct {
 	options    Options
 	hasRequest bool
 	loose      *Program // reads lines that do not fit this one, with fewer fields; nil for none
+	combined   bool     // the first steps are those of combinedStart
 	elastic    int      // the first step whose value may have several ends; -1 if none
 
 	spare *atomic.Pointer[sets] // for the second reading of long lines, of any log; nil while it is lent or unused
@@ -135,9 +136,9 @@ func compileLine(format, escape string, o Options) (*Program, error) {
 		return nil, &FormatError{reason: reason}
 	}
 	parts[len(parts)-1].literal += "\n"
-	c := newCompiler(parts, escape, o)
+	c := newCompiler(format, parts, escape, o)
 	if failure := c.compile(parts); failure != nil {
-		rest := newCompiler(parts, escape, o)
+		rest := newCompiler(format, parts, escape, o)
 		rest.lenient = true
 		if rest.compile(parts) == nil && rest.program.fields != 0 {
 			failure.Rest = rest.program
@@ -145,7 +146,7 @@ func compileLine(format, escape string, o Options) (*Program, error) {
 		return nil, failure
 	}
 	if c.split {
-		loose := newCompiler(parts, escape, o)
+		loose := newCompiler(format, parts, escape, o)
 		loose.loose = true
 		if loose.compile(parts) == nil {
 			c.program.loose = loose.program
@@ -154,8 +155,8 @@ func compileLine(format, escape string, o Options) (*Program, error) {
 	return c.program, nil
 }
 
-func newCompiler(parts []part, escape string, o Options) *compiler {
-	c := &compiler{escape: escape, program: &Program{options: o, spare: new(atomic.Pointer[sets])}}
+func newCompiler(format string, parts []part, escape string, o Options) *compiler {
+	c := &compiler{format: format, escape: escape, program: &Program{options: o, spare: new(atomic.Pointer[sets])}}
 	for _, part := range parts[1:] {
 		c.variables = append(c.variables, lookup(part.name))
 		c.program.hasRequest = c.program.hasRequest || part.name == "request"
@@ -165,6 +166,7 @@ func newCompiler(parts []part, escape string, o Options) *compiler {
 
 // A compiler turns the parts of a format into the steps of a Program.
 type compiler struct {
+	format    string
 	escape    string
 	program   *Program
 	variables []variable // of the parts except the first
@@ -206,6 +208,7 @@ func (c *compiler) compile(parts []part) *FormatError {
 		joined, ambiguous = false, false
 		c.add(part, v, length, captured)
 	}
+	p.combined = p.startsCombined(c.format, c.escape)
 	p.chooseTime()
 	p.preferBytesSent()
 	p.steps = append(p.steps, step{kind: kindEnd})

@@ -3,6 +3,7 @@ package logformat
 import (
 	"strings"
 	"testing"
+	"unsafe"
 )
 
 func TestCompileErrors(t *testing.T) {
@@ -156,6 +157,55 @@ func TestLineErrors(t *testing.T) {
 		_, err := parse(t, format, "default", test.line)
 		if err == nil || !strings.Contains(err.Error(), test.want) {
 			t.Errorf("%q: got %v, want %q", test.line, err, test.want)
+		}
+	}
+}
+
+// TestStartsCombined: fastCombined reads the formats that begin as NGINX's own, unless a quote may be in a value, or a
+// value that it skips is wanted.
+func TestStartsCombined(t *testing.T) {
+	const agent = combinedStart + `$http_user_agent" $request_time`
+	for _, test := range []struct {
+		format, escape, capture string
+		want                    bool
+	}{
+		{agent, "default", "host", true},
+		{agent + ` $host`, "default", "host", true},
+		{agent, "default", "remote_user", false},
+		{agent, "default", "http_referer", false},
+		{agent, "json", "host", false},
+		{agent, "none", "host", false},
+		{"[" + agent, "default", "host", false},
+		{strings.Replace(agent, "] ", "]  ", 1), "default", "host", false},
+	} {
+		p, err := Compile(test.format, test.escape, Options{Capture: []string{test.capture}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if p.combined != test.want {
+			t.Errorf("%s, escape=%s, of which %s is captured: %v", test.format, test.escape, test.capture, p.combined)
+		}
+	}
+}
+
+// TestFastCombinedReads: fastCombined itself reads the lines that it is for.
+func TestFastCombinedReads(t *testing.T) {
+	p, err := Compile(combinedStart+`$http_user_agent"`, "default", Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	parser := NewParser(p)
+	const before, after = `10.1.2.3 - - [24/Nov/2026:12:27:30 +0000] "GET /a HTTP/1.1" 200 15 "`, `" "curl/7.88.1"`
+	for _, referer := range []string{"-", "https://faces.example.org/people?page=2"} {
+		line := before + referer + after
+		if err := parser.ParseLine([]byte(line), NewRecord()); err != nil { // which remembers the time
+			t.Fatal(err)
+		}
+		b := parser.Padded([]byte(line))
+		r := NewRecord()
+		at := p.fastCombined(text{unsafe.Pointer(unsafe.SliceData(b))}, 0, parser, r)
+		if want := strings.Index(line, "curl"); at != want || r.Code != 200 || r.Sent != 15 || string(r.Path) != "/a" {
+			t.Errorf("%s: at %d instead of %d, code %d, %d bytes, %s", line, at, want, r.Code, r.Sent, r.Path)
 		}
 	}
 }

@@ -3,8 +3,9 @@ package logformat
 // The fast path.
 //
 // fastSteps reads most values of most lines: two loops that hardly call anything, loads of eight bytes at a time
-// without bounds checks. That is five times as fast as reading byte by byte. It has its own files because it relies on
-// rules that the compiler does not check:
+// without bounds checks. That is five times as fast as reading byte by byte. fastCombined reads the first values of the
+// usual log_formats without a loop, which saves another 3 to 5 % of the time. The fast path has its own files because
+// it relies on rules that the compiler does not check:
 //
 //  1. What may be read. A block has a last newline, and Pad bytes after it that may be read and have no meaning (Next
 //     checks both). A load at i reads i to i+7. No step begins after its line's newline, and none reads more than 63

@@ -53,38 +53,14 @@ func fastValues(s *step, t text, pos int, p *Parser, r *Record) (*step, int) {
 				r.Path = t.slice(pos, t.untilQuery(pos, at))
 			}
 		case fastRequest:
-			w := t.load(pos)
-			n := bits.TrailingZeros64(matches(w, ' '*ones)) >> 3
-			w &= 1<<(8*uint(n)&63) - 1 // 0 where n is 8
-			method := &methodTable[w*methodHash>>60]
-			if method.word != w || int(method.length) != n || n == 0 {
+			if at = s.fastRequest(t, pos, p, r); at < 0 {
 				return s, pos
-			}
-			// The quote comes after the method and the space after it, which are four bytes or more.
-			at += 4
-			m := t.stop16(at, s.clear, s.stop) | t.stop16(at+16, s.clear, s.stop)<<16 |
-				t.stop16(at+32, s.clear, s.stop)<<32
-			for m == 0 {
-				at += 48
-				m = t.stop16(at, s.clear, s.stop) | t.stop16(at+16, s.clear, s.stop)<<16 |
-					t.stop16(at+32, s.clear, s.stop)<<32
-			}
-			if at += bits.TrailingZeros64(m); s.search == toBareQuote && t.byte(at-1) == '\\' {
-				return s, pos
-			}
-			r.Method = method.method
-			switch path := pos + n + 1; p.paths {
-			case CutPaths:
-				r.Path = t.slice(path, t.untilQuery(path, at))
-			case RawPaths:
-				r.Path = t.slice(path, at)
 			}
 		case fastLocalTime:
-			c := &p.local
-			if t.load(pos) != c.w0 || t.load(pos+8) != c.w1 || t.load(pos+16) != c.w2 || t.load(pos+18) != c.w3 {
+			if !p.local.isLocal(t, pos) {
 				return s, pos
 			}
-			*r.number(s.into) = c.millis
+			*r.number(s.into) = p.local.millis
 			at += 26
 		case fastISOTime:
 			c := &p.iso
@@ -121,6 +97,29 @@ func fastValues(s *step, t text, pos int, p *Parser, r *Record) (*step, int) {
 		pos = at + int(s.length)
 		s = s.next()
 	}
+}
+
+// fastRequest reads a request with one of the usual methods, and returns the position of the quote after it, or -1.
+func (s *step) fastRequest(t text, pos int, p *Parser, r *Record) (at int) {
+	w := t.load(pos)
+	n := bits.TrailingZeros64(matches(w, ' '*ones)) >> 3
+	w &= 1<<(8*uint(n)&63) - 1 // 0 where n is 8
+	method := &methodTable[w*methodHash>>60]
+	if method.word != w || int(method.length) != n || n == 0 {
+		return -1
+	}
+	// The quote comes after the method and the space after it, which are four bytes or more.
+	if at = t.stopFar(pos+4, s.clear, s.stop); s.search == toBareQuote && t.byte(at-1) == '\\' {
+		return -1
+	}
+	r.Method = method.method
+	switch path := pos + n + 1; p.paths {
+	case CutPaths:
+		r.Path = t.slice(path, t.untilQuery(path, at))
+	case RawPaths:
+		r.Path = t.slice(path, at)
+	}
+	return at
 }
 
 // fastRare reads what few log_formats have.

@@ -73,9 +73,16 @@ func (t text) stop(i int, clear, stop uint64) int {
 	}
 }
 
-// stop16 has a bit set for the first of the 16 bytes at i that ends a value, and zeros below it.
-func (t text) stop16(i int, clear, stop uint64) uint64 {
-	return gather(t.stops(i, clear, stop)) | gather(t.stops(i+8, clear, stop))<<8
+// stopFar is stop for values whose lengths differ much: it looks at 48 bytes before it branches.
+func (t text) stopFar(i int, clear, stop uint64) int {
+	for ; ; i += 48 {
+		m := gather(t.stops(i, clear, stop)) | gather(t.stops(i+8, clear, stop))<<8 |
+			gather(t.stops(i+16, clear, stop))<<16 | gather(t.stops(i+24, clear, stop))<<24 |
+			gather(t.stops(i+32, clear, stop))<<32 | gather(t.stops(i+40, clear, stop))<<40
+		if m != 0 {
+			return i + bits.TrailingZeros64(m)
+		}
+	}
 }
 
 // notWord is 0 only if the bytes of w are all of '0' to 0x7f: it may be wrong otherwise, above the lowest that is not.

@@ -12,6 +12,7 @@ import (
 // withoutFast is the same program with no fast path.
 func withoutFast(p *Program) *Program {
 	slow := *p
+	slow.combined = false
 	slow.steps = append([]step(nil), p.steps...)
 	for i := range slow.steps {
 		slow.steps[i].fast = fastNone

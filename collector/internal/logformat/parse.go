@@ -14,7 +14,6 @@ type Parser struct {
 	formats       []*Program
 	addressCache  addressCache
 	local, iso    clock
-	first         *step  // of the first format
 	paths         Paths  // what is wanted of them
 	padded        []byte // a copy of a line without room after it
 	shapes        shape  // of the lists of the line that is being read
@@ -40,7 +39,6 @@ func NewParser(first *Program, former ...*Program) *Parser {
 		p.blank = p.blank || f.blank
 		p.beside = p.beside || len(f.beside) > 0
 	}
-	p.first = &first.steps[0]
 	return p
 }
 
@@ -141,8 +139,7 @@ func (p *Parser) Next(b []byte, start, last int, r *Record) (end int, ok bool) {
 		p.prepare(r)
 	}
 	t := text{unsafe.Pointer(unsafe.SliceData(b))}
-	p.shapes = 0
-	s, pos := fastSteps(p.first, t, start, p, r)
+	s, pos := p.begin(p.Program, t, start, r)
 	if s.kind == kindEnd && p.shapes&^(oneElement|dash) == 0 {
 		r.Elements = int(p.shapes & oneElement)
 		return pos - 1, true
@@ -208,10 +205,20 @@ func (p *Parser) Beside(b []byte, start, end int) bool {
 	return false
 }
 
+// begin reads a line as far as the fast path can.
+func (p *Parser) begin(f *Program, t text, start int, r *Record) (*step, int) {
+	p.shapes = 0
+	if f.combined {
+		if at := f.fastCombined(t, start, p, r); at >= 0 {
+			return fastSteps(&f.steps[combinedSteps], t, at, p, r)
+		}
+	}
+	return fastSteps(&f.steps[0], t, start, p, r)
+}
+
 // read reads a line in one format.
 func (p *Parser) read(f *Program, t text, start, end int, r *Record) bool {
-	p.shapes = 0
-	s, pos := fastSteps(&f.steps[0], t, start, p, r)
+	s, pos := p.begin(f, t, start, r)
 	return p.finish(f, s, pos, t, end, r)
 }
 

@@ -9,6 +9,11 @@ type clock struct {
 	millis         int64  // Unix
 }
 
+// isLocal reports whether the $time_local at i is that of the last second.
+func (c *clock) isLocal(t text, i int) bool {
+	return t.load(i) == c.w0 && t.load(i+8) == c.w1 && t.load(i+16) == c.w2 && t.load(i+18) == c.w3
+}
+
 // local reads 24/Nov/2026:12:27:30 +0000 at i.
 func (c *clock) local(t text, i int) (millis int64, ok bool) {
 	const width = 26
