@@ -13,7 +13,7 @@ import (
 	"github.com/grafana/grafana-foundation-sdk/go/dashboard"
 )
 
-var whole = about{id: 1, title: "T", shows: "s", bad: "b", do: "d", unit: "s", empty: "e"}
+var complete = about{id: 1, title: "T", shows: "s", bad: "b", do: "d", unit: "s", empty: "e"}
 
 func TestNoPanelWithout(t *testing.T) {
 	for what, change := range map[string]func(*about){
@@ -23,7 +23,7 @@ func TestNoPanelWithout(t *testing.T) {
 		"unit":              func(a *about) { a.unit = "" },
 		"text without data": func(a *about) { a.empty = "" },
 	} {
-		a := whole
+		a := complete
 		change(&a)
 		asked := over("l", "e")
 		for kind, p := range map[string]panel{
@@ -37,25 +37,25 @@ func TestNoPanelWithout(t *testing.T) {
 			}
 		}
 	}
-	if p := lines(4, whole, []query{over("l", "e")}); p.err != nil {
+	if p := lines(4, complete, []query{over("l", "e")}); p.err != nil {
 		t.Error(p.err)
 	}
-	if p := lines(4, whole, nil); p.err == nil {
+	if p := lines(4, complete, nil); p.err == nil {
 		t.Error("a panel that asks nothing")
 	}
 }
 
 func TestBoardRefuses(t *testing.T) {
 	asked := over("l", "e")
-	second := whole
+	second := complete
 	second.id = 2
 	for name, c := range map[string]struct {
 		line []panel
 		want string
 	}{
-		"a line too narrow": {[]panel{oneStat(12, whole, asked)}, "12 wide"},
-		"a line too wide":   {[]panel{oneStat(12, whole, asked), oneStat(13, second, asked)}, "25 wide"},
-		"an id twice":       {[]panel{oneStat(12, whole, asked), oneStat(12, whole, asked)}, "id 1"},
+		"a line too narrow": {[]panel{oneStat(12, complete, asked)}, "12 wide"},
+		"a line too wide":   {[]panel{oneStat(12, complete, asked), oneStat(13, second, asked)}, "25 wide"},
+		"an id twice":       {[]panel{oneStat(12, complete, asked), oneStat(12, complete, asked)}, "id 1"},
 		"a faulty panel":    {[]panel{oneStat(24, about{}, asked)}, "no title"},
 	} {
 		b := newBoard("fremisn-x", "X", "x")

@@ -121,7 +121,7 @@ func (d *Dir) writeStarts() error {
 		return err
 	}
 	if err := d.addToList(startsName); err != nil {
-		return fmt.Errorf("saving state: %w", err)
+		return err
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -76,14 +76,14 @@ func TestProposedFormatsWork(t *testing.T) {
 			if !found {
 				t.Fatalf("without a place: %s", all[0].comment)
 			}
-			var printed bytes.Buffer
-			PrintFormats(&printed, s)
+			var output bytes.Buffer
+			PrintFormats(&output, s)
 			// NGINX refuses a log_format that comes later.
 			if !strings.Contains(all[0].comment, "above access_log") {
 				t.Errorf("nothing says where in http { }: %s", all[0].comment)
 			}
 			text = strings.Replace(text, fmt.Sprintf("access_log %s/access.log main;", dir), directive, 1)
-			text = strings.Replace(text, "server {\n", printed.String()+"server {\n", 1)
+			text = strings.Replace(text, "server {\n", output.String()+"server {\n", 1)
 			after := settingsFor(t, acceptedByNGINX(t, dir, text))
 			if log := after.Observed.AccessLogs[0]; log.Formats[0].Text != all[0].format.Text {
 				t.Errorf("NGINX reads %q, want %q", log.Formats[0].Text, all[0].format.Text)
@@ -120,11 +120,11 @@ http {
 }
 `, "DIR", dir)
 	s := settingsFor(t, acceptedByNGINX(t, dir, text))
-	var printed bytes.Buffer
-	PrintFormats(&printed, s)
-	acceptedByNGINX(t, dir, strings.Replace(text, "http {\n", "http {\n"+printed.String(), 1))
+	var output bytes.Buffer
+	PrintFormats(&output, s)
+	acceptedByNGINX(t, dir, strings.Replace(text, "http {\n", "http {\n"+output.String(), 1))
 	var names []string
-	for _, match := range regexp.MustCompile(`(?m)^log_format (\w+)`).FindAllStringSubmatch(printed.String(), -1) {
+	for _, match := range regexp.MustCompile(`(?m)^log_format (\w+)`).FindAllStringSubmatch(output.String(), -1) {
 		names = append(names, match[1])
 	}
 	if got := strings.Join(names, " "); got != "fremisn_main_2 fremisn_combined" {

@@ -72,9 +72,9 @@ func TestProposedStreamFormatWorks(t *testing.T) {
 		if !strings.HasPrefix(all[0].format.Text, own) {
 			t.Errorf("%q does not begin with the user's own %q", all[0].format.Text, own)
 		}
-		var printed strings.Builder
-		if PrintFormats(&printed, s); strings.Contains(printed.String(), "session_time") {
-			t.Errorf("printed for http\n%s", &printed)
+		var output strings.Builder
+		if PrintFormats(&output, s); strings.Contains(output.String(), "session_time") {
+			t.Errorf("printed for http\n%s", &output)
 		}
 	}
 	full := source.LogSource{Kind: source.Stream, Formats: []source.Format{{Text: collector.FullStreamFormat}}}
