@@ -15,9 +15,7 @@ func (f *Follower) arrive(b *base, file *os.File, info fs.FileInfo) error {
 	}
 	if g := f.returned(b, file, info); g != nil {
 		b.current = g
-		if !g.isCurrent() {
-			g.base, g.Base = b, b.path
-		}
+		g.base, g.Base, g.Path = b, b.path, realPath(b.path)
 		f.survey(b)
 		return nil
 	}
@@ -58,7 +56,8 @@ func (f *Follower) returned(b *base, file *os.File, info fs.FileInfo) *generatio
 		}
 	}
 	for _, g := range f.generations {
-		if g.file != nil || !g.is(info) || g.Offset == 0 && (g != b.current || !g.wasBornAs(descriptorPath(file))) {
+		c := content{file, info, false}
+		if g.file != nil || !g.is(info) || g.Offset == 0 && g != b.current || !c.isSame(g) && !c.isRich(g.Offset) {
 			continue // nothing but the inode is known of an unread one, and inodes are reused
 		}
 		if f.reopen(g, file, info) {
@@ -148,10 +147,13 @@ func (f *Follower) copyOf(original, g *generation) (counted int64, isCopy bool) 
 		from = info.Size()
 	}
 	m, at := original.traceFrom(g.file, from, info.Size())
+	if m <= ambiguous || !isRich(g.file, min(at, headLen)) {
+		return 0, false
+	}
 	if m == edited && original.base != nil && f.isRotated(original.base, original) {
 		return 0, false
 	}
-	return at, m != other && m != begins && at >= fewestCopied && isRich(g.file, headLen)
+	return at, m != begins && at >= fewestCopied
 }
 
 // replace handles a new file at a base's path. If the previous file is still there under a rotated name, the log was
@@ -162,12 +164,12 @@ func (f *Follower) replace(b *base, g *generation) {
 		_ = f.readOn(before) // to its end: what both files have is counted once
 		before.findName()
 	}
-	isCopy := false
+	isCopy, isDoubtful := false, false
 	if at, certain := f.copyOf(before, g); certain {
 		isCopy, before.finished = true, true
 		_ = g.goTo(at)
 	} else if !f.isRotated(b, before) {
-		isCopy = f.remainder(before, g)
+		isCopy, isDoubtful = f.remainder(before, g)
 	}
 	if !isCopy && before.file == nil && !before.finished {
 		f.lost(before)
@@ -175,6 +177,12 @@ func (f *Follower) replace(b *base, g *generation) {
 	f.generations = append(f.generations, g)
 	b.current = g
 	if isCopy {
+		if b.listed == before {
+			b.listed = g
+		}
+		if isDoubtful && b.search == nil { // what is beside it may be doubtful too, and is not reported again
+			b.saveListing(listOnce(b.path, isRelated))
+		}
 		f.sink.Moved()
 		return
 	}
@@ -210,25 +218,26 @@ func (g *generation) isPlaced() bool {
 	return ok
 }
 
-// remainder skips what was counted of a new file as part of one that is gone, and reports whether there was any.
-func (f *Follower) remainder(before, g *generation) bool {
+// remainder skips what was counted of a new file as part of one that is gone, and reports whether there was any, and
+// whether that is doubtful.
+func (f *Follower) remainder(before, g *generation) (any, isDoubtful bool) {
 	info, err := g.file.Stat()
 	if err != nil || before.file == nil && before.finished {
-		return false
+		return false, false
 	}
 	m, at := before.trace(g.file, info.Size())
 	if m == other {
-		return false
+		return false, false
 	}
 	before.finished = true
-	if m != begins && isRich(g.file, min(at, headLen)) {
+	if m > begins && isRich(g.file, min(at, headLen)) {
 		_ = g.goTo(at)
-		return true
+		return true, false
 	}
 	f.sink.Gap(GapUncertain, g.Path, min(before.Offset, at), at, "the log has lost its end, "+
 		"or was replaced by another that begins the same; following it from its present end")
 	_ = g.goToDoubtful(at)
-	return true
+	return true, true
 }
 
 // findName records the present name of an open file.
@@ -288,20 +297,22 @@ func (f *Follower) rewritten(g *generation, seen int64) {
 	size := info.Size()
 	g.identify(info)
 	m, at := g.trace(g.file, size)
-	if m == other && !g.isCurrent() {
+	if m <= ambiguous && !g.isCurrent() {
 		m, at = edited, size // a rotated file is not written anew
 	}
-	if m != other && m != begins {
+	switch {
+	case m > begins:
 		_ = g.goTo(at)
 		f.sink.Moved()
-		return
-	}
-	if m == begins {
+	case m == begins || m == ambiguous && !f.wasCopied(g):
 		f.cutGap(g, at)
 		_ = g.goToDoubtful(at)
-		return
+		if m == ambiguous && g.base.search == nil { // the next rotation is certain
+			g.base.saveListing(listOnce(g.base.path, isRelated))
+		}
+	default:
+		f.truncated(g, seen)
 	}
-	f.truncated(g, seen)
 }
 
 // cutGap reports that lines may be missing before the end of a file that was cut.
@@ -330,6 +341,9 @@ func (f *Follower) truncated(g *generation, seen int64) {
 func (f *Follower) remember(g *generation) *generation {
 	old := &generation{Cursor: g.cursor(), base: g.base, finished: true, grown: f.now()}
 	old.Dev, old.Ino, old.Born = 0, 0, 0
+	if g.base.listed == g {
+		g.base.listed = old
+	}
 	f.insert(old)
 	return old
 }

@@ -49,6 +49,12 @@ func (c *content) start(n int) ([]byte, error) {
 	return start[:n], err
 }
 
+// isRich reports whether what was counted of it, up to an offset, differs from what other files hold.
+func (c *content) isRich(offset int64) bool {
+	start, err := c.start(int(min(offset, headLen)))
+	return err == nil && isRichText(start)
+}
+
 // isIntact reports whether it can be read to its end. A file that is being compressed cannot.
 func (c *content) isIntact() bool {
 	_, whole := c.fits(Cursor{})

@@ -1,6 +1,7 @@
 package tail
 
 import (
+	"maps"
 	"os"
 	"slices"
 	"time"
@@ -46,7 +47,8 @@ func (f *Follower) survey(b *base) {
 
 // saveListing records what is beside a base.
 func (b *base) saveListing(around folder) {
-	b.newest, b.since = newestOf(around), time.Time{}
+	b.newest, b.listed, b.since, b.suspicion = newestOf(around), b.current, time.Time{}, suspicion{}
+	b.isAlike = false
 	if g := b.current; g != nil && g.file != nil {
 		if info, err := g.file.Stat(); err == nil {
 			b.since = info.ModTime().Truncate(time.Second) // some file systems keep whole seconds
@@ -97,6 +99,16 @@ func (s seenPlace) isFile(p place) bool {
 // isCopy reports whether a place holds a file with the beginning of the one that was seen.
 func (s seenPlace) isCopy(p place) bool { return s.Head.Len >= 0 && headOf(p) == s.Head }
 
+// isRichCopy is isCopy, but for a file of which there may be others with the same beginning.
+func (s seenPlace) isRichCopy(p place) bool {
+	content, err := openContent(p.path)
+	if err != nil {
+		return false
+	}
+	defer content.close()
+	return s.Head.Len > 0 && content.isRich(headLen) && s.isCopy(p)
+}
+
 // since returns how many places of a scheme, the newest first, have come since the last listing. It is certain if what
 // was there then still is, or if the names are dates.
 func (n newest) since(scheme string, places []place) (count int, certain bool) {
@@ -110,17 +122,59 @@ func (n newest) since(scheme string, places []place) (count int, certain bool) {
 		}
 		return count, true
 	}
-	for k, s := range seen {
-		if i := slices.IndexFunc(places, s.isFile); i >= 0 {
-			return i - k, true
-		}
+	if count, certain := moved(seen, places); certain {
+		return count, true
 	}
-	for k, s := range seen {
-		if i := slices.IndexFunc(places, s.isCopy); i >= 0 && s.Head.Len > 0 {
-			return i - k, true
+	for _, s := range seen {
+		if s.Head.Len > 0 && slices.ContainsFunc(places, s.isCopy) {
+			return len(places), false // lines are alike: it may be there, or not
 		}
 	}
 	return sinceEmpty(seen, places)
+}
+
+// moved returns how many numbered places have come, by the number of rotations that have moved a file that was seen.
+// Each rotation must have left a place.
+func moved(seen []seenPlace, places []place) (count int, certain bool) {
+	for _, isIt := range []func(seenPlace, place) bool{seenPlace.isFile, seenPlace.isRichCopy} {
+		for k, s := range seen {
+			i := slices.IndexFunc(places, func(p place) bool { return isIt(s, p) })
+			if i < 0 || s.Rank != seen[0].Rank-int64(k) { // beyond a hole, rotation may not move it
+				continue
+			}
+			rotations, count := s.Rank-places[i].rank, 0
+			for count < len(places) && places[count].rank > seen[0].Rank-rotations {
+				count++
+			}
+			if int64(count) == rotations {
+				return count, true
+			}
+		}
+	}
+	return 0, false
+}
+
+// proven is shift, but empty files are not evidence.
+func (n newest) proven(scheme string, all []place) (count int, certain bool) {
+	if scheme == "number" {
+		return moved(n[scheme], all)
+	}
+	return n.shift(scheme, all)
+}
+
+// oldestNew returns the oldest place that has come since the last listing.
+func (n newest) oldestNew(around folder) (at place, certain bool) {
+	for scheme, all := range around.schemes() {
+		count, certain := n.proven(scheme, all)
+		isUsed := len(n[scheme]) > 0 || len(n) == 0
+		switch {
+		case !certain && isUsed, certain && count > 0 && at.path != "":
+			return place{}, false
+		case certain && count > 0:
+			at = all[count-1]
+		}
+	}
+	return at, at.path != ""
 }
 
 // sinceEmpty is since if of all that was seen only empty files may be there still. Any empty file may be one of them:
@@ -133,7 +187,7 @@ func sinceEmpty(seen []seenPlace, places []place) (count int, certain bool) {
 	}
 	first, last := -1, -1
 	for n := range places {
-		if fits(seen, isEmpty[n:]) {
+		if isEmptyWhere(seen, isEmpty[n:]) {
 			last = n
 			if first < 0 {
 				first = n
@@ -153,13 +207,13 @@ func sinceEmpty(seen []seenPlace, places []place) (count int, certain bool) {
 func (n newest) isOnlyEmpty(scheme string, places []place) bool {
 	return scheme == "number" && !slices.ContainsFunc(n[scheme], func(s seenPlace) bool {
 		return slices.ContainsFunc(places, func(p place) bool {
-			return s.isFile(p) || (s.Head.Len > 0 || isCompressed(p.path)) && s.isCopy(p)
+			return s.isFile(p) || s.isRichCopy(p) || s.Head.Len == 0 && isCompressed(p.path) && s.isCopy(p)
 		})
 	})
 }
 
-// fits reports whether there are empty files where empty files were seen.
-func fits(seen []seenPlace, isEmpty []bool) (fits bool) {
+// isEmptyWhere reports whether there are empty files where empty files were seen.
+func isEmptyWhere(seen []seenPlace, isEmpty []bool) (fits bool) {
 	for k, s := range seen[:min(len(seen), len(isEmpty))] {
 		if s.Head.Len != 0 {
 			continue
@@ -176,14 +230,32 @@ func fits(seen []seenPlace, isEmpty []bool) (fits bool) {
 // that listing is still there: rotation deletes the oldest first. A file of a scheme that the log does not use is
 // somebody else's.
 func (n newest) rotated(around folder) (places []place, certain bool) {
+	schemes := around.schemes()
 	certain = true
-	for scheme, all := range around.schemes() {
+	for _, scheme := range slices.Sorted(maps.Keys(schemes)) {
+		all := schemes[scheme]
 		count, isCertain := n.shift(scheme, all)
 		if count > 0 && (isCertain || len(n[scheme]) > 0 || len(n) == 0) {
 			places, certain = append(places, all[:count]...), certain && isCertain
 		}
 	}
 	return places, certain
+}
+
+// hasMoreThan reports whether places older than the one of the log's last file may have come since the last listing:
+// the file may have been copied and emptied before it was renamed.
+func (n newest) hasMoreThan(all []place, at place) bool {
+	older := 0
+	for _, p := range all {
+		if p.rank < at.rank {
+			older++
+		}
+	}
+	count, certain := n.since(at.scheme, all)
+	if certain {
+		return count+older > len(all)
+	}
+	return n != nil && older > 0 && (older > len(n[at.scheme]) || !isAll(n[at.scheme]))
 }
 
 // isThere reports whether a file of the last listing is still there.

@@ -136,7 +136,8 @@ func (p Position) Holds(pattern string) bool {
 			continue
 		}
 		holds := info.Mode().IsRegular() && slices.ContainsFunc(p.Cursors, func(c Cursor) bool {
-			return c.Offset > 0 && (c.id() == idOf(info) || isRich(file, min(c.Offset, headLen))) && c.fits(file)
+			g, content := &generation{Cursor: c}, &content{file, info, false}
+			return c.Offset > 0 && (content.isSame(g) || content.isRich(c.Offset)) && c.fits(file)
 		})
 		file.Close()
 		if holds {
@@ -215,6 +216,7 @@ func (f *Follower) restoreBase(saved SavedBase) {
 	b := f.baseAt(saved.Path)
 	b.newest, b.since, b.folder = saved.Newest, saved.Since, saved.Folder
 	if !saved.Searching {
+		b.listed = b.current
 		return
 	}
 	b.search = &search{waits: map[fileState]time.Time{}, givenUp: map[fileState]bool{}}
@@ -223,9 +225,10 @@ func (f *Follower) restoreBase(saved SavedBase) {
 	}
 	for _, g := range f.generations {
 		if g.base == b && g.id() == saved.Anchor.id() && g.Offset == saved.Anchor.Offset {
-			b.search.anchor = g
+			b.search.anchor, b.listed = g, g
 			return
 		}
 	}
 	b.search.anchor = &generation{Cursor: *saved.Anchor, base: b, finished: true, grown: f.now()}
+	b.listed = b.search.anchor
 }

@@ -77,7 +77,7 @@ func (f *Follower) recoverCut(g *generation) bool {
 			file.Close()
 			continue
 		}
-		if m == other || m == begins {
+		if m != prefix && m != edited {
 			at = info.Size()
 			f.cutGap(g, at)
 		}
@@ -125,7 +125,7 @@ func (f *Follower) recoverCopy(g *generation, folder folder) bool {
 		}
 	}
 	for _, p := range folder.copies() {
-		if p.path != folder.real && !isGzip(p.path) && f.mayBeCopy(g, p) && f.recoverFrom(g, p) {
+		if p.path != folder.real && !isGzip(p.path) && f.recoverFrom(g, p) {
 			return true
 		}
 	}
@@ -138,19 +138,31 @@ func (g *generation) wasBornAs(path string) bool {
 	return !ok || g.Born == 0 || g.Born == born.UnixNano()
 }
 
-// mayBeCopy reports whether content alone makes a file a copy of a generation: places belong to the log; under other
-// names, the content must be such that no other log has it.
-func (f *Follower) mayBeCopy(g *generation, p place) bool {
-	if p.scheme != "" {
-		return true
-	}
+// isFileOf reports whether a content that fits a generation is certainly its file, or a copy of that. Like lines are in
+// many files: among those, the creation time or the place must show which it is.
+func (c *content) isFileOf(g *generation) bool {
+	return c.isSame(g) || c.isRich(g.Offset) || g.isPlacedAt(c)
+}
+
+// isFileOf reports the same of what a place holds.
+func (f *Follower) isFileOf(p place, g *generation) bool {
 	content, err := openContent(p.path)
 	if err != nil {
 		return false
 	}
 	defer content.close()
-	start, err := content.start(headLen)
-	return err == nil && isRichText(start)
+	return content.isFileOf(g)
+}
+
+// isSame reports whether it is the very file of a generation. An inode may be reused, and a device have another number.
+func (c *content) isSame(g *generation) bool {
+	return idOf(c.info).ino == g.Ino && g.wasBornAs(descriptorPath(c.file))
+}
+
+// isPlacedAt reports whether a content has the place that the rotations since the last listing gave the generation.
+func (g *generation) isPlacedAt(c *content) bool {
+	p, certain := g.placeNow(listOnce(g.base.path, isRelated))
+	return certain && os.SameFile(p.info, c.info)
 }
 
 // recoverAny looks for the same inode among all names in the folder.
@@ -176,7 +188,8 @@ func (f *Follower) recoverFrom(g *generation, p place) bool {
 	if err != nil {
 		return false
 	}
-	if f.isOpen(info) || !os.SameFile(info, p.info) || !f.reopen(g, file, info) {
+	isCertain := g.Offset == 0 || (&content{file, info, false}).isFileOf(g)
+	if !isCertain || f.isOpen(info) || !os.SameFile(info, p.info) || !f.reopen(g, file, info) {
 		file.Close()
 		return false
 	}
@@ -211,7 +224,7 @@ func (f *Follower) restOfCopy(g *generation, not fileID) bool {
 		folder, settled := list(g.base.path)
 		for _, p := range folder.copies() {
 			if idOf(p.info) == not || p.path == folder.real || f.isOpen(p.info) ||
-				p.info.Size() == 0 || !f.mayBeCopy(g, p) {
+				p.info.Size() == 0 || !f.isFileOf(p, g) {
 				continue
 			}
 			if f.restOfFile(g, p.path) {
@@ -233,7 +246,7 @@ func (f *Follower) restOfFile(g *generation, path string) bool {
 		return false
 	}
 	defer content.close()
-	if _, fits := content.fits(g.Cursor); !fits {
+	if !content.holds(g.Cursor) {
 		return false
 	}
 	g.Path = path
@@ -258,6 +271,7 @@ func (f *Follower) restOf(g *generation, content *content) {
 		g.Marks, g.Lines, g.head, g.tail = saved.Marks, saved.Lines, nil, nil
 	}
 	g.Dev, g.Ino = identity(content.info)
+	g.Born = tagOf(descriptorPath(content.file)).Born
 	g.size, g.changed = content.info.Size(), content.info.ModTime()
 	if err != nil {
 		f.sink.Gap(GapUnreadable, g.Path, g.Offset, -1, err.Error())

@@ -29,7 +29,7 @@ func (f *Follower) lookAround() *Sight {
 	s := &Sight{}
 	for _, b := range f.bases {
 		switch {
-		case b.search != nil, b.current != nil && b.current.file == nil:
+		case b.search != nil, !b.suspicion.since.IsZero(), b.current != nil && b.current.file == nil:
 			return nil
 		case b.current == nil:
 			s.files = append(s.files, seenFile{path: b.path, missing: true})

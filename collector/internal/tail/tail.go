@@ -84,8 +84,13 @@ type base struct {
 	fromEnd bool        // the first file is not read from its beginning
 	since   time.Time   // the modification time of the current file then
 	newest  newest      // what was beside the log at the last listing; nil before the first
+	listed  *generation // the current one then; nil if unknown
 	folder  fileTag     // of the current file
 	search  *search     // for unseen generations; nil if none is in progress
+
+	isAlike              bool // what was counted since the last listing does not differ from what other files hold
+	suspicion            suspicion
+	renamed, renamedSeen time.Time // the modification time of the folder, and when it was seen first
 }
 
 // New returns a Follower of the files that a pattern stands for. Without a saved position it begins at the end of the
@@ -312,8 +317,12 @@ func (f *Follower) readOn(g *generation) error {
 	if touched && g.Offset == 0 {
 		_ = f.passCounted(g)
 	}
-	if g.size < g.Offset || f.now().Sub(g.grown) < verified && !g.fits(g.file) {
+	isRecent := f.now().Sub(g.grown) < verified
+	switch {
+	case g.size < g.Offset || isRecent && !g.fits(g.file):
 		f.rewritten(g, before)
+	case isRecent || !g.base.suspicion.since.IsZero():
+		f.suspectRefill(g)
 	}
 	err = f.readRest(g)
 	if isUnread { // it may have been filled, copied and truncated since

@@ -134,17 +134,17 @@ func TestRewrittenLongerThanItWas(t *testing.T) {
 
 func TestCopyTruncateLosesNothing(t *testing.T) {
 	l := newLog(t)
-	l.write("", "1\n")
+	l.write("", lines(1, 1))
 	l.follow(true)
 	l.read()
-	l.write("", "2\n")
+	l.write("", lines(2, 1))
 	text, err := os.ReadFile(l.path)
 	l.must(err)
 	l.must(os.WriteFile(l.at("access.log.1"), text, 0o644))
 	l.must(os.Truncate(l.path, 0))
-	l.write("", "3\n")
+	l.write("", lines(3, 1))
 	l.read()
-	l.want("1\n2\n3\n")
+	l.want(lines(1, 3))
 	l.wantGaps()
 }
 
@@ -169,12 +169,12 @@ func TestRotatedWhileDown(t *testing.T) {
 		{"compressed", func(l *log) { l.rename("", "access.log.1"); l.gzip("access.log.1") }},
 		{"twice", func(l *log) {
 			l.rename("", "access.log.2")
-			l.write("access.log.1", "3\n")
+			l.write("access.log.1", lines(3, 1))
 		}},
 		{"twice and compressed", func(l *log) {
 			l.rename("", "access.log.2")
 			l.gzip("access.log.2")
-			l.write("access.log.1", "3\n")
+			l.write("access.log.1", lines(3, 1))
 			l.gzip("access.log.1")
 		}},
 	} {
@@ -183,17 +183,17 @@ func TestRotatedWhileDown(t *testing.T) {
 			l.write("access.log.9", "older, and long done\n")
 			past := time.Now().Add(-time.Hour)
 			l.must(os.Chtimes(l.at("access.log.9"), past, past))
-			l.write("", "1\n")
+			l.write("", lines(1, 1))
 			l.follow(true)
 			l.read()
-			l.write("", "2\n")
+			l.write("", lines(2, 1))
 			c.rotate(l)
-			l.write("", "4\n")
+			l.write("", lines(4, 1))
 			l.restart()
 			l.read()
-			want := "1\n2\n4\n"
+			want := lines(1, 2) + lines(4, 1)
 			if strings.HasPrefix(c.name, "twice") {
-				want = "1\n2\n3\n4\n"
+				want = lines(1, 4)
 			}
 			l.wantAll(want)
 			l.wantGaps()

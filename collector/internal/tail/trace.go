@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"io"
+	"regexp"
 	"slices"
 )
 
@@ -11,11 +12,12 @@ import (
 type match int
 
 const (
-	other  match = iota // no evidence that it holds what was counted
-	begins              // it has the generation's beginning; how much more was counted is uncertain
-	edited              // it holds the last counted lines among others
-	prefix              // everything up to an offset was counted, and nothing after it
-	whole               // it holds everything that was counted
+	other     match = iota // no evidence that it holds what was counted
+	ambiguous              // it has the same beginning, but its lines are such that any file may have
+	begins                 // it has the generation's beginning; how much more was counted is uncertain
+	edited                 // it holds the last counted lines among others
+	prefix                 // everything up to an offset was counted, and nothing after it
+	whole                  // it holds everything that was counted
 )
 
 // trace returns how much of a file has been counted as part of the generation: bytes before offset must never be
@@ -37,15 +39,18 @@ func (g *generation) traceFrom(file io.ReaderAt, from, size int64) (m match, off
 	if common > 0 && lineStart(file, common) == 0 {
 		common = 0 // less than a line may begin like another
 	}
-	if common == size {
+	isRich := isRich(file, min(common, headLen))
+	if common == size && isRich {
 		return prefix, common
 	}
 	if at, found := c.findLines(file, from, size); found {
 		return edited, at
 	}
 	switch {
-	case common == 0 || !isRich(file, min(common, headLen)):
+	case common == 0:
 		return other, 0
+	case !isRich:
+		return ambiguous, size
 	case certain:
 		return prefix, lineStart(file, common)
 	}
@@ -107,7 +112,7 @@ func commonPrefix(a, b io.ReaderAt, atA, n, atB int64) (equal int64) {
 }
 
 // findLines looks for the last lines that were counted, from the beginning of a line on, and returns where the last of
-// them ends. Most must be present; lines that repeat are not evidence.
+// them ends. Most must be present; lines that repeat, or may come again, are not evidence.
 func (c *Cursor) findLines(file io.ReaderAt, from, size int64) (end int64, found bool) {
 	const fewest = 4
 	keys := slices.Clone(c.Lines)
@@ -127,7 +132,8 @@ func (c *Cursor) findLines(file io.ReaderAt, from, size int64) (end int64, found
 		if err != nil {
 			break
 		}
-		if key := lineKey(line[:len(line)-1]); slices.Contains(c.Lines, key) {
+		key := lineKey(line[:len(line)-1])
+		if slices.Contains(c.Lines, key) && timeOrID.Match(line) {
 			seen[key] = true
 			end = at
 		}
@@ -144,20 +150,21 @@ func isRich(file io.ReaderAt, n int64) bool {
 
 // isRichText reports whether bytes are many different lines, or hold something like a time.
 func isRichText(b []byte) bool {
-	const fewest, fewestLines, digits = 64, 8, 12
+	const fewest, fewestLines = 64, 8
 	if len(b) < fewest {
 		return false
+	}
+	if first, _, _ := bytes.Cut(b, []byte("\n")); timeOrID.Match(first) {
+		return true
 	}
 	lines := map[string]bool{}
 	for line := range bytes.Lines(b) {
 		lines[string(line)] = true
 	}
-	first, _, _ := bytes.Cut(b, []byte("\n"))
-	found := 0
-	for _, c := range first {
-		if '0' <= c && c <= '9' {
-			found++
-		}
-	}
-	return found >= digits || len(lines) >= fewestLines
+	return len(lines) >= fewestLines
 }
+
+// timeOrID matches what makes a line differ from those of other files: a time of day, seconds since 1970, or an id such
+// as $request_id. Addresses and sizes do not: each line may have the same.
+var timeOrID = regexp.MustCompile(`(^|[^0-9a-f:]|[0-9]{4}:)([01][0-9]|2[0-3])(:[0-5][0-9]){2}([^0-9a-f:]|$)|` +
+	`[0-9]{10}|[0-9a-f]{16}`)

@@ -85,13 +85,15 @@ func (f *Follower) restOfUnread(g *generation, p place) bool {
 	return isKnown || f.restOfFile(g, p.path)
 }
 
-// placeNow returns the place that the file of an old generation must have now, after all rotations since the last
-// listing.
+// placeNow returns the place that the file of a generation must have now, after all rotations since the last listing.
 func (g *generation) placeNow(around folder) (at place, certain bool) {
+	if g == g.base.listed { // of what has come since, it is the oldest
+		return g.base.newest.oldestNew(around)
+	}
 	scheme, rank, ok := placeOf(filepath.Base(around.real), filepath.Base(g.Path))
 	all := around.schemes()[scheme]
 	count, certain := g.base.newest.shift(scheme, all)
-	if !ok || !certain {
+	if !ok || !certain || g.base.search != nil {
 		return place{}, false
 	}
 	if scheme == "number" {
@@ -117,9 +119,8 @@ func (f *Follower) findCopied(b *base) {
 		p := place{path: g.Path, info: info}
 		switch {
 		case err != nil || g.is(info) || f.isOpen(info):
-		case g.Offset >= fewestCopied:
-			f.recoverFrom(g, p)
-		case info.Size() > g.Offset && !isGzip(g.Path) && f.holds(p, g):
+		case g.Offset >= fewestCopied && f.recoverFrom(g, p):
+		case info.Size() > g.Offset && !isGzip(g.Path) && fits(p, g):
 			f.sink.Gap(GapUncertain, g.Path, g.Offset, info.Size(), "the folder was copied, and of a file with so few "+
 				"lines it is uncertain whether it is the one that was read")
 		}

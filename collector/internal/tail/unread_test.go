@@ -70,7 +70,7 @@ func TestUnreadIsGone(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			l := newLog(t)
 			for i := range test.older {
-				l.write("access.log."+string(rune('1'+i)), "an older line\n")
+				l.write("access.log."+string(rune('1'+i)), lines(1000+i, 1))
 			}
 			l.write("", "")
 			l.follow(true)

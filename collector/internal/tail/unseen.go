@@ -1,7 +1,6 @@
 package tail
 
 import (
-	"bytes"
 	"maps"
 	"os"
 	"path/filepath"
@@ -18,6 +17,7 @@ type search struct {
 	waits   map[fileState]time.Time
 	givenUp map[fileState]bool
 
+	isFound    bool // anchor was: what came after it has not been read
 	isDoubtful bool // it has been reported that it is uncertain which files came after anchor
 }
 
@@ -59,11 +59,8 @@ func (f *Follower) goOnSearching(b *base) {
 		if settled = around.isStill(b.path); !settled { // what is renamed was missed, or taken for another
 			continue
 		}
-		if doubtful && !s.isDoubtful {
-			s.isDoubtful = true
-			f.sink.Gap(GapUncertain, b.path, 0, -1, "the followed file is gone, and it is uncertain which "+
-				"of the rotated files beside the log came after it, and whether others did; those of which it is "+
-				"uncertain are not counted")
+		if doubtful {
+			f.doubt(b)
 		}
 		waited := s.waits
 		s.waits = map[fileState]time.Time{}
@@ -87,6 +84,17 @@ func (f *Follower) goOnSearching(b *base) {
 		b.search = nil
 		b.saveListing(around)
 	}
+}
+
+// doubt reports, once in a search, that it is uncertain what is beside a log.
+func (f *Follower) doubt(b *base) {
+	if b.search.isDoubtful {
+		return
+	}
+	b.search.isDoubtful = true
+	f.sink.Gap(GapUncertain, b.path, 0, -1, "the followed file is gone, and it is uncertain which "+
+		"of the rotated files beside the log came after it, and whether others did; those of which it is "+
+		"uncertain are not counted")
 }
 
 // updateNames records the present names of old generations, so that a very late worker's lines are found.
@@ -126,6 +134,7 @@ func (f *Follower) unseen(b *base, around folder) (places []place, doubtful bool
 	if anchor != nil && anchor.Offset == 0 {
 		anchor, at, found = nil, place{}, false // it may have been filled, copied and truncated
 	}
+	b.search.isFound = found
 	isProven := false
 	for _, scheme := range slices.Sorted(maps.Keys(schemes)) {
 		all := schemes[scheme]
@@ -160,13 +169,15 @@ func (f *Follower) unseen(b *base, around folder) (places []place, doubtful bool
 	case isProven:
 		return places, doubtful || anchor != nil && anchor.file != nil // more may have come between
 	case found:
-		return places, false
+		return places, at.scheme != "" && (b.isAlike || isAlike(at)) && b.newest.hasMoreThan(schemes[at.scheme], at)
 	case len(places) > 0 && anchor == nil:
 		return places, false
+	case len(places) > 0 && isAlike(places[0]):
+		return nil, true // it may have been emptied and filled again before
 	case len(places) > 0:
 		return places[1:], false // the oldest is the anchor, rewritten
 	}
-	return nil, doubtful && !f.areRewritten(b, schemes)
+	return nil, doubtful && !f.areRewritten(b, b.search.anchor, schemes)
 }
 
 // whereIs finds the place of a generation by its name, its inode or its content. If its file was moved elsewhere, it
@@ -240,15 +251,25 @@ func (f *Follower) adopt(p place, g *generation) {
 	f.opened = true
 }
 
-// holds reports whether a file holds everything that was counted of a generation.
+// fits reports whether a place holds everything that was counted of a generation. So may another file, if lines are
+// alike.
+func fits(p place, g *generation) bool {
+	content, err := openContent(p.path)
+	if err != nil {
+		return false
+	}
+	defer content.close()
+	return content.holds(g.cursor())
+}
+
+// holds reports whether a file is certainly that of a generation, or a copy of it, with everything that was counted.
 func (f *Follower) holds(p place, g *generation) bool {
 	content, err := openContent(p.path)
 	if err != nil {
 		return false
 	}
 	defer content.close()
-	c := g.cursor()
-	return content.holds(c)
+	return content.holds(g.cursor()) && content.isFileOf(g)
 }
 
 // inOrder returns how many of the places, the newest first, are certainly generations that came and went, although
@@ -271,14 +292,15 @@ func (f *Follower) inOrder(b *base, places []place) (n int) {
 
 // areRewritten reports whether all places were created after the present file. A generation that came and went is
 // older than the present file; a younger one was rewritten or compressed.
-func (f *Follower) areRewritten(b *base, schemes map[string][]place) bool {
+func (f *Follower) areRewritten(b *base, anchor *generation, schemes map[string][]place) bool {
 	if b.current == nil || b.current.file == nil {
 		return false
 	}
 	current, found := birth(descriptorPath(b.current.file))
 	for _, places := range schemes {
 		born, ok := birth(places[0].path)
-		if !found || !ok || !born.After(current) {
+		mayBeCopy := func(p place) bool { return isAlike(p) || anchor != nil && fits(p, anchor) }
+		if !found || !ok || !born.After(current) || slices.ContainsFunc(places, mayBeCopy) {
 			return false
 		}
 	}
@@ -335,6 +357,12 @@ func (f *Follower) readPlace(b *base, p place) (ok bool) {
 	if f.isKnownContent(content) {
 		return true
 	}
+	if known, doubtful := f.isKnownByPlace(b, p, content); known || doubtful {
+		if doubtful {
+			f.doubt(b)
+		}
+		return true
+	}
 	f.sink.Rotated("renamed")
 	if content.gzip {
 		f.restOf(g, content)
@@ -344,35 +372,4 @@ func (f *Follower) readPlace(b *base, p place) (ok bool) {
 	}
 	f.insert(g)
 	return true
-}
-
-// isKnownFile reports whether a file is open, or has been read and is unchanged. An inode alone is not evidence: it is
-// reused, and in a copied folder all are new.
-func (f *Follower) isKnownFile(p place) bool {
-	return slices.ContainsFunc(f.generations, func(g *generation) bool {
-		return g.is(p.info) && (g.file != nil || g.isStill(p.info) || g.Offset > 0 && f.holds(p, g))
-	})
-}
-
-// isKnownContent reports whether a content is that of a generation that has been read, or a part of one.
-func (f *Follower) isKnownContent(content *content) bool {
-	start, err := content.start(headLen)
-	if err != nil {
-		return false
-	}
-	if isRichText(start) || !content.gzip {
-		return f.isKnownStart(start)
-	}
-	return slices.ContainsFunc(f.generations, func(g *generation) bool {
-		size, fits := content.fits(g.cursor())
-		return g.Offset > 0 && fits && size == g.Offset
-	})
-}
-
-// isKnownStart reports whether a file with this beginning has been read.
-func (f *Follower) isKnownStart(start []byte) bool {
-	return isRichText(start) && slices.ContainsFunc(f.generations, func(g *generation) bool {
-		m, _ := g.trace(bytes.NewReader(start), int64(len(start)))
-		return m != other
-	})
 }

@@ -1,0 +1,186 @@
+package tail
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// alike are lines as log_format '$request_method $status' makes them. Any file may hold them.
+func alike(n int) string { return strings.Repeat("GET 200\n", n) }
+
+// followedAlike is a log of alike lines that was followed from its beginning, beside two rotated parts.
+func followedAlike(t *testing.T) *log {
+	t.Helper()
+	l := newLog(t)
+	l.write("access.log.2", alike(30))
+	l.gzip("access.log.2")
+	l.write("access.log.1", alike(20))
+	l.write("", alike(5))
+	l.follow(true)
+	l.read()
+	return l
+}
+
+// makeRoom renames the numbered parts as logrotate does, and compresses the newest but one.
+func (l *log) makeRoom() {
+	l.t.Helper()
+	for n := 8; n > 0; n-- {
+		for _, suffix := range []string{"", ".gz"} {
+			from, to := fmt.Sprintf("access.log.%d%s", n, suffix), fmt.Sprintf("access.log.%d%s", n+1, suffix)
+			if _, err := os.Stat(l.at(from)); err == nil {
+				l.rename(from, to)
+			}
+		}
+	}
+	if _, err := os.Stat(l.at("access.log.2")); err == nil {
+		l.gzip("access.log.2")
+	}
+}
+
+func (l *log) rotateOnce() { l.t.Helper(); l.makeRoom(); l.rename("", "access.log.1"); l.write("", "") }
+
+func (l *log) copyAndTruncate() {
+	l.t.Helper()
+	l.makeRoom()
+	l.write("access.log.1", l.text(""))
+	l.must(os.Truncate(l.path, 0))
+}
+
+// An alikeTest is something that is done to a log of alike lines, which has five, and what must come of it.
+type alikeTest struct {
+	do   func(l *log)
+	want int // how many lines are counted behind the first five
+	gaps []string
+}
+
+func (test alikeTest) run(t *testing.T, down bool) {
+	l := followedAlike(t)
+	if down {
+		l.whileDown(func() { test.do(l) })
+	} else {
+		test.do(l)
+	}
+	l.reads()
+	l.now = l.now.Add(patience)
+	l.reads()
+	if got := strings.Count(l.got.lines.String(), "\n") - 5; got != test.want {
+		t.Errorf("%d lines, want %d", got, test.want)
+	}
+	l.wantGaps(test.gaps...)
+}
+
+// TestAlikeLinesAreCounted: the inodes and places of these files show what they are, so that nothing is in doubt.
+func TestAlikeLinesAreCounted(t *testing.T) {
+	for name, test := range map[string]alikeTest{
+		"written": {do: func(l *log) { l.write("", alike(3)) }, want: 3},
+		"rotated": {do: func(l *log) {
+			l.write("", alike(3))
+			l.rotateOnce()
+			l.write("", alike(90))
+		}, want: 93},
+		"rotated twice": {do: func(l *log) {
+			l.write("", alike(3))
+			l.rotateOnce()
+			l.write("", alike(11))
+			l.rotateOnce()
+			l.write("", alike(90))
+		}, want: 104},
+		"rotated and compressed": {do: func(l *log) {
+			l.write("", alike(3))
+			l.rotateOnce()
+			l.gzip("access.log.1")
+			l.write("", alike(90))
+		}, want: 93},
+		"copied and truncated": {do: func(l *log) {
+			l.write("", alike(3))
+			l.copyAndTruncate()
+			l.write("", alike(2))
+		}, want: 5},
+		"copied and truncated twice": {do: func(l *log) {
+			l.write("", alike(3))
+			l.copyAndTruncate()
+			l.write("", alike(11))
+			l.copyAndTruncate()
+			l.write("", alike(2))
+		}, want: 16},
+		"written late": {do: func(l *log) {
+			l.rotateOnce()
+			l.write("access.log.1", alike(4))
+			l.write("", alike(90))
+		}, want: 94},
+	} {
+		for _, down := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, down %v", name, down), func(t *testing.T) { test.run(t, down) })
+		}
+	}
+}
+
+// TestAlikeLinesAreInDoubt: nothing shows which bytes of these files have been counted.
+func TestAlikeLinesAreInDoubt(t *testing.T) {
+	for name, test := range map[string]alikeTest{
+		"deleted, and made longer": {do: func(l *log) {
+			l.write("", alike(2))
+			l.must(os.Remove(l.path))
+			l.write("", alike(9))
+		}, want: 4, gaps: []string{GapUncertain}},
+		"emptied beside an older part": {do: func(l *log) {
+			l.must(os.Truncate(l.path, 0))
+			l.write("", alike(1))
+		}, want: 0, gaps: []string{GapTruncated}},
+		"copied, truncated, and filled to more": {do: func(l *log) {
+			l.write("", alike(3))
+			l.tick()
+			l.copyAndTruncate()
+			l.write("", alike(9))
+		}, want: 4, gaps: []string{GapUncertain}},
+		"rotated and compressed, and nothing older is left": {do: func(l *log) {
+			l.write("", alike(2))
+			l.rotateOnce()
+			l.gzip("access.log.1")
+			l.must(os.Remove(l.at("access.log.2.gz")))
+			l.must(os.Remove(l.at("access.log.3.gz")))
+		}, want: 0, gaps: []string{GapDeleted, GapUncertain}},
+		"copied to another disk": {do: func(l *log) {
+			l.copyFolder()
+			l.write("", alike(2))
+		}, want: 2, gaps: []string{GapUncertain}},
+	} {
+		t.Run(name, func(t *testing.T) { test.run(t, true) })
+	}
+}
+
+// TestFirstCopiesOfAlikeLines: it is in doubt what they are until one that is compressed already shows how far all have
+// been moved.
+func TestFirstCopiesOfAlikeLines(t *testing.T) {
+	l := newLog(t)
+	l.write("", alike(5))
+	l.follow(true)
+	l.read()
+	for range 4 {
+		l.write("", alike(3))
+		l.read()
+		l.write("", alike(1))
+		l.copyAndTruncate()
+		l.write("", alike(2))
+		l.read()
+	}
+	l.reads()
+	l.want(alike(5 + 4*(3+1+2) - 2*(1+2)))
+	l.wantGaps(GapTruncated, GapTruncated)
+}
+
+// TestAlikeLinesOfTwoLogs of one glob are those of either, though one looks like a copy of the other.
+func TestAlikeLinesOfTwoLogs(t *testing.T) {
+	l := newLog(t)
+	l.path = filepath.Join(filepath.Dir(l.path), "*.log")
+	l.write("a.log", alike(90))
+	l.follow(true)
+	l.read()
+	l.write("b.log", alike(90))
+	l.reads()
+	l.want(alike(180))
+	l.wantGaps()
+}

@@ -1,0 +1,79 @@
+package tail
+
+import (
+	"bytes"
+	"os"
+	"slices"
+)
+
+// isKnownFile reports whether a file is open, or has been read and is unchanged. An inode alone is not evidence: it is
+// reused, and in a copied folder all are new.
+func (f *Follower) isKnownFile(p place) bool {
+	return slices.ContainsFunc(f.generations, func(g *generation) bool {
+		return g.is(p.info) && (g.file != nil || g.isStill(p.info) || g.Offset > 0 && f.holds(p, g))
+	})
+}
+
+// isKnownContent reports whether a content is that of a generation that has been read, or a part of one.
+func (f *Follower) isKnownContent(content *content) bool {
+	start, err := content.start(headLen)
+	if err != nil {
+		return false
+	}
+	return f.isKnownStart(start)
+}
+
+// isKnownByPlace reports whether a content whose lines are alike is that of a generation that has been read and is not
+// found as a file any more. Where the place does not show it, it is doubtful.
+func (f *Follower) isKnownByPlace(b *base, p place, content *content) (known, doubtful bool) {
+	isNew := b.search.isFound || b.isNew(p)
+	for _, g := range f.generations {
+		size, fits := content.fits(g.cursor())
+		if g.Offset == 0 || !fits || isNew && size != g.Offset || g.isFound() || content.isRich(g.Offset) {
+			continue
+		}
+		if g.isPlacedAt(content) {
+			return true, false
+		}
+		doubtful = true
+	}
+	return false, doubtful
+}
+
+// isNew reports whether a place has certainly come since the last listing.
+func (b *base) isNew(p place) bool {
+	all := listOnce(b.path, isRelated).schemes()[p.scheme]
+	count, certain := b.newest.proven(p.scheme, all)
+	return certain && slices.ContainsFunc(all[:count], func(new place) bool { return os.SameFile(new.info, p.info) })
+}
+
+// isFound reports whether a generation's file is still there.
+func (g *generation) isFound() bool {
+	if g.file != nil {
+		return !g.removed
+	}
+	info, err := os.Stat(g.Path)
+	return err == nil && idOf(info).ino == g.Ino && g.wasBornAs(g.Path)
+}
+
+// isKnownStart reports whether a file with this beginning has been read.
+func (f *Follower) isKnownStart(start []byte) bool {
+	return slices.ContainsFunc(f.generations, func(g *generation) bool {
+		if !isRichText(start[:min(g.Offset, int64(len(start)))]) {
+			return false
+		}
+		m, _ := g.trace(bytes.NewReader(start), int64(len(start)))
+		return m > ambiguous
+	})
+}
+
+// isAlike reports whether a place holds lines that another file may hold, too.
+func isAlike(p place) bool {
+	content, err := openContent(p.path)
+	if err != nil {
+		return false
+	}
+	defer content.close()
+	start, err := content.start(headLen)
+	return err == nil && len(start) > 0 && !isRichText(start)
+}

@@ -1,0 +1,66 @@
+package tail
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+)
+
+// Where all lines are alike, a file that was emptied by copytruncate and has grown to its former size looks as if it
+// had only grown. The copy beside it shows that it may have been emptied.
+
+// A suspicion is that a log was emptied and filled again.
+type suspicion struct {
+	copied fileState // the newest file that came
+	since  time.Time // when it was first seen so; zero if there is none
+}
+
+// wasCopied reports whether it is certain that a file that has become shorter was copied and emptied, although by its
+// lines it may just have lost its end: rotation has given it a place, and what is there holds what was counted.
+func (f *Follower) wasCopied(g *generation) bool {
+	p, certain := g.placeNow(listOnce(g.base.path, isRelated))
+	return certain && fits(p, g)
+}
+
+// suspectRefill reports a gap if a log may have been emptied and filled again since it was last read. What is in it
+// behind the lines that were counted has not been counted either way. It waits for as long as the copy is being made:
+// the log may be emptied only then.
+func (f *Follower) suspectRefill(g *generation) {
+	b := g.base
+	if !g.isCurrent() || g.Offset == 0 || b.newest == nil || b.search != nil || isRichText(g.head) {
+		return
+	}
+	b.isAlike = true
+	if !f.hasNewNames(b) && b.suspicion.since.IsZero() {
+		return
+	}
+	around := listOnce(b.path, isRelated)
+	places, _ := b.newest.rotated(around)
+	isRenamed := slices.ContainsFunc(places, func(p place) bool { return g.is(p.info) })
+	if info, err := os.Stat(b.path); err != nil || !g.is(info) || isRenamed || len(places) == 0 {
+		b.suspicion = suspicion{}
+		return
+	}
+	if s := stateOf(places[0]); b.suspicion.copied != s || b.suspicion.since.IsZero() {
+		b.suspicion = suspicion{s, f.now()}
+	}
+	if f.now().Sub(b.suspicion.since) < patience {
+		return
+	}
+	f.sink.Gap(GapUncertain, g.Path, 0, g.Offset, "rotated parts have come beside the log, whose lines are all alike: "+
+		"it may have been copied, emptied and filled again; put $time_iso8601 or $request_id into its log_format")
+	b.saveListing(around)
+}
+
+// hasNewNames reports whether names in a base's folder may have changed since the last call.
+func (f *Follower) hasNewNames(b *base) bool {
+	info, err := os.Stat(filepath.Dir(realPath(b.path)))
+	if err != nil {
+		return true
+	}
+	if !info.ModTime().Equal(b.renamed) {
+		b.renamed, b.renamedSeen = info.ModTime(), f.now()
+	}
+	return f.now().Sub(b.renamedSeen) < verified // another change may have the same time
+}
