@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"compress/gzip"
 	"errors"
+	"fmt"
 	"os"
+	"strings"
 	"testing"
 
 	"github.com/fremisn/fremisn-exporter/collector/internal/accesslog"
@@ -29,6 +31,16 @@ func counterOf(t testing.TB, format string) *accesslog.Counter {
 func (s *Snapshot) Snapshot() (ledger.Lines, *ledger.Snapshot) { return s.Lines, s.Series }
 
 func exposed(s *Snapshot) []string { return exposetest.Lines("access", s, &source.Topology{}) }
+
+// writeDifferent appends lines that show what the file is, as alike ones do not.
+func (h *logHost) writeDifferent(lines int) {
+	h.t.Helper()
+	var text strings.Builder
+	for i := range lines {
+		fmt.Fprintf(&text, "200 0.%03d\n", i)
+	}
+	h.text(text.String())
+}
 
 // pack compresses a file, and removes it.
 func pack(t testing.TB, from, to string) {

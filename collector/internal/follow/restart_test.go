@@ -19,9 +19,9 @@ import (
 // and shown when that is committed.
 func TestStartShowsWhatWasCommitted(t *testing.T) {
 	h := newLogHost(t)
-	h.write(100)
+	h.writeDifferent(100)
 	h.readOnce(100)
-	h.write(50)
+	h.writeDifferent(50)
 	pack(t, h.path, h.path+".1.gz")
 	h.write(0)
 	p, end := h.reading(nil)
@@ -82,9 +82,9 @@ func TestCrashAfterALossThatWasSeen(t *testing.T) {
 // something does.
 func TestStartShowsWhatItFinds(t *testing.T) {
 	h := newLogHost(t)
-	h.write(100)
+	h.writeDifferent(100)
 	h.readOnce(100)
-	h.write(50)
+	h.writeDifferent(50)
 	text, err := os.ReadFile(h.path)
 	if err := errors.Join(err, os.WriteFile(h.path+".1", text, 0o644), os.Truncate(h.path, 0)); err != nil {
 		t.Fatal(err)

@@ -2,6 +2,7 @@ package tail
 
 import (
 	"bufio"
+	"bytes"
 	"compress/gzip"
 	"errors"
 	"io"
@@ -53,6 +54,13 @@ func (c *content) start(n int) ([]byte, error) {
 func (c *content) isRich(offset int64) bool {
 	start, err := c.start(int(min(offset, headLen)))
 	return err == nil && isRichText(start)
+}
+
+// isTelling reports the same of a file that stands where the counted one may: there, one line with a time is enough.
+func (c *content) isTelling(offset int64) bool {
+	start, err := c.start(int(min(offset, headLen)))
+	first, _, _ := bytes.Cut(start, []byte("\n"))
+	return err == nil && (isRichText(start) || timeOrID.Match(first))
 }
 
 // isIntact reports whether it can be read to its end. A file that is being compressed cannot.

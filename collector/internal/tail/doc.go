@@ -12,18 +12,26 @@
 //     (Marks): they identify a file that was cut, up to its end or up to the mark before that;
 //   - of the last lines, each without its first word: they identify a file that was edited or anonymised.
 //
-// There are five answers:
+// There are six answers:
 //
 //   - whole: it holds all that was handed out; reading continues behind that, whatever the file's name and folder;
 //   - prefix: it holds only bytes that were handed out, so it has lost its end; reading continues at its new end;
 //   - edited: it holds the last lines that were handed out; reading continues behind the last of them;
 //   - begins: it has the same beginning, but the origin of the rest is uncertain; reading continues at its present
 //     end, and a gap is reported;
+//   - ambiguous: the same, but the lines are such that any file may have them;
 //   - other: it is a different file.
 //
 // Inodes and times are hints. An inode (with its creation time) says where to look first; modification times decide
-// only what is compared again. Content is not evidence if lines do not differ (isRich); then the inode must be found,
-// or a gap is reported.
+// only what is compared again.
+//
+// Content is not evidence if lines do not differ, as with log_format '$request_method $status' (isRich looks for a
+// time, an id, or many different lines). Then the inode and the creation time must be found, or the place must be
+// certain (placeNow): a rotated part that was seen at the last listing shows how often the log has been rotated since,
+// and each rotation has left one part. Otherwise a gap is reported, and nothing is counted of what may be known
+// (isKnownByPlace). Such a log that has been emptied in place and filled to more than it held looks as if it had only
+// grown. If rotated parts have come although the file is still at the log's path, that is suspected (suspectRefill);
+// without a copy nothing shows it.
 //
 // Of a file from which nothing was read only the inode and the creation time are known. If it is not found by them
 // under any name in the folder, a gap is reported, unless it is certain that it was compressed (files of the last

@@ -141,7 +141,7 @@ func (g *generation) wasBornAs(path string) bool {
 // isFileOf reports whether a content that fits a generation is certainly its file, or a copy of that. Like lines are in
 // many files: among those, the creation time or the place must show which it is.
 func (c *content) isFileOf(g *generation) bool {
-	return c.isSame(g) || c.isRich(g.Offset) || g.isPlacedAt(c)
+	return c.isSame(g) || c.isTelling(g.Offset) || g.isPlacedAt(c)
 }
 
 // isFileOf reports the same of what a place holds.

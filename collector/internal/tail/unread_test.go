@@ -87,6 +87,29 @@ func TestUnreadIsGone(t *testing.T) {
 	}
 }
 
+// TestPartThatRotationDoesNotMove: somebody put access.log.9 beside a log of which logrotate keeps two parts. Three
+// rotations while the exporter is down have deleted the first part, though access.log.9 is where it was.
+func TestPartThatRotationDoesNotMove(t *testing.T) {
+	l := newLog(t)
+	l.write("access.log.9", lines(900, 5))
+	l.write("", "")
+	l.follow(true)
+	l.read()
+	l.whileDown(func() {
+		for i := range 3 {
+			l.write("", lines(10*i, 5))
+			if i > 0 {
+				l.rename("access.log.1.gz", "access.log.2.gz")
+			}
+			l.rename("", "access.log.1")
+			l.gzip("access.log.1")
+			l.write("", "")
+		}
+	})
+	l.reads()
+	l.wantGaps(GapDeleted, GapUncertain)
+}
+
 // TestUnreadIsGoneFromAGlob whose pattern it fits no more.
 func TestUnreadIsGoneFromAGlob(t *testing.T) {
 	l := newGlob(t)
