@@ -19,7 +19,7 @@ func TestBounds(t *testing.T) {
 		"blocks":          {strings.Repeat("a {", maxDepth+10), "nest more than"},
 		"large":           {strings.Repeat("# comment\n", maxFile/10+1), "has more than"},
 		"BOM":             {"\xef\xbb\xbfevents {}", "begins with a byte order mark"},
-		"UTF-16":          {"\xff\xfee\x00v\x00 \x00{\x00}\x00", "unexpected end of file"},
+		"UTF-16":          {"\xff\xfee\x00v\x00 \x00{\x00}\x00", "unknown directive"},
 		"NUL":             {"http { access_log\x00 off", "unexpected end of file"},
 	} {
 		t.Run(name, func(t *testing.T) {

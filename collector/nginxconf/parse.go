@@ -28,7 +28,7 @@ const (
 	maxText       = 32 << 20 // of all files
 	maxFiles      = 20000
 	maxDirectives = 500000
-	maxDepth      = 50
+	maxDepth      = 500
 )
 
 // A parser reads a configuration file with everything that it includes.

@@ -150,6 +150,9 @@ func (r *reading) pass(d *directive, m passModule, s scope) error {
 		p.Connection, p.HeadersAt = r.connection(s.proxy.headers), s.proxy.at
 	}
 	to := passTarget(m, d.args[0])
+	if m == byProxy && !strings.Contains(d.args[0], "$") && to.protocol != "http" && to.protocol != "https" {
+		return errorAt(d, "invalid URL prefix")
+	}
 	p.Protocol, p.Closes = to.protocol, r.closes(m, p)
 	if !to.decided {
 		p.Upstream = r.passedTo(d, to)

@@ -110,6 +110,12 @@ func (r *reading) mainDirective(d *directive, outer scope) error {
 	case "error_log":
 		return r.errorLog(d)
 	case "worker_processes":
+		if r.config.WorkersAt.Line > 0 {
+			return errorAt(d, "%q directive is duplicate", d.name)
+		}
+		if _, ok := count(d.args[0]); !ok && d.args[0] != "auto" {
+			return errorAt(d, "%q directive invalid value", d.name)
+		}
 		r.config.Workers, r.config.WorkersAt = d.args[0], d.Pos
 	case "events":
 		return r.events(d)

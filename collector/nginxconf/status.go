@@ -33,7 +33,8 @@ func newListen(d *directive) listen {
 		if err != nil {
 			host, port = strings.Trim(address, "[]"), "80"
 		}
-		l.host, l.port = host, port
+		first, _, _ := strings.Cut(port, "-") // of a range, each is as good as another
+		l.host, l.port = host, first
 		if host == "*" || host == "0.0.0.0" {
 			l.host = ""
 		}

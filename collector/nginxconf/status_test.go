@@ -241,3 +241,16 @@ func writeCertificate(t *testing.T, dir, name string) {
 		}
 	}
 }
+
+// TestListenOnRange: a status page at a range of ports is asked at the first.
+func TestListenOnRange(t *testing.T) {
+	for address, want := range map[string]string{
+		"127.0.0.1:8080-8089": "http://127.0.0.1:8080/status",
+		"[::1]:8080-8089":     "http://[::1]:8080/status",
+		"a-b.example:8080":    "http://a-b.example:8080/status",
+	} {
+		if got := newListen(&directive{args: []string{address}}).url("/status"); got != want {
+			t.Errorf("listen %s: %s, want %s", address, got, want)
+		}
+	}
+}

@@ -2,6 +2,7 @@ package nginxconf
 
 import (
 	"fmt"
+	"net"
 	"strconv"
 	"strings"
 	"time"
@@ -91,9 +92,12 @@ func (r *reading) keepalive(d *directive, u *Upstream) error {
 	}
 	u.Keepalive, u.KeepaliveAt = n, d.Pos
 	for _, arg := range d.args[1:] {
-		if arg == "local" {
+		switch name, _, _ := strings.Cut(arg, "="); {
+		case arg == "local":
 			u.Local = true
-		} else {
+		case !couldBeName(name), uses(arg) != nil:
+			return errorAt(d, "invalid parameter %q", arg)
+		default:
 			r.ignored(d, "this program does not know the keepalive parameter %s; ignored", arg)
 		}
 	}
@@ -108,6 +112,9 @@ func valid(name string) string { return strings.ToValidUTF8(name, "\uFFFD") }
 func (r *reading) server(d *directive, port string) (Server, error) {
 	s := Server{Pos: d.Pos, Address: Canonical(WithPort(valid(d.args[0]), port)), Weight: 1, MaxFails: 1,
 		FailTimeout: 10 * time.Second}
+	if err := checkAddress(d, s.Address); err != nil {
+		return Server{}, err
+	}
 	for _, arg := range d.args[1:] {
 		name, value, hasValue := strings.Cut(arg, "=")
 		good := true
@@ -131,6 +138,8 @@ func (r *reading) server(d *directive, port string) (Server, error) {
 			s.Resolve = true
 		case hasValue && (name == "slow_start" || name == "service" || name == "route" || name == "sid" ||
 			name == "id"):
+		case !couldBeName(name), uses(arg) != nil: // the next directive, after a missing ";"
+			good = false
 		default:
 			r.ignored(d, "this program does not know the server parameter %s; ignored", arg)
 		}
@@ -139,6 +148,21 @@ func (r *reading) server(d *directive, port string) (Server, error) {
 		}
 	}
 	return s, nil
+}
+
+// checkAddress rejects the address of a server that NGINX rejects.
+func checkAddress(d *directive, address string) error {
+	if strings.HasPrefix(address, "unix:") {
+		return nil
+	}
+	_, port, err := net.SplitHostPort(address)
+	if strings.Contains(address, "/") {
+		return errorAt(d, "invalid host in upstream %q", d.args[0])
+	}
+	if n, ok := count(port); err != nil || port != "" && (!ok || n < 1 || n > 65535) {
+		return errorAt(d, "invalid port in upstream %q", d.args[0])
+	}
+	return nil
 }
 
 // count parses a number as NGINX does: only digits.
