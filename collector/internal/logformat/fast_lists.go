@@ -3,7 +3,8 @@ package logformat
 // wordPassed is PASSED as the low six bytes of a load.
 const wordPassed = 'P' | 'A'<<8 | 'S'<<16 | 'S'<<24 | 'E'<<32 | 'D'<<40
 
-// fastLists is fastSteps for lists, and for what is mostly logged beside them.
+// fastLists is fastSteps for lists, and for what is mostly logged beside them. The three kinds of numbers have a case
+// each that differs in little: one function for all of them costs 2 to 11 % of the time of a line.
 func fastLists(s *step, t text, pos int, p *Parser, r *Record) (*step, int) {
 	for {
 		at := pos // position of the literal
