@@ -91,7 +91,7 @@ func TestFaults(t *testing.T) {
 		{"too long", "list:\n  - interval: 9999999h\n",
 			`f.yml:2: list[0].interval: "9999999h" is too long; the longest time is about 290 years`},
 		{"fraction", "list:\n  - count: 1.5\n",
-			`f.yml:2: list[0].count: "1.5" is not a whole number; write digits alone, such as 100`},
+			`f.yml:2: list[0].count: "1.5" is not a whole number; write only digits, such as 100`},
 		{"no number", "list:\n  - count: many\n",
 			`f.yml:2: list[0].count: "many" is not a whole number; write only digits, such as 100`},
 		{"no list", "list: 5\n", `f.yml:1: list: got "5", want a list; write [5]`},
