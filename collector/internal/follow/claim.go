@@ -51,18 +51,26 @@ func (p *Pipeline) claim() claim {
 	}
 	if found.record == "" {
 		found.record = p.nameOfRecord(own, err == nil)
-		found.others = append(found.others, peers...) // it begins where they are, and has its own position later
+		if len(found.others) == 0 {
+			found.others = peers // it begins where they are, and has its own position later
+		}
 	}
 	return found
 }
 
-// isOfPeer reports whether another log continues a record: it has the very path that the record is of, and this log
-// has only another name of the file, such as a link. Of two with that path, it is the one that the record is named
-// after.
+// isOfPeer reports whether another log continues a record: it has the very path that the record is of, or a glob for
+// it, and this log has only another name of the file, such as a link. Of two with that path, it is the one that the
+// record is named after.
 func (p *Pipeline) isOfPeer(name string, saved savedPosition) bool {
+	isNamed := saved.isNamed(p.where())
 	return slices.ContainsFunc(p.peers, func(l source.LogSource) bool {
-		return l.Name != p.source.Name && kindOf(l) == kindOf(p.source) && where(l) == saved.Source &&
-			(p.where() != saved.Source || statefile.NameOf(l.Name) == name)
+		switch {
+		case l.Name == p.source.Name || kindOf(l) != kindOf(p.source):
+			return false
+		case where(l) == saved.Source:
+			return p.where() != saved.Source || statefile.NameOf(l.Name) == name
+		}
+		return !isNamed && saved.isNamed(where(l))
 	})
 }
 
@@ -153,6 +161,14 @@ func (c claim) position(where string, own savedPosition) (p tail.Position, ok bo
 	return p, ok
 }
 
+// join combines the positions of different files.
+func join(a, b tail.Position) tail.Position {
+	return tail.Position{
+		Cursors: slices.Concat(a.Cursors, b.Cursors), Done: slices.Concat(a.Done, b.Done),
+		Finished: slices.Concat(a.Finished, b.Finished), Bases: slices.Concat(a.Bases, b.Bases),
+	}
+}
+
 // furthest keeps the most advanced cursor of each file.
 func furthest(cursors []tail.Cursor) (kept []tail.Cursor) {
 	for _, c := range cursors {
@@ -170,21 +186,32 @@ func furthest(cursors []tail.Cursor) (kept []tail.Cursor) {
 // partOf returns the part of a position that concerns a log's own files, if the record is or was of a glob that had
 // others, too.
 func (s *savedPosition) partOf(where string) tail.Position {
-	if s.isGlobBeside(where) {
-		return s.Position.Of(isOf(where))
+	parted := s.Parted.Of(isOf(where))
+	switch {
+	case s.isGlobBeside(where):
+		return join(parted, s.Position.Of(isOf(where)))
+	case s.isOnlyPart(where):
+		return parted
 	}
-	if !s.isAt(where) && len(s.Parted.Cursors) > 0 {
-		return s.Parted.Of(isOf(where))
-	}
-	return s.Position
+	return join(parted, s.Position)
 }
 
 // restOf returns what partOf leaves out, for the logs that it concerns.
 func (s *savedPosition) restOf(where string) tail.Position {
-	if s.isGlobBeside(where) {
-		return s.Position.Of(func(path string) bool { return !isOf(where)(path) })
+	isOthers := func(path string) bool { return !isOf(where)(path) }
+	rest := s.Parted.Of(isOthers)
+	switch {
+	case s.isGlobBeside(where):
+		return join(rest, s.Position.Of(isOthers))
+	case s.isOnlyPart(where):
+		return join(rest, s.Position)
 	}
-	return s.Parted
+	return rest
+}
+
+// isOnlyPart reports whether only the position that a record keeps for a log concerns that.
+func (s *savedPosition) isOnlyPart(where string) bool {
+	return s.hasPart(where) && !s.isAt(where) && !fits(where, s.Source)
 }
 
 // isGlobBeside reports whether a record is of a glob, and the log is not that glob.

@@ -22,6 +22,7 @@ type shelf struct {
 	dir, data string
 	serial    int
 	backwards bool
+	together  bool // all begin before the first is read
 	isFound   bool // nginx.conf names the logs
 	said      bytes.Buffer
 }
@@ -60,9 +61,12 @@ func (s *shelf) write(name string, lines int) {
 	s.must(file.Close())
 }
 
-// want follows logs, name → path, to their ends, and compares how many lines are shown of each. They begin in the
-// order of their names, or the other way round.
-func (s *shelf) want(when string, paths map[string]string, want map[string]uint64) {
+// A counted is what a log shows when it has begun, and once it has been read to its end.
+type counted struct{ before, after, gaps uint64 }
+
+// follow follows logs, name → path, to their ends. They begin in the order of their names, or the other way round, one
+// after the other or together.
+func (s *shelf) follow(paths map[string]string) map[string]counted {
 	s.t.Helper()
 	dir, err := statefile.Open(s.data)
 	s.must(err)
@@ -73,27 +77,60 @@ func (s *shelf) want(when string, paths map[string]string, want map[string]uint6
 	if s.backwards {
 		slices.Reverse(logs)
 	}
+	shown := map[string]counted{}
+	records := NewRecords(dir)
+	var ends []func()
 	for _, l := range logs {
 		p := New(Config{
 			Source: l, State: dir, Peers: logs, Logger: log.NewLogfmtLogger(&s.said),
-			Counter: counterOf(s.t, "$status $request_time"),
+			Counter: counterOf(s.t, "$status $request_time"), Records: records,
 		})
 		p.restore()
-		p.read()
-		s.must(p.readErr)
-		if err := p.commit(s.t.Context()); err != nil { // the disk is busy
-			p.commits.await(s.t.Context())
+		end := func() { shown[l.Name] = s.finish(p) }
+		if s.together {
+			ends = append(ends, end)
+		} else {
+			end()
+			records = NewRecords(dir)
 		}
-		if n := p.snapshot().Lines.Parsed; n != want[l.Name] {
-			s.t.Errorf("%s: %d lines of %s are counted, want %d\n%s", when, n, l.Name, want[l.Name], &s.said)
-		}
-		for reason, gaps := range p.totals.Gaps {
-			s.t.Errorf("%s: %d gaps of reason %s: %s", when, gaps, reason, &s.said)
-		}
-		p.reader.Close()
-		p.commits.stop()
+	}
+	for _, end := range ends {
+		end()
 	}
 	s.must(dir.Close())
+	return shown
+}
+
+// finish reads a log that has begun to its end.
+func (s *shelf) finish(p *Pipeline) counted {
+	s.t.Helper()
+	before := p.Last()
+	p.read()
+	s.must(p.readErr)
+	if !p.dirty {
+		p.keepRecord()
+	}
+	if err := p.commit(s.t.Context()); err != nil { // the disk is busy
+		p.commits.await(s.t.Context())
+	}
+	c := counted{before: before.Lines.Parsed, after: p.snapshot().Lines.Parsed}
+	for reason, gaps := range p.totals.Gaps {
+		c.gaps += gaps - before.Totals.Gaps[reason]
+	}
+	p.reader.Close()
+	p.commits.stop()
+	return c
+}
+
+// want follows logs, and compares how many lines are shown of each, without a gap.
+func (s *shelf) want(when string, paths map[string]string, want map[string]uint64) {
+	s.t.Helper()
+	for name, got := range s.follow(paths) {
+		if got.after != want[name] || got.gaps > 0 {
+			s.t.Errorf("%s: %d lines of %s are counted, want %d; %d gaps\n%s", when, got.after, name, want[name],
+				got.gaps, &s.said)
+		}
+	}
 }
 
 // begin follows a file as "access" from its end on, and again when it has so many lines.
@@ -277,4 +314,53 @@ func TestFileNamedLikeAGlob(t *testing.T) {
 	s.isFound = false
 	s.write("a[2].log", 4)
 	s.want("now of a glob", map[string]string{"all": "*.log"}, map[string]uint64{"all": 27})
+}
+
+// TestLogPartsTwice: what a glob has given up is kept through its next change, for the log that has it in the end.
+func TestLogPartsTwice(t *testing.T) {
+	inBothOrders(t, func(s *shelf) {
+		all := map[string]string{"all": "*.log"}
+		s.write("ab.log", 100)
+		s.write("b.log", 100)
+		s.want("at first", all, map[string]uint64{})
+		s.write("b.log", 2)
+		s.want("later", all, map[string]uint64{"all": 2})
+		s.want("without one", map[string]string{"web": "a*.log"}, map[string]uint64{"web": 2})
+		s.want("with that again", map[string]string{"web": "a*.log", "b": "b.log"}, map[string]uint64{"web": 2})
+	})
+}
+
+// TestLogTakesTheRecordOfAPart: the rest of the record that it continues is not forgotten.
+func TestLogTakesTheRecordOfAPart(t *testing.T) {
+	s := newShelf(t)
+	s.write("ab.log", 100)
+	s.write("b.log", 100)
+	s.want("at first", map[string]string{"all": "*.log"}, map[string]uint64{})
+	s.want("one", map[string]string{"all": "ab.log"}, map[string]uint64{})
+	s.write("ab.log", 3)
+	s.want("still", map[string]string{"all": "ab.log"}, map[string]uint64{"all": 3})
+	s.want("the other", map[string]string{"all": "b.log"}, map[string]uint64{"all": 3})
+	s.want("the first again", map[string]string{"web": "a*.log"}, map[string]uint64{"web": 3})
+}
+
+// TestGlobTakesInAnUnreadFile: it begins where start: says, as the file has no position.
+func TestGlobTakesInAnUnreadFile(t *testing.T) {
+	s := newShelf(t)
+	s.write("b.log", 100)
+	s.begin("a.log", 10)
+	s.want("as a glob", map[string]string{"access": "*.log"}, map[string]uint64{"access": 10})
+	s.write("b.log", 2)
+	s.write("c.log", 3) // is new to it, and read from its beginning
+	s.want("later", map[string]string{"access": "*.log"}, map[string]uint64{"access": 15})
+}
+
+// TestLinkLeavesTheRecordToAGlob: the file's log has become a glob, and another log is a link to it.
+func TestLinkLeavesTheRecordToAGlob(t *testing.T) {
+	inBothOrders(t, func(s *shelf) {
+		s.write("a.log", 100)
+		s.begin("a.log", 100)
+		s.must(os.Symlink("a.log", s.at("link")))
+		s.write("a.log", 5)
+		s.want("a glob", map[string]string{"all": "a*.log", "zlink": "link"}, map[string]uint64{"all": 105})
+	})
 }

@@ -50,7 +50,7 @@ type savedPosition struct {
 // restore loads what was committed and publishes that: to find the files again may take a while, and what is read on
 // the way is not committed yet.
 func (p *Pipeline) restore() {
-	position, seen, found := p.restoreCounts()
+	resume := p.restoreCounts()
 	var out []takenout.State
 	if c, ok := p.counter.(outages); ok {
 		out = c.ShownTakenOut() // before the snapshot, which has those of now
@@ -58,15 +58,15 @@ func (p *Pipeline) restore() {
 	committed := p.snapshot()
 	committed.Out = out
 	p.publish(committed)
-	if found {
-		p.follower.Resume(position, seen)
+	if resume != nil {
+		resume()
 	}
 }
 
-// restoreCounts takes up the counts, and returns from where to go on.
-func (p *Pipeline) restoreCounts() (position tail.Position, seen time.Time, ok bool) {
+// restoreCounts takes up the counts, and returns what goes on with the position, nil if there is none.
+func (p *Pipeline) restoreCounts() (resume func()) {
 	if p.commits.dir == nil {
-		return
+		return nil
 	}
 	if p.records == nil {
 		p.records = NewRecords(p.commits.dir)
@@ -79,17 +79,17 @@ func (p *Pipeline) restoreCounts() (position tail.Position, seen time.Time, ok b
 	case errors.Is(err, statefile.ErrNone):
 	case errors.Is(err, statefile.ErrLost):
 		p.lostState(gapLost, err)
-		return
+		return nil
 	case err != nil:
 		p.lostState(gapCorrupt, err)
-		return
+		return nil
 	}
 	if saved.Totals.Gaps == nil {
 		saved.Totals.Gaps = map[string]uint64{}
 	}
 	p.totals = saved.Totals
 	if p.follower == nil {
-		return
+		return nil
 	}
 	if found.isOfFile {
 		p.parted = saved.restOf(p.where())
@@ -97,8 +97,14 @@ func (p *Pipeline) restoreCounts() (position tail.Position, seen time.Time, ok b
 	if err == nil && found.isOfFile && len(found.others) == 0 {
 		p.restored = &saved
 	}
-	position, ok = found.position(p.where(), saved)
-	return position, saved.Seen, ok
+	position, ok := found.position(p.where(), saved)
+	switch {
+	case !ok:
+		return nil
+	case found.isOfFile && saved.isAt(p.where()):
+		return func() { p.follower.Resume(position, saved.Seen) }
+	}
+	return func() { p.follower.ResumeSome(position) }
 }
 
 // keepRecord leaves the record on disk as it is if a new one would have the same position: each of a thousand idle logs

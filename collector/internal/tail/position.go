@@ -150,6 +150,12 @@ func (p Position) Holds(pattern string) bool {
 // Resume continues from a saved position.
 func (f *Follower) Resume(p Position, _ time.Time) {
 	f.started = true
+	f.ResumeSome(p)
+}
+
+// ResumeSome continues from what is saved of some files, of which others may have been read by another log. Any other
+// file begins as at a first start.
+func (f *Follower) ResumeSome(p Position) {
 	for _, c := range slices.Concat(p.Finished, p.Done, p.Cursors) {
 		f.restore(c)
 	}
@@ -158,7 +164,7 @@ func (f *Follower) Resume(p Position, _ time.Time) {
 		g.base.current, g.finished = g, false // one that has ended is looked for again: a disk may be mounted late
 	}
 	for _, b := range f.bases {
-		b.fromEnd = false
+		b.fromEnd = b.fromEnd && !f.started && b.current == nil
 	}
 	for _, saved := range p.Bases {
 		f.restoreBase(saved)

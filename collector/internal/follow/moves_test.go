@@ -1,0 +1,128 @@
+package follow
+
+import (
+	"fmt"
+	"maps"
+	"math/rand"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// A moves draws what happens to a folder's logs between starts: lines, rotations, other names, globs that take files in
+// and leave them out, and the order in which logs begin.
+type moves struct {
+	*shelf
+	random    *rand.Rand
+	unread    map[string]int  // lines of a file since it was followed last; none of one that never was
+	covered   map[string]bool // files that were followed once, true of those at the last start
+	rotations map[string]int
+	history   strings.Builder
+}
+
+var (
+	movedFiles = []string{"a.log", "ab.log", "b.log"}
+	movedNames = []string{"a", "b", "all", "web"}
+	movedPaths = map[string][]string{
+		"a.log": {"a.log"}, "ab.log": {"ab.log"}, "b.log": {"b.log"},
+		"*.log": movedFiles, "a*.log": {"a.log", "ab.log"},
+	}
+)
+
+// logs draws logs, name → path, of which no two have the same file.
+func (m *moves) logs() map[string]string {
+	logs, taken := map[string]string{}, map[string]bool{}
+	paths, names := slices.Sorted(maps.Keys(movedPaths)), slices.Clone(movedNames)
+	m.random.Shuffle(len(paths), func(i, k int) { paths[i], paths[k] = paths[k], paths[i] })
+	m.random.Shuffle(len(names), func(i, k int) { names[i], names[k] = names[k], names[i] })
+	for _, path := range paths[:1+m.random.Intn(len(paths))] {
+		if slices.ContainsFunc(movedPaths[path], func(file string) bool { return taken[file] }) {
+			continue
+		}
+		logs[names[len(logs)]] = path
+		for _, file := range movedPaths[path] {
+			taken[file] = true
+		}
+	}
+	return logs
+}
+
+// disturb writes lines, and rotates now and then.
+func (m *moves) disturb() {
+	for _, file := range movedFiles {
+		if m.random.Intn(6) == 0 {
+			m.rotate(file)
+		}
+		if n := m.random.Intn(4); n > 0 {
+			fmt.Fprintf(&m.history, "write %d %s\n", n, file)
+			m.write(file, n)
+			if _, ever := m.covered[file]; ever {
+				m.unread[file] += n
+			}
+		}
+	}
+}
+
+func (m *moves) rotate(file string) {
+	fmt.Fprintf(&m.history, "rotate %s\n", file)
+	part := func(n int) string { return m.at(fmt.Sprintf("%s.%d", file, n)) }
+	for n := m.rotations[file]; n > 0; n-- {
+		m.must(os.Rename(part(n), part(n+1)))
+	}
+	m.must(os.Rename(m.at(file), part(1)))
+	m.rotations[file]++
+	m.write(file, 0)
+}
+
+// start follows logs, and compares what each counts: exactly what was written since the last start, if the file was
+// followed then, or there is a gap; what was written while nobody followed it at most once.
+func (m *moves) start(logs map[string]string) {
+	m.backwards, m.together = m.random.Intn(2) == 0, m.random.Intn(2) == 0
+	fmt.Fprintf(&m.history, "start %v, backwards %t, together %t\n", logs, m.backwards, m.together)
+	for name, got := range m.follow(logs) {
+		least, most := 0, 0
+		for _, file := range movedPaths[logs[name]] {
+			most += m.unread[file]
+			if m.covered[file] {
+				least += m.unread[file]
+			}
+		}
+		if n := int(got.after - got.before); n > most || n < least && got.gaps == 0 {
+			m.t.Errorf("%s (%s) has counted %d lines, at least %d, at most %d; %d gaps\n%s%s", name, logs[name], n,
+				least, most, got.gaps, &m.history, &m.said)
+		}
+	}
+	for file := range m.covered {
+		m.covered[file] = false
+	}
+	for _, path := range logs {
+		for _, file := range movedPaths[path] {
+			m.unread[file], m.covered[file] = 0, true
+		}
+	}
+}
+
+// TestAnyMoves: whatever names, globs and orders are drawn, no line is counted twice, and none is lost without a gap.
+func TestAnyMoves(t *testing.T) {
+	for seed := range int64(12) {
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			m := &moves{shelf: newShelf(t), random: rand.New(rand.NewSource(seed)), unread: map[string]int{},
+				covered: map[string]bool{}, rotations: map[string]int{}}
+			for _, file := range movedFiles {
+				m.write(file, 100)
+			}
+			logs := m.logs()
+			for range 8 {
+				m.start(logs)
+				if t.Failed() {
+					return
+				}
+				m.disturb()
+				if m.random.Intn(3) > 0 {
+					logs = m.logs()
+				}
+			}
+		})
+	}
+}
