@@ -120,9 +120,9 @@ func (c *Cursor) findLines(file io.ReaderAt, from, size int64) (end int64, found
 	if len(keys) < fewest || len(slices.Compact(keys)) < len(c.Lines) {
 		return 0, false
 	}
-	seen := map[uint64]bool{}
+	seen := map[uint64]lineSeen{}
 	lines := bufio.NewReaderSize(io.NewSectionReader(file, from, size-from), 256<<10)
-	at := from
+	at, count := from, 0
 	for {
 		line, err := lines.ReadSlice('\n')
 		at += int64(len(line))
@@ -132,13 +132,28 @@ func (c *Cursor) findLines(file io.ReaderAt, from, size int64) (end int64, found
 		if err != nil {
 			break
 		}
-		key := lineKey(line[:len(line)-1])
-		if slices.Contains(c.Lines, key) && timeOrID.Match(line) {
-			seen[key] = true
-			end = at
+		count++
+		if key := lineKey(line[:len(line)-1]); slices.Contains(c.Lines, key) {
+			seen[key] = lineSeen{end: at, times: seen[key].times + 1, isTelling: timeOrID.Match(line)}
 		}
 	}
-	return end, len(seen) > len(c.Lines)/2
+	evident := 0
+	for _, s := range seen {
+		if s.isTelling || s.times == 1 && count >= manyLines {
+			evident, end = evident+1, max(end, s.end)
+		}
+	}
+	return end, evident > len(c.Lines)/2
+}
+
+// manyLines is in how many lines those of a few kinds come again.
+const manyLines = 64
+
+// A lineSeen is where a line was found.
+type lineSeen struct {
+	end       int64 // the offset after it, the last time
+	times     int
+	isTelling bool // it has a time or an id
 }
 
 // isRich reports whether the first n bytes of a file differ from what another log of the same format would have.
