@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"github.com/miekg/dns"
+
+	"github.com/fremisn/fremisn-exporter/cmd/fremisn-sim/testenv"
 )
 
 // TestGRPCToANameTriesAllAddresses: the name has an address of each protocol, and the server listens on one of them.
@@ -16,11 +18,7 @@ func TestGRPCToANameTriesAllAddresses(t *testing.T) {
 		t.Fatal(err)
 	}
 	names := recordServer(t, "both.example. 60 IN A 127.0.0.1", "both.example. 60 IN AAAA ::1")
-	resolver := net.DefaultResolver
-	t.Cleanup(func() { net.DefaultResolver = resolver })
-	net.DefaultResolver = &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
-		return (&net.Dialer{}).DialContext(ctx, "udp", names)
-	}}
+	t.Cleanup(testenv.LookUpAt(names))
 	s := newService(t, "modules: {m: {prober: grpc, timeout: 20s}, "+
 		"four: {prober: grpc, timeout: 20s, grpc: {preferred_ip_protocol: ip4}}}\n")
 	for _, module := range []string{"m", "four"} {

@@ -161,7 +161,8 @@ func TestNothingLeftHere(t *testing.T) {
 	s := newService(t, reasonModules)
 	resolver := net.DefaultResolver
 	t.Cleanup(func() { net.DefaultResolver = resolver })
-	net.DefaultResolver = &net.Resolver{PreferGo: true} // as in the released binary; the C library waits
+	net.DefaultResolver = &net.Resolver{PreferGo: true, // as in the released binary; the C library waits
+		Dial: (&net.Dialer{Resolver: resolver}).DialContext}
 	var before unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &before); err != nil {
 		t.Fatal(err)

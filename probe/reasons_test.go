@@ -12,6 +12,8 @@ import (
 
 	"github.com/miekg/dns"
 	"go.uber.org/goleak"
+
+	"github.com/fremisn/fremisn-exporter/cmd/fremisn-sim/testenv"
 )
 
 const reasonModules = `
@@ -177,11 +179,7 @@ func TestReasonsOfLookups(t *testing.T) {
 	})}
 	go server.ActivateAndServe()
 	t.Cleanup(func() { server.Shutdown() })
-	before := net.DefaultResolver
-	t.Cleanup(func() { net.DefaultResolver = before })
-	net.DefaultResolver = &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
-		return new(net.Dialer).DialContext(ctx, "udp", packets.LocalAddr().String())
-	}}
+	t.Cleanup(testenv.LookUpAt(packets.LocalAddr().String()))
 	w := world(t, newAuthority(t))
 	_, port, _ := net.SplitHostPort(w["address"])
 	_, grpcPort, _ := net.SplitHostPort(w["grpc"])

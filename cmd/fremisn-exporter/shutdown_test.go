@@ -24,13 +24,9 @@ func silentNameServer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	before := net.DefaultResolver
-	net.DefaultResolver = &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
-		var d net.Dialer
-		return d.DialContext(ctx, "udp", server.LocalAddr().String())
-	}}
+	undo := testenv.LookUpAt(server.LocalAddr().String())
 	t.Cleanup(func() {
-		net.DefaultResolver = before
+		undo()
 		server.Close()
 	})
 }

@@ -1,6 +1,7 @@
 package testenv
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -65,4 +66,15 @@ func reserve(port int) (bool, error) {
 		return false, nil
 	}
 	return false, os.NewSyscallError("bind", err)
+}
+
+// LookUpAt has this process ask the name server at a UDP address for all names, and returns what undoes that. Questions
+// without an answer are repeated behind the end of a test: their dialer must not read net.DefaultResolver.
+func LookUpAt(server string) (undo func()) {
+	before := net.DefaultResolver
+	dialer := net.Dialer{Resolver: before}
+	net.DefaultResolver = &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return dialer.DialContext(ctx, "udp", server)
+	}}
+	return func() { net.DefaultResolver = before }
 }
