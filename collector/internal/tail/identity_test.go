@@ -167,36 +167,6 @@ func TestReplacedByAnEditedCopy(t *testing.T) {
 	}
 }
 
-// TestEditedCopyWithoutTimes, of lines that come only once, as lines with $request_length and $request_time mostly do.
-func TestEditedCopyWithoutTimes(t *testing.T) {
-	numbered := func(from, n int) string {
-		var b strings.Builder
-		for i := from; i < from+n; i++ {
-			fmt.Fprintf(&b, "10.0.0.1 %d 200\n", 100_000+i)
-		}
-		return b.String()
-	}
-	for _, inPlace := range []bool{false, true} {
-		t.Run(fmt.Sprintf("in place %v", inPlace), func(t *testing.T) {
-			l := newLog(t)
-			l.write("", numbered(0, 100))
-			l.follow(true)
-			l.read()
-			text := strings.ReplaceAll(l.text(""), "10.0.0.1 ", "10.0.0.0 ")
-			if inPlace {
-				l.must(os.WriteFile(l.path, []byte(text), 0o644))
-			} else {
-				l.copyOver("", text)
-			}
-			l.read()
-			l.write("", numbered(100, 10))
-			l.reads()
-			l.want(numbered(0, 110))
-			l.wantGaps()
-		})
-	}
-}
-
 // TestRotatedPartIsRewritten by logrotate's postrotate, before the exporter has looked, and later.
 func TestRotatedPartIsRewritten(t *testing.T) {
 	l := followed(t, 100)
