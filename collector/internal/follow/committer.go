@@ -31,7 +31,7 @@ type committer struct {
 // commitWork is a record with the snapshot to publish once it is on disk.
 type commitWork struct {
 	record   statefile.Record
-	isStart  bool // nothing has been counted, and there is no record
+	isStart  bool // nothing has been counted, and no record exists
 	snapshot *Snapshot
 	done     chan error
 }

@@ -63,7 +63,7 @@ func (p *Pipeline) restore() {
 	}
 }
 
-// restoreCounts takes up the counts, and returns what goes on with the position, nil if there is none.
+// restoreCounts takes up the counts, and returns what goes on with the position, or nil without one.
 func (p *Pipeline) restoreCounts() (resume func()) {
 	if p.commits.dir == nil {
 		return nil

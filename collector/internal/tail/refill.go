@@ -13,7 +13,7 @@ import (
 // A suspicion is that a log was emptied and filled again.
 type suspicion struct {
 	copied fileState // the newest file that came
-	since  time.Time // when it was first seen so; zero if there is none
+	since  time.Time // when it was first seen so; zero if it was not
 }
 
 // wasCopied reports whether it is certain that a file that has become shorter was copied and emptied, although by its

@@ -133,7 +133,7 @@ func (found *finding) relative(elsewhere []string) {
 	}
 }
 
-// newest returns the last of a log's files, in the order of their names, or its path if there is none.
+// newest returns the last of a log's files, in the order of their names, or its path if it has none.
 func newest(log source.LogSource) (string, error) {
 	files, err := log.Files()
 	if len(files) == 0 {
