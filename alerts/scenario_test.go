@@ -208,14 +208,7 @@ func TestScenarios(t *testing.T) {
 	}
 }
 
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	address, err := testenv.FreeAddress("127.0.0.1")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return address
-}
+func freeAddress(t *testing.T) string { t.Helper(); return testenv.LoopbackAddress(t) }
 
 func newBalancer(t *testing.T, s scenario, binary string) *balancer {
 	t.Helper()

@@ -265,14 +265,7 @@ func startProcess(t *testing.T, cmd *exec.Cmd, end os.Signal) string {
 	return output.Name()
 }
 
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	address, err := testenv.FreeAddress("127.0.0.1")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return address
-}
+func freeAddress(t *testing.T) string { t.Helper(); return testenv.LoopbackAddress(t) }
 
 func waitFor(t *testing.T, url string) {
 	t.Helper()

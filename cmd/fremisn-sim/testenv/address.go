@@ -39,6 +39,19 @@ func FreeAddress(ip string) (string, error) {
 	return "", fmt.Errorf("no port from %d on is free on %s", firstPort, ip)
 }
 
+// LoopbackAddress is FreeAddress on 127.0.0.1, for a test, which fails if no port is free.
+func LoopbackAddress(t interface {
+	Helper()
+	Fatal(...any)
+}) string {
+	t.Helper()
+	address, err := FreeAddress("127.0.0.1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return address
+}
+
 // firstEphemeralPort returns where the ports begin that the kernel gives by itself. Where that leaves none, it returns
 // the usual number, and the kernel may give a port of FreeAddress to another.
 func firstEphemeralPort() int {

@@ -29,14 +29,7 @@ import (
 var captureErrors = flag.Bool("capture-errors", false,
 	"write testdata/nginx/error.log anew, from what NGINX logs in TestErrorLogOfRealNginx")
 
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	address, err := testenv.FreeAddress("127.0.0.1")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return address
-}
+func freeAddress(t *testing.T) string { t.Helper(); return testenv.LoopbackAddress(t) }
 
 // A badServer does one bad thing to every connection.
 func badServer(t *testing.T, treat func(*net.TCPConn)) string {

@@ -332,11 +332,4 @@ func TestSyslogAddressComesFree(t *testing.T) {
 
 func parsed(p *Pipeline) uint64 { return p.snapshot().Lines.Parsed }
 
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	address, err := testenv.FreeAddress("127.0.0.1")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return address
-}
+func freeAddress(t *testing.T) string { t.Helper(); return testenv.LoopbackAddress(t) }

@@ -10,14 +10,7 @@ import (
 // patience is for what must happen and has no signal to wait for; CI machines are slow.
 const patience = 30 * time.Second
 
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	address, err := testenv.FreeAddress("127.0.0.1")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return address
-}
+func freeAddress(t *testing.T) string { t.Helper(); return testenv.LoopbackAddress(t) }
 
 // until polls a condition.
 func until(t *testing.T, what string, holds func() bool) {
