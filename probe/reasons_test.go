@@ -8,7 +8,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/miekg/dns"
 	"go.uber.org/goleak"
@@ -54,7 +53,7 @@ modules:
 // TestReasons has a real server misbehave in every way that has a reason of its own.
 func TestReasons(t *testing.T) {
 	w := world(t, newAuthority(t))
-	w["black_hole"] = blackHole(t)
+	w["black_hole"] = testenv.FullAddress(t)
 	s := newService(t, reasonModules)
 	for _, c := range []struct{ module, target, reason, sentence string }{
 		{"http", "http://no-such-host.invalid/", "dns", "no-such-host.invalid"},
@@ -210,27 +209,6 @@ func TestReasonsOfLookups(t *testing.T) {
 		"on_demand.allow does not allow") {
 		t.Error(text)
 	}
-}
-
-// blackHole is an address whose queue of connections is full: the kernel no longer answers.
-func blackHole(t *testing.T) string {
-	listener := listen(t)
-	t.Cleanup(func() { listener.Close() })
-	address := listener.Addr().String()
-	raw, err := listener.(*net.TCPListener).SyscallConn()
-	if err != nil {
-		t.Fatal(err)
-	}
-	shrinkBacklog(t, raw)
-	for range 16 {
-		conn, err := net.DialTimeout("tcp", address, 200*time.Millisecond)
-		if err != nil {
-			return address
-		}
-		t.Cleanup(func() { conn.Close() })
-	}
-	t.Fatal("the queue does not fill")
-	return ""
 }
 
 func openFiles(t *testing.T) int {

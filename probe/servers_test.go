@@ -373,7 +373,7 @@ func nameServer(t testing.TB, certificate tls.Certificate) (plain, secure string
 		}
 		w.WriteMsg(answer)
 	})
-	listener := listen(t)
+	listener := listenOn(testenv.LoopbackAddress(t)) // a port that the kernel gives may be another's by UDP
 	packets, err := net.ListenPacket("udp", listener.Addr().String())
 	if err != nil {
 		t.Fatal(err)

@@ -7,7 +7,6 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -80,12 +79,4 @@ func fill(text string, w map[string]string) string {
 		text = strings.ReplaceAll(text, "{"+name+"}", value)
 	}
 	return text
-}
-
-// shrinkBacklog leaves room for one connection that nobody has accepted.
-func shrinkBacklog(t *testing.T, raw syscall.RawConn) {
-	var listenErr error
-	if err := raw.Control(func(fd uintptr) { listenErr = syscall.Listen(int(fd), 0) }); err != nil || listenErr != nil {
-		t.Fatal(err, listenErr)
-	}
 }

@@ -9,6 +9,9 @@ import (
 	"os"
 	"strconv"
 	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // firstPort is the lowest that FreeAddress gives; most well-known programs listen below it.
@@ -39,17 +42,62 @@ func FreeAddress(ip string) (string, error) {
 	return "", fmt.Errorf("no port from %d on is free on %s", firstPort, ip)
 }
 
-// LoopbackAddress is FreeAddress on 127.0.0.1, for a test, which fails if no port is free.
-func LoopbackAddress(t interface {
+// A TB is what this package needs of a test.
+type TB interface {
 	Helper()
 	Fatal(...any)
-}) string {
+	Cleanup(func())
+}
+
+// LoopbackAddress is FreeAddress on 127.0.0.1, for a test, which fails if no port is free.
+func LoopbackAddress(t TB) string {
 	t.Helper()
 	address, err := FreeAddress("127.0.0.1")
 	if err != nil {
 		t.Fatal(err)
 	}
 	return address
+}
+
+// FullAddress returns an address where connecting hangs until the end of the test: its listener accepts nobody, and the
+// queue is full.
+func FullAddress(t TB) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { listener.Close() })
+	raw, err := listener.(*net.TCPListener).SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	control := func(f func(fd int) error) {
+		t.Helper()
+		var failed error
+		if err := raw.Control(func(fd uintptr) { failed = f(int(fd)) }); err != nil || failed != nil {
+			t.Fatal(err, failed)
+		}
+	}
+	control(func(fd int) error { return unix.Listen(fd, 0) }) // room for one that nobody has accepted
+	conn, err := net.Dial("tcp", listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	control(awaitFullQueue)
+	return listener.Addr().String()
+}
+
+// awaitFullQueue waits until a listener has no room for another connection that it has not accepted.
+func awaitFullQueue(fd int) error {
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+		info, err := unix.GetsockoptTCPInfo(fd, unix.IPPROTO_TCP, unix.TCP_INFO)
+		if err != nil || info.Unacked > info.Sacked { // of a listener: its queue, and the room for it
+			return err
+		}
+	}
+	return errors.New("the queue does not fill")
 }
 
 // firstEphemeralPort returns where the ports begin that the kernel gives by itself. Where that leaves none, it returns

@@ -13,7 +13,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -61,36 +60,6 @@ func readRequestHeader(conn net.Conn) {
 	}
 }
 
-// fullServer is an address where connecting hangs: nobody accepts, and the queue is full.
-func fullServer(t *testing.T) string {
-	t.Helper()
-	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { syscall.Close(fd) })
-	if err := syscall.Bind(fd, &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}); err != nil {
-		t.Fatal(err)
-	}
-	if err := syscall.Listen(fd, 0); err != nil {
-		t.Fatal(err)
-	}
-	name, err := syscall.Getsockname(fd)
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := fmt.Sprintf("127.0.0.1:%d", name.(*syscall.SockaddrInet4).Port)
-	for range 8 {
-		conn, err := net.DialTimeout("tcp", address, 200*time.Millisecond)
-		if err != nil {
-			return address
-		}
-		t.Cleanup(func() { conn.Close() })
-	}
-	t.Fatal("connecting does not hang")
-	return ""
-}
-
 // answerAll answers every request on a connection with the same bytes.
 func answerAll(text string) func(*net.TCPConn) {
 	return func(conn *net.TCPConn) {
@@ -116,7 +85,7 @@ func TestErrorLogOfRealNginx(t *testing.T) {
 		io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Length: 33554432\r\nConnection: close\r\n\r\n")
 		conn.Write(make([]byte, 32<<20))
 	})
-	full := fullServer(t)
+	full := testenv.FullAddress(t)
 	refuses, dead1, dead2 := freeAddress(t), freeAddress(t), freeAddress(t)
 	balancer, impatient := freeAddress(t), freeAddress(t)
 	conf := strings.Replace(testenv.Preamble(), "error_log DIR/error.log warn", "error_log DIR/error.log info",
