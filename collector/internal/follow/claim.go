@@ -166,6 +166,7 @@ func join(a, b tail.Position) tail.Position {
 	return tail.Position{
 		Cursors: slices.Concat(a.Cursors, b.Cursors), Done: slices.Concat(a.Done, b.Done),
 		Finished: slices.Concat(a.Finished, b.Finished), Bases: slices.Concat(a.Bases, b.Bases),
+		Unbegun: slices.Concat(a.Unbegun, b.Unbegun),
 	}
 }
 

@@ -104,7 +104,7 @@ func (s *shelf) follow(paths map[string]string) map[string]counted {
 // finish reads a log that has begun to its end.
 func (s *shelf) finish(p *Pipeline) counted {
 	s.t.Helper()
-	before := p.Last()
+	before := shownOf(p)
 	p.read()
 	s.must(p.readErr)
 	if !p.dirty {

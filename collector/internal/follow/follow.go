@@ -91,6 +91,7 @@ type Pipeline struct {
 	lastBytes uint64         // that were read at the last poll
 	parted    tail.Position  // see savedPosition
 	restored  *savedPosition // until the first read
+	isOnDisk  bool           // there was a record, or a position, when it began
 	hasRecord bool           // of its own, on disk: not only a position
 	dirty     bool           // something has not been committed
 	moved     bool           // the position has, without lines; it is committed at once

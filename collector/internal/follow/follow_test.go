@@ -109,7 +109,7 @@ func (h *logHost) readOnce(want uint64) {
 func scrapeOf(p *Pipeline) (lines uint64, err error) {
 	p.read()
 	err = p.commit(context.Background())
-	return p.Last().Lines.Parsed, errors.Join(p.readErr, err)
+	return shownOf(p).Lines.Parsed, errors.Join(p.readErr, err)
 }
 
 // TestCrashAtEveryStepOfACommit kills the exporter, or the whole machine, before every step of a commit: what comes

@@ -32,6 +32,14 @@ func (s *Snapshot) Snapshot() (ledger.Lines, *ledger.Snapshot) { return s.Lines,
 
 func exposed(s *Snapshot) []string { return exposetest.Lines("access", s, &source.Topology{}) }
 
+// shownOf returns what a scrape shows of a log: nothing before the first commit.
+func shownOf(p *Pipeline) *Snapshot {
+	if s := p.Last(); s != nil {
+		return s
+	}
+	return &Snapshot{}
+}
+
 // writeDifferent appends lines that show what the file is, as alike ones do not.
 func (h *logHost) writeDifferent(lines int) {
 	h.t.Helper()

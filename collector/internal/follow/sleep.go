@@ -7,6 +7,7 @@ import "github.com/fremisn/fremisn-exporter/collector/internal/ledger"
 type sleeper struct {
 	state []byte // nil: it has counted nothing yet
 	make  func() (Counter, error)
+	last  *Snapshot // nil: it was never awake
 }
 
 // An adopter is a Counter that can go on with what a state does not have: exemplars, and since when series are 0.
@@ -14,13 +15,20 @@ type adopter interface{ Adopt(*ledger.Snapshot) }
 
 // sleep gives up the Counter, if that can be made again.
 func (p *Pipeline) sleep() {
-	if p.renew == nil || p.asleep != nil || p.Last() == nil {
+	if p.renew == nil || p.asleep != nil && p.asleep.last != nil {
 		return
 	}
-	if again := p.renew(p.counter); again != nil {
-		p.asleep = &sleeper{p.counter.AppendState(nil), again}
-		p.counter = nil
+	counter := p.awake()
+	again := p.renew(counter)
+	if again == nil {
+		return
 	}
+	last := p.Last()
+	if last == nil { // none is published before a position is on disk
+		last = p.snapshot()
+	}
+	p.asleep = &sleeper{counter.AppendState(nil), again, last}
+	p.counter = nil
 }
 
 // awake returns the Counter.
@@ -36,7 +44,7 @@ func (p *Pipeline) awake() Counter {
 		panic("follow: a counter cannot be made again: " + err.Error()) // both went well before
 	}
 	if a, ok := c.(adopter); ok && p.asleep.state != nil {
-		a.Adopt(p.Last().Series)
+		a.Adopt(p.asleep.last.Series)
 	}
 	p.counter, p.asleep = c, nil
 	return c

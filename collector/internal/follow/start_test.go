@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/fremisn/fremisn-exporter/collector/internal/statefile"
+	"github.com/fremisn/fremisn-exporter/collector/internal/tail"
 )
 
 // TestStartIsOnDiskBeforeItIsShown: what comes after a scrape is counted after a kill, too, so where reading begins
@@ -37,6 +38,9 @@ func TestStartIsOnDiskBeforeItIsShown(t *testing.T) {
 		if p.IsStill() {
 			t.Error("scrapes need not ask it")
 		}
+		if p.Last() != nil {
+			t.Error("counts are shown that a crash would begin anew, behind what comes now")
+		}
 	}
 	go close(disk.hang)
 	if n, err := scrapeOf(p); n != 0 || err != nil || p.Stats().CommitsOK != 1 {
@@ -45,6 +49,45 @@ func TestStartIsOnDiskBeforeItIsShown(t *testing.T) {
 	end()
 	h.write(5)
 	h.readOnce(5)
+}
+
+// TestStartOfAnUnreadableLog: a log that cannot be read at first begins at the end that it has when it can, whether the
+// exporter is killed before that or after. What may have come meanwhile is a gap.
+func TestStartOfAnUnreadableLog(t *testing.T) {
+	for _, killed := range []string{"never", "before it can be read", "after"} {
+		t.Run(killed, func(t *testing.T) {
+			h := newLogHost(t)
+			h.fromEnd = true
+			folder, link := filepath.Dir(h.path), filepath.Join(t.TempDir(), "link")
+			h.path = filepath.Join(link, filepath.Base(h.path))
+			if err := os.Symlink(link, link); err != nil { // to itself: there may be a log behind it
+				t.Fatal(err)
+			}
+			p, end := h.reading(nil)
+			if _, err := scrapeOf(p); err == nil {
+				t.Fatal("it can be read")
+			}
+			restart := func() { end(); p, end = h.reading(nil) }
+			if killed == "before it can be read" {
+				restart()
+			}
+			if err := errors.Join(os.Remove(link), os.Symlink(folder, link)); err != nil {
+				t.Fatal(err)
+			}
+			h.write(10)
+			if n, err := scrapeOf(p); n != 0 || err != nil {
+				t.Errorf("%d lines are counted of 10 that were there before (%v)", n, err)
+			}
+			if killed == "after" {
+				restart()
+			}
+			h.write(5)
+			if n, err := scrapeOf(p); n != 5 || err != nil || p.totals.Gaps[tail.GapUnreadable] != 1 {
+				t.Errorf("%d lines of 5 (%v), %v", n, err, p.totals.Gaps)
+			}
+			end()
+		})
+	}
 }
 
 // TestCrashAtEveryStepOfAStart: a log begins at its end, beside another that has begun before. What a scrape has shown

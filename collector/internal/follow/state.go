@@ -48,9 +48,19 @@ type savedPosition struct {
 }
 
 // restore loads what was committed and publishes that: to find the files again may take a while, and what is read on
-// the way is not committed yet.
+// the way is not committed yet. Of a log that has nothing on disk it publishes nothing: after a crash, reading would
+// begin behind the lines that follow the zeros shown.
 func (p *Pipeline) restore() {
 	resume := p.restoreCounts()
+	if p.commits.dir == nil || p.isOnDisk {
+		p.publishRestored()
+	}
+	if resume != nil {
+		resume()
+	}
+}
+
+func (p *Pipeline) publishRestored() {
 	var out []takenout.State
 	if c, ok := p.counter.(outages); ok {
 		out = c.ShownTakenOut() // before the snapshot, which has those of now
@@ -58,9 +68,6 @@ func (p *Pipeline) restore() {
 	committed := p.snapshot()
 	committed.Out = out
 	p.publish(committed)
-	if resume != nil {
-		resume()
-	}
 }
 
 // restoreCounts takes up the counts, and returns what goes on with the position, or nil without one.
@@ -76,6 +83,8 @@ func (p *Pipeline) restoreCounts() (resume func()) {
 	p.commits.log = found.record
 	saved, err := p.load(found)
 	switch {
+	case err == nil:
+		p.isOnDisk = true
 	case errors.Is(err, statefile.ErrNone):
 	case errors.Is(err, statefile.ErrLost):
 		p.lostState(gapLost, err)
@@ -212,7 +221,8 @@ type outages interface {
 
 func (p *Pipeline) snapshot() *Snapshot {
 	s := &Snapshot{Totals: p.totals}
-	if last := p.Last(); p.asleep != nil && last != nil {
+	if p.asleep != nil && p.asleep.last != nil {
+		last := p.asleep.last
 		s.Lines, s.Series, s.Out = last.Lines, last.Series, last.Out
 	} else {
 		s.Lines, s.Series = p.awake().Snapshot()

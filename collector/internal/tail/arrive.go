@@ -86,6 +86,9 @@ func (f *Follower) begin(b *base, g *generation) error {
 		if err := g.skipToEnd(f.reader.framer); err != nil {
 			return err
 		}
+		if f.started {
+			f.beginLate(b, g)
+		}
 	} else if err := f.passCounted(g); err != nil {
 		return err
 	}
@@ -93,6 +96,15 @@ func (f *Follower) begin(b *base, g *generation) error {
 	b.current = g
 	f.survey(b)
 	return nil
+}
+
+// beginLate handles a first file that could not be read before, and begins at its end: what came meanwhile is lost.
+func (f *Follower) beginLate(b *base, g *generation) {
+	if b.unread != nil && idOf(b.unread) == g.id() && b.unread.Size() == g.size {
+		f.sink.Moved() // what comes next is counted after a crash, too
+		return
+	}
+	f.sink.Gap(GapUnreadable, g.Path, 0, g.Offset, "it could not be read until now; reading begins at its end")
 }
 
 // passCounted skips what has been counted of a file that is a copy of others. If it copies one that was cut, how much

@@ -14,6 +14,7 @@ type Position struct {
 	Done     []Cursor    `json:"done,omitempty"`     // of the first version: finished files of a glob
 	Finished []Cursor    `json:"finished,omitempty"` // generations to which no more is written
 	Bases    []SavedBase `json:"bases,omitempty"`    // absent in the first version
+	Unbegun  []string    `json:"unbegun,omitempty"`  // paths of files that begin at their ends, once they can be read
 }
 
 // A SavedBase says what was beside a file of the log when its folder was last listed.
@@ -44,6 +45,9 @@ func (f *Follower) Position() Position {
 		p.Cursors = append(p.Cursors, c)
 	}
 	for _, b := range f.bases {
+		if b.fromEnd && b.current == nil {
+			p.Unbegun = append(p.Unbegun, b.path)
+		}
 		if b.newest == nil && b.search == nil {
 			continue
 		}
@@ -65,6 +69,7 @@ func (p Position) Of(wanted func(path string) bool) (part Position) {
 	part.Done = slices.DeleteFunc(slices.Clone(p.Done), other)
 	part.Finished = slices.DeleteFunc(slices.Clone(p.Finished), other)
 	part.Bases = slices.DeleteFunc(slices.Clone(p.Bases), func(b SavedBase) bool { return !wanted(b.Path) })
+	part.Unbegun = slices.DeleteFunc(slices.Clone(p.Unbegun), func(path string) bool { return !wanted(path) })
 	return part
 }
 
@@ -165,6 +170,10 @@ func (f *Follower) ResumeSome(p Position) {
 	}
 	for _, b := range f.bases {
 		b.fromEnd = b.fromEnd && !f.started && b.current == nil
+	}
+	for _, path := range p.Unbegun {
+		b := f.baseAt(path)
+		b.fromEnd = b.current == nil
 	}
 	for _, saved := range p.Bases {
 		f.restoreBase(saved)

@@ -82,6 +82,7 @@ type base struct {
 	path    string
 	current *generation // the file that is, or was last, at the path; nil before the first
 	fromEnd bool        // the first file is not read from its beginning
+	unread  fs.FileInfo // the first file, when it could not be opened; nil where it could, or is unknown
 	since   time.Time   // the modification time of the current file then
 	newest  newest      // what was beside the log at the last listing; nil before the first
 	listed  *generation // the current one then; nil if unknown
@@ -263,11 +264,15 @@ func (f *Follower) checkPath(b *base) error {
 	if g := b.current; g != nil && (g.file != nil && g.is(info) || g.isStill(info)) {
 		return nil
 	}
+	there := info
 	file, info, err := openLog(b.path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	if err != nil {
+		if b.unread == nil {
+			b.unread = there
+		}
 		return err
 	}
 	// It may be a different file by now.
