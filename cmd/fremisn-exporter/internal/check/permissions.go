@@ -53,8 +53,10 @@ func unreadable(path string) (trouble, remedy string) {
 	return "", ""
 }
 
+// isStream reports whether what is written there cannot be read again. The files in /dev/shm can: they are in memory.
 func isStream(path string) bool {
-	return strings.HasPrefix(path, "/dev/") || strings.HasPrefix(path, "/proc/")
+	return strings.HasPrefix(path, "/dev/") && !strings.HasPrefix(path, "/dev/shm/") ||
+		strings.HasPrefix(path, "/proc/")
 }
 
 func streamRemedy(path string) string {

@@ -19,6 +19,22 @@ import (
 	"github.com/fremisn/fremisn-exporter/cmd/fremisn-exporter/internal/settings"
 )
 
+// A log may be in the folder of files in memory, which is below /dev.
+func TestLogInMemory(t *testing.T) {
+	dir, err := os.MkdirTemp("/dev/shm", "fremisn-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	file := filepath.Join(dir, "access.log")
+	if err := os.WriteFile(file, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if trouble, remedy := unreadable(file); trouble != "" {
+		t.Errorf("trouble %q, remedy %q", trouble, remedy)
+	}
+}
+
 func TestUnreadable(t *testing.T) {
 	top := filepath.Dir(t.TempDir()) // go's own folder for the test is closed to others
 	if err := os.Chmod(top, 0o755); err != nil {
