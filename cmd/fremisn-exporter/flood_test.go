@@ -64,22 +64,23 @@ func startWithManySeries(t *testing.T) *testenv.Exporter {
 	return e
 }
 
-// residentBytes is what a process has in memory, in bytes.
-func residentBytes(t *testing.T, pid int) int64 {
+// ownBytes is what a process has in memory, in bytes, without the pages of files: the kernel may bring and drop those
+// of the binary at any time.
+func ownBytes(t *testing.T, pid int) int64 {
 	t.Helper()
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", pid))
 	if err != nil {
 		t.Fatal(err)
 	}
-	var size, resident int64
-	if _, err := fmt.Sscan(string(text), &size, &resident); err != nil {
+	var size, resident, ofFiles int64
+	if _, err := fmt.Sscan(string(text), &size, &resident, &ofFiles); err != nil {
 		t.Fatal(err)
 	}
-	return resident * int64(os.Getpagesize())
+	return (resident - ofFiles) * int64(os.Getpagesize())
 }
 
-// mostResident watches a process until stop is called, which returns the most that it had in memory.
-func mostResident(t *testing.T, pid int) (stop func() int64) {
+// mostOwn watches a process until stop is called, which returns the most that it had in memory of its own.
+func mostOwn(t *testing.T, pid int) (stop func() int64) {
 	t.Helper()
 	var most atomic.Int64
 	ended, done := make(chan struct{}), make(chan struct{})
@@ -88,7 +89,7 @@ func mostResident(t *testing.T, pid int) (stop func() int64) {
 		tick := time.NewTicker(20 * time.Millisecond)
 		defer tick.Stop()
 		for {
-			most.Store(max(most.Load(), residentBytes(t, pid)))
+			most.Store(max(most.Load(), ownBytes(t, pid)))
 			select {
 			case <-tick.C:
 			case <-ended:
@@ -96,13 +97,15 @@ func mostResident(t *testing.T, pid int) (stop func() int64) {
 			}
 		}
 	}()
-	return func() int64 { close(ended); <-done; return most.Load() }
+	stop = sync.OnceValue(func() int64 { close(ended); <-done; return most.Load() })
+	t.Cleanup(func() { stop() }) // before the process ends
+	return stop
 }
 
 // Whoever reaches the port cannot have the program killed for its memory, nor keep it from answering for long.
 func TestFloods(t *testing.T) {
 	e := startWithManySeries(t)
-	rest := residentBytes(t, e.PID())
+	rest := ownBytes(t, e.PID())
 	for _, flood := range []struct {
 		name string
 		run  func(*testing.T, *testenv.Exporter)
@@ -118,7 +121,7 @@ func TestFloods(t *testing.T) {
 			floodOfConnections(t, e, "GET / HTTP/1.1\r\nHost: x\r\nContent-Length: 100000000\r\n\r\n", "xxxxx")
 		}},
 	} {
-		stop := mostResident(t, e.PID())
+		stop := mostOwn(t, e.PID())
 		flood.run(t, e)
 		ended := time.Now()
 		until(t, "it answers 200 again", func() bool { _, err := e.Metrics(); return err == nil })

@@ -94,6 +94,7 @@ nodes: [{name: master, address: "127.0.0.231:4005"}]
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { e.Stop() })
+	most := mostOwn(t, e.PID())
 	var text string
 	value := func(series string) int {
 		_, after, found := strings.Cut(text, "\n"+series+" ")
@@ -147,23 +148,10 @@ nodes: [{name: master, address: "127.0.0.231:4005"}]
 	if series > 10_000 || series < 5_000 || value(`fremisn_exporter_log_series_dropped_total{log="access"}`) == 0 {
 		t.Errorf("%d series, want up to 10,000", series)
 	}
-	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", e.PID()))
-	if err != nil {
-		t.Fatal(err)
-	}
-	kib := func(field string) int {
-		_, after, _ := strings.Cut(string(status), "\n"+field+":")
-		n, err := strconv.Atoi(strings.Fields(after)[0])
-		if err != nil {
-			t.Fatal(err)
-		}
-		return n
-	}
-	// Pages of the binary, of which every dependency brings more, say nothing of the log.
-	peak := kib("VmHWM") - kib("RssFile")
-	t.Logf("%d lines, %d series; memory of its own was at most %d MiB", lines, series, peak>>10)
-	if peak > 60<<10 {
-		t.Errorf("memory of its own was at most %d KiB, want 60 MiB", peak)
+	peak := most()
+	t.Logf("%d lines, %d series; memory of its own was at most %d MiB", lines, series, peak>>20)
+	if peak > 60<<20 {
+		t.Errorf("memory of its own was at most %d KiB, want 60 MiB", peak>>10)
 	}
 	if code := e.Stop(); code != exitOK {
 		t.Errorf("exit code %d\n%s", code, e.Output())
