@@ -307,10 +307,18 @@ func (s *stack) leave(t *testing.T) {
 	s.seen.attempts[server+" none"]++
 	s.seen.coarse[server+" 499"]++
 	s.seen.connects[server]++
-	until(t, "NGINX logs the client that went", func() bool {
-		text, err := os.ReadFile(filepath.Join(s.dir, "full.log"))
-		return err == nil && strings.Contains(string(text), " 499 ")
-	})
+}
+
+// awaitLogged waits until every request is in every log: NGINX logs it when the client has its answer.
+func (s *stack) awaitLogged(t *testing.T) {
+	t.Helper()
+	want := sum(s.seen.requests)
+	for _, f := range e2eFormats {
+		until(t, fmt.Sprintf("%d requests in the log %s", want, f.Name), func() bool {
+			text, err := os.ReadFile(filepath.Join(s.dir, f.Name+".log"))
+			return err == nil && strings.Count(string(text), "\n") >= want
+		})
+	}
 }
 
 // poison is one request that makes each node drop the connection: NGINX, with its default max_fails, disables them

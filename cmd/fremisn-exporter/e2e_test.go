@@ -65,6 +65,7 @@ func TestEndToEnd(t *testing.T) {
 	s.ask(t, ctx, "GET", "/redirected") // an internal redirect: two groups of attempts
 	s.poison(t)
 	s.leave(t)
+	s.awaitLogged(t)
 
 	dir := t.TempDir()
 	binary := buildExporter(t)
@@ -89,6 +90,7 @@ func TestEndToEnd(t *testing.T) {
 	// The counts are kept over the end of the exporter, whichever way it ends; what is logged meanwhile is added.
 	e.Kill()
 	s.ask(t, ctx, "GET", "/v1/healthcheck")
+	s.awaitLogged(t)
 	if e, err = testenv.StartExporter(ctx, binary, dir, s.config(), ""); err != nil {
 		t.Fatal(err)
 	}
