@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -43,6 +44,7 @@ type Collector struct {
 	workers *workers
 	watcher *watch.Watcher
 	buffers *tail.Buffers
+	names   *tail.Names
 	still   task[stillLogs]
 
 	reloading chan struct{} // holds a token while no reload is in progress
@@ -98,7 +100,7 @@ func newLogTasks(cfg follow.Config) *logTasks {
 func New(o Options) (*Collector, error) {
 	c := &Collector{
 		mask: o.Mask, logger: o.Logger, reports: newReports(o.Logger),
-		answers: takenout.NewAnswers(), workers: newWorkers(), buffers: &tail.Buffers{},
+		answers: takenout.NewAnswers(), workers: newWorkers(), buffers: &tail.Buffers{}, names: &tail.Names{},
 		reloading: make(chan struct{}, 1), notes: make(chan notes, 1),
 	}
 	if !o.Unhinted {
@@ -222,7 +224,7 @@ func (c *Collector) newPeers(logs []source.LogSource) *peers {
 func (c *Collector) follow(s source.LogSource, counter maker, peers *peers) *followed {
 	return &followed{source: s, logTasks: newLogTasks(follow.Config{
 		Source: s, New: counter, State: c.state, Peers: peers.logs, Records: peers.records,
-		Watcher: c.watcher, Buffers: c.buffers, Renew: renew, Logger: log.With(c.logger, "log", s.Name),
+		Watcher: c.watcher, Buffers: c.buffers, Names: c.names, Renew: renew, Logger: log.With(c.logger, "log", s.Name),
 	})}
 }
 
@@ -375,6 +377,14 @@ func (c *Collector) ConfigError(err error) {
 
 // CountLogs returns how many logs are followed.
 func (c *Collector) CountLogs() int { return len(c.observed().logs) }
+
+// HasBegun reports whether each log shows something, or why it does not.
+func (c *Collector) HasBegun() bool {
+	return !slices.ContainsFunc(c.observed().logs, func(f *followed) bool {
+		stats := f.pipeline.Stats()
+		return f.pipeline.Last() == nil && stats.Problem == "" && stats.Unsaved == ""
+	})
+}
 
 // A LogStatus describes a followed log for people.
 type LogStatus struct {

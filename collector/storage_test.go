@@ -65,3 +65,22 @@ func TestStoragePathThatHangs(t *testing.T) {
 		})
 	}
 }
+
+// TestHasBegun: a start is over when each log shows its counts, or why it cannot.
+func TestHasBegun(t *testing.T) {
+	folder := t.TempDir()
+	c := newCollector(t, Options{Settings: settingsOf(logFile(t, "good.log", 1), folder), StoragePath: t.TempDir()})
+	if c.HasBegun() {
+		t.Error("nothing is followed yet")
+	}
+	end := running(t, c)
+	for !c.HasBegun() {
+		scraped(t, c)
+	}
+	if n := scraped(t, c)["fremisn_exporter_log_lines_total good parsed"]; n != 1 {
+		t.Errorf("%v lines", n)
+	}
+	if err := end(); err != nil {
+		t.Error(err)
+	}
+}

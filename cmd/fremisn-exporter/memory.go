@@ -11,6 +11,8 @@ import (
 const (
 	// memoryInterval is how often the limit follows what the program needs.
 	memoryInterval = 2 * time.Second
+	// startInterval is how often to see whether all logs have begun.
+	startInterval = 100 * time.Millisecond
 	// calmTime is how long ago the program may have been at rest: a flood is shorter, and legitimate growth is
 	// followed.
 	calmTime = 2 * time.Minute
@@ -50,6 +52,12 @@ func gcPercent(logs int, probes float64) int {
 
 func (e *exporter) gcPercent() int { return gcPercent(e.collector.CountLogs(), e.probes.Rate()) }
 
+// isStarting reports whether some logs have not begun yet. To begin makes garbage: frugal collections, and a limit that
+// follows what the program needed before, would be more than half of a start with many logs.
+func (e *exporter) isStarting(since time.Time) bool {
+	return !e.collector.HasBegun() && time.Since(since) < startPatience
+}
+
 // boundMemory has the garbage collector work as hard as the program's work is worth, and harder under a flood of
 // requests than at rest: at rest it lets the heap grow to a multiple of what lives, and what lives only for the time
 // of a flood would count several times, too. The user's $GOGC and $GOMEMLIMIT take precedence.
@@ -58,6 +66,14 @@ func (e *exporter) boundMemory(ctx context.Context) {
 	defer debug.SetMemoryLimit(debug.SetMemoryLimit(-1))
 	tick := time.NewTicker(memoryInterval)
 	defer tick.Stop()
+	started := time.Now()
+	for e.isStarting(started) {
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(startInterval):
+		}
+	}
 	lately := make([]usage, 0, calmTime/memoryInterval)
 	for percent := 0; ; {
 		wanted := e.gcPercent()

@@ -52,6 +52,7 @@ type Config struct {
 	Peers   []source.LogSource      // all logs that are followed: their records are left to them
 	Watcher *watch.Watcher          // of changes of the files; nil: none
 	Buffers *tail.Buffers           // lends blocks to all logs; nil: the log has its own
+	Names   *tail.Names             // of folders, for all logs; nil: the log lists each time
 	Logger  log.Logger
 
 	// Renew returns what makes such a Counter again, nil while it must stay. It may be nil.
@@ -151,6 +152,7 @@ func New(cfg Config) *Pipeline {
 	}
 	p.follower = newFollower(cfg.Source, p)
 	p.follower.StopWhen(p.isOver)
+	p.follower.Share(cfg.Names)
 	if cfg.Buffers != nil {
 		p.follower.Borrow(cfg.Buffers)
 	}

@@ -41,7 +41,7 @@ func isAll(seen []seenPlace) bool {
 // survey records what is beside a base at the first listing: all of it is older than what comes.
 func (f *Follower) survey(b *base) {
 	if b.newest == nil && b.search == nil {
-		b.saveListing(listOnce(b.path, isRelated))
+		b.saveListing(f.names.listOnce(b.path, isRelated))
 	}
 }
 

@@ -68,6 +68,7 @@ func isDate(digits string) bool {
 type folder struct {
 	real  string // the log's path with symbolic links resolved
 	files []place
+	names *Names // those that it was listed by
 }
 
 // maxListings is how often a folder is listed again while its files are being renamed.
@@ -75,10 +76,12 @@ const maxListings = 10
 
 // list reads the folder of a log until two listings agree; settled is false if files were being renamed all the time.
 // Files that are not places have an empty scheme.
-func list(path string) (f folder, settled bool) {
-	before := listOnce(path, isRelated)
+func list(path string) (f folder, settled bool) { return (*Names)(nil).list(path) }
+
+func (n *Names) list(path string) (f folder, settled bool) {
+	before := n.listOnce(path, isRelated)
 	for range maxListings {
-		now := listOnce(path, isRelated)
+		now := n.listOnce(path, isRelated)
 		if maps.Equal(before.ids(), now.ids()) {
 			return now, true
 		}
@@ -99,7 +102,11 @@ func isRelated(base, name string) bool {
 func isAny(base, name string) bool { return true }
 
 func listOnce(path string, wanted func(base, name string) bool) folder {
-	f := folder{real: path}
+	return (*Names)(nil).listOnce(path, wanted)
+}
+
+func (n *Names) listOnce(path string, wanted func(base, name string) bool) folder {
+	f := folder{real: path, names: n}
 	if real, err := filepath.EvalSymlinks(path); err == nil {
 		f.real = real
 	}
@@ -107,7 +114,7 @@ func listOnce(path string, wanted func(base, name string) bool) folder {
 	if dir == "" {
 		dir = "."
 	}
-	for _, name := range namesIn(dir, func(name string) bool { return wanted(base, name) }) {
+	for _, name := range n.in(dir, func(name string) bool { return wanted(base, name) }) {
 		path := filepath.Join(dir, name)
 		info, err := os.Lstat(path)
 		if err != nil || !info.Mode().IsRegular() {
@@ -119,8 +126,7 @@ func listOnce(path string, wanted func(base, name string) bool) folder {
 	return f
 }
 
-// namesIn returns the wanted names of a folder, sorted. Each of a thousand logs of one folder lists that, for a few
-// names beside its own: to sort all of them, or to make an entry of each, would be most of a start.
+// namesIn returns the wanted names of a folder, sorted.
 func namesIn(dir string, wanted func(name string) bool) []string {
 	folder, err := os.Open(dir)
 	if err != nil {
@@ -139,7 +145,7 @@ func namesIn(dir string, wanted func(name string) bool) []string {
 // isStill reports whether a later listing gives the same: what was looked for under its names was not renamed or
 // compressed meanwhile, so that it was missed under both names.
 func (f folder) isStill(path string) bool {
-	return maps.Equal(f.ids(), listOnce(path, isRelated).ids())
+	return maps.Equal(f.ids(), f.names.listOnce(path, isRelated).ids())
 }
 
 // ids maps each file to its name.

@@ -65,6 +65,7 @@ type Follower struct {
 	fromStart bool
 	sink      Sink
 	now       func() time.Time
+	names     *Names // nil: folders are listed each time
 
 	started     bool
 	opened      bool // something was, since the last read began
@@ -124,6 +125,9 @@ func (f *Follower) StopWhen(stop func() bool) { f.reader.stop = stop }
 
 // Borrow makes the Follower read into blocks that others use, too. It must be called before anything is read.
 func (f *Follower) Borrow(b *Buffers) { f.reader.buffers = b }
+
+// Share makes the Follower list folders together with others. It must be called before anything is read.
+func (f *Follower) Share(n *Names) { f.names = n }
 
 // absolute returns a path that does not depend on the working directory.
 func absolute(path string) string {

@@ -50,7 +50,7 @@ func (f *Follower) goOnSearching(b *base) {
 	var around folder
 	settled := false
 	for range maxListings {
-		around, settled = list(b.path)
+		around, settled = f.names.list(b.path)
 		if !settled {
 			continue
 		}

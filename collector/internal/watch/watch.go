@@ -102,7 +102,7 @@ func (l *Log) Works() bool {
 	if events == nil {
 		return works
 	}
-	works = reportsChanges(l.folder.path) && events.Add(l.folder.path) == nil
+	works = SeesAll(l.folder.path) && events.Add(l.folder.path) == nil
 	l.watcher.mu.Lock()
 	defer l.watcher.mu.Unlock()
 	l.folder.works = works
@@ -228,9 +228,8 @@ func (w *Watcher) wakeAll() {
 	}
 }
 
-// reportsChanges reports whether the kernel sees every change of a folder: files of other machines are written without
-// it.
-func reportsChanges(folder string) bool {
+// SeesAll reports whether the kernel sees every change of a folder: files of other machines are written without it.
+func SeesAll(folder string) bool {
 	var s unix.Statfs_t
 	if unix.Statfs(folder, &s) != nil {
 		return false
