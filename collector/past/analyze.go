@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/fremisn/fremisn-exporter/collector/internal/accesslog"
+	"github.com/fremisn/fremisn-exporter/collector/internal/ledger"
 	"github.com/fremisn/fremisn-exporter/collector/internal/logformat"
 	"github.com/fremisn/fremisn-exporter/collector/source"
 )
@@ -174,7 +175,8 @@ func (a *analyzer) hourOf(at int64) *hour {
 // keep keeps one of the slowest requests.
 func (a *analyzer) keep(r *logformat.Record, block []byte) {
 	s := SlowRequest{
-		Method: r.Method.String(), Path: plain(a.Path(r)), Code: accesslog.CodeName(a.Rules().Code(r)),
+		Method: r.Method.String(), Path: plain(ledger.LabelText(r.Path())),
+		Code:      accesslog.CodeName(a.Rules().Code(r)),
 		Duration:  float64(r.Millis) / 1000,
 		RequestID: plain(string(block[r.IDAt : r.IDAt+r.IDLen])), Attempts: []SlowAttempt{},
 	}

@@ -250,11 +250,12 @@ func (x *explorer) element(r *logformat.Record, i int) (server string, isAttempt
 
 // countPath counts a request by its method and path, and by the pattern of that.
 func (x *explorer) countPath(one *slot, r *logformat.Record, failed bool) {
-	x.key = append(append(append(x.key[:0], r.Method.String()...), ' '), r.Path...)
+	path := r.Path()
+	x.key = append(append(append(x.key[:0], r.Method.String()...), ' '), path...)
 	x.slots.count(one, x.slots.path(x.name(x.key)), failed)
 	x.key = append(append(x.key[:0], r.Method.String()...), ' ')
 	var replaced bool
-	if x.key, replaced = appendPattern(x.key, r.Path); replaced {
+	if x.key, replaced = appendPattern(x.key, path); replaced {
 		x.slots.count(one, x.slots.pattern(x.name(x.key)), failed)
 	}
 }
@@ -283,11 +284,12 @@ func (x *explorer) name(text []byte) string {
 }
 
 func (x *explorer) event(r *logformat.Record, outcome, id string) *event {
+	path := r.Path()
 	e := &event{
 		at: r.Time, millis: r.Millis, outcome: outcome, code: x.code(r), method: r.Method.String(),
-		path: x.name(r.Path), pattern: x.pattern(r.Path), id: id,
+		path: x.name(path), pattern: x.pattern(path), id: id,
 	}
-	e.route = x.route(r.Path, e.path)
+	e.route = x.route(path, e.path)
 	at := r.Time
 	for i := r.Elements - 1; i >= 0; i-- {
 		server, isAttempt := x.element(r, i)

@@ -65,7 +65,7 @@ func (r *reader) line(block []byte, start, end int) {
 			return
 		}
 	}
-	if r.ignored(r.current.Path) {
+	if len(r.Settings.Routes) > 0 && r.ignored(r.current.Path()) {
 		return
 	}
 	r.lines.Parsed++

@@ -61,7 +61,7 @@ func (s *sampler) record(r *logformat.Record, _ []byte) {
 	one := sample{
 		end: r.Time, millis: int32(min(r.Millis, 1<<31-1)), code: int16(max(0, r.Code)), outcome: outcome,
 		post:  r.Method == logformat.MethodPost || r.Method == logformat.MethodPatch,
-		alike: hashOf(r.Method.String(), r.Path), from: int32(len(s.attempts)),
+		alike: hashOf(r.Method.String(), r.Path()), from: int32(len(s.attempts)),
 		delayed: r.LimitReq == logformat.Delayed, sub: s.formats.subrequests && s.rules.IsSubrequest(r),
 		limited: limits && r.LimitReq != logformat.NoWord || !limits && (r.Elements > 0 || outcome == "limited"),
 	}

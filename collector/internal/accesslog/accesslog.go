@@ -57,18 +57,11 @@ type Counter struct {
 	hour    *recent.Window
 	whole   bool // complete logs are read: nobody asks for their last hour
 	answers *takenout.Answers
-	asked   bool              // whether nginx.conf has changed, in this block
-	again   *logformat.Record // of a line that is read again for its path; nil before the first
-	current lineBounds
+	asked   bool   // whether nginx.conf has changed, in this block
+	block   []byte // that is being counted
 
 	lines ledger.Lines
 	clock func() time.Time
-}
-
-// lineBounds are the bounds of the present line.
-type lineBounds struct {
-	block      []byte
-	start, end int
 }
 
 // New returns an empty Counter. Its error says why the log_format cannot be read.
@@ -91,12 +84,6 @@ func New(cfg Config) (*Counter, error) {
 		whole:    cfg.Watcher != nil,
 		answers:  cfg.Answers,
 		clock:    time.Now,
-	}
-	switch {
-	case len(cfg.Routes) == 0:
-		parser.SetPaths(logformat.NoPaths)
-	case c.routes.pure:
-		parser.SetPaths(logformat.RawPaths)
 	}
 	givers := parser
 	if counted := cfg.Source.Counted(); len(counted.Formats) < len(cfg.Source.Formats) {
@@ -183,7 +170,7 @@ func (c *Counter) Lines(block []byte) {
 	if rest := bytes.TrimSuffix(block[inPlace:], []byte{'\n'}); inPlace < len(block) {
 		c.countLines(c.parser.Padded(rest), len(rest)+1)
 	}
-	c.current.block = nil
+	c.block = nil
 }
 
 // keepExemplars copies the ids of exemplars out of a block. Complete logs do not need them.
@@ -195,7 +182,7 @@ func (c *Counter) keepExemplars(block []byte) {
 
 // countLines counts the lines of block[:size], which has room after it.
 func (c *Counter) countLines(block []byte, size int) {
-	c.current.block = block
+	c.block = block
 	for start := 0; start < size; {
 		start = c.line(block, start, size-1) + 1
 	}
@@ -214,7 +201,6 @@ func (c *Counter) line(block []byte, start, last int) (end int) {
 		c.lines.Ignored++
 		return end
 	}
-	c.current.start, c.current.end = start, end
 	if w := c.cfg.Watcher; w == nil || w.Accept(c.record) {
 		c.count(c.record)
 	}
@@ -226,7 +212,7 @@ func (c *Counter) misfit(block []byte, start, end, last int) {
 	switch {
 	case c.parser.Beside(block, start, end):
 	case c.reformat(block):
-		c.current.block = block
+		c.block = block
 		c.line(block, start, last)
 	default:
 		c.lines.Malformed++

@@ -21,7 +21,7 @@ func (c *Counter) count(r *logformat.Record) {
 	}
 	f, route := &c.rules.formats[r.Format], c.routes.without
 	if f.path {
-		route = c.routes.find(r.Path)
+		route = c.routes.find(r)
 	}
 	if c.routes.ignored(route) {
 		c.lines.Ignored++
@@ -72,7 +72,7 @@ func (c *Counter) countRequest(r *logformat.Record, route int, result Outcome, r
 		c.countWord(metric.Cache, r.Cache, own)
 	}
 	if w := c.cfg.Watcher; w != nil {
-		w.Request(r, c.current.block, s.route, result)
+		w.Request(r, c.block, s.route, result)
 	}
 }
 

@@ -61,8 +61,8 @@ const maxAttempts = 16
 func (c *Counter) failure(r *logformat.Record, result Outcome) recent.Failure {
 	f := recent.Failure{
 		Millis: c.hour.Second() * 1000, Outcome: int(result),
-		Method: r.Method.String(), Path: c.pathOf(r), Duration: r.Millis,
-		RequestID: ledger.LabelText(c.current.block[r.IDAt : r.IDAt+r.IDLen]),
+		Method: r.Method.String(), Path: ledger.LabelText(r.Path()), Duration: r.Millis,
+		RequestID: ledger.LabelText(c.block[r.IDAt : r.IDAt+r.IDLen]),
 	}
 	f.Code = int(max(c.rules.Code(r), 0))
 	if r.Upstreams == nil {
@@ -79,22 +79,4 @@ func (c *Counter) failure(r *logformat.Record, result Outcome) recent.Failure {
 		f.Attempts = append(f.Attempts, a)
 	}
 	return f
-}
-
-// pathOf returns the path of the present line, without its query. Where the parser does not extract it, the few
-// lines that are kept are read again.
-func (c *Counter) pathOf(r *logformat.Record) string {
-	wanted := c.parser.Paths()
-	if wanted == logformat.CutPaths {
-		return ledger.LabelText(r.Path)
-	}
-	if c.again == nil {
-		c.again = logformat.NewRecord()
-	}
-	c.parser.SetPaths(logformat.CutPaths)
-	defer c.parser.SetPaths(wanted)
-	if !c.parser.Parse(c.current.block, c.current.start, c.current.end, c.again) {
-		return ""
-	}
-	return ledger.LabelText(c.again.Path)
 }

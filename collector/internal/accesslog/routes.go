@@ -5,6 +5,7 @@ import (
 	"regexp/syntax"
 	"strings"
 
+	"github.com/fremisn/fremisn-exporter/collector/internal/logformat"
 	"github.com/fremisn/fremisn-exporter/collector/source"
 )
 
@@ -55,9 +56,10 @@ func newRouteTable(routes []source.Route) routeTable {
 // ignored reports whether requests of a route are not counted.
 func (t *routeTable) ignored(route int) bool { return t.ignore[route] }
 
-// find returns the number of a path's route.
-func (t *routeTable) find(path []byte) int {
+// find returns the number of a request's route.
+func (t *routeTable) find(r *logformat.Record) int {
 	if t.pure {
+		path := r.URI // what begins with the path
 		for i := range t.routes {
 			// The last byte first: the beginnings of paths are alike.
 			prefix := t.routes[i].prefix
@@ -68,6 +70,7 @@ func (t *routeTable) find(path []byte) int {
 		}
 		return len(t.routes)
 	}
+	path := r.Path()
 	if id, ok := t.seen[string(path)]; ok {
 		return id
 	}

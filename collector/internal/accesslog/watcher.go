@@ -14,6 +14,3 @@ type Watcher interface {
 
 // Rules returns the rules that decide what a line means.
 func (c *Counter) Rules() *Rules { return c.rules }
-
-// Path returns the path of the Watcher's present line, without its query.
-func (c *Counter) Path(r *logformat.Record) string { return c.pathOf(r) }

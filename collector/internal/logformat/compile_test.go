@@ -75,18 +75,18 @@ func TestParse(t *testing.T) {
 			func(r *Record) bool { return r.Code == 202 }},
 		{"empty request", `"$request" $status`, "", `"" 400`, func(r *Record) bool {
 			return r.Method == MethodOther &&
-				len(r.Path) == 0
+				len(r.Path()) == 0
 		}},
 		{"a method alone", `"$request" $status`, "", `"GET" 400`, func(r *Record) bool {
 			return r.Method == MethodGet &&
-				len(r.Path) == 0
+				len(r.Path()) == 0
 		}},
 		{"lower case is another method", `"$request" $status`, "", `"get / HTTP/1.1" 400`,
-			func(r *Record) bool { return r.Method == MethodOther && string(r.Path) == "/" }},
+			func(r *Record) bool { return r.Method == MethodOther && string(r.Path()) == "/" }},
 		{"a NUL after the method", `"$request" $status`, "none", "\"GET\x00 / HTTP/1.1\" 400",
 			func(r *Record) bool { return r.Method == MethodOther }},
 		{"path without its query", `"$request" $status`, "", `"DELETE /a/b?c=/d HTTP/1.1" 200`,
-			func(r *Record) bool { return r.Method == MethodDelete && string(r.Path) == "/a/b" }},
+			func(r *Record) bool { return r.Method == MethodDelete && string(r.Path()) == "/a/b" }},
 		{"unquoted list, last", "$status $upstream_addr", "", "200 1.2.3.4:5, [::1]:80 : unix:/run/x",
 			func(r *Record) bool {
 				e := r.Upstreams.Elements
@@ -204,8 +204,9 @@ func TestFastCombinedReads(t *testing.T) {
 		b := parser.Padded([]byte(line))
 		r := NewRecord()
 		at := p.fastCombined(text{unsafe.Pointer(unsafe.SliceData(b))}, 0, parser, r)
-		if want := strings.Index(line, "curl"); at != want || r.Code != 200 || r.Sent != 15 || string(r.Path) != "/a" {
-			t.Errorf("%s: at %d instead of %d, code %d, %d bytes, %s", line, at, want, r.Code, r.Sent, r.Path)
+		if want := strings.Index(line, "curl"); at != want || r.Code != 200 || r.Sent != 15 ||
+			string(r.Path()) != "/a" {
+			t.Errorf("%s: at %d instead of %d, code %d, %d bytes, %s", line, at, want, r.Code, r.Sent, r.Path())
 		}
 	}
 }

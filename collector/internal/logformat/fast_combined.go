@@ -40,7 +40,7 @@ func (p *Program) fastCombined(t text, pos int, parser *Parser, r *Record) (at i
 		return -1
 	}
 	*r.number(steps[2].into) = parser.local.millis
-	if at = steps[3].fastRequest(t, at+29, parser, r); at < 0 {
+	if at = steps[3].fastRequest(t, at+29, r); at < 0 {
 		return -1
 	}
 	w := t.load(at)

@@ -44,16 +44,16 @@ func fastValues(s *step, t text, pos int, p *Parser, r *Record) (*step, int) {
 			if s.search == toBareQuote && at > pos && t.byte(at-1) == '\\' {
 				return s, pos
 			}
-			if s.kind == kindURI && p.paths != NoPaths {
-				r.Path = t.slice(pos, t.untilQuery(pos, at))
+			if s.kind == kindURI {
+				r.URI = t.slice(pos, at)
 			}
 		case fastAnyText:
 			at = t.either(pos, s.spread)
-			if s.kind == kindURI && p.paths != NoPaths {
-				r.Path = t.slice(pos, t.untilQuery(pos, at))
+			if s.kind == kindURI {
+				r.URI = t.slice(pos, at)
 			}
 		case fastRequest:
-			if at = s.fastRequest(t, pos, p, r); at < 0 {
+			if at = s.fastRequest(t, pos, r); at < 0 {
 				return s, pos
 			}
 		case fastLocalTime:
@@ -100,7 +100,7 @@ func fastValues(s *step, t text, pos int, p *Parser, r *Record) (*step, int) {
 }
 
 // fastRequest reads a request with one of the usual methods, and returns the position of the quote after it, or -1.
-func (s *step) fastRequest(t text, pos int, p *Parser, r *Record) (at int) {
+func (s *step) fastRequest(t text, pos int, r *Record) (at int) {
 	w := t.load(pos)
 	n := bits.TrailingZeros64(matches(w, ' '*ones)) >> 3
 	w &= 1<<(8*uint(n)&63) - 1 // 0 where n is 8
@@ -112,13 +112,7 @@ func (s *step) fastRequest(t text, pos int, p *Parser, r *Record) (at int) {
 	if at = t.stopFar(pos+4, s.clear, s.stop); s.search == toBareQuote && t.byte(at-1) == '\\' {
 		return -1
 	}
-	r.Method = method.method
-	switch path := pos + n + 1; p.paths {
-	case CutPaths:
-		r.Path = t.slice(path, t.untilQuery(path, at))
-	case RawPaths:
-		r.Path = t.slice(path, at)
-	}
+	r.Method, r.URI = method.method, t.slice(pos+n+1, at)
 	return at
 }
 

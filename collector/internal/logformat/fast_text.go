@@ -25,17 +25,6 @@ func (t text) byte(i int) byte { return *(*byte)(unsafe.Add(t.first, i)) }
 // slice returns the bytes from i to j.
 func (t text) slice(i, j int) []byte { return unsafe.Slice((*byte)(unsafe.Add(t.first, i)), j-i) }
 
-// untilQuery returns the end of the path that begins at i: the query, the next word, or the end of both at j.
-func (t text) untilQuery(i, j int) int {
-	for ; i < j; i += 8 {
-		w := t.load(i)
-		if m := matches(w, ' '*ones) | matches(w, '?'*ones); m != 0 {
-			return min(i+bits.TrailingZeros64(m)>>3, j)
-		}
-	}
-	return j
-}
-
 // load is text.load with bounds checks.
 func load(b []byte, i int) uint64 { return binary.LittleEndian.Uint64(b[i:]) }
 

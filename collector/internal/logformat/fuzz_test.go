@@ -23,7 +23,7 @@ func withoutFast(p *Program) *Program {
 // contents is all that a record holds.
 func contents(p *Program, r *Record) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%d %d %d %d %q %d+%d %s %s %s %s", r.Code, r.Millis, r.Sent, r.Received, r.Path, r.IDAt, r.IDLen,
+	fmt.Fprintf(&b, "%d %d %d %d %q %d+%d %s %s %s %s", r.Code, r.Millis, r.Sent, r.Received, r.URI, r.IDAt, r.IDLen,
 		r.Method, r.LimitReq, r.LimitConn, r.Cache)
 	if r.Upstreams != nil {
 		for _, e := range r.Upstreams.Elements {

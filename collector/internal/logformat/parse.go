@@ -14,7 +14,6 @@ type Parser struct {
 	formats       []*Program
 	addressCache  addressCache
 	local, iso    clock
-	paths         Paths  // what is wanted of them
 	padded        []byte // a copy of a line without room after it
 	shapes        shape  // of the lists of the line that is being read
 	before        shape  // … without the last of them
@@ -41,21 +40,6 @@ func NewParser(first *Program, former ...*Program) *Parser {
 	}
 	return p
 }
-
-// Paths say what a Parser puts into Record.Path. The less, the less time it takes.
-type Paths uint8
-
-const (
-	CutPaths Paths = iota // the path up to its query
-	RawPaths              // the path, and perhaps its query and the protocol: what begins with the path
-	NoPaths               // anything
-)
-
-// SetPaths says what is wanted of Record.Path. A new parser gives CutPaths.
-func (p *Parser) SetPaths(wanted Paths) { p.paths = wanted }
-
-// Paths returns what SetPaths has set.
-func (p *Parser) Paths() Paths { return p.paths }
 
 // Formats returns the parser's formats, by Record.Format.
 func (p *Parser) Formats() []*Program { return p.formats }
@@ -180,7 +164,7 @@ func (p *Parser) again(f *Program, t text, start, end int, r *Record) bool {
 	if f.loose == nil {
 		return false
 	}
-	r.Path = nil
+	r.URI = nil
 	return p.read(f.loose, t, start, end, r) || p.readAgain(f.loose, t, start, end, r)
 }
 
@@ -298,17 +282,13 @@ func (s *step) store(t text, i, j int, p *Parser, r *Record) bool {
 	case kindRequest:
 		word, rest, _ := bytes.Cut(value, []byte{' '})
 		r.Method = methodOf(word)
-		if p.paths != NoPaths {
-			r.Path = untilQuery(rest)
-		}
+		r.URI = rest
 	case kindToken:
 		ok = isToken(value)
 	case kindMethod:
 		r.Method, ok = methodOf(value), isToken(value)
 	case kindURI:
-		if p.paths != NoPaths {
-			r.Path = untilQuery(value)
-		}
+		r.URI = value
 	case kindID:
 		r.IDAt, r.IDLen = i, j-i
 	case kindStatus:
@@ -401,14 +381,4 @@ func (t text) escaped(start, i int) bool {
 		j--
 	}
 	return (i-j)%2 == 1
-}
-
-// untilQuery cuts a request line after its method, or a URI, at the query or the next word.
-func untilQuery(s []byte) []byte {
-	for i, c := range s {
-		if c == ' ' || c == '?' {
-			return s[:i]
-		}
-	}
-	return s
 }

@@ -1,6 +1,9 @@
 package logformat
 
-import "unsafe"
+import (
+	"bytes"
+	"unsafe"
+)
 
 // A Field names a value of a line that metrics need.
 type Field uint8
@@ -163,6 +166,13 @@ func wordOf(value []byte) Word {
 	return OtherWord
 }
 
+// Path returns the path of the request, raw: the URI up to its query or the next word.
+func (r *Record) Path() []byte {
+	path, _, _ := bytes.Cut(r.URI, []byte{' '})
+	path, _, _ = bytes.Cut(path, []byte{'?'})
+	return path
+}
+
 // Absent is the value of a number that a line does not have ("-", or empty).
 const Absent int64 = -1
 
@@ -174,7 +184,7 @@ type Record struct {
 	Sent      int64  // $bytes_sent, else $body_bytes_sent
 	Received  int64  // $request_length
 	Time      int64  // Unix milliseconds: $msec, else $time_iso8601, else $time_local; 0 where the format has none
-	Path      []byte // the second word of $request (else $request_uri) up to "?", raw; see Parser.SetPaths
+	URI       []byte // what follows the method in $request, else $request_uri: raw, mostly with a query; see Path
 	IDAt      int    // where $request_id begins, in the argument of Parse
 	IDLen     int    // and its length; 0 for none
 	Format    int    // which of the parser's formats the line fits

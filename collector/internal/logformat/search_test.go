@@ -383,48 +383,6 @@ func TestReference(t *testing.T) {
 	}
 }
 
-// TestPathsDecideNothing: whether paths are wanted, as check always does and serve where routes are configured, does
-// not decide which lines fit.
-func TestPathsDecideNothing(t *testing.T) {
-	for i, f := range fieldFormats() {
-		var parsers []*Parser
-		for _, paths := range []bool{true, false} {
-			program, err := Compile(f.format, f.escape, Options{})
-			if err != nil {
-				t.Fatal(err)
-			}
-			parser := NewParser(program)
-			if !paths {
-				parser.SetPaths(NoPaths)
-			}
-			parsers = append(parsers, parser)
-		}
-		c := newClient(logtest.NewReference(f.format, f.escape), uint64(i))
-		for range 100 {
-			line := []byte(c.damaged())
-			with, without := parsers[0].ParseLine(line, NewRecord()), parsers[1].ParseLine(line, NewRecord())
-			if (with == nil) != (without == nil) {
-				t.Errorf("%s\n%q: with paths %v, without %v", f.format, line, with, without)
-			}
-		}
-	}
-	for _, line := range []string{`"- " 400`, `"-" 400`, `" " 400`, `"" 400`} {
-		for _, paths := range []bool{true, false} {
-			program, err := Compile(`"$request" $status`, "default", Options{})
-			if err != nil {
-				t.Fatal(err)
-			}
-			p := NewParser(program)
-			if !paths {
-				p.SetPaths(NoPaths)
-			}
-			if err := p.ParseLine([]byte(line), NewRecord()); err != nil {
-				t.Errorf("%q, paths %v: %v", line, paths, err)
-			}
-		}
-	}
-}
-
 // FuzzReference holds the second reading against the reference, for lines that no generator would think of.
 func FuzzReference(f *testing.F) {
 	formats := fieldFormats()
