@@ -215,7 +215,7 @@ type peers struct {
 func (c *Collector) newPeers(logs []source.LogSource) *peers {
 	p := &peers{logs: logs}
 	if c.state != nil {
-		p.records = follow.NewRecords(c.state)
+		p.records = follow.NewRecords(c.state, logs)
 	}
 	return p
 }
@@ -223,7 +223,7 @@ func (c *Collector) newPeers(logs []source.LogSource) *peers {
 // follow returns a log that is not followed yet.
 func (c *Collector) follow(s source.LogSource, counter maker, peers *peers) *followed {
 	return &followed{source: s, logTasks: newLogTasks(follow.Config{
-		Source: s, New: counter, State: c.state, Peers: peers.logs, Records: peers.records,
+		Source: s, New: counter, State: c.state, Records: peers.records,
 		Watcher: c.watcher, Buffers: c.buffers, Names: c.names, Renew: renew, Logger: log.With(c.logger, "log", s.Name),
 	})}
 }

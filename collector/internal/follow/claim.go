@@ -1,226 +1,183 @@
 package follow
 
 import (
-	"fmt"
-	"path/filepath"
+	"cmp"
 	"slices"
-	"strings"
 
-	"github.com/fremisn/fremisn-exporter/collector/internal/statefile"
 	"github.com/fremisn/fremisn-exporter/collector/internal/tail"
-	"github.com/fremisn/fremisn-exporter/collector/source"
 )
 
-// A record belongs to the file that it was read from. It keeps the name of the log that created it even if the log
-// gets another name, or its path is spelled differently, becomes a glob, or moves in nginx.conf. So a log finds its
-// record by its file, and uses the one of its own name only if no other log has that. Position and counts stay
-// together: a log that finds its file in a record that another log continues takes only the position.
+// Which log continues which record, and where it begins to read.
+//
+// A record has counts, which belong to a log, and positions, which belong to files. The positions of all records are
+// split into shares: what one record says of the files that were, one after the other, at one path. They are shared
+// out, for all logs that begin together, before any of them begins; so the order in which logs begin decides nothing.
+//
+//   - A share goes to the log that has its file: by name (its path, or where the path led; symbolic links are other
+//     names), or else by content, under a name that no record has.
+//   - Of several shares of one file, that of the latest round holds: each time that records are shared out is a
+//     round, and each record and share has the number of the round in which it was written. Others are stale.
+//   - A record goes to the log of its name if it is of the same source; else to one of the same source; else to one
+//     whose files it has, a path before a glob; else to one of its name, which goes on with the counts only.
+//   - Of a record that a log continues, it keeps the shares that it does not take, until another record has a later
+//     share of the file.
+//   - What another log counts, too (two entries name one file), is not taken from it: a log with no share of its own
+//     begins at the end, or where the content shows that nothing was counted.
+//
+// Assumptions: nobody but this process writes records (the folder is locked); a log that ends has written its record
+// before another begins that may have its files.
 
-// A claim is the record that a log continues.
+// A claim is what a log gets.
 type claim struct {
 	record   string
-	isOfFile bool            // its position is of the log's file
-	others   []savedPosition // of other records that have the log's files
+	isOfFile bool          // the record is of the log's files, not only of its name
+	isAt     bool          // of all of them: a file without a position is new
+	position tail.Position // of the log's files
+	left     []leftShares  // of others, which the record keeps
 }
 
-// claim finds the log's record and reserves it.
-func (p *Pipeline) claim() claim {
-	dir := p.commits.dir
-	var found claim
-	name := statefile.NameOf(p.source.Name)
-	own, err := peek(dir, name)
-	if err == nil && own.isAt(p.where()) && dir.Claim(name) {
-		found.record, found.isOfFile = name, true
+// claim returns what a log gets.
+func (s *sharing) claim(e *entry) claim {
+	c := claim{isOfFile: e.isOfFile}
+	if e.record != nil {
+		c.record, c.isAt = e.record.name, e.isOfFile && e.record.isAt(e)
+	} else {
+		c.record = s.newName(e)
 	}
-	var peers []savedPosition
-	for _, name := range p.records.of(p.where()) {
-		saved, err := peek(dir, name)
-		isOther := err != nil || saved.Kind != "" && saved.Kind != kindOf(p.source)
-		if isOther || name == found.record || !saved.holds(p.where()) {
+	taken := s.take(e)
+	c.position = e.positionOf(taken)
+	if e.record != nil {
+		c.left = s.left(e, taken)
+	}
+	for _, share := range e.evidence {
+		counted := share.Counted()
+		counted.Finished = slices.Concat(counted.Finished, c.position.Finished)
+		c.position.Finished = counted.Finished
+	}
+	return c
+}
+
+// positionOf returns what shares say of a log's files, at the paths that the log has for them. What one position says
+// keeps its order: later files follow earlier ones.
+func (e *entry) positionOf(shares []*share) (all tail.Position) {
+	done := map[*tail.Position]bool{}
+	for _, s := range shares {
+		if done[s.from] {
 			continue
 		}
-		isOfPeer := p.isOfPeer(name, saved)
-		switch {
-		case isOfPeer && !saved.hasPart(p.where()):
-			peers = append(peers, saved)
-		case !isOfPeer && found.record == "" && dir.Claim(name):
-			found.record, found.isOfFile = name, true
-		default:
-			found.others = append(found.others, saved)
+		done[s.from] = true
+		paths := map[string]string{}
+		for _, other := range shares {
+			if other.from == s.from {
+				paths[other.base] = e.pathOf(other)
+			}
 		}
+		part := s.from.Of(func(base string) bool { _, is := paths[base]; return is })
+		all = all.With(part.As(func(base string) string { return paths[base] }))
 	}
-	if found.record == "" {
-		found.record = p.nameOfRecord(own, err == nil)
-		if len(found.others) == 0 {
-			found.others = peers // it begins where they are, and has its own position later
-		}
-	}
-	return found
+	return all
 }
 
-// isOfPeer reports whether another log continues a record: it has the very path that the record is of, or a glob for
-// it, and this log has only another name of the file, such as a link. Of two with that path, it is the one that the
-// record is named after.
-func (p *Pipeline) isOfPeer(name string, saved savedPosition) bool {
-	isNamed := saved.isNamed(p.where())
-	return slices.ContainsFunc(p.peers, func(l source.LogSource) bool {
-		switch {
-		case l.Name == p.source.Name || kindOf(l) != kindOf(p.source):
-			return false
-		case where(l) == saved.Source:
-			return p.where() != saved.Source || statefile.NameOf(l.Name) == name
+// take returns the shares that hold for a log.
+func (s *sharing) take(e *entry) (taken []*share) {
+	byPath := map[string][]*share{}
+	var paths []string
+	for _, share := range s.candidates(e) {
+		path := e.pathOf(share)
+		if byPath[path] == nil {
+			paths = append(paths, path)
 		}
-		return !isNamed && saved.isNamed(where(l))
+		byPath[path] = append(byPath[path], share)
+	}
+	for _, path := range paths {
+		taken = append(taken, e.best(byPath[path])...)
+	}
+	return taken
+}
+
+// candidates are the shares that a log has, and those of its own record that no other has: a container that is made
+// again has another path, and the first version gave each file a path of its own.
+func (s *sharing) candidates(e *entry) []*share {
+	all := slices.Concat(e.shares, e.found)
+	if e.record == nil || !e.isOfFile || !e.record.isAt(e) {
+		return all
+	}
+	for _, share := range e.record.shares {
+		if !share.isLeft && len(share.logs) == 0 && !slices.Contains(all, share) {
+			all = append(all, share)
+		}
+	}
+	return all
+}
+
+// best returns those of one file's shares that hold: the latest round's, of one record. What another log goes on with
+// is that log's own.
+func (e *entry) best(shares []*share) []*share {
+	isOthers := func(s *share) bool {
+		m := s.record.log
+		return m != nil && m != e && !s.isLeft && slices.Contains(s.logs, m)
+	}
+	var best *share
+	for _, s := range shares {
+		if !isOthers(s) && (best == nil || e.isBetter(s, best)) {
+			best = s
+		}
+	}
+	if best == nil {
+		e.evidence = append(e.evidence, shares...)
+		return nil
+	}
+	return slices.DeleteFunc(slices.Clone(shares), func(s *share) bool {
+		return s.record != best.record || s.round != best.round || s.isLeft != best.isLeft
 	})
 }
 
-// nameOfRecord returns the log's own name, unless the record of that name belongs to another log.
-func (p *Pipeline) nameOfRecord(own savedPosition, exists bool) string {
-	dir := p.commits.dir
-	isOthers := exists && slices.ContainsFunc(p.peers, func(l source.LogSource) bool {
-		return l.Name != p.source.Name && own.holds(where(l))
-	})
-	if name := statefile.NameOf(p.source.Name); !isOthers && dir.Claim(name) {
-		return name
+// isBetter reports whether of two shares of one file the first holds.
+func (e *entry) isBetter(a, b *share) bool {
+	if order := cmp.Compare(a.round, b.round); order != 0 {
+		return order > 0
 	}
-	for i := 2; ; i++ {
-		name := statefile.NameOf(fmt.Sprintf("%s-%d", p.source.Name, i))
-		if _, err := peek(dir, name); err != nil && dir.Claim(name) {
-			return name
+	if a.round == 0 { // earlier versions wrote no round
+		return furthest(a.Position, b.Position) > 0
+	}
+	return a.record.log == e && b.record.log != e
+}
+
+// furthest compares how far a file has been read.
+func furthest(a, b tail.Position) int {
+	for _, x := range a.Cursors {
+		for _, y := range b.Cursors {
+			if x.Dev == y.Dev && x.Ino == y.Ino {
+				return cmp.Compare(x.Offset, y.Offset)
+			}
 		}
 	}
+	return 0
 }
 
-// hasPart reports whether a record keeps the position of a file that left its glob, for this log.
-func (s *savedPosition) hasPart(where string) bool {
-	return len(s.Parted.Of(isOf(where)).Cursors) > 0
-}
-
-// isAt reports whether a record is of what is read there. The first version's records did not say.
-func (s *savedPosition) isAt(where string) bool {
-	return s.Source == "" || s.Source == where || resolved(s.Source) == resolved(where)
-}
-
-// holds reports whether a record is of a log's file: by its path, or by the content of the present file.
-func (s *savedPosition) holds(where string) bool {
-	return s.isNamed(where) || !isAddress(where) && s.Position.Holds(where)
-}
-
-// isNamed reports whether a record is of a log's path, of a glob that matches it, or of a path that the log's glob
-// matches.
-func (s *savedPosition) isNamed(where string) bool {
-	return s.hasPart(where) || s.Source != "" && (s.isAt(where) || fits(where, s.Source) || fits(s.Source, where))
-}
-
-// fits reports whether a glob is meant for a path.
-func fits(glob, path string) bool { return path != "" && matches(resolved(glob), resolved(path)) }
-
-// resolved returns a path with the symbolic links of its folder resolved.
-func resolved(path string) string {
-	if isAddress(path) {
-		return path
-	}
-	dir, err := filepath.EvalSymlinks(filepath.Dir(path))
-	if err != nil {
-		return path
-	}
-	return filepath.Join(dir, filepath.Base(path))
-}
-
-func isAddress(where string) bool {
-	return strings.HasPrefix(where, "udp://") || strings.HasPrefix(where, "unix:") ||
-		strings.HasPrefix(where, "docker:")
-}
-
-func kindOf(l source.LogSource) string {
-	switch l.Kind {
-	case source.Error:
-		return "error"
-	case source.Stream:
-		return "stream"
-	}
-	return "access"
-}
-
-// position combines what is known of the log's files.
-func (c claim) position(where string, own savedPosition) (p tail.Position, ok bool) {
-	if c.isOfFile {
-		p, ok = own.partOf(where), true
-	}
-	for _, other := range c.others {
-		part := other.Counted()
-		if other.isNamed(where) {
-			part = other.partOf(where)
+// left returns what a log's record keeps of the files that it does not have.
+func (s *sharing) left(e *entry, taken []*share) (left []leftShares) {
+	for _, share := range e.record.shares {
+		if slices.Contains(taken, share) || slices.Contains(share.logs, e) || s.isStale(share) {
+			continue
 		}
-		p.Cursors = append(p.Cursors, part.Cursors...)
-		p.Finished = append(p.Finished, part.Finished...)
-		p.Bases = append(p.Bases, part.Bases...)
-		ok = true
+		i := slices.IndexFunc(left, func(l leftShares) bool { return l.Round == share.round })
+		if i < 0 {
+			left, i = append(left, leftShares{Round: share.round}), len(left)
+		}
+		left[i].Position = left[i].Position.With(share.Position)
 	}
-	p.Cursors = furthest(p.Cursors)
-	return p, ok
+	return left
 }
 
-// join combines the positions of different files.
-func join(a, b tail.Position) tail.Position {
-	return tail.Position{
-		Cursors: slices.Concat(a.Cursors, b.Cursors), Done: slices.Concat(a.Done, b.Done),
-		Finished: slices.Concat(a.Finished, b.Finished), Bases: slices.Concat(a.Bases, b.Bases),
-		Unbegun: slices.Concat(a.Unbegun, b.Unbegun),
-	}
-}
-
-// furthest keeps the most advanced cursor of each file.
-func furthest(cursors []tail.Cursor) (kept []tail.Cursor) {
-	for _, c := range cursors {
-		i := slices.IndexFunc(kept, func(k tail.Cursor) bool { return k.Dev == c.Dev && k.Ino == c.Ino })
-		switch {
-		case i < 0:
-			kept = append(kept, c)
-		case kept[i].Offset < c.Offset:
-			kept[i] = c
+// isStale reports whether another share says more of the same file.
+func (s *sharing) isStale(old *share) bool {
+	for _, name := range old.names {
+		for _, other := range s.index.byName[name] {
+			if other.round > old.round && other.record.isOf(old.record.saved.Kind) {
+				return true
+			}
 		}
 	}
-	return kept
-}
-
-// partOf returns the part of a position that concerns a log's own files, if the record is or was of a glob that had
-// others, too.
-func (s *savedPosition) partOf(where string) tail.Position {
-	parted := s.Parted.Of(isOf(where))
-	switch {
-	case s.isGlobBeside(where):
-		return join(parted, s.Position.Of(isOf(where)))
-	case s.isOnlyPart(where):
-		return parted
-	}
-	return join(parted, s.Position)
-}
-
-// restOf returns what partOf leaves out, for the logs that it concerns.
-func (s *savedPosition) restOf(where string) tail.Position {
-	isOthers := func(path string) bool { return !isOf(where)(path) }
-	rest := s.Parted.Of(isOthers)
-	switch {
-	case s.isGlobBeside(where):
-		return join(rest, s.Position.Of(isOthers))
-	case s.isOnlyPart(where):
-		return join(rest, s.Position)
-	}
-	return rest
-}
-
-// isOnlyPart reports whether only the position that a record keeps for a log concerns that.
-func (s *savedPosition) isOnlyPart(where string) bool {
-	return s.hasPart(where) && !s.isAt(where) && !fits(where, s.Source)
-}
-
-// isGlobBeside reports whether a record is of a glob, and the log is not that glob.
-func (s *savedPosition) isGlobBeside(where string) bool {
-	return !s.isAt(where) && isGlob(s.Source)
-}
-
-// isOf reports which paths belong to a log.
-func isOf(where string) func(path string) bool {
-	return func(path string) bool { return resolved(path) == resolved(where) || fits(where, path) }
+	return false
 }

@@ -49,7 +49,6 @@ type Config struct {
 	New     func() (Counter, error) // makes the Counter when needed, where that is nil; must not fail
 	State   *statefile.Dir          // nil: in memory only
 	Records *Records                // of State, shared by logs that begin together; nil: no others do
-	Peers   []source.LogSource      // all logs that are followed: their records are left to them
 	Watcher *watch.Watcher          // of changes of the files; nil: none
 	Buffers *tail.Buffers           // lends blocks to all logs; nil: the log has its own
 	Names   *tail.Names             // of folders, for all logs; nil: the log lists each time
@@ -69,7 +68,6 @@ type reader interface {
 // A Pipeline follows one log.
 type Pipeline struct {
 	source      source.LogSource
-	peers       []source.LogSource
 	records     *Records // nil once the log's own has been found
 	watcher     *watch.Watcher
 	counter     Counter  // nil while it sleeps
@@ -90,7 +88,7 @@ type Pipeline struct {
 	totals    Totals
 	pace      pace
 	lastBytes uint64         // that were read at the last poll
-	parted    tail.Position  // see savedPosition
+	left      []leftShares   // see savedPosition
 	restored  *savedPosition // until the first read
 	isOnDisk  bool           // there was a record, or a position, when it began
 	hasRecord bool           // of its own, on disk: not only a position
@@ -129,7 +127,6 @@ const (
 func New(cfg Config) *Pipeline {
 	p := &Pipeline{
 		source:      cfg.Source,
-		peers:       cfg.Peers,
 		records:     cfg.Records,
 		watcher:     cfg.Watcher,
 		counter:     cfg.Counter,

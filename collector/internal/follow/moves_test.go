@@ -1,6 +1,7 @@
 package follow
 
 import (
+	"flag"
 	"fmt"
 	"maps"
 	"math/rand"
@@ -10,8 +11,8 @@ import (
 	"testing"
 )
 
-// A moves draws what happens to a folder's logs between starts: lines, rotations, other names, globs that take files in
-// and leave them out, and the order in which logs begin.
+// A moves draws what happens to a folder's logs between starts: lines, rotations, other names, symbolic links, globs
+// that take files in and leave them out, and the order in which logs begin.
 type moves struct {
 	*shelf
 	random    *rand.Rand
@@ -24,9 +25,12 @@ type moves struct {
 var (
 	movedFiles = []string{"a.log", "ab.log", "b.log"}
 	movedNames = []string{"a", "b", "all", "web"}
+	movedLinks = map[string]string{"link": "a.log", "ac.log": "b.log", "dir": "."}
 	movedPaths = map[string][]string{
 		"a.log": {"a.log"}, "ab.log": {"ab.log"}, "b.log": {"b.log"},
-		"*.log": movedFiles, "a*.log": {"a.log", "ab.log"},
+		"link": {"a.log"}, "ac.log": {"b.log"}, "dir/a.log": {"a.log"},
+		"*.log": movedFiles, "a*.log": movedFiles, "ab*.log": {"ab.log"}, "dir/*b.log": {"ab.log", "b.log"},
+		"l*": {"a.log"},
 	}
 )
 
@@ -103,14 +107,20 @@ func (m *moves) start(logs map[string]string) {
 	}
 }
 
+// moveSeeds is how many histories are drawn; after a change of the claims, some thousands.
+var moveSeeds = flag.Int64("seeds", 12, "how many histories TestAnyMoves draws")
+
 // TestAnyMoves: whatever names, globs and orders are drawn, no line is counted twice, and none is lost without a gap.
 func TestAnyMoves(t *testing.T) {
-	for seed := range int64(12) {
+	for seed := range *moveSeeds {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			m := &moves{shelf: newShelf(t), random: rand.New(rand.NewSource(seed)), unread: map[string]int{},
 				covered: map[string]bool{}, rotations: map[string]int{}}
 			for _, file := range movedFiles {
 				m.write(file, 100)
+			}
+			for _, link := range slices.Sorted(maps.Keys(movedLinks)) {
+				m.must(os.Symlink(movedLinks[link], m.at(link)))
 			}
 			logs := m.logs()
 			for range 8 {

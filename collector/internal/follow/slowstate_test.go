@@ -21,7 +21,7 @@ func TestSlowStateIsLoggedOnce(t *testing.T) {
 	}
 	defer dir.Close()
 	var logged strings.Builder
-	records := NewRecords(dir)
+	records := NewRecords(dir, nil)
 	for _, name := range []string{"one", "two"} {
 		p := New(Config{Source: source.LogSource{Name: name, Path: "/nowhere/" + name}, State: dir, Records: records,
 			Logger: log.NewLogfmtLogger(&logged)})
@@ -38,7 +38,7 @@ func TestSlowStateIsLoggedOnce(t *testing.T) {
 // Of a thousand logs that start together only a few begin at a time, and one that a disk holds up lets others go on.
 func TestFewLogsBeginAtOneTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		records := NewRecords(nil)
+		records := NewRecords(nil, nil)
 		started := time.Now()
 		hanging := make(chan struct{})
 		var logs sync.WaitGroup

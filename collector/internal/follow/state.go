@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"path/filepath"
 	"slices"
 	"time"
 
@@ -15,7 +14,6 @@ import (
 
 	"github.com/fremisn/fremisn-exporter/collector/internal/ledger"
 	"github.com/fremisn/fremisn-exporter/collector/internal/statefile"
-	"github.com/fremisn/fremisn-exporter/collector/internal/tail"
 	"github.com/fremisn/fremisn-exporter/collector/internal/takenout"
 	"github.com/fremisn/fremisn-exporter/collector/source"
 )
@@ -35,16 +33,6 @@ type Snapshot struct {
 	Series *ledger.Snapshot
 	Totals Totals
 	Out    []takenout.State // of an error log: which servers are taken out
-}
-
-// savedPosition is the first part of a record.
-type savedPosition struct {
-	tail.Position
-	Parted tail.Position `json:"parted"`           // of files that left this glob, for the logs that have them now
-	Kind   string        `json:"kind,omitempty"`   // of the log; absent in the first version
-	Source string        `json:"source,omitempty"` // the path, glob or address that was read
-	Seen   time.Time     `json:"seen"`
-	Totals Totals        `json:"totals"`
 }
 
 // restore loads what was committed and publishes that: to find the files again may take a while, and what is read on
@@ -75,12 +63,9 @@ func (p *Pipeline) restoreCounts() (resume func()) {
 	if p.commits.dir == nil {
 		return nil
 	}
-	if p.records == nil {
-		p.records = NewRecords(p.commits.dir)
-	}
 	found := p.claim()
-	p.records, p.peers = nil, nil
-	p.commits.log = found.record
+	p.records = nil
+	p.left = found.left
 	saved, err := p.load(found)
 	switch {
 	case err == nil:
@@ -100,20 +85,32 @@ func (p *Pipeline) restoreCounts() (resume func()) {
 	if p.follower == nil {
 		return nil
 	}
-	if found.isOfFile {
-		p.parted = saved.restOf(p.where())
-	}
-	if err == nil && found.isOfFile && len(found.others) == 0 {
+	if err == nil && found.isOfFile {
 		p.restored = &saved
 	}
-	position, ok := found.position(p.where(), saved)
 	switch {
-	case !ok:
+	case found.isAt:
+		return func() { p.follower.Resume(found.position, saved.Seen) }
+	case found.position.IsEmpty():
 		return nil
-	case found.isOfFile && saved.isAt(p.where()):
-		return func() { p.follower.Resume(position, saved.Seen) }
 	}
-	return func() { p.follower.ResumeSome(position) }
+	return func() { p.follower.ResumeSome(found.position) }
+}
+
+// claim gets what the log continues, and reserves its record.
+func (p *Pipeline) claim() claim {
+	records := p.records
+	if records == nil {
+		records = NewRecords(p.commits.dir, []source.LogSource{p.source})
+	}
+	found := records.of(p.source.Name)
+	name := found.record
+	for i := 2; !p.commits.dir.Claim(name, p.source.Name); i++ { // a log that has not ended in time still writes it
+		found.isOfFile, found.left = false, nil
+		name = statefile.NameOf(fmt.Sprintf("%s-%d", p.source.Name, i))
+	}
+	found.record, p.commits.log = name, name
+	return found
 }
 
 // keepRecord leaves the record on disk as it is if a new one would have the same position: each of a thousand idle logs
@@ -128,7 +125,7 @@ func (p *Pipeline) keepRecord() {
 		return // time has passed
 	}
 	now := p.saved()
-	now.Seen = restored.Seen
+	now.Seen, now.Round = restored.Seen, restored.Round
 	before, err := json.Marshal(restored)
 	after, errAfter := json.Marshal(now)
 	if err == nil && errAfter == nil && bytes.Equal(before, after) {
@@ -159,18 +156,6 @@ func (p *Pipeline) load(found claim) (saved savedPosition, err error) {
 }
 
 func (p *Pipeline) where() string { return where(p.source) }
-
-// where identifies what a log is read from, independent of the working directory: an address, or a pattern.
-func where(l source.LogSource) string {
-	if l.Path == "" {
-		return l.Where()
-	}
-	path, err := filepath.Abs(l.Pattern())
-	if err != nil {
-		return l.Pattern()
-	}
-	return path
-}
 
 func (p *Pipeline) lostState(reason string, err error) {
 	p.Gap(reason, p.source.Path, 0, -1, err.Error()+"; counting begins at zero, and reading begins where start: says")
@@ -206,7 +191,10 @@ func (p *Pipeline) record() (statefile.Record, error) {
 }
 
 func (p *Pipeline) saved() savedPosition {
-	saved := savedPosition{Totals: p.totals, Source: p.where(), Kind: kindOf(p.source), Parted: p.parted}
+	saved := savedPosition{Totals: p.totals, Source: p.where(), Kind: kindOf(p.source), Left: p.left}
+	if p.commits.dir != nil {
+		saved.Round = p.commits.dir.Round()
+	}
 	if p.follower != nil {
 		saved.Position, saved.Seen = p.follower.Position(), p.follower.Seen()
 	}

@@ -27,7 +27,7 @@ func TestListIsWrittenForAllWhoWait(t *testing.T) {
 		waiting = len(d.unlisted)
 		d.mu.Unlock()
 	}
-	if !d.Claim("four") { // would wait for ever
+	if !d.Claim("four", "four") { // would wait for ever
 		t.Error("a free record is claimed")
 	}
 	if err := d.writeList(); err != nil {

@@ -31,7 +31,7 @@ func TestLongNames(t *testing.T) {
 		t.Fatalf("%d bytes: %s", len(short), short)
 	}
 	for _, name := range longNames {
-		if !d.Claim(name) || d.Claim(NameOf(name)) {
+		if !d.Claim(name, "a") || d.Claim(NameOf(name), "b") {
 			t.Errorf("the claim of %q is not unique", name)
 		}
 		if _, err := d.Load(name); !errors.Is(err, ErrNone) {

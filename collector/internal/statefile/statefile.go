@@ -91,10 +91,11 @@ type Dir struct {
 	beginning   sync.Mutex // held while the starts are written
 	startsAgain time.Time  // not before; guarded by beginning
 
-	mu       sync.Mutex      // guards the fields below; never held across the disk
-	listed   map[string]bool // logs that have, or had, a record
-	unlisted map[string]bool // logs that have one, and are to be listed
-	claimed  map[string]bool // file names of records that a log of this process writes
+	mu       sync.Mutex        // guards the fields below; never held across the disk
+	listed   map[string]bool   // logs that have, or had, a record
+	unlisted map[string]bool   // logs that have one, and are to be listed
+	claimed  map[string]string // file names of records that a log of this process writes, and which
+	round    uint64            // see NextRound
 
 	starts, starting starts // of the file, and to be added
 	startsErr        error  // why the file could not be read, for logs that may have been in it
@@ -120,7 +121,7 @@ func OpenOn(disk Disk, path string) (*Dir, error) {
 			"another folder with --storage.path", path, strings.TrimSpace(string(holder)))
 	}
 	d := &Dir{path: path, lock: lock, disk: disk, writes: make(chan struct{}, maxWrites),
-		unlisted: map[string]bool{}, claimed: map[string]bool{}}
+		unlisted: map[string]bool{}, claimed: map[string]string{}}
 	if err := errors.Join(d.sign(), d.readList(), d.readStarts()); err != nil {
 		lock.Close()
 		return nil, err
@@ -164,15 +165,38 @@ func (d *Dir) Notes() ([]byte, error) {
 func (d *Dir) SaveNotes(notes []byte) error { return d.replace(d.notesFile(), notes) }
 
 // Claim reserves a record for one log: nobody else may write it. It reports whether it was free.
-func (d *Dir) Claim(log string) bool {
+func (d *Dir) Claim(record, log string) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	name := fileName(log)
-	if d.claimed[name] {
+	name := fileName(record)
+	if _, isClaimed := d.claimed[name]; isClaimed {
 		return false
 	}
-	d.claimed[name] = true
+	d.claimed[name] = log
 	return true
+}
+
+// ClaimedBy returns the log that a record is reserved for; ok is false if it is free.
+func (d *Dir) ClaimedBy(record string) (log string, ok bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	log, ok = d.claimed[fileName(record)]
+	return log, ok
+}
+
+// NextRound begins a round of claims, whose number is above that of any before. Of what two records say of one file,
+// what was written in the later round holds: clocks may jump.
+func (d *Dir) NextRound(last uint64) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.round = max(d.round, last) + 1
+}
+
+// Round returns the number of the present round.
+func (d *Dir) Round() uint64 {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.round
 }
 
 // Release gives up a claimed record.

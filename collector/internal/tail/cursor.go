@@ -1,6 +1,7 @@
 package tail
 
 import (
+	"cmp"
 	"encoding/base64"
 	"encoding/binary"
 	"errors"
@@ -162,6 +163,9 @@ func (c *Cursor) lastMark(file io.ReaderAt, size int64) (offset int64) {
 // A fileID identifies a file for as long as it exists and its file system stays mounted.
 type fileID struct{ dev, ino uint64 }
 
+// base returns the log's path that the file had. The first version wrote only the last known name.
+func (c *Cursor) base() string { return cmp.Or(c.Base, c.Path) }
+
 func (c *Cursor) id() fileID { return fileID{c.Dev, c.Ino} }
 
 func idOf(info os.FileInfo) fileID {
@@ -175,6 +179,12 @@ func identity(info os.FileInfo) (dev, ino uint64) {
 		return uint64(stat.Dev), stat.Ino
 	}
 	return 0, 0
+}
+
+// Inode returns the inode of a file.
+func Inode(info os.FileInfo) uint64 {
+	_, ino := identity(info)
+	return ino
 }
 
 // linksOf returns the number of a file's names; 0 means that it was removed.

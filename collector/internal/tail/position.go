@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"hash/crc64"
 	"iter"
+	"path/filepath"
 	"slices"
 	"time"
 )
@@ -25,6 +26,7 @@ type SavedBase struct {
 	Searching bool      `json:"searching,omitempty"` // for what came after Anchor
 	Anchor    *Cursor   `json:"anchor,omitempty"`
 	Folder    fileTag   `json:"folder,omitzero"` // absent in earlier versions
+	Real      string    `json:"real,omitempty"`  // where the current file stood, if Path is a symbolic link
 }
 
 // Position returns how far the log has been read.
@@ -53,6 +55,9 @@ func (f *Follower) Position() Position {
 		}
 		saved := SavedBase{Path: b.path, Newest: b.newest, Since: b.since, Searching: b.search != nil,
 			Folder: b.folder}
+		if b.real != b.path {
+			saved.Real = b.real
+		}
 		if saved.Searching && b.search.anchor != nil {
 			c := b.search.anchor.cursor()
 			saved.Anchor = &c
@@ -64,7 +69,7 @@ func (f *Follower) Position() Position {
 
 // Of returns the part of a position that concerns these paths.
 func (p Position) Of(wanted func(path string) bool) (part Position) {
-	other := func(c Cursor) bool { return !wanted(cmp.Or(c.Base, c.Path)) }
+	other := func(c Cursor) bool { return !wanted(c.base()) }
 	part.Cursors = slices.DeleteFunc(slices.Clone(p.Cursors), other)
 	part.Done = slices.DeleteFunc(slices.Clone(p.Done), other)
 	part.Finished = slices.DeleteFunc(slices.Clone(p.Finished), other)
@@ -82,13 +87,96 @@ func (p Position) Counted() (counted Position) {
 	return counted
 }
 
-// Paths are those at which files of the position stood.
-func (p Position) Paths() map[string]bool {
-	paths := map[string]bool{}
-	for _, c := range p.Cursors {
-		paths[cmp.Or(c.Base, c.Path)] = true
+// Split returns the parts of the position, by the log's path that the files of each had.
+func (p Position) Split() map[string]*Position {
+	parts := map[string]*Position{}
+	at := func(path string) *Position {
+		if parts[path] == nil {
+			parts[path] = &Position{}
+		}
+		return parts[path]
 	}
-	return paths
+	for _, c := range p.Cursors {
+		part := at(c.base())
+		part.Cursors = append(part.Cursors, c)
+	}
+	for _, c := range p.Done {
+		part := at(c.base())
+		part.Done = append(part.Done, c)
+	}
+	for _, c := range p.Finished {
+		part := at(c.base())
+		part.Finished = append(part.Finished, c)
+	}
+	for _, b := range p.Bases {
+		part := at(b.Path)
+		part.Bases = append(part.Bases, b)
+	}
+	for _, path := range p.Unbegun {
+		part := at(path)
+		part.Unbegun = append(part.Unbegun, path)
+	}
+	return parts
+}
+
+// Real returns the name, without symbolic links, of the file that was last at one of the log's paths.
+func (p Position) Real(path string) string {
+	for _, b := range p.Bases {
+		if b.Path == path && b.Real != "" {
+			return b.Real
+		}
+	}
+	name := path
+	for _, c := range p.Cursors {
+		if _, _, isRotated := placeOf(filepath.Base(path), filepath.Base(c.Path)); c.base() == path && !isRotated {
+			name = cmp.Or(c.Path, path)
+		}
+	}
+	return name
+}
+
+// As returns the position of a log that has other paths for the same files.
+func (p Position) As(name func(path string) string) (as Position) {
+	rename := func(cursors []Cursor) []Cursor {
+		cursors = slices.Clone(cursors)
+		for i, c := range cursors {
+			cursors[i].Base = name(c.base())
+		}
+		return cursors
+	}
+	as = Position{Cursors: rename(p.Cursors), Done: rename(p.Done), Finished: rename(p.Finished),
+		Bases: slices.Clone(p.Bases)}
+	for i, b := range as.Bases {
+		as.Bases[i].Path = name(b.Path)
+	}
+	for _, path := range p.Unbegun {
+		as.Unbegun = append(as.Unbegun, name(path))
+	}
+	return as
+}
+
+// With returns the position of a log that has the files of another, too.
+func (p Position) With(other Position) Position {
+	return Position{
+		Cursors: slices.Concat(p.Cursors, other.Cursors), Done: slices.Concat(p.Done, other.Done),
+		Finished: slices.Concat(p.Finished, other.Finished), Bases: slices.Concat(p.Bases, other.Bases),
+		Unbegun: slices.Concat(p.Unbegun, other.Unbegun),
+	}
+}
+
+// IsEmpty reports whether nothing is known of any file.
+func (p Position) IsEmpty() bool {
+
+	return len(p.Cursors)+len(p.Done)+len(p.Finished)+len(p.Bases)+len(p.Unbegun) == 0
+
+}
+
+// Inodes are those of the files of the position that may still be written to.
+func (p Position) Inodes() (inodes []uint64) {
+	for _, c := range p.Cursors {
+		inodes = append(inodes, c.Ino)
+	}
+	return inodes
 }
 
 // Starts are fingerprints of what the files of the position begin with.
@@ -200,11 +288,8 @@ func (f *Follower) findRenamed(b *base) {
 
 // restore adds a saved generation, closed.
 func (f *Follower) restore(c Cursor) {
-	if c.Base == "" {
-		c.Base = c.Path
-	}
-	b := f.baseAt(c.Base)
-	c.Base = b.path
+	b := f.baseAt(c.base())
+	c.Base, c.Marks = b.path, slices.Clone(c.Marks) // which are thinned in place, and the position is the caller's
 	g := &generation{Cursor: c, base: b, finished: true, grown: f.now(), size: -1}
 	if c.Path == "" {
 		g.Path = b.path
@@ -229,7 +314,7 @@ func (f *Follower) baseAt(path string) *base {
 
 func (f *Follower) restoreBase(saved SavedBase) {
 	b := f.baseAt(saved.Path)
-	b.newest, b.since, b.folder = saved.Newest, saved.Since, saved.Folder
+	b.newest, b.since, b.folder, b.real = saved.Newest, saved.Since, saved.Folder, saved.Real
 	if !saved.Searching {
 		b.listed = b.current
 		return

@@ -88,6 +88,7 @@ type base struct {
 	newest  newest      // what was beside the log at the last listing; nil before the first
 	listed  *generation // the current one then; nil if unknown
 	folder  fileTag     // of the current file
+	real    string      // the path of the current file without symbolic links
 	search  *search     // for unseen generations; nil if none is in progress
 
 	isAlike              bool // what was counted since the last listing does not differ from what other files hold
@@ -292,7 +293,8 @@ func (f *Follower) checkPath(b *base) error {
 	if err := f.arrive(b, file, info); err != nil {
 		return err
 	}
-	b.folder = tagOf(filepath.Dir(realPath(b.path)))
+	b.real = realPath(b.path)
+	b.folder = tagOf(filepath.Dir(b.real))
 	return nil
 }
 
