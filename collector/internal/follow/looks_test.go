@@ -8,8 +8,8 @@ import (
 	"github.com/fremisn/fremisn-exporter/collector/source"
 )
 
-// TestStartLooksAtEachRecordOnce: many logs of the same content begin. Each record is read once, and no log's content is
-// compared with what other logs' records say, whether it has been rotated meanwhile or not.
+// TestStartLooksAtEachRecordOnce: many logs of the same content begin. Each record is read once, and no log's content
+// is compared with what other logs' records say, whether it has been rotated meanwhile or not.
 func TestStartLooksAtEachRecordOnce(t *testing.T) {
 	const logs = 100
 	s := newShelf(t)
