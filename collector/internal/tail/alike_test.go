@@ -185,32 +185,44 @@ func TestAlikeLinesOfTwoLogs(t *testing.T) {
 	l.wantGaps()
 }
 
-// TestEditedCopyWithoutTimes, of lines that come only once, as lines with $request_length and $request_time mostly do.
-func TestEditedCopyWithoutTimes(t *testing.T) {
-	numbered := func(from, n int) string {
-		var b strings.Builder
-		for i := from; i < from+n; i++ {
-			fmt.Fprintf(&b, "10.0.0.1 %d 200\n", 100_000+i)
+func TestReplacedByAnEditedCopy(t *testing.T) {
+	anonymise := func(s string) string { return strings.ReplaceAll(s, "10.0.0.1 ", "10.0.0.0 ") }
+	for name, test := range map[string]struct {
+		lines func(from, n int) string
+		edit  func(string) string
+	}{
+		"anonymised":     {lines, anonymise},
+		"a line deleted": {lines, func(s string) string { return s[strings.IndexByte(s, '\n')+1:] }},
+		"a line changed": {lines, func(s string) string { return strings.Replace(s, "/v1/00000050", "/v2/50", 1) }},
+		"without times":  {serial, anonymise},
+	} {
+		for _, inPlace := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, in place %v", name, inPlace), func(t *testing.T) {
+				l := newLog(t)
+				l.write("", test.lines(0, 100))
+				l.follow(true)
+				l.read()
+				text := test.edit(l.text(""))
+				if inPlace {
+					l.must(os.WriteFile(l.path, []byte(text), 0o644))
+				} else {
+					l.copyOver("", text)
+				}
+				l.read()
+				l.write("", test.lines(100, 10))
+				l.reads()
+				l.want(test.lines(0, 110))
+				l.wantGaps()
+			})
 		}
-		return b.String()
 	}
-	for _, inPlace := range []bool{false, true} {
-		t.Run(fmt.Sprintf("in place %v", inPlace), func(t *testing.T) {
-			l := newLog(t)
-			l.write("", numbered(0, 100))
-			l.follow(true)
-			l.read()
-			text := strings.ReplaceAll(l.text(""), "10.0.0.1 ", "10.0.0.0 ")
-			if inPlace {
-				l.must(os.WriteFile(l.path, []byte(text), 0o644))
-			} else {
-				l.copyOver("", text)
-			}
-			l.read()
-			l.write("", numbered(100, 10))
-			l.reads()
-			l.want(numbered(0, 110))
-			l.wantGaps()
-		})
+}
+
+// serial are lines that come only once, as lines with $request_length and $request_time mostly do, without a time.
+func serial(from, n int) string {
+	var b strings.Builder
+	for i := from; i < from+n; i++ {
+		fmt.Fprintf(&b, "10.0.0.1 %d 200\n", 100_000+i)
 	}
+	return b.String()
 }

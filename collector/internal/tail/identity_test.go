@@ -142,31 +142,6 @@ func TestReplacedByACopy(t *testing.T) {
 	}
 }
 
-func TestReplacedByAnEditedCopy(t *testing.T) {
-	for name, edit := range map[string]func(string) string{
-		"anonymised":     func(s string) string { return strings.ReplaceAll(s, "10.0.0.1 ", "10.0.0.0 ") },
-		"a line deleted": func(s string) string { return s[strings.IndexByte(s, '\n')+1:] },
-		"a line changed": func(s string) string { return strings.Replace(s, "/v1/00000050", "/v2/50", 1) },
-	} {
-		for _, inPlace := range []bool{false, true} {
-			t.Run(fmt.Sprintf("%s, in place %v", name, inPlace), func(t *testing.T) {
-				l := followed(t, 100)
-				text := edit(l.text(""))
-				if inPlace {
-					l.must(os.WriteFile(l.path, []byte(text), 0o644))
-				} else {
-					l.copyOver("", text)
-				}
-				l.read()
-				l.write("", lines(100, 10))
-				l.reads()
-				l.want(lines(0, 110))
-				l.wantGaps()
-			})
-		}
-	}
-}
-
 // TestRotatedPartIsRewritten by logrotate's postrotate, before the exporter has looked, and later.
 func TestRotatedPartIsRewritten(t *testing.T) {
 	l := followed(t, 100)
