@@ -94,6 +94,15 @@ func (h *changingHost) get(path string) {
 	response.Body.Close()
 }
 
+// visit requests a path so many times, and returns how many.
+func (h *changingHost) visit(path string, times int) (requests int) {
+	h.t.Helper()
+	for range times {
+		h.get(path)
+	}
+	return times
+}
+
 // expect holds what a scrape shows of a log against the requests that were made.
 func (h *changingHost) expect(when, log string, requests int) {
 	h.t.Helper()
@@ -139,28 +148,21 @@ const (
 func TestFormatChangesUnderNGINX(t *testing.T) {
 	const log = "access_log DIR/access.log main;"
 	h := startChangingHost(t, firstFormat, log)
-	n := 0
-	get := func(times int) {
-		for range times {
-			h.get("/")
-			n++
-		}
-	}
-	get(5)
+	n := h.visit("/", 5)
 	h.expect("at first", "access", n)
 	h.change(secondFormat, log)
-	get(5)
+	n += h.visit("/", 5)
 	h.expect("changed on disk alone", "access", n)
 	n += h.reload("access.log", "two ")
-	get(5)
+	n += h.visit("/", 5)
 	h.expect("right after the reload, before the exporter looks", "access", n)
 
 	// Changed back while the exporter is down, and it starts before NGINX is reloaded.
 	h.exporter.Kill()
 	h.change(firstFormat, log)
-	get(3)
+	n += h.visit("/", 3)
 	h.start()
-	get(3)
+	n += h.visit("/", 3)
 	h.expect("the exporter is new, and NGINX has not been told", "access", n)
 	written, err := os.ReadFile(filepath.Join(h.dir, "access.log"))
 	if err != nil {
@@ -173,11 +175,11 @@ func TestFormatChangesUnderNGINX(t *testing.T) {
 		t.Fatal(err)
 	}
 	until(t, "NGINX writes the first format again", func() bool {
-		get(1)
+		n += h.visit("/", 1)
 		now, err := os.ReadFile(filepath.Join(h.dir, "access.log"))
 		return err == nil && strings.Contains(string(now[len(written):]), "\none ")
 	})
-	get(3)
+	n += h.visit("/", 3)
 	h.expect("told at last", "access", n)
 }
 
@@ -188,14 +190,7 @@ func TestLogsComeAndGoUnderNGINX(t *testing.T) {
 		"access_log DIR/b.log main; return 204; }",
 		"access_log DIR/c.log main;"
 	h := startChangingHost(t, firstFormat, first)
-	a := 0
-	get := func(path string, times int, n *int) {
-		for range times {
-			h.get(path)
-			*n++
-		}
-	}
-	get("/", 4, &a)
+	a := h.visit("/", 4)
 	h.expect("at first", "access", a)
 
 	conf := func(logs string) string {
@@ -221,7 +216,7 @@ func TestLogsComeAndGoUnderNGINX(t *testing.T) {
 		b = strings.Count(string(text), "\n")
 		return err == nil && b > 0
 	})
-	get("/b", 5, &before)
+	before += h.visit("/b", 5)
 	h.exporter.Kill()                                 // it has not looked yet
 	until(t, "every request is logged", func() bool { // old workers have written theirs to the first log
 		text, _ := os.ReadFile(filepath.Join(h.dir, "b.log"))
@@ -246,7 +241,7 @@ func TestLogsComeAndGoUnderNGINX(t *testing.T) {
 		return strings.Count(string(text), "\n")
 	}
 	until(t, "NGINX writes the third log", func() bool { h.get("/"); made++; return lines("c.log") > 0 })
-	get("/", 5, &made)
+	made += h.visit("/", 5)
 	if err := h.exporter.Signal(syscall.SIGHUP); err != nil {
 		t.Fatal(err)
 	}
@@ -265,24 +260,17 @@ func TestTwoFormatsOfOneFileUnderNGINX(t *testing.T) {
 	const logs = "access_log DIR/access.log main; access_log DIR/access.log more;"
 	const more = `log_format more 'more $status "$request" $request_time $request_id';`
 	h := startChangingHost(t, firstFormat+more, logs)
-	n := 0
-	get := func(times int) {
-		for range times {
-			h.get("/")
-			n++
-		}
-	}
-	get(7)
+	n := h.visit("/", 7)
 	h.expect("at first", "access", n)
 	families := scrapeFamilies(t, h.exporter)
 	if got := gauge(families, "fremisn_exporter_log_lines_total", "log", "access", "result", "ignored"); got != 7 {
 		t.Errorf("%g lines are ignored, want the other 7", got)
 	}
 	h.change(secondFormat+more, logs)
-	get(3)
+	n += h.visit("/", 3)
 	h.expect("changed on disk alone", "access", n)
 	n += h.reload("access.log", "two ")
-	get(3)
+	n += h.visit("/", 3)
 	h.expect("reloaded", "access", n)
 
 	if total := h.analyzed(); total == 0 || total > n {
@@ -299,14 +287,7 @@ func TestWildcardsInNamesOfLogs(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(h.dir, "a1.log"), []byte(stranger), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	n := 0
-	get := func(times int) {
-		for range times {
-			h.get("/")
-			n++
-		}
-	}
-	get(3)
+	n := h.visit("/", 3)
 	h.expect("at first", "a[1]", n)
 	if gauge(scrapeFamilies(t, h.exporter), "fremisn_exporter_log_read_bytes_total", "log", "e*") < 0 {
 		t.Error("the error log is not followed")
@@ -315,17 +296,17 @@ func TestWildcardsInNamesOfLogs(t *testing.T) {
 	if err := os.Rename(log, log+".1"); err != nil {
 		t.Fatal(err)
 	}
-	get(2)
+	n += h.visit("/", 2)
 	if err := h.nginx.Signal(syscall.SIGUSR1); err != nil {
 		t.Fatal(err)
 	}
 	until(t, "NGINX has opened its log again", func() bool { _, err := os.Stat(log); return err == nil })
-	get(2)
+	n += h.visit("/", 2)
 	h.expect("rotated", "a[1]", n)
 	h.exporter.Kill()
-	get(4)
+	n += h.visit("/", 4)
 	h.start()
-	get(1)
+	n += h.visit("/", 1)
 	h.expect("started again", "a[1]", n)
 
 	var stdout, stderr bytes.Buffer
