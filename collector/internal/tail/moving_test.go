@@ -3,32 +3,39 @@ package tail
 import (
 	"fmt"
 	"os"
+	"sync/atomic"
 	"testing"
 	"time"
 )
 
 // keepMoving renames a file from one rotated name to the next until the test ends, as logrotate does when its turn
-// comes while files are looked for, only much more often. Most listings of the folder agree with the one before.
-func (l *log) keepMoving(name string) {
+// comes while files are looked for, only much more often: some times for each call of again, fewer than a folder is
+// listed, however busy the machine is.
+func (l *log) keepMoving(name string) (again func()) {
+	var moves atomic.Int32
 	done, ended := make(chan struct{}), make(chan struct{})
 	l.t.Cleanup(func() { close(done); <-ended })
 	go func() {
 		defer close(ended)
 		tick := time.NewTicker(2 * time.Millisecond)
 		defer tick.Stop()
-		for i := 0; ; i++ {
+		for i := 9; ; i++ {
 			select {
 			case <-done:
 				return
 			case <-tick.C:
 			}
-			next := fmt.Sprintf("access.log.%d", 1+i%8)
+			if moves.Add(-1) < 0 {
+				continue
+			}
+			next := fmt.Sprintf("access.log.%d", i) // no name comes again
 			if err := os.Rename(l.at(name), l.at(next)); err != nil {
 				l.t.Error(err)
 			}
 			name = next
 		}
 	}()
+	return func() { moves.Store(maxListings / 2) }
 }
 
 // generationAgain is the present generation as a restart has it: closed, and not known to be finished.
@@ -41,8 +48,9 @@ func (l *log) generationAgain() *generation {
 func TestCopyIsFoundWhileItIsRenamed(t *testing.T) {
 	l := followed(t, 20)
 	l.copyOver("access.log.8", lines(0, 21))
-	l.keepMoving("access.log.8")
+	again := l.keepMoving("access.log.8")
 	for i := range 4000 {
+		again()
 		if !l.f.restOfCopy(l.generationAgain(), fileID{}) {
 			t.Fatalf("the copy is not found at the attempt %d", i)
 		}

@@ -1,6 +1,7 @@
 package tail
 
 import (
+	"errors"
 	"io/fs"
 	"maps"
 	"os"
@@ -66,9 +67,10 @@ func isDate(digits string) bool {
 
 // A folder is a listing of a log's folder.
 type folder struct {
-	real  string // the log's path with symbolic links resolved
-	files []place
-	names *Names // those that it was listed by
+	real   string // the log's path with symbolic links resolved
+	files  []place
+	moving bool   // a listed file had lost its name before it was looked at
+	names  *Names // those that it was listed by
 }
 
 // maxListings is how often a folder is listed again while its files are being renamed.
@@ -82,7 +84,7 @@ func (n *Names) list(path string) (f folder, settled bool) {
 	before := n.listOnce(path, isRelated)
 	for range maxListings {
 		now := n.listOnce(path, isRelated)
-		if maps.Equal(before.ids(), now.ids()) {
+		if before.agrees(now) {
 			return now, true
 		}
 		before = now
@@ -117,6 +119,7 @@ func (n *Names) listOnce(path string, wanted func(base, name string) bool) folde
 	for _, name := range n.in(dir, func(name string) bool { return wanted(base, name) }) {
 		path := filepath.Join(dir, name)
 		info, err := os.Lstat(path)
+		f.moving = f.moving || errors.Is(err, fs.ErrNotExist)
 		if err != nil || !info.Mode().IsRegular() {
 			continue
 		}
@@ -145,7 +148,12 @@ func namesIn(dir string, wanted func(name string) bool) []string {
 // isStill reports whether a later listing gives the same: what was looked for under its names was not renamed or
 // compressed meanwhile, so that it was missed under both names.
 func (f folder) isStill(path string) bool {
-	return maps.Equal(f.ids(), f.names.listOnce(path, isRelated).ids())
+	return f.agrees(f.names.listOnce(path, isRelated))
+}
+
+// agrees reports whether two listings have the same files under the same names, and certainly all of them.
+func (f folder) agrees(with folder) bool {
+	return !f.moving && !with.moving && maps.Equal(f.ids(), with.ids())
 }
 
 // ids maps each file to its name.
