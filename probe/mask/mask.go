@@ -44,6 +44,12 @@ var (
 	userinfo = regexp.MustCompile(`([a-zA-Z][a-zA-Z0-9+.-]*://)[^/?#\s"'<>]*@`)
 	// A target may omit its scheme. Without a colon it could be a mail address, which is not secret.
 	bareUserinfo = regexp.MustCompile(`(^|[\s"'=(\[,])[^/?#\s"'<>:@=(\[,]+:[^/?#\s"'<>@]*@`)
+	// badURL matches what an error message quotes of a text that is no URL: its password may hold any character.
+	badURL = regexp.MustCompile(`("(?:[a-zA-Z][a-zA-Z0-9+.-]*://)?)(?:[^"\\]|\\.)*@` +
+		`((?:[^"@\\]|\\.)*"(?:: net/url:|: invalid |: first path | is not a URL))`)
+	// net/url takes a password for a port, up to a slash or a hash sign, and quotes no more than that of the URL.
+	badPort    = regexp.MustCompile(`(invalid port )"(?:[^"\\]|\\.)*"`)
+	parsedPort = regexp.MustCompile(`(parse "[a-zA-Z][a-zA-Z0-9+.-]*://[^":@]*:)[^"@]*(": invalid port )"[^"]*"`)
 	// query matches what follows the path of a URL.
 	query     = regexp.MustCompile(`[?#][^\s"'<>]+`)
 	parameter = regexp.MustCompile(`([?&;#])([^=&;#?]*)=([^&;#]*)`)
@@ -64,6 +70,7 @@ const secretNames = `token|key|secret|auth|pass|pwd|session|cookie|credential|si
 // URL hides user and password of every URL in a text, the values of its parameters, except a few harmless ones, and
 // its fragment.
 func URL(text string) string {
+	text = maskBadURLs(text)
 	if strings.Contains(text, "=") {
 		text = query.ReplaceAllStringFunc(text, func(q string) string {
 			return parameter.ReplaceAllStringFunc(q, maskParameter)
@@ -75,6 +82,23 @@ func URL(text string) string {
 	if strings.Contains(text, "@") {
 		text = userinfo.ReplaceAllString(text, "${1}"+Placeholder+"@")
 		text = bareUserinfo.ReplaceAllString(text, "${1}"+Placeholder+"@")
+	}
+	return text
+}
+
+// maskBadURLs hides the passwords that an error message quotes of what is no URL.
+func maskBadURLs(text string) string {
+	if !strings.Contains(text, `"`) {
+		return text
+	}
+	if strings.Contains(text, "@") {
+		text = badURL.ReplaceAllString(text, "${1}"+Placeholder+"@${2}")
+	}
+	if strings.Contains(text, "invalid port") {
+		text = parsedPort.ReplaceAllString(text, `${1}`+Placeholder+`${2}"`+Placeholder+`"`)
+		if strings.Contains(text, Placeholder) {
+			text = badPort.ReplaceAllString(text, `${1}"`+Placeholder+`"`)
+		}
 	}
 	return text
 }
@@ -99,6 +123,13 @@ func Target(target string) string {
 	if !strings.ContainsAny(target, "@?#") {
 		return target
 	}
+	if at := strings.LastIndexByte(target, '@'); at >= 0 && !isURL(target) { // its password may hold any character
+		scheme, _, found := strings.Cut(target[:at], "://")
+		if found {
+			return scheme + "://" + Placeholder + URL(target[at:])
+		}
+		return Placeholder + URL(target[at:])
+	}
 	authority := target
 	if !strings.Contains(target, "://") {
 		if at := strings.IndexAny(target, "/?#"); at >= 0 {
@@ -109,6 +140,41 @@ func Target(target string) string {
 		}
 	}
 	return URL(target)
+}
+
+// isURL reports whether a target, which may omit its scheme, is a URL.
+func isURL(target string) bool {
+	if !strings.Contains(target, "://") {
+		target = "//" + target
+	}
+	_, err := url.Parse(target)
+	return err == nil
+}
+
+// Stars returns a text of the same length, with stars for what URL hides: an offset in it stays true.
+func Stars(text string) string {
+	starred := []byte(text)
+	star := func(from, to int) {
+		for i := from; i < to; i++ {
+			starred[i] = '*'
+		}
+	}
+	for _, q := range query.FindAllStringIndex(text, -1) {
+		for _, p := range parameter.FindAllStringSubmatchIndex(text[q[0]:q[1]], -1) {
+			if pair := text[q[0]+p[0] : q[0]+p[1]]; maskParameter(pair) != pair {
+				star(q[0]+p[6], q[0]+p[7])
+			}
+		}
+	}
+	for _, pattern := range []*regexp.Regexp{userinfo, bareUserinfo} {
+		for _, u := range pattern.FindAllStringSubmatchIndex(text, -1) {
+			star(u[3], u[1]-len("@"))
+		}
+	}
+	for _, f := range fragment.FindAllStringSubmatchIndex(text, -1) {
+		star(f[3], f[1])
+	}
+	return string(starred)
 }
 
 // Text hides what URL does, and what the names of headers and of JSON keys show to be secret.

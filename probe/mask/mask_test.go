@@ -1,6 +1,9 @@
 package mask_test
 
 import (
+	"errors"
+	"fmt"
+	"net/url"
 	"strings"
 	"testing"
 
@@ -50,6 +53,39 @@ func TestTarget(t *testing.T) {
 		"127.0.0.1:22":          "127.0.0.1:22",
 	} {
 		if got := mask.Target(text); got != want {
+			t.Errorf("%q becomes %q, want %q", text, got, want)
+		}
+	}
+}
+
+// TestBadURL: the password of what is no URL may hold any character, and the message about it quotes it.
+func TestBadURL(t *testing.T) {
+	for _, password := range []string{"pw", "p w", "p{w", "p/w", "p?w", "p#w", "p'w", `p"w`, "p<w>", "p@w", "p:w", "p%w",
+		"p\\w", "p&w=p"} {
+		for _, text := range []string{"http://u:" + password + "@127.0.0.1:80/", "u:" + password + "@127.0.0.1:80"} {
+			_, err := url.Parse(text)
+			if err == nil {
+				continue // by a mistake of the user, the password is a host or a path
+			}
+			for _, shown := range []string{mask.Text(err.Error()), mask.Target(text),
+				mask.ConfigError("nginx.status[0].url", fmt.Sprintf("%q is not a URL: %v", text, errors.Unwrap(err)))} {
+				if strings.Contains(strings.ReplaceAll(shown, "parse", ""), "p") && strings.Contains(shown, "w@") ||
+					strings.Contains(shown, `":p"`) {
+					t.Errorf("%q is shown as %s", text, shown)
+				}
+			}
+		}
+	}
+}
+
+func TestStars(t *testing.T) {
+	for text, want := range map[string]string{
+		`"GET /a?token=abc&page=2 HTTP/1.1" 200`: `"GET /a?token=***&page=2 HTTP/1.1" 200`,
+		`"http://u:pw@h/?q=1#frag" x`:            `"http://****@h/?q=*#****" x`,
+		"é?q=é 200":                              "é?q=** 200",
+		"nothing":                                "nothing",
+	} {
+		if got := mask.Stars(text); got != want || len(got) != len(text) {
 			t.Errorf("%q becomes %q, want %q", text, got, want)
 		}
 	}
@@ -134,6 +170,8 @@ func TestConfigError(t *testing.T) {
 	for _, c := range [][3]string{
 		{"", "not YAML: unknown anchor 'abc' referenced", "not YAML: unknown anchor <secret> referenced"},
 		{"modules.m.http.headers", `got "X-Foo: a\nabc", want a mapping`, "got <secret>, want a mapping"},
+		{"modules.m.websocket.http_config", "cannot decode !!str `abc` as a !!int",
+			"cannot decode !!str <secret> as a !!int"},
 		{"nginx.status[0].url", `"ftp://u:abc@h/?s=abc" has the scheme "ftp"`,
 			`"ftp://<secret>@h/?s=<secret>" has the scheme "ftp"`},
 	} {

@@ -34,7 +34,8 @@ var expectations = []string{
 }
 
 // delicate are keys below which an error message must not quote the config.
-var delicate = []string{"basic_auth", "oauth2", "headers", "http_headers", "metadata", "body", "authorization"}
+var delicate = []string{"basic_auth", "oauth2", "headers", "http_headers", "metadata", "body", "authorization",
+	"http_config"}
 
 var (
 	// quoted matches what an error message quotes from a config.

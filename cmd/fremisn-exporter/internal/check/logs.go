@@ -14,6 +14,7 @@ import (
 	"github.com/fremisn/fremisn-exporter/collector"
 	"github.com/fremisn/fremisn-exporter/collector/nginxconf"
 	"github.com/fremisn/fremisn-exporter/collector/source"
+	"github.com/fremisn/fremisn-exporter/probe/mask"
 )
 
 const (
@@ -230,9 +231,9 @@ func formatName(log source.LogSource) string {
 	return "the format given"
 }
 
-// PointAt shows where a line goes wrong and what the format has there.
+// PointAt shows where a line goes wrong and what the format has there. What clients sent in queries is hidden.
 func PointAt(text []byte, at *collector.LineError) string {
-	pointed := caret(text, at.Offset)
+	pointed := caret([]byte(mask.Stars(string(text))), at.Offset)
 	expected := "expected " + printable(at.Expected)
 	if column := len(pointed) - strings.LastIndexByte(pointed, '\n'); column+len(expected) > caretWidth+6 {
 		return pointed + "\n" + expected

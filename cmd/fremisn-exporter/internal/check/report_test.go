@@ -42,6 +42,10 @@ func TestExpectation(t *testing.T) {
 		Expected: "$request_time"}); got != "200 x\n    ^ expected $request_time" {
 		t.Errorf("%q", got)
 	}
+	masked := PointAt([]byte("GET /?token=abc x"), &collector.LineError{Offset: 16, Expected: "$status"})
+	if !strings.HasPrefix(masked, "GET /?token=*** x\n                ^ ") {
+		t.Errorf("%q", masked)
+	}
 	long := bytes.Repeat([]byte("x"), 60)
 	if got := PointAt(long, &collector.LineError{Offset: 58, Expected: "$request_time"}); !strings.HasSuffix(got,
 		" ^\nexpected $request_time") {
