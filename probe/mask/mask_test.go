@@ -60,8 +60,9 @@ func TestTarget(t *testing.T) {
 
 // TestBadURL: the password of what is no URL may hold any character, and the message about it quotes it.
 func TestBadURL(t *testing.T) {
-	for _, password := range []string{"pw", "p w", "p{w", "p/w", "p?w", "p#w", "p'w", `p"w`, "p<w>", "p@w", "p:w", "p%w",
-		"p\\w", "p&w=p"} {
+	for _, password := range []string{
+		"pw", "p w", "p{w", "p/w", "p?w", "p#w", "p'w", `p"w`, "p<w>", "p@w", "p:w", "p%w", "p\\w", "p&w=p",
+	} {
 		for _, text := range []string{"http://u:" + password + "@127.0.0.1:80/", "u:" + password + "@127.0.0.1:80"} {
 			_, err := url.Parse(text)
 			if err == nil {
