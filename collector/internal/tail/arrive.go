@@ -159,10 +159,11 @@ func (f *Follower) copyOf(original, g *generation) (counted int64, isCopy bool) 
 		from = info.Size()
 	}
 	m, at := original.traceFrom(g.file, from, info.Size())
-	if m <= ambiguous || !isRich(g.file, min(at, headLen)) {
+	content := &content{g.file, info, false}
+	if m <= ambiguous || !content.isRich(at) {
 		return 0, false
 	}
-	if m == edited && original.base != nil && f.isRotated(original.base, original) {
+	if (m == edited || !content.variety(at).isTimed()) && original.base != nil && f.isRotated(original.base, original) {
 		return 0, false
 	}
 	return at, m != begins && at >= fewestCopied
@@ -242,7 +243,7 @@ func (f *Follower) remainder(before, g *generation) (any, isDoubtful bool) {
 		return false, false
 	}
 	before.finished = true
-	if m > begins && isRich(g.file, min(at, headLen)) {
+	if m > begins && (&content{g.file, info, false}).isTelling(at) {
 		_ = g.goTo(at)
 		return true, false
 	}
