@@ -58,7 +58,7 @@ type Collector struct {
 	confErr  error              // why the nginx.conf of the settings is an old version, nil if it is not
 }
 
-// An observed is what is observed at one moment. It is immutable; a reload swaps it for another.
+// An observed is all logs and pages of one moment. It is immutable; a reload swaps it for another.
 type observed struct {
 	settings *source.Settings
 	topology *source.Topology

@@ -89,7 +89,7 @@ func (x *logExposer) remake(s *follow.Snapshot, lag int64) {
 	x.exposeLog(s, lag)
 }
 
-// update rebuilds what has changed.
+// update rebuilds the changed series of a metric.
 func (x *logExposer) update(id metric.ID, isHistogram bool, snapshot *ledger.Snapshot) {
 	if isHistogram {
 		for i, h := range snapshot.Histograms(int(id)) {

@@ -1,4 +1,4 @@
-// Command fremisn-bench measures the shipped binary against what it is compared with in README: a bare loop that
+// Command fremisn-bench measures the shipped binary against the rivals that README names: a bare loop that
 // only splits lines, mtail, and the exporters that it replaces. Both sides of every ratio are measured in one run,
 // as CPU time of whole processes. It is run by `make bench` and asserts nothing. Its command soak, run by `make soak`,
 // has the binary work for an hour under everything that may happen to it, and asserts that all was counted once.
@@ -99,7 +99,7 @@ func (b *bench) run() error {
 // A row is one figure with its target.
 type row struct{ what, measured, target, beside string }
 
-// progress shows what is being measured, since a run takes minutes.
+// progress names the present measurement, since a run takes minutes.
 func (b *bench) progress(format string, args ...any) {
 	fmt.Fprintf(os.Stderr, "  "+format+"\n", args...)
 }

@@ -20,7 +20,7 @@ import (
 )
 
 const (
-	fastest    = 100_000 // lines a second; above, what was drawn is written several times
+	fastest    = 100_000 // lines a second; above, drawn lines are written several times
 	blockLines = 100     // drawn independently, and written at once, as by a worker of NGINX with a buffer
 	keptBytes  = 1 << 30 // of the rotated parts of one log; the oldest are deleted
 	nobodys    = 10      // the niceness of writers, so that they take nothing from what they measure

@@ -192,7 +192,7 @@ func fetch(ctx context.Context, url string) (string, error) {
 	return string(body), err
 }
 
-// limit is what a scrape may take before it shows what it has.
+// limit is the time after which a scrape shows what it has so far.
 const limit = 3 * time.Second
 
 // checkScrape scrapes once: everything written before it began is counted, nothing that was not written, no counter

@@ -165,7 +165,7 @@ func (d *demo) printAddresses(seconds string) {
 		"(rate(nginx_upstream_response_duration_seconds_bucket[1m])))\n\n%s\n\n", end)
 }
 
-// stop ends what was started, in reverse order.
+// stop ends all processes in reverse order of their start.
 func (d *demo) stop() {
 	if d.prometheus != nil {
 		d.prometheus.Stop()

@@ -42,7 +42,7 @@ type slogHandler struct {
 	pairs  []any  // of WithAttrs: keys and values
 }
 
-// Enabled implements slog.Handler. The logger itself drops what is below its level.
+// Enabled implements slog.Handler. The logger itself drops messages below its level.
 func (h slogHandler) Enabled(context.Context, slog.Level) bool { return true }
 
 // Handle implements slog.Handler.

@@ -152,7 +152,7 @@ func (p *pastFlags) print(report pastReport, stdout io.Writer) error {
 	return report.Text(stdout, terminal.Columns(stdout))
 }
 
-// tidyTime is how long an interrupted command may take to remove what it has half written.
+// tidyTime is how long an interrupted command may take to remove its unfinished files.
 const tidyTime = time.Second
 
 // interruptible runs read, and returns soon after ctx is done, whatever read is doing: the process ends then.

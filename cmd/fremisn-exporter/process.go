@@ -11,7 +11,7 @@ import (
 )
 
 // processStats exports the metrics of client_golang's process collector, by the same names, at a tenth of the cost: it
-// asks the kernel only for what is needed, and reads no tables of the network's counters.
+// asks the kernel only for these, and reads no tables of the network's counters.
 type processStats struct {
 	cpu, openFDs, maxFDs, virtual, maxVirtual, resident, start *prometheus.Desc
 	started                                                    float64 // Unix seconds, 0 if unknown

@@ -24,7 +24,7 @@ const (
 
 // lastCheck is what the goroutine of watch remembers from one check of the files to the next.
 type lastCheck struct {
-	broken  string    // what is wrong with a changed nginx.conf, "" for nothing
+	broken  string    // the fault of a changed nginx.conf, "" if there is none
 	seen    string    // the config file's text at the last check, if it was not the running one
 	refused string    // the config file's text that could not be loaded
 	lookups time.Time // when names of servers were looked up last
@@ -159,7 +159,7 @@ func (e *exporter) reread(ctx context.Context, running *settings.Settings) error
 	return e.change(ctx, s)
 }
 
-// nginxConfBroken logs what is wrong with nginx.conf, once instead of at every check.
+// nginxConfBroken logs the fault of nginx.conf, once instead of at every check.
 func (e *exporter) nginxConfBroken(err error) {
 	e.reloads.done(triggerNginx, err)
 	if err.Error() == e.last.broken {

@@ -55,7 +55,7 @@ func (p *parser) parseMain(path string) ([]*directive, error) {
 	return p.parse(path, text, inMain)
 }
 
-// interpret makes a Config of what has been parsed.
+// interpret makes a Config of the parsed directives.
 func (p *parser) interpret(directives []*directive, b Build, absolute, path string) (*Config, error) {
 	r := &reading{build: b, config: &Config{
 		Path: path, Build: b, Files: p.files, Workers: "1", WorkerConnections: 512,

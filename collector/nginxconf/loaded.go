@@ -33,7 +33,7 @@ func (w *LoadWatch) HasLoaded(conf *Config, running Running) bool {
 	return hasLoaded
 }
 
-// A look is what was seen at one look at the files. It is immutable once it is the last. Times are since the host's
+// A look is the state of the files at one moment. It is immutable once it is the last. Times are since the host's
 // start.
 type look struct {
 	conf    *Config

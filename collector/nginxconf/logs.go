@@ -49,7 +49,7 @@ func checkVariables(d *directive, text string) error {
 
 const wordCharacters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_"
 
-// addAccessLog reads the block's own directive. accessLog reports what is wrong with it.
+// addAccessLog reads the block's own directive. accessLog reports its faults.
 func (s *scope) addAccessLog(r *reading, d *directive) {
 	s.hasAccessLog = true
 	s.proxy.accessLog(d)
@@ -174,7 +174,7 @@ func Levels() []string {
 	return []string{"debug", "info", "notice", "warn", "error", "crit", "alert", "emerg"}
 }
 
-// addErrorLog reads the block's own directive. errorLog reports what is wrong with it.
+// addErrorLog reads the block's own directive. errorLog reports its faults.
 func (s *scope) addErrorLog(r *reading, d *directive) {
 	log, err := r.readErrorLog(d)
 	if err != nil {

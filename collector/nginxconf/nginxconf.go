@@ -71,7 +71,7 @@ type Config struct {
 	LimitReqStatus  int // of the http level, 503 if unset
 	LimitConnStatus int
 
-	Notes []Note // what has been ignored
+	Notes []Note // of ignored directives
 
 	globs []string // the patterns of includes
 	stamp string   // names, sizes and times of all files, and what the patterns matched, before they were read

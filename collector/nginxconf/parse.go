@@ -22,7 +22,7 @@ type directive struct {
 	hasBlock bool
 }
 
-// Limits of what is read: people type a configuration, and a file that is not one must not cost more.
+// Limits of reading: people type a configuration, and a file that is not one must not cost more.
 const (
 	maxFile       = 4 << 20
 	maxText       = 32 << 20 // of all files
@@ -67,7 +67,7 @@ func (p *parser) read(path string) ([]byte, error) {
 	return p.readFile(path)
 }
 
-// counted limits the total of what is read.
+// counted limits the total of bytes read.
 func (p *parser) counted(text []byte) error {
 	if p.text += len(text); p.text > maxText {
 		return fmt.Errorf("makes it more than %d bytes together", maxText)

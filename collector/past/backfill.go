@@ -124,14 +124,14 @@ func (d *Backfilled) add(b *backfiller) {
 	}
 }
 
-// JSON writes what was done.
+// JSON writes the result.
 func (d *Backfilled) JSON(w io.Writer) error { return writeJSON(w, d) }
 
 // rulePasses is how often recording rules are added: they rest on one another so deep, and each pass finds what the one
 // before has recorded.
 const rulePasses = "1 2 3 4 5 6"
 
-// Text writes what was done, and what is to be done next.
+// Text writes the result and the next steps.
 func (d *Backfilled) Text(w io.Writer, _ int) error {
 	_, err := fmt.Fprintf(w, `%s samples of %s lines, %s, in %s:
   %s

@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// A Fault is what is wrong with a node. The zero Fault means a healthy node.
+// A Fault is a way in which a node misbehaves. The zero Fault means a healthy node.
 type Fault struct {
 	Kind  string        // "", slow, fail, reset, hang, license
 	Delay time.Duration // of slow

@@ -17,7 +17,7 @@ func StartVictoriaMetrics(ctx context.Context, dir string) (*Prometheus, error) 
 		return nil, err
 	}
 	p := &Prometheus{URL: "http://" + address}
-	// Queries must see what was just written.
+	// Queries must see the latest samples.
 	p.Process, err = start("victoria-metrics", binary, "-storageDataPath="+filepath.Join(dir, "victoria"),
 		"-httpListenAddr="+address,
 		"-search.latencyOffset=0s", "-search.disableCache", "-loggerLevel=WARN")

@@ -136,7 +136,7 @@ type serverCache struct {
 	window     *recent.Window
 	generation int
 	byName     map[string]*serverSeries
-	byID       [][]*serverSeries // of each value its elements, nil for what is not an attempt
+	byID       [][]*serverSeries // of each value its elements, nil for those that are not attempts
 }
 
 func newServerCache(w *recent.Window, generation int) serverCache {

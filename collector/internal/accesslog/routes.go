@@ -28,7 +28,7 @@ type compiledRoute struct {
 
 const (
 	otherRoute = "other"
-	// maxSeenPaths and maxSeenPath limit what is remembered: 4,096 paths of 128 bytes.
+	// maxSeenPaths and maxSeenPath limit the memory of paths: 4,096 paths of 128 bytes.
 	maxSeenPaths = 4096
 	maxSeenPath  = 128
 )

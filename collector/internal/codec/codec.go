@@ -25,7 +25,7 @@ func AppendTime(dst []byte, t time.Time) []byte {
 	return AppendUint(dst, uint64(max(t.UnixNano(), 0)))
 }
 
-// ErrCorrupt is what is wrong with a state that nothing can have written.
+// ErrCorrupt reports a state that no version can have written.
 var ErrCorrupt = errors.New("the state is corrupt")
 
 // A Reader reads what the Append functions wrote. States may hold anything: after its first error a Reader returns
@@ -109,7 +109,7 @@ func (r *Reader) Bytes(n int) []byte {
 	return b
 }
 
-// Rest returns what has not been read.
+// Rest returns the unread bytes.
 func (r *Reader) Rest() []byte { return r.rest }
 
 // String reads a string.

@@ -11,7 +11,7 @@ import (
 	"unicode/utf8"
 )
 
-// A Wrapping is what is written around a line.
+// A Wrapping is the format around a line.
 type Wrapping uint8
 
 const (

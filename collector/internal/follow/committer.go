@@ -174,7 +174,7 @@ func (c *committer) isUnchanged() {
 	c.counts.LastCommit = time.Now()
 }
 
-// isSaved reports whether what has been shown is on disk, if there is one.
+// isSaved reports whether the snapshot shown last is on disk, if there is one.
 func (c *committer) isSaved() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -39,7 +39,7 @@ func (s *Snapshot) family(i int) familySnapshot {
 	return *s.families[i]
 }
 
-// Snapshot copies what has changed since the last one.
+// Snapshot copies the changes since the last one.
 func (l *Ledger) Snapshot() *Snapshot {
 	s := &Snapshot{Dropped: len(l.dropped), Of: l.identity, families: make([]*familySnapshot, len(l.families))}
 	for i, f := range l.families {

@@ -318,7 +318,7 @@ type step struct {
 	spread    uint64   // the first byte of literal, eight times
 	clear     uint64   // the bits in which the bytes differ that may end a value, such as a quote and a newline
 	stop      uint64   // these bytes without those bits
-	rest      []masked // of a literal: what comes after its first eight bytes
+	rest      []masked // of a literal: the bytes after its first eight
 	literal   string
 	length    uint16 // bytes of literal to skip
 	fast      fast

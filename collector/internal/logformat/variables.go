@@ -80,7 +80,7 @@ var unstored = []variable{
 	{name: "connection_requests", kind: kindSize},
 }
 
-// lookup returns what is known of a variable. An unknown variable is text.
+// lookup returns the properties of a variable. An unknown variable is text.
 func lookup(name string) variable {
 	canonical, v := name, variable{name: name, kind: kindText, field: noField}
 	if name == "req_id" { // ingress-nginx copies $request_id to it

@@ -8,7 +8,7 @@ import (
 	"strconv"
 )
 
-// maxBody limits what is read of an answer, bytes. A stub_status page has about a hundred.
+// maxBody limits the bytes read of an answer. A stub_status page has about a hundred.
 const maxBody = 64 << 10
 
 // Stats is the content of a stub_status page, see https://nginx.org/en/docs/http/ngx_http_stub_status_module.html.

@@ -67,7 +67,7 @@ func (f *Follower) returned(b *base, file *os.File, info fs.FileInfo) *generatio
 	return nil
 }
 
-// reopen continues a closed generation in a file that holds what was read.
+// reopen continues a closed generation in a file that holds its bytes.
 func (f *Follower) reopen(g *generation, file *os.File, info fs.FileInfo) bool {
 	g.file = file
 	if !info.Mode().IsRegular() || !g.recall() || f.passCounted(g) != nil {
@@ -334,7 +334,7 @@ func (f *Follower) cutGap(g *generation, end int64) {
 		"the file has lost its end; following it from its present end")
 }
 
-// truncated restarts a generation whose file was emptied. It reads what was unread from the copy.
+// truncated restarts a generation whose file was emptied. It reads the unread rest from the copy.
 func (f *Follower) truncated(g *generation, seen int64) {
 	if g.Offset == 0 {
 		return

@@ -52,7 +52,7 @@ func (g *generation) passed(b []byte) {
 	g.Last = fingerprint(g.tail[max(0, len(g.tail)-lastLen):])
 }
 
-// Write advances the generation past what is copied to it.
+// Write advances the generation past the bytes copied to it.
 func (g *generation) Write(b []byte) (int, error) {
 	g.passed(b)
 	return len(b), nil

@@ -38,14 +38,14 @@ func isAll(seen []seenPlace) bool {
 	return solid < keepNewest && len(seen) < maxNewest
 }
 
-// survey records what is beside a base at the first listing: all of it is older than what comes.
+// survey records the files beside a base at the first listing: all of it is older than what comes.
 func (f *Follower) survey(b *base) {
 	if b.newest == nil && b.search == nil {
 		b.saveListing(f.names.listOnce(b.path, isRelated))
 	}
 }
 
-// saveListing records what is beside a base.
+// saveListing records the files beside a base.
 func (b *base) saveListing(around folder) {
 	b.newest, b.listed, b.since, b.suspicion = newestOf(around), b.current, time.Time{}, suspicion{}
 	b.isAlike = false

@@ -4,8 +4,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A Sight is what was at a log's paths when all of it had been read. It is immutable. Checking it costs one system
-// call per file: with many idle logs, that is the cost of a scrape.
+// A Sight is the state of the files at a log's paths when all of them had been read. It is immutable. Checking it costs
+// one system call per file: with many idle logs, that is the cost of a scrape.
 type Sight struct{ files []seenFile }
 
 // A seenFile is a file as it was seen, or a path without a file.

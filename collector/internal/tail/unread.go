@@ -18,7 +18,7 @@ type fileTag struct {
 	Born int64  `json:"born,omitempty"` // nanoseconds; 0 if the file system does not say
 }
 
-// tagOf returns the tag of what is at a path, the zero fileTag if nothing is.
+// tagOf returns the tag of the file at a path, the zero fileTag if there is none.
 func tagOf(path string) fileTag {
 	var s unix.Statx_t
 	if unix.Statx(unix.AT_FDCWD, path, 0, unix.STATX_BTIME|unix.STATX_INO, &s) != nil {

@@ -80,7 +80,7 @@ type Outage struct {
 // IsLogged reports whether NGINX itself logged it.
 func (o *Outage) IsLogged() bool { return o.Evidence == Logged }
 
-// A State is what is known of a server at one moment.
+// A State describes a server at one moment.
 type State struct {
 	Server      Server
 	Unavailable bool
@@ -257,7 +257,7 @@ func (t *Tracker) bringBack(s *server, w *worker, at time.Time) {
 	}
 }
 
-// States returns what is known of every server at a time, after the answers until then.
+// States returns the state of every server at a time, after the answers until then.
 func (t *Tracker) States(now time.Time) []State {
 	var states []State
 	for _, s := range t.servers {

@@ -41,7 +41,7 @@ func shared(a, b source.LogSource) string {
 
 func filesOf(log source.LogSource) map[string]os.FileInfo {
 	files := map[string]os.FileInfo{}
-	names, _ := log.Files() // what is wrong with it is found elsewhere
+	names, _ := log.Files() // its faults are found elsewhere
 	for _, name := range names {
 		if info, err := os.Stat(name); err == nil && info.Mode().IsRegular() {
 			files[name] = info

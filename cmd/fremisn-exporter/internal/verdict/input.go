@@ -16,7 +16,7 @@ type Input struct {
 	Outages  []Outage  // the latest times in which NGINX passed a server over
 	Logs     []Log
 	Licences []Licence
-	Config   string // what is wrong with the configuration; "" for nothing
+	Config   string // the fault of the configuration; "" if there is none
 	State    string // why positions and counters are not saved; "" if they are
 }
 

@@ -45,7 +45,7 @@ func (j *judgement) addNode(s *Server, kind string, since time.Time, sentence st
 	j.add(Reason{Kind: kind, Upstream: s.Upstream, Server: s.Address, Node: s.Name, Since: since, Sentence: sentence})
 }
 
-// state returns the first state that fits, and a sentence with what is known.
+// state returns the first state that fits, and a sentence with its facts.
 func (j *judgement) state(s *Server) (state, sentence string) {
 	down, probed := downProbe(s), probedWell(s)
 	failed, total := failing(s)

@@ -18,7 +18,7 @@ import (
 // rare is left to expfmt.
 type exposition struct {
 	out         io.Writer
-	text        []byte // what is not written yet
+	text        []byte // still to be written
 	format      expfmt.Format
 	options     []expfmt.EncoderOption
 	openMetrics bool

@@ -150,7 +150,7 @@ func (s *snapshots) drop(a *answer) {
 	}
 }
 
-// run gathers, and encodes what is requested by then.
+// run gathers, and encodes the formats requested by then.
 func (s *snapshots) run(of snapshotKey, snap *snapshot) {
 	ctx, cancel := context.WithDeadline(context.Background(), snap.deadline)
 	defer cancel()
