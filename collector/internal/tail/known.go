@@ -3,6 +3,8 @@ package tail
 import (
 	"bytes"
 	"os"
+	"path/filepath"
+	"regexp"
 	"slices"
 )
 
@@ -71,4 +73,41 @@ func isAlike(p place) bool {
 	defer content.close()
 	start, err := content.start(1)
 	return err == nil && len(start) > 0 && !content.isRich(maxTimed)
+}
+
+// hasLater reports whether there is an unknown file whose name is later than that of a generation, where this was
+// renamed to another folder (olddir) or by a scheme that is not known (dateformat -%Y-%m-%d). It may be a file of the
+// log that came and went unseen.
+func (f *Follower) hasLater(g *generation, around folder) bool {
+	dir, name := filepath.Split(g.Path)
+	base := filepath.Base(around.real)
+	scheme, rank, isPlace := placeOf(base, name)
+	if filepath.Clean(dir) != filepath.Dir(around.real) {
+		around = listOnce(filepath.Join(dir, base), isRelated)
+	} else if isPlace || name == base {
+		return false
+	}
+	return slices.ContainsFunc(around.files, func(p place) bool {
+		isLater := isPlace && p.scheme == scheme && p.rank > rank ||
+			!isPlace && p.scheme == "" && isLaterName(filepath.Base(p.path), name)
+		return isLater && !f.isKnownFile(p) && !f.isKnownCopy(p)
+	})
+}
+
+// isKnownCopy reports whether a place holds what has been read.
+func (f *Follower) isKnownCopy(p place) bool {
+	content, err := openContent(p.path)
+	if err != nil {
+		return false
+	}
+	defer content.close()
+	return f.isKnownContent(content)
+}
+
+var digit = regexp.MustCompile(`[0-9]`)
+
+// isLaterName reports whether a name differs from another in its digits only, and is greater.
+func isLaterName(name, other string) bool {
+	name, other = uncompressed(name), uncompressed(other)
+	return name > other && digit.ReplaceAllString(name, "0") == digit.ReplaceAllString(other, "0")
 }

@@ -39,12 +39,17 @@ func isOtherwiseCompressed(path string) bool {
 
 func isCompressed(path string) bool { return slices.Contains(compressions, filepath.Ext(path)) }
 
+// uncompressed returns a name without the suffix of its compression.
+func uncompressed(name string) string {
+	if isCompressed(name) {
+		return strings.TrimSuffix(name, filepath.Ext(name))
+	}
+	return name
+}
+
 // placeOf returns the place of a name beside a log named base; ok is false if the name belongs to another log.
 func placeOf(base, name string) (scheme string, rank int64, ok bool) {
-	if extension := filepath.Ext(name); slices.Contains(compressions, extension) {
-		name = strings.TrimSuffix(name, extension)
-	}
-	behind, is := strings.CutPrefix(name, base)
+	behind, is := strings.CutPrefix(uncompressed(name), base)
 	if !is {
 		return "", 0, false
 	}

@@ -76,13 +76,7 @@ func (f *Follower) restOfUnread(g *generation, p place) bool {
 	if f.isKnownFile(p) {
 		return true
 	}
-	content, err := openContent(p.path)
-	if err != nil {
-		return false
-	}
-	isKnown := f.isKnownContent(content)
-	content.close()
-	return isKnown || f.restOfFile(g, p.path)
+	return f.isKnownCopy(p) || f.restOfFile(g, p.path)
 }
 
 // placeNow returns the place that the file of a generation must have now, after all rotations since the last listing.

@@ -169,7 +169,8 @@ func (f *Follower) unseen(b *base, around folder) (places []place, doubtful bool
 	case isProven:
 		return places, doubtful || anchor != nil && anchor.file != nil // more may have come between
 	case found:
-		return places, at.scheme != "" && (b.isAlike || isAlike(at)) && b.newest.hasMoreThan(schemes[at.scheme], at)
+		isMore := (b.isAlike || isAlike(at)) && b.newest.hasMoreThan(schemes[at.scheme], at)
+		return places, at.scheme != "" && isMore || f.hasLater(anchor, around)
 	case len(places) > 0 && anchor == nil:
 		return places, false
 	case len(places) > 0 && isAlike(places[0]):
