@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -197,9 +198,10 @@ func (g *generation) goTo(offset int64) error {
 }
 
 // goToDoubtful goes to an offset before which there may be uncounted bytes. It does not hand out a partial line there.
+// Zeros that a power failure has left are no part of a line: the next begins behind them.
 func (g *generation) goToDoubtful(offset int64) error {
 	err := g.goTo(offset)
-	g.Skipping = err == nil && len(g.tail) > 0 && g.tail[len(g.tail)-1] != '\n'
+	g.Skipping = err == nil && len(g.tail) > 0 && strings.IndexByte("\n\x00", g.tail[len(g.tail)-1]) < 0
 	return err
 }
 

@@ -69,3 +69,4 @@ func TestZerosOfAPowerFailure(t *testing.T) {
 		l.wantGaps(GapTruncated)
 	}
 }
+
