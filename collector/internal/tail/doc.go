@@ -45,9 +45,10 @@
 // NAME.YYYYMMDD-HHMMSS, each compressed or not) that, in the order of its scheme, comes after the generation read last
 // (the anchor), or after the newest files of the last listing of the folder (newest), and before the present file.
 // Nothing else is read: no file of a scheme that this log does not use, none that is older by its place, and none with
-// the same beginning as something that was read. If the anchor is gone and the files of the last listing cannot be
-// recognized, a gap is reported, and only those are read that were created in the order of their places, before the
-// present file: what is rewritten, compressed or restored is younger.
+// the same beginning as something that was read. Where rotation gives other names, or moves files to another folder,
+// an unknown file with a later name of the same kind is reported as a gap (hasLater). If the anchor is gone and the
+// files of the last listing cannot be recognized, a gap is reported, and only those are read that were created in the
+// order of their places, before the present file: what is rewritten, compressed or restored is younger.
 //
 // # Rotation
 //

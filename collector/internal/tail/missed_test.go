@@ -69,4 +69,3 @@ func TestZerosOfAPowerFailure(t *testing.T) {
 		l.wantGaps(GapTruncated)
 	}
 }
-
