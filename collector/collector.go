@@ -223,7 +223,7 @@ func (c *Collector) newPeers(logs []source.LogSource) *peers {
 // follow returns a log that is not followed yet.
 func (c *Collector) follow(s source.LogSource, counter maker, peers *peers) *followed {
 	return &followed{source: s, logTasks: newLogTasks(follow.Config{
-		Source: s, New: counter, State: c.state, Records: peers.records,
+		Source: s, New: counter, State: c.state, Peers: peers.logs, Records: peers.records,
 		Watcher: c.watcher, Buffers: c.buffers, Names: c.names, Renew: renew, Logger: log.With(c.logger, "log", s.Name),
 	})}
 }
@@ -285,16 +285,7 @@ const endWait = 4 * time.Second
 // Run follows the logs until ctx ends, then reads the rest, commits and returns. Its error says what could not be read
 // or committed.
 func (c *Collector) Run(ctx context.Context) error {
-	c.mu.Lock()
-	c.run = ctx
-	started := *c.current
-	started.logs = nil
-	for _, f := range c.current.logs {
-		started.logs = append(started.logs, c.start(f, nil))
-	}
-	c.current = &started
-	c.mu.Unlock()
-
+	c.startLogs(ctx)
 	c.watchLost(ctx)
 	last, cancel := context.WithTimeout(context.Background(), endWait)
 	defer cancel()
@@ -304,6 +295,24 @@ func (c *Collector) Run(ctx context.Context) error {
 	case <-last.Done():
 	}
 	return errors.Join(c.awaitEnd(last), c.closeState())
+}
+
+// startLogs starts all logs, once no reload is in progress: that would not know which have been started.
+func (c *Collector) startLogs(ctx context.Context) {
+	select {
+	case <-c.reloading:
+		defer func() { c.reloading <- struct{}{} }()
+	case <-ctx.Done():
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.run = ctx
+	started := *c.current
+	started.logs = nil
+	for _, f := range c.current.logs {
+		started.logs = append(started.logs, c.start(f, nil))
+	}
+	c.current = &started
 }
 
 // awaitEnd waits for all pipelines to end.
@@ -339,14 +348,11 @@ func (c *Collector) stillStopping() []*follow.Pipeline {
 	return append([]*follow.Pipeline{}, c.stopping...)
 }
 
-// start runs a log's pipeline once the previous one of its name has ended.
-func (c *Collector) start(f *followed, after <-chan struct{}) *followed {
+// start runs a log's pipeline once those have ended that may have had its files, or its name.
+func (c *Collector) start(f *followed, after []<-chan struct{}) *followed {
 	ctx, stop := context.WithCancel(c.run)
 	go func() {
-		if after != nil {
-			<-after
-		}
-		if err := f.pipeline.Run(ctx); err != nil {
+		if err := f.pipeline.RunAfter(ctx, after); err != nil {
 			level.Error(c.logger).Log("msg", "following a log failed", "log", f.source.Name, "err", err)
 		}
 	}()

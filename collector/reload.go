@@ -100,7 +100,7 @@ func (c *Collector) changeLogs(ctx context.Context, before []*followed, logs []s
 	for i, l := range logs {
 		f := kept[i]
 		if f == nil {
-			f = c.begin(c.follow(l, makers[i], peers), ending[l.Name])
+			f = c.begin(c.follow(l, makers[i], peers), endsBefore(ending, l))
 		}
 		next = append(next, f)
 	}
@@ -120,7 +120,7 @@ func (c *Collector) replaceCounters(ctx context.Context, before []*followed, log
 	for i, l := range logs {
 		at := slices.IndexFunc(before, func(f *followed) bool {
 			return f.source.Same(l) && (l.IsLost() ||
-				!f.hasEnded())
+				!f.hasEnded()) && hasSamePeers(f.source, before, logs)
 		})
 		if at < 0 {
 			continue
@@ -153,18 +153,49 @@ func (c *Collector) replaceCounters(ctx context.Context, before []*followed, log
 	return kept, errors.Join(errs...)
 }
 
-// endLogs ends the logs that are not kept. It returns what is closed when they have ended, by name.
-func (c *Collector) endLogs(ctx context.Context, before []*followed,
-	kept map[int]*followed) map[string]<-chan struct{} {
+// hasSamePeers reports whether the logs to which a log may leave files are the same. A glob that is to leave out others
+// ends, and begins anew: what it has read by then is saved for the log that has the file next.
+func hasSamePeers(l source.LogSource, before []*followed, logs []source.LogSource) bool {
+	if !l.IsGlob() {
+		return true
+	}
+	var sources []source.LogSource
+	for _, f := range before {
+		sources = append(sources, f.source)
+	}
+	peers := func(logs []source.LogSource) (peers []string) {
+		for _, other := range logs {
+			if other.Name != l.Name && follow.MayShare(l, other) {
+				peers = append(peers, other.Pattern()+other.Docker)
+			} else if other.Name == l.Name {
+				peers = append(peers, "")
+			}
+		}
+		return peers
+	}
+	return slices.Equal(peers(sources), peers(logs))
+}
+
+// endsBefore returns what is closed when those logs have ended that may have had a log's files, or its name.
+func endsBefore(ending []*followed, l source.LogSource) (ends []<-chan struct{}) {
+	for _, f := range ending {
+		if f.source.Name == l.Name || follow.MayShare(f.source, l) {
+			ends = append(ends, f.pipeline.Done())
+		}
+	}
+	return ends
+}
+
+// endLogs ends the logs that are not kept, and returns them.
+func (c *Collector) endLogs(ctx context.Context, before []*followed, kept map[int]*followed) (ending []*followed) {
 	stays := map[*follow.Pipeline]bool{}
 	for _, f := range kept {
 		stays[f.pipeline] = true
 	}
-	ending := map[string]<-chan struct{}{}
 	for _, f := range before {
 		if !stays[f.pipeline] && f.stop != nil {
 			f.stop()
-			ending[f.source.Name] = f.pipeline.Done()
+			ending = append(ending, f)
 		}
 	}
 	for _, f := range before {
@@ -196,7 +227,7 @@ func (c *Collector) isRunning() bool {
 }
 
 // begin starts a log if Run has begun; otherwise Run starts it.
-func (c *Collector) begin(f *followed, after <-chan struct{}) *followed {
+func (c *Collector) begin(f *followed, after []<-chan struct{}) *followed {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.run == nil {

@@ -82,7 +82,7 @@ func (s *shelf) follow(paths map[string]string) map[string]counted {
 	var ends []func()
 	for _, l := range logs {
 		p := New(Config{
-			Source: l, State: dir, Logger: log.NewLogfmtLogger(&s.said),
+			Source: l, State: dir, Peers: logs, Logger: log.NewLogfmtLogger(&s.said),
 			Counter: counterOf(s.t, "$status $request_time"), Records: records,
 		})
 		p.restore()
@@ -358,7 +358,6 @@ func TestGlobTakesInAnUnreadFile(t *testing.T) {
 // the file, and the glob only matches it.
 func TestLinkTakesTheRecordBeforeAGlob(t *testing.T) {
 	inBothOrders(t, func(s *shelf) {
-		s.together = true
 		s.write("a.log", 100)
 		s.begin("a.log", 100)
 		s.must(os.Symlink("a.log", s.at("link")))

@@ -20,6 +20,8 @@ type entry struct {
 	files  []*namedFile
 	byName map[string]*namedFile
 
+	before before // the logs that come before it, of a glob
+
 	shares   []*share // that it has by name
 	found    []*share // of a file of no such share, by its content
 	evidence []*share // of content that may have been counted
@@ -38,7 +40,7 @@ func newEntry(l source.LogSource, links links) *entry {
 	e := &entry{name: l.Name, own: statefile.NameOf(l.Name), kind: kindOf(l), where: where(l),
 		byName: map[string]*namedFile{}}
 	e.at = links.resolved(e.where)
-	e.isGlob = l.Path != "" && isGlob(e.where)
+	e.isGlob = l.IsGlob()
 	var paths []string
 	switch path, _ := tail.Plain(e.where); {
 	case l.Docker != "":
@@ -61,14 +63,6 @@ func newEntry(l source.LogSource, links links) *entry {
 		}
 	}
 	return e
-}
-
-// class orders logs: a path is served before a glob that matches it.
-func (e *entry) class() int {
-	if e.isGlob {
-		return 1
-	}
-	return 0
 }
 
 // has reports whether a file with these names is the log's, or was.

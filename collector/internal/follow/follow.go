@@ -49,6 +49,7 @@ type Config struct {
 	New     func() (Counter, error) // makes the Counter when needed, where that is nil; must not fail
 	State   *statefile.Dir          // nil: in memory only
 	Records *Records                // of State, shared by logs that begin together; nil: no others do
+	Peers   []source.LogSource      // all logs that are followed, in their order: a glob leaves their files out
 	Watcher *watch.Watcher          // of changes of the files; nil: none
 	Buffers *tail.Buffers           // lends blocks to all logs; nil: the log has its own
 	Names   *tail.Names             // of folders, for all logs; nil: the log lists each time
@@ -69,6 +70,7 @@ type reader interface {
 type Pipeline struct {
 	source      source.LogSource
 	records     *Records // nil once the log's own has been found
+	peers       []source.LogSource
 	watcher     *watch.Watcher
 	counter     Counter  // nil while it sleeps
 	asleep      *sleeper // nil while it does not
@@ -128,6 +130,7 @@ func New(cfg Config) *Pipeline {
 	p := &Pipeline{
 		source:      cfg.Source,
 		records:     cfg.Records,
+		peers:       cfg.Peers,
 		watcher:     cfg.Watcher,
 		counter:     cfg.Counter,
 		renew:       cfg.Renew,
@@ -148,6 +151,9 @@ func New(cfg Config) *Pipeline {
 		return p
 	}
 	p.follower = newFollower(cfg.Source, p)
+	if cfg.Source.IsGlob() && len(cfg.Peers) > 1 {
+		p.follower.LeaveOut(leavesOut(cfg.Source, cfg.Peers))
+	}
 	p.follower.StopWhen(p.isOver)
 	p.follower.Share(cfg.Names)
 	if cfg.Buffers != nil {
@@ -217,6 +223,21 @@ func (p *Pipeline) Run(ctx context.Context) error {
 	p.commits.await(last) // one begun before, and no longer awaited
 	p.lastErr = p.commit(last)
 	return p.lastErr
+}
+
+// RunAfter is Run once those before have ended that may have had the log's files: where it begins is what they have
+// written last.
+func (p *Pipeline) RunAfter(ctx context.Context, before []<-chan struct{}) error {
+	for _, ended := range before {
+		select {
+		case <-ended:
+			continue
+		default:
+		}
+		<-ended
+		p.records = nil // what was read of them has changed
+	}
+	return p.Run(ctx)
 }
 
 // serve reads, commits and answers until ctx ends.

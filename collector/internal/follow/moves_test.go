@@ -34,22 +34,41 @@ var (
 	}
 )
 
-// logs draws logs, name → path, of which no two have the same file.
+// logs draws logs, name → path, of which no two name the same file. Globs may match what others have.
 func (m *moves) logs() map[string]string {
 	logs, taken := map[string]string{}, map[string]bool{}
 	paths, names := slices.Sorted(maps.Keys(movedPaths)), slices.Clone(movedNames)
 	m.random.Shuffle(len(paths), func(i, k int) { paths[i], paths[k] = paths[k], paths[i] })
 	m.random.Shuffle(len(names), func(i, k int) { names[i], names[k] = names[k], names[i] })
-	for _, path := range paths[:1+m.random.Intn(len(paths))] {
-		if slices.ContainsFunc(movedPaths[path], func(file string) bool { return taken[file] }) {
-			continue
-		}
-		logs[names[len(logs)]] = path
-		for _, file := range movedPaths[path] {
+	for _, path := range paths[:min(len(names), 1+m.random.Intn(len(paths)))] {
+		if file := movedPaths[path][0]; !isGlob(path) {
+			if taken[file] {
+				continue
+			}
 			taken[file] = true
 		}
+		logs[names[len(logs)]] = path
 	}
 	return logs
+}
+
+// files returns the files that each log counts: a path before a glob, then the first in the config.
+func (m *moves) files(logs map[string]string) map[string][]string {
+	files, taken := map[string][]string{}, map[string]bool{}
+	names := slices.Sorted(maps.Keys(logs))
+	if m.backwards {
+		slices.Reverse(names)
+	}
+	for _, globs := range []bool{false, true} {
+		for _, name := range names {
+			for _, file := range movedPaths[logs[name]] {
+				if isGlob(logs[name]) == globs && !taken[file] {
+					files[name], taken[file] = append(files[name], file), true
+				}
+			}
+		}
+	}
+	return files
 }
 
 // disturb writes lines, and rotates now and then.
@@ -84,9 +103,10 @@ func (m *moves) rotate(file string) {
 func (m *moves) start(logs map[string]string) {
 	m.backwards, m.together = m.random.Intn(2) == 0, m.random.Intn(2) == 0
 	fmt.Fprintf(&m.history, "start %v, backwards %t, together %t\n", logs, m.backwards, m.together)
+	files := m.files(logs)
 	for name, got := range m.follow(logs) {
 		least, most := 0, 0
-		for _, file := range movedPaths[logs[name]] {
+		for _, file := range files[name] {
 			most += m.unread[file]
 			if m.covered[file] {
 				least += m.unread[file]
@@ -100,8 +120,8 @@ func (m *moves) start(logs map[string]string) {
 	for file := range m.covered {
 		m.covered[file] = false
 	}
-	for _, path := range logs {
-		for _, file := range movedPaths[path] {
+	for name := range logs {
+		for _, file := range files[name] {
 			m.unread[file], m.covered[file] = 0, true
 		}
 	}

@@ -1,7 +1,6 @@
 package follow
 
 import (
-	"cmp"
 	"slices"
 
 	"github.com/fremisn/fremisn-exporter/collector/internal/statefile"
@@ -22,10 +21,7 @@ type sharing struct {
 func (r *Records) share() map[string]claim {
 	s := &sharing{dir: r.dir, links: links{}, looks: &r.looks}
 	s.read()
-	for _, l := range r.logs {
-		s.entries = append(s.entries, newEntry(l, s.links))
-	}
-	slices.SortStableFunc(s.entries, func(a, b *entry) int { return cmp.Compare(a.class(), b.class()) })
+	s.entries = newEntries(r.logs, s.links)
 	s.index = newIndex(s.records)
 	s.findOwners()
 	for _, e := range s.entries {
@@ -61,7 +57,7 @@ func (s *sharing) read() {
 func (s *sharing) findOwners() {
 	for _, e := range s.entries {
 		for _, share := range s.named(e) {
-			if share.record.isOf(e.kind) && !slices.Contains(share.logs, e) {
+			if share.record.isOf(e.kind) && !slices.Contains(share.logs, e) && !e.before.has(share.names) {
 				share.logs = append(share.logs, e)
 			}
 		}

@@ -64,7 +64,7 @@ func (p *Pipeline) restoreCounts() (resume func()) {
 		return nil
 	}
 	found := p.claim()
-	p.records = nil
+	p.records, p.peers = nil, nil
 	p.left = found.left
 	saved, err := p.load(found)
 	switch {
@@ -100,8 +100,11 @@ func (p *Pipeline) restoreCounts() (resume func()) {
 // claim gets what the log continues, and reserves its record.
 func (p *Pipeline) claim() claim {
 	records := p.records
+	if p.peers == nil {
+		p.peers = []source.LogSource{p.source}
+	}
 	if records == nil {
-		records = NewRecords(p.commits.dir, []source.LogSource{p.source})
+		records = NewRecords(p.commits.dir, p.peers)
 	}
 	found := records.of(p.source.Name)
 	name := found.record

@@ -3,6 +3,7 @@ package tail
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"os"
 	"slices"
 	"time"
@@ -14,6 +15,7 @@ func (f *Follower) expand() error {
 	if err != nil && f.path != "" {
 		err = fmt.Errorf("%s: %w", f.path, err)
 	}
+	matches = f.withoutLeft(matches)
 	there := map[string]bool{}
 	for _, path := range matches {
 		there[path] = true
@@ -43,4 +45,31 @@ func (f *Follower) expand() error {
 		f.bases = append(f.bases, &base{path: d.path, fromEnd: !f.started && !f.fromStart})
 	}
 	return err
+}
+
+// withoutLeft returns those of the glob's matches that are not left to other logs. Those that are followed stay.
+func (f *Follower) withoutLeft(matches []string) []string {
+	if f.leaveOut == nil {
+		return matches
+	}
+	known := map[string]bool{}
+	for _, b := range f.bases {
+		known[b.path] = true
+	}
+	isGone := map[string]bool{}
+	maps.Copy(isGone, f.left)
+	var new []string
+	for _, path := range matches {
+		delete(isGone, path)
+		if !known[path] && !f.left[path] {
+			new = append(new, path)
+		}
+	}
+	maps.DeleteFunc(f.left, func(path string, _ bool) bool { return isGone[path] })
+	if len(new) > 0 {
+		for _, path := range f.leaveOut(new) {
+			f.left[path] = true
+		}
+	}
+	return slices.DeleteFunc(matches, func(path string) bool { return f.left[path] })
 }

@@ -64,6 +64,25 @@ func placeOf(base, name string) (scheme string, rank int64, ok bool) {
 	return "", 0, false
 }
 
+// suffixed matches a name that rotation may have given.
+var suffixed = regexp.MustCompile(`^(.+?)([.-][0-9]{8}(?:[0-9]{2}|-[0-9]{6})?|\.[0-9]{1,5})$`)
+
+// PartOf returns the log that a path is a rotated part of, if its name is one that rotation gives.
+func PartOf(path string) (log string, ok bool) {
+	dir, name := filepath.Split(path)
+	if extension := filepath.Ext(name); slices.Contains(compressions, extension) {
+		name = strings.TrimSuffix(name, extension)
+	}
+	m := suffixed.FindStringSubmatch(name)
+	if m == nil {
+		return "", false
+	}
+	if _, _, ok := placeOf(m[1], name); !ok {
+		return "", false
+	}
+	return dir + m[1], true
+}
+
 // isDate reports whether eight digits are a date.
 func isDate(digits string) bool {
 	month, day := digits[4:6], digits[6:8]

@@ -61,7 +61,9 @@ const (
 type Follower struct {
 	path      string
 	isGlob    bool
-	paths     func() ([]string, error) // of a glob: its present matches
+	paths     func() ([]string, error)      // of a glob: its present matches
+	leaveOut  func(paths []string) []string // of a glob: those that are other logs'; nil: none
+	left      map[string]bool               // of the present matches those that are
 	fromStart bool
 	sink      Sink
 	now       func() time.Time
@@ -123,6 +125,11 @@ func (f *Follower) Frame(framer Framer) { f.reader.framer = framer }
 // StopWhen makes a Read end between two blocks once stop says so. What is left is for the next. It must be called
 // before anything is read.
 func (f *Follower) StopWhen(stop func() bool) { f.reader.stop = stop }
+
+// LeaveOut makes a glob leave out what others returns of new matches. It must be called before anything is read.
+func (f *Follower) LeaveOut(others func(paths []string) []string) {
+	f.leaveOut, f.left = others, map[string]bool{}
+}
 
 // Borrow makes the Follower read into blocks that others use, too. It must be called before anything is read.
 func (f *Follower) Borrow(b *Buffers) { f.reader.buffers = b }

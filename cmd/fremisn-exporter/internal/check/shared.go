@@ -10,20 +10,34 @@ import (
 	"github.com/fremisn/fremisn-exporter/collector/source"
 )
 
-// checkShared finds files that two logs have: a path and a link to it, or a path and a glob that matches it.
+// checkShared finds files that two logs have: a path and a link to it, which both count, or a path and a glob that
+// matches it, which leaves it out.
 func (r *Report) checkShared(s *settings.Settings) {
 	for _, logs := range [][]source.LogSource{slices.Concat(s.Observed.AccessLogs, s.Observed.StreamLogs),
 		s.Observed.ErrorLogs} {
 		for i, log := range logs {
 			for _, other := range logs[:i] {
 				if name := shared(other, log); name != "" {
-					r.add(finding{Section: sectionLogs, Status: statusWarn, Subject: log.Name, From: log.From,
-						Text:   fmt.Sprintf("%s is read as %s, too: its lines count in both", name, other.Name),
-						Remedy: "remove one of the two, or narrow the glob"})
+					r.add(sharedFinding(name, other, log))
 				}
 			}
 		}
 	}
+}
+
+func sharedFinding(name string, first, second source.LogSource) finding {
+	found := finding{Section: sectionLogs, Status: statusOK, Subject: second.Name, From: second.From}
+	isOne := first.Kind == second.Kind
+	switch {
+	case isOne && second.IsGlob():
+		found.Text = fmt.Sprintf("leaves out %s, which counts as %s", name, first.Name)
+	case isOne && first.IsGlob():
+		found.Text = fmt.Sprintf("counts %s, which %s leaves out", name, first.Name)
+	default:
+		found.Status, found.Remedy = statusWarn, "remove one of the two"
+		found.Text = fmt.Sprintf("%s is read as %s, too: its lines count in both", name, first.Name)
+	}
+	return found
 }
 
 // shared returns the name of a file that both logs have, "" if there is none.

@@ -1,0 +1,96 @@
+package follow
+
+import (
+	"slices"
+
+	"github.com/fremisn/fremisn-exporter/collector/internal/tail"
+	"github.com/fremisn/fremisn-exporter/collector/source"
+)
+
+// Each file is counted once. One that a log names by its path is that log's, and one that several globs match is the
+// first one's; with a file go its rotated parts. Two entries that both name a file count it both.
+
+// before are the logs that come before a glob.
+type before struct {
+	names map[string]bool // of the files that others name
+	globs []*entry
+}
+
+// beforeOf returns the logs that come before a glob among entries, which are in their order.
+func beforeOf(e *entry, entries []*entry) before {
+	b := before{names: map[string]bool{}}
+	for _, other := range entries {
+		switch {
+		case other == e:
+			return b
+		case other.kind != e.kind:
+		case other.isGlob:
+			b.globs = append(b.globs, other)
+		default:
+			for name := range other.byName {
+				b.names[name] = true
+			}
+		}
+	}
+	return b
+}
+
+// has reports whether a file with these names is another log's, or a rotated part of one.
+func (b before) has(names []string) bool {
+	isAnothers := func(name string) bool {
+		return b.names[name] || slices.ContainsFunc(b.globs, func(g *entry) bool { return g.has([]string{name}) })
+	}
+	return slices.ContainsFunc(names, func(name string) bool {
+		whole, isPart := tail.PartOf(name)
+		return isAnothers(name) || isPart && isAnothers(whole)
+	})
+}
+
+// newEntries returns the entries of logs, a path before a glob.
+func newEntries(logs []source.LogSource, links links) (entries []*entry) {
+	for _, isGlob := range []bool{false, true} {
+		for _, l := range logs {
+			if l.IsGlob() == isGlob {
+				entries = append(entries, newEntry(l, links))
+			}
+		}
+	}
+	for _, e := range entries {
+		if e.isGlob {
+			e.before = beforeOf(e, entries)
+			e.leaveOut()
+		}
+	}
+	return entries
+}
+
+// leaveOut drops the files that are other logs'.
+func (e *entry) leaveOut() {
+	e.files = slices.DeleteFunc(e.files, func(file *namedFile) bool { return e.before.has(file.names) })
+	for name, file := range e.byName {
+		if !slices.Contains(e.files, file) {
+			delete(e.byName, name)
+		}
+	}
+}
+
+// leavesOut returns what reports whether a glob leaves a path to another log. What it has left stays left while it
+// runs: the other has counted it.
+func leavesOut(l source.LogSource, logs []source.LogSource) func(paths []string) []string {
+	return func(paths []string) []string {
+		links := links{}
+		var earlier before
+		for _, e := range newEntries(logs, links) {
+			if e.name == l.Name {
+				earlier = e.before
+			}
+		}
+		return slices.DeleteFunc(slices.Clone(paths), func(path string) bool { return !earlier.has(links.names(path)) })
+	}
+}
+
+// MayShare reports whether two logs may have a file of which one leaves the other the counting: one is a glob.
+func MayShare(a, b source.LogSource) bool {
+	isOne := a.IsGlob() || b.IsGlob() || where(a) == where(b)
+	return a.Kind == b.Kind && a.Syslog == "" && b.Syslog == "" && isOne
+}
