@@ -1,6 +1,7 @@
 package follow
 
 import (
+	"context"
 	"slices"
 
 	"github.com/fremisn/fremisn-exporter/collector/internal/tail"
@@ -93,4 +94,19 @@ func leavesOut(l source.LogSource, logs []source.LogSource) func(paths []string)
 func MayShare(a, b source.LogSource) bool {
 	isOne := a.IsGlob() || b.IsGlob() || where(a) == where(b)
 	return a.Kind == b.Kind && a.Syslog == "" && b.Syslog == "" && isOne
+}
+
+// RunAfter is Run once those before have ended that may have had the log's files: where it begins is what they have
+// written last.
+func (p *Pipeline) RunAfter(ctx context.Context, before []<-chan struct{}) error {
+	for _, ended := range before {
+		select {
+		case <-ended:
+			continue
+		default:
+		}
+		<-ended
+		p.records = nil // what was read of them has changed
+	}
+	return p.Run(ctx)
 }

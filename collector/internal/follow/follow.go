@@ -225,21 +225,6 @@ func (p *Pipeline) Run(ctx context.Context) error {
 	return p.lastErr
 }
 
-// RunAfter is Run once those before have ended that may have had the log's files: where it begins is what they have
-// written last.
-func (p *Pipeline) RunAfter(ctx context.Context, before []<-chan struct{}) error {
-	for _, ended := range before {
-		select {
-		case <-ended:
-			continue
-		default:
-		}
-		<-ended
-		p.records = nil // what was read of them has changed
-	}
-	return p.Run(ctx)
-}
-
 // serve reads, commits and answers until ctx ends.
 func (p *Pipeline) serve(ctx context.Context) {
 	p.pace.begin(p.watcher, p.watchedPath())
