@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"os"
 	"slices"
 	"strings"
 
@@ -68,7 +67,7 @@ func addHeader(header http.Header, name string, values config.Header) error {
 		header.Add(name, string(value))
 	}
 	for _, file := range values.Files {
-		value, err := os.ReadFile(file)
+		value, err := readBounded(file, maxSecret)
 		if err != nil {
 			return fmt.Errorf("the header %s cannot be read: %w", name, err)
 		}
@@ -100,6 +99,9 @@ func (c *auth) authorization() (string, error) {
 	return "", nil
 }
 
+// maxSecret is the maximum size of a file with a secret, bytes.
+const maxSecret = 1 << 20
+
 // secretOf returns a secret that is in the config, in a file, or in a secret manager, which this program does not
 // have.
 func secretOf(text, file, ref string) (string, error) {
@@ -110,7 +112,7 @@ func secretOf(text, file, ref string) (string, error) {
 	case file == "":
 		return text, nil
 	}
-	content, err := os.ReadFile(file)
+	content, err := readBounded(file, maxSecret)
 	if err != nil {
 		return "", fmt.Errorf("reading a secret failed: %w", err)
 	}
@@ -165,6 +167,10 @@ func (s *tokenSource) token(ctx context.Context) (*oauth2.Token, error) {
 
 // client requests tokens. A redirect would send the secret elsewhere.
 func (s *tokenSource) client() (*http.Client, error) {
+	files := s.settings.TLSConfig
+	if err := areRegular(files.CAFile, files.CertFile, files.KeyFile); err != nil {
+		return nil, err
+	}
 	secure, err := config.NewTLSConfig(&s.settings.TLSConfig)
 	if err != nil {
 		return nil, err

@@ -70,13 +70,30 @@ func (m *prepared) unusable() error {
 		if path == "" {
 			continue
 		}
+		if err := areRegular(path); err != nil {
+			return err
+		}
 		if err := unix.Access(path, unix.R_OK); err != nil {
 			return &os.PathError{Op: "read", Path: path, Err: err}
 		}
 	}
 	if o := m.HTTP.Client.OAuth2; o != nil {
+		if err := areRegular(o.TLSConfig.CAFile, o.TLSConfig.CertFile, o.TLSConfig.KeyFile); err != nil {
+			return err
+		}
 		if _, err := config.NewTLSConfig(&o.TLSConfig); err != nil {
 			return fmt.Errorf("the TLS settings for the OAuth2 token are not usable: %w", err)
+		}
+	}
+	return nil
+}
+
+// areRegular reports which of the files, "" for none, is a pipe or a device: to read it might never end. One that is
+// missing is for who reads it to tell.
+func areRegular(paths ...string) error {
+	for _, path := range paths {
+		if info, err := os.Stat(path); path != "" && err == nil && !info.Mode().IsRegular() {
+			return fmt.Errorf("%s: this is not a regular file", path)
 		}
 	}
 	return nil

@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"net/textproto"
 	"net/url"
-	"os"
 	"strings"
 
 	"github.com/prometheus/common/version"
@@ -123,7 +122,7 @@ func (h *httpRun) requestBody() (io.Reader, *failure) {
 	case h.m.HTTP.Body != "":
 		return strings.NewReader(h.m.HTTP.Body), nil
 	case h.m.HTTP.BodyFile != "":
-		file, err := os.Open(h.m.HTTP.BodyFile) // the request closes it
+		file, err := openRegular(h.m.HTTP.BodyFile) // the request closes it
 		if err != nil {
 			return nil, failf("other", "reading the body of the request failed: %s", err)
 		}

@@ -76,6 +76,9 @@ func (s *tlsSource) load() (*tlsSettings, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := tlsSettings{}
+	if err := areRegular(s.settings.CAFile, s.settings.CertFile, s.settings.KeyFile); err != nil {
+		return nil, err
+	}
 	if s.settings.CAFile != "" {
 		info, err := os.Stat(s.settings.CAFile)
 		if err != nil {

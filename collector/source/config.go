@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math"
 	"net"
+	"os"
 	"path/filepath"
 	"regexp"
 	"strconv"
@@ -187,6 +188,11 @@ func (c *StatusConfig) validateTLS() error {
 	}
 	if err := c.TLS.Validate(); err != nil {
 		return strictyaml.Errorf("tls_config", "%s", err)
+	}
+	for _, file := range []string{c.TLS.CAFile, c.TLS.CertFile, c.TLS.KeyFile} {
+		if info, err := os.Stat(file); file != "" && err == nil && !info.Mode().IsRegular() { // it may have no end
+			return strictyaml.Errorf("tls_config", "%s: this is not a regular file", file)
+		}
 	}
 	if _, err := config.NewTLSConfig(c.TLS); err != nil {
 		return strictyaml.Errorf("tls_config", "%s", err)

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 )
 
 // Secrets hides, besides what [Text] does, its secrets wherever a server or an error repeats them. The zero value has
@@ -137,11 +138,14 @@ func (f *secretFiles) mask(text string) string {
 }
 
 func readFile(path string) string {
-	file, err := os.Open(path)
+	file, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) // opening a pipe would wait for a writer
 	if err != nil {
 		return ""
 	}
 	defer file.Close()
+	if info, err := file.Stat(); err != nil || !info.Mode().IsRegular() {
+		return ""
+	}
 	content, err := io.ReadAll(io.LimitReader(file, maxFile))
 	if err != nil {
 		return ""

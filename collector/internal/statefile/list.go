@@ -16,7 +16,7 @@ func (d *Dir) listFile() string { return filepath.Join(d.path, "logs") }
 
 func (d *Dir) readList() error {
 	d.listed = map[string]bool{}
-	text, err := os.ReadFile(d.listFile())
+	text, err := readFile(d.listFile())
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("storage path: %w", err)
 	}

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
-	"os"
 	"path/filepath"
 	"time"
 )
@@ -32,7 +31,7 @@ func (d *Dir) startsFile() string { return filepath.Join(d.path, startsName+suff
 // in it gets the error.
 func (d *Dir) readStarts() error {
 	d.starts, d.starting = starts{}, starts{}
-	raw, err := os.ReadFile(d.startsFile())
+	raw, err := readFile(d.startsFile())
 	switch {
 	case errors.Is(err, fs.ErrNotExist) && d.listed[startsName]:
 		d.startsErr, d.isBroken = ErrLost, true

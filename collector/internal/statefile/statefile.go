@@ -154,7 +154,7 @@ func (d *Dir) notesFile() string { return filepath.Join(d.path, "notes.json") }
 
 // Notes returns the last argument of SaveNotes, or nil.
 func (d *Dir) Notes() ([]byte, error) {
-	notes, err := os.ReadFile(d.notesFile())
+	notes, err := readFile(d.notesFile())
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
@@ -246,7 +246,7 @@ func (d *Dir) Load(log string) (Record, error) {
 	case info.Size() > maxRecord:
 		return Record{}, d.Aside(log, fmt.Errorf("%d bytes are too many", info.Size()))
 	}
-	raw, err := os.ReadFile(path)
+	raw, err := readFile(path)
 	if err != nil {
 		return Record{}, d.Aside(log, err) // the next commit would replace it
 	}
@@ -289,7 +289,7 @@ func (d *Dir) WriteBeside(name string, data []byte) error { return d.replace(d.b
 
 // ReadBeside returns what WriteBeside wrote, or nil.
 func (d *Dir) ReadBeside(name string) ([]byte, error) {
-	data, err := os.ReadFile(d.beside(name))
+	data, err := readFile(d.beside(name))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
@@ -322,6 +322,20 @@ func (d *Dir) replace(path string, data []byte) error {
 		return fmt.Errorf("saving state: %w", err)
 	}
 	return nil
+}
+
+// readFile reads a file of the folder, but no device, which has no end.
+func readFile(path string) ([]byte, error) {
+	info, err := os.Stat(path)
+	switch {
+	case err != nil:
+		return nil, err
+	case info.Mode()&fs.ModeDevice != 0:
+		return nil, fmt.Errorf("%s is a device", path)
+	case info.Size() > maxRecord:
+		return nil, fmt.Errorf("%s: %d bytes are too many", path, info.Size())
+	}
+	return os.ReadFile(path)
 }
 
 func encode(r Record) []byte {
