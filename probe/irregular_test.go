@@ -22,8 +22,8 @@ func TestFilesThatNeverEnd(t *testing.T) {
 	}
 	for _, key := range []string{
 		"basic_auth: {username: a, password_file: FILE}", "bearer_token_file: FILE",
-		"authorization: {credentials_file: FILE}", "http_headers: {X-A: {files: [FILE]}}", "body_file: FILE, method: POST",
-		"tls_config: {ca_file: FILE}",
+		"authorization: {credentials_file: FILE}", "http_headers: {X-A: {files: [FILE]}}",
+		"body_file: FILE, method: POST", "tls_config: {ca_file: FILE}",
 		"oauth2: {client_id: a, client_secret_file: FILE, token_url: 'http://127.0.0.1:1/'}",
 	} {
 		for _, file := range []string{pipe, device} {
