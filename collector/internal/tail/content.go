@@ -66,7 +66,7 @@ func (c *content) isRich(offset int64) bool {
 }
 
 // isTelling reports whether what was counted of it differs from what other files hold at the places where it may stand.
-// There, one line with a time is enough, unless the file repeats it.
+// There, one line with a time is enough, unless the file repeats it, and a few short ones are.
 func (c *content) isTelling(offset int64) bool {
 	counted := c.variety(offset)
 	for line := range counted.lines {
@@ -74,7 +74,7 @@ func (c *content) isTelling(offset int64) bool {
 			return c.variety(maxVaried).lines[line] == 1
 		}
 	}
-	return counted.isRich()
+	return counted.isRich() || counted.hasDifferentTimes()
 }
 
 // isIntact reports whether it can be read to its end. A file that is being compressed cannot.

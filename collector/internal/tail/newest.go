@@ -258,6 +258,17 @@ func (n newest) hasMoreThan(all []place, at place) bool {
 	return n != nil && older > 0 && (older > len(n[at.scheme]) || !isAll(n[at.scheme]))
 }
 
+// has reports whether a generation had been rotated when the folder was listed. What came later does not include it.
+func (n newest) has(g *generation) bool {
+	isIt := func(s seenPlace) bool { return s.Ino != 0 && fileTag{s.Ino, s.Born} == g.tag() }
+	for _, places := range n {
+		if slices.ContainsFunc(places, isIt) {
+			return true
+		}
+	}
+	return false
+}
+
 // isThere reports whether a file of the last listing is still there.
 func (n newest) isThere(around folder) bool {
 	for scheme, all := range around.schemes() {

@@ -80,9 +80,11 @@ func (v variety) isRich() bool {
 }
 
 // isTimed reports whether times or ids show that. Lines without may come again: a monitor requests the same pages.
-func (v variety) isTimed() bool {
+func (v variety) isTimed() bool { return v.size >= fewestRich && v.hasDifferentTimes() }
+
+func (v variety) hasDifferentTimes() bool {
 	once := v.once()
-	return v.size >= fewestRich && (v.hasTimes || once == len(v.lines) && once == v.timed && once > 1)
+	return v.hasTimes || once == len(v.lines) && once == v.timed && once > 1
 }
 
 // once returns how many lines have come only once.

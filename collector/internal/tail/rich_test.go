@@ -112,3 +112,19 @@ func TestVariety(t *testing.T) {
 		}
 	}
 }
+
+// TestFewShortLinesInTheirPlace: two short lines with times identify a rotated part that was compressed.
+func TestFewShortLinesInTheirPlace(t *testing.T) {
+	l := newLog(t)
+	l.write("", "1764683873.494 200 0.855\n1764683874.494 200 0.387\n")
+	l.follow(true)
+	l.read()
+	l.whileDown(func() {
+		l.rotateOnce()
+		l.gzip("access.log.1")
+		l.write("", "1764683875.494 200 0.855\n")
+	})
+	l.reads()
+	l.want("1764683873.494 200 0.855\n1764683874.494 200 0.387\n1764683875.494 200 0.855\n")
+	l.wantGaps()
+}
