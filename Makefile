@@ -83,10 +83,11 @@ bench: build ## ratios: the binary against a bare loop, mtail and the old export
 	go test -run '^$$' -bench . -benchmem ./collector/... ./probe/... ./cmd/fremisn-exporter/internal/web
 
 .PHONY: profile
-profile: ## renew cmd/fremisn-exporter/default.pgo: where lines spend their time, for the compiler; on an idle machine
-	@test=$$(mktemp) && trap 'rm -f "$$test"' EXIT INT TERM && go test -run '^$$' -bench '^BenchmarkLines$$/mixed' \
-	  -benchtime 60x -cpu 1 -cpuprofile '$(CURDIR)/cmd/fremisn-exporter/default.pgo' -o "$$test" \
-	  ./collector/internal/accesslog
+PGO := cmd/fremisn-exporter/default.pgo
+profile: ## add to cmd/fremisn-exporter/default.pgo where lines spend their time, for the compiler; on an idle machine
+	@dir=$$(mktemp -d) && trap 'rm -rf "$$dir"' EXIT INT TERM && go test -run '^$$' -bench '^BenchmarkLines$$/mixed' \
+	  -benchtime 200x -cpu 1 -cpuprofile "$$dir/new" -o "$$dir/test" ./collector/internal/accesslog && \
+	  go tool pprof -proto -output "$$dir/both" "$$dir/new" $(PGO) && mv "$$dir/both" $(PGO)
 
 .PHONY: torture
 torture: ## the crash harness in its long form: TORTURE_KILLS (1000) times kill -9, while the log is written and rotated
