@@ -97,7 +97,7 @@ func MayShare(a, b source.LogSource) bool {
 }
 
 // RunAfter is Run once those before have ended that may have had the log's files: where it begins is what they have
-// written last.
+// written last. One of them may hang. If ctx ends first, the log has not begun, and nothing of it is lost.
 func (p *Pipeline) RunAfter(ctx context.Context, before []<-chan struct{}) error {
 	for _, ended := range before {
 		select {
@@ -105,7 +105,12 @@ func (p *Pipeline) RunAfter(ctx context.Context, before []<-chan struct{}) error
 			continue
 		default:
 		}
-		<-ended
+		select {
+		case <-ended:
+		case <-ctx.Done():
+			close(p.done)
+			return nil
+		}
 		p.records = nil // what was read of them has changed
 	}
 	return p.Run(ctx)
