@@ -48,11 +48,23 @@ func (b before) has(names []string) bool {
 }
 
 // newEntries returns the entries of logs, a path before a glob.
-func newEntries(logs []source.LogSource, links links) (entries []*entry) {
+func newEntries(logs []source.LogSource, links *links) (entries []*entry) {
+	answers := make([]*answer[*entry], len(logs))
+	for i, l := range logs {
+		answers[i] = ask(func() *entry { return newEntry(l, links) })
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), maxAnswer)
+	defer cancel()
 	for _, isGlob := range []bool{false, true} {
-		for _, l := range logs {
-			if l.IsGlob() == isGlob {
-				entries = append(entries, newEntry(l, links))
+		for i, l := range logs {
+			switch a := answers[i]; {
+			case l.IsGlob() != isGlob:
+			case a.comesWithin(ctx):
+				entries = append(entries, a.value)
+			default:
+				e := newEntry(l, literal())
+				e.late = a.come
+				entries = append(entries, e)
 			}
 		}
 	}
@@ -79,7 +91,7 @@ func (e *entry) leaveOut() {
 // runs: the other has counted it.
 func leavesOut(l source.LogSource, logs []source.LogSource) func(paths []string) []string {
 	return func(paths []string) []string {
-		links := links{}
+		links := &links{}
 		var earlier before
 		for _, e := range newEntries(logs, links) {
 			if e.name == l.Name {

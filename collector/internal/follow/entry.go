@@ -27,6 +27,8 @@ type entry struct {
 	evidence []*share // of content that may have been counted
 	record   *record  // that it continues; nil: none
 	isOfFile bool     // the record is of its files; otherwise only its counts are continued
+
+	late <-chan struct{} // closed when the log's disk answers, which it has not in time; nil: it has
 }
 
 // A namedFile is one that is, or may come to be, at a log's path.
@@ -36,13 +38,15 @@ type namedFile struct {
 	inode uint64 // 0: there is none
 }
 
-func newEntry(l source.LogSource, links links) *entry {
+// newEntry returns a log's entry. If links are literal, it has no files, and only the names that need no disk.
+func newEntry(l source.LogSource, links *links) *entry {
 	e := &entry{name: l.Name, own: statefile.NameOf(l.Name), kind: kindOf(l), where: where(l),
 		byName: map[string]*namedFile{}}
 	e.at = links.resolved(e.where)
 	e.isGlob = l.IsGlob()
 	var paths []string
 	switch path, _ := tail.Plain(e.where); {
+	case links.isLiteral && (e.isGlob || l.Docker != ""):
 	case l.Docker != "":
 		paths, _ = l.Files() // what is wrong with it, reading it reports
 	case e.isGlob:
@@ -52,8 +56,8 @@ func newEntry(l source.LogSource, links links) *entry {
 	}
 	for _, path := range paths {
 		file := &namedFile{path: path, names: links.names(path)}
-		if info, err := os.Stat(path); err == nil && info.Mode().IsRegular() {
-			file.inode = tail.Inode(info)
+		if !links.isLiteral {
+			file.inode = inodeOf(path)
 		}
 		e.files = append(e.files, file)
 		for _, name := range file.names {
@@ -63,6 +67,14 @@ func newEntry(l source.LogSource, links links) *entry {
 		}
 	}
 	return e
+}
+
+func inodeOf(path string) uint64 {
+	info, err := os.Stat(path)
+	if err != nil || !info.Mode().IsRegular() {
+		return 0
+	}
+	return tail.Inode(info)
 }
 
 // has reports whether a file with these names is the log's, or was.

@@ -169,6 +169,9 @@ func (p *Pipeline) reportSlowState(records *Records) {
 	if p.commits.dir == nil {
 		return
 	}
+	if p.Stats().Problem != "" {
+		return // it is the log's own disk
+	}
 	problem := "the saved state cannot be loaded: the disk of the storage path does not answer"
 	report := func() { level.Error(p.logger).Log("msg", problem, "path", p.commits.dir.Path()) }
 	if records == nil {
@@ -179,6 +182,13 @@ func (p *Pipeline) reportSlowState(records *Records) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.problem = problem + " (" + p.commits.dir.Path() + ")"
+}
+
+// reportSlowLog says what hangs: the log's own disk. The first read clears it.
+func (p *Pipeline) reportSlowLog() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.problem = p.source.Where() + " does not answer"
 }
 
 // isOver reports whether no more is to be read.

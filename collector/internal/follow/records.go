@@ -18,6 +18,8 @@ type Records struct {
 	begins chan struct{} // a token for each log that begins
 
 	claims map[string]claim // by the log's name
+	late   map[string]<-chan struct{}
+	again  *Records // shares out once more, for those that were late
 	looks  looks
 }
 
@@ -49,8 +51,12 @@ func (r *Records) begin() (done func()) {
 	return done
 }
 
-// of returns the claim of a log.
-func (r *Records) of(log string) claim {
-	r.once.Do(func() { r.claims = r.share() })
-	return r.claims[log]
+// of returns the claim of a log. If the log's disk does not answer, it returns a channel that is closed when it does;
+// then the claim is to be had of again.
+func (r *Records) of(log string) (found claim, late <-chan struct{}) {
+	r.once.Do(func() {
+		r.claims, r.late = r.share()
+		r.again = NewRecords(r.dir, r.logs)
+	})
+	return r.claims[log], r.late[log]
 }

@@ -59,7 +59,7 @@ func peek(dir *statefile.Dir, name string) (saved savedPosition, err error) {
 }
 
 // newRecord returns a record with its shares.
-func newRecord(name string, saved savedPosition, links links) *record {
+func newRecord(name string, saved savedPosition, links *links) *record {
 	r := &record{name: name, saved: saved, at: links.resolved(saved.Source)}
 	add := func(from *tail.Position, round uint64, isLeft bool) {
 		parts := from.Split()

@@ -1,6 +1,7 @@
 package follow
 
 import (
+	"context"
 	"slices"
 
 	"github.com/fremisn/fremisn-exporter/collector/internal/statefile"
@@ -10,47 +11,60 @@ import (
 // A sharing shares out records.
 type sharing struct {
 	dir     *statefile.Dir
-	links   links
+	links   *links
 	records []*record
 	entries []*entry
 	index   index
 	looks   *looks
 }
 
-// share shares out all records of the folder.
-func (r *Records) share() map[string]claim {
-	s := &sharing{dir: r.dir, links: links{}, looks: &r.looks}
+// share shares out all records of the folder. Logs whose disks do not answer in time are late: others leave them what
+// they have by the names that they are known by, and they get theirs when they have come.
+func (r *Records) share() (claims map[string]claim, late map[string]<-chan struct{}) {
+	s := &sharing{dir: r.dir, links: &links{}, looks: &r.looks}
 	s.read()
 	s.entries = newEntries(r.logs, s.links)
 	s.index = newIndex(s.records)
 	s.findOwners()
-	for _, e := range s.entries {
-		s.findByContent(e)
-	}
+	s.findByContent()
 	s.assign()
-	claims := map[string]claim{}
+	claims, late = map[string]claim{}, map[string]<-chan struct{}{}
 	for _, e := range s.entries {
-		claims[e.name] = s.claim(e)
+		if e.late != nil {
+			late[e.name] = e.late
+		} else {
+			claims[e.name] = s.claim(e)
+		}
 	}
-	return claims
+	return claims, late
 }
 
-// read reads the positions of all records.
+// read reads the positions of all records. What the folder of one leads to is a question to another disk.
 func (s *sharing) read() {
 	names, _ := s.dir.Logs() // Load reports what cannot be read
 	last := uint64(0)
+	var answers []*answer[*record]
 	for _, name := range names {
 		s.looks.records++
 		saved, err := peek(s.dir, name)
 		if err != nil {
 			continue
 		}
-		r := newRecord(name, saved, s.links)
+		r := newRecord(name, saved, literal())
 		_, r.isHeld = s.dir.ClaimedBy(name)
 		s.records = append(s.records, r)
+		answers = append(answers, ask(func() *record { return newRecord(name, saved, s.links) }))
 		last = max(last, saved.Round)
 	}
 	s.dir.NextRound(last)
+	ctx, cancel := context.WithTimeout(context.Background(), maxAnswer)
+	defer cancel()
+	for i, a := range answers {
+		if a.comesWithin(ctx) {
+			a.value.isHeld = s.records[i].isHeld
+			s.records[i] = a.value
+		}
+	}
 }
 
 // findOwners finds the shares that logs have by name.
@@ -93,9 +107,48 @@ func (s *sharing) named(e *entry) (named []*share) {
 	return named
 }
 
-// findByContent finds shares of a log's files that stood elsewhere, where those that it has by name are not of the
+// findByContent finds shares of logs' files that stood elsewhere, where those that a log has by name are not of the
 // present file.
-func (s *sharing) findByContent(e *entry) {
+func (s *sharing) findByContent() {
+	answers := make([]*answer[[]*search], len(s.entries))
+	for i, e := range s.entries {
+		if searches := e.searches(); len(searches) > 0 {
+			answers[i] = ask(func() []*search {
+				for _, search := range searches {
+					search.found = s.alike(e, search)
+				}
+				return searches
+			})
+		}
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), maxAnswer)
+	defer cancel()
+	for i, e := range s.entries {
+		switch a := answers[i]; {
+		case a == nil:
+		case a.comesWithin(ctx):
+			for _, search := range a.value {
+				s.looks.contents += search.looked
+				e.add(search)
+			}
+		default:
+			e.late = a.come
+		}
+	}
+}
+
+// A search is one for shares of a log's present file that stood elsewhere.
+type search struct {
+	file   *namedFile
+	hasOwn bool // the log has shares of the file's name
+	found  []*share
+	looked int // at how many contents
+}
+
+func (e *entry) searches() (searches []*search) {
+	if e.late != nil {
+		return nil
+	}
 	named := map[*namedFile][]*share{}
 	for _, share := range e.shares {
 		file := e.fileOf(share.names)
@@ -104,18 +157,23 @@ func (s *sharing) findByContent(e *entry) {
 	for _, file := range e.files {
 		own := named[file]
 		isThere := func(share *share) bool { return slices.Contains(share.Inodes(), file.inode) }
-		if file.inode == 0 || slices.ContainsFunc(own, isThere) {
-			continue
+		if file.inode != 0 && !slices.ContainsFunc(own, isThere) {
+			searches = append(searches, &search{file: file, hasOwn: len(own) > 0})
 		}
-		for _, share := range s.alike(e, file, len(own) > 0) {
-			isFree := len(share.logs) == 0 && len(own) == 0
-			switch {
-			case isFree && !slices.Contains(e.found, share):
-				e.found = append(e.found, share)
-				share.names = append(share.names, file.names...)
-			case !isFree && !slices.Contains(e.evidence, share):
-				e.evidence = append(e.evidence, share)
-			}
+	}
+	return searches
+}
+
+// add adds what was found of a file: it is the log's, or evidence of what has been counted.
+func (e *entry) add(found *search) {
+	for _, share := range found.found {
+		isFree := len(share.logs) == 0 && !found.hasOwn
+		switch {
+		case isFree && !slices.Contains(e.found, share):
+			e.found = append(e.found, share)
+			share.names = append(share.names, found.file.names...)
+		case !isFree && !slices.Contains(e.evidence, share):
+			e.evidence = append(e.evidence, share)
 		}
 	}
 }
@@ -123,10 +181,11 @@ func (s *sharing) findByContent(e *entry) {
 // alike returns the shares that say of a log's present file how far it has been read. Where the log has shares of the
 // file's name, those that other logs have by name are looked at only if the inode is the same: logs of one format may
 // all begin alike.
-func (s *sharing) alike(e *entry, file *namedFile, hasOwn bool) (alike []*share) {
+func (s *sharing) alike(e *entry, search *search) (alike []*share) {
+	file := search.file
 	candidates := slices.Clone(s.index.byInode[file.inode])
 	byStart := s.index.byStart
-	if hasOwn {
+	if search.hasOwn {
 		byStart = s.index.unowned
 	}
 	if len(byStart) > 0 {
@@ -140,7 +199,7 @@ func (s *sharing) alike(e *entry, file *namedFile, hasOwn bool) (alike []*share)
 			continue
 		}
 		seen[share] = true
-		s.looks.contents++
+		search.looked++
 		if share.Holds(file.path) {
 			alike = append(alike, share)
 		}

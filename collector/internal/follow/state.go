@@ -106,7 +106,13 @@ func (p *Pipeline) claim() claim {
 	if records == nil {
 		records = NewRecords(p.commits.dir, p.peers)
 	}
-	found := records.of(p.source.Name)
+	found, late := records.of(p.source.Name)
+	for late != nil {
+		p.reportSlowLog()
+		<-late
+		records = records.again
+		found, late = records.of(p.source.Name)
+	}
 	name := found.record
 	for i := 2; !p.commits.dir.Claim(name, p.source.Name); i++ { // a log that has not ended in time still writes it
 		found.isOfFile, found.left = false, nil

@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/fremisn/fremisn-exporter/collector/internal/tail"
 	"github.com/fremisn/fremisn-exporter/collector/source"
@@ -51,23 +52,31 @@ func kindOf(l source.LogSource) string {
 	return "access"
 }
 
-// links resolves symbolic links, those of each folder once.
-type links map[string]string
+// links resolves symbolic links, those of each folder once. Any goroutine may use it.
+type links struct {
+	isLiteral bool     // it asks no disk, and takes paths as they are
+	folders   sync.Map // where each leads
+}
+
+func literal() *links { return &links{isLiteral: true} }
 
 // resolved returns a path, or a pattern, with the symbolic links of its folder resolved.
-func (l links) resolved(path string) string {
-	if isAddress(path) {
+func (l *links) resolved(path string) string {
+	switch {
+	case isAddress(path):
 		return path
+	case l.isLiteral:
+		return filepath.Clean(path)
 	}
 	dir, name := filepath.Split(path)
-	real, ok := l[dir]
-	if !ok {
-		real = filepath.Clean(dir)
-		if at, err := filepath.EvalSymlinks(real); err == nil {
-			real = at
-		}
-		l[dir] = real
+	if real, ok := l.folders.Load(dir); ok {
+		return filepath.Join(real.(string), name)
 	}
+	real := filepath.Clean(dir)
+	if at, err := filepath.EvalSymlinks(real); err == nil {
+		real = at
+	}
+	l.folders.Store(dir, real)
 	return filepath.Join(real, name)
 }
 
@@ -75,8 +84,11 @@ func (l links) resolved(path string) string {
 const maxLinks = 40
 
 // real returns where a path leads, whether there is a file or not.
-func (l links) real(path string) string {
+func (l *links) real(path string) string {
 	for range maxLinks {
+		if l.isLiteral {
+			break
+		}
 		path = l.resolved(path)
 		target, err := os.Readlink(path)
 		if err != nil {
@@ -91,7 +103,7 @@ func (l links) real(path string) string {
 }
 
 // names are those that a path has: its own, and the one that it leads to.
-func (l links) names(path string) []string {
+func (l *links) names(path string) []string {
 	names := []string{l.resolved(path), l.real(path)}
 	slices.Sort(names)
 	return slices.Compact(names)
