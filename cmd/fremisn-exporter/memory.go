@@ -11,7 +11,7 @@ import (
 const (
 	// memoryInterval is how often the limit follows what the program needs.
 	memoryInterval = 2 * time.Second
-	// startInterval is how often to see whether all logs have begun.
+	// startInterval is how often it is set while logs begin.
 	startInterval = 100 * time.Millisecond
 	// calmTime is how long ago the program may have been at rest: a flood is shorter, and legitimate growth is
 	// followed.
@@ -19,6 +19,8 @@ const (
 	// floodRoom is what a flood of requests may use, garbage included. It is far below the promised limit: the rest is
 	// for what the runtime does not count, and for what happens between two checks.
 	floodRoom = 24 << 20
+	// startRoom is what each log may use while logs begin, which makes garbage.
+	startRoom = 128 << 10
 )
 
 // maxGrows bounds what $GOGC may say, percent.
@@ -52,8 +54,8 @@ func gcPercent(logs int, probes float64) int {
 
 func (e *exporter) gcPercent() int { return gcPercent(e.collector.CountLogs(), e.probes.Rate()) }
 
-// isStarting reports whether some logs have not begun yet. To begin makes garbage: frugal collections, and a limit that
-// follows what the program needed before, would be more than half of a start with many logs.
+// isStarting reports whether some logs have not begun yet. With many, frugal collections, and a limit that follows what
+// the program needed before, would be more than half of a start.
 func (e *exporter) isStarting(since time.Time) bool {
 	return !e.collector.HasBegun() && time.Since(since) < startPatience
 }
@@ -64,19 +66,14 @@ func (e *exporter) isStarting(since time.Time) bool {
 func (e *exporter) boundMemory(ctx context.Context) {
 	isUsers, hasLimit := os.Getenv("GOGC") != "", os.Getenv("GOMEMLIMIT") != ""
 	defer debug.SetMemoryLimit(debug.SetMemoryLimit(-1))
-	tick := time.NewTicker(memoryInterval)
-	defer tick.Stop()
 	started := time.Now()
-	for e.isStarting(started) {
-		select {
-		case <-ctx.Done():
-			return
-		case <-time.After(startInterval):
-		}
-	}
 	lately := make([]usage, 0, calmTime/memoryInterval)
 	for percent := 0; ; {
+		isStarting := e.isStarting(started)
 		wanted := e.gcPercent()
+		if isStarting {
+			wanted = usualPercent
+		}
 		if wanted != percent && !isUsers {
 			debug.SetGCPercent(wanted)
 		}
@@ -86,13 +83,17 @@ func (e *exporter) boundMemory(ctx context.Context) {
 			lately = lately[:len(lately)-1]
 		}
 		lately = append(lately, currentUsage())
+		limit, interval := memoryLimit(lately, wanted == busyPercent), memoryInterval
+		if isStarting {
+			limit, interval = limit+int64(e.collector.CountLogs())*startRoom, startInterval
+		}
 		if !hasLimit {
-			debug.SetMemoryLimit(memoryLimit(lately, wanted == busyPercent))
+			debug.SetMemoryLimit(limit)
 		}
 		select {
 		case <-ctx.Done():
 			return
-		case <-tick.C:
+		case <-time.After(interval):
 		}
 	}
 }
