@@ -24,6 +24,9 @@ import (
 //   - What another log counts, too (two entries name one file), is not taken from it: a log with no share of its own
 //     begins at the end, or where the content shows that nothing was counted.
 //
+// A log whose disk does not answer in time is late: it gets what it continues when it does, as one that is added by a
+// reload. Until then the others leave it the shares of its path.
+//
 // Assumptions: nobody but this process writes records (the folder is locked); a log that ends has written its record
 // before another begins that may have its files.
 

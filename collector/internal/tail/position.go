@@ -168,7 +168,6 @@ func (p Position) With(other Position) Position {
 func (p Position) IsEmpty() bool {
 
 	return len(p.Cursors)+len(p.Done)+len(p.Finished)+len(p.Bases)+len(p.Unbegun) == 0
-
 }
 
 // Inodes are those of the files of the position that may still be written to.
