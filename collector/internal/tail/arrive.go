@@ -159,11 +159,10 @@ func (f *Follower) copyOf(original, g *generation) (counted int64, isCopy bool) 
 		from = info.Size()
 	}
 	m, at := original.traceFrom(g.file, from, info.Size())
-	content := &content{g.file, info, false}
-	if m <= ambiguous || !content.isRich(at) {
+	if m <= ambiguous || !isRich(g.file, min(at, headLen)) {
 		return 0, false
 	}
-	if (m == edited || !content.variety(at).isTimed()) && original.base != nil && f.isRotated(original.base, original) {
+	if m == edited && original.base != nil && f.isRotated(original.base, original) {
 		return 0, false
 	}
 	return at, m != begins && at >= fewestCopied
@@ -243,7 +242,7 @@ func (f *Follower) remainder(before, g *generation) (any, isDoubtful bool) {
 		return false, false
 	}
 	before.finished = true
-	if m > begins && (&content{g.file, info, false}).isTelling(at) {
+	if m > begins && isRich(g.file, min(at, headLen)) {
 		_ = g.goTo(at)
 		return true, false
 	}

@@ -2,6 +2,7 @@ package tail
 
 import (
 	"bufio"
+	"bytes"
 	"compress/gzip"
 	"errors"
 	"io"
@@ -49,32 +50,17 @@ func (c *content) start(n int) ([]byte, error) {
 	return start[:n], err
 }
 
-// variety returns how the lines differ that were counted of it, up to an offset.
-func (c *content) variety(offset int64) variety {
-	from, err := c.bytes()
-	if err != nil {
-		return variety{}
-	}
-	return varietyOf(io.LimitReader(from, offset))
-}
-
-// isRich reports whether what was counted of it, up to an offset, differs from what other files hold. If lines come
-// again in the rest, they come again in other files, too.
+// isRich reports whether what was counted of it, up to an offset, differs from what other files hold.
 func (c *content) isRich(offset int64) bool {
-	counted := c.variety(offset)
-	return counted.isTimed() || counted.isRich() && c.variety(maxVaried).isRich()
+	start, err := c.start(int(min(offset, headLen)))
+	return err == nil && isRichText(start)
 }
 
-// isTelling reports whether what was counted of it differs from what other files hold at the places where it may stand.
-// There, one line with a time is enough, unless the file repeats it, and a few short ones are.
+// isTelling reports the same of a file that stands where the counted one may: there, one line with a time is enough.
 func (c *content) isTelling(offset int64) bool {
-	counted := c.variety(offset)
-	for line := range counted.lines {
-		if len(counted.lines) == 1 && counted.timed == 1 {
-			return c.variety(maxVaried).lines[line] == 1
-		}
-	}
-	return counted.isRich() || counted.hasDifferentTimes()
+	start, err := c.start(int(min(offset, headLen)))
+	first, _, _ := bytes.Cut(start, []byte("\n"))
+	return err == nil && (isRichText(start) || timeOrID.Match(first))
 }
 
 // isIntact reports whether it can be read to its end. A file that is being compressed cannot.

@@ -25,13 +25,13 @@
 // Inodes and times are hints. An inode (with its creation time) says where to look first; modification times decide
 // only what is compared again.
 //
-// Content is not evidence if lines do not differ, as with log_format '$request_method $status', or if all are of one
-// second and come again, as those of a health check (isRich looks for two times, for ids, or for many lines that come
-// only once). Then the inode and the creation time must be found, or the place must be certain (placeNow): a rotated
-// part that was seen at the last listing shows how often the log has been rotated since, and each rotation has left one
-// part. Otherwise a gap is reported, and nothing is counted of what may be known (isKnownByPlace). Such a log that has
-// been emptied in place and filled to more than it held looks as if it had only grown. If rotated parts have come
-// although the file is still at the log's path, that is suspected (suspectRefill); without a copy nothing shows it.
+// Content is not evidence if lines do not differ, as with log_format '$request_method $status' (isRich looks for a
+// time, an id, or many different lines). Then the inode and the creation time must be found, or the place must be
+// certain (placeNow): a rotated part that was seen at the last listing shows how often the log has been rotated since,
+// and each rotation has left one part. Otherwise a gap is reported, and nothing is counted of what may be known
+// (isKnownByPlace). Such a log that has been emptied in place and filled to more than it held looks as if it had only
+// grown. If rotated parts have come although the file is still at the log's path, that is suspected (suspectRefill);
+// without a copy nothing shows it.
 //
 // Of a file from which nothing was read only the inode and the creation time are known. If it is not found by them
 // under any name in the folder, a gap is reported, unless it is certain that it was compressed (files of the last

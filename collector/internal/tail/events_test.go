@@ -13,11 +13,7 @@ import (
 
 func (h *history) line() string {
 	h.serial++
-	switch {
-	case h.kinds > ofOneSecond:
-		kind := h.random.Intn(h.kinds - ofOneSecond)
-		return fmt.Sprintf("10.0.0.1 - [25/Nov/2026:19:00:00 +0000] GET %d\n", 200+kind)
-	case h.kinds > 0:
+	if h.kinds > 0 {
 		return fmt.Sprintf("GET %d\n", 200+h.random.Intn(h.kinds))
 	}
 	return fmt.Sprintf("10.0.0.%d - [25/Nov/2026:19:00:00 +0000] line number %d of them all\n", h.serial%7, h.serial)

@@ -34,9 +34,6 @@ type generation struct {
 	// the file, which may have been truncated or rewritten since.
 	head, tail []byte
 	saved      Cursor // the Cursor with the marks of tail, at saved.Offset
-
-	rich   bool  // what was handed out differs from what other files hold
-	poorTo int64 // an offset up to which it did not
 }
 
 // passed advances past bytes that have been read.
@@ -64,15 +61,6 @@ func (g *generation) Write(b []byte) (int, error) {
 func (g *generation) isHole() bool { return isZero(g.head) && isZero(g.tail) }
 
 func isZero(b []byte) bool { return len(bytes.TrimLeft(b, "\x00")) == 0 }
-
-// isRich reports whether what was handed out of an open file differs from what other files hold. It looks again only
-// when there is twice as much.
-func (g *generation) isRich() bool {
-	if !g.rich && g.Offset >= 2*g.poorTo {
-		g.rich, g.poorTo = isRich(g.file, g.Offset), g.Offset
-	}
-	return g.rich
-}
 
 // mark keeps a fingerprint of the bytes before the present offset.
 func (g *generation) mark() {
@@ -176,7 +164,6 @@ func (g *generation) recall() bool {
 func (g *generation) beginAnew() {
 	g.Offset, g.Head, g.Last, g.Skipping = 0, Fingerprint{}, Fingerprint{}, false
 	g.Marks, g.Lines, g.head, g.tail, g.saved = nil, nil, nil, nil, Cursor{}
-	g.rich, g.poorTo = false, 0
 }
 
 // goTo goes to an offset of the file without reading what precedes it.

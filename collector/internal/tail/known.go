@@ -18,11 +18,11 @@ func (f *Follower) isKnownFile(p place) bool {
 
 // isKnownContent reports whether a content is that of a generation that has been read, or a part of one.
 func (f *Follower) isKnownContent(content *content) bool {
-	start, err := content.start(maxVaried)
-	return err == nil && slices.ContainsFunc(f.generations, func(g *generation) bool {
-		m, _ := g.trace(bytes.NewReader(start), int64(len(start)))
-		return m > ambiguous && content.isRich(min(g.Offset, int64(len(start))))
-	})
+	start, err := content.start(headLen)
+	if err != nil {
+		return false
+	}
+	return f.isKnownStart(start)
 }
 
 // isKnownByPlace reports whether a content whose lines are alike is that of a generation that has been read and is not
@@ -31,13 +31,7 @@ func (f *Follower) isKnownByPlace(b *base, p place, content *content) (known, do
 	isNew := b.search.isFound || b.isNew(p)
 	for _, g := range f.generations {
 		size, fits := content.fits(g.cursor())
-		if g.Offset == 0 || !fits {
-			continue
-		}
-		if content.isRich(g.Offset) {
-			return true, false
-		}
-		if isNew && size != g.Offset || g.isFound() {
+		if g.Offset == 0 || !fits || isNew && size != g.Offset || g.isFound() || content.isRich(g.Offset) {
 			continue
 		}
 		if g.isPlacedAt(content) {
@@ -64,6 +58,17 @@ func (g *generation) isFound() bool {
 	return err == nil && idOf(info).ino == g.Ino && g.wasBornAs(g.Path)
 }
 
+// isKnownStart reports whether a file with this beginning has been read.
+func (f *Follower) isKnownStart(start []byte) bool {
+	return slices.ContainsFunc(f.generations, func(g *generation) bool {
+		if !isRichText(start[:min(g.Offset, int64(len(start)))]) {
+			return false
+		}
+		m, _ := g.trace(bytes.NewReader(start), int64(len(start)))
+		return m > ambiguous
+	})
+}
+
 // isAlike reports whether a place holds lines that another file may hold, too.
 func isAlike(p place) bool {
 	content, err := openContent(p.path)
@@ -71,8 +76,8 @@ func isAlike(p place) bool {
 		return false
 	}
 	defer content.close()
-	start, err := content.start(1)
-	return err == nil && len(start) > 0 && !content.isRich(maxTimed)
+	start, err := content.start(headLen)
+	return err == nil && len(start) > 0 && !isRichText(start)
 }
 
 // hasLater reports whether there is an unknown file whose name is later than that of a generation, where this was

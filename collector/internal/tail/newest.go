@@ -99,14 +99,14 @@ func (s seenPlace) isFile(p place) bool {
 // isCopy reports whether a place holds a file with the beginning of the one that was seen.
 func (s seenPlace) isCopy(p place) bool { return s.Head.Len >= 0 && headOf(p) == s.Head }
 
-// isTellingCopy is isCopy, but for a file of which there may be others with the same beginning.
-func (s seenPlace) isTellingCopy(p place) bool {
+// isRichCopy is isCopy, but for a file of which there may be others with the same beginning.
+func (s seenPlace) isRichCopy(p place) bool {
 	content, err := openContent(p.path)
 	if err != nil {
 		return false
 	}
 	defer content.close()
-	return s.Head.Len > 0 && content.isTelling(maxTimed) && s.isCopy(p)
+	return s.Head.Len > 0 && content.isRich(headLen) && s.isCopy(p)
 }
 
 // since returns how many places of a scheme, the newest first, have come since the last listing. It is certain if what
@@ -136,7 +136,7 @@ func (n newest) since(scheme string, places []place) (count int, certain bool) {
 // moved returns how many numbered places have come, by the number of rotations that have moved a file that was seen.
 // Each rotation must have left a place.
 func moved(seen []seenPlace, places []place) (count int, certain bool) {
-	for _, isIt := range []func(seenPlace, place) bool{seenPlace.isFile, seenPlace.isTellingCopy} {
+	for _, isIt := range []func(seenPlace, place) bool{seenPlace.isFile, seenPlace.isRichCopy} {
 		for k, s := range seen {
 			i := slices.IndexFunc(places, func(p place) bool { return isIt(s, p) })
 			if i < 0 || s.Rank != seen[0].Rank-int64(k) { // beyond a hole, rotation may not move it
@@ -207,7 +207,7 @@ func sinceEmpty(seen []seenPlace, places []place) (count int, certain bool) {
 func (n newest) isOnlyEmpty(scheme string, places []place) bool {
 	return scheme == "number" && !slices.ContainsFunc(n[scheme], func(s seenPlace) bool {
 		return slices.ContainsFunc(places, func(p place) bool {
-			return s.isFile(p) || s.isTellingCopy(p) || s.Head.Len == 0 && isCompressed(p.path) && s.isCopy(p)
+			return s.isFile(p) || s.isRichCopy(p) || s.Head.Len == 0 && isCompressed(p.path) && s.isCopy(p)
 		})
 	})
 }

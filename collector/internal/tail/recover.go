@@ -193,7 +193,7 @@ func (f *Follower) recoverFrom(g *generation, p place) bool {
 		file.Close()
 		return false
 	}
-	if g.Offset == 0 && f.isKnownContent(&content{file, info, false}) {
+	if g.Offset == 0 && f.isCounted(p, file) {
 		g.close()
 		return false
 	}
@@ -208,6 +208,13 @@ func (f *Follower) isOpen(info os.FileInfo) bool {
 		}
 	}
 	return false
+}
+
+// isCounted reports whether a file has the same beginning as a generation of which something has been read.
+func (f *Follower) isCounted(p place, file *os.File) bool {
+	content := &content{file, p.info, false}
+	start, err := content.start(headLen)
+	return err == nil && f.isKnownStart(start)
 }
 
 // restOfCopy hands out what a copy of a generation holds after the bytes read, and records where the copy is. A copy

@@ -28,7 +28,7 @@ func (f *Follower) wasCopied(g *generation) bool {
 // the log may be emptied only then.
 func (f *Follower) suspectRefill(g *generation) {
 	b := g.base
-	if !g.isCurrent() || g.Offset == 0 || b.newest == nil || b.search != nil || g.isRich() {
+	if !g.isCurrent() || g.Offset == 0 || b.newest == nil || b.search != nil || isRichText(g.head) {
 		return
 	}
 	b.isAlike = true

@@ -39,7 +39,7 @@ func (g *generation) traceFrom(file io.ReaderAt, from, size int64) (m match, off
 	if common > 0 && lineStart(file, common) == 0 {
 		common = 0 // less than a line may begin like another
 	}
-	isRich := isRich(file, common)
+	isRich := isRich(file, min(common, headLen))
 	if common == size && isRich {
 		return prefix, common
 	}
@@ -156,11 +156,30 @@ type lineSeen struct {
 	isTelling bool // it has a time or an id
 }
 
-const aTime = `(^|[^0-9a-f:]|[0-9]{4}:)([01][0-9]|2[0-3])(:[0-5][0-9]){2}([^0-9a-f:]|$)|[0-9]{10}`
+// isRich reports whether the first n bytes of a file differ from what another log of the same format would have.
+func isRich(file io.ReaderAt, n int64) bool {
+	b := make([]byte, n)
+	read, _ := file.ReadAt(b, 0)
+	return isRichText(b[:read])
+}
 
-// timeOfDay matches a time of day, or seconds since 1970.
-var timeOfDay = regexp.MustCompile(aTime)
+// isRichText reports whether bytes are many different lines, or hold something like a time.
+func isRichText(b []byte) bool {
+	const fewest, fewestLines = 64, 8
+	if len(b) < fewest {
+		return false
+	}
+	if first, _, _ := bytes.Cut(b, []byte("\n")); timeOrID.Match(first) {
+		return true
+	}
+	lines := map[string]bool{}
+	for line := range bytes.Lines(b) {
+		lines[string(line)] = true
+	}
+	return len(lines) >= fewestLines
+}
 
-// timeOrID matches what makes a line differ from those of other files: a time, or an id such as $request_id. Addresses
-// and sizes do not: each line may have the same.
-var timeOrID = regexp.MustCompile(aTime + `|[0-9a-f]{16}`)
+// timeOrID matches what makes a line differ from those of other files: a time of day, seconds since 1970, or an id such
+// as $request_id. Addresses and sizes do not: each line may have the same.
+var timeOrID = regexp.MustCompile(`(^|[^0-9a-f:]|[0-9]{4}:)([01][0-9]|2[0-3])(:[0-5][0-9]){2}([^0-9a-f:]|$)|` +
+	`[0-9]{10}|[0-9a-f]{16}`)
