@@ -71,11 +71,14 @@ func (m *moves) files(logs map[string]string) map[string][]string {
 	return files
 }
 
-// disturb writes lines, and rotates now and then.
+// disturb writes lines, and now and then rotates, and deletes the oldest part.
 func (m *moves) disturb() {
 	for _, file := range movedFiles {
 		if m.random.Intn(6) == 0 {
 			m.rotate(file)
+		}
+		if n := m.rotations[file]; n > 0 && m.random.Intn(6) == 0 {
+			m.deletePart(file, n)
 		}
 		if n := m.random.Intn(4); n > 0 {
 			fmt.Fprintf(&m.history, "write %d %s\n", n, file)
@@ -96,6 +99,12 @@ func (m *moves) rotate(file string) {
 	m.must(os.Rename(m.at(file), part(1)))
 	m.rotations[file]++
 	m.write(file, 0)
+}
+
+func (m *moves) deletePart(file string, n int) {
+	fmt.Fprintf(&m.history, "delete %s.%d\n", file, n)
+	m.must(os.Remove(m.at(fmt.Sprintf("%s.%d", file, n))))
+	m.rotations[file]--
 }
 
 // start follows logs, and compares what each counts: exactly what was written since the last start, if the file was
