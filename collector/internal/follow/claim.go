@@ -48,7 +48,7 @@ func (s *sharing) claim(e *entry) claim {
 		c.record = s.newName(e)
 	}
 	taken := s.take(e)
-	c.position = e.positionOf(taken)
+	c.position = e.positionFrom(taken)
 	if e.record != nil {
 		c.left = s.left(e, taken)
 	}
@@ -60,9 +60,9 @@ func (s *sharing) claim(e *entry) claim {
 	return c
 }
 
-// positionOf returns what shares say of a log's files, at the paths that the log has for them. What one position says
+// positionFrom returns what shares say of a log's files, at the paths that the log has for them. What one position says
 // keeps its order: later files follow earlier ones.
-func (e *entry) positionOf(shares []*share) (all tail.Position) {
+func (e *entry) positionFrom(shares []*share) (all tail.Position) {
 	done := map[*tail.Position]bool{}
 	for _, s := range shares {
 		if done[s.from] {
