@@ -58,11 +58,7 @@ type alikeTest struct {
 
 func (test alikeTest) run(t *testing.T, down bool) {
 	l := followedAlike(t)
-	if down {
-		l.whileDown(func() { test.do(l) })
-	} else {
-		test.do(l)
-	}
+	l.whileFollowedOr(down, func() { test.do(l) })
 	l.reads()
 	l.now = l.now.Add(patience)
 	l.reads()

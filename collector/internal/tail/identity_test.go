@@ -92,12 +92,7 @@ func TestEndIsLost(t *testing.T) {
 	for _, down := range []bool{false, true} {
 		for _, lost := range []int{1, 20, 900} {
 			l := followed(t, 1000)
-			cut := func() { l.must(os.Truncate(l.path, int64(len(lines(0, 1000-lost))))) }
-			if down {
-				l.whileDown(cut)
-			} else {
-				cut()
-			}
+			l.whileFollowedOr(down, func() { l.must(os.Truncate(l.path, int64(len(lines(0, 1000-lost))))) })
 			l.read()
 			l.write("", lines(2000, 10))
 			l.reads()

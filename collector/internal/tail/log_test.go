@@ -68,6 +68,16 @@ func (l *log) follow(fromStart bool) {
 // restart starts again from the position, as after a crash right after a commit.
 func (l *log) restart() { l.whileDown(func() {}) }
 
+// whileFollowedOr does something while the log is followed, or while the exporter is down.
+func (l *log) whileFollowedOr(down bool, do func()) {
+	l.t.Helper()
+	if down {
+		l.whileDown(do)
+	} else {
+		do()
+	}
+}
+
 // whileDown does something between a crash right after a commit and the next start.
 func (l *log) whileDown(do func()) {
 	l.t.Helper()

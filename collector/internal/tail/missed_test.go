@@ -52,16 +52,11 @@ func TestZerosOfAPowerFailure(t *testing.T) {
 		l.write("", lines(0, 100))
 		l.follow(true)
 		l.read()
-		fail := func() {
+		l.whileFollowedOr(down, func() {
 			text := []byte(l.text(""))
 			clear(text[len(text)-3000:])
 			l.must(os.WriteFile(l.path, text, 0o644))
-		}
-		if down {
-			l.whileDown(fail)
-		} else {
-			fail()
-		}
+		})
 		l.reads()
 		l.write("", lines(100, 2))
 		l.reads()
