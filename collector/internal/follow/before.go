@@ -87,8 +87,8 @@ func (e *entry) leaveOut() {
 	}
 }
 
-// leavesOut returns a function that returns which of some paths a glob leaves to other logs. What it has left stays left
-// while it runs: the other has counted it.
+// leavesOut returns a function that returns which of some paths a glob leaves to other logs. What it has left stays
+// left while it runs: the other has counted it.
 func leavesOut(l source.LogSource, logs []source.LogSource) func(paths []string) []string {
 	return func(paths []string) []string {
 		links := &links{}
