@@ -3,6 +3,7 @@ package follow
 import (
 	"cmp"
 	"slices"
+	"time"
 
 	"github.com/fremisn/fremisn-exporter/collector/internal/tail"
 )
@@ -20,7 +21,8 @@ import (
 //   - A record goes to the log of its name if it is of the same source; else to one of the same source; else to one
 //     whose files it has, a path before a glob; else to one of its name, which goes on with the counts only.
 //   - Of a record that a log continues, it keeps the shares that it does not take, until another record has a later
-//     share of the file.
+//     share of the file: the latest maxLeft. Of others it only keeps what shows that a file may be one of theirs
+//     (tail.Forgotten): such a file begins at its end, with a gap, whichever log has it next.
 //   - What another log counts, too (two entries name one file), is not taken from it: a log with no share of its own
 //     begins at the end, or where the content shows that nothing was counted.
 //
@@ -49,8 +51,13 @@ func (s *sharing) claim(e *entry) claim {
 	}
 	taken := s.take(e)
 	c.position = e.positionFrom(taken)
+	c.position.Forgotten, c.position.Elsewhere = s.forgotten(e)
 	if e.record != nil {
-		c.left = s.left(e, taken)
+		left := s.left(e, taken)
+		for _, share := range left[min(maxLeft, len(left)):] {
+			c.position.Forgotten = c.position.Forgotten.With(share.Forget(time.Now()))
+		}
+		c.left = leftOf(left[:min(maxLeft, len(left))])
 	}
 	for _, share := range e.evidence {
 		counted := share.Counted()
@@ -158,12 +165,23 @@ func furthest(a, b tail.Position) int {
 	return 0
 }
 
-// left returns what a log's record keeps of the files that it does not have.
-func (s *sharing) left(e *entry, taken []*share) (left []leftShares) {
+// maxLeft is how many shares a record keeps of files that its log does not have.
+const maxLeft = 64
+
+// left returns the shares of a log's record whose files no log has, the latest first.
+func (s *sharing) left(e *entry, taken []*share) (left []*share) {
 	for _, share := range e.record.shares {
-		if slices.Contains(taken, share) || slices.Contains(share.logs, e) || s.isStale(share) {
-			continue
+		if !slices.Contains(taken, share) && !slices.Contains(share.logs, e) && !s.isStale(share) {
+			left = append(left, share)
 		}
+	}
+	slices.SortStableFunc(left, func(a, b *share) int { return cmp.Compare(b.round, a.round) })
+	return left
+}
+
+// leftOf returns what a log's record keeps of shares.
+func leftOf(shares []*share) (left []leftShares) {
+	for _, share := range shares {
 		i := slices.IndexFunc(left, func(l leftShares) bool { return l.Round == share.round })
 		if i < 0 {
 			left, i = append(left, leftShares{Round: share.round}), len(left)
@@ -171,6 +189,19 @@ func (s *sharing) left(e *entry, taken []*share) (left []leftShares) {
 		left[i].Position = left[i].Position.With(share.Position)
 	}
 	return left
+}
+
+// forgotten returns what remains of files that the log's own record has forgotten, and of those that others have.
+func (s *sharing) forgotten(e *entry) (own, others tail.Forgotten) {
+	for _, r := range s.records {
+		switch {
+		case r == e.record:
+			own = r.saved.Forgotten
+		case r.isOf(e.kind):
+			others = others.With(r.saved.Forgotten)
+		}
+	}
+	return own, others
 }
 
 // isStale reports whether another share says more of the same file.

@@ -24,6 +24,7 @@ type shelf struct {
 	backwards bool
 	together  bool // all begin before the first is read
 	isFound   bool // nginx.conf names the logs
+	fromStart bool // what is new is read from its beginning
 	said      bytes.Buffer
 }
 
@@ -72,7 +73,8 @@ func (s *shelf) follow(paths map[string]string) map[string]counted {
 	s.must(err)
 	var logs []source.LogSource
 	for _, name := range slices.Sorted(maps.Keys(paths)) {
-		logs = append(logs, source.LogSource{Name: name, Path: s.at(paths[name]), Found: s.isFound})
+		logs = append(logs, source.LogSource{Name: name, Path: s.at(paths[name]), Found: s.isFound,
+			FromStart: s.fromStart})
 	}
 	if s.backwards {
 		slices.Reverse(logs)
@@ -364,4 +366,42 @@ func TestLinkTakesTheRecordBeforeAGlob(t *testing.T) {
 		s.write("a.log", 5)
 		s.want("a glob", map[string]string{"all": "a*.log", "zlink": "link"}, map[string]uint64{"zlink": 105})
 	})
+}
+
+// TestManyFilesAreLeft: of files that a log no longer has, its record keeps a bounded number. One that is not among
+// them begins at its end when it is followed again, by whichever log, with a gap, and new ones at their beginning.
+func TestManyFilesAreLeft(t *testing.T) {
+	const dropped = 3
+	file := func(i int) string { return fmt.Sprintf("b%03d.log", i) }
+	for _, again := range []string{"all", "another"} {
+		t.Run(again, func(t *testing.T) {
+			s := newShelf(t)
+			all, one := map[string]string{"all": "*.log"}, map[string]string{"all": "a.log"}
+			s.write("a.log", 1)
+			s.want("at first", all, map[string]uint64{})
+			for i := range maxLeft + dropped {
+				s.write(file(i), 40)
+			}
+			total := uint64(40 * (maxLeft + dropped))
+			s.want("all", all, map[string]uint64{"all": total})
+			s.want("one", one, map[string]uint64{"all": total})
+			s.want("one, again", one, map[string]uint64{"all": total})
+			for i := range maxLeft + dropped {
+				s.write(file(i), 1)
+			}
+			s.fromStart = true
+			paths, before := all, total
+			if again == "another" {
+				paths, before = map[string]string{"all": "a.log", again: "b*.log"}, 0
+			}
+			if got := s.follow(paths)[again]; got.after != before+maxLeft || got.gaps != dropped {
+				t.Errorf("%d lines are counted, want %d; %d gaps\n%s", got.after, before+maxLeft, got.gaps, &s.said)
+			}
+			for i := range maxLeft + dropped + 1 {
+				s.write(file(i), 1)
+			}
+			want := map[string]uint64{"all": total, again: before + maxLeft + maxLeft + dropped + 1}
+			s.want("later", paths, want)
+		})
+	}
 }

@@ -29,13 +29,11 @@ func (f *Follower) arrive(b *base, file *os.File, info fs.FileInfo) error {
 	g.identify(info)
 	if b.current != nil {
 		f.replace(b, g)
-		return nil
-	}
-	if err := f.begin(b, g); err != nil {
+	} else if err := f.begin(b, g); err != nil {
 		file.Close()
 		return err
 	}
-	return nil
+	return f.passOld(g)
 }
 
 // realPath resolves symbolic links at once: they may point elsewhere by the time that the file is looked for.
@@ -74,9 +72,12 @@ func (f *Follower) reopen(g *generation, file *os.File, info fs.FileInfo) bool {
 		g.file = nil
 		return false
 	}
+	if !g.isStill(info) {
+		g.grown = f.now()
+	}
 	g.identify(info)
 	g.Ended = false
-	g.grown, g.finished, g.removed, f.opened = f.now(), false, linksOf(info) == 0, true
+	g.finished, g.removed, f.opened = false, linksOf(info) == 0, true
 	return true
 }
 
@@ -126,21 +127,22 @@ func (f *Follower) passCounted(g *generation) error {
 	}
 	switch {
 	case doubtful > counted:
-		return f.passAll(g)
+		return f.passAll(g, "the file begins like one that was read, but has lost its end")
 	case counted > g.Offset:
 		return g.goTo(counted)
+	case g.Offset == 0 && f.beginsLikeForgotten(g):
+		return f.passAll(g, "the file begins like one that was read long ago")
 	}
 	return nil
 }
 
 // passAll goes to the end of a file when it is uncertain what has been counted of it.
-func (f *Follower) passAll(g *generation) error {
+func (f *Follower) passAll(g *generation, cause string) error {
 	info, err := g.file.Stat()
 	if err != nil {
 		return err
 	}
-	f.sink.Gap(GapUncertain, g.Path, g.Offset, info.Size(),
-		"the file begins like one that was read, but has lost its end; following it from its present end")
+	f.sink.Gap(GapUncertain, g.Path, g.Offset, info.Size(), cause+"; following it from its present end")
 	return g.goToDoubtful(info.Size())
 }
 

@@ -50,6 +50,9 @@
 // files of the last listing cannot be recognized, a gap is reported, and only those are read that were created in the
 // order of their places, before the present file: what is rewritten, compressed or restored is younger.
 //
+// Of files that a glob no longer has the latest are remembered, of others what they began with (Forgotten). One that
+// comes back is read on from its present end, with a gap.
+//
 // # Rotation
 //
 // Rename: another file is at the path. NGINX's workers continue to write the old file until each has reopened, so

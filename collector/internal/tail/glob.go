@@ -22,7 +22,8 @@ func (f *Follower) expand() error {
 	}
 	f.bases = slices.DeleteFunc(f.bases, func(b *base) bool {
 		delete(there, b.path)
-		return !slices.Contains(matches, b.path) && (b.current == nil || b.current.finished && b.current.file == nil)
+		b.isGone = !slices.Contains(matches, b.path)
+		return b.isGone && (b.current == nil || b.current.finished && b.current.file == nil)
 	})
 	type dated struct {
 		path string

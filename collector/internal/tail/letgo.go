@@ -60,6 +60,7 @@ func (f *Follower) letGo() {
 	}
 	slices.Reverse(kept)
 	f.generations = kept
+	f.forgetGone()
 	f.closeIdle()
 }
 

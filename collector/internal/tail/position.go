@@ -2,7 +2,6 @@ package tail
 
 import (
 	"cmp"
-	"hash/crc64"
 	"iter"
 	"path/filepath"
 	"slices"
@@ -16,6 +15,9 @@ type Position struct {
 	Finished []Cursor    `json:"finished,omitempty"` // generations to which no more is written
 	Bases    []SavedBase `json:"bases,omitempty"`    // absent in the first version
 	Unbegun  []string    `json:"unbegun,omitempty"`  // paths of files that begin at their ends, once they can be read
+
+	Forgotten Forgotten `json:"forgotten,omitzero"` // of files that the log had
+	Elsewhere Forgotten `json:"-"`                  // of files that others had
 }
 
 // A SavedBase says what was beside a file of the log when its folder was last listed.
@@ -31,7 +33,7 @@ type SavedBase struct {
 
 // Position returns how far the log has been read.
 func (f *Follower) Position() Position {
-	var p Position
+	p := Position{Forgotten: f.forgotten}
 	for _, g := range f.generations {
 		c := g.cursor()
 		isOld := !g.isCurrent() || f.isGlob && g.removed
@@ -42,6 +44,9 @@ func (f *Follower) Position() Position {
 			c.Marks, c.Lines = nil, nil
 			p.Finished = append(p.Finished, c)
 			continue
+		}
+		if g.isGone() {
+			c.Marks, c.Lines = nil, nil
 		}
 		c.Ended = g.file == nil && (g.finished || g.Ended)
 		p.Cursors = append(p.Cursors, c)
@@ -166,8 +171,9 @@ func (p Position) With(other Position) Position {
 
 // IsEmpty reports whether nothing is known of any file.
 func (p Position) IsEmpty() bool {
-
-	return len(p.Cursors)+len(p.Done)+len(p.Finished)+len(p.Bases)+len(p.Unbegun) == 0
+	isNone := func(f Forgotten) bool { return f.Born == 0 && len(f.Heads) == 0 }
+	return len(p.Cursors)+len(p.Done)+len(p.Finished)+len(p.Bases)+len(p.Unbegun) == 0 && isNone(p.Forgotten) &&
+		isNone(p.Elsewhere)
 }
 
 // Inodes are those of the files of the position that may still be written to.
@@ -203,11 +209,8 @@ func StartsAt(pattern string) iter.Seq[Fingerprint] {
 			if err != nil || !content.info.Mode().IsRegular() {
 				continue
 			}
-			print := Fingerprint{}
-			for i := range head {
-				print.Len++
-				print.Sum = crc64.Update(print.Sum, checksums, head[i:i+1])
-				if !yield(print) {
+			for start := range starts(head) {
+				if !yield(start) {
 					return
 				}
 			}
@@ -248,6 +251,7 @@ func (f *Follower) Resume(p Position, _ time.Time) {
 // ResumeSome continues from what is saved of some files, of which others may have been read by another log. Any other
 // file begins as at a first start.
 func (f *Follower) ResumeSome(p Position) {
+	f.forgotten, f.elsewhere = p.Forgotten, p.Elsewhere
 	for _, c := range slices.Concat(p.Finished, p.Done, p.Cursors) {
 		f.restore(c)
 	}

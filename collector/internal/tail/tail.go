@@ -68,6 +68,8 @@ type Follower struct {
 	sink      Sink
 	now       func() time.Time
 	names     *Names // nil: folders are listed each time
+	forgotten Forgotten
+	elsewhere Forgotten // by other logs
 
 	started     bool
 	opened      bool // something was, since the last read began
@@ -84,6 +86,7 @@ type Follower struct {
 type base struct {
 	path    string
 	current *generation // the file that is, or was last, at the path; nil before the first
+	isGone  bool        // a glob no longer has it
 	fromEnd bool        // the first file is not read from its beginning
 	unread  fs.FileInfo // the first file, when it could not be opened; nil where it could, or is unknown
 	since   time.Time   // the modification time of the current file then
