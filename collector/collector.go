@@ -130,26 +130,6 @@ func New(o Options) (*Collector, error) {
 	return c, nil
 }
 
-// storagePatience is how long the storage path may take at the start until the log names it: nothing is served before.
-const storagePatience = 5 * time.Second
-
-// openState opens the storage path, and returns the settings with what the last run has left there for them.
-func (c *Collector) openState(o Options) (*source.Settings, error) {
-	if o.StoragePath == "" {
-		return o.Settings, nil
-	}
-	defer time.AfterFunc(storagePatience, func() {
-		level.Error(c.logger).Log("msg", "still opening the storage path: its disk does not answer; nothing is served "+
-			"before it does, or --storage.path names another", "path", o.StoragePath)
-	}).Stop()
-	state, err := statefile.Open(o.StoragePath)
-	if err != nil {
-		return nil, err
-	}
-	c.state = state
-	return c.recall(o.Settings), nil
-}
-
 // prepare creates everything in the settings except the logs: it returns their counters, one for each of
 // settings.Logs.
 func (c *Collector) prepare(s *source.Settings) (*observed, []maker, error) {

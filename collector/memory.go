@@ -7,6 +7,7 @@ import (
 
 	"github.com/go-kit/log/level"
 
+	"github.com/fremisn/fremisn-exporter/collector/internal/statefile"
 	"github.com/fremisn/fremisn-exporter/collector/source"
 )
 
@@ -19,11 +20,11 @@ type notes struct {
 const notesVersion = 1
 
 // recall returns the settings as they follow from those of the last run.
-func (c *Collector) recall(s *source.Settings) *source.Settings {
-	if c.state == nil || s.Conf == nil {
+func (c *Collector) recall(state *statefile.Dir, s *source.Settings) *source.Settings {
+	if s.Conf == nil {
 		return s
 	}
-	text, err := c.state.Notes()
+	text, err := state.Notes()
 	if err != nil {
 		level.Warn(c.logger).Log("msg", "reading what nginx.conf had in the last run failed", "err", err)
 	}

@@ -1,66 +1,50 @@
 package collector
 
 import (
-	"os"
-	"path/filepath"
+	"bytes"
 	"strings"
-	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/go-kit/log"
 
-	"github.com/fremisn/fremisn-exporter/collector/nginxconf"
-	"github.com/fremisn/fremisn-exporter/collector/source"
+	"github.com/fremisn/fremisn-exporter/collector/internal/statefile"
 )
 
-// A storage path that hangs before anything is served is named in the log, and the start goes on once it answers. A
-// pipe without a writer hangs as a disk does.
+// TestStoragePathThatHangs: a storage path that hangs before anything is served is named in the log, and the start goes
+// on if it answers in time. Otherwise it fails, and says what to do.
 func TestStoragePathThatHangs(t *testing.T) {
-	for name, file := range map[string]string{"the list of logs": "logs", "the notes": "notes.json"} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			dir := t.TempDir()
-			pipe := filepath.Join(dir, file)
-			if err := syscall.Mkfifo(pipe, 0o600); err != nil {
-				t.Fatal(err)
-			}
-			named, made := make(chan string, 1), make(chan error, 1)
-			logger := log.LoggerFunc(func(keyvals ...any) error {
-				for _, v := range keyvals {
-					if text, is := v.(string); is && strings.HasPrefix(text, "still opening the storage path") {
-						named <- keyvals[len(keyvals)-1].(string)
-					}
+	for _, answers := range []bool{true, false} {
+		synctest.Test(t, func(t *testing.T) {
+			var said bytes.Buffer
+			c := &Collector{logger: log.NewLogfmtLogger(&said)}
+			answer := make(chan struct{})
+			defer func() {
+				if !answers {
+					close(answer)
 				}
-				return nil
-			})
-			go func() {
-				c, err := New(Options{Settings: &source.Settings{Conf: &nginxconf.Config{}}, StoragePath: dir,
-					Logger: logger})
-				if err == nil {
-					err = c.closeState()
-				}
-				made <- err
 			}()
-			select {
-			case path := <-named:
-				if path != dir {
-					t.Errorf("named %s, not %s", path, dir)
-				}
-			case err := <-made:
-				t.Fatalf("it did not hang: %v", err)
-			case <-time.After(time.Minute):
-				t.Error("nothing is named")
+			if answers {
+				time.AfterFunc(storagePatience+time.Second, func() { close(answer) })
 			}
-			writer, err := os.OpenFile(pipe, os.O_WRONLY, 0)
-			if err == nil {
-				err = writer.Close()
+			state := &statefile.Dir{}
+			found, err := c.awaitStorage("/data", func() (storage, error) {
+				<-answer
+				return storage{state: state}, nil
+			})
+			synctest.Wait()
+			if !strings.Contains(said.String(), "still opening the storage path") ||
+				!strings.Contains(said.String(), "path=/data") {
+				t.Errorf("it is not named: %s", &said)
 			}
-			if err != nil {
-				t.Fatal(err)
-			}
-			if err := <-made; err != nil {
+			if answers && (err != nil || found.state != state) {
 				t.Errorf("it did not go on: %v", err)
+			}
+			const want = "storage path /data: the disk does not answer; repair it, or choose another folder with " +
+				"--storage.path"
+			if !answers && (err == nil || err.Error() != want) {
+				t.Errorf("%v", err)
 			}
 		})
 	}

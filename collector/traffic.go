@@ -171,10 +171,10 @@ func (c *Collector) Remember(name string, data []byte) error {
 	return c.state.WriteBeside(name, data)
 }
 
-// Recall returns what Remember has saved under a name, or nil.
+// Recall returns what Remember has saved under a name, or nil. It waits only a while for a disk.
 func (c *Collector) Recall(name string) ([]byte, error) {
 	if c.state == nil {
 		return nil, nil
 	}
-	return c.state.ReadBeside(name)
+	return within(noteWait, func() ([]byte, error) { return c.state.ReadBeside(name) })
 }

@@ -22,6 +22,7 @@ import (
 	versioncollector "github.com/prometheus/client_golang/prometheus/collectors/version"
 	toolkit "github.com/prometheus/exporter-toolkit/web"
 
+	"github.com/fremisn/fremisn-exporter/cmd/fremisn-exporter/internal/check"
 	"github.com/fremisn/fremisn-exporter/cmd/fremisn-exporter/internal/settings"
 	"github.com/fremisn/fremisn-exporter/cmd/fremisn-exporter/internal/web"
 	"github.com/fremisn/fremisn-exporter/collector"
@@ -62,7 +63,7 @@ func serve(ctx context.Context, cli *commandLine, logger log.Logger, stderr io.W
 	level.Info(logger).Log(append([]any{"msg", "starting " + programName}, runtimeInfo()...)...)
 	cli.logOldFlags(logger)
 	if file := *cli.web.WebConfigFile; file != "" {
-		if err := validateWeb(file); err != nil {
+		if err := check.ValidateWeb(file); err != nil {
 			fmt.Fprintf(stderr, "--web.config.file %s: %s; correct it, or leave the flag out\n", file, err)
 			return exitUsage
 		}
@@ -94,14 +95,6 @@ func serve(ctx context.Context, cli *commandLine, logger log.Logger, stderr io.W
 	}
 	level.Info(logger).Log("msg", "stopped cleanly")
 	return exitOK
-}
-
-// validateWeb checks --web.config.file. To read a pipe or a device might never end.
-func validateWeb(file string) error {
-	if info, err := os.Stat(file); err == nil && !info.Mode().IsRegular() {
-		return errors.New("this is not a regular file")
-	}
-	return toolkit.Validate(file)
 }
 
 // A usageError is a fault in the config that only the part that acts on it could find.

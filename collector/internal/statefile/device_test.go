@@ -5,44 +5,59 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 )
 
-// TestDevicesAreNotRead: /dev/zero has no end, and would take all memory.
-func TestDevicesAreNotRead(t *testing.T) {
-	zero := func(t *testing.T, path string) {
-		if err := os.Symlink("/dev/zero", path); err != nil {
-			t.Fatal(err)
-		}
-	}
-	for _, name := range []string{"logs", startsName + suffix} {
-		dir := t.TempDir()
-		zero(t, filepath.Join(dir, name))
-		d, err := Open(dir)
-		if err == nil {
-			d.Close()
-		}
-		if err == nil || !strings.Contains(err.Error(), name+" is a device") {
-			t.Errorf("%s: %v", name, err)
-		}
-	}
-	dir := t.TempDir()
-	d, err := Open(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer d.Close()
-	zero(t, filepath.Join(dir, "access"+suffix))
-	zero(t, filepath.Join(dir, "verdict.json"))
-	zero(t, filepath.Join(dir, "notes.json"))
-	var corrupt *CorruptError
-	if _, err := d.Load("access"); !errors.As(err, &corrupt) || !strings.Contains(err.Error(), "is a device") {
-		t.Errorf("a record: %v", err)
-	}
-	if _, err := d.ReadBeside("verdict"); err == nil {
-		t.Error("incidents are read from a device")
-	}
-	if _, err := d.Notes(); err == nil {
-		t.Error("notes are read from a device")
+// irregular are what may be in the place of a file, by how an error calls it: to open a pipe would wait for another
+// process, and /dev/zero has no end.
+var irregular = map[string]func(path string) error{
+	"a device":      func(path string) error { return os.Symlink("/dev/zero", path) },
+	"a pipe (FIFO)": func(path string) error { return syscall.Mkfifo(path, 0o600) },
+	"a folder":      func(path string) error { return os.Mkdir(path, 0o755) },
+}
+
+// TestIrregularFilesAreRefused: what is no regular file is not read, and the error names it with a remedy.
+func TestIrregularFilesAreRefused(t *testing.T) {
+	for what, put := range irregular {
+		t.Run(what, func(t *testing.T) {
+			wantRefused := func(path string, err error) {
+				t.Helper()
+				if err == nil || !strings.Contains(err.Error(), path+" is "+what) {
+					t.Errorf("%s: %v", path, err)
+				}
+			}
+			for _, name := range []string{"lock", "logs", startsName + suffix} {
+				dir := t.TempDir()
+				path := filepath.Join(dir, name)
+				if err := put(path); err != nil {
+					t.Fatal(err)
+				}
+				d, err := Open(dir)
+				if err == nil {
+					d.Close()
+				}
+				wantRefused(path, err)
+			}
+			dir := t.TempDir()
+			d := open(t, dir)
+			for _, name := range []string{"access" + suffix, "other" + suffix + ".new", "verdict.json", "notes.json"} {
+				if err := put(filepath.Join(dir, name)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			_, err := d.Position("access")
+			wantRefused(filepath.Join(dir, "access"+suffix), err)
+			var corrupt *CorruptError
+			if _, err = d.Load("access"); !errors.As(err, &corrupt) {
+				t.Errorf("a record: %v", err)
+			}
+			wantRefused(filepath.Join(dir, "access"+suffix), err)
+			wantRefused(filepath.Join(dir, "other"+suffix+".new"), d.Commit("other", Record{Position: []byte("{}")}))
+			_, err = d.ReadBeside("verdict")
+			wantRefused(filepath.Join(dir, "verdict.json"), err)
+			_, err = d.Notes()
+			wantRefused(filepath.Join(dir, "notes.json"), err)
+		})
 	}
 }

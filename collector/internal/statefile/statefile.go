@@ -110,9 +110,9 @@ func OpenOn(disk Disk, path string) (*Dir, error) {
 	if err := os.MkdirAll(path, 0o750); err != nil {
 		return nil, fmt.Errorf("storage path: %w; choose another with --storage.path, or \"\" to keep nothing", err)
 	}
-	lock, err := os.OpenFile(filepath.Join(path, "lock"), os.O_RDWR|os.O_CREATE|syscall.O_CLOEXEC, 0o640)
+	lock, err := openLock(filepath.Join(path, "lock"))
 	if err != nil {
-		return nil, fmt.Errorf("storage path: %w; choose another with --storage.path, or \"\" to keep nothing", err)
+		return nil, err
 	}
 	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
 		holder, _ := io.ReadAll(io.LimitReader(lock, 32))
@@ -209,7 +209,7 @@ func (d *Dir) Release(log string) {
 // Position reads only the position of a record, without checking the record. It is for finding the record of a log; a
 // log must load the record that it continues.
 func (d *Dir) Position(log string) ([]byte, error) {
-	file, err := os.Open(d.file(log))
+	file, err := openFile(d.file(log))
 	if errors.Is(err, fs.ErrNotExist) {
 		return d.start(log)
 	}
@@ -236,18 +236,12 @@ func (d *Dir) Position(log string) ([]byte, error) {
 // The record of a log that has only begun has nil Counts.
 func (d *Dir) Load(log string) (Record, error) {
 	path := d.file(log)
-	info, err := os.Stat(path)
+	raw, err := readFile(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		position, err := d.start(log)
 		return Record{Position: position}, err
 	case err != nil:
-		return Record{}, fmt.Errorf("saved state: %w", err)
-	case info.Size() > maxRecord:
-		return Record{}, d.Aside(log, fmt.Errorf("%d bytes are too many", info.Size()))
-	}
-	raw, err := readFile(path)
-	if err != nil {
 		return Record{}, d.Aside(log, err) // the next commit would replace it
 	}
 	record, err := decode(raw)
@@ -324,20 +318,6 @@ func (d *Dir) replace(path string, data []byte) error {
 	return nil
 }
 
-// readFile reads a file of the folder, but no device, which has no end.
-func readFile(path string) ([]byte, error) {
-	info, err := os.Stat(path)
-	switch {
-	case err != nil:
-		return nil, err
-	case info.Mode()&fs.ModeDevice != 0:
-		return nil, fmt.Errorf("%s is a device", path)
-	case info.Size() > maxRecord:
-		return nil, fmt.Errorf("%s: %d bytes are too many", path, info.Size())
-	}
-	return os.ReadFile(path)
-}
-
 func encode(r Record) []byte {
 	raw := make([]byte, 0, headerLen+len(r.Position)+len(r.Counts)+checksumLen)
 	raw = append(raw, magic...)
@@ -377,7 +357,7 @@ func decode(raw []byte) (Record, error) {
 type realDisk struct{}
 
 func (realDisk) Create(path string) (File, error) {
-	return os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC|syscall.O_CLOEXEC, 0o640)
+	return create(path, os.O_WRONLY|os.O_TRUNC)
 }
 
 func (realDisk) Rename(from, to string) error { return os.Rename(from, to) }

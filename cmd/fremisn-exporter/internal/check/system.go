@@ -17,7 +17,6 @@ import (
 	"syscall"
 	"time"
 
-	toolkit "github.com/prometheus/exporter-toolkit/web"
 	"golang.org/x/sys/unix"
 )
 
@@ -54,7 +53,7 @@ func OlderStateRemedy(older, chosen string) string {
 // checkWebConfig reads the file that has TLS and passwords as serve would.
 func checkWebConfig(file string) finding {
 	found := finding{Section: sectionSystem, Status: statusOK, Subject: "web config", Text: file + " is valid"}
-	if err := toolkit.Validate(file); err != nil {
+	if err := ValidateWeb(file); err != nil {
 		found.Status, found.Text, found.Remedy = statusFail, file+": "+
 			err.Error(), "correct it, or leave out --web.config.file"
 	}
@@ -92,7 +91,24 @@ func checkStorage(path string) finding {
 	default:
 		found.Text = absolute + " can be written"
 	}
+	if file := irregularIn(absolute); file != "" {
+		found.Status, found.Text = statusFail, file+" is not a regular file, and cannot be one of the state's"
+		found.Remedy = "remove it, or choose another with --storage.path"
+	}
 	return found
+}
+
+// irregularIn returns the first file of a storage path that the program cannot read or replace, "" for none.
+func irregularIn(folder string) string {
+	for _, pattern := range []string{"lock", "logs", "*.state", "*.json", "*.new"} {
+		names, _ := filepath.Glob(filepath.Join(folder, pattern))
+		for _, name := range names {
+			if info, err := os.Stat(name); err == nil && !info.Mode().IsRegular() {
+				return name
+			}
+		}
+	}
+	return ""
 }
 
 // locked reports, from the kernel's table, whether a process holds the lock on a file: trying to take it could take it

@@ -158,6 +158,16 @@ func TestStorageOfAnother(t *testing.T) {
 	if l := checkStorage(dir); l.Status != statusOK || !strings.Contains(l.Text, "can be written") {
 		t.Errorf("a good one: %+v", l)
 	}
+	for _, name := range []string{"lock", "verdict.json", "access.state"} {
+		odd := t.TempDir()
+		file := filepath.Join(odd, name)
+		if err := syscall.Mkfifo(file, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if l := checkStorage(odd); l.Status != statusFail || !strings.Contains(l.Text, file+" is not a regular file") {
+			t.Errorf("a pipe in the place of a file: %+v", l)
+		}
+	}
 	lock, err := os.Create(filepath.Join(dir, "lock"))
 	if err != nil {
 		t.Fatal(err)
@@ -216,8 +226,20 @@ func TestPortOfExporterBehindTLS(t *testing.T) {
 }
 
 func TestWebConfig(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "web.yml")
-	for text, want := range map[string]status{"basic_auth_users: {}\n": statusOK, "tls_server: {}\n": statusFail} {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "web.yml")
+	if err := errors.Join(syscall.Mkfifo(filepath.Join(dir, "pipe"), 0o600),
+		os.Symlink("/dev/zero", filepath.Join(dir, "device"))); err != nil {
+		t.Fatal(err)
+	}
+	for text, want := range map[string]status{
+		"basic_auth_users: {}\n": statusOK, "tls_server: {}\n": statusFail,
+		// These would be waited for, and read for ever.
+		"tls_server_config: {cert_file: pipe, key_file: pipe}\n":       statusFail,
+		"tls_server_config: {cert_file: web.yml, key_file: pipe}\n":    statusFail,
+		"tls_server_config: {client_ca_file: " + dir + "/device}\n":    statusFail,
+		"tls_server_config: {cert_file: device, client_ca_file: pipe}": statusFail,
+	} {
 		if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
 			t.Fatal(err)
 		}
