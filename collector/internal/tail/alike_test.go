@@ -24,17 +24,26 @@ func followedAlike(t *testing.T) *log {
 	return l
 }
 
-// makeRoom renames the numbered parts as logrotate does, and compresses the newest but one.
-func (l *log) makeRoom() {
+// shiftParts renames the numbered parts, and says what is renamed to what.
+func (l *log) shiftParts() (renamed map[string]string) {
 	l.t.Helper()
-	for n := 8; n > 0; n-- {
+	renamed = map[string]string{}
+	for n := 199; n > 0; n-- {
 		for _, suffix := range []string{"", ".gz"} {
 			from, to := fmt.Sprintf("access.log.%d%s", n, suffix), fmt.Sprintf("access.log.%d%s", n+1, suffix)
-			if _, err := os.Stat(l.at(from)); err == nil {
+			if _, err := os.Lstat(l.at(from)); err == nil {
 				l.rename(from, to)
+				renamed[from] = to
 			}
 		}
 	}
+	return renamed
+}
+
+// makeRoom renames the numbered parts as logrotate does, and compresses the newest but one.
+func (l *log) makeRoom() {
+	l.t.Helper()
+	l.shiftParts()
 	if _, err := os.Stat(l.at("access.log.2")); err == nil {
 		l.gzip("access.log.2")
 	}

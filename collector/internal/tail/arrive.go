@@ -14,6 +14,9 @@ func (f *Follower) arrive(b *base, file *os.File, info fs.FileInfo) error {
 		f.recover(before)
 	}
 	if g := f.returned(b, file, info); g != nil {
+		if g != b.current {
+			g.Listed = "" // rotation has not moved it since
+		}
 		b.current = g
 		g.base, g.Base, g.Path = b, b.path, realPath(b.path)
 		f.survey(b)
@@ -191,11 +194,11 @@ func (f *Follower) replace(b *base, g *generation) {
 	f.generations = append(f.generations, g)
 	b.current = g
 	if isCopy {
-		if b.listed == before {
-			b.listed = g
+		if before.Listed == atPath {
+			before.Listed, g.Listed = "", atPath
 		}
 		if isDoubtful && b.search == nil { // what is beside it may be doubtful too, and is not reported again
-			b.saveListing(listOnce(b.path, isRelated))
+			f.saveListing(b, listOnce(b.path, isRelated))
 		}
 		f.sink.Moved()
 		return
@@ -322,7 +325,7 @@ func (f *Follower) rewritten(g *generation, seen int64) {
 		f.cutGap(g, at)
 		_ = g.goToDoubtful(at)
 		if m == ambiguous && g.base.search == nil { // the next rotation is certain
-			g.base.saveListing(listOnce(g.base.path, isRelated))
+			f.saveListing(g.base, listOnce(g.base.path, isRelated))
 		}
 	default:
 		f.truncated(g, seen)
@@ -355,9 +358,7 @@ func (f *Follower) truncated(g *generation, seen int64) {
 func (f *Follower) remember(g *generation) *generation {
 	old := &generation{Cursor: g.cursor(), base: g.base, finished: true, grown: f.now()}
 	old.Dev, old.Ino, old.Born = 0, 0, 0
-	if g.base.listed == g {
-		g.base.listed = old
-	}
+	g.Listed = ""
 	f.insert(old)
 	return old
 }

@@ -27,7 +27,13 @@ type Cursor struct {
 	Lines    []uint64    `json:"lines,omitempty"` // of the last lines, without their first words
 	Skipping bool        `json:"skip,omitempty"`  // Offset is within a line that is too long
 	Ended    bool        `json:"ended,omitempty"` // the file is gone, and its loss was reported or its rest read
+
+	// Listed is the rotated name that the file had when the folder was last listed, or atPath; empty if it is unknown.
+	Listed string `json:"listed,omitempty"`
 }
+
+// atPath says that a file was at the log's path.
+const atPath = "."
 
 // A Fingerprint is a checksum and the number of bytes that it covers.
 type Fingerprint struct {

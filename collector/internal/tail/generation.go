@@ -82,7 +82,7 @@ func (g *generation) cursor() Cursor {
 		g.saved.Lines = lastLines(g.tail)
 	}
 	c := g.saved
-	c.Path, c.Base, c.Dev, c.Ino, c.Born = g.Path, g.Base, g.Dev, g.Ino, g.Born
+	c.Path, c.Base, c.Dev, c.Ino, c.Born, c.Listed = g.Path, g.Base, g.Dev, g.Ino, g.Born, g.Listed
 	return c
 }
 

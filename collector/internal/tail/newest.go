@@ -3,6 +3,7 @@ package tail
 import (
 	"maps"
 	"os"
+	"path/filepath"
 	"slices"
 	"time"
 )
@@ -41,19 +42,53 @@ func isAll(seen []seenPlace) bool {
 // survey records the files beside a base at the first listing: all of it is older than what comes.
 func (f *Follower) survey(b *base) {
 	if b.newest == nil && b.search == nil {
-		b.saveListing(f.names.listOnce(b.path, isRelated))
+		f.saveListing(b, f.names.listOnce(b.path, isRelated))
 	}
 }
 
 // saveListing records the files beside a base.
-func (b *base) saveListing(around folder) {
-	b.newest, b.listed, b.since, b.suspicion = newestOf(around), b.current, time.Time{}, suspicion{}
-	b.isAlike = false
+func (f *Follower) saveListing(b *base, around folder) {
+	f.recordPlaces(b, around)
+	b.newest, b.since, b.suspicion, b.isAlike = newestOf(around), time.Time{}, suspicion{}, false
 	if g := b.current; g != nil && g.file != nil {
 		if info, err := g.file.Stat(); err == nil {
 			b.since = info.ModTime().Truncate(time.Second) // some file systems keep whole seconds
 		}
 	}
+}
+
+// recordPlaces records where the generations of a base are at a listing.
+func (f *Follower) recordPlaces(b *base, around folder) {
+	for _, g := range f.generations {
+		if g.base == b {
+			g.Listed = g.nameIn(around)
+		}
+	}
+}
+
+// nameIn returns where a generation's file certainly is in a listing: its rotated name, or atPath; "" if that is not
+// certain.
+func (g *generation) nameIn(around folder) string {
+	var at place
+	if i := slices.IndexFunc(around.files, g.isAt); i >= 0 {
+		at = around.files[i]
+	}
+	switch {
+	case at.scheme != "":
+		return filepath.Base(at.path)
+	case at.path != "" && at.path == around.real:
+		return atPath
+	}
+	return ""
+}
+
+// wasRotated reports whether a generation had been rotated when the folder was listed. What came later does not
+// include it.
+func (g *generation) wasRotated() bool { return g.Listed != "" && g.Listed != atPath }
+
+// isAt reports whether a place certainly holds the generation's file. An inode alone may be reused.
+func (g *generation) isAt(p place) bool {
+	return g.is(p.info) && (g.file != nil || g.isStill(p.info) || g.Born != 0 && p.born() == g.Born)
 }
 
 func newestOf(folder folder) newest {
@@ -256,17 +291,6 @@ func (n newest) hasMoreThan(all []place, at place) bool {
 		return count+older > len(all)
 	}
 	return n != nil && older > 0 && (older > len(n[at.scheme]) || !isAll(n[at.scheme]))
-}
-
-// has reports whether a generation had been rotated when the folder was listed. What came later does not include it.
-func (n newest) has(g *generation) bool {
-	isIt := func(s seenPlace) bool { return s.Ino != 0 && fileTag{s.Ino, s.Born} == g.tag() }
-	for _, places := range n {
-		if slices.ContainsFunc(places, isIt) {
-			return true
-		}
-	}
-	return false
 }
 
 // isThere reports whether a file of the last listing is still there.

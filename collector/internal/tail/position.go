@@ -86,7 +86,7 @@ func (p Position) Of(wanted func(path string) bool) (part Position) {
 // Counted returns the position of a log that has copies of these files: only what was counted of them is kept.
 func (p Position) Counted() (counted Position) {
 	for _, c := range slices.Concat(p.Finished, p.Done, p.Cursors) {
-		c.Dev, c.Ino, c.Born, c.Base, c.Path = 0, 0, 0, "", ""
+		c.Dev, c.Ino, c.Born, c.Base, c.Path, c.Listed = 0, 0, 0, "", "", ""
 		counted.Finished = append(counted.Finished, c)
 	}
 	return counted
@@ -319,7 +319,6 @@ func (f *Follower) restoreBase(saved SavedBase) {
 	b := f.baseAt(saved.Path)
 	b.newest, b.since, b.folder, b.real = saved.Newest, saved.Since, saved.Folder, saved.Real
 	if !saved.Searching {
-		b.listed = b.current
 		return
 	}
 	b.search = &search{waits: map[fileState]time.Time{}, givenUp: map[fileState]bool{}}
@@ -328,10 +327,9 @@ func (f *Follower) restoreBase(saved SavedBase) {
 	}
 	for _, g := range f.generations {
 		if g.base == b && g.id() == saved.Anchor.id() && g.Offset == saved.Anchor.Offset {
-			b.search.anchor, b.listed = g, g
+			b.search.anchor = g
 			return
 		}
 	}
 	b.search.anchor = &generation{Cursor: *saved.Anchor, base: b, finished: true, grown: f.now()}
-	b.listed = b.search.anchor
 }

@@ -50,7 +50,7 @@ func (f *Follower) suspectRefill(g *generation) {
 	}
 	f.sink.Gap(GapUncertain, g.Path, 0, g.Offset, "rotated parts have come beside the log, whose lines are all alike: "+
 		"it may have been copied, emptied and filled again; put $time_iso8601 or $request_id into its log_format")
-	b.saveListing(around)
+	f.saveListing(b, around)
 }
 
 // hasNewNames reports whether names in a base's folder may have changed since the last call.

@@ -91,7 +91,6 @@ type base struct {
 	unread  fs.FileInfo // the first file, when it could not be opened; nil where it could, or is unknown
 	since   time.Time   // the modification time of the current file then
 	newest  newest      // what was beside the log at the last listing; nil before the first
-	listed  *generation // the current one then; nil if unknown
 	folder  fileTag     // of the current file
 	real    string      // the path of the current file without symbolic links
 	search  *search     // for unseen generations; nil if none is in progress

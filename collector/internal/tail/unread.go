@@ -81,13 +81,13 @@ func (f *Follower) restOfUnread(g *generation, p place) bool {
 
 // placeNow returns the place that the file of a generation must have now, after all rotations since the last listing.
 func (g *generation) placeNow(around folder) (at place, certain bool) {
-	if g == g.base.listed { // of what has come since, it is the oldest
+	if g.Listed == atPath { // of what has come since, it is the oldest
 		return g.base.newest.oldestNew(around)
 	}
-	scheme, rank, ok := placeOf(filepath.Base(around.real), filepath.Base(g.Path))
+	scheme, rank, ok := placeOf(filepath.Base(around.real), g.Listed)
 	all := around.schemes()[scheme]
 	count, certain := g.base.newest.shift(scheme, all)
-	if !ok || !certain || g.base.search != nil {
+	if !ok || !certain {
 		return place{}, false
 	}
 	if scheme == "number" {

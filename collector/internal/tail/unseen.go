@@ -82,7 +82,7 @@ func (f *Follower) goOnSearching(b *base) {
 	f.giveUp(s)
 	if settled && len(s.waits) == len(s.givenUp) {
 		b.search = nil
-		b.saveListing(around)
+		f.saveListing(b, around)
 	}
 }
 
@@ -171,7 +171,7 @@ func (f *Follower) unseen(b *base, around folder) (places []place, doubtful bool
 	case found:
 		isMore := (b.isAlike || isAlike(at)) && b.newest.hasMoreThan(schemes[at.scheme], at)
 		return places, at.scheme != "" && isMore || f.hasLater(anchor, around)
-	case len(places) > 0 && (anchor == nil || b.newest.has(anchor)):
+	case len(places) > 0 && (anchor == nil || anchor.wasRotated()):
 		return places, false
 	case len(places) > 0 && isAlike(places[0]):
 		return nil, true // it may have been emptied and filled again before

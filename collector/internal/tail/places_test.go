@@ -1,0 +1,93 @@
+package tail
+
+import (
+	"os"
+	"testing"
+)
+
+// followedShort is a log with parts of one short line each, whose content identifies none of them, before one that is
+// compressed. The log is followed from its beginning.
+func followedShort(t *testing.T, parts int) *log {
+	t.Helper()
+	l := newLog(t)
+	for n := range parts + 1 {
+		l.shiftParts()
+		l.write("access.log.1", shortLine(100+n))
+		if n == 0 {
+			l.gzip("access.log.1")
+		}
+	}
+	l.write("", "")
+	l.follow(true)
+	l.reads()
+	return l
+}
+
+// addShort rotates a log of one more short line.
+func (l *log) addShort(n int) {
+	l.t.Helper()
+	l.write("", shortLine(n))
+	l.shiftParts()
+	l.rename("", "access.log.1")
+	l.write("", "")
+}
+
+// wantShort: all lines before one have come once, and no gap was reported.
+func (l *log) wantShort(end int) {
+	l.t.Helper()
+	l.reads()
+	want := ""
+	for n := range end {
+		want += shortLine(n)
+	}
+	l.wantAll(want)
+	l.wantGaps()
+}
+
+// compressHalf makes the newest part one that is being compressed, for which a search waits, and returns what completes
+// it.
+func (l *log) compressHalf() (complete func(name string)) {
+	l.t.Helper()
+	l.gzip("access.log.1")
+	whole := l.text("access.log.1.gz")
+	l.must(os.Truncate(l.at("access.log.1.gz"), int64(len(whole)-4)))
+	return func(name string) { l.write(name, whole[len(whole)-4:]) }
+}
+
+// TestCompressedDuringASearch: the exporter crashes while it waits for a part that is being compressed. Meanwhile
+// others are compressed that were open.
+func TestCompressedDuringASearch(t *testing.T) {
+	l := followedShort(t, 1)
+	l.addShort(0)
+	l.reads()
+	l.addShort(1)
+	l.addShort(2)
+	complete := l.compressHalf()
+	l.read()
+	l.whileDown(func() {
+		complete("access.log.1.gz")
+		l.gzip("access.log.2")
+		l.gzip("access.log.3")
+	})
+	l.wantShort(3)
+}
+
+// TestRotatedBeforeTheListingOfAlikeLines: the log was renamed before the folder was listed. What came since does not
+// include it, although it begins with the same lines.
+func TestRotatedBeforeTheListingOfAlikeLines(t *testing.T) {
+	l := followedAlike(t)
+	l.rotateOnce()
+	l.reads()
+	l.write("", alike(3))
+	l.makeRoom()
+	l.rename("", "access.log.1")
+	l.read()
+	l.whileDown(func() {
+		l.write("", alike(7))
+		l.rotateOnce()
+		l.gzip("access.log.1")
+	})
+	l.reads()
+	l.want(alike(15))
+	l.wantGaps()
+}
