@@ -67,11 +67,13 @@ func (f *Follower) recordPlaces(b *base, around folder) {
 }
 
 // nameIn returns where a generation's file certainly is in a listing: its rotated name, or atPath; "" if that is not
-// certain.
+// certain. A compressed one has another inode: it is where the rotations since the last listing have put it.
 func (g *generation) nameIn(around folder) string {
 	var at place
 	if i := slices.IndexFunc(around.files, g.isAt); i >= 0 {
 		at = around.files[i]
+	} else if !g.isFound() {
+		at, _ = g.placeNow(around)
 	}
 	switch {
 	case at.scheme != "":

@@ -91,3 +91,16 @@ func TestRotatedBeforeTheListingOfAlikeLines(t *testing.T) {
 	l.want(alike(15))
 	l.wantGaps()
 }
+
+// TestCompressedBeforeTheListing: when the folder is listed, the log was renamed and compressed already, and no other
+// file is at its path. It is where the rotations since the listing before have put it.
+func TestCompressedBeforeTheListing(t *testing.T) {
+	l := followedShort(t, 1)
+	l.write("", shortLine(0))
+	l.shiftParts()
+	l.rename("", "access.log.1")
+	l.gzip("access.log.1")
+	l.read()
+	l.addShort(1)
+	l.wantShort(2)
+}
