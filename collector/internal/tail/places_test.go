@@ -104,3 +104,22 @@ func TestCompressedBeforeTheListing(t *testing.T) {
 	l.addShort(1)
 	l.wantShort(2)
 }
+
+// TestRotatedEmptyBeforeTheListing: when the folder is listed, the log was renamed, empty, and no other file is at its
+// path. It is compressed later. What has come since does not include it.
+func TestRotatedEmptyBeforeTheListing(t *testing.T) {
+	l := followedShort(t, 1)
+	l.addShort(0)
+	l.addShort(1)
+	complete := l.compressHalf()
+	l.read()
+	l.shiftParts()
+	l.rename("", "access.log.1")
+	complete("access.log.2.gz")
+	l.read()
+	l.whileDown(func() {
+		l.gzip("access.log.1")
+		l.addShort(2)
+	})
+	l.wantShort(3)
+}

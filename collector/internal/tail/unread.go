@@ -55,13 +55,16 @@ func (f *Follower) isAccountedFor(g *generation) bool {
 		return true
 	}
 	around, settled := list(g.base.path)
-	if !settled || g.base.search != nil {
+	if !settled {
 		return false
 	}
 	isCopied := g.base.folder != tagOf(filepath.Dir(g.Path)) // the whole folder, to another disk
-	if !g.isCurrent() {
+	if !g.isCurrent() || g.Listed != atPath {
 		p, certain := g.placeNow(around)
 		return certain && (isCopied || isCompressed(p.path)) && f.restOfUnread(g, p)
+	}
+	if g.base.search != nil {
+		return false
 	}
 	places, certain := g.base.newest.rotated(around)
 	if len(places) == 0 { // it is the file at the path, unless the folder was made anew
