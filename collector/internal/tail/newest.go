@@ -22,7 +22,8 @@ type seenPlace struct {
 type newest map[string][]seenPlace
 
 // keepNewest is how many places of a scheme are remembered: if the newest was deleted or rewritten, the next shows how
-// far they have moved. Empty ones do not show it, so others are remembered beside them.
+// far they have moved. Empty ones do not show it, so others are remembered beside them, and all up to the newest that
+// is compressed: the others may get other inodes, all at once.
 const (
 	keepNewest = 3
 	maxNewest  = 16
@@ -96,11 +97,13 @@ func (g *generation) isAt(p place) bool {
 func newestOf(folder folder) newest {
 	all := newest{}
 	for scheme, places := range folder.schemes() {
-		for _, p := range places {
+		young := places[:min(len(places), maxNewest)]
+		lasting := slices.IndexFunc(young, func(p place) bool { return isCompressed(p.path) })
+		for i, p := range places {
 			seen := seenPlace{Rank: p.rank, Size: p.info.Size(), Head: headOf(p), Born: p.born()}
 			seen.Dev, seen.Ino = identity(p.info)
 			all[scheme] = append(all[scheme], seen)
-			if !isAll(all[scheme]) {
+			if i >= lasting && !isAll(all[scheme]) {
 				break
 			}
 		}

@@ -1,6 +1,7 @@
 package tail
 
 import (
+	"fmt"
 	"os"
 	"testing"
 )
@@ -122,4 +123,19 @@ func TestRotatedEmptyBeforeTheListing(t *testing.T) {
 		l.addShort(2)
 	})
 	l.wantShort(3)
+}
+
+// TestCompressedAllAtOnce: of the parts that were seen, those that were not compressed are so now. The older ones show
+// how far all have moved.
+func TestCompressedAllAtOnce(t *testing.T) {
+	l := followedShort(t, 4)
+	l.addShort(0)
+	l.reads()
+	l.whileDown(func() {
+		l.addShort(1)
+		for n := range 6 {
+			l.gzip(fmt.Sprint("access.log.", n+1))
+		}
+	})
+	l.wantShort(2)
 }
