@@ -332,7 +332,10 @@ func (c *Collector) stillStopping() []*follow.Pipeline {
 func (c *Collector) start(f *followed, after []<-chan struct{}) *followed {
 	ctx, stop := context.WithCancel(c.run)
 	go func() {
-		if err := f.pipeline.RunAfter(ctx, after); err != nil {
+		if !f.pipeline.Await(ctx, after) {
+			return
+		}
+		if err := f.pipeline.Run(ctx); err != nil {
 			level.Error(c.logger).Log("msg", "following a log failed", "log", f.source.Name, "err", err)
 		}
 	}()

@@ -108,9 +108,13 @@ func MayShare(a, b source.LogSource) bool {
 	return a.Kind == b.Kind && a.Syslog == "" && b.Syslog == "" && isOne
 }
 
-// RunAfter is Run once those before have ended that may have had the log's files: where it begins is what they have
-// written last. One of them may hang. If ctx ends first, the log has not begun, and nothing of it is lost.
-func (p *Pipeline) RunAfter(ctx context.Context, before []<-chan struct{}) error {
+// Await waits for those to end that may have had the log's files, and reports whether they have: where the log begins is
+// what they have written last. One of them may hang. If ctx ends first, the log has ended without a Run, and nothing of
+// it is lost.
+//
+// It is not a part of Run, whose goroutines are many and keep their stacks: the runtime halves a stack only while less
+// than a quarter of it is used.
+func (p *Pipeline) Await(ctx context.Context, before []<-chan struct{}) bool {
 	for _, ended := range before {
 		select {
 		case <-ended:
@@ -121,9 +125,9 @@ func (p *Pipeline) RunAfter(ctx context.Context, before []<-chan struct{}) error
 		case <-ended:
 		case <-ctx.Done():
 			close(p.done)
-			return nil
+			return false
 		}
 		p.records = nil // what was read of them has changed
 	}
-	return p.Run(ctx)
+	return true
 }
