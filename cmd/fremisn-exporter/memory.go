@@ -30,7 +30,8 @@ const maxGrows = 1000
 const (
 	usualPercent = 100
 	// frugalPercent is for manyLogs: what their idle counters take is most of the heap, and reading lines makes no
-	// garbage. Memory is worth more then than the collector's time.
+	// garbage. Memory is worth more then than the collector's time, at a start as well: what it needs in between stays
+	// as gaps between objects.
 	frugalPercent = 25
 	manyLogs      = 100
 	// busyPercent is for manyProbes a second: what lives is little, and each makes garbage. The collector's time is
@@ -54,8 +55,8 @@ func gcPercent(logs int, probes float64) int {
 
 func (e *exporter) gcPercent() int { return gcPercent(e.collector.CountLogs(), e.probes.Rate()) }
 
-// isStarting reports whether some logs have not begun yet. With many, frugal collections, and a limit that follows what
-// the program needed before, would be more than half of a start.
+// isStarting reports whether some logs have not begun yet. With many, a limit that follows what the program needed
+// before would be more than half of a start.
 func (e *exporter) isStarting(since time.Time) bool {
 	return !e.collector.HasBegun() && time.Since(since) < startPatience
 }
@@ -71,9 +72,6 @@ func (e *exporter) boundMemory(ctx context.Context) {
 	for percent := 0; ; {
 		isStarting := e.isStarting(started)
 		wanted := e.gcPercent()
-		if isStarting {
-			wanted = usualPercent
-		}
 		if wanted != percent && !isUsers {
 			debug.SetGCPercent(wanted)
 		}

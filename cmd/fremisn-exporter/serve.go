@@ -73,8 +73,8 @@ func serve(ctx context.Context, cli *commandLine, logger log.Logger, stderr io.W
 		fmt.Fprintln(stderr, err)
 		return exitUsage
 	}
-	if os.Getenv("GOGC") == "" {
-		defer debug.SetGCPercent(debug.SetGCPercent(usualPercent)) // until all logs have begun
+	if os.Getenv("GOGC") == "" { // the start makes most of the garbage
+		defer debug.SetGCPercent(debug.SetGCPercent(gcPercent(len(s.Observed.Logs()), 0)))
 	}
 	e, err := newExporter(cli, s, logger)
 	if err != nil {

@@ -35,13 +35,14 @@ func (e *exporter) trimMemory(ctx context.Context) {
 		case <-tick.C:
 			if e.gcPercent() == frugalPercent && os.Getenv("GOGC") == "" && unusedMemory() > worthTrimming {
 				debug.FreeOSMemory()
+				releaseProgram()
 			}
 		}
 	}
 }
 
-// releaseProgram gives back the pages of the program's own file. A start touches most of them, and the kernel maps
-// those that are used again from its cache: about half. Where the system cannot do that, they stay.
+// releaseProgram gives back the pages of the program's own file. A start touches most of them, a scrape some, and the
+// kernel maps those that are used again from its cache: about half. Where the system cannot do that, they stay.
 func releaseProgram() {
 	program, err := os.Readlink("/proc/self/exe")
 	if err != nil {
