@@ -108,9 +108,8 @@ func MayShare(a, b source.LogSource) bool {
 	return a.Kind == b.Kind && a.Syslog == "" && b.Syslog == "" && isOne
 }
 
-// Await waits for those to end that may have had the log's files, and reports whether they have: where the log begins is
-// what they have written last. One of them may hang. If ctx ends first, the log has ended without a Run, and nothing of
-// it is lost.
+// Await waits for those to end that may have had the log's files, and reports whether they have: the log begins where
+// they have ended. One of them may hang. If ctx ends first, the log has ended without a Run, and nothing of it is lost.
 //
 // It is not a part of Run, whose goroutines are many and keep their stacks: the runtime halves a stack only while less
 // than a quarter of it is used.
