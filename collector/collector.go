@@ -45,6 +45,7 @@ type Collector struct {
 	watcher *watch.Watcher
 	buffers *tail.Buffers
 	names   *tail.Names
+	owners  *tail.Owners
 	still   task[stillLogs]
 
 	reloading chan struct{} // holds a token while no reload is in progress
@@ -101,7 +102,7 @@ func New(o Options) (*Collector, error) {
 	c := &Collector{
 		mask: o.Mask, logger: o.Logger, reports: newReports(o.Logger),
 		answers: takenout.NewAnswers(), workers: newWorkers(), buffers: &tail.Buffers{}, names: &tail.Names{},
-		reloading: make(chan struct{}, 1), notes: make(chan notes, 1),
+		owners: &tail.Owners{}, reloading: make(chan struct{}, 1), notes: make(chan notes, 1),
 	}
 	if !o.Unhinted {
 		c.watcher = watch.New()
@@ -204,7 +205,8 @@ func (c *Collector) newPeers(logs []source.LogSource) *peers {
 func (c *Collector) follow(s source.LogSource, counter maker, peers *peers) *followed {
 	return &followed{source: s, logTasks: newLogTasks(follow.Config{
 		Source: s, New: counter, State: c.state, Peers: peers.logs, Records: peers.records,
-		Watcher: c.watcher, Buffers: c.buffers, Names: c.names, Renew: renew, Logger: log.With(c.logger, "log", s.Name),
+		Watcher: c.watcher, Buffers: c.buffers, Names: c.names, Owners: c.owners, Renew: renew,
+		Logger: log.With(c.logger, "log", s.Name),
 	})}
 }
 

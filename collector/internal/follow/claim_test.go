@@ -13,6 +13,7 @@ import (
 	"github.com/go-kit/log"
 
 	"github.com/fremisn/fremisn-exporter/collector/internal/statefile"
+	"github.com/fremisn/fremisn-exporter/collector/internal/tail"
 	"github.com/fremisn/fremisn-exporter/collector/source"
 )
 
@@ -52,18 +53,45 @@ func (s *shelf) must(err error) {
 
 func (s *shelf) write(name string, lines int) {
 	s.t.Helper()
+	s.writeAs(name, 200, lines)
+}
+
+// writeAs appends lines of a status.
+func (s *shelf) writeAs(name string, status, lines int) {
+	s.t.Helper()
 	file, err := os.OpenFile(s.at(name), os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o644)
 	s.must(err)
 	for range lines {
 		s.serial++
-		_, err := fmt.Fprintf(file, "200 %d.010\n", 1_000_000+s.serial)
+		_, err := fmt.Fprintf(file, "%d %d.010\n", status, 1_000_000+s.serial)
 		s.must(err)
 	}
 	s.must(file.Close())
 }
 
 // A counted is what a log shows when it has begun, and once it has been read to its end.
-type counted struct{ before, after, gaps uint64 }
+type counted struct {
+	before, after, gaps uint64
+	of                  map[int]int // by status, of what it has read
+}
+
+// statuses returns how many lines of each status a log has counted.
+func statuses(s *Snapshot) map[int]int {
+	of := map[int]int{}
+	if s.Series == nil {
+		return of
+	}
+	for _, line := range exposed(s) {
+		var status, n int
+		if rest, is := strings.CutPrefix(line, `nginx_access_requests_total{code="`); is {
+			labels, value, _ := strings.Cut(rest, "} ")
+			fmt.Sscan(labels[:3], &status)
+			fmt.Sscan(value, &n)
+			of[status] += n
+		}
+	}
+	return of
+}
 
 // follow follows logs, name → path, to their ends. They begin in the order of their names, or the other way round, one
 // after the other or together.
@@ -80,12 +108,12 @@ func (s *shelf) follow(paths map[string]string) map[string]counted {
 		slices.Reverse(logs)
 	}
 	shown := map[string]counted{}
-	records := NewRecords(dir, logs)
+	records, owners := NewRecords(dir, logs), &tail.Owners{}
 	var ends []func()
 	for _, l := range logs {
 		p := New(Config{
 			Source: l, State: dir, Peers: logs, Logger: log.NewLogfmtLogger(&s.said),
-			Counter: counterOf(s.t, "$status $request_time"), Records: records,
+			Counter: counterOf(s.t, "$status $request_time"), Records: records, Owners: owners,
 		})
 		p.restore()
 		end := func() { shown[l.Name] = s.finish(p) }
@@ -115,12 +143,21 @@ func (s *shelf) finish(p *Pipeline) counted {
 	if err := p.commit(s.t.Context()); err != nil { // the disk is busy
 		p.commits.await(s.t.Context())
 	}
-	c := counted{before: before.Lines.Parsed, after: p.snapshot().Lines.Parsed}
-	for reason, gaps := range p.totals.Gaps {
-		c.gaps += gaps - before.Totals.Gaps[reason]
-	}
+	c := since(before, p.snapshot())
 	p.reader.Close()
 	p.commits.stop()
+	return c
+}
+
+// since returns what a log has counted from one snapshot to the next.
+func since(before, after *Snapshot) counted {
+	c := counted{before: before.Lines.Parsed, after: after.Lines.Parsed, of: statuses(after)}
+	for status, n := range statuses(before) {
+		c.of[status] -= n
+	}
+	for reason, gaps := range after.Totals.Gaps {
+		c.gaps += gaps - before.Totals.Gaps[reason]
+	}
 	return c
 }
 

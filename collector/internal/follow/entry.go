@@ -36,6 +36,7 @@ type namedFile struct {
 	path  string
 	names []string
 	inode uint64 // 0: there is none
+	tag   tail.FileTag
 }
 
 // newEntry returns a log's entry. If links are literal, it has no files, and only the names that need no disk.
@@ -57,7 +58,7 @@ func newEntry(l source.LogSource, links *links) *entry {
 	for _, path := range paths {
 		file := &namedFile{path: path, names: links.names(path)}
 		if !links.isLiteral {
-			file.inode = inodeOf(path)
+			file.inode, file.tag = inodeOf(path), tail.TagOf(path)
 		}
 		e.files = append(e.files, file)
 		for _, name := range file.names {

@@ -53,6 +53,7 @@ type Config struct {
 	Watcher *watch.Watcher          // of changes of the files; nil: none
 	Buffers *tail.Buffers           // lends blocks to all logs; nil: the log has its own
 	Names   *tail.Names             // of folders, for all logs; nil: the log lists each time
+	Owners  *tail.Owners            // of files, for all logs; nil: no other log has any
 	Logger  log.Logger
 
 	// Renew returns what makes such a Counter again, nil while it must stay. It may be nil.
@@ -71,6 +72,7 @@ type Pipeline struct {
 	source      source.LogSource
 	records     *Records // nil once the log's own has been found
 	peers       []source.LogSource
+	owners      *tail.Owners
 	watcher     *watch.Watcher
 	counter     Counter  // nil while it sleeps
 	asleep      *sleeper // nil while it does not
@@ -131,6 +133,7 @@ func New(cfg Config) *Pipeline {
 		source:      cfg.Source,
 		records:     cfg.Records,
 		peers:       cfg.Peers,
+		owners:      cfg.Owners,
 		watcher:     cfg.Watcher,
 		counter:     cfg.Counter,
 		renew:       cfg.Renew,
@@ -156,6 +159,9 @@ func New(cfg Config) *Pipeline {
 	}
 	p.follower.StopWhen(p.isOver)
 	p.follower.Share(cfg.Names)
+	if cfg.Owners != nil {
+		p.follower.Own(cfg.Owners, cfg.Source.Name, kindOf(cfg.Source))
+	}
 	if cfg.Buffers != nil {
 		p.follower.Borrow(cfg.Buffers)
 	}
@@ -232,6 +238,9 @@ func (p *Pipeline) Run(ctx context.Context) error {
 	defer cancel()
 	p.commits.await(last) // one begun before, and no longer awaited
 	p.lastErr = p.commit(last)
+	if p.lastErr == nil && p.follower != nil {
+		p.follower.HandOver()
+	}
 	return p.lastErr
 }
 
@@ -270,15 +279,6 @@ func (p *Pipeline) poll(ctx context.Context) {
 	if p.pace.isSlow() && p.follower != nil && p.follower.Sight() != nil && !p.dirty {
 		p.sleep()
 	}
-}
-
-// watchedPath returns the file whose changes may be hinted, "" for none.
-func (p *Pipeline) watchedPath() string {
-	if p.follower == nil || p.source.Path == "" || isGlob(p.where()) {
-		return ""
-	}
-	path, _ := tail.Plain(p.where())
-	return path
 }
 
 // answer reads for a scrape, and for all others that have come meanwhile.

@@ -3,6 +3,7 @@ package follow
 import (
 	"time"
 
+	"github.com/fremisn/fremisn-exporter/collector/internal/tail"
 	"github.com/fremisn/fremisn-exporter/collector/internal/watch"
 )
 
@@ -69,3 +70,12 @@ func (p *pace) polled(something bool) {
 
 // isSlow reports whether nothing has come for a while.
 func (p *pace) isSlow() bool { return p.interval != tickInterval }
+
+// watchedPath returns the file whose changes may be hinted, "" for none.
+func (p *Pipeline) watchedPath() string {
+	if p.follower == nil || p.source.Path == "" || isGlob(p.where()) {
+		return ""
+	}
+	path, _ := tail.Plain(p.where())
+	return path
+}

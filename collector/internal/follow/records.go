@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/fremisn/fremisn-exporter/collector/internal/statefile"
+	"github.com/fremisn/fremisn-exporter/collector/internal/tail"
 	"github.com/fremisn/fremisn-exporter/collector/source"
 )
 
@@ -53,9 +54,9 @@ func (r *Records) begin() (done func()) {
 
 // of returns the claim of a log. If the log's disk does not answer, it returns a channel that is closed when it does;
 // then the claim is to be had of again.
-func (r *Records) of(log string) (found claim, late <-chan struct{}) {
+func (r *Records) of(log string, owners *tail.Owners) (found claim, late <-chan struct{}) {
 	r.once.Do(func() {
-		r.claims, r.late = r.share()
+		r.claims, r.late = r.share(owners)
 		r.again = NewRecords(r.dir, r.logs)
 	})
 	return r.claims[log], r.late[log]

@@ -20,7 +20,7 @@ type sharing struct {
 
 // share shares out all records of the folder. Logs whose disks do not answer in time are late: others leave them what
 // they have by the names that they are known by, and they get theirs when they have come.
-func (r *Records) share() (claims map[string]claim, late map[string]<-chan struct{}) {
+func (r *Records) share(owners *tail.Owners) (claims map[string]claim, late map[string]<-chan struct{}) {
 	s := &sharing{dir: r.dir, links: &links{}, looks: &r.looks}
 	s.read()
 	s.entries = newEntries(r.logs, s.links)
@@ -36,6 +36,7 @@ func (r *Records) share() (claims map[string]claim, late map[string]<-chan struc
 			claims[e.name] = s.claim(e)
 		}
 	}
+	s.leaveMoved(claims, owners)
 	return claims, late
 }
 
@@ -115,7 +116,7 @@ func (s *sharing) findByContent() {
 		if searches := e.searches(); len(searches) > 0 {
 			answers[i] = ask(func() []*search {
 				for _, search := range searches {
-					search.found = s.alike(e, search)
+					s.alike(e, search)
 				}
 				return searches
 			})
@@ -140,9 +141,10 @@ func (s *sharing) findByContent() {
 // A search is one for shares of a log's present file that stood elsewhere.
 type search struct {
 	file   *namedFile
-	hasOwn bool // the log has shares of the file's name
-	found  []*share
-	looked int // at how many contents
+	hasOwn bool     // the log has shares of the file's name
+	found  []*share // whose files it was
+	older  []*share // the same, but it is no longer the current file
+	looked int      // at how many contents
 }
 
 func (e *entry) searches() (searches []*search) {
@@ -166,8 +168,8 @@ func (e *entry) searches() (searches []*search) {
 
 // add adds what was found of a file: it is the log's, or evidence of what has been counted.
 func (e *entry) add(found *search) {
-	for _, share := range found.found {
-		isFree := len(share.logs) == 0 && !found.hasOwn
+	for _, share := range slices.Concat(found.found, found.older) {
+		isFree := len(share.logs) == 0 && !found.hasOwn && !slices.Contains(found.older, share)
 		switch {
 		case isFree && !slices.Contains(e.found, share):
 			e.found = append(e.found, share)
@@ -178,10 +180,10 @@ func (e *entry) add(found *search) {
 	}
 }
 
-// alike returns the shares that say of a log's present file how far it has been read. Where the log has shares of the
+// alike finds the shares that say of a log's present file how far it has been read. Where the log has shares of the
 // file's name, those that other logs have by name are looked at only if the inode is the same: logs of one format may
 // all begin alike.
-func (s *sharing) alike(e *entry, search *search) (alike []*share) {
+func (s *sharing) alike(e *entry, search *search) {
 	file := search.file
 	candidates := slices.Clone(s.index.byInode[file.inode])
 	byStart := s.index.byStart
@@ -200,11 +202,13 @@ func (s *sharing) alike(e *entry, search *search) (alike []*share) {
 		}
 		seen[share] = true
 		search.looked++
-		if share.Holds(file.path) {
-			alike = append(alike, share)
+		switch {
+		case share.Last().Holds(file.path):
+			search.found = append(search.found, share)
+		case share.Holds(file.path):
+			search.older = append(search.older, share)
 		}
 	}
-	return alike
 }
 
 // An index finds shares without looking at all of them.

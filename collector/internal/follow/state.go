@@ -106,12 +106,12 @@ func (p *Pipeline) claim() claim {
 	if records == nil {
 		records = NewRecords(p.commits.dir, p.peers)
 	}
-	found, late := records.of(p.source.Name)
+	found, late := records.of(p.source.Name, p.owners)
 	for late != nil {
 		p.reportSlowLog()
 		<-late
 		records = records.again
-		found, late = records.of(p.source.Name)
+		found, late = records.of(p.source.Name, p.owners)
 	}
 	name := found.record
 	for i := 2; !p.commits.dir.Claim(name, p.source.Name); i++ { // a log that has not ended in time still writes it

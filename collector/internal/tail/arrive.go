@@ -71,7 +71,7 @@ func (f *Follower) returned(b *base, file *os.File, info fs.FileInfo) *generatio
 // reopen continues a closed generation in a file that holds its bytes.
 func (f *Follower) reopen(g *generation, file *os.File, info fs.FileInfo) bool {
 	g.file = file
-	if !info.Mode().IsRegular() || !g.recall() || f.passCounted(g) != nil {
+	if !info.Mode().IsRegular() || !g.recall() || f.passCounted(g) != nil || !f.take(file, info) {
 		g.file = nil
 		return false
 	}

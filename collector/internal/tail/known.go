@@ -95,7 +95,7 @@ func (f *Follower) hasLater(g *generation, around folder) bool {
 	return slices.ContainsFunc(around.files, func(p place) bool {
 		isLater := isPlace && p.scheme == scheme && p.rank > rank ||
 			!isPlace && p.scheme == "" && isLaterName(filepath.Base(p.path), name)
-		return isLater && !f.isKnownFile(p) && !f.isKnownCopy(p)
+		return isLater && !f.isKnownFile(p) && !f.isKnownCopy(p) && !f.hasOther(p)
 	})
 }
 

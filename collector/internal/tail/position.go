@@ -15,6 +15,8 @@ type Position struct {
 	Finished []Cursor    `json:"finished,omitempty"` // generations to which no more is written
 	Bases    []SavedBase `json:"bases,omitempty"`    // absent in the first version
 	Unbegun  []string    `json:"unbegun,omitempty"`  // paths of files that begin at their ends, once they can be read
+	Others   []fileTag   `json:"others,omitempty"`   // files at the log's paths that others have read to their ends
+	Leave    []fileTag   `json:"-"`                  // files that others have; their own positions say so
 
 	Forgotten Forgotten `json:"forgotten,omitzero"` // of files that the log had
 	Elsewhere Forgotten `json:"-"`                  // of files that others had
@@ -69,6 +71,7 @@ func (f *Follower) Position() Position {
 		}
 		p.Bases = append(p.Bases, saved)
 	}
+	p.Others = f.saveOthers()
 	return p
 }
 
@@ -172,8 +175,8 @@ func (p Position) With(other Position) Position {
 // IsEmpty reports whether nothing is known of any file.
 func (p Position) IsEmpty() bool {
 	isNone := func(f Forgotten) bool { return f.Born == 0 && len(f.Heads) == 0 }
-	return len(p.Cursors)+len(p.Done)+len(p.Finished)+len(p.Bases)+len(p.Unbegun) == 0 && isNone(p.Forgotten) &&
-		isNone(p.Elsewhere)
+	return len(p.Cursors)+len(p.Done)+len(p.Finished)+len(p.Bases)+len(p.Unbegun)+len(p.Others)+len(p.Leave) == 0 &&
+		isNone(p.Forgotten) && isNone(p.Elsewhere)
 }
 
 // Inodes are those of the files of the position that may still be written to.
@@ -252,9 +255,12 @@ func (f *Follower) Resume(p Position, _ time.Time) {
 // file begins as at a first start.
 func (f *Follower) ResumeSome(p Position) {
 	f.forgotten, f.elsewhere = p.Forgotten, p.Elsewhere
+	p = f.withoutOthers(p)
 	for _, c := range slices.Concat(p.Finished, p.Done, p.Cursors) {
 		f.restore(c)
 	}
+	f.publish()
+	f.restoreOthers(p)
 	// Cursors are current if they are the last of their path.
 	for _, g := range f.generations[min(len(p.Finished), len(f.generations)):] {
 		g.base.current, g.finished = g, false // one that has ended is looked for again: a disk may be mounted late
@@ -280,6 +286,7 @@ func (f *Follower) ResumeSome(p Position) {
 	}
 	// Open what is at the path at once: it may be renamed before the first Read, which reports what is wrong with it.
 	_ = f.discover()
+	f.publish()
 }
 
 // findRenamed finds the present names of a base's older files. Most logs have none, and need not list their folders.

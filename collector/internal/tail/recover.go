@@ -73,7 +73,8 @@ func (f *Follower) recoverCut(g *generation) bool {
 			continue
 		}
 		m, at := g.trace(file, info.Size())
-		if !os.SameFile(info, p.info) || !isSame && m != edited || m == other && g.Born == 0 {
+		if !os.SameFile(info, p.info) || !isSame && m != edited || m == other && g.Born == 0 ||
+			!f.take(file, info) {
 			file.Close()
 			continue
 		}
@@ -246,7 +247,7 @@ func (f *Follower) restOfFile(g *generation, path string) bool {
 		return false
 	}
 	defer content.close()
-	if !content.holds(g.Cursor) {
+	if !content.holds(g.Cursor) || !f.take(content.file, content.info) {
 		return false
 	}
 	g.Path = path

@@ -70,8 +70,14 @@ type Follower struct {
 	names     *Names // nil: folders are listed each time
 	forgotten Forgotten
 	elsewhere Forgotten // by other logs
+	owners    *Owners
+	log, kind string                 // its name, and that of what is counted
+	owned     map[ownedFile]bool     // what it has of owners, true of what it has read to the end
+	others    map[fileTag]othersFile // what other logs have
 
 	started     bool
+	isPublished bool // owners knows owned
+	isPattern   bool // the names of its files are a glob's
 	opened      bool // something was, since the last read began
 	bases       []*base
 	generations []*generation // oldest first
@@ -89,6 +95,7 @@ type base struct {
 	isGone  bool        // a glob no longer has it
 	fromEnd bool        // the first file is not read from its beginning
 	unread  fs.FileInfo // the first file, when it could not be opened; nil where it could, or is unknown
+	others  fileTag     // of the file at the path that another log has; zero: none
 	since   time.Time   // the modification time of the current file then
 	newest  newest      // what was beside the log at the last listing; nil before the first
 	folder  fileTag     // of the current file
@@ -158,6 +165,7 @@ func (f *Follower) Close() {
 	for _, g := range f.generations {
 		g.close()
 	}
+	f.unpublish()
 }
 
 // Read hands out what has been written until now. Its error says why the log cannot be read, or not all of it; what
@@ -184,6 +192,7 @@ func (f *Follower) Read() error {
 	}
 	if !f.reader.isStopped() {
 		f.letGo()
+		f.publish()
 	}
 	f.measureLag()
 	err := errors.Join(append(found, errs...)...)
@@ -278,6 +287,9 @@ func (f *Follower) checkPath(b *base) error {
 	if g := b.current; g != nil && (g.file != nil && g.is(info) || g.isStill(info)) {
 		return nil
 	}
+	if f.isLeft(b, info) {
+		return nil
+	}
 	there := info
 	file, info, err := openLog(b.path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -299,9 +311,14 @@ func (f *Follower) checkPath(b *base) error {
 		file.Close()
 		return err
 	}
+	if f.leaves(b, file, info) {
+		file.Close()
+		return nil
+	}
 	if err := f.arrive(b, file, info); err != nil {
 		return err
 	}
+	f.takeLeft(b)
 	b.real = realPath(b.path)
 	b.folder = tagOf(filepath.Dir(b.real))
 	return nil

@@ -244,7 +244,7 @@ func (f *Follower) adopt(p place, g *generation) {
 	}
 	c := &generation{Cursor: Cursor{Path: p.path, Base: g.Base}, base: g.base, file: file, grown: f.now()}
 	c.identify(info)
-	if !os.SameFile(info, p.info) || c.goTo(g.Offset) != nil {
+	if !os.SameFile(info, p.info) || c.goTo(g.Offset) != nil || !f.take(file, info) {
 		file.Close()
 		return
 	}
@@ -362,6 +362,9 @@ func (f *Follower) readPlace(b *base, p place) (ok bool) {
 		if doubtful {
 			f.doubt(b)
 		}
+		return true
+	}
+	if !f.takePlace(b, content.file, content.info, p.path) {
 		return true
 	}
 	f.sink.Rotated("renamed")

@@ -1,0 +1,154 @@
+package tail
+
+import (
+	"maps"
+	"slices"
+	"sync"
+)
+
+// Owners say which log has a file, for logs that count one thing and may find it under their names: a file that was
+// renamed from the names of one to those of another is counted by the first alone, if one of the two is a glob. Two
+// paths that name one file both count it. The zero Owners is ready; nil knows nothing. Any goroutine may use it; it
+// asks no disk.
+type Owners struct {
+	mu       sync.Mutex
+	of       map[ownedFile][]owner
+	expected map[string][]ownedFile // of logs that have not begun
+	spare    map[ownedFile]Cursor   // of files that no log has any more
+}
+
+// An ownedFile is one whose creation time is known, or that is open: an inode alone is reused once it is free.
+type ownedFile struct {
+	kind string // of what is counted
+	fileTag
+	dev uint64 // 0 where the creation time is known
+}
+
+func ownedOf(kind string, tag fileTag, dev uint64) ownedFile {
+	if tag.Born != 0 {
+		dev = 0
+	}
+	return ownedFile{kind, tag, dev}
+}
+
+// An owner is a log that has a file.
+type owner struct {
+	log      string
+	isGlob   bool
+	follower *Follower // nil: it has not begun, and its saved position has the file
+	isDone   bool      // it has read the file to its end
+}
+
+func (o owner) is(f *Follower) bool { return o.follower == f || o.follower == nil && o.log == f.log }
+
+// Expect says which files a log has that is about to begin.
+func (o *Owners) Expect(log string, isGlob bool, kind string, files []fileTag) {
+	if o == nil {
+		return
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.unexpect(log)
+	for _, tag := range files {
+		file := ownedOf(kind, tag, 0)
+		o.add(file, owner{log: log, isGlob: isGlob})
+		o.expected[log] = append(o.expected[log], file)
+	}
+}
+
+func (o *Owners) unexpect(log string) {
+	for _, file := range o.expected[log] {
+		o.drop(file, func(owner owner) bool { return owner.log == log && owner.follower == nil })
+	}
+	delete(o.expected, log)
+}
+
+func (o *Owners) add(file ownedFile, by owner) {
+	if o.of == nil {
+		o.of, o.expected = map[ownedFile][]owner{}, map[string][]ownedFile{}
+	}
+	o.of[file] = append(o.of[file], by)
+}
+
+func (o *Owners) drop(file ownedFile, isGone func(owner) bool) {
+	o.of[file] = slices.DeleteFunc(o.of[file], isGone)
+	if len(o.of[file]) == 0 {
+		delete(o.of, file)
+	}
+}
+
+// other returns another log that has a file, of which one is a glob.
+func (o *Owners) other(f *Follower, file ownedFile) (other owner, has bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.otherOf(f, file)
+}
+
+func (o *Owners) otherOf(f *Follower, file ownedFile) (other owner, has bool) {
+	i := slices.IndexFunc(o.of[file], func(by owner) bool { return !by.is(f) && (by.isGlob || f.isPattern) })
+	if i < 0 {
+		return owner{}, false
+	}
+	return o.of[file][i], true
+}
+
+// take makes a file a Follower's, and reports whether it is: another may have it. If a log had it that has it no more,
+// it returns how far that has read it.
+func (o *Owners) take(f *Follower, file ownedFile) (spare *Cursor, ok bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if _, has := o.otherOf(f, file); has {
+		return nil, false
+	}
+	o.add(file, owner{log: f.log, isGlob: f.isPattern, follower: f})
+	if c, is := o.spare[file]; is {
+		delete(o.spare, file)
+		spare = &c
+	}
+	return spare, true
+}
+
+// Spare says what is known of the files of a kind that no log has. Files without a creation time are left out.
+func (o *Owners) Spare(kind string, cursors []Cursor) {
+	if o == nil {
+		return
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	maps.DeleteFunc(o.spare, func(file ownedFile, _ Cursor) bool { return file.kind == kind })
+	for _, c := range cursors {
+		o.keep(kind, c)
+	}
+}
+
+func (o *Owners) keep(kind string, c Cursor) {
+	if o.spare == nil {
+		o.spare = map[ownedFile]Cursor{}
+	}
+	if c.Ino != 0 && c.Born != 0 {
+		c.Marks, c.Lines = nil, nil
+		o.spare[ownedOf(kind, c.Tag(), 0)] = c
+	}
+}
+
+// handOver keeps what a Follower knows of its files, which ends.
+func (o *Owners) handOver(f *Follower) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for _, g := range f.generations {
+		o.keep(f.kind, g.cursor())
+	}
+}
+
+// set replaces the files that a Follower has.
+func (o *Owners) set(f *Follower, before, files map[ownedFile]bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.unexpect(f.log)
+	for file := range before {
+		o.drop(file, func(by owner) bool { return by.follower == f })
+	}
+	for file, isDone := range files {
+		o.add(file, owner{log: f.log, isGlob: f.isPattern, follower: f, isDone: isDone})
+	}
+}
