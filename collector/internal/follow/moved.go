@@ -96,8 +96,8 @@ func (m *moved) readSaved(records []*record) {
 	}
 }
 
-// readClaims reads what logs go on with. Of one that is late, that is what it has by name; of one that runs, what it has
-// saved.
+// readClaims reads what logs go on with. Of one that is late, that is what it has by name; of one that runs, what it
+// has saved.
 func (m *moved) readClaims(entries []*entry) {
 	m.known = map[uint64][]knownFile{}
 	for _, e := range entries {
@@ -164,7 +164,8 @@ func (m *moved) renew(entries []*entry) {
 				continue
 			}
 			isOf := func(k knownFile) bool { return isIt(k) && k.record.isOf(e.kind) }
-			own, _ := m.latest(cursor.Ino, func(k knownFile) bool { return isOf(k) && k.cursor.Offset == cursor.Offset })
+			isSame := func(k knownFile) bool { return isOf(k) && k.cursor.Offset == cursor.Offset }
+			own, _ := m.latest(cursor.Ino, isSame)
 			if later, _ := m.latest(cursor.Ino, isOf); later.round > own.round {
 				c.position = c.position.Renewed(later.cursor)
 			}

@@ -200,8 +200,8 @@ func TestLinkAppears(t *testing.T) {
 	}
 }
 
-// TestManyFilesMove: a path's rotations give each file a name that a glob matches, and other names later. The glob counts
-// none of them, nor after a restart, when the path's log remembers only the last ones.
+// TestManyFilesMove: a path's rotations give each file a name that a glob matches, and other names later. The glob
+// counts none of them, nor after a restart, when the path's log remembers only the last ones.
 func TestManyFilesMove(t *testing.T) {
 	for name, areShifted := range map[string]bool{"a name for each": false, "access.1.log is the latest": true} {
 		t.Run(name, func(t *testing.T) {
@@ -276,8 +276,8 @@ func TestOwnerEnds(t *testing.T) {
 	}
 }
 
-// TestUnsavedFileMoves: after a kill, a file that the first log had read but not saved is counted by the other, to whose
-// names it was renamed, once.
+// TestUnsavedFileMoves: after a kill, a file that the first log had read but not saved is counted by the other, to
+// whose names it was renamed, once.
 func TestUnsavedFileMoves(t *testing.T) {
 	inBothOrders(t, func(s *shelf) {
 		logs := [][2]string{{"all", "*.log"}, {"one", "access.log"}}

@@ -70,8 +70,8 @@
 //
 // Several Followers, of which one is of a glob, may find one file under their names, one after the other. The first has
 // it (Owners), and the others leave it out for as long as it is there, also after a restart. When the first has ended,
-// another goes on where it was, or, if that is not known, at the file's present end, with a gap. Without creation times,
-// only open files are known to be another's.
+// another goes on where it was, or, if that is not known, at the file's present end, with a gap. Without creation
+// times, only open files are known to be another's.
 //
 // Assumptions: the file system keeps writes in order, except that a power failure may lose the end of a file; writers
 // append whole lines; and a file that is renamed to a place does not get new content before it is first seen there.

@@ -82,8 +82,8 @@ func (f *Follower) isLeft(b *base, info fs.FileInfo) bool {
 		f.isOthers(b, b.others, info)
 }
 
-// isOthers reports whether a file is another log's. A glob leaves it when the other has read it to its end and forgotten
-// it. When the other has ended, it may begin again: then its file is taken some time later.
+// isOthers reports whether a file is another log's. A glob leaves it when the other has read it to its end and
+// forgotten it. When the other has ended, it may begin again: then its file is taken some time later.
 func (f *Follower) isOthers(b *base, tag fileTag, info fs.FileInfo) bool {
 	file := ownedOf(f.kind, tag, idOf(info).dev)
 	if _, isOwn := f.owned[file]; isOwn {
