@@ -106,7 +106,7 @@ func (r *runtime) follow(l source.LogSource) (p *Pipeline, end func()) {
 	p = New(Config{
 		Source: l, State: dir, Logger: log.NewLogfmtLogger(&r.said), Counter: counterOf(r.t, "$status $request_time"),
 	})
-	p.restore()
+	p.restore(r.t.Context())
 	return p, func() {
 		p.reader.Close()
 		p.commits.stop()

@@ -115,7 +115,7 @@ func (s *shelf) follow(paths map[string]string) map[string]counted {
 			Source: l, State: dir, Peers: logs, Logger: log.NewLogfmtLogger(&s.said),
 			Counter: counterOf(s.t, "$status $request_time"), Records: records, Owners: owners,
 		})
-		p.restore()
+		p.restore(s.t.Context())
 		end := func() { shown[l.Name] = s.finish(p) }
 		if s.together {
 			ends = append(ends, end)

@@ -80,7 +80,7 @@ func (h *dockerHost) reading(kind source.Kind, c Counter) (p *Pipeline, end func
 	s := source.LogSource{Kind: kind, Name: "lb", Docker: "lb", DockerRoot: h.root, FromStart: true}
 	p = New(Config{Source: s, Counter: c, State: dir, Logger: log.NewLogfmtLogger(&h.said)})
 	p.now = func() time.Time { return h.now }
-	p.restore()
+	p.restore(h.t.Context())
 	p.publish(p.snapshot())
 	return p, func() {
 		p.reader.Close()

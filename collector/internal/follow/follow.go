@@ -18,7 +18,6 @@ import (
 	"time"
 
 	"github.com/go-kit/log"
-	"github.com/go-kit/log/level"
 
 	"github.com/fremisn/fremisn-exporter/collector/internal/ledger"
 	"github.com/fremisn/fremisn-exporter/collector/internal/statefile"
@@ -169,34 +168,6 @@ func New(cfg Config) *Pipeline {
 	return p
 }
 
-// reportSlowState says what hangs: without its saved state a log must not be read. For logs that begin together it is
-// logged once.
-func (p *Pipeline) reportSlowState(records *Records) {
-	if p.commits.dir == nil {
-		return
-	}
-	if p.Stats().Problem != "" {
-		return // it is the log's own disk
-	}
-	problem := "the saved state cannot be loaded: the disk of the storage path does not answer"
-	report := func() { level.Error(p.logger).Log("msg", problem, "path", p.commits.dir.Path()) }
-	if records == nil {
-		report()
-	} else {
-		records.slow.Do(report)
-	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.problem = problem + " (" + p.commits.dir.Path() + ")"
-}
-
-// reportSlowLog says what hangs: the log's own disk. The first read clears it.
-func (p *Pipeline) reportSlowLog() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.problem = p.source.Where() + " does not answer"
-}
-
 // isOver reports whether no more is to be read.
 func (p *Pipeline) isOver() bool {
 	by := p.endBy.Load()
@@ -217,13 +188,19 @@ func (p *Pipeline) Err() error { return p.lastErr }
 func (p *Pipeline) Run(ctx context.Context) error {
 	defer close(p.done)
 	defer p.reader.Close()
-	defer p.commits.stop()
 	defer context.AfterFunc(ctx, func() { p.endBy.Store(time.Now().Add(lastReadWait).UnixNano()) })()
 	records := p.records
-	begun := records.begin()
+	starting, cancelStart := endingAfter(ctx, maxAnswer)
+	defer cancelStart()
+	begun := records.begin(starting)
 	slow := time.AfterFunc(maxCommitWait, func() { p.reportSlowState(records) })
-	p.restore()
+	isRestored := p.restore(starting)
 	slow.Stop()
+	if !isRestored {
+		p.lastErr = p.whyNotBegun()
+		return p.lastErr
+	}
+	defer p.commits.stop()
 	p.lastBytes = p.totals.ReadBytes
 	p.read()
 	if !p.dirty { // restore may have read something, too
@@ -349,14 +326,6 @@ func (p *Pipeline) Scrape(ctx context.Context) (*Snapshot, error) {
 	case <-ctx.Done():
 		return p.Last(), ErrStillReading
 	}
-}
-
-// whyLate returns ErrStillReading, or what keeps the reading from beginning.
-func (p *Pipeline) whyLate() error {
-	if problem := p.Stats().Problem; problem != "" {
-		return errors.New(problem)
-	}
-	return ErrStillReading
 }
 
 // Last returns the last committed snapshot, nil before the first.

@@ -70,7 +70,7 @@ func (h *logHost) config(disk statefile.Disk) Config {
 func (h *logHost) reading(disk statefile.Disk) (p *Pipeline, end func()) {
 	h.t.Helper()
 	p = New(h.config(disk))
-	p.restore()
+	p.restore(h.t.Context())
 	return p, func() {
 		p.reader.Close()
 		p.commits.stop()

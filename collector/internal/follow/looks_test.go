@@ -48,6 +48,6 @@ func (s *shelf) looks(paths map[string]string) looks {
 		logs = append(logs, source.LogSource{Name: name, Path: s.at(path)})
 	}
 	records := NewRecords(dir, logs)
-	records.of(logs[0].Name, nil)
+	records.of(s.t.Context(), logs[0].Name, nil, func() {})
 	return records.looks
 }

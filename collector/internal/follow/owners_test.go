@@ -35,7 +35,7 @@ func (s *shelf) run(named ...[2]string) *running {
 	for _, l := range logs {
 		p := New(Config{Source: l, State: dir, Peers: logs, Logger: log.NewLogfmtLogger(&s.said), Owners: owners,
 			Counter: counterOf(s.t, "$status $request_time"), Records: records})
-		p.restore()
+		p.restore(s.t.Context())
 		r.logs = append(r.logs, p)
 	}
 	return r

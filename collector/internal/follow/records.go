@@ -1,6 +1,7 @@
 package follow
 
 import (
+	"context"
 	"sync"
 	"time"
 
@@ -18,10 +19,15 @@ type Records struct {
 
 	begins chan struct{} // a token for each log that begins
 
-	claims map[string]claim // by the log's name
-	late   map[string]<-chan struct{}
+	shared *answer[shared]
 	again  *Records // shares out once more, for those that were late
 	looks  looks
+}
+
+// shared is what logs get, by their names.
+type shared struct {
+	claims map[string]claim
+	late   map[string]<-chan struct{} // of those whose disks did not answer: closed when they do
 }
 
 // looks count what is looked at to share out records.
@@ -41,23 +47,39 @@ func NewRecords(dir *statefile.Dir, logs []source.LogSource) *Records {
 	return &Records{dir: dir, logs: logs, begins: make(chan struct{}, maxBegin)}
 }
 
-// begin waits until a log may begin. done reports that it has.
-func (r *Records) begin() (done func()) {
+// begin waits until a log may begin, or ctx ends. done reports that it has.
+func (r *Records) begin(ctx context.Context) (done func()) {
 	if r == nil {
 		return func() {}
 	}
-	r.begins <- struct{}{}
+	select {
+	case r.begins <- struct{}{}:
+	case <-ctx.Done():
+		return func() {}
+	}
 	done = sync.OnceFunc(func() { <-r.begins })
 	time.AfterFunc(maxBeginTime, done)
 	return done
 }
 
-// of returns the claim of a log. If the log's disk does not answer, it returns a channel that is closed when it does;
-// then the claim is to be had of again.
-func (r *Records) of(log string, owners *tail.Owners) (found claim, late <-chan struct{}) {
+// of returns the claim of a log. It waits until the log's disk answers; ok is false if ctx ends first.
+func (r *Records) of(ctx context.Context, log string, owners *tail.Owners, isLate func()) (found claim, ok bool) {
 	r.once.Do(func() {
-		r.claims, r.late = r.share(owners)
 		r.again = NewRecords(r.dir, r.logs)
+		r.shared = ask(func() shared { return r.share(owners) })
 	})
-	return r.claims[log], r.late[log]
+	if !r.shared.comesWithin(ctx) {
+		return claim{}, false
+	}
+	late := r.shared.value.late[log]
+	if late == nil {
+		return r.shared.value.claims[log], true
+	}
+	isLate()
+	select {
+	case <-late:
+		return r.again.of(ctx, log, owners, isLate)
+	case <-ctx.Done():
+		return claim{}, false
+	}
 }

@@ -20,7 +20,7 @@ type sharing struct {
 
 // share shares out all records of the folder. Logs whose disks do not answer in time are late: others leave them what
 // they have by the names that they are known by, and they get theirs when they have come.
-func (r *Records) share(owners *tail.Owners) (claims map[string]claim, late map[string]<-chan struct{}) {
+func (r *Records) share(owners *tail.Owners) shared {
 	s := &sharing{dir: r.dir, links: &links{}, looks: &r.looks}
 	s.read()
 	s.entries = newEntries(r.logs, s.links)
@@ -28,16 +28,16 @@ func (r *Records) share(owners *tail.Owners) (claims map[string]claim, late map[
 	s.findOwners()
 	s.findByContent()
 	s.assign()
-	claims, late = map[string]claim{}, map[string]<-chan struct{}{}
+	out := shared{map[string]claim{}, map[string]<-chan struct{}{}}
 	for _, e := range s.entries {
 		if e.late != nil {
-			late[e.name] = e.late
+			out.late[e.name] = e.late
 		} else {
-			claims[e.name] = s.claim(e)
+			out.claims[e.name] = s.claim(e)
 		}
 	}
-	s.leaveMoved(claims, owners)
-	return claims, late
+	s.leaveMoved(out.claims, owners)
+	return out
 }
 
 // read reads the positions of all records. What the folder of one leads to is a question to another disk.

@@ -44,7 +44,7 @@ func TestFewLogsBeginAtOneTime(t *testing.T) {
 		var logs sync.WaitGroup
 		for range maxBegin {
 			logs.Go(func() {
-				done := records.begin()
+				done := records.begin(t.Context())
 				<-hanging
 				done()
 			})
@@ -52,7 +52,7 @@ func TestFewLogsBeginAtOneTime(t *testing.T) {
 		synctest.Wait()
 		for range 10 * maxBegin {
 			logs.Go(func() {
-				defer records.begin()()
+				defer records.begin(t.Context())()
 				if len(records.begins) > maxBegin || time.Since(started) != maxBeginTime {
 					t.Errorf("one of %d begins after %s", len(records.begins), time.Since(started))
 				}

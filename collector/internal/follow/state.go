@@ -38,14 +38,20 @@ type Snapshot struct {
 // restore loads what was committed and publishes that: to find the files again may take a while, and what is read on
 // the way is not committed yet. Of a log that has nothing on disk it publishes nothing: after a crash, reading would
 // begin behind the lines that follow the zeros shown.
-func (p *Pipeline) restore() {
-	resume := p.restoreCounts()
+//
+// It reports whether it could before ctx ended: otherwise the log has not begun, and nothing of it is lost.
+func (p *Pipeline) restore(ctx context.Context) (ok bool) {
+	resume, ok := p.restoreCounts(ctx)
+	if !ok {
+		return false
+	}
 	if p.commits.dir == nil || p.isOnDisk {
 		p.publishRestored()
 	}
 	if resume != nil {
 		resume()
 	}
+	return true
 }
 
 func (p *Pipeline) publishRestored() {
@@ -58,12 +64,21 @@ func (p *Pipeline) publishRestored() {
 	p.publish(committed)
 }
 
-// restoreCounts takes up the counts, and returns what goes on with the position, or nil without one.
-func (p *Pipeline) restoreCounts() (resume func()) {
+// restoreCounts takes up the counts, and returns what goes on with the position, or nil without one. It reports whether
+// it could before ctx ended.
+func (p *Pipeline) restoreCounts(ctx context.Context) (resume func(), ok bool) {
 	if p.commits.dir == nil {
-		return nil
+		return nil, true
 	}
-	found := p.claim()
+	found, ok := p.claim(ctx)
+	if !ok {
+		return nil, false
+	}
+	return p.take(found), true
+}
+
+// take takes up the counts that the log gets, and returns what goes on with the position, or nil without one.
+func (p *Pipeline) take(found claim) (resume func()) {
 	p.records, p.peers = nil, nil
 	p.left = found.left
 	saved, err := p.load(found)
@@ -97,8 +112,8 @@ func (p *Pipeline) restoreCounts() (resume func()) {
 	return func() { p.follower.ResumeSome(found.position) }
 }
 
-// claim gets what the log continues, and reserves its record.
-func (p *Pipeline) claim() claim {
+// claim gets what the log continues, and reserves its record. It reports whether it could before ctx ended.
+func (p *Pipeline) claim(ctx context.Context) (found claim, ok bool) {
 	records := p.records
 	if p.peers == nil {
 		p.peers = []source.LogSource{p.source}
@@ -106,12 +121,9 @@ func (p *Pipeline) claim() claim {
 	if records == nil {
 		records = NewRecords(p.commits.dir, p.peers)
 	}
-	found, late := records.of(p.source.Name, p.owners)
-	for late != nil {
-		p.reportSlowLog()
-		<-late
-		records = records.again
-		found, late = records.of(p.source.Name, p.owners)
+	found, ok = records.of(ctx, p.source.Name, p.owners, p.reportSlowLog)
+	if !ok {
+		return found, false
 	}
 	name := found.record
 	for i := 2; !p.commits.dir.Claim(name, p.source.Name); i++ { // a log that has not ended in time still writes it
@@ -119,7 +131,7 @@ func (p *Pipeline) claim() claim {
 		name = statefile.NameOf(fmt.Sprintf("%s-%d", p.source.Name, i))
 	}
 	found.record, p.commits.log = name, name
-	return found
+	return found, true
 }
 
 // keepRecord leaves the record on disk as it is if a new one would have the same position: each of a thousand idle logs

@@ -34,7 +34,7 @@ func TestShownOutageSurvivesAKill(t *testing.T) {
 			Logger: log.NewLogfmtLogger(&h.said),
 		})
 		p.now = func() time.Time { return now }
-		p.restore()
+		p.restore(t.Context())
 		return p, func() { p.reader.Close(); p.commits.stop(); dir.Close() }
 	}
 	scrape := func(p *Pipeline) takenout.State {
