@@ -58,15 +58,16 @@ func TestDefaultStorage(t *testing.T) {
 // asRoot starts the exporter as root with its own /var/lib, for any user that runs the tests.
 const asRoot = `mount -t tmpfs tmpfs /var/lib && cd "$1" && shift && exec "$@"`
 
-// startAsRoot runs the exporter in a folder until it has read its logs and ends it. It returns what was logged and the
-// folders that its records lie in.
-func startAsRoot(t *testing.T, folder string, args ...string) (logged string, records []string) {
+// startUnshared runs a script that mounts something and starts the exporter in a folder, and waits until that answers.
+// What it mounts is below root.
+func startUnshared(t *testing.T, script, folder string, args ...string) (cmd *exec.Cmd, url, root string,
+	logged *testenv.Output) {
 	t.Helper()
 	address := freeAddress(t)
-	cmd := exec.Command("unshare", append([]string{"--user", "--map-root-user", "--mount", "sh", "-c", asRoot, "sh",
+	cmd = exec.Command("unshare", append([]string{"--user", "--map-root-user", "--mount", "sh", "-c", script, "sh",
 		folder, buildExporter(t), "--web.listen-address", address}, args...)...)
-	var stderr testenv.Output
-	cmd.Stderr = &stderr
+	logged = &testenv.Output{}
+	cmd.Stderr = logged
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -77,7 +78,14 @@ func startAsRoot(t *testing.T, folder string, args ...string) (logged string, re
 		}
 		return err == nil
 	})
-	root := fmt.Sprintf("/proc/%d/root", cmd.Process.Pid)
+	return cmd, "http://" + address, fmt.Sprintf("/proc/%d/root", cmd.Process.Pid), logged
+}
+
+// startAsRoot runs the exporter in a folder until it has read its logs and ends it. It returns what was logged and the
+// folders that its records lie in.
+func startAsRoot(t *testing.T, folder string, args ...string) (logged string, records []string) {
+	t.Helper()
+	cmd, _, root, stderr := startUnshared(t, asRoot, folder, args...)
 	files, err := filepath.Glob(root + systemStorage + "/*/" + stateFiles)
 	if err != nil {
 		t.Fatal(err)
@@ -86,9 +94,35 @@ func startAsRoot(t *testing.T, folder string, args ...string) (logged string, re
 		records = append(records, strings.TrimPrefix(filepath.Dir(file), root))
 	}
 	if err := errors.Join(cmd.Process.Signal(syscall.SIGTERM), cmd.Wait()); err != nil {
-		t.Fatalf("%v\n%s", err, &stderr)
+		t.Fatalf("%v\n%s", err, stderr)
 	}
 	return stderr.String(), records
+}
+
+// onFullDisk starts the exporter with a full disk at the storage path.
+const onFullDisk = `cd "$1" && shift && mkdir data && mount -t tmpfs -o size=256k tmpfs data && mkdir data/state &&
+	! head -c 1M /dev/zero >data/fill 2>/dev/null && exec "$@"`
+
+// TestStartOnAFullDisk: a full disk does not keep the program from serving. It goes on when there is room.
+func TestStartOnAFullDisk(t *testing.T) {
+	dir := t.TempDir()
+	writeFile(t, filepath.Join(dir, "a.log"), "200\n200\n")
+	writeFile(t, filepath.Join(dir, "c.yml"), "nginx:\n  access_logs: [{path: "+filepath.Join(dir, "a.log")+
+		", format: $status, start: beginning}]\nprobes: []\n")
+	cmd, url, root, logged := startUnshared(t, onFullDisk, dir, "--config=c.yml", "--storage.path=data/state")
+	const shown = `fremisn_exporter_log_lines_total{log="a",result="parsed"} 2`
+	if strings.Contains(getWithin(t, url+"/metrics", patience), shown) {
+		t.Error("what cannot be saved is shown")
+	}
+	if err := os.Remove(root + filepath.Join(dir, "data/fill")); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "the log is shown", func() bool {
+		return strings.Contains(getWithin(t, url+"/metrics", patience), shown)
+	})
+	if err := errors.Join(cmd.Process.Signal(syscall.SIGTERM), cmd.Wait()); err != nil {
+		t.Errorf("%v\n%s", err, logged)
+	}
 }
 
 // TestRootLeavesNoStateInTheCurrentFolder: root's state is below /var/lib, and a start that leaves an older one behind,

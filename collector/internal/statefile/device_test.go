@@ -7,6 +7,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/fremisn/fremisn-exporter/cmd/fremisn-sim/testenv"
 )
 
 // irregular are what may be in the place of a file, by how an error calls it: to open a pipe would wait for another
@@ -59,5 +61,38 @@ func TestIrregularFilesAreRefused(t *testing.T) {
 			_, err = d.Notes()
 			wantRefused(filepath.Join(dir, "notes.json"), err)
 		})
+	}
+}
+
+// TestStateOfAnotherUser: a record that this user may not read refuses the start, and says what to do: as if it had
+// never been written, its log would begin anew.
+func TestStateOfAnotherUser(t *testing.T) {
+	top := filepath.Dir(t.TempDir())
+	dir := filepath.Join(top, "data")
+	d := open(t, dir)
+	commit(t, d, "access", Record{Position: []byte("{}")})
+	record := filepath.Join(dir, "access"+suffix)
+	if err := errors.Join(d.Close(), os.Chmod(top, 0o755), os.Chmod(dir, 0o777), os.Chmod(d.listFile(), 0o644),
+		os.Chmod(filepath.Join(dir, "lock"), 0o666), os.Chmod(record, 0)); err != nil {
+		t.Fatal(err)
+	}
+	try := func() (err error) {
+		if asNobody := testenv.AsNobody(func() {
+			if d, err = Open(dir); err == nil {
+				d.Close()
+			}
+		}); asNobody != nil {
+			t.Fatal(asNobody)
+		}
+		return err
+	}
+	if err := try(); err == nil || !strings.Contains(err.Error(), record+" cannot be read; give it to the user") {
+		t.Errorf("%v", err)
+	}
+	if err := os.Chmod(record, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := try(); err != nil {
+		t.Errorf("a readable one: %v", err)
 	}
 }

@@ -8,6 +8,7 @@
 package statefile
 
 import (
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -108,7 +109,7 @@ func Open(path string) (*Dir, error) { return OpenOn(realDisk{}, path) }
 // OpenOn is Open on another Disk.
 func OpenOn(disk Disk, path string) (*Dir, error) {
 	if err := os.MkdirAll(path, 0o750); err != nil {
-		return nil, fmt.Errorf("storage path: %w; choose another with --storage.path, or \"\" to keep nothing", err)
+		return nil, fmt.Errorf("storage path: %w; %s", err, elsewhere)
 	}
 	lock, err := openLock(filepath.Join(path, "lock"))
 	if err != nil {
@@ -122,22 +123,19 @@ func OpenOn(disk Disk, path string) (*Dir, error) {
 	}
 	d := &Dir{path: path, lock: lock, disk: disk, writes: make(chan struct{}, maxWrites),
 		unlisted: map[string]bool{}, claimed: map[string]string{}}
-	if err := errors.Join(d.sign(), d.readList(), d.readStarts()); err != nil {
+	d.sign()
+	if err := cmp.Or(d.checkAccess(), d.readList(), d.readStarts()); err != nil {
 		lock.Close()
 		return nil, err
 	}
 	return d, nil
 }
 
-// sign writes this process' id into the lock, for the error message of a second process.
-func (d *Dir) sign() error {
-	if err := d.lock.Truncate(0); err != nil {
-		return fmt.Errorf("storage path: %w", err)
+// sign writes this process' id into the lock, for the error message of a second process. A full disk takes none.
+func (d *Dir) sign() {
+	if d.lock.Truncate(0) == nil {
+		_, _ = fmt.Fprintf(d.lock, "%d\n", os.Getpid())
 	}
-	if _, err := fmt.Fprintf(d.lock, "%d\n", os.Getpid()); err != nil {
-		return fmt.Errorf("storage path: %w", err)
-	}
-	return nil
 }
 
 // Path returns the folder.

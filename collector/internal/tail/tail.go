@@ -278,6 +278,10 @@ func (f *Follower) checkPath(b *base) error {
 		f.rescue(b)
 		return nil
 	}
+	if errors.Is(err, fs.ErrPermission) {
+		return fmt.Errorf("%s: a folder of its path cannot be entered by this user (uid %d); add the user to the "+
+			"folder's group, on Debian: adduser USER adm", b.path, os.Getuid())
+	}
 	if err != nil {
 		return fmt.Errorf("cannot be examined: %w", err)
 	}
