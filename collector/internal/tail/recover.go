@@ -221,8 +221,25 @@ func (f *Follower) isCounted(p place, file *os.File) bool {
 // restOfCopy hands out what a copy of a generation holds after the bytes read, and records where the copy is. A copy
 // that is renamed between listing and opening is looked for again.
 func (f *Follower) restOfCopy(g *generation, not fileID) bool {
+	return slices.ContainsFunc(g.homes(), func(path string) bool { return f.restOfCopyBeside(g, path, not) })
+}
+
+// homes are the paths beside which a generation's copy may be: the log's, and the one that the generation had, if the
+// symbolic link at the log's path led elsewhere then.
+func (g *generation) homes() []string {
+	real, own := realPath(g.base.path), g.Path
+	if _, _, isPart := placeOf(filepath.Base(real), filepath.Base(own)); isPart || own == real {
+		return []string{g.base.path}
+	}
+	if log, isPart := PartOf(own); isPart {
+		own = log
+	}
+	return []string{g.base.path, own}
+}
+
+func (f *Follower) restOfCopyBeside(g *generation, path string, not fileID) bool {
 	for range maxListings {
-		folder, settled := list(g.base.path)
+		folder, settled := list(path)
 		for _, p := range folder.copies() {
 			if idOf(p.info) == not || p.path == folder.real || f.isOpen(p.info) ||
 				p.info.Size() == 0 || !f.isFileOf(p, g) {
@@ -232,7 +249,7 @@ func (f *Follower) restOfCopy(g *generation, not fileID) bool {
 				return true
 			}
 		}
-		if settled && folder.isStill(g.base.path) {
+		if settled && folder.isStill(path) {
 			return false
 		}
 	}
