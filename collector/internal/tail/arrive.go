@@ -30,6 +30,9 @@ func (f *Follower) arrive(b *base, file *os.File, info fs.FileInfo) error {
 	}
 	g := &generation{Cursor: Cursor{Path: realPath(b.path), Base: b.path}, base: b, file: file, grown: f.now()}
 	g.identify(info)
+	if info.Size() == 0 {
+		f.rememberOffsets(g)
+	}
 	if b.current != nil {
 		f.replace(b, g)
 	} else if err := f.begin(b, g); err != nil {
@@ -130,7 +133,8 @@ func (f *Follower) passCounted(g *generation) error {
 	}
 	switch {
 	case doubtful > counted:
-		return f.passAll(g, "the file begins like one that was read, but has lost its end")
+		return f.passAll(g, "the file begins like one that was read: it may be a copy that has "+
+			"lost its end, or have new lines that are like the old ones")
 	case counted > g.Offset:
 		return g.goTo(counted)
 	case g.Offset == 0 && f.beginsLikeForgotten(g):
@@ -164,13 +168,51 @@ func (f *Follower) copyOf(original, g *generation) (counted int64, isCopy bool) 
 		from = info.Size()
 	}
 	m, at := original.traceFrom(g.file, from, info.Size())
-	if m <= ambiguous || !isRich(g.file, min(at, headLen)) {
+	if m == other || !isRichText(readAt(g.file, 0, min(at, headLen))) {
 		return 0, false
+	}
+	if m != edited && f.mayBeNew(original, g, info.Size()) {
+		isNew := original.base != g.base && original.isFound() || g.isAppended(original, info.Size())
+		if isNew {
+			at = 0
+		}
+		return at, false
 	}
 	if m == edited && original.base != nil && f.isRotated(original.base, original) {
 		return 0, false
 	}
-	return at, m != begins && at >= fewestCopied
+	return at, m > begins && at >= fewestCopied
+}
+
+// rememberOffsets records how much of each other generation of its path there is while one is empty.
+func (f *Follower) rememberOffsets(g *generation) {
+	g.before = map[*generation]int64{}
+	for _, other := range f.generations {
+		if other != g && other.base == g.base {
+			g.before[other] = other.Offset
+		}
+	}
+}
+
+// mayBeNew reports whether what a file has in common with an older one may be new lines that are like those. If that
+// one was rotated, a copy of it is so rare that almost any new lines are as likely.
+func (f *Follower) mayBeNew(original, g *generation, size int64) bool {
+	common := original.like(beginningOf(g.file, original.common(g.file, size)))
+	return !common.isRich() || g.Offset == 0 && common.mayBeNew() && original.base != nil &&
+		f.isRotated(original.base, original)
+}
+
+// isAppended reports whether a file that was empty when it was first seen has since been appended to, and is not a
+// copy: that would hold all of the original, or be cut where a block ends while it is made.
+func (g *generation) isAppended(original *generation, size int64) bool {
+	const block = 512
+	had, wasEmpty := g.before[original]
+	if common := original.common(g.file, size); !wasEmpty || common >= had {
+		return false
+	} else if common < size {
+		return true
+	}
+	return size%block != 0
 }
 
 // replace handles a new file at a base's path. If the previous file is still there under a rotated name, the log was
@@ -247,7 +289,7 @@ func (f *Follower) remainder(before, g *generation) (any, isDoubtful bool) {
 		return false, false
 	}
 	before.finished = true
-	if m > begins && isRich(g.file, min(at, headLen)) {
+	if m > begins && before.like(beginningOf(g.file, at)).isRich() {
 		_ = g.goTo(at)
 		return true, false
 	}
@@ -317,6 +359,9 @@ func (f *Follower) rewritten(g *generation, seen int64) {
 	if m <= ambiguous && !g.isCurrent() {
 		m, at = edited, size // a rotated file is not written anew
 	}
+	if m == prefix && f.mayBeRefilled(g, at) {
+		m, at = ambiguous, size
+	}
 	switch {
 	case m > begins:
 		_ = g.goTo(at)
@@ -350,6 +395,9 @@ func (f *Follower) truncated(g *generation, seen int64) {
 		f.sink.Gap(GapTruncated, g.Path, old.Offset, max(seen, old.Offset),
 			"the file was truncated or rewritten in place, and no copy of it was found; "+
 				"rotate by rename and USR1 instead of copytruncate")
+	}
+	if g.size == 0 {
+		f.rememberOffsets(g)
 	}
 	f.findUnseen(g.base, old)
 }

@@ -2,7 +2,6 @@ package tail
 
 import (
 	"bufio"
-	"bytes"
 	"compress/gzip"
 	"errors"
 	"io"
@@ -50,18 +49,23 @@ func (c *content) start(n int) ([]byte, error) {
 	return start[:n], err
 }
 
-// isRich reports whether what was counted of it, up to an offset, differs from what other files hold.
-func (c *content) isRich(offset int64) bool {
-	start, err := c.start(int(min(offset, headLen)))
-	return err == nil && isRichText(start)
+// beginning returns its beginning, up to an offset; of compressed bytes no more than may be of one second.
+func (c *content) beginning(offset int64) beginning {
+	if !c.gzip {
+		return beginningOf(c.file, min(offset, c.info.Size()))
+	}
+	b, err := c.start(int(max(sampled, min(offset, busySecond))))
+	if err != nil {
+		return beginning{}
+	}
+	return beginningIn(b, offset)
 }
 
-// isTelling reports the same of a file that stands where the counted one may: there, one line with a time is enough.
-func (c *content) isTelling(offset int64) bool {
-	start, err := c.start(int(min(offset, headLen)))
-	first, _, _ := bytes.Cut(start, []byte("\n"))
-	return err == nil && (isRichText(start) || timeOrID.Match(first))
-}
+// isRich reports whether what was counted of it, up to an offset, differs from what other files hold.
+func (c *content) isRich(offset int64) bool { return c.beginning(offset).isRich() }
+
+// isTelling reports the same of a file that stands where the counted one may.
+func (c *content) isTelling(offset int64) bool { return c.beginning(offset).isTelling() }
 
 // isIntact reports whether it can be read to its end. A file that is being compressed cannot.
 func (c *content) isIntact() bool {

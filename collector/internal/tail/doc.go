@@ -25,14 +25,21 @@
 // Inodes and times are hints. An inode (with its creation time) says where to look first; modification times decide
 // only what is compared again.
 //
-// Content is not evidence if lines do not differ, as with log_format '$request_method $status' (isRich looks for a
-// time, an id, or many different lines). Then the inode and the creation time must be found, or the place must be
+// Content is not evidence if lines do not differ, as with log_format '$request_method $status', or if all are of one
+// second and come again, as those of a health check under load. Evidence (beginning.isRich) is a time, an id, or many
+// different lines, if what is common to both files begins and ends at two times, or if few of its lines come again.
+// Otherwise the inode and the creation time must be found, or the place must be
 // certain (placeNow): each listing of the folder records where the file was (Listed); a rotated part that was seen then
 // shows how often the log has been rotated since, and each rotation has left one part. The file that was at the path
 // then is the oldest of what has come since. Otherwise a gap is reported, and nothing is counted of what may be known
 // (isKnownByPlace). Such a log that has been emptied in place and filled to more than it held looks as if it had only
 // grown. If rotated parts have come although the file is still at the log's path, that is suspected (suspectRefill);
 // without a copy nothing shows it.
+//
+// A new file at the path that begins as a rotated one does may be somebody's copy of it, or have new lines that are
+// like the old ones. Two times, or hundreds of lines of which each comes once, show a copy. If the file was empty when
+// it was first seen, and by now has less than all that the other had then, it is new: a copy would have all of it.
+// Otherwise that is in doubt: reading continues at its present end, and a gap is reported (mayBeNew, isAppended).
 //
 // Of a file from which nothing was read only the inode and the creation time are known. If it is not found by them
 // under any name in the folder, a gap is reported, unless it is certain that it was compressed (files of the last

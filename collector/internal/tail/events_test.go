@@ -14,7 +14,7 @@ import (
 func (h *history) line() string {
 	h.serial++
 	if h.kinds > 0 {
-		return fmt.Sprintf("GET %d\n", 200+h.random.Intn(h.kinds))
+		return h.time + fmt.Sprintf("GET %d\n", 200+h.random.Intn(h.kinds))
 	}
 	return fmt.Sprintf("10.0.0.%d - [25/Nov/2026:19:00:00 +0000] line number %d of them all\n", h.serial%7, h.serial)
 }

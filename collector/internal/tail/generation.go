@@ -30,6 +30,8 @@ type generation struct {
 	size     int64     // when it was last examined
 	changed  time.Time // its modification time then
 
+	before map[*generation]int64 // how much of each other one there was when this one was empty; nil if it never was
+
 	// The bytes that the cursor's fingerprints cover. They are kept from what was handed out and never read again from
 	// the file, which may have been truncated or rewritten since.
 	head, tail []byte

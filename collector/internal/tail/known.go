@@ -18,11 +18,39 @@ func (f *Follower) isKnownFile(p place) bool {
 
 // isKnownContent reports whether a content is that of a generation that has been read, or a part of one.
 func (f *Follower) isKnownContent(content *content) bool {
-	start, err := content.start(headLen)
+	start, err := content.start(sampled)
+	return err == nil && slices.ContainsFunc(f.generations, func(g *generation) bool {
+		head := start[:min(len(start), headLen)]
+		m, at := g.trace(bytes.NewReader(head), int64(len(head)))
+		if m == begins || m == ambiguous {
+			at = g.common(bytes.NewReader(head), int64(len(head)))
+		}
+		switch {
+		case m == other || m == edited && !isRichText(head[:min(g.Offset, int64(len(head)))]):
+			return false
+		case g.like(beginningIn(start, at)).isRich():
+			return !g.isFound() || !f.isNewStart(g, start)
+		}
+		return m != edited && f.isKnownFurther(g, content)
+	})
+}
+
+// isNewStart reports whether a file that is certainly another one may begin with new lines that are like those of a
+// generation.
+func (f *Follower) isNewStart(g *generation, start []byte) bool {
+	common := g.common(bytes.NewReader(start), int64(len(start)))
+	return g.like(beginningIn(start, common)).mayBeNew()
+}
+
+// isKnownFurther reports the same of a content that begins as a generation does, with lines of one second that come
+// again: what both have may be of more than that second.
+func (f *Follower) isKnownFurther(g *generation, content *content) bool {
+	start, err := content.start(busySecond)
 	if err != nil {
 		return false
 	}
-	return f.isKnownStart(start)
+	common := g.common(bytes.NewReader(start), int64(len(start)))
+	return g.like(beginningIn(start, common)).isRich()
 }
 
 // isKnownByPlace reports whether a content whose lines are alike is that of a generation that has been read and is not
@@ -31,7 +59,13 @@ func (f *Follower) isKnownByPlace(b *base, p place, content *content) (known, do
 	isNew := b.search.isFound || b.isNew(p)
 	for _, g := range f.generations {
 		size, fits := content.fits(g.cursor())
-		if g.Offset == 0 || !fits || isNew && size != g.Offset || g.isFound() || content.isRich(g.Offset) {
+		if g.Offset == 0 || !fits || g.isFound() {
+			continue
+		}
+		if content.isRich(g.Offset) {
+			return true, false
+		}
+		if isNew && size != g.Offset {
 			continue
 		}
 		if g.isPlacedAt(content) {
@@ -58,17 +92,6 @@ func (g *generation) isFound() bool {
 	return err == nil && idOf(info).ino == g.Ino && g.wasBornAs(g.Path)
 }
 
-// isKnownStart reports whether a file with this beginning has been read.
-func (f *Follower) isKnownStart(start []byte) bool {
-	return slices.ContainsFunc(f.generations, func(g *generation) bool {
-		if !isRichText(start[:min(g.Offset, int64(len(start)))]) {
-			return false
-		}
-		m, _ := g.trace(bytes.NewReader(start), int64(len(start)))
-		return m > ambiguous
-	})
-}
-
 // isAlike reports whether a place holds lines that another file may hold, too.
 func isAlike(p place) bool {
 	content, err := openContent(p.path)
@@ -76,8 +99,8 @@ func isAlike(p place) bool {
 		return false
 	}
 	defer content.close()
-	start, err := content.start(headLen)
-	return err == nil && len(start) > 0 && !isRichText(start)
+	b := content.beginning(sampled)
+	return len(b.sample) > 0 && !b.isRich()
 }
 
 // hasLater reports whether there is an unknown file whose name is later than that of a generation, where this was

@@ -146,7 +146,7 @@ func (s seenPlace) isRichCopy(p place) bool {
 		return false
 	}
 	defer content.close()
-	return s.Head.Len > 0 && content.isRich(headLen) && s.isCopy(p)
+	return s.Head.Len > 0 && s.isCopy(p) && content.isRich(headLen)
 }
 
 // since returns how many places of a scheme, the newest first, have come since the last listing. It is certain if what

@@ -276,6 +276,9 @@ func (f *Follower) ResumeSome(p Position) {
 		f.restoreBase(saved)
 	}
 	for _, g := range f.generations {
+		if g.Offset == 0 {
+			f.rememberOffsets(g)
+		}
 		if !g.finished && !g.isCurrent() && !f.recover(g) {
 			f.lost(g)
 		}

@@ -118,7 +118,7 @@ func (f *Follower) recoverIn(g *generation, folder folder) bool {
 // recoverCopy looks for the same content in another file.
 func (f *Follower) recoverCopy(g *generation, folder folder) bool {
 	for _, path := range []string{g.base.path, g.Path} {
-		if path == g.base.path && !g.isCurrent() {
+		if path == g.base.path && (!g.isCurrent() || f.isRatherRotated(g, folder)) {
 			continue
 		}
 		if info, err := os.Stat(path); err == nil && f.recoverFrom(g, place{path: path, info: info}) {
@@ -131,6 +131,20 @@ func (f *Follower) recoverCopy(g *generation, folder folder) bool {
 		}
 	}
 	return false
+}
+
+// isRatherRotated reports whether what is at a log's path may be new lines like those that were counted, which a
+// rotated part holds, too.
+func (f *Follower) isRatherRotated(g *generation, around folder) bool {
+	content, err := openContent(g.base.path)
+	if err != nil {
+		return false
+	}
+	defer content.close()
+	return content.holds(g.cursor()) && content.beginning(g.Offset).mayBeNew() &&
+		slices.ContainsFunc(around.copies(), func(p place) bool {
+			return p.scheme != "" && p.path != around.real && f.holds(p, g)
+		})
 }
 
 // wasBornAs reports whether a file was created when the generation was. Both have one inode, which may be reused.
@@ -213,9 +227,7 @@ func (f *Follower) isOpen(info os.FileInfo) bool {
 
 // isCounted reports whether a file has the same beginning as a generation of which something has been read.
 func (f *Follower) isCounted(p place, file *os.File) bool {
-	content := &content{file, p.info, false}
-	start, err := content.start(headLen)
-	return err == nil && f.isKnownStart(start)
+	return f.isKnownContent(&content{file, p.info, false})
 }
 
 // restOfCopy hands out what a copy of a generation holds after the bytes read, and records where the copy is. A copy

@@ -23,12 +23,22 @@ func (f *Follower) wasCopied(g *generation) bool {
 	return certain && fits(p, g)
 }
 
+// mayBeRefilled reports whether a file that begins as the log did may be one that was copied and emptied, and has got
+// like lines again.
+func (f *Follower) mayBeRefilled(g *generation, common int64) bool {
+	if !g.like(beginningOf(g.file, common)).mayBeNew() {
+		return false
+	}
+	places, _ := g.base.newest.rotated(listOnce(g.base.path, isRelated))
+	return len(places) > 0
+}
+
 // suspectRefill reports a gap if a log may have been emptied and filled again since it was last read. What is in it
 // behind the lines that were counted has not been counted either way. It waits for as long as the copy is being made:
 // the log may be emptied only then.
 func (f *Follower) suspectRefill(g *generation) {
 	b := g.base
-	if !g.isCurrent() || g.Offset == 0 || b.newest == nil || b.search != nil || isRichText(g.head) {
+	if !g.isCurrent() || g.Offset == 0 || b.newest == nil || b.search != nil || g.isRich() {
 		return
 	}
 	b.isAlike = true
@@ -51,6 +61,15 @@ func (f *Follower) suspectRefill(g *generation) {
 	f.sink.Gap(GapUncertain, g.Path, 0, g.Offset, "rotated parts have come beside the log, whose lines are all alike: "+
 		"it may have been copied, emptied and filled again; put $time_iso8601 or $request_id into its log_format")
 	f.saveListing(b, around)
+}
+
+// isRich reports whether what was counted of an open file differs from what other files hold.
+func (g *generation) isRich() bool {
+	b := beginning{g.head, g.tail, g.head}
+	if len(g.head) < headLen {
+		b.sample = readAt(g.file, 0, headLen)
+	}
+	return b.isRich()
 }
 
 // hasNewNames reports whether names in a base's folder may have changed since the last call.

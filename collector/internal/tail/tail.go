@@ -366,6 +366,9 @@ func (f *Follower) readOn(g *generation) error {
 		f.suspectRefill(g)
 	}
 	err = f.readRest(g)
+	if g.Offset > 0 {
+		g.before = nil
+	}
 	if isUnread { // it may have been filled, copied and truncated since
 		f.findUnseen(g.base, nil)
 	}

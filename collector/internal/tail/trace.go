@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"bytes"
 	"io"
-	"regexp"
 	"slices"
 )
 
@@ -39,7 +38,7 @@ func (g *generation) traceFrom(file io.ReaderAt, from, size int64) (m match, off
 	if common > 0 && lineStart(file, common) == 0 {
 		common = 0 // less than a line may begin like another
 	}
-	isRich := isRich(file, min(common, headLen))
+	isRich := common > 0 && g.like(beginningOf(file, common)).isRich()
 	if common == size && isRich {
 		return prefix, common
 	}
@@ -55,6 +54,16 @@ func (g *generation) traceFrom(file io.ReaderAt, from, size int64) (m match, off
 		return prefix, lineStart(file, common)
 	}
 	return begins, size
+}
+
+// common returns how many of a file's first size bytes are certainly those that were counted.
+func (g *generation) common(file io.ReaderAt, size int64) int64 {
+	if size >= g.Offset && g.fits(file) {
+		return g.Offset
+	}
+	c := g.cursor()
+	at, _ := g.extend(file, c.lastMark(file, size), size)
+	return lineStart(file, at)
 }
 
 // lineStart returns where the line begins that holds the byte at offset.
@@ -155,31 +164,3 @@ type lineSeen struct {
 	times     int
 	isTelling bool // it has a time or an id
 }
-
-// isRich reports whether the first n bytes of a file differ from what another log of the same format would have.
-func isRich(file io.ReaderAt, n int64) bool {
-	b := make([]byte, n)
-	read, _ := file.ReadAt(b, 0)
-	return isRichText(b[:read])
-}
-
-// isRichText reports whether bytes are many different lines, or hold something like a time.
-func isRichText(b []byte) bool {
-	const fewest, fewestLines = 64, 8
-	if len(b) < fewest {
-		return false
-	}
-	if first, _, _ := bytes.Cut(b, []byte("\n")); timeOrID.Match(first) {
-		return true
-	}
-	lines := map[string]bool{}
-	for line := range bytes.Lines(b) {
-		lines[string(line)] = true
-	}
-	return len(lines) >= fewestLines
-}
-
-// timeOrID matches what makes a line differ from those of other files: a time of day, seconds since 1970, or an id such
-// as $request_id. Addresses and sizes do not: each line may have the same.
-var timeOrID = regexp.MustCompile(`(^|[^0-9a-f:]|[0-9]{4}:)([01][0-9]|2[0-3])(:[0-5][0-9]){2}([^0-9a-f:]|$)|` +
-	`[0-9]{10}|[0-9a-f]{16}`)
