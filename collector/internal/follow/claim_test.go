@@ -140,13 +140,18 @@ func (s *shelf) finish(p *Pipeline) counted {
 	if !p.dirty {
 		p.keepRecord()
 	}
-	if err := p.commit(s.t.Context()); err != nil { // the disk is busy
-		p.commits.await(s.t.Context())
-	}
+	s.commit(p)
 	c := since(before, p.snapshot())
 	p.reader.Close()
 	p.commits.stop()
 	return c
+}
+
+// commit commits what a log has counted, however busy the disk is.
+func (s *shelf) commit(p *Pipeline) {
+	if err := p.commit(s.t.Context()); err != nil {
+		p.commits.await(s.t.Context())
+	}
 }
 
 // since returns what a log has counted from one snapshot to the next.

@@ -318,7 +318,7 @@ func (m *moves) watch(logs map[string]string) {
 			if isPartial && m.chance(2) {
 				continue
 			}
-			m.must(p.commit(m.t.Context()))
+			m.commit(p)
 			name, now := p.source.Name, shownOf(p)
 			shown[name] = since(before[name], now)
 			before[name] = now

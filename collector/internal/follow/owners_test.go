@@ -47,7 +47,7 @@ func (r *running) read() {
 	for _, p := range r.logs {
 		p.read()
 		r.must(p.readErr)
-		r.must(p.commit(r.t.Context()))
+		r.commit(p)
 	}
 }
 
@@ -288,7 +288,7 @@ func TestUnsavedFileMoves(t *testing.T) {
 		path.read()
 		s.must(os.Rename(s.at("access.log"), s.at("old.log")))
 		glob.read()
-		s.must(glob.commit(t.Context()))
+		s.commit(glob)
 		r.kill()
 		if s.backwards {
 			slices.Reverse(logs)
