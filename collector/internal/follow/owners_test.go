@@ -24,6 +24,16 @@ type running struct {
 // run begins to follow logs, of each a name and a path, with what has been committed.
 func (s *shelf) run(named ...[2]string) *running {
 	s.t.Helper()
+	r := s.prepare(named...)
+	for _, p := range r.logs {
+		p.restore(s.t.Context())
+	}
+	return r
+}
+
+// prepare is run, but none has begun.
+func (s *shelf) prepare(named ...[2]string) *running {
+	s.t.Helper()
 	dir, err := statefile.Open(s.data)
 	s.must(err)
 	var logs []source.LogSource
@@ -35,7 +45,6 @@ func (s *shelf) run(named ...[2]string) *running {
 	for _, l := range logs {
 		p := New(Config{Source: l, State: dir, Peers: logs, Logger: log.NewLogfmtLogger(&s.said), Owners: owners,
 			Counter: counterOf(s.t, "$status $request_time"), Records: records})
-		p.restore(s.t.Context())
 		r.logs = append(r.logs, p)
 	}
 	return r
@@ -274,6 +283,26 @@ func TestOwnerEnds(t *testing.T) {
 			r.kill()
 		})
 	}
+}
+
+// TestFileMovesDuringAStart: the records have been shared out, and the glob reads before the path's log has begun.
+func TestFileMovesDuringAStart(t *testing.T) {
+	s := newShelf(t)
+	logs := [][2]string{{"all", "*.log"}, {"one", "access.log"}}
+	r := s.run(logs...)
+	r.read()
+	s.write("access.log", 10)
+	r.read()
+	r.kill()
+	r = s.prepare(logs...)
+	r.logs[0].restore(t.Context())
+	s.must(os.Rename(s.at("access.log"), s.at("old.log")))
+	s.write("old.log", 5)
+	r.logs[0].read()
+	r.logs[1].restore(t.Context())
+	r.read()
+	r.want("begun", 0, 15)
+	r.kill()
 }
 
 // TestUnsavedFileMoves: after a kill, a file that the first log had read but not saved is counted by the other, to
