@@ -285,6 +285,29 @@ func TestOwnerEnds(t *testing.T) {
 	}
 }
 
+// TestOwnerIsGone: a file that a glob has left is the glob's when the config no longer has the other log. It goes on
+// where that was.
+func TestOwnerIsGone(t *testing.T) {
+	s := newShelf(t)
+	glob := [2]string{"all", "access-*.log"}
+	r := s.run(glob, [2]string{"one", "access.log"})
+	r.read()
+	s.write("access.log", 10)
+	r.read()
+	s.must(os.Rename(s.at("access.log"), s.at("access-1.log")))
+	s.write("access.log", 3)
+	r.read()
+	r.want("moved", 0, 13)
+	r.kill()
+	s.write("access-1.log", 5)
+	for range 2 {
+		r = s.run(glob)
+		r.read()
+		r.want("alone", 5)
+		r.kill()
+	}
+}
+
 // TestFileMovesDuringAStart: the records have been shared out, and the glob reads before the path's log has begun.
 func TestFileMovesDuringAStart(t *testing.T) {
 	s := newShelf(t)
@@ -316,6 +339,7 @@ func TestUnsavedFileMoves(t *testing.T) {
 		glob, path := r.logs[0], r.logs[1]
 		path.read()
 		s.must(os.Rename(s.at("access.log"), s.at("old.log")))
+		s.write("b.log", 1)
 		glob.read()
 		s.commit(glob)
 		r.kill()
@@ -330,8 +354,8 @@ func TestUnsavedFileMoves(t *testing.T) {
 				n, _ := p.awake().Snapshot()
 				total += n.Parsed
 			}
-			if total != 10 {
-				t.Errorf("%d lines are counted, want 10\n%s", total, &s.said)
+			if total != 11 {
+				t.Errorf("%d lines are counted, want 11\n%s", total, &s.said)
 			}
 			r.kill()
 		}
