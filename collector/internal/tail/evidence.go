@@ -43,8 +43,8 @@ func beginningIn(bytes []byte, n int64) beginning {
 	return beginning{bytes[:min(n, headLen)], bytes[max(0, n-tailLen):n], bytes[:min(len(bytes), sampled)]}
 }
 
-// like returns the beginning that a file and a generation have in common: lines that come again in either are no
-// evidence.
+// like returns the beginning that a file and a generation have in common: lines that come again in either prove
+// nothing.
 func (g *generation) like(b beginning) beginning {
 	var counted []byte
 	if g.file != nil {
