@@ -50,6 +50,24 @@ func realPath(path string) string {
 	return path
 }
 
+// targetOf returns where a symbolic link leads, whether there is a file or not.
+func targetOf(path string) string {
+	for range maxLinks {
+		target, err := os.Readlink(path)
+		if err != nil {
+			break
+		}
+		if !filepath.IsAbs(target) {
+			target = filepath.Join(filepath.Dir(path), target)
+		}
+		path = target
+	}
+	return path
+}
+
+// maxLinks is how many symbolic links may lead from one to the next.
+const maxLinks = 40
+
 // returned returns the known generation that a file is, or nil: it was renamed to a path of the log, or had been
 // closed. It closes the file if the generation has it open.
 func (f *Follower) returned(b *base, file *os.File, info fs.FileInfo) *generation {
@@ -101,6 +119,9 @@ func (f *Follower) begin(b *base, g *generation) error {
 	}
 	f.generations = append(f.generations, g)
 	b.current = g
+	if b.newest != nil {
+		f.findUnseen(b, nil) // others may have come since the listing
+	}
 	f.survey(b)
 	return nil
 }

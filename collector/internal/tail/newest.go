@@ -47,6 +47,21 @@ func (f *Follower) survey(b *base) {
 	}
 }
 
+// surveyMissing is survey before there is a file: it may come, and be rotated, before it is seen. What was written
+// before now comes with a disk that is mounted late.
+func (f *Follower) surveyMissing(b *base) {
+	if b.current != nil || b.newest != nil || b.search != nil || f.isGlob {
+		return
+	}
+	real := targetOf(b.path)
+	if _, err := os.Stat(filepath.Dir(real)); err != nil {
+		return
+	}
+	b.real = real
+	f.saveListing(b, f.names.listOnce(real, isRelated))
+	b.since = f.now().Truncate(time.Second)
+}
+
 // saveListing records the files beside a base.
 func (f *Follower) saveListing(b *base, around folder) {
 	f.recordPlaces(b, around)

@@ -275,6 +275,7 @@ func (f *Follower) checkPath(b *base) error {
 	info, err := os.Stat(b.path)
 	if errors.Is(err, fs.ErrNotExist) {
 		b.fromEnd = false // it will come, and will be new then
+		f.surveyMissing(b)
 		f.rescue(b)
 		return nil
 	}
