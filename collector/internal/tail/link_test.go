@@ -40,3 +40,38 @@ func TestLinkLeadsElsewhere(t *testing.T) {
 		})
 	}
 }
+
+// TestFileComesUnseenBeforeALink: a file came to where the log's link led, and the link leads elsewhere before it is
+// seen. It is a gap, and what was read there is none.
+func TestFileComesUnseenBeforeALink(t *testing.T) {
+	for name, unseen := range map[string]string{"nothing": "", "the file": "0.log", "a part of it": "0.log.1"} {
+		for how, down := range map[string]bool{"while followed": false, "while down": true} {
+			t.Run(name+" "+how, func(t *testing.T) {
+				l := newLog(t)
+				l.must(os.Symlink(l.at("0.log"), l.path))
+				l.write("0.log", lineAt(1))
+				l.follow(true)
+				l.read()
+				l.whileFollowedOr(down, func() {
+					l.rename("0.log", "0.log.2")
+					l.write("0.log", "")
+					if unseen != "" {
+						l.write(unseen, lineAt(2))
+					}
+					l.must(os.Symlink(l.at("1.log"), l.at("new")))
+					l.rename("new", "")
+					l.write("1.log", lineAt(3))
+				})
+				l.read()
+				l.restart()
+				l.read()
+				l.wantAll(lineAt(1) + lineAt(3))
+				if unseen == "" {
+					l.wantGaps()
+				} else {
+					l.wantGaps(GapUncertain)
+				}
+			})
+		}
+	}
+}

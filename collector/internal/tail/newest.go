@@ -62,6 +62,41 @@ func (f *Follower) surveyMissing(b *base) {
 	b.since = f.now().Truncate(time.Second)
 }
 
+// reportLeftBehind reports a gap if the symbolic link at a log's path led elsewhere before, and files came there that
+// nobody has read.
+func (f *Follower) reportLeftBehind(b *base, before string) {
+	if before == "" || before == b.real || !f.isUnreadBeside(b, before) {
+		return
+	}
+	f.sink.Gap(GapUncertain, before, 0, -1, "the link at the log's path leads elsewhere by now, and files came where "+
+		"it led that were not seen; they are not counted")
+}
+
+// isUnreadBeside reports whether the file at a path, or a part that was rotated from there since the last listing, has
+// not been read.
+func (f *Follower) isUnreadBeside(b *base, path string) bool {
+	around := f.names.listOnce(path, isRelated)
+	come := slices.DeleteFunc(slices.Clone(around.files), func(p place) bool { return p.path != path })
+	for scheme, all := range around.schemes() {
+		n, _ := b.newest.since(scheme, all)
+		come = append(come, all[:max(0, n)]...)
+	}
+	return slices.ContainsFunc(come, func(p place) bool {
+		return !f.isKnownFile(p) && !f.isKnownCopy(p) && !isEmpty(p)
+	})
+}
+
+// isEmpty reports whether a place holds nothing, compressed or not.
+func isEmpty(p place) bool {
+	content, err := openContent(p.path)
+	if err != nil {
+		return false
+	}
+	defer content.close()
+	start, err := content.start(1)
+	return err == nil && len(start) == 0
+}
+
 // saveListing records the files beside a base.
 func (f *Follower) saveListing(b *base, around folder) {
 	f.recordPlaces(b, around)

@@ -324,8 +324,10 @@ func (f *Follower) checkPath(b *base) error {
 		return err
 	}
 	f.takeLeft(b)
+	before := b.real
 	b.real = realPath(b.path)
 	b.folder = tagOf(filepath.Dir(b.real))
+	f.reportLeftBehind(b, before)
 	return nil
 }
 
