@@ -10,8 +10,14 @@ import (
 )
 
 // TestFileIsHandedOver: a file goes from a glob to an entry of its own and back, by reloads, while it is written. Each
-// line is counted once.
+// line is counted once, and no counter goes down, with and without a storage path.
 func TestFileIsHandedOver(t *testing.T) {
+	for name, storage := range map[string]string{"on disk": t.TempDir(), "in memory": ""} {
+		t.Run(name, func(t *testing.T) { handOver(t, storage) })
+	}
+}
+
+func handOver(t *testing.T, storage string) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "a.log")
 	written := 0
@@ -37,7 +43,7 @@ func TestFileIsHandedOver(t *testing.T) {
 		return s
 	}
 	glob := filepath.Join(dir, "*.log")
-	c := newCollector(t, Options{Settings: settings(glob), StoragePath: t.TempDir()})
+	c := newCollector(t, Options{Settings: settings(glob), StoragePath: storage})
 	end := running(t, c)
 	defer end()
 	shown, total := map[string]float64{}, 0.0

@@ -100,7 +100,7 @@ func (c *Collector) changeLogs(ctx context.Context, before []*followed, logs []s
 	for i, l := range logs {
 		f := kept[i]
 		if f == nil {
-			f = c.begin(c.follow(l, makers[i], peers), endsBefore(ending, l))
+			f = c.begin(c.follow(l, makers[i], peers, c.formerOf(l)), endsBefore(ending, l))
 		}
 		next = append(next, f)
 	}
@@ -186,6 +186,14 @@ func endsBefore(ending []*followed, l source.LogSource) (ends []<-chan struct{})
 	return ends
 }
 
+// formerOf returns the pipeline that had a log's name, nil if there is none, or if its counts are on disk. It is called
+// once of each: by the holder of c.reloading.
+func (c *Collector) formerOf(l source.LogSource) *follow.Pipeline {
+	former := c.former[l.Name]
+	delete(c.former, l.Name)
+	return former
+}
+
 // endLogs ends the logs that are not kept, and returns them.
 func (c *Collector) endLogs(ctx context.Context, before []*followed, kept map[int]*followed) (ending []*followed) {
 	stays := map[*follow.Pipeline]bool{}
@@ -196,6 +204,9 @@ func (c *Collector) endLogs(ctx context.Context, before []*followed, kept map[in
 		if !stays[f.pipeline] && f.stop != nil {
 			f.stop()
 			ending = append(ending, f)
+			if c.state == nil {
+				c.former[f.source.Name] = f.pipeline
+			}
 		}
 	}
 	for _, f := range before {

@@ -47,6 +47,7 @@ type Config struct {
 	Counter Counter
 	New     func() (Counter, error) // makes the Counter when needed, where that is nil; must not fail
 	State   *statefile.Dir          // nil: in memory only
+	Former  *Pipeline               // without State: the one of this name that ends, whose counts it goes on with
 	Records *Records                // of State, shared by logs that begin together; nil: no others do
 	Peers   []source.LogSource      // all logs that are followed, in their order: a glob leaves their files out
 	Watcher *watch.Watcher          // of changes of the files; nil: none
@@ -70,6 +71,7 @@ type reader interface {
 type Pipeline struct {
 	source      source.LogSource
 	records     *Records // nil once the log's own has been found
+	former      *Pipeline
 	peers       []source.LogSource
 	owners      *tail.Owners
 	watcher     *watch.Watcher
@@ -131,6 +133,7 @@ func New(cfg Config) *Pipeline {
 	p := &Pipeline{
 		source:      cfg.Source,
 		records:     cfg.Records,
+		former:      cfg.Former,
 		peers:       cfg.Peers,
 		owners:      cfg.Owners,
 		watcher:     cfg.Watcher,

@@ -68,6 +68,7 @@ func (p *Pipeline) publishRestored() {
 // it could before ctx ended.
 func (p *Pipeline) restoreCounts(ctx context.Context) (resume func(), ok bool) {
 	if p.commits.dir == nil {
+		p.goOn()
 		return nil, true
 	}
 	found, ok := p.claim(ctx)
@@ -75,6 +76,28 @@ func (p *Pipeline) restoreCounts(ctx context.Context) (resume func(), ok bool) {
 		return nil, false
 	}
 	return p.take(found), true
+}
+
+// goOn takes up the counts of the former pipeline, if that has ended: nothing is on disk.
+func (p *Pipeline) goOn() {
+	former := p.former
+	p.former = nil
+	if former == nil || !former.hasEnded() || p.awake().RestoreState(former.appendState(nil)) != nil {
+		return
+	}
+	p.totals = former.totals
+	if a, ok := p.counter.(adopter); ok && former.Last() != nil {
+		a.Adopt(former.Last().Series)
+	}
+}
+
+func (p *Pipeline) hasEnded() bool {
+	select {
+	case <-p.done:
+		return true
+	default:
+		return false
+	}
 }
 
 // take takes up the counts that the log gets, and returns what goes on with the position, or nil without one.
