@@ -24,20 +24,26 @@ func followedAlike(t *testing.T) *log {
 	return l
 }
 
-// shiftParts renames the numbered parts, and says what is renamed to what.
-func (l *log) shiftParts() (renamed map[string]string) {
+// shiftParts renames the numbered parts.
+func (l *log) shiftParts() {
 	l.t.Helper()
-	renamed = map[string]string{}
 	for n := 199; n > 0; n-- {
-		for _, suffix := range []string{"", ".gz"} {
-			from, to := fmt.Sprintf("access.log.%d%s", n, suffix), fmt.Sprintf("access.log.%d%s", n+1, suffix)
-			if _, err := os.Lstat(l.at(from)); err == nil {
-				l.rename(from, to)
-				renamed[from] = to
-			}
+		l.shift(n)
+	}
+}
+
+// shift renames a numbered part, compressed or not, to have the next number, and reports whether one was there that is
+// not compressed.
+func (l *log) shift(n int) (isPlain bool) {
+	l.t.Helper()
+	from, to := fmt.Sprint("access.log.", n), fmt.Sprint("access.log.", n+1)
+	for _, suffix := range []string{"", ".gz"} {
+		if _, err := os.Lstat(l.at(from + suffix)); err == nil {
+			l.rename(from+suffix, to+suffix)
+			isPlain = isPlain || suffix == ""
 		}
 	}
-	return renamed
+	return isPlain
 }
 
 // makeRoom renames the numbered parts as logrotate does, and compresses the newest but one.

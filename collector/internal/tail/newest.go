@@ -127,6 +127,8 @@ func (g *generation) nameIn(around folder) string {
 		at, _ = g.placeNow(around)
 	}
 	switch {
+	case at.scheme == "number" && around.isBeyondHole(at):
+		return "" // rotation may not move it, or has moved it already while others will follow
 	case at.scheme != "":
 		return filepath.Base(at.path)
 	case at.path != "" && at.path == around.real:

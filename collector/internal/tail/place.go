@@ -213,6 +213,13 @@ func (f folder) schemes() map[string][]place {
 	return schemes
 }
 
+// isBeyondHole reports whether a number is missing between a numbered place and the newest.
+func (f folder) isBeyondHole(at place) bool {
+	all := f.schemes()["number"]
+	i := slices.IndexFunc(all, func(p place) bool { return p.rank == at.rank })
+	return i < 0 || all[0].rank-at.rank != int64(i)
+}
+
 // copies returns the files that may hold what a log held, the most likely first: places before other related names,
 // plain files before compressed ones.
 func (f folder) copies() []place {

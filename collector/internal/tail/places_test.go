@@ -139,3 +139,35 @@ func TestCompressedAllAtOnce(t *testing.T) {
 	})
 	l.wantShort(2)
 }
+
+// TestCompressedBeyondAHole: the folder is listed during a rotation: of the numbered parts the older ones have moved
+// already. How far these move until it ends is uncertain.
+func TestCompressedBeyondAHole(t *testing.T) {
+	l := newLog(t)
+	l.write("access.log.1", alike(30))
+	l.write("", "")
+	l.follow(true)
+	l.read()
+	for _, n := range []int{9, 5, 2} {
+		l.write("", alike(n))
+		l.read()
+		l.shiftParts()
+		l.rename("", "access.log.1")
+		l.write("", "")
+		l.read()
+	}
+	for n := 4; n > 1; n-- {
+		l.rename(fmt.Sprint("access.log.", n), fmt.Sprint("access.log.", n+1))
+	}
+	l.write("", alike(1))
+	l.read()
+	l.whileDown(func() {
+		l.rename("access.log.1", "access.log.2")
+		l.rename("", "access.log.1")
+		l.write("", "")
+		l.gzip("access.log.3")
+		l.gzip("access.log.4")
+	})
+	l.reads()
+	l.want(alike(9 + 5 + 2 + 1))
+}
