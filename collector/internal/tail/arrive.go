@@ -251,7 +251,8 @@ func (f *Follower) replace(b *base, g *generation) {
 	} else if !f.isRotated(b, before) {
 		isCopy, isDoubtful = f.remainder(before, g)
 	}
-	if !isCopy && before.file == nil && !before.finished {
+	isLost := !isCopy && before.file == nil && !before.finished
+	if isLost {
 		f.lost(before)
 	}
 	f.generations = append(f.generations, g)
@@ -271,6 +272,7 @@ func (f *Follower) replace(b *base, g *generation) {
 		before = nil // nothing is known about it
 	}
 	f.findUnseen(b, before)
+	b.search.isLost = b.search.isLost || isLost && b.search.anchor == before && before != nil
 }
 
 // isRotated reports whether the file of a path is now beside it under another name, or in another folder under a

@@ -171,3 +171,57 @@ func TestCompressedBeyondAHole(t *testing.T) {
 	l.reads()
 	l.want(alike(9 + 5 + 2 + 1))
 }
+
+// TestCopyIsYoungerThanTheLog: a part that nobody has seen is deleted, and another is the copy of a log that was
+// emptied. That this is younger than the log does not say that no part has come.
+func TestCopyIsYoungerThanTheLog(t *testing.T) {
+	l := newLog(t)
+	l.write("access.log.1", lines(1000, 30))
+	l.write("", "")
+	l.follow(true)
+	l.read()
+	for n := range 4 {
+		l.tick()
+		l.write("", lines(100*n, 20))
+		l.shiftParts()
+		l.rename("", "access.log.1")
+		l.write("", "")
+	}
+	l.must(os.Remove(l.at("access.log.2")))
+	l.tick()
+	l.write("", lines(400, 20))
+	l.shiftParts()
+	l.write("access.log.1", l.text(""))
+	l.must(os.Truncate(l.path, 0))
+	l.reads()
+	l.now = l.now.Add(patience)
+	l.reads()
+	l.want(lines(0, 20))
+	l.wantGaps(GapUncertain)
+}
+
+// TestCopiesAreYoungerThanTheLog: while the exporter is down the log is copied and emptied, twice, and a part is
+// deleted. The log is older than its copies, which therefore are no rewritten parts.
+func TestCopiesAreYoungerThanTheLog(t *testing.T) {
+	l := newLog(t)
+	l.write("access.log.1", lines(1000, 30))
+	l.write("", "")
+	l.follow(true)
+	l.read()
+	l.whileDown(func() {
+		for n := range 3 {
+			l.tick()
+			l.write("", lines(100*n, 20))
+			l.shiftParts()
+			l.write("access.log.1", l.text(""))
+			l.must(os.Truncate(l.path, 0))
+		}
+		l.must(os.Remove(l.at("access.log.2")))
+		l.write("", lines(300, 20))
+	})
+	l.reads()
+	l.now = l.now.Add(patience)
+	l.reads()
+	l.want(lines(300, 20))
+	l.wantGaps(GapUncertain)
+}

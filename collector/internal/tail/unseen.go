@@ -18,6 +18,7 @@ type search struct {
 	givenUp map[fileState]bool
 
 	isFound    bool // anchor was: what came after it has not been read
+	isLost     bool // it has been reported that anchor is gone
 	isDoubtful bool // it has been reported that it is uncertain which files came after anchor
 }
 
@@ -178,7 +179,7 @@ func (f *Follower) unseen(b *base, around folder) (places []place, doubtful bool
 	case len(places) > 0:
 		return places[1:], false // the oldest is the anchor, rewritten
 	}
-	return nil, doubtful && !f.areRewritten(b, b.search.anchor, schemes)
+	return nil, doubtful && !(b.search.isLost && f.areRewritten(b, b.search.anchor, schemes))
 }
 
 // whereIs finds the place of a generation by its name, its inode or its content. If its file was moved elsewhere, it
@@ -291,17 +292,21 @@ func (f *Follower) inOrder(b *base, places []place) (n int) {
 	return n
 }
 
-// areRewritten reports whether all places were created after the present file. A generation that came and went is
-// older than the present file; a younger one was rewritten or compressed.
+// areRewritten reports whether all unknown places were created after the present file. A generation that was renamed is
+// older than the present file; a younger one was rewritten or compressed. So is a copy of the present file, as it was
+// before it was emptied: where no gap has been reported, its age says nothing.
 func (f *Follower) areRewritten(b *base, anchor *generation, schemes map[string][]place) bool {
 	if b.current == nil || b.current.file == nil {
 		return false
 	}
 	current, found := birth(descriptorPath(b.current.file))
+	mayBeNew := func(p place) bool {
+		born, ok := birth(p.path)
+		return !f.isKnownFile(p) && (!found || !ok || !born.After(current))
+	}
+	mayBeCopy := func(p place) bool { return isAlike(p) || anchor != nil && fits(p, anchor) }
 	for _, places := range schemes {
-		born, ok := birth(places[0].path)
-		mayBeCopy := func(p place) bool { return isAlike(p) || anchor != nil && fits(p, anchor) }
-		if !found || !ok || !born.After(current) || slices.ContainsFunc(places, mayBeCopy) {
+		if slices.ContainsFunc(places, mayBeNew) || slices.ContainsFunc(places, mayBeCopy) {
 			return false
 		}
 	}
