@@ -31,7 +31,8 @@
 // Otherwise the inode and the creation time must be found, or the place must be
 // certain (placeNow): each listing of the folder records where the file was (Listed); a rotated part that was seen then
 // shows how often the log has been rotated since, and each rotation has left one part. The file that was at the path
-// then is the oldest of what has come since. Otherwise a gap is reported, and nothing is counted of what may be known
+// then is the oldest of what has come since. A place beyond a missing number is unknown: the listing may have been made
+// between two renames of a rotation. Otherwise a gap is reported, and nothing is counted of what may be known
 // (isKnownByPlace). Such a log that has been emptied in place and filled to more than it held looks as if it had only
 // grown. If rotated parts have come although the file is still at the log's path, that is suspected (suspectRefill);
 // without a copy nothing shows it.
