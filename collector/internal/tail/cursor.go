@@ -30,6 +30,8 @@ type Cursor struct {
 
 	// Listed is the rotated name that the file had when the folder was last listed, or atPath; empty if it is unknown.
 	Listed string `json:"listed,omitempty"`
+	// Removed says that the file had lost its name: once it is closed, its inode is another file's.
+	Removed bool `json:"removed,omitempty"`
 }
 
 // atPath says that a file was at the log's path.

@@ -225,14 +225,16 @@ func (g *generation) skipToEnd(framer Framer) error {
 // identify records which file the open generation has.
 func (g *generation) identify(info os.FileInfo) {
 	g.Dev, g.Ino = identity(info)
-	g.Born = 0
+	g.Born, g.Removed = 0, false
 	if born, ok := birth(descriptorPath(g.file)); ok {
 		g.Born = born.UnixNano()
 	}
 }
 
 // is reports whether the generation last had this file.
-func (g *generation) is(info os.FileInfo) bool { return g.Ino != 0 && g.id() == idOf(info) }
+func (g *generation) is(info os.FileInfo) bool {
+	return g.Ino != 0 && !g.Removed && g.id() == idOf(info)
+}
 
 // isStill reports whether the file has not changed since it was last examined.
 func (g *generation) isStill(info os.FileInfo) bool {

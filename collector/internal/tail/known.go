@@ -89,7 +89,7 @@ func (g *generation) isFound() bool {
 		return !g.removed
 	}
 	info, err := os.Stat(g.Path)
-	return err == nil && idOf(info).ino == g.Ino && g.wasBornAs(g.Path)
+	return err == nil && !g.Removed && idOf(info).ino == g.Ino && g.wasBornAs(g.Path)
 }
 
 // isAlike reports whether a place holds lines that another file may hold, too.

@@ -35,7 +35,7 @@ func (f *Follower) letGo() {
 		isQuiet := f.now().Sub(g.grown) >= quiet
 		if g.isCurrent() {
 			if f.isGlob && isQuiet && g.removed {
-				g.finished = true
+				g.finished, g.Removed = true, true
 				g.close()
 				g.base.current = nil
 			}
@@ -51,8 +51,7 @@ func (f *Follower) letGo() {
 			f.sink.Moved() // who deletes it now takes nothing away
 		}
 		if g.file != nil && isQuiet && (g.removed || older[g.base] > keepOpen) {
-			g.findName()
-			g.close()
+			g.letGo()
 		}
 		if g.file != nil || !g.finished || older[g.base] <= keepFinished || g.isAnchor() {
 			kept = append(kept, g)
@@ -81,7 +80,13 @@ func (f *Follower) closeIdle() {
 	}
 	slices.SortStableFunc(open, func(a, b *generation) int { return a.grown.Compare(b.grown) })
 	for _, g := range open[:len(open)-maxOpen] {
-		g.findName()
-		g.close()
+		g.letGo()
 	}
+}
+
+// letGo closes a generation's file, which may be found again unless it has lost its name.
+func (g *generation) letGo() {
+	g.findName()
+	g.Removed = g.removed
+	g.close()
 }

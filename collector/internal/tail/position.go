@@ -43,7 +43,7 @@ func (f *Follower) Position() Position {
 			if g.Offset == 0 && (g.removed || g.Born == 0) { // any file would match it
 				continue
 			}
-			c.Marks, c.Lines = nil, nil
+			c.Marks, c.Lines, c.Removed = nil, nil, c.Removed || g.removed
 			p.Finished = append(p.Finished, c)
 			continue
 		}

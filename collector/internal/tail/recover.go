@@ -171,7 +171,7 @@ func (f *Follower) isFileOf(p place, g *generation) bool {
 
 // isSame reports whether it is the very file of a generation. An inode may be reused, and a device have another number.
 func (c *content) isSame(g *generation) bool {
-	return idOf(c.info).ino == g.Ino && g.wasBornAs(descriptorPath(c.file))
+	return !g.Removed && idOf(c.info).ino == g.Ino && g.wasBornAs(descriptorPath(c.file))
 }
 
 // isPlacedAt reports whether a content has the place that the rotations since the last listing gave the generation.
@@ -301,6 +301,7 @@ func (f *Follower) restOf(g *generation, content *content) {
 		g.Marks, g.Lines, g.head, g.tail = saved.Marks, saved.Lines, nil, nil
 	}
 	g.Dev, g.Ino = identity(content.info)
+	g.Removed = false
 	g.Born = tagOf(descriptorPath(content.file)).Born
 	g.size, g.changed = content.info.Size(), content.info.ModTime()
 	if err != nil {
