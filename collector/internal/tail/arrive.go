@@ -418,6 +418,9 @@ func (f *Follower) truncated(g *generation, seen int64) {
 		f.sink.Gap(GapTruncated, g.Path, old.Offset, max(seen, old.Offset),
 			"the file was truncated or rewritten in place, and no copy of it was found; "+
 				"rotate by rename and USR1 instead of copytruncate")
+	} else if g.base.suspicion.isOf(old) {
+		f.sink.Gap(GapUncertain, g.Path, 0, max(seen, old.Offset), "the file was emptied and filled again before it "+
+			"was truncated, and its lines are all alike")
 	}
 	if g.size == 0 {
 		f.rememberOffsets(g)

@@ -1,6 +1,7 @@
 package tail
 
 import (
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -14,6 +15,20 @@ import (
 type suspicion struct {
 	copied fileState // the newest file that came
 	since  time.Time // when it was first seen so; zero if it was not
+
+	isEmptied bool // the log has been written since, and not all that was copied is in it
+}
+
+// isOf reports whether the rest of a generation, read from the copy, shows that the log had been emptied before: lines
+// that came then were counted as those of the copy.
+func (s suspicion) isOf(g *generation) bool {
+	return s.isEmptied && s.copied == fileState{g.id(), g.Path, g.size, g.changed}
+}
+
+// isOlder reports whether a copy cannot be of what is in the log now: a log that is only copied is not shorter, and was
+// not written later unless it is longer.
+func (p place) isOlder(log fs.FileInfo) bool {
+	return log.ModTime().After(p.info.ModTime()) || !isCompressed(p.path) && log.Size() < p.info.Size()
 }
 
 // wasCopied reports whether it is certain that a file that has become shorter was copied and emptied, although by its
@@ -48,13 +63,15 @@ func (f *Follower) suspectRefill(g *generation) {
 	around := listOnce(b.path, isRelated)
 	places, _ := b.newest.rotated(around)
 	isRenamed := slices.ContainsFunc(places, func(p place) bool { return g.is(p.info) })
-	if info, err := os.Stat(b.path); err != nil || !g.is(info) || isRenamed || len(places) == 0 {
+	info, err := os.Stat(b.path)
+	if err != nil || !g.is(info) || isRenamed || len(places) == 0 {
 		b.suspicion = suspicion{}
 		return
 	}
 	if s := stateOf(places[0]); b.suspicion.copied != s || b.suspicion.since.IsZero() {
-		b.suspicion = suspicion{s, f.now()}
+		b.suspicion = suspicion{copied: s, since: f.now()}
 	}
+	b.suspicion.isEmptied = b.suspicion.isEmptied || places[0].isOlder(info)
 	if f.now().Sub(b.suspicion.since) < patience {
 		return
 	}
