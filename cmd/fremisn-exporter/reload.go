@@ -25,7 +25,7 @@ const (
 // lastCheck is what the goroutine of watch remembers from one check of the files to the next.
 type lastCheck struct {
 	broken  string    // the fault of a changed nginx.conf, "" if there is none
-	seen    string    // the config file's text at the last check, if it was not the running one
+	seen    string    // the config file's text at the last check
 	refused string    // the config file's text that could not be loaded
 	lookups time.Time // when names of servers were looked up last
 }
@@ -108,12 +108,14 @@ func (e *exporter) change(ctx context.Context, s *settings.Settings) error {
 }
 
 // checkConfigFile reloads the config file when it has changed and stayed the same for two checks: at the first,
-// somebody may be writing it. A rejected text is not tried again.
+// somebody may be writing it. A rejected text is not tried again. Where the running text is put back after a failed
+// reload, it is loaded again, unless nginx.conf is what is wrong: checkNginxConf sees when that is fixed.
 func (e *exporter) checkConfigFile(ctx context.Context) {
 	text, changed := e.running().ChangedText()
 	before := e.last.seen
 	e.last.seen = text
-	if !changed || text != before || text == e.last.refused {
+	putBack := !changed && e.reloads.problem() != "" && e.last.broken == ""
+	if !changed && !putBack || text != before || text == e.last.refused {
 		return
 	}
 	if e.reload(ctx, triggerFile) != nil {

@@ -216,6 +216,44 @@ func TestConfigFileIsReloadedByItself(t *testing.T) {
 	})
 }
 
+// A bad config file that is put back as it was is no longer reported, whatever found it bad; a bad nginx.conf still is.
+func TestConfigFileIsPutBack(t *testing.T) {
+	const (
+		good = "nginx: {config: nginx.conf}\nprobes: []\n"
+		bad  = "nginx: {config: nginx.conf}\nprobe: []\n"
+	)
+	for name, refuse := range map[string]func(w *watchedFiles){
+		"by a signal":   func(w *watchedFiles) { w.hangup <- syscall.SIGHUP },
+		"by the change": func(*watchedFiles) {},
+	} {
+		t.Run(name, func(t *testing.T) {
+			watchingNginxConf(t, true, func(t *testing.T, w *watchedFiles) {
+				w.write(t, "access.log",
+					`127.0.0.1 - - [25/Nov/2026:02:00:00 +0000] "GET / HTTP/1.1" 200 2 "-" "-"`+"\n")
+				w.write(t, "probes.yml", bad)
+				refuse(w)
+				w.expect(t, "the config file is bad", 1, 1, 0)
+				w.write(t, "probes.yml", good)
+				w.expect(t, "it is put back", 1, 1, 1)
+				if problem := w.reloads.problem(); problem != "" {
+					t.Errorf("the verdict still names %s", problem)
+				}
+				w.told(t, "config reloaded", 1)
+
+				w.write(t, "probes.yml", bad)
+				refuse(w)
+				w.expect(t, "the config file is bad again", 1, 1, 0)
+				w.write(t, "conf.d/nodes.conf", "upstream nodes { server; }\n")
+				w.expect(t, "nginx.conf is bad as well", 1, 0, 0)
+				w.write(t, "probes.yml", good)
+				w.expect(t, "only nginx.conf is bad", 1, 0, 0)
+				w.write(t, "conf.d/nodes.conf", "upstream nodes { server 127.0.0.1:1 weight=20; }\n")
+				w.expect(t, "both are good", 20, 1, 1)
+			})
+		})
+	}
+}
+
 // With --no-config.auto-reload the config file is read only on request.
 func TestConfigFileIsNotReloadedByItself(t *testing.T) {
 	watchingNginxConf(t, false, func(t *testing.T, w *watchedFiles) {
