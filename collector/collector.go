@@ -336,14 +336,17 @@ func (c *Collector) stillStopping() []*follow.Pipeline {
 func (c *Collector) start(f *followed, after []<-chan struct{}) *followed {
 	ctx, stop := context.WithCancel(c.run)
 	go func() {
-		if !f.pipeline.Await(ctx, after) {
-			return
-		}
-		if err := f.pipeline.Run(ctx); err != nil {
-			level.Error(c.logger).Log("msg", "following a log failed", "log", f.source.Name, "err", err)
+		if f.pipeline.Await(ctx, after) {
+			c.logEnd(f, f.pipeline.Run(ctx))
 		}
 	}()
 	return &followed{source: f.source, logTasks: f.logTasks, stop: stop}
+}
+
+func (c *Collector) logEnd(f *followed, err error) {
+	if err != nil {
+		level.Error(c.logger).Log("msg", "following a log failed", "log", f.source.Name, "err", err)
+	}
 }
 
 func (c *Collector) closeState() error {

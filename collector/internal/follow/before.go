@@ -110,9 +110,6 @@ func MayShare(a, b source.LogSource) bool {
 
 // Await waits for those to end that may have had the log's files, and reports whether they have: the log begins where
 // they have ended. One of them may hang. If ctx ends first, the log has ended without a Run, and nothing of it is lost.
-//
-// It is not a part of Run, whose goroutines are many and keep their stacks: the runtime halves a stack only while less
-// than a quarter of it is used.
 func (p *Pipeline) Await(ctx context.Context, before []<-chan struct{}) bool {
 	for _, ended := range before {
 		select {

@@ -188,10 +188,25 @@ func (p *Pipeline) Err() error { return p.lastErr }
 
 // Run reads until ctx ends, then once more, commits and returns. A backlog that takes longer than that is left, between
 // two blocks, for the next start. Run's error says what could not be committed.
+//
+// Many goroutines wait in Run and serve, so their frames are small: the runtime halves a stack only while less than a
+// quarter of it is used.
 func (p *Pipeline) Run(ctx context.Context) error {
 	defer close(p.done)
 	defer p.reader.Close()
 	defer context.AfterFunc(ctx, func() { p.endBy.Store(time.Now().Add(lastReadWait).UnixNano()) })()
+	if !p.begin(ctx) {
+		p.lastErr = p.whyNotBegun()
+		return p.lastErr
+	}
+	defer p.commits.stop()
+	p.serve(ctx)
+	p.lastErr = p.finish()
+	return p.lastErr
+}
+
+// begin goes on where the log was, reads and commits. It reports whether it could.
+func (p *Pipeline) begin(ctx context.Context) bool {
 	records := p.records
 	starting, cancelStart := endingAfter(ctx, maxAnswer)
 	defer cancelStart()
@@ -200,10 +215,8 @@ func (p *Pipeline) Run(ctx context.Context) error {
 	isRestored := p.restore(starting)
 	slow.Stop()
 	if !isRestored {
-		p.lastErr = p.whyNotBegun()
-		return p.lastErr
+		return false
 	}
-	defer p.commits.stop()
 	p.lastBytes = p.totals.ReadBytes
 	p.read()
 	if !p.dirty { // restore may have read something, too
@@ -212,16 +225,20 @@ func (p *Pipeline) Run(ctx context.Context) error {
 	}
 	begun()
 	p.commit(ctx)
-	p.serve(ctx)
+	return true
+}
+
+// finish reads once more, commits, and leaves its files to others.
+func (p *Pipeline) finish() error {
 	p.read()
 	last, cancel := context.WithTimeout(context.Background(), lastCommitWait)
 	defer cancel()
 	p.commits.await(last) // one begun before, and no longer awaited
-	p.lastErr = p.commit(last)
-	if p.lastErr == nil && p.follower != nil {
+	err := p.commit(last)
+	if err == nil && p.follower != nil {
 		p.follower.HandOver()
 	}
-	return p.lastErr
+	return err
 }
 
 // serve reads, commits and answers until ctx ends.
