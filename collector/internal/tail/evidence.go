@@ -60,9 +60,8 @@ func (g *generation) like(b beginning) beginning {
 
 // readAt returns up to n bytes of a file from an offset.
 func readAt(file io.ReaderAt, offset, n int64) []byte {
-	b := make([]byte, n)
-	read, _ := file.ReadAt(b, offset)
-	return b[:read]
+	b, _ := io.ReadAll(io.NewSectionReader(file, offset, n)) // most files are shorter
+	return b
 }
 
 // isRich reports whether it differs from what another log of the same format would have.

@@ -200,22 +200,32 @@ func (g *generation) skipToEnd(framer Framer) error {
 	if err != nil {
 		return err
 	}
-	end := info.Size()
-	from := max(0, end-MaxLine)
-	tail, err := bytesAt(g.file, from, end-from)
-	if err != nil {
-		return fmt.Errorf("%s: %w", g.Path, err)
+	g.size = info.Size()
+	n := int64(MaxLine)
+	if _, isPlain := framer.(plain); isPlain {
+		n = smallBlock // most lines are short, and many logs may begin at one time
 	}
-	start := 0
-	if from > 0 { // it may begin within a line
-		start, _ = framer.Skip(tail)
+	for {
+		n = min(n, g.size)
+		from := g.size - n
+		tail, err := bytesAt(g.file, from, n)
+		if err != nil {
+			return fmt.Errorf("%s: %w", g.Path, err)
+		}
+		start := 0
+		if from > 0 { // it may begin within a line
+			start, _ = framer.Skip(tail)
+		}
+		whole := start + framer.Complete(tail[start:])
+		if whole > start || from == 0 {
+			return g.goTo(from + int64(whole))
+		}
+		if n >= MaxLine {
+			break
+		}
+		n = MaxLine
 	}
-	whole := start + framer.Complete(tail[start:])
-	g.size = end
-	if whole > start || from == 0 {
-		return g.goTo(from + int64(whole))
-	}
-	if err := g.goTo(end); err != nil {
+	if err := g.goTo(g.size); err != nil {
 		return err
 	}
 	g.Skipping = true // within a line that is longer than the bytes examined

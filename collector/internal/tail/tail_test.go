@@ -31,6 +31,27 @@ func TestBeginsAtTheEnd(t *testing.T) {
 	l.want("begun and ended\nnew\n")
 }
 
+// TestBeginsWithinALongLine: the last line has not ended, however long it is. One that is longer than any line may be
+// is left out.
+func TestBeginsWithinALongLine(t *testing.T) {
+	for _, n := range []int{smallBlock - 4, smallBlock, 10 * smallBlock, MaxLine - 100, MaxLine + 10} {
+		l := newLog(t)
+		begun := strings.Repeat("x", n)
+		l.write("", strings.Repeat("old\n", 10)+begun)
+		l.follow(false)
+		l.read()
+		l.write("", "y\nnew\n")
+		l.read()
+		want := begun + "y\nnew\n"
+		if n > MaxLine {
+			want = "new\n"
+		}
+		if got := l.got.lines.String(); got != want {
+			t.Errorf("of a line of %d bytes and one of 3, %d bytes are handed out", n, len(got))
+		}
+	}
+}
+
 func TestLogThatComesIsReadFromItsBeginning(t *testing.T) {
 	l := newLog(t)
 	l.follow(false)
