@@ -37,7 +37,7 @@ func runners() map[string]runner {
 		stack + "mkdir -p /tmp/try/{prometheus,grafana,exporter}":                             {run: tryRestore},
 		stack + "git clone https://github.com/fremisn/fremisn-exporter /opt/fremisn-exporter": {script: docker},
 		stack + "sudo apt install ./dist/fremisn-exporter_*_amd64.deb":                        {script: newcomer},
-		readme + "fremisn-exporter backfill -o past --label job=fremisn-exporter --label " +
+		stack + "fremisn-exporter backfill -o past --label job=fremisn-exporter --label " +
 			"instance=lb:9113": {run: backfill},
 	}
 }

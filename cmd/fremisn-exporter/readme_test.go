@@ -51,9 +51,7 @@ func fencedIn(t *testing.T, document, language, begin string) string {
 func TestReadmeConfig(t *testing.T) {
 	dir := t.TempDir()
 	conf := filepath.Join(dir, "nginx.conf")
-	format := fenced(t, "nginx", "log_format fremisn ")
-	text := "events {}\nhttp {\n" + format + strings.Replace(format, "log_format fremisn ", "log_format main ", 1) +
-		"}\n"
+	text := "events {}\nhttp {\n" + fenced(t, "nginx", "log_format fremisn ") + "}\n"
 	if err := os.WriteFile(conf, []byte(text), 0o644); err != nil {
 		t.Fatal(err)
 	}
@@ -84,12 +82,17 @@ func TestReadmeConfig(t *testing.T) {
 	}
 }
 
-// TestReadmeFormat: the log_format of the README gives every metric of an access log, and NGINX takes it.
+// TestReadmeFormat: NGINX takes what the README adds to nginx.conf, and check misses nothing then: every metric of an
+// access log, the status page, and which servers are taken out, though the error log of the main block has another
+// level.
 func TestReadmeFormat(t *testing.T) {
 	dir := t.TempDir()
 	conf := filepath.Join(dir, "nginx.conf")
-	text := "pid " + dir + "/pid;\nerror_log stderr;\nevents {}\nhttp {\n" + fenced(t, "nginx", "log_format fremisn ") +
-		"access_log " + dir + "/access.log fremisn;\n}\n"
+	added := strings.NewReplacer("/var/log/nginx/", dir+"/", "127.0.0.1:8080", freeAddress(t)).Replace(
+		fenced(t, "nginx", "log_format fremisn "))
+	text := "pid " + dir + "/pid;\nerror_log " + dir + "/error.log;\nevents {}\nhttp {\n" + added +
+		"access_log " + dir + "/access.log fremisn;\nupstream app { server 127.0.0.1:1; server 127.0.0.1:2; }\n" +
+		"server { listen " + freeAddress(t) + "; location / { proxy_pass http://app; } }\n}\n"
 	if err := os.WriteFile(conf, []byte(text), 0o644); err != nil {
 		t.Fatal(err)
 	}
@@ -100,11 +103,20 @@ func TestReadmeFormat(t *testing.T) {
 	if output, err := exec.Command(nginx, "-t", "-c", conf).CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, output)
 	}
-	var stdout, stderr bytes.Buffer
 	p := startProgram(t, "nginx:\n  config: "+conf+"\n  status: []\nprobes: []\n")
 	p.get(t, "/metrics")
 	if strings.Contains(p.stderr.String(), "lacks a variable") {
-		t.Errorf("the README's log_format does not give all:\n%s%s%s", p.stderr, &stdout, &stderr)
+		t.Errorf("the README's log_format does not give all:\n%s", p.stderr)
+	}
+	var report, stderr bytes.Buffer
+	run(t.Context(), []string{"check", "--nginx.config", conf, "--storage.path", ""}, &report, &stderr)
+	if !strings.Contains(report.String(), "nothing listens there") { // NGINX does not run, and its page is known
+		t.Errorf("check does not find the README's status page:\n%s%s", &report, &stderr)
+	}
+	for _, missing := range []string{" hides ", "named in line", "use log_format"} {
+		if strings.Contains(report.String(), missing) {
+			t.Errorf("check still says %q:\n%s", missing, &report)
+		}
 	}
 }
 
