@@ -44,6 +44,7 @@ type analyzer struct {
 
 	fitting     uint64 // lines
 	withoutTime uint64
+	outside     uint64 // of the bounds
 	misfit      *misfit
 	formats     *formats
 	from, to    int64 // Unix milliseconds, 0 if no line has a time
@@ -99,6 +100,7 @@ func (a *analyzer) Accept(r *logformat.Record) bool {
 	a.fitting++
 	if at := r.Time; at != 0 {
 		if a.reading.bounded() && !a.reading.within(at) {
+			a.outside++
 			return false
 		}
 		if at > a.to {

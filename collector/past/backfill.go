@@ -110,7 +110,7 @@ func Backfill(ctx context.Context, o Options, to BackfillOptions) (done *Backfil
 func (d *Backfilled) add(b *backfiller) {
 	lines, _ := b.Snapshot()
 	d.Lines.add(LineCounts{Parsed: lines.Parsed, Malformed: lines.Malformed, TooLong: lines.TooLong,
-		WithoutTime: b.withoutTime})
+		WithoutTime: b.withoutTime, outside: b.outside})
 	if b.samples == 0 {
 		return
 	}
@@ -164,6 +164,7 @@ type backfiller struct {
 	samples     uint64
 	files       []string
 	withoutTime uint64
+	outside     uint64 // of the bounds
 	misfit      *misfit
 	err         error
 }
@@ -203,7 +204,11 @@ func (b *backfiller) Accept(r *logformat.Record) bool {
 		b.withoutTime++
 		return false
 	}
-	if b.err != nil || !b.reading.within(r.Time) {
+	if !b.reading.within(r.Time) {
+		b.outside++
+		return false
+	}
+	if b.err != nil {
 		return false
 	}
 	if b.next == 0 {

@@ -16,7 +16,8 @@ type Explanation struct {
 	Incidents []Incident `json:"incidents"`
 	Unknown   []string   `json:"unknown"` // what could not be known, and why
 
-	blind bool // the log has no servers, which is the first of Unknown
+	blind bool   // the log has no servers, which is the first of Unknown
+	empty string // the time that was asked for, where no line is in it
 }
 
 // An Incident is one thing that went wrong.
@@ -62,6 +63,8 @@ func (e *Explanation) summary(b *strings.Builder, p prose) {
 	text := fmt.Sprintf("Quiet: %s, %s; %s failed, here and there, with no pattern that makes an incident.",
 		numbered(int(e.Requests), "request"), when, grouped(e.Failed))
 	switch {
+	case e.empty != "":
+		text = fmt.Sprintf("No line %s.", e.empty)
 	case len(e.Incidents) == 1:
 		text = fmt.Sprintf("%s: %s, %s failed, one incident", when, numbered(int(e.Requests), "request"),
 			grouped(e.Failed))

@@ -45,6 +45,9 @@ func Explain(ctx context.Context, o Options, errorLogs []string) (e *Explanation
 		evidence.align(d.failureTimes(), time.Local)
 	}
 	e = newExplanation(d, evidence)
+	if first.lines.allOutside() {
+		e.empty = r.asked()
+	}
 	if first.to != 0 {
 		from, to := time.UnixMilli(first.from).UTC(), time.UnixMilli(first.to).UTC()
 		e.From, e.To = &from, &to
@@ -56,6 +59,7 @@ func Explain(ctx context.Context, o Options, errorLogs []string) (e *Explanation
 type survey struct {
 	span2
 	slots        *slots
+	lines        LineCounts
 	late         int64
 	namesServers bool
 }
@@ -70,11 +74,11 @@ func (r *reading) survey(ctx context.Context) (*survey, []error, error) {
 		return nil, nil, err
 	}
 	s := &survey{slots: newSlots(kept)}
-	lines, timeless := LineCounts{}, false
+	timeless := false
 	var misfit *misfit
 	for _, x := range explorers.all() {
 		s.slots.merge(x.slots)
-		lines.add(x.lines)
+		s.lines.add(x.lines)
 		s.add(x.from, x.to)
 		s.late = max(s.late, x.late)
 		timeless = timeless || x.timeless
@@ -83,8 +87,8 @@ func (r *reading) survey(ctx context.Context) (*survey, []error, error) {
 			misfit = x.misfit
 		}
 	}
-	if lines.Parsed+lines.WithoutTime == 0 && (!r.bounded() || misfit != nil && s.to == 0) {
-		return nil, problems, r.nothing(problems, misfit, lines)
+	if s.lines.Parsed+s.lines.WithoutTime+s.lines.outside == 0 && (!r.bounded() || misfit != nil) {
+		return nil, problems, r.nothing(problems, misfit, s.lines)
 	}
 	if timeless && s.to == 0 {
 		return nil, problems, errors.New("the log has no answer: its log_format has no time; add $msec or $time_local")

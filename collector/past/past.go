@@ -173,22 +173,24 @@ func (r *reading) toScan() []File {
 	return r.scanned
 }
 
-// nothing returns the error for no readable line: that of the files, or that of a line.
+// nothing returns the error for no line to answer from: that of the bounds, of the files, or of a line.
 func (r *reading) nothing(problems []error, misfit *misfit, lines LineCounts) error {
-	if misfit == nil {
-		if len(problems) > 0 {
-			return errors.Join(problems...)
-		}
-		var names []string
-		for _, file := range r.toScan() {
-			names = append(names, file.name())
-		}
-		if lines.TooLong > 0 {
-			return fmt.Errorf("%w: every line in %s is longer than 1 MiB", ErrNothing, strings.Join(names, ", "))
-		}
-		return fmt.Errorf("%w: no lines in %s", ErrNothing, strings.Join(names, ", "))
+	var names []string
+	for _, file := range r.toScan() {
+		names = append(names, file.name())
 	}
-	return r.noFit(misfit)
+	in := strings.Join(names, ", ")
+	switch {
+	case lines.outside > 0:
+		return errors.Join(append(problems, fmt.Errorf("no line %s in %s", r.asked(), in))...)
+	case misfit != nil:
+		return r.noFit(misfit)
+	case len(problems) > 0:
+		return errors.Join(problems...)
+	case lines.TooLong > 0:
+		return fmt.Errorf("%w: every line in %s is longer than 1 MiB", ErrNothing, in)
+	}
+	return fmt.Errorf("%w: no lines in %s", ErrNothing, in)
 }
 
 // A misfit is a line that fits none of its formats.
@@ -236,6 +238,21 @@ func (r *reading) pathOf(f *formats) string {
 // within reports whether a time is inside the bounds. An unknown one is not, if there is any bound.
 func (o *Options) within(millis int64) bool {
 	return (o.Since.IsZero() || millis >= o.Since.UnixMilli()) && (o.Until.IsZero() || millis < o.Until.UnixMilli())
+}
+
+// asked returns the bounds for people, such as "since 2026-11-23 14:00:00 UTC"; "" if there are none.
+func (o *Options) asked() string {
+	const form = "2006-01-02 15:04:05 UTC"
+	since, until := o.Since.UTC().Format(form), o.Until.UTC().Format(form)
+	switch {
+	case !o.bounded():
+		return ""
+	case o.Until.IsZero():
+		return "since " + since
+	case o.Since.IsZero():
+		return "before " + until
+	}
+	return "between " + since + " and " + until
 }
 
 func (o *Options) bounded() bool { return !o.Since.IsZero() || !o.Until.IsZero() }

@@ -62,6 +62,7 @@ func (r *reader) line(block []byte, start, end int) {
 			return
 		}
 		if !r.within(at) {
+			r.lines.outside++
 			return
 		}
 	}
@@ -106,4 +107,8 @@ func (n *LineCounts) add(m LineCounts) {
 	n.Malformed += m.Malformed
 	n.TooLong += m.TooLong
 	n.WithoutTime += m.WithoutTime
+	n.outside += m.outside
 }
+
+// allOutside reports whether lines fit, and none of them is in the time that was asked for.
+func (n *LineCounts) allOutside() bool { return n.Parsed == 0 && n.outside > 0 }

@@ -24,6 +24,7 @@ type Report struct {
 	Hours     []Hour          `json:"hours"`
 
 	seconds Quantiles // of all requests, for the text
+	asked   string    // that was asked for, "" if none was
 }
 
 // LineCounts are lines by result.
@@ -32,6 +33,8 @@ type LineCounts struct {
 	Malformed   uint64 `json:"malformed"`
 	TooLong     uint64 `json:"too_long"`
 	WithoutTime uint64 `json:"without_time"` // excluded under --since and --until
+
+	outside uint64 // lines that fit, before --since or after --until
 }
 
 // A RequestCount is a series of nginx_access_requests_total.

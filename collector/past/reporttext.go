@@ -12,11 +12,14 @@ import (
 func (r *Report) Text(w io.Writer, columns int) error {
 	var b strings.Builder
 	p := prose{columns}
-	r.head(&b, p)
-	r.servers(&b, p)
-	r.routes(&b, p)
-	r.slowest(&b, p)
-	r.day(&b, p)
+	r.lines(&b, p)
+	if !r.Lines.allOutside() {
+		r.head(&b, p)
+		r.servers(&b, p)
+		r.routes(&b, p)
+		r.slowest(&b, p)
+		r.day(&b, p)
+	}
 	_, err := io.WriteString(w, b.String())
 	return err
 }
@@ -28,12 +31,15 @@ const (
 	mostRows = 40
 )
 
-func (r *Report) head(b *strings.Builder, p prose) {
-	var pieces []string
-	if r.From != nil {
-		pieces = append(pieces, span(*r.From, *r.To), forHowLong(r.To.Sub(*r.From)))
+// lines says of what time the lines are, and how many.
+func (r *Report) lines(b *strings.Builder, p prose) {
+	pieces := []string{numbered(int(r.Lines.Parsed), "line")}
+	switch {
+	case r.From != nil:
+		pieces = append([]string{span(*r.From, *r.To), forHowLong(r.To.Sub(*r.From))}, pieces...)
+	case r.Lines.allOutside():
+		pieces = []string{"no line " + r.asked}
 	}
-	pieces = append(pieces, numbered(int(r.Lines.Parsed), "line"))
 	for _, odd := range []struct {
 		n    uint64
 		what string
@@ -43,13 +49,16 @@ func (r *Report) head(b *strings.Builder, p prose) {
 		}
 	}
 	b.WriteString(p.joined(pieces, "  ", "", "", widestRow))
+}
+
+func (r *Report) head(b *strings.Builder, p prose) {
 	var total uint64
 	counts := map[string]uint64{}
 	for _, c := range r.Requests {
 		total += c.Count
 		counts[c.Outcome] += c.Count
 	}
-	pieces = []string{numbered(int(total), "request")}
+	pieces := []string{numbered(int(total), "request")}
 	for _, o := range outcomes() {
 		if counts[o] > 0 {
 			pieces = append(pieces, fmt.Sprintf("%s %s (%s)", o, grouped(counts[o]),

@@ -73,7 +73,7 @@ func (s *summary) add(a *analyzer) {
 	lines, counts := a.Snapshot()
 	s.fitting += a.fitting
 	s.lines.add(LineCounts{Parsed: lines.Parsed, Malformed: lines.Malformed, TooLong: lines.TooLong,
-		WithoutTime: a.withoutTime})
+		WithoutTime: a.withoutTime, outside: a.outside})
 	if s.misfit == nil {
 		s.misfit = a.misfit
 	}
@@ -160,7 +160,7 @@ func (s *summary) addTimes(counts *ledger.Snapshot) {
 // report sorts the sums into a report.
 func (s *summary) report() *Report {
 	r := &Report{
-		Lines: s.lines, Slowest: s.slowest, seconds: s.seconds.quantiles(),
+		Lines: s.lines, Slowest: s.slowest, seconds: s.seconds.quantiles(), asked: s.reading.asked(),
 		Requests: []RequestCount{}, Servers: []ServerReport{}, Routes: []RouteReport{}, Upstreams: []UpstreamCount{},
 		Hours: []Hour{},
 	}
