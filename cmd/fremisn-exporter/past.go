@@ -107,8 +107,8 @@ type pastReport interface {
 	JSON(w io.Writer) error
 }
 
-// runPast runs one of the commands that read complete logs: read returns its report, and the logs that could not be
-// read.
+// runPast runs one of the commands that read complete logs: read returns its report, and what is not in it: files that
+// could not be read, and malformed lines.
 func runPast(ctx context.Context, cli *commandLine, stdout, stderr io.Writer, read func(past.Options) (pastReport,
 	[]error, error)) int {
 	allProcessors()

@@ -51,3 +51,22 @@ func TestPastOutsideTheTime(t *testing.T) {
 		t.Errorf("%v\n%s", err, stdout)
 	}
 }
+
+// Each command says how many lines it left out because they are malformed, and how to have them read.
+func TestPastSaysWhatIsMalformed(t *testing.T) {
+	h := newPastHost(t)
+	h.older(t, 41)
+	for _, args := range [][]string{{"analyze"}, {"explain"}, {"whatif"},
+		{"backfill", "-o", filepath.Join(h.dir, "out")}} {
+		code, stdout, stderr := h.run(t, args...)
+		const want = "fremisn-exporter: 41 lines are malformed and left out: they do not fit the log_format full; " +
+			"if that has changed, give both: --format full --format combined\n"
+		if code != exitOK || stderr != want {
+			t.Errorf("%q: exit code %d\n%s%s", args, code, stdout, stderr)
+		}
+		_, stdout, stderr = h.run(t, append(args, "--format", "full", "--format", "combined")...)
+		if stderr != "" {
+			t.Errorf("%q with both formats\n%s%s", args, stdout, stderr)
+		}
+	}
+}

@@ -12,7 +12,8 @@ import (
 	"github.com/fremisn/fremisn-exporter/collector/source"
 )
 
-// Analyze reads logs and reports what happened in them. Problems are files that could not be read.
+// Analyze reads logs and reports what happened in them. Problems are files that could not be read,
+// and malformed lines.
 func Analyze(ctx context.Context, o Options) (report *Report, problems []error, err error) {
 	r, err := newReading(o)
 	if err != nil {
@@ -30,7 +31,7 @@ func Analyze(ctx context.Context, o Options) (report *Report, problems []error, 
 	if sum.fitting == 0 {
 		return nil, problems, r.nothing(problems, sum.misfit, sum.lines)
 	}
-	return sum.report(), problems, nil
+	return sum.report(), append(problems, r.malformed(sum.lines, sum.misfit)...), nil
 }
 
 // slowestKept is how many of the slowest requests are reported.

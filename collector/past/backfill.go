@@ -104,7 +104,7 @@ func Backfill(ctx context.Context, o Options, to BackfillOptions) (done *Backfil
 		return nil, problems, r.nothing(problems, misfit, done.Lines)
 	}
 	slices.Sort(done.Files)
-	return done, problems, nil
+	return done, append(problems, r.malformed(done.Lines, misfit)...), nil
 }
 
 func (d *Backfilled) add(b *backfiller) {

@@ -13,7 +13,7 @@ import (
 
 // Explain reads logs twice and reports what went wrong in them: first it counts what there was in each second on each
 // server, then it reads the lines around those times in which something changed. errorLogs are files of NGINX's error
-// log; there may be none. Problems are files that could not be read.
+// log; there may be none. Problems are files that could not be read, and malformed lines.
 func Explain(ctx context.Context, o Options, errorLogs []string) (e *Explanation, problems []error, err error) {
 	r, err := newReading(o)
 	if err != nil {
@@ -93,7 +93,7 @@ func (r *reading) survey(ctx context.Context) (*survey, []error, error) {
 	if timeless && s.to == 0 {
 		return nil, problems, errors.New("the log has no answer: its log_format has no time; add $msec or $time_local")
 	}
-	return s, problems, nil
+	return s, append(problems, r.malformed(s.lines, misfit)...), nil
 }
 
 // span2 returns the times of the first and the last line; 0 for none.

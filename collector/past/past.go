@@ -213,17 +213,22 @@ func (r *reading) noFit(m *misfit) error {
 	if at := (*logformat.LineError)(nil); errors.As(parser.ParseLine(m.line, logformat.NewRecord()), &at) {
 		e.Offset, e.Want = at.Offset, at.Expected
 	}
+	e.Fits = r.fitting(m)
+	return e
+}
+
+// fitting returns the name of another known log_format that a line fits, or "".
+func (r *reading) fitting(m *misfit) string {
 	for _, f := range r.knownFormats() {
 		if slices.Contains(m.formats.list, f) || f.Name == "" {
 			continue
 		}
 		program, err := r.compiled.Compile(f.Text, f.Escape, logformat.Options{})
 		if err == nil && logformat.NewParser(program).ParseLine(m.line, logformat.NewRecord()) == nil {
-			e.Fits = f.Name
-			break
+			return f.Name
 		}
 	}
-	return e
+	return ""
 }
 
 // pathOf returns a file that has these formats.

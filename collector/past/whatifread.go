@@ -16,7 +16,7 @@ import (
 )
 
 // AskWhatIf reads logs and runs the model over their requests, once for each try. Problems are files that could not be
-// read.
+// read, and malformed lines.
 func AskWhatIf(ctx context.Context, o Options, tries []Try) (answer *WhatIf, problems []error, err error) {
 	r, err := newReading(o, variablesOf(o)...)
 	if err != nil {
@@ -56,7 +56,7 @@ func AskWhatIf(ctx context.Context, o Options, tries []Try) (answer *WhatIf, pro
 	if !answer.Trusted && g.coarse {
 		answer.Reason += "; the log's times are in whole seconds: $msec in the log_format would be more precise"
 	}
-	return answer, problems, nil
+	return answer, append(problems, r.malformed(g.lines, g.misfit)...), nil
 }
 
 // variablesOf returns what to capture: the limit's key, and the worker's process.
