@@ -48,7 +48,8 @@ func (p *pastFlags) flags(app *kingpin.Application) {
 			"It reads them twice; what can be read only once is copied to TMPDIR.")
 	p.common(explain, "text", "json")
 	explain.Flag("error-log",
-		"NGINX's error log of the same time, which makes the answer more precise; repeatable.").
+		"NGINX's error log of the same time, which makes the answer more precise; repeatable. Without it and FILE, "+
+			"those that nginx.conf names.").
 		PlaceHolder("FILE").StringsVar(&p.errorLogs)
 	whatIf := app.Command("whatif",
 		"Read complete access logs and model what other settings of NGINX would have done with the same requests.")

@@ -70,3 +70,31 @@ func TestPastSaysWhatIsMalformed(t *testing.T) {
 		}
 	}
 }
+
+// Without FILE explain reads the error log that nginx.conf names, if it can. With FILE it reads the named ones alone.
+func TestExplainReadsTheKnownErrorLog(t *testing.T) {
+	h := newPastHost(t)
+	conf, err := os.ReadFile(h.conf)
+	if err != nil {
+		t.Fatal(err)
+	}
+	errorLog := filepath.Join(h.dir, "error.log")
+	h.write(t, "nginx.conf", "error_log "+errorLog+" warn;\n"+string(conf))
+	const entry = "2026/11/24 12:00:00 [notice] 1#1: start worker process 2\n"
+	for _, test := range []struct {
+		when, text string
+		files      []string
+		known      bool
+	}{
+		{"it is readable", entry, nil, true},
+		{"files are named", entry, []string{h.log}, false},
+		{"files and it are named", entry, []string{h.log, "--error-log", errorLog}, true},
+		{"it is not a log", "BZh91AY", nil, false},
+	} {
+		h.write(t, "error.log", test.text)
+		code, stdout, stderr := h.run(t, append([]string{"explain", "--output", "json"}, test.files...)...)
+		if known := !strings.Contains(stdout, "no error log is given"); code != exitOK || known != test.known {
+			t.Errorf("%s: exit code %d, it is read: %v\n%s%s", test.when, code, known, stdout, stderr)
+		}
+	}
+}

@@ -4,11 +4,29 @@ import (
 	"bytes"
 	"context"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/fremisn/fremisn-exporter/collector/internal/container"
 	"github.com/fremisn/fremisn-exporter/collector/internal/errorlog"
 )
+
+// errorLogs returns the named error logs, or where no log is named at all those of the settings with their rotated
+// parts, the oldest first. Those that do not exist are left out.
+func (r *reading) errorLogs(named []string) []string {
+	if len(named) > 0 || len(r.Files) > 0 {
+		return named
+	}
+	var all []string
+	for i := range r.Settings.ErrorLogs {
+		for _, path := range withRotated(&r.Settings.ErrorLogs[i]) {
+			if !slices.Contains(all, path) {
+				all = append(all, path)
+			}
+		}
+	}
+	return all
+}
 
 // readErrorLogs reads the entries of error logs that concern servers, limits and clients.
 func readErrorLogs(ctx context.Context, paths []string, stdin io.Reader) (*errorEvidence, []error, error) {

@@ -13,7 +13,8 @@ import (
 
 // Explain reads logs twice and reports what went wrong in them: first it counts what there was in each second on each
 // server, then it reads the lines around those times in which something changed. errorLogs are files of NGINX's error
-// log; there may be none. Problems are files that could not be read, and malformed lines.
+// log; without any, and without o.Files, they are those of the settings. Problems are files that could not be read, and
+// malformed lines.
 func Explain(ctx context.Context, o Options, errorLogs []string) (e *Explanation, problems []error, err error) {
 	r, err := newReading(o)
 	if err != nil {
@@ -36,13 +37,17 @@ func Explain(ctx context.Context, o Options, errorLogs []string) (e *Explanation
 		return nil, problems, err
 	}
 	var evidence *errorEvidence
-	if len(errorLogs) > 0 {
+	if errorLogs = r.errorLogs(errorLogs); len(errorLogs) > 0 {
 		var more []error
 		if evidence, more, err = readErrorLogs(ctx, errorLogs, r.Stdin); err != nil {
 			return nil, problems, err
 		}
 		problems = append(problems, more...)
-		evidence.align(d.failureTimes(), time.Local)
+		if len(more) == len(errorLogs) {
+			evidence = nil // none can be read, so nothing is known of what they lack
+		} else {
+			evidence.align(d.failureTimes(), time.Local)
+		}
 	}
 	e = newExplanation(d, evidence)
 	if first.lines.allOutside() {
