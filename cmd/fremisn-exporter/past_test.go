@@ -32,7 +32,7 @@ func newPastHost(t *testing.T) *pastHost {
 		t.Fatal(err)
 	}
 	h.write(t, "access.log", log.String())
-	h.write(t, "nginx.conf", fmt.Sprintf(`events {}
+	h.write(t, "nginx.conf", fmt.Sprintf(`events {} error_log %s/error.log warn; # not the host's own
 http {
     log_format full '%s';
     log_format other '$status only $request_time';
@@ -43,7 +43,8 @@ http {
         location / { proxy_pass http://%s; }
     }
 }
-`, logtest.Full, logtest.Group, logtest.Servers()[0], logtest.Servers()[1], logtest.Servers()[2], h.log, logtest.Group))
+`, dir, logtest.Full, logtest.Group, logtest.Servers()[0], logtest.Servers()[1], logtest.Servers()[2], h.log,
+		logtest.Group))
 	return h
 }
 

@@ -74,12 +74,7 @@ func TestPastSaysWhatIsMalformed(t *testing.T) {
 // Without FILE explain reads the error log that nginx.conf names, if it can. With FILE it reads the named ones alone.
 func TestExplainReadsTheKnownErrorLog(t *testing.T) {
 	h := newPastHost(t)
-	conf, err := os.ReadFile(h.conf)
-	if err != nil {
-		t.Fatal(err)
-	}
 	errorLog := filepath.Join(h.dir, "error.log")
-	h.write(t, "nginx.conf", "error_log "+errorLog+" warn;\n"+string(conf))
 	const entry = "2026/11/24 12:00:00 [notice] 1#1: start worker process 2\n"
 	for _, test := range []struct {
 		when, text string
