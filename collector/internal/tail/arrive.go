@@ -283,7 +283,7 @@ func (f *Follower) isRotated(b *base, g *generation) bool {
 	}
 	for range maxListings {
 		around := listOnce(b.path, isRelated)
-		if at, found := f.whereIs(g, around); found || around.isStill(b.path) {
+		if at, found := f.whereIs(g, g.mayBeIn(around)); found || around.isStill(b.path) {
 			return found && at.scheme != ""
 		}
 	}

@@ -188,6 +188,17 @@ func (s seenPlace) isFile(p place) bool {
 	return born != 0 && s.Born == born || p.info.Size() == s.Size && (born == 0 || s.Born == 0)
 }
 
+// mayBeIn returns a listing without the files that were beside the log when the generation was certainly still at its
+// path: their lines may be the same.
+func (g *generation) mayBeIn(around folder) folder {
+	if g.Listed == atPath {
+		around.files = slices.DeleteFunc(slices.Clone(around.files), func(p place) bool {
+			return slices.ContainsFunc(g.base.newest[p.scheme], func(s seenPlace) bool { return s.isFile(p) })
+		})
+	}
+	return around
+}
+
 // isCopy reports whether a place holds a file with the beginning of the one that was seen.
 func (s seenPlace) isCopy(p place) bool { return s.Head.Len >= 0 && headOf(p) == s.Head }
 
