@@ -347,7 +347,7 @@ func (g *generation) findName() {
 
 // lost reports a generation that was not found again.
 func (f *Follower) lost(g *generation) {
-	g.finished = true
+	g.finished, g.lost = true, f.now()
 	if g.Ended {
 		return // reported before the restart; at each start it would raise an alert again
 	}

@@ -26,6 +26,8 @@ type generation struct {
 	file     *os.File
 	finished bool      // no more lines are expected: losing it is not a gap
 	removed  bool      // it has lost its name
+	lost     time.Time // when it was not found; zero if it was
+	released bool      // another log may have it since
 	grown    time.Time // when it was last seen to change
 	size     int64     // when it was last examined
 	changed  time.Time // its modification time then

@@ -54,9 +54,14 @@ func (f *Follower) takePlace(b *base, file *os.File, info fs.FileInfo, path stri
 	return ok && spare == nil
 }
 
-// goOnWith adds what another log has read of a file, closed.
+// goOnWith adds what another log has read of a file, closed. If this one had it before, that is only evidence now.
 func (f *Follower) goOnWith(b *base, c Cursor, info fs.FileInfo, path string) {
 	b.fromEnd = false
+	for _, g := range f.generations {
+		if g.released && g.tag() == c.tag() {
+			g.Dev, g.Ino, g.Born, g.Listed = 0, 0, 0, ""
+		}
+	}
 	c.Dev, c.Base, c.Path, c.Listed = idOf(info).dev, b.path, path, ""
 	f.insert(&generation{Cursor: c, base: b, finished: true, grown: f.now(), size: -1})
 	f.sink.Moved()
@@ -92,7 +97,7 @@ func (f *Follower) isOthers(b *base, tag fileTag, info fs.FileInfo) bool {
 	now, left := f.now(), f.others[tag]
 	other, has := f.owners.other(f, file)
 	isLeft := !left.had.IsZero() && (f.isPattern && left.isDone || now.Sub(left.had) < patience)
-	if !has && !isLeft {
+	if !has && (!isLeft || f.owners.isReleased(file)) {
 		spare, ok := f.takeFile(file)
 		if spare != nil {
 			f.goOnWith(b, *spare, info, b.path)
@@ -140,7 +145,21 @@ func (f *Follower) takeLeft(b *base) {
 
 // ownedBy returns the file of a generation, if that is certain.
 func (f *Follower) ownedBy(g *generation) (file ownedFile, ok bool) {
-	return ownedOf(f.kind, g.tag(), g.Dev), g.Ino != 0 && (g.file != nil || g.Born != 0)
+	return ownedOf(f.kind, g.tag(), g.Dev), g.Ino != 0 && (g.file != nil || g.Born != 0 && !g.released)
+}
+
+// releaseLost leaves files that were not found to the log that has them now: they may have been renamed to its names.
+// What was read of them has been committed by then.
+func (f *Follower) releaseLost() {
+	for _, g := range f.generations {
+		switch {
+		case g.file != nil:
+			g.lost, g.released = time.Time{}, false
+		case !g.released && !g.lost.IsZero() && f.now().Sub(g.lost) >= patience && g.Ino != 0:
+			g.released = true
+			f.owners.release(f, g.cursor())
+		}
+	}
 }
 
 // HandOver leaves the files to the logs that have them next in this process. It must be called when all that has been
@@ -156,6 +175,7 @@ func (f *Follower) publish() {
 	if f.owners == nil {
 		return
 	}
+	f.releaseLost()
 	if !f.isPublished || f.hasChanged() {
 		now := map[ownedFile]bool{}
 		for _, g := range f.generations {

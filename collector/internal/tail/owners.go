@@ -15,7 +15,11 @@ type Owners struct {
 	of       map[ownedFile][]owner
 	expected map[string][]ownedFile // of logs that have not begun
 	spare    map[ownedFile]Cursor   // of files that no log has any more
+	released []ownedFile            // those in spare that running logs have lost, the oldest first
 }
+
+// maxReleased bounds Owners.released: most have been deleted.
+const maxReleased = 1024
 
 // An ownedFile is one whose creation time is known, or that is open: an inode alone is reused once it is free.
 type ownedFile struct {
@@ -103,6 +107,7 @@ func (o *Owners) take(f *Follower, file ownedFile) (spare *Cursor, ok bool) {
 	o.add(file, owner{log: f.log, isGlob: f.isPattern, follower: f})
 	if c, is := o.spare[file]; is {
 		delete(o.spare, file)
+		o.released = slices.DeleteFunc(o.released, func(r ownedFile) bool { return r == file })
 		spare = &c
 	}
 	return spare, true
@@ -128,6 +133,25 @@ func (o *Owners) keep(kind string, c Cursor) {
 	if c.Ino != 0 && c.Born != 0 {
 		c.Marks, c.Lines = nil, nil
 		o.spare[ownedOf(kind, c.Tag(), 0)] = c
+	}
+}
+
+// isReleased reports whether a running log had a file and has lost it.
+func (o *Owners) isReleased(file ownedFile) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return slices.Contains(o.released, file)
+}
+
+// release keeps how far a Follower has read a file that it has lost.
+func (o *Owners) release(f *Follower, c Cursor) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.keep(f.kind, c)
+	o.released = append(o.released, ownedOf(f.kind, c.Tag(), 0))
+	if len(o.released) > maxReleased {
+		delete(o.spare, o.released[0])
+		o.released = slices.Delete(o.released, 0, 1)
 	}
 }
 
