@@ -123,6 +123,7 @@ func (f *Follower) begin(b *base, g *generation) error {
 		f.findUnseen(b, nil) // others may have come since the listing
 	}
 	f.survey(b)
+	f.reportUnseen(b)
 	return nil
 }
 

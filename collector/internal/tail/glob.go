@@ -74,3 +74,23 @@ func (f *Follower) withoutLeft(matches []string) []string {
 	}
 	return slices.DeleteFunc(matches, func(path string) bool { return f.left[path] })
 }
+
+// reportUnseen reports a gap if a rotated part beside a glob's new file was created after files were last looked for:
+// it was the file then, and nobody has seen it.
+func (f *Follower) reportUnseen(b *base) {
+	const tick = 10 * time.Millisecond // of the kernel's clock
+	if !f.isGlob || !f.started {
+		return
+	}
+	for _, p := range f.names.listOnce(b.path, isRelated).files {
+		born, ok := birth(p.path)
+		if p.scheme == "" || p.info.Size() == 0 || !ok || born.Before(f.discovered.Add(-tick)) {
+			continue
+		}
+		if !f.isKnownFile(p) && !f.isKnownCopy(p) && !f.hasOther(p) {
+			f.sink.Gap(GapUncertain, p.path, 0, -1, "it came with "+b.path+", and was rotated before it was seen; "+
+				"it is not counted")
+			return
+		}
+	}
+}

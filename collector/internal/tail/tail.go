@@ -76,9 +76,10 @@ type Follower struct {
 	others    map[fileTag]othersFile // what other logs have
 
 	started     bool
-	isPublished bool // owners knows owned
-	isPattern   bool // the names of its files are a glob's
-	opened      bool // something was, since the last read began
+	discovered  time.Time // when files were last looked for
+	isPublished bool      // owners knows owned
+	isPattern   bool      // the names of its files are a glob's
+	opened      bool      // something was, since the last read began
 	bases       []*base
 	generations []*generation // oldest first
 	reader      reader
@@ -256,6 +257,7 @@ func (g *generation) isCurrent() bool { return g.base != nil && g.base.current =
 // discover looks for new files at the log's path. An error with one does not stop the others.
 func (f *Follower) discover() []error {
 	var errs []error
+	begun := time.Now() // files are created by the same clock
 	if f.isGlob {
 		if err := f.expand(); err != nil {
 			errs = append(errs, err)
@@ -266,7 +268,7 @@ func (f *Follower) discover() []error {
 			errs = append(errs, err)
 		}
 	}
-	f.started = true
+	f.started, f.discovered = true, begun
 	return errs
 }
 
