@@ -82,3 +82,22 @@ func TestInterruptedScriptsLeaveNothingBehind(t *testing.T) {
 	}, func() string { return "monitoring.sh has not looked" })
 	run.end(t, syscall.SIGTERM, 143)
 }
+
+// TestSignalBetweenTwoCommands: what a script has just begun ends with it, whenever the signal comes.
+func TestSignalBetweenTwoCommands(t *testing.T) {
+	t.Parallel()
+	cmd := exec.Command("bash", "-c", "set -euo pipefail; . scripts/lib.sh; sleep 1000 & kill -TERM $$; wait")
+	cmd.Env = append(os.Environ(), "TMPDIR="+t.TempDir())
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	group := -cmd.Process.Pid
+	t.Cleanup(func() { _ = syscall.Kill(group, syscall.SIGKILL) })
+	if exit := exitCode(cmd.Wait()); exit != 143 {
+		t.Errorf("exit %d, want 143", exit)
+	}
+	eventually(t, func() bool { return syscall.Kill(group, 0) == syscall.ESRCH }, func() string {
+		return "it left a process behind"
+	})
+}

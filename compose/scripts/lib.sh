@@ -8,11 +8,11 @@ export LC_ALL=C # in a locale with decimal commas, awk would print them
 compose_dir=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 root_dir=$(dirname "$compose_dir")
 scratch=$(mktemp -d) || exit $((${misuse:-0} ? 3 : 2)) # never 1, which may be a verdict
-child=''
 cleanup() { :; } # a script that has more to put right says so here
 leave() {
   trap '' INT TERM HUP # once is enough
-  [ -z "$child" ] || kill "$child" 2>/dev/null || true
+  local child
+  for child in $(jobs -rp); do kill "$child" 2>/dev/null || true; done
   cleanup
   rm -rf "$scratch"
 }
@@ -23,12 +23,8 @@ trap 'exit 129' HUP
 
 # attended runs a command that takes its time; a signal ends it and the script at once.
 attended() {
-  local code=0
   "$@" &
-  child=$!
-  wait "$child" || code=$?
-  child=''
-  return "$code"
+  wait $!
 }
 
 say() { printf '%s\n' "$*"; }
