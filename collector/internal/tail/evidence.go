@@ -97,9 +97,6 @@ func (b beginning) hasTwoTimes() bool {
 	return begin != nil && last != nil && !bytes.Equal(begin, last)
 }
 
-// isRich reports whether the first n bytes of a file differ from what another log of the same format would have.
-func isRich(file io.ReaderAt, n int64) bool { return beginningOf(file, n).isRich() }
-
 // isRichText reports whether bytes are many different lines, or hold something like a time.
 func isRichText(b []byte) bool {
 	if len(b) < fewestRich {
