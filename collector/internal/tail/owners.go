@@ -52,7 +52,7 @@ func (o *Owners) Expect(log string, isGlob bool, kind string, files []fileTag) {
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.unexpect(log)
+	o.dropExpected(log)
 	for _, tag := range files {
 		file := ownedOf(kind, tag, 0)
 		o.add(file, owner{log: log, isGlob: isGlob})
@@ -60,7 +60,7 @@ func (o *Owners) Expect(log string, isGlob bool, kind string, files []fileTag) {
 	}
 }
 
-func (o *Owners) unexpect(log string) {
+func (o *Owners) dropExpected(log string) {
 	for _, file := range o.expected[log] {
 		o.drop(file, func(owner owner) bool { return owner.log == log && owner.follower == nil })
 	}
@@ -168,7 +168,7 @@ func (o *Owners) handOver(f *Follower) {
 func (o *Owners) set(f *Follower, before, files map[ownedFile]bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.unexpect(f.log)
+	o.dropExpected(f.log)
 	for file := range before {
 		o.drop(file, func(by owner) bool { return by.follower == f })
 	}
