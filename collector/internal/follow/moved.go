@@ -233,7 +233,7 @@ func (m *moved) latest(inode uint64, isIt func(knownFile) bool) (latest knownFil
 	return latest, ok
 }
 
-// tell tells a log where its file is.
+// tell makes a log's position say where its file is.
 func (m *moved) tell(e *entry, file *namedFile) {
 	if c, isHere := m.claims[e.name]; isHere {
 		c.position = c.position.MovedTo(file.path, file.tag)

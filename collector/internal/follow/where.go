@@ -1,7 +1,6 @@
 package follow
 
 import (
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -80,26 +79,12 @@ func (l *links) resolved(path string) string {
 	return filepath.Join(real, name)
 }
 
-// maxLinks is how many symbolic links may lead from one to the next.
-const maxLinks = 40
-
 // real returns where a path leads, whether there is a file or not.
 func (l *links) real(path string) string {
-	for range maxLinks {
-		if l.isLiteral {
-			break
-		}
-		path = l.resolved(path)
-		target, err := os.Readlink(path)
-		if err != nil {
-			break
-		}
-		if !filepath.IsAbs(target) {
-			target = filepath.Join(filepath.Dir(path), target)
-		}
-		path = target
+	if l.isLiteral {
+		return path
 	}
-	return path
+	return tail.Target(path, l.resolved)
 }
 
 // names are those that a path has: its own, and the one that it leads to.

@@ -19,7 +19,7 @@ var irregular = map[string]func(path string) error{
 	"a folder":      func(path string) error { return os.Mkdir(path, 0o755) },
 }
 
-// TestIrregularFilesAreRefused: what is no regular file is not read, and the error names it with a remedy.
+// TestIrregularFilesAreRefused: only regular files are read; the error names any other, with a remedy.
 func TestIrregularFilesAreRefused(t *testing.T) {
 	for what, put := range irregular {
 		t.Run(what, func(t *testing.T) {

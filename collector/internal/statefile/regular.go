@@ -13,7 +13,7 @@ import (
 )
 
 // Somebody may have put anything in the place of a file of the folder. To open a pipe would wait for another process,
-// and a device may have no end: whatever is no regular file is refused.
+// and a device may never end: only regular files are opened.
 
 // openFile opens a file for reading.
 func openFile(path string) (*os.File, error) {

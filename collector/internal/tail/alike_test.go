@@ -74,9 +74,7 @@ type alikeTest struct {
 func (test alikeTest) run(t *testing.T, down bool) {
 	l := followedAlike(t)
 	l.whileFollowedOr(down, func() { test.do(l) })
-	l.reads()
-	l.now = l.now.Add(patience)
-	l.reads()
+	l.readsPatiently()
 	if got := strings.Count(l.got.lines.String(), "\n") - 5; got != test.want {
 		t.Errorf("%d lines, want %d", got, test.want)
 	}

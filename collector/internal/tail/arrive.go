@@ -42,32 +42,6 @@ func (f *Follower) arrive(b *base, file *os.File, info fs.FileInfo) error {
 	return f.passOld(g)
 }
 
-// realPath resolves symbolic links at once: they may point elsewhere by the time that the file is looked for.
-func realPath(path string) string {
-	if real, err := filepath.EvalSymlinks(path); err == nil {
-		return real
-	}
-	return path
-}
-
-// targetOf returns where a symbolic link leads, whether there is a file or not.
-func targetOf(path string) string {
-	for range maxLinks {
-		target, err := os.Readlink(path)
-		if err != nil {
-			break
-		}
-		if !filepath.IsAbs(target) {
-			target = filepath.Join(filepath.Dir(path), target)
-		}
-		path = target
-	}
-	return path
-}
-
-// maxLinks is how many symbolic links may lead from one to the next.
-const maxLinks = 40
-
 // returned returns the known generation that a file is, or nil: it was renamed to a path of the log, or had been
 // closed. It closes the file if the generation has it open.
 func (f *Follower) returned(b *base, file *os.File, info fs.FileInfo) *generation {

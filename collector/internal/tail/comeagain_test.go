@@ -192,9 +192,7 @@ func TestCopiedAndEmptiedInOneSecond(t *testing.T) {
 						l.copyAndTruncate()
 						l.write("", strings.Repeat(healthCheck, counts[1]))
 					})
-					l.reads()
-					l.now = l.now.Add(patience)
-					l.reads()
+					l.readsPatiently()
 					l.wantCountOrGap(counts[0] + 1 + counts[1])
 				})
 			}

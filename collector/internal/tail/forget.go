@@ -17,7 +17,7 @@ const (
 )
 
 // Forgotten is what is known of files of which nothing else is remembered. An unknown file may be one of them, and have
-// been counted, if it begins like one or is no younger than the last.
+// been counted, if it begins like one or is as old as the last, or older.
 type Forgotten struct {
 	Heads Heads `json:"heads,omitempty"`
 	Born  int64 `json:"born,omitempty"` // creation of the youngest, nanoseconds; 0 if not known

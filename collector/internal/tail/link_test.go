@@ -42,7 +42,7 @@ func TestLinkLeadsElsewhere(t *testing.T) {
 }
 
 // TestFileComesUnseenBeforeALink: a file came to where the log's link led, and the link leads elsewhere before it is
-// seen. It is a gap, and what was read there is none.
+// seen. It is a gap; files that were read there are not.
 func TestFileComesUnseenBeforeALink(t *testing.T) {
 	for name, unseen := range map[string]string{"nothing": "", "the file": "0.log", "a part of it": "0.log.1"} {
 		for how, down := range map[string]bool{"while followed": false, "while down": true} {

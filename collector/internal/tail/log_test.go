@@ -182,6 +182,14 @@ func (l *log) gzip(name string) {
 	l.must(os.Remove(l.at(name)))
 }
 
+// readsPatiently is reads, until it is given up to wait for files that cannot be read yet.
+func (l *log) readsPatiently() {
+	l.t.Helper()
+	l.reads()
+	l.now = l.now.Add(patience)
+	l.reads()
+}
+
 func (l *log) want(text string) {
 	l.t.Helper()
 	if got := l.got.lines.String(); got != text {

@@ -48,9 +48,9 @@ func TestMissingLogComesAndIsRotated(t *testing.T) {
 }
 
 // TestMissingLogComesWithOldParts: the disk of a log that was missing is mounted late. Parts that were rotated before
-// are none of what has come since.
+// have not come since.
 func TestMissingLogComesWithOldParts(t *testing.T) {
-	for name, remove := range map[string]bool{"the folder is empty": false, "there is no folder": true} {
+	for name, remove := range map[string]bool{"the folder is empty": false, "the folder is missing": true} {
 		for how, down := range map[string]bool{"while followed": false, "while down": true} {
 			t.Run(name+" "+how, func(t *testing.T) {
 				l := newLog(t)

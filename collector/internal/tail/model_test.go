@@ -36,7 +36,14 @@ func TestAnyOrderOfAlikeLines(t *testing.T) {
 	// These found something.
 	seeds := []int64{999, 1792, 2399, 3074, 3199, 3243, 4269, 6308, 7041, 12071, 17359, 19279, 23255, 23303, 32132,
 		32164, 37302, 38354, 40308}
-	for seed := range int64(200) {
+	shortHistories(t, seeds, 200, 0)
+}
+
+// shortHistories draws histories of 1, 3 or 12 kinds of lines, by the seeds and n others. more is added to the
+// number of kinds.
+func shortHistories(t *testing.T, seeds []int64, n int64, more int) {
+	t.Helper()
+	for seed := range n {
 		seeds = append(seeds, seed)
 	}
 	for _, seed := range seeds {
@@ -44,7 +51,7 @@ func TestAnyOrderOfAlikeLines(t *testing.T) {
 			random := rand.New(rand.NewSource(seed))
 			steps := make([]byte, 2*(6+random.Intn(25)))
 			random.Read(steps)
-			anyOrder(t, steps, []int{1, 1, 3, 12}[seed%4])
+			anyOrder(t, steps, more+[]int{1, 1, 3, 12}[seed%4])
 		})
 	}
 }
@@ -54,17 +61,7 @@ func TestAnyOrderOfAlikeLines(t *testing.T) {
 func TestAnyOrderOfOneSecond(t *testing.T) {
 	// These found something.
 	seeds := []int64{1079, 1199, 1754, 1895, 2036, 2154, 2171, 2399, 2746, 3046, 3092, 3437, 5100, 5720, 6900}
-	for seed := range int64(120) {
-		seeds = append(seeds, seed)
-	}
-	for _, seed := range seeds {
-		t.Run(fmt.Sprint(seed), func(t *testing.T) {
-			random := rand.New(rand.NewSource(seed))
-			steps := make([]byte, 2*(6+random.Intn(25)))
-			random.Read(steps)
-			anyOrder(t, steps, ofOneSecond+[]int{1, 1, 3, 12}[seed%4])
-		})
-	}
+	shortHistories(t, seeds, 120, ofOneSecond)
 }
 
 // ofOneSecond is added to the number of kinds if lines have a time, which is the same.

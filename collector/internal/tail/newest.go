@@ -53,7 +53,7 @@ func (f *Follower) surveyMissing(b *base) {
 	if b.current != nil || b.newest != nil || b.search != nil || f.isGlob {
 		return
 	}
-	real := targetOf(b.path)
+	real := Target(b.path, inRealFolder)
 	if _, err := os.Stat(filepath.Dir(real)); err != nil {
 		return
 	}

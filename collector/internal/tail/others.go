@@ -261,7 +261,7 @@ func (f *Follower) restoreOthers(p Position) {
 // A FileTag identifies a file for as long as it exists.
 type FileTag = fileTag
 
-// TagOf returns the tag of the file at a path, the zero FileTag if there is none.
+// TagOf returns the tag of the file at a path, the zero FileTag if the file is missing.
 func TagOf(path string) FileTag { return tagOf(path) }
 
 // Known are the cursors of all files of a position.
