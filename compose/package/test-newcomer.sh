@@ -160,7 +160,7 @@ from_source() {
   within 30 'from source, it serves' curl -fsS localhost:9113/-/ready
   curl -fsS localhost/ localhost/ localhost/ >/dev/null
   said=$(as_newcomer "$(first_run ./fremisn-exporter)")
-  has 'check finds nothing missing but the status page' "$said" 'do this: add the status page'
+  has 'check finds nothing missing' "$said" 'All works: 0 errors'
   has 'the curl of the first run shows requests' "$said" "$ok_requests 3"
   is 'attempts, now that NGINX logs upstreams' "$(metric nginx_upstream_attempts_total)" 3
   is 'no state in the checkout' "$(find "$folder" -name '*.state' -not -path '*/testdata/*')" ''
