@@ -44,10 +44,14 @@ func (b *bench) outside() error {
 	took, failed, last := s.scrapeBy(scrapers, until)
 	working.Wait()
 	slices.Sort(took)
+	why := ""
+	if last != nil {
+		why = "; " + last.Error()
+	}
 	b.row(fmt.Sprintf("scrapes of %d scrapers beside %d slow clients that failed", scrapers, slowClients),
 		fmt.Sprintf("%d of %d", failed, len(took)+failed), "0",
-		fmt.Sprintf("%d series, %s; median %.2f s, slowest %.2f s %v", strings.Count(body, "\n"), b.watch,
-			took[len(took)/2].Seconds(), took[len(took)-1].Seconds(), last))
+		fmt.Sprintf("%d series, %s; median %.2f s, slowest %.2f s%s", strings.Count(body, "\n"), b.watch,
+			took[len(took)/2].Seconds(), took[len(took)-1].Seconds(), why))
 	b.row("  resident at most, more than at rest", mib(most-rest), "≤ 128 MiB",
 		fmt.Sprintf("at rest %s, after it %s", mib(rest), mib(s.resident())))
 	return nil
