@@ -26,7 +26,7 @@ const (
 type lastCheck struct {
 	broken  string    // the fault of a changed nginx.conf, "" if there is none
 	seen    string    // the config file's text at the last check
-	refused string    // the config file's text that could not be loaded
+	refused string    // why the config file could not be loaded, "" if it could
 	lookups time.Time // when names of servers were looked up last
 }
 
@@ -80,19 +80,31 @@ func (e *exporter) reload(ctx context.Context, trigger string) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	e.reloads.done(trigger, err)
 	if err != nil {
-		level.Error(e.logger).Log("msg", "reload failed; the old config stays in use", "err", err)
-		var broken *nginxconf.Error
-		if errors.As(err, &broken) { // until it is fixed, which later checks will see
-			e.collector.ConfigError(err)
-			e.last.broken = err.Error()
-		}
+		e.refuse(trigger, err)
 		return err
 	}
+	e.reloads.done(trigger, nil)
 	e.last = lastCheck{lookups: time.Now()}
 	level.Info(e.logger).Log("msg", "config reloaded", "trigger", trigger)
 	return nil
+}
+
+// refuse counts and logs why the config could not be loaded, once while only the watch tries it again. A broken
+// nginx.conf of the running settings is reported as such until it is fixed, which later checks will see.
+func (e *exporter) refuse(trigger string, err error) {
+	if trigger == triggerFile && err.Error() == e.last.refused {
+		e.reloads.failedAgain(err)
+		return
+	}
+	e.reloads.done(trigger, err)
+	level.Error(e.logger).Log("msg", "reload failed; the old config stays in use", "err", err)
+	e.last.refused = err.Error()
+	var broken *nginxconf.Error
+	if running := e.running().Nginx; errors.As(err, &broken) && running != nil && running.Changed() {
+		e.collector.ConfigError(err)
+		e.last.broken = err.Error()
+	}
 }
 
 // change makes s the running settings.
@@ -108,18 +120,16 @@ func (e *exporter) change(ctx context.Context, s *settings.Settings) error {
 }
 
 // checkConfigFile reloads the config file when it has changed and stayed the same for two checks: at the first,
-// somebody may be writing it. A rejected text is not tried again. Where the running text is put back after a failed
-// reload, it is loaded again, unless nginx.conf is what is wrong: checkNginxConf sees when that is fixed.
+// somebody may be writing it. A rejected text is tried again, in silence while its fault is the same: the fault may be
+// in a file that it names, and be fixed there. Where the running text is put back after a failed reload, it is loaded
+// again, unless nginx.conf is what is wrong: checkNginxConf sees when that is fixed.
 func (e *exporter) checkConfigFile(ctx context.Context) {
 	text, changed := e.running().ChangedText()
 	before := e.last.seen
 	e.last.seen = text
 	putBack := !changed && e.reloads.problem() != "" && e.last.broken == ""
-	if !changed && !putBack || text != before || text == e.last.refused {
-		return
-	}
-	if e.reload(ctx, triggerFile) != nil {
-		e.last.refused = text
+	if (changed || putBack) && text == before {
+		e.reload(ctx, triggerFile)
 	}
 }
 

@@ -51,6 +51,13 @@ func (r *reloads) done(trigger string, err error) {
 	r.counts[reloadKind{trigger, result}]++
 }
 
+// failedAgain sets why the config cannot be loaded, without counting the attempt: it has been counted for that reason.
+func (r *reloads) failedAgain(err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.ok, r.reason = false, err.Error()
+}
+
 // problem returns why the last attempt failed, "" if it succeeded.
 func (r *reloads) problem() string {
 	r.mu.Lock()
