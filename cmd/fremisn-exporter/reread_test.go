@@ -254,8 +254,8 @@ func TestConfigFileIsPutBack(t *testing.T) {
 	}
 }
 
-// A changed config file is refused while a file that it names is bad: the running
-// nginx.conf, or another. When that file is fixed, the config is loaded without a further change. Until then one failure is told.
+// A changed config file is refused while a file that it names is bad: the running nginx.conf, or another. When that is
+// fixed, the config is loaded without a further change. Until then one failure is told.
 func TestConfigFileWaitsForWhatItNames(t *testing.T) {
 	const (
 		bad  = "http { upstream nodes { server; } }\n"
@@ -265,7 +265,8 @@ func TestConfigFileWaitsForWhatItNames(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			watchingNginxConf(t, true, func(t *testing.T, w *watchedFiles) {
 				w.write(t, file, bad)
-				w.write(t, "probes.yml", "nginx: {config: "+file+"}\nnodes: [{name: one, address: \"127.0.0.1:1\"}]\n")
+				w.write(t, "probes.yml", "nginx: {config: "+file+
+					"}\nnodes: [{name: one, address: \"127.0.0.1:1\"}]\n")
 				time.Sleep(5 * time.Minute)
 				if len(w.running().Nodes) > 0 {
 					t.Error("it runs with a bad file")
@@ -274,7 +275,8 @@ func TestConfigFileWaitsForWhatItNames(t *testing.T) {
 				w.write(t, file, good)
 				time.Sleep(time.Minute)
 				if len(w.running().Nodes) != 1 || w.reloads.problem() != "" {
-					t.Errorf("a minute after it was fixed: %v, %q\n%s", w.running().Nodes, w.reloads.problem(), w.stderr)
+					t.Errorf("a minute after it was fixed: %v, %q\n%s", w.running().Nodes, w.reloads.problem(),
+						w.stderr)
 				}
 				w.told(t, "reload failed", 1)
 			})

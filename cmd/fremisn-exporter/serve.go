@@ -76,6 +76,7 @@ func serve(ctx context.Context, cli *commandLine, logger log.Logger, stderr io.W
 	if os.Getenv("GOGC") == "" { // the start makes most of the garbage
 		defer debug.SetGCPercent(debug.SetGCPercent(gcPercent(len(s.Observed.Logs()), 0)))
 	}
+	others := cli.statesOfOthers() // before the start makes a folder
 	e, err := newExporter(cli, s, logger)
 	if err != nil {
 		fmt.Fprintf(stderr, "%s: %s\n", programName, err)
@@ -87,6 +88,7 @@ func serve(ctx context.Context, cli *commandLine, logger log.Logger, stderr io.W
 	}
 	if !s.StatusOnly() {
 		cli.logOlderState(logger)
+		cli.logStatesOfOthers(logger, others)
 	}
 	e.hangup = hangup
 	if err := e.run(ctx); err != nil {

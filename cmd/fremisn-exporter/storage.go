@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/go-kit/log"
@@ -67,6 +68,30 @@ func (cli *commandLine) olderState() string {
 		return ""
 	}
 	return absolute
+}
+
+// statesOfOthers returns root's folders with the state of other configs, where the folder of this config is root's too
+// and holds none: this config may have had another name or place, by which its folder was chosen.
+func (cli *commandLine) statesOfOthers() []string {
+	if cli.isGiven("storage.path") || cli.storagePath != rootStorage(cli.source) || holdsState(cli.storagePath) {
+		return nil
+	}
+	folders, err := filepath.Glob(filepath.Join(systemStorage, "*/"))
+	if err != nil {
+		return nil
+	}
+	return slices.DeleteFunc(append(folders, systemStorage), func(folder string) bool { return !holdsState(folder) })
+}
+
+// logStatesOfOthers names the first folders of other configs.
+func (cli *commandLine) logStatesOfOthers(logger log.Logger, folders []string) {
+	const shown = 5
+	if len(folders) > 0 {
+		level.Warn(logger).Log("msg", "this config has no state yet, and others have: if it had another name or "+
+			"place, its positions and counters are with that",
+			"others", strings.Join(folders[:min(len(folders), shown)], " "), "path", cli.storagePath,
+			"remedy", "stop, move the files of its folder to the new one, or give that folder with --storage.path")
+	}
 }
 
 // holdsState reports whether a folder holds the record of any log.

@@ -55,8 +55,13 @@ func TestDefaultStorage(t *testing.T) {
 	}
 }
 
-// asRoot starts the exporter as root with its own /var/lib, for any user that runs the tests.
-const asRoot = `mount -t tmpfs tmpfs /var/lib && cd "$1" && shift && exec "$@"`
+// asRoot starts the exporter as root with its own /var/lib, for any user that runs the tests; besideOther, where the
+// state of a config with another name lies.
+const (
+	asRoot      = `mount -t tmpfs tmpfs /var/lib && cd "$1" && shift && exec "$@"`
+	besideOther = `mount -t tmpfs tmpfs /var/lib && other=/var/lib/fremisn-exporter/old.yml-0a1b2c3d &&
+		mkdir -p "$other" && : >"$other/a.state" && cd "$1" && shift && exec "$@"`
+)
 
 // startUnshared runs a script that mounts something and starts the exporter in a folder, and waits until that answers.
 // What it mounts is below root.
@@ -83,9 +88,9 @@ func startUnshared(t *testing.T, script, folder string, args ...string) (cmd *ex
 
 // startAsRoot runs the exporter in a folder until it has read its logs and ends it. It returns what was logged and the
 // folders that its records lie in.
-func startAsRoot(t *testing.T, folder string, args ...string) (logged string, records []string) {
+func startAsRoot(t *testing.T, script, folder string, args ...string) (logged string, records []string) {
 	t.Helper()
-	cmd, _, root, stderr := startUnshared(t, asRoot, folder, args...)
+	cmd, _, root, stderr := startUnshared(t, script, folder, args...)
 	files, err := filepath.Glob(root + systemStorage + "/*/" + stateFiles)
 	if err != nil {
 		t.Fatal(err)
@@ -137,7 +142,7 @@ func TestRootLeavesNoStateInTheCurrentFolder(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := rootStorage(settings.Source{ConfigFile: config})
-	logged, records := startAsRoot(t, dir, "--config", "probes.yml")
+	logged, records := startAsRoot(t, asRoot, dir, "--config", "probes.yml")
 	if !slices.Equal(records, []string{want}) || strings.Contains(logged, "left behind") {
 		t.Errorf("records in %q, want in %s:\n%s", records, want, logged)
 	}
@@ -146,8 +151,8 @@ func TestRootLeavesNoStateInTheCurrentFolder(t *testing.T) {
 		t.Errorf("root made %s: %v", older, err)
 	}
 
-	startAsRoot(t, dir, "--config", config, "--storage.path", "data/") // as versions before did it
-	logged, _ = startAsRoot(t, dir, "--config", config)
+	startAsRoot(t, asRoot, dir, "--config", config, "--storage.path", "data/") // as versions before did it
+	logged, _ = startAsRoot(t, asRoot, dir, "--config", config)
 	remedy := "to go on with it, stop, and start with --storage.path=" + older + " or move its files to " + want
 	for _, part := range []string{"is left behind", "old=" + older + " ", "path=" + want + " ", remedy} {
 		if got := strings.Count(logged, part); got != 1 {
@@ -169,6 +174,29 @@ func TestRootLeavesNoStateInTheCurrentFolder(t *testing.T) {
 		report := strings.Join(strings.Fields(stdout.String()), " ")
 		if says := strings.Contains(report, older+" holds the state of earlier starts"); says != given.says {
 			t.Errorf("check %q: says so: %v\n%s%s", given.args, says, &stdout, &stderr)
+		}
+	}
+}
+
+// TestStateOfAnotherConfig: a config that has no state where others have may be one that got another name. The first
+// start names their folders; one whose folder is given does not.
+func TestStateOfAnotherConfig(t *testing.T) {
+	dir := t.TempDir()
+	writeFile(t, filepath.Join(dir, "a.log"), "")
+	writeFile(t, filepath.Join(dir, "new.yml"), "nginx:\n  access_logs: [{path: "+filepath.Join(dir, "a.log")+
+		", format: combined}]\nprobes: []\n")
+	for _, c := range []struct {
+		script string
+		args   []string
+		says   bool
+	}{
+		{besideOther, []string{"--config=new.yml"}, true},
+		{besideOther, []string{"--config=new.yml", "--storage.path=/var/lib/mine"}, false},
+		{asRoot, []string{"--config=new.yml"}, false},
+	} {
+		logged, _ := startAsRoot(t, c.script, dir, c.args...)
+		if says := strings.Contains(logged, " others=/var/lib/fremisn-exporter/old.yml-0a1b2c3d "); says != c.says {
+			t.Errorf("%q names the other's state: %v, want %v\n%s", c.args, says, c.says, logged)
 		}
 	}
 }
