@@ -50,6 +50,7 @@ type soak struct {
 	config   int               // how often it was changed
 	downs    []down
 	faults   []string
+	gaps     float64        // that were reported so far
 	said     map[string]int // what the exporter warned of, and how often
 	samples  []sample
 	pages    []time.Duration // how long each took

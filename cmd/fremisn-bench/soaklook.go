@@ -232,7 +232,7 @@ func (s *soak) checkScrape(ctx context.Context) {
 	for _, complaint := range s.counters.check(now, e.PID()) {
 		s.fault("%s", complaint)
 	}
-	s.checkSelf(now)
+	s.checkSelf(now, e)
 	s.record(now, took, e)
 }
 
@@ -243,10 +243,12 @@ func (l *soakLog) isCut() bool {
 	return l.cut > 0
 }
 
-// checkSelf checks what the exporter says of itself: no gaps, and no malformed lines but those that were cut off.
-func (s *soak) checkSelf(now scraped) {
-	if gaps := now.sum("fremisn_exporter_log_gaps_total"); gaps > 0 {
-		s.fault("%.0f gaps are reported, but there was none", gaps)
+// checkSelf checks what the exporter says of itself: no gaps, and no malformed lines but those that were cut off. Each
+// gap is a fault once, with what the exporter logged of it.
+func (s *soak) checkSelf(now scraped, e *testenv.Exporter) {
+	if gaps := now.sum("fremisn_exporter_log_gaps_total"); gaps > s.gaps {
+		s.gaps = gaps
+		s.fault("%.0f gaps are reported, but there was none\n%s", gaps, linesWith(e.Output(), "lines were lost"))
 	}
 	for name, log := range map[string]*soakLog{"access": s.access, "side": s.side, "error": s.mistakes} {
 		odd := now.sum(`fremisn_exporter_log_lines_total{log="`+name+`",result="malformed"`) +
@@ -332,4 +334,15 @@ func cpuSince(pid int) time.Duration {
 	user, _ := strconv.Atoi(fields[11])
 	system, _ := strconv.Atoi(fields[12])
 	return time.Duration(user+system) * 10 * time.Millisecond
+}
+
+// linesWith returns the lines of a text that contain a part.
+func linesWith(text, part string) string {
+	var found strings.Builder
+	for line := range strings.Lines(text) {
+		if strings.Contains(line, part) {
+			found.WriteString(line)
+		}
+	}
+	return found.String()
 }
