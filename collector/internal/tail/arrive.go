@@ -73,6 +73,13 @@ func (f *Follower) reopen(g *generation, file *os.File, info fs.FileInfo) bool {
 	if !g.isStill(info) {
 		g.grown = f.now()
 	}
+	// A rotated file that was read to its end waits for a minute after its last byte, not after each restart.
+	if isRestored := g.size < 0; isRestored && !g.isCurrent() && info.Size() == g.Offset {
+		g.size, g.changed = info.Size(), info.ModTime()
+		if g.changed.Before(g.grown) {
+			g.grown = g.changed
+		}
+	}
 	g.identify(info)
 	g.Ended = false
 	g.finished, g.removed, f.opened = false, linksOf(info) == 0, true

@@ -323,6 +323,32 @@ func TestLateLines(t *testing.T) {
 	l.wantGaps()
 }
 
+// TestMinuteAcrossRestarts: a rotated file waits for a minute after its last byte, however often the program restarts
+// meanwhile. Who deletes it then takes nothing away; who deletes it before may.
+func TestMinuteAcrossRestarts(t *testing.T) {
+	for _, c := range []struct {
+		wait time.Duration // before each of two restarts
+		gaps []string
+	}{
+		{quiet/2 + time.Second, nil},
+		{quiet / 3, []string{GapDeleted}},
+	} {
+		l := followed(t, 10)
+		l.rename("", "access.log.1")
+		l.write("", lines(10, 5))
+		l.read()
+		for range 2 {
+			l.now = l.now.Add(c.wait)
+			l.whileDown(func() {})
+			l.read()
+		}
+		l.whileDown(func() { l.must(os.Remove(l.at("access.log.1"))) })
+		l.read()
+		l.want(lines(0, 15))
+		l.wantGaps(c.gaps...)
+	}
+}
+
 // TestRotatedOftenInASecond with rotate 1: what was deleted before it was seen is a gap, and nothing is counted twice.
 func TestRotatedOftenInASecond(t *testing.T) {
 	l := followed(t, 10)
