@@ -224,9 +224,9 @@ func (s *soak) checkScrape(ctx context.Context) {
 		case took > limit-limit/10:
 			s.late++
 		default:
-			s.fault("log %s: %.0f lines are counted of %.0f that were written, with a sum of %.0f of %.0f, after %s",
-				name,
-				lines, least[name].lines, sum, least[name].sum, took)
+			s.fault("log %s: %.0f lines are counted of %.0f that were written, with a sum of %.0f of %.0f, "+
+				"after %s\n%s", name, lines, least[name].lines, sum, least[name].sum, took,
+				linesWith(e.Output(), "collector failed"))
 		}
 	}
 	for _, complaint := range s.counters.check(now, e.PID()) {
