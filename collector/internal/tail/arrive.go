@@ -120,9 +120,14 @@ func (f *Follower) beginLate(b *base, g *generation) {
 // passCounted skips what has been counted of a file that is a copy of others. If it copies one that was cut, how much
 // has been counted is uncertain, and it skips the whole file.
 func (f *Follower) passCounted(g *generation) error {
+	info, err := g.file.Stat()
+	if err != nil {
+		return err
+	}
 	counted, doubtful := g.Offset, int64(0)
+	seen := f.compare(g.file, g.Offset, info.Size())
 	for _, original := range f.generations {
-		if original == g {
+		if original == g || original.Offset < fewestCopied || !seen.mayHold(original) {
 			continue
 		}
 		at, isCopy := f.copyOf(original, g)

@@ -19,8 +19,15 @@ func (f *Follower) isKnownFile(p place) bool {
 // isKnownContent reports whether a content is that of a generation that has been read, or a part of one.
 func (f *Follower) isKnownContent(content *content) bool {
 	start, err := content.start(sampled)
-	return err == nil && slices.ContainsFunc(f.generations, func(g *generation) bool {
-		head := start[:min(len(start), headLen)]
+	if err != nil {
+		return false
+	}
+	head := start[:min(len(start), headLen)]
+	seen := f.compare(bytes.NewReader(head), 0, int64(len(head)))
+	return slices.ContainsFunc(f.generations, func(g *generation) bool {
+		if !seen.mayHold(g) {
+			return false
+		}
 		m, at := g.trace(bytes.NewReader(head), int64(len(head)))
 		if m == begins || m == ambiguous {
 			at = g.common(bytes.NewReader(head), int64(len(head)))
@@ -56,10 +63,18 @@ func (f *Follower) isKnownFurther(g *generation, content *content) bool {
 // isKnownByPlace reports whether a content whose lines are alike is that of a generation that has been read and is not
 // found as a file any more. Where the place does not show it, it is doubtful.
 func (f *Follower) isKnownByPlace(b *base, p place, content *content) (known, doubtful bool) {
+	start, err := content.start(headLen)
+	if err != nil {
+		return false, false
+	}
 	isNew := b.search.isFound || b.isNew(p)
+	seen := f.compare(bytes.NewReader(start), 0, int64(len(start)))
 	for _, g := range f.generations {
+		if g.Offset == 0 || !seen.beginsAs(g.Head) {
+			continue // most, without decompressing the content for each
+		}
 		size, fits := content.fits(g.cursor())
-		if g.Offset == 0 || !fits || g.isFound() {
+		if !fits || g.isFound() {
 			continue
 		}
 		if content.isRich(g.Offset) {

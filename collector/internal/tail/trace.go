@@ -120,32 +120,24 @@ func commonPrefix(a, b io.ReaderAt, atA, n, atB int64) (equal int64) {
 	return equal
 }
 
+// fewestLines is how many of the last lines show that a file was edited.
+const fewestLines = 4
+
 // findLines looks for the last lines that were counted, from the beginning of a line on, and returns where the last of
 // them ends. Most must be present; lines that repeat, or may come again, are not evidence.
 func (c *Cursor) findLines(file io.ReaderAt, from, size int64) (end int64, found bool) {
-	const fewest = 4
 	keys := slices.Clone(c.Lines)
 	slices.Sort(keys)
-	if len(keys) < fewest || len(slices.Compact(keys)) < len(c.Lines) {
+	if len(keys) < fewestLines || len(slices.Compact(keys)) < len(c.Lines) {
 		return 0, false
 	}
-	seen := map[uint64]lineSeen{}
-	lines := bufio.NewReaderSize(io.NewSectionReader(file, from, size-from), 256<<10)
-	at, count := from, 0
-	for {
-		line, err := lines.ReadSlice('\n')
-		at += int64(len(line))
-		if err == bufio.ErrBufferFull {
-			continue
-		}
-		if err != nil {
-			break
-		}
+	seen, count := map[uint64]lineSeen{}, 0
+	eachLine(file, from, size, func(line []byte, end int64) {
 		count++
-		if key := lineKey(line[:len(line)-1]); slices.Contains(c.Lines, key) {
-			seen[key] = lineSeen{end: at, times: seen[key].times + 1, isTelling: timeOrID.Match(line)}
+		if key := lineKey(line); slices.Contains(c.Lines, key) {
+			seen[key] = lineSeen{end: end, times: seen[key].times + 1, isTelling: timeOrID.Match(line)}
 		}
-	}
+	})
 	evident := 0
 	for _, s := range seen {
 		if s.isTelling || s.times == 1 && count >= manyLines {
@@ -153,6 +145,27 @@ func (c *Cursor) findLines(file io.ReaderAt, from, size int64) (end int64, found
 		}
 	}
 	return end, evident > len(c.Lines)/2
+}
+
+// eachLine calls do with each line of a file, without its end, and the offset behind that, from the beginning of a line
+// on.
+func eachLine(file io.ReaderAt, from, size int64, do func(line []byte, end int64)) {
+	const block = 256 << 10
+	if from >= size {
+		return
+	}
+	lines := bufio.NewReaderSize(io.NewSectionReader(file, from, size-from), int(min(block, size-from+1)))
+	for at := from; ; {
+		line, err := lines.ReadSlice('\n')
+		at += int64(len(line))
+		if err == bufio.ErrBufferFull {
+			continue
+		}
+		if err != nil {
+			return
+		}
+		do(line[:len(line)-1], at)
+	}
 }
 
 // manyLines is in how many lines those of a few kinds come again.
