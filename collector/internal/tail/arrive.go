@@ -100,11 +100,10 @@ func (f *Follower) begin(b *base, g *generation) error {
 	}
 	f.generations = append(f.generations, g)
 	b.current = g
-	if b.newest != nil {
+	if b.newest != nil || f.hasUnseen(b) {
 		f.findUnseen(b, nil) // others may have come since the listing
 	}
 	f.survey(b)
-	f.reportUnseen(b)
 	return nil
 }
 

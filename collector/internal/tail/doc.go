@@ -59,6 +59,12 @@
 // files of the last listing cannot be recognized, a gap is reported, and only those are read that were created in the
 // order of their places, before the present file: what is rewritten, compressed or restored is younger.
 //
+// Beside a path that a glob has not had before are parts of what was there before the log was followed, and of what
+// came and was rotated before it was seen (cameSince). Files of the second kind were created after files were last
+// looked for, each before the one that followed it, and were written after that; a compressed one keeps the time at
+// which it was written. What is restored, or copied, is younger than what followed it, or was written before it was
+// created: that is a gap, if it was written since files were last looked for.
+//
 // Of files that a glob no longer has the latest are remembered, of others what they began with (Forgotten). One that
 // comes back is read on from its present end, with a gap.
 //

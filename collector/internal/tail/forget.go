@@ -73,6 +73,13 @@ func (p Position) Forget(now time.Time) (f Forgotten) {
 // beginsLikeForgotten reports whether a file begins like one that was forgotten. Lines that other files may hold, too,
 // are not evidence.
 func (f *Follower) beginsLikeForgotten(g *generation) bool {
+	head := make([]byte, headLen)
+	n, _ := g.file.ReadAt(head, 0)
+	return f.isForgotten(head[:n])
+}
+
+// isForgotten reports the same of the first bytes of a file.
+func (f *Follower) isForgotten(head []byte) bool {
 	known := map[uint64]bool{}
 	for _, sum := range slices.Concat(f.forgotten.Heads, f.elsewhere.Heads) {
 		known[sum] = true
@@ -80,9 +87,6 @@ func (f *Follower) beginsLikeForgotten(g *generation) bool {
 	if len(known) == 0 {
 		return false
 	}
-	head := make([]byte, headLen)
-	n, _ := g.file.ReadAt(head, 0)
-	head = head[:n]
 	for start := range starts(head) {
 		if known[start.Sum] && isRichText(head[:start.Len]) {
 			return true

@@ -23,7 +23,8 @@ func (f *Follower) expand() error {
 	f.bases = slices.DeleteFunc(f.bases, func(b *base) bool {
 		delete(there, b.path)
 		b.isGone = !slices.Contains(matches, b.path)
-		return b.isGone && (b.current == nil || b.current.finished && b.current.file == nil)
+		isKnown := b.current != nil && !(b.current.finished && b.current.file == nil)
+		return b.isGone && !isKnown && b.search == nil
 	})
 	type dated struct {
 		path string
@@ -43,8 +44,13 @@ func (f *Follower) expand() error {
 	}
 	slices.SortFunc(added, func(a, b dated) int { return cmp.Or(a.time.Compare(b.time), cmp.Compare(a.path, b.path)) })
 	for _, d := range added {
-		f.bases = append(f.bases, &base{path: d.path, fromEnd: !f.started && !f.fromStart})
+		b := &base{path: d.path, fromEnd: !f.started && !f.fromStart}
+		if f.started {
+			b.came = f.discovered
+		}
+		f.bases = append(f.bases, b)
 	}
+	f.addUnseen(matches)
 	return err
 }
 
@@ -73,24 +79,4 @@ func (f *Follower) withoutLeft(matches []string) []string {
 		}
 	}
 	return slices.DeleteFunc(matches, func(path string) bool { return f.left[path] })
-}
-
-// reportUnseen reports a gap if a rotated part beside a glob's new file was created after files were last looked for:
-// it was the file then, and nobody has seen it.
-func (f *Follower) reportUnseen(b *base) {
-	const tick = 10 * time.Millisecond // of the kernel's clock
-	if !f.isGlob || !f.started {
-		return
-	}
-	for _, p := range f.names.listOnce(b.path, isRelated).files {
-		born, ok := birth(p.path)
-		if p.scheme == "" || p.info.Size() == 0 || !ok || born.Before(f.discovered.Add(-tick)) {
-			continue
-		}
-		if !f.isKnownFile(p) && !f.isKnownCopy(p) && !f.hasOther(p) {
-			f.sink.Gap(GapUncertain, p.path, 0, -1, "it came with "+b.path+", and was rotated before it was seen; "+
-				"it is not counted")
-			return
-		}
-	}
 }

@@ -78,34 +78,3 @@ func TestGlobInodeUsedAgain(t *testing.T) {
 	l.read()
 	l.want("of yesterday\n2\nof today\n")
 }
-
-// TestGlobFileIsRotatedUnseen: a file comes to a glob and is rotated before it is seen. That is a gap; a part that was
-// there before is not, nor is one of a file that was seen.
-func TestGlobFileIsRotatedUnseen(t *testing.T) {
-	for name, gaps := range map[string][]string{"unseen.log": {GapUncertain}, "older.log": nil, "seen.log": nil} {
-		l := newLog(t)
-		l.path = filepath.Join(filepath.Dir(l.path), "*.log")
-		l.write("other.log", "other\n")
-		l.follow(true)
-		if name == "older.log" {
-			l.write(name+".1", "older\n")
-		}
-		l.read()
-		if name == "older.log" {
-			l.f.discovered = l.f.discovered.Add(time.Second) // a second later
-		}
-		want := "other\n"
-		if name != "older.log" {
-			l.write(name, "first\n")
-			if name == "seen.log" {
-				l.read()
-				want += "first\n"
-			}
-			l.rename(name, name+".1")
-		}
-		l.write(name, "second\n")
-		l.reads()
-		l.want(want + "second\n")
-		l.wantGaps(gaps...)
-	}
-}

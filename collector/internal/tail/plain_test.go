@@ -43,6 +43,7 @@ type plainLog struct {
 	stops  bool // a look or a crash may come between two renames of a rotation
 
 	saved     Position        // at the last commit
+	seen      time.Time       // the same
 	committed int             // bytes handed out then
 	wants     map[string]bool // lines that must be handed out
 	steps     []string
@@ -95,6 +96,11 @@ func (p *plainLog) check() {
 		got[line] = true
 	}
 	if len(got) != len(p.wants) && len(p.got.gaps) == 0 {
+		for line := range p.wants {
+			if !got[line] {
+				p.t.Errorf("%q is in %s", line, p.holding(line))
+			}
+		}
 		p.t.Fatalf("%d lines of %d, and no gap\n%v", len(got), len(p.wants), p.steps)
 	}
 }
@@ -144,7 +150,7 @@ func (p *plainLog) look() {
 	p.t.Helper()
 	if p.down {
 		p.follow(false)
-		p.f.Resume(p.saved, time.Time{})
+		p.f.Resume(p.saved, p.seen)
 		p.down, p.got.dirty = false, true
 	}
 	p.did("look")
@@ -160,7 +166,8 @@ func (p *plainLog) look() {
 // commit saves what has been handed out, and from where.
 func (p *plainLog) commit() {
 	p.did("commit")
-	p.saved, p.committed, p.got.dirty = p.f.Position(), p.got.lines.Len(), false
+	p.saved, p.seen = p.f.Position(), p.f.Seen()
+	p.committed, p.got.dirty = p.got.lines.Len(), false
 }
 
 func (p *plainLog) crash() {

@@ -31,6 +31,7 @@ type SavedBase struct {
 	Anchor    *Cursor   `json:"anchor,omitempty"`
 	Folder    fileTag   `json:"folder,omitzero"` // absent in earlier versions
 	Real      string    `json:"real,omitempty"`  // where the current file stood, if Path is a symbolic link
+	Came      time.Time `json:"came,omitzero"`   // of a glob's: files had been looked for last by then; Newest is null
 }
 
 // Position returns how far the log has been read.
@@ -57,11 +58,14 @@ func (f *Follower) Position() Position {
 		if b.fromEnd && b.current == nil {
 			p.Unbegun = append(p.Unbegun, b.path)
 		}
-		if b.newest == nil && b.search == nil {
+		if b.newest == nil && b.search == nil && !b.hasCome() {
 			continue
 		}
 		saved := SavedBase{Path: b.path, Newest: b.newest, Since: b.since, Searching: b.search != nil,
 			Folder: b.folder}
+		if b.hasCome() {
+			saved.Came = b.came
+		}
 		if b.real != b.path {
 			saved.Real = b.real
 		}
@@ -245,9 +249,9 @@ func (p Position) Holds(pattern string) bool {
 	return false
 }
 
-// Resume continues from a saved position.
-func (f *Follower) Resume(p Position, _ time.Time) {
-	f.started = true
+// Resume continues from a saved position, and what Seen returned then.
+func (f *Follower) Resume(p Position, seen time.Time) {
+	f.started, f.discovered = true, seen
 	f.ResumeSome(p)
 }
 
@@ -327,7 +331,7 @@ func (f *Follower) baseAt(path string) *base {
 
 func (f *Follower) restoreBase(saved SavedBase) {
 	b := f.baseAt(saved.Path)
-	b.newest, b.since, b.folder, b.real = saved.Newest, saved.Since, saved.Folder, saved.Real
+	b.newest, b.since, b.folder, b.real, b.came = saved.Newest, saved.Since, saved.Folder, saved.Real, saved.Came
 	if !saved.Searching {
 		return
 	}

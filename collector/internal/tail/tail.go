@@ -76,10 +76,11 @@ type Follower struct {
 	others    map[fileTag]othersFile // what other logs have
 
 	started     bool
-	discovered  time.Time // when files were last looked for
-	isPublished bool      // owners knows owned
-	isPattern   bool      // the names of its files are a glob's
-	opened      bool      // something was, since the last read began
+	discovered  time.Time              // when files were last looked for
+	searched    map[string]folderState // of a glob: its folders, when parts of files that are gone were looked for
+	isPublished bool                   // owners knows owned
+	isPattern   bool                   // the names of its files are a glob's
+	opened      bool                   // something was, since the last read began
 	bases       []*base
 	generations []*generation // oldest first
 	reader      reader
@@ -96,6 +97,7 @@ type base struct {
 	isGone  bool        // a glob no longer has it
 	fromEnd bool        // the first file is not read from its beginning
 	unread  fs.FileInfo // the first file, when it could not be opened; nil where it could, or is unknown
+	came    time.Time   // to a glob: files had been looked for last by then; zero if it had it before
 	others  fileTag     // of the file at the path that another log has; zero: none
 	since   time.Time   // the modification time of the current file then
 	newest  newest      // what was beside the log at the last listing; nil before the first
@@ -115,7 +117,9 @@ func New(pattern string, fromStart bool, sink Sink, now func() time.Time) *Follo
 	f := &Follower{path: pattern, isGlob: !isPlain, fromStart: fromStart, sink: sink, now: now}
 	f.reader.framer, f.reader.buffers = plain{}, &Buffers{}
 	f.paths = func() ([]string, error) { return Files(absolute(pattern)) }
-	if !f.isGlob {
+	if f.isGlob {
+		f.searched = map[string]folderState{}
+	} else {
 		f.bases = []*base{{path: absolute(path), fromEnd: !fromStart}}
 	}
 	return f
@@ -156,7 +160,7 @@ func absolute(path string) string {
 }
 
 // Seen returns when the log was last checked for new generations.
-func (f *Follower) Seen() time.Time { return f.seen }
+func (f *Follower) Seen() time.Time { return f.discovered }
 
 // Lag returns how many bytes were unread at the last check.
 func (f *Follower) Lag() int64 { return f.lag }
@@ -257,7 +261,7 @@ func (g *generation) isCurrent() bool { return g.base != nil && g.base.current =
 // discover looks for new files at the log's path. An error with one does not stop the others.
 func (f *Follower) discover() []error {
 	var errs []error
-	begun := time.Now() // files are created by the same clock
+	begun := time.Now().Round(0) // files are created by the same clock, which may jump
 	if f.isGlob {
 		if err := f.expand(); err != nil {
 			errs = append(errs, err)

@@ -93,9 +93,13 @@ func (f *Follower) doubt(b *base) {
 		return
 	}
 	b.search.isDoubtful = true
-	f.sink.Gap(GapUncertain, b.path, 0, -1, "the followed file is gone, and it is uncertain which "+
-		"of the rotated files beside the log came after it, and whether others did; those of which it is "+
-		"uncertain are not counted")
+	cause := "the followed file is gone, and it is uncertain which of the rotated files beside the log came after " +
+		"it, and whether others did; those of which it is uncertain are not counted"
+	if b.hasCome() {
+		cause = "the glob has not had this log before, and it is uncertain which of the rotated files beside it came " +
+			"since files were last looked for; those of which it is uncertain are not counted"
+	}
+	f.sink.Gap(GapUncertain, b.path, 0, -1, cause)
 }
 
 // updateNames records the present names of old generations, so that a very late worker's lines are found.
@@ -129,6 +133,9 @@ func (f *Follower) giveUp(s *search) {
 // in the order of its scheme, it comes before what was known at the last listing. With doubtful, it is uncertain
 // whether there are any.
 func (f *Follower) unseen(b *base, around folder) (places []place, doubtful bool) {
+	if b.hasCome() {
+		return f.cameSince(b, around)
+	}
 	schemes := around.schemes()
 	anchor := b.search.anchor
 	at, found := f.whereIs(anchor, around)
