@@ -10,12 +10,9 @@ import (
 // arrive handles a file that has appeared at a base's path and is not the open file that was there before.
 func (f *Follower) arrive(b *base, file *os.File, info fs.FileInfo) error {
 	f.opened = true
-	if before := b.current; before != nil && before.file == nil && !before.finished && !f.isOpen(info) {
-		f.recover(before)
-	}
 	if g := f.returned(b, file, info); g != nil {
 		if g != b.current {
-			g.Listed = "" // rotation has not moved it since
+			g.unlist() // rotation has not moved it since
 		}
 		b.current = g
 		g.base, g.Base, g.Path = b, b.path, realPath(b.path)
@@ -245,7 +242,8 @@ func (f *Follower) replace(b *base, g *generation) {
 	b.current = g
 	if isCopy {
 		if before.Listed == atPath {
-			before.Listed, g.Listed = "", atPath
+			before.unlist()
+			g.Listed = atPath
 		}
 		if isDoubtful && b.search == nil { // what is beside it may be doubtful too, and is not reported again
 			f.saveListing(b, listOnce(b.path, isRelated))
@@ -418,7 +416,8 @@ func (f *Follower) truncated(g *generation, seen int64) {
 func (f *Follower) remember(g *generation) *generation {
 	old := &generation{Cursor: g.cursor(), base: g.base, finished: true, grown: f.now()}
 	old.Dev, old.Ino, old.Born = 0, 0, 0
-	g.Listed = ""
+	old.between = g.between
+	g.unlist()
 	f.insert(old)
 	return old
 }

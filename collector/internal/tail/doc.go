@@ -28,14 +28,14 @@
 // Content is not evidence if lines do not differ, as with log_format '$request_method $status', or if all are of one
 // second and come again, as those of a health check under load. Evidence (beginning.isRich) is a time, an id, or many
 // different lines, if what is common to both files begins and ends at two times, or if few of its lines come again.
-// Otherwise the inode and the creation time must be found, or the place must be
-// certain (placeNow): each listing of the folder records where the file was (Listed); a rotated part that was seen then
-// shows how often the log has been rotated since, and each rotation has left one part. The file that was at the path
-// then is the oldest of what has come since. A place beyond a missing number is unknown: the listing may have been made
-// between two renames of a rotation. Otherwise a gap is reported, and nothing is counted of what may be known
-// (isKnownByPlace). Such a log that has been emptied in place and filled to more than it held looks as if it had only
-// grown. If rotated parts have come although the file is still at the log's path, that is suspected (suspectRefill);
-// without a copy nothing shows it.
+// Otherwise the inode and the creation time must be found, or the place must be certain (placeNow): each listing of
+// the folder records where the file was (Listed); a rotated part that was seen then shows how often the log has been
+// rotated since, and each rotation has left one part. The file that was at the path then is the oldest of what has
+// come since. A place beyond a missing number is unknown: the listing may have been made between two renames of a
+// rotation. What is in doubt then is looked at again, for three seconds (isBetweenRenames). Otherwise a gap is
+// reported, and nothing is counted of what may be known (isKnownByPlace). Such a log that has been emptied in place
+// and filled to more than it held looks as if it had only grown. If rotated parts have come although the file is still
+// at the log's path, that is suspected (suspectRefill); without a copy nothing shows it.
 //
 // A new file at the path that begins as a rotated one does may be somebody's copy of it, or have new lines that are
 // like the old ones. Two times, or hundreds of lines of which each comes once, show a copy. If the file was empty when

@@ -26,6 +26,8 @@ type generation struct {
 	file     *os.File
 	finished bool      // no more lines are expected: losing it is not a gap
 	removed  bool      // it has lost its name
+	between  string    // Listed, but at base.between
+	awaited  bool      // it was not found, or was rewritten, while parts were being renamed
 	lost     time.Time // when it was not found; zero if it was
 	released bool      // another log may have it since
 	grown    time.Time // when it was last seen to change

@@ -42,7 +42,7 @@ func (f *Follower) letGo() {
 			kept = append(kept, g)
 			continue
 		}
-		if g.file == nil && g.Offset == 0 && (g.removed || g.Born == 0) && !g.isAnchor() {
+		if g.file == nil && g.Offset == 0 && (g.removed || g.Born == 0) && !g.isAnchor() && !g.awaited {
 			continue // any file would match it
 		}
 		older[g.base]++

@@ -100,6 +100,7 @@ func isEmpty(p place) bool {
 // saveListing records the files beside a base.
 func (f *Follower) saveListing(b *base, around folder) {
 	f.recordPlaces(b, around)
+	b.between = nil
 	b.newest, b.since, b.suspicion, b.isAlike = newestOf(around), time.Time{}, suspicion{}, false
 	if g := b.current; g != nil && g.file != nil {
 		if info, err := g.file.Stat(); err == nil {
@@ -242,8 +243,8 @@ func moved(seen []seenPlace, places []place) (count int, certain bool) {
 	for _, isIt := range []func(seenPlace, place) bool{seenPlace.isFile, seenPlace.isRichCopy} {
 		for k, s := range seen {
 			i := slices.IndexFunc(places, func(p place) bool { return isIt(s, p) })
-			if i < 0 || s.Rank != seen[0].Rank-int64(k) { // beyond a hole, rotation may not move it
-				continue
+			if i < 0 || s.Rank != seen[0].Rank-int64(k) || places[0].rank-places[i].rank != int64(i) {
+				continue // beyond a hole, rotation may not move it, or has moved it already
 			}
 			rotations, count := s.Rank-places[i].rank, 0
 			for count < len(places) && places[count].rank > seen[0].Rank-rotations {

@@ -59,7 +59,8 @@ func (f *Follower) goOnWith(b *base, c Cursor, info fs.FileInfo, path string) {
 	b.fromEnd = false
 	for _, g := range f.generations {
 		if g.released && g.tag() == c.tag() {
-			g.Dev, g.Ino, g.Born, g.Listed = 0, 0, 0, ""
+			g.Dev, g.Ino, g.Born = 0, 0, 0
+			g.unlist()
 		}
 	}
 	c.Dev, c.Base, c.Path, c.Listed = idOf(info).dev, b.path, path, ""

@@ -61,7 +61,7 @@ func (f *Follower) Position() Position {
 		if b.newest == nil && b.search == nil && !b.hasCome() {
 			continue
 		}
-		saved := SavedBase{Path: b.path, Newest: b.newest, Since: b.since, Searching: b.search != nil,
+		saved := SavedBase{Path: b.path, Newest: b.newest, Since: b.since, Searching: b.isSearching(),
 			Folder: b.folder}
 		if b.hasCome() {
 			saved.Came = b.came
@@ -284,7 +284,7 @@ func (f *Follower) ResumeSome(p Position) {
 			f.rememberOffsets(g)
 		}
 		if !g.finished && !g.isCurrent() && !f.recover(g) {
-			f.lost(g)
+			f.lostForNow(g)
 		}
 	}
 	for _, b := range f.bases {

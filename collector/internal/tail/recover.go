@@ -28,6 +28,14 @@ func (f *Follower) recover(g *generation) bool {
 	return false
 }
 
+// rescue finds the last file of a path that is now empty, if it is not open: it may have been renamed while it was not
+// followed.
+func (f *Follower) rescue(b *base) {
+	if g := b.current; g != nil && g.file == nil && !g.finished && !f.recover(g) {
+		f.lostForNow(g)
+	}
+}
+
 // recoverInPlace looks only where the file stood.
 func (f *Follower) recoverInPlace(g *generation) bool {
 	info, err := os.Stat(g.Path)

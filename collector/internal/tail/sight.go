@@ -41,6 +41,8 @@ func (f *Follower) lookAround() *Sight {
 		}
 		age := f.now().Sub(g.grown)
 		switch {
+		case g.awaited:
+			return nil
 		case g.file == nil:
 			continue // it is examined now and then
 		case g.isCurrent() && age >= verified:

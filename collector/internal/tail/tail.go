@@ -104,6 +104,8 @@ type base struct {
 	folder  fileTag     // of the current file
 	real    string      // the path of the current file without symbolic links
 	search  *search     // for unseen generations; nil if none is in progress
+	missing time.Time   // since when a number is missing among its parts; zero: none is
+	between newest      // what was beside the log at a later listing, between two renames; nil: none was made
 
 	isAlike              bool // what was counted since the last listing does not differ from what other files hold
 	suspicion            suspicion
@@ -186,6 +188,7 @@ func (f *Follower) Read() error {
 	if f.reader.isStopped() {
 		return errors.Join(errs...) // what is unread must neither be let go nor searched for
 	}
+	f.lookAgain()
 	found := f.discover()
 	if f.opened || f.isSearching() {
 		f.readOpen()
@@ -322,7 +325,7 @@ func (f *Follower) checkPath(b *base) error {
 		file.Close()
 		return err
 	}
-	if f.leaves(b, file, info) {
+	if f.leaves(b, file, info) || f.comesLater(b, info) {
 		file.Close()
 		return nil
 	}
@@ -337,16 +340,9 @@ func (f *Follower) checkPath(b *base) error {
 	return nil
 }
 
-// rescue finds the last file of a path that is now empty, if it is not open: it may have been renamed while it was not
-// followed.
-func (f *Follower) rescue(b *base) {
-	if g := b.current; g != nil && g.file == nil && !g.finished && !f.recover(g) {
-		f.lost(g)
-	}
-}
-
 // readOn reads a generation to its end.
 func (f *Follower) readOn(g *generation) error {
+	g.awaited = false
 	info, err := g.file.Stat()
 	if err != nil {
 		return fmt.Errorf("%s: %w", g.Path, err)
@@ -370,6 +366,9 @@ func (f *Follower) readOn(g *generation) error {
 	isRecent := f.now().Sub(g.grown) < verified
 	switch {
 	case g.size < g.Offset || isRecent && !g.fits(g.file):
+		if f.rewrittenLater(g) {
+			return nil
+		}
 		f.rewritten(g, before)
 	case isRecent || !g.base.suspicion.since.IsZero():
 		f.suspectRefill(g)

@@ -63,7 +63,7 @@ func (f *Follower) isAccountedFor(g *generation) bool {
 		p, certain := g.placeNow(around)
 		return certain && (isCopied || isCompressed(p.path)) && f.restOfUnread(g, p)
 	}
-	if g.base.search != nil {
+	if g.base.isSearching() {
 		return false
 	}
 	places, certain := g.base.newest.rotated(around)
@@ -84,12 +84,20 @@ func (f *Follower) restOfUnread(g *generation, p place) bool {
 
 // placeNow returns the place that the file of a generation must have now, after all rotations since the last listing.
 func (g *generation) placeNow(around folder) (at place, certain bool) {
-	if g.Listed == atPath { // of what has come since, it is the oldest
-		return g.base.newest.oldestNew(around)
+	if at, certain := g.base.between.placeNow(g.between, around); certain {
+		return at, true // it is the later listing
 	}
-	scheme, rank, ok := placeOf(filepath.Base(around.real), g.Listed)
+	return g.base.newest.placeNow(g.Listed, around)
+}
+
+// placeNow returns the present place of what was at a name when the folder was listed.
+func (n newest) placeNow(listed string, around folder) (at place, certain bool) {
+	if listed == atPath { // of what has come since, it is the oldest
+		return n.oldestNew(around)
+	}
+	scheme, rank, ok := placeOf(filepath.Base(around.real), listed)
 	all := around.schemes()[scheme]
-	count, certain := g.base.newest.shift(scheme, all)
+	count, certain := n.shift(scheme, all)
 	if !ok || !certain {
 		return place{}, false
 	}
@@ -97,7 +105,7 @@ func (g *generation) placeNow(around folder) (at place, certain bool) {
 		rank -= int64(count)
 	}
 	i := slices.IndexFunc(all, func(p place) bool { return p.rank == rank })
-	if i < 0 {
+	if i < 0 || scheme == "number" && around.isBeyondHole(all[i]) {
 		return place{}, false
 	}
 	return all[i], true

@@ -18,6 +18,8 @@ type search struct {
 	givenUp map[fileState]bool
 
 	isFound    bool // anchor was: what came after it has not been read
+	isMoving   bool // parts are between two renames
+	isListed   bool // it has ended, but for another listing: in the last, parts were between two renames
 	isLost     bool // it has been reported that anchor is gone
 	isDoubtful bool // it has been reported that it is uncertain which files came after anchor
 }
@@ -40,10 +42,13 @@ const patience = time.Minute
 // findUnseen starts a search for generations that came after anchor and before the present file. All open files have
 // been read by then: copies of them are recognized by content.
 func (f *Follower) findUnseen(b *base, anchor *generation) {
-	if b.search == nil {
+	if !b.isSearching() {
 		b.search = &search{anchor: anchor, waits: map[fileState]time.Time{}, givenUp: map[fileState]bool{}}
 	}
 }
+
+// isSearching reports whether a search may find more than it has found.
+func (b *base) isSearching() bool { return b.search != nil && !b.search.isListed }
 
 // goOnSearching reads the generations that can be read now. The search ends when none is left to wait for.
 func (f *Follower) goOnSearching(b *base) {
@@ -59,6 +64,13 @@ func (f *Follower) goOnSearching(b *base) {
 		places, doubtful := f.unseen(b, around)
 		if settled = around.isStill(b.path); !settled { // what is renamed was missed, or taken for another
 			continue
+		}
+		s.isMoving = f.isBetweenRenames(b, around)
+		if s.isMoving {
+			f.listBetween(b, around)
+		}
+		if doubtful && s.isMoving || f.isAwaiting(b) {
+			return // the next listing shows more
 		}
 		if doubtful {
 			f.doubt(b)
@@ -82,9 +94,19 @@ func (f *Follower) goOnSearching(b *base) {
 	}
 	f.giveUp(s)
 	if settled && len(s.waits) == len(s.givenUp) {
-		b.search = nil
-		f.saveListing(b, around)
+		f.endSearch(b, around)
 	}
+}
+
+// endSearch ends a search and records the listing. While parts are being renamed, there will be another.
+func (f *Follower) endSearch(b *base, around folder) {
+	if b.search.isMoving {
+		f.useBetween(b, around)
+		b.search.isListed = true
+		return
+	}
+	b.search = nil
+	f.saveListing(b, around)
 }
 
 // doubt reports, once in a search, that it is uncertain what is beside a log.
@@ -371,6 +393,9 @@ func (f *Follower) readPlace(b *base, p place) (ok bool) {
 		return true
 	}
 	if known, doubtful := f.isKnownByPlace(b, p, content); known || doubtful {
+		if doubtful && b.search.isMoving {
+			return false
+		}
 		if doubtful {
 			f.doubt(b)
 		}
