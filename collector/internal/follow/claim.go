@@ -27,6 +27,7 @@ import (
 //     begins at the end, or where the content shows that nothing was counted.
 //   - A file that was renamed from the names of one log to those of another stays the first one's, if one of the two is
 //     a glob: the first log is told where it is, and the other leaves it out (moved.go; tail.Owners while both run).
+//   - A glob's new file that is a copy of what another log or record has counted is not new (tail.Owners).
 //
 // A log whose disk does not answer in time is late: it gets what it continues when it does, as one that is added by a
 // reload. Until then the others leave it the shares of its path.

@@ -56,14 +56,14 @@ func (s *shelf) write(name string, lines int) {
 	s.writeAs(name, 200, lines)
 }
 
-// writeAs appends lines of a status.
+// writeAs appends lines of a status. Each has another time.
 func (s *shelf) writeAs(name string, status, lines int) {
 	s.t.Helper()
 	file, err := os.OpenFile(s.at(name), os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o644)
 	s.must(err)
 	for range lines {
 		s.serial++
-		_, err := fmt.Fprintf(file, "%d %d.010\n", status, 1_000_000+s.serial)
+		_, err := fmt.Fprintf(file, "%d 0.010 %d.010\n", status, 1_764_000_000+s.serial)
 		s.must(err)
 	}
 	s.must(file.Close())
@@ -113,7 +113,7 @@ func (s *shelf) follow(paths map[string]string) map[string]counted {
 	for _, l := range logs {
 		p := New(Config{
 			Source: l, State: dir, Peers: logs, Logger: log.NewLogfmtLogger(&s.said),
-			Counter: counterOf(s.t, "$status $request_time"), Records: records, Owners: owners,
+			Counter: counterOf(s.t, "$status $request_time $msec"), Records: records, Owners: owners,
 		})
 		p.restore(s.t.Context())
 		end := func() { shown[l.Name] = s.finish(p) }

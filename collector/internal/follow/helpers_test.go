@@ -6,12 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/fremisn/fremisn-exporter/collector/internal/accesslog"
 	"github.com/fremisn/fremisn-exporter/collector/internal/exposetest"
 	"github.com/fremisn/fremisn-exporter/collector/internal/ledger"
+	"github.com/fremisn/fremisn-exporter/collector/internal/tail"
 	"github.com/fremisn/fremisn-exporter/collector/source"
 )
 
@@ -48,6 +50,23 @@ func (h *logHost) writeDifferent(lines int) {
 		fmt.Fprintf(&text, "200 0.%03d\n", i)
 	}
 	h.text(text.String())
+}
+
+// tick waits until a file that is made has another time than those before it: the kernel's clock of files is coarse.
+func (s *shelf) tick() {
+	s.t.Helper()
+	name := filepath.Join(s.data, "now")
+	for first := (tail.FileTag{}); ; {
+		s.must(os.WriteFile(name, nil, 0o644))
+		now := tail.TagOf(name)
+		s.must(os.Remove(name))
+		if first.Born == 0 {
+			first = now
+		}
+		if now.Born != first.Born || now.Born == 0 {
+			return
+		}
+	}
 }
 
 // pack compresses a file, and removes it.

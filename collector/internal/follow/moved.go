@@ -50,7 +50,11 @@ func (s *sharing) leaveMoved(claims map[string]claim, owners *tail.Owners) {
 	for _, e := range s.entries {
 		if !e.isRunning() {
 			owners.Expect(e.name, e.isGlob, e.kind, m.expect[e])
+			owners.ExpectCounted(e.name, e.isGlob, e.kind, m.countedBy(e))
 		}
+	}
+	for _, r := range s.records {
+		owners.ExpectCounted("record "+r.name, true, r.saved.Kind, r.countedByNone())
 	}
 	kinds := map[string]bool{}
 	for _, e := range s.entries {
@@ -59,6 +63,27 @@ func (s *sharing) leaveMoved(claims map[string]claim, owners *tail.Owners) {
 			owners.Spare(e.kind, m.spare(e.kind))
 		}
 	}
+}
+
+// countedBy returns what a log has counted that is about to begin.
+func (m *moved) countedBy(e *entry) (cursors []tail.Cursor) {
+	if e.late == nil {
+		return m.claims[e.name].position.Known()
+	}
+	for _, share := range e.shares {
+		cursors = append(cursors, share.Known()...)
+	}
+	return cursors
+}
+
+// countedByNone returns what was counted of files that no log has.
+func (r *record) countedByNone() (cursors []tail.Cursor) {
+	for _, share := range r.shares {
+		if r.log == nil && !r.isHeld || share.isLeft {
+			cursors = append(cursors, share.Known()...)
+		}
+	}
+	return cursors
 }
 
 // spare returns what records say of files that no log has.

@@ -1,6 +1,7 @@
 package follow
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"maps"
@@ -22,6 +23,7 @@ type moves struct {
 	renamed   int    // names given so far
 	target    string // of the symbolic link
 	isLinked  bool   // files have had several names
+	isCopied  bool   // some have been made: the logs stay the same, as nobody remembers all that was counted
 	history   strings.Builder
 }
 
@@ -34,6 +36,7 @@ type movedFile struct {
 	unread  int      // lines that no log has counted
 	isKnown bool     // lines of it were counted, or it was there when the logs of that time began
 	covered bool     // a log had it at the last look
+	emptied bool     // once; if it has another name then, it may be left for a minute to the log that had it
 }
 
 var (
@@ -130,6 +133,9 @@ func (m *moves) disturb() {
 			m.move(name)
 			m.create(name)
 		}
+		if m.chance(10) && m.at0(name).covered { // two new files that hold the same may be two logs
+			m.copy(name)
+		}
 		if !m.isLinked && m.chance(12) {
 			m.link(name)
 		}
@@ -203,14 +209,44 @@ func (m *moves) delete(f *movedFile) {
 	}
 }
 
+// freeName returns a name that no file has had, and that rotation does not give.
+func (m *moves) freeName(name string) string {
+	return fmt.Sprintf([]string{"%s-%d.log", "%s%db.log", "%s.%d.log"}[m.random.Intn(3)],
+		strings.TrimSuffix(m.at0(name).base, ".log"), m.renamed)
+}
+
 // move gives a file a name that rotation does not.
 func (m *moves) move(name string) {
 	m.renamed++
-	to := fmt.Sprintf([]string{"%s-%d.log", "%s%db.log", "%s.%d.log"}[m.random.Intn(3)],
-		strings.TrimSuffix(m.at0(name).base, ".log"), m.renamed)
+	to := m.freeName(name)
 	m.say("rename %s to %s", name, to)
 	m.rename(name, to)
 	m.at0(to).isMoved = true
+}
+
+// copy copies a file to a name that rotation does not give, and may empty it then, as copytruncate does.
+func (m *moves) copy(name string) {
+	m.renamed++
+	m.tick()
+	text, err := os.ReadFile(m.at(name))
+	m.must(err)
+	to, isEmptied := m.freeName(name), m.chance(2)
+	m.say("copy %s to %s, and empty it %t", name, to, isEmptied)
+	m.must(appendTo(m.at(to), text))
+	if isEmptied {
+		m.must(os.Truncate(m.at(name), 0))
+		m.at0(name).emptied = true
+	}
+	m.isCopied = true
+}
+
+func appendTo(path string, text []byte) error {
+	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o644)
+	if err != nil {
+		return err
+	}
+	_, err = file.Write(text)
+	return errors.Join(err, file.Close())
 }
 
 // link gives a file another name: symbolic, or an equal one.
@@ -277,7 +313,7 @@ func (m *moves) check(logs map[string]string, shown map[string]counted, isFirst,
 			f.unread = 0 // what was not counted now never is
 		}
 		f.isKnown = f.isKnown || isFirst || n > 0
-		f.covered = isNow && f.isKnown
+		f.covered = isNow && f.isKnown && !(f.emptied && f.isMoved)
 	}
 	if m.t.Failed() {
 		m.t.Logf("\n%s%s", &m.history, &m.said)
@@ -351,7 +387,7 @@ func TestAnyMoves(t *testing.T) {
 					return
 				}
 				m.disturb()
-				if m.random.Intn(3) > 0 {
+				if m.random.Intn(3) > 0 && !m.isCopied {
 					logs = m.logs()
 				}
 			}

@@ -44,7 +44,7 @@ func (s *shelf) prepare(named ...[2]string) *running {
 	records, owners := NewRecords(dir, logs), &tail.Owners{}
 	for _, l := range logs {
 		p := New(Config{Source: l, State: dir, Peers: logs, Logger: log.NewLogfmtLogger(&s.said), Owners: owners,
-			Counter: counterOf(s.t, "$status $request_time"), Records: records})
+			Counter: counterOf(s.t, "$status $request_time $msec"), Records: records})
 		r.logs = append(r.logs, p)
 	}
 	return r

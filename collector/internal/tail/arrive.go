@@ -63,7 +63,8 @@ func (f *Follower) returned(b *base, file *os.File, info fs.FileInfo) *generatio
 // reopen continues a closed generation in a file that holds its bytes.
 func (f *Follower) reopen(g *generation, file *os.File, info fs.FileInfo) bool {
 	g.file = file
-	if !info.Mode().IsRegular() || !g.recall() || f.passCounted(g) != nil || !f.take(file, info) {
+	if !info.Mode().IsRegular() || !g.recall() || f.passCounted(g) != nil ||
+		!f.take(file, info, g.Offset > 0) {
 		g.file = nil
 		return false
 	}
@@ -89,6 +90,7 @@ func (f *Follower) begin(b *base, g *generation) error {
 		if err := g.skipToEnd(f.reader.framer); err != nil {
 			return err
 		}
+		g.unused = true
 		if f.started {
 			f.beginLate(b, g)
 		}
@@ -120,27 +122,17 @@ func (f *Follower) passCounted(g *generation) error {
 	if err != nil {
 		return err
 	}
-	counted, doubtful := g.Offset, int64(0)
-	seen := f.compare(g.file, g.Offset, info.Size())
-	for _, original := range f.generations {
-		if original == g || original.Offset < fewestCopied || !seen.mayHold(original) {
-			continue
-		}
-		at, isCopy := f.copyOf(original, g)
-		switch {
-		case isCopy:
-			counted = max(counted, at)
-		case at > 0:
-			c := original.cursor()
-			doubtful = max(doubtful, c.lastMark(g.file, at))
-		}
-	}
+	own := f.ownLike(g, info.Size())
+	isDoubtful := own.doubtful > own.counted
+	g.grows = isDoubtful && f.mayGrow(g, own.like, own.isShort)
 	switch {
-	case doubtful > counted:
+	case g.grows:
+		return nil
+	case isDoubtful:
 		return f.passAll(g, "the file begins like one that was read: it may be a copy that has "+
 			"lost its end, or have new lines that are like the old ones")
-	case counted > g.Offset:
-		return g.goTo(counted)
+	case own.counted > g.Offset || g.Copied && own.copied != nil:
+		return g.goToCopied(own.copied, own.counted)
 	case g.Offset == 0 && f.beginsLikeForgotten(g):
 		return f.passAll(g, "the file begins like one that was read long ago")
 	}
@@ -230,7 +222,7 @@ func (f *Follower) replace(b *base, g *generation) {
 	isCopy, isDoubtful := false, false
 	if at, certain := f.copyOf(before, g); certain {
 		isCopy, before.finished = true, true
-		_ = g.goTo(at)
+		_ = g.goToCopied(before, at)
 	} else if !f.isRotated(b, before) {
 		isCopy, isDoubtful = f.remainder(before, g)
 	}
@@ -297,7 +289,7 @@ func (f *Follower) remainder(before, g *generation) (any, isDoubtful bool) {
 	}
 	before.finished = true
 	if m > begins && before.like(beginningOf(g.file, at)).isRich() {
-		_ = g.goTo(at)
+		_ = g.goToCopied(before, at)
 		return true, false
 	}
 	f.sink.Gap(GapUncertain, g.Path, min(before.Offset, at), at, "the log has lost its end, "+

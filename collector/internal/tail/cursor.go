@@ -30,6 +30,11 @@ type Cursor struct {
 
 	// Listed is the rotated name that the file had when the folder was last listed, or atPath; empty if it is unknown.
 	Listed string `json:"listed,omitempty"`
+	// First is the checksum of the first line, 0 if it was not recorded; Counted is when the first bytes were counted.
+	First   uint64    `json:"first,omitempty"`
+	Counted []reached `json:"counted,omitempty"`
+	// Copied says that nothing of the file was handed out: so far it is a copy of what was counted.
+	Copied bool `json:"copied,omitempty"`
 	// Removed says that the file had lost its name: once it is closed, its inode is another file's.
 	Removed bool `json:"removed,omitempty"`
 }

@@ -66,7 +66,8 @@
 // created: that is a gap, if it was written since files were last looked for.
 //
 // Of files that a glob no longer has the latest are remembered, of others what they began with (Forgotten). One that
-// comes back is read on from its present end, with a gap.
+// comes back is read on from its present end, with a gap. A glob's new file that begins as one does which is gone may
+// be copied back just now: it waits until it holds all of that, or has not grown for a minute (mayGrow).
 //
 // # Rotation
 //
@@ -86,6 +87,20 @@
 // it (Owners), and the others leave it out for as long as it is there, also after a restart. When the first has ended,
 // another goes on where it was, or, if that is not known, at the file's present end, with a gap. Without creation
 // times, only open files are known to be another's.
+//
+// # Copies
+//
+// A new file of a glob may be a copy of what this log or another has counted, as copytruncate leaves it where its names
+// end in .log. It is one if it begins with lines that had been counted when it was made: Cursor.Counted records when
+// the first ones were, by the clock of the file system. As long as it holds only what was counted, nothing of it is
+// handed out, however slowly it grows (Cursor.Copied), and the log of the original may find that it is its own, and
+// read the rest there. What it holds beyond that is new once that log has looked again, and did not take it.
+//
+// If the file was made before these lines were counted, it may be a copy all the same, or a log that gets the same
+// lines: a health check of one second is in many logs, and two access_log directives write the same line twice. It is
+// a log if these lines are of one second, if both were made at one time and it goes on otherwise, or if both grow side
+// by side. Otherwise, a minute later, there is a gap, and it is followed from its present end (originalOf). Lines
+// without times show a copy only if there are many. A clock that jumps back makes copies doubtful.
 //
 // Assumptions: the file system keeps writes in order, except that a power failure may lose the end of a file; writers
 // append whole lines; and a file that is renamed to a place does not get new content before it is first seen there.

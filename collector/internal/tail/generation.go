@@ -34,6 +34,11 @@ type generation struct {
 	size     int64     // when it was last examined
 	changed  time.Time // its modification time then
 
+	waits    *wait       // until it is certain whether it is a copy; nil: it is
+	grows    bool        // it may become a copy that is being made
+	original *generation // of the same log, of which it is a copy so far
+	unused   bool        // nothing was handed out since it was begun at its end
+
 	before map[*generation]int64 // how much of each other one there was when this one was empty; nil if it never was
 
 	// The bytes that the cursor's fingerprints cover. They are kept from what was handed out and never read again from
@@ -48,6 +53,7 @@ func (g *generation) passed(b []byte) {
 	if missing := headLen - len(g.head); missing > 0 {
 		g.head = append(g.head, b[:min(len(b), missing)]...)
 		g.Head = fingerprint(g.head)
+		g.began()
 	}
 	g.tail = append(g.tail, b[max(0, len(b)-tailLen):]...)
 	if over := len(g.tail) - tailLen; over > 0 {
@@ -89,6 +95,7 @@ func (g *generation) cursor() Cursor {
 	}
 	c := g.saved
 	c.Path, c.Base, c.Dev, c.Ino, c.Born, c.Listed = g.Path, g.Base, g.Dev, g.Ino, g.Born, g.Listed
+	c.First, c.Copied, c.Counted = g.First, g.Copied, g.Counted
 	return c
 }
 
@@ -162,7 +169,7 @@ func (g *generation) recall() bool {
 	if err != nil || fingerprint(tail[max(0, len(tail)-lastLen):]) != g.Last {
 		return false
 	}
-	g.head, g.tail, g.Head, g.saved = head, tail, fingerprint(head), Cursor{}
+	g.head, g.tail, g.Head, g.First, g.saved = head, tail, fingerprint(head), firstLine(head), Cursor{}
 	return true
 }
 
@@ -170,6 +177,7 @@ func (g *generation) recall() bool {
 func (g *generation) beginAnew() {
 	g.Offset, g.Head, g.Last, g.Skipping = 0, Fingerprint{}, Fingerprint{}, false
 	g.Marks, g.Lines, g.head, g.tail, g.saved = nil, nil, nil, nil, Cursor{}
+	g.First, g.Counted, g.Copied, g.waits, g.grows, g.original = 0, nil, false, nil, false, nil
 }
 
 // goTo goes to an offset of the file without reading what precedes it.
@@ -186,6 +194,7 @@ func (g *generation) goTo(offset int64) error {
 	g.Offset = offset
 	g.head, g.tail = head, tail
 	g.Head, g.Last = fingerprint(head), fingerprint(tail[max(0, len(tail)-lastLen):])
+	g.began()
 	g.mark()
 	return nil
 }
@@ -273,3 +282,15 @@ func (g *generation) close() {
 		g.file, g.head, g.tail = nil, nil, nil
 	}
 }
+
+// measureLag counts the unread bytes. What is left of an old file is a partial line that nobody will finish.
+func (f *Follower) measureLag() {
+	f.lag = 0
+	for _, g := range f.generations {
+		if g.isCurrent() {
+			f.lag += max(0, g.size-g.Offset)
+		}
+	}
+}
+
+func (g *generation) isCurrent() bool { return g.base != nil && g.base.current == g }

@@ -19,25 +19,29 @@ type othersFile struct {
 // called before anything is read.
 func (f *Follower) Own(o *Owners, log, kind string) {
 	f.owners, f.log, f.kind, f.isPattern = o, log, kind, f.isGlob && f.path != ""
-	f.owned, f.others = map[ownedFile]bool{}, map[fileTag]othersFile{}
+	f.owned, f.others, f.counted = map[ownedFile]ownState{}, map[fileTag]othersFile{}, map[*generation]*counted{}
+	if f.isPattern {
+		o.hasGlob.Store(true)
+	}
 }
 
-// take reports whether no other log has a file. From then on, this one has it.
-func (f *Follower) take(file *os.File, info fs.FileInfo) bool {
+// take reports whether no other log has a file. From then on, this one has it. If it is certainly this one's, another
+// gives it up that has counted nothing of it.
+func (f *Follower) take(file *os.File, info fs.FileInfo, isCertain bool) bool {
 	if f.owners == nil {
 		return true
 	}
-	_, ok := f.takeFile(ownedOf(f.kind, tagOf(descriptorPath(file)), idOf(info).dev))
+	_, ok := f.takeFile(ownedOf(f.kind, tagOf(descriptorPath(file)), idOf(info).dev), isCertain)
 	return ok
 }
 
-func (f *Follower) takeFile(file ownedFile) (spare *Cursor, ok bool) {
+func (f *Follower) takeFile(file ownedFile, isCertain bool) (spare *Cursor, ok bool) {
 	if _, isOwn := f.owned[file]; isOwn {
 		return nil, true
 	}
-	spare, ok = f.owners.take(f, file)
+	spare, ok = f.owners.take(f, file, isCertain)
 	if ok {
-		f.owned[file] = false
+		f.owned[file] = ownState{}
 	}
 	return spare, ok
 }
@@ -47,7 +51,7 @@ func (f *Follower) takePlace(b *base, file *os.File, info fs.FileInfo, path stri
 	if f.owners == nil {
 		return true
 	}
-	spare, ok := f.takeFile(ownedOf(f.kind, tagOf(descriptorPath(file)), idOf(info).dev))
+	spare, ok := f.takeFile(ownedOf(f.kind, tagOf(descriptorPath(file)), idOf(info).dev), false)
 	if spare != nil {
 		f.goOnWith(b, *spare, info, path)
 	}
@@ -99,7 +103,7 @@ func (f *Follower) isOthers(b *base, tag fileTag, info fs.FileInfo) bool {
 	other, has := f.owners.other(f, file)
 	isLeft := !left.had.IsZero() && (f.isPattern && left.isDone || now.Sub(left.had) < patience)
 	if !has && (!isLeft || f.owners.isReleased(file)) {
-		spare, ok := f.takeFile(file)
+		spare, ok := f.takeFile(file, false)
 		if spare != nil {
 			f.goOnWith(b, *spare, info, b.path)
 			delete(f.others, tag)
@@ -177,11 +181,12 @@ func (f *Follower) publish() {
 		return
 	}
 	f.releaseLost()
+	f.publishCounted()
 	if !f.isPublished || f.hasChanged() {
-		now := map[ownedFile]bool{}
+		now := map[ownedFile]ownState{}
 		for _, g := range f.generations {
 			if file, ok := f.ownedBy(g); ok {
-				now[file] = g.isDone()
+				now[file] = g.ownState()
 			}
 		}
 		f.owners.set(f, f.owned, now)
@@ -202,7 +207,7 @@ func (f *Follower) hasChanged() bool {
 		if !ok {
 			continue
 		}
-		if isDone, is := f.owned[file]; !is || isDone != g.isDone() {
+		if state, is := f.owned[file]; !is || state != g.ownState() {
 			return true
 		}
 		n++
@@ -210,14 +215,19 @@ func (f *Follower) hasChanged() bool {
 	return n != len(f.owned)
 }
 
-// isDone reports whether the file of a generation has been read to its end: to a current one, more may come.
-func (g *generation) isDone() bool { return g.finished && !g.isCurrent() }
+// ownState reports whether the file of a generation has been read to its end: to a current one, more may come. Of one
+// that is a copy of another's file so far, nothing was counted.
+func (g *generation) ownState() ownState {
+	return ownState{isDone: g.finished && !g.isCurrent(), isUnused: g.Offset == 0 || g.Copied || g.unused}
+}
 
 // unpublish says that the log has no files any more.
 func (f *Follower) unpublish() {
 	if f.owners != nil {
 		f.owners.set(f, f.owned, nil)
-		f.owned = map[ownedFile]bool{}
+		f.owners.takenFrom(f)
+		f.leaveCounted()
+		f.owned = map[ownedFile]ownState{}
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
 )
 
 // Owners say which log has a file, for logs that count one thing and may find it under their names: a file that was
@@ -13,9 +14,16 @@ import (
 type Owners struct {
 	mu       sync.Mutex
 	of       map[ownedFile][]owner
-	expected map[string][]ownedFile // of logs that have not begun
-	spare    map[ownedFile]Cursor   // of files that no log has any more
-	released []ownedFile            // those in spare that running logs have lost, the oldest first
+	expected map[string][]ownedFile    // of logs that have not begun
+	spare    map[ownedFile]Cursor      // of files that no log has any more
+	released []ownedFile               // those in spare that running logs have lost, the oldest first
+	taken    map[*Follower][]ownedFile // files of which nothing was counted, and that were found to be another's
+
+	hasGlob  atomic.Bool // one of the logs is a glob
+	counted  map[countedKey][]*counted
+	ended    map[string][]*counted // those of logs that do not run
+	look     uint64                // how many there were
+	lastLook map[string]uint64     // that each log has ended
 }
 
 // maxReleased bounds Owners.released: most have been deleted.
@@ -40,7 +48,13 @@ type owner struct {
 	log      string
 	isGlob   bool
 	follower *Follower // nil: it has not begun, and its saved position has the file
-	isDone   bool      // it has read the file to its end
+	ownState
+}
+
+// An ownState says how far a log is that has a file.
+type ownState struct {
+	isDone   bool // it has read the file to its end
+	isUnused bool // it has counted nothing of it
 }
 
 func (o owner) is(f *Follower) bool { return o.follower == f || o.follower == nil && o.log == f.log }
@@ -97,12 +111,19 @@ func (o *Owners) otherOf(f *Follower, file ownedFile) (other owner, has bool) {
 }
 
 // take makes a file a Follower's, and reports whether it is: another may have it. If a log had it that has it no more,
-// it returns how far that has read it.
-func (o *Owners) take(f *Follower, file ownedFile) (spare *Cursor, ok bool) {
+// it returns how far that has read it. A file that is certain to be the Follower's is taken from a log that has counted
+// nothing of it.
+func (o *Owners) take(f *Follower, file ownedFile, isCertain bool) (spare *Cursor, ok bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if _, has := o.otherOf(f, file); has {
-		return nil, false
+	if other, has := o.otherOf(f, file); has {
+		if !isCertain || !other.isUnused {
+			return nil, false
+		}
+		o.drop(file, func(by owner) bool { return by.log == other.log && by.follower == other.follower })
+		if other.follower != nil {
+			o.hasTaken(other.follower, file)
+		}
 	}
 	o.add(file, owner{log: f.log, isGlob: f.isPattern, follower: f})
 	if c, is := o.spare[file]; is {
@@ -111,6 +132,37 @@ func (o *Owners) take(f *Follower, file ownedFile) (spare *Cursor, ok bool) {
 		spare = &c
 	}
 	return spare, true
+}
+
+func (o *Owners) hasTaken(from *Follower, file ownedFile) {
+	if o.taken == nil {
+		o.taken = map[*Follower][]ownedFile{}
+	}
+	o.taken[from] = append(o.taken[from], file)
+}
+
+// takenFrom returns the files that others have taken from a Follower since it asked last.
+func (o *Owners) takenFrom(f *Follower) []ownedFile {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	taken := o.taken[f]
+	delete(o.taken, f)
+	return taken
+}
+
+// use says that a Follower counts what is in a file from now on, and reports whether it may: it may have been taken.
+func (o *Owners) use(f *Follower, file ownedFile) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if slices.Contains(o.taken[f], file) {
+		return false
+	}
+	for i := range o.of[file] {
+		if o.of[file][i].follower == f {
+			o.of[file][i].isUnused = false
+		}
+	}
+	return true
 }
 
 // Spare says what is known of the files of a kind that no log has. Files without a creation time are left out.
@@ -165,14 +217,16 @@ func (o *Owners) handOver(f *Follower) {
 }
 
 // set replaces the files that a Follower has.
-func (o *Owners) set(f *Follower, before, files map[ownedFile]bool) {
+func (o *Owners) set(f *Follower, before, files map[ownedFile]ownState) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.dropExpected(f.log)
 	for file := range before {
 		o.drop(file, func(by owner) bool { return by.follower == f })
 	}
-	for file, isDone := range files {
-		o.add(file, owner{log: f.log, isGlob: f.isPattern, follower: f, isDone: isDone})
+	for file, state := range files {
+		if !state.isUnused || !slices.Contains(o.taken[f], file) {
+			o.add(file, owner{log: f.log, isGlob: f.isPattern, follower: f, ownState: state})
+		}
 	}
 }

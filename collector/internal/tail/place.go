@@ -1,6 +1,7 @@
 package tail
 
 import (
+	"cmp"
 	"errors"
 	"io/fs"
 	"maps"
@@ -244,6 +245,9 @@ func (f folder) copies() []place {
 		}
 		if a.scheme != b.scheme {
 			return strings.Compare(a.scheme, b.scheme)
+		}
+		if a.scheme == "" { // of copies made one after the other, the last holds most
+			return cmp.Compare(b.info.Size(), a.info.Size())
 		}
 		return int(min(1, max(-1, b.rank-a.rank)))
 	})

@@ -82,7 +82,7 @@ func (f *Follower) recoverCut(g *generation) bool {
 		}
 		m, at := g.trace(file, info.Size())
 		if !os.SameFile(info, p.info) || !isSame && m != edited || m == other && g.Born == 0 ||
-			!f.take(file, info) {
+			!f.take(file, info, true) {
 			file.Close()
 			continue
 		}
@@ -284,7 +284,7 @@ func (f *Follower) restOfFile(g *generation, path string) bool {
 		return false
 	}
 	defer content.close()
-	if !content.holds(g.Cursor) || !f.take(content.file, content.info) {
+	if !content.holds(g.Cursor) || !f.take(content.file, content.info, g.Offset > 0) {
 		return false
 	}
 	g.Path = path

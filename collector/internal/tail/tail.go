@@ -71,9 +71,10 @@ type Follower struct {
 	forgotten Forgotten
 	elsewhere Forgotten // by other logs
 	owners    *Owners
-	log, kind string                 // its name, and that of what is counted
-	owned     map[ownedFile]bool     // what it has of owners, true of what it has read to the end
-	others    map[fileTag]othersFile // what other logs have
+	log, kind string                   // its name, and that of what is counted
+	owned     map[ownedFile]ownState   // what it has of owners
+	others    map[fileTag]othersFile   // what other logs have
+	counted   map[*generation]*counted // that owners knows
 
 	started     bool
 	discovered  time.Time              // when files were last looked for
@@ -180,9 +181,12 @@ func (f *Follower) Close() {
 //
 // Open files are read first: a file that is found beside the log is distinguished from known ones by their beginnings.
 func (f *Follower) Read() error {
+	look := f.beginLook()
 	if f.isStill() {
+		f.endLook(look)
 		return nil
 	}
+	f.dropTaken()
 	f.seen, f.opened = f.now(), false
 	errs := f.readOpen()
 	if f.reader.isStopped() {
@@ -201,6 +205,9 @@ func (f *Follower) Read() error {
 	if !f.reader.isStopped() {
 		f.letGo()
 		f.publish()
+	}
+	if len(errs) == 0 {
+		f.endLook(look)
 	}
 	f.measureLag()
 	err := errors.Join(append(found, errs...)...)
@@ -248,18 +255,6 @@ func (f *Follower) readOpen() []error {
 	}
 	return errs
 }
-
-// measureLag counts the unread bytes. What is left of an old file is a partial line that nobody will finish.
-func (f *Follower) measureLag() {
-	f.lag = 0
-	for _, g := range f.generations {
-		if g.isCurrent() {
-			f.lag += max(0, g.size-g.Offset)
-		}
-	}
-}
-
-func (g *generation) isCurrent() bool { return g.base != nil && g.base.current == g }
 
 // discover looks for new files at the log's path. An error with one does not stop the others.
 func (f *Follower) discover() []error {
@@ -360,9 +355,7 @@ func (f *Follower) readOn(g *generation) error {
 		}
 	}
 	isUnread := touched && g.Offset == 0 && g.isCurrent()
-	if touched && g.Offset == 0 {
-		_ = f.passCounted(g)
-	}
+	waits := f.passCopied(g, touched)
 	isRecent := f.now().Sub(g.grown) < verified
 	switch {
 	case g.size < g.Offset || isRecent && !g.fits(g.file):
@@ -373,7 +366,9 @@ func (f *Follower) readOn(g *generation) error {
 	case isRecent || !g.base.suspicion.since.IsZero():
 		f.suspectRefill(g)
 	}
-	err = f.readRest(g)
+	if !waits {
+		err = f.readRest(g)
+	}
 	if g.Offset > 0 {
 		g.before = nil
 	}

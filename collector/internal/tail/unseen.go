@@ -274,7 +274,7 @@ func (f *Follower) adopt(p place, g *generation) {
 	}
 	c := &generation{Cursor: Cursor{Path: p.path, Base: g.Base}, base: g.base, file: file, grown: f.now()}
 	c.identify(info)
-	if !os.SameFile(info, p.info) || c.goTo(g.Offset) != nil || !f.take(file, info) {
+	if !os.SameFile(info, p.info) || c.goTo(g.Offset) != nil || !f.take(file, info, true) {
 		file.Close()
 		return
 	}
