@@ -6,15 +6,14 @@ import (
 	"math"
 	"slices"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 // What other logs have counted: a new file of a glob may be a copy of one of theirs. Two logs of one server may hold
 // the same lines as well. The age of a copy distinguishes it from such a log: it holds what had been counted before it
 // was made.
 
-// A reached says when so many of a file's first bytes had been counted, by the clock of files.
+// A reached says when so many of a file's first bytes had been counted. The times of files may be up to 10 ms earlier
+// than those of the program, and are never later: a file with a later time was made after that.
 type reached struct {
 	Bytes int   `json:"n"`
 	At    int64 `json:"at"` // nanoseconds
@@ -22,15 +21,6 @@ type reached struct {
 
 // keepReached is how many of these are kept of a file: the first ones, and the last.
 const keepReached = 4
-
-// timeOfFiles returns the time that a file which is made now gets: it is coarser than that of the program.
-func timeOfFiles() int64 {
-	var now unix.Timespec
-	if unix.ClockGettime(unix.CLOCK_REALTIME_COARSE, &now) != nil {
-		return time.Now().UnixNano()
-	}
-	return now.Nano()
-}
 
 // firstLine returns the checksum of the first line that bytes begin with, 0 if it has not ended.
 func firstLine(head []byte) uint64 {
@@ -47,7 +37,7 @@ func firstLine(head []byte) uint64 {
 func (g *generation) began() {
 	g.First = firstLine(g.head)
 	first := g.Counted[:min(len(g.Counted), keepReached-1)]
-	g.Counted = append(slices.Clip(first), reached{len(g.head), timeOfFiles()}) // others may read the old ones
+	g.Counted = append(slices.Clip(first), reached{len(g.head), time.Now().UnixNano()}) // others may read the old ones
 }
 
 // A counted is what a log has counted of a file. It is immutable.

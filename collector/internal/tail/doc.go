@@ -92,7 +92,7 @@
 //
 // A new file of a glob may be a copy of what this log or another has counted, as copytruncate leaves it where its names
 // end in .log. It is one if it begins with lines that had been counted when it was made: Cursor.Counted records when
-// the first ones were, by the clock of the file system. As long as it holds only what was counted, nothing of it is
+// the first ones were. As long as it holds only what was counted, nothing of it is
 // handed out, however slowly it grows (Cursor.Copied), and the log of the original may find that it is its own, and
 // read the rest there. What it holds beyond that is new once that log has looked again, and did not take it.
 //
