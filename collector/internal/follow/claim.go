@@ -25,8 +25,8 @@ import (
 //     (tail.Forgotten): such a file begins at its end, with a gap, whichever log has it next.
 //   - What another log counts, too (two entries name one file), is not taken from it: a log with no share of its own
 //     begins at the end, or where the content shows that nothing was counted.
-//   - A file that was renamed from the names of one log to those of another stays the first one's, if one of the two is
-//     a glob: the first log is told where it is, and the other leaves it out (moved.go; tail.Owners while both run).
+//   - A file that was renamed from the names of one log to those of another stays the first one's: that is told where
+//     it is, and the other leaves it out (moved.go; tail.Owners while both run).
 //   - A glob's new file that is a copy of what another log or record has counted is not new (tail.Owners).
 //
 // A log whose disk does not answer in time is late: it gets what it continues when it does, as one that is added by a

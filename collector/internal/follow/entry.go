@@ -78,6 +78,15 @@ func inodeOf(path string) uint64 {
 	return tail.Inode(info)
 }
 
+// onlyPath returns the path of a log that has one, and no other.
+func (e *entry) onlyPath() string {
+	path, isPlain := tail.Plain(e.where)
+	if !isPlain || isAddress(e.where) {
+		return ""
+	}
+	return path
+}
+
 // has reports whether a file with these names is the log's, or was.
 func (e *entry) has(names []string) bool {
 	return e.fileOf(names) != nil || e.isGlob && slices.ContainsFunc(names, e.matches)

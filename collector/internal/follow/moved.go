@@ -6,7 +6,7 @@ import (
 	"github.com/fremisn/fremisn-exporter/collector/internal/tail"
 )
 
-// A file that was renamed from the names of one log to those of another, of which one is a glob, stays the first one's.
+// A file that was renamed from the names of one log to those of another stays the first one's.
 // While both run, tail.Owners say so. At a start, the logs' positions do: whose position has a file goes on with it,
 // and is told where it is now; the others leave it out. What is in no log's position any more goes to the log that has
 // the file now.
@@ -49,7 +49,7 @@ func (s *sharing) leaveMoved(claims map[string]claim, owners *tail.Owners) {
 	}
 	for _, e := range s.entries {
 		if !e.isRunning() {
-			owners.Expect(e.name, e.isGlob, e.kind, m.expect[e])
+			owners.Expect(e.name, e.onlyPath(), e.isGlob, e.kind, m.expect[e])
 			owners.ExpectCounted(e.name, e.isGlob, e.kind, m.countedBy(e))
 		}
 	}
@@ -204,6 +204,12 @@ func leavesTo(e, other *entry) bool {
 	return other != nil && other != e && other.kind == e.kind && (other.isGlob || e.isGlob)
 }
 
+// lacks reports whether a log of one path has had a file of a kind that has another name now.
+func (e *entry) lacks(file *namedFile, kind string) bool {
+	isIt := func(other *namedFile) bool { return other.tag == file.tag }
+	return e.onlyPath() != "" && e.kind == kind && e.late == nil && !slices.ContainsFunc(e.files, isIt)
+}
+
 // share decides who has a log's file.
 func (m *moved) share(e *entry, file *namedFile) {
 	if m.first[file.tag] == nil {
@@ -215,7 +221,7 @@ func (m *moved) share(e *entry, file *namedFile) {
 		return
 	}
 	c := m.claims[e.name]
-	i := slices.IndexFunc(known, func(k knownFile) bool { return leavesTo(e, k.log) })
+	i := slices.IndexFunc(known, func(k knownFile) bool { return leavesTo(e, k.log) || k.log.lacks(file, e.kind) })
 	first := m.first[file.tag]
 	saved, isSaved := m.latest(file.tag.Ino, func(k knownFile) bool {
 		return k.record.isOf(e.kind) && k.cursor.IsAt(file.path, file.tag)

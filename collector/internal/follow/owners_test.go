@@ -91,6 +91,7 @@ func TestFileMovesToAnotherLog(t *testing.T) {
 		{"path to glob in another folder", "access.log", "sub/*.log", "access.log", "sub/access-old.log"},
 		{"glob to glob", "a*.log", "b*.log", "a.log", "b.log"},
 		{"glob to path", "a*.log", "b.log", "a.log", "b.log"},
+		{"path to path", "a.log", "b.log", "a.log", "b.log"},
 	} {
 		for _, killed := range []string{"never", "before it moves", "after", "after, and it has been seen"} {
 			for order := range 4 {

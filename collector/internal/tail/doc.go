@@ -83,18 +83,19 @@
 // method of the Follower has returned, and in Checkpoint; the caller must save it together with the counts, in one
 // write. After a crash, Resume continues from any earlier Position; everything since then is read again.
 //
-// Several Followers, of which one is of a glob, may find one file under their names, one after the other. The first has
-// it (Owners), and the others leave it out for as long as it is there, also after a restart. When the first has ended,
-// another goes on where it was, or, if that is not known, at the file's present end, with a gap. Without creation
-// times, only open files are known to be another's.
+// Several Followers may find one file under their names, one after the other. The first has it (Owners), and the others
+// leave it out for as long as it is there, also after a restart: a rename changes no label. Two paths that name one
+// file at the same time, as links do, both count it. When the first has ended, another goes on where it was, or, if
+// that is not known, at the file's present end, with a gap. Without creation times, only open files are known to be
+// another's.
 //
 // # Copies
 //
 // A new file of a glob may be a copy of what this log or another has counted, as copytruncate leaves it where its names
 // end in .log. It is one if it begins with lines that had been counted when it was made: Cursor.Counted records when
-// the first ones were. As long as it holds only what was counted, nothing of it is
-// handed out, however slowly it grows (Cursor.Copied), and the log of the original may find that it is its own, and
-// read the rest there. What it holds beyond that is new once that log has looked again, and did not take it.
+// the first ones were. As long as it holds only what was counted, nothing of it is handed out, however slowly it grows
+// (Cursor.Copied), and the log of the original may find that it is its own, and read the rest there. What it holds
+// beyond that is new once that log has looked again, and did not take it.
 //
 // If the file was made before these lines were counted, it may be a copy all the same, or a log that gets the same
 // lines: a health check of one second is in many logs, and two access_log directives write the same line twice. It is

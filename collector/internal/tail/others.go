@@ -86,6 +86,28 @@ func (f *Follower) leaves(b *base, file *os.File, info fs.FileInfo) bool {
 	return true
 }
 
+// otherOf returns another log that has a file: one of the two is a glob, or the other is of a path that the file no
+// longer has.
+func (f *Follower) otherOf(file ownedFile) (other owner, has bool) {
+	if other, has = f.owners.other(f, file); has || f.isPattern {
+		return other, has
+	}
+	for _, by := range f.owners.ofPaths(f, file) {
+		if tagOf(by.path) != file.fileTag {
+			return by, true
+		}
+	}
+	return owner{}, false
+}
+
+// onlyPath returns the path of a log that has one, and no other.
+func (f *Follower) onlyPath() string {
+	if f.isGlob {
+		return ""
+	}
+	return f.bases[0].path
+}
+
 // isLeft reports the same of a file that was left before.
 func (f *Follower) isLeft(b *base, info fs.FileInfo) bool {
 	return b.others.Ino != 0 && b.others.Ino == idOf(info).ino && b.others == tagOf(b.path) &&
@@ -100,7 +122,7 @@ func (f *Follower) isOthers(b *base, tag fileTag, info fs.FileInfo) bool {
 		return false
 	}
 	now, left := f.now(), f.others[tag]
-	other, has := f.owners.other(f, file)
+	other, has := f.otherOf(file)
 	isLeft := !left.had.IsZero() && (f.isPattern && left.isDone || now.Sub(left.had) < patience)
 	if !has && (!isLeft || f.owners.isReleased(file)) {
 		spare, ok := f.takeFile(file, false)
@@ -237,7 +259,7 @@ func (f *Follower) withoutOthers(p Position) Position {
 		return p
 	}
 	for _, c := range slices.Concat(p.Cursors, p.Finished, p.Done) {
-		other, has := f.owners.other(f, ownedOf(f.kind, c.tag(), 0))
+		other, has := f.otherOf(ownedOf(f.kind, c.tag(), 0))
 		if c.Born != 0 && has && other.follower != nil {
 			p = p.Without(c.tag())
 		}

@@ -8,8 +8,8 @@ import (
 )
 
 // Owners say which log has a file, for logs that count one thing and may find it under their names: a file that was
-// renamed from the names of one to those of another is counted by the first alone, if one of the two is a glob. Two
-// paths that name one file both count it. The zero Owners is ready; nil knows nothing. Any goroutine may use it; it
+// renamed from the names of one to those of another is counted by the first alone. Two paths that name one file both
+// count it. The zero Owners is ready; nil knows nothing. Any goroutine may use it; it
 // asks no disk.
 type Owners struct {
 	mu       sync.Mutex
@@ -47,6 +47,7 @@ func ownedOf(kind string, tag fileTag, dev uint64) ownedFile {
 type owner struct {
 	log      string
 	isGlob   bool
+	path     string    // of a log that is not a glob's
 	follower *Follower // nil: it has not begun, and its saved position has the file
 	ownState
 }
@@ -60,7 +61,7 @@ type ownState struct {
 func (o owner) is(f *Follower) bool { return o.follower == f || o.follower == nil && o.log == f.log }
 
 // Expect says which files a log has that is about to begin.
-func (o *Owners) Expect(log string, isGlob bool, kind string, files []fileTag) {
+func (o *Owners) Expect(log, path string, isGlob bool, kind string, files []fileTag) {
 	if o == nil {
 		return
 	}
@@ -69,7 +70,7 @@ func (o *Owners) Expect(log string, isGlob bool, kind string, files []fileTag) {
 	o.dropExpected(log)
 	for _, tag := range files {
 		file := ownedOf(kind, tag, 0)
-		o.add(file, owner{log: log, isGlob: isGlob})
+		o.add(file, owner{log: log, isGlob: isGlob, path: path})
 		o.expected[log] = append(o.expected[log], file)
 	}
 }
@@ -102,6 +103,18 @@ func (o *Owners) other(f *Follower, file ownedFile) (other owner, has bool) {
 	return o.otherOf(f, file)
 }
 
+// ofPaths returns the other logs of one path each that have a file.
+func (o *Owners) ofPaths(f *Follower, file ownedFile) (owners []owner) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for _, by := range o.of[file] {
+		if !by.is(f) && by.path != "" {
+			owners = append(owners, by)
+		}
+	}
+	return owners
+}
+
 func (o *Owners) otherOf(f *Follower, file ownedFile) (other owner, has bool) {
 	i := slices.IndexFunc(o.of[file], func(by owner) bool { return !by.is(f) && (by.isGlob || f.isPattern) })
 	if i < 0 {
@@ -125,7 +138,7 @@ func (o *Owners) take(f *Follower, file ownedFile, isCertain bool) (spare *Curso
 			o.hasTaken(other.follower, file)
 		}
 	}
-	o.add(file, owner{log: f.log, isGlob: f.isPattern, follower: f})
+	o.add(file, owner{log: f.log, isGlob: f.isPattern, path: f.onlyPath(), follower: f})
 	if c, is := o.spare[file]; is {
 		delete(o.spare, file)
 		o.released = slices.DeleteFunc(o.released, func(r ownedFile) bool { return r == file })
@@ -226,7 +239,7 @@ func (o *Owners) set(f *Follower, before, files map[ownedFile]ownState) {
 	}
 	for file, state := range files {
 		if !state.isUnused || !slices.Contains(o.taken[f], file) {
-			o.add(file, owner{log: f.log, isGlob: f.isPattern, follower: f, ownState: state})
+			o.add(file, owner{log: f.log, isGlob: f.isPattern, path: f.onlyPath(), follower: f, ownState: state})
 		}
 	}
 }
