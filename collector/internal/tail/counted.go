@@ -12,8 +12,8 @@ import (
 // the same lines as well. The age of a copy distinguishes it from such a log: it holds what had been counted before it
 // was made.
 
-// A reached says when so many of a file's first bytes had been counted. The times of files may be up to 10 ms earlier
-// than those of the program, and are never later: a file with a later time was made after that.
+// A reached says when so many of a file's first bytes had been counted. The times of files may be some milliseconds
+// behind that of the program, and are never ahead: a file with a later time was made after that.
 type reached struct {
 	Bytes int   `json:"n"`
 	At    int64 `json:"at"` // nanoseconds
