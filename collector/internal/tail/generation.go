@@ -259,6 +259,16 @@ func (g *generation) is(info os.FileInfo) bool {
 	return g.Ino != 0 && !g.Removed && g.id() == idOf(info)
 }
 
+// hasName reports whether the open file has a name now. Since the last read it may have lost it, as a part that is
+// compressed does, so that a listing made meanwhile has only what came of it.
+func (g *generation) hasName() bool {
+	if g.file == nil || g.removed {
+		return false
+	}
+	info, err := g.file.Stat()
+	return err == nil && linksOf(info) > 0
+}
+
 // isStill reports whether the file has not changed since it was last examined.
 func (g *generation) isStill(info os.FileInfo) bool {
 	return g.is(info) && info.Size() == g.size && info.ModTime().Equal(g.changed)

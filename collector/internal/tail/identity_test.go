@@ -349,6 +349,37 @@ func TestMinuteAcrossRestarts(t *testing.T) {
 	}
 }
 
+// TestCompressedWhileLookedFor: a part that was read, and is compressed between that and the search for unseen ones, is
+// not taken for another, although its few lines, which have no time, might come again in another.
+func TestCompressedWhileLookedFor(t *testing.T) {
+	alike := func(from, n int) string {
+		var b strings.Builder
+		for i := from; i < from+n; i++ {
+			fmt.Fprintf(&b, "10.0.0.%d %d 200\n", i%7, i)
+		}
+		return b.String()
+	}
+	l := newLog(t)
+	l.write("", alike(10000, 50))
+	l.follow(true)
+	l.read()
+	l.rename("", "access.log.1")
+	l.gzip("access.log.1")
+	l.write("", alike(20000, 300))
+	l.reads()
+
+	l.rename("access.log.1.gz", "access.log.2.gz")
+	l.rename("", "access.log.1")
+	l.write("", alike(30000, 10))
+	l.f.discover()
+	l.f.readOpen()
+	l.gzip("access.log.1")
+	l.f.searchOn()
+	l.reads()
+	l.want(alike(10000, 50) + alike(20000, 300) + alike(30000, 10))
+	l.wantGaps()
+}
+
 // TestRotatedOftenInASecond with rotate 1: what was deleted before it was seen is a gap, and nothing is counted twice.
 func TestRotatedOftenInASecond(t *testing.T) {
 	l := followed(t, 10)

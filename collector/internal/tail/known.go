@@ -101,7 +101,7 @@ func (b *base) isNew(p place) bool {
 // isFound reports whether a generation's file is still there.
 func (g *generation) isFound() bool {
 	if g.file != nil {
-		return !g.removed
+		return g.hasName()
 	}
 	info, err := os.Stat(g.Path)
 	return err == nil && !g.Removed && idOf(info).ino == g.Ino && g.wasBornAs(g.Path)

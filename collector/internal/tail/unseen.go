@@ -222,7 +222,7 @@ func (f *Follower) whereIs(g *generation, around folder) (at place, found bool) 
 			return p, true
 		}
 	}
-	if g.file != nil && !g.removed {
+	if g.hasName() {
 		return place{}, true
 	}
 	if g.Offset == 0 {
