@@ -76,15 +76,19 @@ func (w *torturer) open() *os.File {
 	return file
 }
 
-// write appends lines at about 20,000 a second until done.
+// write appends lines at about 20,000 a second until done; each third thousand slowly, so that some parts are small.
 func (w *torturer) write(done <-chan struct{}) {
+	const pause = 12
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
-	for {
+	for n := 0; ; n++ {
 		select {
 		case <-done:
 			return
 		case <-tick.C:
+		}
+		if isSlow := w.lines.Load()/1000%3 == 2; isSlow && n%pause > 0 {
+			continue
 		}
 		w.mu.Lock()
 		for i := range 100 {
@@ -290,7 +294,7 @@ func TestTorture(t *testing.T) {
 	x.look()
 	x.check(w)
 	if t.Failed() {
-		t.Logf("what was done last: %v", w.happened[max(0, len(w.happened)-30):])
+		t.Logf("what was done last: %v", w.happened[max(0, len(w.happened)-60):])
 	}
 	t.Logf("%d kills, %d rotations, %d careful events, %d lines, %.0f of them in doubt, %.0f gaps", kills, w.turns,
 		w.careful, w.lines.Load(), w.doubtful.lines, x.last["gaps"])
@@ -319,6 +323,7 @@ type victim struct {
 	e                    *testenv.Exporter
 	last                 map[string]float64 // what the last scrape showed
 	held                 bool               // the writers are still until the next look
+	missing              float64            // lines at the last check
 }
 
 func (x *victim) start() {
@@ -382,6 +387,11 @@ func (x *victim) live(w *torturer) {
 // check holds what was shown last against what was written. The writers are still.
 func (x *victim) check(w *torturer) {
 	x.t.Helper()
+	if missing := float64(w.lines.Load()) - x.last["nginx_access_requests_total"]; missing != x.missing {
+		x.missing = missing
+		w.happened = append(w.happened, fmt.Sprintf("(%.0f lines, %.0f bytes and %.0f gaps missing)", missing,
+			float64(w.sum.Load())-x.last["nginx_access_received_bytes_total"], x.last["gaps"]))
+	}
 	for name, v := range map[string]struct{ want, doubt float64 }{
 		"nginx_access_requests_total":       {float64(w.lines.Load()), w.doubtful.lines},
 		"nginx_access_received_bytes_total": {float64(w.sum.Load()), w.doubtful.sum},
