@@ -177,7 +177,11 @@ func (f *Follower) copyOf(original, g *generation) (counted int64, isCopy bool) 
 	if m == edited && original.base != nil && f.isRotated(original.base, original) {
 		return 0, false
 	}
-	return at, m > begins && at >= fewestCopied
+	isCertain := m > begins && at >= fewestCopied
+	if m == edited && original.like(beginningOf(g.file, at)).mayBeNew() {
+		isCertain = false // its last lines may have come again
+	}
+	return at, isCertain
 }
 
 // rememberOffsets records how much of each other generation of its path there is while one is empty.
@@ -191,11 +195,11 @@ func (f *Follower) rememberOffsets(g *generation) {
 }
 
 // mayBeNew reports whether what a file has in common with an older one may be new lines that are like those. If that
-// one was rotated, a copy of it is so rare that almost any new lines are as likely.
+// one was rotated, or this one was there before, a copy is so rare that almost any new lines are as likely.
 func (f *Follower) mayBeNew(original, g *generation, size int64) bool {
 	common := original.like(beginningOf(g.file, original.common(g.file, size)))
 	return !common.isRich() || g.Offset == 0 && common.mayBeNew() && original.base != nil &&
-		f.isRotated(original.base, original)
+		(g.before != nil || f.isRotated(original.base, original))
 }
 
 // isAppended reports whether a file that was empty when it was first seen has since been appended to, and is not a
@@ -220,7 +224,7 @@ func (f *Follower) replace(b *base, g *generation) {
 		before.findName()
 	}
 	isCopy, isDoubtful := false, false
-	if at, certain := f.copyOf(before, g); certain {
+	if at, certain := f.copyOf(before, g); certain && !before.isRatherIn(g, at) {
 		isCopy, before.finished = true, true
 		_ = g.goToCopied(before, at)
 	} else if !f.isRotated(b, before) {
@@ -288,7 +292,8 @@ func (f *Follower) remainder(before, g *generation) (any, isDoubtful bool) {
 		return false, false
 	}
 	before.finished = true
-	if m > begins && before.like(beginningOf(g.file, at)).isRich() {
+	isRich := before.like(beginningOf(g.file, at)).isRich()
+	if m > begins && isRich && !before.isRatherIn(g, at) {
 		_ = g.goToCopied(before, at)
 		return true, false
 	}
@@ -296,6 +301,12 @@ func (f *Follower) remainder(before, g *generation) (any, isDoubtful bool) {
 		"or was replaced by another that begins the same; following it from its present end")
 	_ = g.goToDoubtful(at)
 	return true, true
+}
+
+// isRatherIn reports whether what a new file begins with may be new lines like those of a generation, which a rotated
+// part holds, too.
+func (g *generation) isRatherIn(new *generation, common int64) bool {
+	return g.like(beginningOf(new.file, common)).mayBeNew() && g.mayBePart(listOnce(g.base.path, isRelated))
 }
 
 // findName records the present name of an open file.
@@ -394,9 +405,6 @@ func (f *Follower) truncated(g *generation, seen int64) {
 		f.sink.Gap(GapTruncated, g.Path, old.Offset, max(seen, old.Offset),
 			"the file was truncated or rewritten in place, and no copy of it was found; "+
 				"rotate by rename and USR1 instead of copytruncate")
-	} else if g.base.suspicion.isOf(old) {
-		f.sink.Gap(GapUncertain, g.Path, 0, max(seen, old.Offset), "the file was emptied and filled again before it "+
-			"was truncated, and its lines are all alike")
 	}
 	if g.size == 0 {
 		f.rememberOffsets(g)

@@ -175,29 +175,35 @@ func TestLinesThatComeOnce(t *testing.T) {
 
 // TestCopiedAndEmptiedInOneSecond: a log that was copied and emptied gets like lines again.
 func TestCopiedAndEmptiedInOneSecond(t *testing.T) {
-	for _, counts := range [][2]int{{200, 300}, {300, 200}, {200, 200}, {200, 1}, {1, 20}} {
-		for _, down := range []bool{false, true} {
-			for _, isFirst := range []bool{false, true} {
-				t.Run(fmt.Sprintf("%v, down %v, first %v", counts, down, isFirst), func(t *testing.T) {
-					l := newLog(t)
-					if !isFirst {
-						l.write("access.log.1", hourBefore)
-					}
-					l.write("", strings.Repeat(healthCheck, counts[0]))
-					l.follow(true)
-					l.read()
-					l.whileFollowedOr(down, func() {
-						l.tick()
-						l.write("", healthCheck)
-						l.copyAndTruncate()
-						l.write("", strings.Repeat(healthCheck, counts[1]))
+	for name, linesOf := range linesThatComeAgain {
+		for _, counts := range [][2]int{{200, 300}, {300, 200}, {200, 200}, {200, 1}, {1, 20}} {
+			for _, down := range []bool{false, true} {
+				for _, isFirst := range []bool{false, true} {
+					t.Run(fmt.Sprintf("%s %v, down %v, first %v", name, counts, down, isFirst), func(t *testing.T) {
+						copiedAndEmptied(t, linesOf, counts, down, isFirst)
 					})
-					l.readsPatiently()
-					l.wantCountOrGap(counts[0] + 1 + counts[1])
-				})
+				}
 			}
 		}
 	}
+}
+
+func copiedAndEmptied(t *testing.T, linesOf func(n int) string, counts [2]int, down, isFirst bool) {
+	l := newLog(t)
+	if !isFirst {
+		l.write("access.log.1", hourBefore)
+	}
+	l.write("", linesOf(counts[0]))
+	l.follow(true)
+	l.read()
+	l.whileFollowedOr(down, func() {
+		l.tick()
+		l.write("", healthCheck)
+		l.copyAndTruncate()
+		l.write("", linesOf(counts[1]))
+	})
+	l.readsPatiently()
+	l.wantCountOrGap(counts[0] + 1 + counts[1])
 }
 
 // TestLineBeforeMoreOfTheSame: one line with a time does not identify a file that repeats it.

@@ -2,6 +2,7 @@ package tail
 
 import (
 	"bytes"
+	"cmp"
 	"slices"
 	"time"
 )
@@ -87,7 +88,7 @@ func (f *Follower) ownLike(g *generation, size int64) (own ownCopy) {
 			own.doubtful, own.like, own.isShort = max(own.doubtful, at), original, true
 		default:
 			c := original.cursor()
-			if at := c.lastMark(g.file, at); at > own.doubtful {
+			if at := cmp.Or(c.lastMark(g.file, at), at); at > own.doubtful {
 				own.doubtful, own.like = at, original
 			}
 		}

@@ -34,8 +34,10 @@
 // come since. A place beyond a missing number is unknown: the listing may have been made between two renames of a
 // rotation. What is in doubt then is looked at again, for three seconds (isBetweenRenames). Otherwise a gap is
 // reported, and nothing is counted of what may be known (isKnownByPlace). Such a log that has been emptied in place
-// and filled to more than it held looks as if it had only grown. If rotated parts have come although the file is still
-// at the log's path, that is suspected (suspectRefill); without a copy nothing shows it.
+// and filled to more than it held looks as if it had only grown. If rotated parts have come although the file is
+// still at the log's path, that is suspected (suspectRefill), also of different lines of one second, or without
+// times, which may come again in the same order; without a copy nothing shows it. Nor is a new file certainly a copy
+// of the last one if a rotated part holds the same (isRatherIn).
 //
 // A new file at the path that begins as a rotated one does may be somebody's copy of it, or have new lines that are
 // like the old ones. Two times, or hundreds of lines of which each comes once, show a copy. If the file was empty when

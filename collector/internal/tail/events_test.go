@@ -13,6 +13,10 @@ import (
 
 func (h *history) line() string {
 	h.serial++
+	if h.isOrdered {
+		h.kind++
+		return h.time + fmt.Sprintf("GET %d\n", 200+h.kind%h.kinds)
+	}
 	if h.kinds > 0 {
 		return h.time + fmt.Sprintf("GET %d\n", 200+h.random.Intn(h.kinds))
 	}
@@ -21,6 +25,7 @@ func (h *history) line() string {
 
 func (h *history) append(name string) {
 	var text strings.Builder
+	h.kind = 0
 	for range 1 + h.random.Intn(60) {
 		line := h.line()
 		if h.doubt {

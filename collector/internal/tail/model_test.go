@@ -47,13 +47,15 @@ func shortHistories(t *testing.T, seeds []int64, n int64, more int) {
 		seeds = append(seeds, seed)
 	}
 	for _, seed := range seeds {
-		t.Run(fmt.Sprint(seed), func(t *testing.T) {
-			random := rand.New(rand.NewSource(seed))
-			steps := make([]byte, 2*(6+random.Intn(25)))
-			random.Read(steps)
-			anyOrder(t, steps, more+[]int{1, 1, 3, 12}[seed%4])
-		})
+		t.Run(fmt.Sprint(seed), func(t *testing.T) { shortHistory(t, seed, more+[]int{1, 1, 3, 12}[seed%4]) })
 	}
+}
+
+func shortHistory(t *testing.T, seed int64, kinds int) {
+	random := rand.New(rand.NewSource(seed))
+	steps := make([]byte, 2*(6+random.Intn(25)))
+	random.Read(steps)
+	anyOrder(t, steps, kinds)
 }
 
 // TestAnyOrderOfOneSecond is the same for a log whose lines are all of one second, as those of a health check under
@@ -66,6 +68,19 @@ func TestAnyOrderOfOneSecond(t *testing.T) {
 
 // ofOneSecond is added to the number of kinds if lines have a time, which is the same.
 const ofOneSecond = 100
+
+// TestAnyOrderOfOneOrder is the same for lines of more kinds, which come in one order, as those of a monitor that
+// requests the same pages again and again.
+func TestAnyOrderOfOneOrder(t *testing.T) {
+	for seed := range int64(120) {
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			shortHistory(t, seed, ofOneOrder+ofOneSecond+[]int{8, 13, 40, 300}[seed%4])
+		})
+	}
+}
+
+// ofOneOrder is added to the number of kinds if they come one after the other.
+const ofOneOrder = 1000
 
 // FuzzHistory does the same with steps that the fuzzer chooses.
 func FuzzHistory(f *testing.F) {
@@ -86,9 +101,12 @@ type history struct {
 	dated  bool
 	kinds  int    // of lines; 0: each is different
 	time   string // of all lines of a few kinds
+	kind   int    // of the line that was written last
 	serial int
 	turn   int
 	late   string // the name of the old file that a worker still writes
+
+	isOrdered bool // the kinds of lines come one after the other, each time that something is written
 
 	want    map[string]bool // lines that must be handed out once
 	maybe   map[string]bool // lines that may be missing if a gap is reported
@@ -144,7 +162,10 @@ var loseUnread = event{"lose an unread file", func(h *history) { h.loseUnread() 
 // anyOrder takes two bytes for each step: which event, and what decides within it.
 func anyOrder(t *testing.T, steps []byte, kinds int) {
 	h := &history{log: newLog(t), kinds: kinds, want: map[string]bool{}, maybe: map[string]bool{}}
-	if kinds > ofOneSecond {
+	if h.isOrdered = kinds > ofOneOrder; h.isOrdered {
+		kinds -= ofOneOrder
+	}
+	if h.kinds = kinds; kinds > ofOneSecond {
 		h.kinds, h.time = kinds-ofOneSecond, "127.0.0.1 - - [25/Nov/2026:19:00:00 +0000] "
 	}
 	h.dated = len(steps) > 1 && steps[1]%2 == 0

@@ -101,7 +101,8 @@ func isEmpty(p place) bool {
 func (f *Follower) saveListing(b *base, around folder) {
 	f.recordPlaces(b, around)
 	b.between = nil
-	b.newest, b.since, b.suspicion, b.isAlike = newestOf(around), time.Time{}, suspicion{}, false
+	f.reportRefilled(b)
+	b.newest, b.since, b.isAlike = newestOf(around), time.Time{}, false
 	if g := b.current; g != nil && g.file != nil {
 		if info, err := g.file.Stat(); err == nil {
 			b.since = info.ModTime().Truncate(time.Second) // some file systems keep whole seconds

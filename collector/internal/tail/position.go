@@ -31,7 +31,8 @@ type SavedBase struct {
 	Anchor    *Cursor   `json:"anchor,omitempty"`
 	Folder    fileTag   `json:"folder,omitzero"` // absent in earlier versions
 	Real      string    `json:"real,omitempty"`  // where the current file stood, if Path is a symbolic link
-	Came      time.Time `json:"came,omitzero"`   // of a glob's: files had been looked for last by then; Newest is null
+	Refilled  *refilled `json:"refilled,omitempty"`
+	Came      time.Time `json:"came,omitzero"` // of a glob's: files had been looked for last by then; Newest is null
 }
 
 // Position returns how far the log has been read.
@@ -69,6 +70,7 @@ func (f *Follower) Position() Position {
 		if b.real != b.path {
 			saved.Real = b.real
 		}
+		saved.Refilled = b.suspicion.save()
 		if saved.Searching && b.search.anchor != nil {
 			c := b.search.anchor.cursor()
 			saved.Anchor = &c
@@ -332,6 +334,7 @@ func (f *Follower) baseAt(path string) *base {
 func (f *Follower) restoreBase(saved SavedBase) {
 	b := f.baseAt(saved.Path)
 	b.newest, b.since, b.folder, b.real, b.came = saved.Newest, saved.Since, saved.Folder, saved.Real, saved.Came
+	b.suspicion = saved.Refilled.suspicion(f.now())
 	if !saved.Searching {
 		return
 	}

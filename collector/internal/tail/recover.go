@@ -149,10 +149,14 @@ func (f *Follower) isRatherRotated(g *generation, around folder) bool {
 		return false
 	}
 	defer content.close()
-	return content.holds(g.cursor()) && content.beginning(g.Offset).mayBeNew() &&
-		slices.ContainsFunc(around.copies(), func(p place) bool {
-			return p.scheme != "" && p.path != around.real && f.holds(p, g)
-		})
+	return content.holds(g.cursor()) && content.beginning(g.Offset).mayBeNew() && g.mayBePart(around)
+}
+
+// mayBePart reports whether a rotated part holds all that was counted of a generation.
+func (g *generation) mayBePart(around folder) bool {
+	return slices.ContainsFunc(around.copies(), func(p place) bool {
+		return p.scheme != "" && p.path != around.real && fits(p, g)
+	})
 }
 
 // wasBornAs reports whether a file was created when the generation was. Both have one inode, which may be reused.

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// Where all lines are alike, a file that was emptied by copytruncate and has grown to its former size looks as if it
-// had only grown. The copy beside it shows that it may have been emptied.
+// Where all lines are alike, or of one second, a file that was emptied by copytruncate and has grown to its former size
+// looks as if it had only grown. The copy beside it shows that it may have been emptied.
 
 // A suspicion is that a log was emptied and filled again.
 type suspicion struct {
@@ -19,10 +19,42 @@ type suspicion struct {
 	isEmptied bool // the log has been written since, and not all that was copied is in it
 }
 
-// isOf reports whether the rest of a generation, read from the copy, shows that the log had been emptied before: lines
-// that came then were counted as those of the copy.
-func (s suspicion) isOf(g *generation) bool {
-	return s.isEmptied && s.copied == fileState{g.id(), g.Path, g.size, g.changed}
+// A refilled is a suspicion as it is saved.
+type refilled struct {
+	Path    string `json:"path"` // of the newest file that came
+	Dev     uint64 `json:"dev"`
+	Ino     uint64 `json:"ino"`
+	Size    int64  `json:"size"`
+	Changed int64  `json:"changed"` // nanoseconds
+	Emptied bool   `json:"emptied,omitempty"`
+}
+
+func (s suspicion) save() *refilled {
+	if s.since.IsZero() {
+		return nil
+	}
+	return &refilled{s.copied.path, s.copied.dev, s.copied.ino, s.copied.size, s.copied.changed.UnixNano(),
+		s.isEmptied}
+}
+
+// suspicion returns what was saved, the zero suspicion if that was nil. The copy is waited for anew.
+func (r *refilled) suspicion(now time.Time) suspicion {
+	if r == nil {
+		return suspicion{}
+	}
+	copied := fileState{fileID{r.Dev, r.Ino}, r.Path, r.Size, time.Unix(0, r.Changed)}
+	return suspicion{copied, now, r.Emptied}
+}
+
+// reportRefilled reports a gap if the log had been written since the copy came which it is suspected to be emptied for:
+// lines that came then may have been counted as those of the copy.
+func (f *Follower) reportRefilled(b *base) {
+	if b.suspicion.isEmptied {
+		f.sink.Gap(GapUncertain, b.path, 0, -1, "the file may have been copied, emptied and filled again before it "+
+			"was rotated, and its lines are such that this does not show; put $time_iso8601 or $request_id into "+
+			"its log_format")
+	}
+	b.suspicion = suspicion{}
 }
 
 // isOlder reports whether a copy cannot be of what is in the log now: a log that is only copied is not shorter, and was
@@ -53,40 +85,50 @@ func (f *Follower) mayBeRefilled(g *generation, common int64) bool {
 // the log may be emptied only then.
 func (f *Follower) suspectRefill(g *generation) {
 	b := g.base
-	if !g.isCurrent() || g.Offset == 0 || b.newest == nil || b.search != nil || g.isRich() {
+	if !g.isCurrent() || g.Offset == 0 || b.newest == nil || b.search != nil {
 		return
 	}
-	b.isAlike = true
-	if !f.hasNewNames(b) && b.suspicion.since.IsZero() {
+	isRich := g.isRich()
+	b.isAlike = b.isAlike || !isRich
+	isSuspect := !b.suspicion.since.IsZero()
+	if !isSuspect && (isRich && g.begins().hasTwoTimes() || !f.hasNewNames(b)) {
 		return
 	}
 	around := listOnce(b.path, isRelated)
-	places, _ := b.newest.rotated(around)
+	places, areAll := b.newest.rotated(around)
 	isRenamed := slices.ContainsFunc(places, func(p place) bool { return g.is(p.info) })
 	info, err := os.Stat(b.path)
-	if err != nil || !g.is(info) || isRenamed || len(places) == 0 {
-		b.suspicion = suspicion{}
+	isCertain := err != nil || !g.is(info) || isRenamed || len(places) == 0
+	if isCertain || !isSuspect && isRich && !g.like(beginningOf(g.file, g.Offset)).mayBeNew() {
+		f.reportRefilled(b)
 		return
 	}
 	if s := stateOf(places[0]); b.suspicion.copied != s || b.suspicion.since.IsZero() {
 		b.suspicion = suspicion{copied: s, since: f.now()}
 	}
-	b.suspicion.isEmptied = b.suspicion.isEmptied || places[0].isOlder(info)
+	if (areAll || len(b.newest) == 0) && places[0].isOlder(info) { // else a rotation may be under way
+		b.suspicion.isEmptied = true
+	}
 	if f.now().Sub(b.suspicion.since) < patience {
 		return
 	}
-	f.sink.Gap(GapUncertain, g.Path, 0, g.Offset, "rotated parts have come beside the log, whose lines are all alike: "+
-		"it may have been copied, emptied and filled again; put $time_iso8601 or $request_id into its log_format")
+	f.sink.Gap(GapUncertain, g.Path, 0, g.Offset, "rotated parts have come beside the log, whose lines are alike, "+
+		"or of one second: it may have been copied, emptied and filled again; put $time_iso8601 or $request_id into "+
+		"its log_format")
+	b.suspicion = suspicion{}
 	f.saveListing(b, around)
 }
 
 // isRich reports whether what was counted of an open file differs from what other files hold.
-func (g *generation) isRich() bool {
+func (g *generation) isRich() bool { return g.begins().isRich() }
+
+// begins returns the beginning of an open file, up to what was counted.
+func (g *generation) begins() beginning {
 	b := beginning{g.head, g.tail, g.head}
 	if len(g.head) < headLen {
 		b.sample = readAt(g.file, 0, headLen)
 	}
-	return b.isRich()
+	return b
 }
 
 // hasNewNames reports whether names in a base's folder may have changed since the last call.
