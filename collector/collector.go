@@ -48,9 +48,9 @@ type Collector struct {
 	owners  *tail.Owners
 	still   task[stillLogs]
 
-	reloading chan struct{}               // holds a token while no reload is in progress
-	former    map[string]*follow.Pipeline // by name, of logs whose counts are only in memory; guarded by reloading
-	notes     chan notes                  // holds the notes for the next start, while nobody writes them
+	reloading chan struct{}     // holds a token while no reload is in progress
+	former    map[string]former // by name; guarded by reloading
+	notes     chan notes        // holds the notes for the next start, while nobody writes them
 
 	mu       sync.Mutex // guards the fields below; never held across a wait
 	run      context.Context
@@ -103,7 +103,7 @@ func New(o Options) (*Collector, error) {
 	c := &Collector{
 		mask: o.Mask, logger: o.Logger, reports: newReports(o.Logger),
 		answers: takenout.NewAnswers(), workers: newWorkers(), buffers: &tail.Buffers{}, names: &tail.Names{},
-		owners: &tail.Owners{}, former: map[string]*follow.Pipeline{},
+		owners: &tail.Owners{}, former: map[string]former{},
 		reloading: make(chan struct{}, 1), notes: make(chan notes, 1),
 	}
 	if !o.Unhinted {
@@ -125,7 +125,7 @@ func New(o Options) (*Collector, error) {
 	}
 	peers := c.newPeers(s.Logs())
 	for i, log := range peers.logs {
-		next.logs = append(next.logs, c.follow(log, makers[i], peers, nil))
+		next.logs = append(next.logs, c.follow(log, makers[i], peers, former{}))
 	}
 	c.current = next
 	c.remember(s)
@@ -204,9 +204,10 @@ func (c *Collector) newPeers(logs []source.LogSource) *peers {
 }
 
 // follow returns a log that is not followed yet.
-func (c *Collector) follow(s source.LogSource, counter maker, peers *peers, former *follow.Pipeline) *followed {
+func (c *Collector) follow(s source.LogSource, counter maker, peers *peers, former former) *followed {
 	return &followed{source: s, logTasks: newLogTasks(follow.Config{
-		Source: s, New: counter, State: c.state, Former: former, Peers: peers.logs, Records: peers.records,
+		Source: s, New: counter, State: c.state, Former: former.pipeline, IsShared: former.isShared,
+		Peers: peers.logs, Records: peers.records,
 		Watcher: c.watcher, Buffers: c.buffers, Names: c.names, Owners: c.owners, Renew: renew,
 		Logger: log.With(c.logger, "log", s.Name),
 	})}

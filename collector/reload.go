@@ -95,6 +95,7 @@ func (c *Collector) changeLogs(ctx context.Context, before []*followed, logs []s
 		return nil, err
 	}
 	ending := c.endLogs(ctx, before, kept)
+	c.shareFormer(logs)
 	peers := c.newPeers(logs)
 	var next []*followed
 	for i, l := range logs {
@@ -186,9 +187,25 @@ func endsBefore(ending []*followed, l source.LogSource) (ends []<-chan struct{})
 	return ends
 }
 
-// formerOf returns the pipeline that had a log's name, nil if there is none, or if its counts are on disk. It is called
-// once of each: by the holder of c.reloading.
-func (c *Collector) formerOf(l source.LogSource) *follow.Pipeline {
+// A former is a log that has ended, whose counts and position are only in memory.
+type former struct {
+	pipeline *follow.Pipeline
+	isShared bool // another log has been followed since that may have had its files
+}
+
+// shareFormer says which of the logs that have ended may have left their files to others.
+func (c *Collector) shareFormer(logs []source.LogSource) {
+	for name, f := range c.former {
+		f.isShared = f.isShared || slices.ContainsFunc(logs, func(l source.LogSource) bool {
+			return l.Name != name && follow.MayShare(l, f.pipeline.Source())
+		})
+		c.former[name] = f
+	}
+}
+
+// formerOf returns the log that had a log's name, the zero former if that is missing, or if its counts are on disk. It
+// is called once of each: by the holder of c.reloading.
+func (c *Collector) formerOf(l source.LogSource) former {
 	former := c.former[l.Name]
 	delete(c.former, l.Name)
 	return former
@@ -205,7 +222,7 @@ func (c *Collector) endLogs(ctx context.Context, before []*followed, kept map[in
 			f.stop()
 			ending = append(ending, f)
 			if c.state == nil {
-				c.former[f.source.Name] = f.pipeline
+				c.former[f.source.Name] = former{pipeline: f.pipeline}
 			}
 		}
 	}

@@ -170,7 +170,7 @@ func withHungLog(t *testing.T, hang chan struct{}) (c *Collector, s *source.Sett
 		counter, err := makers[0]()
 		return hungCounter{counter, hang}, err
 	}
-	c.current.logs[0] = c.follow(s.AccessLogs[0], hung, c.newPeers(s.Logs()), nil)
+	c.current.logs[0] = c.follow(s.AccessLogs[0], hung, c.newPeers(s.Logs()), former{})
 	return c, s
 }
 

@@ -43,18 +43,19 @@ type Counter interface {
 
 // Config says what a Pipeline reads, what counts it, and where the state is kept.
 type Config struct {
-	Source  source.LogSource
-	Counter Counter
-	New     func() (Counter, error) // makes the Counter when needed, where that is nil; must not fail
-	State   *statefile.Dir          // nil: in memory only
-	Former  *Pipeline               // without State: the one of this name that ends, whose counts it goes on with
-	Records *Records                // of State, shared by logs that begin together; nil: no others do
-	Peers   []source.LogSource      // all logs that are followed, in their order: a glob leaves their files out
-	Watcher *watch.Watcher          // of changes of the files; nil: none
-	Buffers *tail.Buffers           // lends blocks to all logs; nil: the log has its own
-	Names   *tail.Names             // of folders, for all logs; nil: the log lists each time
-	Owners  *tail.Owners            // of files, for all logs; nil: no other log has any
-	Logger  log.Logger
+	Source   source.LogSource
+	Counter  Counter
+	New      func() (Counter, error) // makes the Counter when needed, where that is nil; must not fail
+	State    *statefile.Dir          // nil: in memory only
+	Former   *Pipeline               // without State: the one of this name that ends, with which it goes on
+	IsShared bool                    // another log may have had the files of Former since
+	Records  *Records                // of State, shared by logs that begin together; nil: no others do
+	Peers    []source.LogSource      // all logs that are followed, in their order: a glob leaves their files out
+	Watcher  *watch.Watcher          // of changes of the files; nil: none
+	Buffers  *tail.Buffers           // lends blocks to all logs; nil: the log has its own
+	Names    *tail.Names             // of folders, for all logs; nil: the log lists each time
+	Owners   *tail.Owners            // of files, for all logs; nil: no other log has any
+	Logger   log.Logger
 
 	// Renew returns what makes such a Counter again, nil while it must stay. It may be nil.
 	Renew func(Counter) func() (Counter, error)
@@ -72,6 +73,7 @@ type Pipeline struct {
 	source      source.LogSource
 	records     *Records // nil once the log's own has been found
 	former      *Pipeline
+	isShared    bool
 	peers       []source.LogSource
 	owners      *tail.Owners
 	watcher     *watch.Watcher
@@ -97,6 +99,7 @@ type Pipeline struct {
 	restored  *savedPosition // until the first read
 	isOnDisk  bool           // there was a record, or a position, when it began
 	hasRecord bool           // of its own, on disk: not only a position
+	end       end            // without a disk
 	dirty     bool           // something has not been committed
 	moved     bool           // the position has, without lines; it is committed at once
 	passing   bool           // counts grow without lines: a server is taken out
@@ -134,6 +137,7 @@ func New(cfg Config) *Pipeline {
 		source:      cfg.Source,
 		records:     cfg.Records,
 		former:      cfg.Former,
+		isShared:    cfg.IsShared,
 		peers:       cfg.Peers,
 		owners:      cfg.Owners,
 		watcher:     cfg.Watcher,
@@ -231,6 +235,7 @@ func (p *Pipeline) begin(ctx context.Context) bool {
 // finish reads once more, commits, and leaves its files to others.
 func (p *Pipeline) finish() error {
 	p.read()
+	p.end = p.endOf()
 	last, cancel := context.WithTimeout(context.Background(), lastCommitWait)
 	defer cancel()
 	p.commits.await(last) // one begun before, and no longer awaited

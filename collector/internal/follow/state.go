@@ -68,27 +68,13 @@ func (p *Pipeline) publishRestored() {
 // it could before ctx ended.
 func (p *Pipeline) restoreCounts(ctx context.Context) (resume func(), ok bool) {
 	if p.commits.dir == nil {
-		p.goOn()
-		return nil, true
+		return p.goOn(), true
 	}
 	found, ok := p.claim(ctx)
 	if !ok {
 		return nil, false
 	}
 	return p.take(found), true
-}
-
-// goOn takes up the counts of the former pipeline, if that has ended: nothing is on disk.
-func (p *Pipeline) goOn() {
-	former := p.former
-	p.former = nil
-	if former == nil || !former.hasEnded() || p.awake().RestoreState(former.appendState(nil)) != nil {
-		return
-	}
-	p.totals = former.totals
-	if a, ok := p.counter.(adopter); ok && former.Last() != nil {
-		a.Adopt(former.Last().Series)
-	}
 }
 
 func (p *Pipeline) hasEnded() bool {

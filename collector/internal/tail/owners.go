@@ -201,6 +201,17 @@ func (o *Owners) keep(kind string, c Cursor) {
 	}
 }
 
+// HasGoneOn reports whether another log has gone on with a file that one had read up to a cursor.
+func (o *Owners) HasGoneOn(kind string, c Cursor) bool {
+	if o == nil {
+		return false
+	}
+	file := ownedOf(kind, c.Tag(), 0)
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return len(o.of[file]) > 0 || o.spare[file].Offset > c.Offset
+}
+
 // isReleased reports whether a running log had a file and has lost it.
 func (o *Owners) isReleased(file ownedFile) bool {
 	o.mu.Lock()
