@@ -40,8 +40,8 @@ func (f *Follower) isBetweenRenames(b *base, around folder) bool {
 // begun: it has moved the parts behind the missing number, and will move the others.
 func (f *Follower) listBetween(b *base, around folder) {
 	b.between = newestOf(around)
-	if around.schemes()["number"][0].rank < -1 { // the newest is missing: all have been moved
-		for i := range b.between["number"] {
+	for i, seen := range b.between["number"] {
+		if around.isBehindMissing(seen.Rank) {
 			b.between["number"][i].Rank++
 		}
 	}
@@ -77,7 +77,7 @@ func (g *generation) nameBefore(around folder) string {
 	base := filepath.Base(around.real)
 	if i := slices.IndexFunc(around.files, g.isAt); i >= 0 {
 		at := around.files[i]
-		if at.scheme == "number" && around.isBehindMissing(at) {
+		if at.scheme == "number" && around.isBehindMissing(at.rank) {
 			return numberedName(base, -at.rank-1)
 		}
 		return g.nameIn(around)
@@ -91,8 +91,8 @@ func (g *generation) nameBefore(around folder) string {
 }
 
 // isBehindMissing reports whether the missing number is lower than that of a numbered place.
-func (f folder) isBehindMissing(at place) bool {
-	return f.isBeyondHole(at) || f.schemes()["number"][0].rank < -1
+func (f folder) isBehindMissing(rank int64) bool {
+	return f.isBeyondHole(place{rank: rank}) || f.schemes()["number"][0].rank < -1
 }
 
 func numberedName(base string, number int64) string { return fmt.Sprintf("%s.%d", base, number) }
