@@ -218,13 +218,14 @@ func TestLogsThatGetTheSameLines(t *testing.T) {
 				c.must(appendTo(c.at("access.log"), []byte(same)))
 				if test.isCounted {
 					c.read()
-				}
-				if test.isCounted {
 					c.tick()
 				}
 				c.must(appendTo(c.at("b.log"), []byte(same)))
 				c.tick()
 				c.read()
+				if n := uint64(test.first); !test.isCounted {
+					c.wantLines("both at once", n, 100+n)
+				}
 				for i := range 5 {
 					more := sameLines(100+i, 1, false)
 					c.must(appendTo(c.at("access.log"), []byte(more)))

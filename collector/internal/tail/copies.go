@@ -326,28 +326,31 @@ func (c *counted) originalOf(g *generation) original {
 	return o
 }
 
-// originalOf returns what a file is of a generation's.
+// originalOf returns what a file is of a generation's. A file that was made before anything of that was counted is a
+// log for itself: two logs of one server may get the same lines.
 func (of *generation) originalOf(g *generation) original {
+	if g.Born == 0 || of.countedBefore(g.Born) == 0 {
+		return original{}
+	}
 	m, common := of.trace(g.file, g.size)
 	if m == begins || m == ambiguous {
 		common = of.common(g.file, g.size)
 	}
 	b := of.like(beginningOf(g.file, common))
 	before := of.like(beginningOf(g.file, min(common, of.countedBefore(g.Born))))
-	o := original{likeness: mayBeCopy, at: common, holdsAll: m == whole}
-	o.isYounger = g.Born != 0 && of.countedBefore(g.Born) > 0
-	isShort := o.isYounger && b.isTimed() && !b.comesAgain()
+	o := original{likeness: mayBeCopy, at: common, holdsAll: m == whole, isYounger: true}
+	isShort := b.isTimed() && !b.comesAgain()
 	if m == other || common == 0 || !b.isRich() && !isShort {
-		return original{isYounger: o.isYounger}
+		return original{isYounger: true}
 	}
 	isOld := before.isTimed() && of.countedBefore(g.Born-int64(sameSecond)) > 0
-	o.isCertain, o.areFew = o.isYounger && (before.isDistinct() || isOld), b.mayBeNew()
+	o.isCertain, o.areFew = before.isDistinct() || isOld, b.mayBeNew()
 	goesOn := m == prefix && common < min(g.size, of.Offset)
 	switch {
 	case o.isCertain && m != begins:
 		o.likeness = isCopy
 	case o.isCertain:
-	case !o.isYounger && o.areFew && (of.isBornWith(g) || b.onceInHead() < 2), goesOn && (o.areFew || of.isBornWith(g)):
+	case goesOn && (o.areFew || of.isBornWith(g)):
 		return original{} // a health check of one second is in many logs
 	case goesOn:
 		o.likeness = wasLike

@@ -99,10 +99,10 @@
 // (Cursor.Copied), and the log of the original may find that it is its own, and read the rest there. What it holds
 // beyond that is new once that log has looked again, and did not take it.
 //
-// If the file was made before these lines were counted, it may be a copy all the same, or a log that gets the same
-// lines: a health check of one second is in many logs, and two access_log directives write the same line twice. It is
-// a log if these lines are of one second, if both were made at one time and it goes on otherwise, or if both grow side
-// by side. Otherwise, a minute later, there is a gap, and it is followed from its present end (originalOf). Lines
+// A file that was made before any of these lines was counted is a log for itself: two access_log directives write the
+// same line twice, and all logs of a server are made at one time. If it was made after the first of them, lines of one
+// second may still be new in it, as those of a health check are: it is a log if it goes on otherwise, or if both grow
+// side by side. Otherwise, a minute later, there is a gap, and it is followed from its present end (originalOf). Lines
 // without times show a copy only if there are many. A clock that jumps back makes copies doubtful.
 //
 // Assumptions: the file system keeps writes in order, except that a power failure may lose the end of a file; writers
