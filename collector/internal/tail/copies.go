@@ -67,6 +67,9 @@ type ownCopy struct {
 // ownLike compares a file with the others of the log.
 func (f *Follower) ownLike(g *generation, size int64) (own ownCopy) {
 	own.counted = g.Offset
+	if !slices.ContainsFunc(f.generations, func(other *generation) bool { return other != g }) {
+		return own // as at the start of most logs, of which there may be a thousand
+	}
 	seen, start := f.compare(g.file, g.Offset, size), f.startOf(g)
 	for _, original := range f.generations {
 		if original == g || g.Copied && original.First != g.First && original.First != 0 {
