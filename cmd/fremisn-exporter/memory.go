@@ -32,7 +32,7 @@ const (
 	// frugalPercent is for manyLogs: what their idle counters take is most of the heap, and reading lines makes no
 	// garbage. Memory is worth more then than the collector's time, at a start as well: what it needs in between stays
 	// as gaps between objects.
-	frugalPercent = 25
+	frugalPercent = 20
 	manyLogs      = 100
 	// busyPercent is for manyProbes a second: what lives is little, and each makes garbage. The collector's time is
 	// worth more then than memory.

@@ -17,7 +17,7 @@ const (
 	// trimInterval is how often memory is given back that a start or a scrape of many logs has left behind.
 	trimInterval = 30 * time.Second
 	// worthTrimming is how much that must be, bytes: it costs a collection.
-	worthTrimming = 4 << 20
+	worthTrimming = 2 << 20
 )
 
 // trimMemory gives memory back that the start needed, and keeps the program small that follows many logs.
