@@ -108,7 +108,7 @@ func (s *shelf) follow(paths map[string]string) map[string]counted {
 		slices.Reverse(logs)
 	}
 	shown := map[string]counted{}
-	records, owners := NewRecords(dir, logs), &tail.Owners{}
+	records, owners := NewRecords(dir, logs), &tail.Owners{Apart: 1}
 	var ends []func()
 	for _, l := range logs {
 		p := New(Config{

@@ -209,10 +209,14 @@ func TestLogsThatGetTheSameLines(t *testing.T) {
 		{"a health check", 1, 20, true, false},
 		{"a health check, counted before the other log is made", 1, 20, true, true},
 		{"a burst", 30, 20, true, false},
+		{"a check, counted before, and no more", 1, 0, true, true},
 		{"each line", 40, 0, false, false},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			inCopying(t, "b*.log", func(c *copying) {
+				for _, p := range c.r.logs {
+					p.owners.Apart = 0
+				}
 				c.must(os.Rename(c.at("access.log"), c.at("access.log.1")))
 				same := sameLines(0, test.first, test.isOneSecond)
 				c.must(appendTo(c.at("access.log"), []byte(same)))
@@ -223,9 +227,8 @@ func TestLogsThatGetTheSameLines(t *testing.T) {
 				c.must(appendTo(c.at("b.log"), []byte(same)))
 				c.tick()
 				c.read()
-				if n := uint64(test.first); !test.isCounted {
-					c.wantLines("both at once", n, 100+n)
-				}
+				n := uint64(test.first)
+				c.wantLines("both at once", n, 100+n)
 				for i := range 5 {
 					more := sameLines(100+i, 1, false)
 					c.must(appendTo(c.at("access.log"), []byte(more)))
@@ -236,7 +239,7 @@ func TestLogsThatGetTheSameLines(t *testing.T) {
 				c.write("access.log", test.then)
 				c.write("b.log", test.then)
 				c.read()
-				n := uint64(test.first + 5 + test.then)
+				n += uint64(5 + test.then)
 				c.wantLines("both", n, 100+n)
 			})
 		})

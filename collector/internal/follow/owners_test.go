@@ -41,7 +41,7 @@ func (s *shelf) prepare(named ...[2]string) *running {
 		logs = append(logs, source.LogSource{Name: l[0], Path: s.at(l[1])})
 	}
 	r := &running{shelf: s, dir: dir}
-	records, owners := NewRecords(dir, logs), &tail.Owners{}
+	records, owners := NewRecords(dir, logs), &tail.Owners{Apart: 1}
 	for _, l := range logs {
 		p := New(Config{Source: l, State: dir, Peers: logs, Logger: log.NewLogfmtLogger(&s.said), Owners: owners,
 			Counter: counterOf(s.t, "$status $request_time $msec"), Records: records})

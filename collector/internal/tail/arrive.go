@@ -124,7 +124,7 @@ func (f *Follower) passCounted(g *generation) error {
 	}
 	own := f.ownLike(g, info.Size())
 	isDoubtful := own.doubtful > own.counted
-	g.grows = isDoubtful && f.mayGrow(g, own.like, own.isShort)
+	g.grows = isDoubtful && f.mayGrow(g, own.like)
 	switch {
 	case g.grows:
 		return nil

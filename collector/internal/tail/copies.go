@@ -14,13 +14,19 @@ import (
 // sameSecond is in which time two logs may begin with like lines, each of them written when it was made.
 const sameSecond = 2 * time.Second
 
+// apart returns how long before a file was made what it begins with must have been counted, if it has few lines.
+func (f *Follower) apart() int64 {
+	if f.owners != nil && f.owners.Apart > 0 {
+		return int64(f.owners.Apart)
+	}
+	return int64(sameSecond)
+}
+
 // A wait is for what makes certain whether a file is a copy.
 type wait struct {
-	since   time.Time
-	began   int64  // the size of the file then
-	counted int64  // that of the original
-	look    uint64 // the last one of all logs when the file was last seen to change
-	size    int64  // its size then
+	since time.Time
+	look  uint64 // the last one of all logs when the file was last seen to change
+	size  int64  // its size then
 }
 
 // A likeness is what a new file may be of one that was counted.
@@ -28,8 +34,7 @@ type likeness int
 
 const (
 	isNew     likeness = iota
-	wasLike            // it begins like it, and goes on otherwise
-	mayBeCopy          // or its lines are new, and alike
+	mayBeCopy          // it begins as a copy, and what of the rest was counted is uncertain
 	isCopy
 )
 
@@ -61,7 +66,6 @@ type ownCopy struct {
 	copied   *generation // nil: none
 	doubtful int64       // bytes that may have been, as part of like
 	like     *generation
-	isShort  bool // it is doubtful because the file is short
 }
 
 // ownLike compares a file with the others of the log.
@@ -72,23 +76,20 @@ func (f *Follower) ownLike(g *generation, size int64) (own ownCopy) {
 	}
 	seen, start := f.compare(g.file, g.Offset, size), f.startOf(g)
 	for _, original := range f.generations {
-		if original == g || g.Copied && original.First != g.First && original.First != 0 {
+		if original == g || g.Copied && original.First != g.First && original.First != 0 || g.isBeside(original) {
 			continue
 		}
-		at, isCopy, isShort := int64(0), false, false
+		at, isCopy := int64(0), false
 		if original.Offset >= fewestCopied && seen.mayHold(original) {
 			at, isCopy = f.copyOf(original, g)
 		}
 		if at == 0 {
 			at, isCopy = f.shortCopyOf(original, g, start)
-			isShort = at > 0
 		}
 		switch {
 		case isCopy && at >= own.counted:
 			own.counted, own.copied = at, original
 		case isCopy || at == 0:
-		case isShort:
-			own.doubtful, own.like, own.isShort = max(own.doubtful, at), original, true
 		default:
 			c := original.cursor()
 			if at := cmp.Or(c.lastMark(g.file, at), at); at > own.doubtful {
@@ -129,8 +130,14 @@ func (f *Follower) startOf(g *generation) (start []byte) {
 	return start
 }
 
-// shortCopyOf is copyOf of a file that was made after what it begins with had been counted: few lines with a time show
-// that. A file that is gone may be copied back, from the first of its lines on.
+// isBeside reports whether a file of a glob is a log for itself beside another, however alike they are: it was made
+// before anything of that was counted. Earlier versions did not record when that was.
+func (g *generation) isBeside(other *generation) bool {
+	return g.base != other.base && g.Born != 0 && len(other.Counted) > 0 && other.countedBefore(g.Born) == 0
+}
+
+// shortCopyOf is copyOf of a file that is certainly a copy, although it has few lines: it was made seconds after what
+// it begins with had been counted.
 func (f *Follower) shortCopyOf(original, g *generation, start []byte) (at int64, isCertain bool) {
 	if start == nil || original.First != firstLine(start) || original.First == 0 {
 		return 0, false
@@ -141,23 +148,19 @@ func (f *Follower) shortCopyOf(original, g *generation, start []byte) (at int64,
 	}
 	now := *g
 	now.size = info.Size()
-	o := original.originalOf(&now)
-	isBegun := o.at == 0 && int(now.size) < original.Head.Len && !original.isFound()
-	hasMore := o.likeness == mayBeCopy && o.holdsAll && now.size > o.at
-	if !o.isYounger || hasMore || o.likeness <= wasLike && !isBegun {
-		return 0, false
+	if o := original.originalOf(&now, f.apart()); o.likeness == isCopy {
+		return o.at, true
 	}
-	return max(1, o.at), o.likeness == isCopy
+	return 0, false
 }
 
-// mayGrow reports whether a file that begins like another may become a copy of it that is being made: the other is
-// gone, or the file is as short as copies are for a moment only.
-func (f *Follower) mayGrow(g, like *generation, isShort bool) bool {
+// mayGrow reports whether a file that begins like another, which is gone, may become a copy of it that is being made.
+func (f *Follower) mayGrow(g, like *generation) bool {
 	info, err := g.file.Stat()
-	if err != nil || !f.isGlob || g.Offset > 0 || !isShort && (info.Size() >= like.Offset || like.isFound()) {
+	if err != nil || !f.isGlob || g.Offset > 0 || info.Size() >= like.Offset || like.isFound() {
 		return false
 	}
-	if g.waits == nil || g.waits.size != info.Size() && !isShort {
+	if g.waits == nil || g.waits.size != info.Size() {
 		g.waits = &wait{since: f.now(), size: info.Size()}
 	}
 	return f.now().Sub(g.waits.since) < patience
@@ -168,15 +171,15 @@ func (f *Follower) mayGrow(g, like *generation, isShort bool) bool {
 func (f *Follower) waitsForOwn(g *generation, touched bool) bool {
 	original := g.original
 	if original != nil && touched && original.isCurrent() && original.file != nil && !original.removed {
-		f.waitFor(g, 0)
+		f.waitFor(g)
 		return true
 	}
 	return false
 }
 
 // waitFor begins to wait.
-func (f *Follower) waitFor(g *generation, counted int64) {
-	g.waits = &wait{since: f.now(), began: g.size, counted: counted}
+func (f *Follower) waitFor(g *generation) {
+	g.waits = &wait{since: f.now()}
 	f.seenToChange(g)
 }
 
@@ -201,11 +204,7 @@ func (f *Follower) passOthers(g *generation, touched bool) (wait bool) {
 		g.Copied = true
 		return !g.hasLine() || f.waitsForCopied(g, o, touched)
 	case mayBeCopy:
-		return f.waitsForLike(g, o, touched)
-	case wasLike:
-		f.sink.Gap(GapUncertain, g.Path, g.Offset, o.at, "the file begins like one of another log, and goes on "+
-			"otherwise: its beginning may be a copy")
-		_ = g.goTo(max(o.at, g.Offset))
+		return f.waitsForLike(g)
 	}
 	return false
 }
@@ -214,7 +213,7 @@ func (f *Follower) passOthers(g *generation, touched bool) (wait bool) {
 func (f *Follower) waitsForCopied(g *generation, o original, touched bool) bool {
 	switch {
 	case g.waits == nil || touched:
-		f.waitFor(g, o.of.Offset)
+		f.waitFor(g)
 	case f.owners.haveLooked(o.logs, g.waits.look):
 		return false
 	case f.now().Sub(g.waits.since) >= patience:
@@ -224,26 +223,17 @@ func (f *Follower) waitsForCopied(g *generation, o original, touched bool) bool 
 	return true
 }
 
-// waitsForLike reports whether a file has to wait that may be a copy, or one of two logs that get the same lines.
-func (f *Follower) waitsForLike(g *generation, o original, touched bool) bool {
-	if g.waits == nil || touched && o.isCertain && g.size < o.of.Offset {
-		f.waitFor(g, o.of.Offset)
+// waitsForLike reports whether a file has to wait that begins as a copy: it may still be made.
+func (f *Follower) waitsForLike(g *generation) bool {
+	if g.waits == nil {
+		f.waitFor(g)
 		return true
 	}
-	w := g.waits
-	hasLooked := o.holdsAll && f.owners.haveLooked(o.logs, w.look)
-	areBothWritten := g.size > w.began && o.of.Offset > w.counted && f.now().Sub(w.since) >= verified
-	switch {
-	case hasLooked && (areBothWritten || o.areFew && w.size > o.at):
-		return false
-	case f.now().Sub(w.since) >= patience:
-		_ = f.passAll(g, "the file begins like one of another log: it may be a copy, or have new lines that are like "+
-			"the old ones")
-		return false
-	case touched:
-		f.seenToChange(g)
+	if f.now().Sub(g.waits.since) < patience {
+		return true
 	}
-	return true
+	_ = f.passAll(g, "the file begins as a copy of one of another log, and goes on otherwise")
+	return false
 }
 
 // use reports whether what is in a file may be counted from now on: another log may have found that it is its own.
@@ -283,13 +273,9 @@ func (f *Follower) dropTaken() {
 // An original is a file of another log that one of a glob is like.
 type original struct {
 	likeness
-	of        *counted
-	logs      []string // that have such a file
-	at        int64    // how much of it was counted in the glob's file
-	holdsAll  bool     // that has all that was counted
-	isYounger bool     // and was made when what both have had been counted
-	isCertain bool     // it begins as a copy
-	areFew    bool     // lines that both have, and that many logs may have
+	of   *counted
+	logs []string // that have such a file
+	at   int64    // how much of it was counted in the glob's file
 }
 
 // originalOf returns the file of another log that a glob's file is like most.
@@ -303,7 +289,7 @@ func (f *Follower) originalOf(g *generation) (best original) {
 		if n := int64(c.Head.Len); n <= g.size && fingerprint(b.head[:n]) != c.Head {
 			continue
 		}
-		o := c.originalOf(g)
+		o := c.originalOf(g, f.apart())
 		logs := best.logs
 		if o.likeness > isNew {
 			logs = append(logs, c.log)
@@ -317,21 +303,18 @@ func (f *Follower) originalOf(g *generation) (best original) {
 }
 
 // originalOf returns what a file is of the one that was counted.
-func (c *counted) originalOf(g *generation) original {
+func (c *counted) originalOf(g *generation, apart int64) original {
 	of := c.open(g.Dev)
 	defer of.close()
-	o := of.originalOf(g)
+	o := of.originalOf(g, apart)
 	o.of = c
-	isShort := of.file == nil && g.size < int64(c.Head.Len)
-	if isShort && o.likeness == isNew && o.isYounger { // no more than the first line can be compared
-		o.likeness, o.areFew = mayBeCopy, true
-	}
 	return o
 }
 
-// originalOf returns what a file is of a generation's. A file that was made before anything of that was counted is a
-// log for itself: two logs of one server may get the same lines.
-func (of *generation) originalOf(g *generation) original {
+// originalOf returns what a file is of a generation's. It is a copy if it was made after what it begins with had been
+// counted, and that is more than what two logs of one server may get: a health check of one second, or the same lines
+// all the time.
+func (of *generation) originalOf(g *generation, apart int64) original {
 	if g.Born == 0 || of.countedBefore(g.Born) == 0 {
 		return original{}
 	}
@@ -340,31 +323,18 @@ func (of *generation) originalOf(g *generation) original {
 		common = of.common(g.file, g.size)
 	}
 	b := of.like(beginningOf(g.file, common))
+	if m == other || common == 0 || !b.isRich() && (!b.isTimed() || b.comesAgain()) {
+		return original{}
+	}
 	before := of.like(beginningOf(g.file, min(common, of.countedBefore(g.Born))))
-	o := original{likeness: mayBeCopy, at: common, holdsAll: m == whole, isYounger: true}
-	isShort := b.isTimed() && !b.comesAgain()
-	if m == other || common == 0 || !b.isRich() && !isShort {
-		return original{isYounger: true}
-	}
-	isOld := before.isTimed() && of.countedBefore(g.Born-int64(sameSecond)) > 0
-	o.isCertain, o.areFew = before.isDistinct() || isOld, b.mayBeNew()
-	goesOn := m == prefix && common < min(g.size, of.Offset)
+	isOld := before.isTimed() && of.countedBefore(g.Born-apart) > 0
 	switch {
-	case o.isCertain && m != begins:
-		o.likeness = isCopy
-	case o.isCertain:
-	case goesOn && (o.areFew || of.isBornWith(g)):
-		return original{} // a health check of one second is in many logs
-	case goesOn:
-		o.likeness = wasLike
+	case !isOld && !before.isDistinct():
+		return original{}
+	case m == begins:
+		return original{likeness: mayBeCopy, at: common}
 	}
-	return o
-}
-
-// isBornWith reports whether two files were made at one time, as all of a server are when it opens its logs anew.
-func (c *Cursor) isBornWith(g *generation) bool {
-	apart := time.Duration(g.Born - c.Born).Abs()
-	return g.Born != 0 && c.Born != 0 && apart < sameSecond
+	return original{likeness: isCopy, at: common}
 }
 
 // isTimed reports whether its first line has a time.

@@ -16,18 +16,28 @@ func (l *log) grow(name, text string, hundredths int) {
 	l.write(name, text[n:max(n, len(text)*hundredths/100)])
 }
 
+// age makes what has been counted as old as it is for most copies.
+func (l *log) age() {
+	for _, g := range l.f.generations {
+		for i := range g.Counted {
+			g.Counted[i].At -= int64(sameSecond)
+		}
+	}
+}
+
 // TestCopiedBackSlowly: a glob's file was counted and deleted, and comes back under any name, bit by bit: it is not
 // new. What is appended to it then is.
 func TestCopiedBackSlowly(t *testing.T) {
 	for _, when := range []string{"at once", "later", "after a restart"} {
 		for _, name := range []string{"access-1.log", "access-2.log"} {
-			for _, steps := range [][]int{{100}, {0, 37, 100}, {3, 50, 51, 99, 100}} {
+			for _, steps := range [][]int{{100}, {0, 37, 100}, {9, 50, 51, 99, 100}} {
 				t.Run(fmt.Sprintf("%s, %s, %v", when, name, steps), func(t *testing.T) {
 					l := newGlob(t)
 					l.write("access-0.log", "other\n")
 					l.write("access-1.log", lines(0, 200))
 					l.follow(true)
 					l.read()
+					l.age()
 					l.tick()
 					l.must(os.Remove(l.at("access-1.log")))
 					switch when {
@@ -118,4 +128,57 @@ func TestGrowingCopyInAGlob(t *testing.T) {
 			})
 		}
 	}
+}
+
+// TestLogsOfOneServer: the logs of a glob begin with the same lines, of a check that reached all, or have the same
+// lines all the time. Each is a log for itself, at a first start, after one rotation of all while nobody followed, and
+// where another was counted before.
+func TestLogsOfOneServer(t *testing.T) {
+	names := []string{"access-a.log", "access-b.log", "access-c.log"}
+	for _, same := range []int{1, 12, 60} {
+		for _, when := range []string{"first", "down", "running"} {
+			t.Run(fmt.Sprintf("%d lines, %s", same, when), func(t *testing.T) {
+				l := newGlob(t)
+				want := ""
+				write := func() {
+					for i, name := range names {
+						text := lines(0, same) + lines(1000*(i+1), 60-same)
+						l.write(name, text)
+						want += text
+					}
+				}
+				if when == "first" {
+					write()
+				}
+				l.follow(true)
+				l.read()
+				switch when {
+				case "down":
+					l.whileDown(write)
+				case "running":
+					write()
+				}
+				l.read()
+				l.wantAll(want)
+				l.wantGaps()
+			})
+		}
+	}
+}
+
+// TestChecksOfNewLogs: logs are made one after the other, each gets the line of the same check, and has it counted at
+// once.
+func TestChecksOfNewLogs(t *testing.T) {
+	l := newGlob(t)
+	l.follow(true)
+	l.read()
+	want := ""
+	for i := range 5 {
+		l.write(fmt.Sprintf("access-%d.log", i), lines(0, 1))
+		want += lines(0, 1)
+		l.read()
+		l.wantAll(want)
+		l.tick()
+	}
+	l.wantGaps()
 }

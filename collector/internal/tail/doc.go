@@ -93,17 +93,17 @@
 //
 // # Copies
 //
-// A new file of a glob may be a copy of what this log or another has counted, as copytruncate leaves it where its names
-// end in .log. It is one if it begins with lines that had been counted when it was made: Cursor.Counted records when
-// the first ones were. As long as it holds only what was counted, nothing of it is handed out, however slowly it grows
-// (Cursor.Copied), and the log of the original may find that it is its own, and read the rest there. What it holds
-// beyond that is new once that log has looked again, and did not take it.
+// A new file of a glob may be a copy of what this log or another has counted, as copytruncate leaves it where its
+// names end in .log. It is one if it was made when what it begins with had been counted (Cursor.Counted records when
+// the first lines were), and that is more than two logs of a server may get: two times, many lines, or a line with a
+// time that was counted seconds before (originalOf). As long as it holds only what was counted, nothing of it is
+// handed out, however slowly it grows (Cursor.Copied), and the log of the original may find that it is its own, and
+// read the rest there. What it holds beyond that is new once that log has looked again, and did not take it.
 //
-// A file that was made before any of these lines was counted is a log for itself: two access_log directives write the
-// same line twice, and all logs of a server are made at one time. If it was made after the first of them, lines of one
-// second may still be new in it, as those of a health check are: it is a log if it goes on otherwise, or if both grow
-// side by side. Otherwise, a minute later, there is a gap, and it is followed from its present end (originalOf). Lines
-// without times show a copy only if there are many. A clock that jumps back makes copies doubtful.
+// A file that was made before any of these lines was counted is a log for itself (isBeside): two access_log directives
+// write the same line twice, one check reaches all servers, and all logs of a server are made at one time. So is one
+// that begins with few lines of one second, and nothing of it waits. Lines without times show a copy only if there are
+// many. A clock that jumps back makes copies doubtful.
 //
 // Assumptions: the file system keeps writes in order, except that a power failure may lose the end of a file; writers
 // append whole lines; and a file that is renamed to a place does not get new content before it is first seen there.

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // Owners say which log has a file, for logs that count one thing and may find it under their names: a file that was
@@ -12,6 +13,8 @@ import (
 // count it. The zero Owners is ready; nil knows nothing. Any goroutine may use it; it
 // asks no disk.
 type Owners struct {
+	Apart time.Duration // between a count and the making of a copy that has few lines; 0: two seconds, as lines have
+
 	mu       sync.Mutex
 	of       map[ownedFile][]owner
 	expected map[string][]ownedFile    // of logs that have not begun
