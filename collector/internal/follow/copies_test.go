@@ -157,6 +157,23 @@ func TestCopyGoesOn(t *testing.T) {
 	}
 }
 
+// TestCopyThatIsWritten: what is appended to a copy before each look is counted all the same, after seconds.
+func TestCopyThatIsWritten(t *testing.T) {
+	inCopying(t, "*.log", func(c *copying) {
+		c.copyPart("access.log", "access.1.log", 100)
+		c.read()
+		for range 6 {
+			c.write("access.log", 2)
+			c.write("access.1.log", 3)
+			c.r.read()
+			c.now = c.now.Add(time.Second)
+		}
+		c.write("access.1.log", 3)
+		c.r.read()
+		c.wantLines("written all the time", 21, 112)
+	})
+}
+
 // TestCopyThatItsLogDoesNotFind: a copy in another folder holds lines that the log had not counted when it was emptied.
 // The log reports that as a gap, and the glob counts them.
 func TestCopyThatItsLogDoesNotFind(t *testing.T) {

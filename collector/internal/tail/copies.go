@@ -56,8 +56,11 @@ func (f *Follower) passCopied(g *generation, touched bool) (wait bool) {
 	if g.Offset > 0 && !g.Copied {
 		return false
 	}
-	wait = g.grows || g.Copied && !g.hasLine() || f.waitsForOwn(g, touched) || f.passOthers(g, touched)
-	return wait || !f.use(g)
+	if g.Copied && !g.hasLine() {
+		g.waits = nil
+		return true
+	}
+	return g.grows || f.waitsForOwn(g, touched) || f.passOthers(g, touched) || !f.use(g)
 }
 
 // An ownCopy is how a file relates to others of the log.
@@ -167,28 +170,31 @@ func (f *Follower) mayGrow(g, like *generation) bool {
 }
 
 // waitsForOwn reports whether what a file holds beyond a copy has to wait for the log's own files: they may have got it
-// before it was copied, since they were last read.
+// before it was copied, since they were last read. A file that is written all the time does not wait for long.
 func (f *Follower) waitsForOwn(g *generation, touched bool) bool {
 	original := g.original
-	if original != nil && touched && original.isCurrent() && original.file != nil && !original.removed {
+	if original != nil && touched && original.isCurrent() && original.file != nil && !original.removed &&
+		!f.hasWaited(g) {
 		f.waitFor(g)
 		return true
 	}
 	return false
 }
 
-// waitFor begins to wait.
+// waitFor begins to wait, or records that a file which waits has changed.
 func (f *Follower) waitFor(g *generation) {
-	g.waits = &wait{since: f.now()}
-	f.seenToChange(g)
-}
-
-// seenToChange records that a file which waits has changed.
-func (f *Follower) seenToChange(g *generation) {
+	if g.waits == nil {
+		g.waits = &wait{since: f.now()}
+	}
 	g.waits.size = g.size
 	if f.owners != nil {
 		g.waits.look = f.owners.beginLook()
 	}
+}
+
+// hasWaited reports whether a file has waited while all logs were looked at more than once.
+func (f *Follower) hasWaited(g *generation) bool {
+	return g.waits != nil && f.now().Sub(g.waits.since) >= verified
 }
 
 // passOthers skips what other logs have counted of a glob's file.
@@ -202,7 +208,11 @@ func (f *Follower) passOthers(g *generation, touched bool) (wait bool) {
 			f.sink.Moved()
 		}
 		g.Copied = true
-		return !g.hasLine() || f.waitsForCopied(g, o, touched)
+		if !g.hasLine() {
+			g.waits = nil
+			return true
+		}
+		return f.waitsForCopied(g, o, touched)
 	case mayBeCopy:
 		return f.waitsForLike(g)
 	}
@@ -212,10 +222,10 @@ func (f *Follower) passOthers(g *generation, touched bool) (wait bool) {
 // waitsForCopied reports whether what a file holds beyond the copy of another's file has to wait.
 func (f *Follower) waitsForCopied(g *generation, o original, touched bool) bool {
 	switch {
-	case g.waits == nil || touched:
-		f.waitFor(g)
-	case f.owners.haveLooked(o.logs, g.waits.look):
+	case g.waits != nil && (!touched || f.hasWaited(g)) && f.owners.haveLooked(o.logs, g.waits.look):
 		return false
+	case g.waits == nil || touched && !f.hasWaited(g):
+		f.waitFor(g)
 	case f.now().Sub(g.waits.since) >= patience:
 		_ = f.passAll(g, "the file is a copy of one of another log, which does not say what it has counted")
 		g.Copied = true

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"testing"
+	"time"
 )
 
 // grow appends to a file what a text has beyond it, up to so many hundredths.
@@ -25,6 +26,19 @@ func (l *log) age() {
 	}
 }
 
+// withoutOne is a glob of two files, of which one was counted a while ago, and deleted.
+func withoutOne(t *testing.T) *log {
+	l := newGlob(t)
+	l.write("access-0.log", "other\n")
+	l.write("access-1.log", lines(0, 200))
+	l.follow(true)
+	l.read()
+	l.age()
+	l.tick()
+	l.must(os.Remove(l.at("access-1.log")))
+	return l
+}
+
 // TestCopiedBackSlowly: a glob's file was counted and deleted, and comes back under any name, bit by bit: it is not
 // new. What is appended to it then is.
 func TestCopiedBackSlowly(t *testing.T) {
@@ -32,14 +46,7 @@ func TestCopiedBackSlowly(t *testing.T) {
 		for _, name := range []string{"access-1.log", "access-2.log"} {
 			for _, steps := range [][]int{{100}, {0, 37, 100}, {9, 50, 51, 99, 100}} {
 				t.Run(fmt.Sprintf("%s, %s, %v", when, name, steps), func(t *testing.T) {
-					l := newGlob(t)
-					l.write("access-0.log", "other\n")
-					l.write("access-1.log", lines(0, 200))
-					l.follow(true)
-					l.read()
-					l.age()
-					l.tick()
-					l.must(os.Remove(l.at("access-1.log")))
+					l := withoutOne(t)
 					switch when {
 					case "later":
 						l.read()
@@ -73,13 +80,7 @@ func TestCopiedBackSlowly(t *testing.T) {
 // TestCopiedBackInPart: only the beginning of a deleted file comes back. It is uncertain where that ends, so there is a
 // gap a minute later.
 func TestCopiedBackInPart(t *testing.T) {
-	l := newGlob(t)
-	l.write("access-0.log", "other\n")
-	l.write("access-1.log", lines(0, 200))
-	l.follow(true)
-	l.read()
-	l.tick()
-	l.must(os.Remove(l.at("access-1.log")))
+	l := withoutOne(t)
 	l.letGo()
 	l.restart()
 	for _, step := range []int{20, 50} {
@@ -180,5 +181,26 @@ func TestChecksOfNewLogs(t *testing.T) {
 		l.wantAll(want)
 		l.tick()
 	}
+	l.wantGaps()
+}
+
+// TestCopyInAGlobThatIsWritten: what is appended to a copy before each look is counted all the same, after seconds.
+func TestCopyInAGlobThatIsWritten(t *testing.T) {
+	l := newGlob(t)
+	l.write("access-1.log", lines(0, 200))
+	l.follow(true)
+	l.read()
+	l.tick()
+	l.write("access-2.log", lines(0, 200))
+	l.read()
+	want := lines(0, 200)
+	for i := range 6 {
+		more := lines(1000+10*i, 2)
+		l.write("access-2.log", more)
+		want += more
+		l.read()
+		l.now = l.now.Add(time.Second)
+	}
+	l.wantAll(want)
 	l.wantGaps()
 }

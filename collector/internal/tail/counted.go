@@ -193,7 +193,7 @@ func (o *Owners) addEnded(c *counted) {
 	o.ended[c.log] = append(o.ended[c.log], c)
 }
 
-// begun says that a log does, and says itself what it has counted.
+// begun says that a log has begun: from now on it says itself what it has counted.
 func (o *Owners) begun(log string) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
