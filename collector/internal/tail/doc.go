@@ -98,7 +98,8 @@
 // the first lines were), and that is more than two logs of a server may get: two times, many lines, or a line with a
 // time that was counted seconds before (originalOf). As long as it holds only what was counted, nothing of it is
 // handed out, however slowly it grows (Cursor.Copied), and the log of the original may find that it is its own, and
-// read the rest there. What it holds beyond that is new once that log has looked again, and did not take it.
+// read the rest there. What it holds beyond that is new once that log has looked again, and did not take it; where it
+// is written all the time, three seconds later.
 //
 // A file that was made before any of these lines was counted is a log for itself (isBeside): two access_log directives
 // write the same line twice, one check reaches all servers, and all logs of a server are made at one time. So is one

@@ -10,8 +10,7 @@ import (
 
 // Owners say which log has a file, for logs that count one thing and may find it under their names: a file that was
 // renamed from the names of one to those of another is counted by the first alone. Two paths that name one file both
-// count it. The zero Owners is ready; nil knows nothing. Any goroutine may use it; it
-// asks no disk.
+// count it. The zero Owners is ready; nil knows nothing. Any goroutine may use it; it asks no disk.
 type Owners struct {
 	Apart time.Duration // between a count and the making of a copy that has few lines; 0: two seconds, as lines have
 
